@@ -1,0 +1,1 @@
+"""responder stops Bitrix24 workflows that break a company's rules."""

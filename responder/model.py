@@ -1,0 +1,165 @@
+"""The words that every room uses."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal, NamedTuple
+
+Trigger = Literal["event", "robot", "sweep", "schedule"]
+
+
+class Action(StrEnum):
+    """What the rules say shall happen to a workflow."""
+
+    KILL = "kill"
+    TERMINATE = "terminate"
+    LEAVE = "leave"
+    NONE = "none"
+
+
+class Mode(StrEnum):
+    """Whether a decision is acted on. A kill needs the installation's mode and the rule's."""
+
+    OBSERVE = "observe"
+    ENFORCE = "enforce"
+
+
+class Outcome(StrEnum):
+    """What happened. The last three last a while; all others are final."""
+
+    KILLED = "killed"
+    TERMINATED = "terminated"
+    ALREADY_GONE = "already_gone"
+    WOULD_KILL = "would_kill"
+    WOULD_TERMINATE = "would_terminate"
+    LEFT = "left"
+    CLEARED = "cleared"
+    CANCELLED = "cancelled"
+    REFUSED = "refused"
+    GAVE_UP = "gave_up"
+    WAITING = "waiting"
+    HELD = "held"
+    IN_DOUBT = "in_doubt"
+
+
+OPEN_OUTCOMES = (Outcome.WAITING, Outcome.HELD, Outcome.IN_DOUBT)
+
+
+class Reason(StrEnum):
+    """Why nothing was condemned."""
+
+    NO_RULE = "no_rule"
+    NO_DOCUMENT = "no_document"
+    NO_WORKFLOW = "no_workflow"
+    NO_MATCH = "no_match"
+    UNREADABLE = "unreadable"
+    UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The value of a fact that could not be read. It never condemns."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """What a workflow runs on: Bitrix24's triple, and the name that rules give it.
+
+    `kind` is `deal`, `lead`, `item_147`, `task` …, or `other` for a triple that no rule can look
+    into. `item_id` is the id within the kind: digits, or the whole document id for `other`.
+    """
+
+    kind: str
+    item_id: str
+    module: str
+    entity: str
+    id: str
+
+    @property
+    def ref(self) -> str:
+        """Name the document in one word: `deal:759`, or the whole triple for `other`."""
+        if self.kind == "other":
+            return "|".join((self.module, self.entity, self.id))
+        return f"{self.kind}:{self.item_id}"
+
+    @property
+    def triple(self) -> tuple[str, str, str]:
+        """Return (MODULE_ID, ENTITY, DOCUMENT_ID), as the portal names it."""
+        return (self.module, self.entity, self.id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workflow:
+    """A running workflow, as the portal's list of instances told.
+
+    `facts` maps a fact's path (`workflow.template_id`, `template.known` …) to its value as the
+    portal sent it, or to `Unknown`. An absent path is unknown too.
+    """
+
+    id: str
+    facts: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """All that a judgement rests on: what set it off, the facts, the running workflows.
+
+    `events` are the portal's own event names in upper case, the newest last; empty for a robot
+    call. `workflows` is `Unknown` where the list could not be read.
+    """
+
+    portal: str
+    trigger: Trigger
+    events: tuple[str, ...]
+    document: Document
+    facts: Mapping[str, object]
+    workflows: tuple[Workflow, ...] | Unknown
+
+
+class Condition(NamedTuple):
+    """One test of one fact, as it came out. `holds` is None where it is unknown.
+
+    A judgement makes one for each test, so it is a tuple, which is made five times as fast.
+
+    `path` is the place in the rule (`if.deal.stage_id`), `test` its wording (`is F`), `value` the
+    fact as the portal sent it, `why` the reason where it is unknown. `workflow` names the workflow
+    where the test was made for one.
+    """
+
+    rule: str
+    path: str
+    test: str
+    value: object
+    holds: bool | None
+    why: str | None = None
+    workflow: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What one rule says of one workflow. `mode` is the effective one; None for `leave`."""
+
+    workflow: Workflow
+    rule: str
+    because: str | None
+    action: Action
+    mode: Mode | None
+    conditions: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What the rules say of one situation.
+
+    `verdicts` has each workflow that was condemned or left, in the order of the reading;
+    `conditions` the tests of all the rest, each naming its workflow. `reason` tells why nothing was
+    condemned for the rest. `look_again` says that a rule's tests of the document hold and nothing
+    was condemned: the workflow it speaks of may not be listed yet.
+    """
+
+    verdicts: tuple[Verdict, ...] = ()
+    reason: Reason | None = None
+    conditions: tuple[Condition, ...] = field(default=())
+    look_again: bool = False
