@@ -1,0 +1,63 @@
+"""Says when an office is open.
+
+Its hours belong to the day on which they begin: a night shift from 22:00 to 06:00 on Fridays ends
+on Saturday morning, and a holiday has no shift that begins on it. Hours are those of the wall
+clock, so that a day on which clocks change is shorter or longer.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+
+from responder.rules import zones
+
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+EVERY_DAY = frozenset(range(len(DAYS)))
+_MIDNIGHT = time.min
+_DAY = timedelta(days=1)
+# How far ahead an opening is looked for.
+_FAR = 3660
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calendar:
+    """The hours of an office. `days` counts from Monday, 0; `holidays` are first and last days.
+
+    `closes` at or before `opens` is on the next day, so that 00:00 is the end of the same day.
+    """
+
+    name: str
+    zone: tzinfo = UTC
+    days: frozenset[int] = EVERY_DAY
+    opens: time = _MIDNIGHT
+    closes: time = _MIDNIGHT
+    holidays: tuple[tuple[date, date], ...] = ()
+
+    def is_open(self, at: datetime) -> bool:
+        """Tell whether it is open at this instant; at its closing time it no longer is."""
+        day = at.astimezone(self.zone).date()
+        return any(start <= at < end for start, end in map(self._hours, (day, day - _DAY)))
+
+    def opens_at(self, at: datetime) -> datetime:
+        """Return the first instant from this one on at which it is open.
+
+        Where it is closed for ten years that is their end.
+        """
+        if self.is_open(at):
+            return at
+        day = at.astimezone(self.zone).date()
+        for ahead in range(_FAR):
+            start, end = self._hours(day + ahead * _DAY)
+            if at < start < end:
+                return start
+        return at + _FAR * _DAY
+
+    def _hours(self, day: date) -> tuple[datetime, datetime]:
+        """Return from when until when it is open on a day; the same instant twice for never."""
+        start = zones.instant(day, self.opens, self.zone)
+        if day.weekday() not in self.days or self._is_holiday(day):
+            return start, start
+        last = day if self.closes > self.opens else day + _DAY
+        return start, zones.instant(last, self.closes, self.zone)
+
+    def _is_holiday(self, day: date) -> bool:
+        return any(first <= day <= last for first, last in self.holidays)

@@ -1,0 +1,271 @@
+"""Judges a situation: reads the rules from the top for each workflow and says what shall happen.
+
+The first `leave` or enforce rule whose tests all hold ends the reading of a workflow. An observe
+rule that holds gives its verdict and the reading goes on, so that trying a rule never disarms
+another. A `leave` rule that is unknown protects from all below it: what could not be read might be
+the exception. Of those that a rule with `keep` condemns one of each group is spared, and for it the
+reading goes on; therefore all workflows are read side by side, rule by rule. Nothing here waits,
+looks at a clock or calls anything; the same situation, rules and moment give the same judgement.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from itertools import chain
+
+from responder.model import (
+    Action,
+    Condition,
+    Judgement,
+    Mode,
+    Reason,
+    Situation,
+    Unknown,
+    Verdict,
+    Workflow,
+)
+from responder.rules import keeping
+from responder.rules.conditions import Facts, View
+from responder.rules.derived import ABSENT, NEEDS, derived
+from responder.rules.keeping import Candidate, Keep
+from responder.rules.rule import Rule
+from responder.rules.ruleset import Ruleset, without_idle_guards
+
+Spared = Mapping[str, str | None]
+_EXISTS = "document.exists"
+_SEEN_BEFORE_LISTED = ("event", "robot")
+
+
+def judge(
+    ruleset: Ruleset,
+    situation: Situation,
+    *,
+    enforcing: bool,
+    now: datetime,
+    only: str | None = None,
+    rules: tuple[Rule, ...] | None = None,
+    spared: Mapping[str, Spared] | None = None,
+) -> Judgement:
+    """Say what the rules want of each running workflow, and why of the rest nothing.
+
+    `enforcing` is the installation's own mode. `only` is the id of the one workflow that a call
+    named; the others are then not judged. `rules` are those to read, guards among them, where the
+    trigger does not tell (`Ruleset.with_guards`). `spared` has, for rules with `keep` whose choice
+    was made over several documents, whom each of them spares (`keeping.spare`).
+    """
+    asked = _in_question(ruleset, situation, rules, now)
+    if not asked:
+        return Judgement(reason=Reason.NO_RULE)
+    if isinstance(situation.workflows, Unknown):
+        return Judgement(
+            reason=Reason.UNREADABLE, conditions=(_unlisted(asked, situation.workflows),)
+        )
+    reading = _Reading(
+        ruleset=ruleset,
+        rules=asked,
+        document=situation.document.ref,
+        facts=_facts(situation),
+        now=now,
+        enforcing=enforcing,
+        spared=spared or {},
+        derives=any(not rule.paths.isdisjoint(NEEDS) for rule in asked),
+    )
+    # `keep` compares a workflow with all the others, also where it alone is asked after.
+    compared = any(rule.keep for rule in asked)
+    workflows = [one for one in situation.workflows if compared or only in (None, one.id)]
+    threads = [one for one in reading.of(workflows) if only in (None, one.workflow.id)]
+    return _judgement(reading, threads, awaits=situation.trigger in _SEEN_BEFORE_LISTED)
+
+
+def _in_question(
+    ruleset: Ruleset, situation: Situation, rules: tuple[Rule, ...] | None, now: datetime
+) -> tuple[Rule, ...]:
+    if rules is None:
+        rules = ruleset.in_question(
+            situation.trigger, situation.events, situation.document.kind, situation.portal
+        )
+    if not any(rule.expired(now) for rule in rules):
+        return rules
+    return without_idle_guards(rule for rule in rules if not rule.expired(now))
+
+
+def _unlisted(rules: Sequence[Rule], unknown: Unknown) -> Condition:
+    return Condition(
+        rule=next(rule.id for rule in rules if rule.acts),
+        path="workflows",
+        test="can be listed",
+        value=None,
+        holds=None,
+        why=unknown.why,
+    )
+
+
+def _facts(situation: Situation) -> dict[str, object]:
+    """Return the facts of a situation, with those that it says of itself."""
+    facts: dict[str, object] = {
+        "event.name": situation.events,
+        "document.kind": situation.document.kind,
+        "document.id": situation.document.item_id,
+    }
+    facts.update(situation.facts)
+    return facts
+
+
+def _judgement(reading: "_Reading", threads: Sequence["_Thread"], *, awaits: bool) -> Judgement:
+    for thread in threads:
+        thread.close()
+    verdicts = tuple(verdict for thread in threads for verdict in thread.verdicts)
+    condemned = any(verdict.action is not Action.LEAVE for verdict in verdicts)
+    return Judgement(
+        verdicts=verdicts,
+        reason=_reason(reading, threads, condemned=condemned),
+        conditions=tuple(chain.from_iterable(thread.view.trace for thread in threads)),
+        look_again=awaits and not condemned and reading.awaits_another(),
+    )
+
+
+@dataclass(slots=True, kw_only=True)
+class _Thread:
+    """The reading of the rules for one workflow.
+
+    A verdict has every test made since the one before it, so that it also tells which rules did
+    not hold; what is left after the last belongs to it too.
+    """
+
+    workflow: Workflow
+    view: View
+    verdicts: list[Verdict] = field(default_factory=list)
+    ended: bool = False
+
+    def take(self, rule: Rule, mode: Mode | None) -> None:
+        """Take the verdict of a rule."""
+        self.verdicts.append(
+            Verdict(
+                workflow=self.workflow,
+                rule=rule.id,
+                because=rule.because,
+                action=rule.then,
+                mode=mode,
+                conditions=tuple(self.view.trace),
+            )
+        )
+        self.view.trace = []
+
+    def close(self) -> None:
+        """Give the last verdict the tests that were made after it."""
+        if self.verdicts and self.view.trace:
+            last = self.verdicts[-1]
+            self.verdicts[-1] = replace(last, conditions=(*last.conditions, *self.view.trace))
+            self.view.trace = []
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reading:
+    """The reading of the rules in question for the workflows of one document."""
+
+    ruleset: Ruleset
+    rules: tuple[Rule, ...]
+    document: str
+    facts: dict[str, object]
+    now: datetime
+    enforcing: bool
+    spared: Mapping[str, Spared]
+    derives: bool
+    hopeless: set[str] = field(default_factory=set)
+
+    def of(self, workflows: Iterable[Workflow]) -> list[_Thread]:
+        """Read the rules for the workflows of the document, side by side where one keeps."""
+        threads = [_Thread(workflow=one, view=self._view(one)) for one in workflows]
+        start = 0
+        for place, rule in enumerate(self.rules):
+            if rule.keep is not None:
+                self._read(threads, self.rules[start:place])
+                self._keep(threads, rule, rule.keep)
+                start = place + 1
+        self._read(threads, self.rules[start:])
+        return threads
+
+    def _read(self, threads: Iterable[_Thread], rules: Sequence[Rule]) -> None:
+        """Read rules that do not compare workflows: for each on its own, to the end of it."""
+        for thread in threads:
+            if thread.ended:
+                continue
+            view = thread.view
+            for rule in rules:
+                held = rule.holds(view)
+                if held or (held is None and not rule.acts):
+                    self._condemn(thread, rule)
+                    if thread.ended:
+                        break
+
+    def _keep(self, threads: Iterable[_Thread], rule: Rule, keep: Keep) -> None:
+        """Read a rule for all workflows, and spare those that it keeps."""
+        held = [thread for thread in threads if not thread.ended and rule.holds(thread.view)]
+        spared = self.spared.get(rule.id)
+        if spared is None:
+            candidates = (Candidate(self.document, thread.workflow) for thread in held)
+            spared = keeping.spare(candidates, keep, self.ruleset.zone)
+        for thread in held:
+            thread.view.trace.append(_kept(rule, keep, thread.workflow, spared))
+            if thread.workflow.id not in spared:
+                self._condemn(thread, rule)
+
+    def _condemn(self, thread: _Thread, rule: Rule) -> None:
+        mode = rule.mode if self.enforcing else Mode.OBSERVE
+        thread.take(rule, mode if rule.acts else None)
+        thread.ended = not rule.acts or rule.mode is Mode.ENFORCE
+
+    def _view(self, workflow: Workflow) -> View:
+        return View(
+            facts=self._facts_of(workflow),
+            now=self.now,
+            workflow=workflow.id,
+            hopeless=self.hopeless,
+        )
+
+    def _facts_of(self, workflow: Workflow) -> Facts:
+        facts = {**self.facts, **workflow.facts}
+        facts.setdefault("workflow.id", workflow.id)
+        facts.setdefault("template.id", facts.get("workflow.template_id", ABSENT))
+        if self.derives:
+            facts |= derived(facts, self.now, self.ruleset.zone)
+        return facts
+
+    def awaits_another(self) -> bool:
+        """Tell whether a workflow that is not listed yet could be condemned.
+
+        That is where all tests of a kill or terminate rule hold that do not speak of workflows.
+        """
+        view = View(facts=self.facts, now=self.now, wish=True)
+        return any(
+            rule.acts and rule.id not in self.hopeless and rule.holds(view) is True
+            for rule in self.rules
+        )
+
+    def document_is_unreadable(self) -> bool:
+        """Tell whether the document was looked for and is gone or cannot be read."""
+        exists = self.facts.get(_EXISTS)
+        return exists is False or isinstance(exists, Unknown)
+
+
+def _kept(rule: Rule, keep: Keep, workflow: Workflow, spared: Spared) -> Condition:
+    """Write down whether a workflow was spared, as one more test of the rule."""
+    started = workflow.facts.get(keeping.STARTED)
+    why = spared.get(workflow.id)
+    return Condition(
+        rule=rule.id,
+        path="keep",
+        test=keep.english,
+        value=None if isinstance(started, Unknown) else started,
+        holds=None if why is not None else workflow.id not in spared,
+        why=why,
+        workflow=workflow.id,
+    )
+
+
+def _reason(reading: _Reading, threads: Sequence[_Thread], *, condemned: bool) -> Reason | None:
+    if threads and all(thread.verdicts for thread in threads):
+        return None
+    if not condemned and reading.document_is_unreadable():
+        return Reason.UNREADABLE
+    return Reason.NO_MATCH if threads else Reason.NO_WORKFLOW

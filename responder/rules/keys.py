@@ -1,0 +1,85 @@
+"""Reads the plain keys of a rules file: texts, yes and no, words to choose from, lists of names."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from responder.rules import later
+from responder.rules.source import Items, Mistakes, Node, Scalar, Table, nearest, truth
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Reads keys and notes what is wrong with them. What could not be read is None.
+
+    `allow` has the names of `later` that are accepted all the same.
+    """
+
+    mistakes: Mistakes
+    allow: frozenset[str] = frozenset()
+
+    def known(self, table: Table, names: Iterable[str], place: str) -> None:
+        """Note every key of a map that is not one of these. `place` is a row of `later.KEYS`."""
+        names = list(names)
+        for key, _ in table.pairs:
+            refusal = later.refusal(place, key.text, self.allow)
+            if refusal:
+                self.mistakes.error(key, refusal)
+            elif key.text not in names:
+                meant = nearest(key.text, [*names, *later.KEYS[place]])
+                self.mistakes.error(key, f"there is no key `{key.text}` here", meant)
+
+    def text(self, table: Table, name: str) -> str | None:
+        """Read a key that is a text with something in it."""
+        node = table.get(name)
+        if node is None:
+            return None
+        if isinstance(node, Scalar) and node.kind in ("text", "number") and node.text.strip():
+            return node.text
+        self.mistakes.error(self._shown(table, name), f"`{name}` is a text")
+        return None
+
+    def truth(self, table: Table, name: str) -> bool | None:
+        """Read a key that is true or false."""
+        node = table.get(name)
+        if node is None:
+            return None
+        if isinstance(node, Scalar) and node.kind == "truth":
+            return truth(node)
+        self.mistakes.error(self._shown(table, name), f"`{name}` is true or false")
+        return None
+
+    def choice(self, table: Table, name: str, choices: Iterable[str]) -> str | None:
+        """Read a key that is one of a few words."""
+        node = table.get(name)
+        if node is None:
+            return None
+        choices = list(choices)
+        text = node.text if isinstance(node, Scalar) else ""
+        if text in choices:
+            return text
+        refusal = later.refusal(name, text, self.allow) if name in later.KEYS else None
+        message = refusal or f"`{name}` is one of {', '.join(choices)}"
+        meant = None if refusal else nearest(text, choices)
+        self.mistakes.error(self._shown(table, name), message, meant)
+        return None
+
+    def names(self, table: Table, name: str) -> Iterator[Scalar]:
+        """Read a key that is a list of names, with one at least."""
+        node = table.get(name)
+        if node is None:
+            return
+        if not isinstance(node, Items) or not node.items:
+            self.mistakes.error(self._shown(table, name), f"`{name}` is a list, such as [main]")
+            return
+        for item in node.items:
+            if isinstance(item, Scalar) and item.kind != "null":
+                yield item
+            else:
+                self.mistakes.error(item, f"`{name}` is a list of names")
+
+    def _shown(self, table: Table, name: str) -> Node:
+        """Return the value, or its key where there is no value to point at."""
+        value, key = table.get(name), table.key(name)
+        assert value is not None
+        assert key is not None
+        return key if isinstance(value, Scalar) and not value.text else value

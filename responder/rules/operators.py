@@ -1,0 +1,305 @@
+"""Holds the one table of operators: what each takes, what it means, and how it reads in English.
+
+An operator is prepared for one fact and one operand of the file. What comes out is the operand in
+words and a check of one value that is not empty. Emptiness, several values and negation are alike
+for all operators and are left to `conditions`.
+"""
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+import re2
+
+from responder.model import Unknown
+from responder.rules import literals, values
+from responder.rules.facts import Fact
+from responder.rules.fields import Type
+from responder.rules.literals import MisfitError, Setting
+from responder.rules.source import Items, Node, Scalar, nearest, truth
+from responder.rules.values import Reader
+
+Holds = bool | Unknown
+Check = Callable[[object, datetime], Holds]
+PairCheck = Callable[[object, object], Holds]
+# Both sides come from one reader, which alone knows what they are.
+Relation = Callable[[Any, Any], bool]
+
+
+class Prepared(NamedTuple):
+    """An operator ready to be asked.
+
+    `check` takes one value and the time; compared with another fact, `pair` takes both values.
+    `negated` turns the answer round, as `negates` does for every use of an operator. `timeless`
+    says that the answer does not depend on the time.
+    """
+
+    words: str
+    check: Check | None = None
+    other: Fact | None = None
+    pair: PairCheck | None = None
+    negated: bool = False
+    timeless: bool = True
+
+
+Prepare = Callable[[Node, Fact, Setting], Prepared]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operator:
+    """One operator. `empty` is what it says of an empty value, before it is negated."""
+
+    name: str
+    english: str
+    types: frozenset[Type]
+    prepare: Prepare
+    negates: bool = False
+    empty: Holds = False
+
+
+def _equality(node: Node, fact: Fact, setting: Setting) -> Prepared:
+    other = literals.other_fact(node, fact, setting)
+    if other is not None:
+        type_ = other.type if fact.type is Type.ANY else fact.type
+        return _against(other, values.readers(setting.zone)[type_], operator.eq)
+    read, wanted = literals.sought(node, fact, setting)
+    return Prepared(_words(node), _related(read, operator.eq, wanted))
+
+
+def _related(read: Reader, relation: Relation, wanted: object) -> Check:
+    def check(value: object, _now: datetime) -> Holds:
+        found = read(value)
+        return found if isinstance(found, Unknown) else relation(found, wanted)
+
+    return check
+
+
+def _against(other: Fact, read: Reader, relation: Relation) -> Prepared:
+    def pair(left: object, right: object) -> Holds:
+        one, two = read(left), read(right)
+        if isinstance(one, Unknown):
+            return one
+        return two if isinstance(two, Unknown) else relation(one, two)
+
+    return Prepared(other.path, other=other, pair=pair)
+
+
+def _one_of(node: Node, fact: Fact, setting: Setting) -> Prepared:
+    if not isinstance(node, Items):
+        raise MisfitError(node, "a list of values is expected here, such as [1, 2]")
+    if not node.items:
+        raise MisfitError(node, "this list is empty, so nothing is one of it")
+    return Prepared(", ".join(map(_words, node.items)), _membership(node.items, fact, setting))
+
+
+def _in_list(node: Node, fact: Fact, setting: Setting) -> Prepared:
+    if not isinstance(node, Scalar):
+        raise MisfitError(node, "the name of one of `lists` is expected here")
+    if node.text not in setting.lists:
+        meant = nearest(node.text, setting.lists)
+        raise MisfitError(node, f"there is no list `{node.text}` in `lists`", meant)
+    try:
+        check = _membership(setting.lists[node.text], fact, setting)
+    except MisfitError as misfit:
+        message = f"the list `{node.text}` does not fit `{fact.path}`: {misfit.message}"
+        raise MisfitError(node, message) from misfit
+    return Prepared(node.text, check)
+
+
+def _membership(nodes: Sequence[Node], fact: Fact, setting: Setting) -> Check:
+    wanted: dict[Reader, set[object]] = {}
+    for node in nodes:
+        read, value = literals.sought(node, fact, setting)
+        wanted.setdefault(read, set()).add(value)
+    ways = [(read, frozenset(among)) for read, among in wanted.items()]
+
+    def check(value: object, _now: datetime) -> Holds:
+        unknown: Unknown | None = None
+        for read, among in ways:
+            found = read(value)
+            if isinstance(found, Unknown):
+                unknown = found
+            elif found in among:
+                return True
+        return unknown or False
+
+    return check
+
+
+def _order(relation: Relation) -> Prepare:
+    def prepare(node: Node, fact: Fact, setting: Setting) -> Prepared:
+        other = literals.other_fact(node, fact, setting)
+        if other is None:
+            read, bound = literals.measure(node, fact)
+            return Prepared(_words(node), _related(read, relation, bound))
+        type_ = Type.DURATION if Type.DURATION in (fact.type, other.type) else Type.NUMBER
+        if other.type not in _ORDERED | {Type.REFERENCE}:
+            raise MisfitError(node, f"`{other.path}` is neither a number nor a duration")
+        return _against(other, values.readers(setting.zone)[type_], relation)
+
+    return prepare
+
+
+def _between(node: Node, fact: Fact, setting: Setting) -> Prepared:
+    if not isinstance(node, Items) or len(node.items) != 2:
+        raise MisfitError(node, "two values are expected here, such as [1, 5]")
+    first, last = node.items
+    low: Any
+    high: Any
+    if fact.type is Type.DATE:
+        read = values.instants(setting.zone)
+        low = literals.instant(first, fact, setting)
+        high = literals.last_instant(last, fact, setting)
+    else:
+        (read, low), (_, high) = literals.measure(first, fact), literals.measure(last, fact)
+    if low > high:
+        raise MisfitError(node, "the first of the two is larger, so nothing is between them")
+
+    words = f"{_words(first)} and {_words(last)}"
+    return Prepared(words, _related(read, _within, (low, high)))
+
+
+def _within(found: Any, bounds: tuple[Any, Any]) -> bool:  # noqa: ANN401  # as in Relation
+    return bool(bounds[0] <= found <= bounds[1])
+
+
+def _age(*, older: bool) -> Prepare:
+    """Compare an instant with now less a duration, or with a date."""
+    bound_of = literals.instant if older else literals.last_instant
+    relation = operator.lt if older else operator.gt
+
+    def prepare(node: Node, fact: Fact, setting: Setting) -> Prepared:
+        read = values.instants(setting.zone)
+        other = literals.other_fact(node, fact, setting)
+        if other is not None:
+            return _against(other, read, relation)
+        bound = literals.age(node, fact, bound_of, setting)
+        if isinstance(bound, datetime):
+            return Prepared(_words(node), _related(read, relation, bound))
+        return Prepared(_words(node), _old(read, bound, older=older), timeless=False)
+
+    return prepare
+
+
+def _old(read: Reader, length: timedelta, *, older: bool) -> Check:
+    def check(value: object, now: datetime) -> Holds:
+        found = read(value)
+        if not isinstance(found, datetime):
+            return found if isinstance(found, Unknown) else Unknown("this is not a date")
+        # Subtracting the instants cannot overflow, subtracting the duration from now could.
+        return now - found > length if older else now - found < length
+
+    return check
+
+
+def _calendar(node: Node, _fact: Fact, setting: Setting) -> Prepared:
+    calendar = literals.calendar(node, setting)
+    read = values.instants(setting.zone)
+
+    def check(value: object, _now: datetime) -> Holds:
+        found = read(value)
+        if isinstance(found, datetime) and not _FIRST_YEAR < found.year < _LAST_YEAR:
+            return Unknown("no calendar reaches so far")
+        return found if isinstance(found, Unknown) else calendar.is_open(found)
+
+    return Prepared(calendar.name, check)
+
+
+def _textual(relation: Callable[[str, str], bool]) -> Prepare:
+    def prepare(node: Node, fact: Fact, _setting: Setting) -> Prepared:
+        part = literals.text(literals.scalar_of(node, fact), fact)
+
+        def check(value: object, _now: datetime) -> Holds:
+            found = values.text(value)
+            return found if isinstance(found, Unknown) else relation(found, part)
+
+        return Prepared(part, check)
+
+    return prepare
+
+
+def _matches(node: Node, fact: Fact, _setting: Setting) -> Prepared:
+    written = literals.text(literals.scalar_of(node, fact), fact)
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        pattern = re2.compile(written, options)
+    except re2.error as error:
+        said = error.args[0]
+        said = said.decode() if isinstance(said, bytes) else said
+        raise MisfitError(node, f"RE2 cannot read this regular expression: {said}") from None
+
+    def check(value: object, _now: datetime) -> Holds:
+        found = values.text(value)
+        if isinstance(found, Unknown):
+            return found
+        # JSON can carry half a surrogate pair, which UTF-8 cannot.
+        return pattern.search(found.encode("utf-8", "replace").decode()) is not None
+
+    return Prepared(written, check)
+
+
+def _exists(node: Node, fact: Fact, _setting: Setting) -> Prepared:
+    if not isinstance(node, Scalar) or node.kind != "truth":
+        raise MisfitError(node, f"write `{fact.path}: {{exists: true}}` or `{{exists: false}}`")
+    exists = truth(node)
+    words = "exists" if exists else "does not exist"
+    return Prepared(words, lambda _value, _now: True, negated=not exists)
+
+
+def _words(node: Node) -> str:
+    return node.text if isinstance(node, Scalar) else "…"
+
+
+_EVERY = frozenset(Type)
+_EQUAL = _EVERY - {Type.DURATION}
+_ORDERED = frozenset({Type.NUMBER, Type.DURATION, Type.ANY})
+_TEXTS = frozenset({Type.TEXT, Type.ID, Type.ANY})
+_INSTANTS = frozenset({Type.DATE, Type.ANY})
+_FIRST_YEAR, _LAST_YEAR = 1, 9999
+_NEVER = Unknown("it is empty, which is at no time")
+_NOTHING = Unknown("it is empty, and nothing is larger or smaller than that")
+
+
+def _row(
+    name: str,
+    types: frozenset[Type],
+    prepare: Prepare,
+    *,
+    negates: bool = False,
+    empty: Holds = False,
+) -> Operator:
+    # `exists` says both of its ways itself.
+    english = "{}" if name == "exists" else name.replace("_", " ") + " {}"
+    return Operator(
+        name=name, english=english, types=types, prepare=prepare, negates=negates, empty=empty
+    )
+
+
+OPERATORS: Mapping[str, Operator] = {
+    row.name: row
+    for row in (
+        _row("is", _EQUAL, _equality),
+        _row("is_not", _EQUAL, _equality, negates=True),
+        _row("one_of", _EQUAL, _one_of),
+        _row("none_of", _EQUAL, _one_of, negates=True),
+        _row("in_list", _EQUAL, _in_list),
+        _row("not_in_list", _EQUAL, _in_list, negates=True),
+        _row("over", _ORDERED, _order(operator.gt), empty=_NOTHING),
+        _row("at_least", _ORDERED, _order(operator.ge), empty=_NOTHING),
+        _row("below", _ORDERED, _order(operator.lt), empty=_NOTHING),
+        _row("at_most", _ORDERED, _order(operator.le), empty=_NOTHING),
+        _row("between", _ORDERED | {Type.DATE}, _between, empty=_NOTHING),
+        _row("contains", _TEXTS, _textual(operator.contains)),
+        _row("starts_with", _TEXTS, _textual(str.startswith)),
+        _row("ends_with", _TEXTS, _textual(str.endswith)),
+        _row("matches", _TEXTS, _matches),
+        _row("older_than", _INSTANTS, _age(older=True), empty=_NOTHING),
+        _row("newer_than", _INSTANTS, _age(older=False), empty=_NOTHING),
+        _row("within", _INSTANTS, _calendar, empty=_NEVER),
+        _row("outside", _INSTANTS, _calendar, negates=True, empty=_NEVER),
+        _row("exists", _EVERY, _exists),
+    )
+}

@@ -1,0 +1,160 @@
+"""rules.yaml as a whole: which rules are in question for an event, and how the file is loaded.
+
+Loading is all or nothing. A `Ruleset` is made of bytes that had no mistake; else `RulesError` has
+every mistake there is.
+"""
+
+from collections.abc import Collection, Iterable
+from datetime import tzinfo
+from functools import lru_cache
+from hashlib import sha256
+
+from responder.model import Trigger
+from responder.rules import loader, source
+from responder.rules.rule import Rule
+from responder.rules.source import Mistake, Mistakes
+
+__all__ = ["Rule", "RulesError", "Ruleset", "load", "paths"]
+
+
+class RulesError(Exception):
+    """A rules file that cannot be loaded, with all its mistakes in the order of the file."""
+
+    def __init__(self, mistakes: tuple[Mistake, ...]) -> None:
+        super().__init__("\n".join(map(str, mistakes)))
+        self.mistakes = mistakes
+
+
+class Ruleset:
+    """The rules in force. It does not change; `revision` names the very bytes it was made of."""
+
+    def __init__(
+        self,
+        *,
+        data: bytes,
+        rules: tuple[Rule, ...],
+        zone: tzinfo,
+        warnings: tuple[Mistake, ...],
+    ) -> None:
+        self.revision = sha256(data).hexdigest()[:16]
+        self.text = data.decode()
+        self.rules = rules
+        self.zone = zone
+        self.warnings = warnings
+        self._reading = tuple(rule for rule in rules if rule.disabled is None)
+        self._named = frozenset(
+            event
+            for rule in self._reading
+            if rule.acts
+            for trigger in rule.triggers or ()
+            for event in trigger.events
+        )
+        self._select = lru_cache(maxsize=1024)(self._selected)
+        self._guard = lru_cache(maxsize=1024)(self._guarded)
+
+    def in_question(
+        self, trigger: Trigger, events: tuple[str, ...], kind: str, portal: str
+    ) -> tuple[Rule, ...]:
+        """Return the rules to be read, in their order, when this comes with such a document.
+
+        Empty unless a kill or terminate rule is among them; the `leave` rules that protect from
+        one are. For a schedule these are all that have one; `with_guards` takes those that are due.
+        Whether a rule has expired is not asked here, for this has no clock.
+        """
+        if trigger != "event":
+            return self._select(trigger, frozenset(), kind, portal)
+        named = self._named.intersection(map(str.upper, events))
+        if not named:
+            return ()
+        return self._select(trigger, frozenset(map(str.upper, events)), kind, portal)
+
+    def scheduled(self, portal: str) -> tuple[Rule, ...]:
+        """Return the kill and terminate rules that have schedules in a portal, in their order."""
+        return tuple(
+            rule
+            for rule in self._reading
+            if rule.acts and rule.schedules and rule.may_act_in(portal)
+        )
+
+    def swept(self, kind: str, portal: str) -> tuple[Rule, ...]:
+        """Return the rules that a sweep reads for such a document, guards among them."""
+        return self.in_question("sweep", (), kind, portal)
+
+    def with_guards(
+        self, rules: Iterable[Rule], kind: str, portal: str, *, trigger: Trigger = "schedule"
+    ) -> tuple[Rule, ...]:
+        """Return those of the rules that look at such a document, and what guards against them.
+
+        A `leave` rule guards if it has no `when`, or one that fits this trigger. Empty if no kill
+        or terminate rule is left.
+        """
+        return self._guard(frozenset(rule.id for rule in rules), kind, portal, trigger)
+
+    def _guarded(
+        self, ids: frozenset[str], kind: str, portal: str, trigger: Trigger
+    ) -> tuple[Rule, ...]:
+        return without_idle_guards(
+            rule
+            for rule in self._reading
+            if rule.may_see(kind, portal)
+            and (rule.id in ids if rule.acts else _is_set_off(rule, trigger, frozenset(), kind))
+        )
+
+    def _selected(
+        self, trigger: Trigger, events: frozenset[str], kind: str, portal: str
+    ) -> tuple[Rule, ...]:
+        chosen = [
+            rule
+            for rule in self._reading
+            if rule.may_see(kind, portal) and _is_set_off(rule, trigger, events, kind)
+        ]
+        return without_idle_guards(chosen)
+
+
+def without_idle_guards(rules: Iterable[Rule]) -> tuple[Rule, ...]:
+    """Drop the `leave` rules that stand below every rule they could protect from."""
+    kept = list(rules)
+    while kept and not kept[-1].acts:
+        kept.pop()
+    return tuple(kept)
+
+
+def _is_set_off(rule: Rule, trigger: Trigger, events: frozenset[str], kind: str) -> bool:
+    if rule.triggers is None:
+        return True
+    match trigger:
+        case "robot":
+            return any(one.is_robot for one in rule.triggers)
+        case "event":
+            return any(one.events & events and one.can_bring(kind) for one in rule.triggers)
+        case "sweep":
+            return rule.sweep and any(one.events and one.can_bring(kind) for one in rule.triggers)
+        case "schedule":
+            return any(one.schedule is not None for one in rule.triggers)
+
+
+def load(
+    data: bytes,
+    *,
+    file: str,
+    portals: Collection[str] | None = None,
+    allow: frozenset[str] = frozenset(),
+) -> Ruleset:
+    """Return the rules that a file's bytes are, or raise `RulesError` with every mistake.
+
+    `portals` are the portals of the settings; None where they are not known. `allow` has names of
+    `later.NOT_YET` that are accepted all the same.
+    """
+    mistakes = Mistakes(file)
+    root = source.read(data, mistakes)
+    if root is None:
+        raise RulesError(mistakes.in_order())
+    loaded = loader.read(root, source.lines(data.decode()), mistakes, portals, allow)
+    if mistakes.fatal:
+        raise RulesError(mistakes.in_order())
+    return Ruleset(data=data, rules=loaded.rules, zone=loaded.zone, warnings=mistakes.in_order())
+
+
+def paths(rules: Iterable[Rule]) -> frozenset[str]:
+    """Return every fact that these rules read."""
+    return frozenset().union(*(rule.paths for rule in rules))

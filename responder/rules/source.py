@@ -1,0 +1,331 @@
+"""Turns the bytes of a rules file into a tree that remembers where everything stands.
+
+Scalars follow the core schema of YAML 1.2, with one narrowing: only decimal numbers without
+leading zeros are numbers, everything else that is not null or a truth is text (`on`, `18:00`,
+`0123`, `1e3`). What YAML offers beyond maps, lists and scalars (aliases, tags, several documents)
+is a mistake, because it lets a line mean something that its reader does not see. The parser is
+driven by its events with a stack of our own, so that no depth of nesting can exhaust Python's.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Literal, Protocol
+
+import yaml
+
+MAX_BYTES = 1024 * 1024
+MAX_DEPTH = 32
+_TOO_DEEP = f"this nests deeper than {MAX_DEPTH} levels"
+
+NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
+_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+_TRUTHS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+# The breaks that libyaml counts as lines, so that our line numbers are its.
+_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+Severity = Literal["error", "warning"]
+Kind = Literal["null", "truth", "number", "text", "broken"]
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """Something wrong in a file: where (from 1), how bad, and the nearest right name."""
+
+    file: str
+    line: int
+    column: int
+    severity: Severity
+    message: str
+    suggestion: str | None = None
+    length: int = 1
+
+    def __str__(self) -> str:
+        """Say it in one line, as compilers do."""
+        hint = f" (did you mean `{self.suggestion}`?)" if self.suggestion else ""
+        place = f"{self.file}:{self.line}:{self.column}"
+        return f"{place}: {self.severity}: {self.message}{hint}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """A place in the file: its first character and its last line, counted from 1."""
+
+    line: int
+    column: int
+    length: int
+    last_line: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scalar(Node):
+    """One value as it is written. `broken` stands for one that was reported already."""
+
+    text: str
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Items(Node):
+    """A list."""
+
+    items: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table(Node):
+    """A map, in the order of the file, each key once."""
+
+    pairs: tuple[tuple[Scalar, Node], ...]
+
+    def get(self, key: str) -> Node | None:
+        """Return the value under a key."""
+        for name, value in self.pairs:
+            if name.text == key:
+                return value
+        return None
+
+    def key(self, key: str) -> Scalar | None:
+        """Return the key itself, for its place."""
+        return next((name for name, _ in self.pairs if name.text == key), None)
+
+
+@dataclass(slots=True)
+class Mistakes:
+    """What was found wrong in one file so far."""
+
+    file: str
+    found: list[Mistake] = field(default_factory=list)
+
+    def error(self, node: Node, message: str, suggestion: str | None = None) -> None:
+        """Note an error at a node, unless that node was reported already."""
+        if isinstance(node, Scalar) and node.kind == "broken":
+            return
+        self.at(node.line, node.column, message, suggestion, length=node.length)
+
+    def warn(self, node: Node, message: str) -> None:
+        """Note something that loads but is probably not meant."""
+        self.found.append(
+            Mistake(self.file, node.line, node.column, "warning", message, None, node.length)
+        )
+
+    def at(
+        self, line: int, column: int, message: str, suggestion: str | None = None, length: int = 1
+    ) -> None:
+        """Note an error at a place that has no node."""
+        self.found.append(Mistake(self.file, line, column, "error", message, suggestion, length))
+
+    def in_order(self) -> tuple[Mistake, ...]:
+        """Return what was found, in the order of the file."""
+        return tuple(sorted(self.found, key=lambda mistake: (mistake.line, mistake.column)))
+
+    @property
+    def fatal(self) -> bool:
+        """Tell whether anything found forbids loading the file."""
+        return any(mistake.severity == "error" for mistake in self.found)
+
+
+def nearest(word: str, names: Iterable[str], *, likeness: float = 0.6) -> str | None:
+    """Return the name that was probably meant, or None."""
+    found = get_close_matches(word, list(names), n=1, cutoff=likeness)
+    return found[0] if found else None
+
+
+def lines(text: str) -> list[str]:
+    """Split a text into the lines that a `Mistake` counts."""
+    return _BREAK.split(text)
+
+
+def read(data: bytes, mistakes: Mistakes) -> Node | None:
+    """Return the tree of one YAML document; None when nothing of it can be used."""
+    if len(data) > MAX_BYTES:
+        mistakes.at(1, 1, "the file is larger than 1 MiB")
+        return None
+    text = _text(data, mistakes)
+    if text is None:
+        return None
+    builder = _Builder(mistakes)
+    try:
+        for event in _events(text):
+            builder.take(event)
+    except _TooDeepError:
+        return None
+    except yaml.MarkedYAMLError as error:
+        _not_yaml(error, text, mistakes)
+        return None
+    except yaml.YAMLError as error:
+        mistakes.at(1, 1, f"this is not YAML: {error}")
+        return None
+    root = builder.root
+    if root is None or (isinstance(root, Scalar) and root.kind == "null"):
+        mistakes.at(1, 1, "the file is empty")
+        return None
+    return root
+
+
+def _text(data: bytes, mistakes: Mistakes) -> str | None:
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        line, column = _place(data[: error.start].decode())
+        mistakes.at(line, column, f"byte 0x{data[error.start]:02x} here is not valid UTF-8")
+        return None
+    # A byte order mark is what some editors put before the first character; it is not a text.
+    text = text.removeprefix("\ufeff")
+    wrong = _FORBIDDEN.search(text)
+    if wrong is None:
+        return text
+    line, column = _place(text[: wrong.start()])
+    name = "NUL" if wrong[0] == "\0" else f"U+{ord(wrong[0]):04X}"
+    mistakes.at(line, column, f"the character {name} is not allowed in a rules file")
+    return None
+
+
+def _place(before: str) -> tuple[int, int]:
+    split = lines(before)
+    return len(split), len(split[-1]) + 1
+
+
+def _events(text: str) -> Iterator[yaml.Event]:
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    yield from yaml.parse(text, Loader=loader)
+
+
+def _not_yaml(error: yaml.MarkedYAMLError, text: str, mistakes: Mistakes) -> None:
+    line, column = _from_one(error.problem_mark or error.context_mark)
+    if error.problem and "nesting depth" in error.problem:
+        mistakes.at(line, column, _TOO_DEEP)
+        return
+    said = " ".join(part for part in (error.problem, error.context) if part)
+    split = lines(text)
+    if line <= len(split) and "\t" in split[line - 1][:column]:
+        said += "; a line is indented with spaces, never with tabs"
+    mistakes.at(line, column, f"this is not YAML: {said}")
+
+
+class _Mark(Protocol):
+    line: int
+    column: int
+
+
+def _from_one(mark: _Mark | None) -> tuple[int, int]:
+    return (mark.line + 1, mark.column + 1) if mark else (1, 1)
+
+
+class _TooDeepError(Exception):
+    """The file nests deeper than anyone can read."""
+
+
+@dataclass(slots=True)
+class _Open:
+    """A collection whose end has not come yet. A map's parts are keys and values in turn."""
+
+    event: yaml.CollectionStartEvent
+    parts: list[Node] = field(default_factory=list)
+
+
+class _Builder:
+    """Takes the parser's events one by one and holds the tree they make."""
+
+    def __init__(self, mistakes: Mistakes) -> None:
+        self.root: Node | None = None
+        self._mistakes = mistakes
+        self._open: list[_Open] = []
+        self._documents = 0
+
+    def take(self, event: yaml.Event) -> None:
+        """Add one event to the tree."""
+        match event:
+            case yaml.DocumentStartEvent():
+                self._document(event)
+            case yaml.AliasEvent():
+                self._refuse(event, "an alias (`*`) is not allowed: write the value out")
+                self._add(_scalar(event, f"*{event.anchor}", "broken"))
+            case yaml.ScalarEvent():
+                self._decorated(event)
+                self._add(_scalar(event, event.value, _kind(event)))
+            case yaml.CollectionStartEvent():
+                self._start(event)
+            case yaml.CollectionEndEvent():
+                self._end(event)
+            case _:
+                pass
+
+    def _document(self, event: yaml.DocumentStartEvent) -> None:
+        self._documents += 1
+        if self._documents == 2:
+            self._refuse(event, "a rules file is one document: this starts a second")
+
+    def _start(self, event: yaml.CollectionStartEvent) -> None:
+        self._decorated(event)
+        if len(self._open) == MAX_DEPTH:
+            self._refuse(event, _TOO_DEEP)
+            raise _TooDeepError
+        self._open.append(_Open(event))
+
+    def _end(self, event: yaml.CollectionEndEvent) -> None:
+        done = self._open.pop()
+        line, column = _from_one(done.event.start_mark)
+        # A block collection ends where the next thing begins; what a reader calls its last line
+        # is that of its last part.
+        last = max([line, *(part.last_line for part in done.parts)])
+        if done.event.flow_style:
+            last, _ = _from_one(event.end_mark)
+        place = {"line": line, "column": column, "length": 1, "last_line": last}
+        if isinstance(done.event, yaml.SequenceStartEvent):
+            self._add(Items(items=tuple(done.parts), **place))
+        else:
+            self._add(Table(pairs=tuple(self._pairs(done.parts)), **place))
+
+    def _pairs(self, parts: list[Node]) -> Iterator[tuple[Scalar, Node]]:
+        seen: dict[str, int] = {}
+        for key, value in zip(parts[::2], parts[1::2], strict=True):
+            if not isinstance(key, Scalar):
+                self._mistakes.error(key, "a key must be a plain word")
+            elif key.text in seen:
+                first = seen[key.text]
+                self._mistakes.error(key, f"`{key.text}` is here twice, first on line {first}")
+            else:
+                seen[key.text] = key.line
+                yield key, value
+
+    def _add(self, node: Node) -> None:
+        if self._open:
+            self._open[-1].parts.append(node)
+        elif self._documents == 1:
+            self.root = node
+
+    def _decorated(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> None:
+        if event.anchor is not None:
+            self._refuse(event, "an anchor (`&`) is not allowed: write the value out")
+        if event.tag is not None:
+            self._refuse(event, "a tag (`!`) is not allowed: values are what they look like")
+
+    def _refuse(self, event: yaml.Event, message: str) -> None:
+        self._mistakes.at(*_from_one(event.start_mark), message)
+
+
+def _scalar(event: yaml.NodeEvent, text: str, kind: Kind) -> Scalar:
+    line, column = _from_one(event.start_mark)
+    end_line, end_column = _from_one(event.end_mark)
+    # A block scalar's end mark stands at the start of the line after it.
+    last = end_line - 1 if end_column == 1 and end_line > line else end_line
+    length = max(end_column - column, 1) if end_line == line else 1
+    return Scalar(line=line, column=column, length=length, last_line=last, text=text, kind=kind)
+
+
+def _kind(event: yaml.ScalarEvent) -> Kind:
+    if event.style not in (None, ""):
+        return "text"
+    if event.value in _NULLS:
+        return "null"
+    if event.value in _TRUTHS:
+        return "truth"
+    return "number" if NUMBER.fullmatch(event.value) else "text"
+
+
+def truth(scalar: Scalar) -> bool:
+    """Return the value of a scalar whose kind is `truth`."""
+    return _TRUTHS[scalar.text]

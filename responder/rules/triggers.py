@@ -1,0 +1,129 @@
+"""Knows what can set a rule off, which of the portal's events that is, and what document it brings.
+
+The names that rules use (`deal.updated`) stand for the portal's own (`ONCRMDEALUPDATE`), which may
+be written too. Only events that bring a document workflows can run on are known here: a rule on
+any other could never act.
+https://apidocs.bitrix24.com/api-reference/crm/universal/events/index.html
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from responder.rules import facts
+from responder.rules.schedules import Every, Schedule
+from responder.rules.source import nearest
+from responder.rules.values import duration_in_words
+
+ROBOT = "robot"
+_DONE = {"added": "ADD", "updated": "UPDATE", "deleted": "DELETE"}
+_PLAIN_KINDS = ("deal", "lead", "contact", "company", "quote")
+_DYNAMIC = "ONCRMDYNAMICITEM"
+_DYNAMIC_OF_TYPE = re.compile(rf"{_DYNAMIC}(?:ADD|UPDATE|DELETE)_([1-9][0-9]*)")
+_SMART_INVOICE = "31"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trigger:
+    """One thing that sets a rule off: the portal's event names, a robot call or a schedule.
+
+    `events` is empty for the latter two. `brings` is the kind of document it comes with: one kind,
+    `item_*` for invoices and all smart processes (their events have one name), or `*` for any.
+    """
+
+    name: str
+    events: frozenset[str]
+    brings: str
+    schedule: Schedule | None = None
+
+    @property
+    def is_robot(self) -> bool:
+        """Tell whether this is a robot's call and no event."""
+        return self.name == ROBOT
+
+    @property
+    def is_update(self) -> bool:
+        """Tell whether it says that a document was changed, which the sweep can find again."""
+        return any("UPDATE" in event for event in self.events)
+
+    def can_bring(self, kind: str) -> bool:
+        """Tell whether a document of this kind can come with it."""
+        if self.brings == "item_*":
+            return kind == "invoice" or kind.startswith("item_")
+        return self.brings in ("*", kind)
+
+
+def find(name: str) -> Trigger | None:
+    """Return the trigger of this name; the portal's own names are read in any case."""
+    if name == ROBOT:
+        return Trigger(name=ROBOT, events=frozenset(), brings="*")
+    kind, _, done = name.partition(".")
+    if done in _DONE and facts.is_kind(kind):
+        return Trigger(name=name, events=frozenset(_events(kind, _DONE[done])), brings=kind)
+    upper = name.upper()
+    brings = _BRINGS.get(upper) or _of_type(upper)
+    return Trigger(name=upper, events=frozenset({upper}), brings=brings) if brings else None
+
+
+def scheduled(schedule: Schedule) -> Trigger:
+    """Return the trigger that a schedule is; its name says when, for people."""
+    if isinstance(schedule, Every):
+        name = f"every {duration_in_words(schedule.length)}"
+    else:
+        name = f"daily at {schedule.at:%H:%M} {schedule.zone}"
+    return Trigger(name=name, events=frozenset(), brings="*", schedule=schedule)
+
+
+def names() -> list[str]:
+    """Return the names there are, with smart process 147 for all of its kind."""
+    kinds = [*facts.KINDS, "item_147"]
+    return [ROBOT, *(f"{kind}.{done}" for kind in kinds for done in _DONE), *_BRINGS]
+
+
+def is_a_portals_name(name: str) -> bool:
+    """Tell whether this is written as the portal names its events."""
+    return "." not in name and name.upper().startswith("ON")
+
+
+def meant(name: str) -> str | None:
+    """Return the trigger that was probably meant by a wrong name."""
+    if is_a_portals_name(name):
+        # The portal has a hundred events that look alike: only a slip of the pen is put right.
+        return nearest(name.upper(), _BRINGS, likeness=0.93)
+    kind, _, done = name.lower().partition(".")
+    if kind == f"item_{_SMART_INVOICE}":
+        kind = "invoice"
+    if facts.is_kind(kind):
+        return f"{kind}.{nearest(done, _DONE) or 'updated'}"
+    return nearest(name.lower(), [ROBOT, *(f"{one}.{how}" for one in facts.KINDS for how in _DONE)])
+
+
+def _events(kind: str, done: str) -> Iterator[str]:
+    if kind == "task":
+        yield f"ONTASK{done}"
+    elif kind in _PLAIN_KINDS:
+        yield f"ONCRM{kind.upper()}{done}"
+        # A deal moved to another pipeline is changed, though the portal then sends this alone.
+        if kind == "deal" and done == "UPDATE":
+            yield "ONCRMDEALMOVETOCATEGORY"
+    else:
+        number = _SMART_INVOICE if kind == "invoice" else kind.removeprefix("item_")
+        yield f"{_DYNAMIC}{done}"
+        yield f"{_DYNAMIC}{done}_{number}"
+
+
+def _of_type(event: str) -> str | None:
+    found = _DYNAMIC_OF_TYPE.fullmatch(event)
+    if found is None:
+        return None
+    kind = "invoice" if found[1] == _SMART_INVOICE else f"item_{found[1]}"
+    return kind if facts.is_kind(kind) else None
+
+
+_BRINGS: Mapping[str, str] = {
+    **{f"ONCRM{kind.upper()}{done}": kind for kind in _PLAIN_KINDS for done in _DONE.values()},
+    "ONCRMDEALMOVETOCATEGORY": "deal",
+    **{f"{_DYNAMIC}{done}": "item_*" for done in _DONE.values()},
+    **{f"ONTASK{done}": "task" for done in _DONE.values()},
+    **{f"ONTASKCOMMENT{done}": "task" for done in _DONE.values()},
+}

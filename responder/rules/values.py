@@ -1,0 +1,155 @@
+"""Reads what the portal sends, and what a rule says, as values that can be compared.
+
+Bitrix24 sends text where it means numbers (`"2"`, `"1000.00"`), `Y` and `N` or `1` and `0` where it
+means yes and no, and typed JSON where it feels like it. A reader takes such a value and returns
+one that can be compared, or `Unknown` where it cannot be read: a number that is none is not 0.
+Emptiness is not the readers' business; `is_empty` is asked first.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, timedelta, tzinfo
+from decimal import Decimal
+from math import isfinite
+from typing import Any
+
+from responder.model import Unknown
+from responder.rules.fields import Type
+from responder.rules.source import NUMBER
+
+# Returns what can be compared with what the same reader returns, or Unknown.
+Reader = Callable[[object], Any]
+
+_TRUTHS = {"y": True, "n": False, "1": True, "0": False, "true": True, "false": False}
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_INSTANT = re.compile(
+    _DATE.pattern + r"[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?"
+    r"(?:Z|[+-][0-9]{2}:?[0-9]{2})?"
+)
+_MONEY = re.compile(NUMBER.pattern + r"\|[A-Za-z]{3}")
+_DURATION = re.compile(r"(?:[0-9]{1,9}[wdhms] ?)+")
+_UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
+
+
+def is_empty(value: object, type_: Type) -> bool:
+    """Tell whether a value that was read says "none": null, "", [] and 0 in a reference."""
+    if value is None:
+        return True
+    if isinstance(value, str | list | tuple | dict):
+        return not value or (type_ is Type.REFERENCE and value == "0")
+    return type_ is Type.REFERENCE and value == 0 and value is not False
+
+
+def number(value: object) -> int | Decimal | Unknown:
+    """Read a number. Text must be written as one and nothing else: `2`, `-0.5`, not `007`."""
+    if type(value) is int or type(value) is Decimal:
+        return value
+    if type(value) is str and NUMBER.fullmatch(value):
+        return Decimal(value)
+    if type(value) is float and isfinite(value):
+        # What the portal wrote, not the binary fraction nearest to it.
+        return Decimal(repr(value))
+    return _unreadable(value, "a number")
+
+
+def number_or_text(value: object) -> int | Decimal | str | Unknown:
+    """Read a value of unknown type: a number where it looks like one, else the text."""
+    if isinstance(value, str):
+        if _MONEY.fullmatch(value):
+            return _unreadable(value, "a number")
+        return Decimal(value) if NUMBER.fullmatch(value) else value
+    return number(value)
+
+
+def truth(value: object) -> bool | Unknown:
+    """Read yes or no as the portal writes them: `Y`/`N`, `1`/`0`, true and false."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str | int):
+        read = _TRUTHS.get(str(value).lower())
+        if read is not None:
+            return read
+    return _unreadable(value, "yes or no")
+
+
+def text(value: object) -> str | Unknown:
+    """Read a text. A number is the text it is written as."""
+    if type(value) is str:
+        return value
+    if type(value) is int or type(value) is float or type(value) is Decimal:
+        return str(value)
+    return _unreadable(value, "a text")
+
+
+def instants(zone: tzinfo) -> Reader:
+    """Return a reader of dates and times; one without a zone is of this zone."""
+
+    def instant(value: object) -> datetime | Unknown:
+        """Read an ISO 8601 instant, or the first moment of a day."""
+        if type(value) is str and (_INSTANT.fullmatch(value) or _DATE.fullmatch(value)):
+            try:
+                read = datetime.fromisoformat(value)
+            except ValueError:
+                return _unreadable(value, "a date")
+            return read if read.tzinfo else read.replace(tzinfo=zone)
+        return _unreadable(value, "a date")
+
+    return instant
+
+
+def as_it_is(value: object) -> object:
+    """Read what we made ourselves: a duration."""
+    return value if isinstance(value, timedelta) else _unreadable(value, "a duration")
+
+
+def readers(zone: tzinfo) -> Mapping[Type, Reader]:
+    """Return the reader of each type."""
+    return {
+        Type.TEXT: text,
+        Type.ID: text,
+        Type.NUMBER: number,
+        Type.REFERENCE: number,
+        Type.TRUTH: truth,
+        Type.DATE: instants(zone),
+        Type.DURATION: as_it_is,
+        Type.ANY: number_or_text,
+    }
+
+
+def day(written: str) -> date | None:
+    """Read a day as a rule writes it, `2026-09-24`; None if it is none."""
+    if not _DATE.fullmatch(written):
+        return None
+    try:
+        return date.fromisoformat(written)
+    except ValueError:
+        return None
+
+
+def duration(written: str) -> timedelta | None:
+    """Read a duration as a rule writes it: `45s`, `10m`, `12h`, `30d`, `2w`, `1d 12h`."""
+    if not _DURATION.fullmatch(written):
+        return None
+    parts = re.findall(r"([0-9]+)([wdhms])", written)
+    try:
+        return sum((timedelta(**{_UNITS[unit]: int(n)}) for n, unit in parts), timedelta())
+    except OverflowError:
+        return None
+
+
+def duration_in_words(length: timedelta) -> str:
+    """Write a duration as rules do: `31d 4h`."""
+    seconds = int(length.total_seconds())
+    sign, seconds = ("-", -seconds) if seconds < 0 else ("", seconds)
+    parts = []
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        count, seconds = divmod(seconds, size)
+        if count:
+            parts.append(f"{count}{unit}")
+    return sign + (" ".join(parts) or "0s")
+
+
+def _unreadable(value: object, expected: str) -> Unknown:
+    shown = value if isinstance(value, str) else repr(value)
+    clipped = shown if len(shown) <= 40 else shown[:39] + "…"
+    return Unknown(f"`{clipped}` is not {expected}")

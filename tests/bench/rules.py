@@ -1,0 +1,92 @@
+"""What deciding costs: `python -m tests.bench.rules` prints each figure beside its target.
+
+Each figure is the best of many short runs, for whatever else the machine does only adds to it;
+loading is told in seconds of the processor. For comparison a loop that does nothing but make 300
+conditions is timed in the same run.
+"""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from timeit import repeat
+
+from responder.model import Condition, Document, Situation, Workflow
+from responder.rules.decide import judge
+from responder.rules.ruleset import Ruleset, load
+
+NOW = datetime(2026, 9, 24, 9, 0, tzinfo=UTC)
+DEAL = Document(kind="deal", item_id="759", module="crm", entity="CCrmDocumentDeal", id="DEAL_759")
+UPDATED = ("ONCRMDEALUPDATE",)
+UNNAMED = ("ONCRMLEADADD",)
+SITUATION = Situation(
+    portal="main",
+    trigger="event",
+    events=UPDATED,
+    document=DEAL,
+    facts={"deal.category_id": 2, "deal.stage_id": "NEW", "deal.opportunity": "500.00"},
+    workflows=(Workflow(id="a", facts={"workflow.template_id": "61", "template.known": True}),),
+)
+
+
+def a_file(tests: list[str]) -> bytes:
+    """Write a rules file with one short rule for each text of tests."""
+    rules = (
+        f"- {{id: r{number}, when: [deal.updated], if: {{{test}}}, every_template: true,"
+        f" then: kill}}\n"
+        for number, test in enumerate(tests)
+    )
+    return ("version: 1\nrules:\n" + "".join(rules)).encode()
+
+
+def of_three_tests(last: str) -> Ruleset:
+    """Load 100 rules whose first two tests hold and whose third, another in each, does not."""
+    two = "deal.category_id: [0, 2], deal.stage_id: NEW"
+    return load(a_file([f"{two}, {last.format(100 + n)}" for n in range(100)]), file="rules.yaml")
+
+
+def microseconds(act: Callable[[], object], number: int) -> float:
+    """Return what one call costs at best."""
+    act()
+    return min(repeat(act, number=number, repeat=50)) / number * 1e6
+
+
+def judging(ruleset: Ruleset) -> Callable[[], object]:
+    """Return what judges the situation and leaves 300 conditions."""
+
+    def act() -> object:
+        judgement = judge(ruleset, SITUATION, enforcing=True, now=NOW)
+        assert len(judgement.conditions) == 300
+        return judgement
+
+    return act
+
+
+def only_conditions() -> list[Condition]:
+    """Make as many conditions as the judgement has, and nothing else."""
+    return [
+        Condition("r", "if.deal.stage_id", "is NEW", "NEW", True, None, "a") for _ in range(300)
+    ]
+
+
+def main() -> None:
+    """Print the table."""
+    data = a_file([f"workflow.template_id: {number}" for number in range(1, 10_001)])
+    began = time.process_time()
+    many = load(data, file="rules.yaml")
+    loading = time.process_time() - began
+    unnamed = microseconds(lambda: many.in_question("event", UNNAMED, "lead", "main"), 1000)
+    by_workflow = microseconds(judging(of_three_tests("workflow.template_id: {}")), 20)
+    by_document = microseconds(judging(of_three_tests("deal.opportunity: {{at_most: {}}}")), 20)
+    rows = [
+        ("an event that none of 10,000 rules names", unnamed, "< 1"),
+        ("100 rules x 3 tests, the last of the workflow", by_workflow, "<= 150"),
+        ("100 rules x 3 tests, the last of the document", by_document, "<= 150"),
+        ("only making its 300 conditions", microseconds(only_conditions, 20), ""),
+        ("loading 10,000 rules", loading * 1e6, "<= 5,000,000"),
+    ]
+    for name, cost, target in rows:
+        print(f"{name:48}{cost:14,.1f} us  {target}")  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
