@@ -1,0 +1,1 @@
+"""How the portal speaks: the only room that knows its quirks."""

@@ -1,0 +1,203 @@
+"""Says which workflow document an event, a triple or a reference speaks of.
+
+Bitrix24 names a document by a triple: MODULE_ID, ENTITY, DOCUMENT_ID. Bare ids (tasks, lists,
+Drive) collide across modules, so all three parts always belong together. Anything these tables do
+not know exactly is kind `other`: it can be named and compared, but no rule can look into it.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import NamedTuple
+
+from responder.model import Document
+
+Path = tuple[str, ...]
+
+
+class _Entity(NamedTuple):
+    """How the portal names one kind of document."""
+
+    module: str
+    entity: str
+    prefix: str
+    type_id: int | None
+
+
+_DOCUMENT = "Bitrix\\Crm\\Integration\\BizProc\\Document\\"
+
+# https://apidocs.bitrix24.com/api-reference/bizproc/bizproc-workflow-start.html
+_ENTITIES = {
+    "deal": _Entity("crm", "CCrmDocumentDeal", "DEAL_", 2),
+    "lead": _Entity("crm", "CCrmDocumentLead", "LEAD_", 1),
+    "contact": _Entity("crm", "CCrmDocumentContact", "CONTACT_", 3),
+    "company": _Entity("crm", "CCrmDocumentCompany", "COMPANY_", 4),
+    "quote": _Entity("crm", _DOCUMENT + "Quote", "QUOTE_", 7),
+    "invoice": _Entity("crm", _DOCUMENT + "SmartInvoice", "SMART_INVOICE_", 31),
+    "task": _Entity("tasks", "Bitrix\\Tasks\\Integration\\Bizproc\\Document\\Task", "", None),
+}
+_SMART_PROCESS = ("crm", _DOCUMENT + "Dynamic")
+_FIRST_SMART_PROCESS = 128
+
+KINDS: tuple[str, ...] = tuple(_ENTITIES)
+"""The kinds with a name of their own; smart process N is `item_N` beside them."""
+
+_KIND_OF = {(named.module, named.entity): kind for kind, named in _ENTITIES.items()}
+_NUMBER = re.compile(r"[1-9][0-9]{0,17}")
+_LONGEST = 18  # digits of an id; a kind is no longer either
+_SMART_PROCESS_KIND = re.compile(r"item_([1-9][0-9]{2,9})")
+_SMART_PROCESS_ID = re.compile(r"DYNAMIC_([1-9][0-9]{2,9})_([0-9]+)")
+
+
+def of_item(kind: str, item_id: str) -> Document | None:
+    """Return the document of a kind with this id, or None where there can be none."""
+    if len(kind) > _LONGEST or len(item_id) > _LONGEST:
+        return None
+    return _of_item(kind, item_id)
+
+
+# A portal speaks of the same few documents again and again. What comes here is short, so the
+# memory this holds is bounded.
+@lru_cache(maxsize=1024)
+def _of_item(kind: str, item_id: str) -> Document | None:
+    named = _ENTITIES.get(kind) or _smart_process_entity(kind)
+    if named is None or not _NUMBER.fullmatch(item_id):
+        return None
+    return Document(
+        kind=kind,
+        item_id=item_id,
+        module=named.module,
+        entity=named.entity,
+        id=named.prefix + item_id,
+    )
+
+
+def _smart_process_entity(kind: str) -> _Entity | None:
+    number = _smart_process(kind)
+    return None if number is None else _Entity(*_SMART_PROCESS, f"DYNAMIC_{number}_", number)
+
+
+def _smart_process(kind: str) -> int | None:
+    match = _SMART_PROCESS_KIND.fullmatch(kind)
+    if match is None or int(match[1]) < _FIRST_SMART_PROCESS:
+        return None
+    return int(match[1])
+
+
+def from_triple(module: str, entity: str, id: str) -> Document:  # noqa: A002 - the portal's word
+    """Return the document that a triple names; kind `other` where no table knows it exactly."""
+    known = _item_of(module, entity, id)
+    if known is not None and known.triple == (module, entity, id):
+        return known
+    return Document(kind="other", item_id=id, module=module, entity=entity, id=id)
+
+
+def _item_of(module: str, entity: str, document_id: str) -> Document | None:
+    kind = _KIND_OF.get((module, entity))
+    if kind is not None:
+        return of_item(kind, document_id.removeprefix(_ENTITIES[kind].prefix))
+    if (module, entity) == _SMART_PROCESS and (match := _SMART_PROCESS_ID.fullmatch(document_id)):
+        return of_item(f"item_{match[1]}", match[2])
+    return None
+
+
+def parse_ref(ref: str) -> Document | None:
+    """Return the document that a reference (`deal:759`, `lists|BizprocDocument|777`) names."""
+    if ref.count("|") >= 2:
+        return from_triple(*ref.split("|", 2))
+    kind, _, item_id = ref.partition(":")
+    return of_item(kind, item_id)
+
+
+def entity_type_id(kind: str) -> int | None:
+    """Return the CRM's number of a kind (deal 2, item_147 147); None for tasks and others."""
+    named = _ENTITIES.get(kind)
+    return named.type_id if named else _smart_process(kind)
+
+
+class _Subject(NamedTuple):
+    """What an event speaks of: a kind (None: its ENTITY_TYPE_ID says), and where the id stands."""
+
+    kind: str | None
+    ids: tuple[Path, ...]
+
+
+_ID: Path = ("data", "FIELDS", "ID")
+_ENTITY_TYPE_ID: Path = ("data", "FIELDS", "ENTITY_TYPE_ID")
+# A deleted task has no state after, a new one none before: that side is the text `undefined`.
+_TASK_ID: tuple[Path, ...] = (("data", "FIELDS_AFTER", "ID"), ("data", "FIELDS_BEFORE", "ID"))
+_TASK_OF_COMMENT: tuple[Path, ...] = (
+    ("data", "FIELDS_AFTER", "TASK_ID"),
+    ("data", "FIELDS_BEFORE", "TASK_ID"),
+)
+
+# https://apidocs.bitrix24.com/api-reference/events/index.html. An event that is not here speaks
+# of no workflow document, or, as activities and timeline comments do, does not say of which.
+_SUBJECTS: dict[str, _Subject] = {
+    name + change: _Subject(kind, ids)
+    for name, kind, ids in (
+        ("ONCRMDEAL", "deal", (_ID,)),
+        ("ONCRMLEAD", "lead", (_ID,)),
+        ("ONCRMCONTACT", "contact", (_ID,)),
+        ("ONCRMCOMPANY", "company", (_ID,)),
+        ("ONCRMQUOTE", "quote", (_ID,)),
+        ("ONCRMDYNAMICITEM", None, (_ID,)),
+        ("ONTASK", "task", _TASK_ID),
+        ("ONTASKCOMMENT", "task", _TASK_OF_COMMENT),
+    )
+    for change in ("ADD", "UPDATE", "DELETE")
+}
+# A deal that moves to another funnel fires this event and not ONCRMDEALUPDATE.
+_SUBJECTS["ONCRMDEALMOVETOCATEGORY"] = _Subject("deal", (_ID,))
+
+PATHS: tuple[Path, ...] = (_ID, _ENTITY_TYPE_ID, *_TASK_ID, *_TASK_OF_COMMENT)
+"""Every place in a body that `document_at` may ask for."""
+
+
+def document_of_event(name: str, data: Mapping[str, object]) -> Document | None:
+    """Return the document that an event speaks of, from its nested `data`."""
+
+    def value_at(path: Path) -> str | None:
+        value: object = data
+        for part in path[1:]:
+            value = value.get(part) if isinstance(value, Mapping) else None
+        return value if isinstance(value, str) else None
+
+    return document_at(name.upper(), value_at)
+
+
+def document_at(name: str, value_at: Callable[[Path], str | None]) -> Document | None:
+    """Return the document that an event speaks of; `name` in upper case.
+
+    `value_at` gives the text that stands at one of `PATHS`, or None. So a caller who has no nested
+    data need not build it.
+    """
+    subject = _SUBJECTS.get(name)
+    if subject is None:
+        base, _, suffix = name.partition("_")
+        subject = _SUBJECTS.get(base)
+        if subject is None or subject.kind is not None:
+            return None
+        kind = _kind_of_type(value_at(_ENTITY_TYPE_ID) or suffix, suffix)
+    else:
+        kind = subject.kind or _kind_of_type(value_at(_ENTITY_TYPE_ID))
+    if kind is None:
+        return None
+    for path in subject.ids:
+        document = of_item(kind, value_at(path) or "")
+        if document is not None:
+            return document
+    return None
+
+
+def _kind_of_type(type_id: str | None, suffix: str | None = None) -> str | None:
+    """Name the kind of a dynamic event, whose name may repeat the type (ONCRMDYNAMICITEMADD_147).
+
+    Where body and name disagree there is no telling which is right: no document.
+    """
+    if type_id is None or (suffix is not None and suffix != type_id):
+        return None
+    if type_id == str(_ENTITIES["invoice"].type_id):
+        return "invoice"
+    kind = f"item_{type_id}"
+    return kind if _smart_process(kind) else None

@@ -1,0 +1,139 @@
+"""Reads a document's own fields: items of the CRM, and tasks."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from responder.bitrix24 import documents
+from responder.bitrix24.answers import Answer, Command, Failure, FailureKind, uncertain
+from responder.bitrix24.listing import explain
+from responder.bitrix24.stages import SEMANTIC, StagesRead
+from responder.model import Document, Unknown
+
+_EXISTS = "document.exists"
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[a-z])(?=[0-9])")
+
+
+def snake(name: str) -> str:
+    """Return a field's name as rules write it: `stageId` → stage_id, `parentId147` → parent_id_147.
+
+    User fields keep their own names in lower case: `UF_CRM_10_DIGIT10` → uf_crm_10_digit10.
+    """
+    if name.startswith("UF_"):
+        return name.lower()
+    return _HUMP.sub("_", name).lower()
+
+
+class ItemRead:
+    """The read of one document's item: its fields by their names in rules, or why there are none.
+
+    `exists` is False only after a get by id answered NOT_FOUND.
+    """
+
+    def __init__(self, document: Document, command: Command, holder: str) -> None:
+        self.document = document
+        self.exists: bool | Unknown = Unknown("it was not read")
+        self._command: Command | None = command
+        self._holder = holder
+        self._fields: dict[str, object] | None = None
+        self._why = "it was not read"
+        self._failure: Failure | None = None
+
+    @classmethod
+    def of(cls, document: Document, paths: frozenset[str]) -> "ItemRead | None":
+        """Return the read that these facts need; None where they need none, or can have none."""
+        names = _names(document, paths)
+        if not names and _EXISTS not in paths:
+            return None
+        if document.kind == "task":
+            select = ["ID", *sorted(name.upper() for name in names if name != "id")]
+            command = Command("tasks.task.get", {"taskId": int(document.item_id), "select": select})
+            return cls(document, command, "task")
+        type_id = documents.entity_type_id(document.kind)
+        if type_id is None:
+            return None
+        command = Command(
+            "crm.item.get",
+            {"entityTypeId": type_id, "id": int(document.item_id), "useOriginalUfNames": "Y"},
+        )
+        return cls(document, command, "item")
+
+    def wanted(self) -> list[Command]:
+        """Return the one call this is."""
+        return [] if self._command is None else [self._command]
+
+    def take(self, answers: Sequence[Answer]) -> None:
+        """Take its answer."""
+        self._command = None
+        (answer,) = answers
+        if answer.failure is not None:
+            self._refused(answer.failure)
+            return
+        holder = answer.value if isinstance(answer.value, dict) else {}
+        item = holder.get(self._holder)
+        if isinstance(item, dict) and self._is_mine(item):
+            self.exists = True
+            self._fields = {snake(name): value for name, value in item.items()}
+        elif isinstance(item, dict):
+            self._failed(uncertain("wrong_id", "the portal answered for another document"))
+        elif self._holder == "task" and not holder:
+            # `[]`: there is no such task, or we may not read it (docs: tasks-task-get.md).
+            self._unreadable("the task does not exist or may not be read")
+        else:
+            self._failed(uncertain("wrong_type", "the answer has no fields of the document"))
+
+    def _is_mine(self, item: Mapping[str, object]) -> bool:
+        type_id = documents.entity_type_id(self.document.kind)
+        same_type = type_id is None or str(item.get("entityTypeId", type_id)) == str(type_id)
+        return same_type and str(item.get("id")) == self.document.item_id
+
+    def _refused(self, failure: Failure) -> None:
+        if failure.kind is not FailureKind.REJECTED:
+            self._failed(failure)
+            return
+        self._unreadable(explain(failure))
+        if failure.code == "NOT_FOUND" and self._holder == "item":
+            self.exists = False
+
+    def _failed(self, failure: Failure) -> None:
+        self._failure = failure
+        self._unreadable(explain(failure))
+
+    def _unreadable(self, why: str) -> None:
+        self._why = why
+        self.exists = Unknown(why)
+
+    def ask_stage(self, stages: StagesRead, paths: frozenset[str]) -> None:
+        """Let the stages be read where the item itself does not tell what its stage means."""
+        if self._lacks_meaning(paths) and self._fields is not None:
+            stages.ask(self.document.kind, self._fields)
+
+    def facts(
+        self, paths: frozenset[str], stages: StagesRead
+    ) -> tuple[dict[str, object], Failure | None]:
+        """Return the facts asked for, and what kept one from being read.
+
+        One that the answer did not have is absent.
+        """
+        kind, names = self.document.kind, _names(self.document, paths)
+        if not names and _EXISTS not in paths:
+            return {}, None
+        facts: dict[str, object] = {_EXISTS: self.exists}
+        if self._fields is None:
+            return facts | {f"{kind}.{name}": Unknown(self._why) for name in names}, self._failure
+        for name in names:
+            if name in self._fields:
+                facts[f"{kind}.{name}"] = self._fields[name]
+        if not self._lacks_meaning(paths):
+            return facts, None
+        facts[f"{kind}.{SEMANTIC}"], failure = stages.meaning(kind, self._fields)
+        return facts, failure
+
+    def _lacks_meaning(self, paths: frozenset[str]) -> bool:
+        wanted = f"{self.document.kind}.{SEMANTIC}" in paths and self._holder == "item"
+        return wanted and self._fields is not None and SEMANTIC not in self._fields
+
+
+def _names(document: Document, paths: frozenset[str]) -> list[str]:
+    """Return the names of the document's own fields among these paths."""
+    prefix = f"{document.kind}."
+    return sorted(path.removeprefix(prefix) for path in paths if path.startswith(prefix))

@@ -1,0 +1,171 @@
+"""Reads lists of the portal to their end, many at a time, and knows when one is not whole.
+
+Theory of operation. A list comes in pages of fifty by offset, and the rows behind an offset move
+when workflows end meanwhile: a page may miss a row that it should have had. So rows are collected
+by their id, and a list is *whole* only if every page told the same total and as many ids were
+found. If not it is read once more from its start, and then given up. A list that is not whole
+proves nobody's absence. Where absence will be believed, a list of several pages must come out the
+same twice: one row that ended and one that started leave the total as it was, and a third row may
+have slipped between two pages; but then the new one tells the readings apart.
+
+The first page tells how many there are; then the rest is asked for together. Filters need not have
+been understood (the portal drops what it does not know without a word), so rows that nobody asked
+for are counted, since the total counts them, and not kept.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol
+
+from responder.bitrix24.answers import Answer, Command, Failure, FailureKind, uncertain
+
+Send = Callable[[Sequence[Command]], Awaitable[list[Answer]]]
+"""Carries commands out in their order and gives each one's answer in its place."""
+
+Row = Mapping[str, object]
+
+MAX_PAGES = 1000
+MAX_READINGS = 3
+PAGES_AT_ONCE = 200
+
+
+class Read(Protocol):
+    """Something that asks the portal one or more times until it knows."""
+
+    def wanted(self) -> list[Command]:
+        """Return what to ask next; nothing when it knows, or will not know."""
+
+    def take(self, answers: Sequence[Answer]) -> None:
+        """Take the answers to what was wanted."""
+
+
+async def settle(send: Send, reads: Sequence[Read]) -> None:
+    """Ask all that is wanted, together, until nothing more is."""
+    while True:
+        asked = [(read, commands) for read in reads if (commands := read.wanted())]
+        if not asked:
+            return
+        answers = await send([command for _, commands in asked for command in commands])
+        place = 0
+        for read, commands in asked:
+            read.take(answers[place : place + len(commands)])
+            place += len(commands)
+
+
+class Listing:
+    """One list: its kept rows by id, and whether it is whole; if it is not, `failure` says why.
+
+    `id_of` gives a row's id, or None for a row that cannot be read. `twice`: absence will be
+    believed. `until` is an id whose row is all that matters: once it is found no further page is
+    read.
+    """
+
+    def __init__(
+        self,
+        command: Command,
+        *,
+        id_of: Callable[[Row], str | None],
+        keep: Callable[[Row], bool] = lambda _row: True,
+        twice: bool = False,
+        until: str | None = None,
+    ) -> None:
+        self.rows: dict[str, Row] = {}
+        self.whole = False
+        self.failure: Failure | None = None
+        self._command = command
+        self._id_of = id_of
+        self._keep = keep
+        self._twice = twice
+        self._until = until
+        self._seen: set[str] = set()
+        self._totals: set[int] = set()
+        self._ahead = [0]
+        self._asked: list[int] = []
+        self._pages = 0
+        self._broken = False
+        self._readings = 1
+        self._before: set[str] | None = None
+
+    def wanted(self) -> list[Command]:
+        """Return the pages to ask for next."""
+        self._asked = self._ahead[:PAGES_AT_ONCE]
+        del self._ahead[:PAGES_AT_ONCE]
+        return [self._page_at(start) for start in self._asked]
+
+    def take(self, answers: Sequence[Answer]) -> None:
+        """Take the pages that were wanted."""
+        for start, answer in zip(self._asked, answers, strict=True):
+            self._take_page(start, answer)
+        if self._broken or self._until in self.rows:
+            self._ahead = []
+        elif not self._ahead:
+            self._conclude()
+
+    def _page_at(self, start: int) -> Command:
+        if start == 0:
+            return self._command
+        return Command(self._command.method, {**self._command.params, "start": start})
+
+    def _take_page(self, start: int, answer: Answer) -> None:
+        if answer.failure is not None:
+            self._give_up(answer.failure)
+        elif not isinstance(answer.value, list) or answer.total is None:
+            self._give_up(uncertain("wrong_type", "the answer is no list"))
+        else:
+            self._pages += 1
+            self._totals.add(answer.total)
+            for row in answer.value:
+                self._take_row(row)
+            self._look_ahead(start, answer.total, answer.next)
+
+    def _take_row(self, row: object) -> None:
+        row_id = self._id_of(row) if isinstance(row, dict) else None
+        if row_id is None or not isinstance(row, dict):
+            self._give_up(uncertain("wrong_type", "the list has a row that cannot be read"))
+            return
+        self._seen.add(row_id)
+        if self._keep(row):
+            self.rows[row_id] = row
+
+    def _look_ahead(self, start: int, total: int, following: int | None) -> None:
+        """Plan the rest after the first page, and one more page where a last one has a next."""
+        if following is None or following <= max([start, *self._asked, *self._ahead]):
+            return
+        if self._pages + total // following > MAX_PAGES:
+            self._give_up(uncertain("too_long", f"the list has more than {MAX_PAGES} pages"))
+        elif start == 0:
+            self._ahead = list(range(following, max(total, following + 1), following))
+        else:
+            self._ahead.append(following)
+
+    def _give_up(self, failure: Failure) -> None:
+        self.failure = failure
+        self._broken = True
+        self.rows = {key: row for key, row in self.rows.items() if key == self._until}
+
+    def _conclude(self) -> None:
+        consistent = self._totals == {len(self._seen)}
+        if consistent and (self._pages == 1 or not self._twice or self._seen == self._before):
+            self.whole = True
+        elif self._readings < (MAX_READINGS if consistent else 2):
+            self._before = set(self._seen) if consistent else None
+            self._read_again()
+        else:
+            self._give_up(uncertain("incomplete", "the list changed while it was read"))
+
+    def _read_again(self) -> None:
+        self._readings += 1
+        self.rows.clear()
+        self._seen.clear()
+        self._totals.clear()
+        self._pages = 0
+        self._ahead = [0]
+
+
+def explain(failure: Failure) -> str:
+    """Say a failure in one line, for the log and for the value of what could not be read."""
+    return f"{failure.code}: {failure.text}" if failure.code else failure.text
+
+
+def told(failure: Failure) -> Failure | None:
+    """Return a failure that kept something from being read; a refusal of a request is an answer."""
+    return None if failure.kind is FailureKind.REJECTED else failure

@@ -1,0 +1,262 @@
+"""Reads who a workflow waits for and who started it: its open tasks, and the users behind ids.
+
+Only workflows that wait for a person have tasks (docs: bizproc-task-list.md), so no task is an
+answer: nobody is waited for. A user that the portal does not show (hidden system users never are,
+docs: user-get.md) is unknown. Users are remembered for a while: they change rarely, and every
+workflow of a portal asks for the same few.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from responder.bitrix24.answers import Answer, Command, Failure, uncertain
+from responder.bitrix24.listing import Listing, Row, explain, told
+from responder.model import Unknown
+
+GOOD_FOR = timedelta(seconds=30)
+RUNNING = "0"  # STATUS of a task that still waits
+
+_TASKS = frozenset({"workflow.tasks"})
+_EMPTY_STARTER: Mapping[str, object] = {
+    "starter.id": None,
+    "starter.active": None,
+    "starter.department": None,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A user as `user.get` told: whether active, and the ids of the departments."""
+
+    active: object
+    department: object
+
+
+@dataclass(slots=True)
+class Users:
+    """What a portal's driver remembers of users, each with when it was read."""
+
+    known: dict[str, tuple[datetime, User | Unknown]] = field(default_factory=dict)
+
+
+def needs_tasks(paths: frozenset[str]) -> bool:
+    """Say whether tasks are asked for."""
+    return bool(paths & _TASKS) or any(path.startswith("waiting_for.") for path in paths)
+
+
+def needs_users(paths: frozenset[str]) -> bool:
+    """Say whether more of a user than the id is asked for."""
+    return any(
+        path.startswith(("waiting_for.", "starter.")) and not path.endswith(".id") for path in paths
+    )
+
+
+def tasks_of(workflow_id: str) -> Listing:
+    """List the tasks that a workflow waits for; rows of others are not kept."""
+    return Listing(
+        Command(
+            "bizproc.task.list",
+            {
+                "SELECT": ["ID", "WORKFLOW_ID", "USER_ID", "STATUS"],
+                "FILTER": {"WORKFLOW_ID": workflow_id, "STATUS": RUNNING},
+                "ORDER": {"ID": "ASC"},
+            },
+        ),
+        id_of=_id_of,
+        keep=lambda row: row.get("WORKFLOW_ID") == workflow_id and _waits(row),
+    )
+
+
+def all_tasks() -> Listing:
+    """List every task of the portal that waits for somebody."""
+    return Listing(
+        Command(
+            "bizproc.task.list",
+            {
+                "SELECT": ["ID", "WORKFLOW_ID", "USER_ID", "STATUS"],
+                "FILTER": {"STATUS": RUNNING},
+                "ORDER": {"ID": "ASC"},
+            },
+        ),
+        id_of=_id_of,
+        keep=_waits,
+    )
+
+
+class UserRead:
+    """One user's read, for `listing.settle`."""
+
+    def __init__(self, user_id: str) -> None:
+        self.user_id = user_id
+        self.found: User | Unknown = Unknown("the user was not read")
+        self.failure: Failure | None = None
+        self._asked = False
+
+    def wanted(self) -> list[Command]:
+        """Ask once."""
+        if self._asked:
+            return []
+        self._asked = True
+        return [Command("user.get", {"FILTER": {"ID": self.user_id}})]
+
+    def take(self, answers: Sequence[Answer]) -> None:
+        """Find the user among the rows, whoever else is there."""
+        (answer,) = answers
+        if answer.failure is not None:
+            self.failure = answer.failure
+            self.found = Unknown(explain(answer.failure))
+            return
+        if not isinstance(answer.value, list):
+            self.failure = uncertain("wrong_type", "the answer is no list of users")
+            self.found = Unknown(explain(self.failure))
+            return
+        rows = (row for row in answer.value if isinstance(row, dict))
+        row = next((row for row in rows if str(row.get("ID")) == self.user_id), None)
+        if row is None:
+            self.found = Unknown(f"the portal does not show user {self.user_id}")
+        else:
+            self.found = User(
+                row.get("ACTIVE", Unknown("the portal does not say whether the user is active")),
+                row.get("UF_DEPARTMENT", Unknown("the portal does not tell the departments")),
+            )
+
+
+class People:
+    """The people of one gathering: tasks by workflow, users by id."""
+
+    def __init__(self, users: Users, now: datetime, paths: frozenset[str]) -> None:
+        self._users = users
+        self._now = now
+        self._tasks_needed = needs_tasks(paths)
+        self._users_needed = needs_users(paths)
+        self._asks_starter = any(path.startswith("starter.") for path in paths)
+        self._tasks: dict[str, Listing] = {}
+        self._all: Listing | None = None
+        self._by_workflow: dict[str, list[Row]] = {}
+        self._reads: list[UserRead] = []
+        self._failure: Failure | None = None
+
+    def task_reads(self, workflow_ids: Iterable[str]) -> list[Listing]:
+        """Return the reads of the tasks of these workflows."""
+        if not self._tasks_needed:
+            return []
+        self._tasks = {workflow_id: tasks_of(workflow_id) for workflow_id in workflow_ids}
+        return list(self._tasks.values())
+
+    def all_task_reads(self) -> list[Listing]:
+        """Return the read of all tasks, for a reading of all workflows."""
+        if not self._tasks_needed:
+            return []
+        self._all = all_tasks()
+        return [self._all]
+
+    def user_reads(self, rows: Iterable[Row]) -> list[UserRead]:
+        """Return the reads of users that are not remembered, once the tasks are known."""
+        for row in self._all.rows.values() if self._all is not None else ():
+            self._by_workflow.setdefault(str(row["WORKFLOW_ID"]), []).append(row)
+        if not self._users_needed:
+            return []
+        wanted: dict[str, None] = {}
+        for row in rows:
+            if self._asks_starter and (starter := _user_id(row.get("STARTED_BY"))):
+                wanted[starter] = None
+            for task in self._waiting(str(row["ID"])):
+                if user := _user_id(task.get("USER_ID")):
+                    wanted[user] = None
+        self._reads = [UserRead(user) for user in wanted if not self._remembered(user)]
+        return self._reads
+
+    def keep(self) -> None:
+        """Remember the users that were read."""
+        failures = (told(read.failure) for read in self._reads if read.failure is not None)
+        self._failure = next((failure for failure in failures if failure), None)
+        for read in self._reads:
+            self._users.known[read.user_id] = (self._now, read.found)
+        old = [key for key, (at, _) in self._users.known.items() if not self._good(at)]
+        for key in old:
+            del self._users.known[key]
+
+    def facts(self, row: Row) -> tuple[dict[str, object], Failure | None]:
+        """Return a workflow's facts of tasks and people, and what kept one from being read."""
+        facts: dict[str, object] = {}
+        if self._asks_starter:
+            facts |= self._starter(row)
+        failure = None
+        if self._tasks_needed:
+            listing = self._all if self._all is not None else self._tasks.get(str(row["ID"]))
+            if listing is None or not listing.whole:
+                failure = listing.failure if listing is not None else None
+                why = Unknown(explain(failure) if failure else "its tasks were not read")
+                names = ("workflow.tasks", "waiting_for.id", "waiting_for.active")
+                facts |= dict.fromkeys((*names, "waiting_for.department"), why)
+                return facts, told(failure) if failure else None
+            facts |= self._waiting_for(self._waiting(str(row["ID"])))
+        return facts, self._failure
+
+    def _waiting(self, workflow_id: str) -> list[Row]:
+        if self._all is not None:
+            return self._by_workflow.get(workflow_id, [])
+        listing = self._tasks.get(workflow_id)
+        return list(listing.rows.values()) if listing is not None else []
+
+    def _waiting_for(self, tasks: Sequence[Row]) -> dict[str, object]:
+        ids = list(dict.fromkeys(str(task.get("USER_ID")) for task in tasks))
+        facts: dict[str, object] = {"workflow.tasks": len(tasks), "waiting_for.id": ids}
+        if self._users_needed:
+            users = [self._user(user_id) for user_id in ids]
+            facts["waiting_for.active"] = _each(users, "active")
+            facts["waiting_for.department"] = _each(users, "department")
+        return facts
+
+    def _starter(self, row: Row) -> dict[str, object]:
+        if "STARTED_BY" not in row:
+            return {}
+        user_id = _user_id(row["STARTED_BY"])
+        if user_id is None:
+            return dict(_EMPTY_STARTER)
+        facts: dict[str, object] = {"starter.id": user_id}
+        if self._users_needed:
+            user = self._user(user_id)
+            facts["starter.active"] = user if isinstance(user, Unknown) else user.active
+            facts["starter.department"] = user if isinstance(user, Unknown) else user.department
+        return facts
+
+    def _user(self, user_id: str) -> User | Unknown:
+        known = self._users.known.get(user_id)
+        return Unknown("the user was not read") if known is None else known[1]
+
+    def _remembered(self, user_id: str) -> bool:
+        known = self._users.known.get(user_id)
+        return known is not None and isinstance(known[1], User) and self._good(known[0])
+
+    def _good(self, at: datetime) -> bool:
+        return timedelta(0) <= self._now - at < GOOD_FOR
+
+
+def _each(users: Sequence[User | Unknown], name: str) -> object:
+    """Put the values of several users together; one that is unknown makes all of it unknown."""
+    values: list[object] = []
+    for user in users:
+        value = user if isinstance(user, Unknown) else getattr(user, name)
+        if isinstance(value, Unknown):
+            return value
+        values += value if isinstance(value, list) else [value]
+    return values
+
+
+def _waits(row: Row) -> bool:
+    return str(row.get("STATUS", RUNNING)) == RUNNING
+
+
+def _user_id(value: object) -> str | None:
+    if value is None or isinstance(value, bool) or str(value) in ("", "0"):
+        return None
+    return str(value)
+
+
+def _id_of(row: Row) -> str | None:
+    value = row.get("ID")
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return None
+    return str(value)

@@ -1,0 +1,7 @@
+"""A Bitrix24 portal in miniature, over real HTTP: for the tests, the demo, and rule authors."""
+
+from responder.bitrix24.sandbox.demo import demo_portal
+from responder.bitrix24.sandbox.portal import Sandbox, SandboxCall
+from responder.bitrix24.sandbox.server import SandboxServer, run
+
+__all__ = ["Sandbox", "SandboxCall", "SandboxServer", "demo_portal", "run"]

@@ -1,0 +1,72 @@
+"""Has the methods about people, and about the webhook itself."""
+
+from collections.abc import Mapping
+
+from responder.bitrix24.sandbox import php
+from responder.bitrix24.sandbox.answers import Answer
+from responder.bitrix24.sandbox.rows import Asked, Listing, page
+from responder.bitrix24.sandbox.state import State
+
+_USER_FIELDS = ("ID", "ACTIVE", "NAME", "LAST_NAME", "USER_TYPE", "UF_DEPARTMENT")
+_USERS = Listing(fields=_USER_FIELDS, select=_USER_FIELDS, order=(("ID", "ASC"),), any_case=True)
+
+
+def users(state: State, params: Mapping[str, object]) -> Answer:
+    """List users; ACTIVE is a boolean, all else text. A filter may stand outside `FILTER` too."""
+    asked = {name.upper(): value for name, value in params.items()}
+    outside = {name: value for name, value in asked.items() if name in _USER_FIELDS}
+    wanted = {**outside, **php.mapping(asked.get("FILTER"))}
+    return page(
+        state.users.values(),
+        Asked(
+            filter={} if state.drop_filters else {key: _flag(one) for key, one in wanted.items()},
+            order={php.text(asked.get("SORT")): asked.get("ORDER")},
+            select=(),
+            start=php.integer(asked.get("START")),
+        ),
+        _USERS,
+    )
+
+
+def _flag(value: object) -> object:
+    return {"Y": True, "N": False, "true": True, "false": False}.get(php.text(value), value)
+
+
+def current_user(state: State, _params: Mapping[str, object]) -> Answer:
+    """Read the user behind the webhook."""
+    user = state.users.get(state.user_id)
+    return Answer(value=user if user and user["ACTIVE"] else [])
+
+
+def profile(state: State, _params: Mapping[str, object]) -> Answer:
+    """Tell who calls, and whether they are an administrator; `[]` for an inactive user."""
+    user = state.users.get(state.user_id)
+    if not user or not user["ACTIVE"]:
+        return Answer(value=[])
+    return Answer(
+        value={
+            "ID": user["ID"],
+            "ADMIN": state.admin,
+            "NAME": user["NAME"],
+            "LAST_NAME": user["LAST_NAME"],
+            "PERSONAL_GENDER": "",
+            "PERSONAL_PHOTO": None,
+            "TIME_ZONE": "Europe/Moscow",
+            "TIME_ZONE_OFFSET": 0,
+        }
+    )
+
+
+def scope(state: State, _params: Mapping[str, object]) -> Answer:
+    """List the scopes that the webhook was given."""
+    return Answer(value=list(state.scopes))
+
+
+def app_info(state: State, _params: Mapping[str, object]) -> Answer:
+    """Tell the scopes and the licence."""
+    return Answer(value={"SCOPE": list(state.scopes), "LICENSE": "ru_demo"})
+
+
+def server_time(state: State, _params: Mapping[str, object]) -> Answer:
+    """Tell the portal's clock."""
+    return Answer(value=state.instant())

@@ -1,0 +1,34 @@
+"""Says what a call comes to: an answer, a refusal, or a broken line."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a method gave; `total` and `next` only where it is a list."""
+
+    value: object
+    total: int | None = None
+    next: int | None = None
+
+
+class RefusedError(Exception):
+    """An error that the portal words itself: `{"error": code, "error_description": text}`."""
+
+    def __init__(self, status: int, code: str, text: str) -> None:
+        super().__init__(status, code, text)
+        self.status = status
+        self.code = code
+        self.text = text
+
+
+class BrokenLineError(Exception):
+    """The whole HTTP answer is lost or replaced, whatever the other commands of a batch came to.
+
+    Where `acted` is false, the commands that follow in the batch are not carried out either.
+    """
+
+    def __init__(self, fault: str, *, acted: bool) -> None:
+        super().__init__(fault)
+        self.fault = fault
+        self.acted = acted

@@ -1,0 +1,177 @@
+"""Has the methods of workflows: https://apidocs.bitrix24.com/api-reference/bizproc/."""
+
+from collections.abc import Iterable, Mapping
+
+from responder.bitrix24.sandbox import php
+from responder.bitrix24.sandbox.answers import Answer, RefusedError
+from responder.bitrix24.sandbox.rows import (
+    ALL_OPERATORS,
+    OLD_OPERATORS,
+    Asked,
+    Listing,
+    Row,
+    page,
+)
+from responder.bitrix24.sandbox.state import State
+
+ROBOTS = 8  # AUTO_EXECUTE of the templates that robots run from
+
+_INSTANCE_FIELDS = (
+    "ID",
+    "MODIFIED",
+    "OWNED_UNTIL",
+    "MODULE_ID",
+    "ENTITY",
+    "DOCUMENT_ID",
+    "STARTED",
+    "STARTED_BY",
+    "TEMPLATE_ID",
+)
+_TEMPLATES = Listing(
+    fields=(
+        "ID",
+        "MODULE_ID",
+        "ENTITY",
+        "DOCUMENT_TYPE",
+        "AUTO_EXECUTE",
+        "NAME",
+        "DESCRIPTION",
+        "TEMPLATE",
+        "PARAMETERS",
+        "VARIABLES",
+        "CONSTANTS",
+        "MODIFIED",
+        "IS_MODIFIED",
+        "USER_ID",
+        "SYSTEM_CODE",
+    ),
+    select=("ID",),
+    order=(("ID", "ASC"),),
+)
+_TASKS = Listing(
+    fields=(
+        "ID",
+        "WORKFLOW_ID",
+        "DOCUMENT_NAME",
+        "DESCRIPTION",
+        "NAME",
+        "MODIFIED",
+        "WORKFLOW_STARTED",
+        "WORKFLOW_STARTED_BY",
+        "OVERDUE_DATE",
+        "WORKFLOW_TEMPLATE_ID",
+        "STATUS",
+        "USER_ID",
+        "USER_STATUS",
+        "MODULE_ID",
+        "ENTITY",
+        "DOCUMENT_ID",
+        "DOCUMENT_URL",
+    ),
+    select=(
+        "ENTITY",
+        "DOCUMENT_ID",
+        "ID",
+        "WORKFLOW_ID",
+        "DOCUMENT_NAME",
+        "NAME",
+        "DOCUMENT_URL",
+    ),
+    order=(("ID", "DESC"),),
+    any_case=True,
+)
+
+
+def kill(state: State, params: Mapping[str, object]) -> Answer:
+    """Delete a workflow with all its data; the second time it is not found."""
+    state.killed.append(_end(state, params))
+    return Answer(value=True)
+
+
+def terminate(state: State, params: Mapping[str, object]) -> Answer:
+    """Stop a workflow and keep its data."""
+    state.terminated.append(_end(state, params))
+    return Answer(value=True)
+
+
+def _end(state: State, params: Mapping[str, object]) -> str:
+    _only_administrators(state)
+    asked = _upper(params).get("ID")
+    if php.is_empty(asked):
+        raise RefusedError(400, "ERROR_WRONG_WORKFLOW_ID", "Empty workflow instance ID")
+    workflow_id = php.text(asked)
+    if not state.end_workflow(workflow_id):
+        # The portal throws without a code, and words it in its own language.
+        raise RefusedError(400, "", state.not_found_text)
+    return workflow_id
+
+
+def instances(state: State, params: Mapping[str, object]) -> Answer:
+    """List the workflows that have not finished, robots' runs among them."""
+    _only_administrators(state)
+    operators = ALL_OPERATORS if state.filter_equals_supported else OLD_OPERATORS
+    listing = Listing(
+        fields=_INSTANCE_FIELDS,
+        select=("ID", "MODIFIED", "OWNED_UNTIL"),
+        order=(("MODIFIED", "DESC"),),
+        operators=tuple(sign for sign in operators if sign != "@"),
+        any_case=state.filter_any_case,
+    )
+    return _page(state, state.workflows.values(), params, listing)
+
+
+def templates(state: State, params: Mapping[str, object]) -> Answer:
+    """List the templates that people made. Those of robots are hidden by a forced filter."""
+    _only_administrators(state)
+    rows = [
+        row for row in state.templates.values() if php.integer(row.get("AUTO_EXECUTE")) < ROBOTS
+    ]
+    return _page(state, rows, params, _TEMPLATES)
+
+
+def waiting_tasks(state: State, params: Mapping[str, object]) -> Answer:
+    """List the tasks that workflows wait for; who is no administrator sees their own."""
+    rows: Iterable[Row] = state.bizproc_tasks.values()
+    if not state.admin:
+        rows = [row for row in rows if row["USER_ID"] == state.user_id]
+    return _page(state, rows, params, _TASKS)
+
+
+def start(state: State, params: Mapping[str, object]) -> Answer:
+    """Start a workflow on a document; the result is its id."""
+    asked = _upper(params)
+    if php.is_empty(asked.get("TEMPLATE_ID")):
+        raise RefusedError(400, "ERROR_WRONG_WORKFLOW_ID", "Empty TEMPLATE_ID")
+    triple = php.texts(asked.get("DOCUMENT_ID"))
+    if len(triple) != len(("MODULE_ID", "ENTITY", "DOCUMENT_ID")) or not all(triple):
+        raise RefusedError(400, "", "Wrong DOCUMENT_ID!")
+    template_id = php.text(asked["TEMPLATE_ID"])
+    if template_id not in state.templates:
+        raise RefusedError(400, "", "Workflow template not found.")
+    return Answer(value=state.start_workflow(triple, template_id, started_by=state.user_id))
+
+
+def _only_administrators(state: State) -> None:
+    if not state.admin:
+        raise RefusedError(403, "ACCESS_DENIED", "Access denied!")
+
+
+def _page(
+    state: State, rows: Iterable[Row], params: Mapping[str, object], listing: Listing
+) -> Answer:
+    asked = _upper(params)
+    return page(
+        rows,
+        Asked(
+            filter={} if state.drop_filters else php.mapping(asked.get("FILTER")),
+            order=php.mapping(asked.get("ORDER")),
+            select=php.texts(asked.get("SELECT")),
+            start=php.integer(asked.get("START")),
+        ),
+        listing,
+    )
+
+
+def _upper(params: Mapping[str, object]) -> dict[str, object]:
+    # The names of parameters are taken in any case, those inside a parameter are not.
+    return {name.upper(): value for name, value in params.items()}

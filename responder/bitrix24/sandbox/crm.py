@@ -1,0 +1,155 @@
+"""Has the methods of CRM: https://apidocs.bitrix24.com/api-reference/crm/universal/."""
+
+import re
+from collections.abc import Iterable, Mapping
+
+from responder.bitrix24.sandbox import php
+from responder.bitrix24.sandbox.answers import Answer, RefusedError
+from responder.bitrix24.sandbox.rows import Asked, Listing, page
+from responder.bitrix24.sandbox.state import State
+
+LEAD, DEAL, CONTACT, COMPANY, QUOTE, INVOICE = 1, 2, 3, 4, 7, 31
+SYSTEM_TYPES = frozenset({LEAD, DEAL, CONTACT, COMPANY, QUOTE, INVOICE})
+
+_STATUS_FIELDS = (
+    "ID",
+    "ENTITY_ID",
+    "STATUS_ID",
+    "NAME",
+    "NAME_INIT",
+    "SORT",
+    "SYSTEM",
+    "CATEGORY_ID",
+    "COLOR",
+    "SEMANTICS",
+    "EXTRA",
+)
+_STATUSES = Listing(fields=_STATUS_FIELDS, select=_STATUS_FIELDS, order=(("SORT", "ASC"),))
+
+
+def item_get(state: State, params: Mapping[str, object]) -> Answer:
+    """Read one item: camelCase names and typed values."""
+    type_id = _type(state, params)
+    if "id" not in params:
+        raise RefusedError(400, "100", "Could not find value for parameter {id}")
+    item_id = php.integer(params["id"])
+    item = state.items.get((type_id, item_id))
+    if item is None:
+        raise RefusedError(400, "NOT_FOUND", "Element not found")
+    if (type_id, item_id) in state.denied_items:
+        raise RefusedError(400, "ACCESS_DENIED", "Access denied")
+    return Answer(value={"item": _named(item, params)})
+
+
+def item_list(state: State, params: Mapping[str, object]) -> Answer:
+    """List items of one type, without those that may not be read."""
+    type_id = _type(state, params)
+    items = [
+        _named(item, params)
+        for key, item in sorted(state.items.items())
+        if key[0] == type_id and key not in state.denied_items
+    ]
+    names = _names(items)
+    listing = Listing(fields=names, select=names, order=(("id", "ASC"),))
+    found = page(
+        items,
+        Asked(
+            filter={} if state.drop_filters else php.mapping(params.get("filter")),
+            order=php.mapping(params.get("order")),
+            select=[name for name in php.texts(params.get("select")) if name != "*"],
+            start=php.integer(params.get("start")),
+        ),
+        listing,
+    )
+    return Answer(value={"items": found.value}, total=found.total, next=found.next)
+
+
+def item_fields(state: State, params: Mapping[str, object]) -> Answer:
+    """Describe the fields of a type, as far as the sandbox's items have them."""
+    type_id = _type(state, params)
+    items = [_named(item, params) for key, item in state.items.items() if key[0] == type_id]
+    fields = {
+        name: {"type": "string", "isMultiple": False, "title": name, "upperName": original(name)}
+        for name in _names(items)
+    }
+    return Answer(value={"fields": php.array(fields)})
+
+
+def status_list(state: State, params: Mapping[str, object]) -> Answer:
+    """List directory items, stages among them; SEMANTICS is S, F or null."""
+    asked = {name.lower(): value for name, value in params.items()}
+    return page(
+        state.statuses,
+        Asked(
+            filter={} if state.drop_filters else php.mapping(asked.get("filter")),
+            order=php.mapping(asked.get("order")),
+            select=(),
+            start=php.integer(asked.get("start")),
+        ),
+        _STATUSES,
+    )
+
+
+def deal_get(state: State, params: Mapping[str, object]) -> Answer:
+    """Read a deal the deprecated way: all strings, and errors without a code."""
+    asked = php.integer({name.lower(): value for name, value in params.items()}.get("id"))
+    if asked <= 0:
+        raise RefusedError(400, "", "ID is not defined or invalid.")
+    deal = state.items.get((DEAL, asked))
+    if deal is None:
+        raise RefusedError(400, "", "Not found")
+    if (DEAL, asked) in state.denied_items:
+        raise RefusedError(400, "", "Access denied")
+    named = {original(name): _string(value) for name, value in deal.items()}
+    named.pop("ENTITY_TYPE_ID", None)
+    return Answer(value=named)
+
+
+def _type(state: State, params: Mapping[str, object]) -> int:
+    if "entityTypeId" not in params:
+        raise RefusedError(400, "100", "Could not find value for parameter {entityTypeId}")
+    type_id = php.integer(params["entityTypeId"])
+    if type_id not in SYSTEM_TYPES and all(key[0] != type_id for key in state.items):
+        raise RefusedError(400, "NOT_FOUND", "SPA not found")
+    return type_id
+
+
+def _named(item: Mapping[str, object], params: Mapping[str, object]) -> dict[str, object]:
+    as_they_are = params.get("useOriginalUfNames") in ("Y", True, "1", 1)
+    return {
+        (original(name) if as_they_are else camel(name)) if _is_user_field(name) else name: value
+        for name, value in item.items()
+    }
+
+
+def _names(items: Iterable[Mapping[str, object]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for item in items for name in item))
+
+
+def _is_user_field(name: str) -> bool:
+    return name[:2] in ("UF", "uf")
+
+
+def original(name: str) -> str:
+    """Turn `stageId` into `STAGE_ID`, `ufCrm2_16` into `UF_CRM_2_16`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[a-z])(?=[0-9])", "_", name).upper()
+
+
+def camel(name: str) -> str:
+    """Turn `UF_CRM_16` into `ufCrm_16`, `UF_CRM_2_16` into `ufCrm2_16`."""
+    if name[:2] != "UF":
+        return name
+    first, *rest = name.lower().split("_")
+    last = len(rest) - 1
+    return first + "".join(
+        f"_{part}" if part.isdigit() and number == last else part.capitalize()
+        for number, part in enumerate(rest)
+    )
+
+
+def _string(value: object) -> object:
+    if value is None or isinstance(value, list | dict):
+        return value
+    if isinstance(value, bool):
+        return "Y" if value else "N"
+    return f"{value:.2f}" if isinstance(value, float) else str(value)

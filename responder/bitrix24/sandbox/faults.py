@@ -1,0 +1,117 @@
+"""Makes the sandbox fail on demand, in the ways that a real portal and its network do.
+
+A fault strikes one call, alone or in a batch:
+
+- a *refusal* is an error of that call; nothing is done, the rest of a batch goes on;
+- a *broken line* takes the whole HTTP answer with it. Either nothing is done from that call on, or
+  everything is done and only the answer is lost;
+- an *alteration* changes the answer of a call that was carried out.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+from responder.bitrix24.sandbox.answers import Answer, BrokenLineError, RefusedError
+
+Fault = str | tuple[Literal["error"], int, str, str]
+
+MISSING: Final = object()
+ANY_METHOD = "*"
+
+REFUSALS: dict[str, tuple[int, str, str]] = {
+    "500": (500, "INTERNAL_SERVER_ERROR", "Internal server error"),
+    "503_limit": (503, "QUERY_LIMIT_EXCEEDED", "Too many requests"),
+    "429_operating": (
+        429,
+        "OPERATION_TIME_LIMIT",
+        "Method is blocked due to operation time limit.",
+    ),
+    "401": (401, "NO_AUTH_FOUND", "Wrong authorization data"),
+    "overload": (503, "OVERLOAD_LIMIT", "REST API is blocked due to overload."),
+    "empty_error": (400, "", "The business process is not found."),
+}
+NOTHING_DONE = frozenset({"drop_before", "hang", "html_502", "redirect"})
+ANSWER_LOST = frozenset(
+    {"act_then_drop", "act_then_500", "act_then_hang", "not_json", "big", "gzip_bomb", "drip"}
+)
+
+
+def _other_id(value: object) -> object:
+    if isinstance(value, list):
+        return [_other_id(one) for one in value]
+    if isinstance(value, dict):
+        return {
+            name: _changed(inner) if name in ("id", "ID") else _other_id(inner)
+            for name, inner in value.items()
+        }
+    return value
+
+
+def _changed(value: object) -> object:
+    if isinstance(value, int):
+        return value + 1
+    return str(int(value) + 1) if isinstance(value, str) and value.isdigit() else f"{value}0"
+
+
+ALTERATIONS: dict[str, Callable[[Answer], Answer]] = {
+    "truthy": lambda answer: replace(answer, value=1),
+    "wrong_id": lambda answer: replace(answer, value=_other_id(answer.value)),
+    "missing_part": lambda answer: replace(answer, value=MISSING),
+}
+NAMES = frozenset({*REFUSALS, *NOTHING_DONE, *ANSWER_LOST, *ALTERATIONS})
+
+
+@dataclass(slots=True)
+class _Planned:
+    method: str
+    fault: Fault
+    times: int
+
+
+class Faults:
+    """The faults that are still to come, each for the next calls of its method."""
+
+    def __init__(self) -> None:
+        self._planned: list[_Planned] = []
+
+    def plan(self, method: str, fault: Fault, times: int) -> None:
+        """Let the next `times` calls of the method fail; `*` is any method, `batch` a batch."""
+        if isinstance(fault, str) and fault not in NAMES:
+            raise ValueError(f"no fault {fault!r}; there are: {', '.join(sorted(NAMES))}")
+        self._planned.append(_Planned(method.lower(), fault, times))
+
+    def clear(self) -> None:
+        """Forget every fault that has not struck yet."""
+        self._planned.clear()
+
+    def strike(self, method: str, carry_out: Callable[[], Answer]) -> Answer:
+        """Carry out a call under the oldest fault planned for it, if there is one."""
+        fault = self._take(method)
+        if isinstance(fault, tuple):
+            raise RefusedError(*fault[1:])
+        if fault in REFUSALS:
+            raise RefusedError(*REFUSALS[fault])
+        if fault in NOTHING_DONE:
+            raise BrokenLineError(fault, acted=False)
+        if fault in ANSWER_LOST:
+            _let_go(carry_out)
+            raise BrokenLineError(fault, acted=True)
+        answer = carry_out()
+        return answer if fault is None else ALTERATIONS[fault](answer)
+
+    def _take(self, method: str) -> Fault | None:
+        for planned in self._planned:
+            if planned.method in (method, ANY_METHOD):
+                planned.times -= 1
+                if planned.times <= 0:
+                    self._planned.remove(planned)
+                return planned.fault
+        return None
+
+
+def _let_go(carry_out: Callable[[], Answer]) -> None:
+    try:
+        carry_out()
+    except RefusedError:
+        return

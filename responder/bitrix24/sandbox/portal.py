@@ -1,0 +1,224 @@
+"""Holds the sandbox itself: a Bitrix24 portal in miniature, as an ASGI application.
+
+A request is authorised, recorded, counted in the leaky bucket, then carried out: alone, or as a
+batch of at most 50 commands that always answers 200. A fault planned with `fail_next` strikes at
+the moment its call would be carried out.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from responder.bitrix24.sandbox import batch, php, wire
+from responder.bitrix24.sandbox.answers import Answer, BrokenLineError, RefusedError
+from responder.bitrix24.sandbox.faults import MISSING, REFUSALS, Fault, Faults
+from responder.bitrix24.sandbox.methods import METHODS
+from responder.bitrix24.sandbox.state import State
+
+HANG_SECONDS = 60.0
+DRIP_SECONDS = 0.05
+OPERATING_LIMIT_SECONDS = 480.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxCall:
+    """One call as it arrived, whatever became of it.
+
+    `batch` is the number of the HTTP request that brought it in a batch, None for a call of its
+    own. A batch itself is no call: it is counted in `http_requests`.
+    """
+
+    method: str
+    params: Mapping[str, object]
+    batch: int | None
+    at: float
+
+
+class Sandbox(State):
+    """A portal in miniature: what exists in it, what was asked of it, and how it shall fail.
+
+    `limits` turns the leaky bucket (`rate` a second, `burst` at once) and operating time on.
+    `answer_seconds` is how long each call takes. `operating` is the operating time that each
+    method is said to have used; with `limits`, 480 seconds block it.
+    """
+
+    def __init__(
+        self,
+        *,
+        user_id: str = "1",
+        secret: str = "sandbox-secret-0001",  # noqa: S107 - the key of a portal that does not exist
+        admin: bool = True,
+        scopes: Sequence[str] = ("bizproc", "crm", "user_brief", "task"),
+        rate: float = 2.0,
+        burst: int = 50,
+        limits: bool = False,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__(user_id=user_id, secret=secret, admin=admin, scopes=scopes, clock=clock)
+        self.rate = rate
+        self.burst = burst
+        self.limits = limits
+        self.answer_seconds = 0.0
+        self.operating: dict[str, float] = {}
+        self.calls: list[SandboxCall] = []
+        self.http_requests = 0
+        self.limited = 0
+        self.faults = Faults()
+        self._level = 0.0
+        self._level_at = clock()
+
+    def fail_next(self, method: str, fault: Fault, times: int = 1) -> None:
+        """Let the next calls of a method fail; `batch` is a batch as a whole, `*` anything."""
+        with self.lock:
+            self.faults.plan(method, fault, times)
+
+    def calls_of(self, method: str) -> list[SandboxCall]:
+        """Return the calls of one method so far."""
+        with self.lock:
+            return [call for call in self.calls if call.method == method]
+
+    async def __call__(self, scope: wire.Scope, receive: wire.Receive, send: wire.Send) -> None:
+        """Serve one HTTP request."""
+        request = await wire.read(scope, receive)
+        commands = batch.commands(request.params) if request.method == "batch" else ()
+        try:
+            with self.lock:
+                reply = self._answer(request, commands)
+        except BrokenLineError as line:
+            await _break(line.fault, scope, receive, send)
+        else:
+            if self.answer_seconds:
+                await _gone(receive, within=self.answer_seconds * max(1, len(commands)))
+            await wire.send_reply(reply, send)
+
+    def _answer(self, request: wire.Request, commands: Sequence[batch.Command]) -> wire.Reply:
+        self.http_requests += 1
+        try:
+            self._authorise(request)
+            self._record(request, commands)
+            self._count()
+            if request.method == "batch":
+                answer = self.faults.strike("batch", lambda: self._batch(request, commands))
+            else:
+                answer = self._carry_out(request.method, request.params)
+        except RefusedError as refusal:
+            return wire.error(refusal.status, refusal.code, refusal.text)
+        return wire.encode(200, self._envelope(request.method, answer))
+
+    def _authorise(self, request: wire.Request) -> None:
+        if request.user is None:
+            raise RefusedError(*REFUSALS["401"])
+        if (request.user, request.secret) != (self.user_id, self.secret):
+            raise RefusedError(403, "INVALID_CREDENTIALS", "Invalid request credentials")
+
+    def _record(self, request: wire.Request, commands: Sequence[batch.Command]) -> None:
+        at = self.clock()
+        if request.method != "batch":
+            single = SandboxCall(method=request.method, params=request.params, batch=None, at=at)
+            self.calls.append(single)
+        for command in commands:
+            self.calls.append(
+                SandboxCall(
+                    method=command.method, params=command.params, batch=self.http_requests, at=at
+                )
+            )
+
+    def _count(self) -> None:
+        if not self.limits:
+            return
+        now = self.clock()
+        self._level = max(0.0, self._level - self.rate * max(0.0, now - self._level_at))
+        self._level_at = now
+        if self._level + 1 > self.burst:
+            self.limited += 1
+            raise RefusedError(*REFUSALS["503_limit"])
+        self._level += 1
+
+    def _carry_out(self, method: str, params: Mapping[str, object]) -> Answer:
+        return self.faults.strike(method, lambda: self._run(method, params))
+
+    def _run(self, method: str, params: Mapping[str, object]) -> Answer:
+        known = METHODS.get(method)
+        if known is None or method in self.absent_methods:
+            raise RefusedError(404, "ERROR_METHOD_NOT_FOUND", "Method not found!")
+        if not known.granted(self.scopes):
+            raise RefusedError(
+                403,
+                "insufficient_scope",
+                "The request requires higher privileges than provided by the webhook token",
+            )
+        if self.limits and self.operating.get(method, 0.0) > OPERATING_LIMIT_SECONDS:
+            raise RefusedError(*REFUSALS["429_operating"])
+        return known.run(self, params)
+
+    def _batch(self, request: wire.Request, commands: Sequence[batch.Command]) -> Answer:
+        halt = not php.is_empty(request.params.get("halt"))
+        return batch.run(commands, halt=halt, carry_out=self._carry_out, time=self._time)
+
+    def _envelope(self, method: str, answer: Answer) -> dict[str, object]:
+        envelope: dict[str, object] = {"result": answer.value}
+        if answer.value is MISSING:
+            del envelope["result"]
+        if answer.next is not None:
+            envelope["next"] = answer.next
+        if answer.total is not None:
+            envelope["total"] = answer.total
+        return {**envelope, "time": self._time(method)}
+
+    def _time(self, method: str) -> dict[str, object]:
+        now = self.clock()
+        times: dict[str, object] = {
+            "start": now,
+            "finish": now,
+            "duration": 0.0,
+            "processing": 0.0,
+            "date_start": self.instant(),
+            "date_finish": self.instant(),
+        }
+        if method != "batch" and self.tells_operating:
+            times["operating_reset_at"] = int(now) + 600
+            times["operating"] = self.operating.get(method, 0.0)
+        return times
+
+
+async def _break(fault: str, scope: wire.Scope, receive: wire.Receive, send: wire.Send) -> None:
+    """Send what stands in for the answer, or nothing, and close."""
+    reply = wire.broken(fault)
+    if reply:
+        await wire.send_reply(reply, send)
+    elif fault == "drip":
+        await _drip(receive, send)
+    else:
+        if fault.endswith("hang"):
+            await _gone(receive, within=HANG_SECONDS)
+        _close(scope)
+        await _gone(receive, within=HANG_SECONDS)
+
+
+async def _drip(receive: wire.Receive, send: wire.Send) -> None:
+    """Answer a byte every 50 ms, so that no single read ever times out."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    ends_at = time.monotonic() + HANG_SECONDS
+    while time.monotonic() < ends_at:
+        await send({"type": "http.response.body", "body": b" ", "more_body": True})
+        if await _gone(receive, within=DRIP_SECONDS):
+            return
+
+
+async def _gone(receive: wire.Receive, *, within: float) -> bool:
+    """Wait until the caller has gone, or the server stops; tell whether that was in time."""
+    try:
+        async with asyncio.timeout(within):
+            while (await receive())["type"] != "http.disconnect":
+                pass
+    except TimeoutError:
+        return False
+    return True
+
+
+def _close(scope: wire.Scope) -> None:
+    state = scope.get("state")
+    close = state.get("close") if isinstance(state, dict) else None
+    if callable(close):
+        close()

@@ -1,0 +1,130 @@
+"""Selects, filters, sorts and pages rows as the portal's lists do.
+
+A filter key that a list does not understand (another case, an operator it does not know, a field
+it does not have) is dropped without a word, and the list answers as if it had not been asked.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+
+from responder.bitrix24.sandbox import php
+from responder.bitrix24.sandbox.answers import Answer
+
+PAGE = 50
+OLD_OPERATORS = ("<=", ">=", "!", "<", ">")
+ALL_OPERATORS = ("!=", "<=", ">=", "!", "<", ">", "=", "@")
+
+Row = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """What one list understands. Without `fields` every field of its rows is one."""
+
+    fields: tuple[str, ...]
+    select: tuple[str, ...]
+    order: tuple[tuple[str, str], ...]
+    operators: tuple[str, ...] = ALL_OPERATORS
+    any_case: bool = False
+
+    def field(self, name: str) -> str | None:
+        """Find the field of that name, if the list has it."""
+        name = name.upper() if self.any_case else name
+        return name if name in self.fields else None
+
+    def split(self, key: str) -> tuple[str, str] | None:
+        """Take a filter key apart into operator and field; None drops it."""
+        operator = next((sign for sign in self.operators if key.startswith(sign)), "")
+        field = self.field(key[len(operator) :])
+        return None if field is None else (operator, field)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """The parameters of a list call."""
+
+    filter: Mapping[str, object]
+    order: Mapping[str, object]
+    select: Sequence[str]
+    start: int
+
+
+def page(rows: Iterable[Row], asked: Asked, listing: Listing) -> Answer:
+    """Answer one page. `next` is there while more rows follow, `total` always."""
+    tests = _tests(asked.filter, listing)
+    found = [row for row in rows if all(test.holds(row) for test in tests)]
+    _sort(found, asked, listing)
+    first = max(asked.start, 0)
+    part = found[first : first + PAGE]
+    columns = [name for name in map(listing.field, asked.select) if name] or listing.select
+    return Answer(
+        value=[{name: row.get(name) for name in columns if name in row} for row in part],
+        total=len(found),
+        # A start of -1 is not honoured as "do not count": `next` is simply computed from it.
+        next=asked.start + len(part) if first + len(part) < len(found) else None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Test:
+    """One key of a filter, made ready for many rows."""
+
+    operator: str
+    field: str
+    wanted: object
+    texts: frozenset[str]
+
+    def holds(self, row: Row) -> bool:
+        value = row.get(self.field)
+        if self.operator in ("", "=", "@"):
+            return not self.texts.isdisjoint(_folded(value))
+        if self.operator in ("!", "!="):
+            return self.texts.isdisjoint(_folded(value))
+        if value is None:
+            return False
+        order = _compare(value, self.wanted)
+        return {"<": order < 0, "<=": order <= 0, ">": order > 0, ">=": order >= 0}[self.operator]
+
+
+def _tests(filters: Mapping[str, object], listing: Listing) -> list[_Test]:
+    parts = [(listing.split(key), wanted) for key, wanted in filters.items()]
+    return [_Test(*key, wanted, frozenset(_folded(wanted))) for key, wanted in parts if key]
+
+
+def _folded(value: object) -> Iterable[str]:
+    # The database's collation does not know case: `deal_759` finds `DEAL_759`.
+    if isinstance(value, str):
+        return (value.casefold(),)
+    values = php.mapping(value).values() if isinstance(value, list | dict) else (value,)
+    return [php.text(one).casefold() for one in values]
+
+
+def _compare(left: object, right: object) -> int:
+    one, other = _comparable(php.text(left)), _comparable(php.text(right))
+    if one[0] != other[0]:
+        one, other = (2, 0.0, php.text(left)), (2, 0.0, php.text(right))
+    return (one > other) - (one < other)
+
+
+@lru_cache(maxsize=1 << 16)  # each page of a long list sorts the same values
+def _comparable(value: str) -> tuple[int, float, str]:
+    try:
+        return (0, float(value), "")
+    except ValueError:
+        pass
+    try:
+        return (1, datetime.fromisoformat(value).timestamp(), "")
+    except ValueError:
+        return (2, 0.0, value.casefold())
+
+
+def _sort(rows: list[Row], asked: Asked, listing: Listing) -> None:
+    named = [(listing.field(name), php.text(way)) for name, way in asked.order.items()]
+    order = [(name, way) for name, way in named if name] or list(listing.order)
+    for name, way in reversed(order):
+        rows.sort(
+            key=lambda row: (row.get(name) is not None, *_comparable(php.text(row.get(name)))),
+            reverse=way.upper() == "DESC",
+        )

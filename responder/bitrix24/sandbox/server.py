@@ -1,0 +1,140 @@
+"""Serves a sandbox: in a thread for tests and the demo, in the foreground for people."""
+
+import asyncio
+import socket
+import threading
+from types import FrameType, TracebackType
+from typing import Self
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from responder.bitrix24.sandbox.portal import Sandbox
+
+START_SECONDS = 10.0
+
+
+class _OpenHanded(HttpToolsProtocol):
+    """Lets the application close its connection: ASGI itself has no way to give no answer."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["state"]["close"] = self.transport.close
+
+
+class _QuickServer(uvicorn.Server):
+    """Starts and stops at once: uvicorn's own loop looks every 0.1 s and waits for answers."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        super().__init__(
+            uvicorn.Config(
+                sandbox,
+                http=_OpenHanded,
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                timeout_keep_alive=75,  # longer than a test: an idle connection stays usable
+            )
+        )
+        self.ready = threading.Event()
+        self._stopping = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def main_loop(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.ready.set()
+        await self._stopping.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for listener in sockets or ():
+            listener.close()
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        while self.server_state.tasks:
+            await asyncio.wait(list(self.server_state.tasks), timeout=1)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's
+        self.stop()
+
+    def stop(self) -> None:
+        if self._loop is None:
+            self._stopping.set()
+        else:
+            self._loop.call_soon_threadsafe(self._stopping.set)
+
+
+class SandboxServer:
+    """A sandbox on a free port of 127.0.0.1, in a thread of its own.
+
+    It may be started again after a stop, on the same port: a portal that was away.
+    """
+
+    def __init__(self, sandbox: Sandbox | None = None) -> None:
+        self.sandbox = sandbox or Sandbox()
+        self.port = 0
+        self._server: _QuickServer | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def url(self) -> str:
+        """Return the incoming webhook of this portal."""
+        return f"http://127.0.0.1:{self.port}/rest/{self.sandbox.user_id}/{self.sandbox.secret}/"
+
+    def start(self) -> Self:
+        """Serve; return when connections are accepted."""
+        listener = _listen("127.0.0.1", self.port, socket.AF_INET)
+        self.port = listener.getsockname()[1]
+        server = _QuickServer(self.sandbox)
+        thread = threading.Thread(
+            target=server.run, args=([listener],), name="sandbox", daemon=True
+        )
+        thread.start()
+        if not server.ready.wait(START_SECONDS):
+            raise RuntimeError("the sandbox did not start")
+        self._server, self._thread = server, thread
+        return self
+
+    def stop(self) -> None:
+        """Close every connection and end the thread; a second stop does nothing."""
+        if self._server and self._thread:
+            self._server.stop()
+            self._thread.join(START_SECONDS)
+            self._server = self._thread = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+async def run(host: str, port: int, sandbox: Sandbox) -> None:
+    """Serve a sandbox until the process is told to stop; `OSError` where the port is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = _listen(host, port, family)
+    server = _QuickServer(sandbox)
+    serving = asyncio.ensure_future(server.serve(sockets=[listener]))
+    try:
+        await asyncio.shield(serving)
+    except asyncio.CancelledError:
+        server.stop()
+        await serving
+        raise
+
+
+def _listen(host: str, port: int, family: socket.AddressFamily) -> socket.socket:
+    """Listen; what is accepted sends at once, which asyncio sees to only where it listens itself.
+
+    Else each answer's body would wait 40 ms for the caller to acknowledge its head.
+    """
+    listener = socket.create_server((host, port), family=family, backlog=1024)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener

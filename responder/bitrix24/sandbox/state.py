@@ -1,0 +1,216 @@
+"""Holds what exists in the sandbox: items, workflows, templates, tasks, people."""
+
+import itertools
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta, timezone
+
+MOSCOW = timezone(timedelta(hours=3))
+Instant = datetime | str | None
+
+
+class State:
+    """A portal's contents, and the switches for its oddities.
+
+    Everything may be changed while the sandbox is served: a test's thread changes, the server's
+    thread reads, and both hold `lock` while they do.
+    """
+
+    def __init__(
+        self,
+        *,
+        user_id: str = "1",
+        secret: str = "sandbox-secret-0001",  # noqa: S107 - the key of a portal that does not exist
+        admin: bool = True,
+        scopes: Sequence[str] = ("bizproc", "crm", "user_brief", "task"),
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.user_id = user_id
+        self.secret = secret
+        self.admin = admin
+        self.scopes = tuple(scopes)
+        self.clock = clock
+        self.lock = threading.RLock()
+
+        self.drop_filters = False  # every list answers as if it had no filter
+        self.filter_equals_supported = False  # newer portals know `=` and `!=` ...
+        self.filter_any_case = False  # ... and lower case in a filter of instances
+        self.tells_operating = True  # a portal on its own server does not, by default
+        self.not_found_text = "The business process is not found."  # in the portal's language
+        self.absent_methods: set[str] = set()  # a plan without them
+        self.denied_items: set[tuple[int, int]] = set()  # (entityTypeId, id) we may not read
+
+        self.items: dict[tuple[int, int], dict[str, object]] = {}
+        self.tasks: dict[int, dict[str, object]] = {}
+        self.templates: dict[str, dict[str, object]] = {}
+        self.users: dict[str, dict[str, object]] = {}
+        self.statuses: list[dict[str, object]] = []
+        self.workflows: dict[str, dict[str, str | None]] = {}
+        self.bizproc_tasks: dict[str, dict[str, object]] = {}
+        self.killed: list[str] = []
+        self.terminated: list[str] = []
+        self._serial = itertools.count(1)
+        self.add_user(user_id)
+        self._add_usual_stages()
+
+    def add_item(self, entity_type_id: int, item_id: int | str, /, **fields: object) -> None:
+        """Add or replace a CRM item; fields in camelCase, or a user field by its own name."""
+        key = (entity_type_id, int(item_id))
+        with self.lock:
+            self.items[key] = {"id": int(item_id), "entityTypeId": entity_type_id, **fields}
+
+    def add_task(self, task_id: int | str, /, **fields: object) -> None:
+        """Add or replace a task of the task module; fields in camelCase, values as text."""
+        with self.lock:
+            self.tasks[int(task_id)] = {"id": str(task_id), **fields}
+
+    def add_template(
+        self,
+        template_id: int | str,
+        name: str,
+        auto_execute: int = 0,
+        document_type: Sequence[str] = ("crm", "CCrmDocumentDeal", "DEAL"),
+    ) -> None:
+        """Add a workflow template. Those of robots have `auto_execute=8` and are never listed."""
+        module, entity, kind = document_type
+        with self.lock:
+            self.templates[str(template_id)] = {
+                "ID": str(template_id),
+                "MODULE_ID": module,
+                "ENTITY": entity,
+                "DOCUMENT_TYPE": [module, entity, kind],
+                "AUTO_EXECUTE": str(auto_execute),
+                "NAME": name,
+                "DESCRIPTION": "",
+                "MODIFIED": self.instant(),
+                "IS_MODIFIED": "N",
+                "USER_ID": self.user_id,
+                "SYSTEM_CODE": None,
+            }
+
+    def add_user(
+        self, user_id: int | str, /, *, active: bool = True, department: Sequence[int] = (1,)
+    ) -> None:
+        """Add or replace a user."""
+        with self.lock:
+            self.users[str(user_id)] = {
+                "ID": str(user_id),
+                "ACTIVE": active,
+                "NAME": f"User {user_id}",
+                "LAST_NAME": "",
+                "USER_TYPE": "employee",
+                "UF_DEPARTMENT": list(department),
+            }
+
+    def add_status(
+        self,
+        entity_id: str,
+        status_id: str,
+        semantics: str | None = None,
+        name: str | None = None,
+    ) -> None:
+        """Add a stage to a directory (`DEAL_STAGE_2`, `DYNAMIC_147_STAGE_3`); `S`, `F` or None."""
+        meaning = {"S": "success", "F": "failure"}.get(semantics or "", "process")
+        with self.lock:
+            number = len(self.statuses) + 1
+            self.statuses.append(
+                {
+                    "ID": str(100 + number),
+                    "ENTITY_ID": entity_id,
+                    "STATUS_ID": status_id,
+                    "NAME": name or status_id,
+                    "NAME_INIT": "",
+                    "SORT": str(10 * number),
+                    "SYSTEM": "N",
+                    "CATEGORY_ID": None,
+                    "COLOR": "#39A8EF",
+                    "SEMANTICS": semantics,
+                    "EXTRA": {"SEMANTICS": meaning, "COLOR": "#39A8EF"},
+                }
+            )
+
+    def start_workflow(
+        self,
+        triple: Sequence[str],
+        template_id: int | str,
+        *,
+        id: str | None = None,  # noqa: A002 - the word that callers know it by
+        started: Instant = None,
+        started_by: str | int = "1",
+        modified: Instant = None,
+        owned_until: Instant = None,
+    ) -> str:
+        """Let a workflow run on (MODULE_ID, ENTITY, DOCUMENT_ID); return its id."""
+        module, entity, document_id = triple
+        with self.lock:
+            workflow_id = id or self._unique_id()
+            self.workflows[workflow_id] = {
+                "ID": workflow_id,
+                "MODIFIED": self.instant(modified or started),
+                "OWNED_UNTIL": self.instant(owned_until) if owned_until else None,
+                "MODULE_ID": module,
+                "ENTITY": entity,
+                "DOCUMENT_ID": document_id,
+                "STARTED": self.instant(started),
+                "STARTED_BY": str(started_by),
+                "TEMPLATE_ID": str(template_id),
+            }
+        return workflow_id
+
+    def add_bizproc_task(self, workflow_id: str, user_id: int | str, name: str) -> str:
+        """Let a workflow wait for someone; return the id of that task."""
+        with self.lock:
+            row: Mapping[str, object] = self.workflows[workflow_id]
+            task_id = str(1000 + next(self._serial))
+            self.bizproc_tasks[task_id] = {
+                "ID": task_id,
+                "WORKFLOW_ID": workflow_id,
+                "MODULE_ID": row["MODULE_ID"],
+                "ENTITY": row["ENTITY"],
+                "DOCUMENT_ID": row["DOCUMENT_ID"],
+                "DOCUMENT_NAME": row["DOCUMENT_ID"],
+                "DOCUMENT_URL": "",
+                "NAME": name,
+                "DESCRIPTION": "",
+                "MODIFIED": self.instant(),
+                "WORKFLOW_STARTED": row["STARTED"],
+                "WORKFLOW_STARTED_BY": row["STARTED_BY"],
+                "WORKFLOW_TEMPLATE_ID": row["TEMPLATE_ID"],
+                "OVERDUE_DATE": None,
+                "STATUS": "0",
+                "USER_ID": str(user_id),
+                "USER_STATUS": "0",
+            }
+        return task_id
+
+    def end_workflow(self, workflow_id: str) -> bool:
+        """Let a workflow end, with the tasks that wait in it; tell whether it was running."""
+        with self.lock:
+            for task_id, task in list(self.bizproc_tasks.items()):
+                if task["WORKFLOW_ID"] == workflow_id:
+                    del self.bizproc_tasks[task_id]
+            return self.workflows.pop(workflow_id, None) is not None
+
+    def instant(self, at: Instant = None) -> str:
+        """Write an instant (by default now) as the portal does: ISO 8601, whole seconds, offset."""
+        if isinstance(at, str):
+            return at
+        now = datetime.fromtimestamp(self.clock(), MOSCOW)
+        return (now if at is None else at).astimezone(MOSCOW).isoformat(timespec="seconds")
+
+    def _unique_id(self) -> str:
+        # PHP's uniqid("", true): seconds and microseconds in hex, then a digit, a dot, 8 digits.
+        seconds, fraction = divmod(self.clock(), 1)
+        serial = next(self._serial)
+        return f"{int(seconds):08x}{int(fraction * 1e6):05x}{serial % 10}.{serial:08d}"
+
+    def _add_usual_stages(self) -> None:
+        for entity_id, won, lost in (
+            ("DEAL_STAGE", "WON", "LOSE"),
+            ("STATUS", "CONVERTED", "JUNK"),
+            ("QUOTE_STATUS", "APPROVED", "DECLAINED"),
+        ):
+            self.add_status(entity_id, "DRAFT" if entity_id == "QUOTE_STATUS" else "NEW")
+            self.add_status(entity_id, won, "S")
+            self.add_status(entity_id, lost, "F")

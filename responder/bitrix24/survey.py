@@ -1,0 +1,177 @@
+"""Reads all running workflows of a portal, and what rules need to know of their documents.
+
+Theory of operation. A survey goes by steps of one request, between which its caller does what is
+more urgent. It has four stretches, each filling its requests as far as it can:
+
+1. the list of everything that runs, and beside it templates and tasks where rules ask for them;
+2. for each document `wanted` says whether a rule can concern it, and what of it must be read. The
+   rows of all others are dropped;
+3. the fields of those documents, fifty a command, and the users that rules ask about;
+4. the meaning of stages, where the documents themselves do not tell it.
+
+What was found is handed out one document at a time, and only then put together. If the list of
+workflows is not whole, or nothing of the portal works, the survey fails, and proves nothing.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+
+from responder.bitrix24 import documents
+from responder.bitrix24.answers import Failure
+from responder.bitrix24.bulk import ItemsRead
+from responder.bitrix24.errands import Errands, Whole
+from responder.bitrix24.everything import Compact, Everything, triple, unpacked
+from responder.bitrix24.instances import widest, workflow_facts
+from responder.bitrix24.listing import Row, Send
+from responder.bitrix24.lookup import Reading
+from responder.bitrix24.people import People
+from responder.bitrix24.stages import StagesRead
+from responder.bitrix24.templates import Templates, TemplatesRead
+from responder.model import Document, Unknown, Workflow
+
+Wanted = Callable[[Document, Sequence[Workflow]], frozenset[str] | None]
+"""Says what must be read of a document that has these workflows; None: no rule can concern it."""
+
+# What is done before others have their turn.
+AT_ONCE = 100
+ROWS_AT_ONCE = 1000
+
+
+class Survey:
+    """One reading of a whole portal. `wanted` is asked once for each document with workflows.
+
+    Those workflows have their own facts and those of their templates; `workflow_paths` names what
+    rules read of workflows, templates and people. `failure` is set when the survey had to give up:
+    then nothing may be concluded.
+    """
+
+    def __init__(
+        self,
+        templates: Templates,
+        now: datetime,
+        *,
+        wanted: Wanted,
+        workflow_paths: frozenset[str],
+    ) -> None:
+        self.failure: Failure | None = None
+        self.complete = False
+        self.running = 0
+        self._wanted = wanted
+        self._workflow_paths = workflow_paths
+        self._everything = Everything()
+        self._templates = TemplatesRead(templates, now, workflow_paths)
+        self._people = People(templates.users, now, workflow_paths)
+        self._items = ItemsRead()
+        self._stages = StagesRead(templates.stages, now)
+        self._rows: dict[Document, list[Compact]] = {}
+        self._paths: dict[Document, frozenset[str]] = {}
+        self._errands = Errands()
+        beside = [*self._templates.reads(), *self._people.all_task_reads()]
+        self._errands.set_out([*map(Whole, beside), self._everything])
+        self._next = self._after_the_list
+
+    @property
+    def read(self) -> int:
+        """Say how many workflows have been read so far."""
+        return self.running or len(self._everything.rows)
+
+    @property
+    def total(self) -> int | None:
+        """Say how many there are, as the portal told last."""
+        return self._everything.total
+
+    async def step(self, send: Send) -> bool:
+        """Send one request at most. Return False when the survey is finished, or has failed."""
+        while not self.complete and self.failure is None:
+            sent = await self._errands.step(send)
+            self.failure = self._errands.failure or self._everything.failure
+            if sent:
+                return self.failure is None
+            if self.failure is None:
+                await self._next()
+        return False
+
+    async def _after_the_list(self) -> None:
+        """Go on when everything that runs is known."""
+        self.running = len(self._everything.rows)
+        self._templates.keep()
+        rows = map(unpacked, self._everything.rows.values())
+        self._errands.set_out(map(Whole, self._templates.reads_again(rows)))
+        self._next = self._after_the_templates
+
+    async def _after_the_templates(self) -> None:
+        """Decide what must be read of which document; forget all others."""
+        self._templates.keep()
+        grouped = await _by_document(self._everything.rows.values())
+        for place, (document, rows) in enumerate(grouped.items()):
+            workflows = [self._workflow(unpacked(row), people=None)[0] for row in rows]
+            paths = self._wanted(document, workflows)
+            if paths is not None:
+                self._rows[document], self._paths[document] = rows, paths
+            if place % AT_ONCE == 0:
+                await asyncio.sleep(0)
+        self._everything.rows.clear()
+        self._items.ask(self._paths)
+        kept = (unpacked(row) for rows in self._rows.values() for row in rows)
+        self._errands.set_out([*map(Whole, self._people.user_reads(kept)), self._items])
+        self._next = self._after_the_items
+
+    async def _after_the_items(self) -> None:
+        """Look up what the stages mean that were met."""
+        self._people.keep()
+        self._items.ask_stages(self._stages)
+        self._errands.set_out(map(Whole, self._stages.reads()))
+        self._next = self._after_the_stages
+
+    async def _after_the_stages(self) -> None:
+        self._stages.keep()
+        self.complete = True
+
+    def readings(self) -> Iterator[tuple[Document, Reading]]:
+        """Hand out what was found of each document that a rule can concern."""
+        if not self.complete:
+            raise RuntimeError("a survey that is not complete proves nothing")
+        for document, rows in self._rows.items():
+            yield document, self._reading(document, rows)
+
+    def _reading(self, document: Document, rows: Sequence[Compact]) -> Reading:
+        paths = self._paths[document]
+        facts: dict[str, object] = {}
+        failures: list[Failure | None] = []
+        item = self._items.read(document)
+        if item is not None:
+            facts, failure = item.facts(paths, self._stages)
+            failures.append(failure)
+        elif "document.exists" in paths:
+            facts["document.exists"] = Unknown("no rule can look into a document of this kind")
+        workflows = []
+        for row in map(unpacked, rows):
+            workflow, met = self._workflow(row, self._people)
+            workflows.append(workflow)
+            failures += met
+        workflows.sort(key=lambda workflow: workflow.id)
+        return Reading(facts, tuple(workflows), widest(failures))
+
+    def _workflow(
+        self, row: Row, people: People | None
+    ) -> tuple[Workflow, tuple[Failure | None, ...]]:
+        of_template, unlisted = self._templates.facts(row, self._workflow_paths)
+        of_people, unread = people.facts(row) if people is not None else ({}, None)
+        facts = {**workflow_facts(row), **of_template, **of_people}
+        return Workflow(id=str(row["ID"]), facts=facts), (unlisted, unread)
+
+
+async def _by_document(rows: Iterable[Compact]) -> dict[Document, list[Compact]]:
+    """Put the rows of each document together. A row that names none is nobody's: it is left out."""
+    found: dict[Compact, list[Compact]] = {}
+    known: dict[Document, list[Compact]] = {}
+    for place, compact in enumerate(rows):
+        named = triple(compact)
+        if named in found:
+            found[named].append(compact)
+        elif all(isinstance(part, str) for part in named):
+            known[documents.from_triple(*map(str, named))] = found[named] = [compact]
+        if place % ROWS_AT_ONCE == 0:
+            await asyncio.sleep(0)
+    return known

@@ -1,0 +1,1 @@
+"""The sandbox is held to what is known of the portal."""

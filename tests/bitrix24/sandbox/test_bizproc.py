@@ -1,0 +1,291 @@
+"""Workflows in the sandbox, row by row against the portal's documentation and source."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from responder.bitrix24.sandbox import Sandbox
+from tests.bitrix24.sandbox.caller import DEAL, Caller
+
+KILL = "bizproc.workflow.kill"
+INSTANCES = "bizproc.workflow.instances"
+TRIPLE = dict(zip(("MODULE_ID", "ENTITY", "DOCUMENT_ID"), DEAL, strict=True))
+OTHER = ("crm", "CCrmDocumentDeal", "DEAL_760")
+NOT_FOUND = (400, "", "The business process is not found.")
+
+
+def test_a_killed_workflow_is_gone_with_its_tasks(sandbox: Sandbox, caller: Caller) -> None:
+    workflow = sandbox.start_workflow(DEAL, 61)
+    sandbox.add_bizproc_task(workflow, 9, "Approve")
+    answer = caller.call(KILL, {"ID": workflow})
+    assert answer["result"] is True
+    assert sandbox.killed == [workflow]
+    assert caller.ids(INSTANCES) == caller.ids("bizproc.task.list") == []
+
+
+def test_a_second_kill_is_refused_with_an_empty_code(sandbox: Sandbox, caller: Caller) -> None:
+    workflow = sandbox.start_workflow(DEAL, 61)
+    caller.result(KILL, {"ID": workflow})
+    assert caller.refusal(KILL, {"ID": workflow}) == NOT_FOUND
+
+
+def test_the_text_of_not_found_is_in_the_portals_language(sandbox: Sandbox, caller: Caller) -> None:
+    sandbox.not_found_text = "Бизнес-процесс не найден."
+    assert caller.refusal(KILL, {"ID": "x"}) == (400, "", "Бизнес-процесс не найден.")
+
+
+@pytest.mark.parametrize(
+    "params",
+    [{}, {"ID": ""}, {"ID": "0"}, {"ID": []}, {"ID": None}, {"ID": 0}, {"ID": {}}],
+)
+def test_an_empty_id_is_a_wrong_one(caller: Caller, params: dict[str, object]) -> None:
+    assert caller.refusal(KILL, params) == (
+        400,
+        "ERROR_WRONG_WORKFLOW_ID",
+        "Empty workflow instance ID",
+    )
+
+
+def test_who_is_no_administrator_is_told_before_anything_else(
+    sandbox: Sandbox, caller: Caller
+) -> None:
+    sandbox.admin = False
+    for method in (KILL, "bizproc.workflow.terminate", INSTANCES, "bizproc.workflow.template.list"):
+        assert caller.refusal(method) == (403, "ACCESS_DENIED", "Access denied!")
+
+
+def test_a_workflow_that_executes_now_is_killed_anyway(sandbox: Sandbox, caller: Caller) -> None:
+    workflow = sandbox.start_workflow(DEAL, 61, owned_until="2099-01-01T00:00:00+03:00")
+    assert caller.result(KILL, {"ID": workflow}) is True
+
+
+def test_terminate_ends_and_answers_as_kill_does(sandbox: Sandbox, caller: Caller) -> None:
+    workflow = sandbox.start_workflow(DEAL, 61)
+    asked = {"ID": workflow, "STATUS": "Stopped"}
+    assert caller.result("bizproc.workflow.terminate", asked) is True
+    assert (sandbox.terminated, sandbox.killed) == ([workflow], [])
+    assert caller.refusal("bizproc.workflow.terminate", asked) == NOT_FOUND
+
+
+def test_ids_look_like_the_portals_and_differ(sandbox: Sandbox) -> None:
+    ids = [sandbox.start_workflow(DEAL, 61) for _ in range(100)]
+    assert len(set(ids)) == 100
+    assert all(re.fullmatch(r"[0-9a-f]{14}\.[0-9]{8}", workflow) for workflow in ids)
+
+
+def test_instances_select_three_fields_unless_asked(sandbox: Sandbox, caller: Caller) -> None:
+    sandbox.start_workflow(DEAL, 61, id="a")
+    assert [list(row) for row in caller.rows(INSTANCES)] == [["ID", "MODIFIED", "OWNED_UNTIL"]]
+    asked = {"SELECT": ["ID", "TEMPLATE_ID", "WORKFLOW_STATUS", "id"]}
+    assert caller.rows(INSTANCES, asked) == [{"ID": "a", "TEMPLATE_ID": "61"}]
+
+
+def test_values_of_instances_are_text_or_null(sandbox: Sandbox, caller: Caller) -> None:
+    at = datetime(2026, 9, 20, 7, 30, 15, 500, tzinfo=UTC)
+    sandbox.start_workflow(DEAL, 61, id="a", started=at, started_by=0)
+    select = [*TRIPLE, "STARTED", "STARTED_BY", "OWNED_UNTIL", "TEMPLATE_ID", "MODIFIED"]
+    assert caller.rows(INSTANCES, {"SELECT": select}) == [
+        {
+            **TRIPLE,
+            "STARTED": "2026-09-20T10:30:15+03:00",
+            "STARTED_BY": "0",
+            "OWNED_UNTIL": None,
+            "TEMPLATE_ID": "61",
+            "MODIFIED": "2026-09-20T10:30:15+03:00",
+        }
+    ]
+
+
+def test_instances_come_newest_modified_first(sandbox: Sandbox, caller: Caller) -> None:
+    for day in (2, 3, 1):
+        sandbox.start_workflow(DEAL, 61, id=f"w{day}", modified=f"2026-09-0{day}T10:00:00+03:00")
+    assert caller.ids(INSTANCES) == ["w3", "w2", "w1"]
+    assert caller.ids(INSTANCES, {"ORDER": {"ID": "ASC"}}) == ["w1", "w2", "w3"]
+    assert caller.ids(INSTANCES, {"ORDER": {"id": "ASC"}}) == ["w3", "w2", "w1"]
+
+
+def test_a_filter_in_upper_case_without_operators_is_understood(
+    sandbox: Sandbox, caller: Caller
+) -> None:
+    sandbox.start_workflow(DEAL, 61, id="a")
+    sandbox.start_workflow(OTHER, 61, id="b")
+    sandbox.start_workflow(("lists", "BizprocDocument", "DEAL_759"), 61, id="c")
+    assert caller.ids(INSTANCES, {"FILTER": TRIPLE}) == ["a"]
+    assert caller.ids(INSTANCES, {"FILTER": {"ID": ["a", "b", "z"]}, "ORDER": {"ID": "ASC"}}) == [
+        "a",
+        "b",
+    ]
+
+
+@pytest.mark.parametrize(
+    "key", ["=DOCUMENT_ID", "!=DOCUMENT_ID", "document_id", "%DOCUMENT_ID", "DOCUMENT", "@ID"]
+)
+def test_a_filter_not_understood_is_dropped_without_a_word(
+    sandbox: Sandbox, caller: Caller, key: str
+) -> None:
+    sandbox.start_workflow(DEAL, 61)
+    sandbox.start_workflow(OTHER, 61)
+    answer = caller.call(INSTANCES, {"FILTER": {key: "DEAL_759"}})
+    assert answer["total"] == 2
+
+
+def test_newer_portals_understand_equals_and_any_case(sandbox: Sandbox, caller: Caller) -> None:
+    sandbox.filter_equals_supported = sandbox.filter_any_case = True
+    sandbox.start_workflow(DEAL, 61, id="a")
+    sandbox.start_workflow(OTHER, 61, id="b")
+    assert caller.ids(INSTANCES, {"FILTER": {"=document_id": "DEAL_759"}}) == ["a"]
+    assert caller.ids(INSTANCES, {"FILTER": {"!=DOCUMENT_ID": "DEAL_759"}}) == ["b"]
+
+
+def test_all_filters_can_be_dropped(sandbox: Sandbox, caller: Caller) -> None:
+    sandbox.start_workflow(DEAL, 61)
+    sandbox.start_workflow(OTHER, 61)
+    sandbox.drop_filters = True
+    assert caller.call(INSTANCES, {"FILTER": TRIPLE})["total"] == 2
+
+
+def test_document_ids_are_found_whatever_their_case(sandbox: Sandbox, caller: Caller) -> None:
+    sandbox.start_workflow(("crm", "CCrmDocumentDeal", "deal_759"), 61, id="a")
+    assert caller.ids(INSTANCES, {"FILTER": {"DOCUMENT_ID": "DEAL_759"}}) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "found"),
+    [
+        ("<STARTED", "2026-09-02T10:00:00+03:00", ["w1"]),
+        ("<=STARTED", "2026-09-02T07:00:00+00:00", ["w1", "w2"]),
+        (">STARTED", "2026-09-02T10:00:00+03:00", ["w3"]),
+        (">=TEMPLATE_ID", "7", ["w1", "w2", "w3"]),
+        (">TEMPLATE_ID", 61, []),
+        ("!ID", "w2", ["w1", "w3"]),
+        ("<OWNED_UNTIL", "2099-01-01T00:00:00+03:00", []),
+    ],
+)
+def test_order_in_filters(
+    sandbox: Sandbox, caller: Caller, key: str, value: object, found: list[str]
+) -> None:
+    for day in (1, 2, 3):
+        sandbox.start_workflow(DEAL, 61, id=f"w{day}", started=f"2026-09-0{day}T10:00:00+03:00")
+    assert caller.ids(INSTANCES, {"FILTER": {key: value}, "ORDER": {"ID": "ASC"}}) == found
+
+
+def test_parameter_names_are_taken_in_any_case(sandbox: Sandbox, caller: Caller) -> None:
+    sandbox.start_workflow(DEAL, 61, id="a")
+    sandbox.start_workflow(OTHER, 61)
+    asked = {"filter": {"DOCUMENT_ID": "DEAL_759"}, "Select": ["ID"]}
+    assert caller.rows(INSTANCES, asked) == [{"ID": "a"}]
+    assert caller.result(KILL, {"id": "a"}) is True
+
+
+def test_pages_have_fifty_rows_and_a_next_until_the_last(sandbox: Sandbox, caller: Caller) -> None:
+    for number in range(120):
+        sandbox.start_workflow(DEAL, 61, id=f"w{number:03}")
+    starts: list[object] = [0]
+    found: list[object] = []
+    while starts[-1] is not None:
+        answer = caller.call(INSTANCES, {"ORDER": {"ID": "ASC"}, "start": starts[-1]})
+        assert answer["total"] == 120
+        assert isinstance(answer["result"], list)
+        found += [row["ID"] for row in answer["result"]]
+        starts.append(answer.get("next"))
+    assert starts == [0, 50, 100, None]
+    assert found == [f"w{number:03}" for number in range(120)]
+
+
+def test_pages_shift_when_rows_go_away(sandbox: Sandbox, caller: Caller) -> None:
+    for number in range(60):
+        sandbox.start_workflow(DEAL, 61, id=f"w{number:02}")
+    caller.ids(INSTANCES, {"ORDER": {"ID": "ASC"}})
+    caller.result(KILL, {"ID": "w00"})
+    assert caller.ids(INSTANCES, {"ORDER": {"ID": "ASC"}, "start": 50})[0] == "w51"
+
+
+@pytest.mark.parametrize(("start", "following"), [(-1, 49), ("50", 100), ("x", 50), ("5x", 55)])
+def test_start_is_cast_to_a_whole_number(
+    sandbox: Sandbox, caller: Caller, start: object, following: int
+) -> None:
+    for _ in range(160):
+        sandbox.start_workflow(DEAL, 61)
+    answer = caller.call(INSTANCES, {"start": start})
+    assert (answer["next"], answer["total"]) == (following, 160)
+
+
+def test_the_older_name_of_instances_works(sandbox: Sandbox, caller: Caller) -> None:
+    sandbox.start_workflow(DEAL, 61, id="a")
+    assert caller.ids("bizproc.workflow.instance.list") == ["a"]
+
+
+def test_templates_of_robots_are_never_listed(sandbox: Sandbox, caller: Caller) -> None:
+    sandbox.add_template(61, "Approval")
+    sandbox.add_template(84, "Robots", auto_execute=8)
+    method = "bizproc.workflow.template.list"
+    assert caller.rows(method) == [{"ID": "61"}]
+    assert caller.ids(method, {"FILTER": {"AUTO_EXECUTE": 8}}) == []
+    asked = {"select": ["ID", "NAME", "AUTO_EXECUTE"], "filter": {"ID": 61}}
+    assert caller.rows(method, asked) == [{"ID": "61", "NAME": "Approval", "AUTO_EXECUTE": "0"}]
+
+
+def test_instances_of_robots_are_listed_as_any_other(sandbox: Sandbox, caller: Caller) -> None:
+    sandbox.add_template(84, "Robots", auto_execute=8)
+    robot_run = sandbox.start_workflow(DEAL, 84)
+    assert caller.ids(INSTANCES) == [robot_run]
+
+
+def test_an_open_task_is_listed_with_its_workflow(sandbox: Sandbox, caller: Caller) -> None:
+    workflow = sandbox.start_workflow(DEAL, 61)
+    task = sandbox.add_bizproc_task(workflow, 9, "Approve the discount")
+    sandbox.add_bizproc_task(sandbox.start_workflow(OTHER, 61), 7, "Other")
+    asked = {"FILTER": {"workflow_id": workflow, "STATUS": 0}}
+    assert caller.rows("bizproc.task.list", asked) == [
+        {
+            "ENTITY": "CCrmDocumentDeal",
+            "DOCUMENT_ID": "DEAL_759",
+            "ID": task,
+            "WORKFLOW_ID": workflow,
+            "DOCUMENT_NAME": "DEAL_759",
+            "NAME": "Approve the discount",
+            "DOCUMENT_URL": "",
+        }
+    ]
+
+
+def test_who_is_no_administrator_sees_their_own_tasks(sandbox: Sandbox, caller: Caller) -> None:
+    workflow = sandbox.start_workflow(DEAL, 61)
+    own = sandbox.add_bizproc_task(workflow, 1, "Mine")
+    sandbox.add_bizproc_task(workflow, 9, "Theirs")
+    sandbox.admin = False
+    assert caller.ids("bizproc.task.list") == [own]
+
+
+def test_starting_a_workflow_gives_its_id(sandbox: Sandbox, caller: Caller) -> None:
+    sandbox.add_template(61, "Approval")
+    asked = {"TEMPLATE_ID": 61, "DOCUMENT_ID": list(DEAL)}
+    workflow = caller.result("bizproc.workflow.start", asked)
+    assert caller.ids(INSTANCES, {"FILTER": TRIPLE}) == [workflow]
+
+
+@pytest.mark.parametrize(
+    ("params", "refusal"),
+    [
+        ({}, (400, "ERROR_WRONG_WORKFLOW_ID", "Empty TEMPLATE_ID")),
+        ({"TEMPLATE_ID": 61}, (400, "", "Wrong DOCUMENT_ID!")),
+        (
+            {"TEMPLATE_ID": 62, "DOCUMENT_ID": list(DEAL)},
+            (400, "", "Workflow template not found."),
+        ),
+    ],
+)
+def test_a_workflow_that_cannot_start_is_refused(
+    caller: Caller, params: dict[str, object], refusal: tuple[int, str, str]
+) -> None:
+    assert caller.refusal("bizproc.workflow.start", params) == refusal
+
+
+def test_tests_may_change_rows_as_they_are_served(sandbox: Sandbox, caller: Caller) -> None:
+    workflow = sandbox.start_workflow(DEAL, 61)
+    later = datetime.now(UTC) + timedelta(minutes=1)
+    sandbox.workflows[workflow]["OWNED_UNTIL"] = sandbox.instant(later)
+    assert caller.rows(INSTANCES)[0]["OWNED_UNTIL"] == sandbox.instant(later)
+    del sandbox.workflows[workflow]
+    assert caller.ids(INSTANCES) == []

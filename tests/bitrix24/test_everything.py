@@ -1,0 +1,172 @@
+"""Tests the reading of a list whose pages shift, against a list that is simulated row by row."""
+
+import random
+from dataclasses import dataclass, field
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from responder.bitrix24.answers import Answer, Failure, FailureKind
+from responder.bitrix24.everything import PAGE, Everything, unpacked
+from responder.bitrix24.instances import INSTANCE_FIELDS
+
+
+def row(number: int) -> dict[str, object]:
+    told = {
+        "ID": f"65e5a449e8f135.{number:08d}",
+        "MODULE_ID": "crm",
+        "ENTITY": "CCrmDocumentDeal",
+        "DOCUMENT_ID": f"DEAL_{number}",
+    }
+    return {name: told.get(name) for name in INSTANCE_FIELDS}
+
+
+@dataclass(slots=True)
+class Changing:
+    """A list in the order of its ids; between two pages some rows end and some start."""
+
+    running: list[int]
+    chance: random.Random
+    ends: int = 0
+    starts: int = 0
+    lasting: set[int] = field(default_factory=set)
+    pages: int = 0
+
+    def __post_init__(self) -> None:
+        self.lasting = set(self.running)
+
+    def page(self, start: int) -> Answer:
+        self.pages += 1
+        part = self.running[start : start + PAGE]
+        answer = Answer(value=[row(number) for number in part], total=len(self.running))
+        self.change()
+        return answer
+
+    def change(self) -> None:
+        for _ in range(self.chance.randint(0, self.ends)):
+            if self.running:
+                gone = self.running.pop(self.chance.randrange(len(self.running)))
+                self.lasting.discard(gone)
+        for _ in range(self.chance.randint(0, self.starts)):
+            number = self.chance.randint(1, 10**7)
+            if number not in self.running:
+                self.running = sorted([*self.running, number])
+
+    def read(self, room: int = 50, between: int = 0) -> Everything:
+        """Read it all, with so many more that end between two requests."""
+        everything = Everything()
+        while asked := everything.wanted(room):
+            for number, _ in asked:
+                everything.take(number, self.page(number))
+            for _ in range(min(between, len(self.running))):
+                self.lasting.discard(self.running.pop(0))
+        return everything
+
+
+def numbers(everything: Everything) -> set[int]:
+    return {int(workflow_id[-8:]) for workflow_id in everything.rows}
+
+
+def of(count: int, ends: int = 0, starts: int = 0) -> Changing:
+    running = [10 * number for number in range(1, count + 1)]
+    return Changing(running, random.Random(1), ends, starts)  # noqa: S311
+
+
+def test_a_row_is_told_as_it_was_sent() -> None:
+    everything = of(1).read()
+    assert [unpacked(one) for one in everything.rows.values()] == [row(10)]
+
+
+def test_a_field_that_was_not_sent_is_not_there() -> None:
+    short = {name: value for name, value in row(1).items() if name != "STARTED_BY"}
+    everything = Everything()
+    for number, _ in everything.wanted(1):
+        everything.take(number, Answer(value=[short], total=1))
+    assert [unpacked(one) for one in everything.rows.values()] == [short]
+
+
+def test_a_list_that_rests_is_read_once() -> None:
+    listed = of(2000)
+    everything = listed.read()
+    assert (everything.whole, everything.failure) == (True, None)
+    assert numbers(everything) == listed.lasting
+    assert listed.pages == 1 + -(-(2000 - PAGE) // (PAGE - 1))
+
+
+def test_an_empty_list_is_whole() -> None:
+    everything = of(0).read()
+    assert (everything.whole, everything.rows) == (True, {})
+
+
+@given(
+    count=st.integers(0, 700),
+    ends=st.integers(0, 4),
+    starts=st.integers(0, 4),
+    room=st.integers(1, 50),
+    seed=st.integers(0, 10**6),
+)
+def test_what_ran_the_whole_time_is_seen_or_the_list_is_given_up(
+    count: int, ends: int, starts: int, room: int, seed: int
+) -> None:
+    chance = random.Random(seed)  # noqa: S311
+    listed = Changing(sorted(chance.sample(range(10**7), count)), chance, ends, starts)
+    everything = listed.read(room)
+    assert everything.whole is (everything.failure is None)
+    if everything.whole:
+        assert listed.lasting <= numbers(everything)
+
+
+def test_a_list_from_which_a_few_end_at_every_page_is_read_whole() -> None:
+    listed = of(3000, ends=6, starts=3)
+    everything = listed.read()
+    assert everything.whole
+    assert listed.lasting <= numbers(everything)
+    assert listed.pages < 2 * 3000 / PAGE
+
+
+def test_hundreds_that_end_between_two_requests_are_made_up_for() -> None:
+    listed = of(3000)
+    everything = listed.read(room=25, between=400)
+    assert everything.whole
+    assert listed.lasting <= numbers(everything)
+
+
+def test_a_list_that_never_rests_is_given_up() -> None:
+    listed = of(3000, ends=300, starts=300)
+    everything = listed.read(room=1)
+    assert everything.failure is not None
+    assert everything.failure.code == "incomplete"
+    assert not everything.whole
+
+
+def test_a_row_that_cannot_be_read_spoils_the_list() -> None:
+    for bad in (None, {"ID": 7}, {**row(1), "ID": ""}, {**row(1), "MODULE_ID": 5}):
+        everything = Everything()
+        ((number, _),) = everything.wanted(1)
+        everything.take(number, Answer(value=[row(2), bad], total=2))
+        assert everything.failure is not None
+        assert everything.wanted(50) == []
+
+
+def test_an_answer_that_is_no_list_spoils_it() -> None:
+    for answer in (Answer(value={}, total=1), Answer(value=[])):
+        everything = Everything()
+        ((number, _),) = everything.wanted(1)
+        everything.take(number, answer)
+        assert everything.failure is not None
+
+
+def test_a_page_that_failed_for_good_spoils_it() -> None:
+    failure = Failure(FailureKind.METHOD, "insufficient_scope", "")
+    everything = Everything()
+    ((number, _),) = everything.wanted(1)
+    everything.take(number, Answer(failure=failure))
+    assert everything.failure is failure
+
+
+def test_a_list_beyond_all_measure_is_not_read() -> None:
+    everything = Everything()
+    ((number, _),) = everything.wanted(1)
+    everything.take(number, Answer(value=[row(1)], total=10**9))
+    assert everything.failure is not None
+    assert everything.failure.code == "too_long"

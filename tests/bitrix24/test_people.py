@@ -1,0 +1,133 @@
+"""Facts of tasks and people, read from a portal over a socket."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+
+import pytest
+
+from responder.bitrix24 import documents
+from responder.bitrix24.lookup import Ask, Reading, Templates, gather
+from responder.bitrix24.portal import Answer, Command, Portal
+from responder.bitrix24.sandbox import Sandbox, SandboxServer
+from responder.model import Unknown
+
+NOW = datetime(2026, 9, 24, 12, tzinfo=UTC)
+DEAL = ("crm", "CCrmDocumentDeal", "DEAL_759")
+ALL = frozenset(
+    {
+        "workflow.tasks",
+        "waiting_for.id",
+        "waiting_for.active",
+        "waiting_for.department",
+        "starter.id",
+        "starter.active",
+        "starter.department",
+    }
+)
+
+
+@pytest.fixture
+def server() -> Iterator[SandboxServer]:
+    with SandboxServer(Sandbox()) as running:
+        running.sandbox.add_user(7, active=True, department=(2, 3))
+        running.sandbox.add_user(12, active=False, department=(5,))
+        yield running
+
+
+def read(server: SandboxServer, paths: frozenset[str] = ALL) -> Reading:
+    async def run() -> Reading:
+        portal = Portal("main", server.url)
+
+        async def send(commands: Sequence[Command]) -> list[Answer]:
+            return (
+                await portal.batch(commands)
+                if len(commands) > 1
+                else [await portal.call(commands[0])]
+            )
+
+        document = documents.of_item("deal", "759")
+        assert document is not None
+        try:
+            (reading,) = await gather(send, [Ask(document, paths)], Templates(), NOW)
+        finally:
+            await portal.close()
+        return reading
+
+    return asyncio.run(run())
+
+
+def facts(reading: Reading) -> dict[str, object]:
+    assert not isinstance(reading.workflows, Unknown)
+    (workflow,) = reading.workflows
+    return dict(workflow.facts)
+
+
+def test_tasks_are_counted_and_their_users_told(server: SandboxServer) -> None:
+    workflow = server.sandbox.start_workflow(DEAL, 61, started_by=7)
+    other = server.sandbox.start_workflow(("crm", "CCrmDocumentDeal", "DEAL_1"), 61)
+    server.sandbox.add_bizproc_task(workflow, 7, "Approve")
+    server.sandbox.add_bizproc_task(workflow, 12, "Approve")
+    server.sandbox.add_bizproc_task(other, 12, "Approve")
+    found = facts(read(server))
+    assert found["workflow.tasks"] == 2
+    assert found["waiting_for.id"] == ["7", "12"]
+    assert found["waiting_for.active"] == [True, False]
+    assert [str(one) for one in found["waiting_for.department"]] == ["2", "3", "5"]  # type: ignore[attr-defined]
+    assert found["starter.id"] == "7"
+    assert found["starter.active"] is True
+
+
+def test_a_portal_that_drops_filters_gives_no_others_tasks(server: SandboxServer) -> None:
+    workflow = server.sandbox.start_workflow(DEAL, 61, started_by=7)
+    other = server.sandbox.start_workflow(("crm", "CCrmDocumentDeal", "DEAL_1"), 61)
+    server.sandbox.add_bizproc_task(workflow, 7, "Approve")
+    for _ in range(60):
+        server.sandbox.add_bizproc_task(other, 12, "Approve")
+    server.sandbox.drop_filters = True
+    found = facts(read(server))
+    assert found["waiting_for.id"] == ["7"]
+    assert found["waiting_for.active"] == [True]
+
+
+def test_a_workflow_started_by_nobody_has_no_starter(server: SandboxServer) -> None:
+    server.sandbox.start_workflow(DEAL, 61, started_by=0)
+    found = facts(read(server))
+    assert found["starter.id"] is None
+    assert found["starter.active"] is None
+
+
+def test_a_user_that_the_portal_hides_is_unknown(server: SandboxServer) -> None:
+    workflow = server.sandbox.start_workflow(DEAL, 61, started_by=99)
+    server.sandbox.add_bizproc_task(workflow, 7, "Approve")
+    server.sandbox.add_bizproc_task(workflow, 99, "Approve")
+    found = facts(read(server))
+    assert isinstance(found["starter.active"], Unknown)
+    assert isinstance(found["waiting_for.active"], Unknown)
+    assert found["waiting_for.id"] == ["7", "99"]
+
+
+def test_nobody_is_waited_for_where_there_is_no_task(server: SandboxServer) -> None:
+    server.sandbox.start_workflow(DEAL, 61, started_by=7)
+    found = facts(read(server))
+    assert found["workflow.tasks"] == 0
+    assert found["waiting_for.active"] == []
+
+
+def test_tasks_that_cannot_be_read_are_unknown_and_the_failure_is_told(
+    server: SandboxServer,
+) -> None:
+    server.sandbox.start_workflow(DEAL, 61, started_by=7)
+    server.sandbox.fail_next("bizproc.task.list", "500")
+    reading = read(server)
+    assert isinstance(facts(reading)["workflow.tasks"], Unknown)
+    assert reading.failure is not None
+
+
+def test_nothing_of_people_is_read_unless_it_is_asked_for(server: SandboxServer) -> None:
+    server.sandbox.start_workflow(DEAL, 61, started_by=7)
+    read(server, frozenset({"workflow.template_id"}))
+    assert not server.sandbox.calls_of("bizproc.task.list")
+    assert not server.sandbox.calls_of("user.get")
+    read(server, frozenset({"starter.id"}))
+    assert not server.sandbox.calls_of("user.get")
