@@ -1,0 +1,142 @@
+"""The chain of immutable entries, and the form in which they are hashed.
+
+Each portal has one chain. Its entries are numbered 1, 2, 3 … without a gap; each is hashed together
+with the hash of the one before, and `chains` holds the number and the hash of the last. To check a
+chain without this program, take its entries in order and compute for each the SHA-256, in lower
+case hexadecimal, of these seven lines joined by one line feed (no line feed at the end):
+
+    responder-entry-1
+    <hash of the entry before; sixty-four zeros for the first>
+    <portal>
+    <seq, decimal>
+    <kind>
+    <at, microseconds since 1970-01-01T00:00:00Z, decimal>
+    <body, exactly as the column holds it>
+
+It must equal the column `hash`. A body is canonical JSON: keys sorted, no spaces, everything but
+ASCII escaped, so that it is one line and the same bytes in every database.
+
+Evidence (facts, values, the facts of workflows) is no part of a body. It stands in the table
+`evidence` under the same portal and number, with a random salt, and the body's key `evidence` holds
+the SHA-256, in hexadecimal, of the line `<salt>` + line feed + `<content>`. So evidence can be
+erased, and the chain still holds; nobody can guess from the digest what was erased. Erased evidence
+leaves its row, with an empty salt and the content `{"erased":<n>}`: entry n, of the kind `control`,
+has in its body `"control":"erase"`, who erased (`by`), which decision (`decision`) and the numbers
+of all entries that lost their evidence (`entries`). Evidence that is missing without one was taken
+away.
+
+The oldest entries are pruned. Then an entry of the kind `prune` is appended, whose body names the
+number (`through`) and the hash (`hash`) of the last entry that was removed, and the instant before
+which all of them were written (`before`). Where a chain does not begin with 1, its newest `prune`
+entry tells the hash that stands before its first.
+
+A chain proves that nothing was changed within it. That its tail was cut off, or all of it written
+anew, can be told only from a checkpoint (portal, number, hash of the head) kept elsewhere.
+"""
+
+import hashlib
+import json
+import math
+import secrets
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Literal
+
+from sqlalchemy import Connection, select, update
+
+from responder.model import Unknown
+from responder.store.tables import chains, entries, evidence, insert, micros
+
+Kind = Literal["evaluation", "intent", "outcome", "verified", "control", "sweep", "prune"]
+
+GENESIS = "0" * 64
+_FORM = "responder-entry-1"
+_DEEPEST = 40
+_MOST_BITS = 14_000  # Python turns no longer integer into decimal text
+
+
+def canonical(value: object) -> str:
+    """Write any value as canonical JSON, in ASCII, whatever a portal may have sent.
+
+    What JSON cannot hold becomes text: an infinite number, an integer of thousands of digits,
+    what is nested forty levels deep.
+    """
+    return json.dumps(_plain(value, 0), sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def instant_text(at: datetime) -> str:
+    """Write an instant as UTC with milliseconds: `2026-09-24T09:00:00.000Z`."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def entry_hash(previous: str, portal: str, seq: int, kind: str, at: datetime, body: str) -> str:
+    """Hash an entry, in the form that this module's docstring gives."""
+    lines = (_FORM, previous, portal, str(seq), kind, str(micros(at)), body)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def evidence_digest(salt: str, content: str) -> str:
+    """Hash evidence with its salt."""
+    return hashlib.sha256(f"{salt}\n{content}".encode()).hexdigest()
+
+
+def append(
+    tx: Connection,
+    portal: str,
+    kind: Kind,
+    at: datetime,
+    body: Mapping[str, object],
+    content: object = None,
+) -> int:
+    """Append an entry, with its evidence apart, and return its number.
+
+    It locks the head of the chain until the transaction ends, so that numbers have no gaps.
+    """
+    previous, seq = _head(tx, portal)
+    seq += 1
+    written = dict(body)
+    if content is not None:
+        salt, text = secrets.token_hex(16), canonical(content)
+        written["evidence"] = evidence_digest(salt, text)
+        tx.execute(evidence.insert(), {"portal": portal, "seq": seq, "salt": salt, "content": text})
+    entry = {"portal": portal, "seq": seq, "kind": kind, "at": at, "body": canonical(written)}
+    entry["hash"] = entry_hash(previous, portal, seq, kind, at, canonical(written))
+    tx.execute(entries.insert(), entry)
+    tx.execute(update(chains).where(chains.c.portal == portal).values(seq=seq, hash=entry["hash"]))
+    return seq
+
+
+def _head(tx: Connection, portal: str) -> tuple[str, int]:
+    query = select(chains.c.hash, chains.c.seq).where(chains.c.portal == portal).with_for_update()
+    found = tx.execute(query).one_or_none()
+    if found is None:
+        begin = insert(tx, chains).values(portal=portal, seq=0, hash=GENESIS)
+        tx.execute(begin.on_conflict_do_nothing())
+        found = tx.execute(query).one()
+    return found.hash, found.seq
+
+
+def _plain(value: object, depth: int) -> object:
+    if depth > _DEEPEST:
+        return "nested too deeply"
+    if isinstance(value, Unknown):
+        return {"unknown": value.why}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner, depth + 1) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner, depth + 1) for inner in value]
+    return _plain_scalar(value)
+
+
+def _plain_scalar(value: object) -> object:
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, int):
+        return value if value.bit_length() <= _MOST_BITS else f"{value:#x}"
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    if isinstance(value, datetime):
+        return instant_text(value)
+    return str(value)

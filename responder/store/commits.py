@@ -1,0 +1,288 @@
+"""One writer, one commit for everything that gathered while the last commit ran.
+
+A commit that is durable costs a disk sync, whether it holds one row or a thousand. So everything
+that is to be written gathers in a batch; one thread takes a batch, writes it in one transaction,
+and what comes meanwhile gathers in the next. There is no timer: a lone delivery is committed at
+once, and under load the batches grow by themselves.
+
+A delivery is a tuple and waits for the batch's one future: a future for each would cost more than
+its share of the commit. Everything else is a function of the transaction. It runs in a SAVEPOINT of
+its own, so that one that raises takes back what it did, and nothing else.
+
+When the transaction as a whole fails, nothing of the batch was done and everybody in it gets
+`StoreUnavailable`. One case is spared: when the connection turns out to be dead before COMMIT was
+sent (PostgreSQL was restarted), nothing can have been done, and the deliveries are written once
+more on a new connection; a sender that gets a 503 never sends its event again.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from enum import Enum, auto
+from queue import SimpleQueue
+from typing import Generic, TypeVar, cast
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from responder.store import inbox
+from responder.store.database import Database, is_unavailable, unavailable
+from responder.store.database import StoreUnavailable as StoreUnavailable
+
+T = TypeVar("T")
+
+MOST_ROWS = 20_000
+MOST_BYTES = 64 * 1024 * 1024
+
+
+class _Shared(asyncio.Future[None]):
+    """A future that many wait for: one that is cancelled must not cancel it for the others."""
+
+    def cancel(self, msg: object = None) -> bool:  # noqa: ARG002
+        return False
+
+
+class _Job(Generic[T]):
+    """A function of the transaction, and what became of it."""
+
+    __slots__ = ("error", "future", "result", "write")
+
+    def __init__(self, write: Callable[[Connection], T], future: asyncio.Future[T]) -> None:
+        self.write = write
+        self.future = future
+        self.result: T | None = None
+        self.error: Exception | None = None
+
+    def run(self, connection: Connection) -> None:
+        """Run it in a SAVEPOINT; keep its failure for its caller, unless all is lost with it."""
+        self.result = self.error = None
+        if self.future.cancelled():
+            return
+        connection.exec_driver_sql("SAVEPOINT job")
+        try:
+            self.result = self.write(connection)
+            connection.exec_driver_sql("RELEASE SAVEPOINT job")
+        except Exception as error:  # noqa: BLE001 -- its caller is told
+            _undo(connection, error)
+            self.error = unavailable(error) if is_unavailable(error) else error
+
+    def settle(self, failure: StoreUnavailable | None) -> None:
+        """Tell the caller."""
+        if self.future.done():
+            return
+        error = self.error or failure
+        if error is None:
+            self.future.set_result(cast("T", self.result))
+        else:
+            self.future.set_exception(error)
+
+
+class _Batch:
+    """What one commit writes, and how it failed: the rows, the jobs."""
+
+    __slots__ = ("bytes", "future", "jobs", "jobs_failure", "rows", "rows_failure")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.rows: list[inbox.Row] = []
+        self.bytes = 0
+        self.jobs: list[_Job[object]] = []
+        self.future = _Shared(loop=loop)
+        self.rows_failure: StoreUnavailable | None = None
+        self.jobs_failure: StoreUnavailable | None = None
+
+    def settle(self) -> None:
+        """Tell everybody who waits for it."""
+        if self.rows_failure is None:
+            self.future.set_result(None)
+        else:
+            self.future.set_exception(self.rows_failure)
+            self.future.exception()  # it may be that nobody waits any more
+        for job in self.jobs:
+            job.settle(self.jobs_failure)
+
+
+class _Stage(Enum):
+    """How far a transaction has come."""
+
+    ROWS = auto()
+    JOBS = auto()
+    COMMIT = auto()
+
+
+class _Writer:
+    """The one connection that writes, in the one thread that uses it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._connection: Connection | None = None
+        self._stage = _Stage.ROWS
+        self._was_dead = False
+
+    def commit(self, batch: _Batch) -> None:
+        """Write the batch. What failed is noted in it; nothing is raised."""
+        error = self._attempt(batch.rows, batch.jobs)
+        if error is None:
+            return
+        failure = unavailable(error)
+        if self._stage is _Stage.COMMIT or not self._was_dead:
+            batch.rows_failure = batch.jobs_failure = failure
+        elif self._stage is _Stage.ROWS:
+            again = self._attempt(batch.rows, batch.jobs)
+            batch.rows_failure = batch.jobs_failure = unavailable(again) if again else None
+        else:
+            batch.jobs_failure = failure
+            again = self._attempt(batch.rows, ()) if batch.rows else None
+            batch.rows_failure = unavailable(again) if again else None
+
+    def close(self) -> None:
+        """Give the connection back."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _attempt(self, rows: Sequence[inbox.Row], jobs: Sequence[_Job[object]]) -> Exception | None:
+        try:
+            self._transact(rows, jobs)
+        except Exception as error:  # noqa: BLE001 -- everybody in the batch is told
+            self._drop()
+            return error
+        return None
+
+    def _transact(self, rows: Sequence[inbox.Row], jobs: Sequence[_Job[object]]) -> None:
+        self._stage = _Stage.ROWS
+        if self._connection is None:
+            self._connection = self._database.writer.connect()
+        transaction = self._connection.begin()
+        if rows:
+            inbox.add(self._connection, rows)
+        else:
+            self._connection.exec_driver_sql("SELECT 1")  # a dead connection is found out here
+        self._stage = _Stage.JOBS
+        for job in jobs:
+            job.run(self._connection)
+        self._stage = _Stage.COMMIT
+        transaction.commit()
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        self._was_dead = connection is not None and connection.invalidated
+        if connection is not None:
+            if not connection.invalidated:
+                connection.invalidate()
+            connection.close()
+
+
+class SharedCommit:
+    """What writes for the running service. Its methods belong to one event loop."""
+
+    def __init__(self, database: Database) -> None:
+        self.on_commit: Callable[[], None] | None = None
+        self.commits = 0
+        self._database = database
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._handed_over: SimpleQueue[_Batch | None] = SimpleQueue()
+        self._gathering: _Batch | None = None
+        self._busy = False
+        self._closed = False
+        self._idle = asyncio.Event()
+
+    def start(self) -> None:
+        """Start the writer. Call it in the event loop that will add and write."""
+        self._loop = asyncio.get_running_loop()
+        self._gathering = _Batch(self._loop)
+        self._closed = False
+        self._idle.set()
+        self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
+        self._thread.start()
+
+    async def close(self) -> None:
+        """Commit what has gathered, refuse anything more, and stop the writer."""
+        self._closed = True
+        if self._thread is None:
+            return
+        await self._idle.wait()
+        self._handed_over.put(None)
+        await asyncio.to_thread(self._thread.join)
+        self._thread = None
+
+    def add(self, row: inbox.Row) -> "asyncio.Future[None]":
+        """Store a delivery; the future is done when it is durable.
+
+        Raise StoreUnavailable at once where too much is waiting already.
+        """
+        batch = self._open_batch()
+        if len(batch.rows) >= MOST_ROWS or batch.bytes >= MOST_BYTES:
+            raise StoreUnavailable("too many deliveries wait to be stored")
+        batch.rows.append(row)
+        batch.bytes += len(row[-1])
+        return batch.future
+
+    async def write(self, fn: Callable[[Connection], T]) -> T:
+        """Run `fn` in the shared transaction; return what it returned once that is durable.
+
+        What `fn` raises is raised here, and what it had written is undone. StoreUnavailable means
+        that nothing was written, or, if the connection broke during COMMIT, that nobody knows.
+        """
+        batch = self._open_batch()
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        batch.jobs.append(cast("_Job[object]", _Job(fn, future)))
+        return await future
+
+    def _open_batch(self) -> _Batch:
+        if self._gathering is None or self._loop is None or self._closed:
+            raise StoreUnavailable("the store is closed")
+        if not self._busy:
+            self._busy = True
+            self._idle.clear()
+            self._loop.call_soon(self._hand_over)
+        return self._gathering
+
+    def _hand_over(self) -> None:
+        if self._gathering is None or self._loop is None:
+            return
+        batch, self._gathering = self._gathering, _Batch(self._loop)
+        self._handed_over.put(batch)
+
+    def _run(self) -> None:
+        writer = _Writer(self._database)
+        while (batch := self._handed_over.get()) is not None:
+            writer.commit(batch)
+            if not self._report(batch):
+                break
+        writer.close()
+
+    def _report(self, batch: _Batch) -> bool:
+        if self._loop is None:
+            return False
+        try:
+            self._loop.call_soon_threadsafe(self._settle, batch)
+        except RuntimeError:  # the loop is closed, and nobody waits any more
+            return False
+        return True
+
+    def _settle(self, batch: _Batch) -> None:
+        """Let the next batch go first: the disk must not wait for those who are told."""
+        gathered = self._gathering
+        if gathered is not None and (gathered.rows or gathered.jobs):
+            self._hand_over()
+        else:
+            self._busy = False
+            self._idle.set()
+        self.commits += batch.rows_failure is None
+        batch.settle()
+        if batch.rows and batch.rows_failure is None and self.on_commit is not None:
+            self.on_commit()
+
+
+def _undo(connection: Connection, error: Exception) -> None:
+    """Undo one job; where that cannot be, the whole transaction is over.
+
+    The connection may be dead, or SQLite may have undone everything because the disk is full: to go
+    on would write the rest of the batch statement by statement.
+    """
+    try:
+        connection.exec_driver_sql("ROLLBACK TO SAVEPOINT job")
+        connection.exec_driver_sql("RELEASE SAVEPOINT job")
+    except SQLAlchemyError as second:
+        raise (error if isinstance(error, DBAPIError) else second) from None

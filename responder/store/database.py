@@ -1,0 +1,189 @@
+"""One database, opened: its transactions, its schema, and who may serve it.
+
+Reads are short transactions on connections of their own. Writes of the running service go through
+`commits.SharedCommit`; `write` is for commands and for what must be known before it starts.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TypeVar
+
+from sqlalchemy import URL, Engine, inspect
+from sqlalchemy import Connection as Connection
+from sqlalchemy.exc import DatabaseError as SQLDatabaseError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from responder.store import engines
+from responder.store.engines import DatabaseError as DatabaseError
+from responder.store.engines import StoreUnavailable as StoreUnavailable
+
+if sys.platform != "win32":
+    import fcntl
+
+T = TypeVar("T")
+
+SCHEMA = "0001"  # the newest migration; revisions are numbers that grow
+_MIGRATION_LOCK = 0x7265_7370_6F6E_6472
+
+
+class Database:
+    """A SQLite file or a PostgreSQL database. Close it when done."""
+
+    def __init__(self, url: str) -> None:
+        self._url: URL = engines.parse(url)
+        self.dialect = self._url.get_backend_name()
+        self.journal_mode: str | None = None
+        self.library_version = ""
+        self._engines: tuple[Engine, Engine] | None = None
+        self._lock: IO[str] | None = None
+
+    @property
+    def path(self) -> Path | None:
+        """The file, where the database is one."""
+        if self.dialect != "sqlite" or self._url.database is None:
+            return None
+        return Path(self._url.database)
+
+    def open(self) -> None:
+        """Connect; create the file where there is none. Raise DatabaseError when it cannot be."""
+        if self._engines is not None:
+            return
+        self._engines = self._make_engines()
+        try:
+            with _translated(), self.writer.connect() as connection:
+                self._look_at(connection)
+        except DatabaseError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close every connection and give up the right to serve."""
+        for engine in self._engines or ():
+            engine.dispose()
+        self._engines = None
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    @property
+    def writer(self) -> Engine:
+        """The engine whose transactions may write."""
+        return self._opened()[0]
+
+    def read(self, fn: Callable[[Connection], T]) -> T:
+        """Run `fn` in a read transaction, which it must keep short."""
+        with _translated(), self._opened()[1].connect() as connection, connection.begin():
+            return fn(connection)
+
+    async def reading(self, fn: Callable[[Connection], T]) -> T:
+        """Run `fn` in a read transaction, in a thread."""
+        return await asyncio.to_thread(self.read, fn)
+
+    def write(self, fn: Callable[[Connection], T]) -> T:
+        """Run `fn` in a write transaction of its own, and commit it durably."""
+        with _translated(), self.writer.begin() as tx:
+            return fn(tx)
+
+    def migrate(self) -> None:
+        """Bring the schema up to date. Many may call it at once; a newer schema is left alone."""
+        from responder.store import migrate
+
+        with _translated(), self.writer.begin() as tx:
+            if self.dialect == "postgresql":
+                tx.exec_driver_sql("SET LOCAL lock_timeout = 0")
+                tx.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
+            if _revision(tx) < SCHEMA:
+                migrate.upgrade(tx)
+
+    def schema_is_current(self) -> bool:
+        """Tell whether the schema is one we can serve: ours, or one that expands it."""
+        return self.read(_revision) >= SCHEMA
+
+    def touch(self, tx: Connection) -> None:
+        """Write without a change, to see that the database takes it."""
+        tx.exec_driver_sql("UPDATE alembic_version SET version_num = version_num")
+
+    def lock_for_serving(self) -> None:
+        """Take the right to serve a SQLite file; raise DatabaseError while another has it."""
+        if self.path is None or self._lock is not None or sys.platform == "win32":
+            return
+        lock_path = Path(f"{self.path}.lock")
+        engines.create_private_file(lock_path)
+        lock = lock_path.open("r+")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            other = lock.read().strip() or "unknown"
+            lock.close()
+            raise DatabaseError(f"{self.path} is served by another process ({other})") from None
+        lock.truncate()
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        self._lock = lock
+
+    def _make_engines(self) -> tuple[Engine, Engine]:
+        if self.path is None:
+            engine = engines.postgres_engine(self._url)
+            return engine, engine.execution_options(postgresql_readonly=True)
+        try:
+            engines.create_private_file(self.path)
+        except OSError as error:
+            raise DatabaseError(f"{self.path} cannot be opened: {error.strerror}") from None
+        return (
+            engines.sqlite_engine(self.path, writes=True),
+            engines.sqlite_engine(self.path, writes=False),
+        )
+
+    def _look_at(self, connection: Connection) -> None:
+        if self.dialect == "sqlite":
+            self.library_version = engines.sqlite_module().sqlite_version
+            mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()
+            self.journal_mode = str(mode).lower()
+        else:
+            self.library_version = str(
+                connection.exec_driver_sql("SHOW server_version").scalar_one()
+            )
+
+    def _opened(self) -> tuple[Engine, Engine]:
+        if self._engines is None:
+            raise StoreUnavailable("the database is not open")
+        return self._engines
+
+
+def unavailable(error: Exception) -> StoreUnavailable:
+    """Say in our own words that the database failed, keeping the driver's first line."""
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    first_line = (str(cause).strip() or type(cause).__name__).splitlines()[0]
+    return StoreUnavailable(f"the store is not available: {first_line}")
+
+
+def is_unavailable(error: Exception) -> bool:
+    """Tell whether the database failed, not the one who asked.
+
+    A file that is damaged, or no database, is SQLite's DatabaseError itself, and no kind of it.
+    """
+    if type(error) is SQLDatabaseError:
+        return True
+    return isinstance(error, (OperationalError, InterfaceError, PoolTimeoutError))
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (DBAPIError, PoolTimeoutError) as error:
+        if is_unavailable(error):
+            raise unavailable(error) from error
+        raise
+
+
+def _revision(connection: Connection) -> str:
+    if not inspect(connection).has_table("alembic_version"):
+        return ""
+    found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    return str(found or "")

@@ -1,0 +1,147 @@
+"""Where a portal's chain begins and where it ends, and what stands outside of it.
+
+A chain begins with entry 1, or, once it was pruned, behind the entry that its newest marker names.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import partial
+
+from sqlalchemy import Connection, func, select
+from sqlalchemy import Row as Record
+
+from responder.store.chain import GENESIS, entry_hash
+from responder.store.database import Database
+from responder.store.tables import chains, decisions, entries, evidence
+
+_PAGE = 1_000
+_MISSING = "the entry is missing"
+
+
+@dataclass(frozen=True, slots=True)
+class BadEntry:
+    """The first number of a chain at which something is not as it was written."""
+
+    seq: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The number and the hash of an entry: the last of a chain, or the last that was pruned."""
+
+    seq: int
+    hash: str
+
+
+def snapshot(conn: Connection) -> None:
+    """Have all statements of this transaction see one state. It must be the first of them."""
+    if conn.dialect.name == "postgresql":
+        conn.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+
+
+def portals(conn: Connection) -> list[str]:
+    """Return the portals of which there is anything in the log, by name."""
+    named: set[str] = set()
+    for table in (chains, entries, evidence, decisions):
+        query = select(func.min(table.c.portal))
+        while (name := conn.execute(query).scalar()) is not None:
+            named.add(name)
+            query = select(func.min(table.c.portal)).where(table.c.portal > name)
+    return sorted(named)
+
+
+def head_of(conn: Connection, portal: str) -> End:
+    """Return the last entry as the chain's head names it; number 0 where there is none."""
+    found = conn.execute(
+        select(chains.c.seq, chains.c.hash).where(chains.c.portal == portal)
+    ).one_or_none()
+    return End(0, GENESIS) if found is None else End(found.seq, found.hash)
+
+
+def base_of(database: Database, portal: str) -> End | BadEntry:
+    """Return the last entry that was pruned; number 0 where nothing was."""
+    first = database.read(partial(_first, portal=portal))
+    while True:
+        found = _base(database, portal, first)
+        again = database.read(partial(_first, portal=portal))
+        if again == first:
+            return found
+        first = again  # it was pruned between the reads
+
+
+def _first(conn: Connection, portal: str) -> int | None:
+    query = select(func.min(entries.c.seq)).where(entries.c.portal == portal)
+    return conn.execute(query).scalar()
+
+
+def _base(database: Database, portal: str, first: int | None) -> End | BadEntry:
+    if first is None or first == 1:
+        return End(0, GENESIS)
+    if first < 1:
+        return BadEntry(first, "entries stand outside the chain")
+    marker = _newest_marker(database, portal)
+    if marker is None:
+        return BadEntry(1, _MISSING)
+    body = json.loads(marker.body)
+    if marker.previous is not None and not _is_whole(marker):
+        return BadEntry(marker.seq, "the entry was changed, or stands in another's place")
+    if body["through"] < first - 1:
+        return BadEntry(body["through"] + 1, _MISSING)
+    if body["through"] > first - 1:
+        return BadEntry(first, "the entry was pruned, and is there again")
+    return End(body["through"], body["hash"])
+
+
+def outside(conn: Connection, portal: str, after: int, last: int) -> BadEntry | None:
+    """Find what stands under a number that the chain has not, before it or behind it."""
+    for table in (entries, evidence, decisions):
+        lowest, highest = conn.execute(
+            select(func.min(table.c.seq), func.max(table.c.seq)).where(table.c.portal == portal)
+        ).one()
+        if lowest is not None and (lowest <= after or highest > last):
+            stray = lowest if lowest <= after else highest
+            return BadEntry(stray, f"{table.name} stand outside the chain")
+    return None
+
+
+def _newest_marker(database: Database, portal: str) -> Record[tuple[object, ...]] | None:
+    """Go back from the head in short reads: a chain that is pruned has its marker near it."""
+    before: int | None = database.read(partial(head_of, portal=portal)).seq + 1
+    while before is not None:
+        marker, before = database.read(partial(_marker_before, portal=portal, before=before))
+        if marker is not None:
+            return marker
+    return None
+
+
+def _marker_before(
+    conn: Connection, portal: str, before: int
+) -> tuple[Record[tuple[object, ...]] | None, int | None]:
+    window = conn.execute(
+        select(entries.c.seq, entries.c.kind)
+        .where(entries.c.portal == portal, entries.c.seq < before)
+        .order_by(entries.c.seq.desc())
+        .limit(_PAGE)
+    ).all()
+    found = next((row.seq for row in window if row.kind == "prune"), None)
+    if found is None:
+        return None, window[-1].seq if window else None
+    one_before = entries.alias()
+    previous = select(one_before.c.hash).where(
+        one_before.c.portal == portal, one_before.c.seq == found - 1
+    )
+    marker = conn.execute(
+        select(entries, previous.scalar_subquery().label("previous")).where(
+            entries.c.portal == portal, entries.c.seq == found
+        )
+    ).one()
+    return marker, None
+
+
+def _is_whole(marker: Record[tuple[object, ...]]) -> bool:
+    """Tell whether a marker has the hash that it must have behind the entry before it."""
+    digest = entry_hash(
+        marker.previous, marker.portal, marker.seq, marker.kind, marker.at, marker.body
+    )
+    return bool(digest == marker.hash)

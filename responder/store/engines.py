@@ -1,0 +1,156 @@
+"""How a connection is made so that what it commits survives a power cut.
+
+SQLite: one file, `synchronous=FULL`. The write-ahead log is used only where the library is 3.51.3
+or newer: older ones can corrupt it when two connections reset it at once; there a rollback journal
+does the work. Writers begin with BEGIN IMMEDIATE, because a transaction that reads first and then
+writes fails at once, without waiting, when another has written between.
+
+PostgreSQL: `synchronous_commit` is raised to `on` where a role or a database set it lower. A
+transaction that its client left idle for five seconds is ended by the server, so that a process
+that was stopped in the middle cannot hold a portal's lease.
+"""
+
+import importlib
+import os
+from pathlib import Path
+from types import ModuleType
+from typing import Protocol
+
+from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
+
+BUSY_MILLISECONDS = 5_000
+SAFE_WAL = (3, 51, 3)
+_POSTGRES_SETUP = """
+SELECT set_config('lock_timeout', '5000', false),
+       set_config('idle_in_transaction_session_timeout', '5000', false),
+       set_config(
+           'synchronous_commit',
+           CASE WHEN current_setting('synchronous_commit') IN ('on', 'remote_apply')
+                THEN current_setting('synchronous_commit') ELSE 'on' END,
+           false
+       )
+"""
+
+
+class DatabaseError(Exception):
+    """What a user must know about the database. The text holds no secret."""
+
+
+class StoreUnavailable(DatabaseError):  # noqa: N818 -- it says a state, not a mistake
+    """The store cannot read or commit now. What was asked was not done, or not surely."""
+
+
+class _Cursor(Protocol):
+    def execute(self, statement: str, /) -> object: ...
+    def fetchone(self) -> tuple[object, ...] | None: ...
+    def close(self) -> object: ...
+
+
+class _DriverConnection(Protocol):
+    def cursor(self) -> _Cursor: ...
+    def commit(self) -> object: ...
+
+
+def parse(url: str) -> URL:
+    """Read a database URL; raise DatabaseError, without repeating it, where it is none of ours."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise DatabaseError("the database URL cannot be read") from None
+    if parsed.drivername in ("sqlite", "sqlite+pysqlite"):
+        if not parsed.database or parsed.database == ":memory:":
+            raise DatabaseError("the database must be a file: sqlite:///responder.db")
+        return parsed
+    if parsed.drivername in ("postgresql", "postgresql+psycopg"):
+        return parsed.set(drivername="postgresql+psycopg")
+    raise DatabaseError("the database URL must begin with sqlite:/// or postgresql+psycopg://")
+
+
+def sqlite_module() -> ModuleType:
+    """Return the newest SQLite at hand: pysqlite3 where it has a wheel, else Python's own."""
+    try:
+        return importlib.import_module("pysqlite3.dbapi2")
+    except ImportError:
+        return importlib.import_module("sqlite3")
+
+
+def wanted_journal(module: ModuleType) -> str:
+    """Name the journal mode that this SQLite can be trusted with."""
+    return "wal" if module.sqlite_version_info >= SAFE_WAL else "truncate"
+
+
+def sqlite_engine(path: Path, *, writes: bool) -> Engine:
+    """Make an engine on a SQLite file; its transactions begin as writers or as readers."""
+    module = sqlite_module()
+
+    def connect() -> object:
+        return module.connect(
+            path,
+            timeout=BUSY_MILLISECONDS / 1000,
+            isolation_level=None,  # we say BEGIN ourselves
+            check_same_thread=False,
+        )
+
+    engine = create_engine(
+        "sqlite://",
+        module=module,
+        creator=connect,
+        poolclass=QueuePool,
+        pool_size=1 if writes else 4,
+        max_overflow=4,
+        hide_parameters=True,
+    )
+    pragmas = (
+        f"busy_timeout={BUSY_MILLISECONDS}",
+        f"journal_mode={wanted_journal(module)}",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "journal_size_limit=67108864",
+        f"query_only={'OFF' if writes else 'ON'}",
+    )
+    _run_on_connect(engine, tuple(f"PRAGMA {pragma}" for pragma in pragmas))
+    begin_statement = "BEGIN IMMEDIATE" if writes else "BEGIN"
+
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql(begin_statement)
+
+    event.listen(engine, "begin", begin)
+    return engine
+
+
+def postgres_engine(url: URL) -> Engine:
+    """Make an engine on PostgreSQL; raise DatabaseError where its driver is not installed."""
+    try:
+        engine = create_engine(
+            url,
+            pool_size=5,
+            max_overflow=5,
+            pool_timeout=10,
+            pool_pre_ping=True,
+            hide_parameters=True,
+            connect_args={"connect_timeout": 5, "application_name": "responder"},
+        )
+    except ImportError:
+        raise DatabaseError(
+            "PostgreSQL needs its driver: pip install 'responder[postgres]'"
+        ) from None
+    _run_on_connect(engine, (_POSTGRES_SETUP,))
+    return engine
+
+
+def create_private_file(path: Path) -> None:
+    """Create the file, readable by nobody else, where it does not exist."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+
+def _run_on_connect(engine: Engine, statements: tuple[str, ...]) -> None:
+    def run(connection: _DriverConnection, _record: object) -> None:
+        cursor = connection.cursor()
+        for statement in statements:
+            cursor.execute(statement)
+            cursor.fetchone()
+        cursor.close()
+        connection.commit()
+
+    event.listen(engine, "connect", run)

@@ -1,0 +1,265 @@
+"""The decision log, as it is written: evaluations, intents, outcomes.
+
+Every step appends an immutable entry to the portal's chain (`chain`) and, in the same transaction,
+brings the table `decisions` up to date, which is no more than an index of what the entries say,
+with the working state of what is still open. `log` reads it, `stops` finds what is to be done,
+`verify` holds it against the entries.
+
+An evaluation concludes deliveries. It writes how many (`events`), and each of its decisions shows
+that number: to count what was acknowledged, add it up once for each evaluation.
+
+An evaluation's number is `<portal>-<seq>`, its n-th decision `<portal>-<seq>-<n>`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, select, update
+from sqlalchemy import Row as Record
+
+from responder.model import (
+    OPEN_OUTCOMES,
+    Mode,
+    Outcome,
+)
+from responder.store import chain, inbox, shapes
+from responder.store.log import changed_since as changed_since
+from responder.store.log import decisions as decisions
+from responder.store.log import head as head
+from responder.store.places import Place, is_decision, place_of
+from responder.store.shapes import NewDecision as NewDecision
+from responder.store.shapes import NewEvaluation as NewEvaluation
+from responder.store.stops import Stop as Stop
+from responder.store.stops import at_place
+from responder.store.stops import due as due
+from responder.store.stops import due_among as due_among
+from responder.store.stops import in_doubt as in_doubt
+from responder.store.stops import next_due as next_due
+from responder.store.stops import open_stops as open_stops
+from responder.store.stops import shadows as shadows
+from responder.store.stops import still_waiting as still_waiting
+from responder.store.stops import to_verify as to_verify
+from responder.store.stops import unchanged as unchanged
+from responder.store.stops import under_way as under_way
+from responder.store.stops import waiting_on as waiting_on
+from responder.store.stops import would as would
+from responder.store.tables import ACTING, OPEN
+from responder.store.tables import decisions as table
+from responder.store.verify import BadEntry as BadEntry
+from responder.store.verify import verify_chain as verify_chain
+
+_CHUNK = 500
+
+
+class NotOpen(Exception):  # noqa: N818 -- it says a state, not a mistake
+    """A decision is not open, or there is none: nothing more can be done about it."""
+
+
+class AlreadyOpen(Exception):  # noqa: N818 -- it says a state, not a mistake
+    """A workflow has an open stop already, and cannot have another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The names that an evaluation and its decisions were given."""
+
+    evaluation: str
+    decisions: tuple[str, ...]
+
+
+def record(tx: Connection, evaluation: NewEvaluation) -> Recorded:
+    """Write an evaluation with all its decisions, and conclude its deliveries.
+
+    Raise AlreadyOpen where it would open a second stop of one workflow, and AlreadyConcluded where
+    a delivery does not wait any more.
+    """
+    _refuse_second_stops(tx, evaluation)
+    seq = chain.append(
+        tx,
+        evaluation.portal,
+        "evaluation",
+        evaluation.at,
+        shapes.body(evaluation),
+        shapes.evidence(evaluation),
+    )
+    rows = [
+        shapes.index_row(evaluation, decision, seq, n)
+        for n, decision in enumerate(evaluation.decisions, start=1)
+    ]
+    if rows:
+        tx.execute(table.insert(), rows)
+    name = f"{evaluation.portal}-{seq}"
+    inbox.conclude(tx, evaluation.deliveries, name)
+    return Recorded(name, tuple(f"{name}-{n}" for n in range(1, len(rows) + 1)))
+
+
+def intend(
+    tx: Connection, portal: str, decision_id: str, at: datetime, evidence: Mapping[str, object]
+) -> None:
+    """Write that a call is about to be made. Once this is committed, the call may go out.
+
+    Raise NotOpen where the decision is settled, or belongs to another portal.
+    """
+    place = place_of(decision_id)
+    if place is None or place[0] != portal:
+        raise NotOpen(decision_id)
+    found = _open_decision(tx, decision_id)
+    body = {
+        "decision": decision_id,
+        "workflow_id": found.workflow_id,
+        "rule": found.rule,
+        "action": found.action,
+        "call": found.calls + 1,
+    }
+    seq = chain.append(tx, portal, "intent", at, body, evidence)
+    tx.execute(
+        update(table)
+        .where(is_decision(place))
+        .values(
+            outcome=Outcome.IN_DOUBT.value,
+            calls=table.c.calls + 1,
+            called_at=at,
+            due_at=at,  # a driver that dies here leaves it to the next one's first look
+            unknown_id=False,
+            changed=seq,
+        )
+    )
+
+
+def conclude(
+    tx: Connection,
+    decision_id: str,
+    outcome: Outcome,
+    *,
+    at: datetime,
+    receipt: bool | None = None,
+    detail: str | None = None,
+    verify_at: datetime | None = None,
+) -> None:
+    """Write what became of an open decision. Raise NotOpen where it is settled already."""
+    found = _open_decision(tx, decision_id)
+    body = {
+        "decision": decision_id,
+        "outcome": outcome.value,
+        "receipt": receipt,
+        "detail": detail,
+    }
+    seq = chain.append(tx, found.portal, "outcome", at, body)
+    tx.execute(
+        update(table)
+        .where(is_decision((found.portal, found.seq, found.n)))
+        .values(
+            outcome=outcome.value,
+            receipt=receipt,
+            detail=detail,
+            concluded_at=at,
+            verify_at=verify_at,
+            due_at=None,
+            changed=seq,
+            concluded=seq,
+        )
+    )
+
+
+def verified(tx: Connection, decision_id: str, at: datetime, *, absent: bool = True) -> None:
+    """Write that a stopped workflow's id was looked for again, and was absent, or had come back."""
+    place = _place_or_raise(decision_id)
+    body = {"decision": decision_id, "absent": absent}
+    seq = chain.append(tx, place[0], "verified", at, body)
+    tx.execute(
+        update(table)
+        .where(is_decision(place))
+        .values(verify_at=None, verified_at=at if absent else None, changed=seq)
+    )
+
+
+def verify_later(tx: Connection, decision_id: str, verify_at: datetime | None) -> None:
+    """Put off the look for a stopped workflow's id: it could not be made now. No entry."""
+    tx.execute(
+        update(table).where(is_decision(_place_or_raise(decision_id))).values(verify_at=verify_at)
+    )
+
+
+def postpone(
+    tx: Connection,
+    decision_id: str,
+    outcome: Outcome,
+    *,
+    due_at: datetime | None,
+    tries: int,
+    detail: str | None,
+    unknown_id: bool = False,
+    hold: str | None = None,
+    ready_at: datetime | None = None,
+) -> None:
+    """Keep an open decision open until later. Working state, no entry.
+
+    Raise NotOpen where it is settled, ValueError where the outcome is not an open one.
+    """
+    if outcome not in OPEN_OUTCOMES:
+        raise ValueError(f"{outcome} is final: conclude it")
+    found = _open_decision(tx, decision_id)
+    tx.execute(
+        update(table)
+        .where(is_decision((found.portal, found.seq, found.n)))
+        .values(
+            outcome=outcome.value,
+            due_at=due_at,
+            tries=tries,
+            detail=detail,
+            unknown_id=unknown_id,
+            hold=hold,
+            ready_at=ready_at,
+        )
+    )
+
+
+def open_stop(tx: Connection, decision_id: str) -> Stop:
+    """Return an open decision, locked until the transaction ends. Raise NotOpen where it is not."""
+    _open_decision(tx, decision_id)
+    place = _place_or_raise(decision_id)
+    return at_place(tx, place)[0]
+
+
+def control(tx: Connection, portal: str, at: datetime, body: Mapping[str, object]) -> int:
+    """Write that a person, or the program itself, changed how the portal is driven."""
+    return chain.append(tx, portal, "control", at, body)
+
+
+def _place_or_raise(decision_id: str) -> Place:
+    place = place_of(decision_id)
+    if place is None:
+        raise NotOpen(decision_id)
+    return place
+
+
+def _open_decision(tx: Connection, decision_id: str) -> Record[tuple[object, ...]]:
+    found = tx.execute(
+        select(table).where(is_decision(_place_or_raise(decision_id)), OPEN).with_for_update()
+    ).one_or_none()
+    if found is None:
+        raise NotOpen(decision_id)
+    return found
+
+
+def _refuse_second_stops(tx: Connection, evaluation: NewEvaluation) -> None:
+    ids = [
+        decision.workflow.id
+        for decision in evaluation.decisions
+        if decision.workflow is not None
+        and decision.outcome in OPEN_OUTCOMES
+        and decision.mode is not Mode.OBSERVE
+    ]
+    for start in range(0, len(ids), _CHUNK):
+        found = tx.execute(
+            select(table.c.workflow_id).where(
+                table.c.portal == evaluation.portal,
+                table.c.workflow_id.in_(ids[start : start + _CHUNK]),
+                ACTING,
+            )
+        ).scalar()
+        if found is not None:
+            raise AlreadyOpen(found)
+    if len(set(ids)) < len(ids):
+        raise AlreadyOpen("one evaluation condemns a workflow twice")

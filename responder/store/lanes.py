@@ -1,0 +1,165 @@
+"""Who drives a portal, and what its driver leaves to the next: bucket level, breakers.
+
+A lease is a row with a holder, an end on the database's clock, and a fencing number that grows with
+every claim. Whoever writes for the portal checks it in the same transaction: the number must still
+be the row's, and the lease not past its end. The check locks the row until the transaction ends, so
+nobody can claim the lease between the check and the commit, and a process that was stopped for a
+minute can commit nothing.
+
+A claim never waits: a row that is locked belongs to somebody who is writing this moment.
+"""
+
+import time
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, select, update
+
+from responder.store.tables import breakers as table
+from responder.store.tables import buckets, insert, leases
+
+
+class LeaseLost(Exception):  # noqa: N818 -- it says a state, not a mistake
+    """Another process drives the portal now, or could: nothing more may be written for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to drive a portal."""
+
+    portal: str
+    fence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breaker:
+    """A portal, or one of its methods, that is not called for a while. `method` may be empty."""
+
+    portal: str
+    method: str
+    code: str
+    opened_at: datetime
+    probe_at: datetime
+
+
+def claim(
+    tx: Connection, portal: str, holder: str, ttl_seconds: float, *, force: bool = False
+) -> Lease | None:
+    """Take the lease if it is free, over, or the holder's own; None while another has it.
+
+    `force` takes it from anybody: for a SQLite file, whose lock says already that we are alone.
+    """
+    now = _now(tx)
+    found = tx.execute(
+        select(leases).where(leases.c.portal == portal).with_for_update(skip_locked=True)
+    ).one_or_none()
+    ends = now + _micros(ttl_seconds)
+    if found is None:
+        first = insert(tx, leases).values(portal=portal, holder=holder, fence=1, expires_at=ends)
+        made = tx.execute(first.on_conflict_do_nothing().returning(leases.c.fence)).scalar()
+        return None if made is None else Lease(portal, made)
+    if not force and found.holder != holder and found.expires_at > now:
+        return None
+    tx.execute(
+        update(leases)
+        .where(leases.c.portal == portal)
+        .values(holder=holder, fence=found.fence + 1, expires_at=ends)
+    )
+    return Lease(portal, found.fence + 1)
+
+
+def renew(tx: Connection, lease: Lease, ttl_seconds: float) -> bool:
+    """Hold the lease for longer; False where another has claimed it."""
+    changed = tx.execute(
+        update(leases)
+        .where(leases.c.portal == lease.portal, leases.c.fence == lease.fence)
+        .values(expires_at=_now(tx) + _micros(ttl_seconds))
+    ).rowcount
+    return changed == 1
+
+
+def release(tx: Connection, lease: Lease) -> None:
+    """Give the lease up, so that the next driver need not wait for its end."""
+    tx.execute(
+        update(leases)
+        .where(leases.c.portal == lease.portal, leases.c.fence == lease.fence)
+        .values(holder="", expires_at=0)
+    )
+
+
+def check(tx: Connection, lease: Lease) -> None:
+    """Raise LeaseLost unless the lease holds, and keep it until this transaction ends."""
+    found = tx.execute(
+        select(leases.c.expires_at)
+        .where(leases.c.portal == lease.portal, leases.c.fence == lease.fence)
+        .with_for_update(read=True)
+    ).scalar()
+    if found is None or found <= _now(tx):
+        raise LeaseLost(lease.portal)
+
+
+def bucket(conn: Connection, portal: str) -> tuple[float, float] | None:
+    """Return the level of the portal's request bucket, and when it was that (epoch seconds)."""
+    found = conn.execute(
+        select(buckets.c.level, buckets.c.at).where(buckets.c.portal == portal)
+    ).one_or_none()
+    return None if found is None else (found.level, found.at)
+
+
+def save_bucket(tx: Connection, portal: str, level: float, at: float) -> None:
+    """Keep the level of the portal's request bucket for the next driver (epoch seconds)."""
+    values = {"level": level, "at": at}
+    tx.execute(
+        insert(tx, buckets)
+        .values(portal=portal, **values)
+        .on_conflict_do_update(index_elements=["portal"], set_=values)
+    )
+
+
+def open_breaker(
+    tx: Connection, portal: str, method: str, code: str, at: datetime, probe_at: datetime
+) -> None:
+    """Open a breaker, or move its next probe: of one method, or of the whole portal (`""`).
+
+    One that is open already keeps the time it was opened at.
+    """
+    tx.execute(
+        insert(tx, table)
+        .values(portal=portal, method=method, code=code, opened_at=at, probe_at=probe_at)
+        .on_conflict_do_update(
+            index_elements=["portal", "method"], set_={"code": code, "probe_at": probe_at}
+        )
+    )
+
+
+def close_breaker(tx: Connection, portal: str, method: str) -> None:
+    """Close a breaker; one that is not open may be closed too."""
+    tx.execute(delete(table).where(table.c.portal == portal, table.c.method == method))
+
+
+def breakers(conn: Connection, portal: str | None = None) -> list[Breaker]:
+    """Return the open breakers, of one portal or of all."""
+    query = select(table).order_by(table.c.portal, table.c.method)
+    if portal is not None:
+        query = query.where(table.c.portal == portal)
+    return [Breaker(**record._mapping) for record in conn.execute(query)]
+
+
+def driver(conn: Connection, portal: str) -> str | None:
+    """Name who drives a portal now, or None."""
+    found = conn.execute(select(leases).where(leases.c.portal == portal)).one_or_none()
+    if found is None or found.expires_at <= _now(conn):
+        return None
+    return str(found.holder)
+
+
+def _now(conn: Connection) -> int:
+    """Return the database's time in microseconds; for a file that is our own."""
+    if conn.dialect.name == "postgresql":
+        statement = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+        return int(conn.exec_driver_sql(statement).scalar_one())
+    return time.time_ns() // 1000
+
+
+def _micros(seconds: float) -> int:
+    return int(seconds * 1_000_000)

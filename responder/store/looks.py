@@ -1,0 +1,91 @@
+"""Second looks: an event may come before the workflow it concerns is listed."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
+
+from sqlalchemy import ColumnElement, Connection, and_, delete, select
+
+from responder.model import Trigger
+from responder.store.chain import canonical
+from responder.store.tables import insert, looks
+
+MOST = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """A document to be judged once more, as if these events had come again."""
+
+    portal: str
+    document_ref: str
+    trigger: Trigger
+    workflow_id: str | None
+    event_names: tuple[str, ...]
+    due_at: datetime
+
+
+def schedule(
+    tx: Connection,
+    portal: str,
+    document_ref: str,
+    trigger: Trigger,
+    workflow_id: str | None,
+    event_names: tuple[str, ...],
+    due_at: datetime,
+) -> None:
+    """Ask for a second look. One that is asked for already keeps its time, and hears more names."""
+    place = {
+        "portal": portal,
+        "document": document_ref,
+        "trigger": trigger,
+        "workflow_id": workflow_id or "",
+    }
+    known = tx.execute(select(looks.c.event_names, looks.c.due_at).where(_is(place))).one_or_none()
+    names, at = event_names, due_at
+    if known is not None:
+        names = tuple(dict.fromkeys((*json.loads(known.event_names), *event_names)))
+        at = min(known.due_at, due_at)
+    values = {"event_names": canonical(names), "due_at": at}
+    tx.execute(
+        insert(tx, looks)
+        .values(**place, **values)
+        .on_conflict_do_update(index_elements=list(place), set_=values)
+    )
+
+
+def due(conn: Connection, portal: str, now: datetime) -> list[Look]:
+    """Return the looks whose time has come, the longest due first, a thousand at most."""
+    found = conn.execute(
+        select(looks)
+        .where(looks.c.portal == portal, looks.c.due_at <= now)
+        .order_by(looks.c.due_at)
+        .limit(MOST)
+    )
+    return [
+        Look(
+            portal=record.portal,
+            document_ref=record.document,
+            trigger=cast("Trigger", record.trigger),
+            workflow_id=record.workflow_id or None,
+            event_names=tuple(json.loads(record.event_names)),
+            due_at=record.due_at,
+        )
+        for record in found
+    ]
+
+
+def done(tx: Connection, look: Look) -> None:
+    """Forget a look that was taken."""
+    place = {
+        "portal": look.portal,
+        "document": look.document_ref,
+        "trigger": look.trigger,
+        "workflow_id": look.workflow_id or "",
+    }
+    tx.execute(delete(looks).where(_is(place), looks.c.due_at <= look.due_at))
+
+
+def _is(place: dict[str, str]) -> ColumnElement[bool]:
+    return and_(*(looks.c[name] == value for name, value in place.items()))

@@ -1,0 +1,24 @@
+"""The only way to Alembic, whose import is slow and needed only when the schema changes."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection
+
+_SCRIPTS = Path(__file__).parent / "migrations"
+
+
+def upgrade(tx: Connection) -> None:
+    """Run every migration that is missing, inside the given transaction."""
+    config = configuration()
+    config.attributes["connection"] = tx
+    command.upgrade(config, "head")
+
+
+def configuration() -> Config:
+    """Say where the migrations are."""
+    config = Config()
+    config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config

@@ -1,0 +1,114 @@
+"""When a portal's sweep and schedules ran last, and the sweeps that people asked for.
+
+A run is noted when it is complete, in the transaction that writes what it found: one that a crash
+broke off is caught up with, and one that was missed many times is caught up with once.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, Select, select, update
+
+from responder.store import chain
+from responder.store.tables import insert, runs, sweeps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A sweep that somebody asked for. `observe`: it lists what it would do and does nothing."""
+
+    id: int
+    portal: str
+    rule: str | None
+    observe: bool
+    by: str
+    state: str
+    read: int
+    total: int | None
+    result: Mapping[str, object] | None
+
+
+def last(conn: Connection, portal: str) -> dict[str, datetime]:
+    """Return when each of a portal's runs was due last, by its key."""
+    found = conn.execute(select(runs.c.key, runs.c.at).where(runs.c.portal == portal))
+    return {row.key: row.at for row in found}
+
+
+def ran(tx: Connection, portal: str, key: str, at: datetime) -> None:
+    """Note that a run is done that was due then."""
+    tx.execute(
+        insert(tx, runs)
+        .values(portal=portal, key=key, at=at)
+        .on_conflict_do_update(index_elements=["portal", "key"], set_={"at": at})
+    )
+
+
+def record(tx: Connection, portal: str, at: datetime, body: Mapping[str, object]) -> int:
+    """Write the entry of a run with its totals; return its number."""
+    return chain.append(tx, portal, "sweep", at, body)
+
+
+def ask(
+    tx: Connection, portal: str, *, rule: str | None, observe: bool, by: str, at: datetime
+) -> int:
+    """Ask for a sweep; return the request's id."""
+    made = tx.execute(
+        sweeps.insert().values(
+            portal=portal, rule=rule, observe=observe, by=by, at=at, state="waiting", read=0
+        )
+    )
+    assert made.inserted_primary_key is not None
+    return int(made.inserted_primary_key[0])
+
+
+def asked(conn: Connection, portal: str) -> Request | None:
+    """Return the oldest request that is not done."""
+    query = (
+        select(sweeps)
+        .where(sweeps.c.portal == portal, sweeps.c.state.in_(("waiting", "running")))
+        .order_by(sweeps.c.id)
+        .limit(1)
+    )
+    return _request(conn, query)
+
+
+def request(conn: Connection, request_id: int) -> Request | None:
+    """Return a request, to see how far it has come."""
+    return _request(conn, select(sweeps).where(sweeps.c.id == request_id))
+
+
+def progress(tx: Connection, request_id: int, read: int, total: int | None) -> None:
+    """Note how many workflows were read."""
+    tx.execute(
+        update(sweeps)
+        .where(sweeps.c.id == request_id)
+        .values(state="running", read=read, total=total)
+    )
+
+
+def finish(tx: Connection, request_id: int, result: Mapping[str, object]) -> None:
+    """Note what came of a request."""
+    tx.execute(
+        update(sweeps)
+        .where(sweeps.c.id == request_id)
+        .values(state="done", result=chain.canonical(result))
+    )
+
+
+def _request(conn: Connection, query: Select[tuple[object, ...]]) -> Request | None:
+    row = conn.execute(query).one_or_none()
+    if row is None:
+        return None
+    return Request(
+        id=row.id,
+        portal=row.portal,
+        rule=row.rule,
+        observe=row.observe,
+        by=row.by,
+        state=row.state,
+        read=row.read,
+        total=row.total,
+        result=None if row.result is None else json.loads(row.result),
+    )

@@ -1,0 +1,167 @@
+"""What an evaluation looks like: in its entry, in its evidence, in the index of decisions.
+
+The entry holds what was decided and which tests came out how; every value that was read stands in
+the evidence, so that personal data can be erased without breaking the chain.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from responder.model import (
+    OPEN_OUTCOMES,
+    Action,
+    Condition,
+    Document,
+    Mode,
+    Outcome,
+    Reason,
+    Trigger,
+    Unknown,
+    Workflow,
+)
+from responder.store import chain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewDecision:
+    """What was decided about one workflow, or, without one, about all the rest.
+
+    `outcome` is an open one for what is to be done, a final one for what is settled with the
+    decision (`would_kill`, `left`), None for the action `none`.
+    """
+
+    workflow: Workflow | None = None
+    rule: str | None = None
+    because: str | None = None
+    action: Action = Action.NONE
+    reason: Reason | None = None
+    mode: Mode | None = None
+    conditions: tuple[Condition, ...] = ()
+    outcome: Outcome | None = None
+    detail: str | None = None
+    due_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewEvaluation:
+    """One judgement of a document, with the deliveries that it concludes."""
+
+    portal: str
+    at: datetime
+    trigger: Trigger
+    ruleset: str
+    event: str | None = None
+    event_names: tuple[str, ...] = ()
+    document: Document | None = None
+    facts: Mapping[str, object]
+    decisions: tuple[NewDecision, ...]
+    deliveries: tuple[int, ...] = ()
+    received_at: datetime | None = None
+
+
+def body(evaluation: NewEvaluation) -> dict[str, object]:
+    """Return what the entry says and the chain covers."""
+    document = evaluation.document
+    return {
+        "trigger": evaluation.trigger,
+        "event": evaluation.event,
+        "event_names": list(evaluation.event_names),
+        "events": len(evaluation.deliveries),
+        "received_at": evaluation.received_at,
+        "document": None
+        if document is None
+        else {"kind": document.kind, "item_id": document.item_id, "triple": document.triple},
+        "ruleset": evaluation.ruleset,
+        "decisions": [_decision_body(decision) for decision in evaluation.decisions],
+    }
+
+
+def _decision_body(decision: NewDecision) -> dict[str, object]:
+    workflow = decision.workflow
+    return {
+        "workflow": None
+        if workflow is None
+        else {"id": workflow.id, "template_id": _template_id(workflow)},
+        "rule": decision.rule,
+        "because": decision.because,
+        "action": decision.action.value,
+        "reason": decision.reason,
+        "mode": decision.mode,
+        "outcome": decision.outcome,
+        "detail": decision.detail,
+        "conditions": [_condition_body(condition) for condition in decision.conditions],
+    }
+
+
+def _condition_body(condition: Condition) -> dict[str, object]:
+    body: dict[str, object] = {
+        "rule": condition.rule,
+        "path": condition.path,
+        "test": condition.test,
+        "holds": condition.holds,
+    }
+    if condition.workflow is not None:
+        body["workflow"] = condition.workflow
+    return body
+
+
+def evidence(evaluation: NewEvaluation) -> dict[str, object]:
+    """Return every value that was read, apart from the entry."""
+    facts = evaluation.facts
+    return {
+        "facts": {path: value for path, value in facts.items() if not isinstance(value, Unknown)},
+        "unknown": {path: value.why for path, value in facts.items() if isinstance(value, Unknown)},
+        "workflows": [
+            None if decision.workflow is None else decision.workflow.facts
+            for decision in evaluation.decisions
+        ],
+        "values": [
+            [[condition.value, condition.why] for condition in decision.conditions]
+            for decision in evaluation.decisions
+        ],
+    }
+
+
+def index_row(
+    evaluation: NewEvaluation, decision: NewDecision, seq: int, n: int
+) -> dict[str, object]:
+    """Return a decision's row in the index that people read."""
+    document, workflow = evaluation.document, decision.workflow
+    is_open = decision.outcome in OPEN_OUTCOMES
+    return {
+        "portal": evaluation.portal,
+        "seq": seq,
+        "n": n,
+        "at": evaluation.at,
+        "received_at": evaluation.received_at,
+        "trigger": evaluation.trigger,
+        "event": evaluation.event,
+        "event_names": chain.canonical(evaluation.event_names),
+        "document": None if document is None else document.ref,
+        "triple": None if document is None else _document_text(document),
+        "workflow_id": None if workflow is None else workflow.id,
+        "template_id": None if workflow is None else _template_id(workflow),
+        "rule": decision.rule,
+        "action": decision.action.value,
+        "ruleset": evaluation.ruleset,
+        "outcome": None if decision.outcome is None else decision.outcome.value,
+        "receipt": None,
+        "detail": decision.detail,
+        "concluded_at": None if is_open else evaluation.at,
+        "due_at": decision.due_at if is_open else None,
+        "tries": 0,
+        "calls": 0,
+        "shadow": is_open and decision.mode is Mode.OBSERVE,
+        "unknown_id": False,
+        "changed": seq,
+    }
+
+
+def _document_text(document: Document) -> str:
+    return chain.canonical((document.kind, document.item_id, *document.triple))
+
+
+def _template_id(workflow: Workflow) -> str | None:
+    value = workflow.facts.get("workflow.template_id")
+    return None if value is None or isinstance(value, Unknown) else str(value)

@@ -1,0 +1,247 @@
+"""What is still to be done about condemned workflows, found in the index of decisions."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
+
+from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import Row as Record
+
+from responder.model import Action, Document, Outcome, Trigger
+from responder.store.places import Place, decision_name, is_decision, place_of
+from responder.store.tables import ACTING, OPEN, TO_VERIFY, decisions, looks
+
+MOST = 1_000
+_CHUNK = 500
+
+_SETTLED_IN_OBSERVING = {
+    Action.KILL: Outcome.WOULD_KILL,
+    Action.TERMINATE: Outcome.WOULD_TERMINATE,
+    Action.LEAVE: Outcome.LEFT,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """A workflow that was condemned, and how far its stopping has come."""
+
+    decision_id: str
+    evaluation: str
+    portal: str
+    document: Document
+    workflow_id: str
+    template_id: str | None
+    rule: str
+    action: Action
+    ruleset: str
+    trigger: Trigger
+    event: str | None
+    event_names: tuple[str, ...]
+    outcome: Outcome
+    receipt: bool | None
+    detail: str | None
+    tries: int
+    calls: int
+    called_at: datetime | None
+    unknown_id: bool
+    shadow: bool
+    ready_at: datetime | None
+    due_at: datetime | None
+    verify_at: datetime | None
+    received_at: datetime | None
+    condemned_at: datetime
+    concluded_at: datetime | None
+
+
+def due(conn: Connection, portal: str, now: datetime, outcome: Outcome | None = None) -> list[Stop]:
+    """Return the open stops whose time has come, the longest due first, a thousand at most."""
+    chosen = [] if outcome is None else [decisions.c.outcome == outcome]
+    return _stops(conn, portal, OPEN, decisions.c.due_at <= now, *chosen, order=decisions.c.due_at)
+
+
+def in_doubt(conn: Connection, portal: str) -> list[Stop]:
+    """Return the stops whose call may be under way."""
+    doubted = decisions.c.outcome == Outcome.IN_DOUBT
+    return _stops(conn, portal, OPEN, doubted, order=decisions.c.seq)
+
+
+def open_stops(conn: Connection, portal: str) -> list[Stop]:
+    """Return the open stops, due or not, the oldest first, a thousand at most."""
+    return _stops(conn, portal, OPEN, order=decisions.c.seq)
+
+
+def to_verify(conn: Connection, portal: str, now: datetime) -> list[Stop]:
+    """Return what was stopped and is to be looked for again now, a thousand at most."""
+    return _stops(
+        conn, portal, TO_VERIFY, decisions.c.verify_at <= now, order=decisions.c.verify_at
+    )
+
+
+def next_due(conn: Connection, portal: str) -> datetime | None:
+    """Return when the next stop, verification or second look is due."""
+    queries = (
+        select(func.min(decisions.c.due_at)).where(decisions.c.portal == portal, OPEN),
+        select(func.min(decisions.c.verify_at)).where(decisions.c.portal == portal, TO_VERIFY),
+        select(func.min(looks.c.due_at)).where(looks.c.portal == portal),
+    )
+    found = [conn.execute(query).scalar() for query in queries]
+    return min((at for at in found if at is not None), default=None)
+
+
+def unchanged(
+    conn: Connection, portal: str, workflow_id: str, rule: str, action: Action, ruleset: str
+) -> bool:
+    """Tell whether this rule, of this revision, said the same of this workflow last time."""
+    newest = conn.execute(
+        select(decisions.c.outcome, decisions.c.ruleset)
+        .where(
+            decisions.c.portal == portal,
+            decisions.c.workflow_id == workflow_id,
+            decisions.c.rule == rule,
+        )
+        .order_by(decisions.c.seq.desc(), decisions.c.n.desc())
+        .limit(1)
+    ).one_or_none()
+    return newest is not None and tuple(newest) == (_SETTLED_IN_OBSERVING.get(action), ruleset)
+
+
+def under_way(conn: Connection, portal: str, workflow_ids: Sequence[str]) -> set[str]:
+    """Return those of these workflows that have an open stop."""
+    found: set[str] = set()
+    for start in range(0, len(workflow_ids), _CHUNK):
+        query = select(decisions.c.workflow_id).where(
+            decisions.c.portal == portal,
+            decisions.c.workflow_id.in_(workflow_ids[start : start + _CHUNK]),
+            ACTING,
+        )
+        found |= set(conn.execute(query).scalars())
+    return found
+
+
+def due_among(
+    conn: Connection, portal: str, workflow_ids: Sequence[str], before: datetime
+) -> set[str]:
+    """Return those of these workflows whose open stop is due before then."""
+    found: set[str] = set()
+    for start in range(0, len(workflow_ids), _CHUNK):
+        query = select(decisions.c.workflow_id).where(
+            decisions.c.portal == portal,
+            decisions.c.workflow_id.in_(workflow_ids[start : start + _CHUNK]),
+            ACTING,
+            decisions.c.due_at < before,
+        )
+        found |= set(conn.execute(query).scalars())
+    return found
+
+
+def shadows(conn: Connection, portal: str, workflow_ids: Sequence[str]) -> set[tuple[str, str]]:
+    """Return (workflow, rule) of what observing rules wait for, among these workflows."""
+    found: set[tuple[str, str]] = set()
+    for start in range(0, len(workflow_ids), _CHUNK):
+        query = select(decisions.c.workflow_id, decisions.c.rule).where(
+            decisions.c.portal == portal,
+            decisions.c.workflow_id.in_(workflow_ids[start : start + _CHUNK]),
+            OPEN,
+            decisions.c.shadow,
+        )
+        found |= {(workflow, rule) for workflow, rule in conn.execute(query)}
+    return found
+
+
+def waiting_on(conn: Connection, portal: str, documents: Sequence[str]) -> list[Stop]:
+    """Return the stops that wait on these documents, due or not."""
+    if not documents:
+        return []
+    return _stops(
+        conn,
+        portal,
+        OPEN,
+        decisions.c.outcome == Outcome.WAITING,
+        decisions.c.document.in_(documents),
+        order=decisions.c.seq,
+    )
+
+
+def at_place(conn: Connection, place: Place) -> list[Stop]:
+    """Return the open stop that has this place in the log, if there is one."""
+    return _stops(conn, place[0], OPEN, is_decision(place), order=decisions.c.seq)
+
+
+def still_waiting(tx: Connection, portal: str, decision_ids: Sequence[str]) -> set[str]:
+    """Return those of these decisions that still wait: none was cancelled or held meanwhile."""
+    wanted = {place: name for name in decision_ids if (place := place_of(name)) is not None}
+    if not wanted:
+        return set()
+    found = tx.execute(
+        select(decisions.c.portal, decisions.c.seq, decisions.c.n).where(
+            decisions.c.portal == portal,
+            decisions.c.seq.in_({seq for _, seq, _ in wanted}),
+            OPEN,
+            decisions.c.outcome == Outcome.WAITING,
+        )
+    )
+    return {wanted[place] for row in found if (place := tuple(row)) in wanted}
+
+
+def would(
+    conn: Connection, portal: str, workflow_ids: Sequence[str], ruleset: str
+) -> set[tuple[str, str, Action]]:
+    """Return (workflow, rule, action) of what this revision already said it would do."""
+    found: set[tuple[str, str, Action]] = set()
+    for start in range(0, len(workflow_ids), _CHUNK):
+        rows = conn.execute(
+            select(decisions.c.workflow_id, decisions.c.rule, decisions.c.action).where(
+                decisions.c.portal == portal,
+                decisions.c.workflow_id.in_(workflow_ids[start : start + _CHUNK]),
+                decisions.c.ruleset == ruleset,
+                decisions.c.outcome.in_((Outcome.WOULD_KILL, Outcome.WOULD_TERMINATE)),
+            )
+        )
+        found |= {(workflow, rule, Action(action)) for workflow, rule, action in rows}
+    return found
+
+
+def _stops(
+    conn: Connection, portal: str, *conditions: object, order: ColumnElement[object]
+) -> list[Stop]:
+    found = conn.execute(
+        select(decisions)
+        .where(decisions.c.portal == portal, *cast("list[ColumnElement[bool]]", conditions))
+        .order_by(order, decisions.c.seq, decisions.c.n)
+        .limit(MOST)
+    )
+    return [_stop(record) for record in found]
+
+
+def _stop(record: Record[tuple[object, ...]]) -> Stop:
+    kind, item_id, module, entity, document_id = json.loads(record.triple)
+    return Stop(
+        decision_id=decision_name(record.portal, record.seq, record.n),
+        evaluation=f"{record.portal}-{record.seq}",
+        portal=record.portal,
+        document=Document(kind=kind, item_id=item_id, module=module, entity=entity, id=document_id),
+        workflow_id=record.workflow_id,
+        template_id=record.template_id,
+        rule=record.rule,
+        action=Action(record.action),
+        ruleset=record.ruleset,
+        trigger=record.trigger,
+        event=record.event,
+        event_names=tuple(json.loads(record.event_names)),
+        outcome=Outcome(record.outcome),
+        receipt=record.receipt,
+        detail=record.detail,
+        tries=record.tries,
+        calls=record.calls,
+        called_at=record.called_at,
+        unknown_id=record.unknown_id,
+        shadow=record.shadow,
+        ready_at=record.ready_at,
+        due_at=record.due_at,
+        verify_at=record.verify_at,
+        received_at=record.received_at,
+        condemned_at=record.at,
+        concluded_at=record.concluded_at,
+    )

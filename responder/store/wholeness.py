@@ -1,0 +1,46 @@
+"""The check of what no chain covers: the texts of rulesets, and the SQLite file itself.
+
+A byte of the file may be changed where no entry stands: in an index, which then gives other answers
+than the table. SQLite finds that out by reading the whole file.
+"""
+
+from functools import partial
+from hashlib import sha256
+
+from sqlalchemy import Connection, select
+
+from responder.store.database import Database, StoreUnavailable
+from responder.store.rulesets import text
+from responder.store.tables import rulesets
+
+_MOST = 10
+
+
+def changed_rulesets(database: Database) -> list[str]:
+    """Return the revisions whose text is not the one they name."""
+    changed = []
+    for revision in database.read(_revisions):
+        kept = database.read(partial(text, revision=revision)) or ""
+        if sha256(kept.encode()).hexdigest()[:16] != revision:
+            changed.append(revision)
+    return changed
+
+
+def _revisions(conn: Connection) -> list[str]:
+    return list(conn.execute(select(rulesets.c.revision)).scalars())
+
+
+def damage(database: Database) -> list[str] | None:
+    """Return what is wrong with a SQLite file; None where it was not looked at.
+
+    It is one long read. A write-ahead log lets others commit meanwhile, a rollback journal does
+    not: there the file is left alone.
+    """
+    if database.journal_mode != "wal":
+        return None
+    statement = f"PRAGMA integrity_check({_MOST})"
+    try:
+        found = database.read(lambda conn: list(conn.exec_driver_sql(statement).scalars()))
+    except StoreUnavailable as error:
+        return [str(error)]
+    return [str(line) for line in found if line != "ok"]

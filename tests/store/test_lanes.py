@@ -1,0 +1,132 @@
+"""A portal has one driver; who was paused can commit nothing; the next goes on where it was."""
+
+import threading
+import time
+
+import pytest
+from sqlalchemy import Connection
+
+from responder.store import lanes
+from responder.store.database import Database
+from responder.store.lanes import Lease, LeaseLost
+from tests.store.build import AT, LATER, MUCH_LATER
+
+
+def claim(
+    database: Database, holder: str, seconds: float = 60, *, force: bool = False
+) -> Lease | None:
+    return database.write(lambda tx: lanes.claim(tx, "main", holder, seconds, force=force))
+
+
+def check(database: Database, lease: Lease) -> None:
+    database.write(lambda tx: lanes.check(tx, lease))
+
+
+def test_a_portal_has_one_driver(database: Database) -> None:
+    first = claim(database, "one")
+    assert first == Lease("main", 1)
+    assert claim(database, "two") is None
+    check(database, first)
+
+
+def test_a_lease_that_is_over_is_claimed_and_the_old_holder_can_write_nothing(
+    database: Database,
+) -> None:
+    old = claim(database, "one", 0.01)
+    assert old is not None
+    time.sleep(0.02)
+    with pytest.raises(LeaseLost):
+        check(database, old)
+    new = claim(database, "two")
+    assert new == Lease("main", 2)
+    with pytest.raises(LeaseLost):
+        check(database, old)
+    assert not database.write(lambda tx: lanes.renew(tx, old, 60))
+    check(database, new)
+
+
+def test_a_holder_may_claim_again_and_fences_its_former_self(database: Database) -> None:
+    old, new = claim(database, "one"), claim(database, "one")
+    assert old is not None
+    assert new == Lease("main", 2)
+    with pytest.raises(LeaseLost):
+        check(database, old)
+
+
+def test_who_holds_the_file_takes_the_lease_from_a_dead_process(database: Database) -> None:
+    claim(database, "dead")
+    assert claim(database, "alive", force=True) == Lease("main", 2)
+
+
+def test_a_renewed_lease_holds_on(database: Database) -> None:
+    lease = claim(database, "one", 0.01)
+    assert lease is not None
+    assert database.write(lambda tx: lanes.renew(tx, lease, 60))
+    time.sleep(0.02)
+    check(database, lease)
+    assert claim(database, "two") is None
+
+
+def test_a_released_lease_is_free_at_once_and_its_number_is_not_given_again(
+    database: Database,
+) -> None:
+    lease = claim(database, "one")
+    assert lease is not None
+    database.write(lambda tx: lanes.release(tx, lease))
+    with pytest.raises(LeaseLost):
+        check(database, lease)
+    assert claim(database, "two") == Lease("main", 2)
+
+
+def test_portals_have_leases_of_their_own(database: Database) -> None:
+    claim(database, "one")
+    assert database.write(lambda tx: lanes.claim(tx, "other", "two", 60)) == Lease("other", 1)
+
+
+def test_nobody_claims_a_lease_between_its_check_and_the_commit(postgres_url: str) -> None:
+    database = Database(postgres_url)
+    database.open()
+    database.migrate()
+    lease = claim(database, "one", 0.3)
+    assert lease is not None
+    checked, claimed = threading.Event(), threading.Event()
+
+    def write(tx: Connection) -> None:
+        lanes.check(tx, lease)
+        checked.set()
+        claimed.wait(5)
+
+    writer = threading.Thread(target=database.write, args=(write,))
+    writer.start()
+    checked.wait(5)
+    time.sleep(0.35)
+    assert claim(database, "two") is None  # and it did not wait
+    claimed.set()
+    writer.join()
+    assert claim(database, "two") == Lease("main", 2)
+    database.close()
+
+
+def test_a_bucket_is_left_to_the_next_driver(database: Database) -> None:
+    assert database.read(lambda c: lanes.bucket(c, "main")) is None
+    database.write(lambda tx: lanes.save_bucket(tx, "main", 12.5, 1_790_000_000.25))
+    database.write(lambda tx: lanes.save_bucket(tx, "main", 13.5, 1_790_000_001.25))
+    assert database.read(lambda c: lanes.bucket(c, "main")) == (13.5, 1_790_000_001.25)
+
+
+def test_breakers_open_move_their_probe_and_close(database: Database) -> None:
+    def write(tx: Connection) -> None:
+        lanes.open_breaker(tx, "main", "", "NO_AUTH_FOUND", AT, LATER)
+        lanes.open_breaker(tx, "main", "crm.item.get", "insufficient_scope", AT, LATER)
+        lanes.open_breaker(tx, "other", "", "OVERLOAD_LIMIT", AT, LATER)
+        lanes.open_breaker(tx, "main", "", "NO_AUTH_FOUND", LATER, MUCH_LATER)
+
+    database.write(write)
+    portal, method = database.read(lambda c: lanes.breakers(c, "main"))
+    assert portal == lanes.Breaker(
+        portal="main", method="", code="NO_AUTH_FOUND", opened_at=AT, probe_at=MUCH_LATER
+    )
+    assert method.method == "crm.item.get"
+    database.write(lambda tx: lanes.close_breaker(tx, "main", ""))
+    database.write(lambda tx: lanes.close_breaker(tx, "main", ""))
+    assert [each.portal for each in database.read(lanes.breakers)] == ["main", "other"]

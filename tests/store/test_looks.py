@@ -1,0 +1,48 @@
+"""Second looks are kept once for a document, at the earlier time, until they are taken."""
+
+from sqlalchemy import Connection
+
+from responder.store import looks
+from responder.store.database import Database
+from tests.store.build import AT, LATER, MUCH_LATER
+
+
+def due(database: Database) -> list[looks.Look]:
+    return database.read(lambda c: looks.due(c, "main", MUCH_LATER))
+
+
+def test_a_look_is_due_at_its_time_and_gone_when_taken(database: Database) -> None:
+    database.write(lambda tx: looks.schedule(tx, "main", "deal:1", "event", None, ("A",), LATER))
+    assert database.read(lambda c: looks.due(c, "main", AT)) == []
+    assert database.read(lambda c: looks.due(c, "other", MUCH_LATER)) == []
+    (look,) = due(database)
+    assert look == looks.Look(
+        portal="main",
+        document_ref="deal:1",
+        trigger="event",
+        workflow_id=None,
+        event_names=("A",),
+        due_at=LATER,
+    )
+    database.write(lambda tx: looks.done(tx, look))
+    assert due(database) == []
+
+
+def test_a_second_request_keeps_the_earlier_time_and_adds_its_events(database: Database) -> None:
+    def write(tx: Connection) -> None:
+        looks.schedule(tx, "main", "deal:1", "event", None, ("A", "B"), LATER)
+        looks.schedule(tx, "main", "deal:1", "event", None, ("B", "C"), MUCH_LATER)
+        looks.schedule(tx, "main", "deal:2", "event", None, (), MUCH_LATER)
+        looks.schedule(tx, "main", "deal:2", "event", None, (), LATER)
+        looks.schedule(tx, "main", "deal:2", "robot", "w", (), LATER)
+
+    database.write(write)
+    found = sorted(
+        (look.document_ref, look.workflow_id or "", look.event_names, look.due_at)
+        for look in due(database)
+    )
+    assert found == [
+        ("deal:1", "", ("A", "B", "C"), LATER),
+        ("deal:2", "", (), LATER),
+        ("deal:2", "w", (), LATER),
+    ]

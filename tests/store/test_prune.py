@@ -1,0 +1,158 @@
+"""Pruning: a prefix goes, and the rest still proves itself."""
+
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, select
+
+from responder.model import Outcome
+from responder.store import journal
+from responder.store.database import Database
+from responder.store.prune import Pruned
+from responder.store.tables import decisions, deliveries, evidence
+from responder.store.verify import verify
+from tests.store.build import AT, LATER, MUCH_LATER, NONE, count, deliver, evaluation, kill, record
+from tests.store.story import NOW, A, B, erased, fill, pruned, run, settle
+
+
+def test_pruning_removes_a_prefix_and_the_rest_still_proves_itself(database: Database) -> None:
+    fill(database)
+    settle(database)
+    other = verify(database, "other")
+    assert pruned(database, most=4) == Pruned(4, 4, more=True)
+    found = verify(database, "main")
+    assert (found.bad, found.pruned, found.entries) == (None, 4, 8)
+    assert pruned(database) == Pruned(11, 7, more=False)
+    found = verify(database, "main")
+    assert (found.bad, found.pruned, found.entries) == (None, 11, 2)
+    assert verify(database, "other") == other
+    assert count(database, evidence) == 6
+    assert len(list(journal.decisions(database))) == 5
+
+
+def test_pruning_takes_the_deliveries_that_were_concluded(database: Database) -> None:
+    ids = database.write(deliver("deal:759", "deal:760", "deal:761"))
+    new = replace(evaluation(NONE), deliveries=tuple(ids[:2]), received_at=AT)
+    database.write(lambda tx: journal.record(tx, new))
+    newer = replace(evaluation(NONE), at=NOW, deliveries=(), received_at=None)
+    database.write(lambda tx: journal.record(tx, newer))
+    assert pruned(database) == Pruned(1, 1, more=False)
+    left = database.read(lambda c: list(c.execute(select(deliveries.c.document)).scalars()))
+    assert left == ["deal:761"]
+
+
+def test_pruning_stops_before_what_is_young(database: Database) -> None:
+    fill(database)
+    settle(database)
+    assert pruned(database, before=LATER) == Pruned(3, 3, more=False)
+    assert pruned(database, before=LATER) is None
+    assert verify(database, "main").pruned == 3
+
+
+def test_pruning_stops_before_the_oldest_open_decision(database: Database) -> None:
+    record(database, NONE)
+    open_one = record(database, kill(B)).decisions[0]
+    record(database, NONE)
+    assert pruned(database) == Pruned(1, 1, more=False)
+    assert pruned(database) is None
+    database.write(
+        lambda tx: journal.conclude(
+            tx, open_one, Outcome.KILLED, at=MUCH_LATER, receipt=True, verify_at=NOW
+        )
+    )
+    assert pruned(database) is None  # it is not verified yet
+    database.write(lambda tx: journal.verified(tx, open_one, MUCH_LATER))
+    assert pruned(database) is not None
+    assert verify(database, "main").bad is None
+    assert count(database, decisions) == 0
+
+
+def test_what_is_said_later_of_a_pruned_decision_is_kept(database: Database) -> None:
+    decision = record(database, kill(A)).decisions[0]
+    database.write(lambda tx: journal.conclude(tx, decision, Outcome.CANCELLED, at=NOW))
+    assert pruned(database) == Pruned(1, 1, more=False)
+    found = verify(database, "main")
+    assert (found.bad, found.pruned, found.entries) == (None, 1, 2)
+
+
+def test_markers_alone_are_not_pruned_for_ever(database: Database) -> None:
+    record(database, NONE)
+    assert pruned(database, before=NOW, at=AT) == Pruned(1, 1, more=False)
+    assert pruned(database, before=NOW, at=AT) is None
+    record(database, NONE)
+    assert pruned(database, before=NOW, at=AT) == Pruned(3, 2, more=False)
+    assert verify(database, "main").bad is None
+
+
+def test_a_whole_log_is_pruned_step_by_step(database: Database) -> None:
+    def write(tx: Connection) -> None:
+        for _ in range(90):
+            journal.record(tx, evaluation(NONE, NONE))
+
+    database.write(write)
+    while (step := pruned(database, most=40)) is not None and step.more:
+        assert verify(database, "main").bad is None
+    found = verify(database, "main")
+    assert (found.bad, found.entries) == (None, 3)  # a marker of each step
+    record(database, NONE)
+    assert verify(database, "main").bad is None
+
+
+def test_a_check_beside_a_service_that_writes_prunes_and_erases_finds_nothing(
+    database: Database,
+) -> None:
+    def write(tx: Connection) -> None:
+        for _ in range(30):
+            journal.record(tx, evaluation(NONE))
+
+    def serve() -> None:
+        for n in range(1, 7):
+            database.write(write)
+            pruned(database, at=AT, most=25)
+            erased(database, f"main-{n * 30}-1")
+
+    database.write(write)
+    with ThreadPoolExecutor(1) as pool:
+        served = pool.submit(serve)
+        while not served.done():
+            assert verify(database, "main").bad is None
+        served.result()
+    assert verify(database, "main").pruned == 150
+
+
+PRUNED_TAMPERING = [
+    ("DELETE FROM entries WHERE seq = 5", 5),
+    ("DELETE FROM entries WHERE seq < 7", 5),
+    ("UPDATE entries SET hash = 'x' WHERE seq = 5", 5),
+    (
+        "UPDATE entries SET body = replace(body, '\"through\":4', '\"through\":5') WHERE seq = 12",
+        12,
+    ),
+    ("UPDATE entries SET kind = 'control' WHERE seq = 12", 1),
+    ("INSERT INTO entries VALUES ('main', 4, 'control', 0, '{}', 'x')", 4),
+    ("INSERT INTO entries VALUES ('main', 1, 'control', 0, '{}', 'x')", 1),
+    ("INSERT INTO evidence VALUES ('main', 3, 'x', '{}')", 3),
+]
+
+
+@pytest.mark.parametrize(
+    ("statement", "seq"), PRUNED_TAMPERING, ids=[each[0] for each in PRUNED_TAMPERING]
+)
+def test_tampering_with_a_pruned_chain_is_found(
+    tmp_path: Path, migrated_file: Path, statement: str, seq: int
+) -> None:
+    path = shutil.copy(migrated_file, tmp_path / "pruned.db")
+    database = Database(f"sqlite:///{path}")
+    database.open()
+    fill(database)
+    settle(database)
+    assert pruned(database, most=4)
+    run(database, statement + ("" if "INSERT" in statement else " AND portal = 'main'"))
+    bad = verify(database, "main").bad
+    assert bad is not None
+    assert bad.seq == seq
+    assert verify(database, "other").bad is None
+    database.close()
