@@ -1,0 +1,178 @@
+"""Examines an installation: reads what there is to read and has `findings` judge it.
+
+It only reads, so it may be run beside the service, before it was ever started, or when it cannot
+start. Each portal costs two requests, and ten seconds at most when it hangs; all are asked at once.
+The requests do not wait for the service's own bucket: a portal's limit has room for two.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+
+from responder.bitrix24.portal import Command, Failure, FailureKind, Portal
+from responder.rules.ruleset import RulesError, Ruleset, load
+from responder.runtime import findings, portal_findings
+from responder.runtime.findings import Finding
+from responder.runtime.portal_findings import Needs
+from responder.settings import PortalSettings, Settings
+from responder.store import durability, inbox, lanes, limits
+from responder.store.database import Connection, Database, DatabaseError
+from responder.store.lanes import Breaker
+from responder.store.limits import Trip
+
+PORTAL_SECONDS = 9.0
+CONNECT_SECONDS, ANSWER_SECONDS = 3.0, 5.0
+TOO_SLOW = Failure(FailureKind.UNCERTAIN, "timeout", "the portal did not answer in time")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stored:
+    """What the database holds on one portal."""
+
+    heard_at: datetime | None = None
+    waiting: int = 0
+    oldest_at: datetime | None = None
+    breakers: tuple[Breaker, ...] = ()
+    trips: tuple[Trip, ...] = ()
+
+
+_NOTHING = _Stored()
+
+
+async def examine(settings: Settings, now: datetime) -> AsyncIterator[Finding]:
+    """Give each finding as it is made: this machine first, then the portals."""
+    for finding in findings.right_settings(settings.mode, list(settings.portals)):
+        yield finding
+    ruleset, about_rules = _rules(settings, now)
+    for finding in about_rules:
+        yield finding
+    stored, about_database = await asyncio.to_thread(_database, settings)
+    for finding in about_database:
+        yield finding
+    needs = Needs.of(ruleset.rules if ruleset else ())
+    asked = [
+        asyncio.create_task(_portal(name, given, needs)) for name, given in settings.portals.items()
+    ]
+    for (name, given), asking in zip(settings.portals.items(), asked, strict=True):
+        for finding in (*await asking, *_from_store(name, given, stored, now)):
+            yield replace(finding, portal=name)
+
+
+def _rules(settings: Settings, now: datetime) -> tuple[Ruleset | None, list[Finding]]:
+    try:
+        data = settings.rules.read_bytes()
+        ruleset = load(data, file=str(settings.rules), portals=settings.portals)
+    except OSError as error:
+        return None, findings.unread_rules(settings.rules, error.strerror or "unknown")
+    except RulesError as error:
+        return None, findings.broken_rules(error.mistakes, settings.rules)
+    return ruleset, findings.loaded_rules(ruleset, settings.rules, settings.mode, now)
+
+
+def _database(settings: Settings) -> tuple[dict[str, _Stored] | None, list[Finding]]:
+    """Look at the database; what it holds on each portal is None where it cannot be read."""
+    try:
+        database = Database(settings.database_url.get_secret_value())
+        if database.path is not None and not database.path.exists():
+            found = durability.of_absent_file(database.path)
+            return {}, findings.database(found)
+        with _opened(database):
+            found = durability.of_database(database)
+            about = findings.database(found)
+            if not found.schema_is_current:
+                return {}, about
+            about += findings.paused(database.read(limits.paused))
+            return database.read(partial(_stored, portals=settings.portals)), about
+    except (DatabaseError, OSError) as error:
+        return None, findings.unusable_database(str(error))
+
+
+@contextlib.contextmanager
+def _opened(database: Database) -> Iterator[None]:
+    database.open()
+    try:
+        yield
+    finally:
+        database.close()
+
+
+def _stored(conn: Connection, portals: Iterable[str]) -> dict[str, _Stored]:
+    waiting = inbox.depth(conn)
+    return {
+        portal: _Stored(
+            heard_at=inbox.last_received(conn, portal),
+            waiting=waiting[portal][0] if portal in waiting else 0,
+            oldest_at=waiting[portal][1] if portal in waiting else None,
+            breakers=tuple(lanes.breakers(conn, portal)),
+            trips=tuple(limits.tripped(conn, portal)),
+        )
+        for portal in portals
+    }
+
+
+def _from_store(
+    name: str, given: PortalSettings, stored: dict[str, _Stored] | None, now: datetime
+) -> list[Finding]:
+    found = portal_findings.tokens(given)
+    if stored is None:
+        return found
+    known = stored.get(name, _NOTHING)
+    return [
+        *found,
+        *portal_findings.heard_from(known.heard_at, now),
+        *findings.backlog(known.waiting, known.oldest_at, now),
+        *portal_findings.breakers(known.breakers, name),
+        *findings.tripped({trip.rule: trip.why for trip in known.trips}),
+    ]
+
+
+async def _portal(name: str, given: PortalSettings, needs: Needs) -> list[Finding]:
+    """Ask a portal who we are, then all the rest in one batch."""
+    portal = Portal(
+        name,
+        given.url.get_secret_value(),
+        connect_seconds=CONNECT_SECONDS,
+        answer_seconds=ANSWER_SECONDS,
+    )
+    found: list[Finding] = []
+    plan: str | None = None
+    try:
+        async with asyncio.timeout(PORTAL_SECONDS):
+            if await _reach(portal, found):
+                plan = await _ask_the_rest(portal, needs, found)
+    except TimeoutError:
+        found.append(portal_findings.unreachable(TOO_SLOW, name))
+    finally:
+        await portal.close()
+    return [*found, *portal_findings.limits(given, plan)]
+
+
+async def _reach(portal: Portal, found: list[Finding]) -> bool:
+    """Call the one method that every webhook may call; tell whether the portal works."""
+    began = time.monotonic()
+    answer = await portal.call(Command("profile", {}))
+    failure = answer.failure
+    if failure is not None and failure.kind not in (FailureKind.METHOD, FailureKind.REJECTED):
+        found.append(portal_findings.unreachable(failure, portal.name))
+        return False
+    found.append(portal_findings.reachable(time.monotonic() - began))
+    found.append(portal_findings.identity(answer, portal.name))
+    return True
+
+
+async def _ask_the_rest(portal: Portal, needs: Needs, found: list[Finding]) -> str | None:
+    """Ask for scopes, methods, plan and time in one request; return the plan's name."""
+    commands = [Command(method, {}) for method in ("scope", "app.info", "server.time")]
+    commands += [Command("method.get", {"name": name}) for name in needs.methods]
+    asked_at = datetime.now(UTC)
+    scope, info, told_time, *available = await portal.batch(commands)
+    answered_at = datetime.now(UTC)
+    found += portal_findings.scopes(scope, needs)
+    found += portal_findings.methods(dict(zip(needs.methods, available, strict=True)))
+    found += portal_findings.plan(info)
+    found += portal_findings.clock(told_time, asked_at, answered_at)
+    return portal_findings.plan_name(info)

@@ -1,0 +1,329 @@
+"""The gate between deciding and acting: the one transaction without which nothing is called.
+
+It checks that this process still drives the portal, that the rules are those that judged, that
+nothing is paused or tripped and no limit would be passed; then it writes evaluations, intents with
+their evidence, and the conclusion of deliveries, all together. No commit, no call.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import TypeVar
+
+from responder.bitrix24.evidence import Evidence, Missing
+from responder.model import OPEN_OUTCOMES, Mode, Outcome, Unknown
+from responder.rules.ruleset import Ruleset
+from responder.runtime.budget import Budget, Hold
+from responder.runtime.calls import Called
+from responder.runtime.lane import Lane
+from responder.runtime.metrics import Metrics
+from responder.runtime.planning import KILLING, Plan, Planned
+from responder.runtime.rejudging import Rejudged
+from responder.runtime.reload import RulesInForce
+from responder.runtime.stops import Seen, Standing, Step, step
+from responder.store import journal, lanes, looks, rulesets
+from responder.store.commits import SharedCommit, StoreUnavailable
+from responder.store.database import Connection
+from responder.store.lanes import Lease
+
+T = TypeVar("T")
+
+CALLS = 50
+STUMBLES = (0.2, 0.5, 1.0, 2.0)
+
+
+class StaleError(Exception):
+    """What was judged may not be what is true now: judge afresh."""
+
+
+class Gate:
+    """Writes for one portal, under one lease."""
+
+    def __init__(
+        self,
+        *,
+        portal: str,
+        lease: Lease,
+        lane: Lane,
+        commits: SharedCommit,
+        rules: RulesInForce,
+        metrics: Metrics,
+        now: Callable[[], datetime],
+    ) -> None:
+        self.portal = portal
+        self._lease = lease
+        self._lane = lane
+        self._commits = commits
+        self._rules = rules
+        self._metrics = metrics
+        self._now = now
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Commit `work`, if this process still drives the portal."""
+
+        def guarded(tx: Connection) -> T:
+            self._guard(tx)
+            return work(tx)
+
+        return await self._commits.write(guarded)
+
+    async def insist(self, work: Callable[[Connection], None]) -> None:
+        """Commit outcomes even if the store stumbles; past that, the next look finds them out."""
+        for seconds in STUMBLES:
+            try:
+                return await self.write(work)
+            except StoreUnavailable:
+                await asyncio.sleep(seconds)
+        return await self.write(work)
+
+    async def pass_through(
+        self,
+        plans: Sequence[Plan],
+        rejudged: Sequence[Rejudged],
+        evidence: Mapping[str, Evidence | Missing],
+        ruleset: Ruleset,
+    ) -> list[Called]:
+        """Commit evaluations and intents together; return the calls that may now be made.
+
+        Raise StaleError when the rules have changed, LeaseLost when another process drives the
+        portal, StoreUnavailable when nothing could be committed.
+        """
+        now = self._now()
+
+        def work(tx: Connection) -> list[Called]:
+            self._guard(tx)
+            if self._rules.ruleset.revision != ruleset.revision:
+                raise StaleError("the rules have changed")
+            rulesets.keep(tx, ruleset.revision, ruleset.text, now)
+            budget = Budget(tx, self.portal, ruleset, self._metrics, now)
+            writing = _Writing(tx, self.portal, ruleset, budget, evidence, now)
+            for plan in plans:
+                writing.evaluation(plan)
+            writing.again(rejudged)
+            return writing.called
+
+        return await self._commits.write(work)
+
+    def _guard(self, tx: Connection) -> None:
+        lanes.check(tx, self._lease)
+        lanes.save_bucket(tx, self.portal, self._lane.bucket.level, self._lane.bucket.at)
+
+
+class _Writing:
+    """What one transaction of the gate writes, and the calls that may be made once it commits."""
+
+    def __init__(
+        self,
+        tx: Connection,
+        portal: str,
+        ruleset: Ruleset,
+        budget: Budget,
+        evidence: Mapping[str, Evidence | Missing],
+        now: datetime,
+    ) -> None:
+        self.called: list[Called] = []
+        self._tx = tx
+        self._portal = portal
+        self._ruleset = ruleset
+        self._budget = budget
+        self._evidence = evidence
+        self._now = now
+
+    def evaluation(self, plan: Plan) -> None:
+        """Write an evaluation; a second look that condemned nothing leaves no entry."""
+        subject = plan.subject
+        if subject.look is not None:
+            looks.done(self._tx, subject.look)
+            if not any(planned.decision.action in KILLING for planned in plan.planned):
+                return
+        if plan.look_at is not None and subject.document is not None:
+            looks.schedule(
+                self._tx,
+                self._portal,
+                subject.document.ref,
+                subject.trigger,
+                subject.only,
+                subject.events,
+                plan.look_at,
+            )
+        holds = self._holds(plan)
+        plan = plan.restrained(
+            {rule: hold.why for rule, hold in holds.items()}, self._observed(plan)
+        )
+        recorded = journal.record(self._tx, plan.evaluation(self._ruleset, self._now))
+        for decision_id, planned in zip(recorded.decisions, plan.planned, strict=True):
+            decision = planned.decision
+            if planned.step is None:
+                continue
+            assert decision.workflow is not None
+            assert decision.rule is not None
+            hold = holds.get(decision.rule)
+            call = _call_of(decision_id, planned, subject.received_at, self._now)
+            if hold is not None:
+                self._hold(call, hold)
+            elif planned.step.call:
+                self._intend(call, self._proof(call, decision.workflow.facts, None))
+
+    def _holds(self, plan: Plan) -> dict[str, Hold]:
+        """Ask for each rule whether what it condemned may be stopped, all of it or none."""
+        holds = {}
+        begun = 0  # by other rules of this plan, whose intents are not written yet
+        for rule, workflows in plan.sets(Mode.ENFORCE).items():
+            hold = self._budget.hold(rule, plan.subject.ref, workflows, begun=begun)
+            if hold is not None:
+                holds[rule] = hold
+            else:
+                begun += len(workflows)
+        return holds
+
+    def _observed(self, plan: Plan) -> dict[str, str]:
+        found = {}
+        for rule, workflows in plan.sets(Mode.OBSERVE).items():
+            why = self._budget.would_trip(rule, plan.subject.ref, len(workflows))
+            if why is not None:
+                found[rule] = why
+        return found
+
+    def again(self, rejudged: Sequence[Rejudged]) -> None:
+        """Write what became of stops that waited; those of one rule and document are a set."""
+        sets: dict[tuple[str, str], list[Rejudged]] = {}
+        ids = [one.stop.decision_id for one in rejudged]
+        waiting = journal.still_waiting(self._tx, self._portal, ids)
+        for one in rejudged:
+            if one.stop.decision_id not in waiting:
+                continue  # cancelled or held while it was judged
+            if one.verdict is not None and not one.stop.shadow:
+                sets.setdefault((one.stop.document.ref, one.stop.rule), []).append(one)
+            else:
+                self._settle(one)
+        for (document, rule), members in sets.items():
+            stops = {one.stop.workflow_id: one.stop.decision_id for one in members}
+            hold = self._budget.hold(rule, document, stops, set(stops.values()))
+            for one in members:
+                if hold is not None:
+                    self._hold(_call_again(one, self._now), hold)
+                else:
+                    self._go_on(one)
+
+    def _settle(self, one: Rejudged) -> None:
+        """Write the step of a stop that no longer stands, or only observes."""
+        take(self._tx, one.stop.decision_id, one.step, self._now)
+        if one.look:
+            looks.schedule(
+                self._tx,
+                self._portal,
+                one.stop.document.ref,
+                one.stop.trigger,
+                one.stop.workflow_id,
+                one.stop.event_names,
+                self._now,
+            )
+
+    def _go_on(self, one: Rejudged) -> None:
+        """Write the next step of a stop that still stands."""
+        if not one.step.call:
+            take(self._tx, one.stop.decision_id, one.step, self._now)
+            return
+        assert one.verdict is not None
+        call = _call_again(one, self._now)
+        workflow = one.verdict.workflow.facts
+        self._intend(call, self._proof(call, workflow, one.situation.facts))
+
+    def _hold(self, call: Called, hold: Hold) -> None:
+        held = step(Outcome.WAITING, Seen.HELD, call.standing, self._now, hold.why)
+        take(self._tx, call.decision_id, replace(held, hold=hold.by), self._now)
+
+    def _intend(self, call: Called, proof: Mapping[str, object]) -> None:
+        """Write the intent of a call, or put it off to the next round when this one is full."""
+        if len(self.called) < CALLS:
+            journal.intend(self._tx, self._portal, call.decision_id, self._now, proof)
+            self.called.append(call)
+            return
+        waits = Step(
+            outcome=Outcome.WAITING,
+            detail="next in turn",
+            due_at=self._now,
+            tries=call.standing.tries,
+        )
+        take(self._tx, call.decision_id, waits, self._now)
+
+    def _proof(
+        self, call: Called, workflow: Mapping[str, object], facts: Mapping[str, object] | None
+    ) -> dict[str, object]:
+        """Return what is kept with an intent; a new one's facts stand with its evaluation."""
+        read = self._evidence[call.workflow_id]
+        assert isinstance(read, Evidence)
+        rules = (rule.text for rule in self._ruleset.rules if rule.id == call.rule)
+        proof: dict[str, object] = {
+            "workflow": dict(workflow),
+            "tasks": [dict(task) for task in read.tasks],
+            "template_name": read.template_name,
+            "rule": next(rules, None),
+            "ruleset": self._ruleset.revision,
+        }
+        if facts is not None:
+            proof["facts"] = {
+                path: {"unknown": value.why} if isinstance(value, Unknown) else value
+                for path, value in facts.items()
+            }
+        return proof
+
+
+def take(tx: Connection, decision_id: str, taken: Step, now: datetime) -> None:
+    """Write down the step a stop takes: its working state while it lasts, else its outcome."""
+    if taken.outcome in OPEN_OUTCOMES:
+        journal.postpone(
+            tx,
+            decision_id,
+            taken.outcome,
+            due_at=taken.due_at,
+            tries=taken.tries,
+            detail=taken.detail,
+            unknown_id=taken.unknown_id,
+            hold=taken.hold,
+            ready_at=taken.ready_at,
+        )
+    else:
+        journal.conclude(
+            tx,
+            decision_id,
+            taken.outcome,
+            at=now,
+            receipt=taken.receipt,
+            detail=taken.detail,
+            verify_at=taken.verify_at,
+        )
+
+
+def _call_of(
+    decision_id: str, planned: Planned, received_at: datetime | None, now: datetime
+) -> Called:
+    decision = planned.decision
+    assert decision.workflow is not None
+    assert decision.rule is not None
+    return Called(
+        decision_id=decision_id,
+        workflow_id=decision.workflow.id,
+        rule=decision.rule,
+        standing=Standing(
+            action=decision.action, tries=0, condemned_at=now, called_at=now, calls=1
+        ),
+        received_at=received_at,
+    )
+
+
+def _call_again(one: Rejudged, now: datetime) -> Called:
+    stop = one.stop
+    return Called(
+        decision_id=stop.decision_id,
+        workflow_id=stop.workflow_id,
+        rule=stop.rule,
+        standing=Standing(
+            action=stop.action,
+            tries=one.step.tries,
+            condemned_at=stop.condemned_at,
+            called_at=now,
+            calls=stop.calls + 1,
+        ),
+    )

@@ -1,0 +1,34 @@
+"""What a driver works with, for as long as it holds a portal's lease."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from responder.bitrix24.lookup import Templates
+from responder.runtime.gate import Gate
+from responder.runtime.lane import Lane
+from responder.runtime.metrics import Metrics
+from responder.runtime.reload import RulesInForce
+from responder.store.database import Database
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """The gate it writes through, the lane it calls through, what it reads and decides by.
+
+    `enforcing` is the installation's mode. `templates` is what readings remember of the portal.
+    """
+
+    gate: Gate
+    lane: Lane
+    database: Database
+    rules: RulesInForce
+    templates: Templates
+    enforcing: bool
+    metrics: Metrics
+    now: Callable[[], datetime]
+
+    @property
+    def portal(self) -> str:
+        """Name the portal."""
+        return self.gate.portal

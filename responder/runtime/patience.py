@@ -1,0 +1,109 @@
+"""Which documents rest, and how often the portal could not be read for them.
+
+A document rests for a second after it was judged, and longer after a reading that failed. What
+failed is counted only while the portal itself answers: while it is away everybody waits, for as
+long as that takes, since Bitrix24 never sends an event again. A document whose reading failed is
+read alone the next time, so that one which makes every answer fail holds up no other.
+
+None of it needs to outlive the process: what waits is in the inbox.
+"""
+
+from datetime import datetime, timedelta
+
+import structlog
+
+from responder.bitrix24.lookup import Reading
+from responder.bitrix24.portal import Failure, FailureKind
+from responder.model import Unknown
+from responder.runtime.calls import LIMIT_CODES
+from responder.runtime.stops import BUSY_AGAIN, REFUSED_AGAIN, RETRY_AFTER, TRIES
+
+REST = timedelta(seconds=1)
+AWAY_AGAIN = (timedelta(seconds=5), timedelta(seconds=15), timedelta(seconds=60))
+LONGEST_REST = max(REST, REFUSED_AGAIN, BUSY_AGAIN, *AWAY_AGAIN, *RETRY_AFTER)
+
+log = structlog.get_logger()
+
+
+class Patience:
+    """Rests and tries of one portal's documents, by their names."""
+
+    def __init__(self, portal: str) -> None:
+        self._portal = portal
+        self._rests: dict[str, datetime] = {}
+        self._tries: dict[str, int] = {}
+        self._away = 0
+
+    def resting(self, now: datetime) -> set[str]:
+        """Name the documents that rest now."""
+        # A clock that was set back must not make a document rest for as long as it was set back.
+        latest = now + LONGEST_REST
+        self._rests = {ref: at for ref, at in self._rests.items() if now < at <= latest}
+        return set(self._rests)
+
+    def until_the_first(self, now: datetime, at_most: float) -> float:
+        """Return in how many seconds the first of them has rested."""
+        left = [(at - now).total_seconds() for at in self._rests.values()]
+        return max(0.001, min([at_most, *(seconds for seconds in left if seconds > 0)]))
+
+    def rest(self, ref: str, now: datetime, wait: timedelta = REST) -> None:
+        """Have a document rest."""
+        self._rests[ref] = now + wait
+
+    def judged(self, ref: str, now: datetime) -> None:
+        """Forget a document's failures once it was judged, and have it rest."""
+        self._tries.pop(ref, None)
+        self.rest(ref, now)
+
+    def is_suspect(self, ref: str) -> bool:
+        """Say whether a document's last reading failed, so that it is read alone."""
+        return ref in self._tries
+
+    def suspect(self, ref: str, now: datetime, wait: timedelta) -> None:
+        """Read a document alone from now on, because it may be what makes a round fail."""
+        self._tries.setdefault(ref, 0)
+        self.rest(ref, now, wait)
+
+    def answered(self) -> None:
+        """Note that the portal is there."""
+        self._away = 0
+
+    def went_away(self) -> None:
+        """Note that the portal does not answer anything."""
+        self._away += 1
+
+    @property
+    def is_away(self) -> bool:
+        """Say whether the portal did not answer even who we are."""
+        return self._away > 0
+
+    def defers(self, ref: str, reading: Reading, now: datetime) -> bool:
+        """Say whether a document waits because it could not be read, and have it rest then."""
+        failure = reading.failure
+        wait = None if failure is None else self._wait(ref, reading, failure)
+        if failure is None or wait is None:
+            return False
+        self.rest(ref, now, wait)
+        log.warning(
+            "the portal could not be read; the document waits",
+            portal=self._portal,
+            document=ref,
+            code=failure.code,
+            why=failure.text,
+            again_in_seconds=wait.total_seconds(),
+        )
+        return True
+
+    def _wait(self, ref: str, reading: Reading, failure: Failure) -> timedelta | None:
+        """Say how long to wait, or None where it is judged by what is known."""
+        if failure.kind in (FailureKind.PORTAL, FailureKind.METHOD):
+            return REFUSED_AGAIN if isinstance(reading.workflows, Unknown) else None
+        if failure.code in LIMIT_CODES:
+            return BUSY_AGAIN
+        if self.is_away:
+            return AWAY_AGAIN[min(self._away, len(AWAY_AGAIN)) - 1]
+        tried = self._tries.get(ref, 0)
+        if tried + 1 >= TRIES:
+            return None
+        self._tries[ref] = tried + 1
+        return RETRY_AFTER[tried]

@@ -1,0 +1,163 @@
+"""Judges afresh what waits, and puts off what cannot be proved: no I/O, no clock."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from responder.bitrix24.evidence import Missing
+from responder.bitrix24.lookup import Reading
+from responder.bitrix24.portal import Failure, FailureKind
+from responder.model import Action, Judgement, Mode, Outcome, Situation, Unknown, Verdict
+from responder.rules.decide import judge
+from responder.rules.keeping import DOCUMENT
+from responder.rules.ruleset import Ruleset
+from responder.runtime.planning import KILLING, Known, Plan, Planned, next_step
+from responder.runtime.stops import Seen, Standing, Step, step
+from responder.runtime.subjects import of_stop
+from responder.store.journal import Stop
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejudged:
+    """A waiting stop, judged afresh: its step, and the verdict where it still stands.
+
+    `look` asks for a new judgement of the document: something else condemns the workflow now.
+    """
+
+    stop: Stop
+    step: Step
+    situation: Situation
+    verdict: Verdict | None = None
+    look: bool = False
+
+
+def again(
+    stop: Stop,
+    reading: Reading,
+    ruleset: Ruleset,
+    *,
+    enforcing: bool,
+    known: Known,
+    now: datetime,
+) -> Rejudged:
+    """Judge a waiting stop afresh."""
+    subject = of_stop(stop)
+    situation = subject.situation(reading)
+    standing = standing_of(stop)
+
+    def seen(what: Seen, why: str = "") -> Rejudged:
+        taken = step(Outcome.WAITING, what, standing, now, why)
+        return Rejudged(stop=stop, step=taken, situation=situation)
+
+    listed = situation.workflows
+    if isinstance(listed, Unknown):
+        return seen(_unread(reading.failure, away=known.away), listed.why)
+    if all(workflow.id != stop.workflow_id for workflow in listed):
+        return seen(Seen.GONE)
+    judgement = judge(
+        ruleset,
+        situation,
+        enforcing=enforcing,
+        now=now,
+        only=stop.workflow_id,
+        rules=subject.rules(ruleset),
+        spared=_spared_before(stop, ruleset),
+    )
+    verdict = next((one for one in judgement.verdicts if _is_same(one, stop)), None)
+    if verdict is not None:
+        taken = next_step(verdict, ruleset, standing, known, now)
+        return Rejudged(stop=stop, step=taken, situation=situation, verdict=verdict)
+    if reading.failure is not None:
+        why = f"not all facts could be read: {reading.failure.text}"
+        return seen(_unread(reading.failure, away=known.away), why)
+    other = any(one.action in KILLING for one in judgement.verdicts)
+    return replace(seen(Seen.SPARED, _why_spared(judgement, stop)), look=other)
+
+
+def _is_same(verdict: Verdict, stop: Stop) -> bool:
+    wanted = Mode.OBSERVE if stop.shadow else Mode.ENFORCE
+    return (verdict.rule, verdict.action, verdict.mode) == (stop.rule, stop.action, wanted)
+
+
+def _spared_before(stop: Stop, ruleset: Ruleset) -> dict[str, dict[str, str | None]] | None:
+    """Say whom `keep` spares where it chose over all documents: nobody that it condemned then."""
+    if stop.trigger not in ("sweep", "schedule"):
+        return None
+    keep = next((rule.keep for rule in ruleset.rules if rule.id == stop.rule), None)
+    return None if keep is None or DOCUMENT in keep.per else {stop.rule: {}}
+
+
+def _why_spared(judgement: Judgement, stop: Stop) -> str:
+    for verdict in judgement.verdicts:
+        if verdict.rule == stop.rule:
+            return f"rule {stop.rule} is in mode {verdict.mode} now"
+        if verdict.action in KILLING or verdict.action is Action.LEAVE:
+            return f"rule {stop.rule} no longer condemns it; {verdict.rule} says {verdict.action}"
+    for condition in judgement.conditions:
+        if condition.rule == stop.rule and not condition.holds:
+            said = "is unknown" if condition.holds is None else "no longer holds"
+            return f"{condition.path} {condition.test} {said}"
+    return f"rule {stop.rule} no longer condemns it"
+
+
+def unproved(plan: Plan, missing: Mapping[str, Missing], now: datetime) -> Plan:
+    """Return the plan in which workflows without evidence are not called now."""
+
+    def put_off(planned: Planned) -> Planned:
+        workflow = planned.decision.workflow
+        found = None if workflow is None else missing.get(workflow.id)
+        if found is None:
+            return planned
+        if planned.step is None:
+            detail = f"its evidence could not be read: {found.why}"
+            return replace(planned, decision=replace(planned.decision, detail=detail))
+        standing = Standing(action=planned.decision.action, tries=0, condemned_at=now)
+        return planned.put_off(without_evidence(standing, found, now))
+
+    return replace(plan, planned=tuple(map(put_off, plan.planned)))
+
+
+def without_evidence(standing: Standing, missing: Missing, now: datetime) -> Step:
+    """Say what a condemned workflow's stop does while its evidence cannot be read."""
+    why = f"its evidence could not be read: {missing.why}"
+    return step(Outcome.WAITING, _unread(missing.failure), standing, now, why)
+
+
+def too_old(
+    plans: Sequence[Plan], rejudged: Sequence[Rejudged], now: datetime
+) -> tuple[list[Plan], list[Rejudged]]:
+    """Return what is written where the facts grew too old for a call: it is judged afresh later."""
+    why = "the portal answers slowly: the facts were older than 30 s when it was to be called"
+
+    def later(standing: Standing) -> Step:
+        return step(Outcome.WAITING, Seen.UNREADABLE, standing, now, why)
+
+    def put_off(planned: Planned) -> Planned:
+        standing = Standing(action=planned.decision.action, tries=0, condemned_at=now)
+        return planned.put_off(later(standing))
+
+    return (
+        [replace(plan, planned=tuple(map(put_off, plan.planned))) for plan in plans],
+        [
+            replace(one, step=later(standing_of(one.stop))) if one.step.call else one
+            for one in rejudged
+        ],
+    )
+
+
+def standing_of(stop: Stop) -> Standing:
+    """Return what is known of a stop from the journal."""
+    return Standing(
+        action=stop.action,
+        tries=stop.tries,
+        condemned_at=stop.condemned_at,
+        called_at=stop.called_at,
+        calls=stop.calls,
+        ready_at=stop.ready_at,
+        unknown_id=stop.unknown_id,
+    )
+
+
+def _unread(failure: Failure | None, *, away: bool = False) -> Seen:
+    refused = failure is not None and failure.kind in (FailureKind.PORTAL, FailureKind.METHOD)
+    return Seen.PORTAL_SHUT if refused or away else Seen.UNREADABLE

@@ -1,0 +1,225 @@
+"""Gives slow clients a deadline, which uvicorn itself does not have.
+
+A connection is waited for in two places: for a request's head, from the moment it is opened or the
+request's first byte arrives, and for its body, from the end of the head. Each may take
+`patience_seconds`; then the answer is 408 and the connection closes. Without that, a few hundred
+silent sockets use up the file descriptors, and real events, which nobody sends again, find none.
+
+`_due_at` is that deadline, or None while it is we who are waited for. One timer a connection looks
+at it: it is never moved, it looks again when it fires, so that a busy connection pays an assignment
+for each request and no more. Between requests uvicorn's keep-alive timer runs; anything that
+arrives stops it, so whatever does not begin a request gets a deadline here too.
+
+A head may have `HEAD_BYTES`, since httptools would go on collecting for ever; the same goes, more
+generously, for what surrounds a chunked body (`_framing_bytes` counts all that is not body). What
+is left of a body after its answer (413, say) is read and dropped until the same deadline, and only
+then is the connection closed for a client that wanted that: to close it at once is to reset it, and
+the client would not see its answer.
+"""
+
+import asyncio
+import contextlib
+import resource
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import httptools
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.server import ServerState
+
+PATIENCE_SECONDS = 10.0
+HEAD_BYTES = 64 * 1024
+
+_FRAMING_BYTES = 1024 * 1024  # a body of 64 KiB in chunks of one byte has a third of that
+
+# An idle connection of a load balancer is kept a little longer than the 60 s that most of them
+# use: were it closed here first, the event that is just being sent on it would be lost.
+_KEEP_ALIVE_SECONDS = 75
+
+
+class _Lingering:
+    """A transport that closes when the request has been read."""
+
+    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
+        self.write = transport.write
+        self.is_closing = transport.is_closing
+        self.close = close
+
+
+class PatientProtocol(HttpToolsProtocol):
+    """HTTP/1.1 as uvicorn speaks it, for clients that finish what they begin."""
+
+    patience_seconds: ClassVar[float] = PATIENCE_SECONDS
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._due_at: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._in_head = True
+        self._framing_bytes = 0
+        self._refused = False
+        self._closes = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Expect the first request."""
+        super().connection_made(transport)
+        self._expect()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the timer."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what arrived, counting what is not body."""
+        self._framing_bytes += len(data)
+        super().data_received(data)
+        if self._framing_bytes > HEAD_BYTES and not self.transport.is_closing():
+            if self._in_head or self._framing_bytes > _FRAMING_BYTES:
+                self._give_up(413)
+        elif self._in_head and self._due_at is None and self._is_idle():
+            self._expect()
+
+    def on_message_begin(self) -> None:
+        """Expect the rest of this head."""
+        super().on_message_begin()
+        self._in_head = True
+        self._expect()
+
+    def on_headers_complete(self) -> None:
+        """Start the application, and expect the rest of this body."""
+        if self._framing_bytes > HEAD_BYTES and self._size_of_head() > HEAD_BYTES:
+            self._refused = True
+            raise httptools.HttpParserError("the head is too large")
+        self._in_head = False
+        self._expect()
+        super().on_headers_complete()
+        if not self.cycle.keep_alive:
+            lingering = _Lingering(self.transport, self._close_when_read)
+            self.cycle.transport = lingering  # type: ignore[assignment]
+
+    def on_body(self, body: bytes) -> None:
+        """Collect the body for the application."""
+        self._framing_bytes -= len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Expect nothing until something arrives."""
+        super().on_message_complete()
+        self._in_head = True
+        self._framing_bytes = 0
+        self._due_at = None
+        if self._closes:
+            self.transport.close()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what the parser could not read, or was told not to."""
+        if self.transport.is_closing():
+            return
+        if self._refused:
+            self._refuse(413)
+        else:
+            super().send_400_response(msg)
+
+    def _close_when_read(self) -> None:
+        if self._in_head:
+            self.transport.close()
+        else:
+            self._closes = True
+
+    def _size_of_head(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+
+    def _is_idle(self) -> bool:
+        return self.cycle is None or (self.cycle.response_complete and not self.pipeline)
+
+    def _expect(self) -> None:
+        self._due_at = self.loop.time() + self.patience_seconds
+        if self._timer is None:
+            self._timer = self.loop.call_at(self._due_at, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._due_at is None or self.transport.is_closing():
+            return
+        if self.loop.time() < self._due_at:
+            self._timer = self.loop.call_at(self._due_at, self._look)
+        elif self._others_are_unanswered():
+            self._expect()  # the client waits for us, so what it sends next may wait too
+        else:
+            self._give_up(408)
+
+    def _others_are_unanswered(self) -> bool:
+        """Say whether an earlier request on this connection still waits for its answer."""
+        if self._in_head:
+            return not self._is_idle()
+        return bool(self.pipeline)
+
+    def _give_up(self, status: int) -> None:
+        unanswered = self._in_head or not self.cycle.response_started
+        if not self._in_head:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if unanswered:
+            self._refuse(status)
+        else:
+            self.transport.close()
+
+    def _refuse(self, status: int) -> None:
+        if self.transport.is_closing():
+            return
+        lines = [b"%s: %s\r\n" % header for header in self.server_state.default_headers]
+        lines += [b"content-length: 0\r\n", b"connection: close\r\n", b"\r\n"]
+        self.transport.write(STATUS_LINE[status] + b"".join(lines))
+        self.transport.close()
+
+
+def server_config(
+    app: object,
+    *,
+    host: str,
+    port: int,
+    patience_seconds: float = PATIENCE_SECONDS,
+    drain_seconds: int = 15,
+) -> uvicorn.Config:
+    """Configure uvicorn for events: fast, silent about itself, patient for so long only.
+
+    It logs through the loggers that exist, never a request (an address may hold a `url_key`), and
+    trusts no header about where a request came from. After `drain_seconds` a stop waits no longer.
+    """
+
+    class Protocol(PatientProtocol):
+        pass
+
+    Protocol.patience_seconds = patience_seconds
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        host=host,
+        port=port,
+        http=Protocol,
+        ws="none",
+        workers=1,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=drain_seconds,
+    )
+
+
+def allow_many_sockets() -> None:
+    """Raise the number of files this process may open as far as it is allowed to."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

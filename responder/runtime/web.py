@@ -1,0 +1,318 @@
+"""Answers HTTP: `POST /events` takes what portals send, the rest says how we are.
+
+Receiving is the one hot path, and what is lost on it is lost for good. So `/events` is answered by
+a plain ASGI function in front of Starlette: no middleware, no router, no objects for request and
+response, one future for each commit and not for each delivery. The order is fixed: size, token,
+parse, one durable commit, 200. Nothing here calls a portal.
+
+Whatever goes wrong with a credential is the same 403, byte for byte, so that it teaches nothing.
+Whatever goes wrong with us is 503: there is no other answer above 499.
+"""
+
+import asyncio
+import hmac
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qsl
+
+import structlog
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import Message, Receive, Scope, Send
+
+from responder.bitrix24 import payload
+from responder.runtime.metrics import CONTENT_TYPE, Metrics
+from responder.settings import PortalSettings
+from responder.store import inbox
+from responder.store.commits import StoreUnavailable
+
+BODY_BYTES = 64 * 1024
+
+_FORM = b"application/x-www-form-urlencoded"
+_READY_SECONDS = 5
+_LONGEST_WORKFLOW_ID = 255
+_SECONDS_BETWEEN_WARNINGS = 60
+
+Accept = Callable[[inbox.Row], Awaitable[None]]
+Ready = Callable[[], Awaitable[tuple[bool, dict[str, object]]]]
+
+logger = structlog.stdlib.get_logger(__name__)
+
+
+class Refused(Exception):  # noqa: N818 - a delivery that is refused is no error of ours
+    """The delivery gets `status` instead of a 200."""
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+        super().__init__(HTTPStatus(status).phrase)
+
+
+class Credentials:
+    """What proves that a caller is a portal: its tokens, its member id, its secret path."""
+
+    def __init__(self, portals: Mapping[str, PortalSettings]) -> None:
+        self._tokens = [
+            (_encoded(token.get_secret_value()), name)
+            for name, portal in portals.items()
+            for token in portal.application_tokens
+        ]
+        self._url_keys = [
+            (_encoded(portal.url_key.get_secret_value()), name)
+            for name, portal in portals.items()
+            if portal.url_key is not None
+        ]
+        self._member_ids = {
+            name: _encoded(portal.member_id)
+            for name, portal in portals.items()
+            if portal.member_id is not None
+        }
+
+    def portal_of(self, token: bytes | None, member_id: bytes | None) -> str | None:
+        """Name the portal whose token this is, unless its member id is known and differs."""
+        portal = _owner(self._tokens, token or b"")
+        if portal is None or self._member_ids.get(portal, member_id) != member_id:
+            return None
+        return portal
+
+    def portal_of_key(self, url_key: str) -> str | None:
+        """Name the portal whose secret path this is."""
+        return _owner(self._url_keys, _encoded(url_key))
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _owner(known: Iterable[tuple[bytes, str]], given: bytes) -> str | None:
+    """Compare with all of them, so that the time taken tells nothing. None of them is empty."""
+    owner = None
+    for secret, name in known:
+        if hmac.compare_digest(secret, given):
+            owner = name
+    return owner
+
+
+class Web:
+    """The ASGI application.
+
+    `accept` stores one row of the inbox and is done when it is durable; `ready` says whether we can
+    serve, and the detail for `/readyz`. With `public_metrics` false, `/metrics` is not served here.
+    """
+
+    def __init__(
+        self,
+        portals: Mapping[str, PortalSettings],
+        *,
+        accept: Accept,
+        ready: Ready,
+        metrics: Metrics,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        public_metrics: bool = True,
+    ) -> None:
+        self.credentials = Credentials(portals)
+        self._accept = accept
+        self._now = now
+        self._replies = {status: _reply(status, metrics) for status in _STATUSES}
+        self._refusals = _Refusals()
+        self._other = Starlette(routes=_routes(ready, metrics if public_metrics else None))
+        self._other.router.redirect_slashes = False  # it would redirect to the Host header's host
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Take a delivery, or pass the request on to the router."""
+        url_key = _url_key(scope["path"]) if scope["type"] == "http" else None
+        if url_key is None:
+            await self._other(scope, receive, send)
+            return
+        try:
+            _must_be_form(scope)
+            message = await receive()
+            body: bytes = message.get("body", b"")
+            if message.get("more_body", True):
+                body = await _rest(message, receive)
+            await self._accept(self._row(body, url_key, scope["query_string"]))
+            status = 200
+        except Refused as refused:
+            status = refused.status
+        except _Gone:
+            self._replies[408][2]()
+            return
+        except (StoreUnavailable, asyncio.CancelledError):
+            status = 503
+        except Exception:
+            logger.exception("A delivery could not be stored because of an error of ours.")
+            status = 503
+        if status != 200:
+            self._refusals.note(status)
+        start, words, count = self._replies[status]
+        count()
+        await send(start)
+        await send(words)
+
+    def _row(self, body: bytes, url_key: str, query: bytes) -> inbox.Row:
+        """Check the delivery and return its row for the inbox, or raise `Refused`."""
+        if len(body) > BODY_BYTES:
+            raise Refused(413)
+        try:
+            scanned = payload.scan(body)
+            portal = self._portal(scanned, url_key)
+            call = _call(scanned)
+        except payload.TooLarge:
+            raise Refused(413) from None
+        workflow_id = call.workflow_id or (_workflow_id(query) if url_key and query else None)
+        return inbox.row(
+            portal,
+            self._now(),
+            "event" if call.shape == "event" else "robot",
+            call.event,
+            call.document.ref if call.document else None,
+            workflow_id,
+            call.form,
+        )
+
+    def _portal(self, scanned: payload.Scan, url_key: str) -> str:
+        """Name the portal that sent this.
+
+        A token, where there is one, must be right, on the secret path too; only the secret path
+        stands in for one.
+        """
+        portal = self.credentials.portal_of(scanned.token, scanned.member_id)
+        if url_key:
+            owner = self.credentials.portal_of_key(url_key)
+            if scanned.token is None:
+                portal = owner
+            elif owner != portal:
+                portal = None
+        if portal is None:
+            raise Refused(403)
+        return portal
+
+
+def _call(scanned: payload.Scan) -> payload.Call:
+    """Read the body. Without a token there is one shape that we need not answer with 403."""
+    has_token = scanned.token is not None
+    try:
+        call = payload.call(scanned)
+    except payload.Unreadable:
+        raise Refused(400 if has_token else 403) from None
+    if not has_token and call.shape != "webhook_robot":
+        raise Refused(403)
+    return call
+
+
+class _Gone(Exception):  # noqa: N818 - the client is gone, and nobody is to blame
+    """The client closed the connection, or was given up, before its body was complete."""
+
+
+def _url_key(path: str) -> str | None:
+    """Return the secret segment of `/events/<url_key>`, "" for `/events`, None for other paths.
+
+    A final slash changes nothing: to redirect would be to lose the event.
+    """
+    if path in ("/events", "/events/"):
+        return ""
+    key = path.removeprefix("/events/").removesuffix("/")
+    return key if path.startswith("/events/") and key and "/" not in key else None
+
+
+def _must_be_form(scope: Scope) -> None:
+    """Refuse what its head alone shows to be none of ours."""
+    if scope["method"] != "POST":
+        raise Refused(405)
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            if int(value) > BODY_BYTES:
+                raise Refused(413)
+        elif name == b"content-type":
+            if value != _FORM and value.partition(b";")[0].strip().lower() not in (_FORM, b""):
+                raise Refused(415)
+        elif name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
+            raise Refused(415)
+
+
+async def _rest(message: Message, receive: Receive) -> bytes:
+    """Read on after a message that is not the whole body, as far as a body may go."""
+    body: bytes = message.get("body", b"")
+    while message["type"] == "http.request":
+        if len(body) > BODY_BYTES or not message.get("more_body", False):
+            return body
+        message = await receive()
+        body += message.get("body", b"")
+    raise _Gone
+
+
+def _workflow_id(query: bytes) -> str | None:
+    """Return the last `workflow_id` of a query. An empty one is refused, for the call meant one."""
+    pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
+    given = [value for name, value in pairs if name == "workflow_id"]
+    if not given:
+        return None
+    if not 0 < len(given[-1]) <= _LONGEST_WORKFLOW_ID:
+        raise Refused(400)
+    return given[-1].replace("\0", "\ufffd")
+
+
+class _Refusals:
+    """Warns of refused deliveries, which are lost, but lets no stranger fill the log."""
+
+    def __init__(self) -> None:
+        self._answers: Counter[int] = Counter()
+        self._quiet_until = 0.0
+
+    def note(self, status: int) -> None:
+        """Count a refusal, and say what was counted if it is time to."""
+        self._answers[status] += 1
+        if time.monotonic() >= self._quiet_until:
+            logger.warning("Deliveries were refused.", answers=dict(self._answers))
+            self._answers.clear()
+            self._quiet_until = time.monotonic() + _SECONDS_BETWEEN_WARNINGS
+
+
+# 408 is sent by the protocol, in runtime.slow; here it is counted: the body never was complete.
+_STATUSES = (200, 400, 403, 405, 408, 413, 415, 503)
+
+_Reply = tuple[dict[str, Any], dict[str, Any], Callable[[], None]]
+
+
+def _reply(status: int, metrics: Metrics) -> _Reply:
+    """Prepare the two ASGI messages of an answer, and what counts it."""
+    body = HTTPStatus(status).phrase.encode() + b"\n"
+    headers = [(b"content-length", str(len(body)).encode())]
+    if status != 200:  # uvicorn checks each header, and nobody reads the text of a 200
+        headers.append((b"content-type", b"text/plain; charset=utf-8"))
+    if status == 405:
+        headers.append((b"allow", b"POST"))
+    start = {"type": "http.response.start", "status": status, "headers": headers}
+    count = metrics.events_received.labels(str(status)).inc
+    return start, {"type": "http.response.body", "body": body}, count
+
+
+def _routes(ready: Ready, metrics: Metrics | None) -> list[Route]:
+    async def healthz(_request: Request) -> Response:
+        return PlainTextResponse("alive\n")
+
+    async def readyz(_request: Request) -> Response:
+        try:
+            async with asyncio.timeout(_READY_SECONDS):
+                is_ready, detail = await ready()
+        except Exception:
+            logger.exception("It could not be found out whether we are ready.")
+            is_ready, detail = False, {"error": "readiness could not be found out"}
+        return JSONResponse(detail, 200 if is_ready else 503)
+
+    routes = [Route("/healthz", healthz), Route("/readyz", readyz)]
+    return routes if metrics is None else [*routes, metrics_route(metrics)]
+
+
+def metrics_route(metrics: Metrics) -> Route:
+    """Serve `/metrics`, here or beside the pages."""
+
+    async def show(_request: Request) -> Response:
+        return Response(metrics.render(), media_type=CONTENT_TYPE)
+
+    return Route("/metrics", show)
