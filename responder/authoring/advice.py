@@ -1,0 +1,59 @@
+"""Says what in a rules file that loads is probably not meant."""
+
+from collections.abc import Collection, Iterator, Sequence
+
+from responder.model import Mode
+from responder.rules.reach import shadowed
+from responder.rules.rule import Rule
+from responder.rules.source import Items, Mistakes, Node, Table
+
+
+def advise(root: Table, rules: Sequence[Rule], tested: Collection[str], mistakes: Mistakes) -> None:
+    """Note what is probably not meant. `tested` are the rules that some test expects to speak."""
+    items = root.get("rules")
+    assert isinstance(items, Items)
+    nodes = {rule.id: node for rule, node in zip(rules, items.items, strict=True)}
+    for node, message in _remarks(rules, nodes, tested):
+        mistakes.warn(node, message)
+    for rule, by in shadowed(rules):
+        message = (
+            f"`{rule.id}` is never reached: `{by.id}` above ends the reading wherever it holds"
+        )
+        mistakes.error(nodes[rule.id], message)
+    key = root.key("rules")
+    if key is not None and rules and all(rule.disabled is not None for rule in rules):
+        mistakes.warn(key, "every rule is switched off, so nothing is ever stopped")
+
+
+def _remarks(
+    rules: Sequence[Rule], nodes: dict[str, Node], tested: Collection[str]
+) -> Iterator[tuple[Node, str]]:
+    for place, rule in enumerate(rules):
+        if rule.disabled is not None:
+            continue
+        if rule.acts and rule.because is None:
+            message = f"`{rule.id}` has no `because`: the log cannot tell people why"
+            yield nodes[rule.id], message
+        if rule.mode is Mode.ENFORCE and rule.id not in tested:
+            yield nodes[rule.id], f"`{rule.id}` is enforced, and no test expects it to act"
+        if rule.acts or not any(one.acts for one in rules[place:]):
+            continue
+        above = next((one for one in rules[:place] if _is_unshielded(one, rule)), None)
+        if above is not None:
+            message = f"`{rule.id}` does not protect from `{above.id}`, which stands above it"
+            yield nodes[rule.id], message
+
+
+def _is_unshielded(upper: Rule, guard: Rule) -> bool:
+    """Tell whether a rule acts on what a guard below it is there to protect."""
+    if not upper.acts or upper.disabled is not None:
+        return False
+    alike = guard.kind is None or upper.kind is None or guard.kind == upper.kind
+    if not alike or not (
+        guard.portals is None or upper.portals is None or guard.portals & upper.portals
+    ):
+        return False
+    if guard.triggers is None or upper.triggers is None:
+        return True
+    ours = {one.name for one in guard.triggers}
+    return any(one.name in ours for one in upper.triggers)

@@ -1,0 +1,105 @@
+"""Checks a rules file for its authors: every mistake at once, with its place and the right name."""
+
+import json
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import asdict
+from typing import Literal
+
+from responder.authoring import advice, cases, expectations
+from responder.rules import source
+from responder.rules.ruleset import RulesError, Ruleset, load
+from responder.rules.source import Mistake, Mistakes, Table
+
+Format = Literal["text", "json", "github"]
+
+_FIELDS = ("file", "line", "column", "severity", "message", "suggestion")
+_WIDEST = 160
+
+
+def check(
+    data: bytes,
+    file: str,
+    *,
+    portals: Collection[str] | None = None,
+    tested: Collection[str] = (),
+) -> tuple[Mistake, ...]:
+    """Return the mistakes and warnings of a file, in its order; none of them an error is fine.
+
+    `tested` are rules that tests in another file expect to speak.
+    """
+    try:
+        ruleset = load(data, file=file, portals=portals)
+    except RulesError as error:
+        return error.mistakes
+    mistakes = Mistakes(file, list(ruleset.warnings))
+    root = source.read(data, Mistakes(file))
+    if isinstance(root, Table):
+        named = {*tested, *_tested(root, ruleset, mistakes)}
+        advice.advise(root, ruleset.rules, named, mistakes)
+    return mistakes.in_order()
+
+
+def _tested(root: Table, ruleset: Ruleset, mistakes: Mistakes) -> set[str]:
+    """Read the tests in a rules file, with their mistakes, and return the rules they expect."""
+    tests = root.get("tests")
+    if tests is None:
+        return set()
+    found = cases.read(tests, ruleset, mistakes)
+    return {rule for case in found for rule in expectations.rules_of(case.expected)}
+
+
+def render(mistakes: Iterable[Mistake], data: bytes, *, format: Format = "text") -> str:  # noqa: A002  # the option's own name
+    """Return mistakes as people or programs read them, each ending its line."""
+    if format == "json":
+        return "".join(f"{_json(mistake)}\n" for mistake in mistakes)
+    if format == "github":
+        return "".join(f"{_github(mistake)}\n" for mistake in mistakes)
+    # What is not UTF-8 is shown as well as it can be: that is what the mistake is about.
+    lines = source.lines(data.decode("utf-8", "replace").removeprefix("\ufeff"))
+    return "".join(f"{line}\n" for mistake in mistakes for line in _text(mistake, lines))
+
+
+def _json(mistake: Mistake) -> str:
+    row = asdict(mistake)
+    return json.dumps({name: row[name] for name in _FIELDS}, ensure_ascii=False)
+
+
+def _github(mistake: Mistake) -> str:
+    """Write a workflow command, which GitHub shows at the line.
+
+    https://docs.github.com/en/actions/reference/workflow-commands-for-github-actions
+    """
+    place = f"file={_property(mistake.file)},line={mistake.line},col={mistake.column}"
+    end = f"endColumn={mistake.column + max(mistake.length, 1)}"
+    hint = f" (did you mean `{mistake.suggestion}`?)" if mistake.suggestion else ""
+    return f"::{mistake.severity} {place},{end}::{_escaped(_printable(mistake.message) + hint)}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _escaped(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def _text(mistake: Mistake, lines: list[str]) -> Iterator[str]:
+    place = f"{mistake.file}:{mistake.line}:{mistake.column}"
+    yield f"{place}: {mistake.severity}: {_printable(mistake.message)}"
+    line = lines[mistake.line - 1] if mistake.line <= len(lines) else ""
+    start = max(0, mistake.column - 1 - _WIDEST // 2)
+    shown = line[start : start + _WIDEST]
+    if shown.strip():
+        before = line[start : mistake.column - 1]
+        # Tabs stay tabs, so that the caret stands under what it points at.
+        indent = "".join(character if character == "\t" else " " for character in before)
+        length = max(1, min(mistake.length, len(shown) - len(before)))
+        yield f"    {_printable(shown)}"
+        yield f"    {indent}{'^' * length}"
+    if mistake.suggestion:
+        yield f"    did you mean `{mistake.suggestion}`?"
+
+
+def _printable(text: str) -> str:
+    """Replace what a terminal would obey instead of show."""
+    return "".join(one if one.isprintable() or one == "\t" else "\ufffd" for one in text)

@@ -1,0 +1,147 @@
+"""Says what a test case expects of each workflow, and whether a judgement is that.
+
+A workflow that the case does not name is expected to be let alone: a kill that nobody expected is
+a failure. Rules that only observe count as if they acted, for what they would do is what is tested.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from responder.model import Action, Mode, Verdict
+from responder.rules.rule import Rule
+from responder.rules.source import Items, Mistakes, Node, Scalar, Table, nearest
+from responder.rules.values import duration_in_words
+
+WAITING = "waiting"
+NONE = "none"
+WORDS: Mapping[str, str] = {
+    Action.KILL: "It is killed, by this rule where one is named.",
+    Action.TERMINATE: "It is terminated, by this rule where one is named.",
+    Action.LEAVE: "It is protected, by this rule where one is named.",
+    WAITING: "It is condemned, by this rule where one is named, which waits before it acts.",
+    NONE: "Nothing happens to it.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What is expected of one workflow: one of `WORDS`, and by which rule (None: by any)."""
+
+    what: str
+    rule: str | None = None
+
+    def __str__(self) -> str:
+        return self.what if self.rule is None else f"{self.what} by {self.rule}"
+
+
+class Came(NamedTuple):
+    """What came out for one workflow, by which rule, in which mode, and what it waits for."""
+
+    what: str
+    rule: str
+    mode: Mode | None
+    waits: str | None
+
+    def __str__(self) -> str:
+        said = f"{self.what} by {self.rule}" + (f" ({self.mode})" if self.mode else "")
+        return said if self.waits is None else f"{said}, {self.waits}"
+
+
+Expected = Mapping[str, tuple[Expectation, ...]]
+NOTHING = (Expectation(NONE),)
+
+
+def read(node: Node | None, rules: Sequence[Rule], mistakes: Mistakes) -> Expected | None:
+    """Return what a case expects, by the ids of its workflows; empty for `none` of all."""
+    if node is None:
+        return None
+    if isinstance(node, Scalar) and node.text == NONE:
+        return {}
+    if not isinstance(node, Table):
+        message = "`expect` is `none`, or a map such as {a: {kill: lost-deal}, b: none}"
+        mistakes.error(node, message)
+        return {}
+    return {key.text: tuple(_several(value, rules, mistakes)) for key, value in node.pairs}
+
+
+def _several(node: Node, rules: Sequence[Rule], mistakes: Mistakes) -> Iterator[Expectation]:
+    if isinstance(node, Items) and node.items:
+        for item in node.items:
+            yield from _one(item, rules, mistakes)
+    else:
+        yield from _one(node, rules, mistakes)
+
+
+def _one(node: Node, rules: Sequence[Rule], mistakes: Mistakes) -> Iterator[Expectation]:
+    word: Node
+    rule: Node | None
+    match node:
+        case Scalar():
+            word, rule = node, None
+        case Table(pairs=((word, rule),)) if word.text != NONE:
+            pass
+        case _:
+            mistakes.error(node, "one thing is expected here, such as {kill: lost-deal} or none")
+            return
+    assert isinstance(word, Scalar)
+    if word.text not in WORDS:
+        message = f"`{word.text}` is none of {', '.join(WORDS)}"
+        mistakes.error(word, message, nearest(word.text, WORDS))
+    elif rule is None:
+        yield Expectation(word.text)
+    elif _is_there(word.text, rule, rules, mistakes):
+        assert isinstance(rule, Scalar)
+        yield Expectation(word.text, rule.text)
+
+
+def _is_there(what: str, node: Node, rules: Sequence[Rule], mistakes: Mistakes) -> bool:
+    name = node.text if isinstance(node, Scalar) else ""
+    rule = next((rule for rule in rules if rule.id == name), None)
+    if rule is None:
+        meant = nearest(name, [rule.id for rule in rules])
+        mistakes.error(node, f"there is no rule `{name}`", meant)
+    elif what != WAITING and what != rule.then:
+        mistakes.error(node, f"`{name}` never does this: it is a `{rule.then}` rule", rule.then)
+    else:
+        return True
+    return False
+
+
+def came_of(verdicts: Sequence[Verdict], rules: Sequence[Rule], now: datetime) -> tuple[Came, ...]:
+    """Return what becomes of a workflow at this moment: a rule may have to wait."""
+    known = {rule.id: rule for rule in rules}
+    return tuple(_came(verdict, known[verdict.rule], now) for verdict in verdicts)
+
+
+def _came(verdict: Verdict, rule: Rule, now: datetime) -> Came:
+    why: str | None = None
+    if rule.wait is not None:
+        why = f"to act in {duration_in_words(rule.wait)} if it still holds"
+    elif rule.during is not None and not rule.during.is_open(now):
+        why = f"for the hours of {rule.during.name}"
+    return Came(verdict.action if why is None else WAITING, rule.id, verdict.mode, why)
+
+
+def met(expected: Sequence[Expectation], came: Sequence[Came]) -> bool:
+    """Tell whether what came out for a workflow is what was expected.
+
+    Each thing expected is among it. Where nothing is expected there is nothing, and what is to be
+    left is condemned by no rule above.
+    """
+    if any(one.what == NONE for one in expected):
+        return not came
+    if any(one.what == Action.LEAVE for one in expected):
+        return len(came) == 1 and all(_is(one, came[0]) for one in expected)
+    return all(any(_is(one, other) for other in came) for one in expected)
+
+
+def _is(expectation: Expectation, came: Came) -> bool:
+    return expectation.what == came.what and expectation.rule in (came.rule, None)
+
+
+def rules_of(expected: Expected | None) -> set[str]:
+    """Return the rules that are expected to say something."""
+    rows: Iterable[tuple[Expectation, ...]] = (expected or {}).values()
+    return {one.rule for row in rows for one in row if one.rule is not None}

@@ -1,0 +1,164 @@
+"""Commands for an auditor: is the log as it was written, and what of it may be taken away."""
+
+import json
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, NoReturn, TextIO
+
+import click
+
+from responder.commands.opening import fail, opened, who
+
+if TYPE_CHECKING:
+    from responder.store.database import Database
+    from responder.store.verify import Verified
+
+
+@click.group()
+def audit() -> None:
+    """Prove the decision log, take it away, or erase the facts behind a decision."""
+
+
+@audit.command()
+@click.option(
+    "--checkpoint",
+    "given",
+    type=click.File("r", encoding="utf-8", errors="replace"),
+    help="What `audit checkpoint` printed earlier, or the service's log, which has many.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a portal.")
+def verify(given: TextIO | None, *, as_json: bool) -> None:
+    """Check the whole log; name the first entry that is not as it was written, and exit with 1."""
+    from responder.store import audit as log
+    from responder.store import ends
+    from responder.store.verify import verify as check
+
+    try:
+        marks = {} if given is None else log.marks(given)
+    except ValueError as error:
+        fail(f"The checkpoint cannot be used: {error}.")
+    with opened() as (_, database):
+        portals = sorted({*database.read(ends.portals), *marks})
+        found = []
+        for portal in portals:
+            found.append(check(database, portal, marks.get(portal)))
+            click.echo(_line(found[-1], as_json=as_json))
+        wrong = [*_changed_rulesets(database), *_damage(database)]
+    for line in wrong:
+        click.echo(line, err=as_json)
+    if wrong or any(one.bad for one in found):
+        sys.exit(1)
+    too_old = [one for one in found if one.portal in marks and one.compared == 0]
+    if too_old:
+        fail(*(_too_old(one) for one in too_old))
+
+
+@audit.command()
+def checkpoint() -> None:
+    """Print the number and the hash of each chain's last entry, as JSON. Keep it elsewhere."""
+    from responder.store import audit as log
+
+    with opened() as (_, database):
+        click.echo(json.dumps(database.read(partial(log.checkpoint, at=datetime.now(UTC)))))
+
+
+@audit.command()
+@click.option("--portal", help="Only this portal; otherwise all, one after the other.")
+def export(portal: str | None) -> None:
+    """Print every entry with its evidence, one JSON object a line, for another verifier."""
+    from responder.store import audit as log
+    from responder.store import ends
+
+    with opened() as (_, database):
+        portals = database.read(ends.portals)
+        if portal is not None and portal not in portals:
+            fail(f"There are no entries of a portal {portal!r}.")
+        try:
+            for name in portals if portal is None else [portal]:
+                for entry in log.export(database, name):
+                    click.echo(json.dumps(entry))
+        except log.Moved as error:
+            _not_so(f"The export ends here: {error}.")
+        except BrokenPipeError:
+            sys.exit(0)
+
+
+@audit.command()
+@click.argument("decisions", metavar="DECISION...", nargs=-1, required=True)
+@click.option("--by", help="Who wants it, for the log; otherwise who is logged in here.")
+def erase(decisions: tuple[str, ...], by: str | None) -> None:
+    """Erase the facts behind decisions; what was decided stays, and the chain holds."""
+    from responder.store import erase as erasing
+
+    with opened() as (_, database):
+        for decision in decisions:
+            write = partial(
+                erasing.erase, decision_id=decision, by=by or who(), at=datetime.now(UTC)
+            )
+            try:
+                erased = database.write(write)
+            except erasing.NotErasable as error:
+                fail(f"Nothing was erased of {decision}: {error}.")
+            if erased is None:
+                click.echo(f"{decision}: was erased before", err=True)
+                continue
+            click.echo(
+                f"{decision}: erased the facts of {_count(len(erased.entries), 'entry', 'entries')}"
+                f" and {_count(erased.deliveries, 'received form', 'received forms')}"
+            )
+        if not erasing.scrub(database):
+            click.echo(
+                "The database is busy: it lets go of the erased text a little later.", err=True
+            )
+
+
+def _line(found: "Verified", *, as_json: bool) -> str:
+    if as_json:
+        return json.dumps(asdict(found))
+    if found.bad is not None:
+        return f"{found.portal}-{found.bad.seq}: {found.bad.why}"
+    parts = [
+        f"{found.portal}: {_count(found.entries, 'entry holds', 'entries hold')}, "
+        f"the last is {found.seq} with hash {found.hash}"
+    ]
+    if found.compared:
+        parts.append(f"{_count(found.compared, 'checkpoint agrees', 'checkpoints agree')}")
+    if found.erased:
+        parts.append(f"the facts of {_count(found.erased, 'entry', 'entries')} were erased")
+    if found.pruned:
+        parts.append(f"entries up to {found.pruned} were pruned")
+    return "; ".join(parts)
+
+
+def _changed_rulesets(database: "Database") -> list[str]:
+    from responder.store.wholeness import changed_rulesets
+
+    changed = changed_rulesets(database)
+    return [f"the kept text of ruleset {revision} was changed" for revision in changed]
+
+
+def _damage(database: "Database") -> list[str]:
+    from responder.store.wholeness import damage
+
+    found = damage(database)
+    if found is None and database.dialect == "sqlite":
+        click.echo("The file's indexes were not checked: that would hold up the service.", err=True)
+    return [f"the file {database.path}: {line}" for line in found or ()]
+
+
+def _too_old(found: "Verified") -> str:
+    return (
+        f"The checkpoint is too old to prove anything of {found.portal}: "
+        f"entries up to {found.pruned} were pruned."
+    )
+
+
+def _not_so(line: str) -> NoReturn:
+    click.echo(line, err=True)
+    sys.exit(1)
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"

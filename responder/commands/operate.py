@@ -1,0 +1,146 @@
+"""Commands of the one who runs it: status, pause, resume, rearm."""
+
+import json
+import sys
+import time
+from dataclasses import asdict
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+import click
+
+from responder.commands.opening import fail, opened, who
+
+if TYPE_CHECKING:
+    from responder.rules.ruleset import Ruleset
+    from responder.runtime.operating import Status
+    from responder.settings import Settings
+
+_SEEN_BY_ALL_SECONDS = 1.0
+
+
+def ruleset_of(settings: "Settings") -> "Ruleset":
+    """Load the rules file of the settings, or say that it is broken and exit."""
+    from responder.rules.ruleset import RulesError, load
+
+    try:
+        data = settings.rules.read_bytes()
+        return load(data, file=str(settings.rules), portals=settings.portals)
+    except RulesError:
+        fail(f"{settings.rules} is broken: `responder check {settings.rules}` says where.")
+    except OSError as error:
+        fail(f"{settings.rules}: {error.strerror}")
+
+
+@click.command()
+def pause() -> None:
+    """Stop all new kills at once, on every replica, until `resume`."""
+    from responder.runtime import operating
+
+    with opened() as (settings, database):
+        portals = sorted(settings.portals)
+        if not operating.pause(database, portals, by=who(), at=datetime.now(UTC)):
+            click.echo("Everything was paused already.", err=True)
+            return
+        click.echo("Paused: nothing more is begun. What would be stopped is held.")
+        time.sleep(_SEEN_BY_ALL_SECONDS)
+        for stop in operating.under_way(database, portals):
+            click.echo(
+                f"already under way: {stop.action.value} of {stop.workflow_id} on "
+                f"{stop.document.ref} by rule {stop.rule} (decision {stop.decision_id})"
+            )
+
+
+@click.command()
+def resume() -> None:
+    """Allow kills again; what was held is judged afresh on the facts of this moment."""
+    from responder.runtime import operating
+
+    with opened() as (settings, database):
+        freed = operating.resume(database, sorted(settings.portals), by=who(), at=datetime.now(UTC))
+        if freed is None:
+            click.echo("Nothing was paused.", err=True)
+        else:
+            click.echo(f"Resumed; {freed} held stops are judged afresh.")
+
+
+@click.command()
+@click.argument("rule")
+@click.option("--portal", help="In this portal alone; otherwise in all.")
+def rearm(rule: str, portal: str | None) -> None:
+    """Let a tripped rule act again, and judge afresh what it held."""
+    from responder.runtime import operating
+
+    with opened() as (settings, database):
+        if portal is not None and portal not in settings.portals:
+            fail(f"The settings have no portal {portal!r}.")
+        known = [one.id for one in ruleset_of(settings).rules if one.acts]
+        portals = [portal] if portal else sorted(settings.portals)
+        try:
+            freed = operating.rearm(
+                database, portals, rule, known=known, by=who(), at=datetime.now(UTC)
+            )
+        except operating.UnknownRule:
+            near = get_close_matches(rule, known, 1)
+            meant = f" Did you mean {near[0]!r}?" if near else ""
+            fail(f"There is no rule {rule!r} that stops anything.{meant}")
+        click.echo(f"Rearmed {rule}; {freed} held stops are judged afresh.")
+
+
+@click.command()
+@click.argument("decision")
+def cancel(decision: str) -> None:
+    """Stop a decision that waits or is held; nothing will come of it."""
+    from responder.runtime import operating
+    from responder.store.journal import NotOpen
+
+    with opened() as (_, database):
+        try:
+            operating.cancel(database, decision, by=who(), at=datetime.now(UTC))
+        except NotOpen:
+            fail(f"{decision} does not wait: there is none of that name, or it is concluded.")
+        except operating.UnderWay:
+            click.echo(f"{decision}: its call may have been made already.", err=True)
+            sys.exit(1)
+        click.echo(f"Cancelled {decision}.")
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def status(*, as_json: bool) -> None:
+    """Show mode, rules with their budgets and trips, and each portal's backlog and breaker."""
+    from responder.runtime import operating
+
+    with opened() as (settings, database):
+        found = operating.status(database, settings, ruleset_of(settings), datetime.now(UTC))
+        click.echo(json.dumps(asdict(found)) if as_json else "\n".join(_told(found)))
+
+
+def _told(found: "Status") -> list[str]:
+    paused = (
+        "no" if found.paused is None else f"since {found.paused['since']} by {found.paused['by']}"
+    )
+    lines = [f"mode     {found.mode}", f"paused   {paused}", f"ruleset  {found.ruleset}", ""]
+    for name, portal in found.portals.items():
+        lines += [
+            f"portal {name}",
+            *(f"  {key.replace('_', ' '):<20} {_cell(value)}" for key, value in portal.items()),
+            "",
+        ]
+    for rule in found.rules:
+        state = "TRIPPED: " + str(rule["tripped"]) if rule["tripped"] else "armed"
+        if rule["disabled"]:
+            state = f"disabled: {rule['disabled']}"
+        lines.append(
+            f"rule {rule['rule']} ({rule['portal']}): {rule['action']}, {rule['mode']}, "
+            f"{rule['stopped_last_hour']} of {rule['per_hour']} stopped in the last hour, "
+            f"{rule['would_have_last_hour']} would have been; {state}"
+        )
+    return lines
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.0f}"
+    return "-" if value in (None, {}) else str(value)

@@ -1,0 +1,87 @@
+"""Commands that run something: the service, the demo, the sandbox."""
+
+import asyncio
+import http.client
+import sys
+from collections.abc import Coroutine
+
+import click
+
+from responder.commands.opening import fail, settings
+
+
+def _run(service: Coroutine[object, object, None]) -> None:
+    """Run on uvloop where there is one: acknowledging is the hot path."""
+    try:
+        from uvloop import run
+    except ImportError:  # it does not exist for Windows
+        asyncio.run(service)
+    else:
+        run(service)
+
+
+@click.command()
+def serve() -> None:
+    """Receive events, decide and act. Settings come from RESPONDER_ variables."""
+    from responder.app import serve as run
+    from responder.rules.ruleset import RulesError
+    from responder.runtime import logs
+    from responder.settings import secrets
+    from responder.store.database import DatabaseError, StoreUnavailable
+
+    given = settings()
+    logs.configure(given.log_level, secrets(given))
+    try:
+        _run(run(given))
+    except RulesError as error:
+        from responder.authoring.check import render
+
+        click.echo(render(error.mistakes, given.rules.read_bytes(), format="text"))
+        fail("The rules are broken; nothing was started.")
+    except (DatabaseError, StoreUnavailable, OSError) as error:
+        fail(str(error))
+
+
+@click.command()
+@click.option("--keep", is_flag=True, help="Leave portal and service running until Ctrl-C.")
+def demo(*, keep: bool) -> None:
+    """Play the main job on real HTTP against a sandbox portal; needs no settings."""
+    from responder.demo import play
+
+    try:
+        fine = asyncio.run(play(keep=keep))
+    except KeyboardInterrupt:
+        fine = True
+    sys.exit(0 if fine else 1)
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8010, show_default=True)
+def sandbox(host: str, port: int) -> None:
+    """Run a Bitrix24 portal in miniature: real methods, errors, paging and limits over HTTP."""
+    from responder.bitrix24.sandbox import demo_portal, run
+
+    portal = demo_portal()
+    click.echo(f"http://{host}:{port}/rest/{portal.user_id}/{portal.secret}/")
+    try:
+        asyncio.run(run(host, port, portal))
+    except OSError as error:
+        fail(f"cannot listen on {host}:{port}: {error.strerror}")
+
+
+@click.command()
+def health() -> None:
+    """Ask the running service whether it is alive (for a container's health check)."""
+    given = settings()
+    host = "127.0.0.1" if given.host in ("0.0.0.0", "::") else given.host  # noqa: S104
+    connection = http.client.HTTPConnection(host, given.port, timeout=5)
+    try:
+        connection.request("GET", "/healthz")
+        status = connection.getresponse().status
+    except (OSError, http.client.HTTPException) as error:
+        click.echo(f"not reachable: {error}", err=True)
+        sys.exit(1)
+    finally:
+        connection.close()
+    sys.exit(0 if status == 200 else 1)

@@ -1,0 +1,141 @@
+"""The command that sweeps now: it asks the service that drives a portal, and shows the outcome."""
+
+import json
+import sys
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+import click
+
+from responder.commands.opening import fail, opened, who
+
+if TYPE_CHECKING:
+    from responder.store.database import Database
+    from responder.store.runs import Request
+
+_LOOK_SECONDS = 0.2
+_PATIENCE_SECONDS = 30.0  # for a service to begin
+_OUTCOMES_SECONDS = 60.0  # for what was found to be concluded
+_SOON_SECONDS = 5.0  # what is due later waits for its rule, and is shown as waiting
+_ROW = "{:<18}  {:<23}  {:<10}  {:<22}  {:<12}  {}"
+
+
+@click.command()
+@click.option("--portal", help="This portal; otherwise all, one after the other.")
+@click.option("--rule", help="This rule alone, whatever sets it off otherwise.")
+@click.option("--observe", is_flag=True, help="List what would be done, and do nothing.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object for each workflow found.")
+def sweep(portal: str | None, rule: str | None, *, observe: bool, as_json: bool) -> None:
+    """Judge all running workflows now, as if an event had come for each."""
+    with opened() as (settings, database):
+        if portal is not None and portal not in settings.portals:
+            fail(f"The settings have no portal {portal!r}.")
+        for name in [portal] if portal else sorted(settings.portals):
+            _sweep(database, name, rule, observe=observe, as_json=as_json)
+
+
+def _sweep(
+    database: "Database", portal: str, rule: str | None, *, observe: bool, as_json: bool
+) -> None:
+    from responder.store import lanes, runs
+
+    if database.read(lambda conn: lanes.driver(conn, portal)) is None:
+        click.echo(f"{portal}: nobody drives it; start `responder serve`.", err=True)
+        sys.exit(1)
+    at = datetime.now(UTC)
+    request_id = database.write(
+        lambda tx: runs.ask(tx, portal, rule=rule, observe=observe, by=who(), at=at)
+    )
+    result = _wait(database, portal, request_id)
+    if "failure" in result:
+        click.echo(f"{portal}: {result['failure']}", err=True)
+        sys.exit(1)
+    found = result["found"]
+    assert isinstance(found, list)
+    if not observe:
+        _await_outcomes(database, portal, found)
+    _show(portal, result, found, as_json=as_json)
+
+
+def _wait(database: "Database", portal: str, request_id: int) -> Mapping[str, object]:
+    """Show progress until the request is done."""
+    from responder.store import runs
+
+    begun = time.monotonic()
+    shown = ""
+    while True:
+        request = database.read(lambda conn: runs.request(conn, request_id))
+        assert request is not None
+        if request.result is not None:
+            return request.result
+        if request.state == "waiting" and time.monotonic() - begun > _PATIENCE_SECONDS:
+            click.echo(f"{portal}: no service took it up within 30 s.", err=True)
+            sys.exit(1)
+        now = _progress(portal, request)
+        if now != shown:
+            click.echo(now, err=True)
+            shown = now
+        time.sleep(_LOOK_SECONDS)
+
+
+def _progress(portal: str, request: "Request") -> str:
+    if request.state == "waiting":
+        return f"{portal}: waiting for its driver …"
+    return f"{portal}: {request.read} of {request.total or '?'} running workflows read …"
+
+
+def _await_outcomes(database: "Database", portal: str, found: list[dict[str, object]]) -> None:
+    """Wait a while for what was found to be concluded, and note the outcomes."""
+    from responder.store import journal
+
+    workflows = {str(one["workflow"]): one for one in found if one["outcome"] == "waiting"}
+    deadline = time.monotonic() + _OUTCOMES_SECONDS
+    while workflows and time.monotonic() < deadline:
+        soon = datetime.now(UTC) + timedelta(seconds=_SOON_SECONDS)
+        still = database.read(
+            partial(journal.due_among, portal=portal, workflow_ids=list(workflows), before=soon)
+        )
+        for workflow in [one for one in workflows if one not in still]:
+            one = workflows.pop(workflow)
+            newest = list(journal.decisions(database, workflow=workflow))[-1]
+            one |= {"outcome": newest["outcome"], "detail": newest["detail"]}
+        time.sleep(_LOOK_SECONDS)
+
+
+def _show(
+    portal: str,
+    result: Mapping[str, object],
+    found: list[dict[str, object]],
+    *,
+    as_json: bool,
+) -> None:
+    if as_json:
+        for one in found:
+            click.echo(json.dumps({"portal": portal, **one}, ensure_ascii=False))
+        return
+    if found:
+        click.echo(_ROW.format("DOCUMENT", "WORKFLOW", "TEMPLATE", "RULE", "OUTCOME", ""))
+    for one in found:
+        click.echo(
+            _ROW.format(
+                *(str(one[name]) for name in ("document", "workflow", "template_id", "rule")),
+                str(one["outcome"]),
+                one["detail"] or "",
+            )
+        )
+    click.echo(
+        f"{portal}: {result['running']} workflows running, {len(found)} found by "
+        f"{len(_names(result))} rules",
+        err=True,
+    )
+    held = result["held"]
+    for rule, why in held.items() if isinstance(held, dict) else ():
+        click.echo(f"{portal}: {rule}: {why}", err=True)
+
+
+def _names(result: Mapping[str, object]) -> list[object]:
+    rules = result["rules"]
+    return rules if isinstance(rules, list) else []

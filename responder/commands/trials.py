@@ -1,0 +1,265 @@
+"""Commands that try rules: on test cases, on recorded decisions, on a document as it is now."""
+
+import asyncio
+import os
+import re
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from responder.commands.opening import fail, opened, settings
+
+if TYPE_CHECKING:
+    from responder.authoring.looking import Happening
+    from responder.authoring.recorded import Decision
+    from responder.authoring.testing import Suite
+    from responder.model import Document, Situation
+    from responder.rules.ruleset import RulesError, Ruleset
+    from responder.settings import Settings
+
+_DECISION = re.compile(r"[a-z0-9_]+-[0-9]+-[0-9]+")
+_WATCH_SECONDS = 0.5
+_FILE = click.Path(path_type=Path)
+
+
+def rules_in_use() -> Path:
+    """Return the rules file of the settings, which need not be complete for this."""
+    return Path(os.environ.get("RESPONDER_RULES", "rules.yaml"))
+
+
+@click.command()
+@click.argument("file", required=False, type=_FILE)
+@click.option("--junit", type=_FILE, help="Write the results for a build server, too.")
+@click.option("--watch", is_flag=True, help="Run again whenever a file changes, until Ctrl-C.")
+@click.option("--from", "decision", metavar="DECISION", help="Print a decision as a test instead.")
+def test(file: Path | None, junit: Path | None, decision: str | None, *, watch: bool) -> None:
+    """Run the tests in a rules file, or those in a file of their own against the rules in use.
+
+    Exits with 0 when all pass, 1 when one fails, 2 when they cannot be run.
+    """
+    if decision is not None:
+        _print_as_test(decision)
+        return
+    file = file or rules_in_use()
+    if not watch:
+        sys.exit(_run(file, junit))
+    try:
+        _run_for_ever(file, junit)
+    except KeyboardInterrupt:
+        sys.exit(0)
+
+
+def _run_for_ever(file: Path, junit: Path | None) -> NoReturn:
+    seen: object = None
+    while True:
+        if seen != (seen := [_changed_at(path) for path in (file, rules_in_use())]):
+            click.echo(f"-- {datetime.now():%H:%M:%S}")  # noqa: DTZ005  # the clock on the wall
+            _run(file, junit)
+        time.sleep(_WATCH_SECONDS)
+
+
+def _changed_at(path: Path) -> int | None:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None
+
+
+def _run(file: Path, junit: Path | None) -> int:
+    """Run the tests and return the exit code."""
+    from responder.authoring import testing
+    from responder.rules.ruleset import RulesError
+
+    try:
+        suite = _suite(file)
+        missing = testing.without_expectations(suite)
+        if missing:
+            raise RulesError(missing)
+    except RulesError as error:
+        _show(error)
+        return 2
+    except OSError as error:
+        click.echo(f"{error.filename}: {error.strerror}", err=True)
+        return 2
+    results = testing.run(suite, datetime.now(UTC))
+    for line in testing.render(results, testing.untested(suite, results)):
+        click.echo(line)
+    if junit is not None:
+        junit.write_bytes(testing.junit(results, str(file)))
+    return 0 if all(result.passed for result in results) else 1
+
+
+def _suite(file: Path) -> "Suite":
+    """Load a rules file with its tests, or tests for the rules in use."""
+    from responder.authoring import testing
+
+    data = file.read_bytes()
+    if testing.has_rules(data):
+        return testing.of_rules(data, str(file))
+    return testing.of_cases(data, str(file), _ruleset(rules_in_use()))
+
+
+def _ruleset(path: Path) -> "Ruleset":
+    from responder.rules.ruleset import load
+
+    return load(path.read_bytes(), file=str(path))
+
+
+def _show(error: "RulesError") -> None:
+    """Print mistakes with the lines they stand in."""
+    from responder.authoring.check import render
+
+    path = Path(error.mistakes[0].file)
+    data = path.read_bytes() if path.is_file() else b""
+    click.echo(render(error.mistakes, data), nl=False)
+
+
+def _print_as_test(decision_id: str) -> None:
+    from responder.authoring import recorded
+
+    decision, ruleset = _recorded(decision_id)
+    try:
+        click.echo(recorded.as_test(decision, ruleset), nl=False)
+    except recorded.NothingToJudgeError as error:
+        fail(str(error))
+
+
+def _recorded(decision_id: str) -> "tuple[Decision, Ruleset]":
+    """Return a decision and the rules that made it."""
+    from responder.authoring.decisions import find
+    from responder.rules.ruleset import RulesError, load
+    from responder.store import rulesets
+
+    with opened() as (_, database):
+        decision = find(database, decision_id)
+        if decision is None:
+            fail(f"There is no decision {decision_id}.")
+        revision = str(decision["ruleset"])
+        text = database.read(lambda conn: rulesets.text(conn, revision))
+    if text is None:
+        fail(f"The rules of revision {revision}, which made it, were not kept.")
+    try:
+        return decision, load(text.encode(), file=f"revision {revision}")
+    except RulesError as error:
+        fail(f"This version cannot read the rules of revision {revision}:", str(error))
+
+
+@click.command()
+@click.argument("target", required=False)
+@click.option("--case", "case", metavar="NAME", help="Go through this test of a rules file.")
+@click.option("--document", metavar="KIND:ID", help="Go through a document as it is now.")
+@click.option("--event", help="With --document: as if this had come; KIND.updated if not given.")
+@click.option("--portal", help="With --document: the portal, where the settings have several.")
+def explain(
+    target: str | None,
+    case: str | None,
+    document: str | None,
+    event: str | None,
+    portal: str | None,
+) -> None:
+    """Read a rules file aloud, or go through a test case, a recorded decision, or a document.
+
+    TARGET is a rules file (the one in use if not given), a file of test cases, or the id of a
+    decision. Nothing is ever touched; the portal is read with --document alone.
+    """
+    from responder.rules.ruleset import RulesError
+
+    try:
+        if document is not None:
+            _explain_document(document, event, portal, Path(target) if target else None)
+        elif target is not None and _DECISION.fullmatch(target) and not Path(target).exists():
+            _explain_decision(target)
+        else:
+            _explain_file(Path(target) if target else rules_in_use(), case)
+    except RulesError as error:
+        _show(error)
+        sys.exit(2)
+    except OSError as error:
+        fail(f"{error.filename}: {error.strerror}")
+
+
+def _explain_file(file: Path, case: str | None) -> None:
+    from responder.authoring import reading, testing
+
+    if case is None and testing.has_rules(file.read_bytes()):
+        for line in reading.aloud(_ruleset(file)):
+            click.echo(line)
+        return
+    suite = _suite(file)
+    chosen = [one for one in suite.cases if case in (None, one.name)]
+    if not chosen:
+        fail(f"{file} has no test {case!r}.")
+    for place, one in enumerate(chosen):
+        if place:
+            click.echo()
+        click.echo(f"{one.name}")
+        _go_through(suite.ruleset, one.situation, one.at or datetime.now(UTC))
+
+
+def _explain_decision(decision_id: str) -> None:
+    from responder.authoring import recorded
+
+    decision, ruleset = _recorded(decision_id)
+    try:
+        situation = recorded.situation(decision, ruleset)
+    except recorded.NothingToJudgeError as error:
+        fail(str(error))
+    outcome = decision["outcome"] or decision["reason"]
+    click.echo(f"{decision_id}: {decision['action']} ({outcome}), rules {ruleset.revision}")
+    _go_through(ruleset, situation, recorded.moment(decision))
+
+
+def _explain_document(ref: str, event: str | None, portal: str | None, rules: Path | None) -> None:
+    from responder.authoring.looking import happening
+    from responder.bitrix24 import documents
+
+    document = documents.parse_ref(ref)
+    if document is None:
+        fail(f"{ref!r} is no document; name a kind and a number, such as deal:759")
+    happened = happening(event or f"{document.kind}.updated")
+    if happened is None:
+        fail(f"there is no event {event!r}" if event else "say with --event what is to have come")
+    given = settings()
+    name = portal_named(portal, given)
+    ruleset = _ruleset(rules or given.rules)
+    now = datetime.now(UTC)
+    _go_through(ruleset, asyncio.run(_look(given, name, document, happened, ruleset, now)), now)
+
+
+async def _look(
+    given: "Settings",
+    name: str,
+    document: "Document",
+    happened: "Happening",
+    ruleset: "Ruleset",
+    now: datetime,
+) -> "Situation":
+    from responder.authoring.looking import look
+    from responder.bitrix24.portal import Portal
+
+    portal = Portal(name, given.portals[name].url.get_secret_value())
+    try:
+        return await look(portal, document, happened, ruleset=ruleset, now=now)
+    finally:
+        await portal.close()
+
+
+def portal_named(name: str | None, given: "Settings") -> str:
+    """Return the portal of this name, or the only one; else say which there are and exit."""
+    if name is None and len(given.portals) == 1:
+        return next(iter(given.portals))
+    if name not in given.portals:
+        there = ", ".join(sorted(given.portals))
+        fail(f"name one of the settings' portals with --portal: {there}")
+    return name
+
+
+def _go_through(ruleset: "Ruleset", situation: "Situation", now: datetime) -> None:
+    from responder.authoring import tracing
+
+    for line in tracing.render(tracing.explain(ruleset, situation, now)):
+        click.echo(line)

@@ -1,0 +1,69 @@
+"""Tests of what `check` says of a file that loads: what is probably not meant."""
+
+import pytest
+
+from responder.authoring.check import check, render
+from tests.rules.make import a_rule, in_a_file
+
+WHY = "because: So that it is."
+ACTING = a_rule(name="acting", mode="observe", more=WHY)
+
+
+def said(rules: str, *, head: str = "", tested: tuple[str, ...] = ()) -> list[str]:
+    data = in_a_file(rules, head).encode()
+    return [f"{one.severity}: {one.message}" for one in check(data, "r", tested=tested)]
+
+
+def test_a_rule_in_order_is_left_in_peace() -> None:
+    assert said(ACTING) == []
+
+
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        (a_rule(mode=None), "`the-rule` has no `because`: the log cannot tell people why"),
+        (a_rule(more=WHY), "`the-rule` is enforced, and no test expects it to act"),
+        (
+            ACTING
+            + a_rule("deal.title: x", name="guard", then="leave", when=None)
+            + a_rule("workflow.id: x", name="below", mode=None, more=WHY),
+            "`guard` does not protect from `acting`, which stands above it",
+        ),
+        (
+            a_rule(more=f"disabled: for now\n{WHY}"),
+            "every rule is switched off, so nothing is ever stopped",
+        ),
+    ],
+)
+def test_what_is_probably_not_meant_is_a_warning(rules: str, message: str) -> None:
+    assert said(rules) == [f"warning: {message}"]
+
+
+def test_a_rule_that_is_never_reached_is_an_error() -> None:
+    below = a_rule("workflow.template_id: 61, deal.id: 5", name="below", more=WHY)
+    assert said(a_rule(name="above", more=WHY) + below, tested=("above", "below")) == [
+        "error: `below` is never reached: `above` above ends the reading wherever it holds"
+    ]
+
+
+@pytest.mark.parametrize(
+    "guard",
+    [
+        a_rule("lead.title: x", name="guard", then="leave", when=None),
+        a_rule("deal.title: x", name="guard", then="leave", when="[deal.added]"),
+        a_rule("deal.title: x", name="guard", then="leave", when=None, more="portals: [b]"),
+    ],
+)
+def test_a_guard_against_something_else_may_stand_below(guard: str) -> None:
+    acting = a_rule("deal.id: 1, workflow.id: x", name="acting", mode=None, more=WHY)
+    below = a_rule("workflow.id: x", name="below", mode=None, more=WHY)
+    assert said(acting + guard + below, head="defaults: {portals: [a]}\n") == []
+
+
+def test_github_is_told_in_its_own_words() -> None:
+    data = in_a_file(a_rule(more=WHY)).encode()
+    (mistake,) = check(data, "a,b/rules.yaml")
+    assert render((mistake,), data, format="github") == (
+        "::warning file=a%2Cb/rules.yaml,line=3,col=5,endColumn=6::`the-rule` is enforced, and no "
+        "test expects it to act\n"
+    )
