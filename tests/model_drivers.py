@@ -1,0 +1,258 @@
+"""The drivers of `model_world`: the real ones, with a moment at each of their awaits."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import parse_qs
+
+from sqlalchemy import Engine
+
+from responder.bitrix24.answers import Failure, uncertain
+from responder.bitrix24.lookup import Templates
+from responder.bitrix24.portal import Portal
+from responder.runtime.gate import Gate
+from responder.runtime.lane import Lane
+from responder.runtime.means import Means
+from responder.runtime.reload import RulesInForce
+from responder.runtime.rounds import Rounds
+from responder.runtime.runner import Runner
+from responder.store import lanes
+from responder.store.commits import SharedCommit, StoreUnavailable
+from responder.store.database import Connection, Database
+
+if TYPE_CHECKING:
+    from tests.model_world import World
+
+T = TypeVar("T")
+
+PORTAL = "main"
+KILL, TERMINATE = "bizproc.workflow.kill", "bizproc.workflow.terminate"
+LEASE_SECONDS = 1e8
+NO_SWEEP = timedelta(0)
+_kept: dict[Path, tuple[Engine, Engine]] = {}
+
+Commands = list[tuple[str, dict[str, list[str]]]]
+
+
+class Crash(BaseException):
+    """The process is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """Something that happens in the world: the name of one of its methods, and how."""
+
+    name: str
+    how: tuple[object, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What a driver is built of; a planted fault takes one's place."""
+
+    gate: type[Gate] = Gate
+    rounds: type[Rounds] = Rounds
+
+
+class Moments:
+    """Counts the moments at which a driver waits, and lets things happen at chosen ones."""
+
+    def __init__(self, world: "World", replica: "Replica") -> None:
+        self.plan: dict[int, Happening] = {}
+        self.asleep = asyncio.Event()
+        self.awake = asyncio.Event()
+        self.stumbles: list[bool] = []
+        self.stumbled = False
+        self._world = world
+        self._replica = replica
+
+    def begin(self, plan: Mapping[int, Happening]) -> None:
+        """Start counting anew."""
+        self.plan = dict(plan)
+        self.stumbles.clear()
+        self.stumbled = False
+
+    async def pass_by(self, *, may_pause: bool = True) -> None:
+        """Let happen what is planned for this moment.
+
+        Between a driver's last look at the clock and the call nothing can keep time from passing;
+        that moment is so short that here none passes.
+        """
+        due = self.plan.pop(0, None)
+        self.plan = {number - 1: happening for number, happening in self.plan.items()}
+        if due is None:
+            return
+        if due.name in ("sleep", "pass_time") and not may_pause:
+            self.plan.setdefault(0, due)
+        elif due.name == "sleep":
+            self.asleep.set()
+            await self.awake.wait()
+        elif due.name == "crash":
+            raise Crash
+        elif due.name == "stumble":
+            self.stumbles.append(bool(due.how[0]))
+        else:
+            await self._world.happen(due)
+
+    def stumble(self, *, committed: bool) -> None:
+        """Fail as the store would, if that is planned: before a commit, or in its midst."""
+        if self.stumbles and self.stumbles[0] is committed:
+            self.stumbles.pop(0)
+            self.stumbled = True
+            raise StoreUnavailable("the store stumbled")
+
+
+class SteppedPortal(Portal):
+    """The portal without the wire: its state is asked in this process."""
+
+    def __init__(self, world: "World", replica: "Replica") -> None:
+        super().__init__(PORTAL, "http://portal.invalid/rest/1/a-secret-of-nobody/")
+        self._world = world
+        self._replica = replica
+
+    async def _post(self, method: str, params: dict[str, object]) -> tuple[int, bytes] | Failure:
+        commands = commands_of(method, params)
+        stops = [ids["ID"][0] for name, ids in commands if name in (KILL, TERMINATE)]
+        await self._replica.moments.pass_by(may_pause=not stops)
+        world = self._world
+        world.listed(self._replica, commands)
+        for workflow_id in stops:
+            world.watch.called(self._replica, workflow_id)
+        came: tuple[int, bytes] | Failure
+        if stops and world.late_next:
+            world.postpone(method, params, stops)
+            came = uncertain("timeout", "no answer in time")
+        else:
+            came = await world.ask(method, params)
+        await self._replica.moments.pass_by()
+        return came
+
+
+class SteppedDatabase(Database):
+    """A database whose reads are moments.
+
+    All worlds have theirs at the same place, one after the other, and so share the engines: most of
+    the time would go into compiling the same statements for each anew.
+    """
+
+    moments: Moments | None = None
+
+    def _make_engines(self) -> tuple[Engine, Engine]:
+        assert self.path is not None
+        if self.path not in _kept:
+            _kept.clear()
+            _kept[self.path] = super()._make_engines()
+        return _kept[self.path]
+
+    def close(self) -> None:
+        """Leave the connections to those who share them."""
+        self._engines = None
+
+    def dispose(self) -> None:
+        """Close every connection."""
+        for engine in self._engines or ():
+            engine.dispose()
+
+    async def reading(self, fn: Callable[[Connection], T]) -> T:
+        """Read, in this thread: so the order of things is the same each time."""
+        if self.moments is not None:
+            await self.moments.pass_by()
+        return self.read(fn)
+
+
+class SteppedCommit(SharedCommit):
+    """A shared commit with a moment before and after; what it wrote is looked at."""
+
+    def __init__(self, world: "World", replica: "Replica") -> None:
+        super().__init__(replica.database)
+        self._world = world
+        self._replica = replica
+
+    async def write(self, fn: Callable[[Connection], T]) -> T:
+        """Write as ever."""
+        moments = self._replica.moments
+        await moments.pass_by()
+        moments.stumble(committed=False)
+        written = await super().write(fn)
+        self._world.look_at_log(self._replica)
+        moments.stumble(committed=True)
+        await moments.pass_by()
+        return written
+
+
+class Replica:
+    """One process of ours, as far as it drives the portal."""
+
+    def __init__(self, world: "World", name: str, *, enforcing: bool) -> None:
+        self.name = name
+        self.enforcing = enforcing
+        self.moments = Moments(world, self)
+        self.database = SteppedDatabase(world.url)
+        self.database.open()
+        self.commits = SteppedCommit(world, self)
+        self.rules = RulesInForce(world.rules_path, portals=[PORTAL], now=world.now)
+        self.task: asyncio.Task[bool] | None = None
+        self.began_in = 0
+        self.read: dict[str, tuple[int, float]] = {}
+        self.portal = SteppedPortal(world, self)
+        self._world = world
+        self._lane = Lane(self.portal, rate=1e6, burst=50, metrics=world.metrics, now=world.now)
+        self._templates = Templates()
+        self.rounds: Rounds | None = None
+
+    async def claim(self) -> None:
+        """Take the lease from whoever has it, and begin anew."""
+        self.database.moments = None
+
+        def claim(tx: Connection) -> lanes.Lease | None:
+            return lanes.claim(tx, PORTAL, self.name, LEASE_SECONDS, force=True)
+
+        lease = self.database.write(claim)
+        assert lease is not None
+        world = self._world
+        gate = world.parts.gate(
+            portal=PORTAL,
+            lease=lease,
+            lane=self._lane,
+            commits=self.commits,
+            rules=self.rules,
+            metrics=world.metrics,
+            now=world.now,
+        )
+        means = Means(
+            gate=gate,
+            lane=self._lane,
+            database=self.database,
+            rules=self.rules,
+            templates=self._templates,
+            enforcing=self.enforcing,
+            metrics=world.metrics,
+            now=world.now,
+        )
+        self.rounds = world.parts.rounds(means, Runner(means, NO_SWEEP))
+        await self.rounds.load()
+        self.database.moments = self.moments
+
+    async def close(self) -> None:
+        """Vanish, with whatever was under way."""
+        if self.task is not None:
+            self.task.cancel()
+            await asyncio.gather(self.task, return_exceptions=True)
+        await self.commits.close()
+        self.database.close()
+        await self.portal.close()
+
+
+def commands_of(method: str, params: Mapping[str, object]) -> Commands:
+    """Take a request apart into its commands, with their parameters as lists of text."""
+    batch = params.get("cmd")
+    if method != "batch" or not isinstance(batch, dict):
+        return [(method, {name: [str(value)] for name, value in params.items()})]
+    found = []
+    for command in batch.values():
+        name, _, query = str(command).partition("?")
+        found.append((name, parse_qs(query)))
+    return found

@@ -1,0 +1,190 @@
+"""The model can fail: each of these faults, planted in one of our own parts, is found by it.
+
+A fault is the kind of mistake that a reasonable change could bring in. What must be found is said
+in the words of the watcher, so that it is found for the right reason.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from responder.bitrix24 import lookup
+from responder.bitrix24.evidence import Evidence, Missing
+from responder.bitrix24.listing import Listing
+from responder.bitrix24.lookup import Reading
+from responder.model import Document, Outcome, Unknown
+from responder.rules.ruleset import Ruleset
+from responder.runtime import gate, rounds, stops
+from responder.runtime.budget import Budget, Hold
+from responder.runtime.calls import Called
+from responder.runtime.gate import Gate, take
+from responder.runtime.planning import Known, Plan
+from responder.runtime.rejudging import Rejudged
+from responder.runtime.rounds import Rounds
+from responder.runtime.stops import Seen, step
+from responder.store import inbox
+from responder.store.database import Connection
+from tests.model_drivers import Parts
+from tests.test_model import folder as folder
+from tests.test_model import play
+
+RUNS, STEPS = 400, 30
+
+
+class CallsAgainAtOnce(Rounds):
+    """A kill whose answer was lost is sent once more, blindly."""
+
+    async def _call(self, called: Sequence[Called]) -> None:
+        if called:
+            answers = await self._lane.send([call.command for call in called])
+            lost = [c for c, answer in zip(called, answers, strict=True) if answer.failure]
+            await super()._call(lost)
+
+
+class WritesBeforeItCalls(Rounds):
+    """The outcome is written first, and then the call is made."""
+
+    async def _call(self, called: Sequence[Called]) -> None:
+        now = self._now()
+
+        def write(tx: Connection) -> None:
+            for call in called:
+                done = step(Outcome.IN_DOUBT, Seen.DONE, call.standing, now)
+                take(tx, call.decision_id, done, now)
+
+        if called:
+            await self._gate.insist(write)
+            await self._lane.send([call.command for call in called])
+
+
+class GuessesWhatItCannotRead(Rounds):
+    """A fact that could not be read is taken to be what it was in most cases."""
+
+    GUESSES: ClassVar = {"deal.stage_semantic_id": "F", "deal.opportunity": "1"}
+
+    async def _known(self, readings: Mapping[str, Reading], ruleset: Ruleset) -> Known:
+        assert isinstance(readings, dict)
+        readings.update({ref: self._guess(reading) for ref, reading in readings.items()})
+        return await super()._known(readings, ruleset)
+
+    def _guess(self, reading: Reading) -> Reading:
+        facts = {
+            path: self.GUESSES.get(path, value) if isinstance(value, Unknown) else value
+            for path, value in reading.facts.items()
+        }
+        return replace(reading, facts=facts)
+
+
+class ForgetsItsLease(Gate):
+    """Nobody asks whether another process drives by now."""
+
+    def _guard(self, tx: Connection) -> None:
+        """Let everything through."""
+
+
+class ConcludesFirst(Gate):
+    """Deliveries are concluded in a commit of their own, before they are judged."""
+
+    async def pass_through(
+        self,
+        plans: Sequence[Plan],
+        rejudged: Sequence[Rejudged],
+        evidence: Mapping[str, Evidence | Missing],
+        ruleset: Ruleset,
+    ) -> list[Called]:
+        """Conclude, then write."""
+        ids = [number for plan in plans for number in plan.subject.deliveries]
+        await self.write(lambda tx: inbox.conclude(tx, ids, f"{self.portal}-0"))
+        bare = [replace(plan, subject=replace(plan.subject, deliveries=())) for plan in plans]
+        return await super().pass_through(bare, rejudged, evidence, ruleset)
+
+
+class CountsNothing(Budget):
+    """What was done before does not count; only the set at hand is held against the limit."""
+
+    def _trip_if_over(self, *given: object) -> None:
+        """Never trip."""
+
+
+class IgnoresThePause(Budget):
+    """A pause is for others."""
+
+    def _hold_paused(self) -> Hold | None:
+        return None
+
+
+LISTS_OF_A_DOCUMENT = lookup._listing_of
+
+
+def trusts_the_filter(document: Document) -> Listing:
+    """List a document's workflows and believe that the portal has filtered them."""
+    listing = LISTS_OF_A_DOCUMENT(document)
+    listing._keep = lambda _row: True
+    return listing
+
+
+def found(folder: Path, migrated: Path, words: str, **parts: type) -> None:
+    """Play until the fault is found, and see that it is the right one."""
+    with pytest.raises(AssertionError, match=words):
+        play(folder, migrated, parts=Parts(**parts), runs=RUNS, steps=STEPS)
+
+
+def test_a_blind_second_kill_is_found(folder: Path, migrated_file: Path) -> None:
+    words = "without an intent of its own|called for again|may still take effect"
+    found(folder, migrated_file, words, rounds=CallsAgainAtOnce)
+
+
+def test_an_outcome_written_before_its_call_is_found(folder: Path, migrated_file: Path) -> None:
+    words = "never ended|a receipt for|logged as stopped twice|long after|may still take effect"
+    found(folder, migrated_file, words, rounds=WritesBeforeItCalls)
+
+
+def test_a_guess_in_place_of_an_unknown_fact_is_found(folder: Path, migrated_file: Path) -> None:
+    found(folder, migrated_file, "does not condemn", rounds=GuessesWhatItCannotRead)
+
+
+def test_a_gate_that_does_not_check_the_lease_is_found(folder: Path, migrated_file: Path) -> None:
+    found(folder, migrated_file, "was written without the lease", gate=ForgetsItsLease)
+
+
+def test_a_conclusion_apart_from_its_evaluation_is_found(folder: Path, migrated_file: Path) -> None:
+    found(folder, migrated_file, "the log says", gate=ConcludesFirst)
+
+
+def test_a_limit_that_counts_nothing_is_found(
+    folder: Path, migrated_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "Budget", CountsNothing)
+    found(folder, migrated_file, "in an hour, allowed")
+
+
+def test_a_pause_that_is_not_looked_at_is_found(
+    folder: Path, migrated_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "Budget", IgnoresThePause)
+    found(folder, migrated_file, "although all is paused")
+
+
+def test_rows_that_are_not_compared_with_the_document_are_found(
+    folder: Path, migrated_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lookup, "_listing_of", trusts_the_filter)
+    found(folder, migrated_file, "does not condemn|stopped on DEAL_|facts older")
+
+
+def test_an_impatient_retry_is_found(
+    folder: Path, migrated_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stops, "PORTAL_CUTS_AT", timedelta(0))
+    found(folder, migrated_file, "may still take effect|logged Counter")
+
+
+def test_stale_facts_are_found(
+    folder: Path, migrated_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rounds, "FACTS_STALE_AFTER", timedelta(days=1))
+    found(folder, migrated_file, "on facts older than 30 s")
