@@ -145,6 +145,15 @@ def too_old(
     )
 
 
+def after_look(stop: Stop, row: Mapping[str, str | None] | Unknown | None, now: datetime) -> Step:
+    """Say what follows from a look for a workflow by its id: its row, None, or `Unknown`."""
+    standing = standing_of(stop)
+    if isinstance(row, Unknown):
+        return step(Outcome.IN_DOUBT, Seen.UNSEEN, standing, now, row.why)
+    seen = Seen.ABSENT if row is None else Seen.PRESENT
+    return step(Outcome.IN_DOUBT, seen, standing, now)
+
+
 def standing_of(stop: Stop) -> Standing:
     """Return what is known of a stop from the journal."""
     return Standing(

@@ -28,9 +28,7 @@ from responder.runtime.stops import (
     FACTS_STALE_AFTER,
     LOOK_AGAIN,
     REFUSED_AGAIN,
-    Seen,
     Step,
-    step,
 )
 from responder.runtime.subjects import Subject
 from responder.store import inbox, journal, lanes, looks, rulesets
@@ -111,7 +109,9 @@ class Rounds:
         ids = list(dict.fromkeys(stop.workflow_id for stop in (*doubted, *fresh)))
         found = await lookup.present(self._lane.send, ids)
         seen_at = self._now()
-        steps = [(stop, _after_look(stop, found[stop.workflow_id], seen_at)) for stop in doubted]
+        steps = [
+            (stop, rejudging.after_look(stop, found[stop.workflow_id], seen_at)) for stop in doubted
+        ]
 
         def write(tx: Connection) -> None:
             for stop, taken in steps:
@@ -393,11 +393,3 @@ class Rounds:
             receipt=taken.receipt,
             detail=taken.detail,
         )
-
-
-def _after_look(stop: Stop, row: Row, now: datetime) -> Step:
-    standing = rejudging.standing_of(stop)
-    if isinstance(row, Unknown):
-        return step(Outcome.IN_DOUBT, Seen.UNSEEN, standing, now, row.why)
-    seen = Seen.ABSENT if row is None else Seen.PRESENT
-    return step(Outcome.IN_DOUBT, seen, standing, now)
