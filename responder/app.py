@@ -17,7 +17,7 @@ import uvicorn
 from responder.bitrix24.lookup import Templates
 from responder.bitrix24.portal import Portal
 from responder.model import Mode
-from responder.runtime import slow
+from responder.runtime import quick, slow
 from responder.runtime.driver import Driver
 from responder.runtime.gate import Gate
 from responder.runtime.housekeeping import Housekeeping, Write, fenced
@@ -253,6 +253,7 @@ async def serving(service: Service) -> AsyncIterator[int]:
         host=service.settings.host,
         port=service.settings.port,
         drain_seconds=int(STOP_SECONDS),
+        speaks=quick.speaking_for(service.web),
     )
     server = Server(config)
     driving = asyncio.create_task(service.run())

@@ -190,6 +190,7 @@ def server_config(
     port: int,
     patience_seconds: float = PATIENCE_SECONDS,
     drain_seconds: int = 15,
+    speaks: type[PatientProtocol] = PatientProtocol,
 ) -> uvicorn.Config:
     """Configure uvicorn for events: fast, silent about itself, patient for so long only.
 
@@ -197,7 +198,7 @@ def server_config(
     trusts no header about where a request came from. After `drain_seconds` a stop waits no longer.
     """
 
-    class Protocol(PatientProtocol):
+    class Protocol(speaks):  # type: ignore[misc, valid-type]  # a class is a value here
         pass
 
     Protocol.patience_seconds = patience_seconds

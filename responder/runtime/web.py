@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 import structlog
@@ -125,34 +125,65 @@ class Web:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take a delivery, or pass the request on to the router."""
-        url_key = _url_key(scope["path"]) if scope["type"] == "http" else None
-        if url_key is None:
+        if scope["type"] != "http" or _url_key(scope["path"]) is None:
             await self._other(scope, receive, send)
             return
         try:
-            _must_be_form(scope)
+            _must_be_form(scope)  # before its body is waited for
             message = await receive()
             body: bytes = message.get("body", b"")
             if message.get("more_body", True):
                 body = await _rest(message, receive)
-            await self._accept(self._row(body, url_key, scope["query_string"]))
+            await self._store(scope, body)
             status = 200
         except Refused as refused:
             status = refused.status
         except _Gone:
-            self._replies[408][2]()
+            self._replies[408].tally()
             return
         except (StoreUnavailable, asyncio.CancelledError):
             status = 503
         except Exception:
             logger.exception("A delivery could not be stored because of an error of ours.")
             status = 503
+        reply = self.answered(status)
+        await send(reply.start)
+        await send(reply.rest)
+
+    def stored(self, scope: Scope, body: bytes) -> "asyncio.Future[None] | None":
+        """Store a delivery that was read whole; the future is done when it is durable.
+
+        None where there is anything to say to it: then it is for the application to find out what.
+        """
+        try:
+            if _url_key(scope["path"]) is None:
+                return None
+            _must_be_form(scope)
+            return asyncio.ensure_future(self._store(scope, body))
+        except Exception:  # noqa: BLE001 -- the application meets it again, and answers
+            return None
+
+    def _store(self, scope: Scope, body: bytes) -> Awaitable[None]:
+        url_key = _url_key(scope["path"])
+        assert url_key is not None
+        return self._accept(self._row(body, url_key, scope["query_string"]))
+
+    def became_of(self, stored: "asyncio.Future[None]") -> "Reply":
+        """Give the answer to what `stored` returned, once it is done."""
+        error = None if stored.cancelled() else stored.exception()
+        if error is not None and not isinstance(error, StoreUnavailable):
+            logger.error(
+                "A delivery could not be stored because of an error of ours.", exc_info=error
+            )
+        return self.answered(200 if error is None and not stored.cancelled() else 503)
+
+    def answered(self, status: int) -> "Reply":
+        """Count an answer to a delivery, and give it."""
         if status != 200:
             self._refusals.note(status)
-        start, words, count = self._replies[status]
-        count()
-        await send(start)
-        await send(words)
+        reply = self._replies[status]
+        reply.tally()
+        return reply
 
     def _row(self, body: bytes, url_key: str, query: bytes) -> inbox.Row:
         """Check the delivery and return its row for the inbox, or raise `Refused`."""
@@ -276,11 +307,19 @@ class _Refusals:
 # 408 is sent by the protocol, in runtime.slow; here it is counted: the body never was complete.
 _STATUSES = (200, 400, 403, 405, 408, 413, 415, 503)
 
-_Reply = tuple[dict[str, Any], dict[str, Any], Callable[[], None]]
+
+class Reply(NamedTuple):
+    """The two ASGI messages of an answer, the same as bytes after its headers, what counts it."""
+
+    start: dict[str, Any]
+    rest: dict[str, Any]
+    status: int
+    tail: bytes
+    tally: Callable[[], None]
 
 
-def _reply(status: int, metrics: Metrics) -> _Reply:
-    """Prepare the two ASGI messages of an answer, and what counts it."""
+def _reply(status: int, metrics: Metrics) -> Reply:
+    """Prepare an answer."""
     body = HTTPStatus(status).phrase.encode() + b"\n"
     headers = [(b"content-length", str(len(body)).encode())]
     if status != 200:  # uvicorn checks each header, and nobody reads the text of a 200
@@ -288,8 +327,10 @@ def _reply(status: int, metrics: Metrics) -> _Reply:
     if status == 405:
         headers.append((b"allow", b"POST"))
     start = {"type": "http.response.start", "status": status, "headers": headers}
-    count = metrics.events_received.labels(str(status)).inc
-    return start, {"type": "http.response.body", "body": body}, count
+    rest = {"type": "http.response.body", "body": body}
+    lines = b"".join(b"%s: %s\r\n" % header for header in headers)
+    tally = metrics.events_received.labels(str(status)).inc
+    return Reply(start, rest, status, lines + b"\r\n" + body, tally)
 
 
 def _routes(ready: Ready, metrics: Metrics | None) -> list[Route]:

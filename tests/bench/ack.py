@@ -27,7 +27,7 @@ import uvloop
 from pydantic import SecretStr
 from starlette.types import Receive, Scope, Send
 
-from responder.runtime import slow
+from responder.runtime import quick, slow
 from responder.runtime.metrics import Metrics
 from responder.runtime.web import Web
 from responder.settings import PortalSettings
@@ -83,7 +83,8 @@ async def serve_durable(port: int, directory: str) -> None:
         application_tokens=(SecretStr(TOKEN),),
     )
     web = Web({"main": portal}, accept=commit.add, ready=ready, metrics=Metrics())
-    await uvicorn.Server(slow.server_config(web, host="127.0.0.1", port=port)).serve()
+    config = slow.server_config(web, host="127.0.0.1", port=port, speaks=quick.speaking_for(web))
+    await uvicorn.Server(config).serve()
     await commit.close()
     database.close()
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import uvicorn
 
-from responder.runtime import slow
+from responder.runtime import quick, slow
+from responder.runtime.web import Web
 
 FORM = b"application/x-www-form-urlencoded"
 
@@ -18,7 +19,13 @@ FORM = b"application/x-www-form-urlencoded"
 def served(app: object, *, patience_seconds: float = 10.0) -> Iterator[int]:
     """Serve the application as the program does; give the port."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
-    config = slow.server_config(app, host="127.0.0.1", port=0, patience_seconds=patience_seconds)
+    config = slow.server_config(
+        app,
+        host="127.0.0.1",
+        port=0,
+        patience_seconds=patience_seconds,
+        speaks=quick.speaking_for(app) if isinstance(app, Web) else slow.PatientProtocol,
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
