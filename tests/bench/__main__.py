@@ -1,30 +1,70 @@
-"""Runs every benchmark and prints one table: `python -m tests.bench`."""
+"""Runs every benchmark, one after the other, and prints one table: `python -m tests.bench`.
 
-import re
+`python -m tests.bench storm pages` runs those alone. Each runs in a process of its own, so that
+what one leaves behind (memory, threads, warm caches) is not measured with the next.
+"""
+
+import argparse
+import importlib
+import json
 import subprocess
 import sys
+from dataclasses import asdict
 
-from tests.bench import latency, startup
 from tests.bench.figures import Figure, show
 
-ACK_RATIO = 0.45
+CHAPTERS = (
+    "ack",
+    "commits",
+    "latency",
+    "startup",
+    "rules",
+    "sweep",
+    "storm",
+    "replicas",
+    "fairness",
+    "backlog",
+    "backtest",
+    "pages",
+)
 
 
-def acknowledging() -> list[Figure]:
-    """Compare durable acknowledgement with bare uvicorn, in a process that knows nothing else."""
-    command = [sys.executable, "-m", "tests.bench.ack"]
-    table = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-    ratio = re.search(r"ratio: median ([0-9.]+)", table)
-    assert ratio is not None, table
-    return [Figure("durable ack / bare uvicorn", float(ratio[1]), "x", at_least=ACK_RATIO)]
+def measured(chapter: str) -> list[Figure]:
+    """Run one chapter in a process of its own."""
+    command = [sys.executable, "-m", "tests.bench", "--inside", chapter]
+    told = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
+    if told.returncode:
+        return [Figure(f"{chapter}: could not be measured", told.returncode, "", at_most=0)]
+    *words, figures = told.stdout.splitlines()
+    for line in words:
+        print(line, file=sys.stderr)  # noqa: T201
+    return [Figure(**one) for one in json.loads(figures)]
+
+
+def inside(chapter: str) -> None:
+    """Be the process that measures one chapter; its last line has the figures."""
+    figures: list[Figure] = importlib.import_module(f"tests.bench.{chapter}").measure()
+    print(json.dumps([asdict(figure) for figure in figures]))  # noqa: T201
 
 
 def main() -> None:
-    """Run them one after the other: they would disturb each other."""
+    """Run what is asked for, or all, and print the table; exit with 1 where a target was missed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("chapters", nargs="*", metavar="CHAPTER", help=", ".join(CHAPTERS))
+    parser.add_argument("--inside", choices=CHAPTERS, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.inside:
+        inside(given.inside)
+        return
+    unknown = set(given.chapters) - set(CHAPTERS)
+    if unknown:
+        parser.error(f"there is no chapter {', '.join(sorted(unknown))}")
     figures: list[Figure] = []
-    for measure in (acknowledging, latency.measure, startup.measure):
-        figures += measure()
+    for chapter in given.chapters or CHAPTERS:
+        print(f"measuring: {chapter}", file=sys.stderr, flush=True)  # noqa: T201
+        figures += measured(chapter)
     show(figures)
+    sys.exit(any(figure.verdict == "MISSED" for figure in figures))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from timeit import repeat
 from responder.model import Condition, Document, Situation, Workflow
 from responder.rules.decide import judge
 from responder.rules.ruleset import Ruleset, load
+from tests.bench.figures import Figure, show
 
 NOW = datetime(2026, 9, 24, 9, 0, tzinfo=UTC)
 DEAL = Document(kind="deal", item_id="759", module="crm", entity="CCrmDocumentDeal", id="DEAL_759")
@@ -68,8 +69,8 @@ def only_conditions() -> list[Condition]:
     ]
 
 
-def main() -> None:
-    """Print the table."""
+def measure() -> list[Figure]:
+    """Measure deciding, and loading."""
     data = a_file([f"workflow.template_id: {number}" for number in range(1, 10_001)])
     began = time.process_time()
     many = load(data, file="rules.yaml")
@@ -77,16 +78,14 @@ def main() -> None:
     unnamed = microseconds(lambda: many.in_question("event", UNNAMED, "lead", "main"), 1000)
     by_workflow = microseconds(judging(of_three_tests("workflow.template_id: {}")), 20)
     by_document = microseconds(judging(of_three_tests("deal.opportunity: {{at_most: {}}}")), 20)
-    rows = [
-        ("an event that none of 10,000 rules names", unnamed, "< 1"),
-        ("100 rules x 3 tests, the last of the workflow", by_workflow, "<= 150"),
-        ("100 rules x 3 tests, the last of the document", by_document, "<= 150"),
-        ("only making its 300 conditions", microseconds(only_conditions, 20), ""),
-        ("loading 10,000 rules", loading * 1e6, "<= 5,000,000"),
+    return [
+        Figure("an event that none of 10,000 rules names", unnamed, "us", at_most=1),
+        Figure("100 rules x 3 tests, the last of the workflow", by_workflow, "us", at_most=150),
+        Figure("100 rules x 3 tests, the last of the document", by_document, "us", at_most=150),
+        Figure("  only making its 300 conditions", microseconds(only_conditions, 20), "us"),
+        Figure("loading 10,000 rules", loading, "s", at_most=5),
     ]
-    for name, cost, target in rows:
-        print(f"{name:48}{cost:14,.1f} us  {target}")  # noqa: T201
 
 
 if __name__ == "__main__":
-    main()
+    show(measure())
