@@ -8,35 +8,45 @@ import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import structlog
-import uvicorn
+from starlette.types import ASGIApp
 
 from responder.bitrix24.lookup import Templates
 from responder.bitrix24.portal import Portal
 from responder.model import Mode
 from responder.runtime import quick, slow
+from responder.runtime.clock import Clock
 from responder.runtime.driver import Driver
 from responder.runtime.gate import Gate
+from responder.runtime.gauges import Gauges
 from responder.runtime.housekeeping import Housekeeping, Write, fenced
 from responder.runtime.lane import Lane
+from responder.runtime.leases import Leases
+from responder.runtime.listening import Server
 from responder.runtime.means import Means
 from responder.runtime.metrics import Metrics
+from responder.runtime.notify import Notifier
+from responder.runtime.polling import Poll
+from responder.runtime.receiver import Receiver
 from responder.runtime.reload import RulesInForce
 from responder.runtime.rounds import Rounds
 from responder.runtime.runner import Runner
-from responder.runtime.web import Web
+from responder.runtime.waking import Waking
+from responder.runtime.web import Web, others
 from responder.settings import PortalSettings, Settings
-from responder.store import inbox, limits
+from responder.signing import keys_of
+from responder.store import limits, notices
 from responder.store.commits import SharedCommit, StoreUnavailable
 from responder.store.database import Database
 from responder.store.lanes import Lease
 
 STOP_SECONDS = 10.0
+LOOKING_UP = 16
 RED_SECONDS = 0.3  # /readyz says that we stop, while we still receive
-GAUGES_SECONDS = 2.0
 
 log = structlog.get_logger()
 
@@ -53,28 +63,63 @@ class Service:
     RulesError for what a person must mend.
     """
 
-    def __init__(self, settings: Settings, *, now: Callable[[], datetime] = utc_now) -> None:
+    def __init__(self, settings: Settings, *, now: Callable[[], datetime] | None = None) -> None:
         self.settings = settings
-        self.now = now
+        clock = Clock(utc_now)  # where no other is given, it follows the database's
+        self.now = now = now or clock
         self.rules = RulesInForce(settings.rules, portals=settings.portals, now=now)
         self.metrics = Metrics()
         self.database = Database(settings.database_url.get_secret_value())
         self.database.open()
         self.database.lock_for_serving()
         self.database.migrate()
+        self.notifier = self._notifier()
         self.commits = SharedCommit(self.database)
-        self.commits.on_commit = self._wake
+        self.leases = Leases(
+            settings.portals,
+            holder=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
+            database=self.database,
+            commits=self.commits,
+            ruleset=lambda: self.rules.ruleset.revision,
+            clock=clock,
+        )
         self.lanes = {name: self._lane(name, portal) for name, portal in settings.portals.items()}
+        self.poll = self._poll()
         self.drivers = {name: self._driver(name) for name in settings.portals}
+        self.waking = Waking(self.database, self.drivers, self.leases)
+        self.commits.on_commit = self.waking.stored
+        self.leases.granted = self.waking.wake
+        pages, apart = self._pages(), settings.admin_port is not None
         self.web = Web(
             settings.portals,
             accept=self.commits.add,
             ready=self.ready,
             metrics=self.metrics,
             now=now,
+            public_metrics=not apart,
+            pages=None if apart else pages,
         )
+        self.admin_side = others(self.ready, self.metrics, pages) if apart else None
         self.draining = False
         self._stopping_at = 0.0
+
+    def _pages(self) -> ASGIApp | None:
+        """Build the pages where there are admins; what they need is loaded for them alone."""
+        if not self.settings.admins:
+            return None
+        from responder.pages.application import application
+        from responder.pages.site import Commits, Site
+
+        return application(
+            Site(
+                settings=self.settings,
+                database=self.database,
+                rules=self.rules,
+                commits=Commits(self.commits.write),
+                condition=self._portal_detail,
+                now=self.now,
+            )
+        )
 
     def _lane(self, name: str, portal: PortalSettings) -> Lane:
         return Lane(
@@ -82,6 +127,16 @@ class Service:
             rate=portal.requests_per_second,
             burst=portal.burst,
             metrics=self.metrics,
+            now=self.now,
+        )
+
+    def _poll(self) -> Poll:
+        return Poll(
+            database=self.database,
+            wake=lambda portal: self.waking.wake(portal),
+            driven=self._driven,
+            ruleset=lambda: self.rules.ruleset,
+            sweep_every=self.settings.sweep_every,
             now=self.now,
         )
 
@@ -110,17 +165,7 @@ class Service:
             )
             return Rounds(means, Runner(means, self.settings.sweep_every))
 
-        return Driver(
-            name,
-            holder=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
-            commits=self.commits,
-            rounds=rounds,
-            alone=self.database.dialect == "sqlite",
-        )
-
-    def _wake(self) -> None:
-        for driver in self.drivers.values():
-            driver.wake()
+        return Driver(name, leases=self.leases, rounds=rounds, idle_seconds=self.poll.idle_seconds)
 
     async def ready(self) -> tuple[bool, dict[str, object]]:
         """Say whether we can receive, and how the portals and the rules are."""
@@ -134,6 +179,10 @@ class Service:
                 "error": self.rules.error,
             },
             "portals": {name: self._portal_detail(name) for name in self.lanes},
+            "replicas": {
+                "alive": max(1, len(self.leases.standing.alive)),
+                "other_rules": self.leases.other_rules(),
+            },
             "tripped": sorted({trip.rule for trip in tripped}),
             "paused": paused,
             "draining": self.draining,
@@ -164,13 +213,22 @@ class Service:
 
     async def run(self) -> None:
         """Drive every portal until cancelled; then let the rounds under way end."""
+        # Names are looked up there, and one that nobody answers for keeps a thread for long.
+        asyncio.get_running_loop().set_default_executor(
+            ThreadPoolExecutor(LOOKING_UP + len(self.lanes))
+        )
         self.commits.start()
+        self.waking.start()
+        leasing = asyncio.create_task(self.leases.run())
         tasks = [asyncio.create_task(driver.run()) for driver in self.drivers.values()]
         beside = [
-            asyncio.create_task(self._keep_gauges()),
+            asyncio.create_task(self.poll.run()),
+            asyncio.create_task(self._gauges().run()),
             asyncio.create_task(self._housekeeping().run()),
             asyncio.create_task(self.rules.watch()),
         ]
+        if self.notifier is not None:
+            beside.append(asyncio.create_task(self.notifier.run()))
         try:
             # Not `gather`, which would pass a cancellation on and cut off the calls under way. Nor
             # does it end with the drivers: events may still come, and the store stays open.
@@ -179,70 +237,71 @@ class Service:
         finally:
             for task in beside:
                 task.cancel()
-            await self._close(tasks)
+            await self._close(tasks, leasing)
 
     def stop(self) -> None:
         """Be no longer ready, and let the rounds under way end; what is sent is still received."""
         self.draining = True
         self._stopping_at = self._stopping_at or time.monotonic()
+        self.leases.stop()
         for driver in self.drivers.values():
             driver.stop()
 
-    def _housekeeping(self) -> Housekeeping:
-        def driven() -> dict[str, Write]:
-            return {
-                name: fenced(self.commits, driver.lease)
-                for name, driver in self.drivers.items()
-                if driver.lease is not None
-            }
+    def _driven(self) -> dict[str, Write]:
+        """Give the portals that this process drives now, each with what writes for it."""
+        return {
+            name: fenced(self.commits, driver.lease)
+            for name, driver in self.drivers.items()
+            if driver.lease is not None
+        }
 
+    def _housekeeping(self) -> Housekeeping:
         return Housekeeping(
             database=self.database,
-            driven=driven,
+            driven=self._driven,
             keep_days=self.settings.keep_days,
             now=self.now,
         )
 
-    async def _close(self, tasks: list[asyncio.Task[None]]) -> None:
+    def _gauges(self) -> Gauges:
+        return Gauges(
+            self.metrics,
+            database=self.database,
+            rules=self.rules,
+            portals=self.settings.portals,
+            driving=self._driven,
+            sweeps=bool(self.settings.sweep_every),
+            now=self.now,
+        )
+
+    def _notifier(self) -> Notifier | None:
+        """Where there is a receiver of notifications, have it told all from now on."""
+        url, secret = self.settings.notify_url, self.settings.notify_secret
+        if url is None or secret is None:
+            return None
+        self.database.write(lambda tx: notices.begin(tx, self.settings.portals))
+        return Notifier(
+            Receiver(url.get_secret_value(), keys_of(secret.get_secret_value())),
+            database=self.database,
+            driven=self._driven,
+            metrics=self.metrics,
+            now=self.now,
+        )
+
+    async def _close(self, tasks: list[asyncio.Task[None]], leasing: asyncio.Task[None]) -> None:
         self.stop()
         left = self._stopping_at + STOP_SECONDS - time.monotonic()
         _, late = await asyncio.wait(tasks, timeout=max(0.0, left))
         for task in late:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self.leases.close()
+        await leasing
+        await self.waking.stop()
         for lane in self.lanes.values():
             await lane.portal.close()
         await self.commits.close()
         self.database.close()
-
-    async def _keep_trips(self) -> None:
-        """Tell of each rule whether it is tripped, whoever tripped or rearmed it."""
-        tripped = {trip.rule for trip in await self.database.reading(limits.tripped)}
-        for rule in {rule.id for rule in self.rules.ruleset.rules if rule.acts} | tripped:
-            self.metrics.rule_tripped.labels(rule).set(rule in tripped)
-
-    async def _keep_gauges(self) -> None:
-        """Measure the inbox from time to time."""
-        while True:
-            with contextlib.suppress(StoreUnavailable):
-                depth = await self.database.reading(inbox.depth)
-                now = self.now()
-                oldest = [at for _, at in depth.values()]
-                age = max(((now - at).total_seconds() for at in oldest), default=0.0)
-                self.metrics.inbox_waiting.set(sum(count for count, _ in depth.values()))
-                self.metrics.inbox_oldest_age.set(max(0.0, age))
-                await self._keep_trips()
-            self.metrics.rules_load_failed.set(self.rules.error is not None)
-            await asyncio.sleep(GAUGES_SECONDS)
-
-
-class Server(uvicorn.Server):
-    """uvicorn without its signals: it would end the process with the signal's own exit code."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave signals to `serve`."""
-        yield
 
 
 @asynccontextmanager
@@ -255,23 +314,35 @@ async def serving(service: Service) -> AsyncIterator[int]:
         drain_seconds=int(STOP_SECONDS),
         speaks=quick.speaking_for(service.web),
     )
-    server = Server(config)
+    servers = [Server(config), *_admin_side(service)]
     driving = asyncio.create_task(service.run())
-    receiving = asyncio.create_task(server.serve())
+    receiving = [asyncio.create_task(server.serve()) for server in servers]
     try:
-        while not server.started:
-            if receiving.done():
-                raise OSError(f"cannot listen on {config.host}:{config.port}")
-            await asyncio.sleep(0.005)
-        yield server.servers[0].sockets[0].getsockname()[1]
+        ports = [await one.listens(task) for one, task in zip(servers, receiving, strict=True)]
+        yield ports[0]
     finally:
         service.stop()
         await asyncio.sleep(RED_SECONDS)
-        server.should_exit = True
-        await asyncio.wait([receiving])
+        for server in servers:
+            server.should_exit = True
+        await asyncio.wait(receiving)
         driving.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await driving
+
+
+def _admin_side(service: Service) -> Iterator[Server]:
+    """Serve pages and metrics on a port of their own, where the settings say so."""
+    port = service.settings.admin_port
+    if service.admin_side is not None and port is not None:
+        yield Server(
+            slow.server_config(
+                service.admin_side,
+                host=service.settings.host,
+                port=port,
+                drain_seconds=int(STOP_SECONDS),
+            )
+        )
 
 
 async def serve(settings: Settings) -> None:

@@ -18,18 +18,22 @@ COMMANDS = {
     "resume": "operate:resume",
     "rearm": "operate:rearm",
     "cancel": "operate:cancel",
+    "approve": "approve:approve",
     "sweep": "sweep:sweep",
     "decisions": "log:decisions",
     "events": "log:events",
     "audit": "audit:audit",
+    "migrate": "migrate:migrate",
     "check": "rules:check",
     "test": "trials:test",
     "explain": "trials:explain",
+    "backtest": "backtest:backtest",
     "schema": "rules:schema",
     "recipes": "rules:recipes",
     "rules": "kept:rules",
     "fields": "rules:fields",
     "doctor": "doctor:doctor",
+    "password": "password:password",
 }
 
 
@@ -49,6 +53,15 @@ class _Commands(click.Group):
         command = getattr(importlib.import_module(f"responder.commands.{module}"), name)
         assert isinstance(command, click.Command)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that is meant, or tell the nearest name of the table."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.NoSuchCommand as error:
+            raise click.NoSuchCommand(error.command_name, possibilities=COMMANDS, ctx=ctx) from None
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -18,10 +18,17 @@ class Action(StrEnum):
 
 
 class Mode(StrEnum):
-    """Whether a decision is acted on. A kill needs the installation's mode and the rule's."""
+    """Whether a decision is acted on. A kill needs the installation's mode and the rule's.
+
+    `approve` acts too, once somebody has approved that decision. It is a rule's mode alone.
+    """
 
     OBSERVE = "observe"
     ENFORCE = "enforce"
+    APPROVE = "approve"
+
+
+ACTING_MODES = (Mode.ENFORCE, Mode.APPROVE)
 
 
 class Outcome(StrEnum):

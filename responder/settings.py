@@ -7,16 +7,13 @@ An error names the variable and the reason, never the value: pydantic is told to
 what it raises is rendered here and not passed on.
 """
 
-import json
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from difflib import get_close_matches
-from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeVar
-from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+from typing import Annotated, Literal, Self
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -36,20 +33,12 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from responder import allowed, signing
+from responder.allowed import PASSWORD_HASH as PASSWORD_HASH
 from responder.environment import PREFIX, gather
 from responder.model import Mode
 
-T = TypeVar("T")
-
-_SHORTEST_TOKEN = 16
-_SHORTEST_URL_KEY = 8
 _SHORTEST_SEGMENT = 6
-_NAME = re.compile(r"[a-z0-9]+(?:_[a-z0-9]+)*")
-_WEBHOOK_PATH = re.compile(r"/rest/[0-9]+/[A-Za-z0-9_.~-]+/")
-_URL_KEY = re.compile(r"[A-Za-z0-9_.~-]+")
-_DURATION = re.compile(r"([0-9]{1,6})([smhd])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_DATABASES = ("sqlite:///", "postgresql+psycopg://")
 
 
 class SettingsError(Exception):
@@ -60,120 +49,6 @@ class SettingsError(Exception):
         super().__init__("\n".join(self.problems))
 
 
-def _split(url: str, *, needs_host: bool = True) -> SplitResult:
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        raise ValueError("is not a URL") from None
-    if needs_host and not parts.hostname:
-        raise ValueError("is not a URL with a host")
-    return parts
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _must_be_safe(parts: SplitResult) -> None:
-    if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
-        raise ValueError("must begin with https:// (plain http is for loopback addresses only)")
-    if parts.scheme not in ("http", "https"):
-        raise ValueError("must begin with https://")
-
-
-def _portal_url(given: SecretStr) -> SecretStr:
-    url = given.get_secret_value().strip()
-    parts = _split(url)
-    _must_be_safe(parts)
-    path = parts.path if parts.path.endswith("/") else parts.path + "/"
-    if not _WEBHOOK_PATH.fullmatch(path) or parts.query or parts.fragment or "@" in parts.netloc:
-        raise ValueError("must look like https://host/rest/<user>/<secret>/")
-    return SecretStr(f"{parts.scheme}://{parts.netloc}{path}")
-
-
-def _listed(given: object) -> object:
-    """Split `a,b` or `["a", "b"]` into texts."""
-    if not isinstance(given, str):
-        return given
-    if not given.lstrip().startswith("["):
-        return [part.strip() for part in given.split(",") if part.strip()]
-    try:
-        texts = json.loads(given)
-    except (ValueError, RecursionError):
-        raise ValueError("is not a JSON list of texts") from None
-    if not all(isinstance(text, str) for text in texts):
-        raise ValueError("is not a JSON list of texts")
-    return [text.strip() for text in texts]
-
-
-def _tokens(given: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-    if not given:
-        raise ValueError("is missing")
-    if any(len(token.get_secret_value()) < _SHORTEST_TOKEN for token in given):
-        raise ValueError(f"holds a token that is shorter than {_SHORTEST_TOKEN} characters")
-    return tuple(dict.fromkeys(given))
-
-
-def _url_key(given: SecretStr) -> SecretStr:
-    key = given.get_secret_value()
-    if not _URL_KEY.fullmatch(key):
-        raise ValueError("must consist of letters, digits and - _ . ~")
-    if len(key) < _SHORTEST_URL_KEY:
-        raise ValueError(f"is shorter than {_SHORTEST_URL_KEY} characters")
-    return given
-
-
-def _database_url(given: SecretStr) -> SecretStr:
-    url = given.get_secret_value().strip()
-    if not url.startswith(_DATABASES):
-        raise ValueError(f"must begin with {' or '.join(_DATABASES)}")
-    if url.startswith("sqlite:"):
-        if url.partition("?")[0] in ("sqlite:///", "sqlite:///:memory:"):
-            raise ValueError("must name a file: what is only in memory does not survive")
-    else:
-        _split(url, needs_host=False)  # without one, PostgreSQL is reached through its socket
-    return SecretStr(url)
-
-
-def _notify_url(given: SecretStr) -> SecretStr:
-    _must_be_safe(_split(given.get_secret_value()))
-    return given
-
-
-def _notify_secret(given: SecretStr) -> SecretStr:
-    if len(given.get_secret_value()) < _SHORTEST_TOKEN:
-        raise ValueError(f"is shorter than {_SHORTEST_TOKEN} characters")
-    return given
-
-
-def _duration(given: object) -> object:
-    if not isinstance(given, str):
-        return given
-    if given.strip() == "0":
-        return timedelta(0)
-    match = _DURATION.fullmatch(given.strip())
-    if match is None:
-        raise ValueError("must be a number with a unit (30s, 15m, 2h, 1d), or 0")
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
-
-
-def _lower(given: object) -> object:
-    return given.strip().lower() if isinstance(given, str) else given
-
-
-def _named(given: dict[str, T]) -> dict[str, T]:
-    for name in given:
-        if not _NAME.fullmatch(name):
-            raise ValueError("has a name that is not made of a-z, 0-9 and single underscores")
-    return given
-
-
 class PortalSettings(BaseModel):
     """One portal: where it is called, and what proves that an event is its own."""
 
@@ -181,12 +56,12 @@ class PortalSettings(BaseModel):
         frozen=True, extra="forbid", hide_input_in_errors=True, str_strip_whitespace=True
     )
 
-    url: Annotated[SecretStr, AfterValidator(_portal_url)]
+    url: Annotated[SecretStr, AfterValidator(allowed.portal_url)]
     application_tokens: Annotated[
-        tuple[SecretStr, ...], BeforeValidator(_listed), AfterValidator(_tokens)
+        tuple[SecretStr, ...], BeforeValidator(allowed.listed), AfterValidator(allowed.tokens)
     ]
     member_id: str | None = None
-    url_key: Annotated[SecretStr, AfterValidator(_url_key)] | None = None
+    url_key: Annotated[SecretStr, AfterValidator(allowed.url_key)] | None = None
     requests_per_second: float = Field(default=2.0, gt=0, le=1000, allow_inf_nan=False)
     burst: int = Field(default=50, ge=1, le=100_000)
 
@@ -202,23 +77,25 @@ class Settings(BaseSettings):
         enable_decoding=False,
     )
 
-    portals: Annotated[dict[str, PortalSettings], AfterValidator(_named), Field(min_length=1)]
+    portals: Annotated[
+        dict[str, PortalSettings], AfterValidator(allowed.named), Field(min_length=1)
+    ]
     rules: Path = Path("rules.yaml")
-    database_url: Annotated[SecretStr, AfterValidator(_database_url)] = SecretStr(
+    database_url: Annotated[SecretStr, AfterValidator(allowed.database_url)] = SecretStr(
         "sqlite:///responder.db"
     )
-    mode: Annotated[Mode, BeforeValidator(_lower)] = Mode.OBSERVE
+    mode: Annotated[Mode, BeforeValidator(allowed.mode)] = Mode.OBSERVE
     host: str = Field(default="127.0.0.1", min_length=1)
     port: int = Field(default=8000, ge=0, le=65535)
-    sweep_every: Annotated[timedelta, BeforeValidator(_duration)] = timedelta(minutes=15)
+    sweep_every: Annotated[timedelta, BeforeValidator(allowed.duration)] = timedelta(minutes=15)
     log_level: Annotated[
-        Literal["debug", "info", "warning", "error", "critical"], BeforeValidator(_lower)
+        Literal["debug", "info", "warning", "error", "critical"], BeforeValidator(allowed.lower)
     ] = "info"
     keep_days: int = Field(default=400, ge=1, le=36_500)
-    admins: Annotated[dict[str, SecretStr], AfterValidator(_named)] = {}
+    admins: Annotated[dict[str, allowed.PasswordHash], AfterValidator(allowed.named)] = {}
     admin_port: int | None = Field(default=None, ge=0, le=65535)
-    notify_url: Annotated[SecretStr, AfterValidator(_notify_url)] | None = None
-    notify_secret: Annotated[SecretStr, AfterValidator(_notify_secret)] | None = None
+    notify_url: Annotated[SecretStr, AfterValidator(allowed.notify_url)] | None = None
+    notify_secret: Annotated[SecretStr, AfterValidator(allowed.notify_secret)] | None = None
     secrets_dir: Path | None = None
 
     @classmethod
@@ -239,6 +116,8 @@ class Settings(BaseSettings):
         problems = [*_shared_secrets(self.portals)]
         if (self.notify_url is None) != (self.notify_secret is None):
             problems.append(f"{PREFIX}NOTIFY_URL and {PREFIX}NOTIFY_SECRET need each other")
+        if self.admin_port is not None and self.admin_port == self.port != 0:
+            problems.append(f"{PREFIX}ADMIN_PORT must differ from {PREFIX}PORT")
         if problems:
             raise ValueError("\n".join(problems))
         return self
@@ -289,7 +168,9 @@ def secrets(settings: Settings) -> frozenset[str]:
         found |= _revealed(portal.url_key)
     for hashed in settings.admins.values():
         found |= _revealed(hashed)
-    found |= _revealed(settings.notify_secret) | _revealed(settings.notify_url)
+    found |= _revealed(settings.notify_url) | _receiver_secrets(settings.notify_url)
+    for secret in _revealed(settings.notify_secret):
+        found |= set(signing.texts_of(secret))
     found |= _passwords(settings.database_url.get_secret_value())
     return frozenset(text for text in found if text)
 
@@ -305,6 +186,16 @@ def _url_secrets(url: str) -> set[str]:
     return {path, secret} if len(secret) >= _SHORTEST_SEGMENT else {path}
 
 
+def _receiver_secrets(url: SecretStr | None) -> set[str]:
+    """Return what of the address is long enough to be a secret of its receiver's, and no word."""
+    if url is None:
+        return set()
+    parts = urlsplit(url.get_secret_value())
+    return {
+        text for text in (parts.path.strip("/"), parts.query) if len(text) >= allowed.SHORTEST_TOKEN
+    }
+
+
 def _passwords(database_url: str) -> set[str]:
     if database_url.startswith("sqlite:"):
         return set()
@@ -318,11 +209,11 @@ def _is_known(variable: str) -> bool:
     if first == "portals":
         return (
             len(rest) == 2
-            and bool(_NAME.fullmatch(rest[0]))
+            and bool(allowed.NAME.fullmatch(rest[0]))
             and rest[1] in PortalSettings.model_fields
         )
     if first == "admins":
-        return len(rest) == 1 and bool(_NAME.fullmatch(rest[0]))
+        return len(rest) == 1 and bool(allowed.NAME.fullmatch(rest[0]))
     return not rest and first in Settings.model_fields
 
 
@@ -335,7 +226,7 @@ def _unknown(variable: str) -> str:
 def _nearest(name: str) -> str | None:
     """Find the name that was meant; within a portal, only its last part is compared."""
     first, *rest = name.split("__")
-    if first == "PORTALS" and rest and _NAME.fullmatch(rest[0].lower()):
+    if first == "PORTALS" and rest and allowed.NAME.fullmatch(rest[0].lower()):
         fields = [field.upper() for field in PortalSettings.model_fields]
         field = _like(rest[1], fields) if len(rest) > 1 else fields[0]
         return f"PORTALS__{rest[0]}__{field}" if field else None

@@ -1,6 +1,7 @@
 """Databases for every test: a fresh SQLite file, or a fresh database on one real PostgreSQL."""
 
 import itertools
+import os
 import shutil
 import tempfile
 import warnings
@@ -15,6 +16,14 @@ from responder.store.database import Database
 from responder.store.tables import metadata
 
 _numbers = itertools.count(1)
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Share the whole suite out; a few tests that somebody asks for run here."""
+    return (os.cpu_count() or 1) + 1 if config.args_source is _ALL else 0
+
+
+_ALL = pytest.Config.ArgsSource.TESTPATHS
 
 
 class Postgres:

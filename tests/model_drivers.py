@@ -1,7 +1,8 @@
 """The drivers of `model_world`: the real ones, with a moment at each of their awaits."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +14,8 @@ from sqlalchemy import Engine
 from responder.bitrix24.answers import Failure, uncertain
 from responder.bitrix24.lookup import Templates
 from responder.bitrix24.portal import Portal
+from responder.bitrix24.sandbox import Sandbox
+from responder.bitrix24.sandbox.wire import Message
 from responder.runtime.gate import Gate
 from responder.runtime.lane import Lane
 from responder.runtime.means import Means
@@ -55,6 +58,8 @@ class Parts:
 
     gate: type[Gate] = Gate
     rounds: type[Rounds] = Rounds
+    few: int = 20  # documents read, and workflows looked for, one by one
+    a_batch: int = 50  # calls that go out together
 
 
 class Moments:
@@ -183,6 +188,16 @@ class SteppedCommit(SharedCommit):
         return written
 
 
+class SmallLane(Lane):
+    """A lane whose batches carry few calls."""
+
+    a_batch = 50
+
+    def capacity(self, method: str) -> int:
+        """Say how many commands of a method one batch carries."""
+        return min(self.a_batch, super().capacity(method))
+
+
 class Replica:
     """One process of ours, as far as it drives the portal."""
 
@@ -199,7 +214,10 @@ class Replica:
         self.read: dict[str, tuple[int, float]] = {}
         self.portal = SteppedPortal(world, self)
         self._world = world
-        self._lane = Lane(self.portal, rate=1e6, burst=50, metrics=world.metrics, now=world.now)
+        self._lane = SmallLane(
+            self.portal, rate=1e6, burst=50, metrics=world.metrics, now=world.now
+        )
+        self._lane.a_batch = world.parts.a_batch
         self._templates = Templates()
         self.rounds: Rounds | None = None
 
@@ -231,6 +249,8 @@ class Replica:
             enforcing=self.enforcing,
             metrics=world.metrics,
             now=world.now,
+            few=world.parts.few,
+            few_ids=world.parts.few,
         )
         self.rounds = world.parts.rounds(means, Runner(means, NO_SWEEP))
         await self.rounds.load()
@@ -256,3 +276,39 @@ def commands_of(method: str, params: Mapping[str, object]) -> Commands:
         name, _, query = str(command).partition("?")
         found.append((name, parse_qs(query)))
     return found
+
+
+def is_first(params: Mapping[str, Sequence[str]]) -> bool:
+    """Say whether it is the first page of a list: in it all the others were begun."""
+    return params.get("start", ["0"]) == ["0"]
+
+
+async def ask_sandbox(
+    sandbox: Sandbox, method: str, params: dict[str, object]
+) -> tuple[int, bytes] | Failure:
+    """Ask the sandbox as a server would."""
+    messages: list[Message] = [
+        {"type": "http.request", "body": json.dumps(params).encode()},
+        {"type": "http.disconnect"},
+    ]
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return messages.pop(0) if len(messages) > 1 else messages[0]
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope: Message = {
+        "type": "http",
+        "path": f"/rest/{sandbox.user_id}/{sandbox.secret}/{method}",
+        "query_string": b"",
+        "headers": [(b"content-type", b"application/json")],
+    }
+    await sandbox(scope, receive, send)
+    if not sent:
+        return uncertain("dropped", "the connection broke")
+    status, body = sent[0]["status"], sent[1]["body"]
+    assert isinstance(status, int)
+    assert isinstance(body, bytes)
+    return status, body

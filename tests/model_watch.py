@@ -11,24 +11,30 @@ from typing import Protocol
 
 HOUR, DAY = 3600.0, 86400.0
 CALL_SECONDS = 11.0  # from the gate to the call
+JUDGED_SECONDS = 31.0  # from a judgement to the gate
 FACTS_SECONDS = 31.0 + CALL_SECONDS
 VIP = 17
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """A small rules file, and what it means."""
+    """A small rules file, and what it means; `approved_seconds` is how long an approval is good."""
 
     enforced: bool = True
+    asking: bool = False
+    waiting: bool = False
     guard: bool = False
     second: str = "kill"
     per_hour: int = 30
     per_document: int = 5
+    approved_seconds: float = DAY
 
     @property
     def text(self) -> str:
         """Write it as rules.yaml."""
-        mode = "enforce" if self.enforced else "observe"
+        acting = "approve" if self.asking else "enforce"
+        mode = acting if self.enforced else "observe"
+        wait = "    wait: 1m\n" if self.waiting else ""
         limit = f"{{per_hour: {self.per_hour}, per_document: {self.per_document}}}"
         guard = "  - {id: keep-vip, if: {deal.company_id: 17}, then: leave}\n" if self.guard else ""
         return f"""\
@@ -39,11 +45,11 @@ rules:
   - id: lost-deal
     when: [deal.updated, robot]
     if: {{deal.stage_semantic_id: F, workflow.template_id: 61}}
-    then: kill
+{wait}    then: kill
   - id: small-deal
     when: [deal.updated]
     if: {{workflow.template_id: 62, deal.opportunity: {{below: 1000}}}}
-    then: {self.second}
+{wait}    then: {self.second}
 """
 
     def condemns(self, state: "State", workflow_id: str) -> str | None:
@@ -129,6 +135,8 @@ class Watch:
         self._wrong: list[str] = []
         self._states: list[State] = []
         self._tripped: set[str] = set()
+        self._asking: set[str] = set()
+        self._approved: dict[str, float] = {}
         self._rearmed: Counter[str] = Counter()
         self._open: dict[str, Intent] = {}
         self._called: dict[str, Intent] = {}
@@ -169,11 +177,33 @@ class Watch:
         """Look at an entry of the log that was just committed."""
         if by is not None:
             self.must(by is self._world.driver, f"a {kind} was written without the lease")
+        if kind == "evaluation":
+            self._asking.update(_asking(body, self.seen_seq))
         if kind == "control" and body["control"] == "trip":
             self._tripped.add(str(body["rule"]))
+        if kind == "control" and body["control"] == "approve":
+            self._was_approved(body["decisions"])
         if kind == "intent":
             assert by is not None
+            self._must_be_approved(str(body["decision"]))
             self._intended(by, str(body["workflow_id"]), str(body["rule"]))
+
+    def _was_approved(self, decisions: object) -> None:
+        assert isinstance(decisions, list)
+        for name in decisions:
+            self.must(name not in self._approved, f"{name} was approved twice")
+            self._approved[name] = self._world.now().timestamp()
+
+    def _must_be_approved(self, decision: str) -> None:
+        """See that what asks first is done only after its own approval, and soon after it."""
+        if self.policy.asking or decision in self._asking:
+            self.must(decision in self._approved, f"{decision} was not approved")
+        if decision in self._approved:
+            late = self._world.now().timestamp() - self._approved[decision]
+            self.must(
+                late < self.policy.approved_seconds + JUDGED_SECONDS,
+                f"{decision} is done long after its approval",
+            )
 
     def _intended(self, by: Driving, workflow_id: str, rule: str) -> None:
         self.intents += 1
@@ -262,6 +292,13 @@ class Watch:
         self.must(certain <= set(self.stopped), f"a receipt for what was not stopped: {certain}")
         unseen = set(named) - set(self.stopped)
         self.must(unseen <= self.ended, f"logged as stopped, and never ended: {unseen}")
+
+
+def _asking(evaluation: Mapping[str, object], seq: int) -> set[str]:
+    """Name the decisions of an evaluation that ask first."""
+    made = evaluation["decisions"]
+    assert isinstance(made, list)
+    return {f"main-{seq}-{n}" for n, one in enumerate(made, start=1) if one["mode"] == "approve"}
 
 
 def _workflow(decision: Mapping[str, object]) -> str:

@@ -23,12 +23,11 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from responder.bitrix24.answers import Failure, uncertain
+from responder.bitrix24.answers import Failure
 from responder.bitrix24.sandbox import Sandbox
-from responder.bitrix24.sandbox.wire import Message
 from responder.runtime import operating
 from responder.runtime.metrics import Metrics
-from responder.store import inbox, journal
+from responder.store import approvals, inbox, journal
 from responder.store.commits import StoreUnavailable
 from responder.store.lanes import LeaseLost
 from responder.store.tables import entries
@@ -40,7 +39,9 @@ from tests.model_drivers import (
     Parts,
     Replica,
     SteppedDatabase,
+    ask_sandbox,
     commands_of,
+    is_first,
 )
 from tests.model_watch import Policy, State, Watch
 
@@ -189,6 +190,22 @@ class World:
         self.watch.paused = not self.watch.paused
         self.look_at_log(None)
 
+    async def approve(self, number: int) -> None:
+        """Approve some of what waits for it, none where there is none."""
+        waiting = self.database.read(lambda conn: approvals.asking(conn, [PORTAL]))
+        names = [one.decision_id for one in waiting][:number]
+        operating.approve(self.database, names, by="somebody", at=self.now())
+        self.look_at_log(None)
+
+    async def cancel(self, number: int) -> None:
+        """Cancel one of the decisions that wait or are held."""
+        stops = self.database.read(lambda conn: journal.open_stops(conn, PORTAL))
+        waiting = [stop.decision_id for stop in stops if stop.outcome != "in_doubt"]
+        if waiting:
+            name = waiting[number % len(waiting)]
+            operating.cancel(self.database, name, by="somebody", at=self.now())
+            self.look_at_log(None)
+
     async def rearm(self, rule: str) -> None:
         """Rearm a rule."""
         operating.rearm(self.database, [PORTAL], rule, known=RULES, by="somebody", at=self.now())
@@ -246,7 +263,8 @@ class World:
         assert replica.rounds is not None
         self.rounds += 1
         replica.moments.begin(plan)
-        replica.began_in = self.watch.states_so_far
+        if not replica.rounds.is_amid_work:
+            replica.began_in = self.watch.states_so_far
         replica.task = asyncio.create_task(replica.rounds.round())
         asleep = asyncio.create_task(replica.moments.asleep.wait())
         await asyncio.wait({replica.task, asleep}, return_when=asyncio.FIRST_COMPLETED)
@@ -302,15 +320,19 @@ class World:
         )
 
     def listed(self, replica: Replica, commands: Commands) -> None:
-        """Remember which documents a driver has just read."""
+        """Remember which documents a driver has just read: all, where it lists all that runs."""
         for name, params in commands:
-            for deal in _DEAL.findall(str(params)):
-                if name == "bizproc.workflow.instances":
-                    replica.read[f"DEAL_{deal}"] = (self.watch.next_order(), self.real)
+            if name != "bizproc.workflow.instances":
+                continue
+            deals = _DEAL.findall(str(params))
+            if not any("FILTER" in key.upper() for key in params) and is_first(params):
+                deals = [str(deal) for deal in DEALS]
+            for deal in deals:
+                replica.read[f"DEAL_{deal}"] = (self.watch.next_order(), self.real)
 
     async def ask(self, method: str, params: dict[str, object]) -> tuple[int, bytes] | Failure:
         """Ask the portal, and see what it did."""
-        came = await _asgi(self.sandbox, method, params)
+        came = await ask_sandbox(self.sandbox, method, params)
         killed, terminated = self._seen_stops
         stopped = [*self.sandbox.killed[killed:], *self.sandbox.terminated[terminated:]]
         self._seen_stops = (len(self.sandbox.killed), len(self.sandbox.terminated))
@@ -388,34 +410,3 @@ class World:
         self.watch.settled(
             list(journal.decisions(self.database)), [one.evaluation for one in deliveries]
         )
-
-
-async def _asgi(
-    sandbox: Sandbox, method: str, params: dict[str, object]
-) -> tuple[int, bytes] | Failure:
-    """Ask the sandbox as a server would."""
-    messages: list[Message] = [
-        {"type": "http.request", "body": json.dumps(params).encode()},
-        {"type": "http.disconnect"},
-    ]
-    sent: list[Message] = []
-
-    async def receive() -> Message:
-        return messages.pop(0) if len(messages) > 1 else messages[0]
-
-    async def send(message: Message) -> None:
-        sent.append(message)
-
-    scope: Message = {
-        "type": "http",
-        "path": f"/rest/{sandbox.user_id}/{sandbox.secret}/{method}",
-        "query_string": b"",
-        "headers": [(b"content-type", b"application/json")],
-    }
-    await sandbox(scope, receive, send)
-    if not sent:
-        return uncertain("dropped", "the connection broke")
-    status, body = sent[0]["status"], sent[1]["body"]
-    assert isinstance(status, int)
-    assert isinstance(body, bytes)
-    return status, body

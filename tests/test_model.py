@@ -172,6 +172,14 @@ class Model(RuleBasedStateMachine):
         self.run(self.world.pass_time(1.1))
         self.run(self.world.round(plan))
 
+    @rule(plan=st.one_of(st.just({}), amid), later=st.one_of(st.just({}), amid))
+    def a_storm_comes(self, plan: dict[int, Happening], later: dict[int, Happening]) -> None:
+        self.run(self.world.pass_time(1.1))
+        for deal in DEALS:
+            self.run(self.world.deliver(deal, "ONCRMDEALUPDATE", 1))
+        self.run(self.world.round(plan))
+        self.run(self.world.round(later))
+
     @rule(plan=amid)
     def something_happens_amid_the_next_round(self, plan: dict[int, Happening]) -> None:
         self.run(self.world.round(plan))
@@ -275,6 +283,7 @@ def model(folder: Path, migrated_file: Path) -> Iterator[Model]:
 
 
 AN_EVENT = ("ONCRMDEALUPDATE", 1)
+STORMY = Parts(few=1, a_batch=2)  # two documents are read by pages, and pass the gate in slices
 
 
 def test_two_rules_together_stop_no_more_on_a_document_than_it_allows(model: Model) -> None:
@@ -318,9 +327,18 @@ def test_whatever_happens_nothing_is_lost_and_nothing_is_stopped_wrongly(
     assert played["stopped"] > 0
 
 
-@pytest.mark.long
-def test_whatever_happens_for_long_nothing_is_lost_and_nothing_is_stopped_wrongly(
+def test_whatever_happens_amid_storms_nothing_is_lost_and_nothing_is_stopped_wrongly(
     folder: Path, migrated_file: Path
 ) -> None:
-    played = play(folder, migrated_file, runs=3000, steps=50, fixed=False, shrink=True)
+    played = play(folder, migrated_file, parts=STORMY, runs=50, steps=25)
+    print(dict(played))  # noqa: T201
+    assert played["stopped"] > 0
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("parts", [Parts(), STORMY])
+def test_whatever_happens_for_long_nothing_is_lost_and_nothing_is_stopped_wrongly(
+    folder: Path, migrated_file: Path, parts: Parts
+) -> None:
+    played = play(folder, migrated_file, parts=parts, runs=3000, steps=50, fixed=False, shrink=True)
     print(dict(played))  # noqa: T201

@@ -4,7 +4,7 @@ A fault is the kind of mistake that a reasonable change could bring in. What mus
 in the words of the watcher, so that it is found for the right reason.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -12,13 +12,14 @@ from typing import ClassVar
 
 import pytest
 
-from responder.bitrix24 import lookup
+from responder.bitrix24 import lookup, survey
+from responder.bitrix24.everything import Compact
 from responder.bitrix24.evidence import Evidence, Missing
 from responder.bitrix24.listing import Listing
 from responder.bitrix24.lookup import Reading
 from responder.model import Document, Outcome, Unknown
 from responder.rules.ruleset import Ruleset
-from responder.runtime import gate, rounds, stops
+from responder.runtime import gate, looking, rounds, stops
 from responder.runtime.budget import Budget, Hold
 from responder.runtime.calls import Called
 from responder.runtime.gate import Gate, take
@@ -29,8 +30,10 @@ from responder.runtime.stops import Seen, step
 from responder.store import inbox
 from responder.store.database import Connection
 from tests.model_drivers import Parts
+from tests.model_watch import Policy
+from tests.model_world import World
+from tests.test_model import STORMY, play
 from tests.test_model import folder as folder
-from tests.test_model import play
 
 RUNS, STEPS = 400, 30
 
@@ -95,12 +98,31 @@ class ConcludesFirst(Gate):
         rejudged: Sequence[Rejudged],
         evidence: Mapping[str, Evidence | Missing],
         ruleset: Ruleset,
+        *,
+        most_calls: int = gate.CALLS,
     ) -> list[Called]:
         """Conclude, then write."""
         ids = [number for plan in plans for number in plan.subject.deliveries]
         await self.write(lambda tx: inbox.conclude(tx, ids, f"{self.portal}-0"))
         bare = [replace(plan, subject=replace(plan.subject, deliveries=())) for plan in plans]
-        return await super().pass_through(bare, rejudged, evidence, ruleset)
+        return await super().pass_through(bare, rejudged, evidence, ruleset, most_calls=most_calls)
+
+
+class KeepsToOldRules(Gate):
+    """What was judged by rules that are no longer in force passes all the same."""
+
+    async def pass_through(
+        self,
+        plans: Sequence[Plan],
+        rejudged: Sequence[Rejudged],
+        evidence: Mapping[str, Evidence | Missing],
+        ruleset: Ruleset,
+        *,
+        most_calls: int = gate.CALLS,
+    ) -> list[Called]:
+        """Take the rules that are in force for those that judged."""
+        ruleset = self._rules.ruleset
+        return await super().pass_through(plans, rejudged, evidence, ruleset, most_calls=most_calls)
 
 
 class CountsNothing(Budget):
@@ -127,32 +149,57 @@ def trusts_the_filter(document: Document) -> Listing:
     return listing
 
 
-def found(folder: Path, migrated: Path, words: str, **parts: type) -> None:
+class AllOfThem(dict[tuple[str, str, str], list[Compact]]):
+    """The rows of everything, whichever document is asked for."""
+
+    def get(self, _triple: object, _default: object = None) -> list[Compact]:
+        """Give all rows."""
+        return [row for rows in self.values() for row in rows]
+
+
+BY_TRIPLE = survey._by_triple
+
+
+async def by_no_triple(rows: Iterable[Compact]) -> AllOfThem:
+    """Take all rows for those of any document."""
+    return AllOfThem(await BY_TRIPLE(rows))
+
+
+BEGIN = World.begin
+
+
+async def begin_without_filters(world: World, policy: Policy, *, enforcing: bool) -> None:
+    """Begin with a portal that understands no filter."""
+    await BEGIN(world, policy, enforcing=enforcing)
+    await world.drop_filters()
+
+
+def found(folder: Path, migrated: Path, words: str, parts: Parts | None = None) -> None:
     """Play until the fault is found, and see that it is the right one."""
     with pytest.raises(AssertionError, match=words):
-        play(folder, migrated, parts=Parts(**parts), runs=RUNS, steps=STEPS)
+        play(folder, migrated, parts=parts, runs=RUNS, steps=STEPS)
 
 
 def test_a_blind_second_kill_is_found(folder: Path, migrated_file: Path) -> None:
-    words = "without an intent of its own|called for again|may still take effect"
-    found(folder, migrated_file, words, rounds=CallsAgainAtOnce)
+    words = "without an intent of its own|called for again|may still take effect|long after its"
+    found(folder, migrated_file, words, Parts(rounds=CallsAgainAtOnce))
 
 
 def test_an_outcome_written_before_its_call_is_found(folder: Path, migrated_file: Path) -> None:
     words = "never ended|a receipt for|logged as stopped twice|long after|may still take effect"
-    found(folder, migrated_file, words, rounds=WritesBeforeItCalls)
+    found(folder, migrated_file, words, Parts(rounds=WritesBeforeItCalls))
 
 
 def test_a_guess_in_place_of_an_unknown_fact_is_found(folder: Path, migrated_file: Path) -> None:
-    found(folder, migrated_file, "does not condemn", rounds=GuessesWhatItCannotRead)
+    found(folder, migrated_file, "does not condemn", Parts(rounds=GuessesWhatItCannotRead))
 
 
 def test_a_gate_that_does_not_check_the_lease_is_found(folder: Path, migrated_file: Path) -> None:
-    found(folder, migrated_file, "was written without the lease", gate=ForgetsItsLease)
+    found(folder, migrated_file, "was written without the lease", Parts(gate=ForgetsItsLease))
 
 
 def test_a_conclusion_apart_from_its_evaluation_is_found(folder: Path, migrated_file: Path) -> None:
-    found(folder, migrated_file, "the log says", gate=ConcludesFirst)
+    found(folder, migrated_file, "the log says|facts older", Parts(gate=ConcludesFirst))
 
 
 def test_a_limit_that_counts_nothing_is_found(
@@ -173,6 +220,7 @@ def test_rows_that_are_not_compared_with_the_document_are_found(
     folder: Path, migrated_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lookup, "_listing_of", trusts_the_filter)
+    monkeypatch.setattr(World, "begin", begin_without_filters)
     found(folder, migrated_file, "does not condemn|stopped on DEAL_|facts older")
 
 
@@ -188,3 +236,30 @@ def test_stale_facts_are_found(
 ) -> None:
     monkeypatch.setattr(rounds, "FACTS_STALE_AFTER", timedelta(days=1))
     found(folder, migrated_file, "on facts older than 30 s")
+
+
+def test_rows_by_pages_that_are_not_compared_with_the_document_are_found(
+    folder: Path, migrated_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(survey, "_by_triple", by_no_triple)
+    found(folder, migrated_file, "does not condemn|stopped on DEAL_|facts older", STORMY)
+
+
+def test_facts_that_grow_old_between_two_slices_are_found(
+    folder: Path, migrated_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rounds, "FACTS_STALE_AFTER", timedelta(days=1))
+    found(folder, migrated_file, "on facts older than 30 s|does not condemn", STORMY)
+
+
+def test_slices_that_keep_to_old_rules_are_found(folder: Path, migrated_file: Path) -> None:
+    words = "does not condemn|nothing is enforced|in an hour|stopped on DEAL_"
+    found(folder, migrated_file, words, replace(STORMY, gate=KeepsToOldRules))
+
+
+def test_a_list_that_is_not_whole_and_proves_absence_is_found(
+    folder: Path, migrated_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looking.Settling, "_row", lambda _self, _id: None)
+    words = "never ended|a receipt for|logged as stopped twice|may still take effect"
+    found(folder, migrated_file, words, STORMY)

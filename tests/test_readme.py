@@ -40,5 +40,5 @@ def test_every_metric_is_named() -> None:
 
 def test_it_names_no_variable_that_does_not_exist() -> None:
     named = set(re.findall(r"RESPONDER_[A-Z_<>]+[A-Z>]", README))
-    concrete = {name for name in named if "__MAIN__" not in name}
+    concrete = {name for name in named if "__MAIN__" not in name and "__ANNA" not in name}
     assert concrete <= {*VARIABLES, "RESPONDER_"}

@@ -14,6 +14,8 @@ from responder.settings import PortalSettings, Settings, SettingsError, load, se
 
 URL = "https://portal.example/rest/1/hook-secret-0001/"
 TOKEN = "token-0123456789abcdef"
+KEY = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+HASH = f"scrypt:15:8:{'s' * 22}:{'h' * 43}"
 MINIMAL = {
     "RESPONDER_PORTALS__MAIN__URL": URL,
     "RESPONDER_PORTALS__MAIN__APPLICATION_TOKENS": TOKEN,
@@ -63,10 +65,10 @@ def test_every_variable_can_be_set() -> None:
         SWEEP_EVERY="0",
         LOG_LEVEL="DEBUG",
         KEEP_DAYS="30",
-        ADMINS__IVAN="scrypt$16384$salt$hash",
+        ADMINS__IVAN=HASH,
         ADMIN_PORT="9001",
         NOTIFY_URL="https://hooks.example/x",
-        NOTIFY_SECRET="whsec_0123456789abcdef",
+        NOTIFY_SECRET=f"whsec_{KEY}",
     )
     portal = settings.portals["main"]
     assert portal.member_id == "0123abc"
@@ -76,7 +78,7 @@ def test_every_variable_can_be_set() -> None:
     assert settings.sweep_every == timedelta(0)
     assert (settings.port, settings.admin_port) == (9000, 9001)
     assert (settings.log_level, settings.keep_days) == ("debug", 30)
-    assert settings.admins == {"ivan": SecretStr("scrypt$16384$salt$hash")}
+    assert settings.admins == {"ivan": SecretStr(HASH)}
 
 
 @pytest.mark.parametrize(
@@ -133,6 +135,7 @@ BROKEN = [
     ("DATABASE_URL", f"postgresql+psycopg://u:{CANARY}@db:port/x", "is not a URL"),
     ("DATABASE_URL", "sqlite:///:memory:", "must name a file"),
     ("MODE", CANARY, "'observe' or 'enforce'"),
+    ("MODE", "approve", "'observe' or 'enforce'"),
     ("PORT", CANARY, "integer"),
     ("PORT", "70000", "65535"),
     ("SWEEP_EVERY", CANARY, "must be a number with a unit"),
@@ -140,8 +143,13 @@ BROKEN = [
     ("SWEEP_EVERY", "-15m", "must be a number with a unit"),
     ("LOG_LEVEL", CANARY, "'debug'"),
     ("KEEP_DAYS", "0", "greater than or equal to 1"),
+    ("ADMINS__IVAN", CANARY, "must be what `responder password` prints"),
+    ("ADMIN_PORT", "8000", "must differ from RESPONDER_PORT"),
     ("NOTIFY_URL", f"http://hooks.example/{CANARY}", "must begin with https://"),
-    ("NOTIFY_SECRET", CANARY, "shorter than 16"),
+    ("NOTIFY_URL", f"https://{CANARY}@hooks.example/", "no user, password"),
+    ("NOTIFY_SECRET", f"{CANARY}!", "must be whsec_ and then base64"),
+    ("NOTIFY_SECRET", "whsec_Q0FOQVJZ", "24 to 64 random bytes"),
+    ("NOTIFY_SECRET", ",", "is missing"),
 ]  # fmt: skip
 
 
@@ -336,10 +344,10 @@ def test_a_portals_name_is_made_of_lower_case_letters_digits_and_underscores(nam
 def test_settings_never_show_a_secret() -> None:
     settings = loaded(
         DATABASE_URL="postgresql+psycopg://me:pass%2Fword@db.example/responder",
-        ADMINS__IVAN="hash-of-ivan",
+        ADMINS__IVAN=HASH,
         PORTALS__MAIN__URL_KEY="a-secret-segment",
-        NOTIFY_URL="https://hooks.example/path-secret",
-        NOTIFY_SECRET="whsec_0123456789abcdef",
+        NOTIFY_URL="https://hooks.example/services/secret-0001",
+        NOTIFY_SECRET=f"whsec_{KEY},{KEY[::-1]}",
     )
     shown = f"{settings!r} {settings}"
     everything = secrets(settings)
@@ -349,10 +357,12 @@ def test_settings_never_show_a_secret() -> None:
         TOKEN,
         "pass%2Fword",
         "pass/word",
-        "hash-of-ivan",
+        HASH,
         "a-secret-segment",
-        "https://hooks.example/path-secret",
-        "whsec_0123456789abcdef",
+        "https://hooks.example/services/secret-0001",
+        "services/secret-0001",
+        KEY,
+        KEY[::-1],
     }
     assert not [secret for secret in everything if secret in shown]
 

@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import Protocol
 
 from sqlalchemy import Connection, text
 
@@ -86,10 +87,17 @@ def workflow_id(number: int) -> str:
     return f"65e5a449e8f135.{number:08d}"
 
 
+class Receives(Protocol):
+    """One program, or several behind a balancer."""
+
+    def post(self, body: str | bytes, path: str = ...) -> int:
+        """Send a delivery and return the status."""
+
+
 class Load:
     """Senders that post events as long as they are told to, and what was answered."""
 
-    def __init__(self, service: Running, sandbox: Sandbox, *, pause_seconds: float) -> None:
+    def __init__(self, service: Receives, sandbox: Sandbox, *, pause_seconds: float) -> None:
         self.acknowledged: set[int] = set()
         self.unanswered: set[int] = set()
         self.condemned: set[int] = set()
@@ -235,13 +243,14 @@ def settle(service: Running, *, seconds: float) -> None:
     """Start the program once more, and wait until nothing is left to do."""
     service.start()
     with opened(service) as database:
-
-        def is_done(conn: Connection) -> bool:
-            return not inbox.depth(conn) and not journal.open_stops(conn, "main")
-
         eventually(
             lambda: database.read(is_done) or None, seconds=seconds, why=lambda: tail(service)
         )
+
+
+def is_done(conn: Connection) -> bool:
+    """Tell whether nothing waits and no stop is open."""
+    return not inbox.depth(conn) and not journal.open_stops(conn, "main")
 
 
 def tail(service: Running) -> str:

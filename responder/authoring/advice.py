@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 
-from responder.model import Mode
+from responder.model import ACTING_MODES, Mode
 from responder.rules.reach import shadowed
 from responder.rules.rule import Rule
 from responder.rules.source import Items, Mistakes, Node, Table
@@ -34,8 +34,9 @@ def _remarks(
         if rule.acts and rule.because is None:
             message = f"`{rule.id}` has no `because`: the log cannot tell people why"
             yield nodes[rule.id], message
-        if rule.mode is Mode.ENFORCE and rule.id not in tested:
-            yield nodes[rule.id], f"`{rule.id}` is enforced, and no test expects it to act"
+        if rule.mode in ACTING_MODES and rule.id not in tested:
+            state = "is enforced" if rule.mode is Mode.ENFORCE else "acts where it is approved"
+            yield nodes[rule.id], f"`{rule.id}` {state}, and no test expects it to act"
         if rule.acts or not any(one.acts for one in rules[place:]):
             continue
         above = next((one for one in rules[:place] if _is_unshielded(one, rule)), None)

@@ -3,16 +3,17 @@
 import json
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
 from functools import partial
 
 from responder.authoring.plain import printable, to_json
-from responder.model import Outcome
+from responder.model import Action, Outcome, Reason
 from responder.rules.english import told
-from responder.rules.ruleset import load
-from responder.store import journal, rulesets
+from responder.rules.ruleset import RulesError, load
+from responder.store import journal, named, rulesets
 from responder.store.database import Database
 
 FOLLOW_SECONDS = 0.5
@@ -40,57 +41,68 @@ def since_of(text: str | None) -> datetime | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """Which decisions are wanted."""
+    """Which decisions are wanted. `outcome` may be a reason, too, of what condemned nothing."""
 
     since: datetime | None = None
     workflow: str | None = None
     rule: str | None = None
-    outcome: Outcome | None = None
+    outcome: str | None = None
 
     @classmethod
     def of(
         cls, *, since: str | None, workflow: str | None, rule: str | None, outcome: str | None
     ) -> "Filter":
         """Read the command's options. Raise ValueError for one that cannot be meant."""
-        if outcome is not None and outcome not in tuple(Outcome):
-            known = ", ".join(Outcome)
-            raise ValueError(f"there is no outcome {outcome!r}; there are: {known}")
-        return cls(
-            since=since_of(since),
-            workflow=workflow,
-            rule=rule,
-            outcome=None if outcome is None else Outcome(outcome),
-        )
+        if outcome not in (None, Action.NONE, *Outcome, *Reason):
+            raise ValueError(
+                f"there is no outcome {outcome!r}; there are: {', '.join(Outcome)}; "
+                f"and where nothing was condemned: none, or its reason {', '.join(Reason)}"
+            )
+        return cls(since=since_of(since), workflow=workflow, rule=rule, outcome=outcome)
 
     def takes(self, decision: Decision) -> bool:
         """Say whether a decision is wanted, whatever its age."""
         workflow = decision["workflow"]
         return (
             (self.rule is None or decision["rule"] == self.rule)
-            and (self.outcome is None or decision["outcome"] == self.outcome)
+            and self._takes_outcome(decision)
             and (
                 self.workflow is None
                 or (isinstance(workflow, dict) and workflow.get("id") == self.workflow)
             )
         )
 
+    def _takes_outcome(self, decision: Decision) -> bool:
+        if self.outcome is None:
+            return True
+        if decision["action"] == Action.NONE:
+            return self.outcome in (Action.NONE, decision["reason"])
+        return decision["outcome"] == self.outcome
 
-def show_all(
-    database: Database, chosen: Filter, *, as_json: bool, follow: bool, write: Write
-) -> None:
-    """Print the wanted decisions; with `follow`, go on for ever as they are made and change."""
-    cursor = database.read(journal.head) if follow else {}
+
+def show_all(database: Database, chosen: Filter, *, as_json: bool, write: Write) -> int:
+    """Print the wanted decisions, and return how many there were."""
     if not as_json:
         write(_row(_HEAD))
+    count = 0
     for decision in journal.decisions(
         database,
         since=chosen.since,
         workflow=chosen.workflow,
         rule=chosen.rule,
-        outcome=chosen.outcome,
+        outcome=chosen.outcome if chosen.outcome in tuple(Outcome) else None,
     ):
-        write(_line(decision, as_json=as_json))
-    while follow:
+        if chosen.takes(decision):
+            write(_line(decision, as_json=as_json))
+            count += 1
+    return count
+
+
+def show_changes(
+    database: Database, cursor: Mapping[str, int], chosen: Filter, *, as_json: bool, write: Write
+) -> None:
+    """Print for ever the wanted decisions as they are made and change, from a cursor on."""
+    while True:
         seen = cursor
         changed, cursor = database.read(partial(journal.changed_since, cursor=seen))
         if cursor == seen:
@@ -99,17 +111,35 @@ def show_all(
             write(_line(decision, as_json=as_json))
 
 
+def why_none(database: Database, chosen: Filter, in_force: Collection[str]) -> str:
+    """Say that no decision is like that, and whether the rule's name is known at all."""
+    if chosen.rule is None:
+        return "There is no such decision."
+    known = {*in_force, *database.read(named.rules)}
+    if chosen.rule in known:
+        return f"Rule {chosen.rule} has made no such decision."
+    near = get_close_matches(chosen.rule, sorted(known), 1)
+    meant = f" Did you mean {near[0]}?" if near else ""
+    return f"No rule {chosen.rule} is in force, and none is in the log.{meant}"
+
+
 def find(database: Database, decision_id: str) -> Decision | None:
     """Return one decision."""
     return next(iter(journal.decisions(database, decision_id=decision_id)), None)
 
 
 def sentence(database: Database, decision: Decision) -> str | None:
-    """Say in plain English what the rule said that decided, as its revision had it."""
+    """Say in plain English what the rule said that decided, as its revision had it.
+
+    None where that is not known: its text was not kept, or another version wrote it.
+    """
     text = database.read(lambda conn: rulesets.text(conn, str(decision["ruleset"])))
     if text is None or decision["rule"] is None:
         return None
-    ruleset = load(text.encode(), file="rules.yaml")
+    try:
+        ruleset = load(text.encode(), file="rules.yaml")
+    except RulesError:
+        return None
     return next((told(rule) for rule in ruleset.rules if rule.id == decision["rule"]), None)
 
 
@@ -157,27 +187,31 @@ def _text(value: object) -> str:
 
 
 def _told(decision: Decision) -> Iterable[str]:
-    yield f"decision    {_text(decision['id'])}"
+    yield f"decision     {_text(decision['id'])}"
     for name in ("at", "portal", "trigger", "event"):
-        yield f"{name:<11} {_text(decision[name]) or '-'}"
-    yield f"document    {document_name(decision['document'])}"
-    yield f"workflow    {_fields(decision['workflow'])}"
-    yield f"rule        {_text(decision['rule']) or '-'}"
+        yield f"{name:<12} {_text(decision[name]) or '-'}"
+    yield f"document     {document_name(decision['document'])}"
+    yield f"workflow     {_fields(decision['workflow'])}"
+    yield f"rule         {_text(decision['rule']) or '-'}"
     if decision["because"]:
-        yield f"because     {_text(decision['because'])}"
-    yield f"action      {_text(decision['action'])}"
+        yield f"because      {_text(decision['because'])}"
+    yield f"action       {_text(decision['action'])}"
     for name in ("reason", "mode", "outcome", "receipt", "verified_at", "detail", "concluded_at"):
         if decision[name] is not None:
-            yield f"{name:<11} {_text(decision[name])}"
-    yield f"ruleset     {_text(decision['ruleset'])}"
+            yield f"{name:<12} {_text(decision[name])}"
+    yield f"ruleset      {_text(decision['ruleset'])}"
     yield from _conditions(decision["conditions"])
     yield from _facts(decision["facts"])
 
 
 def _fields(values: object) -> str:
+    """Write the fields of a workflow in a line; what belongs to its template has that before it."""
     if not isinstance(values, dict):
         return "-"
-    return ", ".join(f"{name} {_text(value) or '-'}" for name, value in values.items())
+    return ", ".join(
+        f"{name} {_fields(value) if isinstance(value, dict) else _text(value) or '-'}"
+        for name, value in values.items()
+    )
 
 
 def _conditions(conditions: object) -> Iterable[str]:

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 from responder.authoring import cases, expectations, tracing
 from responder.authoring.cases import Case
 from responder.authoring.expectations import Came, Expectation
-from responder.model import Condition, Mode, Unknown
+from responder.model import ACTING_MODES, Condition, Mode, Unknown
 from responder.rules import source
 from responder.rules.decide import judge
 from responder.rules.rule import Rule
@@ -69,12 +69,9 @@ def _is_bare(root: Table) -> bool:
     return root.get("tests") is None and root.get("event") is None
 
 
-def of_rules(data: bytes, file: str, *, allow: frozenset[str] = frozenset()) -> Suite:
-    """Load a rules file with the tests in it. Raise RulesError with every mistake.
-
-    `allow` is as for `load`.
-    """
-    ruleset = load(data, file=file, allow=allow)
+def of_rules(data: bytes, file: str) -> Suite:
+    """Load a rules file with the tests in it. Raise RulesError with every mistake."""
+    ruleset = load(data, file=file)
     return Suite(ruleset=ruleset, cases=_read(data, file, ruleset))
 
 
@@ -151,12 +148,12 @@ def _difference(
 
 
 def untested(suite: Suite, results: Iterable[Result]) -> list[Rule]:
-    """Return the enforced rules that no test shows acting."""
+    """Return the rules in force, asking first or not, that no test shows acting."""
     shown = frozenset().union(*(result.shown for result in results))
     return [
         rule
         for rule in suite.ruleset.rules
-        if rule.mode is Mode.ENFORCE and rule.disabled is None and rule.id not in shown
+        if rule.mode in ACTING_MODES and rule.disabled is None and rule.id not in shown
     ]
 
 
@@ -184,7 +181,8 @@ def render(results: Sequence[Result], rules: Sequence[Rule]) -> Iterator[str]:
             yield f"FAIL  {result.case.name} ({result.case.file}:{result.case.line})"
             yield from _differences(result)
     for rule in rules:
-        yield f"      {rule.id} is enforced, and no test shows that it acts"
+        state = "is enforced" if rule.mode is Mode.ENFORCE else "acts where it is approved"
+        yield f"      {rule.id} {state}, and no test shows that it acts"
     failed = sum(not result.passed for result in results)
     count = f"{len(results)} test{'' if len(results) == 1 else 's'}"
     yield f"{count}, {failed} failed" if failed else f"{count}, all fine"

@@ -70,7 +70,7 @@ def explain(ruleset: Ruleset, situation: Situation, now: datetime) -> Explanatio
         judgement=judgement,
         traces=tuple(_trace(rules, ruleset, situation, judgement, one, now) for one in workflows),
         passed_over=tuple(
-            (rule, _why_passed_over(rule, situation, now))
+            (rule, why_passed_over(rule, situation, now))
             for rule in ruleset.rules
             if rule not in rules
         ),
@@ -85,7 +85,7 @@ def _trace(
     workflow: Workflow,
     now: datetime,
 ) -> Trace:
-    facts = _facts(ruleset, situation, workflow, now)
+    facts = facts_of(ruleset, situation, workflow, now)
     verdicts = [one for one in judgement.verdicts if one.workflow.id == workflow.id]
     told = [*(c for one in verdicts for c in one.conditions), *judgement.conditions]
     keeps = {c.rule: c for c in told if c.path == "keep" and c.workflow == workflow.id}
@@ -117,7 +117,7 @@ def _tests(rule: Rule, facts: dict[str, object], now: datetime) -> Iterator[Cond
         yield from view.trace
 
 
-def _facts(
+def facts_of(
     ruleset: Ruleset, situation: Situation, workflow: Workflow, now: datetime
 ) -> dict[str, object]:
     """Return what a judgement of this workflow knows."""
@@ -133,7 +133,8 @@ def _facts(
     return facts | derived.derived(facts, now, ruleset.zone)
 
 
-def _why_passed_over(rule: Rule, situation: Situation, now: datetime) -> str:
+def why_passed_over(rule: Rule, situation: Situation, now: datetime) -> str:
+    """Say why a rule is not in question."""
     if rule.disabled is not None:
         return f"switched off: {rule.disabled}"
     if rule.expired(now):

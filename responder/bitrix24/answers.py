@@ -59,14 +59,18 @@ class Command:
 class Answer:
     """What one command came to: a value, or a failure.
 
-    `total` and `next` come with lists. `operating` is the time, in seconds, that the method has
-    used of its allowance; `operating_reset_at` (Unix time) is when part of that is forgotten.
+    `total` and `next` come with lists. `seconds` is how long the portal took, and `finished_at`
+    (Unix time, by the portal's clock) when it had done it. `operating` is the time, in seconds,
+    that the method has used of its allowance; `operating_reset_at` is when part of that is
+    forgotten.
     """
 
     value: object = None
     total: int | None = None
     next: int | None = None
     failure: Failure | None = None
+    seconds: float | None = None
+    finished_at: float | None = None
     operating: float | None = None
     operating_reset_at: float | None = None
 
@@ -257,6 +261,8 @@ def _answer(method: str, value: object, beside: Mapping[str, object]) -> Answer:
         total=total if isinstance(total, int) else None,
         next=following if isinstance(following, int) else None,
         failure=failure,
+        seconds=_seconds(times.get("duration")),
+        finished_at=_seconds(times.get("finish")),
         operating=_seconds(times.get("operating")),
         operating_reset_at=_seconds(times.get("operating_reset_at")),
     )

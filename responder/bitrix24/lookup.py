@@ -32,7 +32,7 @@ from responder.bitrix24.stages import StagesRead
 from responder.bitrix24.templates import Templates, TemplatesRead
 from responder.model import Document, Unknown, Workflow
 
-__all__ = ["Ask", "Reading", "Send", "Templates", "gather", "present"]
+__all__ = ["Ask", "Reading", "Send", "Templates", "as_found", "explain", "gather", "present"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ async def present(
     await settle(send, list(listings.values()))
     for workflow_id, listing in listings.items():
         row = listing.rows.get(workflow_id)
-        found[workflow_id] = _texts(row) if row is not None else _absence(listing)
+        found[workflow_id] = as_found(row) if row is not None else _absence(listing)
     return found
 
 
@@ -101,7 +101,8 @@ def _absence(listing: Listing) -> Unknown | None:
     return None if listing.whole else Unknown(_why(listing.failure))
 
 
-def _texts(row: Row) -> dict[str, str | None]:
+def as_found(row: Row) -> dict[str, str | None]:
+    """Return the row of a workflow that runs, its fields as text."""
     return {key: value if value is None else str(value) for key, value in row.items()}
 
 

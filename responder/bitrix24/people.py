@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from responder.bitrix24.answers import Answer, Command, Failure, uncertain
 from responder.bitrix24.listing import Listing, Row, explain, told
+from responder.bitrix24.shifting import ShiftingList
 from responder.model import Unknown
 
 GOOD_FOR = timedelta(seconds=30)
@@ -68,9 +69,9 @@ def tasks_of(workflow_id: str) -> Listing:
     )
 
 
-def all_tasks() -> Listing:
-    """List every task of the portal that waits for somebody."""
-    return Listing(
+def all_tasks() -> ShiftingList[Row]:
+    """List every task of the portal that waits for somebody, while people work on them."""
+    return ShiftingList(
         Command(
             "bizproc.task.list",
             {
@@ -80,7 +81,7 @@ def all_tasks() -> Listing:
             },
         ),
         id_of=_id_of,
-        keep=_waits,
+        pack=lambda row: row if _waits(row) else None,
     )
 
 
@@ -132,7 +133,7 @@ class People:
         self._users_needed = needs_users(paths)
         self._asks_starter = any(path.startswith("starter.") for path in paths)
         self._tasks: dict[str, Listing] = {}
-        self._all: Listing | None = None
+        self._all: ShiftingList[Row] | None = None
         self._by_workflow: dict[str, list[Row]] = {}
         self._reads: list[UserRead] = []
         self._failure: Failure | None = None
@@ -144,17 +145,24 @@ class People:
         self._tasks = {workflow_id: tasks_of(workflow_id) for workflow_id in workflow_ids}
         return list(self._tasks.values())
 
-    def all_task_reads(self) -> list[Listing]:
-        """Return the read of all tasks, for a reading of all workflows."""
+    def all_task_reads(self) -> list[ShiftingList[Row]]:
+        """Return the read of all tasks, for a reading of many workflows."""
         if not self._tasks_needed:
             return []
         self._all = all_tasks()
         return [self._all]
 
+    @property
+    def unread(self) -> Failure | None:
+        """Say why the list of all tasks could not be read; None where it was, or was not asked."""
+        return None if self._all is None else self._all.failure
+
     def user_reads(self, rows: Iterable[Row]) -> list[UserRead]:
         """Return the reads of users that are not remembered, once the tasks are known."""
         for row in self._all.rows.values() if self._all is not None else ():
-            self._by_workflow.setdefault(str(row["WORKFLOW_ID"]), []).append(row)
+            self._by_workflow.setdefault(str(row.get("WORKFLOW_ID")), []).append(row)
+        for tasks in self._by_workflow.values():
+            tasks.sort(key=_number)  # their pages may have come in any order
         if not self._users_needed:
             return []
         wanted: dict[str, None] = {}
@@ -247,6 +255,11 @@ def _each(users: Sequence[User | Unknown], name: str) -> object:
 
 def _waits(row: Row) -> bool:
     return str(row.get("STATUS", RUNNING)) == RUNNING
+
+
+def _number(row: Row) -> int:
+    found = _id_of(row) or ""
+    return int(found) if found.isascii() and found.isdigit() else 0
 
 
 def _user_id(value: object) -> str | None:

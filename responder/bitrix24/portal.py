@@ -1,23 +1,16 @@
 """Calls a portal: one POST for a command, one for a batch of up to fifty.
 
-Theory of operation. The address of a portal's incoming webhook *is* its secret, and a client is
-talkative about addresses: it logs each one, repeats it in exceptions, carries it to where a
-redirect or a proxy of the environment points. So calls go through httpx's transport, one floor
-below its client, which does none of this. Exceptions end here; what leaves is a `Failure` whose
-text has been searched for the secret.
+Theory of operation. The address of a portal's incoming webhook *is* its secret, so calls go through
+`transport`, which tells nobody of it. Exceptions end here; what leaves is a `Failure` whose text
+has been searched for the secret.
 
-An answer is not trusted with our memory or time: a deadline over the whole call (httpx's own is
-for each read, and a drip of bytes never meets it), at most 1 MiB, never compressed.
+An answer is not trusted with our memory or time: it has a deadline, at most 1 MiB, and is never
+compressed.
 """
 
-import asyncio
-import functools
 import json
-import ssl
 from collections.abc import Sequence
 from urllib.parse import quote, urlencode, urlsplit
-
-import httpx
 
 from responder.bitrix24.answers import (
     TEXT_LENGTH,
@@ -32,6 +25,7 @@ from responder.bitrix24.answers import (
     read_batch,
     uncertain,
 )
+from responder.transport import BrokenError, NotSentError, Response, TimedOutError, Transport
 
 __all__ = ["Answer", "Command", "Failure", "FailureKind", "Portal", "is_done"]
 
@@ -44,24 +38,6 @@ _HEADERS = {
     "Content-Type": "application/json",
     "User-Agent": "responder",
 }
-# The pool is searched from end to end on every call, so each portal has a small one of its own.
-_LIMITS = httpx.Limits(max_connections=4, max_keepalive_connections=2)
-_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
-
-
-@functools.cache
-def _tls() -> ssl.SSLContext:
-    """Return the one TLS context. SSL_CERT_FILE may name a company's own authority."""
-    return httpx.create_ssl_context()
-
-
-class _UnreadError(Exception):
-    """An answer that is not read to its end."""
-
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(text)
-        self.code = code
-        self.text = text
 
 
 class Portal:
@@ -72,10 +48,11 @@ class Portal:
     ) -> None:
         self.name = name
         self._url = url if url.endswith("/") else url + "/"
-        self._transport = httpx.AsyncHTTPTransport(verify=_tls(), trust_env=False, limits=_LIMITS)
-        timeout = httpx.Timeout(answer_seconds, connect=connect_seconds, pool=connect_seconds)
-        self._timeout = timeout.as_dict()
-        self._deadline_seconds = connect_seconds + answer_seconds
+        self._transport = Transport(
+            connect_seconds=connect_seconds,
+            answer_seconds=answer_seconds,
+            most_bytes=MAX_ANSWER_BYTES,
+        )
 
     def __repr__(self) -> str:
         return f"Portal({self.name!r})"
@@ -112,50 +89,37 @@ class Portal:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._transport.aclose()
+        await self._transport.close()
 
     async def _post(self, method: str, params: dict[str, object]) -> tuple[int, bytes] | Failure:
-        request = httpx.Request(
-            "POST",
-            self._url + method,
-            headers=_HEADERS,
-            content=json.dumps(params).encode(),
-            extensions={"timeout": self._timeout},
-        )
         try:
-            async with asyncio.timeout(self._deadline_seconds):
-                return await self._exchange(request)
-        except _UnreadError as unread:
-            return uncertain(unread.code, unread.text)
-        except _NEVER_SENT as error:
+            came = await self._transport.post(
+                self._url + method, _HEADERS, json.dumps(params).encode()
+            )
+        except NotSentError as error:
             return Failure(FailureKind.BUSY, "no_connection", self._told("no connection", error))
-        except (TimeoutError, httpx.TimeoutException):
+        except TimedOutError:
             return uncertain("timeout", "the portal did not answer in time")
-        except (httpx.HTTPError, OSError) as error:
+        except BrokenError as error:
             return uncertain("dropped", self._told("the connection broke", error))
-
-    async def _exchange(self, request: httpx.Request) -> tuple[int, bytes]:
-        response = await self._transport.handle_async_request(request)
-        try:
-            if response.headers.get("content-encoding", "identity").lower() != "identity":
-                raise _UnreadError("encoded", "the answer is compressed, which was not asked for")
-            body = bytearray()
-            async for chunk in response.aiter_raw():
-                body += chunk
-                if len(body) > MAX_ANSWER_BYTES:
-                    raise _UnreadError("too_big", "the answer is over 1 MiB")
-            return response.status_code, bytes(body)
-        finally:
-            await response.aclose()
+        return _unread(came) or (came.status, came.body)
 
     def _told(self, what: str, error: Exception) -> str:
-        why = str(error) or type(error).__name__
-        return clipped(self._redacted(f"{what}: {why}"), TEXT_LENGTH)
+        return clipped(self._redacted(f"{what}: {error}"), TEXT_LENGTH)
 
     def _redacted(self, text: str) -> str:
         for secret in (self._url, *_secret_parts(self._url)):
             text = text.replace(secret, "***")
         return text
+
+
+def _unread(came: Response) -> Failure | None:
+    """Say why an answer is not read."""
+    if came.headers.get("content-encoding", "identity").lower() != "identity":
+        return uncertain("encoded", "the answer is compressed, which was not asked for")
+    if not came.whole:
+        return uncertain("too_big", "the answer is over 1 MiB")
+    return None
 
 
 def _secret_parts(url: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Reads all running workflows of a portal, and what rules need to know of their documents.
+"""Reads all running workflows of a portal, and what rules need to know of many documents.
 
 Theory of operation. A survey goes by steps of one request, between which its caller does what is
 more urgent. It has four stretches, each filling its requests as far as it can:
@@ -9,12 +9,16 @@ more urgent. It has four stretches, each filling its requests as far as it can:
 3. the fields of those documents, fifty a command, and the users that rules ask about;
 4. the meaning of stages, where the documents themselves do not tell it.
 
+Which documents are read is said in one of two ways. A sweep does not know them before: it is asked
+of each that has workflows (`wanted`). Who has many documents to judge names them (`Survey.of`), and
+is told of each what `lookup.gather` would have told, also of those on which nothing runs.
+
 What was found is handed out one document at a time, and only then put together. If the list of
 workflows is not whole, or nothing of the portal works, the survey fails, and proves nothing.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from responder.bitrix24 import documents
@@ -24,7 +28,7 @@ from responder.bitrix24.errands import Errands, Whole
 from responder.bitrix24.everything import Compact, Everything, triple, unpacked
 from responder.bitrix24.instances import widest, workflow_facts
 from responder.bitrix24.listing import Row, Send
-from responder.bitrix24.lookup import Reading
+from responder.bitrix24.lookup import Ask, Reading
 from responder.bitrix24.people import People
 from responder.bitrix24.stages import StagesRead
 from responder.bitrix24.templates import Templates, TemplatesRead
@@ -58,6 +62,7 @@ class Survey:
         self.complete = False
         self.running = 0
         self._wanted = wanted
+        self._asks: Mapping[Document, frozenset[str]] | None = None
         self._workflow_paths = workflow_paths
         self._everything = Everything()
         self._templates = TemplatesRead(templates, now, workflow_paths)
@@ -67,9 +72,30 @@ class Survey:
         self._rows: dict[Document, list[Compact]] = {}
         self._paths: dict[Document, frozenset[str]] = {}
         self._errands = Errands()
-        beside = [*self._templates.reads(), *self._people.all_task_reads()]
-        self._errands.set_out([*map(Whole, beside), self._everything])
+        beside = map(Whole, self._templates.reads())
+        self._errands.set_out([*beside, *self._people.all_task_reads(), self._everything])
         self._next = self._after_the_list
+
+    @classmethod
+    def of(cls, asks: Sequence[Ask], templates: Templates, now: datetime) -> "Survey":
+        """Return a survey of these documents alone. Its list of what runs is kept: see `rows`."""
+        paths: dict[Document, frozenset[str]] = {}
+        for ask in asks:
+            paths[ask.document] = paths.get(ask.document, frozenset()) | ask.paths
+        every = frozenset[str]().union(*paths.values())
+        made = cls(templates, now, wanted=lambda _d, _w: None, workflow_paths=every)
+        made._asks = paths
+        return made
+
+    @property
+    def rows(self) -> Mapping[str, Compact]:
+        """Return the rows of all that runs, packed, by id."""
+        return self._everything.rows
+
+    @property
+    def unread(self) -> Failure | None:
+        """Say why the list of all tasks could not be read where rules ask for tasks."""
+        return self._people.unread
 
     @property
     def read(self) -> int:
@@ -96,26 +122,42 @@ class Survey:
         """Go on when everything that runs is known."""
         self.running = len(self._everything.rows)
         self._templates.keep()
-        rows = map(unpacked, self._everything.rows.values())
-        self._errands.set_out(map(Whole, self._templates.reads_again(rows)))
+        rows: Iterable[Compact] = self._everything.rows.values()
+        if self._asks is not None:
+            await self._choose_asked(self._asks)
+            rows = (row for some in self._rows.values() for row in some)
+        self._errands.set_out(map(Whole, self._templates.reads_again(map(unpacked, rows))))
         self._next = self._after_the_templates
 
     async def _after_the_templates(self) -> None:
-        """Decide what must be read of which document; forget all others."""
+        """Go on when it is decided what must be read of which document; forget all others."""
         self._templates.keep()
-        grouped = await _by_document(self._everything.rows.values())
-        for place, (document, rows) in enumerate(grouped.items()):
-            workflows = [self._workflow(unpacked(row), people=None)[0] for row in rows]
-            paths = self._wanted(document, workflows)
-            if paths is not None:
-                self._rows[document], self._paths[document] = rows, paths
-            if place % AT_ONCE == 0:
-                await asyncio.sleep(0)
-        self._everything.rows.clear()
+        if self._asks is None:
+            await self._choose_wanted()
+            self._everything.rows.clear()
         self._items.ask(self._paths)
         kept = (unpacked(row) for rows in self._rows.values() for row in rows)
         self._errands.set_out([*map(Whole, self._people.user_reads(kept)), self._items])
         self._next = self._after_the_items
+
+    async def _choose_asked(self, asks: Mapping[Document, frozenset[str]]) -> None:
+        """Take the rows of the documents that were named; a document may well have none."""
+        grouped = await _by_triple(self._everything.rows.values())
+        for document, paths in asks.items():
+            self._rows[document] = grouped.get(document.triple, [])
+            self._paths[document] = paths
+
+    async def _choose_wanted(self) -> None:
+        """Ask of each document that has workflows whether it must be read."""
+        grouped = await _by_triple(self._everything.rows.values())
+        for place, (named, rows) in enumerate(grouped.items()):
+            document = documents.from_triple(*named)
+            found = (self._workflow(unpacked(row), self._workflow_paths, None) for row in rows)
+            paths = self._wanted(document, [workflow for workflow, _ in found])
+            if paths is not None:
+                self._rows[document], self._paths[document] = rows, paths
+            if place % AT_ONCE == 0:
+                await asyncio.sleep(0)
 
     async def _after_the_items(self) -> None:
         """Look up what the stages mean that were met."""
@@ -129,7 +171,7 @@ class Survey:
         self.complete = True
 
     def readings(self) -> Iterator[tuple[Document, Reading]]:
-        """Hand out what was found of each document that a rule can concern."""
+        """Hand out what was found of each document that was named, or that a rule can concern."""
         if not self.complete:
             raise RuntimeError("a survey that is not complete proves nothing")
         for document, rows in self._rows.items():
@@ -146,32 +188,30 @@ class Survey:
         elif "document.exists" in paths:
             facts["document.exists"] = Unknown("no rule can look into a document of this kind")
         workflows = []
+        of_workflows = self._workflow_paths if self._asks is None else paths
         for row in map(unpacked, rows):
-            workflow, met = self._workflow(row, self._people)
+            workflow, met = self._workflow(row, of_workflows, self._people)
             workflows.append(workflow)
             failures += met
         workflows.sort(key=lambda workflow: workflow.id)
         return Reading(facts, tuple(workflows), widest(failures))
 
     def _workflow(
-        self, row: Row, people: People | None
+        self, row: Row, paths: frozenset[str], people: People | None
     ) -> tuple[Workflow, tuple[Failure | None, ...]]:
-        of_template, unlisted = self._templates.facts(row, self._workflow_paths)
+        of_template, unlisted = self._templates.facts(row, paths)
         of_people, unread = people.facts(row) if people is not None else ({}, None)
         facts = {**workflow_facts(row), **of_template, **of_people}
         return Workflow(id=str(row["ID"]), facts=facts), (unlisted, unread)
 
 
-async def _by_document(rows: Iterable[Compact]) -> dict[Document, list[Compact]]:
+async def _by_triple(rows: Iterable[Compact]) -> dict[tuple[str, str, str], list[Compact]]:
     """Put the rows of each document together. A row that names none is nobody's: it is left out."""
-    found: dict[Compact, list[Compact]] = {}
-    known: dict[Document, list[Compact]] = {}
+    found: dict[tuple[str, str, str], list[Compact]] = {}
     for place, compact in enumerate(rows):
-        named = triple(compact)
-        if named in found:
-            found[named].append(compact)
-        elif all(isinstance(part, str) for part in named):
-            known[documents.from_triple(*map(str, named))] = found[named] = [compact]
+        module, entity, document_id = triple(compact)
+        if isinstance(module, str) and isinstance(entity, str) and isinstance(document_id, str):
+            found.setdefault((module, entity, document_id), []).append(compact)
         if place % ROWS_AT_ONCE == 0:
             await asyncio.sleep(0)
-    return known
+    return found

@@ -12,7 +12,7 @@ import click
 from responder.commands.opening import fail, opened, who
 
 if TYPE_CHECKING:
-    from responder.store.database import Database
+    from responder.store.database import Connection, Database
     from responder.store.verify import Verified
 
 
@@ -92,15 +92,17 @@ def erase(decisions: tuple[str, ...], by: str | None) -> None:
     """Erase the facts behind decisions; what was decided stays, and the chain holds."""
     from responder.store import erase as erasing
 
+    now, name = datetime.now(UTC), by or who()
+
+    def write(tx: "Connection") -> list[tuple[str, erasing.Erased | None]]:
+        return [(one, erasing.erase(tx, one, by=name, at=now)) for one in decisions]
+
     with opened() as (_, database):
-        for decision in decisions:
-            write = partial(
-                erasing.erase, decision_id=decision, by=by or who(), at=datetime.now(UTC)
-            )
-            try:
-                erased = database.write(write)
-            except erasing.NotErasable as error:
-                fail(f"Nothing was erased of {decision}: {error}.")
+        try:
+            done = database.write(write)
+        except erasing.NotErasable as error:
+            fail(f"Nothing was erased: {error}.")
+        for decision, erased in done:
             if erased is None:
                 click.echo(f"{decision}: was erased before", err=True)
                 continue

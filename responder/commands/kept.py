@@ -1,27 +1,77 @@
 """The command that shows the rules in force, and the text of every revision that ever decided."""
 
 import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
 from responder.commands.opening import fail, opened
 from responder.commands.operate import ruleset_of
 
+if TYPE_CHECKING:
+    from responder.rules.rule import Rule
+    from responder.store.shadow import Figures
+
+_DONE = {"kill": "killed", "terminate": "terminated"}
+
 
 @click.group(invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a rule and line.")
+@click.option("--portal", metavar="NAME", help="What rules would have done in this portal alone.")
 @click.pass_context
-def rules(context: click.Context) -> None:
-    """Say each rule in the file in plain English, with its mode."""
+def rules(context: click.Context, portal: str | None, *, as_json: bool) -> None:
+    """Say each rule in the file in plain English, with its mode and what it would have done."""
     if context.invoked_subcommand is not None:
         return
+    from responder.store import shadow
+
+    with opened() as (settings, database):
+        ruleset = ruleset_of(settings)
+        if portal is not None and portal not in settings.portals:
+            fail(f"There is no portal {portal}; there are: {', '.join(sorted(settings.portals))}.")
+        figures = database.read(lambda conn: shadow.figures(conn, portal))
+    if not as_json:
+        click.echo(f"revision {ruleset.revision}")
+    for rule in ruleset.rules:
+        found = figures.get(rule.id)
+        lines = _object(rule, found, ruleset.revision) if as_json else _paragraph(rule, found)
+        click.echo(lines)
+
+
+def _paragraph(rule: "Rule", figures: "Figures | None") -> str:
     from responder.rules.english import told
 
-    with opened() as (settings, _):
-        ruleset = ruleset_of(settings)
-        click.echo(f"revision {ruleset.revision}")
-        for rule in ruleset.rules:
-            mode = "guards" if rule.mode is None else rule.mode.value
-            click.echo(f"\n{rule.id} ({mode})\n{told(rule)}")
+    mode = "guards" if rule.mode is None else rule.mode.value
+    said = [f"\n{rule.id} ({mode})", told(rule)]
+    done = _DONE.get(rule.then, "stopped")
+    if figures is not None:
+        said.append(f"Observed since {figures.since:%Y-%m-%d}: {figures.sentence(done)}.")
+    elif rule.mode == "observe":
+        said.append(f"Observed: would have {done} nothing yet.")
+    return "\n".join(said)
+
+
+def _object(rule: "Rule", figures: "Figures | None", revision: str) -> str:
+    from responder.authoring.plain import to_json
+    from responder.rules.english import told
+
+    shown: dict[str, object] | None = None
+    if figures is not None:
+        shown = {name: value for name, value in asdict(figures).items() if name != "rule"}
+        shown |= {"since": figures.since.isoformat(), "until": figures.until.isoformat()}
+        shown |= {"told": figures.told, "rest": figures.rest}
+    return to_json(
+        {
+            "rule": rule.id,
+            "mode": rule.mode,
+            "then": rule.then,
+            "because": rule.because,
+            "in_words": told(rule),
+            "revision": revision,
+            "shadow": shown,
+        }
+    )
 
 
 @rules.command("show")

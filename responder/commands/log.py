@@ -1,12 +1,17 @@
 """Commands that read the decision log and what was received."""
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from responder.authoring import decisions as log
 from responder.authoring import events as received
 from responder.commands.opening import fail, opened
+
+if TYPE_CHECKING:
+    from responder.settings import Settings
+    from responder.store.database import Database
 
 _SINCE = "Only the last 30s, 15m, 2h, 7d."
 
@@ -16,7 +21,7 @@ _SINCE = "Only the last 30s, 15m, 2h, 7d."
 @click.option("--since", help=_SINCE)
 @click.option("--workflow", help="Only this workflow's id.")
 @click.option("--rule", help="Only this rule's id.")
-@click.option("--outcome", help="Only this outcome.")
+@click.option("--outcome", help="Only this outcome, or reason of none.")
 @click.option("--follow", is_flag=True, help="Go on as decisions are made and concluded.")
 @click.pass_context
 def decisions(
@@ -36,11 +41,34 @@ def decisions(
         chosen = log.Filter.of(since=since, workflow=workflow, rule=rule, outcome=outcome)
     except ValueError as error:
         fail(str(error))
-    with opened() as (_, database):
+    with opened() as (settings, database):
         try:
-            log.show_all(database, chosen, as_json=as_json, follow=follow, write=click.echo)
+            _show(database, settings, chosen, as_json=as_json, follow=follow)
         except (KeyboardInterrupt, BrokenPipeError):
             sys.exit(0)
+
+
+def _show(
+    database: "Database", settings: "Settings", chosen: log.Filter, *, as_json: bool, follow: bool
+) -> None:
+    from responder.store import journal
+
+    now = database.read(journal.head) if follow else {}
+    if not log.show_all(database, chosen, as_json=as_json, write=click.echo):
+        click.echo(log.why_none(database, chosen, _in_force(settings)), err=True)
+    if follow:
+        log.show_changes(database, now, chosen, as_json=as_json, write=click.echo)
+
+
+def _in_force(settings: "Settings") -> list[str]:
+    """Name the rules in the file; none where it is broken, for that is another's question."""
+    from responder.rules.ruleset import RulesError, load
+
+    try:
+        ruleset = load(settings.rules.read_bytes(), file=str(settings.rules))
+    except (OSError, RulesError):
+        return []
+    return [rule.id for rule in ruleset.rules]
 
 
 @decisions.command("show")
@@ -58,15 +86,17 @@ def show(decision: str, *, as_json: bool) -> None:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.option("--since", help=_SINCE)
-@click.option("--document", help="Only this document, such as deal:759.")
+@click.option("--document", help="Only this document: deal:759 or DEAL_759.")
 def events(*, as_json: bool, since: str | None, document: str | None) -> None:
     """List what was received, and the evaluation that concluded each delivery."""
     try:
         instant = log.since_of(since)
+        ref = None if document is None else received.ref_of(document)
     except ValueError as error:
         fail(str(error))
     with opened() as (_, database):
         try:
-            received.show(database, instant, document, as_json=as_json, write=click.echo)
+            if not received.show(database, instant, ref, as_json=as_json, write=click.echo):
+                click.echo("Nothing was received" + (f" of {ref}." if ref else "."), err=True)
         except BrokenPipeError:
             sys.exit(0)

@@ -22,15 +22,20 @@ _SEEN_BY_ALL_SECONDS = 1.0
 
 def ruleset_of(settings: "Settings") -> "Ruleset":
     """Load the rules file of the settings, or say that it is broken and exit."""
+    ruleset = _ruleset_or_why(settings)
+    return fail(ruleset) if isinstance(ruleset, str) else ruleset
+
+
+def _ruleset_or_why(settings: "Settings") -> "Ruleset | str":
     from responder.rules.ruleset import RulesError, load
 
     try:
         data = settings.rules.read_bytes()
         return load(data, file=str(settings.rules), portals=settings.portals)
     except RulesError:
-        fail(f"{settings.rules} is broken: `responder check {settings.rules}` says where.")
+        return f"{settings.rules} is broken: `responder check {settings.rules}` says where."
     except OSError as error:
-        fail(f"{settings.rules}: {error.strerror}")
+        return f"{settings.rules}: {error.strerror}"
 
 
 @click.command()
@@ -109,19 +114,32 @@ def cancel(decision: str) -> None:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def status(*, as_json: bool) -> None:
-    """Show mode, rules with their budgets and trips, and each portal's backlog and breaker."""
+    """Show mode, rules with their budgets and trips, and each portal's backlog and breaker.
+
+    With a broken rules file all the rest is shown, and the exit code is 1.
+    """
     from responder.runtime import operating
 
     with opened() as (settings, database):
-        found = operating.status(database, settings, ruleset_of(settings), datetime.now(UTC))
+        ruleset = _ruleset_or_why(settings)
+        known = None if isinstance(ruleset, str) else ruleset
+        found = operating.status(database, settings, known, datetime.now(UTC))
         click.echo(json.dumps(asdict(found)) if as_json else "\n".join(_told(found)))
+        if isinstance(ruleset, str):
+            click.echo(f"{ruleset} A service that runs goes on by the last good rules.", err=True)
+            sys.exit(1)
 
 
 def _told(found: "Status") -> list[str]:
     paused = (
         "no" if found.paused is None else f"since {found.paused['since']} by {found.paused['by']}"
     )
-    lines = [f"mode     {found.mode}", f"paused   {paused}", f"ruleset  {found.ruleset}", ""]
+    lines = [
+        f"mode     {found.mode}",
+        f"paused   {paused}",
+        f"ruleset  {found.ruleset or 'BROKEN'}",
+        "",
+    ]
     for name, portal in found.portals.items():
         lines += [
             f"portal {name}",
@@ -130,6 +148,9 @@ def _told(found: "Status") -> list[str]:
         ]
     for rule in found.rules:
         state = "TRIPPED: " + str(rule["tripped"]) if rule["tripped"] else "armed"
+        if found.ruleset is None:
+            lines.append(f"rule {rule['rule']} ({rule['portal']}): {state}")
+            continue
         if rule["disabled"]:
             state = f"disabled: {rule['disabled']}"
         lines.append(

@@ -38,8 +38,20 @@ def serve() -> None:
 
         click.echo(render(error.mistakes, given.rules.read_bytes(), format="text"))
         fail("The rules are broken; nothing was started.")
-    except (DatabaseError, StoreUnavailable, OSError) as error:
+    except (DatabaseError, StoreUnavailable) as error:
         fail(str(error))
+    except OSError as error:
+        fail(_reason(error))
+
+
+def _reason(error: OSError) -> str:
+    """Say which file it is, and how one gets a first rules file, without the error's number."""
+    if error.filename is None:
+        return str(error)
+    begin = ""
+    if isinstance(error, FileNotFoundError):
+        begin = f"; `responder recipes lost-deals > {error.filename}` begins one"
+    return f"{error.filename}: {error.strerror}{begin}"
 
 
 @click.command()
@@ -57,7 +69,7 @@ def demo(*, keep: bool) -> None:
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=8010, show_default=True)
+@click.option("--port", default=8010, show_default=True, type=click.IntRange(0, 65_535))
 def sandbox(host: str, port: int) -> None:
     """Run a Bitrix24 portal in miniature: real methods, errors, paging and limits over HTTP."""
     from responder.bitrix24.sandbox import demo_portal, run

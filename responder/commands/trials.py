@@ -88,8 +88,12 @@ def _run(file: Path, junit: Path | None) -> int:
     results = testing.run(suite, datetime.now(UTC))
     for line in testing.render(results, testing.untested(suite, results)):
         click.echo(line)
-    if junit is not None:
-        junit.write_bytes(testing.junit(results, str(file)))
+    try:
+        if junit is not None:
+            junit.write_bytes(testing.junit(results, str(file)))
+    except OSError as error:
+        click.echo(f"{junit}: {error.strerror}", err=True)
+        return 2
     return 0 if all(result.passed for result in results) else 1
 
 

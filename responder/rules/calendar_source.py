@@ -42,7 +42,7 @@ class _Reader:
             shown = node if isinstance(node, Table) else key
             self._error(shown, 'a calendar is a map, such as {days: [mon, fri], from: "09:00"}')
             return Calendar(name=key.text)
-        self.keys.known(node, CALENDAR_KEYS, "calendar")
+        self.keys.known(node, CALENDAR_KEYS)
         opens, closes = self._hours(node)
         return Calendar(
             name=key.text,
@@ -109,7 +109,7 @@ class _Reader:
             return first.strip(), last.strip() if dots else first.strip()
         if not isinstance(item, Table):
             return None
-        self.keys.known(item, HOLIDAY_KEYS, "holiday")
+        self.keys.known(item, HOLIDAY_KEYS)
         first_node, last_node = item.get("from"), item.get("to")
         if isinstance(first_node, Scalar) and isinstance(last_node, Scalar):
             return first_node.text, last_node.text

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from responder.rules import facts, later
+from responder.rules import facts
 from responder.rules.conditions import All, AnyOf, FactTest, Not, Part, fact_test
 from responder.rules.facts import Fact
 from responder.rules.literals import MisfitError, Setting
@@ -80,10 +80,6 @@ class ClauseReader:
             yield from self._test(fact, key, "is", value, place)
 
     def _fact(self, key: Scalar) -> Fact | None:
-        refusal = later.fact_refusal(key.text, self.setting.allow)
-        if refusal:
-            self.mistakes.error(key, refusal)
-            return None
         fact = facts.find(key.text)
         if fact is None:
             meant = facts.meant(key.text) if "." in key.text else nearest(key.text, GROUPS)

@@ -1,11 +1,12 @@
 """Judges a situation: reads the rules from the top for each workflow and says what shall happen.
 
-The first `leave` or enforce rule whose tests all hold ends the reading of a workflow. An observe
-rule that holds gives its verdict and the reading goes on, so that trying a rule never disarms
-another. A `leave` rule that is unknown protects from all below it: what could not be read might be
-the exception. Of those that a rule with `keep` condemns one of each group is spared, and for it the
-reading goes on; therefore all workflows are read side by side, rule by rule. Nothing here waits,
-looks at a clock or calls anything; the same situation, rules and moment give the same judgement.
+The first `leave`, approve or enforce rule whose tests all hold ends the reading of a workflow. An
+observe rule that holds gives its verdict and the reading goes on, so that trying a rule never
+disarms another. A `leave` rule that is unknown protects from all below it: what could not be read
+might be the exception. Of those that a rule with `keep` condemns one of each group is spared, and
+for it the reading goes on; therefore all workflows are read side by side, rule by rule. Nothing
+here waits, looks at a clock or calls anything; the same situation, rules and moment give the same
+judgement.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,6 +15,7 @@ from datetime import datetime
 from itertools import chain
 
 from responder.model import (
+    ACTING_MODES,
     Action,
     Condition,
     Judgement,
@@ -213,7 +215,7 @@ class _Reading:
     def _condemn(self, thread: _Thread, rule: Rule) -> None:
         mode = rule.mode if self.enforcing else Mode.OBSERVE
         thread.take(rule, mode if rule.acts else None)
-        thread.ended = not rule.acts or rule.mode is Mode.ENFORCE
+        thread.ended = not rule.acts or rule.mode in ACTING_MODES
 
     def _view(self, workflow: Workflow) -> View:
         return View(

@@ -100,6 +100,8 @@ def remarks(rule: Rule) -> Iterator[str]:
         yield f"It is switched off: {_ended(rule.disabled)}"
     elif rule.mode is Mode.OBSERVE:
         yield "It only observes."
+    elif rule.mode is Mode.APPROVE:
+        yield "It asks first: nothing is done until somebody approves it."
 
 
 def _restraints(rule: Rule) -> Iterator[str]:

@@ -3,29 +3,21 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from responder.rules import later
 from responder.rules.source import Items, Mistakes, Node, Scalar, Table, nearest, truth
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Reads keys and notes what is wrong with them. What could not be read is None.
-
-    `allow` has the names of `later` that are accepted all the same.
-    """
+    """Reads keys and notes what is wrong with them. What could not be read is None."""
 
     mistakes: Mistakes
-    allow: frozenset[str] = frozenset()
 
-    def known(self, table: Table, names: Iterable[str], place: str) -> None:
-        """Note every key of a map that is not one of these. `place` is a row of `later.KEYS`."""
+    def known(self, table: Table, names: Iterable[str]) -> None:
+        """Note every key of a map that is not one of these."""
         names = list(names)
         for key, _ in table.pairs:
-            refusal = later.refusal(place, key.text, self.allow)
-            if refusal:
-                self.mistakes.error(key, refusal)
-            elif key.text not in names:
-                meant = nearest(key.text, [*names, *later.KEYS[place]])
+            if key.text not in names:
+                meant = nearest(key.text, names)
                 self.mistakes.error(key, f"there is no key `{key.text}` here", meant)
 
     def text(self, table: Table, name: str) -> str | None:
@@ -57,10 +49,8 @@ class Keys:
         text = node.text if isinstance(node, Scalar) else ""
         if text in choices:
             return text
-        refusal = later.refusal(name, text, self.allow) if name in later.KEYS else None
-        message = refusal or f"`{name}` is one of {', '.join(choices)}"
-        meant = None if refusal else nearest(text, choices)
-        self.mistakes.error(self._shown(table, name), message, meant)
+        message = f"`{name}` is one of {', '.join(choices)}"
+        self.mistakes.error(self._shown(table, name), message, nearest(text, choices))
         return None
 
     def names(self, table: Table, name: str) -> Iterator[Scalar]:
@@ -72,7 +62,7 @@ class Keys:
             self.mistakes.error(self._shown(table, name), f"`{name}` is a list, such as [main]")
             return
         for item in node.items:
-            if isinstance(item, Scalar) and item.kind != "null":
+            if isinstance(item, Scalar) and item.kind not in ("null", "truth"):
                 yield item
             else:
                 self.mistakes.error(item, f"`{name}` is a list of names")

@@ -40,7 +40,7 @@ def read(table: Table, keys: Keys, otherwise: Limit) -> Limit:
         key = table.key("limit")
         keys.mistakes.error(node if isinstance(node, Table) or key is None else key, message)
         return otherwise
-    keys.known(node, NAMES, "limit")
+    keys.known(node, NAMES)
     given = {name: number for name in NAMES if (number := _number(node, name, keys)) is not None}
     return replace(otherwise, **given)
 

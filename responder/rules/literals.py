@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from responder.model import Unknown
-from responder.rules import facts, later, values
+from responder.rules import facts, values
 from responder.rules.calendars import Calendar
 from responder.rules.facts import Fact
 from responder.rules.fields import Type
@@ -34,15 +34,11 @@ class MisfitError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """What the rest of the file says that values need: its lists, calendars and time zone.
-
-    `allow` has the names of `later` that are accepted all the same.
-    """
+    """What the rest of the file says that values need: its lists, calendars and time zone."""
 
     zone: tzinfo = UTC
     lists: Mapping[str, tuple[Node, ...]] = field(default_factory=dict)
     calendars: Mapping[str, Calendar] = field(default_factory=dict)
-    allow: frozenset[str] = frozenset()
 
 
 class Sought(NamedTuple):
@@ -193,7 +189,7 @@ def text(scalar: Scalar, fact: Fact) -> str:
     return scalar.text
 
 
-def other_fact(node: Node, fact: Fact, setting: Setting) -> Fact | None:
+def other_fact(node: Node, fact: Fact) -> Fact | None:
     """Return the fact that an operand names (`{fact: PATH}`), None where it is a literal."""
     if not isinstance(node, Table) or not node.pairs:
         return None
@@ -202,9 +198,6 @@ def other_fact(node: Node, fact: Fact, setting: Setting) -> Fact | None:
         raise MisfitError(key, "only `{fact: …}` is expected here", nearest(key.text, ["fact"]))
     if not isinstance(value, Scalar):
         raise MisfitError(value, "the name of a fact is expected here")
-    refusal = later.fact_refusal(value.text, setting.allow)
-    if refusal:
-        raise MisfitError(value, refusal)
     other = facts.find(value.text)
     if other is None:
         raise MisfitError(value, f"there is no fact `{value.text}`", facts.meant(value.text))

@@ -36,24 +36,19 @@ def read(
     lines: list[str],
     mistakes: Mistakes,
     portals: Collection[str] | None,
-    allow: frozenset[str],
 ) -> Loaded:
-    """Return what a file says; with any mistake noted it is not fit for use.
-
-    `allow` has the names of `later` that are accepted all the same.
-    """
+    """Return what a file says; with any mistake noted it is not fit for use."""
     if not isinstance(root, Table):
         mistakes.error(root, "a rules file is a map with `version` and `rules`")
         return Loaded((), UTC)
-    keys = Keys(mistakes, allow)
-    keys.known(root, FILE_KEYS, "file")
+    keys = Keys(mistakes)
+    keys.known(root, FILE_KEYS)
     _version(root, mistakes)
     defaults = _defaults(root, keys)
     setting = Setting(
         zone=defaults.zone,
         lists=_lists(root, mistakes),
         calendars=calendar_source.read(root, keys, defaults.zone),
-        allow=allow,
     )
     reader = RuleReader(
         mistakes=mistakes, defaults=defaults, setting=setting, lines=lines, known_portals=portals
@@ -79,8 +74,8 @@ def _defaults(root: Table, keys: Keys) -> Defaults:
     if not isinstance(table, Table):
         keys.mistakes.error(table, "`defaults` is a map")
         return Defaults()
-    keys.known(table, DEFAULT_KEYS, "defaults")
-    mode = keys.choice(table, "mode", (Mode.OBSERVE, Mode.ENFORCE))
+    keys.known(table, DEFAULT_KEYS)
+    mode = keys.choice(table, "mode", tuple(Mode))
     portals = tuple(keys.names(table, "portals")) if table.get("portals") else None
     return Defaults(
         mode=Mode(mode or Mode.OBSERVE),

@@ -60,7 +60,7 @@ class Operator:
 
 
 def _equality(node: Node, fact: Fact, setting: Setting) -> Prepared:
-    other = literals.other_fact(node, fact, setting)
+    other = literals.other_fact(node, fact)
     if other is not None:
         type_ = other.type if fact.type is Type.ANY else fact.type
         return _against(other, values.readers(setting.zone)[type_], operator.eq)
@@ -130,7 +130,7 @@ def _membership(nodes: Sequence[Node], fact: Fact, setting: Setting) -> Check:
 
 def _order(relation: Relation) -> Prepare:
     def prepare(node: Node, fact: Fact, setting: Setting) -> Prepared:
-        other = literals.other_fact(node, fact, setting)
+        other = literals.other_fact(node, fact)
         if other is None:
             read, bound = literals.measure(node, fact)
             return Prepared(_words(node), _related(read, relation, bound))
@@ -172,7 +172,7 @@ def _age(*, older: bool) -> Prepare:
 
     def prepare(node: Node, fact: Fact, setting: Setting) -> Prepared:
         read = values.instants(setting.zone)
-        other = literals.other_fact(node, fact, setting)
+        other = literals.other_fact(node, fact)
         if other is not None:
             return _against(other, read, relation)
         bound = literals.age(node, fact, bound_of, setting)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
-from responder.model import Mode
+from responder.model import ACTING_MODES
 from responder.rules import english
 from responder.rules.conditions import Part
 from responder.rules.rule import Rule
@@ -59,7 +59,7 @@ def _asked(parts: Sequence[Part]) -> frozenset[str]:
 
 def _ends_always(rule: Rule) -> bool:
     """Tell whether it ends the reading of every workflow that passes its tests, for ever."""
-    ends = not rule.acts or rule.mode is Mode.ENFORCE
+    ends = not rule.acts or rule.mode in ACTING_MODES
     return ends and not rule.exception.parts and rule.keep is None and rule.expires_at is None
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from responder.model import Action
-from responder.rules import later, literals, values
+from responder.rules import literals, values
 from responder.rules.calendars import Calendar
 from responder.rules.keeping import GROUPS, Keep
 from responder.rules.keys import Keys
@@ -32,8 +32,6 @@ def read(node: Table, keys: Keys, setting: Setting, action: Action | None) -> Re
             if key is not None:
                 message = f"a `leave` rule has no `{name}`: it protects at once and always"
                 keys.mistakes.error(key, message)
-        return Restraints()
-    if any(node.get(name) and later.refusal("rule", name, keys.allow) for name in RESTRAINT_KEYS):
         return Restraints()
     return Restraints(
         wait=_wait(node, keys), during=_during(node, keys, setting), keep=_keep(node, keys)

@@ -61,8 +61,8 @@ class RuleReader:
         if not isinstance(node, Table):
             self.mistakes.error(node, "a rule is a map that begins with `id:`")
             return None
-        keys = Keys(self.mistakes, self.setting.allow)
-        keys.known(node, RULE_KEYS, "rule")
+        keys = Keys(self.mistakes)
+        keys.known(node, RULE_KEYS)
         then = keys.choice(node, "then", _ACTIONS)
         if node.get("then") is None:
             self.mistakes.error(node, "`then` is missing: kill, terminate or leave")
@@ -132,7 +132,7 @@ class RuleReader:
         return text
 
     def _mode(self, node: Table, keys: Keys, action: Action | None) -> Mode | None:
-        mode = keys.choice(node, "mode", (Mode.OBSERVE, Mode.ENFORCE))
+        mode = keys.choice(node, "mode", tuple(Mode))
         if action is not Action.LEAVE:
             return Mode(mode) if mode else self.defaults.mode
         if mode:

@@ -133,23 +133,16 @@ def _is_set_off(rule: Rule, trigger: Trigger, events: frozenset[str], kind: str)
             return any(one.schedule is not None for one in rule.triggers)
 
 
-def load(
-    data: bytes,
-    *,
-    file: str,
-    portals: Collection[str] | None = None,
-    allow: frozenset[str] = frozenset(),
-) -> Ruleset:
+def load(data: bytes, *, file: str, portals: Collection[str] | None = None) -> Ruleset:
     """Return the rules that a file's bytes are, or raise `RulesError` with every mistake.
 
-    `portals` are the portals of the settings; None where they are not known. `allow` has names of
-    `later.NOT_YET` that are accepted all the same.
+    `portals` are the portals of the settings; None where they are not known.
     """
     mistakes = Mistakes(file)
     root = source.read(data, mistakes)
     if root is None:
         raise RulesError(mistakes.in_order())
-    loaded = loader.read(root, source.lines(data.decode()), mistakes, portals, allow)
+    loaded = loader.read(root, source.lines(data.decode()), mistakes, portals)
     if mistakes.fatal:
         raise RulesError(mistakes.in_order())
     return Ruleset(data=data, rules=loaded.rules, zone=loaded.zone, warnings=mistakes.in_order())

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from responder.model import Action, Mode
-from responder.rules import facts, fields, later, triggers
+from responder.rules import facts, fields, triggers
 from responder.rules.calendar_source import CALENDAR_KEYS
 from responder.rules.calendars import DAYS
 from responder.rules.fields import Field, Type
@@ -87,7 +87,7 @@ def schema(tests: Schema) -> dict[str, object]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "responder rules",
-        **_table(FILE_KEYS, _file_keys(), "file", required=("version", "rules")),
+        **_table(FILE_KEYS, _file_keys(), required=("version", "rules")),
         "$defs": {
             "rule": _rule(),
             "tests": _clause(),
@@ -110,15 +110,12 @@ def table(
 def _table(
     names: Iterable[str],
     described: Mapping[str, Schema],
-    place: str,
     *,
     required: Iterable[str] = (),
     **more: object,
 ) -> dict[str, object]:
-    """Return the schema of a map whose keys the loader's table has and does not refuse."""
-    refused = later.NOT_YET.intersection(later.KEYS[place])
-    known = {name: described[name] for name in names if name not in refused}
-    return table(known, required=required, **more)
+    """Return the schema of a map whose keys are those of the loader's table."""
+    return table({name: described[name] for name in names}, required=required, **more)
 
 
 def _said(text: str, schema: Schema) -> dict[str, object]:
@@ -145,7 +142,7 @@ def _file_keys() -> dict[str, Schema]:
         "version": _said("The version of the language.", {"const": 1}),
         "defaults": _said(
             "What rules have that do not say otherwise.",
-            _table(DEFAULT_KEYS, _default_keys(), "defaults"),
+            _table(DEFAULT_KEYS, _default_keys()),
         ),
         "lists": _said(
             "Lists of values, by name, for `in_list`.", {**named, "additionalProperties": values}
@@ -175,7 +172,7 @@ def _calendar() -> dict[str, object]:
         "to": _said("When it closes.", _TIME),
         "holidays": _said("Days on which it does not open.", _list(holiday, least=0)),
     }
-    return _table(CALENDAR_KEYS, described, "calendar", minProperties=1)
+    return _table(CALENDAR_KEYS, described, minProperties=1)
 
 
 def _rule() -> dict[str, object]:
@@ -187,7 +184,6 @@ def _rule() -> dict[str, object]:
     return _table(
         RULE_KEYS,
         _rule_keys(),
-        "rule",
         required=("id", "then"),
         **{
             "if": guards,
@@ -199,14 +195,13 @@ def _rule() -> dict[str, object]:
 
 def _rule_keys() -> dict[str, Schema]:
     actions = [Action.KILL.value, Action.TERMINATE.value, Action.LEAVE.value]
-    modes = [mode.value for mode in Mode if mode.value not in later.NOT_YET]
     return {
         "id": _said("Its name, which stays: a-z, 0-9 and -.", {**_TEXT, "pattern": "^[a-z0-9-]+$"}),
         "because": _said("A sentence for the log and the people affected.", _SENTENCE),
         "mode": _said(
-            "observe only records what it would do (the default). A rule acts where both it and "
-            "RESPONDER_MODE say enforce.",
-            {"enum": modes},
+            "observe only records what it would do (the default). Where RESPONDER_MODE says "
+            "enforce, enforce acts, and approve acts once somebody has approved that decision.",
+            {"enum": [mode.value for mode in Mode]},
         ),
         "when": _said("What sets it off.", _list({"anyOf": [_event(), *_schedules()]})),
         "if": _said("All of these tests must hold.", _ref("tests")),
@@ -243,7 +238,7 @@ def _limit() -> dict[str, object]:
             {**number, "maximum": 100},
         ),
     }
-    return _table(LIMITS, described, "limit", minProperties=1)
+    return _table(LIMITS, described, minProperties=1)
 
 
 def _event() -> dict[str, object]:
@@ -259,15 +254,12 @@ def _event() -> dict[str, object]:
 
 
 def _schedules() -> list[dict[str, object]]:
-    refused = later.NOT_YET.intersection(later.KEYS["trigger"])
     zone = _said("The zone of that time.", _SENTENCE)
     all_of_them: dict[str, dict[str, Schema]] = {
         "every": {"every": _said("How long from one run to the next.", _DURATION)},
         "daily_at": {"daily_at": _said("The time of day.", _TIME), "timezone": zone},
     }
-    return [
-        table(keys, required=(name,)) for name, keys in all_of_them.items() if name not in refused
-    ]
+    return [table(keys, required=(name,)) for name, keys in all_of_them.items()]
 
 
 def _clause() -> dict[str, object]:
@@ -279,9 +271,8 @@ def _clause() -> dict[str, object]:
     }
     for owner in (*fields.ALWAYS, *facts.KINDS):
         for field in facts.of_kind(owner):
-            path = f"{owner}.{field.name}"
-            if not _is_refused(path):
-                properties[path] = _said(field.description, _ref(_name(field.type)))
+            described = _said(field.description, _ref(_name(field.type)))
+            properties[f"{owner}.{field.name}"] = described
     return {
         "type": "object",
         "minProperties": 1,
@@ -289,10 +280,6 @@ def _clause() -> dict[str, object]:
         "patternProperties": dict(_open_facts()),
         "additionalProperties": False,
     }
-
-
-def _is_refused(path: str) -> bool:
-    return later.fact_refusal(path, frozenset()) is not None
 
 
 def _open_facts() -> Iterable[tuple[str, Schema]]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta, tzinfo
 
-from responder.rules import later, triggers, values, zones
+from responder.rules import triggers, values, zones
 from responder.rules.keys import Keys
 from responder.rules.schedules import DailyAt, Every, Schedule
 from responder.rules.source import Items, Node, Scalar, Table, nearest
@@ -56,16 +56,15 @@ class WhenReader:
     def _scheduled(self, item: Table) -> Trigger | None:
         names = [key.text for key, _ in item.pairs]
         first = next((key for key, _ in item.pairs if key.text in SCHEDULE_KEYS), item.pairs[0][0])
-        refusal = later.refusal("trigger", first.text, self.keys.allow)
-        if refusal or first.text not in SCHEDULE_KEYS:
-            meant = None if refusal else nearest(first.text, SCHEDULE_KEYS)
-            self._error(first, refusal or f"there is no trigger `{first.text}`", meant)
+        if first.text not in SCHEDULE_KEYS:
+            meant = nearest(first.text, SCHEDULE_KEYS)
+            self._error(first, f"there is no trigger `{first.text}`", meant)
             return None
         if "every" in names:
-            self.keys.known(item, ("every",), "trigger")
+            self.keys.known(item, ("every",))
             schedule = self._every(item, first)
         else:
-            self.keys.known(item, ("daily_at", "timezone"), "trigger")
+            self.keys.known(item, ("daily_at", "timezone"))
             schedule = self._daily_at(item, first)
         return None if schedule is None else triggers.scheduled(schedule)
 

@@ -5,6 +5,10 @@ begun: none of it is stopped. Over `per_hour` the rule trips and does nothing un
 over `per_document` that document alone is held, since one document whose workflows are stopped
 again and again means that rules fight or that something restarts the workflow.
 
+What a rule in mode `approve` condemns is not begun before somebody approves it, so it is held
+against the limits then; what people approve at once is one set. Only the limits of a run count when
+the run ends, for nobody should be asked to approve what is certainly too much.
+
 It looks at rows inside the transaction that would commit the intents, so that nothing can change
 between looking and committing.
 """
@@ -15,9 +19,10 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from responder.model import Mode
 from responder.rules.ruleset import Ruleset
 from responder.runtime.metrics import Metrics
-from responder.store import journal, limits
+from responder.store import approvals, journal, limits
 from responder.store.database import Connection
 
 HOUR = timedelta(hours=1)
@@ -44,8 +49,10 @@ class Budget:
         self._tx = tx
         self._portal = portal
         self._limits = {rule.id: rule.limit for rule in ruleset.rules}
+        self._asking = {rule.id for rule in ruleset.rules if rule.mode is Mode.APPROVE}
         self._metrics = metrics
         self._now = now
+        self._done: dict[str, int] = {}
         self._paused = limits.paused(tx, lock=True)
         self._tripped = {trip.rule: trip.why for trip in limits.tripped(tx, portal)}
 
@@ -57,17 +64,21 @@ class Budget:
         decisions: Collection[str] = (),
         *,
         begun: int = 0,
+        approved: Collection[int] = (),
     ) -> Hold | None:
         """Say why this set is not begun, or None where it may be. Trip its rule if need be.
 
         `decisions` are those of the set that stand in the log already, and are not counted twice;
-        `begun` is how much other rules begin on the document in the same evaluation.
+        `begun` is how much other rules begin on the document in the same evaluation. `approved` are
+        the entries by which people approved it: what they approved with it, elsewhere, is of the
+        set too.
         """
         paused = self._hold_paused()
         if paused is not None:
             return paused
         if rule not in self._tripped:
-            self._trip_if_over(rule, workflows, decisions)
+            rest = approvals.together(self._tx, self._portal, rule, approved, decisions)
+            self._trip_if_over(rule, len(workflows) + rest, decisions)
         return self._hold_tripped(rule) or self._document_hold(
             rule, document, workflows, decisions, begun
         )
@@ -84,17 +95,22 @@ class Budget:
         return Hold(limits.TRIPPED, why)
 
     def hold_run(self, rule: str, workflows: Collection[str], running: int) -> Hold | None:
-        """Say why what a rule condemned in one run is not begun; trip its rule if need be."""
+        """Say why what a rule condemned in one run is not begun; trip its rule if need be.
+
+        A rule that asks first begins nothing here: neither the pause nor what it did within an hour
+        keeps it from asking.
+        """
+        asks = rule in self._asking
         if rule not in self._tripped:
             why = self.over_in_run(rule, len(workflows), running)
             if why is not None:
                 self._trip(rule, why)
-            else:
-                self._trip_if_over(rule, workflows)
+            elif not asks:
+                self._trip_if_over(rule, len(workflows))
         tripped = self._hold_tripped(rule)
         if tripped is not None:
             return Hold(limits.RUN, tripped.why)
-        return self._hold_paused()
+        return None if asks else self._hold_paused()
 
     def over_in_run(self, rule: str, count: int, running: int) -> str | None:
         """Say which limit of a run so many condemned would go over."""
@@ -118,13 +134,24 @@ class Budget:
             return f"enforced, the document would have been held: {why}"
         return None
 
-    def _trip_if_over(
-        self, rule: str, workflows: Collection[str], decisions: Collection[str] = ()
-    ) -> None:
+    def _trip_if_over(self, rule: str, count: int, decisions: Collection[str] = ()) -> None:
         allowed = self._limits[rule].per_hour
-        done = limits.acted(self._tx, self._portal, rule, self._now - HOUR, decisions)
-        if done + len(workflows) > allowed:
-            self._trip(rule, _sum(len(workflows), done, allowed))
+        done = self._acted(rule, decisions)
+        if done + count > allowed:
+            self._trip(rule, _sum(count, done, allowed))
+
+    def _acted(self, rule: str, decisions: Collection[str]) -> int:
+        """Count what a rule did within the hour: once, and then what begins here adds to it."""
+        if decisions:
+            return limits.acted(self._tx, self._portal, rule, self._now - HOUR, decisions)
+        if rule not in self._done:
+            self._done[rule] = limits.acted(self._tx, self._portal, rule, self._now - HOUR)
+        return self._done[rule]
+
+    def began(self, rule: str) -> None:
+        """Add a call whose intent was written in this transaction."""
+        if rule in self._done:
+            self._done[rule] += 1
 
     def _trip(self, rule: str, why: str) -> None:
         limits.trip(self._tx, self._portal, rule, self._now, why)

@@ -13,8 +13,9 @@ gathers while a call is under way goes out together in the next one. A round
 A crash anywhere is safe: before 4 the deliveries still wait; after 4 each intent stands in the
 journal as `in_doubt`, and step 1 of the next driver looks before anything else is done.
 
-The lease is renewed in the background. A driver that cannot renew it in time stops of itself; one
-that was paused past its lease finds it taken in the first transaction it tries, and writes nothing.
+The lease is claimed and renewed for all portals together (`leases`). A driver whose lease was not
+renewed in time stops of itself; one that was paused past its lease finds it taken in the first
+transaction it tries, and writes nothing.
 """
 
 import asyncio
@@ -23,37 +24,37 @@ from collections.abc import Callable
 
 import structlog
 
+from responder.runtime.leases import Grant, Leases
 from responder.runtime.rounds import Rounds
-from responder.store import lanes
-from responder.store.commits import SharedCommit, StoreUnavailable
+from responder.store.commits import StoreUnavailable
 from responder.store.lanes import Lease, LeaseLost
 
-LEASE_SECONDS = 4.0
-RENEW_SECONDS = 1.0
-POLL_SECONDS = 0.5
 STORE_AWAY_SECONDS = 1.0
+RESTS_FOR_EACH = 9  # second that a round took which had nothing to do, so many seconds of rest
+RESTS_AT_MOST = 0.5
 
 log = structlog.get_logger()
 
 
 class Driver:
-    """Drives one portal while this process holds its lease, and waits for it otherwise."""
+    """Drives one portal while this process holds its lease, and waits for it otherwise.
+
+    `idle_seconds` says how long it may rest when nothing is due and nobody wakes it.
+    """
 
     def __init__(
         self,
         portal: str,
         *,
-        holder: str,
-        commits: SharedCommit,
+        leases: Leases,
         rounds: Callable[[Lease], Rounds],
-        alone: bool,
+        idle_seconds: Callable[[str], float],
     ) -> None:
         self.portal = portal
         self.lease: Lease | None = None
-        self._holder = holder
-        self._commits = commits
+        self._leases = leases
         self._rounds = rounds
-        self._alone = alone
+        self._idle_seconds = idle_seconds
         self._wake = asyncio.Event()
         self._stopping = False
 
@@ -67,14 +68,15 @@ class Driver:
         self._wake.set()
 
     async def run(self) -> None:
-        """Take the lease, drive, and begin again when it is lost, until told to stop."""
+        """Drive while this process has the lease, until told to stop."""
         while not self._stopping:
             try:
-                lease = await self._claim()
-                if lease is None:
-                    await self._pause(POLL_SECONDS)
+                grant = self._leases.of(self.portal)
+                if grant is None:
+                    await self._wake.wait()
+                    self._wake.clear()
                 else:
-                    await self._hold(lease)
+                    await self._hold(grant)
             except LeaseLost:
                 log.warning("the lease was lost or not renewed in time", portal=self.portal)
             except StoreUnavailable as error:
@@ -85,49 +87,32 @@ class Driver:
                 log.exception("a round failed", portal=self.portal)
                 await self._pause(STORE_AWAY_SECONDS)
 
-    async def _claim(self) -> Lease | None:
-        return await self._commits.write(
-            lambda tx: lanes.claim(tx, self.portal, self._holder, LEASE_SECONDS, force=self._alone)
-        )
-
-    async def _hold(self, lease: Lease) -> None:
-        self.lease = lease
-        log.info("driving", portal=self.portal, fence=lease.fence)
-        keeper = asyncio.create_task(self._renew(lease))
+    async def _hold(self, grant: Grant) -> None:
+        self.lease = grant.lease
+        log.info("driving", portal=self.portal, fence=grant.lease.fence)
         try:
-            await self._drive(lease, keeper)
+            await self._drive(grant)
         finally:
             self.lease = None
-            keeper.cancel()
-            with contextlib.suppress(asyncio.CancelledError, LeaseLost):
-                await keeper
             with contextlib.suppress(StoreUnavailable):
-                await self._commits.write(lambda tx: lanes.release(tx, lease))
+                await self._leases.give_up(grant)
+        log.info("no longer driving", portal=self.portal, fence=grant.lease.fence)
 
-    async def _drive(self, lease: Lease, keeper: asyncio.Task[None]) -> None:
-        rounds = self._rounds(lease)
+    async def _drive(self, grant: Grant) -> None:
+        loop = asyncio.get_running_loop()
+        rounds = self._rounds(grant.lease)
         await rounds.load()
-        while not self._stopping:
-            if keeper.done():
+        while not self._stopping and not grant.ending:
+            if not self._leases.holds(grant):
                 raise LeaseLost(self.portal)
             self._wake.clear()
+            began_at = loop.time()
             if not await rounds.round():
-                await self._pause(rounds.idle_seconds(POLL_SECONDS))
-
-    async def _renew(self, lease: Lease) -> None:
-        """Renew until it fails for longer than the lease lasts."""
-        loop = asyncio.get_running_loop()
-        renewed_at = loop.time()
-        while loop.time() - renewed_at < LEASE_SECONDS:
-            await asyncio.sleep(RENEW_SECONDS)
-            asked_at = loop.time()
-            try:
-                held = await self._commits.write(lambda tx: lanes.renew(tx, lease, LEASE_SECONDS))
-            except StoreUnavailable:
-                continue
-            if not held:
-                return
-            renewed_at = asked_at
+                ended_at = loop.time()
+                await self._pause(rounds.idle_seconds(self._idle_seconds(self.portal)))
+                # Woken by every delivery while all that waits must rest, it would only look.
+                rest = min(RESTS_AT_MOST, RESTS_FOR_EACH * (ended_at - began_at))
+                await asyncio.sleep(max(0.0, ended_at + rest - loop.time()))
 
     async def _pause(self, seconds: float) -> None:
         """Wait until woken, at most so long."""

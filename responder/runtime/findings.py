@@ -74,7 +74,7 @@ def wrong_settings(problems: Iterable[str]) -> list[Finding]:
 def right_settings(mode: Mode, portals: Sequence[str]) -> list[Finding]:
     """Report what the settings say."""
     does = (
-        "rules in enforce mode kill"
+        "rules in enforce mode kill, and in approve mode once somebody approves"
         if mode is Mode.ENFORCE
         else "nothing is killed, whatever a rule's own mode"
     )
@@ -113,9 +113,11 @@ def loaded_rules(ruleset: Ruleset, file: Path, mode: Mode, now: datetime) -> lis
         f"revision {ruleset.revision}: {len(acting)} of {len(ruleset.rules)} rules act, "
         f"{len(enforcing)} of them in enforce mode"
     )
+    asking = sum(rule.mode is Mode.APPROVE for rule in acting)
+    said += f", {asking} once somebody approves" if asking else ""
     if not acting:
         found = [warning("rules", said, "Without a kill or terminate rule nothing is decided.")]
-    elif mode is Mode.ENFORCE and not enforcing:
+    elif mode is Mode.ENFORCE and not enforcing and not asking:
         advice = "Give a rule `mode: enforce` when its would_kill decisions are right."
         found = [warning("rules", f"{said}: nothing is killed", advice)]
     else:

@@ -16,13 +16,13 @@ from responder.model import OPEN_OUTCOMES, Mode, Outcome, Unknown
 from responder.rules.ruleset import Ruleset
 from responder.runtime.budget import Budget, Hold
 from responder.runtime.calls import Called
-from responder.runtime.lane import Lane
+from responder.runtime.lane import Lane, Lead
 from responder.runtime.metrics import Metrics
 from responder.runtime.planning import KILLING, Plan, Planned
 from responder.runtime.rejudging import Rejudged
 from responder.runtime.reload import RulesInForce
 from responder.runtime.stops import Seen, Standing, Step, step
-from responder.store import journal, lanes, looks, rulesets
+from responder.store import approvals, journal, lanes, limits, looks, rulesets
 from responder.store.commits import SharedCommit, StoreUnavailable
 from responder.store.database import Connection
 from responder.store.lanes import Lease
@@ -58,15 +58,24 @@ class Gate:
         self._rules = rules
         self._metrics = metrics
         self._now = now
+        lane.keep = self._keep_bucket
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Commit `work`, if this process still drives the portal."""
 
-        def guarded(tx: Connection) -> T:
+        def guarded(tx: Connection) -> tuple[T, Lead]:
             self._guard(tx)
-            return work(tx)
+            lead = self._lane.lead()
+            lanes.save_bucket(tx, self.portal, lead.level)
+            return work(tx), lead
 
-        return await self._commits.write(guarded)
+        done, lead = await self._commits.write(guarded)
+        self._lane.kept(lead)
+        return done
+
+    async def _keep_bucket(self) -> None:
+        """Commit the bucket by itself, where requests are made that no other commit counts."""
+        await self.write(lambda _tx: None)
 
     async def insist(self, work: Callable[[Connection], None]) -> None:
         """Commit outcomes even if the store stumbles; past that, the next look finds them out."""
@@ -83,31 +92,32 @@ class Gate:
         rejudged: Sequence[Rejudged],
         evidence: Mapping[str, Evidence | Missing],
         ruleset: Ruleset,
+        *,
+        most_calls: int = CALLS,
     ) -> list[Called]:
         """Commit evaluations and intents together; return the calls that may now be made.
 
-        Raise StaleError when the rules have changed, LeaseLost when another process drives the
-        portal, StoreUnavailable when nothing could be committed.
+        What would be called beyond `most_calls` waits for the next round. Raise StaleError when
+        the rules have changed, LeaseLost when another process drives the portal, StoreUnavailable
+        when nothing could be committed.
         """
         now = self._now()
 
         def work(tx: Connection) -> list[Called]:
-            self._guard(tx)
             if self._rules.ruleset.revision != ruleset.revision:
                 raise StaleError("the rules have changed")
             rulesets.keep(tx, ruleset.revision, ruleset.text, now)
             budget = Budget(tx, self.portal, ruleset, self._metrics, now)
-            writing = _Writing(tx, self.portal, ruleset, budget, evidence, now)
+            writing = _Writing(tx, self.portal, ruleset, budget, evidence, now, most_calls)
             for plan in plans:
                 writing.evaluation(plan)
             writing.again(rejudged)
             return writing.called
 
-        return await self._commits.write(work)
+        return await self.write(work)
 
     def _guard(self, tx: Connection) -> None:
         lanes.check(tx, self._lease)
-        lanes.save_bucket(tx, self.portal, self._lane.bucket.level, self._lane.bucket.at)
 
 
 class _Writing:
@@ -121,6 +131,7 @@ class _Writing:
         budget: Budget,
         evidence: Mapping[str, Evidence | Missing],
         now: datetime,
+        most_calls: int,
     ) -> None:
         self.called: list[Called] = []
         self._tx = tx
@@ -129,6 +140,7 @@ class _Writing:
         self._budget = budget
         self._evidence = evidence
         self._now = now
+        self._most_calls = most_calls
 
     def evaluation(self, plan: Plan) -> None:
         """Write an evaluation; a second look that condemned nothing leaves no entry."""
@@ -147,23 +159,36 @@ class _Writing:
                 subject.events,
                 plan.look_at,
             )
+        self._overtake(plan)
         holds = self._holds(plan)
         plan = plan.restrained(
             {rule: hold.why for rule, hold in holds.items()}, self._observed(plan)
         )
         recorded = journal.record(self._tx, plan.evaluation(self._ruleset, self._now))
         for decision_id, planned in zip(recorded.decisions, plan.planned, strict=True):
+            if planned.step is not None:
+                call = _call_of(decision_id, planned, subject.received_at, self._now)
+                self._take_first(planned, planned.step, call, holds.get(call.rule))
+
+    def _take_first(self, planned: Planned, first: Step, call: Called, hold: Hold | None) -> None:
+        """Write the first step of a new stop."""
+        decision = planned.decision
+        assert decision.workflow is not None
+        if decision.mode is Mode.APPROVE:
+            ask_first(self._tx, call.decision_id, first)
+        elif hold is not None:
+            self._hold(call, hold)
+        elif first.call:
+            self._intend(call, self._proof(call, decision.workflow.facts, None))
+
+    def _overtake(self, plan: Plan) -> None:
+        """Clear what waits to be approved where a rule that asks nobody condemns it now."""
+        for planned in plan.planned:
             decision = planned.decision
-            if planned.step is None:
-                continue
-            assert decision.workflow is not None
-            assert decision.rule is not None
-            hold = holds.get(decision.rule)
-            call = _call_of(decision_id, planned, subject.received_at, self._now)
-            if hold is not None:
-                self._hold(call, hold)
-            elif planned.step.call:
-                self._intend(call, self._proof(call, decision.workflow.facts, None))
+            if planned.overtakes and decision.workflow is not None and decision.rule is not None:
+                workflow_id, rule = decision.workflow.id, decision.rule
+                if not approvals.overtake(self._tx, self._portal, workflow_id, rule, self._now):
+                    raise StaleError("what waited to be approved was settled meanwhile")
 
     def _holds(self, plan: Plan) -> dict[str, Hold]:
         """Ask for each rule whether what it condemned may be stopped, all of it or none."""
@@ -193,13 +218,14 @@ class _Writing:
         for one in rejudged:
             if one.stop.decision_id not in waiting:
                 continue  # cancelled or held while it was judged
-            if one.verdict is not None and not one.stop.shadow:
+            if one.verdict is not None and _may_act(one):
                 sets.setdefault((one.stop.document.ref, one.stop.rule), []).append(one)
             else:
                 self._settle(one)
         for (document, rule), members in sets.items():
             stops = {one.stop.workflow_id: one.stop.decision_id for one in members}
-            hold = self._budget.hold(rule, document, stops, set(stops.values()))
+            approved = {one.stop.approval.entry for one in members if one.stop.approval}
+            hold = self._budget.hold(rule, document, stops, set(stops.values()), approved=approved)
             for one in members:
                 if hold is not None:
                     self._hold(_call_again(one, self._now), hold)
@@ -236,8 +262,9 @@ class _Writing:
 
     def _intend(self, call: Called, proof: Mapping[str, object]) -> None:
         """Write the intent of a call, or put it off to the next round when this one is full."""
-        if len(self.called) < CALLS:
+        if len(self.called) < self._most_calls:
             journal.intend(self._tx, self._portal, call.decision_id, self._now, proof)
+            self._budget.began(call.rule)
             self.called.append(call)
             return
         waits = Step(
@@ -262,6 +289,8 @@ class _Writing:
             "rule": next(rules, None),
             "ruleset": self._ruleset.revision,
         }
+        if call.standing.approval is not None:
+            proof["approved"] = call.standing.approval._asdict()
         if facts is not None:
             proof["facts"] = {
                 path: {"unknown": value.why} if isinstance(value, Unknown) else value
@@ -270,9 +299,27 @@ class _Writing:
         return proof
 
 
+def _may_act(one: Rejudged) -> bool:
+    """Tell whether a stop that still stands is of a set that is begun now, or waits for its time.
+
+    What only observes is not, nor what asks first and was not approved.
+    """
+    unapproved = one.verdict is not None and one.verdict.mode is Mode.APPROVE
+    return not one.stop.shadow and not (unapproved and one.stop.approval is None)
+
+
+def ask_first(tx: Connection, decision_id: str, taken: Step, together: str | None = None) -> None:
+    """Write that a new decision asks first, and hold it where its time has come already."""
+    approvals.note(tx, decision_id, together)
+    if taken.hold == limits.APPROVAL and taken.due_at is not None:
+        approvals.ask(tx, decision_id, taken.due_at)
+
+
 def take(tx: Connection, decision_id: str, taken: Step, now: datetime) -> None:
     """Write down the step a stop takes: its working state while it lasts, else its outcome."""
-    if taken.outcome in OPEN_OUTCOMES:
+    if taken.hold == limits.APPROVAL and taken.due_at is not None:
+        approvals.ask(tx, decision_id, taken.due_at)
+    elif taken.outcome in OPEN_OUTCOMES:
         journal.postpone(
             tx,
             decision_id,
@@ -325,5 +372,6 @@ def _call_again(one: Rejudged, now: datetime) -> Called:
             condemned_at=stop.condemned_at,
             called_at=now,
             calls=stop.calls + 1,
+            approval=stop.approval,
         ),
     )

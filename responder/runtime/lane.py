@@ -2,27 +2,40 @@
 
 Theory of operation. A portal allows two requests a second with a bucket of fifty, and a `batch` of
 fifty commands counts as one (docs: limits.md). So what a round has to ask goes out together, and a
-lone command goes out alone, without the batch around it. Waiting for the bucket happens in `turn`,
-which the driver awaits *before* it commits an intent: between the gate and the call nothing waits.
+lone command goes out alone, without the batch around it. A batch holds no more than what took ten
+seconds lately (`pacing`). Waiting for the bucket happens in `turn`, which the driver awaits
+*before* it commits an intent: between the gate and the call nothing waits.
 
 A *breaker* is open for the whole portal (its method is the empty text) or for one method. It lets
-one call through a minute as a probe and closes when that succeeds. Breakers and bucket are copied
-to the store with the driver's commits, so that the next driver goes on where this one was.
+one command through a minute as a probe and closes when that succeeds. A method whose operating time
+is used up has a breaker too: it opens before the portal refuses, and is probed when the portal
+forgets some of that time. What it withholds was not refused: it waits, and no try is counted.
+
+Breakers are copied to the store with the driver's commits, so that the next driver goes on where
+this one was. The bucket is written down *ahead*: the row counts some requests more than were made,
+so that whoever takes over after a crash knows of every one of them. Each commit of the gate renews
+this lead; where many requests are made without one, `keep` commits it by itself. How long commands
+take, and operating time that is not used up, is written nowhere: the first answer tells it, and
+until then a batch is small.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from responder.bitrix24 import pacing
+from responder.bitrix24.pacing import BATCH as BATCH
 from responder.bitrix24.portal import Answer, Command, Failure, FailureKind, Portal
-from responder.runtime.metrics import Metrics
+from responder.runtime.metrics import Metrics, answer_label
+from responder.runtime.paces import Paces
 
-BATCH = 50
 RESERVE = 0.8  # of the bucket, for what is not urgent
 PROBE_EVERY = timedelta(seconds=60)
 WHOLE_PORTAL = ""
+QUERY_LIMIT = "QUERY_LIMIT_EXCEEDED"
+OPERATING_LIMIT = "OPERATION_TIME_LIMIT"
 STOPPING = ("bizproc.workflow.kill", "bizproc.workflow.terminate")
 
 
@@ -36,8 +49,21 @@ class Breaker:
     probe_at: datetime
 
 
+class Lead(NamedTuple):
+    """The bucket's level as it is written down, some requests ahead of what it is.
+
+    `through` is the number of the last request that it counts.
+    """
+
+    level: float
+    through: int
+
+
 class Lane:
-    """All calls of one portal. Not for concurrent use: its driver sends in turn."""
+    """All calls of one portal. Not for concurrent use: its driver sends in turn.
+
+    `keep` commits the bucket, ahead; without it (a command, a test) nothing is written down.
+    """
 
     def __init__(
         self,
@@ -55,16 +81,33 @@ class Lane:
         self.breakers: dict[str, Breaker] = {}
         self.breakers_changed = False
         self.silent = False  # its webhook says nothing while documents change
+        self.keep: Callable[[], Awaitable[None]] | None = None
+        self._requests = 0
+        self._counted_through = 0
+        self._paces = Paces(portal.name, metrics, self._seconds)
         self._metrics = metrics
         self._now = now
+        metrics.bucket_level.labels(portal.name).set_function(self._level)
 
     def resume(self, bucket: tuple[float, float] | None, breakers: Sequence[Breaker]) -> None:
-        """Go on where another driver was: its bucket's (level, at) and its open breakers."""
+        """Go on where another driver was: its bucket's (level, age in seconds), its breakers."""
         if bucket is not None:
-            self.bucket = pacing.Bucket(*bucket)
+            level, age_seconds = bucket
+            self.bucket = pacing.Bucket(level, self._seconds() - age_seconds)
+        self._counted_through = 0
         self.breakers = {breaker.method: breaker for breaker in breakers}
         for breaker in breakers:
             self._metrics.breaker_open.labels(self.portal.name, breaker.method).set(1)
+
+    def lead(self) -> Lead:
+        """Return what is to be written down of the bucket now. Any thread may ask."""
+        requests = self._requests  # before the level, which may then be newer
+        ahead = pacing.ahead(self.burst)
+        return Lead(self._level() + ahead, requests + ahead)
+
+    def kept(self, lead: Lead) -> None:
+        """Note that a lead is committed."""
+        self._counted_through = max(self._counted_through, lead.through)
 
     @property
     def shut(self) -> Breaker | None:
@@ -73,8 +116,11 @@ class Lane:
 
     def has_room(self) -> bool:
         """Say whether a reading that is not urgent may go now, leaving a reserve for what is."""
-        level = pacing.drained(self.bucket, self._seconds(), self.rate).level
-        return level + 1 <= self.burst * RESERVE
+        return self._level() + 1 <= self.burst * RESERVE
+
+    def capacity(self, method: str) -> int:
+        """Say how many commands of a method one batch carries now, from 1 to 50."""
+        return min(self._paces.fitting(method), max(1, self._allowed(method)))
 
     async def turn(self) -> None:
         """Wait until the portal's bucket has room for one request."""
@@ -83,21 +129,23 @@ class Lane:
             await asyncio.sleep(wait)
 
     async def send(self, commands: Sequence[Command]) -> list[Answer]:
-        """Answer each command, in its place; those behind an open breaker without a call."""
-        answers: list[Answer | None] = [None] * len(commands)
-        sendable: list[int] = []
-        for place, command in enumerate(commands):
-            refusal = self._refusal(command.method)
-            if refusal is None:
-                sendable.append(place)
-            else:
-                answers[place] = Answer(failure=refusal)
-        for start in range(0, len(sendable), BATCH):
-            places = sendable[start : start + BATCH]
-            chunk = [commands[place] for place in places]
-            for place, answer in zip(places, await self._request(chunk), strict=True):
-                answers[place] = answer
-        return [answer for answer in answers if answer is not None]
+        """Answer each command, in its place; those behind an open breaker without a call.
+
+        Those that a batch has no room for go out in the next, in their order.
+        """
+        answers: dict[int, Answer] = {}
+        left = list(range(len(commands)))
+        while left:
+            portion = self._portion(commands, left)
+            if portion:
+                sent = await self._request([commands[place] for place in portion])
+                answers |= zip(portion, sent, strict=True)
+            for place in left:
+                refusal = self._refusal(commands[place].method)
+                if place not in answers and refusal is not None:
+                    answers[place] = Answer(failure=refusal)
+            left = [place for place in left if place not in answers]
+        return [answers[place] for place in range(len(commands))]
 
     def withheld(self) -> dict[str, str]:
         """Return the methods that are not called now, with the codes they were refused with."""
@@ -112,16 +160,42 @@ class Lane:
         if self.shut is not None and self._may_probe(self.shut):
             await self.send([Command("profile", {})])
 
+    def _portion(self, commands: Sequence[Command], left: Sequence[int]) -> list[int]:
+        """Choose what goes out now: in order, as much as time and each method's allowance bear."""
+        counts: dict[str, int] = {}
+        chosen: list[int] = []
+        for place in left:
+            method = commands[place].method
+            counts[method] = counts.get(method, 0) + 1
+            if counts[method] <= self._allowed(method):
+                chosen.append(place)
+        if self.shut is not None:
+            return chosen[:1]
+        fitting = pacing.fitting(self._paces.took(commands[place].method) for place in chosen)
+        return chosen[:fitting]
+
+    def _allowed(self, method: str) -> int:
+        """Say how many commands of a method may go out in one request: one is a probe."""
+        if self._refusal(method) is not None:
+            return 0
+        return 1 if method in self.breakers else max(1, self._paces.room(method))
+
     async def _request(self, commands: list[Command]) -> list[Answer]:
+        if self.keep is not None and self._requests >= self._counted_through:
+            await self.keep()
         await self.turn()
         self.bucket, _ = pacing.take(self.bucket, self._seconds(), self.rate, self.burst)
+        self._requests += 1
         self._probing(commands)
+        asked_at = self._seconds()
         if len(commands) == 1:
             answers = [await self.portal.call(commands[0])]
         else:
             answers = await self.portal.batch(commands)
+        self._paces.learn(commands, answers, max(0.0, self._seconds() - asked_at))
         for command, answer in zip(commands, answers, strict=True):
             self._learn(command, answer)
+        self._learn_limit(answers)
         if len(commands) > 1 and _may_be_halved(commands, answers):
             middle = len(commands) // 2
             return [
@@ -134,10 +208,12 @@ class Lane:
         """Say why this method is not called now, or let it through as the minute's probe."""
         for name, kind in ((WHOLE_PORTAL, FailureKind.PORTAL), (method, FailureKind.METHOD)):
             breaker = self.breakers.get(name)
-            if breaker is None:
+            if breaker is None or self._may_probe(breaker):
                 continue
-            if not self._may_probe(breaker):
-                return Failure(kind, breaker.code, "not called: its breaker is open")
+            if breaker.code == OPERATING_LIMIT:
+                text = "not called: its operating time is used up for now"
+                return Failure(FailureKind.BUSY, breaker.code, text)
+            return Failure(kind, breaker.code, "not called: its breaker is open")
         return None
 
     def _probing(self, commands: Sequence[Command]) -> None:
@@ -148,34 +224,56 @@ class Lane:
                 self.breakers[name] = replace(breaker, probe_at=self._now() + PROBE_EVERY)
 
     def _may_probe(self, breaker: Breaker) -> bool:
-        """Say whether the minute is over; a clock that was set back must not lengthen it."""
+        """Say whether its time is over; a clock that was set back must not lengthen it."""
         now = self._now()
-        return not now < breaker.probe_at <= now + PROBE_EVERY
+        longest = PROBE_EVERY
+        if breaker.code == OPERATING_LIMIT:
+            longest = timedelta(seconds=pacing.WINDOW_SECONDS)
+        return not now < breaker.probe_at <= now + longest
 
     def _learn(self, command: Command, answer: Answer) -> None:
         failure = answer.failure
-        word = "ok" if failure is None else (failure.code or "empty_code")
+        word = answer_label(None if failure is None else failure.code)
         self._metrics.portal_calls.labels(self.portal.name, command.method, word).inc()
         if failure is None or failure.kind is FailureKind.REJECTED:
             self._close(WHOLE_PORTAL)
-            self._close(command.method)
+            self._close_or_rest(command.method)
         elif failure.kind is FailureKind.PORTAL:
-            self._open(WHOLE_PORTAL, failure)
+            self._open(WHOLE_PORTAL, failure.code, PROBE_EVERY)
         elif failure.kind is FailureKind.METHOD:
             self._close(WHOLE_PORTAL)
-            self._open(command.method, failure)
-        elif failure.code == "QUERY_LIMIT_EXCEEDED":
+            self._open(command.method, failure.code, PROBE_EVERY)
+        elif failure.code == OPERATING_LIMIT:
+            self._close(WHOLE_PORTAL)
+            self._paces.refused(command.method)
+            self._rest(command.method)
+
+    def _learn_limit(self, answers: Sequence[Answer]) -> None:
+        """Believe the portal that its bucket is full. It says so once for a whole batch."""
+        if any(a.failure is not None and a.failure.code == QUERY_LIMIT for a in answers):
             self._metrics.portal_limited.inc()
             self.bucket = pacing.filled(self.bucket, self._seconds(), self.burst)
 
-    def _open(self, method: str, failure: Failure) -> None:
+    def _close_or_rest(self, method: str) -> None:
+        """Close a method's breaker, or open it while its operating time is used up."""
+        if self._paces.room(method):
+            self._close(method)
+        else:
+            self._rest(method)
+
+    def _rest(self, method: str) -> None:
+        """Leave a method alone until the portal forgets some of its operating time."""
+        wait = timedelta(seconds=self._paces.shut_seconds(method))
+        self._open(method, OPERATING_LIMIT, wait)
+
+    def _open(self, method: str, code: str, wait: timedelta) -> None:
         now = self._now()
         known = self.breakers.get(method)
         self.breakers[method] = Breaker(
             method=method,
-            code=failure.code,
+            code=code,
             opened_at=known.opened_at if known else now,
-            probe_at=now + PROBE_EVERY,
+            probe_at=now + wait,
         )
         self.breakers_changed = True
         self._metrics.breaker_open.labels(self.portal.name, method).set(1)
@@ -184,6 +282,9 @@ class Lane:
         if self.breakers.pop(method, None) is not None:
             self.breakers_changed = True
             self._metrics.breaker_open.labels(self.portal.name, method).set(0)
+
+    def _level(self) -> float:
+        return pacing.drained(self.bucket, self._seconds(), self.rate).level
 
     def _seconds(self) -> float:
         return self._now().timestamp()

@@ -11,12 +11,16 @@ from responder.runtime.metrics import Metrics
 from responder.runtime.reload import RulesInForce
 from responder.store.database import Database
 
+DOCUMENTS = 20  # read one by one; past that it may be cheaper to read all that runs
+IDS = 50  # looked for one by one: they go out in one request
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Means:
     """The gate it writes through, the lane it calls through, what it reads and decides by.
 
     `enforcing` is the installation's mode. `templates` is what readings remember of the portal.
+    `few` documents are read, and `few_ids` workflows looked for, one by one whatever it costs.
     """
 
     gate: Gate
@@ -27,6 +31,8 @@ class Means:
     enforcing: bool
     metrics: Metrics
     now: Callable[[], datetime]
+    few: int = DOCUMENTS
+    few_ids: int = IDS
 
     @property
     def portal(self) -> str:

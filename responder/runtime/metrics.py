@@ -1,7 +1,11 @@
 """Counts what happens, for Prometheus.
 
-Labels are bounded: answers, actions, methods, the names of portals. Never an id from an event.
+Labels are bounded: answers, actions, methods, the names of portals, and of the rules that are in
+the file. Never an id from an event, nor a text that a portal made up.
 """
+
+from collections.abc import Collection
+from importlib.metadata import PackageNotFoundError, version
 
 from prometheus_client import (
     CollectorRegistry,
@@ -12,6 +16,8 @@ from prometheus_client import (
     disable_created_metrics,
 )
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+
+from responder.bitrix24.answers import TABLE
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
@@ -27,6 +33,9 @@ class Metrics:
         self._receiving()
         self._deciding()
         self._calling()
+        self._running()
+        self._notifying()
+        self._rules: set[str] = set()
         ProcessCollector(registry=self.registry)
 
     def _receiving(self) -> None:
@@ -54,6 +63,15 @@ class Metrics:
             ["action", "outcome"],
             registry=self.registry,
         )
+        for action in ("kill", "terminate"):
+            for outcome in ("refused", "gave_up"):
+                self.decisions.labels(action, outcome)  # what is to alarm begins with 0
+        self.rule_decisions = Counter(
+            "responder_rule_decisions",
+            "Decisions about a workflow, by rule and outcome; counted when the outcome is final.",
+            ["rule", "outcome"],
+            registry=self.registry,
+        )
         self.event_to_outcome = Histogram(
             "responder_event_to_outcome_seconds",
             "From the receipt of the oldest event to the final outcome.",
@@ -65,7 +83,28 @@ class Metrics:
             "1 while the rules file cannot be loaded and the last good one stays in force.",
             registry=self.registry,
         )
-
+        self.waiting_for_approval = Gauge(
+            "responder_waiting_for_approval",
+            "Decisions of rules that ask first, held until somebody approves them or they lapse.",
+            ["portal"],
+            registry=self.registry,
+        )
+        self.ruleset_info = Gauge(
+            "responder_ruleset_info",
+            "Always 1; the label is the revision of the rules in force.",
+            ["revision"],
+            registry=self.registry,
+        )
+        self.rules_loaded_at = Gauge(
+            "responder_rules_loaded_timestamp_seconds",
+            "When the rules in force were loaded.",
+            registry=self.registry,
+        )
+        self.paused = Gauge(
+            "responder_paused",
+            "1 while everything is paused and nothing is stopped.",
+            registry=self.registry,
+        )
         self.found_by_sweep = Counter(
             "responder_found_by_sweep",
             "Workflows that the reconciling sweep condemned; some is normal: they started later.",
@@ -96,6 +135,18 @@ class Metrics:
             "Calls that a portal refused because its request limit was reached.",
             registry=self.registry,
         )
+        self.bucket_level = Gauge(
+            "responder_bucket_level",
+            "Requests that the portal's bucket holds now, by our copy of it.",
+            ["portal"],
+            registry=self.registry,
+        )
+        self.operating_seconds = Gauge(
+            "responder_operating_seconds",
+            "Operating time of a method within the last ten minutes, as the portal told it.",
+            ["portal", "method"],
+            registry=self.registry,
+        )
         self.breaker_open = Gauge(
             "responder_breaker_open",
             "1 while calls are withheld; the method is empty where the whole portal is concerned.",
@@ -103,6 +154,127 @@ class Metrics:
             registry=self.registry,
         )
 
+    def _running(self) -> None:
+        info = Gauge(
+            "responder_build_info",
+            "Always 1; the label is the version of the program.",
+            ["version"],
+            registry=self.registry,
+        )
+        info.labels(_version()).set(1)
+        self.store_available = Gauge(
+            "responder_store_available",
+            "1 while the database answers, 0 while it does not.",
+            registry=self.registry,
+        )
+        self.driving = Gauge(
+            "responder_driving",
+            "1 where this process drives the portal. The sum over all processes is 1.",
+            ["portal"],
+            registry=self.registry,
+        )
+        self.chain_sequence = Gauge(
+            "responder_chain_sequence",
+            "Number of the last entry of the portal's decision log. It never goes down.",
+            ["portal"],
+            registry=self.registry,
+        )
+        self.runs = Counter(
+            "responder_runs",
+            "Sweeps and schedules that this process ran, by result (complete, failed).",
+            ["trigger", "result"],
+            registry=self.registry,
+        )
+        for trigger in ("sweep", "schedule"):
+            for result in ("complete", "failed"):
+                self.runs.labels(trigger, result)
+        self.run_seconds = Histogram(
+            "responder_run_seconds",
+            "How long complete sweeps and schedules took.",
+            ["trigger"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.last_sweep_at = Gauge(
+            "responder_last_sweep_timestamp_seconds",
+            "When the portal's last sweep was due that was made, or tried.",
+            ["portal"],
+            registry=self.registry,
+        )
+
+    def _notifying(self) -> None:
+        self.notifications = Counter(
+            "responder_notifications",
+            "Notifications sent, tries that failed, and notifications given up.",
+            ["result"],
+            registry=self.registry,
+        )
+        for result in ("sent", "failed", "given_up"):
+            self.notifications.labels(result)
+        self.notifications_waiting = Gauge(
+            "responder_notifications_waiting",
+            "Notifications that are to be sent, or sent again.",
+            registry=self.registry,
+        )
+
+    def decided(self, action: str, outcome: str, rule: str | None) -> None:
+        """Count a decision whose outcome is final."""
+        self.decisions.labels(action, outcome).inc()
+        if rule is not None:
+            self._rules.add(rule)
+            self.rule_decisions.labels(rule, outcome).inc()
+
+    def tripped(self, rule: str, *, is_tripped: bool) -> None:
+        """Say whether a rule is tripped."""
+        self._rules.add(rule)
+        self.rule_tripped.labels(rule).set(is_tripped)
+
+    def only_rules(self, rules: Collection[str]) -> None:
+        """Forget the rules that are no longer there."""
+        for rule in self._rules.difference(rules):
+            self.rule_decisions.remove_by_labels({"rule": rule})
+            self.rule_tripped.remove_by_labels({"rule": rule})
+        self._rules.intersection_update(rules)
+
+    def rules_in_force(self, revision: str, since: float) -> None:
+        """Say which rules decide, and since when."""
+        self.ruleset_info.clear()
+        self.ruleset_info.labels(revision).set(1)
+        self.rules_loaded_at.set(since)
+
     def render(self) -> bytes:
         """Write everything in the text format, 0.0.4."""
         return generate_latest(self.registry)
+
+
+_CODES = frozenset(row.code for row in TABLE if row.code)
+_OUR_WORDS = frozenset(
+    (
+        "no_connection",
+        "timeout",
+        "dropped",
+        "not_json",
+        "too_big",
+        "encoded",
+        "wrong_type",
+        "missing_part",
+    )
+)
+
+
+def answer_label(code: str | None) -> str:
+    """Name an answer: `ok`, a code that is known, or `other`, since portals make up codes."""
+    if code is None:
+        return "ok"
+    if not code:
+        return "empty_code"
+    status = code.removeprefix("http_")
+    known = code in _CODES or code in _OUR_WORDS or (status.isdigit() and len(status) == 3)
+    return code if known else "other"
+
+
+def _version() -> str:
+    try:
+        return version("responder")
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,21 +1,34 @@
-"""What the one who runs it does: pause, resume, rearm; and the state of everything at a glance.
+"""What the one who runs it does: pause, resume, rearm, cancel, approve; and how everything stands.
 
-These act on rows, in a transaction of their own, so they work on a service that runs elsewhere, on
-every replica, and through restarts. Each leaves an entry in the chain of every portal concerned.
+What waits for approval is `approvals.asking(conn, portals, like=None)`; `approve` takes the ids
+that a person was shown, and says of each that could not be approved why. These act on rows, in a
+transaction of their own, so they work on a service that runs elsewhere, on every replica, and
+through restarts. Each leaves an entry in the chain of every portal concerned.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol, TypeVar
 
 from responder.model import Outcome
 from responder.rules.ruleset import Ruleset
 from responder.settings import Settings
-from responder.store import inbox, journal, lanes, limits, runs
+from responder.store import approvals, chain, inbox, journal, lanes, limits, runs
 from responder.store.database import Connection, Database
 from responder.store.journal import Stop
+from responder.store.places import place_of
 
 HOUR = timedelta(hours=1)
+
+T = TypeVar("T")
+
+
+class Writes(Protocol):
+    """What commits a transaction: a database, or the one writer of a service that runs."""
+
+    def write(self, fn: Callable[[Connection], T]) -> T:
+        """Run `fn` in a write transaction, and return when it is durable."""
 
 
 class UnknownRule(Exception):  # noqa: N818 - it says what is wrong with the question
@@ -37,7 +50,7 @@ class UnderWay(Exception):  # noqa: N818 - it says a state, not a mistake
     """The call of a decision may have been made: it is too late to cancel it."""
 
 
-def pause(database: Database, portals: Sequence[str], *, by: str, at: datetime) -> bool:
+def pause(database: Writes, portals: Sequence[str], *, by: str, at: datetime) -> bool:
     """Stop all new calls. Return False where everything was paused already."""
 
     def work(tx: Connection) -> bool:
@@ -59,7 +72,7 @@ def under_way(database: Database, portals: Sequence[str]) -> list[Stop]:
     return database.read(read)
 
 
-def resume(database: Database, portals: Sequence[str], *, by: str, at: datetime) -> int | None:
+def resume(database: Writes, portals: Sequence[str], *, by: str, at: datetime) -> int | None:
     """Allow calls again; return how many stops are judged afresh, None where nothing was paused."""
 
     def work(tx: Connection) -> int | None:
@@ -73,7 +86,7 @@ def resume(database: Database, portals: Sequence[str], *, by: str, at: datetime)
 
 
 def rearm(
-    database: Database,
+    database: Writes,
     portals: Sequence[str],
     rule: str,
     *,
@@ -96,13 +109,16 @@ def rearm(
     return database.write(work)
 
 
-def cancel(database: Database, decision_id: str, *, by: str, at: datetime) -> None:
+def cancel(database: Writes, decision_id: str, *, by: str, at: datetime) -> None:
     """Conclude a decision that waits or is held, so that nothing comes of it.
 
     Raise NotOpen where it is settled or there is none, UnderWay where its call may have been made.
     """
+    place = place_of(decision_id)
 
     def work(tx: Connection) -> None:
+        if place is not None:
+            chain.lock(tx, place[0])
         stop = journal.open_stop(tx, decision_id)
         if stop.outcome is Outcome.IN_DOUBT:
             raise UnderWay(decision_id)
@@ -114,17 +130,87 @@ def cancel(database: Database, decision_id: str, *, by: str, at: datetime) -> No
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Approved:
+    """What `approve` did: the decisions that are approved now, and why others are not."""
+
+    approved: tuple[str, ...]
+    refused: Mapping[str, str]
+
+
+def approve(database: Writes, decision_ids: Sequence[str], *, by: str, at: datetime) -> Approved:
+    """Approve decisions that are held for it, those and no others: each is judged afresh at once.
+
+    Raise LookupError, and approve nothing, where there is no decision of a name.
+    """
+    by_portal: dict[str, list[str]] = {}
+    for name in sorted(set(decision_ids)):  # all lock in one order, so that none waits for ever
+        place = place_of(name)
+        if place is None:
+            raise LookupError(name)
+        by_portal.setdefault(place[0], []).append(name)
+
+    def work(tx: Connection) -> Approved:
+        refused: dict[str, str] = {}
+        approved: list[str] = []
+        for portal, names in sorted(by_portal.items()):
+            chain.lock(tx, portal)
+            refused |= _refused(tx, names, at)
+            some = [name for name in names if name not in refused]
+            if some:
+                approvals.approve(tx, portal, some, by, at)
+            approved += some
+        return Approved(approved=tuple(approved), refused=refused)
+
+    return database.write(work)
+
+
+def _refused(tx: Connection, decision_ids: Sequence[str], at: datetime) -> dict[str, str]:
+    refused = {}
+    for name in decision_ids:
+        found = approvals.find(tx, name)
+        if found is None:
+            raise LookupError(name)
+        why = _why_not(found, at)
+        if why is not None:
+            refused[name] = why
+    return refused
+
+
+def _why_not(found: approvals.Found, at: datetime) -> str | None:
+    """Say why a decision cannot be approved, None where it can be."""
+    if found.approved_at is not None and found.approved_by is not None:
+        said = approvals.approved_text(found.approved_by, found.approved_at)
+        return f"it was {said} already, and is {_standing(found)}"
+    if not found.asks or found.lapses_at is None:
+        return f"it does not wait to be approved: it is {_standing(found)}"
+    if at >= found.lapses_at:
+        return f"it lapsed at {instant(found.lapses_at)}: nobody had approved it within a day"
+    return None
+
+
+def _standing(found: approvals.Found) -> str:
+    outcome = found.outcome or "none, which condemned nothing"
+    return outcome if found.detail is None else f"{outcome} ({found.detail})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """The state of everything. `rules` and `portals` are as `--json` prints them."""
+    """The state of everything. `rules` and `portals` are as `--json` prints them.
+
+    Where the rules file is broken `ruleset` is None and `rules` has those alone that are tripped:
+    the service goes on by the last good one, whose revision `/readyz` tells.
+    """
 
     mode: str
     paused: Mapping[str, str] | None
-    ruleset: str
+    ruleset: str | None
     rules: Sequence[Mapping[str, object]]
     portals: Mapping[str, Mapping[str, object]]
 
 
-def status(database: Database, settings: Settings, ruleset: Ruleset, now: datetime) -> Status:
+def status(
+    database: Database, settings: Settings, ruleset: Ruleset | None, now: datetime
+) -> Status:
     """Read the state of everything in one short transaction."""
 
     def read(conn: Connection) -> Status:
@@ -132,12 +218,19 @@ def status(database: Database, settings: Settings, ruleset: Ruleset, now: dateti
         return Status(
             mode=settings.mode.value,
             paused=None if paused is None else {"since": instant(paused[0]), "by": paused[1]},
-            ruleset=ruleset.revision,
-            rules=_rules(conn, settings, ruleset, now),
-            portals=_portals(conn, settings, now),
+            ruleset=None if ruleset is None else ruleset.revision,
+            rules=_tripped(conn) if ruleset is None else _rules(conn, settings, ruleset, now),
+            portals=portals_now(conn, settings, now),
         )
 
     return database.read(read)
+
+
+def _tripped(conn: Connection) -> list[Mapping[str, object]]:
+    return [
+        {"portal": trip.portal, "rule": trip.rule, "tripped": trip.why}
+        for trip in limits.tripped(conn)
+    ]
 
 
 def _rules(
@@ -167,9 +260,10 @@ def _rules(
     return told
 
 
-def _portals(
+def portals_now(
     conn: Connection, settings: Settings, now: datetime
 ) -> dict[str, Mapping[str, object]]:
+    """Tell of each portal how much waits, who drives it, and what withholds its calls."""
     depth = inbox.depth(conn)
     told: dict[str, Mapping[str, object]] = {}
     for name in sorted(settings.portals):
@@ -182,6 +276,7 @@ def _portals(
             "waiting": count,
             "oldest_age_seconds": max(0.0, (now - oldest).total_seconds()),
             "held": limits.held(conn, name),
+            "waiting_for_approval": approvals.waiting(conn, name),
             "breaker": breakers.pop("", None),
             "methods": breakers,
             "last_event_at": None if heard is None else instant(heard),

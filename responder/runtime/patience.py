@@ -3,11 +3,14 @@
 A document rests for a second after it was judged, and longer after a reading that failed. What
 failed is counted only while the portal itself answers: while it is away everybody waits, for as
 long as that takes, since Bitrix24 never sends an event again. A document whose reading failed is
-read alone the next time, so that one which makes every answer fail holds up no other.
+read alone the next time, so that one which makes every answer fail holds up no other. Where it
+failed with many others, which were asked for together, that says little of it: it is *doubted*, not
+counted, and read with a few of its like.
 
 None of it needs to outlive the process: what waits is in the inbox.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -16,6 +19,7 @@ from responder.bitrix24.lookup import Reading
 from responder.bitrix24.portal import Failure, FailureKind
 from responder.model import Unknown
 from responder.runtime.calls import LIMIT_CODES
+from responder.runtime.lane import OPERATING_LIMIT
 from responder.runtime.stops import BUSY_AGAIN, REFUSED_AGAIN, RETRY_AFTER, TRIES
 
 REST = timedelta(seconds=1)
@@ -32,6 +36,7 @@ class Patience:
         self._portal = portal
         self._rests: dict[str, datetime] = {}
         self._tries: dict[str, int] = {}
+        self._doubted: set[str] = set()
         self._away = 0
 
     def resting(self, now: datetime) -> set[str]:
@@ -53,15 +58,21 @@ class Patience:
     def judged(self, ref: str, now: datetime) -> None:
         """Forget a document's failures once it was judged, and have it rest."""
         self._tries.pop(ref, None)
+        self._doubted.discard(ref)
         self.rest(ref, now)
 
-    def is_suspect(self, ref: str) -> bool:
-        """Say whether a document's last reading failed, so that it is read alone."""
-        return ref in self._tries
+    def together(self, refs: Sequence[str], *, most: int, few: int) -> list[str]:
+        """Choose which of these documents are read together: the first sound ones, if there are."""
+        calm = [ref for ref in refs if ref not in self._tries]
+        sound = [ref for ref in calm if ref not in self._doubted]
+        return sound[:most] or calm[:few] or list(refs[:1])
 
-    def suspect(self, ref: str, now: datetime, wait: timedelta) -> None:
+    def suspect(self, ref: str, now: datetime, wait: timedelta, *, among_many: bool) -> None:
         """Read a document alone from now on, because it may be what makes a round fail."""
-        self._tries.setdefault(ref, 0)
+        if among_many:
+            self._doubted.add(ref)
+        else:
+            self._tries.setdefault(ref, 0)
         self.rest(ref, now, wait)
 
     def answered(self) -> None:
@@ -77,14 +88,17 @@ class Patience:
         """Say whether the portal did not answer even who we are."""
         return self._away > 0
 
-    def defers(self, ref: str, reading: Reading, now: datetime) -> bool:
+    def defers(self, ref: str, reading: Reading, now: datetime, *, among_many: bool) -> bool:
         """Say whether a document waits because it could not be read, and have it rest then."""
         failure = reading.failure
-        wait = None if failure is None else self._wait(ref, reading, failure)
+        wait = None
+        if failure is not None:
+            wait = self._wait(ref, reading, failure, among_many=among_many)
         if failure is None or wait is None:
             return False
         self.rest(ref, now, wait)
-        log.warning(
+        say = log.debug if among_many else log.warning  # of thousands, one line is enough
+        say(
             "the portal could not be read; the document waits",
             portal=self._portal,
             document=ref,
@@ -94,14 +108,21 @@ class Patience:
         )
         return True
 
-    def _wait(self, ref: str, reading: Reading, failure: Failure) -> timedelta | None:
+    def _wait(
+        self, ref: str, reading: Reading, failure: Failure, *, among_many: bool
+    ) -> timedelta | None:
         """Say how long to wait, or None where it is judged by what is known."""
         if failure.kind in (FailureKind.PORTAL, FailureKind.METHOD):
             return REFUSED_AGAIN if isinstance(reading.workflows, Unknown) else None
+        if failure.code == OPERATING_LIMIT:
+            return REFUSED_AGAIN
         if failure.code in LIMIT_CODES:
             return BUSY_AGAIN
         if self.is_away:
             return AWAY_AGAIN[min(self._away, len(AWAY_AGAIN)) - 1]
+        if among_many:
+            self._doubted.add(ref)
+            return RETRY_AFTER[0]
         tried = self._tries.get(ref, 0)
         if tried + 1 >= TRIES:
             return None

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from responder.bitrix24.lookup import Reading
 from responder.model import (
+    ACTING_MODES,
     Action,
     Condition,
     Judgement,
@@ -35,10 +36,14 @@ WOULD = {Action.KILL: Outcome.WOULD_KILL, Action.TERMINATE: Outcome.WOULD_TERMIN
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """One decision to write, and the step that its stop takes first, if it has a stop."""
+    """One decision to write, and the step that its stop takes first, if it has a stop.
+
+    `overtakes`: its rule asks nobody, and it takes the place of one that waits to be approved.
+    """
 
     decision: NewDecision
     step: Step | None = None
+    overtakes: bool = False
 
     def put_off(self, taken: Step) -> "Planned":
         """Return it with another first step, where its first step was a call."""
@@ -47,14 +52,14 @@ class Planned:
         decision = replace(
             self.decision, outcome=taken.outcome, detail=taken.detail, due_at=taken.due_at
         )
-        return Planned(decision=decision, step=taken)
+        return replace(self, decision=decision, step=taken)
 
     def held(self, holds: Mapping[str, Hold | str]) -> "Planned":
         """Return it as it is written where its rule is held, or, observing, would be."""
         hold = holds.get(self.decision.rule or "")
-        if isinstance(hold, Hold) and self.decision.mode is Mode.ENFORCE:
+        if isinstance(hold, Hold) and self.decision.mode in ACTING_MODES:
             decision = replace(self.decision, outcome=Outcome.HELD, detail=hold.why, due_at=None)
-            return Planned(decision=decision, step=self.step)
+            return replace(self, decision=decision)
         if isinstance(hold, str) and self.decision.mode is Mode.OBSERVE:
             return Planned(decision=replace(self.decision, detail=hold), step=self.step)
         return self
@@ -68,6 +73,7 @@ class Plan:
     facts: Mapping[str, object]
     planned: tuple[Planned, ...]
     look_at: datetime | None = None
+    running: tuple[Workflow, ...] | Unknown | None = None
 
     def sets(self, mode: Mode) -> dict[str, set[str]]:
         """Group by rule what is condemned in a mode, whatever it waits for: these are the sets."""
@@ -83,6 +89,20 @@ class Plan:
     def restrained(self, held: Mapping[str, str], observed: Mapping[str, str]) -> "Plan":
         """Return the plan as it is written where rules are held, or would be, and why."""
         return replace(self, planned=tuple(_restrained(p, held, observed) for p in self.planned))
+
+    @property
+    def calls(self) -> int:
+        """Say how many calls it asks for."""
+        return sum(1 for planned in self.planned if planned.step is not None and planned.step.call)
+
+    @property
+    def begun(self) -> set[str]:
+        """Name the workflows whose stops begin with it."""
+        return {
+            planned.decision.workflow.id
+            for planned in self.planned
+            if planned.step is not None and planned.decision.workflow is not None
+        }
 
     @property
     def condemned(self) -> list[Workflow]:
@@ -111,6 +131,8 @@ class Plan:
             decisions=tuple(planned.decision for planned in self.planned),
             deliveries=self.subject.deliveries,
             received_at=self.subject.received_at,
+            running=self.running,
+            only=self.subject.only,
         )
 
 
@@ -118,25 +140,33 @@ class Plan:
 class Known:
     """What the journal already holds on the workflows at hand, and which methods are shut.
 
-    `under_way` are the ids with an open stop, `unchanged` the (workflow, rule, action) whose newest
-    decision is the same `would_kill` by this revision, `shadows` the (workflow, rule) whose time an
-    observing rule waits for.
+    `under_way` are the ids with an open stop, `asked` those of them whose stop is held until
+    somebody approves it, `unchanged` the (workflow, rule, action) whose newest decision is the same
+    `would_kill` by this revision, `shadows` the (workflow, rule) whose time an observing rule waits
+    for.
     """
 
-    under_way: Collection[str] = ()
+    under_way: set[str] = field(default_factory=set)
+    asked: set[str] = field(default_factory=set)
     unchanged: Collection[tuple[str, str, Action]] = ()
     shadows: Collection[tuple[str, str]] = ()
     shut: Mapping[str, str] = field(default_factory=dict)
     away: bool = False
 
-    def after(self, plan: Plan) -> "Known":
-        """Return what is known once a plan's stops have begun."""
-        begun = {
-            planned.decision.workflow.id
-            for planned in plan.planned
-            if planned.step is not None and planned.decision.workflow is not None
-        }
-        return replace(self, under_way={*self.under_way, *begun}) if begun else self
+    def also(self, other: "Known") -> "Known":
+        """Return what is known of these workflows, and of others."""
+        return replace(
+            self,
+            under_way=self.under_way | other.under_way,
+            asked=self.asked | other.asked,
+            unchanged={*self.unchanged, *other.unchanged},
+            shadows={*self.shadows, *other.shadows},
+        )
+
+    def begin(self, plan: Plan) -> None:
+        """Take in what a plan's stops have begun; a new one for each would be copied for each."""
+        self.under_way.update(plan.begun)
+        self.asked.difference_update(plan.begun)
 
 
 def nothing(reason: Reason, detail: str | None = None) -> Planned:
@@ -198,7 +228,13 @@ def plan(
         planned.append(Planned(decision=_rest(judgement, reading, look_at)))
     elif not planned:
         planned.append(nothing(Reason.UNCHANGED, "; ".join(repeated)))
-    return Plan(subject=subject, facts=situation.facts, planned=tuple(planned), look_at=look_at)
+    return Plan(
+        subject=subject,
+        facts=situation.facts,
+        planned=tuple(planned),
+        look_at=look_at,
+        running=reading.workflows,
+    )
 
 
 def _restrained(planned: Planned, held: Mapping[str, str], observed: Mapping[str, str]) -> Planned:
@@ -237,7 +273,7 @@ def _due_at_once(planned: Planned, now: datetime) -> Planned:
         planned.step, outcome=Outcome.WAITING, call=False, due_at=now, detail="judged afresh first"
     )
     decision = replace(planned.decision, outcome=Outcome.WAITING, due_at=now, detail=waits.detail)
-    return Planned(decision=decision, step=waits)
+    return replace(planned, decision=decision, step=waits)
 
 
 def _repeats(verdict: Verdict, known: Known) -> str | None:
@@ -245,7 +281,9 @@ def _repeats(verdict: Verdict, known: Known) -> str | None:
     workflow = verdict.workflow.id
     if verdict.action not in KILLING:
         return None
-    if verdict.mode is Mode.ENFORCE and workflow in known.under_way:
+    if verdict.mode in ACTING_MODES and workflow in known.under_way:
+        if _overtakes(verdict, known):
+            return None
         return f"the stop of {workflow} is already under way"
     if verdict.mode is Mode.OBSERVE and (workflow, verdict.rule) in known.shadows:
         return f"what {verdict.rule} would do to {workflow} is already waited for"
@@ -254,6 +292,10 @@ def _repeats(verdict: Verdict, known: Known) -> str | None:
     ):
         return f"{WOULD[verdict.action]} of {workflow} by {verdict.rule} stands unchanged"
     return None
+
+
+def _overtakes(verdict: Verdict, known: Known) -> bool:
+    return verdict.mode is Mode.ENFORCE and verdict.workflow.id in known.asked
 
 
 def _decision(verdict: Verdict, ruleset: Ruleset, known: Known, now: datetime) -> Planned:
@@ -265,7 +307,7 @@ def _decision(verdict: Verdict, ruleset: Ruleset, known: Known, now: datetime) -
     decision = _written(verdict, first.outcome, first.detail, first.due_at)
     if verdict.mode is Mode.OBSERVE:
         return Planned(decision=decision)
-    return Planned(decision=decision, step=first)
+    return Planned(decision=decision, step=first, overtakes=_overtakes(verdict, known))
 
 
 def next_step(
@@ -281,6 +323,8 @@ def next_step(
         return not_before(standing, at, f"waits for the calendar {rule.during.name} to open")
     if verdict.mode is Mode.OBSERVE:
         return step(Outcome.WAITING, Seen.OBSERVED, standing, now)
+    if verdict.mode is Mode.APPROVE and standing.approval is None:
+        return step(Outcome.WAITING, Seen.UNAPPROVED, standing, now)
     name = method(verdict.action)
     if name in known.shut:
         return step(Outcome.WAITING, Seen.PORTAL_SHUT, standing, now, f"{name}: {known.shut[name]}")

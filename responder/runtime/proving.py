@@ -6,12 +6,15 @@ from datetime import datetime, timedelta
 
 from responder.bitrix24 import evidence
 from responder.bitrix24.evidence import Evidence, Missing
+from responder.bitrix24.shifting import pages_of
+from responder.model import Workflow
 from responder.runtime import rejudging
 from responder.runtime.means import Means
 from responder.runtime.planning import Plan
 from responder.runtime.rejudging import Rejudged
 
 GOOD_FOR = timedelta(seconds=120)
+TOLD_FOR = timedelta(minutes=10)
 
 Proved = tuple[list[Plan], list[Rejudged], dict[str, Evidence | Missing]]
 
@@ -23,23 +26,43 @@ class Proofs:
         self._lane = means.lane
         self._templates = means.templates
         self._now = means.now
-        self._kept: dict[str, tuple[datetime, Evidence]] = {}
+        self._few = means.few
+        self._tasks: tuple[datetime, int] | None = None  # in the portal, as told last
+        self._kept: dict[str, tuple[datetime, Evidence | Missing]] = {}
+
+    async def gather(self, plans: Sequence[Plan], rejudged: Sequence[Rejudged]) -> None:
+        """Read ahead what many calls need, where the list of all tasks tells it in fewer requests.
+
+        What this leaves open, each slice asks for.
+        """
+        now = self._now()
+        self._forget(now)
+        unproved = self._unproved(_condemned(plans, rejudged))
+        if len(unproved) <= self._few:
+            return
+        if self._tasks is not None:
+            at, tasks = self._tasks
+            if timedelta(0) <= now - at < TOLD_FOR and pages_of(tasks) > len(unproved):
+                return
+        proofs, told = await evidence.gather_by_pages(
+            self._lane.send, unproved, self._templates, now
+        )
+        self._tasks = None if told is None else (now, told)
+        self._kept |= {key: (now, proof) for key, proof in proofs.items()}
 
     async def prove(self, plans: Sequence[Plan], rejudged: Sequence[Rejudged]) -> Proved:
         """Read what is missing, and put off what has no evidence. Then wait for the call's turn."""
-        condemned = [w for plan in plans for w in plan.condemned]
-        condemned += [one.verdict.workflow for one in rejudged if one.step.call and one.verdict]
         now = self._now()
-        proofs = self._lately(now)
-        unproved = [workflow for workflow in condemned if workflow.id not in proofs]
+        self._forget(now)
+        condemned = _condemned(plans, rejudged)
+        unproved = self._unproved(condemned)
         if unproved:
-            proofs |= await evidence.gather(self._lane.send, unproved, self._templates, now)
-        self._kept = {
-            key: self._kept.get(key, (now, proof))
-            for key, proof in proofs.items()
-            if isinstance(proof, Evidence)
-        }
+            read = await evidence.gather(self._lane.send, unproved, self._templates, now)
+            self._kept |= {key: (now, proof) for key, proof in read.items()}
+        proofs = {w.id: self._kept[w.id][1] for w in condemned}
         missing = {key: proof for key, proof in proofs.items() if isinstance(proof, Missing)}
+        for key in missing:
+            del self._kept[key]  # it is read anew
         if condemned:
             await self._lane.turn()
         return (
@@ -48,12 +71,20 @@ class Proofs:
             proofs,
         )
 
-    def _lately(self, now: datetime) -> dict[str, Evidence | Missing]:
-        return {
-            key: proof
+    def _unproved(self, condemned: Sequence[Workflow]) -> list[Workflow]:
+        return [workflow for workflow in condemned if workflow.id not in self._kept]
+
+    def _forget(self, now: datetime) -> None:
+        self._kept = {
+            key: (at, proof)
             for key, (at, proof) in self._kept.items()
             if timedelta(0) <= now - at < GOOD_FOR
         }
+
+
+def _condemned(plans: Sequence[Plan], rejudged: Sequence[Rejudged]) -> list[Workflow]:
+    condemned = [workflow for plan in plans for workflow in plan.condemned]
+    return condemned + [one.verdict.workflow for one in rejudged if one.step.call and one.verdict]
 
 
 def _put_off(one: Rejudged, missing: Mapping[str, Missing], now: datetime) -> Rejudged:

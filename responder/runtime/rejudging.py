@@ -7,14 +7,27 @@ from datetime import datetime
 from responder.bitrix24.evidence import Missing
 from responder.bitrix24.lookup import Reading
 from responder.bitrix24.portal import Failure, FailureKind
-from responder.model import Action, Judgement, Mode, Outcome, Situation, Unknown, Verdict
+from responder.model import (
+    ACTING_MODES,
+    Action,
+    Judgement,
+    Mode,
+    Outcome,
+    Situation,
+    Unknown,
+    Verdict,
+)
+from responder.rules.calendars import Calendar
 from responder.rules.decide import judge
 from responder.rules.keeping import DOCUMENT
 from responder.rules.ruleset import Ruleset
+from responder.runtime.calls import LIMIT_CODES
 from responder.runtime.planning import KILLING, Known, Plan, Planned, next_step
 from responder.runtime.stops import Seen, Standing, Step, step
 from responder.runtime.subjects import of_stop
+from responder.store.approvals import GOOD_FOR
 from responder.store.journal import Stop
+from responder.store.stops import Approval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +62,9 @@ def again(
         taken = step(Outcome.WAITING, what, standing, now, why)
         return Rejudged(stop=stop, step=taken, situation=situation)
 
+    rule = next((rule for rule in ruleset.rules if rule.id == stop.rule), None)
+    if _has_lapsed(stop.approval, None if rule is None else rule.during, now):
+        return seen(Seen.LAPSED, "it could not be carried out within a day of its approval")
     listed = situation.workflows
     if isinstance(listed, Unknown):
         return seen(_unread(reading.failure, away=known.away), listed.why)
@@ -74,9 +90,31 @@ def again(
     return replace(seen(Seen.SPARED, _why_spared(judgement, stop)), look=other)
 
 
+def _has_lapsed(approval: Approval | None, hours: Calendar | None, now: datetime) -> bool:
+    """Tell whether what was approved is to be carried out no more. `hours` are those of its rule.
+
+    The day counts from when they are open: whoever approves on a Friday evening what may be done in
+    office hours means Monday.
+    """
+    if approval is None:
+        return False
+    begins = approval.at
+    if hours is not None and not hours.is_open(begins):
+        begins = hours.opens_at(begins)
+    return now >= begins + GOOD_FOR
+
+
 def _is_same(verdict: Verdict, stop: Stop) -> bool:
-    wanted = Mode.OBSERVE if stop.shadow else Mode.ENFORCE
-    return (verdict.rule, verdict.action, verdict.mode) == (stop.rule, stop.action, wanted)
+    """Tell whether a verdict is the one that a stop carries out.
+
+    What asked first and was not approved is not carried out because its rule asks no more: that is
+    another decision. What did not ask, and whose rule asks now, is asked for.
+    """
+    if (verdict.rule, verdict.action) != (stop.rule, stop.action):
+        return False
+    if stop.shadow or verdict.mode not in ACTING_MODES:
+        return stop.shadow and verdict.mode is Mode.OBSERVE
+    return verdict.mode is Mode.APPROVE or not stop.asks or stop.approval is not None
 
 
 def _spared_before(stop: Stop, ruleset: Ruleset) -> dict[str, dict[str, str | None]] | None:
@@ -164,9 +202,12 @@ def standing_of(stop: Stop) -> Standing:
         calls=stop.calls,
         ready_at=stop.ready_at,
         unknown_id=stop.unknown_id,
+        approval=stop.approval,
+        lapses_at=stop.lapses_at,
     )
 
 
 def _unread(failure: Failure | None, *, away: bool = False) -> Seen:
     refused = failure is not None and failure.kind in (FailureKind.PORTAL, FailureKind.METHOD)
-    return Seen.PORTAL_SHUT if refused or away else Seen.UNREADABLE
+    limited = failure is not None and failure.code in LIMIT_CODES  # which is no failed try
+    return Seen.PORTAL_SHUT if refused or limited or away else Seen.UNREADABLE

@@ -2,49 +2,57 @@
 
 Theory of operation: see `driver`. Everything that decides is in `planning` and `stops`, which are
 pure; this file moves values between them, the gate and the lane.
+
+What was read and judged together passes the gate in *slices* (`slices`), each with no more calls
+than one batch carries. A round that judged does the first slice at once, and each round after it
+the next, until all is written; so a storm of thousands is driven in steps that are no longer than
+any other round. Each slice is held against lease, rules, pause, limits and the age of the facts as
+if it were alone. When one of them says no, what is left is dropped: it was not written, so it is
+due as before, and judged afresh.
 """
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 
-from responder.bitrix24 import lookup
 from responder.bitrix24.lookup import Reading
-from responder.bitrix24.portal import Command, FailureKind
-from responder.model import OPEN_OUTCOMES, Action, Outcome, Unknown
+from responder.bitrix24.portal import Command, Failure
+from responder.model import Unknown
 from responder.rules.ruleset import Ruleset
 from responder.runtime import planning, rejudging, subjects
+from responder.runtime.approving import Lapses
 from responder.runtime.calls import LIMIT_CODES, Called
 from responder.runtime.gate import StaleError, take
-from responder.runtime.lane import Breaker
+from responder.runtime.intake import Intake
+from responder.runtime.kept_lane import KeptLane
+from responder.runtime.lane import STOPPING
+from responder.runtime.looking import Looking, Settling
 from responder.runtime.means import Means
 from responder.runtime.patience import REST, Patience
 from responder.runtime.planning import Known, Plan
 from responder.runtime.proving import Proofs
+from responder.runtime.reading import LOST, MOST, Readings, Way
 from responder.runtime.rejudging import Rejudged
 from responder.runtime.runner import Runner
-from responder.runtime.stops import (
-    FACTS_STALE_AFTER,
-    LOOK_AGAIN,
-    REFUSED_AGAIN,
-    Step,
-)
+from responder.runtime.slices import Judged, Slice
+from responder.runtime.stops import FACTS_STALE_AFTER, REFUSED_AGAIN
 from responder.runtime.subjects import Subject
-from responder.store import inbox, journal, lanes, looks, rulesets
+from responder.runtime.telling import Telling
+from responder.runtime.watching import Watching
+from responder.store import approvals, journal, looks, rulesets
 from responder.store.commits import StoreUnavailable
 from responder.store.database import Connection
-from responder.store.journal import Stop
 from responder.store.lanes import LeaseLost
 
-DOCUMENTS = 20
-CLAIMED = 200
 CALL_WITHIN = timedelta(seconds=10)
-LOST = (FailureKind.BUSY, FailureKind.UNCERTAIN)
+IDS_AT_ONCE = 2_000  # asked about in one read of the store
+JUDGED_AT_ONCE = 100  # between two looks at what else the process has to do
 
 log = structlog.get_logger()
-
-Row = Mapping[str, str | None] | Unknown | None
 
 
 class Rounds:
@@ -63,142 +71,96 @@ class Rounds:
         self._now = means.now
         self._patience = Patience(means.portal)
         self._proofs = Proofs(means)
+        self._kept = KeptLane(means)
+        self._few = means.few
+        self._telling = Telling(means)
+        self._intake = Intake(means, self._patience)
+        self._readings = Readings(means)
+        self._looking = Looking(
+            means, self._readings, lambda stop, step: self._telling.went_on(stop, step, None)
+        )
+        self._work: _Work | None = None
+        self._lapses = Lapses(means)
+        self._watching = Watching(means)
 
     async def load(self) -> None:
         """Go on where the last driver was: its bucket and its open breakers."""
-
-        def read(conn: Connection) -> tuple[tuple[float, float] | None, list[Breaker]]:
-            return lanes.bucket(conn, self.portal), [
-                Breaker(
-                    method=row.method,
-                    code=row.code,
-                    opened_at=row.opened_at,
-                    probe_at=row.probe_at,
-                )
-                for row in lanes.breakers(conn, self.portal)
-            ]
-
-        self._lane.resume(*await self._database.reading(read))
+        await self._kept.load()
 
     async def round(self) -> bool:
-        """Do what is due. Return False when nothing was."""
+        """Do what is due, or the next slice of what was judged. Return False when nothing was."""
         await self._lane.probe()
-        done = False
-        if self._lane.shut is None:
-            looked = await self._look()
-            judged = await self._judge()
-            done = await self._runner.step() or judged or looked
-        await self._keep_breakers()
+        done = await self._lapses.step()
+        if self._lane.shut is not None:
+            self._work = None
+        elif self._work is not None:
+            done |= await self._go_on(self._work)
+        else:
+            judged = await self._look_and_judge()
+            done |= judged or self._work is not None
+            if self._work is None:
+                done |= await self._runner.step() or judged or await self._watching.step()
+        await self._kept.keep()
         return done
+
+    @property
+    def is_amid_work(self) -> bool:
+        """Say whether something was judged that is not written yet."""
+        return self._work is not None
 
     def idle_seconds(self, at_most: float) -> float:
         """Say how long to wait when nothing is due: until the first document has rested."""
-        return self._patience.until_the_first(self._now(), at_most)
+        wait = self._patience.until_the_first(self._now(), at_most)
+        return max(wait, min(self._readings.gathers_for(), at_most))
 
-    async def _look(self) -> bool:
-        """Look for the workflows of stops in doubt and of fresh kills, by their ids."""
-        now = self._now()
-
-        def read(conn: Connection) -> tuple[list[Stop], list[Stop]]:
-            doubted = journal.due(conn, self.portal, now, Outcome.IN_DOUBT)
-            return doubted, journal.to_verify(conn, self.portal, now)
-
-        doubted, fresh = await self._database.reading(read)
-        if not doubted and not fresh:
+    async def _look_and_judge(self) -> bool:
+        """Look for what is due, and judge what is due."""
+        if self._readings.gathers_for():
             return False
-        ids = list(dict.fromkeys(stop.workflow_id for stop in (*doubted, *fresh)))
-        found = await lookup.present(self._lane.send, ids)
-        seen_at = self._now()
-        steps = [
-            (stop, rejudging.after_look(stop, found[stop.workflow_id], seen_at)) for stop in doubted
-        ]
-
-        def write(tx: Connection) -> None:
-            for stop, taken in steps:
-                take(tx, stop.decision_id, taken, seen_at)
-            for stop in fresh:
-                self._verify(tx, stop, found[stop.workflow_id], seen_at)
-
-        await self._gate.write(write)
-        for stop, taken in steps:
-            self._tell(stop, taken, None)
-        return True
-
-    def _verify(self, tx: Connection, stop: Stop, row: Row, now: datetime) -> None:
-        """Write down that a stopped workflow stayed away, or have one that came back judged."""
-        if isinstance(row, Unknown):
-            journal.verify_later(tx, stop.decision_id, now + LOOK_AGAIN)
-            return
-        journal.verified(tx, stop.decision_id, now, absent=row is None)
-        if row is not None:
-            looks.schedule(
-                tx,
-                self.portal,
-                stop.document.ref,
-                stop.trigger,
-                stop.workflow_id,
-                stop.event_names,
-                now,
-            )
-
-    async def _judge(self) -> bool:
-        """Judge what is due and act on it."""
         ruleset = self._rules.ruleset
-        gathered = await self._database.reading(self._subjects)
-        idle = [s for s in gathered if s.stop is None and not s.rules(ruleset)]
-        asked = self._first([s for s in gathered if s.stop is not None or s.rules(ruleset)])
+        due = await self._intake.due()
+        asked, idle = _split(due.subjects, ruleset)
         if idle:
             await self._conclude_idle(idle, ruleset)
-        if asked:
-            return await self._judge_guarded(asked, ruleset) or bool(idle)
-        return bool(idle)
-
-    def _first(self, asked: Sequence[Subject]) -> list[Subject]:
-        """Take the first few documents, with all that is due on each; a suspect one alone."""
+        way = self._way(asked, more=due.more)
+        if way.documents > self._few and due.more:
+            asked, _ = _split(await self._intake.much(way.documents), ruleset)
         refs = list(dict.fromkeys(subject.ref for subject in asked))
-        sound = [ref for ref in refs if not self._patience.is_suspect(ref)]
-        first = set(sound[:DOCUMENTS] or refs[:1])
-        return [subject for subject in asked if subject.ref in first]
+        first = self._patience.together(refs, most=way.documents, few=self._few)
+        by_pages = way.by_pages and len(first) > self._few
+        looked = await self._looking.look(wait_for_list=by_pages)
+        taken = set(first)
+        chosen = [subject for subject in asked if subject.ref in taken]
+        judged = bool(chosen) and await self._judge_guarded(chosen, ruleset, by_pages=by_pages)
+        return judged or looked or bool(idle)
 
-    async def _judge_guarded(self, asked: Sequence[Subject], ruleset: Ruleset) -> bool:
+    def _way(self, asked: Sequence[Subject], *, more: bool) -> Way:
+        if self._patience.is_away:
+            return self._readings.way(self._few)  # enough to see whether it is back
+        documents = len({subject.ref for subject in asked})
+        return self._readings.way(MOST if more and documents > self._few else documents)
+
+    async def _judge_guarded(
+        self, chosen: Sequence[Subject], ruleset: Ruleset, *, by_pages: bool
+    ) -> bool:
         """Judge; if that fails by a fault of ours, find the document that makes it fail."""
         try:
-            return await self._judge_asked(asked, ruleset)
+            return await self._judge(chosen, ruleset, by_pages=by_pages)
         except (LeaseLost, StoreUnavailable):
             raise
         except Exception:
-            refs = sorted({subject.ref for subject in asked})
-            wait = REST if len(refs) > 1 else REFUSED_AGAIN
-            log.exception("documents could not be judged", portal=self.portal, documents=refs)
-            for ref in refs:
-                self._patience.suspect(ref, self._now(), wait)
-            return len(refs) > 1
+            refs = {subject.ref for subject in chosen}
+            log.exception(
+                "documents could not be judged", portal=self.portal, documents=sorted(refs)[:20]
+            )
+            return self._suspect(refs)
 
-    def _subjects(self, conn: Connection) -> list[Subject]:
-        """Gather what is due, stops first."""
-        now = self._now()
-        resting = self._patience.resting(now)
-        stops = [
-            subjects.of_stop(stop) for stop in journal.due(conn, self.portal, now, Outcome.WAITING)
-        ]
-        second = [
-            subjects.of_look(self.portal, look)
-            for look in looks.due(conn, self.portal, now)
-            if look.document_ref not in resting
-        ]
-        waiting = inbox.waiting(conn, self.portal, documents=CLAIMED, skip=resting)
-        fresh = [subjects.of_waiting(self.portal, group) for group in waiting]
-        early = [
-            subjects.of_stop(stop)
-            for stop in journal.waiting_on(conn, self.portal, [s.ref for s in fresh if s.ref])
-            if stop.due_at is not None and stop.due_at > now and stop.rule in self._timed()
-        ]
-        return [*stops, *second, *fresh, *early]
-
-    def _timed(self) -> set[str]:
-        """Name the rules that wait for their time: any event is one more look at what they wait."""
-        rules = self._rules.ruleset.rules
-        return {rule.id for rule in rules if rule.wait is not None or rule.during is not None}
+    def _suspect(self, refs: Collection[str]) -> bool:
+        """Have documents that could not be judged together judged in smaller company."""
+        wait = REST if len(refs) > 1 else REFUSED_AGAIN
+        for ref in refs:
+            self._patience.suspect(ref, self._now(), wait, among_many=len(refs) > self._few)
+        return len(refs) > 1
 
     async def _conclude_idle(self, idle: Sequence[Subject], ruleset: Ruleset) -> None:
         """Conclude what no rule names, in bulk, and what concerns no document, one by one."""
@@ -214,46 +176,115 @@ class Rounds:
                     looks.done(tx, subject.look)
 
         await self._gate.write(write)
-        self._count(plans, now)
+        self._telling.decided(plans, now)
 
-    async def _judge_asked(self, asked: Sequence[Subject], ruleset: Ruleset) -> bool:
-        """Read what the rules ask for, judge, pass the gate and call."""
+    async def _judge(self, chosen: Sequence[Subject], ruleset: Ruleset, *, by_pages: bool) -> bool:
+        """Read what the rules ask for, judge it, and begin to act on it."""
         read_at = self._now()
-        asks = subjects.asks(asked, ruleset)
-        answers = await lookup.gather(
-            self._lane.send, list(asks.values()), self._templates, read_at
-        )
-        readings = dict(zip(asks, answers, strict=True))
-        await self._see_whether_away(answers)
+        asks = subjects.asks(chosen, ruleset)
+        found = await self._readings.read(list(asks.values()), by_pages=by_pages)
+        if found is None:
+            return True
+        await self._see_whether_away(found.readings)
+        if found.failure is not None and self._is_spoilt(found.failure):
+            self._readings.spoil(found.failure)
+            return True
+        readings = dict(zip(asks, found.readings, strict=True))
         now = self._now()
         deferred = {
-            ref for ref, found in readings.items() if self._patience.defers(ref, found, now)
+            ref
+            for ref, reading in readings.items()
+            if self._patience.defers(ref, reading, now, among_many=by_pages)
         }
-        ready = [s for s in asked if s.stop is not None or s.ref not in deferred]
+        if deferred and by_pages:
+            log.warning(
+                "the portal could not be read; documents wait",
+                portal=self.portal,
+                documents=len(deferred),
+            )
+        ready = [s for s in chosen if s.stop is not None or s.ref not in deferred]
         if not ready:
             return False
         known = await self._known(readings, ruleset)
-        plans, rejudged = self._plan(ready, readings, ruleset, known)
-        plans, rejudged, proofs = await self._proofs.prove(plans, rejudged)
-        if not timedelta(0) <= self._now() - read_at <= FACTS_STALE_AFTER:
-            plans, rejudged = rejudging.too_old(plans, rejudged, self._now())
+        plans, rejudged = await self._plan(ready, readings, ruleset, known)
+        await self._proofs.gather(plans, rejudged)
+        self._work = _Work(
+            left=Judged(plans, rejudged, order=asks, capacity=self._lane.capacity),
+            settling=None if found.rows is None else self._looking.settling(found.rows, read_at),
+            ruleset=ruleset,
+            read_at=read_at,
+            shut=self._shut(),
+        )
+        return await self._go_on(self._work)
+
+    def _is_spoilt(self, failure: Failure) -> bool:
+        """Say whether it is the list of all that runs that cannot be read, and not the portal."""
+        passing = failure.kind in LOST and failure.code not in LIMIT_CODES
+        return passing and not self._patience.is_away
+
+    async def _go_on(self, work: "_Work") -> bool:
+        """Write and call the next slice, then something of what the list of all that runs tells.
+
+        What is left when facts grew too old, or something else changed, is judged afresh: nothing
+        of it is written.
+        """
+        self._work = None
+        piece = work.left.cut() if work.left else None
         try:
-            called = await self._gate.pass_through(plans, rejudged, proofs, ruleset)
+            if piece is not None and not await self._pass(work, piece):
+                return True
+        except (LeaseLost, StoreUnavailable):
+            raise
+        except Exception:
+            refs = set[str]() if piece is None else piece.refs
+            log.exception(
+                "documents could not be judged", portal=self.portal, documents=sorted(refs)[:20]
+            )
+            return self._suspect(refs)
+        settled = work.settling is not None and await work.settling.step()
+        if work.left or settled:
+            self._work = work
+        return piece is not None or settled
+
+    async def _pass(self, work: "_Work", piece: Slice) -> bool:
+        """Pass the gate and call. Return False where the rest must be judged afresh."""
+        plans, rejudged, proofs = await self._proofs.prove(piece.plans, piece.rejudged)
+        began_at = self._now()
+        if not timedelta(0) <= began_at - work.read_at <= FACTS_STALE_AFTER:
+            self._readings.was_too_slow()
+            if work.begun:
+                return False
+            plans, rejudged = rejudging.too_old(plans, rejudged, began_at)
+        if work.begun and self._shut() != work.shut:
+            return False
+        try:
+            called = await self._gate.pass_through(
+                plans, rejudged, proofs, work.ruleset, most_calls=piece.most_calls
+            )
         except StaleError as stale:
             log.info("judged afresh", portal=self.portal, why=str(stale))
-            return True
+            return False
+        work.begun = True
         now = self._now()
         for plan in plans:
             self._patience.judged(plan.subject.ref, now)
-        self._count(plans, now)
+        self._telling.decided(plans, now)
         await self._call(called)
-        return bool(plans or rejudged)
+        if called:
+            self._readings.took((self._now() - began_at).total_seconds())
+        return True
+
+    def _shut(self) -> dict[str, str]:
+        """Return the methods that stop workflows and are not called now, and why."""
+        return {name: why for name, why in self._lane.withheld().items() if name in STOPPING}
 
     async def _see_whether_away(self, answers: Sequence[Reading]) -> None:
         """Ask who we are where something could not be read, to see if it is the portal itself."""
         failures = [answer.failure for answer in answers if answer.failure is not None]
         lost = [one for one in failures if one.kind in LOST and one.code not in LIMIT_CODES]
         if not lost:
+            if any(answer.failure is None for answer in answers):
+                self._patience.answered()
             return
         (answer,) = await self._lane.send([Command("profile", {})])
         if answer.failure is not None and answer.failure.kind in LOST:
@@ -270,18 +301,22 @@ class Rounds:
             for workflow in reading.workflows
         ]
 
-        def read(conn: Connection) -> Known:
-            return Known(
-                under_way=journal.under_way(conn, self.portal, ids),
-                unchanged=journal.would(conn, self.portal, ids, ruleset.revision),
-                shadows=journal.shadows(conn, self.portal, ids),
-                shut=self._lane.withheld(),
-                away=self._patience.is_away,
-            )
+        known = Known(shut=self._lane.withheld(), away=self._patience.is_away)
+        for start in range(0, len(ids), IDS_AT_ONCE):
+            read = partial(self._known_of, ids=ids[start : start + IDS_AT_ONCE], ruleset=ruleset)
+            known = known.also(await self._database.reading(read))
+        return known
 
-        return await self._database.reading(read)
+    def _known_of(self, conn: Connection, ids: Sequence[str], ruleset: Ruleset) -> Known:
+        under_way = journal.under_way(conn, self.portal, ids)
+        return Known(
+            under_way=under_way,
+            asked=approvals.held(conn, self.portal, under_way),
+            unchanged=journal.would(conn, self.portal, ids, ruleset.revision),
+            shadows=journal.shadows(conn, self.portal, ids),
+        )
 
-    def _plan(
+    async def _plan(
         self,
         ready: Sequence[Subject],
         readings: Mapping[str, Reading],
@@ -292,7 +327,7 @@ class Rounds:
         now = self._now()
         plans: list[Plan] = []
         rejudged: list[Rejudged] = []
-        for subject in ready:
+        for place, subject in enumerate(ready, start=1):
             reading = readings[subject.ref]
             stop = subject.stop
             if stop is None:
@@ -300,13 +335,15 @@ class Rounds:
                     subject, reading, ruleset, enforcing=self._enforcing, known=known, now=now
                 )
                 plans.append(made)
-                known = known.after(made)
+                known.begin(made)
             else:
                 rejudged.append(
                     rejudging.again(
                         stop, reading, ruleset, enforcing=self._enforcing, known=known, now=now
                     )
                 )
+            if place % JUDGED_AT_ONCE == 0:
+                await asyncio.sleep(0)
         return plans, rejudged
 
     async def _call(self, called: Sequence[Called]) -> None:
@@ -330,7 +367,7 @@ class Rounds:
 
         await self._gate.insist(write)
         for call, taken in steps:
-            self._tell(call, taken, call.received_at)
+            self._telling.went_on(call, taken, call.received_at)
 
     def _slept(self, called: Sequence[Called]) -> bool:
         """Say whether the process was stopped between the gate and the call.
@@ -340,56 +377,21 @@ class Rounds:
         since = max(self._now() - call.intended_at for call in called)
         return not timedelta(0) <= since <= CALL_WITHIN
 
-    async def _keep_breakers(self) -> None:
-        """Copy breakers that opened or closed to the store."""
-        if not self._lane.breakers_changed:
-            return
-        breakers = dict(self._lane.breakers)
 
-        def write(tx: Connection) -> None:
-            for row in lanes.breakers(tx, self.portal):
-                if row.method not in breakers:
-                    lanes.close_breaker(tx, self.portal, row.method)
-            for breaker in breakers.values():
-                lanes.open_breaker(
-                    tx,
-                    self.portal,
-                    breaker.method,
-                    code=breaker.code,
-                    at=breaker.opened_at,
-                    probe_at=breaker.probe_at,
-                )
+@dataclass(slots=True, kw_only=True)
+class _Work:
+    """What a round judged and goes on with, slice by slice, and what it rests on."""
 
-        await self._gate.write(write)
-        self._lane.breakers_changed = False
+    left: Judged
+    settling: Settling | None
+    ruleset: Ruleset
+    read_at: datetime
+    shut: Mapping[str, str]
+    begun: bool = False
 
-    def _count(self, plans: Sequence[Plan], now: datetime) -> None:
-        """Count the decisions that are final as soon as they are made."""
-        for plan in plans:
-            for planned in plan.planned:
-                decision = planned.decision
-                if decision.outcome not in OPEN_OUTCOMES:
-                    said = "none" if decision.outcome is None else decision.outcome.value
-                    self._final(decision.action, said, plan.subject.received_at, now)
 
-    def _final(
-        self, action: Action, outcome: str, received_at: datetime | None, now: datetime
-    ) -> None:
-        self._metrics.decisions.labels(action.value, outcome).inc()
-        if received_at is not None:
-            self._metrics.event_to_outcome.observe((now - received_at).total_seconds())
-
-    def _tell(self, stop: Stop | Called, taken: Step, received_at: datetime | None) -> None:
-        """Count what came of a stop, and say it in the log."""
-        if taken.outcome not in OPEN_OUTCOMES:
-            self._final(stop.action, taken.outcome.value, received_at, self._now())
-        log.info(
-            "a stop went on",
-            outcome=taken.outcome.value,
-            portal=self.portal,
-            workflow=stop.workflow_id,
-            rule=stop.rule,
-            decision=stop.decision_id,
-            receipt=taken.receipt,
-            detail=taken.detail,
-        )
+def _split(due: Sequence[Subject], ruleset: Ruleset) -> tuple[list[Subject], list[Subject]]:
+    """Tell apart what rules ask about and what no rule names."""
+    asked = [one for one in due if one.stop is not None or one.rules(ruleset)]
+    idle = [one for one in due if one.stop is None and not one.rules(ruleset)]
+    return asked, idle

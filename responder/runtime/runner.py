@@ -12,13 +12,14 @@ from functools import partial
 import structlog
 
 from responder.bitrix24.changes import last_changed
-from responder.model import Mode, Outcome, Unknown
+from responder.model import ACTING_MODES, OPEN_OUTCOMES, Mode, Outcome, Unknown
 from responder.runtime import planning, sweep
 from responder.runtime.budget import Budget, Hold
+from responder.runtime.gate import ask_first
 from responder.runtime.means import Means
 from responder.runtime.planning import Known, Planned
 from responder.runtime.sweep import Due, Found, Run
-from responder.store import inbox, journal, rulesets, runs
+from responder.store import approvals, inbox, journal, rulesets, runs
 from responder.store.database import Connection
 from responder.store.journal import NewEvaluation
 from responder.store.runs import Request
@@ -119,6 +120,7 @@ class Runner:
         now = self._now()
         self._not_before = now + FAILED_AGAIN
         why = f"{failure.code}: {failure.text}"
+        self._metrics.runs.labels(run.due.trigger, "failed").inc()
         log.warning("not all running workflows could be read", portal=self.portal, why=why)
 
         def write(tx: Connection) -> None:
@@ -180,8 +182,10 @@ class Runner:
         ids = [verdict.workflow.id for item in found for verdict in item.judgement.verdicts]
 
         def read(conn: Connection) -> Known:
+            under_way = journal.under_way(conn, self.portal, ids)
             return Known(
-                under_way=journal.under_way(conn, self.portal, ids),
+                under_way=under_way,
+                asked=approvals.held(conn, self.portal, under_way),
                 unchanged=journal.would(conn, self.portal, ids, run.ruleset.revision),
                 shadows=journal.shadows(conn, self.portal, ids),
             )
@@ -218,7 +222,9 @@ class Runner:
         now = self._now()
         rulesets.keep(tx, run.ruleset.revision, run.ruleset.text, now)
         for item, planned in chunk:
-            decisions = tuple(one.held(holds) for one in planned)
+            decisions = [one.held(holds) for one in planned if self._is_free(tx, one, now)]
+            if not decisions:
+                continue
             evaluation = NewEvaluation(
                 portal=self.portal,
                 at=now,
@@ -226,6 +232,7 @@ class Runner:
                 document=item.document,
                 ruleset=run.ruleset.revision,
                 facts=item.facts,
+                running=item.workflows,
                 decisions=tuple(one.decision for one in decisions),
             )
             recorded = journal.record(tx, evaluation)
@@ -241,6 +248,16 @@ class Runner:
                         detail=hold.why,
                         hold=hold.by,
                     )
+                elif one.decision.mode is Mode.APPROVE and one.step is not None:
+                    ask_first(tx, decision_id, one.step, run.name)
+
+    def _is_free(self, tx: Connection, one: Planned, now: datetime) -> bool:
+        """Tell whether a stop may be opened; clear what waits to be approved and is overtaken."""
+        decision = one.decision
+        if not one.overtakes or decision.workflow is None or decision.rule is None:
+            return True
+        workflow_id, rule = decision.workflow.id, decision.rule
+        return approvals.overtake(tx, self.portal, workflow_id, rule, now)
 
     async def _close(
         self, run: Run, written: Sequence[Written], holds: Mapping[str, Hold | str]
@@ -293,6 +310,12 @@ class Runner:
 
     def _tell(self, run: Run, written: Sequence[Written]) -> None:
         counts = _counts(written)
+        self._metrics.runs.labels(run.due.trigger, "complete").inc()
+        took = (self._now() - run.started_at).total_seconds()
+        self._metrics.run_seconds.labels(run.due.trigger).observe(max(0.0, took))
+        for decision in (one.decision for _, planned in written for one in planned):
+            if decision.outcome is not None and decision.outcome not in OPEN_OUTCOMES:
+                self._metrics.decided(decision.action.value, decision.outcome.value, decision.rule)
         if run.due.trigger == "sweep":
             self._metrics.found_by_sweep.inc(sum(counts.values()))
         log.info(
@@ -305,14 +328,14 @@ class Runner:
 
 
 def _sets(written: Sequence[Written]) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
-    """Group what was condemned by rule: what is enforced, and what is observed."""
+    """Group what was condemned by rule: what acts, asking first or not, and what is observed."""
     acting: dict[str, set[str]] = {}
     observed: dict[str, set[str]] = {}
     for _, planned in written:
         for one in planned:
             rule, workflow = one.decision.rule, one.decision.workflow
             if rule is not None and workflow is not None:
-                into = acting if one.decision.mode is Mode.ENFORCE else observed
+                into = acting if one.decision.mode in ACTING_MODES else observed
                 into.setdefault(rule, set()).add(workflow.id)
     return acting, observed
 

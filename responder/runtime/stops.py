@@ -4,12 +4,16 @@ Theory of operation. A *stop* is a decision that condemned a workflow. Its outco
 also its state, and `due_at` says when it wants attention:
 
     waiting    judge it afresh at `due_at`; no call is under way
-    held       a pause, a tripped rule or a limit holds it; freed, it is waiting again
+    held       a pause, a tripped rule or a limit holds it, or the want of somebody's approval;
+               freed, it is waiting again
     in_doubt   an intent is committed, so a call may have been made: look for the workflow by its id
     the rest   final
 
 What we see (`Seen`) moves it along, and the table `LIFE` has a row for everything that can be seen
-in each state. Three laws hold in it, and the tests prove them of every row:
+in each state. What asks first is held when its time has come (a rule's `wait` is over, its hours
+are open), for a day; approved, it is judged afresh like anything that waits. An approval is good
+for a day of the rule's hours, and for that stop alone. Three laws hold in it, and the tests prove
+them of every row:
 
 1. Only `Seen.CONDEMNED` leads to a call, and it is seen only in a judgement that is seconds old. So
    there is no way from a call to another call but through a look that found the workflow alive and
@@ -24,11 +28,14 @@ there may yet be stopped by the call we lost sight of: it is not tried again ear
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from responder.model import Action, Outcome
+from responder.model import OPEN_OUTCOMES, Action, Outcome
+from responder.store.approvals import GOOD_FOR, approved_text
+from responder.store.limits import APPROVAL
+from responder.store.stops import Approval
 
 TRIES = 5
 RETRY_AFTER = tuple(timedelta(seconds=s) for s in (10, 60, 180, 350))  # ten minutes in all
@@ -56,6 +63,8 @@ class Seen(StrEnum):
     PORTAL_SHUT = "portal shut"
     HELD = "held"
     OBSERVED = "observed"
+    UNAPPROVED = "unapproved"
+    LAPSED = "lapsed"
     LOST = "lost"
     UNKNOWN_ID = "unknown id"
     REFUSED = "refused"
@@ -76,6 +85,8 @@ class Standing:
     calls: int = 0
     ready_at: datetime | None = None
     unknown_id: bool = False
+    approval: Approval | None = None
+    lapses_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +94,7 @@ class Step:
     """What to write: the outcome, and for one that lasts, when it is due and how often tried.
 
     `call` is True only for a step that makes the call. What is held is due once what `hold` names
-    frees it.
+    frees it; what waits to be approved is due when it lapses.
     """
 
     outcome: Outcome
@@ -159,6 +170,20 @@ def _held(standing: Standing, _now: datetime, why: str) -> Step:
 def _observed(standing: Standing, _now: datetime, _why: str) -> Step:
     kills = standing.action is Action.KILL
     return Step(outcome=Outcome.WOULD_KILL if kills else Outcome.WOULD_TERMINATE)
+
+
+def _unapproved(standing: Standing, now: datetime, _why: str) -> Step:
+    return Step(
+        outcome=Outcome.HELD,
+        detail="held until somebody approves it",
+        due_at=standing.lapses_at or now + GOOD_FOR,
+        tries=standing.tries,
+        hold=APPROVAL,
+    )
+
+
+def _lapsed(_standing: Standing, _now: datetime, why: str) -> Step:
+    return Step(outcome=Outcome.CANCELLED, detail=f"lapsed: {why}")
 
 
 def not_before(standing: Standing, at: datetime, why: str) -> Step:
@@ -261,6 +286,9 @@ LIFE: dict[tuple[Outcome, Seen], Callable[[Standing, datetime, str], Step]] = {
     (Outcome.WAITING, Seen.PORTAL_SHUT): _later(REFUSED_AGAIN),
     (Outcome.WAITING, Seen.HELD): _held,
     (Outcome.WAITING, Seen.OBSERVED): _observed,
+    (Outcome.WAITING, Seen.UNAPPROVED): _unapproved,
+    (Outcome.WAITING, Seen.LAPSED): _lapsed,
+    (Outcome.HELD, Seen.LAPSED): _lapsed,
     # called
     (Outcome.IN_DOUBT, Seen.DONE): _done,
     (Outcome.IN_DOUBT, Seen.NOT_SENT): _later(BUSY_AGAIN),
@@ -279,4 +307,8 @@ LIFE: dict[tuple[Outcome, Seen], Callable[[Standing, datetime, str], Step]] = {
 
 def step(outcome: Outcome, seen: Seen, standing: Standing, now: datetime, why: str = "") -> Step:
     """Say what to do next with a stop. Raise KeyError for what cannot be seen in that state."""
-    return LIFE[outcome, seen](standing, now, why)
+    taken = LIFE[outcome, seen](standing, now, why)
+    if standing.approval is None or taken.outcome in OPEN_OUTCOMES:
+        return taken
+    said = approved_text(standing.approval.by, standing.approval.at)
+    return replace(taken, detail=said if taken.detail is None else f"{said}; {taken.detail}")

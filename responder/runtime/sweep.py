@@ -27,6 +27,7 @@ from responder.rules.rule import Rule
 from responder.rules.ruleset import Ruleset, paths
 from responder.rules.schedules import Schedule
 from responder.runtime.planning import KILLING
+from responder.store.chain import instant_text
 from responder.store.runs import Request
 
 SWEEP = "sweep"
@@ -54,6 +55,7 @@ class Found:
 
     document: Document
     facts: Mapping[str, object]
+    workflows: tuple[Workflow, ...] | Unknown
     judgement: Judgement
 
 
@@ -79,6 +81,11 @@ class Run:
             wanted=self._wanted,
             workflow_paths=frozenset(p for p in asked if p.startswith(_OF_WORKFLOWS)),
         )
+
+    @property
+    def name(self) -> str:
+        """Name it, so that what it condemned can be told from what other runs did."""
+        return f"{self.due.trigger} {instant_text(self.started_at)}"
 
     def rules_for(self, document: Document) -> tuple[Rule, ...]:
         """Return the rules of this run that look at such a document, and their guards."""
@@ -121,6 +128,7 @@ class Run:
             yield Found(
                 document=document,
                 facts=facts,
+                workflows=reading.workflows,
                 judgement=self._judge(document, facts, reading.workflows, spared),
             )
 

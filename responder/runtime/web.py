@@ -24,7 +24,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from responder.bitrix24 import payload
 from responder.runtime.metrics import CONTENT_TYPE, Metrics
@@ -103,6 +103,7 @@ class Web:
 
     `accept` stores one row of the inbox and is done when it is durable; `ready` says whether we can
     serve, and the detail for `/readyz`. With `public_metrics` false, `/metrics` is not served here.
+    `pages` answers whatever nothing else does.
     """
 
     def __init__(
@@ -114,14 +115,14 @@ class Web:
         metrics: Metrics,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         public_metrics: bool = True,
+        pages: ASGIApp | None = None,
     ) -> None:
         self.credentials = Credentials(portals)
         self._accept = accept
         self._now = now
         self._replies = {status: _reply(status, metrics) for status in _STATUSES}
         self._refusals = _Refusals()
-        self._other = Starlette(routes=_routes(ready, metrics if public_metrics else None))
-        self._other.router.redirect_slashes = False  # it would redirect to the Host header's host
+        self._other = others(ready, metrics if public_metrics else None, pages)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take a delivery, or pass the request on to the router."""
@@ -331,6 +332,15 @@ def _reply(status: int, metrics: Metrics) -> Reply:
     lines = b"".join(b"%s: %s\r\n" % header for header in headers)
     tally = metrics.events_received.labels(str(status)).inc
     return Reply(start, rest, status, lines + b"\r\n" + body, tally)
+
+
+def others(ready: Ready, metrics: Metrics | None, pages: ASGIApp | None) -> Starlette:
+    """Answer whatever is no event: how we are, and the pages where there are any."""
+    application = Starlette(routes=_routes(ready, metrics))
+    application.router.redirect_slashes = False  # it would redirect to the Host header's host
+    if pages is not None:
+        application.router.default = pages
+    return application
 
 
 def _routes(ready: Ready, metrics: Metrics | None) -> list[Route]:

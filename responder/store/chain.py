@@ -42,7 +42,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Literal
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from responder.model import Unknown
 from responder.store.tables import chains, entries, evidence, insert, micros
@@ -53,6 +53,13 @@ GENESIS = "0" * 64
 _FORM = "responder-entry-1"
 _DEEPEST = 40
 _MOST_BITS = 14_000  # Python turns no longer integer into decimal text
+
+# Built once: building such a statement takes several times as long as carrying it out.
+_OF = chains.c.portal == bindparam("of")
+_HEAD = select(chains.c.hash, chains.c.seq).where(_OF).with_for_update()
+_ADVANCE = update(chains).where(_OF)
+_ENTRY = entries.insert()
+_EVIDENCE = evidence.insert()
 
 
 def canonical(value: object) -> str:
@@ -98,21 +105,32 @@ def append(
     if content is not None:
         salt, text = secrets.token_hex(16), canonical(content)
         written["evidence"] = evidence_digest(salt, text)
-        tx.execute(evidence.insert(), {"portal": portal, "seq": seq, "salt": salt, "content": text})
-    entry = {"portal": portal, "seq": seq, "kind": kind, "at": at, "body": canonical(written)}
-    entry["hash"] = entry_hash(previous, portal, seq, kind, at, canonical(written))
-    tx.execute(entries.insert(), entry)
-    tx.execute(update(chains).where(chains.c.portal == portal).values(seq=seq, hash=entry["hash"]))
+        tx.execute(_EVIDENCE, {"portal": portal, "seq": seq, "salt": salt, "content": text})
+    text = canonical(written)
+    hashed = entry_hash(previous, portal, seq, kind, at, text)
+    entry = {"portal": portal, "seq": seq, "kind": kind, "at": at, "body": text, "hash": hashed}
+    tx.execute(_ENTRY, entry)
+    tx.execute(_ADVANCE, {"of": portal, "seq": seq, "hash": hashed})
     return seq
 
 
+def heads(conn: Connection) -> dict[str, int]:
+    """Return the number of each chain's last entry."""
+    found = conn.execute(select(chains.c.portal, chains.c.seq))
+    return {row.portal: row.seq for row in found}
+
+
+def lock(tx: Connection, portal: str) -> None:
+    """Lock the head of a chain until the transaction ends, before anything else is locked."""
+    _head(tx, portal)
+
+
 def _head(tx: Connection, portal: str) -> tuple[str, int]:
-    query = select(chains.c.hash, chains.c.seq).where(chains.c.portal == portal).with_for_update()
-    found = tx.execute(query).one_or_none()
+    found = tx.execute(_HEAD, {"of": portal}).one_or_none()
     if found is None:
         begin = insert(tx, chains).values(portal=portal, seq=0, hash=GENESIS)
         tx.execute(begin.on_conflict_do_nothing())
-        found = tx.execute(query).one()
+        found = tx.execute(_HEAD, {"of": portal}).one()
     return found.hash, found.seq
 
 

@@ -80,10 +80,11 @@ class _Job(Generic[T]):
 class _Batch:
     """What one commit writes, and how it failed: the rows, the jobs."""
 
-    __slots__ = ("bytes", "future", "jobs", "jobs_failure", "rows", "rows_failure")
+    __slots__ = ("bytes", "future", "jobs", "jobs_failure", "portals", "rows", "rows_failure")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.rows: list[inbox.Row] = []
+        self.portals: set[str] = set()  # of the rows, known once they are written
         self.bytes = 0
         self.jobs: list[_Job[object]] = []
         self.future = _Shared(loop=loop)
@@ -173,10 +174,13 @@ class _Writer:
 
 
 class SharedCommit:
-    """What writes for the running service. Its methods belong to one event loop."""
+    """What writes for the running service. Its methods belong to one event loop.
+
+    `on_commit` is told of which portals deliveries were stored.
+    """
 
     def __init__(self, database: Database) -> None:
-        self.on_commit: Callable[[], None] | None = None
+        self.on_commit: Callable[[set[str]], None] | None = None
         self.commits = 0
         self._database = database
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -248,6 +252,7 @@ class SharedCommit:
         writer = _Writer(self._database)
         while (batch := self._handed_over.get()) is not None:
             writer.commit(batch)
+            batch.portals = {row[0] for row in batch.rows}
             if not self._report(batch):
                 break
         writer.close()
@@ -272,7 +277,7 @@ class SharedCommit:
         self.commits += batch.rows_failure is None
         batch.settle()
         if batch.rows and batch.rows_failure is None and self.on_commit is not None:
-            self.on_commit()
+            self.on_commit(batch.portals)
 
 
 def _undo(connection: Connection, error: Exception) -> None:

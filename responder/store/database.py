@@ -8,6 +8,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TypeVar
@@ -27,7 +28,8 @@ if sys.platform != "win32":
 
 T = TypeVar("T")
 
-SCHEMA = "0001"  # the newest migration; revisions are numbers that grow
+SCHEMA = "0002"  # the newest migration; revisions are numbers that grow
+READERS = 6
 _MIGRATION_LOCK = 0x7265_7370_6F6E_6472
 
 
@@ -41,6 +43,7 @@ class Database:
         self.library_version = ""
         self._engines: tuple[Engine, Engine] | None = None
         self._lock: IO[str] | None = None
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
 
     @property
     def path(self) -> Path | None:
@@ -81,8 +84,12 @@ class Database:
             return fn(connection)
 
     async def reading(self, fn: Callable[[Connection], T]) -> T:
-        """Run `fn` in a read transaction, in a thread."""
-        return await asyncio.to_thread(self.read, fn)
+        """Run `fn` in a read transaction, in a thread that does nothing else.
+
+        Not in asyncio's own: there the names of portals are looked up, and some that nobody answers
+        for would keep all of it busy.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self.read, fn)
 
     def write(self, fn: Callable[[Connection], T]) -> T:
         """Run `fn` in a write transaction of its own, and commit it durably."""
@@ -105,8 +112,16 @@ class Database:
         return self.read(_revision) >= SCHEMA
 
     def touch(self, tx: Connection) -> None:
-        """Write without a change, to see that the database takes it."""
-        tx.exec_driver_sql("UPDATE alembic_version SET version_num = version_num")
+        """Write without a change, to see that the database takes it.
+
+        On PostgreSQL without a row's lock either: a migration under way, or a replica that was
+        stopped, would hold it, and everybody's commit would wait.
+        """
+        if self.dialect == "postgresql":
+            tx.exec_driver_sql("UPDATE alembic_version SET version_num = version_num WHERE false")
+            tx.exec_driver_sql("SELECT txid_current()")  # so that there is something to commit
+        else:
+            tx.exec_driver_sql("UPDATE alembic_version SET version_num = version_num")
 
     def lock_for_serving(self) -> None:
         """Take the right to serve a SQLite file; raise DatabaseError while another has it."""

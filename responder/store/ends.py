@@ -4,18 +4,30 @@ A chain begins with entry 1, or, once it was pruned, behind the entry that its n
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection, func, select
 from sqlalchemy import Row as Record
 
 from responder.store.chain import GENESIS, entry_hash
-from responder.store.database import Database
 from responder.store.tables import chains, decisions, entries, evidence
+
+T = TypeVar("T")
+
+ALONE = "responder_alone"  # what a connection is told that keeps all others from writing
 
 _PAGE = 1_000
 _MISSING = "the entry is missing"
+
+
+class Readable(Protocol):
+    """A database, or a transaction of one that is not committed yet."""
+
+    def read(self, fn: Callable[[Connection], T]) -> T:
+        """Run `fn` on a connection that reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +47,11 @@ class End:
 
 
 def snapshot(conn: Connection) -> None:
-    """Have all statements of this transaction see one state. It must be the first of them."""
-    if conn.dialect.name == "postgresql":
+    """Have all statements of this transaction see one state. It must be the first of them.
+
+    Where nobody else can write, as the connection's option says, they do so anyway.
+    """
+    if conn.dialect.name == "postgresql" and not conn.get_execution_options().get(ALONE):
         conn.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
 
 
@@ -59,7 +74,7 @@ def head_of(conn: Connection, portal: str) -> End:
     return End(0, GENESIS) if found is None else End(found.seq, found.hash)
 
 
-def base_of(database: Database, portal: str) -> End | BadEntry:
+def base_of(database: Readable, portal: str) -> End | BadEntry:
     """Return the last entry that was pruned; number 0 where nothing was."""
     first = database.read(partial(_first, portal=portal))
     while True:
@@ -75,7 +90,7 @@ def _first(conn: Connection, portal: str) -> int | None:
     return conn.execute(query).scalar()
 
 
-def _base(database: Database, portal: str, first: int | None) -> End | BadEntry:
+def _base(database: Readable, portal: str, first: int | None) -> End | BadEntry:
     if first is None or first == 1:
         return End(0, GENESIS)
     if first < 1:
@@ -105,7 +120,7 @@ def outside(conn: Connection, portal: str, after: int, last: int) -> BadEntry | 
     return None
 
 
-def _newest_marker(database: Database, portal: str) -> Record[tuple[object, ...]] | None:
+def _newest_marker(database: Readable, portal: str) -> Record[tuple[object, ...]] | None:
     """Go back from the head in short reads: a chain that is pruned has its marker near it."""
     before: int | None = database.read(partial(head_of, portal=portal)).seq + 1
     while before is not None:

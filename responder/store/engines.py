@@ -6,8 +6,14 @@ does the work. Writers begin with BEGIN IMMEDIATE, because a transaction that re
 writes fails at once, without waiting, when another has written between.
 
 PostgreSQL: `synchronous_commit` is raised to `on` where a role or a database set it lower. A
-transaction that its client left idle for five seconds is ended by the server, so that a process
-that was stopped in the middle cannot hold a portal's lease.
+transaction that its client left idle for three seconds is ended by the server, so that a process
+that was stopped in the middle cannot hold a portal's lease for longer than the lease itself lasts.
+A server that does not answer any more, because the network between is cut, is given up after some
+ten seconds: TCP alone would wait for a quarter of an hour.
+
+A *pooler* such as pgbouncer may give each transaction another server connection, so nothing may be
+left to the connection: no prepared statements, and the settings are made in every transaction. We
+know one by the number of the server's process: it is not the one that we were given on connecting.
 """
 
 import importlib
@@ -21,16 +27,26 @@ from sqlalchemy.exc import ArgumentError
 
 BUSY_MILLISECONDS = 5_000
 SAFE_WAL = (3, 51, 3)
-_POSTGRES_SETUP = """
+_FOR_CONNECTION = """
 SELECT set_config('lock_timeout', '5000', false),
-       set_config('idle_in_transaction_session_timeout', '5000', false),
-       set_config(
-           'synchronous_commit',
-           CASE WHEN current_setting('synchronous_commit') IN ('on', 'remote_apply')
-                THEN current_setting('synchronous_commit') ELSE 'on' END,
-           false
-       )
+       set_config('idle_in_transaction_session_timeout', '3000', false),
+       set_config('synchronous_commit', '{synchronous_commit}', false)
 """
+_FOR_TRANSACTION = """
+SET LOCAL lock_timeout = 5000;
+SET LOCAL idle_in_transaction_session_timeout = 3000;
+SET LOCAL synchronous_commit = {synchronous_commit}
+"""
+_DURABLE = ("on", "remote_apply")
+_POOLED = "responder pooled"  # in what SQLAlchemy keeps of a connection
+_POSTGRES_CONNECTION: dict[str, object] = {
+    "connect_timeout": 5,
+    "application_name": "responder",
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
 
 
 class DatabaseError(Exception):
@@ -50,6 +66,19 @@ class _Cursor(Protocol):
 class _DriverConnection(Protocol):
     def cursor(self) -> _Cursor: ...
     def commit(self) -> object: ...
+
+
+class _Told(Protocol):
+    backend_pid: int
+
+
+class _PostgresConnection(_DriverConnection, Protocol):
+    info: _Told
+    prepare_threshold: int | None
+
+
+class _Record(Protocol):
+    info: dict[str, object]
 
 
 def parse(url: str) -> URL:
@@ -129,14 +158,40 @@ def postgres_engine(url: URL) -> Engine:
             pool_timeout=10,
             pool_pre_ping=True,
             hide_parameters=True,
-            connect_args={"connect_timeout": 5, "application_name": "responder"},
+            connect_args=_POSTGRES_CONNECTION,
         )
     except ImportError:
         raise DatabaseError(
             "PostgreSQL needs its driver: pip install 'responder[postgres]'"
         ) from None
-    _run_on_connect(engine, (_POSTGRES_SETUP,))
+    event.listen(engine, "connect", _set_up)
+    event.listen(engine, "begin", _set_up_transaction)
     return engine
+
+
+def is_pooled(connection: Connection) -> bool:
+    """Tell whether a pooler stands between us and the server, and may change it at any time."""
+    return _POOLED in connection.info
+
+
+def _set_up(connection: _PostgresConnection, record: _Record) -> None:
+    cursor = connection.cursor()
+    cursor.execute("SELECT pg_backend_pid(), current_setting('synchronous_commit')")
+    pid, commits = cursor.fetchone() or (None, None)
+    durable = str(commits) if commits in _DURABLE else "on"
+    if pid == connection.info.backend_pid:
+        cursor.execute(_FOR_CONNECTION.format(synchronous_commit=durable))
+        cursor.fetchone()
+    else:
+        record.info[_POOLED] = _FOR_TRANSACTION.format(synchronous_commit=durable)
+        connection.prepare_threshold = None
+    cursor.close()
+    connection.commit()
+
+
+def _set_up_transaction(connection: Connection) -> None:
+    if is_pooled(connection):
+        connection.exec_driver_sql(str(connection.info[_POOLED]))
 
 
 def create_private_file(path: Path) -> None:

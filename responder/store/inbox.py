@@ -5,6 +5,7 @@ leaves nothing to clean up. Deliveries of one document are judged together, so `
 by document, the longest-waiting first.
 """
 
+import json
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,10 +16,7 @@ from typing import NamedTuple, cast
 from sqlalchemy import (
     Connection,
     Select,
-    case,
     func,
-    not_,
-    or_,
     select,
     tuple_,
     update,
@@ -27,16 +25,16 @@ from sqlalchemy import Row as Record
 
 from responder.model import Trigger
 from responder.store.database import Database
-from responder.store.tables import UNCONCLUDED, clean, deliveries, micros
+from responder.store.tables import UNCONCLUDED, clean, deliveries, instant, micros
 
 Row = tuple[str, int, str, str | None, str | None, str | None, bytes]
 
 MOST_IDS = 10_000
-_WINDOW = 5_000
+_WINDOW = 1_000
+_MOST_READ = 15_000
 _CHUNK = 1_000
 _PAGE = 500
 _TOGETHER = 64
-_GROUP = (deliveries.c.document, deliveries.c.trigger, deliveries.c.workflow_id)
 
 _ADD_SQLITE = """
 INSERT INTO deliveries (portal, received_at, "trigger", event, document, workflow_id, form)
@@ -45,6 +43,22 @@ _ADD_POSTGRES = """
 INSERT INTO deliveries (portal, received_at, "trigger", event, document, workflow_id, form)
 SELECT * FROM unnest(%s::text[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[],
                      %s::bytea[])
+"""
+
+# An empty list skips nothing, and a delivery without a document is never skipped.
+_WAITING_SQLITE = """
+SELECT id, document, "trigger", workflow_id, event, received_at
+FROM deliveries
+WHERE portal = ? AND evaluation IS NULL AND id > ?
+  AND (document IS NULL OR document NOT IN (SELECT value FROM json_each(?)))
+ORDER BY id LIMIT ?
+"""
+_WAITING_POSTGRES = """
+SELECT id, document, "trigger", workflow_id, event, received_at
+FROM deliveries
+WHERE portal = %s AND evaluation IS NULL AND id > %s
+  AND (document IS NULL OR document NOT IN (SELECT unnest(%s::text[])))
+ORDER BY id LIMIT %s
 """
 
 
@@ -129,14 +143,25 @@ def waiting(
 ) -> list[Waiting]:
     """Return what has waited longest, for at most so many documents, those to `skip` left out.
 
-    A delivery without a document comes by itself. It looks no further than a few thousand
-    deliveries ahead, so that a long backlog costs no more than a short one.
+    A delivery without a document comes by itself. It reads on in order of arrival until it has
+    enough documents, and no further than some thousands of deliveries, so that a long backlog costs
+    no more than a short one: what a document has behind them is judged when it comes to the front.
     """
     groups: dict[tuple[object, ...], list[_Member]] = {}
-    heads = _heads(conn, portal, documents, skip)
-    for member in _members(conn, portal, heads):
-        groups.setdefault(_key(member), []).append(member)
-    return [_waiting(groups[_key(head)][:MOST_IDS]) for head in heads if _key(head) in groups]
+    window = max(_WINDOW, 2 * documents)
+    after = read = 0
+    while read < _MOST_READ and len(groups) < documents:
+        page = _in_order(conn, portal, after, skip, window)
+        for member in page:
+            key = _key(member)
+            if key in groups:
+                groups[key].append(member)
+            elif len(groups) < documents:
+                groups[key] = [member]
+        if len(page) < window:
+            break
+        after, read = page[-1].id, read + len(page)
+    return [_waiting(members[:MOST_IDS]) for members in groups.values()]
 
 
 def conclude(tx: Connection, ids: Sequence[int], evaluation_id: str) -> None:
@@ -224,64 +249,35 @@ def _page(
     return query
 
 
-class _Head(NamedTuple):
-    """The oldest delivery of a group."""
-
-    id: int
-    document: str | None
-    trigger: str
-    workflow_id: str | None
-
-
 class _Member(NamedTuple):
-    """A delivery of a group, with what is needed to judge it."""
+    """A delivery that waits, with what is needed to judge it; its instant as it is stored."""
 
     id: int
     document: str | None
     trigger: str
     workflow_id: str | None
     event: str | None
-    received_at: datetime
+    received_at: int
 
 
-def _key(member: _Head | _Member) -> tuple[object, ...]:
+def _key(member: _Member) -> tuple[object, ...]:
     alone = member.id if member.document is None else None
     return (member.document, member.trigger, member.workflow_id, alone)
 
 
-def _heads(conn: Connection, portal: str, documents: int, skip: Collection[str]) -> list[_Head]:
-    window = (
-        select(deliveries.c.id, *_GROUP)
-        .where(deliveries.c.portal == portal, UNCONCLUDED)
-        .order_by(deliveries.c.id)
-        .limit(_WINDOW)
-    )
-    if skip:
-        rests = deliveries.c.document.in_(sorted(skip))
-        window = window.where(or_(deliveries.c.document.is_(None), not_(rests)))
-    seen = window.subquery()
-    alone = case((seen.c.document.is_(None), seen.c.id))
-    oldest = func.min(seen.c.id)
-    found = conn.execute(
-        select(oldest, seen.c.document, seen.c.trigger, seen.c.workflow_id)
-        .group_by(seen.c.document, seen.c.trigger, seen.c.workflow_id, alone)
-        .order_by(oldest)
-        .limit(documents)
-    )
-    return [_Head(*record) for record in found]
+def _in_order(
+    conn: Connection, portal: str, after: int, skip: Collection[str], window: int
+) -> list[_Member]:
+    """Read a window of what waits, with nothing built for each but a tuple.
 
-
-def _members(conn: Connection, portal: str, heads: Sequence[_Head]) -> Iterator[_Member]:
-    documents = sorted({head.document for head in heads if head.document is not None})
-    alone = [head.id for head in heads if head.document is None]
-    for among in (deliveries.c.document.in_(documents), deliveries.c.id.in_(alone)):
-        found = conn.execute(
-            select(deliveries.c.id, *_GROUP, deliveries.c.event, deliveries.c.received_at)
-            .where(deliveries.c.portal == portal, UNCONCLUDED, among)
-            .order_by(deliveries.c.id)
-            .limit(2 * MOST_IDS)
-        )
-        yield from (_Member(*record) for record in found)
+    What to skip is one parameter: a thousand in a list take longer to send than to search.
+    """
+    rests = sorted(map(clean, skip))
+    if conn.dialect.name == "postgresql":
+        found = conn.exec_driver_sql(_WAITING_POSTGRES, (portal, after, rests, window))
+    else:
+        found = conn.exec_driver_sql(_WAITING_SQLITE, (portal, after, json.dumps(rests), window))
+    return [_Member._make(record) for record in found]
 
 
 def _waiting(members: Sequence[_Member]) -> Waiting:
@@ -298,5 +294,5 @@ def _waiting(members: Sequence[_Member]) -> Waiting:
         ids=tuple(member.id for member in members),
         events=tuple(names),
         newest=newest.event,
-        received_at=oldest.received_at,
+        received_at=instant(oldest.received_at),
     )

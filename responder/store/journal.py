@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, and_, bindparam, select, update
 from sqlalchemy import Row as Record
 
 from responder.model import (
@@ -23,11 +23,11 @@ from responder.model import (
     Mode,
     Outcome,
 )
-from responder.store import chain, inbox, shapes
+from responder.store import chain, inbox, shadow, shapes
 from responder.store.log import changed_since as changed_since
 from responder.store.log import decisions as decisions
 from responder.store.log import head as head
-from responder.store.places import Place, is_decision, place_of
+from responder.store.places import Place, place_of
 from responder.store.shapes import NewDecision as NewDecision
 from responder.store.shapes import NewEvaluation as NewEvaluation
 from responder.store.stops import Stop as Stop
@@ -50,6 +50,23 @@ from responder.store.verify import BadEntry as BadEntry
 from responder.store.verify import verify_chain as verify_chain
 
 _CHUNK = 500
+_WOULD = (Outcome.WOULD_KILL, Outcome.WOULD_TERMINATE)
+
+# Built once: building such a statement takes several times as long as carrying it out.
+_IS_IT = and_(
+    table.c.portal == bindparam("of"),
+    table.c.seq == bindparam("evaluation_seq"),
+    table.c.n == bindparam("place"),
+)
+_FIND_OPEN = select(table).where(_IS_IT, OPEN).with_for_update()
+_INSERT = table.insert()
+_UPDATE = update(table).where(_IS_IT)
+_INTEND = _UPDATE.values(calls=table.c.calls + 1)
+_ACTING_ON = select(table.c.workflow_id).where(
+    table.c.portal == bindparam("of"),
+    table.c.workflow_id.in_(bindparam("ids", expanding=True)),
+    ACTING,
+)
 
 
 class NotOpen(Exception):  # noqa: N818 -- it says a state, not a mistake
@@ -88,7 +105,8 @@ def record(tx: Connection, evaluation: NewEvaluation) -> Recorded:
         for n, decision in enumerate(evaluation.decisions, start=1)
     ]
     if rows:
-        tx.execute(table.insert(), rows)
+        tx.execute(_INSERT, rows)
+        _watch(tx, evaluation, seq)
     name = f"{evaluation.portal}-{seq}"
     inbox.conclude(tx, evaluation.deliveries, name)
     return Recorded(name, tuple(f"{name}-{n}" for n in range(1, len(rows) + 1)))
@@ -114,16 +132,15 @@ def intend(
     }
     seq = chain.append(tx, portal, "intent", at, body, evidence)
     tx.execute(
-        update(table)
-        .where(is_decision(place))
-        .values(
-            outcome=Outcome.IN_DOUBT.value,
-            calls=table.c.calls + 1,
-            called_at=at,
-            due_at=at,  # a driver that dies here leaves it to the next one's first look
-            unknown_id=False,
-            changed=seq,
-        )
+        _INTEND,
+        {
+            **_at(place),
+            "outcome": Outcome.IN_DOUBT.value,
+            "called_at": at,
+            "due_at": at,  # a driver that dies here leaves it to the next one's first look
+            "unknown_id": False,
+            "changed": seq,
+        },
     )
 
 
@@ -146,19 +163,23 @@ def conclude(
         "detail": detail,
     }
     seq = chain.append(tx, found.portal, "outcome", at, body)
-    tx.execute(
-        update(table)
-        .where(is_decision((found.portal, found.seq, found.n)))
-        .values(
-            outcome=outcome.value,
-            receipt=receipt,
-            detail=detail,
-            concluded_at=at,
-            verify_at=verify_at,
-            due_at=None,
-            changed=seq,
-            concluded=seq,
+    if outcome in _WOULD:
+        shadow.watch(
+            tx, found.portal, found.seq, found.document, [(found.rule, found.workflow_id)], at
         )
+    tx.execute(
+        _UPDATE,
+        {
+            **_at((found.portal, found.seq, found.n)),
+            "outcome": outcome.value,
+            "receipt": receipt,
+            "detail": detail,
+            "concluded_at": at,
+            "verify_at": verify_at,
+            "due_at": None,
+            "changed": seq,
+            "concluded": seq,
+        },
     )
 
 
@@ -167,18 +188,13 @@ def verified(tx: Connection, decision_id: str, at: datetime, *, absent: bool = T
     place = _place_or_raise(decision_id)
     body = {"decision": decision_id, "absent": absent}
     seq = chain.append(tx, place[0], "verified", at, body)
-    tx.execute(
-        update(table)
-        .where(is_decision(place))
-        .values(verify_at=None, verified_at=at if absent else None, changed=seq)
-    )
+    seen = {"verify_at": None, "verified_at": at if absent else None, "changed": seq}
+    tx.execute(_UPDATE, {**_at(place), **seen})
 
 
 def verify_later(tx: Connection, decision_id: str, verify_at: datetime | None) -> None:
     """Put off the look for a stopped workflow's id: it could not be made now. No entry."""
-    tx.execute(
-        update(table).where(is_decision(_place_or_raise(decision_id))).values(verify_at=verify_at)
-    )
+    tx.execute(_UPDATE, {**_at(_place_or_raise(decision_id)), "verify_at": verify_at})
 
 
 def postpone(
@@ -201,17 +217,17 @@ def postpone(
         raise ValueError(f"{outcome} is final: conclude it")
     found = _open_decision(tx, decision_id)
     tx.execute(
-        update(table)
-        .where(is_decision((found.portal, found.seq, found.n)))
-        .values(
-            outcome=outcome.value,
-            due_at=due_at,
-            tries=tries,
-            detail=detail,
-            unknown_id=unknown_id,
-            hold=hold,
-            ready_at=ready_at,
-        )
+        _UPDATE,
+        {
+            **_at((found.portal, found.seq, found.n)),
+            "outcome": outcome.value,
+            "due_at": due_at,
+            "tries": tries,
+            "detail": detail,
+            "unknown_id": unknown_id,
+            "hold": hold,
+            "ready_at": ready_at,
+        },
     )
 
 
@@ -227,6 +243,11 @@ def control(tx: Connection, portal: str, at: datetime, body: Mapping[str, object
     return chain.append(tx, portal, "control", at, body)
 
 
+def _at(place: Place) -> dict[str, object]:
+    portal, seq, n = place
+    return {"of": portal, "evaluation_seq": seq, "place": n}
+
+
 def _place_or_raise(decision_id: str) -> Place:
     place = place_of(decision_id)
     if place is None:
@@ -235,12 +256,23 @@ def _place_or_raise(decision_id: str) -> Place:
 
 
 def _open_decision(tx: Connection, decision_id: str) -> Record[tuple[object, ...]]:
-    found = tx.execute(
-        select(table).where(is_decision(_place_or_raise(decision_id)), OPEN).with_for_update()
-    ).one_or_none()
+    found = tx.execute(_FIND_OPEN, _at(_place_or_raise(decision_id))).one_or_none()
     if found is None:
         raise NotOpen(decision_id)
     return found
+
+
+def _watch(tx: Connection, evaluation: NewEvaluation, seq: int) -> None:
+    """Watch what the rules would have stopped, to see whether it ends by itself."""
+    would = [
+        (decision.rule, decision.workflow.id)
+        for decision in evaluation.decisions
+        if decision.outcome in _WOULD
+        and decision.rule is not None
+        and decision.workflow is not None
+    ]
+    if would and evaluation.document is not None:
+        shadow.watch(tx, evaluation.portal, seq, evaluation.document.ref, would, evaluation.at)
 
 
 def _refuse_second_stops(tx: Connection, evaluation: NewEvaluation) -> None:
@@ -252,13 +284,8 @@ def _refuse_second_stops(tx: Connection, evaluation: NewEvaluation) -> None:
         and decision.mode is not Mode.OBSERVE
     ]
     for start in range(0, len(ids), _CHUNK):
-        found = tx.execute(
-            select(table.c.workflow_id).where(
-                table.c.portal == evaluation.portal,
-                table.c.workflow_id.in_(ids[start : start + _CHUNK]),
-                ACTING,
-            )
-        ).scalar()
+        some = {"of": evaluation.portal, "ids": ids[start : start + _CHUNK]}
+        found = tx.execute(_ACTING_ON, some).scalar()
         if found is not None:
             raise AlreadyOpen(found)
     if len(set(ids)) < len(ids):

@@ -13,8 +13,10 @@ import time
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import ColumnElement, Connection, delete, extract, func, select, update
 
+from responder.store.bell import About, ring
+from responder.store.clock import micros_of, now_of
 from responder.store.tables import breakers as table
 from responder.store.tables import buckets, insert, leases
 
@@ -49,11 +51,11 @@ def claim(
 
     `force` takes it from anybody: for a SQLite file, whose lock says already that we are alone.
     """
-    now = _now(tx)
+    now = now_of(tx)
     found = tx.execute(
         select(leases).where(leases.c.portal == portal).with_for_update(skip_locked=True)
     ).one_or_none()
-    ends = now + _micros(ttl_seconds)
+    ends = now + micros_of(ttl_seconds)
     if found is None:
         first = insert(tx, leases).values(portal=portal, holder=holder, fence=1, expires_at=ends)
         made = tx.execute(first.on_conflict_do_nothing().returning(leases.c.fence)).scalar()
@@ -68,23 +70,15 @@ def claim(
     return Lease(portal, found.fence + 1)
 
 
-def renew(tx: Connection, lease: Lease, ttl_seconds: float) -> bool:
-    """Hold the lease for longer; False where another has claimed it."""
-    changed = tx.execute(
-        update(leases)
-        .where(leases.c.portal == lease.portal, leases.c.fence == lease.fence)
-        .values(expires_at=_now(tx) + _micros(ttl_seconds))
-    ).rowcount
-    return changed == 1
-
-
 def release(tx: Connection, lease: Lease) -> None:
-    """Give the lease up, so that the next driver need not wait for its end."""
-    tx.execute(
+    """Give the lease up, and tell others, so that the next driver need not wait for its end."""
+    given_up = tx.execute(
         update(leases)
         .where(leases.c.portal == lease.portal, leases.c.fence == lease.fence)
         .values(holder="", expires_at=0)
-    )
+    ).rowcount
+    if given_up:
+        ring(tx, About.FREE, [lease.portal])
 
 
 def check(tx: Connection, lease: Lease) -> None:
@@ -94,21 +88,24 @@ def check(tx: Connection, lease: Lease) -> None:
         .where(leases.c.portal == lease.portal, leases.c.fence == lease.fence)
         .with_for_update(read=True)
     ).scalar()
-    if found is None or found <= _now(tx):
+    if found is None or found <= now_of(tx):
         raise LeaseLost(lease.portal)
 
 
 def bucket(conn: Connection, portal: str) -> tuple[float, float] | None:
-    """Return the level of the portal's request bucket, and when it was that (epoch seconds)."""
+    """Return the level of the portal's request bucket, and how many seconds ago it was that.
+
+    Both instants are the database's: drivers on machines with different clocks agree on it.
+    """
     found = conn.execute(
         select(buckets.c.level, buckets.c.at).where(buckets.c.portal == portal)
     ).one_or_none()
-    return None if found is None else (found.level, found.at)
+    return None if found is None else (found.level, max(0.0, now_of(conn) / 1e6 - found.at))
 
 
-def save_bucket(tx: Connection, portal: str, level: float, at: float) -> None:
-    """Keep the level of the portal's request bucket for the next driver (epoch seconds)."""
-    values = {"level": level, "at": at}
+def save_bucket(tx: Connection, portal: str, level: float) -> None:
+    """Keep the level that the portal's request bucket has now for the next driver."""
+    values = {"level": level, "at": _clock(tx)}
     tx.execute(
         insert(tx, buckets)
         .values(portal=portal, **values)
@@ -148,18 +145,13 @@ def breakers(conn: Connection, portal: str | None = None) -> list[Breaker]:
 def driver(conn: Connection, portal: str) -> str | None:
     """Name who drives a portal now, or None."""
     found = conn.execute(select(leases).where(leases.c.portal == portal)).one_or_none()
-    if found is None or found.expires_at <= _now(conn):
+    if found is None or found.expires_at <= now_of(conn):
         return None
     return str(found.holder)
 
 
-def _now(conn: Connection) -> int:
-    """Return the database's time in microseconds; for a file that is our own."""
-    if conn.dialect.name == "postgresql":
-        statement = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
-        return int(conn.exec_driver_sql(statement).scalar_one())
-    return time.time_ns() // 1000
-
-
-def _micros(seconds: float) -> int:
-    return int(seconds * 1_000_000)
+def _clock(tx: Connection) -> float | ColumnElement[int]:
+    """Return the database's time in seconds, as a statement can write it without asking first."""
+    if tx.dialect.name == "postgresql":
+        return extract("epoch", func.clock_timestamp())
+    return time.time()

@@ -10,14 +10,26 @@ would commit the next intent, on rows, so that neither a restart nor another dri
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
-from sqlalchemy import ColumnElement, Connection, Select, delete, func, or_, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    bindparam,
+    delete,
+    func,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
 from responder.model import Outcome
 from responder.store.places import decision_name, place_of
 from responder.store.tables import OPEN, chains, decisions, insert, rearms, switches, trips
 
-_DID = (
+COUNTED = (
     Outcome.KILLED,
     Outcome.TERMINATED,
     Outcome.IN_DOUBT,
@@ -27,8 +39,10 @@ _DID = (
 _WOULD = (Outcome.WOULD_KILL, Outcome.WOULD_TERMINATE)
 _PAUSE = "pause"
 
-# What a held stop waits for. What a run condemned is freed by another run, as one set again.
+# What a held stop waits for. What a run condemned is freed by another run, as one set again; what
+# waits for somebody's approval (`approvals`) is freed by that alone.
 PAUSED, TRIPPED, DOCUMENT, RUN = "pause", "trip", "document", "run"
+APPROVAL = "approval"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +59,7 @@ def acted(
     conn: Connection, portal: str, rule: str, since: datetime, but: Collection[str] = ()
 ) -> int:
     """Count the stops this rule has begun since then, the decisions in `but` left out."""
-    query = _begun(portal, since, but).where(decisions.c.rule == rule, _unforgiven(portal, rule))
-    return conn.execute(query).scalar_one()
+    return conn.execute(_acted(), _given(portal, rule, since, but)).scalar_one()
 
 
 def acted_on(
@@ -58,10 +71,8 @@ def acted_on(
     but: Collection[str] = (),
 ) -> int:
     """Count the stops any rule has begun on a document since then, or since `rule` was rearmed."""
-    query = _begun(portal, since, but).where(
-        decisions.c.document == document, _unforgiven(portal, rule)
-    )
-    return conn.execute(query).scalar_one()
+    given = _given(portal, rule, since, but)
+    return conn.execute(_acted_on(), {**given, "on": document}).scalar_one()
 
 
 def would_have(conn: Connection, portal: str, rule: str, since: datetime) -> int:
@@ -156,10 +167,9 @@ def held_by_run(conn: Connection, portal: str, rule: str) -> list[str]:
 
 def pause(tx: Connection, at: datetime, by: str) -> bool:
     """Stop all new calls, of every portal. Return False where that was so already."""
-    made = tx.execute(
-        insert(tx, switches).values(name=_PAUSE, at=at, by=by).on_conflict_do_nothing()
-    )
-    return made.rowcount == 1
+    begin = insert(tx, switches).values(name=_PAUSE, at=at, by=by).on_conflict_do_nothing()
+    made = tx.execute(begin.returning(switches.c.name))  # PostgreSQL counts no inserted row
+    return made.first() is not None
 
 
 def resume(tx: Connection, at: datetime) -> int | None:
@@ -194,31 +204,44 @@ def _free(tx: Connection, at: datetime, *which: ColumnElement[bool]) -> int:
     ).rowcount
 
 
-def _begun(portal: str, since: datetime, but: Collection[str]) -> Select[int]:
+@cache
+def _acted() -> Select[int]:
+    return _begun().where(decisions.c.rule == bindparam("by_rule"))
+
+
+@cache
+def _acted_on() -> Select[int]:
+    return _begun().where(decisions.c.document == bindparam("on"))
+
+
+def _begun() -> Select[int]:
     """Count the calls of each decision, so that one workflow killed twice counts twice."""
-    places = [(seq, n) for name in but if (place := place_of(name)) for _, seq, n in [place]]
-    query = (
+    return (
         select(func.coalesce(func.sum(decisions.c.calls), 0))
         .select_from(decisions)
         .where(
-            decisions.c.portal == portal,
-            decisions.c.called_at >= since,
-            decisions.c.outcome.in_(_DID),
+            decisions.c.portal == bindparam("of"),
+            decisions.c.called_at >= bindparam("since"),
+            decisions.c.outcome.in_(COUNTED),
+            tuple_(decisions.c.seq, decisions.c.n).not_in(bindparam("but", expanding=True)),
+            _unforgiven(),
         )
     )
-    if places:
-        query = query.where(tuple_(decisions.c.seq, decisions.c.n).not_in(places))
-    return query
 
 
-def _unforgiven(portal: str, rule: str) -> ColumnElement[bool]:
+def _given(portal: str, rule: str, since: datetime, but: Collection[str]) -> dict[str, object]:
+    places = [(seq, n) for name in but if (place := place_of(name)) for _, seq, n in [place]]
+    return {"of": portal, "by_rule": rule, "since": since, "but": places}
+
+
+def _unforgiven() -> ColumnElement[bool]:
     """Leave out what was settled before the rule was rearmed: by the log's order, not by a clock.
 
     A clock that steps back would else forgive all that the rule does until it has caught up.
     """
     rearmed = (
         select(rearms.c.seq)
-        .where(rearms.c.portal == portal, rearms.c.rule == rule)
+        .where(rearms.c.portal == bindparam("of"), rearms.c.rule == bindparam("by_rule"))
         .scalar_subquery()
     )
     return or_(decisions.c.concluded.is_(None), decisions.c.concluded > func.coalesce(rearmed, 0))

@@ -63,6 +63,15 @@ def decisions(
         left = None if left is None else left - len(page.records)
 
 
+def one(conn: Connection, decision_id: str) -> dict[str, object] | None:
+    """Return one decision, as `decisions` yields it, or None."""
+    place = place_of(decision_id)
+    if place is None:
+        return None
+    query = _filtered(None, None, None, None).where(is_decision(place))
+    return next(_rendered(_page(conn, query)), None)
+
+
 def head(conn: Connection) -> dict[str, int]:
     """Return the cursor of now: `changed_since` gives what changes after it."""
     found = conn.execute(select(chains.c.portal, chains.c.seq))

@@ -4,16 +4,22 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
 
 _SCRIPTS = Path(__file__).parent / "migrations"
 
 
-def upgrade(tx: Connection) -> None:
-    """Run every migration that is missing, inside the given transaction."""
+def upgrade(tx: Connection, to: str = "head") -> None:
+    """Run every migration that is missing, up to one or all, inside the given transaction."""
     config = configuration()
     config.attributes["connection"] = tx
-    command.upgrade(config, "head")
+    command.upgrade(config, to)
+
+
+def revision(conn: Connection) -> str | None:
+    """Return the migration that the schema stands at, None where there is no schema."""
+    return MigrationContext.configure(conn).get_current_revision()
 
 
 def configuration() -> Config:

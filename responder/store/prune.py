@@ -18,8 +18,17 @@ from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, false, func, or_, select
 
+from responder.store import shadow
 from responder.store.chain import append
-from responder.store.tables import OPEN, TO_VERIFY, decisions, deliveries, entries, evidence
+from responder.store.tables import (
+    OPEN,
+    TO_VERIFY,
+    approvals,
+    decisions,
+    deliveries,
+    entries,
+    evidence,
+)
 
 MOST = 1_000
 _CHUNK = 500
@@ -65,8 +74,9 @@ def prune(
     append(tx, portal, "prune", at, told)
     for names in _names(tx, portal, last.seq):
         tx.execute(delete(deliveries).where(concluded_by(tx, portal, names)))
-    for table in (evidence, decisions, entries):
+    for table in (evidence, approvals, decisions, entries):
         tx.execute(delete(table).where(table.c.portal == portal, table.c.seq <= last.seq))
+    shadow.forget(tx, portal, last.seq)
     return Pruned(last.seq, len(oldest), more=len(oldest) == most)
 
 

@@ -36,6 +36,12 @@ def last(conn: Connection, portal: str) -> dict[str, datetime]:
     return {row.key: row.at for row in found}
 
 
+def last_of_all(conn: Connection, key: str) -> dict[str, datetime]:
+    """Return when a run of this key was due last, by portal."""
+    found = conn.execute(select(runs.c.portal, runs.c.at).where(runs.c.key == key))
+    return {row.portal: row.at for row in found}
+
+
 def ran(tx: Connection, portal: str, key: str, at: datetime) -> None:
     """Note that a run is done that was due then."""
     tx.execute(

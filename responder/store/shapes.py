@@ -20,6 +20,7 @@ from responder.model import (
     Unknown,
     Workflow,
 )
+from responder.rules.derived import ABSENT
 from responder.store import chain
 
 
@@ -45,7 +46,11 @@ class NewDecision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewEvaluation:
-    """One judgement of a document, with the deliveries that it concludes."""
+    """One judgement of a document, with the deliveries that it concludes.
+
+    `running` are the workflows that ran on it, or why they could not be listed; None where nothing
+    was read. `only` is the id of the one that a call named, where no other was judged.
+    """
 
     portal: str
     at: datetime
@@ -58,6 +63,8 @@ class NewEvaluation:
     decisions: tuple[NewDecision, ...]
     deliveries: tuple[int, ...] = ()
     received_at: datetime | None = None
+    running: tuple[Workflow, ...] | Unknown | None = None
+    only: str | None = None
 
 
 def body(evaluation: NewEvaluation) -> dict[str, object]:
@@ -109,7 +116,7 @@ def _condition_body(condition: Condition) -> dict[str, object]:
 def evidence(evaluation: NewEvaluation) -> dict[str, object]:
     """Return every value that was read, apart from the entry."""
     facts = evaluation.facts
-    return {
+    told: dict[str, object] = {
         "facts": {path: value for path, value in facts.items() if not isinstance(value, Unknown)},
         "unknown": {path: value.why for path, value in facts.items() if isinstance(value, Unknown)},
         "workflows": [
@@ -120,6 +127,30 @@ def evidence(evaluation: NewEvaluation) -> dict[str, object]:
             [[condition.value, condition.why] for condition in decision.conditions]
             for decision in evaluation.decisions
         ],
+    }
+    if evaluation.running is not None:
+        told["rest"] = _rest(evaluation, evaluation.running)
+    if evaluation.only is not None:
+        told["only"] = evaluation.only
+    return told
+
+
+def _rest(
+    evaluation: NewEvaluation, running: tuple[Workflow, ...] | Unknown
+) -> Mapping[str, object] | Unknown:
+    """Return the workflows that no decision names, so that other rules can be tried on them.
+
+    They are a table, for a busy document has many: the paths of the facts once, and a row for each.
+    """
+    if isinstance(running, Unknown):
+        return running
+    named = {one.workflow.id for one in evaluation.decisions if one.workflow is not None}
+    rest = [workflow for workflow in running if workflow.id not in named]
+    paths = sorted({path for workflow in rest for path in workflow.facts})
+    return {
+        "ids": [workflow.id for workflow in rest],
+        "paths": paths,
+        "rows": [[workflow.facts.get(path, ABSENT) for path in paths] for workflow in rest],
     }
 
 

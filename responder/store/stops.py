@@ -4,17 +4,30 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import cast
+from typing import NamedTuple, cast
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, and_, func, select
 from sqlalchemy import Row as Record
 
 from responder.model import Action, Document, Outcome, Trigger
 from responder.store.places import Place, decision_name, is_decision, place_of
-from responder.store.tables import ACTING, OPEN, TO_VERIFY, decisions, looks
+from responder.store.tables import ACTING, OPEN, TO_VERIFY, approvals, decisions, looks
 
 MOST = 1_000
 _CHUNK = 500
+
+OF_DECISION = and_(
+    approvals.c.portal == decisions.c.portal,
+    approvals.c.seq == decisions.c.seq,
+    approvals.c.n == decisions.c.n,
+)
+_ASKED = (
+    approvals.c.together,
+    approvals.c.lapses_at,
+    approvals.c.approved_at,
+    approvals.c.approved_by,
+    approvals.c.entry,
+)
 
 _SETTLED_IN_OBSERVING = {
     Action.KILL: Outcome.WOULD_KILL,
@@ -23,9 +36,20 @@ _SETTLED_IN_OBSERVING = {
 }
 
 
+class Approval(NamedTuple):
+    """Who approved a stop, when, and the number of the entry that says so."""
+
+    by: str
+    at: datetime
+    entry: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
-    """A workflow that was condemned, and how far its stopping has come."""
+    """A workflow that was condemned, and how far its stopping has come.
+
+    `asks`: it acts only once somebody has approved it. `lapses_at` is until when it waits for that.
+    """
 
     decision_id: str
     evaluation: str
@@ -53,6 +77,9 @@ class Stop:
     received_at: datetime | None
     condemned_at: datetime
     concluded_at: datetime | None
+    asks: bool = False
+    approval: Approval | None = None
+    lapses_at: datetime | None = None
 
 
 def due(conn: Connection, portal: str, now: datetime, outcome: Outcome | None = None) -> list[Stop]:
@@ -207,7 +234,8 @@ def _stops(
     conn: Connection, portal: str, *conditions: object, order: ColumnElement[object]
 ) -> list[Stop]:
     found = conn.execute(
-        select(decisions)
+        select(decisions, *_ASKED)
+        .outerjoin(approvals, OF_DECISION)
         .where(decisions.c.portal == portal, *cast("list[ColumnElement[bool]]", conditions))
         .order_by(order, decisions.c.seq, decisions.c.n)
         .limit(MOST)
@@ -244,4 +272,9 @@ def _stop(record: Record[tuple[object, ...]]) -> Stop:
         received_at=record.received_at,
         condemned_at=record.at,
         concluded_at=record.concluded_at,
+        asks=record.together is not None,
+        approval=None
+        if record.approved_at is None
+        else Approval(record.approved_by, record.approved_at, record.entry),
+        lapses_at=record.lapses_at,
     )

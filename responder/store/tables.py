@@ -1,19 +1,10 @@
-"""The tables of the store, alike on SQLite and PostgreSQL.
-
-Instants are kept as microseconds since 1970 in a big integer: exact, and ordered alike by every
-database. Texts lose what PostgreSQL cannot hold (NUL, lone surrogates), in both databases, so that
-a poisoned text is no different from one to the other. JSON is kept as canonical text (`chain`).
-"""
-
-import re
-from datetime import UTC, datetime, timedelta
+"""The tables of the store, alike on SQLite and PostgreSQL. JSON is kept as text (`chain`)."""
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
     Connection,
-    Dialect,
     Double,
     Index,
     Integer,
@@ -21,58 +12,14 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
-    TypeDecorator,
     text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-
-
-def micros(at: datetime) -> int:
-    """Turn an aware instant into microseconds since 1970."""
-    return (at - EPOCH) // _MICROSECOND
-
-
-def instant(value: int) -> datetime:
-    """Turn microseconds since 1970 into an aware instant."""
-    return EPOCH + timedelta(microseconds=value)
-
-
-def clean(words: str) -> str:
-    """Replace what PostgreSQL cannot store in a text by U+FFFD."""
-    if words.isascii() and "\x00" not in words:
-        return words
-    return _UNSTORABLE.sub("\ufffd", words)
-
-
-class Instant(TypeDecorator[datetime]):
-    """An aware instant in a big integer."""
-
-    impl = BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002
-        """Store microseconds."""
-        return None if value is None else micros(value)
-
-    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """Read microseconds."""
-        return None if value is None else instant(value)
-
-
-class Words(TypeDecorator[str]):
-    """A text from outside, cleaned of what only one of the databases could hold."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
-        """Clean the text."""
-        return None if value is None else clean(value)
-
+from responder.store.columns import Instant, Words
+from responder.store.columns import clean as clean
+from responder.store.columns import instant as instant
+from responder.store.columns import micros as micros
 
 metadata = MetaData()
 
@@ -82,6 +29,10 @@ UNCONCLUDED = text("evaluation IS NULL")
 OPEN = text("outcome IN ('waiting', 'held', 'in_doubt')")
 ACTING = text("outcome IN ('waiting', 'held', 'in_doubt') AND NOT shadow")
 TO_VERIFY = text("verify_at IS NOT NULL")
+HAS_DOCUMENT = text("document IS NOT NULL")
+ACTS = text("action <> 'none'")
+WATCHING = text("look_at IS NOT NULL")
+CALLED = text("called_at IS NOT NULL")
 
 deliveries = Table(
     "deliveries",
@@ -192,8 +143,78 @@ decisions = Table(
     Index("decisions_by_workflow", "workflow_id", "at"),
     Index("decisions_by_rule", "rule", "at"),
     Index("decisions_by_call", "portal", "called_at"),
+    Index(
+        "decisions_called_on",
+        "portal",
+        "document",
+        "called_at",
+        sqlite_where=CALLED,
+        postgresql_where=CALLED,
+    ),
     Index("decisions_by_outcome", "outcome", "at"),
     Index("decisions_by_change", "portal", "changed"),
+    Index(
+        "decisions_by_document",
+        "document",
+        "at",
+        sqlite_where=HAS_DOCUMENT,
+        postgresql_where=HAS_DOCUMENT,
+    ),
+    Index(
+        "decisions_that_act",
+        "at",
+        "portal",
+        "seq",
+        "n",
+        sqlite_where=ACTS,
+        postgresql_where=ACTS,
+    ),
+)
+
+# What asks before it acts, while it is in the index: which decisions were condemned together, until
+# when an answer is awaited once they are held, and who gave it in which entry.
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("portal", Text, primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("n", Integer, primary_key=True, autoincrement=False),
+    Column("together", Text, nullable=False),
+    Column("lapses_at", Instant),
+    Column("approved_at", Instant),
+    Column("approved_by", Words),
+    Column("entry", BigInteger),
+    Index("approvals_together", "portal", "together"),
+)
+
+# what rules would have stopped, until it is known whether it ended by itself (`shadow`)
+watched = Table(
+    "watched",
+    metadata,
+    Column("portal", Text, primary_key=True),
+    Column("rule", Words, primary_key=True),
+    Column("workflow_id", Words, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("document", Words, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("look_at", Instant),
+    Column("ended_at", Instant),
+    Index("watched_by_document", "portal", "rule", "document"),
+    Index("watched_by_time", "portal", "rule", "at"),
+    Index("watched_by_number", "portal", "seq"),
+    Index("watched_due", "portal", "look_at", sqlite_where=WATCHING, postgresql_where=WATCHING),
+)
+
+shadow_figures = Table(
+    "shadow_figures",
+    metadata,
+    Column("portal", Text, primary_key=True),
+    Column("rule", Words, primary_key=True),
+    *(
+        Column(name, Integer, nullable=False, server_default=text("0"))
+        for name in ("workflows", "documents", "ended", "running", "stopped", "untold")
+    ),
 )
 
 looks = Table(
@@ -242,6 +263,17 @@ switches = Table(
     Column("by", Words, nullable=False),
 )
 
+# who is logged in to the pages: `id` is the hash of the cookie, `mark` of the password's hash
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("mark", Text, nullable=False),
+    Column("begun_at", Instant, nullable=False),
+    Column("seen_at", Instant, nullable=False),
+)
+
 runs = Table(
     "runs",
     metadata,
@@ -274,6 +306,14 @@ leases = Table(
     Column("expires_at", BigInteger, nullable=False),
 )
 
+replicas = Table(
+    "replicas",
+    metadata,
+    Column("holder", Text, primary_key=True),
+    Column("ruleset", Text, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+)
+
 buckets = Table(
     "buckets",
     metadata,
@@ -290,6 +330,26 @@ breakers = Table(
     Column("code", Words, nullable=False),
     Column("opened_at", Instant, nullable=False),
     Column("probe_at", Instant, nullable=False),
+)
+
+notice_positions = Table(
+    "notice_positions",
+    metadata,
+    Column("portal", Text, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+)
+
+notices = Table(
+    "notices",
+    metadata,
+    Column("portal", Text, primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("message_id", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("due_at", Instant, nullable=False),
+    Index("notices_due", "portal", "due_at"),
 )
 
 

@@ -19,9 +19,9 @@ from sqlalchemy.exc import DatabaseError as SQLDatabaseError
 
 from responder.store import proofs
 from responder.store.chain import entry_hash
-from responder.store.database import Database, StoreUnavailable
+from responder.store.database import StoreUnavailable
 from responder.store.ends import BadEntry as BadEntry
-from responder.store.ends import End, base_of, head_of, outside, snapshot
+from responder.store.ends import End, Readable, base_of, head_of, outside, snapshot
 from responder.store.proofs import Doubt, Page, Row
 
 T = TypeVar("T")
@@ -55,12 +55,12 @@ class Verified:
     bad: BadEntry | None = None
 
 
-def verify_chain(database: Database, portal: str) -> BadEntry | None:
+def verify_chain(database: Readable, portal: str) -> BadEntry | None:
     """Hold a portal's chain against itself; return the first entry that is wrong, or None."""
     return verify(database, portal).bad
 
 
-def verify(database: Database, portal: str, marks: Marks | None = None) -> Verified:
+def verify(database: Readable, portal: str, marks: Marks | None = None) -> Verified:
     """Hold a portal's chain against itself, and against the marks of checkpoints."""
     walk = _Walk(database, portal, marks or {})
     try:
@@ -73,7 +73,7 @@ def verify(database: Database, portal: str, marks: Marks | None = None) -> Verif
 class _Walk:
     """One way along a chain. `at` is the last entry that holds."""
 
-    database: Database
+    database: Readable
     portal: str
     marks: Marks
     base: End = field(default_factory=lambda: End(0, ""))

@@ -10,13 +10,14 @@ from hashlib import sha256
 from sqlalchemy import Connection, select
 
 from responder.store.database import Database, StoreUnavailable
+from responder.store.ends import Readable
 from responder.store.rulesets import text
 from responder.store.tables import rulesets
 
 _MOST = 10
 
 
-def changed_rulesets(database: Database) -> list[str]:
+def changed_rulesets(database: Readable) -> list[str]:
     """Return the revisions whose text is not the one they name."""
     changed = []
     for revision in database.read(_revisions):

@@ -6,7 +6,6 @@ import pytest
 
 from responder.authoring import cookbook, testing
 from responder.authoring.check import check
-from responder.rules.later import NOT_YET
 
 NOW = datetime(2026, 9, 24, 9, tzinfo=UTC)
 TITLES = dict(line.split("  ", 1) for line in cookbook.index())
@@ -19,7 +18,7 @@ def test_there_is_a_dozen_and_each_says_in_a_line_what_it_is_for() -> None:
 
 @pytest.mark.parametrize("name", cookbook.names())
 def test_a_recipe_passes_its_own_tests_which_show_every_rule_speak(name: str) -> None:
-    suite = testing.of_rules(cookbook.text(name).encode(), name, allow=NOT_YET)
+    suite = testing.of_rules(cookbook.text(name).encode(), name)
     results = testing.run(suite, NOW)
     assert "\n".join(testing.render(results, [])).endswith("all fine")
     shown = frozenset[str]().union(*(result.shown for result in results))
@@ -27,13 +26,8 @@ def test_a_recipe_passes_its_own_tests_which_show_every_rule_speak(name: str) ->
 
 
 @pytest.mark.parametrize("name", cookbook.names())
-def test_a_recipe_has_no_mistake_but_what_this_version_does_not_do_yet(name: str) -> None:
-    text = cookbook.text(name)
-    assert [
-        mistake.message
-        for mistake in check(text.encode(), name)
-        if "not supported by this version yet" not in mistake.message
-    ] == []
+def test_a_recipe_has_no_mistake(name: str) -> None:
+    assert check(cookbook.text(name).encode(), name) == ()
 
 
 @pytest.mark.parametrize("name", cookbook.names())

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from responder.authoring import testing
-from responder.rules.later import NOT_YET
 from responder.rules.ruleset import load
 
 README = Path(__file__).parents[2] / "README.md"
@@ -17,9 +16,9 @@ TESTS = [block for block in BLOCKS if block.startswith("tests:")]
 
 @pytest.mark.parametrize("block", RULES)
 def test_every_rules_file_in_it_loads(block: str) -> None:
-    assert load(block.encode(), file="README.md", allow=NOT_YET).rules
+    assert load(block.encode(), file="README.md").rules
 
 
 def test_every_test_in_it_fits_the_rules_of_the_first_file() -> None:
-    ruleset = load(RULES[0].encode(), file="README.md", allow=NOT_YET)
+    ruleset = load(RULES[0].encode(), file="README.md")
     assert all(testing.of_cases(block.encode(), "README.md", ruleset).cases for block in TESTS)

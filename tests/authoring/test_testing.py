@@ -7,7 +7,6 @@ from xml.etree import ElementTree
 import pytest
 
 from responder.authoring import testing
-from responder.rules.later import NOT_YET
 from responder.rules.ruleset import RulesError, load
 from responder.rules.source import Mistake
 
@@ -46,7 +45,7 @@ rules:
     if: {workflow.template_id: 65, starter.active: false}
     then: kill
 """
-RULESET = load(RULES.encode(), file="rules.yaml", allow=NOT_YET)
+RULESET = load(RULES.encode(), file="rules.yaml")
 
 
 def results(cases: str) -> list[testing.Result]:
@@ -162,7 +161,7 @@ def test_a_file_of_tests_has_nothing_else_in_it() -> None:
 
 
 def test_tests_in_a_rules_file_are_those_under_their_key() -> None:
-    assert testing.of_rules(RULES.encode(), "r", allow=NOT_YET).cases == ()
+    assert testing.of_rules(RULES.encode(), "r").cases == ()
 
 
 def mistakes(case: str) -> list[Mistake]:

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from responder.authoring import tracing
 from responder.model import Unknown
-from responder.rules.later import NOT_YET
 from responder.rules.ruleset import load
 from tests.authoring.test_testing import NOW, RULESET
 from tests.rules.make import a_rule, a_situation, a_workflow, in_a_file
@@ -17,7 +16,6 @@ KEEPING = load(
         a_rule(name="duplicate", more="keep: newest") + a_rule("deal.title: x", then="leave")
     ).encode(),
     file="r",
-    allow=NOT_YET,
 )
 
 

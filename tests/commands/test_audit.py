@@ -170,6 +170,13 @@ def test_erasing_names_what_it_did(log: Database, responder: Command) -> None:
     assert "@" in body["by"]
 
 
+def test_several_are_erased_together_or_not_at_all(log: Database, responder: Command) -> None:
+    done = responder("erase", "main-2-1", "main-99-1")
+    assert done.exit_code == 2
+    assert "Nothing was erased: there is no decision main-99-1" in done.stderr
+    assert log.read(lambda c: journal.head(c))["main"] == 10
+
+
 def test_what_cannot_be_erased_is_said(log: Database, responder: Command) -> None:
     done = responder("erase", "main-99-1")
     assert done.exit_code == 2

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from textwrap import dedent, indent
 
 from responder.model import Document, Judgement, Situation, Trigger, Unknown, Workflow
-from responder.rules import later
 from responder.rules.decide import judge
 from responder.rules.ruleset import RulesError, Ruleset, load
 from responder.rules.source import Mistake
@@ -15,16 +14,9 @@ UPDATED = ("ONCRMDEALUPDATE",)
 DEAL = Document(kind="deal", item_id="759", module="crm", entity="CCrmDocumentDeal", id="DEAL_759")
 
 
-def a_ruleset(
-    rules: str,
-    *,
-    head: str = "",
-    portals: tuple[str, ...] | None = None,
-    allow: frozenset[str] = later.NOT_YET,
-) -> Ruleset:
-    """Load rules written as the items of the list `rules`; what is refused as yet is allowed."""
-    data = in_a_file(rules, head).encode()
-    return load(data, file="rules.yaml", portals=portals, allow=allow)
+def a_ruleset(rules: str, *, head: str = "", portals: tuple[str, ...] | None = None) -> Ruleset:
+    """Load rules written as the items of the list `rules`."""
+    return load(in_a_file(rules, head).encode(), file="rules.yaml", portals=portals)
 
 
 def in_a_file(rules: str, head: str = "") -> str:
@@ -50,15 +42,10 @@ def a_rule(
     return "\n".join([*keys, f"  then: {then}", ""])
 
 
-def mistakes_of(
-    text: str,
-    *,
-    portals: tuple[str, ...] | None = None,
-    allow: frozenset[str] = frozenset(),
-) -> tuple[Mistake, ...]:
+def mistakes_of(text: str, *, portals: tuple[str, ...] | None = None) -> tuple[Mistake, ...]:
     """Return what is wrong with a file, or its warnings."""
     try:
-        return load(text.encode(), file="rules.yaml", portals=portals, allow=allow).warnings
+        return load(text.encode(), file="rules.yaml", portals=portals).warnings
     except RulesError as error:
         return error.mistakes
 

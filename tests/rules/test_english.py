@@ -3,7 +3,6 @@
 import pytest
 
 from responder.rules import english
-from responder.rules.later import NOT_YET
 from responder.rules.operators import OPERATORS
 from responder.rules.ruleset import load
 from tests.rules.make import a_rule, in_a_file
@@ -12,7 +11,7 @@ HEAD = "lists: {vip: [17]}\ncalendars: {office: {from: 9:00, to: 18:00}}\n"
 
 
 def told(rule: str) -> str:
-    ruleset = load(in_a_file(rule, HEAD).encode(), file="rules.yaml", allow=NOT_YET)
+    ruleset = load(in_a_file(rule, HEAD).encode(), file="rules.yaml")
     return english.told(ruleset.rules[0])
 
 

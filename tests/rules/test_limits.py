@@ -32,7 +32,7 @@ def test_runs_are_limited_only_where_a_rule_says_so() -> None:
 
 def test_there_is_no_more_than_all_that_runs() -> None:
     text = in_a_file(a_rule(more="limit: {percent_of_running: 101}"))
-    (mistake,) = mistakes_of(text, allow=frozenset({"percent_of_running"}))
+    (mistake,) = mistakes_of(text)
     assert "`percent_of_running` is at most 100" in mistake.message
 
 

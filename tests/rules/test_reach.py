@@ -2,7 +2,6 @@
 
 import pytest
 
-from responder.rules.later import NOT_YET
 from responder.rules.reach import shadowed
 from responder.rules.ruleset import load
 from tests.rules.make import a_rule, in_a_file
@@ -11,7 +10,7 @@ LOWER = a_rule("deal.title: x, workflow.template_id: 61", name="lower")
 
 
 def never_reached(upper: str, lower: str = LOWER) -> bool:
-    ruleset = load(in_a_file(upper + lower).encode(), file="r", allow=NOT_YET)
+    ruleset = load(in_a_file(upper + lower).encode(), file="r")
     return [(one.rule.id, one.by.id) for one in shadowed(ruleset.rules)] == [("lower", "upper")]
 
 

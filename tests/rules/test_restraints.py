@@ -4,7 +4,6 @@ from datetime import timedelta
 
 import pytest
 
-from responder.rules import later
 from responder.rules.keeping import Keep
 from responder.rules.rule import Rule
 from tests.rules.make import a_rule, a_ruleset, in_a_file, mistakes_of
@@ -63,7 +62,7 @@ def test_a_mistake_in_a_restraint_is_said_where_it_is(
     line: str, place: tuple[int, int] | None, said: str, suggestion: str | None
 ) -> None:
     more = line.strip("{}").replace(", per", "\nper")
-    (mistake,) = mistakes_of(in_a_file(a_rule(more=more)), allow=later.NOT_YET)
+    (mistake,) = mistakes_of(in_a_file(a_rule(more=more)))
     assert said in mistake.message
     assert mistake.suggestion == suggestion
     assert place is None or (mistake.line, mistake.column) == place
@@ -72,5 +71,5 @@ def test_a_mistake_in_a_restraint_is_said_where_it_is(
 @pytest.mark.parametrize("line", ["wait: 1m", "during: office", "keep: newest", "per: [document]"])
 def test_a_guard_protects_at_once(line: str) -> None:
     text = in_a_file(a_rule(then="leave", more=line) + a_rule(name="b"))
-    (mistake,) = mistakes_of(text, allow=later.NOT_YET)
+    (mistake,) = mistakes_of(text)
     assert "a `leave` rule has no" in mistake.message

@@ -190,16 +190,18 @@ def test_a_mistake_is_said_where_it_is_with_the_right_name(
     assert ((errors[0].line, errors[0].column), errors[0].suggestion) == (place, suggestion)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        in_a_file(a_rule(mode="approve")),
-        rule_with("approve: 1"),
-        in_a_file(a_rule(), "defaults: {mode: approve}\n"),
-    ],
-)
-def test_what_is_not_supported_yet_is_refused_and_not_ignored(text: str) -> None:
-    assert "is not supported by this version yet: " in the_mistake(text).message
+def test_a_rule_may_ask_first_by_itself_or_by_default() -> None:
+    modes = [
+        a_ruleset(a_rule(mode="approve")).rules[0].mode,
+        a_ruleset(a_rule(mode=None), head="defaults: {mode: approve}\n").rules[0].mode,
+        a_ruleset(a_rule(), head="defaults: {mode: approve}\n").rules[0].mode,
+    ]
+    assert modes == [Mode.APPROVE, Mode.APPROVE, Mode.ENFORCE]
+
+
+def test_a_guard_cannot_ask_first() -> None:
+    guard = a_rule(then="leave", more="mode: approve") + a_rule(name="b")
+    assert "a `leave` rule has no `mode`" in the_mistake(in_a_file(guard)).message
 
 
 def test_all_mistakes_are_reported_at_once_in_the_order_of_the_file() -> None:

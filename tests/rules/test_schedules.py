@@ -130,7 +130,7 @@ def test_a_mistake_in_a_schedule_is_said_where_it_is(
     when: str, place: tuple[int, int], said: str, suggestion: str | None
 ) -> None:
     text = in_a_file(a_rule(when=when))
-    (mistake,) = mistakes_of(text, allow=frozenset({"every", "daily_at"}))
+    (mistake,) = mistakes_of(text)
     assert said in mistake.message
     assert ((mistake.line, mistake.column), mistake.suggestion) == (place, suggestion)
 

@@ -1,14 +1,18 @@
 """Metrics: the names that dashboards depend on."""
 
 import re
+from importlib.metadata import version
 
-from responder.runtime.metrics import Metrics
+import pytest
+
+from responder.runtime.metrics import Metrics, answer_label
 
 
 def test_the_names_are_the_documented_ones() -> None:
     metrics = Metrics()
     metrics.events_received.labels("200").inc()
-    metrics.decisions.labels("kill", "killed").inc()
+    metrics.decided("kill", "killed", "lost-deal")
+    metrics.decided("none", "none", None)
     metrics.inbox_waiting.set(2)
     metrics.inbox_oldest_age.set(1.5)
     metrics.event_to_outcome.observe(0.04)
@@ -21,9 +25,11 @@ def test_the_names_are_the_documented_ones() -> None:
         for line in metrics.render().decode().splitlines()
         if line.startswith("responder_") and "_bucket" not in line
     }
-    assert samples == {
+    assert samples >= {
         'responder_events_received_total{answer="200"} 1.0',
         'responder_decisions_total{action="kill",outcome="killed"} 1.0',
+        'responder_decisions_total{action="none",outcome="none"} 1.0',
+        'responder_rule_decisions_total{outcome="killed",rule="lost-deal"} 1.0',
         "responder_inbox_waiting 2.0",
         "responder_inbox_oldest_age_seconds 1.5",
         "responder_event_to_outcome_seconds_count 1.0",
@@ -46,3 +52,26 @@ def test_every_metric_says_what_it_is() -> None:
     text = Metrics().render().decode()
     named = set(re.findall(r"^# TYPE (\w+)", text, re.MULTILINE))
     assert named <= set(re.findall(r"^# HELP (\w+) \S", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize(
+    ("code", "label"),
+    [
+        (None, "ok"),
+        ("", "empty_code"),
+        ("NO_AUTH_FOUND", "NO_AUTH_FOUND"),
+        ("no_connection", "no_connection"),
+        ("http_502", "http_502"),
+        ("http_5021", "other"),
+        ("http_", "other"),
+        ("Deal 759 of Ivan is locked", "other"),
+    ],
+)
+def test_an_answer_has_a_name_of_a_known_few(code: str | None, label: str) -> None:
+    assert answer_label(code) == label
+
+
+def test_the_version_is_told() -> None:
+    assert f'responder_build_info{{version="{version("responder")}"}} 1.0' in (
+        Metrics().render().decode()
+    )

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -166,6 +167,9 @@ def test_a_client_that_left_is_stored_all_the_same() -> None:
         threading.Event().wait(0.1)
         application.may_commit.set()
         assert asked(port, request(DEAL % 2)).status == 200
+        deadline = time.monotonic() + 5
+        while len(application.rows) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
         assert {row[4] for row in application.rows} == {"deal:1", "deal:2"}
 
 

@@ -184,15 +184,15 @@ def test_closing_commits_what_has_gathered_and_refuses_the_rest(database: Databa
 
 
 def test_whoever_takes_the_deliveries_is_woken_after_the_commit(database: Database) -> None:
-    woken: list[list[str]] = []
+    woken: list[tuple[set[str], list[str]]] = []
 
     async def body(commit: SharedCommit) -> None:
-        commit.on_commit = lambda: woken.append(stored(database))
-        await commit.add(delivery(1))
+        commit.on_commit = lambda portals: woken.append((portals, stored(database)))
+        await commit.add(delivery(1, "other"))
         await commit.write(put("no delivery"))
 
     committing(database, body)
-    assert woken == [["n=1"]]
+    assert woken == [({"other"}, ["n=1"])]
 
 
 def test_more_than_memory_should_hold_is_refused_at_once(

@@ -104,6 +104,32 @@ def test_a_document_has_no_more_than_ten_thousand_at_once(sqlite_url: str) -> No
     database.close()
 
 
+def test_it_reads_on_until_it_has_enough_documents(database: Database) -> None:
+    database.write(deliver(*["deal:1"] * 2_500, "deal:2", "deal:1", *["deal:2"] * 2_000, "deal:3"))
+    found = waiting(database, 3)
+    assert [(each.document_ref, len(each.ids)) for each in found] == [
+        ("deal:1", 2_501),
+        ("deal:2", 2_001),
+        ("deal:3", 1),
+    ]
+    assert [len(each.ids) for each in waiting(database, 1)] == [1_000]
+
+
+def test_what_lies_far_behind_waits_until_it_comes_to_the_front(database: Database) -> None:
+    ids = database.write(deliver("deal:1", *[f"deal:{n}" for n in range(2, 2_500)], "deal:1"))
+    first = waiting(database, 50)
+    assert len(first) == 50
+    assert first[0].ids == (ids[0],)
+    database.write(lambda tx: inbox.conclude(tx, ids[:-1], "main-1"))
+    assert [each.ids for each in waiting(database, 50)] == [(ids[-1],)]
+
+
+def test_documents_that_rest_hide_none_behind_them(database: Database) -> None:
+    database.write(deliver(*[f"deal:{n % 1_000}" for n in range(3_000)], None, "lead:1"))
+    found = waiting(database, skip=[f"deal:{n}" for n in range(1_000)])
+    assert [each.document_ref for each in found] == [None, "lead:1"]
+
+
 def test_depth_tells_how_many_wait_and_since_when(database: Database) -> None:
     ids = database.write(deliver("deal:1", "deal:2", "deal:3"))
     database.write(deliver("deal:1", portal="other"))

@@ -6,7 +6,7 @@ import time
 import pytest
 from sqlalchemy import Connection
 
-from responder.store import lanes
+from responder.store import lanes, replicas
 from responder.store.database import Database
 from responder.store.lanes import Lease, LeaseLost
 from tests.store.build import AT, LATER, MUCH_LATER
@@ -16,6 +16,10 @@ def claim(
     database: Database, holder: str, seconds: float = 60, *, force: bool = False
 ) -> Lease | None:
     return database.write(lambda tx: lanes.claim(tx, "main", holder, seconds, force=force))
+
+
+def renew(database: Database, holder: str, *held: Lease) -> set[str]:
+    return database.write(lambda tx: replicas.renew(tx, held, holder, 60))
 
 
 def check(database: Database, lease: Lease) -> None:
@@ -41,7 +45,8 @@ def test_a_lease_that_is_over_is_claimed_and_the_old_holder_can_write_nothing(
     assert new == Lease("main", 2)
     with pytest.raises(LeaseLost):
         check(database, old)
-    assert not database.write(lambda tx: lanes.renew(tx, old, 60))
+    assert renew(database, "one", old) == set()
+    assert renew(database, "two", old) == set()
     check(database, new)
 
 
@@ -61,7 +66,7 @@ def test_who_holds_the_file_takes_the_lease_from_a_dead_process(database: Databa
 def test_a_renewed_lease_holds_on(database: Database) -> None:
     lease = claim(database, "one", 0.01)
     assert lease is not None
-    assert database.write(lambda tx: lanes.renew(tx, lease, 60))
+    assert renew(database, "one", lease) == {"main"}
     time.sleep(0.02)
     check(database, lease)
     assert claim(database, "two") is None
@@ -107,11 +112,18 @@ def test_nobody_claims_a_lease_between_its_check_and_the_commit(postgres_url: st
     database.close()
 
 
-def test_a_bucket_is_left_to_the_next_driver(database: Database) -> None:
+def test_a_bucket_is_left_to_the_next_driver_with_its_age_by_the_databases_clock(
+    database: Database,
+) -> None:
     assert database.read(lambda c: lanes.bucket(c, "main")) is None
-    database.write(lambda tx: lanes.save_bucket(tx, "main", 12.5, 1_790_000_000.25))
-    database.write(lambda tx: lanes.save_bucket(tx, "main", 13.5, 1_790_000_001.25))
-    assert database.read(lambda c: lanes.bucket(c, "main")) == (13.5, 1_790_000_001.25)
+    database.write(lambda tx: lanes.save_bucket(tx, "main", 12.5))
+    database.write(lambda tx: lanes.save_bucket(tx, "main", 13.5))
+    time.sleep(0.05)
+    found = database.read(lambda c: lanes.bucket(c, "main"))
+    assert found is not None
+    level, age_seconds = found
+    assert level == 13.5
+    assert 0.05 <= age_seconds < 5
 
 
 def test_breakers_open_move_their_probe_and_close(database: Database) -> None:

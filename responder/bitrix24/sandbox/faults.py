@@ -81,6 +81,11 @@ class Faults:
             raise ValueError(f"no fault {fault!r}; there are: {', '.join(sorted(NAMES))}")
         self._planned.append(_Planned(method.lower(), fault, times))
 
+    @property
+    def planned(self) -> int:
+        """Count the faults that have not struck yet."""
+        return len(self._planned)
+
     def clear(self) -> None:
         """Forget every fault that has not struck yet."""
         self._planned.clear()

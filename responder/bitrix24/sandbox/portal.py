@@ -14,11 +14,11 @@ from responder.bitrix24.sandbox import batch, php, wire
 from responder.bitrix24.sandbox.answers import Answer, BrokenLineError, RefusedError
 from responder.bitrix24.sandbox.faults import MISSING, REFUSALS, Fault, Faults
 from responder.bitrix24.sandbox.methods import METHODS
+from responder.bitrix24.sandbox.operating import OperatingTime
 from responder.bitrix24.sandbox.state import State
 
 HANG_SECONDS = 60.0
 DRIP_SECONDS = 0.05
-OPERATING_LIMIT_SECONDS = 480.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +39,10 @@ class Sandbox(State):
     """A portal in miniature: what exists in it, what was asked of it, and how it shall fail.
 
     `limits` turns the leaky bucket (`rate` a second, `burst` at once) and operating time on.
-    `answer_seconds` is how long each call takes. `operating` is the operating time that each
-    method is said to have used; with `limits`, 480 seconds block it.
+    `answer_seconds` is how long each call takes, and the caller waits; `takes` says for a method
+    how long it is said to take, and nobody waits. Both are told and add up to operating time. So
+    does `operating`, which each method is said to have used already; with `limits`, 480 seconds
+    block a method.
     """
 
     def __init__(
@@ -60,7 +62,9 @@ class Sandbox(State):
         self.burst = burst
         self.limits = limits
         self.answer_seconds = 0.0
-        self.operating: dict[str, float] = {}
+        self.takes: dict[str, float] = {}
+        self.operating_time = OperatingTime()
+        self.operating = self.operating_time.said
         self.calls: list[SandboxCall] = []
         self.http_requests = 0
         self.limited = 0
@@ -148,9 +152,14 @@ class Sandbox(State):
                 "insufficient_scope",
                 "The request requires higher privileges than provided by the webhook token",
             )
-        if self.limits and self.operating.get(method, 0.0) > OPERATING_LIMIT_SECONDS:
+        now = self.clock()
+        if self.limits and self.operating_time.is_over(method, now):
             raise RefusedError(*REFUSALS["429_operating"])
+        self.operating_time.spend(method, self._takes(method), now)
         return known.run(self, params)
+
+    def _takes(self, method: str) -> float:
+        return self.takes.get(method, self.answer_seconds)
 
     def _batch(self, request: wire.Request, commands: Sequence[batch.Command]) -> Answer:
         halt = not php.is_empty(request.params.get("halt"))
@@ -168,17 +177,18 @@ class Sandbox(State):
 
     def _time(self, method: str) -> dict[str, object]:
         now = self.clock()
+        takes = self._takes(method)
         times: dict[str, object] = {
-            "start": now,
+            "start": now - takes,
             "finish": now,
-            "duration": 0.0,
-            "processing": 0.0,
+            "duration": takes,
+            "processing": takes,
             "date_start": self.instant(),
             "date_finish": self.instant(),
         }
         if method != "batch" and self.tells_operating:
-            times["operating_reset_at"] = int(now) + 600
-            times["operating"] = self.operating.get(method, 0.0)
+            times["operating_reset_at"] = self.operating_time.reset_at(method, now)
+            times["operating"] = self.operating_time.used(method, now)
         return times
 
 

@@ -149,3 +149,24 @@ def test_operating_time_is_told_and_blocks_its_method_alone(
     sandbox.limits = True
     assert caller.refusal("scope")[:2] == (429, "OPERATION_TIME_LIMIT")
     caller.result("profile")
+
+
+def test_operating_time_adds_up_is_forgotten_by_the_minute_and_blocks_a_method() -> None:
+    now = [1_200_000.0]
+    sandbox = Sandbox(limits=True, burst=1000, clock=lambda: now[0])
+    sandbox.takes["scope"] = 100.0
+    with SandboxServer(sandbox) as server, httpx.Client(base_url=server.url) as client:
+        caller = Caller(client)
+        told = mapping(caller.call("scope")["time"])
+        assert (told["duration"], told["operating"]) == (100.0, 100.0)
+        assert told["operating_reset_at"] == 1_200_600
+        now[0] += 60
+        for _ in range(4):
+            told = mapping(caller.call("scope")["time"])
+        assert (told["operating"], told["operating_reset_at"]) == (500.0, 1_200_600)
+        assert caller.refusal("scope")[:2] == (429, "OPERATION_TIME_LIMIT")
+        assert mapping(caller.call("profile")["time"])["operating"] == 0.0
+        now[0] += 540
+        told = mapping(caller.call("scope")["time"])
+        assert (told["operating"], told["operating_reset_at"]) == (500.0, 1_200_660)
+    assert sandbox.operating_time.most["scope"] == 500.0

@@ -1,0 +1,103 @@
+"""The command `approve`: shows what waits to be approved, and approves it."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from responder.commands.opening import fail, opened, who
+
+if TYPE_CHECKING:
+    from responder.store.approvals import Asking
+    from responder.store.database import Database
+
+
+@click.command()
+@click.argument("decisions", nargs=-1)
+@click.option(
+    "--set",
+    "whole",
+    is_flag=True,
+    help="With each, all that its rule condemned together with it: shown first, and asked for.",
+)
+@click.option("--yes", is_flag=True, help="With --set, approve what is shown without asking.")
+@click.option("--json", "as_json", is_flag=True, help="What waits, one JSON object a line.")
+def approve(decisions: tuple[str, ...], *, whole: bool, yes: bool, as_json: bool) -> None:
+    """Approve DECISIONS of rules in mode `approve`; without any, list what waits.
+
+    Each is judged afresh at once, and stopped only if its rule still condemns it.
+    """
+    with opened() as (settings, database):
+        if not decisions:
+            _show(_asking(database, sorted(settings.portals)), as_json=as_json)
+        elif whole:
+            portals = sorted(settings.portals)
+            _approve(database, _chosen(database, portals, decisions, sure=yes))
+        else:
+            _approve(database, decisions)
+
+
+def _asking(
+    database: "Database", portals: Sequence[str], like: str | None = None
+) -> "list[Asking]":
+    from responder.store import approvals
+
+    return database.read(lambda conn: approvals.asking(conn, portals, like=like))
+
+
+def _show(found: "Sequence[Asking]", *, as_json: bool) -> None:
+    if not found and not as_json:
+        click.echo("Nothing waits to be approved.", err=True)
+    for one in found:
+        click.echo(_json(one) if as_json else _line(one))
+
+
+def _json(one: "Asking") -> str:
+    from responder.authoring.plain import to_json
+    from responder.runtime.operating import instant
+
+    told = {"id": one.decision_id, **asdict(one)}
+    del told["decision_id"]
+    told |= {name: instant(told[name]) for name in ("condemned_at", "lapses_at")}
+    return to_json(told)
+
+
+def _line(one: "Asking") -> str:
+    from responder.authoring.plain import printable
+
+    until = one.lapses_at.strftime("%Y-%m-%d %H:%M")
+    said = f"{one.decision_id}  {one.action.value} {one.workflow_id} on {one.document}"
+    return printable(f"{said}, rule {one.rule} ({one.together}); lapses {until} UTC")
+
+
+def _chosen(
+    database: "Database", portals: Sequence[str], decisions: Sequence[str], *, sure: bool
+) -> list[str]:
+    """Show the sets that these decisions are of, and return their ids if all of it is meant.
+
+    What is approved is what was shown: nothing that came later is among it.
+    """
+    shown = {one.decision_id: one for name in decisions for one in _asking(database, portals, name)}
+    for one in shown.values():
+        click.echo(_line(one))
+    if shown and not sure:
+        click.confirm(f"Approve these {len(shown)}?", abort=True, err=True)
+    return list(dict.fromkeys([*decisions, *shown]))
+
+
+def _approve(database: "Database", decisions: Sequence[str]) -> None:
+    from responder.runtime import operating
+
+    try:
+        done = operating.approve(database, decisions, by=who(), at=datetime.now(UTC))
+    except LookupError as error:
+        fail(f"There is no decision {error.args[0]}; nothing was approved.")
+    if done.approved:
+        click.echo(f"Approved {', '.join(done.approved)}: judged afresh at once.")
+    for name, why in done.refused.items():
+        click.echo(f"{name}: {why}.", err=True)
+    if done.refused:
+        sys.exit(1)

@@ -1,0 +1,153 @@
+"""The command that moves the whole log to another database."""
+
+import json
+import os
+import sys
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import click
+
+from responder.commands.opening import fail
+
+if TYPE_CHECKING:
+    from responder.store.database import Database
+    from responder.store.moving import Moved
+
+_FROM_A_VARIABLE = "env:"
+_REDRAW_SECONDS = 0.2
+
+
+@click.command()
+@click.argument("source", metavar="FROM")
+@click.argument("target", metavar="TO")
+@click.option("--json", "as_json", is_flag=True, help="The result as one JSON object.")
+@click.option("--broken-too", is_flag=True, help="Copy a log that does not hold, as it is.")
+def migrate(source: str, target: str, *, as_json: bool, broken_too: bool) -> None:
+    """Copy the whole database FROM into the empty database TO, and prove that it is the same.
+
+    Both are URLs as in RESPONDER_DATABASE_URL; `env:NAME` takes one from a variable, so that no
+    password stands on the command line. Stop the service first, on every machine. FROM is only
+    read; what fails or is interrupted leaves TO empty.
+    """
+    from responder.store import moving
+    from responder.store.database import DatabaseError
+
+    old, new = _database(source, "FROM"), _database(target, "TO")
+    _must_differ(old, new)
+    began = time.monotonic()
+    try:
+        with closing(old), closing(new):
+            old.open()
+            new.open()
+            moved = moving.move(old, new, told=_Progress(), broken_too=broken_too)
+    except (moving.NotMovable, DatabaseError) as error:
+        fail(f"Nothing was copied: {error}.")
+    except moving.NotTheSame as error:
+        click.echo(f"Nothing was copied, for it does not hold:\n{error}", err=True)
+        sys.exit(1)
+    except moving.Unsure as error:
+        fail(
+            f"TO broke off while it was committing: {error}.",
+            "It has all of it or nothing. Run it again: a TO that has it is refused as not empty,",
+            "and `responder audit verify` on it says that it holds.",
+        )
+    except KeyboardInterrupt:
+        click.echo("Stopped. Nothing was copied, and TO is as empty as it was.", err=True)
+        sys.exit(1)
+    _tell(moved, time.monotonic() - began, as_json=as_json)
+
+
+def _database(given: str, side: str) -> "Database":
+    """Make a database of an argument, or say what is wrong with it and exit; never its password."""
+    from responder.store.database import Database, DatabaseError
+
+    url = _variable(given, side) if given.startswith(_FROM_A_VARIABLE) else given
+    try:
+        database = Database(url)
+    except DatabaseError as error:
+        fail(f"{side}: {error}; it is written as RESPONDER_DATABASE_URL is.")
+    if database.path is None and _is_torn(url):
+        fail(f"{side}: in a password, write @ as %40, / as %2F, ? as %3F and # as %23.")
+    if side == "FROM" and database.path is not None and not database.path.is_file():
+        fail(f"FROM: there is no database at {database.path}.")
+    return database
+
+
+def _variable(given: str, side: str) -> str:
+    from responder.environment import gather
+
+    name = given.removeprefix(_FROM_A_VARIABLE)
+    ours, _ = gather(os.environ, Path(".env"))
+    url = os.environ.get(name) or ours.get(name.upper())
+    if not url:
+        fail(f"{side}: there is no variable {name}.")
+    return url.strip()
+
+
+def _is_torn(url: str) -> bool:
+    """Tell whether a password with a sign of its own tore the URL, and would be taken for a host.
+
+    What comes after it is then what a driver names in its errors.
+    """
+    parts = urlsplit(url)
+    return parts.netloc.count("@") > 1 or "@" in parts.path or "@" in parts.fragment
+
+
+def _must_differ(old: "Database", new: "Database") -> None:
+    same_file = old.path is not None and new.path is not None and new.path.exists()
+    if same_file and old.path is not None and new.path is not None and old.path.samefile(new.path):
+        fail("FROM and TO are the same file.")
+
+
+@dataclass(slots=True)
+class _Progress:
+    """Says how far it is: table by table, and on a terminal within each."""
+
+    drawn_at: float = 0.0
+
+    def __call__(self, table: str, rows: int, total: int) -> None:
+        """Hear of a page."""
+        if rows == total:
+            click.echo(self._line(table, rows, total), err=True)
+        elif sys.stderr.isatty() and time.monotonic() - self.drawn_at > _REDRAW_SECONDS:
+            self.drawn_at = time.monotonic()
+            click.echo(self._line(table, rows, total), err=True, nl=False)
+
+    def _line(self, table: str, rows: int, total: int) -> str:
+        start = "\r" if sys.stderr.isatty() else ""
+        return f"{start}{table:<16} {rows:>12,} of {total:,} rows"
+
+
+def _tell(moved: "Moved", seconds: float, *, as_json: bool) -> None:
+    chains = {
+        one.portal: {"entries": one.entries, "seq": one.seq, "hash": one.hash}
+        for one in moved.chains
+    }
+    if as_json:
+        result = {
+            "schema": moved.schema,
+            "rows": dict(moved.rows),
+            "chains": chains,
+            "wrong": list(moved.wrong),
+            "seconds": round(seconds, 3),
+        }
+        click.echo(json.dumps(result))
+    else:
+        for portal, chain in chains.items():
+            click.echo(
+                f"{portal}: {chain['entries']} entries, the last is {chain['seq']} "
+                f"with hash {chain['hash']}"
+            )
+        click.echo(f"{sum(moved.rows.values())} rows are the same in both, in {seconds:.1f} s")
+    for line in moved.wrong:
+        click.echo(f"copied as it is, and does not hold: {line}", err=True)
+    click.echo(
+        "FROM was only read. Do not serve it again: what it would receive now is not in TO.\n"
+        "Set RESPONDER_DATABASE_URL to TO, and start the service.",
+        err=True,
+    )

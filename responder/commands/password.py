@@ -1,0 +1,30 @@
+"""The command that hashes a password for `RESPONDER_ADMINS__<NAME>`."""
+
+import sys
+
+import click
+
+from responder.commands.opening import fail
+
+
+@click.command()
+def password() -> None:
+    """Hash a password for RESPONDER_ADMINS__<NAME>: one line from stdin; prints the hash alone."""
+    from responder.pages.passwords import Unfit, hashed
+
+    try:
+        click.echo(hashed(_given()))
+    except Unfit as error:
+        fail(f"This password will not do: {error}.")
+
+
+def _given() -> str:
+    if sys.stdin.isatty():
+        prompted: str = click.prompt(
+            "Password", hide_input=True, confirmation_prompt=True, err=True
+        )
+        return prompted
+    try:
+        return sys.stdin.readline().rstrip("\r\n")
+    except UnicodeDecodeError:
+        fail("The password is not UTF-8.")

@@ -1,0 +1,125 @@
+"""Logging in and out."""
+
+import secrets
+from functools import partial
+from http import HTTPStatus
+
+import structlog
+from starlette.responses import Response
+
+from responder.pages import visits
+from responder.pages.site import Site
+from responder.pages.visits import Admin, Visit
+from responder.store import sessions
+
+log = structlog.get_logger()
+
+
+def admin_of(site: Site, visit: Visit) -> Admin | None:
+    """Find who is logged in; a session ends where its admin or their password is no longer so."""
+    token = visits.token_of(visit.request)
+    if not token or len(token) > 100 or not token.isascii():
+        return None
+    now = site.now()
+    found = site.database.read(partial(sessions.find, token=token, at=now))
+    if found is None:
+        return None
+    name, mark, is_to_be_noted = found
+    if mark != site.admins.mark(name):
+        return None
+    if is_to_be_noted:
+        site.commits.write(partial(sessions.seen, token=token, at=now))
+    return Admin(name, token)
+
+
+def show(site: Site, visit: Visit) -> Response:
+    """Show the form; who is logged in already is shown on."""
+    if visit.admin is not None:
+        return site.redirect(_next(visit.query.get("next", "")))
+    return _form(site, visit, onward=visit.query.get("next", ""))
+
+
+def log_in(site: Site, visit: Visit) -> Response:
+    """Check a password, and begin a session."""
+    name = visit.form.get("name").strip().lower()
+    browser = _known_browser(site, visit, name)
+    wait = site.throttle.wait(name, browser, site.clock())
+    if wait > 0:
+        seconds = int(wait) + 1
+        problem = f"Too many tries. Wait {seconds} seconds, and try again."
+        answer = _form(site, visit, problem, status=HTTPStatus.TOO_MANY_REQUESTS)
+        answer.headers["retry-after"] = str(seconds)
+        return answer
+    if not site.admins.are(name, visit.form.get("password")):
+        log.warning("a log-in to the pages was refused", known_browser=browser is not None)
+        return _form(site, visit, "The name or the password is wrong.", status=HTTPStatus.FORBIDDEN)
+    site.throttle.forgive(name, browser)
+    return _begun(site, visit, name, browser)
+
+
+def entered(site: Site, visit: Visit) -> Response:
+    """Show on who has just logged in; without a session, the browser did not keep the cookie."""
+    if visit.admin is not None:
+        return site.redirect(_next(visit.query.get("next", "")))
+    return _form(
+        site,
+        visit,
+        "Your browser did not keep the session. Open this page by https, and allow its cookies.",
+        status=HTTPStatus.FORBIDDEN,
+    )
+
+
+def log_out(site: Site, visit: Visit) -> Response:
+    """End the session."""
+    site.commits.write(partial(sessions.end, token=visit.who.token))
+    answer = site.redirect("/login?done=logged-out")
+    visits.forget(visit.request, answer)
+    return answer
+
+
+def _begun(site: Site, visit: Visit, name: str, browser: str | None) -> Response:
+    token = secrets.token_urlsafe(32)
+    mark = site.admins.mark(name) or ""
+    site.commits.write(partial(sessions.begin, token=token, name=name, mark=mark, at=site.now()))
+    log.info("logged in to the pages", admin=name)
+    answer = site.redirect("/login/done", next=_next(visit.form.get("next")))
+    given = browser or secrets.token_urlsafe(16)
+    visits.keep(
+        visit.request, answer, token, f"{name}:{given}:{site.admins.sign(name, given) or ''}"
+    )
+    return answer
+
+
+def _known_browser(site: Site, visit: Visit, name: str) -> str | None:
+    """Return the name of a browser in which this admin logged in before, as its cookie proves."""
+    owner, _, rest = (visits.browser_of(visit.request) or "").partition(":")
+    given, _, signature = rest.partition(":")
+    signed = site.admins.sign(owner, given)
+    if owner != name or signed is None or not signature.isascii():
+        return None
+    return given if secrets.compare_digest(signed, signature) else None
+
+
+def _form(
+    site: Site,
+    visit: Visit,
+    problem: str = "",
+    *,
+    onward: str = "",
+    status: int = HTTPStatus.OK,
+) -> Response:
+    return site.page(
+        "login.html",
+        visit,
+        status=status,
+        problem=problem,
+        name=visit.form.get("name")[:64],
+        next=_next(onward or visit.form.get("next")),
+        logged_out=visit.query.get("done") == "logged-out",
+    )
+
+
+def _next(path: str) -> str:
+    """Return where to go on, which is never another site."""
+    safe = path.startswith("/") and not path.startswith(("//", "/\\", "/login"))
+    return path if safe and path.isascii() and path.isprintable() else "/"

@@ -1,0 +1,89 @@
+"""Hashes the passwords of admins with scrypt, and checks them.
+
+A hash is written `scrypt:<cost>:<block size>:<salt>:<hash>`, both in base64url. At cost 15 one
+check takes 32 MiB and some 50 ms: nobody tries many.
+"""
+
+import base64
+import hashlib
+import hmac
+import secrets
+import unicodedata
+from collections.abc import Mapping
+
+from responder.settings import PASSWORD_HASH
+
+SHORTEST = 12
+LONGEST = 1024
+
+_COST, _BLOCK = 15, 8
+_MEMORY = 160 * 1024 * 1024
+
+
+class Unfit(ValueError):  # noqa: N818 - it says what is wrong with a password
+    """A password that nobody should have."""
+
+
+def hashed(password: str) -> str:
+    """Hash a password as the settings expect it. Raise Unfit for one that is too short or long."""
+    if not SHORTEST <= len(password) <= LONGEST:
+        raise Unfit(f"a password has {SHORTEST} to {LONGEST} characters")
+    if not password.strip():
+        raise Unfit("a password has more than spaces")
+    salt = secrets.token_bytes(16)
+    return _written(salt, _scrypt(password, salt, _COST, _BLOCK))
+
+
+def matches(password: str, written: str) -> bool:
+    """Tell whether this is the password that was hashed, in constant time."""
+    found = PASSWORD_HASH.fullmatch(written)
+    if found is None or len(password) > LONGEST:
+        return False
+    cost, block, salt, expected = found.groups()
+    given = _scrypt(password, _bytes(salt), int(cost), int(block))
+    return hmac.compare_digest(given, _bytes(expected))
+
+
+class Admins:
+    """Who may use the pages."""
+
+    def __init__(self, hashes: Mapping[str, str]) -> None:
+        self._hashes = dict(hashes)
+        # nobody's: so that a wrong name takes as long
+        self._nobodys = _written(secrets.token_bytes(16), secrets.token_bytes(32))
+
+    def are(self, name: str, password: str) -> bool:
+        """Tell whether an admin of this name has this password; a stranger costs as much."""
+        right = matches(password, self._hashes.get(name, self._nobodys))
+        return right and name in self._hashes
+
+    def mark(self, name: str) -> str | None:
+        """Return what changes with an admin's password and tells nothing of it; None: no admin."""
+        written = self._hashes.get(name)
+        if written is None:
+            return None
+        return hmac.new(written.encode(), b"responder-session", hashlib.sha256).hexdigest()
+
+    def sign(self, name: str, words: str) -> str | None:
+        """Sign something for an admin, with a key that changes with the password."""
+        written = self._hashes.get(name)
+        if written is None:
+            return None
+        return hmac.new(written.encode(), f"device\n{words}".encode(), hashlib.sha256).hexdigest()
+
+
+def _written(salt: bytes, result: bytes) -> str:
+    return f"scrypt:{_COST}:{_BLOCK}:{_text(salt)}:{_text(result)}"
+
+
+def _scrypt(password: str, salt: bytes, cost: int, block: int) -> bytes:
+    words = unicodedata.normalize("NFC", password).encode("utf-8", "surrogatepass")
+    return hashlib.scrypt(words, salt=salt, n=1 << cost, r=block, p=1, maxmem=_MEMORY, dklen=32)
+
+
+def _text(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _bytes(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

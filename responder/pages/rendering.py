@@ -1,0 +1,137 @@
+"""Renders templates; what strangers sent becomes text that a person can trust to be what it seems.
+
+Jinja escapes all that is not markup of our own. Besides, every text that a template prints goes
+through `visible`: characters that hide, move the cursor or turn the direction of reading are
+written out, so that a title cannot look like another.
+"""
+
+import hashlib
+import json
+import unicodedata
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from responder.bitrix24.documents import from_triple, parse_ref
+from responder.model import Document
+from responder.pages import words
+from responder.rules.english import kind_in_words
+
+_FOLDER = Path(__file__).parent / "templates"
+_LEFT_ALONE = frozenset("\n\t\u200c\u200d")  # a joiner changes how letters look, not what they say
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+SHORT = 160
+
+
+def visible(text: str) -> str:
+    """Write out every character that cannot be seen for what it is: `[U+202E]`."""
+    if text.isprintable():
+        return text
+    return "".join(_shown(character) for character in text)
+
+
+def _shown(character: str) -> str:
+    if character in _LEFT_ALONE or character.isprintable():
+        return character
+    if unicodedata.category(character) in _HIDDEN:
+        return f"[U+{ord(character):04X}]"
+    return character
+
+
+def _finalize(value: object) -> object:
+    """Make visible all that is printed; markup of our own passes, and so does what is no text."""
+    if value is None:
+        return ""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def written(value: object) -> str:
+    """Write a value that was read from a portal: a text as it is, all else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def moment(at: datetime | str | None) -> Markup:
+    """Write an instant: in UTC, for people and for machines."""
+    if at is None:
+        return Markup("")
+    exact = datetime.fromisoformat(at) if isinstance(at, str) else at
+    exact = exact.astimezone(UTC)
+    machine = exact.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    people = f"{exact.day} {exact:%b %Y, %H:%M:%S}"
+    return Markup('<time datetime="{}" title="{}">{} <abbr>UTC</abbr></time>').format(
+        machine, machine, people
+    )
+
+
+def ago(seconds: float) -> str:
+    """Say a length of time roughly: `3 minutes`."""
+    for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds >= size:
+            return _counted(int(seconds // size), unit)
+    return _counted(int(seconds), "second")
+
+
+def _counted(number: int, unit: str) -> str:
+    return f"{number:,} {unit}" if number == 1 else f"{number:,} {unit}s"
+
+
+def document_in_words(document: object) -> str:
+    """Name a document, given by reference or triple: `deal 759`."""
+    found: Document | None = None
+    if isinstance(document, str):
+        found = parse_ref(document)
+    elif isinstance(document, list | tuple) and len(document) == 3:
+        found = from_triple(*(str(part) for part in document))
+    if found is None:
+        return written(document) if document else "no document"
+    if found.kind == "other":
+        return f"document {found.id} of {found.module}"
+    return f"{kind_in_words(found.kind)} {found.item_id}"
+
+
+@lru_cache(maxsize=1)
+def stylesheet() -> tuple[str, bytes]:
+    """Return the style sheet, with the name under which it never changes."""
+    data = (_FOLDER / "pages.css").read_bytes()
+    return f"pages.{hashlib.sha256(data).hexdigest()[:12]}.css", data
+
+
+def icon() -> bytes:
+    """Return the picture that browsers show on the tab."""
+    return (_FOLDER / "icon.svg").read_bytes()
+
+
+class Renderer:
+    """The templates, loaded once."""
+
+    def __init__(self) -> None:
+        self._environment = Environment(
+            loader=FileSystemLoader(_FOLDER),
+            autoescape=True,
+            finalize=_finalize,
+            undefined=StrictUndefined,
+            auto_reload=False,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.filters |= {
+            "moment": moment,
+            "written": written,
+            "document": document_in_words,
+            "ago": ago,
+        }
+        self._environment.tests["long"] = lambda text: len(text) > SHORT
+        self._environment.globals |= {
+            "SHORT": SHORT,
+            "style": stylesheet()[0],
+            "outcome_in_words": words.outcome,
+            "counted": _counted,
+        }
+
+    def page(self, name: str, values: Mapping[str, object]) -> str:
+        """Render a template."""
+        return self._environment.get_template(name).render(values)

@@ -1,0 +1,137 @@
+"""Says in words what a decision was, what came of it, and why: the first thing an auditor reads."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from responder.model import Outcome, Reason
+
+Tone = Literal["done", "would", "spared", "open", "trouble", "quiet"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """How an outcome is shown: a sign and a word, so that nothing depends on its colour."""
+
+    word: str
+    tone: Tone
+    sign: str
+    meaning: str
+
+
+_OUTCOMES: Mapping[str | None, Outcomes] = {
+    Outcome.KILLED: Outcomes("killed", "done", "✕", "the workflow was stopped and deleted"),
+    Outcome.TERMINATED: Outcomes("terminated", "done", "■", "stopped; its data is kept"),
+    Outcome.ALREADY_GONE: Outcomes("already gone", "quiet", "○", "it ended before the call"),
+    Outcome.WOULD_KILL: Outcomes("would kill", "would", "◇", "condemned, only observed"),
+    Outcome.WOULD_TERMINATE: Outcomes("would terminate", "would", "◇", "condemned, only observed"),
+    Outcome.LEFT: Outcomes("left alone", "spared", "✓", "a rule protects it"),
+    Outcome.CLEARED: Outcomes("cleared", "spared", "✓", "no longer condemned at a second look"),
+    Outcome.CANCELLED: Outcomes("cancelled", "spared", "✓", "somebody stopped it in time"),
+    Outcome.REFUSED: Outcomes("refused", "trouble", "!", "the portal refused the call"),
+    Outcome.GAVE_UP: Outcomes("gave up", "trouble", "!", "several tries did not get through"),
+    Outcome.WAITING: Outcomes("waiting", "open", "…", "for its turn, the portal or the clock"),
+    Outcome.HELD: Outcomes("held", "open", "‖", "until somebody frees it"),
+    Outcome.IN_DOUBT: Outcomes("in doubt", "open", "?", "called; the answer was not seen yet"),
+    None: Outcomes("nothing stopped", "quiet", "-", "no workflow was condemned"),
+}
+_REASONS: Mapping[str, str] = {
+    Reason.NO_RULE: "no rule looks at such an event",
+    Reason.NO_DOCUMENT: "the event names no document",
+    Reason.NO_WORKFLOW: "no workflow was running on it",
+    Reason.NO_MATCH: "no rule's tests all held",
+    Reason.UNREADABLE: "what was needed could not be read, and in doubt nothing is done",
+    Reason.UNCHANGED: "all that was found stands in the log already",
+}
+_HOLDS: Mapping[str | None, str] = {
+    "pause": "everything is paused; it is judged afresh on resume",
+    "trip": "its rule tripped over a limit; it is judged afresh when the rule is rearmed",
+    "document": "rules have stopped so much on this document that they seem to fight; "
+    "it is judged afresh when the rule is rearmed",
+    "run": "its rule tripped over a limit in one run; rearming has all of it looked for again",
+    "approval": "its rule asks first: somebody must approve it",
+}
+_TRIGGERS: Mapping[str, str] = {
+    "event": "an event of the portal",
+    "robot": "a robot's call",
+    "sweep": "the sweep, which looks for what no event told",
+    "schedule": "the rule's schedule",
+}
+_DOES: Mapping[str, tuple[str, str]] = {
+    "kill": ("was killed", "would have been killed"),
+    "terminate": ("was terminated", "would have been terminated"),
+}
+
+_FATES: Mapping[str, str] = {
+    Outcome.ALREADY_GONE: "had ended by itself before it could be stopped",
+    Outcome.LEFT: "was left alone",
+    Outcome.CLEARED: "was condemned, and cleared when it was looked at again",
+    Outcome.CANCELLED: "was condemned, and somebody cancelled that",
+    Outcome.REFUSED: "was condemned, and the portal refused to stop it",
+    Outcome.GAVE_UP: "was condemned, and could not be stopped",
+    Outcome.WAITING: "is condemned, and waits",
+    Outcome.HELD: "is condemned, and held",
+    Outcome.IN_DOUBT: "is being stopped",
+}
+
+
+def outcome(name: str | None) -> Outcomes:
+    """Return how an outcome is shown."""
+    return _OUTCOMES.get(name) or Outcomes(str(name), "quiet", "-", "")
+
+
+def reason(name: object) -> str:
+    """Say why nothing was condemned."""
+    return _REASONS.get(str(name), str(name))
+
+
+def trigger(name: object) -> str:
+    """Say what set the judgement off."""
+    return _TRIGGERS.get(str(name), str(name))
+
+
+def hold(name: str | None) -> str | None:
+    """Say what a held decision waits for."""
+    return _HOLDS.get(name)
+
+
+def headline(decision: Mapping[str, Any], document: str) -> str:
+    """Say what became of a workflow: `Workflow 65e5… of deal 759 was killed`."""
+    workflow = decision["workflow"]
+    if workflow is None:
+        return f"Nothing was stopped on {document}" if decision["document"] else "Nothing was done"
+    return f"Workflow {workflow['id']} of {document} {_fate(decision)}"
+
+
+def _fate(decision: Mapping[str, Any]) -> str:
+    outcome = decision["outcome"]
+    if outcome in _FATES:
+        return _FATES[outcome]
+    done, would = _DOES.get(decision["action"], ("was stopped", "would have been stopped"))
+    return done if outcome in (Outcome.KILLED, Outcome.TERMINATED) else would
+
+
+def because(decision: Mapping[str, Any]) -> str:
+    """Say why: `because the tests of rule lost-deal all held`."""
+    rule = decision["rule"]
+    if rule is None:
+        return f"because {reason(decision['reason'])}"
+    if decision["outcome"] == Outcome.LEFT:
+        return f"because rule {rule} protects it"
+    return f"because all tests of rule {rule} held"
+
+
+def proofs(decision: Mapping[str, Any]) -> Sequence[str]:
+    """Say how sure it is that what is said was done."""
+    said = []
+    if decision["outcome"] in (Outcome.KILLED, Outcome.TERMINATED):
+        said.append(
+            "The portal confirmed it."
+            if decision["receipt"]
+            else "The portal's answer was lost; the workflow was looked for, and is gone."
+        )
+        if decision["verified_at"]:
+            said.append("It was looked for again afterwards, and not found.")
+    if decision["outcome"] in (Outcome.WOULD_KILL, Outcome.WOULD_TERMINATE):
+        said.append("Nothing was done: it was only observed.")
+    return said

@@ -1,0 +1,124 @@
+"""Gathers what is due in a portal: stops that wait, second looks, deliveries.
+
+Usually that is little, and one read finds it. In a storm there is more than a round can take: then
+it is gathered again, as much as the round takes, in several short reads.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+from responder.model import Outcome
+from responder.runtime import subjects
+from responder.runtime.means import Means
+from responder.runtime.patience import Patience
+from responder.runtime.subjects import Subject
+from responder.store import inbox, journal, looks
+from responder.store.database import Connection
+from responder.store.inbox import Waiting
+from responder.store.journal import Stop
+from responder.store.stops import MOST
+
+CLAIMED = 200  # documents with deliveries, at first
+REFS = 100  # documents whose waiting stops one query finds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """What is due, stops first. `more`: there may be others, which were not looked at."""
+
+    subjects: list[Subject]
+    more: bool
+
+
+class Intake:
+    """Finds what is due in one portal."""
+
+    def __init__(self, means: Means, patience: Patience) -> None:
+        self.portal = means.portal
+        self._database = means.database
+        self._rules = means.rules
+        self._now = means.now
+        self._patience = patience
+
+    async def due(self) -> Due:
+        """Gather what is due, for a few hundred documents."""
+        now = self._now()
+
+        def read(conn: Connection) -> Due:
+            stops, second = self._older(conn, now)
+            waiting = self._waiting(conn, now, CLAIMED)
+            fresh = [subjects.of_waiting(self.portal, group) for group in waiting]
+            early = self._early(conn, now, [one.ref for one in fresh if one.ref])
+            more = len(waiting) >= CLAIMED or len(stops) >= MOST
+            return Due(subjects=[*stops, *second, *fresh, *early], more=more)
+
+        return await self._database.reading(read)
+
+    async def much(self, documents: int) -> list[Subject]:
+        """Gather what is due for so many documents, with all that is due on each of them."""
+        now = self._now()
+        stops, second = await self._database.reading(lambda conn: self._older(conn, now))
+        waiting = await self._database.reading(lambda conn: self._waiting(conn, now, documents))
+        fresh = [subjects.of_waiting(self.portal, group) for group in waiting]
+        refs = list(dict.fromkeys(one.ref for one in (*stops, *second, *fresh) if one.ref))
+        first = set(refs[:documents])
+        found = [one for one in (*stops, *second, *fresh) if not one.ref or one.ref in first]
+        heard = {one.ref for one in fresh} & first
+        # Stops that are due are found a thousand at a time, and must not be torn apart from others
+        # on their document: together they are held against its limit.
+        torn = {one.ref for one in stops} & first if len(stops) >= MOST else set[str]()
+        known = {one.stop.decision_id for one in stops if one.stop is not None}
+        some = [ref for ref in refs if ref in heard or ref in torn]
+        for start in range(0, len(some), REFS):
+            on = partial(self._on, refs=some[start : start + REFS])
+            found += [
+                subjects.of_stop(stop)
+                for stop in await self._database.reading(on)
+                if stop.decision_id not in known and self._belongs(stop, now, heard, torn)
+            ]
+        return found
+
+    def _belongs(self, stop: Stop, now: datetime, heard: set[str], torn: set[str]) -> bool:
+        ref = stop.document.ref
+        if ref in torn and stop.due_at is not None and stop.due_at <= now:
+            return True
+        return ref in heard and self._is_early(stop, now)
+
+    def _older(self, conn: Connection, now: datetime) -> tuple[list[Subject], list[Subject]]:
+        due = journal.due(conn, self.portal, now, Outcome.WAITING)
+        resting = self._patience.resting(now)
+        second = [
+            subjects.of_look(self.portal, look)
+            for look in looks.due(conn, self.portal, now)
+            if look.document_ref not in resting
+        ]
+        return [subjects.of_stop(stop) for stop in due], second
+
+    def _waiting(self, conn: Connection, now: datetime, documents: int) -> list[Waiting]:
+        resting = self._patience.resting(now)
+        return inbox.waiting(conn, self.portal, documents=documents, skip=resting)
+
+    def _early(self, conn: Connection, now: datetime, refs: Sequence[str]) -> list[Subject]:
+        """Find what waits for its time on documents of which something was heard."""
+        stops = self._on(conn, refs)
+        return [subjects.of_stop(stop) for stop in stops if self._is_early(stop, now)]
+
+    def _on(self, conn: Connection, refs: Sequence[str]) -> list[Stop]:
+        """Return all stops that wait on these documents, though one query gives a thousand."""
+        found = journal.waiting_on(conn, self.portal, refs)
+        if len(found) < MOST or len(refs) < 2:
+            return found
+        middle = len(refs) // 2
+        return [*self._on(conn, refs[:middle]), *self._on(conn, refs[middle:])]
+
+    def _is_early(self, stop: Stop, now: datetime) -> bool:
+        """Any event is one more look at what its rule waits for."""
+        if stop.due_at is None or stop.due_at <= now:
+            return False
+        rules = self._rules.ruleset.rules
+        return any(
+            rule.id == stop.rule and (rule.wait is not None or rule.during is not None)
+            for rule in rules
+        )

@@ -1,0 +1,55 @@
+"""Keeps a lane's bucket and breakers in the store, so that the next driver goes on with them."""
+
+from responder.runtime.lane import Breaker
+from responder.runtime.means import Means
+from responder.store import lanes
+from responder.store.database import Connection
+
+
+class KeptLane:
+    """The lane of one portal, as the store knows it."""
+
+    def __init__(self, means: Means) -> None:
+        self.portal = means.portal
+        self._gate = means.gate
+        self._lane = means.lane
+        self._database = means.database
+
+    async def load(self) -> None:
+        """Go on where the last driver was: its bucket and its open breakers."""
+
+        def read(conn: Connection) -> tuple[tuple[float, float] | None, list[Breaker]]:
+            return lanes.bucket(conn, self.portal), [
+                Breaker(
+                    method=row.method,
+                    code=row.code,
+                    opened_at=row.opened_at,
+                    probe_at=row.probe_at,
+                )
+                for row in lanes.breakers(conn, self.portal)
+            ]
+
+        self._lane.resume(*await self._database.reading(read))
+
+    async def keep(self) -> None:
+        """Copy breakers that opened or closed to the store."""
+        if not self._lane.breakers_changed:
+            return
+        breakers = dict(self._lane.breakers)
+
+        def write(tx: Connection) -> None:
+            for row in lanes.breakers(tx, self.portal):
+                if row.method not in breakers:
+                    lanes.close_breaker(tx, self.portal, row.method)
+            for breaker in breakers.values():
+                lanes.open_breaker(
+                    tx,
+                    self.portal,
+                    breaker.method,
+                    code=breaker.code,
+                    at=breaker.opened_at,
+                    probe_at=breaker.probe_at,
+                )
+
+        await self._gate.write(write)
+        self._lane.breakers_changed = False

@@ -1,0 +1,111 @@
+"""Cuts what a round judged into slices, each of which passes the gate once: no I/O, no clock.
+
+A slice has no more calls than go out in one batch, and few enough evaluations that its commit keeps
+nobody waiting. All that concerns one document stays together, so that what one rule condemns there
+is held against the limits as one set. What leads to a call comes first, in the order it came up, in
+batches as full as can be; what only has to be written down fills the rest.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from responder.runtime.calls import method
+from responder.runtime.planning import Plan
+from responder.runtime.rejudging import Rejudged
+
+WRITTEN = 100  # evaluations and steps in one transaction: acknowledging must not wait for a storm
+
+
+@dataclass(slots=True)
+class Slice:
+    """Plans and rejudged stops that pass the gate together, and how many calls they ask for."""
+
+    plans: list[Plan] = field(default_factory=list)
+    rejudged: list[Rejudged] = field(default_factory=list)
+    calls: int = 0
+    most_calls: int = 0
+
+    @property
+    def size(self) -> int:
+        """Say how much there is to write."""
+        return len(self.plans) + len(self.rejudged)
+
+    @property
+    def refs(self) -> set[str]:
+        """Name the documents."""
+        of_plans = {plan.subject.ref for plan in self.plans}
+        return of_plans | {one.stop.document.ref for one in self.rejudged}
+
+    @property
+    def methods(self) -> set[str]:
+        """Name the methods of the calls."""
+        planned = (one for plan in self.plans for one in plan.planned)
+        actions = {one.decision.action for one in planned if one.step and one.step.call}
+        actions |= {one.stop.action for one in self.rejudged if one.step.call}
+        return {method(action) for action in actions}
+
+    def add(self, other: "Slice") -> None:
+        """Take in another one's plans and stops."""
+        self.plans += other.plans
+        self.rejudged += other.rejudged
+        self.calls += other.calls
+
+    def has_room_for(self, other: "Slice") -> bool:
+        """Say whether another one may go beside what is here."""
+        if not self.size:
+            return True
+        calls = self.calls + other.calls
+        return calls <= max(self.most_calls, self.calls) and self.size + other.size <= WRITTEN
+
+
+class Judged:
+    """What a round judged and has not written yet; `order` names the documents, the oldest first.
+
+    `capacity` says of a method how many of its commands go into one batch at that moment.
+    """
+
+    def __init__(
+        self,
+        plans: Sequence[Plan],
+        rejudged: Sequence[Rejudged],
+        *,
+        order: Iterable[str],
+        capacity: Callable[[str], int],
+    ) -> None:
+        units = _by_document(plans, rejudged, order)
+        self._acting = deque(unit for unit in units if unit.calls)
+        self._quiet = deque(unit for unit in units if not unit.calls)
+        self._methods = set[str]().union(*(unit.methods for unit in self._acting))
+        self._capacity = capacity
+
+    def __bool__(self) -> bool:
+        """Say whether something is left."""
+        return bool(self._acting or self._quiet)
+
+    def cut(self) -> Slice:
+        """Take the next slice.
+
+        A document with more calls than fit is a slice of its own; the gate begins as many as go.
+        """
+        most = min((self._capacity(one) for one in self._methods), default=1)
+        cut = Slice(most_calls=most)
+        for units in (self._acting, self._quiet):
+            while units and cut.has_room_for(units[0]):
+                cut.add(units.popleft())
+        return cut
+
+
+def _by_document(
+    plans: Sequence[Plan], rejudged: Sequence[Rejudged], order: Iterable[str]
+) -> list[Slice]:
+    found = {ref: Slice() for ref in order}
+    for plan in plans:
+        unit = found[plan.subject.ref]
+        unit.plans.append(plan)
+        unit.calls += plan.calls
+    for one in rejudged:
+        unit = found[one.stop.document.ref]
+        unit.rejudged.append(one)
+        unit.calls += one.step.call
+    return [unit for unit in found.values() if unit.size]

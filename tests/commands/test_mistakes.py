@@ -1,0 +1,82 @@
+"""Mistakes of a user at the terminal: each is answered in words, with 2, and never a traceback."""
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from responder.cli import main
+from tests.processes import LOST_DEAL, TOKEN
+
+
+def environment(place: Path, **more: str) -> dict[str, str]:
+    (place / "rules.yaml").write_text(LOST_DEAL)
+    (place / "bad.yaml").write_text("rules: [")
+    (place / "text.db").write_text("no database" * 1000)
+    return {
+        "RESPONDER_DATABASE_URL": f"sqlite:///{place / 'responder.db'}",
+        "RESPONDER_RULES": str(place / "rules.yaml"),
+        "RESPONDER_PORTALS__MAIN__URL": "http://127.0.0.1:1/rest/1/test-secret-0001/",
+        "RESPONDER_PORTALS__MAIN__APPLICATION_TOKENS": TOKEN,
+        "RESPONDER_SECRETS_DIR": str(place),
+        **more,
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "more", "said"),
+    [
+        (["decisoins"], {}, "No such command 'decisoins'. Did you mean 'decisions'?"),
+        (["decisions"], {}, "yet: `responder serve` makes it."),
+        (["events"], {"DATABASE_URL": "sqlite:///{place}/text.db"}, "file is not a database"),
+        (["status"], {"DATABASE_URL": "sqlite:///{place}"}, "cannot be opened: Is a directory"),
+        (
+            ["decisions"],
+            {"DATABASE_URL": "postgresql+psycopg://u:{token}@127.0.0.1:1/x"},
+            "refused",
+        ),
+        (
+            ["serve"],
+            {"RULES": "{place}/none.yaml"},
+            "none.yaml: No such file or directory; `respon",
+        ),
+        (["serve"], {"RULES": "{place}"}, "{place}: Is a directory"),
+        (["serve"], {"RULES": "{place}/bad.yaml"}, "The rules are broken; nothing was started."),
+        (["serve"], {"DATABASE_URL": "sqlite:///{place}/no/x.db"}, "No such file or directory"),
+        (["sandbox", "--port", "99999"], {}, "99999 is not in the range"),
+        (["test", "--junit", "{place}"], {}, "{place}: Is a directory"),
+        (["test", "--junit", "{place}/no/x.xml"], {}, "x.xml: No such file or directory"),
+    ],
+)
+def test_a_mistake_is_answered_in_words(
+    tmp_path: Path, words: list[str], more: dict[str, str], said: str
+) -> None:
+    names = {"place": tmp_path, "token": TOKEN}
+    changed = {f"RESPONDER_{name}": value.format(**names) for name, value in more.items()}
+    done = CliRunner().invoke(
+        main, [word.format(**names) for word in words], env=environment(tmp_path, **changed)
+    )
+    assert done.exit_code == 2
+    assert said.format(**names) in done.stderr
+    assert isinstance(done.exception, SystemExit)
+    assert TOKEN not in done.output
+
+
+def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = subprocess.run(
+            [sys.executable, "-m", "responder", "serve"],
+            env=environment(tmp_path, RESPONDER_PORT=str(port)),
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == f"cannot listen on 127.0.0.1:{port}"
+    assert "never retrieved" not in done.stderr
+    assert "Traceback" not in done.stderr

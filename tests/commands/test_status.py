@@ -1,0 +1,56 @@
+"""`responder status`, also where the rules file is broken while the service goes on."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from responder.cli import main
+from responder.store import limits
+from responder.store.database import Database
+from tests.processes import LOST_DEAL, TOKEN
+
+NOW = datetime(2026, 9, 24, 9, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    (tmp_path / "rules.yaml").write_text(LOST_DEAL)
+    database = Database(f"sqlite:///{tmp_path / 'responder.db'}")
+    database.open()
+    database.migrate()
+    database.write(lambda tx: limits.trip(tx, "main", "lost-deal", NOW, "too many"))
+    database.close()
+    return tmp_path
+
+
+def status(place: Path, *words: str) -> Result:
+    environment = {
+        "RESPONDER_DATABASE_URL": f"sqlite:///{place / 'responder.db'}",
+        "RESPONDER_RULES": str(place / "rules.yaml"),
+        "RESPONDER_PORTALS__MAIN__URL": "http://127.0.0.1:1/rest/1/test-secret-0001/",
+        "RESPONDER_PORTALS__MAIN__APPLICATION_TOKENS": TOKEN,
+        "RESPONDER_SECRETS_DIR": str(place),
+    }
+    return CliRunner().invoke(main, ["status", *words], env=environment)
+
+
+def test_status_shows_each_rule_with_its_trip(place: Path) -> None:
+    done = status(place)
+    assert done.exit_code == 0, done.output
+    assert "rule lost-deal (main): kill, enforce, 0 of" in done.stdout
+    assert "TRIPPED: too many" in done.stdout
+
+
+def test_with_a_broken_rules_file_status_shows_all_the_rest_and_exits_with_1(place: Path) -> None:
+    (place / "rules.yaml").write_text("rules: [")
+    done = status(place)
+    assert done.exit_code == 1
+    assert "ruleset  BROKEN" in done.stdout
+    assert "portal main" in done.stdout
+    assert "rule lost-deal (main): TRIPPED: too many" in done.stdout
+    assert "responder check" in done.stderr
+    found = json.loads(status(place, "--json").stdout)
+    assert (found["ruleset"], found["rules"][0]["tripped"]) == (None, "too many")

@@ -1,0 +1,65 @@
+"""The real service with one part broken on purpose: `broken_service.py PART`."""
+
+import asyncio
+import sys
+from collections.abc import Callable, Collection, Sequence
+
+from responder import app
+from responder.bitrix24.portal import Answer, Command, FailureKind
+from responder.runtime import lane, leases
+from responder.settings import load
+from responder.store import lanes, replicas
+from responder.store.lanes import Lease
+
+
+def put(where: object, name: str, broken: Callable[..., object]) -> None:
+    """Put a broken part in the place of a sound one."""
+    if not hasattr(where, name):
+        raise LookupError(f"there is no {name} any more")
+    setattr(where, name, broken)
+
+
+def no_fencing() -> None:
+    """Ask nowhere whether a lease is still held: neither its number nor its end counts."""
+
+    def renew(_tx: object, held: Collection[Lease], _holder: str, _ttl: float) -> set[str]:
+        return {lease.portal for lease in held}
+
+    put(lanes, "check", lambda _tx, _lease: None)
+    put(replicas, "renew", renew)
+    put(leases.Leases, "holds", lambda _self, _grant: True)
+
+
+def no_look_after_a_lost_answer() -> None:
+    """Send a kill whose answer was lost once more, blindly."""
+    really = lane.Lane.send
+
+    async def send(self: lane.Lane, commands: Sequence[Command]) -> list[Answer]:
+        answers = await really(self, commands)
+        stops = all(command.method in lane.STOPPING for command in commands)
+        if stops and any(_is_lost(answer) for answer in answers):
+            return await really(self, commands)
+        return answers
+
+    put(lane.Lane, "send", send)
+
+
+def _is_lost(answer: Answer) -> bool:
+    return answer.failure is not None and answer.failure.kind is FailureKind.UNCERTAIN
+
+
+def no_shared_bucket() -> None:
+    """Begin with an empty bucket, whatever the last driver left."""
+    put(lanes, "bucket", lambda _conn, _portal: None)
+
+
+PARTS: dict[str, Callable[[], None]] = {
+    "fencing": no_fencing,
+    "look": no_look_after_a_lost_answer,
+    "bucket": no_shared_bucket,
+}
+
+
+if __name__ == "__main__":
+    PARTS[sys.argv[1]]()
+    asyncio.run(app.serve(load()))

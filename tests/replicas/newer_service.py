@@ -1,0 +1,32 @@
+"""The program of a later day: it has one more migration, and is otherwise the same.
+
+`newer_service.py` serves; the migration lies beside it, and takes its time.
+"""
+
+import asyncio
+from pathlib import Path
+
+from alembic.config import Config
+
+from responder import app
+from responder.settings import load
+from responder.store import database, migrate
+
+REVISION = "0003"
+VERSIONS = Path(__file__).parent / "newer"
+_really = migrate.configuration
+
+
+def configuration() -> Config:
+    """Say where the migrations are, the newest among them."""
+    config = _really()
+    released = Path(migrate.__file__).parent / "migrations" / "versions"
+    config.set_main_option("path_separator", "newline")
+    config.set_main_option("version_locations", f"{released}\n{VERSIONS}")
+    return config
+
+
+if __name__ == "__main__":
+    vars(database)["SCHEMA"] = REVISION
+    vars(migrate)["configuration"] = configuration
+    asyncio.run(app.serve(load()))

@@ -1,0 +1,50 @@
+"""Storms for the tests of storms: how one begins, and how all of it must have ended."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+
+from responder.store import journal
+from responder.store.database import Database
+from tests.runtime.driving import INSTANCES, PORTAL, Driving, driving
+
+MANY = range(1, 121)
+
+
+@pytest.fixture
+def driven(tmp_path: Path, migrated_file: Path) -> Iterator[Driving]:
+    path = tmp_path / "responder.db"
+    shutil.copy(migrated_file, path)
+    opened = Database(f"sqlite:///{path}")
+    opened.open()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("critical"))
+    with driving(opened, tmp_path) as made:
+        yield made
+    structlog.reset_defaults()
+    opened.close()
+
+
+async def begin(there: Driving, numbers: range = MANY) -> None:
+    """Let a storm come, and read, judge and call the first of it."""
+    there.lost_deals(numbers)
+    there.deliver(numbers)
+    await there.round()
+
+
+def read_singly(there: Driving) -> int:
+    """Count the reads of one document's workflows."""
+    calls = there.sandbox.calls_of(INSTANCES)
+    return sum("DOCUMENT_ID" in str(call.params.get("FILTER")) for call in calls)
+
+
+async def all_is_done(there: Driving, numbers: range = MANY) -> None:
+    """Come to rest, and see that each was killed once and nothing is left."""
+    await there.come_to_rest()
+    assert not there.sandbox.workflows
+    assert len(there.sandbox.killed) == len(set(there.sandbox.killed))
+    assert there.outcomes()["killed"] == len(numbers)
+    assert there.waiting == 0
+    assert journal.verify_chain(there.database, PORTAL) is None

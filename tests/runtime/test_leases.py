@@ -1,0 +1,194 @@
+"""Portals spread over the replicas that are alive, and are handed on when one ends or dies."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import pytest
+
+from responder.runtime.clock import Clock
+from responder.runtime.leases import Leases, Pace
+from responder.store import lanes
+from responder.store.commits import SharedCommit
+from responder.store.database import Database
+
+QUICK = Pace(lease=0.8, renew=0.2, look=0.1, others_first=0.2, settled=0.4, stumbled=0.2)
+PORTALS = [f"portal-{number}" for number in range(150)]
+
+
+class Process:
+    """One of several processes on a database: its leases, and drivers that do nothing."""
+
+    def __init__(self, url: str, name: str, portals: Sequence[str], rules: str) -> None:
+        self.database = Database(url)
+        self.database.open()
+        self.commits = SharedCommit(self.database)
+        self.leases = Leases(
+            portals,
+            holder=name,
+            database=self.database,
+            commits=self.commits,
+            ruleset=lambda: rules,
+            clock=Clock(lambda: datetime.now(UTC)),
+            pace=QUICK,
+        )
+        self.leases.granted = self._granted
+        self._portals = portals
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> "Process":
+        self.commits.start()
+        self._tasks.append(asyncio.create_task(self.leases.run()))
+        return self
+
+    def _granted(self, portal: str) -> None:
+        grant = self.leases.of(portal)
+        if grant is not None and grant.ending:
+            self._tasks.append(asyncio.create_task(self.leases.give_up(grant)))
+
+    @property
+    def driven(self) -> int:
+        return sum(self.leases.of(portal) is not None for portal in self._portals)
+
+    async def die(self) -> None:
+        """End without a word: what is held stays held until it is over."""
+        self.leases.close()
+        await asyncio.gather(*self._tasks)
+        await self.commits.close()
+        self.database.close()
+
+    async def end(self) -> None:
+        """End in order."""
+        self.leases.stop()
+        await asyncio.sleep(0.05)
+        for portal in self._portals:
+            grant = self.leases.of(portal)
+            if grant is not None:
+                await self.leases.give_up(grant)
+        await self.die()
+
+
+@asynccontextmanager
+async def processes(
+    url: str, names: str, portals: Sequence[str] = PORTALS, rules: str = "one"
+) -> AsyncIterator[list[Process]]:
+    started = [Process(url, name, portals, rules).start() for name in names]
+    try:
+        yield started
+    finally:
+        for process in started:
+            await process.die()
+
+
+async def until(look: Callable[[], bool], seconds: float = 15) -> None:
+    """Wait until it is so."""
+    async with asyncio.timeout(seconds):
+        while not look():  # noqa: ASYNC110 -- what is looked at may be a table
+            await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+def url(postgres_url: str) -> str:
+    database = Database(postgres_url)
+    database.open()
+    database.migrate()
+    database.close()
+    return postgres_url
+
+
+def test_portals_spread_over_those_that_come_later_and_over_those_that_are_left(url: str) -> None:
+    async def play() -> None:
+        async with processes(url, "A") as (first,):
+            await until(lambda: first.driven == 150)
+            async with processes(url, "BC") as (second, third):
+                await until(lambda: [p.driven for p in (first, second, third)] == [50, 50, 50])
+                await third.die()
+                await until(lambda: (first.driven, second.driven) == (75, 75))
+                await second.end()
+                await until(lambda: first.driven == 150)
+
+    asyncio.run(play())
+
+
+def test_no_portal_has_two_drivers_whoever_starts_with_whom(url: str) -> None:
+    async def play() -> None:
+        async with processes(url, "ABC") as started:
+            await until(lambda: sum(process.driven for process in started) == 150)
+            held = Counter(
+                portal for process in started for portal in PORTALS if process.leases.of(portal)
+            )
+            assert max(held.values()) == 1
+
+    asyncio.run(play())
+
+
+def test_a_portal_that_nobody_else_has_is_kept_after_one_try(url: str) -> None:
+    async def play() -> None:
+        async with processes(url, "A", PORTALS[:4]) as (first,), processes(url, "B", []):
+            await until(lambda: first.driven == 4)
+            await asyncio.sleep(4 * (QUICK.settled + QUICK.others_first + QUICK.stumbled))
+            await until(lambda: first.driven == 4)
+            fences = first.database.read(
+                lambda conn: conn.exec_driver_sql("SELECT max(fence) FROM leases").scalar_one()
+            )
+            assert fences <= 2
+
+    asyncio.run(play())
+
+
+def test_a_replica_with_other_rules_is_named(url: str) -> None:
+    async def play() -> None:
+        async with (
+            processes(url, "A", PORTALS[:1], "one") as (first,),
+            processes(url, "B", PORTALS[:1], "two") as (second,),
+        ):
+            await until(lambda: first.leases.other_rules() == ["B"])
+            await until(lambda: second.leases.other_rules() == ["A"])
+
+    asyncio.run(play())
+
+
+def test_who_cannot_renew_stops_before_anybody_else_may_begin(url: str) -> None:
+    async def play() -> None:
+        async with processes(url, "A", PORTALS[:1]) as (process,):
+            await until(lambda: process.driven == 1)
+            grant = process.leases.of(PORTALS[0])
+            assert grant is not None
+            with process.database.writer.begin() as other:  # its renewals wait for this lock
+                other.exec_driver_sql("SELECT * FROM leases FOR UPDATE")
+                await until(lambda: not process.leases.holds(grant))
+                assert process.leases.of(PORTALS[0]) is None
+            await until(lambda: process.driven == 1)
+
+    asyncio.run(play())
+
+
+def test_a_lease_that_was_taken_is_gone(url: str) -> None:
+    async def play() -> None:
+        async with processes(url, "A", PORTALS[:1]) as (process,):
+            await until(lambda: process.driven == 1)
+            grant = process.leases.of(PORTALS[0])
+            await process.commits.write(lambda tx: lanes.claim(tx, PORTALS[0], "B", 60, force=True))
+            await until(lambda: process.driven == 0)
+            assert grant is not None
+            assert not process.leases.holds(grant)
+
+    asyncio.run(play())
+
+
+def test_a_fault_of_ours_ends_nothing(url: str) -> None:
+    async def play() -> None:
+        async with processes(url, "A", PORTALS[:1]) as (process,):
+            await until(lambda: process.driven == 1)
+            process.database.write(
+                lambda tx: tx.exec_driver_sql("ALTER TABLE replicas RENAME TO gone")
+            )
+            await until(lambda: process.driven == 0)
+            process.database.write(
+                lambda tx: tx.exec_driver_sql("ALTER TABLE gone RENAME TO replicas")
+            )
+            await until(lambda: process.driven == 1)
+
+    asyncio.run(play())

@@ -1,0 +1,95 @@
+"""A delivery wakes the driver of its portal, in this process or in another."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+
+from responder.runtime.clock import Clock
+from responder.runtime.driver import Driver
+from responder.runtime.leases import Leases
+from responder.runtime.rounds import Rounds
+from responder.runtime.waking import Waking
+from responder.store import lanes
+from responder.store.commits import SharedCommit
+from responder.store.database import Database
+from responder.store.lanes import Lease
+from tests.conftest import Postgres
+
+PORTALS = ("main", "other")
+
+
+class Sleeper(Driver):
+    """A driver that only notes that it was woken."""
+
+    def __init__(self, portal: str, leases: Leases) -> None:
+        def rounds(_lease: Lease) -> Rounds:
+            raise NotImplementedError
+
+        super().__init__(portal, leases=leases, rounds=rounds, idle_seconds=lambda _portal: 10.0)
+        self.woken = asyncio.Event()
+
+    def wake(self) -> None:
+        self.woken.set()
+
+
+class Process:
+    """What wakes and is woken in one process."""
+
+    def __init__(self, database: Database, *, drives: str | None) -> None:
+        self.leases = Leases(
+            PORTALS,
+            holder=drives or "nobody",
+            database=database,
+            commits=SharedCommit(database),
+            ruleset=lambda: "one",
+            clock=Clock(lambda: datetime.now(UTC)),
+        )
+        self.drivers = {name: Sleeper(name, self.leases) for name in PORTALS}
+        if drives is not None:
+            self.drivers[drives].lease = Lease(drives, 1)
+        self.waking = Waking(database, self.drivers, self.leases)
+
+    async def begin(self) -> None:
+        """Listen; everybody is woken once, since nobody knows what was told before."""
+        self.waking.start()
+        await asyncio.wait_for(self.drivers["main"].woken.wait(), 10)
+        await asyncio.sleep(0.05)
+        for driver in self.drivers.values():
+            driver.woken.clear()
+
+
+@pytest.fixture
+def migrated_url(postgres: Postgres, migrated_postgres: str) -> str:
+    return postgres.url(migrated_postgres)
+
+
+def test_a_delivery_wakes_its_driver_wherever_it_is_and_nobody_else(database: Database) -> None:
+    async def play() -> None:
+        one, two = Process(database, drives="main"), Process(database, drives="other")
+        await one.begin()
+        await two.begin()
+        one.waking.stored({"main", "other"})
+        await asyncio.wait_for(two.drivers["other"].woken.wait(), 10)
+        assert one.drivers["main"].woken.is_set()
+        assert not one.drivers["other"].woken.is_set()
+        assert not two.drivers["main"].woken.is_set()
+        await one.waking.stop()
+        await two.waking.stop()
+
+    asyncio.run(play())
+
+
+def test_a_lease_that_is_given_up_wakes_those_who_claim(database: Database) -> None:
+    async def play() -> None:
+        process = Process(database, drives=None)
+        await process.begin()
+        process.leases._wake.clear()
+        lease = database.write(lambda tx: lanes.claim(tx, "main", "another", 60))
+        assert lease is not None
+        database.write(lambda tx: lanes.release(tx, lease))
+        await asyncio.wait_for(process.leases._wake.wait(), 10)
+        assert not process.drivers["main"].woken.is_set()
+        await process.waking.stop()
+
+    asyncio.run(play())

@@ -1,0 +1,109 @@
+"""The compose.yaml of the README fits the Dockerfile, the settings and what the program answers."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from starlette.routing import Route
+
+from responder.app import RED_SECONDS, STOP_SECONDS
+from responder.runtime.metrics import Metrics
+from responder.runtime.web import others
+from responder.settings import Settings
+from responder.store.engines import parse
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+CHAPTER = README.split("\n## Beyond one machine\n")[1].split("\n## ")[0]
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+Compose = dict[str, Any]
+REPLICAS = ("responder-1", "responder-2", "responder-3")
+
+
+def instruction(name: str) -> str:
+    """Return what the last stage of the Dockerfile says in one of its lines."""
+    found: list[str] = re.findall(rf"^{name} (.*)$", DOCKERFILE, re.MULTILINE)
+    return found[-1]
+
+
+@pytest.fixture(scope="module")
+def compose() -> Compose:
+    (block,) = re.findall(r"^```yaml\n(x-responder.*?)^```", CHAPTER, re.MULTILINE | re.DOTALL)
+    loaded: Compose = yaml.safe_load(block)
+    return loaded
+
+
+def test_three_replicas_run_what_the_image_runs(compose: Compose) -> None:
+    for name in REPLICAS:
+        replica = compose["services"][name]
+        assert replica["build"] == "."
+        assert "command" not in replica
+        assert "entrypoint" not in replica
+        assert "user" not in replica
+    assert instruction("ENTRYPOINT") == '["responder"]'
+    assert instruction("CMD") == '["serve"]'
+
+
+def test_its_variables_are_settings_and_what_they_say_can_be_meant(compose: Compose) -> None:
+    given = compose["services"]["responder-1"]["environment"]
+    ours = {name: value for name, value in given.items() if name.startswith("RESPONDER_")}
+    known = {f"RESPONDER_{name.upper()}" for name in Settings.model_fields}
+    assert set(ours) <= known
+    database = parse(ours["RESPONDER_DATABASE_URL"])
+    postgres = compose["services"]["postgres"]["environment"]
+    assert database.host == "postgres"
+    assert database.username == postgres["POSTGRES_USER"]
+    assert given["PGPASSWORD"] == postgres["POSTGRES_PASSWORD"]
+    assert database.database in (postgres.get("POSTGRES_DB"), postgres["POSTGRES_USER"])
+
+
+def test_the_rules_are_where_the_setting_looks_for_them(compose: Compose) -> None:
+    replica = compose["services"]["responder-1"]
+    (mount,) = replica["volumes"]
+    _, place, how = mount.split(":")
+    assert Path(replica["environment"]["RESPONDER_RULES"]).parent == Path(place)
+    assert how == "ro"
+
+
+def test_the_proxy_asks_each_replica_on_the_image_s_port_and_path(compose: Compose) -> None:
+    proxy = compose["configs"]["caddyfile"]["content"]
+    port = instruction("EXPOSE")
+    assert int(port) == Settings.model_fields["port"].default
+    (upstreams,) = re.findall(r"reverse_proxy (.*) \{", proxy)
+    assert upstreams.split() == [f"{name}:{port}" for name in REPLICAS]
+    assert "handle /events* {" in proxy
+    (health,) = re.findall(r"health_uri (.*)", proxy)
+
+    async def ready() -> tuple[bool, dict[str, object]]:
+        return True, {}
+
+    application = others(ready, Metrics(), None)
+    assert health in [route.path for route in application.routes if isinstance(route, Route)]
+
+
+def test_what_is_named_stands_there(compose: Compose) -> None:
+    named = {
+        mount.split(":")[0]
+        for service in compose["services"].values()
+        for mount in service.get("volumes", ())
+        if not mount.startswith(".")
+    }
+    assert named == set(compose["volumes"])
+    assert compose["services"]["proxy"]["configs"] == [
+        {"source": "caddyfile", "target": "/etc/caddy/Caddyfile"}
+    ]
+    for name in REPLICAS:
+        assert set(compose["services"][name]["depends_on"]) <= set(compose["services"])
+
+
+def test_a_replica_is_given_the_time_that_it_takes_to_end(compose: Compose) -> None:
+    seconds = int(compose["services"]["responder-1"]["stop_grace_period"].removesuffix("s"))
+    assert seconds > STOP_SECONDS + RED_SECONDS
+
+
+def test_every_metric_of_the_chapter_exists() -> None:
+    there = {metric.name for metric in Metrics().registry.collect()}
+    named = set(re.findall(r"\b(?:responder|process)_[a-z_]+", CHAPTER))
+    assert {name.removesuffix("_total") for name in named} <= there
