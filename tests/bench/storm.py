@@ -1,0 +1,255 @@
+"""Measures storms: many events at once, against a portal with its limits, in HTTP calls and time.
+
+Run it as `python -m tests.bench.storm`. Program, portal and sender are processes of their own. The
+portal allows two requests a second and fifty at once, takes 5 ms for each command, and counts what
+it refuses. Time is from the first event sent to the last kill seen.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import math
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from responder.bitrix24.sandbox import Sandbox, run
+from tests.bench.figures import Figure, show
+from tests.bench.latency import DEAL, workflow_id
+from tests.bench.sweep import wait_for
+from tests.processes import FORM, Running, event, free_port, running
+from tests.under_load import RULES
+
+RATE, BURST = 2, 50
+KILL_SECONDS = 0.005
+PER_BATCH, ROWS_PER_REQUEST = 50, 2_500
+LISTS = ("bizproc.workflow.instances", "crm.item.list", "bizproc.task.list")
+REST_SECONDS = 6.0  # nothing asked for so long: all that follows from a storm was done
+SENDERS = 8
+
+
+class Counting(Sandbox):
+    """A portal that can say what it was asked and what it did."""
+
+    rows = 0
+
+    def _run(self, method: str, params: Mapping[str, object]) -> object:  # type: ignore[override]
+        answer = super()._run(method, params)
+        value = answer.value
+        if method in LISTS:
+            found = value.get("items", []) if isinstance(value, dict) else value
+            self.rows += len(found) if isinstance(found, list) else 0
+        return answer
+
+
+def serve_portal(port: int, deals: int) -> None:
+    """Be the portal: so many lost deals, each with a condemned workflow; tell a line when asked."""
+    sandbox = Counting(limits=True, rate=RATE, burst=BURST)
+    sandbox.answer_seconds = KILL_SECONDS
+    sandbox.add_template(61, "Approval")
+    for number in range(1, deals + 1):
+        sandbox.add_item(2, number, stageSemanticId="F")
+        sandbox.start_workflow((*DEAL, f"DEAL_{number}"), 61, id=workflow_id(number))
+    threading.Thread(target=_answer, args=(sandbox,), daemon=True).start()
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(run("127.0.0.1", port, sandbox))
+
+
+def _answer(sandbox: Counting) -> None:
+    for _ in sys.stdin:
+        with sandbox.lock:
+            told = {
+                "requests": sandbox.http_requests,
+                "limited": sandbox.limited,
+                "killed": len(sandbox.killed),
+                "twice": len(sandbox.killed) - len(set(sandbox.killed)),
+                "rows": sandbox.rows,
+            }
+        print(json.dumps(told), flush=True)  # noqa: T201
+
+
+class Portal:
+    """The portal's process."""
+
+    def __init__(self, port: int, asked: IO[str], told: IO[str]) -> None:
+        self.url = f"http://127.0.0.1:{port}/rest/1/sandbox-secret-0001/"
+        self._asked, self._told = asked, told
+
+    def counts(self) -> dict[str, int]:
+        """Ask how much it was asked and did so far."""
+        self._asked.write("\n")
+        self._asked.flush()
+        counts: dict[str, int] = json.loads(self._told.readline())
+        return counts
+
+    def kills(self, count: int, within_seconds: float) -> float:
+        """Wait for so many kills; return the monotonic instant."""
+        deadline = time.monotonic() + within_seconds
+        while (counts := self.counts())["killed"] < count:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"only {counts}")
+            time.sleep(0.05)
+        return time.monotonic()
+
+    def at_rest(self) -> dict[str, int]:
+        """Wait until nothing is asked any more."""
+        before, since = self.counts(), time.monotonic()
+        while time.monotonic() - since < REST_SECONDS:
+            time.sleep(0.2)
+            now = self.counts()
+            if now["requests"] != before["requests"]:
+                before, since = now, time.monotonic()
+        return before
+
+
+@contextmanager
+def portal(deals: int) -> Iterator[Portal]:
+    """Serve a portal from a process of its own."""
+    port = free_port()
+    command = [sys.executable, "-m", "tests.bench.storm", "--serve", "--port", str(port)]
+    process = subprocess.Popen(
+        [*command, "--deals", str(deals)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        wait_for(port)
+        yield Portal(port, process.stdin, process.stdout)
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@contextmanager
+def service(there: Portal) -> Iterator[Running]:
+    """Run the program against it, as settings have it."""
+    with tempfile.TemporaryDirectory() as place:
+        quiet = {"RESPONDER_LOG_LEVEL": "warning"}
+        with running(Path(place), there.url, rules=RULES, **quiet) as started:
+            yield started
+
+
+def send(port: int, bodies: list[str]) -> None:
+    """Send events over a few connections, each as fast as it is answered."""
+    threads = [
+        threading.Thread(target=_send, args=(port, bodies[place::SENDERS]))
+        for place in range(SENDERS)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _send(port: int, bodies: list[str]) -> None:
+    head = f"POST /events HTTP/1.1\r\nHost: a\r\nContent-Type: {FORM['Content-Type']}\r\n"
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for body in bodies:
+            request = f"{head}Content-Length: {len(body)}\r\n\r\n{body}"
+            connection.sendall(request.encode())
+            if b" 200 " not in connection.recv(4096):
+                raise RuntimeError("an event was not acknowledged")
+
+
+def storm(deals: int, within_seconds: float) -> tuple[float, dict[str, int]]:
+    """Send one event of each deal; return the seconds to the last kill, and the portal's counts."""
+    with portal(deals) as there, service(there) as started:
+        bodies = [event("ONCRMDEALUPDATE", number) for number in range(1, deals + 1)]
+        began = time.monotonic()
+        send(started.port, bodies)
+        sent = time.monotonic() - began
+        spent = there.kills(deals, within_seconds) - began
+        counts = there.at_rest()
+    if counts["twice"]:
+        raise RuntimeError(f"killed twice: {counts}")
+    print(f"  (sent in {sent:.1f} s, {counts})")  # noqa: T201
+    return spent, counts
+
+
+def thousand() -> list[Figure]:
+    """Measure a storm that fits into the portal's bucket."""
+    spent, counts = storm(1_000, 90)
+    return [
+        Figure("storm of 1,000 deals, to the last kill", spent, "s", at_most=15),
+        Figure("  HTTP calls, looks afterwards included", counts["requests"], "", at_most=60),
+        Figure("  refused by the limit", counts["limited"], "", at_most=0),
+    ]
+
+
+def ten_thousand() -> list[Figure]:
+    """Measure a storm that has to wait for the bucket."""
+    spent, counts = storm(10_000, 400)
+    allowed = math.ceil(10_000 / PER_BATCH) + counts["rows"] / ROWS_PER_REQUEST
+    needed = (counts["requests"] - BURST) / RATE
+    return [
+        Figure("storm of 10,000 deals, to the last kill", spent, "s"),
+        Figure("  HTTP calls", counts["requests"], ""),
+        Figure("  calls / full batches", counts["requests"] / allowed, "x", at_most=1.25),
+        Figure("  time / what the bucket alone needs", spent / needed, "x", at_most=1.15),
+        Figure("  refused by the limit", counts["limited"], "", at_most=0),
+    ]
+
+
+def one_deal() -> list[Figure]:
+    """Measure many events of one document."""
+    with portal(1) as there, service(there) as started:
+        send(started.port, [event("ONCRMDEALUPDATE", 1)] * 1_000)
+        there.kills(1, 30)
+        time.sleep(12)  # the second look, ten seconds later
+        counts = there.at_rest()
+    return [
+        Figure("1,000 events on one deal, HTTP calls", counts["requests"], "", at_most=6),
+        Figure("  kills", counts["killed"], "", at_most=1, at_least=1),
+    ]
+
+
+def unnamed() -> list[Figure]:
+    """Measure events that no rule names."""
+    with portal(1) as there, service(there) as started:
+        send(started.port, [event("ONCRMDEALADD", number) for number in range(5_000)])
+        counts = there.at_rest()
+    return [Figure("5,000 events no rule names, HTTP calls", counts["requests"], "", at_most=0)]
+
+
+def measure() -> list[Figure]:
+    """Measure one storm after the other."""
+    return [*thousand(), *ten_thousand(), *one_deal(), *unnamed()]
+
+
+PARTS = {
+    "1000": thousand,
+    "10000": ten_thousand,
+    "one": one_deal,
+    "unnamed": unnamed,
+    "all": measure,
+}
+
+
+def main() -> None:
+    """Measure and print, or be the portal."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("part", nargs="?", default="all", choices=PARTS)
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--deals", type=int, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.serve:
+        serve_portal(given.port, given.deals)
+    else:
+        show(PARTS[given.part]())
+
+
+if __name__ == "__main__":
+    main()
