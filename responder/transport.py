@@ -76,13 +76,12 @@ class Transport:
 
     async def post(self, url: str, headers: Mapping[str, str], content: bytes) -> Response:
         """Send one POST and read the answer; raise TransportError where there is none."""
-        request = httpx.Request(
-            "POST", url, headers=headers, content=content, extensions={"timeout": self._timeout}
-        )
+        asked = {"timeout": self._timeout}
         try:
+            request = httpx.Request("POST", url, headers=headers, content=content, extensions=asked)
             async with asyncio.timeout(self._deadline_seconds):
                 return await self._exchange(request)
-        except _NEVER_SENT as error:
+        except (*_NEVER_SENT, httpx.InvalidURL, UnicodeError) as error:
             raise NotSentError(_words(error)) from error
         except (TimeoutError, httpx.TimeoutException) as error:
             raise TimedOutError(_words(error)) from error

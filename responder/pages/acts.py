@@ -55,9 +55,11 @@ def resume(site: Site, visit: Visit) -> Response:
 def rearm(site: Site, visit: Visit) -> Response:
     """Forgive a rule what it did, and have what it held judged afresh."""
     rule, portal = visit.path["rule"], visit.form.get("portal")
-    portals = [portal] if portal in site.portals else site.portals
+    if portal and portal not in site.portals:
+        return _not_there(site, visit, f"There is no portal {portal} in the settings.")
+    portals = [portal] if portal else site.portals
     if not _sure(visit):
-        where = f" in {portal}" if portal in site.portals and len(site.portals) > 1 else ""
+        where = f" in {portal}" if portal and len(site.portals) > 1 else ""
         return _ask(
             site,
             visit,

@@ -7,6 +7,7 @@ written out, so that a title cannot look like another.
 
 import hashlib
 import json
+import re
 import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from responder.bitrix24.documents import from_triple, parse_ref
 from responder.model import Document
@@ -24,14 +25,16 @@ from responder.rules.english import kind_in_words
 _FOLDER = Path(__file__).parent / "templates"
 _LEFT_ALONE = frozenset("\n\t\u200c\u200d")  # a joiner changes how letters look, not what they say
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_MARKED = re.compile(
+    r"`([^`\n]{1,200})`|\b([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(?:\.[0-9]{1,6})?Z)", re.ASCII
+)
 SHORT = 160
 
 
 def visible(text: str) -> str:
     """Write out every character that cannot be seen for what it is: `[U+202E]`."""
-    if text.isprintable():
-        return text
-    return "".join(_shown(character) for character in text)
+    lines = text.split("\n")  # most lines of a long text hide nothing, which is soon seen
+    return "\n".join(line if line.isprintable() else "".join(map(_shown, line)) for line in lines)
 
 
 def _shown(character: str) -> str:
@@ -65,6 +68,32 @@ def moment(at: datetime | str | None) -> Markup:
     return Markup('<time datetime="{}" title="{}">{} <abbr>UTC</abbr></time>').format(
         machine, machine, people
     )
+
+
+def noted(text: str, most: int | None = None) -> Markup:
+    """Write a sentence: what stands between backticks as code, instants as on every page."""
+    sentence = text if most is None or len(text) <= most else f"{_cut(text, most)}…"
+    parts, end = [], 0
+    for found in _MARKED.finditer(sentence):
+        parts += [escape(visible(sentence[end : found.start()])), _marked(found)]
+        end = found.end()
+    return Markup("").join([*parts, escape(visible(sentence[end:]))])
+
+
+def _cut(text: str, most: int) -> str:
+    """Cut a sentence, but no code in it."""
+    head = text[:most]
+    return head.rpartition("`")[0] if head.count("`") % 2 else head
+
+
+def _marked(found: re.Match[str]) -> Markup:
+    code, instant = found.groups()
+    if code is not None:
+        return Markup("<code>{}</code>").format(visible(code))
+    try:
+        return moment(instant)
+    except (ValueError, OverflowError):
+        return escape(instant)
 
 
 def ago(seconds: float) -> str:
@@ -120,6 +149,7 @@ class Renderer:
         )
         self._environment.filters |= {
             "moment": moment,
+            "noted": noted,
             "written": written,
             "document": document_in_words,
             "ago": ago,

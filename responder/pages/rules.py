@@ -78,8 +78,9 @@ def show(site: Site, visit: Visit) -> Response:
         "rules.html",
         visit,
         only=only,
-        shown=[_shown(site, rule, number, numbers, now) for number, rule in places][
-            first : first + PAGE
+        shown=[
+            _shown(site, rule, number, numbers, now)
+            for number, rule in places[first : first + PAGE]
         ],
         first=first,
         total=len(places),

@@ -77,12 +77,13 @@ class Visit:
     @property
     def query(self) -> Mapping[str, str]:
         """Return what stands behind the question mark; of those with one name, the last."""
-        return self.request.query_params
+        given = self.request.query_params
+        return {name: _storable(value) for name, value in given.items()}
 
     @property
     def path(self) -> dict[str, str]:
         """Return the parts of the address that vary."""
-        return dict(self.request.path_params)
+        return {name: _storable(value) for name, value in self.request.path_params.items()}
 
 
 def parsed(body: bytes) -> Form:
@@ -95,7 +96,12 @@ def parsed(body: bytes) -> Form:
         encoding="utf-8",
         errors="replace",
     )
-    return Form(tuple(pairs))
+    return Form(tuple((name, _storable(value)) for name, value in pairs))
+
+
+def _storable(text: str) -> str:
+    """Replace what PostgreSQL has no place for, so that nothing of the kind is looked for there."""
+    return text.replace("\0", "\ufffd")
 
 
 def must_be_ours(visit: Visit) -> None:

@@ -51,7 +51,7 @@ class QuickProtocol(PatientProtocol):
         ):
             self._held = cycle
         else:
-            super()._start_asgi_task(cycle, app)  # type: ignore[arg-type]
+            super()._start_asgi_task(cycle, app)
 
     def on_message_complete(self) -> None:
         """Store what was held back, now that it is whole."""

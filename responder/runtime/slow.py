@@ -11,7 +11,15 @@ for each request and no more. Between requests uvicorn's keep-alive timer runs; 
 arrives stops it, so whatever does not begin a request gets a deadline here too.
 
 A head may have `HEAD_BYTES`, since httptools would go on collecting for ever; the same goes, more
-generously, for what surrounds a chunked body (`_framing_bytes` counts all that is not body). What
+generously, for what surrounds a chunked body (`_framing_bytes` counts all that is not body).
+
+Requests may be sent ahead, but uvicorn parses all that arrives of them and reads on after every
+answer: one client that sends faster than it is answered would fill the memory. Here what arrives is
+parsed a slice at a time, and what came after a request that must wait its turn stays as it is, with
+nothing more read, until that turn comes.
+
+A client that does not take its answers is waited for as long, unless it takes `_PROGRESS_BYTES` of
+them meanwhile; then the connection is reset, for a close would wait for the client again. What
 is left of a body after its answer (413, say) is read and dropped until the same deadline, and only
 then is the connection closed for a client that wanted that: to close it at once is to reset it, and
 the client would not see its answer.
@@ -25,12 +33,20 @@ from typing import Any, ClassVar
 
 import httptools
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 from uvicorn.server import ServerState
 
 PATIENCE_SECONDS = 10.0
 HEAD_BYTES = 64 * 1024
 
+_SLICE_BYTES = 4096
+_PROGRESS_BYTES = 16 * 1024
 _FRAMING_BYTES = 1024 * 1024  # a body of 64 KiB in chunks of one byte has a third of that
 
 # An idle connection of a load balancer is kept a little longer than the 60 s that most of them
@@ -45,6 +61,19 @@ class _Lingering:
         self.write = transport.write
         self.is_closing = transport.is_closing
         self.close = close
+
+
+class _InTurn(FlowControl):
+    """Reads nothing more while what was read waits its turn, whoever asks for it."""
+
+    def __init__(self, transport: asyncio.Transport, waits: Callable[[], bool]) -> None:
+        super().__init__(transport)
+        self._waits = waits
+
+    def resume_reading(self) -> None:
+        """Read on, if it is time to."""
+        if not self._waits():
+            super().resume_reading()
 
 
 class PatientProtocol(HttpToolsProtocol):
@@ -66,21 +95,87 @@ class PatientProtocol(HttpToolsProtocol):
         self._framing_bytes = 0
         self._refused = False
         self._closes = False
+        self._ahead = b""
+        self._answering: RequestResponseCycle | None = None
+        self._taking: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Expect the first request."""
         super().connection_made(transport)
+        self.flow = _InTurn(transport, self._others_wait)
+        transport.set_write_buffer_limits(high=0)  # so that we hear of all that is not taken
         self._expect()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the timer."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        """Stop the timers."""
+        for timer in (self._timer, self._taking):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._taking = None
+        self._ahead = b""
+        if self._answering is not None:  # uvicorn tells the last request alone
+            self._answering.disconnected = True
+            self._answering.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what arrived, counting what is not body."""
+        """Parse what arrived, as far as it need not wait its turn."""
+        if self._ahead or self.pipeline:
+            self._ahead += data
+            self.flow.pause_reading()
+            return
+        for start in range(0, len(data), _SLICE_BYTES):
+            self._parse(data[start : start + _SLICE_BYTES])
+            if self.transport.is_closing():
+                return
+            if self.pipeline:
+                self._ahead = data[start + _SLICE_BYTES :]
+                return
+
+    def on_response_complete(self) -> None:
+        """Go on with what was sent ahead."""
+        super().on_response_complete()
+        self.flow.resume_reading()
+        if self._ahead and not self.pipeline:
+            self.loop.call_soon(self._go_on)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGIApp) -> None:  # type: ignore[override]
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)  # type: ignore[arg-type]
+
+    def _others_wait(self) -> bool:
+        return bool(self.pipeline or self._ahead)
+
+    def _go_on(self) -> None:
+        if not self.transport.is_closing() and not self.pipeline:
+            ahead, self._ahead = self._ahead, b""
+            self.flow.resume_reading()
+            self.data_received(ahead)
+
+    def pause_writing(self) -> None:
+        """Expect the client to take what was sent to it."""
+        super().pause_writing()
+        self._expect_taking()
+
+    def resume_writing(self) -> None:
+        """Expect nothing, for all of it was taken."""
+        super().resume_writing()
+        if self._taking is not None:
+            self._taking.cancel()
+            self._taking = None
+
+    def _expect_taking(self) -> None:
+        left = self.transport.get_write_buffer_size()
+        self._taking = self.loop.call_later(self.patience_seconds, self._look_at_taking, left)
+
+    def _look_at_taking(self, left: int) -> None:
+        if self.transport.get_write_buffer_size() > left - _PROGRESS_BYTES:
+            self.transport.abort()
+        else:
+            self._expect_taking()
+
+    def _parse(self, data: bytes) -> None:
+        """Parse some bytes, counting what is not body."""
         self._framing_bytes += len(data)
         super().data_received(data)
         if self._framing_bytes > HEAD_BYTES and not self.transport.is_closing():

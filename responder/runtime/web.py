@@ -21,6 +21,7 @@ from urllib.parse import parse_qsl
 
 import structlog
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
@@ -361,9 +362,15 @@ def _routes(ready: Ready, metrics: Metrics | None) -> list[Route]:
 
 
 def metrics_route(metrics: Metrics) -> Route:
-    """Serve `/metrics`, here or beside the pages."""
+    """Serve `/metrics`, here or beside the pages.
+
+    With thousands of rules it takes a while to write: one at a time, and in a thread.
+    """
+    turn = asyncio.Lock()
 
     async def show(_request: Request) -> Response:
-        return Response(metrics.render(), media_type=CONTENT_TYPE)
+        async with turn:
+            text = await run_in_threadpool(metrics.render)
+        return Response(text, media_type=CONTENT_TYPE)
 
     return Route("/metrics", show)

@@ -18,6 +18,7 @@ from responder.pages.rendering import (
     ago,
     document_in_words,
     moment,
+    noted,
     visible,
     written,
 )
@@ -165,3 +166,18 @@ def test_templates_ask_for_nothing_elsewhere_and_have_no_script() -> None:
         assert "<script" not in text
         assert "| safe" not in text
         assert " on" + "click" not in text
+
+
+def test_a_sentence_shows_code_and_instants_and_nothing_else_as_markup() -> None:
+    at = "2026-11-25T18:22:58.578Z"
+    text = f"held: `responder approve main-7-1`; lapses at {at} <b>`<i>\u202e`</b>"
+    assert noted(text) == (
+        f"held: <code>responder approve main-7-1</code>; lapses at {moment(at)} "
+        "&lt;b&gt;<code>&lt;i&gt;[U+202E]</code>&lt;/b&gt;"
+    )
+    assert noted("one ` and 2026-99-99T99:99:99Z") == "one ` and 2026-99-99T99:99:99Z"
+
+
+def test_a_long_sentence_is_cut_before_its_code() -> None:
+    assert noted("it trips; `responder rearm x`", 15) == "it trips; …"
+    assert noted("short", 5) == "short"

@@ -120,7 +120,16 @@ def test_it_waits_as_long_as_it_is_asked_to(
         assert len(listener.heard) == 3
 
 
-@pytest.mark.parametrize("header", ["soon", "-5", "Thu, 99 Foo"])
+@pytest.mark.parametrize(
+    "header",
+    [
+        "soon",
+        "-5",
+        "Thu, 99 Foo",
+        "Mon, 01 Jan 99999999999 00:00:00 GMT",
+        "Mon, 01 Jan 2026 00:00:00 +99999999999999",
+    ],
+)
 def test_a_wait_that_cannot_be_read_is_none(database: Database, header: str) -> None:
     with Listener(Answer(status=500, headers=(("Retry-After", header),))) as listener:
         world = World(database, listener.url)
@@ -235,3 +244,11 @@ def test_messages_do_not_come_back_all_at_once() -> None:
     assert next_try(notice(0, "ff"), Told(), now) == now + timedelta(seconds=5.5)
     assert next_try(notice(0, "ff"), Told(wait=DAY), now) == now + DAY
     assert next_try(notice(len(AGAIN_AFTER), "00"), Told(), now) is None
+
+
+@pytest.mark.parametrize("host", ["xn--", "a" * 70 + ".example"])
+def test_an_address_that_cannot_be_asked_has_failed(database: Database, host: str) -> None:
+    world = World(database, f"https://{host}/hook")
+    conclude(database, Outcome.KILLED)
+    world.go()
+    assert world.waiting() == 1

@@ -1,6 +1,7 @@
 """Slow clients: what they get, and that nobody else notices them."""
 
 import asyncio
+import gc
 import resource
 import socket
 import threading
@@ -10,6 +11,7 @@ from contextlib import ExitStack
 
 import pytest
 from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from responder.runtime import slow
 from tests.runtime.serving import asked, connected, parsed, received, request, served
@@ -223,3 +225,38 @@ def test_as_many_files_as_allowed_may_be_opened() -> None:
     now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, before)
     assert now == most
+
+
+class Watching(Application):
+    """Counts, now and then, how many requests are kept at that moment."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = self.most = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.asked += 1
+        if self.asked % 1000 == 1:
+            kept = sum(isinstance(one, RequestResponseCycle) for one in gc.get_objects())
+            self.most = max(self.most, kept)
+        await Application.__call__(self, scope, receive, send)
+
+
+def test_what_is_sent_ahead_is_not_taken_apart_before_its_turn() -> None:
+    number, watching = 10_000, Watching()
+    with served(watching, patience_seconds=5) as watched, connected(watched) as connection:
+        sender = threading.Thread(target=connection.sendall, args=(ALIVE * number,))
+        sender.start()
+        data = b""
+        while data.count(b"HTTP/1.1 200 ") < number:
+            data += connection.recv(1 << 20)
+        sender.join()
+    assert data.count(b"HTTP/1.1 200 ") == watching.asked == number
+    assert watching.most < 500
+
+
+def test_a_client_that_does_not_take_its_answers_is_let_go(port: int) -> None:
+    with connected(port) as connection:
+        connection.settimeout(PATIENCE * 20)
+        with pytest.raises(ConnectionError):
+            connection.sendall(ALIVE * 1_000_000)
