@@ -86,7 +86,7 @@ class Service:
         self.lanes = {name: self._lane(name, portal) for name, portal in settings.portals.items()}
         self.poll = self._poll()
         self.drivers = {name: self._driver(name) for name in settings.portals}
-        self.waking = Waking(self.database, self.drivers, self.leases)
+        self.waking = Waking(self.database, self.drivers, self.leases, lambda: self.rules.ruleset)
         self.commits.on_commit = self.waking.stored
         self.leases.granted = self.waking.wake
         pages, apart = self._pages(), settings.admin_port is not None

@@ -11,11 +11,16 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from responder.store.database import Database
 from responder.store.tables import metadata
 
 _numbers = itertools.count(1)
+
+# An example that took long says something about the neighbours, and nothing about the program.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:

@@ -82,7 +82,12 @@ class Running:
                 stderr=log,
                 stdout=log,
             )
-        eventually(self._is_up, why=lambda: self.log.read_text()[-2000:])
+        try:
+            eventually(self._is_up, seconds=30, why=lambda: self.log.read_text()[-2000:])
+        except AssertionError:
+            self.process.kill()
+            self.process.wait(20)
+            raise
         return self
 
     def _is_up(self) -> bool | None:

@@ -8,9 +8,10 @@ it is right. A level above the line is a debt: calls that were promised a later 
 no instants in the future, and a clock that steps back costs only the time it stepped.
 
 **One request** is cut at 60 s by the portal, and a batch of fifty commands is one request. So a
-batch holds what took ten seconds lately. How long a command takes nobody knows before the first one
-was answered; half a second is assumed, so that twenty go out first: they come to an answer on a
-portal where each takes three.
+batch holds what took ten seconds lately. How long a command takes nobody knows before the first was
+answered. Of one that stops something half a second is assumed, so that twenty go out first: they
+come to an answer on a portal where each takes three. A read that was cut off is asked again, and no
+harm is done; so fifty of them go out at once.
 
 **Operating time.** What a method took is added up over ten minutes, and past the portal's limit the
 method is refused (OPERATION_TIME_LIMIT) while others go on. Each answer tells the sum, whoever
@@ -28,6 +29,7 @@ AHEAD_SHARE = 0.1
 BATCH = 50
 BATCH_SECONDS = 10.0
 UNKNOWN_SECONDS = 0.5
+UNKNOWN_READ_SECONDS = 0.2
 FORGIVEN = 4
 
 OPERATING_SECONDS = 400.0

@@ -68,6 +68,10 @@ class Ruleset:
             return ()
         return self._select(trigger, frozenset(map(str.upper, events)), kind, portal)
 
+    def may_concern(self, trigger: str, event: str | None) -> bool:
+        """Say whether some rule may be in question, whatever the document: no is certain."""
+        return trigger != "event" or (event is not None and event.upper() in self._named)
+
     def scheduled(self, portal: str) -> tuple[Rule, ...]:
         """Return the kill and terminate rules that have schedules in a portal, in their order."""
         return tuple(

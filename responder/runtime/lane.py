@@ -29,14 +29,13 @@ from responder.bitrix24 import pacing
 from responder.bitrix24.pacing import BATCH as BATCH
 from responder.bitrix24.portal import Answer, Command, Failure, FailureKind, Portal
 from responder.runtime.metrics import Metrics, answer_label
-from responder.runtime.paces import Paces
+from responder.runtime.paces import STOPPING, Paces
 
 RESERVE = 0.8  # of the bucket, for what is not urgent
 PROBE_EVERY = timedelta(seconds=60)
 WHOLE_PORTAL = ""
 QUERY_LIMIT = "QUERY_LIMIT_EXCEEDED"
 OPERATING_LIMIT = "OPERATION_TIME_LIMIT"
-STOPPING = ("bizproc.workflow.kill", "bizproc.workflow.terminate")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ from structlog.typing import EventDict, Processor
 REDACTED = "[redacted]"
 
 # They would print addresses that hold a secret, or every statement with its parameters.
-_QUIET = ("httpx", "httpcore", "sqlalchemy", "watchfiles", "asyncio")
+_QUIET = ("httpx", "httpcore", "sqlalchemy", "watchfiles", "asyncio", "alembic.runtime.plugins")
 
 
 def redactor(secrets: Iterable[str]) -> Callable[[str], str]:

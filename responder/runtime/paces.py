@@ -10,6 +10,8 @@ from responder.bitrix24.pacing import BATCH, Operating
 from responder.bitrix24.portal import Answer, Command, FailureKind
 from responder.runtime.metrics import Metrics
 
+STOPPING = ("bizproc.workflow.kill", "bizproc.workflow.terminate")
+
 
 class Paces:
     """The pace of each method of one portal."""
@@ -23,7 +25,9 @@ class Paces:
 
     def took(self, method: str) -> float:
         """Return the seconds that a command of this method took lately."""
-        return self._took.get(method, pacing.UNKNOWN_SECONDS)
+        stops = method in STOPPING
+        unknown = pacing.UNKNOWN_SECONDS if stops else pacing.UNKNOWN_READ_SECONDS
+        return self._took.get(method, unknown)
 
     def room(self, method: str) -> int:
         """Say how many commands of this method its operating time allows in one batch."""

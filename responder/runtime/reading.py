@@ -33,8 +33,8 @@ from responder.bitrix24.lookup import Ask, Reading
 from responder.bitrix24.shifting import pages_of
 from responder.bitrix24.survey import Survey
 from responder.model import Unknown
-from responder.runtime.lane import STOPPING
 from responder.runtime.means import Means
+from responder.runtime.paces import STOPPING
 
 WITHIN_SECONDS = 20.0
 MOST = 4_000

@@ -2,18 +2,27 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
+from responder.rules.ruleset import Ruleset
 from responder.runtime.driver import Driver
 from responder.runtime.leases import Leases
 from responder.store.bell import About, Bell
+from responder.store.commits import Heard
 from responder.store.database import Database
 
 
 class Waking:
     """Wakes this process's drivers, and tells other replicas of what is theirs to do."""
 
-    def __init__(self, database: Database, drivers: Mapping[str, Driver], leases: Leases) -> None:
+    def __init__(
+        self,
+        database: Database,
+        drivers: Mapping[str, Driver],
+        leases: Leases,
+        ruleset: Callable[[], Ruleset],
+    ) -> None:
+        self._ruleset = ruleset
         self._drivers = drivers
         self._leases = leases
         self._bell = Bell(database, self._rung)
@@ -32,8 +41,14 @@ class Waking:
         """Wake the driver of a portal."""
         self._drivers[portal].wake()
 
-    def stored(self, portals: set[str]) -> None:
-        """Wake the drivers of portals for which deliveries were stored, here or elsewhere."""
+    def stored(self, heard: set[Heard]) -> None:
+        """Wake the drivers of portals for which deliveries were stored, here or elsewhere.
+
+        What no rule names is only to be concluded. That is done in bulk when the driver looks the
+        next time: to wake it for each would cost more than receiving them.
+        """
+        may_concern = self._ruleset().may_concern
+        portals = {portal for portal, trigger, event in heard if may_concern(trigger, event)}
         elsewhere = {name for name in portals if self._drivers[name].lease is None}
         for name in portals - elsewhere:
             self.wake(name)

@@ -31,6 +31,9 @@ from responder.store.database import StoreUnavailable as StoreUnavailable
 
 T = TypeVar("T")
 
+Heard = tuple[str, str, str | None]
+"""Of a delivery: its portal, what set it off, and the event's name."""
+
 MOST_ROWS = 20_000
 MOST_BYTES = 64 * 1024 * 1024
 
@@ -80,11 +83,11 @@ class _Job(Generic[T]):
 class _Batch:
     """What one commit writes, and how it failed: the rows, the jobs."""
 
-    __slots__ = ("bytes", "future", "jobs", "jobs_failure", "portals", "rows", "rows_failure")
+    __slots__ = ("bytes", "future", "heard", "jobs", "jobs_failure", "rows", "rows_failure")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.rows: list[inbox.Row] = []
-        self.portals: set[str] = set()  # of the rows, known once they are written
+        self.heard: set[Heard] = set()  # known once the rows are written
         self.bytes = 0
         self.jobs: list[_Job[object]] = []
         self.future = _Shared(loop=loop)
@@ -176,11 +179,11 @@ class _Writer:
 class SharedCommit:
     """What writes for the running service. Its methods belong to one event loop.
 
-    `on_commit` is told of which portals deliveries were stored.
+    `on_commit` is told what was stored.
     """
 
     def __init__(self, database: Database) -> None:
-        self.on_commit: Callable[[set[str]], None] | None = None
+        self.on_commit: Callable[[set[Heard]], None] | None = None
         self.commits = 0
         self._database = database
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -252,7 +255,7 @@ class SharedCommit:
         writer = _Writer(self._database)
         while (batch := self._handed_over.get()) is not None:
             writer.commit(batch)
-            batch.portals = {row[0] for row in batch.rows}
+            batch.heard = {(row[0], row[2], row[3]) for row in batch.rows}
             if not self._report(batch):
                 break
         writer.close()
@@ -277,7 +280,7 @@ class SharedCommit:
         self.commits += batch.rows_failure is None
         batch.settle()
         if batch.rows and batch.rows_failure is None and self.on_commit is not None:
-            self.on_commit(batch.portals)
+            self.on_commit(batch.heard)
 
 
 def _undo(connection: Connection, error: Exception) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from responder import app
 from responder.bitrix24.portal import Answer, Command, FailureKind
-from responder.runtime import lane, leases
+from responder.runtime import lane, leases, paces
 from responder.settings import load
 from responder.store import lanes, replicas
 from responder.store.lanes import Lease
@@ -36,7 +36,7 @@ def no_look_after_a_lost_answer() -> None:
 
     async def send(self: lane.Lane, commands: Sequence[Command]) -> list[Answer]:
         answers = await really(self, commands)
-        stops = all(command.method in lane.STOPPING for command in commands)
+        stops = all(command.method in paces.STOPPING for command in commands)
         if stops and any(_is_lost(answer) for answer in answers):
             return await really(self, commands)
         return answers

@@ -81,16 +81,32 @@ def codes(answers: list[Answer]) -> list[str]:
     return ["ok" if answer.failure is None else answer.failure.code for answer in answers]
 
 
-def test_twenty_commands_of_an_unknown_method_go_out_first_and_then_fifty(
+def test_twenty_stops_of_unknown_cost_go_out_first_and_then_fifty(
+    server: SandboxServer, play: Callable[[Played], Metrics]
+) -> None:
+    kill = "bizproc.workflow.kill"
+    deals = [("crm", "CCrmDocumentDeal", f"DEAL_{number}") for number in range(1, 131)]
+    ids = [server.sandbox.start_workflow(deal, 61) for deal in deals]
+
+    async def part(lane: Lane) -> None:
+        assert lane.capacity(kill) == 20
+        answers = await lane.send([Command(kill, {"ID": one}) for one in ids])
+        assert codes(answers) == ["ok"] * 130
+        assert lane.capacity(kill) == 50
+
+    play(part)
+    assert sizes(server, kill) == [20, 50, 50, 10]
+
+
+def test_reads_of_unknown_cost_go_out_by_fifty(
     server: SandboxServer, play: Callable[[Played], Metrics]
 ) -> None:
     async def part(lane: Lane) -> None:
-        assert lane.capacity("scope") == 20
-        assert codes(await lane.send([SCOPE] * 130)) == ["ok"] * 130
         assert lane.capacity("scope") == 50
+        assert codes(await lane.send([SCOPE] * 130)) == ["ok"] * 130
 
     play(part)
-    assert sizes(server, "scope") == [20, 50, 50, 10]
+    assert sizes(server, "scope") == [50, 50, 30]
 
 
 def test_a_batch_carries_what_took_ten_seconds_lately(

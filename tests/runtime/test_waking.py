@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from responder.rules.ruleset import load
 from responder.runtime.clock import Clock
 from responder.runtime.driver import Driver
 from responder.runtime.leases import Leases
@@ -15,8 +16,11 @@ from responder.store.commits import SharedCommit
 from responder.store.database import Database
 from responder.store.lanes import Lease
 from tests.conftest import Postgres
+from tests.processes import LOST_DEAL
 
 PORTALS = ("main", "other")
+UPDATED = "ONCRMDEALUPDATE"
+RULESET = load(LOST_DEAL.encode(), file="rules.yaml")
 
 
 class Sleeper(Driver):
@@ -48,7 +52,7 @@ class Process:
         self.drivers = {name: Sleeper(name, self.leases) for name in PORTALS}
         if drives is not None:
             self.drivers[drives].lease = Lease(drives, 1)
-        self.waking = Waking(database, self.drivers, self.leases)
+        self.waking = Waking(database, self.drivers, self.leases, lambda: RULESET)
 
     async def begin(self) -> None:
         """Listen; everybody is woken once, since nobody knows what was told before."""
@@ -69,13 +73,26 @@ def test_a_delivery_wakes_its_driver_wherever_it_is_and_nobody_else(database: Da
         one, two = Process(database, drives="main"), Process(database, drives="other")
         await one.begin()
         await two.begin()
-        one.waking.stored({"main", "other"})
+        one.waking.stored({("main", "event", UPDATED), ("other", "robot", None)})
         await asyncio.wait_for(two.drivers["other"].woken.wait(), 10)
         assert one.drivers["main"].woken.is_set()
         assert not one.drivers["other"].woken.is_set()
         assert not two.drivers["main"].woken.is_set()
         await one.waking.stop()
         await two.waking.stop()
+
+    asyncio.run(play())
+
+
+def test_what_no_rule_names_wakes_nobody(database: Database) -> None:
+    async def play() -> None:
+        process = Process(database, drives="main")
+        await process.begin()
+        process.waking.stored({("main", "event", "ONCRMLEADUPDATE"), ("main", "event", None)})
+        assert not process.drivers["main"].woken.is_set()
+        process.waking.stored({("main", "event", UPDATED.lower())})
+        assert process.drivers["main"].woken.is_set()
+        await process.waking.stop()
 
     asyncio.run(play())
 

@@ -184,15 +184,17 @@ def test_closing_commits_what_has_gathered_and_refuses_the_rest(database: Databa
 
 
 def test_whoever_takes_the_deliveries_is_woken_after_the_commit(database: Database) -> None:
-    woken: list[tuple[set[str], list[str]]] = []
+    woken: list[tuple[set[commits.Heard], list[str]]] = []
 
     async def body(commit: SharedCommit) -> None:
-        commit.on_commit = lambda portals: woken.append((portals, stored(database)))
+        commit.on_commit = lambda heard: woken.append((heard, stored(database)))
         await commit.add(delivery(1, "other"))
         await commit.write(put("no delivery"))
 
     committing(database, body)
-    assert woken == [({"other"}, ["n=1"])]
+    ((heard, durable),) = woken
+    assert {portal for portal, _, _ in heard} == {"other"}
+    assert durable == ["n=1"]
 
 
 def test_more_than_memory_should_hold_is_refused_at_once(
