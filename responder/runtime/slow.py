@@ -72,7 +72,7 @@ class _InTurn(FlowControl):
 
     def resume_reading(self) -> None:
         """Read on, if it is time to."""
-        if not self._waits():
+        if self.read_paused and not self._waits():
             super().resume_reading()
 
 
@@ -103,7 +103,6 @@ class PatientProtocol(HttpToolsProtocol):
         """Expect the first request."""
         super().connection_made(transport)
         self.flow = _InTurn(transport, self._others_wait)
-        transport.set_write_buffer_limits(high=0)  # so that we hear of all that is not taken
         self._expect()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -124,6 +123,9 @@ class PatientProtocol(HttpToolsProtocol):
             self._ahead += data
             self.flow.pause_reading()
             return
+        if len(data) <= _SLICE_BYTES:
+            self._parse(data)
+            return
         for start in range(0, len(data), _SLICE_BYTES):
             self._parse(data[start : start + _SLICE_BYTES])
             if self.transport.is_closing():
@@ -135,11 +137,14 @@ class PatientProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Go on with what was sent ahead."""
         super().on_response_complete()
-        self.flow.resume_reading()
+        if self.flow.read_paused:
+            self.flow.resume_reading()
         if self._ahead and not self.pipeline:
             self.loop.call_soon(self._go_on)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGIApp) -> None:  # type: ignore[override]
+        if self._answering is None:  # an answer may be long: hear of all of it that is not taken
+            self.transport.set_write_buffer_limits(high=0)
         self._answering = cycle
         super()._start_asgi_task(cycle, app)  # type: ignore[arg-type]
 
