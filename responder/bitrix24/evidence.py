@@ -12,7 +12,8 @@ from datetime import datetime
 from responder.bitrix24.answers import Command, Failure
 from responder.bitrix24.errands import Errands, Whole
 from responder.bitrix24.listing import Listing, Row, Send, explain, settle, told
-from responder.bitrix24.shifting import ShiftingList, pages_of
+from responder.bitrix24.people import in_order, key_of
+from responder.bitrix24.ranges import RangedList, pages_of
 from responder.bitrix24.templates import Templates, TemplatesRead
 from responder.model import Unknown, Workflow
 
@@ -74,13 +75,13 @@ async def gather_by_pages(
     if not tasks.whole:
         return {}, tasks.total
     names.keep()
-    rows: dict[str, dict[str, Row]] = {workflow.id: {} for workflow in workflows}
-    for task_id, row in sorted(tasks.rows.items(), key=lambda item: (len(item[0]), item[0])):
-        rows[str(row["WORKFLOW_ID"])][task_id] = row
-    return {w.id: _with(w, tuple(rows[w.id].values()), names) for w in workflows}, tasks.total
+    rows: dict[str, list[Row]] = {workflow.id: [] for workflow in workflows}
+    for row in sorted(tasks.rows.values(), key=in_order):
+        rows[str(row["WORKFLOW_ID"])].append(row)
+    return {w.id: _with(w, rows[w.id], names) for w in workflows}, tasks.total
 
 
-def _all_tasks(wanted: set[str]) -> ShiftingList[Row]:
+def _all_tasks(wanted: set[str]) -> RangedList[Row]:
     """List all tasks, whatever became of them, and keep those of these workflows."""
     command = Command("bizproc.task.list", {"SELECT": list(TASK_FIELDS), "ORDER": {"ID": "ASC"}})
 
@@ -88,7 +89,7 @@ def _all_tasks(wanted: set[str]) -> ShiftingList[Row]:
         of = row.get("WORKFLOW_ID")
         return row if isinstance(of, str) and of in wanted else None
 
-    return ShiftingList(command, id_of=_id_of, pack=kept)
+    return RangedList(command, key_of=key_of, pack=kept)
 
 
 def _tasks_of(workflow_id: str) -> Listing:
@@ -101,14 +102,14 @@ def _tasks_of(workflow_id: str) -> Listing:
             "ORDER": {"ID": "ASC"},
         },
     )
-    return Listing(command, id_of=_id_of, keep=lambda row: row.get("WORKFLOW_ID") == workflow_id)
+    return Listing(command, id_of=key_of, keep=lambda row: row.get("WORKFLOW_ID") == workflow_id)
 
 
 def _of(workflow: Workflow, tasks: Listing, names: TemplatesRead) -> Evidence | Missing:
     if not tasks.whole:
         failure = tasks.failure
         return Missing(explain(failure) if failure else "its tasks were not read", failure)
-    return _with(workflow, tuple(tasks.rows.values()), names)
+    return _with(workflow, sorted(tasks.rows.values(), key=in_order), names)
 
 
 def _with(workflow: Workflow, tasks: Sequence[Row], names: TemplatesRead) -> Evidence | Missing:
@@ -118,10 +119,3 @@ def _with(workflow: Workflow, tasks: Sequence[Row], names: TemplatesRead) -> Evi
         return Missing(explain(failure), failure)
     name = facts.get("template.name")
     return Evidence(tuple(tasks), None if isinstance(name, Unknown) else name)
-
-
-def _id_of(row: Row) -> str | None:
-    value = row.get("ID")
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        return None
-    return str(value)

@@ -1,9 +1,10 @@
 """Reads who a workflow waits for and who started it: its open tasks, and the users behind ids.
 
 Only workflows that wait for a person have tasks (docs: bizproc-task-list.md), so no task is an
-answer: nobody is waited for. A user that the portal does not show (hidden system users never are,
-docs: user-get.md) is unknown. Users are remembered for a while: they change rarely, and every
-workflow of a portal asks for the same few.
+answer: nobody is waited for. A task of several users has a row for each of them, also of those who
+have answered already (module bizproc, CBPTaskService::GetList joins b_bp_task_user). A user that
+the portal does not show (hidden system users never are, docs: user-get.md) is unknown. Users are
+remembered for a while: they change rarely, and every workflow of a portal asks for the same few.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,11 +13,12 @@ from datetime import datetime, timedelta
 
 from responder.bitrix24.answers import Answer, Command, Failure, uncertain
 from responder.bitrix24.listing import Listing, Row, explain, told
-from responder.bitrix24.shifting import ShiftingList
+from responder.bitrix24.ranges import RangedList
 from responder.model import Unknown
 
 GOOD_FOR = timedelta(seconds=30)
-RUNNING = "0"  # STATUS of a task that still waits
+RUNNING = "0"  # STATUS of a task that still waits, USER_STATUS of whom it waits for
+_FIELDS = ("ID", "WORKFLOW_ID", "USER_ID", "STATUS", "USER_STATUS")
 
 _TASKS = frozenset({"workflow.tasks"})
 _EMPTY_STARTER: Mapping[str, object] = {
@@ -59,28 +61,28 @@ def tasks_of(workflow_id: str) -> Listing:
         Command(
             "bizproc.task.list",
             {
-                "SELECT": ["ID", "WORKFLOW_ID", "USER_ID", "STATUS"],
+                "SELECT": list(_FIELDS),
                 "FILTER": {"WORKFLOW_ID": workflow_id, "STATUS": RUNNING},
                 "ORDER": {"ID": "ASC"},
             },
         ),
-        id_of=_id_of,
+        id_of=key_of,
         keep=lambda row: row.get("WORKFLOW_ID") == workflow_id and _waits(row),
     )
 
 
-def all_tasks() -> ShiftingList[Row]:
+def all_tasks() -> RangedList[Row]:
     """List every task of the portal that waits for somebody, while people work on them."""
-    return ShiftingList(
+    return RangedList(
         Command(
             "bizproc.task.list",
             {
-                "SELECT": ["ID", "WORKFLOW_ID", "USER_ID", "STATUS"],
+                "SELECT": list(_FIELDS),
                 "FILTER": {"STATUS": RUNNING},
                 "ORDER": {"ID": "ASC"},
             },
         ),
-        id_of=_id_of,
+        key_of=key_of,
         pack=lambda row: row if _waits(row) else None,
     )
 
@@ -133,7 +135,7 @@ class People:
         self._users_needed = needs_users(paths)
         self._asks_starter = any(path.startswith("starter.") for path in paths)
         self._tasks: dict[str, Listing] = {}
-        self._all: ShiftingList[Row] | None = None
+        self._all: RangedList[Row] | None = None
         self._by_workflow: dict[str, list[Row]] = {}
         self._reads: list[UserRead] = []
         self._failure: Failure | None = None
@@ -145,7 +147,7 @@ class People:
         self._tasks = {workflow_id: tasks_of(workflow_id) for workflow_id in workflow_ids}
         return list(self._tasks.values())
 
-    def all_task_reads(self) -> list[ShiftingList[Row]]:
+    def all_task_reads(self) -> list[RangedList[Row]]:
         """Return the read of all tasks, for a reading of many workflows."""
         if not self._tasks_needed:
             return []
@@ -162,7 +164,7 @@ class People:
         for row in self._all.rows.values() if self._all is not None else ():
             self._by_workflow.setdefault(str(row.get("WORKFLOW_ID")), []).append(row)
         for tasks in self._by_workflow.values():
-            tasks.sort(key=_number)  # their pages may have come in any order
+            tasks.sort(key=in_order)  # they may have come in any order
         if not self._users_needed:
             return []
         wanted: dict[str, None] = {}
@@ -206,11 +208,12 @@ class People:
         if self._all is not None:
             return self._by_workflow.get(workflow_id, [])
         listing = self._tasks.get(workflow_id)
-        return list(listing.rows.values()) if listing is not None else []
+        return sorted(listing.rows.values(), key=in_order) if listing is not None else []
 
     def _waiting_for(self, tasks: Sequence[Row]) -> dict[str, object]:
         ids = list(dict.fromkeys(str(task.get("USER_ID")) for task in tasks))
-        facts: dict[str, object] = {"workflow.tasks": len(tasks), "waiting_for.id": ids}
+        count = len({str(task["ID"]) for task in tasks})
+        facts: dict[str, object] = {"workflow.tasks": count, "waiting_for.id": ids}
         if self._users_needed:
             users = [self._user(user_id) for user_id in ids]
             facts["waiting_for.active"] = _each(users, "active")
@@ -254,12 +257,17 @@ def _each(users: Sequence[User | Unknown], name: str) -> object:
 
 
 def _waits(row: Row) -> bool:
-    return str(row.get("STATUS", RUNNING)) == RUNNING
+    return all(str(row.get(name, RUNNING)) == RUNNING for name in ("STATUS", "USER_STATUS"))
 
 
-def _number(row: Row) -> int:
-    found = _id_of(row) or ""
-    return int(found) if found.isascii() and found.isdigit() else 0
+def in_order(row: Row) -> tuple[int, int]:
+    """Return what rows of tasks are sorted by: the task, then the user."""
+    task, user = (str(row.get(name)) for name in ("ID", "USER_ID"))
+    return _number(task), _number(user)
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() else 0
 
 
 def _user_id(value: object) -> str | None:
@@ -268,8 +276,9 @@ def _user_id(value: object) -> str | None:
     return str(value)
 
 
-def _id_of(row: Row) -> str | None:
+def key_of(row: Row) -> str | None:
+    """Return what tells a row from others: its task's id, and its user's where it has one."""
     value = row.get("ID")
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None
-    return str(value)
+    return f"{value} {row.get('USER_ID', '')}"

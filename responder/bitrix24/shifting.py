@@ -12,6 +12,7 @@ lay on one of the pages. What came or went in between may be there or not.
 Where two neighbours do not join, because more ended than one row of overlap can bear, pages are
 read in between, backwards from the later one: there the rows are now that moved away. If that
 does not help a few times, all is read once more, and then the list is given up: it proves nothing.
+So it is at once where it counts in whole pages, as that of tasks does (`ranges`).
 
 A page knows how many rows there are in all, and the first request cannot. It asks for some pages
 on trust: one behind the end is empty, and costs nothing but its place in a batch.
@@ -95,6 +96,9 @@ class ShiftingList(Generic[T]):
             self.failure = answer.failure
         elif not isinstance(answer.value, list) or answer.total is None:
             self.failure = uncertain("wrong_type", "the answer is no list")
+        elif answer.next not in (None, number + len(answer.value)):
+            # Lists that count in whole pages do so (`ranges`); where it ended would be a guess.
+            self.failure = uncertain("wrong_page", "the answer is another page of the list")
         else:
             self._take_page(number, answer.value, answer.total)
 

@@ -170,3 +170,18 @@ def test_a_list_beyond_all_measure_is_not_read() -> None:
     everything.take(number, Answer(value=[row(1)], total=10**9))
     assert everything.failure is not None
     assert everything.failure.code == "too_long"
+
+
+def test_a_list_that_counts_in_whole_pages_proves_nothing() -> None:
+    listed = [row(number) for number in range(1, 400)]
+    everything = Everything()
+    while asked := everything.wanted(50):
+        for start, _ in asked:
+            first = start // PAGE * PAGE if start < len(listed) else 0
+            part = listed[first : first + PAGE]
+            following = first + PAGE if first + PAGE < len(listed) else None
+            everything.take(start, Answer(value=part, total=len(listed), next=following))
+            if first == PAGE and listed[0]["ID"] == row(1)["ID"]:
+                del listed[0]  # the row that moves to the page before is on neither
+    assert not everything.whole
+    assert everything.failure is not None

@@ -78,6 +78,20 @@ def test_tasks_are_counted_and_their_users_told(server: SandboxServer) -> None:
     assert found["starter.active"] is True
 
 
+def test_a_task_of_several_users_waits_for_those_who_have_not_answered(
+    server: SandboxServer,
+) -> None:
+    workflow = server.sandbox.start_workflow(DEAL, 61, started_by=7)
+    task = server.sandbox.add_bizproc_task(workflow, 12, "Approve")
+    server.sandbox.add_user(8, active=False)
+    server.sandbox.ask_too(task, 7)
+    server.sandbox.ask_too(task, 8, answer=1)
+    found = facts(read(server))
+    assert found["workflow.tasks"] == 1
+    assert found["waiting_for.id"] == ["7", "12"]
+    assert found["waiting_for.active"] == [True, False]
+
+
 def test_a_portal_that_drops_filters_gives_no_others_tasks(server: SandboxServer) -> None:
     workflow = server.sandbox.start_workflow(DEAL, 61, started_by=7)
     other = server.sandbox.start_workflow(("crm", "CCrmDocumentDeal", "DEAL_1"), 61)

@@ -126,7 +126,9 @@ def _start(sandbox: Sandbox, on: Document, chance: random.Random) -> None:
         started_by=chance.choice((0, 1, 2, 77)),
     )
     for _ in range(chance.choice((0, 0, 1, 2))):
-        sandbox.add_bizproc_task(started, chance.randint(1, 5), "Approve")
+        task = sandbox.add_bizproc_task(started, chance.randint(1, 5), "Approve")
+        for _ in range(chance.choice((0, 0, 1, 2))):
+            sandbox.ask_too(task, chance.randint(6, 9), answer=chance.choice((0, 1)))
     if chance.random() < 0.3 and sandbox.bizproc_tasks:
         list(sandbox.bizproc_tasks.values())[-1]["STATUS"] = "1"
 
@@ -292,7 +294,8 @@ def test_evidence_from_the_list_of_all_tasks_is_that_of_each_workflow(
     ids = [sandbox.start_workflow(document(f"deal:{n}").triple, 1) for n in range(1, 40)]
     for place, one in enumerate(ids):
         for user in range(place % 4):
-            sandbox.add_bizproc_task(one, 1 + user, "Approve")
+            task = sandbox.add_bizproc_task(one, 1 + user, "Approve")
+            sandbox.ask_too(task, 5, answer=user % 2)
     next(iter(sandbox.bizproc_tasks.values()))["STATUS"] = "1"
     singly, paged, total = evidence_of(running, ids[::2])
     assert singly == paged

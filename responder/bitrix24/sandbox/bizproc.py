@@ -78,6 +78,7 @@ _TASKS = Listing(
         "DOCUMENT_URL",
     ),
     order=(("ID", "DESC"),),
+    whole_pages=True,
     any_case=True,
 )
 
@@ -130,8 +131,13 @@ def templates(state: State, params: Mapping[str, object]) -> Answer:
 
 
 def waiting_tasks(state: State, params: Mapping[str, object]) -> Answer:
-    """List the tasks that workflows wait for; who is no administrator sees their own."""
+    """List the tasks that workflows wait for; who is no administrator sees their own.
+
+    There is a row for each user of a task where anything of users is asked for.
+    """
     rows: Iterable[Row] = state.bizproc_tasks.values()
+    if "USER_" not in str(_upper(params)):
+        rows = {row["ID"]: row for row in rows}.values()
     if not state.admin:
         rows = [row for row in rows if row["USER_ID"] == state.user_id]
     return _page(state, rows, params, _TASKS)

@@ -21,13 +21,18 @@ Row = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """What one list understands. Without `fields` every field of its rows is one."""
+    """What one list understands. Without `fields` every field of its rows is one.
+
+    With `whole_pages` it rounds an offset down to that of a page, and has the first page where
+    there is none (module rest, IRestService::getNavData; module main, CDBResult::DBNavStart).
+    """
 
     fields: tuple[str, ...]
     select: tuple[str, ...]
     order: tuple[tuple[str, str], ...]
     operators: tuple[str, ...] = ALL_OPERATORS
     any_case: bool = False
+    whole_pages: bool = False
 
     def field(self, name: str) -> str | None:
         """Find the field of that name, if the list has it."""
@@ -56,14 +61,17 @@ def page(rows: Iterable[Row], asked: Asked, listing: Listing) -> Answer:
     tests = _tests(asked.filter, listing)
     found = [row for row in rows if all(test.holds(row) for test in tests)]
     _sort(found, asked, listing)
-    first = max(asked.start, 0)
+    start = asked.start
+    if listing.whole_pages:
+        start = start // PAGE * PAGE if start < len(found) else 0
+    first = max(start, 0)
     part = found[first : first + PAGE]
     columns = [name for name in map(listing.field, asked.select) if name] or listing.select
     return Answer(
         value=[{name: row.get(name) for name in columns if name in row} for row in part],
         total=len(found),
         # A start of -1 is not honoured as "do not count": `next` is simply computed from it.
-        next=asked.start + len(part) if first + len(part) < len(found) else None,
+        next=start + len(part) if first + len(part) < len(found) else None,
     )
 
 

@@ -184,6 +184,12 @@ class State:
             }
         return task_id
 
+    def ask_too(self, task_id: str, user_id: int | str, *, answer: int = 0) -> None:
+        """Let a task be one of another user too, who may have answered already."""
+        with self.lock:
+            row: dict[str, object] = {"USER_ID": str(user_id), "USER_STATUS": str(answer)}
+            self.bizproc_tasks[f"{task_id} {user_id}"] = self.bizproc_tasks[task_id] | row
+
     def end_workflow(self, workflow_id: str) -> bool:
         """Let a workflow end, with the tasks that wait in it; tell whether it was running."""
         with self.lock:

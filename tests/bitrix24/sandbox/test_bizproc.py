@@ -250,6 +250,32 @@ def test_an_open_task_is_listed_with_its_workflow(sandbox: Sandbox, caller: Call
     ]
 
 
+def test_a_task_has_a_row_for_each_of_its_users_where_users_are_asked_for(
+    sandbox: Sandbox, caller: Caller
+) -> None:
+    task = sandbox.add_bizproc_task(sandbox.start_workflow(DEAL, 61), 9, "Approve")
+    sandbox.ask_too(task, 7, answer=1)
+    assert caller.ids("bizproc.task.list") == [task]
+    assert caller.rows("bizproc.task.list", {"SELECT": ["ID", "USER_ID", "USER_STATUS"]}) == [
+        {"ID": task, "USER_ID": "9", "USER_STATUS": "0"},
+        {"ID": task, "USER_ID": "7", "USER_STATUS": "1"},
+    ]
+
+
+def test_the_list_of_tasks_counts_in_whole_pages(sandbox: Sandbox, caller: Caller) -> None:
+    workflow = sandbox.start_workflow(DEAL, 61)
+    tasks = [sandbox.add_bizproc_task(workflow, 9, "Approve") for _ in range(120)]
+    for start, first, following in ((0, 0, 50), (49, 0, 50), (98, 50, 100), (119, 100, None)):
+        answer = caller.call("bizproc.task.list", {"ORDER": {"ID": "ASC"}, "start": start})
+        assert (
+            caller.ids("bizproc.task.list", {"ORDER": {"ID": "ASC"}, "start": start})
+            == (tasks[first : first + 50])
+        )
+        assert answer.get("next") == following
+    behind = {"ORDER": {"ID": "ASC"}, "start": 150}
+    assert caller.ids("bizproc.task.list", behind) == tasks[:50]
+
+
 def test_who_is_no_administrator_sees_their_own_tasks(sandbox: Sandbox, caller: Caller) -> None:
     workflow = sandbox.start_workflow(DEAL, 61)
     own = sandbox.add_bizproc_task(workflow, 1, "Mine")

@@ -1,0 +1,139 @@
+"""Tests the reading of numbered rows by ranges, against a list that changes between answers."""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from responder.bitrix24.answers import Answer, Command, Failure, FailureKind
+from responder.bitrix24.people import all_tasks
+from responder.bitrix24.ranges import AIM, PAGE, RangedList, pages_of
+
+Key = tuple[int, int]
+
+
+@dataclass(slots=True)
+class Tasks:
+    """The tasks of a portal, as (task, user), of which some end and some start between answers."""
+
+    rows: list[Key]
+    chance: random.Random = field(default_factory=lambda: random.Random(1))  # noqa: S311
+    ends: int = 0
+    starts: int = 0
+    filters: bool = True
+    asked: int = 0
+
+    def __post_init__(self) -> None:
+        self.lasting = set(self.rows)
+
+    lasting: set[Key] = field(default_factory=set)
+
+    def answer(self, command: Command) -> Answer:
+        self.asked += 1
+        params = command.params
+        given, order = params["FILTER"], params["ORDER"]
+        assert isinstance(given, Mapping)
+        assert isinstance(order, Mapping)
+        after, through = given.get(">ID", 0), given.get("<=ID", 10**9)
+        found = [key for key in self.rows if not self.filters or after < key[0] <= through]
+        found.sort(reverse=order["ID"] == "DESC")
+        start = int(str(params.get("start", 0)))
+        start = start // PAGE * PAGE if start < len(found) else 0
+        part = found[start : start + PAGE]
+        told = [{"ID": str(i), "USER_ID": str(u), "WORKFLOW_ID": "w"} for i, u in part]
+        more = start + PAGE if start + PAGE < len(found) else None
+        self.change()
+        return Answer(value=told, total=len(found), next=more)
+
+    def change(self) -> None:
+        for _ in range(self.chance.randint(0, self.ends)):
+            if self.rows:
+                self.lasting.discard(self.rows.pop(self.chance.randrange(len(self.rows))))
+        for _ in range(self.chance.randint(0, self.starts)):
+            last = max(self.rows, default=(1, 0))[0]
+            self.rows.append((last + 1, 1))
+
+    def read(self, room: int = 50) -> RangedList[Mapping[str, object]]:
+        read = all_tasks()
+        while asked := read.wanted(room):
+            for number, command in asked:
+                read.take(number, self.answer(command))
+        return read
+
+
+def keys(read: RangedList[Mapping[str, object]]) -> set[Key]:
+    return {(int(str(row["ID"])), int(str(row["USER_ID"]))) for row in read.rows.values()}
+
+
+def of(count: int, each: int = 7) -> list[Key]:
+    return [(1_000_000 + each * number, 1) for number in range(count)]
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 3_000), st.integers(1, 4)), unique=True, max_size=400),
+    st.integers(0, 3),
+    st.integers(0, 3),
+    st.integers(1, 50),
+    st.randoms(),
+)
+def test_whatever_was_there_all_the_time_is_read(
+    rows: list[Key], ends: int, starts: int, room: int, chance: random.Random
+) -> None:
+    tasks = Tasks(rows, chance, ends, starts)
+    read = tasks.read(room)
+    assert read.whole
+    assert tasks.lasting <= keys(read)
+
+
+def test_a_short_list_is_one_answer() -> None:
+    read = Tasks(of(PAGE)).read(room=1)
+    assert read.whole
+    assert len(read.rows) == read.total == PAGE
+
+
+def test_a_long_list_takes_about_as_many_answers_as_is_said() -> None:
+    tasks = Tasks(of(3_000))
+    assert len(tasks.read().rows) == 3_000
+    assert tasks.asked <= pages_of(3_000) == 2 + 3_000 // AIM
+
+
+def test_a_task_of_very_many_users_is_read_by_pages() -> None:
+    rows = [*of(100), *((2_000_000, user) for user in range(1, 131))]
+    read = Tasks(rows).read()
+    assert read.whole
+    assert keys(read) == set(rows)
+
+
+def test_a_portal_that_drops_the_filter_is_read_by_pages() -> None:
+    tasks = Tasks(of(120), filters=False)
+    read = tasks.read()
+    assert read.whole
+    assert keys(read) == set(tasks.rows)
+
+
+def test_pages_that_change_prove_nothing() -> None:
+    read = Tasks(of(400), filters=False, ends=2, starts=2).read()
+    assert not read.whole
+    assert read.failure is not None
+
+
+def test_an_answer_that_failed_fails_the_list() -> None:
+    read = all_tasks()
+    ((number, _), *_) = read.wanted(50)
+    read.take(number, Answer(failure=Failure(FailureKind.METHOD, "no", "no")))
+    assert (read.whole, read.wanted(50)) == (False, [])
+    assert read.failure is not None
+
+
+def test_a_row_that_cannot_be_read_fails_the_list() -> None:
+    for row in ({"ID": True}, {"ID": "x"}, "text"):
+        read = all_tasks()
+        ((number, _), *_) = read.wanted(50)
+        read.take(number, Answer(value=[row], total=1))
+        assert read.failure is not None
+    read = all_tasks()
+    ((number, _), *_) = read.wanted(50)
+    read.take(number, Answer(value="text", total=1))
+    assert read.failure is not None
