@@ -252,6 +252,9 @@ def test_facts_that_grow_old_between_two_slices_are_found(
     found(folder, migrated_file, "on facts older than 30 s|does not condemn", STORMY)
 
 
+# In this many runs it is found most times, not each time; what it breaks is tested for certain in
+# `test_other_rules_in_the_middle_judge_the_rest`.
+@pytest.mark.long
 def test_slices_that_keep_to_old_rules_are_found(folder: Path, migrated_file: Path) -> None:
     words = "does not condemn|nothing is enforced|in an hour|stopped on DEAL_"
     found(folder, migrated_file, words, replace(STORMY, gate=KeepsToOldRules))

@@ -36,8 +36,10 @@ class Patience:
         self._portal = portal
         self._rests: dict[str, datetime] = {}
         self._tries: dict[str, int] = {}
+        self._stumbles: dict[str, int] = {}
         self._doubted: set[str] = set()
         self._away = 0
+        self._turn = -1
 
     def resting(self, now: datetime) -> set[str]:
         """Name the documents that rest now."""
@@ -58,14 +60,24 @@ class Patience:
     def judged(self, ref: str, now: datetime) -> None:
         """Forget a document's failures once it was judged, and have it rest."""
         self._tries.pop(ref, None)
+        self._stumbles.pop(ref, None)
         self._doubted.discard(ref)
         self.rest(ref, now)
 
     def together(self, refs: Sequence[str], *, most: int, few: int) -> list[str]:
-        """Choose which of these documents are read together: the first sound ones, if there are."""
+        """Choose which of these documents are read together: sound ones, doubted ones, or one.
+
+        Each kind has its turn, for while events come steadily there always are sound ones.
+        """
         calm = [ref for ref in refs if ref not in self._tries]
-        sound = [ref for ref in calm if ref not in self._doubted]
-        return sound[:most] or calm[:few] or list(refs[:1])
+        sound = [ref for ref in calm if ref not in self._doubted][:most]
+        doubted = [ref for ref in calm if ref in self._doubted][:few]
+        suspected = [ref for ref in refs if ref in self._tries][:1]
+        kinds = [some for some in (sound, doubted, suspected) if some]
+        if not kinds:
+            return []
+        self._turn += 1
+        return kinds[self._turn % len(kinds)]
 
     def suspect(self, ref: str, now: datetime, wait: timedelta, *, among_many: bool) -> None:
         """Read a document alone from now on, because it may be what makes a round fail."""
@@ -74,6 +86,19 @@ class Patience:
         else:
             self._tries.setdefault(ref, 0)
         self.rest(ref, now, wait)
+
+    def stumbled(self, ref: str, now: datetime) -> int:
+        """Count a document that, alone, could not be judged by a fault of ours; say how often.
+
+        It rests longer each time, and after the last one is like one that was judged.
+        """
+        times = self._stumbles.get(ref, 0) + 1
+        if times >= TRIES:
+            self.judged(ref, now)
+        else:
+            self._stumbles[ref] = times
+            self.suspect(ref, now, RETRY_AFTER[times - 1], among_many=False)
+        return times
 
     def answered(self) -> None:
         """Note that the portal is there."""

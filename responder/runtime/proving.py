@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from responder.bitrix24 import evidence
 from responder.bitrix24.evidence import Evidence, Missing
-from responder.bitrix24.shifting import pages_of
+from responder.bitrix24.ranges import pages_of
 from responder.model import Workflow
 from responder.runtime import rejudging
 from responder.runtime.means import Means

@@ -12,7 +12,7 @@ due as before, and judged afresh.
 """
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -29,17 +29,18 @@ from responder.runtime.calls import LIMIT_CODES, Called
 from responder.runtime.gate import StaleError, take
 from responder.runtime.intake import Intake
 from responder.runtime.kept_lane import KeptLane
-from responder.runtime.lane import STOPPING
 from responder.runtime.looking import Looking, Settling
 from responder.runtime.means import Means
-from responder.runtime.patience import REST, Patience
+from responder.runtime.paces import STOPPING
+from responder.runtime.patience import Patience
 from responder.runtime.planning import Known, Plan
 from responder.runtime.proving import Proofs
 from responder.runtime.reading import LOST, MOST, Readings, Way
 from responder.runtime.rejudging import Rejudged
 from responder.runtime.runner import Runner
 from responder.runtime.slices import Judged, Slice
-from responder.runtime.stops import FACTS_STALE_AFTER, REFUSED_AGAIN
+from responder.runtime.stops import FACTS_STALE_AFTER
+from responder.runtime.stumbling import Stumbling
 from responder.runtime.subjects import Subject
 from responder.runtime.telling import Telling
 from responder.runtime.watching import Watching
@@ -49,6 +50,7 @@ from responder.store.database import Connection
 from responder.store.lanes import LeaseLost
 
 CALL_WITHIN = timedelta(seconds=10)
+IDLE = 2_000  # documents that no rule asks about, concluded at once
 IDS_AT_ONCE = 2_000  # asked about in one read of the store
 JUDGED_AT_ONCE = 100  # between two looks at what else the process has to do
 
@@ -70,6 +72,7 @@ class Rounds:
         self._metrics = means.metrics
         self._now = means.now
         self._patience = Patience(means.portal)
+        self._stumbling = Stumbling(means, self._patience)
         self._proofs = Proofs(means)
         self._kept = KeptLane(means)
         self._few = means.few
@@ -120,6 +123,8 @@ class Rounds:
         ruleset = self._rules.ruleset
         due = await self._intake.due()
         asked, idle = _split(due.subjects, ruleset)
+        if due.more and not asked:
+            asked, idle = _split(await self._intake.much(IDLE), ruleset)
         if idle:
             await self._conclude_idle(idle, ruleset)
         way = self._way(asked, more=due.more)
@@ -132,7 +137,7 @@ class Rounds:
         taken = set(first)
         chosen = [subject for subject in asked if subject.ref in taken]
         judged = bool(chosen) and await self._judge_guarded(chosen, ruleset, by_pages=by_pages)
-        return judged or looked or bool(idle)
+        return judged or looked or (bool(idle) and due.more)
 
     def _way(self, asked: Sequence[Subject], *, more: bool) -> Way:
         if self._patience.is_away:
@@ -148,19 +153,8 @@ class Rounds:
             return await self._judge(chosen, ruleset, by_pages=by_pages)
         except (LeaseLost, StoreUnavailable):
             raise
-        except Exception:
-            refs = {subject.ref for subject in chosen}
-            log.exception(
-                "documents could not be judged", portal=self.portal, documents=sorted(refs)[:20]
-            )
-            return self._suspect(refs)
-
-    def _suspect(self, refs: Collection[str]) -> bool:
-        """Have documents that could not be judged together judged in smaller company."""
-        wait = REST if len(refs) > 1 else REFUSED_AGAIN
-        for ref in refs:
-            self._patience.suspect(ref, self._now(), wait, among_many=len(refs) > self._few)
-        return len(refs) > 1
+        except Exception as error:  # noqa: BLE001 -- it is said, and tried again
+            return await self._stumbling.over(chosen, ruleset, error)
 
     async def _conclude_idle(self, idle: Sequence[Subject], ruleset: Ruleset) -> None:
         """Conclude what no rule names, in bulk, and what concerns no document, one by one."""
@@ -235,12 +229,9 @@ class Rounds:
                 return True
         except (LeaseLost, StoreUnavailable):
             raise
-        except Exception:
-            refs = set[str]() if piece is None else piece.refs
-            log.exception(
-                "documents could not be judged", portal=self.portal, documents=sorted(refs)[:20]
-            )
-            return self._suspect(refs)
+        except Exception as error:  # noqa: BLE001 -- it is said, and tried again
+            judged = [] if piece is None else piece.subjects
+            return await self._stumbling.over(judged, work.ruleset, error)
         settled = work.settling is not None and await work.settling.step()
         if work.left or settled:
             self._work = work

@@ -20,8 +20,10 @@ from responder.runtime.means import Means
 from responder.runtime.planning import Known, Planned
 from responder.runtime.sweep import Due, Found, Run
 from responder.store import approvals, inbox, journal, rulesets, runs
+from responder.store.commits import StoreUnavailable
 from responder.store.database import Connection
 from responder.store.journal import NewEvaluation
+from responder.store.lanes import LeaseLost
 from responder.store.runs import Request
 
 LOOK_EVERY = timedelta(seconds=1)
@@ -61,20 +63,31 @@ class Runner:
         run = self._run
         if run is None or not self._lane.has_room():
             return False
+        try:
+            await self._go_on(run)
+        except (LeaseLost, StoreUnavailable):
+            raise
+        except Exception as error:
+            # Given up, it is not read again at once, and for ever.
+            log.exception("a run could not be judged", portal=self.portal)
+            await self._give_up(run, f"a fault of ours ({type(error).__name__})")
+        return True
+
+    async def _go_on(self, run: Run) -> None:
         more = await run.survey.step(self._lane.send)
         if run.due.request is not None:
             await self._progress(run, run.due.request)
-        if run.survey.failure is not None:
-            await self._give_up(run)
+        failure = run.survey.failure
+        if failure is not None:
+            await self._give_up(run, f"{failure.code}: {failure.text}")
         elif not more:
             await self._finish(run)
-        return True
 
     async def _next(self) -> Run | None:
         """Find what is due: first what somebody asked for, then schedules, then the sweep."""
         now = self._now()
         early = self._looked_at is not None and abs(now - self._looked_at) < LOOK_EVERY
-        if early or (self._not_before is not None and now < self._not_before):
+        if early or self._waits(now):
             return None
         self._looked_at, self._not_before = now, None
         ruleset = self._rules.ruleset
@@ -91,6 +104,11 @@ class Runner:
         if request is not None:
             return self._begin(sweep.requested(request, ruleset, self.portal))
         return self._begin(dues[0]) if dues else None
+
+    def _waits(self, now: datetime) -> bool:
+        """Say whether a run failed just now; a clock that was set back must not lengthen it."""
+        until = self._not_before
+        return until is not None and now < until <= now + FAILED_AGAIN
 
     def _begin_to_count(self, tx: Connection, new: Sequence[str], now: datetime) -> None:
         for key in new:
@@ -112,16 +130,13 @@ class Runner:
         read, total = run.survey.read, run.survey.total
         await self._gate.write(lambda tx: runs.progress(tx, request.id, read, total))
 
-    async def _give_up(self, run: Run) -> None:
+    async def _give_up(self, run: Run, why: str) -> None:
         """Write that a run could not be made. A sweep comes again; a schedule is tried again."""
         self._run = None
-        failure = run.survey.failure
-        assert failure is not None
         now = self._now()
         self._not_before = now + FAILED_AGAIN
-        why = f"{failure.code}: {failure.text}"
         self._metrics.runs.labels(run.due.trigger, "failed").inc()
-        log.warning("not all running workflows could be read", portal=self.portal, why=why)
+        log.warning("a run was given up", portal=self.portal, why=why)
 
         def write(tx: Connection) -> None:
             body = self._totals(run, {}, {}) | {"failure": why}

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from responder.runtime.calls import method
 from responder.runtime.planning import Plan
 from responder.runtime.rejudging import Rejudged
+from responder.runtime.subjects import Subject, of_stop
 
 WRITTEN = 100  # evaluations and steps in one transaction: acknowledging must not wait for a storm
 
@@ -36,6 +37,11 @@ class Slice:
         """Name the documents."""
         of_plans = {plan.subject.ref for plan in self.plans}
         return of_plans | {one.stop.document.ref for one in self.rejudged}
+
+    @property
+    def subjects(self) -> list[Subject]:
+        """Return what was judged."""
+        return [plan.subject for plan in self.plans] + [of_stop(one.stop) for one in self.rejudged]
 
     @property
     def methods(self) -> set[str]:

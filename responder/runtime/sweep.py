@@ -31,6 +31,7 @@ from responder.store.chain import instant_text
 from responder.store.runs import Request
 
 SWEEP = "sweep"
+SET_BACK = timedelta(minutes=1)  # so much later than now nothing was: our clock was set back
 AT_ONCE = 200  # judgements between two looks at what else the process has to do
 
 _OF_WORKFLOWS = ("workflow.", "template.", "starter.", "waiting_for.", "event.")
@@ -191,7 +192,7 @@ def due_now(
     swept = swept_rules(ruleset, portal) if sweep_every else ()
     if swept and SWEEP not in last:
         new.append(SWEEP)
-    elif swept and now - last[SWEEP] >= sweep_every:
+    elif swept and not -SET_BACK < now - last[SWEEP] < sweep_every:
         dues.append(Due(trigger="sweep", rules=swept, keys=((SWEEP, now),)))
     return [due for due in dues if due.rules], new
 

@@ -48,3 +48,10 @@ def test_the_sweep_is_due_once_its_time_is_over() -> None:
     assert due(ruleset, {SWEEP: start}, start + timedelta(minutes=14))[0] == []
     ((sweep,), _) = due(ruleset, {SWEEP: start}, start + timedelta(minutes=15))
     assert sweep.trigger == "sweep"
+
+
+def test_a_clock_that_was_set_back_puts_off_no_sweep() -> None:
+    ruleset, start = a_ruleset(a_rule()), at("2026-09-24T12:00+00:00")
+    ((sweep,), _) = due(ruleset, {SWEEP: start + timedelta(hours=5)}, start)
+    assert sweep.keys == ((SWEEP, start),)
+    assert due(ruleset, {SWEEP: start + timedelta(seconds=1)}, start)[0] == []  # another's clock
