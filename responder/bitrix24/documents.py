@@ -7,7 +7,6 @@ not know exactly is kind `other`: it can be named and compared, but no rule can 
 
 import re
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import NamedTuple
 
 from responder.model import Document
@@ -53,13 +52,6 @@ def of_item(kind: str, item_id: str) -> Document | None:
     """Return the document of a kind with this id, or None where there can be none."""
     if len(kind) > _LONGEST or len(item_id) > _LONGEST:
         return None
-    return _of_item(kind, item_id)
-
-
-# A portal speaks of the same few documents again and again. What comes here is short, so the
-# memory this holds is bounded.
-@lru_cache(maxsize=1024)
-def _of_item(kind: str, item_id: str) -> Document | None:
     named = _ENTITIES.get(kind) or _smart_process_entity(kind)
     if named is None or not _NUMBER.fullmatch(item_id):
         return None

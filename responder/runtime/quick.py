@@ -19,12 +19,15 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 
 from responder.runtime.slow import PatientProtocol
 from responder.runtime.web import Web
+from responder.store.commits import Shared
 
 
 class QuickProtocol(PatientProtocol):
     """HTTP/1.1 for one `Web`; see `speaking_for`."""
 
     web: ClassVar[Web]
+    dated: ClassVar[list[tuple[bytes, bytes]] | None] = None
+    written: ClassVar[bytes] = b""
 
     def __init__(self, *given: Any, **named: Any) -> None:  # noqa: ANN401 -- uvicorn's business
         super().__init__(*given, **named)
@@ -64,21 +67,27 @@ class QuickProtocol(PatientProtocol):
         if stored is None:
             super()._start_asgi_task(cycle, self.app)
         else:
-            stored.add_done_callback(partial(self._answer, cycle))
+            answer = partial(self._answer, cycle)
+            stored.then(answer) if isinstance(stored, Shared) else stored.add_done_callback(answer)
 
     def _answer(self, cycle: RequestResponseCycle, stored: "asyncio.Future[None]") -> None:
         """Answer once it is known whether the delivery is durable."""
         reply = self.web.became_of(stored)
         if not self.transport.is_closing():
-            lines = [STATUS_LINE[reply.status]]
-            lines += [b"%s: %s\r\n" % header for header in self.server_state.default_headers]
-            if not cycle.keep_alive:  # the server stops
-                lines.append(b"connection: close\r\n")
-            self.transport.write(b"".join([*lines, reply.tail]))
+            closes = b"" if cycle.keep_alive else b"connection: close\r\n"  # the server stops
+            self.transport.write(STATUS_LINE[reply.status] + self._always() + closes + reply.tail)
         cycle.response_started = cycle.response_complete = True
         if not cycle.keep_alive:
             self.transport.close()
         cycle.on_response()
+
+    def _always(self) -> bytes:
+        """Write the headers that all answers have: the date, so they change every second."""
+        kind, headers = type(self), self.server_state.default_headers
+        if kind.dated is not headers:
+            kind.dated = headers
+            kind.written = b"".join(b"%s: %s\r\n" % header for header in headers)
+        return kind.written
 
 
 def speaking_for(web: Web) -> type[QuickProtocol]:

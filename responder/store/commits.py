@@ -38,11 +38,36 @@ MOST_ROWS = 20_000
 MOST_BYTES = 64 * 1024 * 1024
 
 
-class _Shared(asyncio.Future[None]):
-    """A future that many wait for: one that is cancelled must not cancel it for the others."""
+class Shared(asyncio.Future[None]):
+    """A future that many wait for: one that is cancelled must not cancel it for the others.
+
+    `then` is `add_done_callback` for many: all are called in one go.
+    """
+
+    def __init__(self, *, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop=loop)
+        self._next: list[Callable[[asyncio.Future[None]], None]] = []
 
     def cancel(self, msg: object = None) -> bool:  # noqa: ARG002
+        """Refuse: the others still wait."""
         return False
+
+    def then(self, call: Callable[[asyncio.Future[None]], None]) -> None:
+        """Call this once the future is done."""
+        if self.done():
+            self.add_done_callback(call)
+        else:
+            self._next.append(call)
+
+    def tell(self) -> None:
+        """Call all that was to be called; it is done now."""
+        for call in self._next:
+            try:
+                call(self)
+            except Exception as error:  # noqa: BLE001 -- the others are called all the same
+                said = {"message": "a delivery could not be answered", "exception": error}
+                self.get_loop().call_exception_handler(said)
+        self._next.clear()
 
 
 class _Job(Generic[T]):
@@ -90,7 +115,7 @@ class _Batch:
         self.heard: set[Heard] = set()  # known once the rows are written
         self.bytes = 0
         self.jobs: list[_Job[object]] = []
-        self.future = _Shared(loop=loop)
+        self.future = Shared(loop=loop)
         self.rows_failure: StoreUnavailable | None = None
         self.jobs_failure: StoreUnavailable | None = None
 
@@ -101,6 +126,7 @@ class _Batch:
         else:
             self.future.set_exception(self.rows_failure)
             self.future.exception()  # it may be that nobody waits any more
+        self.future.tell()
         for job in self.jobs:
             job.settle(self.jobs_failure)
 
@@ -213,7 +239,7 @@ class SharedCommit:
         await asyncio.to_thread(self._thread.join)
         self._thread = None
 
-    def add(self, row: inbox.Row) -> "asyncio.Future[None]":
+    def add(self, row: inbox.Row) -> Shared:
         """Store a delivery; the future is done when it is durable.
 
         Raise StoreUnavailable at once where too much is waiting already.
