@@ -1,6 +1,7 @@
 """Answers raw bytes over a socket, for what no proper server would send."""
 
 import contextlib
+import re
 import socket
 import threading
 import time
@@ -46,7 +47,7 @@ class RawServer:
                 self.connections += 1
                 with connection, contextlib.suppress(OSError):
                     connection.settimeout(1)
-                    connection.recv(1 << 16)
+                    _read_request(connection)
                     self._send(connection)
 
     def _send(self, connection: socket.socket) -> None:
@@ -55,6 +56,20 @@ class RawServer:
                 return
             connection.sendall(part)
             time.sleep(self._pause)
+
+
+def _read_request(connection: socket.socket) -> None:
+    """Read all of it: a close with something unread would reset the connection."""
+    data = connection.recv(1 << 16)
+    while data and not _is_whole(data):
+        more = connection.recv(1 << 16)
+        data = data + more if more else b""
+
+
+def _is_whole(data: bytes) -> bool:
+    head, end, body = data.partition(b"\r\n\r\n")
+    length = re.search(rb"content-length: *([0-9]+)", head, re.IGNORECASE)
+    return bool(end) and len(body) >= (0 if length is None else int(length[1]))
 
 
 def response(body: bytes, status: str = "200 OK", *headers: str) -> bytes:
