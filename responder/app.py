@@ -40,6 +40,7 @@ from responder.runtime.web import Web, others
 from responder.settings import PortalSettings, Settings
 from responder.signing import keys_of
 from responder.store import limits, notices
+from responder.store.chain import instant_text
 from responder.store.commits import SharedCommit, StoreUnavailable
 from responder.store.database import Database
 from responder.store.lanes import Lease
@@ -175,7 +176,7 @@ class Service:
             "store": {"writable": writable, "schema_is_current": current},
             "rules": {
                 "revision": self.rules.ruleset.revision,
-                "since": _instant(self.rules.since),
+                "since": instant_text(self.rules.since),
                 "error": self.rules.error,
             },
             "portals": {name: self._portal_detail(name) for name in self.lanes},
@@ -372,7 +373,3 @@ def _say_what_runs(service: Service) -> None:
         journal_mode=service.database.journal_mode,
         library=service.database.library_version,
     )
-
-
-def _instant(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

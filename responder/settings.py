@@ -34,7 +34,6 @@ from pydantic_settings import (
 )
 
 from responder import allowed, signing
-from responder.allowed import PASSWORD_HASH as PASSWORD_HASH
 from responder.environment import PREFIX, gather
 from responder.model import Mode
 

@@ -88,7 +88,7 @@ LOUD: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     ),
     "ResponderLimited": ({"responder_portal_limited_total": "0+1x180"}, {}),
     "ResponderOperatingTime": (
-        {'responder_operating_seconds{portal="main",method="batch"}': "420x180"},
+        {'responder_operating_seconds{portal="main",method="batch"}': "400x180"},
         {"portal": "main", "method": "batch"},
     ),
     "ResponderRulesBroken": ({"responder_rules_load_failed": "1x180"}, {}),

@@ -10,8 +10,8 @@ import pytest
 
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
 from tests.processes import LOST_DEAL, Running, event, eventually, free_port, running
+from tests.under_load import lost_deal
 
-DEAL = ("crm", "CCrmDocumentDeal")
 DEALS = 12
 PATIENCE_SECONDS = 5  # what hangs is waited for for 30 s
 
@@ -28,8 +28,7 @@ def portal() -> Iterator[SandboxServer]:
     sandbox = Sandbox(limits=True, rate=20, burst=20)
     sandbox.add_template(61, "Approval")
     for number in range(1, DEALS + 1):
-        sandbox.add_item(2, number, stageSemanticId="F")
-        sandbox.start_workflow((*DEAL, f"DEAL_{number}"), 61)
+        lost_deal(sandbox, number)
     with SandboxServer(sandbox) as server:
         yield server
 
@@ -95,8 +94,7 @@ def test_a_portal_is_added_by_settings_and_a_restart(tmp_path: Path, portal: San
         assert service.post(body) == 403
     with SandboxServer(Sandbox()) as branch:
         branch.sandbox.add_template(61, "Approval")
-        branch.sandbox.add_item(2, 1, stageSemanticId="F")
-        branch.sandbox.start_workflow((*DEAL, "DEAL_1"), 61)
+        lost_deal(branch.sandbox, 1)
         more, text = several(branch=branch.url), rules("main", "branch")
         with running(tmp_path, portal.url, rules=text, **more) as service:
             assert service.post(body) == 200

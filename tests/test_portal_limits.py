@@ -13,8 +13,8 @@ from responder.store import lanes
 from responder.store.database import Database
 from responder.store.lanes import Breaker
 from tests.processes import LOST_DEAL, event, eventually, running
+from tests.under_load import lost_deal
 
-DEAL = ("crm", "CCrmDocumentDeal")
 KILL = "bizproc.workflow.kill"
 DEALS = 60
 RATE, BURST = 15, 15
@@ -31,8 +31,7 @@ def portal() -> Iterator[SandboxServer]:
     sandbox = Sandbox(limits=True, rate=RATE, burst=BURST)
     sandbox.add_template(61, "Approval")
     for number in range(1, DEALS + 1):
-        sandbox.add_item(2, number, stageSemanticId="F")
-        sandbox.start_workflow((*DEAL, f"DEAL_{number}"), 61)
+        lost_deal(sandbox, number)
     with SandboxServer(sandbox) as server:
         yield server
 

@@ -10,8 +10,7 @@ from responder.bitrix24.sandbox import Sandbox, SandboxServer
 from responder.store import inbox, journal
 from responder.store.database import Database
 from tests.processes import event, eventually, running
-from tests.runtime.driving import DEAL, KILL
-from tests.under_load import QUICK, RULES
+from tests.under_load import KILL, QUICK, RULES, lost_deal
 
 DEALS = 300
 
@@ -26,8 +25,7 @@ def test_a_program_killed_amid_a_storm_loses_nothing_and_kills_nothing_twice(
     sandbox = Sandbox()
     sandbox.answer_seconds = 0.002
     for number in range(1, DEALS + 1):
-        sandbox.add_item(2, number, stageSemanticId="F")
-        sandbox.start_workflow((*DEAL, f"DEAL_{number}"), 61)
+        lost_deal(sandbox, number)
     with (
         SandboxServer(sandbox) as server,
         running(tmp_path, server.url, rules=RULES, **QUICK) as service,

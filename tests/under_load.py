@@ -67,6 +67,12 @@ class WatchedCalls(list[SandboxCall]):
         super().append(call)
 
 
+def lost_deal(sandbox: Sandbox, item_id: int, workflow_id: str | None = None) -> str:
+    """Lose a deal with a workflow on it that is condemned for it; return the workflow's id."""
+    sandbox.add_item(2, item_id, stageSemanticId="F")
+    return sandbox.start_workflow((*DEAL, f"DEAL_{item_id}"), 61, id=workflow_id)
+
+
 def portal_with_deals() -> tuple[Sandbox, WatchedCalls]:
     """Make a portal with lost deals, and with open ones that each have an innocent workflow."""
     sandbox = Sandbox()

@@ -91,7 +91,7 @@ def fates(
         )
 
 
-def _told(judgement: Judgement) -> dict[str, Sequence[Condition]]:
+def _told(judgement: Judgement) -> Mapping[str, Sequence[Condition]]:
     """Return the tests by workflow: those of its verdicts, or what is left for all the rest."""
     told: dict[str, list[Condition]] = {}
     for verdict in judgement.verdicts:
@@ -99,7 +99,7 @@ def _told(judgement: Judgement) -> dict[str, Sequence[Condition]]:
     for one in judgement.conditions:
         if one.workflow is not None:
             told.setdefault(one.workflow, []).append(one)
-    return {**told}
+    return told
 
 
 def _is_unsure(conditions: Iterable[Condition]) -> bool:

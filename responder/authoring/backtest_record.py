@@ -1,4 +1,4 @@
-"""Makes a situation of a recorded evaluation again, for rules that did not decide it.
+"""Makes a situation of a recorded evaluation again, for the rules that decided it and for others.
 
 What a record holds. Its facts are those that some rule in question needed then, so other rules may
 need one that nobody read: such a fact is `NOT_RECORDED`, which is not the same as one that could

@@ -125,7 +125,7 @@ def why_none(database: Database, chosen: Filter, in_force: Collection[str]) -> s
 
 def find(database: Database, decision_id: str) -> Decision | None:
     """Return one decision."""
-    return next(iter(journal.decisions(database, decision_id=decision_id)), None)
+    return database.read(partial(journal.one, decision_id=decision_id))
 
 
 def sentence(database: Database, decision: Decision) -> str | None:

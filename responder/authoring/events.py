@@ -9,6 +9,7 @@ from responder.authoring.plain import printable, to_json
 from responder.bitrix24 import documents
 from responder.model import Document
 from responder.store import inbox
+from responder.store.chain import instant_text
 from responder.store.database import Database
 from responder.store.inbox import Delivery
 
@@ -81,9 +82,7 @@ def _json(delivery: Delivery) -> str:
     return to_json(
         {
             "id": delivery.id,
-            "received_at": delivery.received_at.astimezone(UTC)
-            .isoformat(timespec="milliseconds")
-            .replace("+00:00", "Z"),
+            "received_at": instant_text(delivery.received_at),
             "portal": delivery.portal,
             "trigger": delivery.trigger,
             "event": delivery.event,

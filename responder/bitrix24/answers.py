@@ -243,8 +243,8 @@ def _part(
     return _answer(method, parts["result"][key], beside)
 
 
-# Methods that act: for them any result but `true` leaves open what happened.
-_ACTS = ("bizproc.workflow.kill", "bizproc.workflow.terminate")
+# For these any result but `true` leaves open what happened.
+STOPPING = ("bizproc.workflow.kill", "bizproc.workflow.terminate")
 
 
 def _answer(method: str, value: object, beside: Mapping[str, object]) -> Answer:
@@ -254,7 +254,7 @@ def _answer(method: str, value: object, beside: Mapping[str, object]) -> Answer:
     time = beside.get("time")
     times = time if isinstance(time, dict) else {}
     failure = None
-    if method in _ACTS and value is not True:
+    if method in STOPPING and value is not True:
         failure = uncertain("wrong_type", "the result is not `true`")
     return Answer(
         value=value,

@@ -6,7 +6,7 @@ not know exactly is kind `other`: it can be named and compared, but no rule can 
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import NamedTuple
 
 from responder.model import Document
@@ -144,18 +144,6 @@ _SUBJECTS["ONCRMDEALMOVETOCATEGORY"] = _Subject("deal", (_ID,))
 
 PATHS: tuple[Path, ...] = (_ID, _ENTITY_TYPE_ID, *_TASK_ID, *_TASK_OF_COMMENT)
 """Every place in a body that `document_at` may ask for."""
-
-
-def document_of_event(name: str, data: Mapping[str, object]) -> Document | None:
-    """Return the document that an event speaks of, from its nested `data`."""
-
-    def value_at(path: Path) -> str | None:
-        value: object = data
-        for part in path[1:]:
-            value = value.get(part) if isinstance(value, Mapping) else None
-        return value if isinstance(value, str) else None
-
-    return document_at(name.upper(), value_at)
 
 
 def document_at(name: str, value_at: Callable[[Path], str | None]) -> Document | None:

@@ -1,10 +1,38 @@
-"""Lists all running workflows, packed: a large portal has tens of thousands."""
+"""Reads the list of all running workflows to its end, although its pages shift meanwhile.
 
+Theory of operation. The list is ordered by id and read in pages by offset. When a workflow ends,
+all rows behind it move up by one, and the next page would begin one row too late. So each page
+begins with the row that was last on the page before, and a page *joins* another one if they share
+a row. In the order of the ids a page is an interval: whatever ran at that moment, and lies between
+its first row and its last, is on it. Two intervals that share a row are one interval. So once the
+page that begins the list is joined, over whichever others and read in whatever order, to one that
+ends it, all that ran from the first request to the last has been seen, because it lay on one of
+the pages. What started or ended in between may be there or not.
+
+Where two neighbours do not join, because more ended than one row of overlap can bear, pages are
+read in between, backwards from the later one: there the rows are now that moved away. If that
+does not help a few times, all is read once more, and then the list is given up: it proves nothing.
+So it is at once where it counts in whole pages, as that of tasks does (`ranges`).
+
+A page knows how many rows there are in all, and the first request cannot. It asks for some pages
+on trust: one behind the end is empty, and costs nothing but its place in a batch.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from responder.bitrix24.answers import Answer, Command, Failure, uncertain
 from responder.bitrix24.instances import INSTANCE_FIELDS, id_of_whole_row, instances
 from responder.bitrix24.listing import Row
-from responder.bitrix24.shifting import PAGE as PAGE
-from responder.bitrix24.shifting import PAGES_ON_TRUST as PAGES_ON_TRUST
-from responder.bitrix24.shifting import ShiftingList
+
+PAGE = 50
+STRIDE = PAGE - 1
+BACK = PAGE - 2  # between two pages: it shares a row with the later one, and with itself further on
+PAGES_ON_TRUST = 25
+MAX_PAGES = 4_000
+REPAIRS = 4
+FEW = 4
+READINGS = 2
 
 Compact = tuple[object, ...]
 
@@ -14,6 +42,12 @@ _COMMON = [
     INSTANCE_FIELDS.index(name)
     for name in ("MODULE_ID", "ENTITY", "DOCUMENT_ID", "STARTED_BY", "TEMPLATE_ID")
 ]
+_BEGIN, _END = 0, 1  # two nodes besides the pages: the list's own ends
+
+
+def pages_of(rows: int) -> int:
+    """Say in how many pages a list of so many rows is read."""
+    return 1 + max(0, rows - 2) // STRIDE
 
 
 def triple(compact: Compact) -> Compact:
@@ -27,12 +61,77 @@ def unpacked(compact: Compact) -> dict[str, object]:
     return {name: value for name, value in fields if value is not _ABSENT}
 
 
-class Everything(ShiftingList[Compact]):
-    """All running workflows by id."""
+class Everything:
+    """All running workflows, as a source of commands for `Errands`.
+
+    `rows` holds them by id, packed: a large portal has tens of thousands. They count for something
+    once `whole` is true; if it never will be, `failure` says why.
+    """
 
     def __init__(self) -> None:
+        self.rows: dict[str, Compact] = {}
+        self.total: int | None = None
+        self.whole = False
+        self.failure: Failure | None = None
+        self._command = instances({})
+        self._readings = 0
         self._shared: dict[str, str] = {}
-        super().__init__(instances({}), id_of=id_of_whole_row, pack=self._packed)
+        self._begin(PAGES_ON_TRUST)
+
+    def _begin(self, pages: int) -> None:
+        self._readings += 1
+        self._repairs = 0
+        self.rows.clear()
+        self._page_of: dict[str, int] = {}
+        self._parents = [_BEGIN, _END]
+        self._pages: list[tuple[int, int, int]] = []  # start, node, total
+        self._asked: set[int] = set()
+        self._ahead = [STRIDE * number for number in range(pages)]
+        self._furthest = self._ahead[-1]
+
+    def wanted(self, room: int) -> list[tuple[int, Command]]:
+        """Return the next pages to read, each under its offset."""
+        if self.failure is None and not self._ahead and not self._asked:
+            self._conclude()
+        if self.whole or self.failure is not None:
+            return []
+        starts, self._ahead = self._ahead[:room], self._ahead[room:]
+        self._asked.update(starts)
+        return [(start, self._page_at(start)) for start in starts]
+
+    def take(self, number: int, answer: Answer) -> None:
+        """Take the page at this offset."""
+        self._asked.discard(number)
+        if answer.failure is not None:
+            self.failure = answer.failure
+        elif not isinstance(answer.value, list) or answer.total is None:
+            self.failure = uncertain("wrong_type", "the answer is no list")
+        elif answer.next not in (None, number + len(answer.value)):
+            # Lists that count in whole pages do so (`ranges`); where it ended would be a guess.
+            self.failure = uncertain("wrong_page", "the answer is another page of the list")
+        else:
+            self._take_page(number, answer.value, answer.total)
+
+    def _page_at(self, start: int) -> Command:
+        return Command(self._command.method, {**self._command.params, "start": start})
+
+    def _take_page(self, start: int, rows: Sequence[object], total: int) -> None:
+        node = len(self._parents)
+        self._parents.append(node)
+        self._pages.append((start, node, total))
+        self.total = total
+        if start == 0:
+            self._join(node, _BEGIN)
+        if start + len(rows) >= total:
+            self._join(node, _END)
+        for row in rows:
+            workflow_id = id_of_whole_row(row) if isinstance(row, dict) else None
+            if workflow_id is None or not isinstance(row, dict):
+                self.failure = uncertain("wrong_type", "the list has a row that cannot be read")
+                return
+            self._join(node, self._page_of.setdefault(workflow_id, node))
+            self.rows[workflow_id] = self._packed(row)
+        self._plan_up_to(total)
 
     def _packed(self, row: Row) -> Compact:
         """Pack a row; a text that many rows have in common (who, which template) is kept once."""
@@ -42,3 +141,53 @@ class Everything(ShiftingList[Compact]):
             if isinstance(text, str):
                 packed[place] = self._shared.setdefault(text, text)
         return tuple(packed)
+
+    def _plan_up_to(self, total: int) -> None:
+        """Plan the pages behind the furthest one, as far as the list is known to go."""
+        starts = range(self._furthest + STRIDE, total - 1, STRIDE)
+        if len(self._pages) + len(self._ahead) + len(starts) > MAX_PAGES:
+            self.failure = uncertain("too_long", f"the list has more than {MAX_PAGES} pages")
+        elif starts:
+            self._ahead += starts
+            self._furthest = starts[-1]
+
+    def _conclude(self) -> None:
+        if self._top(_BEGIN) == self._top(_END):
+            self.whole = True
+            self._page_of.clear()
+            self._shared.clear()
+            return
+        self._repairs += 1
+        between = sorted(set(self._starts_between()))
+        anew = 1 + (self.total or 0) // STRIDE
+        if self._repairs <= REPAIRS and len(between) <= max(anew, FEW):
+            self._ahead = between
+        elif self._readings < READINGS:
+            self._begin(anew)
+        elif self.failure is None:
+            self.failure = uncertain("incomplete", "the list changed while it was read")
+
+    def _starts_between(self) -> Iterator[int]:
+        """Say where to read between neighbours that do not join, further back each time.
+
+        As many rows moved away as ended between the two pages, and the others move on while more
+        end. The totals tell how many, as far as no others started meanwhile.
+        """
+        now = self.total or 0
+        pages = [*sorted(self._pages), (self._furthest + STRIDE, _END, now)]
+        for (_, left, before), (start, right, after) in pairwise(pages):
+            if self._top(left) == self._top(right):
+                continue
+            few = self._repairs == 1 and before - after < BACK
+            ended = max(0, before - (after if few else min(after, now)))
+            for number in range(1, 1 + max(1 << (self._repairs - 1), 1 + ended // BACK)):
+                yield max(0, start - number * BACK)
+
+    def _join(self, one: int, other: int) -> None:
+        self._parents[self._top(one)] = self._top(other)
+
+    def _top(self, node: int) -> int:
+        while self._parents[node] != node:
+            self._parents[node] = self._parents[self._parents[node]]
+            node = self._parents[node]
+        return node

@@ -81,15 +81,13 @@ async def gather_by_pages(
     return {w.id: _with(w, rows[w.id], names) for w in workflows}, tasks.total
 
 
-def _all_tasks(wanted: set[str]) -> RangedList[Row]:
+def _all_tasks(wanted: set[str]) -> RangedList:
     """List all tasks, whatever became of them, and keep those of these workflows."""
     command = Command("bizproc.task.list", {"SELECT": list(TASK_FIELDS), "ORDER": {"ID": "ASC"}})
 
-    def kept(row: Row) -> Row | None:
-        of = row.get("WORKFLOW_ID")
-        return row if isinstance(of, str) and of in wanted else None
-
-    return RangedList(command, key_of=key_of, pack=kept)
+    return RangedList(
+        command, key_of=key_of, keep=lambda row: str(row.get("WORKFLOW_ID")) in wanted
+    )
 
 
 def _tasks_of(workflow_id: str) -> Listing:

@@ -14,6 +14,7 @@ for are counted, since the total counts them, and not kept.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import Protocol
 
 from responder.bitrix24.answers import Answer, Command, Failure, FailureKind, uncertain
@@ -23,6 +24,9 @@ Send = Callable[[Sequence[Command]], Awaitable[list[Answer]]]
 
 Row = Mapping[str, object]
 
+# How long what one reading found of templates, users and stages serves the next ones too. So much
+# older than a reading its facts may be, and so much earlier the reading itself is too old.
+REMEMBERED_FOR = timedelta(seconds=5)
 MAX_PAGES = 1000
 MAX_READINGS = 3
 PAGES_AT_ONCE = 200

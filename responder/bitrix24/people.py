@@ -4,7 +4,7 @@ Only workflows that wait for a person have tasks (docs: bizproc-task-list.md), s
 answer: nobody is waited for. A task of several users has a row for each of them, also of those who
 have answered already (module bizproc, CBPTaskService::GetList joins b_bp_task_user). A user that
 the portal does not show (hidden system users never are, docs: user-get.md) is unknown. Users are
-remembered for a while: they change rarely, and every workflow of a portal asks for the same few.
+remembered for a moment: they change rarely, and every workflow of a portal asks for the same few.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from responder.bitrix24.answers import Answer, Command, Failure, uncertain
-from responder.bitrix24.listing import Listing, Row, explain, told
+from responder.bitrix24.listing import REMEMBERED_FOR, Listing, Row, explain, told
 from responder.bitrix24.ranges import RangedList
 from responder.model import Unknown
 
-GOOD_FOR = timedelta(seconds=30)
 RUNNING = "0"  # STATUS of a task that still waits, USER_STATUS of whom it waits for
 _FIELDS = ("ID", "WORKFLOW_ID", "USER_ID", "STATUS", "USER_STATUS")
 
@@ -40,7 +39,7 @@ class User:
 class Users:
     """What a portal's driver remembers of users, each with when it was read."""
 
-    known: dict[str, tuple[datetime, User | Unknown]] = field(default_factory=dict)
+    known: dict[str, tuple[datetime, User]] = field(default_factory=dict)
 
 
 def needs_tasks(paths: frozenset[str]) -> bool:
@@ -71,7 +70,7 @@ def tasks_of(workflow_id: str) -> Listing:
     )
 
 
-def all_tasks() -> RangedList[Row]:
+def all_tasks() -> RangedList:
     """List every task of the portal that waits for somebody, while people work on them."""
     return RangedList(
         Command(
@@ -83,7 +82,7 @@ def all_tasks() -> RangedList[Row]:
             },
         ),
         key_of=key_of,
-        pack=lambda row: row if _waits(row) else None,
+        keep=_waits,
     )
 
 
@@ -135,9 +134,10 @@ class People:
         self._users_needed = needs_users(paths)
         self._asks_starter = any(path.startswith("starter.") for path in paths)
         self._tasks: dict[str, Listing] = {}
-        self._all: RangedList[Row] | None = None
+        self._all: RangedList | None = None
         self._by_workflow: dict[str, list[Row]] = {}
         self._reads: list[UserRead] = []
+        self._found: dict[str, User | Unknown] = {}
         self._failure: Failure | None = None
 
     def task_reads(self, workflow_ids: Iterable[str]) -> list[Listing]:
@@ -147,7 +147,7 @@ class People:
         self._tasks = {workflow_id: tasks_of(workflow_id) for workflow_id in workflow_ids}
         return list(self._tasks.values())
 
-    def all_task_reads(self) -> list[RangedList[Row]]:
+    def all_task_reads(self) -> list[RangedList]:
         """Return the read of all tasks, for a reading of many workflows."""
         if not self._tasks_needed:
             return []
@@ -174,7 +174,9 @@ class People:
             for task in self._waiting(str(row["ID"])):
                 if user := _user_id(task.get("USER_ID")):
                     wanted[user] = None
-        self._reads = [UserRead(user) for user in wanted if not self._remembered(user)]
+        # Kept here, since another gathering may forget them before this one has come to its end.
+        self._found = {u: known for u in wanted if (known := self._remembered(u)) is not None}
+        self._reads = [UserRead(user) for user in wanted if user not in self._found]
         return self._reads
 
     def keep(self) -> None:
@@ -182,7 +184,9 @@ class People:
         failures = (told(read.failure) for read in self._reads if read.failure is not None)
         self._failure = next((failure for failure in failures if failure), None)
         for read in self._reads:
-            self._users.known[read.user_id] = (self._now, read.found)
+            self._found[read.user_id] = read.found
+            if isinstance(read.found, User):
+                self._users.known[read.user_id] = (self._now, read.found)
         old = [key for key, (at, _) in self._users.known.items() if not self._good(at)]
         for key in old:
             del self._users.known[key]
@@ -234,15 +238,14 @@ class People:
         return facts
 
     def _user(self, user_id: str) -> User | Unknown:
-        known = self._users.known.get(user_id)
-        return Unknown("the user was not read") if known is None else known[1]
+        return self._found.get(user_id, Unknown("the user was not read"))
 
-    def _remembered(self, user_id: str) -> bool:
+    def _remembered(self, user_id: str) -> User | None:
         known = self._users.known.get(user_id)
-        return known is not None and isinstance(known[1], User) and self._good(known[0])
+        return known[1] if known is not None and self._good(known[0]) else None
 
     def _good(self, at: datetime) -> bool:
-        return timedelta(0) <= self._now - at < GOOD_FOR
+        return timedelta(0) <= self._now - at < REMEMBERED_FOR
 
 
 def _each(users: Sequence[User | Unknown], name: str) -> object:

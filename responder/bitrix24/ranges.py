@@ -2,26 +2,24 @@
 
 Theory of operation. `bizproc.task.list` counts in whole pages: what `start` names is rounded down
 to a multiple of fifty, and a page behind the end may be the first one again (module rest,
-IRestService::getNavData; module main, CDBResult::DBNavStart). So pages cannot overlap (`shifting`),
-and a row that moves from one to another is missed. A *range* of numbers whose rows all fit into one
-answer cannot miss any: that answer is what there was at that moment. Numbers only grow, so the
-ranges from the first number to the last, told by the list in both orders, hold whatever was listed
-from the first request to the last one. A range that has more rows than an answer is cut into
-smaller ones. One number alone may have many rows, since a task has one for each of its users: these
-are read by pages, and so is everything where the portal does not understand such a filter.
+IRestService::getNavData; module main, CDBResult::DBNavStart). So pages cannot overlap as those of
+`everything` do, and a row that moves from one to another is missed. A *range* of numbers whose rows
+all fit into one answer cannot miss any: that answer is what there was at that moment. Numbers only
+grow, so the ranges from the first number to the last, told by the list in both orders, hold
+whatever was listed from the first request to the last one. A range that has more rows than an
+answer is cut into smaller ones. One number alone may have many rows, since a task has one for each
+of its users: these are read by pages, and so is all of it where the portal does not understand such
+a filter.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
-from typing import Generic, TypeVar
 
 from responder.bitrix24.answers import Answer, Command, Failure, uncertain
 from responder.bitrix24.errands import Whole
 from responder.bitrix24.listing import Listing, Row
-
-T = TypeVar("T")
 
 PAGE = 50
 AIM = 30  # rows in a range, as far as they lie evenly
@@ -59,12 +57,12 @@ class _Range:
 _Asked = _End | _Range | tuple[Whole, int]
 
 
-class RangedList(Generic[T]):
+class RangedList:
     """A list read by ranges, as a source of commands for `Errands`.
 
-    `rows` holds what `pack` made of each row, by its number and its key; where it makes None of
-    one, that is not kept. They count for something once `whole` is true; if it never will be,
-    `failure` says why. `key_of` tells rows of one number apart.
+    `rows` holds by their keys the rows that `keep` says are wanted. They count for something once
+    `whole` is true; if it never will be, `failure` says why. `key_of` tells rows of one number
+    apart.
     """
 
     def __init__(
@@ -72,15 +70,15 @@ class RangedList(Generic[T]):
         command: Command,
         *,
         key_of: Callable[[Row], str | None],
-        pack: Callable[[Row], T | None],
+        keep: Callable[[Row], bool],
     ) -> None:
-        self.rows: dict[str, T] = {}
+        self.rows: dict[str, Row] = {}
         self.total: int | None = None
         self.whole = False
         self.failure: Failure | None = None
         self._command = command
         self._key_of = key_of
-        self._pack = pack
+        self._keep = keep
         self._numbers = 0
         self._ahead: list[_End | _Range] = [_End.FIRST, _End.LAST]
         self._asked: dict[int, _Asked] = {}
@@ -141,7 +139,7 @@ class RangedList(Generic[T]):
         elif any(not asked.after < number <= asked.through for number in numbers):
             self._read_by_pages()  # the portal dropped the filter
         elif total <= len(found):
-            self._keep(found)
+            self._take_in(found)
         elif asked.through - asked.after == 1:
             self._page(self._command_of(asked))
         else:
@@ -153,16 +151,16 @@ class RangedList(Generic[T]):
         if total <= len(rows):
             self._stop_asking()
             self.rows.clear()
-            self._keep(rows)
+            self._take_in(rows)
             return
         self._ends[end] = numbers
         if len(self._ends) < len(_End):
             return
         first, last = self._ends[_End.FIRST], self._ends[_End.LAST]
-        if first != sorted(first) or last != sorted(last, reverse=True) or first[0] > last[0]:
-            self._read_by_pages()  # there is no telling where the list begins and ends
-        else:
+        if _are_ends(first, last):
             self._ahead += _Range(first[0] - 1, last[0]).cut(total)
+        else:
+            self._read_by_pages()  # there is no telling where the list begins and ends
 
     def _read_by_pages(self) -> None:
         self._stop_asking()
@@ -176,11 +174,11 @@ class RangedList(Generic[T]):
         listing = Listing(command, id_of=self._key_of, twice=twice)
         self._paged.append((Whole(listing), listing))
 
-    def _keep(self, rows: Sequence[Row]) -> None:
+    def _take_in(self, rows: Iterable[Row]) -> None:
         for row in rows:
-            key, packed = self._key_of(row), self._pack(row)
-            if key is not None and packed is not None:
-                self.rows[key] = packed
+            key = self._key_of(row)
+            if key is not None and self._keep(row):
+                self.rows[key] = row
 
     def _conclude(self) -> None:
         for _, listing in self._paged:
@@ -188,8 +186,14 @@ class RangedList(Generic[T]):
                 changed = uncertain("incomplete", "the list changed while it was read")
                 self.failure = listing.failure or changed
                 return
-            self._keep(list(listing.rows.values()))
+            self._take_in(listing.rows.values())
         self.whole = True
+
+
+def _are_ends(first: list[int], last: list[int]) -> bool:
+    """Say whether these are the numbers on the first page of a list in both orders."""
+    ordered = first == sorted(first) and last == sorted(last, reverse=True)
+    return ordered and bool(first and last) and first[0] <= last[0]
 
 
 def _number(row: Row) -> int | None:

@@ -2,8 +2,8 @@
 
 Deals and leads tell it themselves (`stageSemanticId`); quotes, invoices and smart processes do not,
 so theirs is looked up in the directory of their stages (docs: crm/universal/object-fields.md,
-crm/status/crm-status-list.md). A directory is remembered for some minutes; a stage that it lacks
-has it read again.
+crm/status/crm-status-list.md). A directory is remembered for a moment; a stage that it lacks has
+it read again.
 """
 
 import re
@@ -13,11 +13,10 @@ from datetime import datetime, timedelta
 
 from responder.bitrix24 import documents
 from responder.bitrix24.answers import Command, Failure
-from responder.bitrix24.listing import Listing, Row, explain, told
+from responder.bitrix24.listing import REMEMBERED_FOR, Listing, Row, explain, told
 from responder.model import Unknown
 
 SEMANTIC = "stage_semantic_id"
-GOOD_FOR = timedelta(minutes=5)
 
 _STAGE = "stage_id"
 _CATEGORY = re.compile(r"[0-9]{1,18}")
@@ -51,7 +50,7 @@ class StagesRead:
         remembered = self._remembered.get(directory)
         if remembered is None or stage not in remembered.meanings:
             return False
-        return timedelta(0) <= self._now - remembered.read_at < GOOD_FOR
+        return timedelta(0) <= self._now - remembered.read_at < REMEMBERED_FOR
 
     def reads(self) -> list[Listing]:
         """Return the reads that were asked for, one a directory."""

@@ -11,12 +11,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from responder.bitrix24.answers import Command, Failure, uncertain
-from responder.bitrix24.listing import Listing, Row, explain, told
+from responder.bitrix24.listing import REMEMBERED_FOR, Listing, Row, explain, told
 from responder.bitrix24.people import Users
 from responder.bitrix24.stages import Stages
 from responder.model import Unknown
 
-GOOD_FOR = timedelta(seconds=30)
 CLOCKS_MAY_DIFFER = timedelta(minutes=5)
 
 _NEED_THE_LIST = frozenset({"template.name", "template.known"})
@@ -51,7 +50,7 @@ class TemplatesRead:
         read_at = self._templates.read_at
         if not self._needed:
             return []
-        if read_at is not None and timedelta(0) <= self._now - read_at < GOOD_FOR:
+        if read_at is not None and timedelta(0) <= self._now - read_at < REMEMBERED_FOR:
             return []
         return self._read()
 

@@ -57,11 +57,11 @@ def _show(found: "Sequence[Asking]", *, as_json: bool) -> None:
 
 def _json(one: "Asking") -> str:
     from responder.authoring.plain import to_json
-    from responder.runtime.operating import instant
+    from responder.store.chain import instant_text
 
     told = {"id": one.decision_id, **asdict(one)}
     del told["decision_id"]
-    told |= {name: instant(told[name]) for name in ("condemned_at", "lapses_at")}
+    told |= {name: instant_text(told[name]) for name in ("condemned_at", "lapses_at")}
     return to_json(told)
 
 

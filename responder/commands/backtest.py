@@ -5,15 +5,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import click
 
-from responder.commands.opening import fail, opened
+from responder.commands.opening import fail, must_know, of_revision, opened, show_mistakes
 
 if TYPE_CHECKING:
     from responder.authoring.backtest import Tick
-    from responder.rules.ruleset import RulesError, Ruleset
+    from responder.rules.ruleset import Ruleset
     from responder.settings import Settings
     from responder.store.database import Database
     from responder.store.history import Span
@@ -57,8 +57,7 @@ def backtest(
             since=instant,
             against=None if against is None else _revision(database, against),
         )
-        if portal is not None and portal not in settings.portals:
-            fail(f"There is no portal {portal}; there are: {', '.join(sorted(settings.portals))}.")
+        must_know(portal, settings)
         spans = trial.spans(portal)
         with _progress(spans) as tick:
             result = trial.run(spans, tick)
@@ -88,27 +87,17 @@ def _rules(path: Path, settings: "Settings") -> "Ruleset":
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}")
     except RulesError as error:
-        _show(error, path)
-
-
-def _show(error: "RulesError", path: Path) -> NoReturn:
-    from responder.authoring.check import render
-
-    click.echo(render(error.mistakes, path.read_bytes()), nl=False)
-    sys.exit(2)
+        show_mistakes(error)
+        sys.exit(2)
 
 
 def _revision(database: "Database", revision: str) -> "Ruleset":
-    from responder.rules.ruleset import RulesError, load
     from responder.store import rulesets
 
     text = database.read(lambda conn: rulesets.text(conn, revision))
     if text is None:
         fail(f"No decision was made by a revision {revision}.")
-    try:
-        return load(text.encode(), file=f"revision {revision}")
-    except RulesError as error:
-        fail(f"This version cannot read the rules of revision {revision}:", str(error))
+    return of_revision(revision, text)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from responder.commands.opening import fail, opened
+from responder.commands.opening import fail, must_know, opened
 from responder.commands.operate import ruleset_of
 
 if TYPE_CHECKING:
@@ -28,8 +28,7 @@ def rules(context: click.Context, portal: str | None, *, as_json: bool) -> None:
 
     with opened() as (settings, database):
         ruleset = ruleset_of(settings)
-        if portal is not None and portal not in settings.portals:
-            fail(f"There is no portal {portal}; there are: {', '.join(sorted(settings.portals))}.")
+        must_know(portal, settings)
         figures = database.read(lambda conn: shadow.figures(conn, portal))
     if not as_json:
         click.echo(f"revision {ruleset.revision}")

@@ -53,7 +53,7 @@ def _show(
 ) -> None:
     from responder.store import journal
 
-    now = database.read(journal.head) if follow else {}
+    now = database.read(journal.heads) if follow else {}
     if not log.show_all(database, chosen, as_json=as_json, write=click.echo):
         click.echo(log.why_none(database, chosen, _in_force(settings)), err=True)
     if follow:

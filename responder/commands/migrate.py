@@ -99,8 +99,9 @@ def _is_torn(url: str) -> bool:
 
 
 def _must_differ(old: "Database", new: "Database") -> None:
-    same_file = old.path is not None and new.path is not None and new.path.exists()
-    if same_file and old.path is not None and new.path is not None and old.path.samefile(new.path):
+    if old.path is None or new.path is None or not new.path.exists():
+        return
+    if old.path.samefile(new.path):
         fail("FROM and TO are the same file.")
 
 

@@ -1,4 +1,4 @@
-"""What commands open first: the settings and the database. A mistake in them ends the program.
+"""What commands open first: settings, database, rules. A mistake in them ends the program.
 
 Imports stand in the functions: a command that opens nothing must not wait for them.
 """
@@ -8,11 +8,13 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 if TYPE_CHECKING:
+    from responder.rules.ruleset import RulesError, Ruleset
     from responder.settings import Settings
     from responder.store.database import Database
 
@@ -40,6 +42,31 @@ def settings() -> "Settings":
         return load()
     except SettingsError as error:
         fail("The settings are wrong:", *(f"  {problem}" for problem in error.problems))
+
+
+def must_know(portal: str | None, given: "Settings") -> None:
+    """Say which portals there are and exit, where one is named that is none of them."""
+    if portal is not None and portal not in given.portals:
+        fail(f"There is no portal {portal}; there are: {', '.join(sorted(given.portals))}.")
+
+
+def show_mistakes(error: "RulesError") -> None:
+    """Print the mistakes of a file of rules or tests, with the lines they stand in."""
+    from responder.authoring.check import render
+
+    path = Path(error.mistakes[0].file)
+    data = path.read_bytes() if path.is_file() else b""
+    click.echo(render(error.mistakes, data), nl=False)
+
+
+def of_revision(revision: str, text: str) -> "Ruleset":
+    """Load the rules of a revision that were kept, or say that this version cannot and exit."""
+    from responder.rules.ruleset import RulesError, load
+
+    try:
+        return load(text.encode(), file=f"revision {revision}")
+    except RulesError as error:
+        fail(f"This version cannot read the rules of revision {revision}:", str(error))
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from responder.commands.opening import fail, opened, who
+from responder.commands.opening import fail, must_know, opened, who
 
 if TYPE_CHECKING:
     from responder.rules.ruleset import Ruleset
@@ -78,8 +78,7 @@ def rearm(rule: str, portal: str | None) -> None:
     from responder.runtime import operating
 
     with opened() as (settings, database):
-        if portal is not None and portal not in settings.portals:
-            fail(f"The settings have no portal {portal!r}.")
+        must_know(portal, settings)
         known = [one.id for one in ruleset_of(settings).rules if one.acts]
         portals = [portal] if portal else sorted(settings.portals)
         try:

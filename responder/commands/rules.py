@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from responder.commands.opening import fail, settings
+from responder.commands.opening import fail, settings, show_mistakes
 from responder.commands.trials import portal_named
 
 if TYPE_CHECKING:
@@ -61,7 +61,6 @@ def check(
 def _tested(tests: Path | None, data: bytes, file: Path) -> set[str]:
     """Return the rules that tests in a file of their own expect to speak."""
     from responder.authoring import expectations, testing
-    from responder.authoring.check import render
     from responder.rules.ruleset import RulesError, load
 
     if tests is None:
@@ -73,7 +72,7 @@ def _tested(tests: Path | None, data: bytes, file: Path) -> set[str]:
     try:
         cases = testing.of_cases(tests.read_bytes(), str(tests), ruleset).cases
     except RulesError as error:
-        click.echo(render(error.mistakes, tests.read_bytes()), nl=False)
+        show_mistakes(error)
         sys.exit(2)
     except OSError as error:
         fail(f"{tests}: {error.strerror}")

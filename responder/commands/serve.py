@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 
 import click
 
-from responder.commands.opening import fail, settings
+from responder.commands.opening import fail, settings, show_mistakes
 
 
 def _run(service: Coroutine[object, object, None]) -> None:
@@ -34,9 +34,7 @@ def serve() -> None:
     try:
         _run(run(given))
     except RulesError as error:
-        from responder.authoring.check import render
-
-        click.echo(render(error.mistakes, given.rules.read_bytes(), format="text"))
+        show_mistakes(error)
         fail("The rules are broken; nothing was started.")
     except (DatabaseError, StoreUnavailable) as error:
         fail(str(error))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from responder.commands.opening import fail, opened, who
+from responder.commands.opening import must_know, opened, who
 
 if TYPE_CHECKING:
     from responder.store.database import Database
@@ -31,8 +31,7 @@ _ROW = "{:<18}  {:<23}  {:<10}  {:<22}  {:<12}  {}"
 def sweep(portal: str | None, rule: str | None, *, observe: bool, as_json: bool) -> None:
     """Judge all running workflows now, as if an event had come for each."""
     with opened() as (settings, database):
-        if portal is not None and portal not in settings.portals:
-            fail(f"The settings have no portal {portal!r}.")
+        must_know(portal, settings)
         for name in [portal] if portal else sorted(settings.portals):
             _sweep(database, name, rule, observe=observe, as_json=as_json)
 

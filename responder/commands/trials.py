@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from responder.commands.opening import fail, opened, settings
+from responder.commands.opening import fail, of_revision, opened, settings, show_mistakes
 
 if TYPE_CHECKING:
     from responder.authoring.looking import Happening
     from responder.authoring.recorded import Decision
     from responder.authoring.testing import Suite
     from responder.model import Document, Situation
-    from responder.rules.ruleset import RulesError, Ruleset
+    from responder.rules.ruleset import Ruleset
     from responder.settings import Settings
+    from responder.store.history import Past
 
 _DECISION = re.compile(r"[a-z0-9_]+-[0-9]+-[0-9]+")
 _WATCH_SECONDS = 0.5
@@ -80,7 +81,7 @@ def _run(file: Path, junit: Path | None) -> int:
         if missing:
             raise RulesError(missing)
     except RulesError as error:
-        _show(error)
+        show_mistakes(error)
         return 2
     except OSError as error:
         click.echo(f"{error.filename}: {error.strerror}", err=True)
@@ -113,43 +114,31 @@ def _ruleset(path: Path) -> "Ruleset":
     return load(path.read_bytes(), file=str(path))
 
 
-def _show(error: "RulesError") -> None:
-    """Print mistakes with the lines they stand in."""
-    from responder.authoring.check import render
-
-    path = Path(error.mistakes[0].file)
-    data = path.read_bytes() if path.is_file() else b""
-    click.echo(render(error.mistakes, data), nl=False)
-
-
 def _print_as_test(decision_id: str) -> None:
     from responder.authoring import recorded
 
-    decision, ruleset = _recorded(decision_id)
     try:
-        click.echo(recorded.as_test(decision, ruleset), nl=False)
+        click.echo(recorded.as_test(*_recorded(decision_id)), nl=False)
     except recorded.NothingToJudgeError as error:
         fail(str(error))
 
 
-def _recorded(decision_id: str) -> "tuple[Decision, Ruleset]":
-    """Return a decision and the rules that made it."""
+def _recorded(decision_id: str) -> "tuple[Decision, Past, Ruleset]":
+    """Return a decision, its evaluation, and the rules that made it."""
     from responder.authoring.decisions import find
-    from responder.rules.ruleset import RulesError, load
-    from responder.store import rulesets
+    from responder.store import history, rulesets
+    from responder.store.places import place_of
 
     with opened() as (_, database):
-        decision = find(database, decision_id)
-        if decision is None:
+        decision, place = find(database, decision_id), place_of(decision_id)
+        past = None if place is None else history.evaluation(database, place)
+        if decision is None or past is None:
             fail(f"There is no decision {decision_id}.")
         revision = str(decision["ruleset"])
         text = database.read(lambda conn: rulesets.text(conn, revision))
     if text is None:
         fail(f"The rules of revision {revision}, which made it, were not kept.")
-    try:
-        return decision, load(text.encode(), file=f"revision {revision}")
-    except RulesError as error:
-        fail(f"This version cannot read the rules of revision {revision}:", str(error))
+    return decision, past, of_revision(revision, text)
 
 
 @click.command()
@@ -180,7 +169,7 @@ def explain(
         else:
             _explain_file(Path(target) if target else rules_in_use(), case)
     except RulesError as error:
-        _show(error)
+        show_mistakes(error)
         sys.exit(2)
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}")
@@ -207,14 +196,14 @@ def _explain_file(file: Path, case: str | None) -> None:
 def _explain_decision(decision_id: str) -> None:
     from responder.authoring import recorded
 
-    decision, ruleset = _recorded(decision_id)
+    decision, past, ruleset = _recorded(decision_id)
     try:
-        situation = recorded.situation(decision, ruleset)
+        situation = recorded.situation(decision, past, ruleset)
     except recorded.NothingToJudgeError as error:
         fail(str(error))
     outcome = decision["outcome"] or decision["reason"]
     click.echo(f"{decision_id}: {decision['action']} ({outcome}), rules {ruleset.revision}")
-    _go_through(ruleset, situation, recorded.moment(decision))
+    _go_through(ruleset, situation, past.at)
 
 
 def _explain_document(ref: str, event: str | None, portal: str | None, rules: Path | None) -> None:

@@ -85,10 +85,10 @@ def rearm(site: Site, visit: Visit) -> Response:
 def cancel(site: Site, visit: Visit) -> Response:
     """Conclude a decision that waits or is held, so that nothing comes of it."""
     name = visit.path["id"]
+    told = _about(site, name)
+    if told is None:
+        return _not_there(site, visit, f"The log has no decision {name} that condemned a workflow.")
     if not _sure(visit):
-        told = _about(site, name)
-        if told is None:
-            return _not_there(site, visit, f"The log has no decision {name}.")
         return _ask(
             site,
             visit,
@@ -111,16 +111,17 @@ def cancel(site: Site, visit: Visit) -> Response:
 def approve(site: Site, visit: Visit) -> Response:
     """Approve what one rule condemned together, as the confirmation lists it."""
     name = visit.path["id"]
-    asked = site.database.read(partial(approvals.asking, portals=site.portals, like=name))
     if not _sure(visit):
-        if not any(one.decision_id == name for one in asked):
+        asked = site.database.read(partial(approvals.asking, portals=site.portals, like=name))
+        asked.sort(key=lambda one: one.decision_id != name)  # of too many, it is one of the first
+        if not asked or asked[0].decision_id != name:
             return _too_late(site, visit, f"{name} does not wait to be approved.")
         return _ask_to_approve(site, visit, name, asked[:MOST_AT_ONCE])
     names = visit.form.all("decision")[:MOST_AT_ONCE] or (name,)
     try:
         did = operating.approve(site.commits, names, by=visit.who.name, at=site.now())
-    except LookupError:
-        return _not_there(site, visit, f"The log has no decision {name}.")
+    except LookupError as missing:
+        return _not_there(site, visit, f"The log has no decision {missing}.")
     if did.refused:
         refused = [f"{one}: {why}." for one, why in sorted(did.refused.items())]
         return _too_late(site, visit, f"{len(did.approved)} were approved.", *refused)
@@ -130,24 +131,19 @@ def approve(site: Site, visit: Visit) -> Response:
 def _ask_to_approve(
     site: Site, visit: Visit, name: str, asked: Sequence[approvals.Asking]
 ) -> Response:
-    rule = asked[0].rule
-    return site.page(
-        "confirm.html",
+    several = len(asked) > 1
+    those = f"These {len(asked)} were condemned together. Each" if several else "It"
+    return _ask(
+        site,
         visit,
-        title=f"Approve what rule {rule} condemned?",
-        sentences=(
-            f"These {len(asked)} were condemned together. Each is judged afresh on the facts of "
-            "this moment, and stopped if it still stands. That cannot be undone."
-            if len(asked) > 1
-            else "It is judged afresh on the facts of this moment, and stopped if it still "
-            "stands. That cannot be undone.",
-        ),
-        asked=asked,
+        f"Approve what rule {asked[0].rule} condemned?",
+        f"{those} is judged afresh on the facts of this moment, and stopped if it still stands. "
+        "That cannot be undone.",
         action=visit.request.url.path,
-        button=f"Approve {len(asked)}" if len(asked) > 1 else "Approve",
+        button=f"Approve {len(asked)}" if several else "Approve",
         back=f"/decisions/{name}",
         fields=[("decision", one.decision_id) for one in asked],
-        look=None,
+        asked=asked,
     )
 
 
@@ -165,13 +161,14 @@ def _ask(
     back: str,
     fields: Sequence[tuple[str, str]] = (),
     look: str | None = None,
+    asked: Sequence[approvals.Asking] = (),
 ) -> Response:
     return site.page(
         "confirm.html",
         visit,
         title=title,
         sentences=sentences,
-        asked=(),
+        asked=asked,
         action=action,
         button=button,
         back=back,

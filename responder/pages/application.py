@@ -78,40 +78,54 @@ class _Thread:
         self._under_way -= 1
 
 
-def application(site: Site) -> ASGIApp:
-    """Return the pages."""
-    makes, does = _Thread(site), _Thread(site)
+_SAID: Mapping[int, tuple[str, ...]] = {
+    HTTPStatus.NOT_FOUND: ("There is no such page", "What stood here may have been pruned."),
+    HTTPStatus.METHOD_NOT_ALLOWED: (
+        "This cannot be asked for so",
+        "Buttons lead here, and addresses that are typed do not.",
+    ),
+}
 
-    def answering(
-        pages: Mapping[str, Page], *, public: bool
-    ) -> Callable[[Request], Awaitable[Response]]:
+
+class _Answers:
+    """The two threads, and which of them answers what."""
+
+    def __init__(self, site: Site) -> None:
+        self._makes, self._does = _Thread(site), _Thread(site)
+
+    def route(self, path: str, *, public: bool = False, **pages: Page) -> Route:
+        """Answer at this path, by the page for each method."""
+
         async def endpoint(request: Request) -> Response:
-            acts = request.method == "POST"
+            if request.method != "POST":
+                terms = _Terms(public)
+                return await self._makes.answer(pages["GET"], request, Form(), terms)
             try:
-                form = await _form(request) if acts else Form()
+                form = await _form(request)
             except _Unfit as unfit:
                 return _refusal(unfit.status)
-            page = pages["POST" if acts else "GET"]
-            thread = does if acts else makes
-            return await thread.answer(page, request, form, _Terms(public, acts))
+            return await self._does.answer(pages["POST"], request, form, _Terms(public, acts=True))
 
-        return endpoint
+        return Route(path, endpoint, methods=list(pages))
 
-    def route(path: str, *, public: bool = False, **pages: Page) -> Route:
-        return Route(path, answering(pages, public=public), methods=list(pages))
-
-    async def wrong(request: Request, error: Exception) -> Response:
+    async def wrong(self, request: Request, error: Exception) -> Response:
+        """Say what is wrong with an address or a method."""
         assert isinstance(error, HTTPException)
 
         def page(site: Site, visit: Visit) -> Response:
             status = HTTPStatus(error.status_code)
             return site.message(visit, status, *_SAID.get(status, (status.phrase,)))
 
-        answer = await makes.answer(page, request, Form(), _Terms(public=True))
+        answer = await self._makes.answer(page, request, Form(), _Terms(public=True))
         answer.headers.update(error.headers or {})
         return answer
 
-    style, _ = stylesheet()
+
+def application(site: Site) -> ASGIApp:
+    """Return the pages."""
+    answers = _Answers(site)
+    route = answers.route
+    style, sheet = stylesheet()
     routes = [
         route("/", GET=decisions.show),
         route("/login", GET=entrance.show, POST=entrance.log_in, public=True),
@@ -126,21 +140,13 @@ def application(site: Site) -> ASGIApp:
         route("/status", GET=status.show),
         route("/pause", POST=acts.pause),
         route("/resume", POST=acts.resume),
-        Route(f"/{style}", _file(stylesheet()[1], "text/css; charset=utf-8")),
+        Route(f"/{style}", _file(sheet, "text/css; charset=utf-8")),
         Route("/icon.svg", _file(icon(), "image/svg+xml")),
     ]
-    pages = Starlette(routes=routes, exception_handlers={404: wrong, 405: wrong})
+    wrong = {404: answers.wrong, 405: answers.wrong}
+    pages = Starlette(routes=routes, exception_handlers=wrong)
     pages.router.redirect_slashes = False
     return pages
-
-
-_SAID: Mapping[int, tuple[str, ...]] = {
-    HTTPStatus.NOT_FOUND: ("There is no such page", "What stood here may have been pruned."),
-    HTTPStatus.METHOD_NOT_ALLOWED: (
-        "This cannot be asked for so",
-        "Buttons lead here, and addresses that are typed do not.",
-    ),
-}
 
 
 def _made(site: Site, page: Page, request: Request, form: Form, terms: _Terms) -> Response:

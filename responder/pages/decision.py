@@ -39,6 +39,7 @@ def show(site: Site, visit: Visit) -> Response:
     in_words = document_in_words(document)
     reads = telling.reads(decision["conditions"])
     facts = sorted((decision["facts"] or {}).items())
+    rule = _rule(site, found)
     return site.page(
         "decision.html",
         visit,
@@ -59,8 +60,8 @@ def show(site: Site, visit: Visit) -> Response:
         facts=facts[:MOST_FACTS],
         more_facts=max(0, len(facts) - MOST_FACTS),
         moments=list(telling.timeline(found)),
-        rule_text=_rule_text(site, found),
-        rule_said=_rule_said(site, found),
+        rule_text=_rule_text(found, rule),
+        rule_said=None if rule is None else told(rule),
         most_siblings=MOST_SIBLINGS,
         may_cancel=decision["outcome"] in (Outcome.WAITING, Outcome.HELD),
         may_approve=decision["outcome"] == Outcome.HELD and found.hold == APPROVAL,
@@ -77,21 +78,15 @@ def _title(found: Dossier) -> object:
     return None if isinstance(title, dict) else title
 
 
-def _rule_said(site: Site, found: Dossier) -> str | None:
-    """Say in plain English what the rule was that decided, as its revision had it."""
-    rule = _rule(site, found)
-    return None if rule is None else told(rule)
-
-
-def _rule_text(site: Site, found: Dossier) -> str | None:
+def _rule_text(found: Dossier, rule: Rule | None) -> str | None:
     """Return the rule's text as it was: kept with the call, or else with its revision."""
     if found.proof is not None and found.proof.get("rule"):
         return str(found.proof["rule"])
-    rule = _rule(site, found)
     return None if rule is None else rule.text
 
 
 def _rule(site: Site, found: Dossier) -> Rule | None:
+    """Find the rule that decided, as its revision had it."""
     name, revision = found.decision["rule"], found.decision["ruleset"]
     if name is None:
         return None

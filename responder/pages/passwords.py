@@ -11,7 +11,7 @@ import secrets
 import unicodedata
 from collections.abc import Mapping
 
-from responder.settings import PASSWORD_HASH
+from responder.allowed import PASSWORD_HASH
 
 SHORTEST = 12
 LONGEST = 1024

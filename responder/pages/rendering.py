@@ -21,6 +21,7 @@ from responder.bitrix24.documents import from_triple, parse_ref
 from responder.model import Document
 from responder.pages import words
 from responder.rules.english import kind_in_words
+from responder.store.chain import instant_text
 
 _FOLDER = Path(__file__).parent / "templates"
 _LEFT_ALONE = frozenset("\n\t\u200c\u200d")  # a joiner changes how letters look, not what they say
@@ -63,7 +64,7 @@ def moment(at: datetime | str | None) -> Markup:
         return Markup("")
     exact = datetime.fromisoformat(at) if isinstance(at, str) else at
     exact = exact.astimezone(UTC)
-    machine = exact.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    machine = instant_text(exact)
     people = f"{exact.day} {exact:%b %Y, %H:%M:%S}"
     return Markup('<time datetime="{}" title="{}">{} <abbr>UTC</abbr></time>').format(
         machine, machine, people

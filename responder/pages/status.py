@@ -70,7 +70,6 @@ def show(site: Site, visit: Visit) -> Response:
         error=site.rules.error,
         database=site.database.dialect,
         keep_days=site.settings.keep_days,
-        now=now,
     )
 
 

@@ -88,7 +88,9 @@ def timeline(found: Dossier) -> Iterator[Moment]:
     decision = found.decision
     if found.received_at is not None:
         events = decision["events"]
-        several = "" if events == 1 else f" the oldest of {events} events that were judged together"
+        several = (
+            "" if events == 1 else f", the oldest of {events} events that were judged together"
+        )
         yield Moment("Received", found.received_at, f"{decision['event'] or 'a call'}{several}")
     for step in found.steps:
         yield _moment(step, decision)

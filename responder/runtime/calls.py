@@ -5,9 +5,10 @@ from datetime import datetime
 
 from responder.bitrix24.portal import Answer, Command, FailureKind, is_done
 from responder.model import Action, Outcome
+from responder.runtime.lane import OPERATING_LIMIT, QUERY_LIMIT
 from responder.runtime.stops import Seen, Standing, Step, step
 
-LIMIT_CODES = ("QUERY_LIMIT_EXCEEDED", "OPERATION_TIME_LIMIT")
+LIMIT_CODES = (QUERY_LIMIT, OPERATING_LIMIT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,9 +6,11 @@ gathers while a call is under way goes out together in the next one. A round
 1. looks: stops in doubt and fresh kills are looked for by their ids, all in one question;
 2. reads: documents with deliveries, a second look or a waiting stop, in as few calls as possible;
 3. judges each by the rules in force (`planning`, which is pure);
-4. passes the gate (`gate`): one transaction that checks lease and ruleset, writes evaluations and
-   intents, and concludes the deliveries;
+4. passes the gate (`gate`) with as much of it as one batch carries: one transaction that checks
+   lease and ruleset, writes evaluations and intents, and concludes the deliveries;
 5. calls, and commits what came of it.
+
+While something of what was judged is left, a round is 4 and 5 alone, with the next *slice* of it.
 
 A crash anywhere is safe: before 4 the deliveries still wait; after 4 each intent stands in the
 journal as `in_doubt`, and step 1 of the next driver looks before anything else is done.

@@ -161,9 +161,7 @@ class _Writing:
             )
         self._overtake(plan)
         holds = self._holds(plan)
-        plan = plan.restrained(
-            {rule: hold.why for rule, hold in holds.items()}, self._observed(plan)
-        )
+        plan = plan.held({**self._observed(plan), **holds})
         recorded = journal.record(self._tx, plan.evaluation(self._ruleset, self._now))
         for decision_id, planned in zip(recorded.decisions, plan.planned, strict=True):
             if planned.step is not None:

@@ -56,12 +56,17 @@ class Intake:
 
         return await self._database.reading(read)
 
+    async def heard(self, documents: int) -> list[Subject]:
+        """Gather deliveries alone, for so many documents: enough for what no rule asks about."""
+        now = self._now()
+        waiting = await self._database.reading(lambda conn: self._waiting(conn, now, documents))
+        return [subjects.of_waiting(self.portal, group) for group in waiting]
+
     async def much(self, documents: int) -> list[Subject]:
         """Gather what is due for so many documents, with all that is due on each of them."""
         now = self._now()
         stops, second = await self._database.reading(lambda conn: self._older(conn, now))
-        waiting = await self._database.reading(lambda conn: self._waiting(conn, now, documents))
-        fresh = [subjects.of_waiting(self.portal, group) for group in waiting]
+        fresh = await self.heard(documents)
         refs = list(dict.fromkeys(one.ref for one in (*stops, *second, *fresh) if one.ref))
         first = set(refs[:documents])
         found = [one for one in (*stops, *second, *fresh) if not one.ref or one.ref in first]

@@ -26,10 +26,10 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from responder.bitrix24 import pacing
-from responder.bitrix24.pacing import BATCH as BATCH
+from responder.bitrix24.answers import STOPPING
 from responder.bitrix24.portal import Answer, Command, Failure, FailureKind, Portal
 from responder.runtime.metrics import Metrics, answer_label
-from responder.runtime.paces import STOPPING, Paces
+from responder.runtime.paces import Paces
 
 RESERVE = 0.8  # of the bucket, for what is not urgent
 PROBE_EVERY = timedelta(seconds=60)

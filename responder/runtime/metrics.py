@@ -32,190 +32,182 @@ class Metrics:
         self.registry = CollectorRegistry()
         self._receiving()
         self._deciding()
+        self._ruling()
         self._calling()
         self._running()
+        self._sweeping()
         self._notifying()
         self._rules: set[str] = set()
         ProcessCollector(registry=self.registry)
 
     def _receiving(self) -> None:
-        self.events_received = Counter(
+        self.events_received = self._counter(
             "responder_events_received",
             "Answers given to POST /events, by status.",
-            ["answer"],
-            registry=self.registry,
+            "answer",
         )
-        self.inbox_waiting = Gauge(
+        self.inbox_waiting = self._gauge(
             "responder_inbox_waiting",
             "Deliveries that are stored and not concluded yet.",
-            registry=self.registry,
         )
-        self.inbox_oldest_age = Gauge(
+        self.inbox_oldest_age = self._gauge(
             "responder_inbox_oldest_age_seconds",
             "Age of the oldest delivery that is not concluded, 0 if there is none.",
-            registry=self.registry,
         )
 
     def _deciding(self) -> None:
-        self.decisions = Counter(
+        self.decisions = self._counter(
             "responder_decisions",
             "Decisions, by action and outcome; counted when the outcome is final.",
-            ["action", "outcome"],
-            registry=self.registry,
+            "action",
+            "outcome",
         )
         for action in ("kill", "terminate"):
             for outcome in ("refused", "gave_up"):
                 self.decisions.labels(action, outcome)  # what is to alarm begins with 0
-        self.rule_decisions = Counter(
+        self.rule_decisions = self._counter(
             "responder_rule_decisions",
             "Decisions about a workflow, by rule and outcome; counted when the outcome is final.",
-            ["rule", "outcome"],
-            registry=self.registry,
+            "rule",
+            "outcome",
         )
-        self.event_to_outcome = Histogram(
+        self.event_to_outcome = self._histogram(
             "responder_event_to_outcome_seconds",
             "From the receipt of the oldest event to the final outcome.",
-            buckets=_SECONDS,
-            registry=self.registry,
         )
-        self.rules_load_failed = Gauge(
-            "responder_rules_load_failed",
-            "1 while the rules file cannot be loaded and the last good one stays in force.",
-            registry=self.registry,
-        )
-        self.waiting_for_approval = Gauge(
+        self.waiting_for_approval = self._gauge(
             "responder_waiting_for_approval",
             "Decisions of rules that ask first, held until somebody approves them or they lapse.",
-            ["portal"],
-            registry=self.registry,
+            "portal",
         )
-        self.ruleset_info = Gauge(
-            "responder_ruleset_info",
-            "Always 1; the label is the revision of the rules in force.",
-            ["revision"],
-            registry=self.registry,
-        )
-        self.rules_loaded_at = Gauge(
-            "responder_rules_loaded_timestamp_seconds",
-            "When the rules in force were loaded.",
-            registry=self.registry,
-        )
-        self.paused = Gauge(
+        self.paused = self._gauge(
             "responder_paused",
             "1 while everything is paused and nothing is stopped.",
-            registry=self.registry,
         )
-        self.found_by_sweep = Counter(
-            "responder_found_by_sweep",
-            "Workflows that the reconciling sweep condemned; some is normal: they started later.",
-            registry=self.registry,
+
+    def _ruling(self) -> None:
+        self.ruleset_info = self._gauge(
+            "responder_ruleset_info",
+            "Always 1; the label is the revision of the rules in force.",
+            "revision",
         )
-        self.rule_tripped = Gauge(
+        self.rules_loaded_at = self._gauge(
+            "responder_rules_loaded_timestamp_seconds",
+            "When the rules in force were loaded.",
+        )
+        self.rules_load_failed = self._gauge(
+            "responder_rules_load_failed",
+            "1 while the rules file cannot be loaded and the last good one stays in force.",
+        )
+        self.rule_tripped = self._gauge(
             "responder_rule_tripped",
             "1 while a rule has tripped over its limit and does nothing until it is rearmed.",
-            ["rule"],
-            registry=self.registry,
+            "rule",
         )
 
     def _calling(self) -> None:
-        self.portal_calls = Counter(
+        self.portal_calls = self._counter(
             "responder_portal_calls",
             "Calls of a portal's methods, each part of a batch counted; by answer.",
-            ["portal", "method", "answer"],
-            registry=self.registry,
+            "portal",
+            "method",
+            "answer",
         )
-        self.webhook_silent = Gauge(
-            "responder_webhook_silent",
-            "1 while documents change and a webhook that was heard from says nothing.",
-            ["portal"],
-            registry=self.registry,
-        )
-        self.portal_limited = Counter(
+        self.portal_limited = self._counter(
             "responder_portal_limited",
             "Calls that a portal refused because its request limit was reached.",
-            registry=self.registry,
         )
-        self.bucket_level = Gauge(
+        self.bucket_level = self._gauge(
             "responder_bucket_level",
             "Requests that the portal's bucket holds now, by our copy of it.",
-            ["portal"],
-            registry=self.registry,
+            "portal",
         )
-        self.operating_seconds = Gauge(
+        self.operating_seconds = self._gauge(
             "responder_operating_seconds",
             "Operating time of a method within the last ten minutes, as the portal told it.",
-            ["portal", "method"],
-            registry=self.registry,
+            "portal",
+            "method",
         )
-        self.breaker_open = Gauge(
+        self.breaker_open = self._gauge(
             "responder_breaker_open",
             "1 while calls are withheld; the method is empty where the whole portal is concerned.",
-            ["portal", "method"],
-            registry=self.registry,
+            "portal",
+            "method",
         )
 
     def _running(self) -> None:
-        info = Gauge(
+        info = self._gauge(
             "responder_build_info",
             "Always 1; the label is the version of the program.",
-            ["version"],
-            registry=self.registry,
+            "version",
         )
         info.labels(_version()).set(1)
-        self.store_available = Gauge(
+        self.store_available = self._gauge(
             "responder_store_available",
             "1 while the database answers, 0 while it does not.",
-            registry=self.registry,
         )
-        self.driving = Gauge(
+        self.driving = self._gauge(
             "responder_driving",
             "1 where this process drives the portal. The sum over all processes is 1.",
-            ["portal"],
-            registry=self.registry,
+            "portal",
         )
-        self.chain_sequence = Gauge(
+        self.chain_sequence = self._gauge(
             "responder_chain_sequence",
             "Number of the last entry of the portal's decision log. It never goes down.",
-            ["portal"],
-            registry=self.registry,
+            "portal",
         )
-        self.runs = Counter(
+
+    def _sweeping(self) -> None:
+        self.runs = self._counter(
             "responder_runs",
             "Sweeps and schedules that this process ran, by result (complete, failed).",
-            ["trigger", "result"],
-            registry=self.registry,
+            "trigger",
+            "result",
         )
         for trigger in ("sweep", "schedule"):
             for result in ("complete", "failed"):
                 self.runs.labels(trigger, result)
-        self.run_seconds = Histogram(
+        self.run_seconds = self._histogram(
             "responder_run_seconds",
             "How long complete sweeps and schedules took.",
-            ["trigger"],
-            buckets=_SECONDS,
-            registry=self.registry,
+            "trigger",
         )
-        self.last_sweep_at = Gauge(
+        self.last_sweep_at = self._gauge(
             "responder_last_sweep_timestamp_seconds",
             "When the portal's last sweep was due that was made, or tried.",
-            ["portal"],
-            registry=self.registry,
+            "portal",
+        )
+        self.found_by_sweep = self._counter(
+            "responder_found_by_sweep",
+            "Workflows that the reconciling sweep condemned; some is normal: they started later.",
+        )
+        self.webhook_silent = self._gauge(
+            "responder_webhook_silent",
+            "1 while documents change and a webhook that was heard from says nothing.",
+            "portal",
         )
 
     def _notifying(self) -> None:
-        self.notifications = Counter(
+        self.notifications = self._counter(
             "responder_notifications",
             "Notifications sent, tries that failed, and notifications given up.",
-            ["result"],
-            registry=self.registry,
+            "result",
         )
         for result in ("sent", "failed", "given_up"):
             self.notifications.labels(result)
-        self.notifications_waiting = Gauge(
+        self.notifications_waiting = self._gauge(
             "responder_notifications_waiting",
             "Notifications that are to be sent, or sent again.",
-            registry=self.registry,
         )
+
+    def _counter(self, name: str, what: str, *labels: str) -> Counter:
+        return Counter(name, what, labels, registry=self.registry)
+
+    def _gauge(self, name: str, what: str, *labels: str) -> Gauge:
+        return Gauge(name, what, labels, registry=self.registry)
+
+    def _histogram(self, name: str, what: str, *labels: str) -> Histogram:
+        return Histogram(name, what, labels, buckets=_SECONDS, registry=self.registry)
 
     def decided(self, action: str, outcome: str, rule: str | None) -> None:
         """Count a decision whose outcome is final."""

@@ -15,6 +15,7 @@ from responder.model import Outcome
 from responder.rules.ruleset import Ruleset
 from responder.settings import Settings
 from responder.store import approvals, chain, inbox, journal, lanes, limits, runs
+from responder.store.chain import instant_text
 from responder.store.database import Connection, Database
 from responder.store.journal import Stop
 from responder.store.places import place_of
@@ -33,17 +34,6 @@ class Writes(Protocol):
 
 class UnknownRule(Exception):  # noqa: N818 - it says what is wrong with the question
     """There is no such rule, nor anything that it holds."""
-
-
-def _run_again(tx: Connection, portal: str, rule: str, by: str, at: datetime) -> int:
-    """Have what a run condemned looked for by another run, for it is one set."""
-    held = limits.held_by_run(tx, portal, rule)
-    for decision_id in held:
-        detail = "rearmed: looked for afresh by another run"
-        journal.conclude(tx, decision_id, Outcome.CLEARED, at=at, detail=detail)
-    if held:
-        runs.ask(tx, portal, rule=rule, observe=False, by=by, at=at)
-    return len(held)
 
 
 class UnderWay(Exception):  # noqa: N818 - it says a state, not a mistake
@@ -107,6 +97,17 @@ def rearm(
         return freed
 
     return database.write(work)
+
+
+def _run_again(tx: Connection, portal: str, rule: str, by: str, at: datetime) -> int:
+    """Have what a run condemned looked for by another run, for it is one set."""
+    held = limits.held_by_run(tx, portal, rule)
+    for decision_id in held:
+        detail = "rearmed: looked for afresh by another run"
+        journal.conclude(tx, decision_id, Outcome.CLEARED, at=at, detail=detail)
+    if held:
+        runs.ask(tx, portal, rule=rule, observe=False, by=by, at=at)
+    return len(held)
 
 
 def cancel(database: Writes, decision_id: str, *, by: str, at: datetime) -> None:
@@ -184,7 +185,7 @@ def _why_not(found: approvals.Found, at: datetime) -> str | None:
     if not found.asks or found.lapses_at is None:
         return f"it does not wait to be approved: it is {_standing(found)}"
     if at >= found.lapses_at:
-        return f"it lapsed at {instant(found.lapses_at)}: nobody had approved it within a day"
+        return f"it lapsed at {instant_text(found.lapses_at)}: nobody had approved it within a day"
     return None
 
 
@@ -217,7 +218,7 @@ def status(
         paused = limits.paused(conn)
         return Status(
             mode=settings.mode.value,
-            paused=None if paused is None else {"since": instant(paused[0]), "by": paused[1]},
+            paused=None if paused is None else {"since": instant_text(paused[0]), "by": paused[1]},
             ruleset=None if ruleset is None else ruleset.revision,
             rules=_tripped(conn) if ruleset is None else _rules(conn, settings, ruleset, now),
             portals=portals_now(conn, settings, now),
@@ -279,12 +280,7 @@ def portals_now(
             "waiting_for_approval": approvals.waiting(conn, name),
             "breaker": breakers.pop("", None),
             "methods": breakers,
-            "last_event_at": None if heard is None else instant(heard),
-            "last_sweep_at": None if swept is None else instant(swept),
+            "last_event_at": None if heard is None else instant_text(heard),
+            "last_sweep_at": None if swept is None else instant_text(swept),
         }
     return told
-
-
-def instant(at: datetime) -> str:
-    """Write an instant as everything printed has it: UTC, milliseconds, `Z`."""
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -6,11 +6,10 @@ Both are learnt from the answers and kept in memory alone: the first answer tell
 from collections.abc import Callable, Sequence
 
 from responder.bitrix24 import pacing
+from responder.bitrix24.answers import STOPPING as STOPPING
 from responder.bitrix24.pacing import BATCH, Operating
 from responder.bitrix24.portal import Answer, Command, FailureKind
 from responder.runtime.metrics import Metrics
-
-STOPPING = ("bizproc.workflow.kill", "bizproc.workflow.terminate")
 
 
 class Paces:

@@ -61,7 +61,7 @@ class Planned:
             decision = replace(self.decision, outcome=Outcome.HELD, detail=hold.why, due_at=None)
             return replace(self, decision=decision)
         if isinstance(hold, str) and self.decision.mode is Mode.OBSERVE:
-            return Planned(decision=replace(self.decision, detail=hold), step=self.step)
+            return replace(self, decision=replace(self.decision, detail=hold))
         return self
 
 
@@ -86,9 +86,9 @@ class Plan:
                 found.setdefault(decision.rule, set()).add(decision.workflow.id)
         return found
 
-    def restrained(self, held: Mapping[str, str], observed: Mapping[str, str]) -> "Plan":
-        """Return the plan as it is written where rules are held, or would be, and why."""
-        return replace(self, planned=tuple(_restrained(p, held, observed) for p in self.planned))
+    def held(self, holds: Mapping[str, Hold | str]) -> "Plan":
+        """Return it as it is written where rules are held, or, observing, would be."""
+        return replace(self, planned=tuple(planned.held(holds) for planned in self.planned))
 
     @property
     def calls(self) -> int:
@@ -235,20 +235,6 @@ def plan(
         look_at=look_at,
         running=reading.workflows,
     )
-
-
-def _restrained(planned: Planned, held: Mapping[str, str], observed: Mapping[str, str]) -> Planned:
-    decision = planned.decision
-    if decision.rule is None:
-        return planned
-    if decision.rule in held and planned.step is not None:
-        detail = held[decision.rule]
-        return replace(
-            planned, decision=replace(decision, outcome=Outcome.HELD, detail=detail, due_at=None)
-        )
-    if decision.rule in observed and decision.outcome in WOULD.values():
-        return replace(planned, decision=replace(decision, detail=observed[decision.rule]))
-    return planned
 
 
 def of_run(

@@ -67,8 +67,8 @@ class QuickProtocol(PatientProtocol):
         if stored is None:
             super()._start_asgi_task(cycle, self.app)
         else:
-            answer = partial(self._answer, cycle)
-            stored.then(answer) if isinstance(stored, Shared) else stored.add_done_callback(answer)
+            told = stored.then if isinstance(stored, Shared) else stored.add_done_callback
+            told(partial(self._answer, cycle))
 
     def _answer(self, cycle: RequestResponseCycle, stored: "asyncio.Future[None]") -> None:
         """Answer once it is known whether the delivery is durable."""

@@ -15,8 +15,8 @@ leaked out. A portal at rest never comes there.
 
 A storm's round takes as many documents as can be read and stopped in `WITHIN_SECONDS`: what the
 portal's bucket gives in that time, or, where the answers and our commits are slower, what they
-allow, as they went lately. Facts would be too old for a call after thirty seconds; what did not
-make it is read again, and the next round is smaller.
+allow, as they went lately. Facts would be too old for a call soon after that; what did not make it
+is read again, and the next round is smaller.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,15 +26,13 @@ from datetime import datetime, timedelta
 import structlog
 
 from responder.bitrix24 import lookup, pacing
-from responder.bitrix24.answers import Failure, FailureKind
+from responder.bitrix24.answers import STOPPING, Failure, FailureKind
 from responder.bitrix24.errands import PORTION, Errands
-from responder.bitrix24.everything import Compact, Everything
+from responder.bitrix24.everything import Compact, Everything, pages_of
 from responder.bitrix24.lookup import Ask, Reading
-from responder.bitrix24.shifting import pages_of
 from responder.bitrix24.survey import Survey
 from responder.model import Unknown
 from responder.runtime.means import Means
-from responder.runtime.paces import STOPPING
 
 WITHIN_SECONDS = 20.0
 MOST = 4_000

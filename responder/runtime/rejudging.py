@@ -165,7 +165,7 @@ def too_old(
     plans: Sequence[Plan], rejudged: Sequence[Rejudged], now: datetime
 ) -> tuple[list[Plan], list[Rejudged]]:
     """Return what is written where the facts grew too old for a call: it is judged afresh later."""
-    why = "the portal answers slowly: the facts were older than 30 s when it was to be called"
+    why = "the portal answers slowly: the facts were too old when it was to be called"
 
     def later(standing: Standing) -> Step:
         return step(Outcome.WAITING, Seen.UNREADABLE, standing, now, why)

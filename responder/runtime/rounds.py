@@ -13,12 +13,13 @@ due as before, and judged afresh.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import partial
 
 import structlog
 
+from responder.bitrix24.answers import STOPPING
+from responder.bitrix24.listing import REMEMBERED_FOR
 from responder.bitrix24.lookup import Reading
 from responder.bitrix24.portal import Command, Failure
 from responder.model import Unknown
@@ -29,9 +30,9 @@ from responder.runtime.calls import LIMIT_CODES, Called
 from responder.runtime.gate import StaleError, take
 from responder.runtime.intake import Intake
 from responder.runtime.kept_lane import KeptLane
+from responder.runtime.knowing import known_of
 from responder.runtime.looking import Looking, Settling
 from responder.runtime.means import Means
-from responder.runtime.paces import STOPPING
 from responder.runtime.patience import Patience
 from responder.runtime.planning import Known, Plan
 from responder.runtime.proving import Proofs
@@ -44,14 +45,13 @@ from responder.runtime.stumbling import Stumbling
 from responder.runtime.subjects import Subject
 from responder.runtime.telling import Telling
 from responder.runtime.watching import Watching
-from responder.store import approvals, journal, looks, rulesets
+from responder.store import journal, looks, rulesets
 from responder.store.commits import StoreUnavailable
 from responder.store.database import Connection
 from responder.store.lanes import LeaseLost
 
 CALL_WITHIN = timedelta(seconds=10)
 IDLE = 2_000  # documents that no rule asks about, concluded at once
-IDS_AT_ONCE = 2_000  # asked about in one read of the store
 JUDGED_AT_ONCE = 100  # between two looks at what else the process has to do
 
 log = structlog.get_logger()
@@ -67,9 +67,7 @@ class Rounds:
         self._lane = means.lane
         self._database = means.database
         self._rules = means.rules
-        self._templates = means.templates
         self._enforcing = means.enforcing
-        self._metrics = means.metrics
         self._now = means.now
         self._patience = Patience(means.portal)
         self._stumbling = Stumbling(means, self._patience)
@@ -124,7 +122,7 @@ class Rounds:
         due = await self._intake.due()
         asked, idle = _split(due.subjects, ruleset)
         if due.more and not asked:
-            asked, idle = _split(await self._intake.much(IDLE), ruleset)
+            _, idle = _split(await self._intake.heard(IDLE), ruleset)
         if idle:
             await self._conclude_idle(idle, ruleset)
         way = self._way(asked, more=due.more)
@@ -241,7 +239,7 @@ class Rounds:
         """Pass the gate and call. Return False where the rest must be judged afresh."""
         plans, rejudged, proofs = await self._proofs.prove(piece.plans, piece.rejudged)
         began_at = self._now()
-        if not timedelta(0) <= began_at - work.read_at <= FACTS_STALE_AFTER:
+        if not timedelta(0) <= began_at - work.read_at <= FACTS_STALE_AFTER - REMEMBERED_FOR:
             self._readings.was_too_slow()
             if work.begun:
                 return False
@@ -291,21 +289,8 @@ class Rounds:
             if not isinstance(reading.workflows, Unknown)
             for workflow in reading.workflows
         ]
-
-        known = Known(shut=self._lane.withheld(), away=self._patience.is_away)
-        for start in range(0, len(ids), IDS_AT_ONCE):
-            read = partial(self._known_of, ids=ids[start : start + IDS_AT_ONCE], ruleset=ruleset)
-            known = known.also(await self._database.reading(read))
-        return known
-
-    def _known_of(self, conn: Connection, ids: Sequence[str], ruleset: Ruleset) -> Known:
-        under_way = journal.under_way(conn, self.portal, ids)
-        return Known(
-            under_way=under_way,
-            asked=approvals.held(conn, self.portal, under_way),
-            unchanged=journal.would(conn, self.portal, ids, ruleset.revision),
-            shadows=journal.shadows(conn, self.portal, ids),
-        )
+        known = await known_of(self._database, self.portal, ids, ruleset.revision)
+        return replace(known, shut=self._lane.withheld(), away=self._patience.is_away)
 
     async def _plan(
         self,

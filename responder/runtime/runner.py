@@ -16,6 +16,7 @@ from responder.model import ACTING_MODES, OPEN_OUTCOMES, Mode, Outcome, Unknown
 from responder.runtime import planning, sweep
 from responder.runtime.budget import Budget, Hold
 from responder.runtime.gate import ask_first
+from responder.runtime.knowing import known_of
 from responder.runtime.means import Means
 from responder.runtime.planning import Known, Planned
 from responder.runtime.sweep import Due, Found, Run
@@ -195,17 +196,7 @@ class Runner:
 
     async def _known(self, run: Run, found: Sequence[Found]) -> Known:
         ids = [verdict.workflow.id for item in found for verdict in item.judgement.verdicts]
-
-        def read(conn: Connection) -> Known:
-            under_way = journal.under_way(conn, self.portal, ids)
-            return Known(
-                under_way=under_way,
-                asked=approvals.held(conn, self.portal, under_way),
-                unchanged=journal.would(conn, self.portal, ids, run.ruleset.revision),
-                shadows=journal.shadows(conn, self.portal, ids),
-            )
-
-        return await self._database.reading(read)
+        return await known_of(self._database, self.portal, ids, run.ruleset.revision)
 
     async def _open(self, run: Run, written: Sequence[Written]) -> dict[str, Hold | str]:
         """Ask for each rule whether all it condemned may be begun; for observing ones, in words."""

@@ -127,7 +127,8 @@ class Web:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take a delivery, or pass the request on to the router."""
-        if scope["type"] != "http" or _url_key(scope["path"]) is None:
+        url_key = _url_key(scope["path"]) if scope["type"] == "http" else None
+        if url_key is None:
             await self._other(scope, receive, send)
             return
         try:
@@ -136,7 +137,7 @@ class Web:
             body: bytes = message.get("body", b"")
             if message.get("more_body", True):
                 body = await _rest(message, receive)
-            await self._store(scope, body)
+            await self._store(scope, body, url_key)
             status = 200
         except Refused as refused:
             status = refused.status
@@ -158,16 +159,15 @@ class Web:
         None where there is anything to say to it: then it is for the application to find out what.
         """
         try:
-            if _url_key(scope["path"]) is None:
+            url_key = _url_key(scope["path"])
+            if url_key is None:
                 return None
             _must_be_form(scope)
-            return asyncio.ensure_future(self._store(scope, body))
+            return asyncio.ensure_future(self._store(scope, body, url_key))
         except Exception:  # noqa: BLE001 -- the application meets it again, and answers
             return None
 
-    def _store(self, scope: Scope, body: bytes) -> Awaitable[None]:
-        url_key = _url_key(scope["path"])
-        assert url_key is not None
+    def _store(self, scope: Scope, body: bytes, url_key: str) -> Awaitable[None]:
         return self._accept(self._row(body, url_key, scope["query_string"]))
 
     def became_of(self, stored: "asyncio.Future[None]") -> "Reply":

@@ -104,12 +104,12 @@ class Database:
             if self.dialect == "postgresql":
                 tx.exec_driver_sql("SET LOCAL lock_timeout = 0")
                 tx.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
-            if _revision(tx) < SCHEMA:
+            if (revision(tx) or "") < SCHEMA:
                 migrate.upgrade(tx)
 
     def schema_is_current(self) -> bool:
         """Tell whether the schema is one we can serve: ours, or one that expands it."""
-        return self.read(_revision) >= SCHEMA
+        return (self.read(revision) or "") >= SCHEMA
 
     def touch(self, tx: Connection) -> None:
         """Write without a change, to see that the database takes it.
@@ -197,8 +197,9 @@ def _translated() -> Iterator[None]:
         raise
 
 
-def _revision(connection: Connection) -> str:
+def revision(connection: Connection) -> str | None:
+    """Return the migration that the schema stands at, None where there is no schema."""
     if not inspect(connection).has_table("alembic_version"):
-        return ""
+        return None
     found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
-    return str(found or "")
+    return None if found is None else str(found)

@@ -43,7 +43,6 @@ class Sibling:
     id: str
     workflow_id: str | None
     rule: str | None
-    action: str
     outcome: str | None
 
 
@@ -58,9 +57,6 @@ class Dossier:
     decision: Mapping[str, Any]
     received_at: datetime | None
     hold: str | None
-    shadow: bool
-    due_at: datetime | None
-    calls: int
     steps: tuple[Step, ...]
     whole: bool
     proof: Mapping[str, Any] | None
@@ -86,9 +82,6 @@ def dossier(conn: Connection, decision_id: str, near: int = NEAR) -> Dossier | N
         decision=decision,
         received_at=row.received_at,
         hold=row.hold,
-        shadow=row.shadow,
-        due_at=row.due_at,
-        calls=row.calls,
         steps=steps,
         whole=whole,
         proof=_proof(contents, intents, erasers),
@@ -194,14 +187,13 @@ def _siblings(conn: Connection, place: Place) -> tuple[Sibling, ...]:
         select(decisions)
         .where(decisions.c.portal == portal, decisions.c.seq == seq, decisions.c.n != n)
         .order_by(decisions.c.n)
-        .limit(MOST_SIBLINGS)
+        .limit(MOST_SIBLINGS + 1)  # one more tells that there are more
     )
     return tuple(
         Sibling(
             id=decision_name(portal, seq, record.n),
             workflow_id=record.workflow_id,
             rule=record.rule,
-            action=record.action,
             outcome=record.outcome,
         )
         for record in found

@@ -12,12 +12,11 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from responder.store import engines
-from responder.store.database import SCHEMA, Database
+from responder.store.database import SCHEMA, Database, revision
 
 _MOUNTS = Path("/proc/self/mountinfo")
 _FILES_BESIDE = ("", "-wal", "-shm", "-journal")
 _POSTGRES_SWITCHES = ("fsync", "full_page_writes")
-_REVISION = "SELECT version_num FROM alembic_version"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,17 +90,13 @@ def of_absent_file(path: Path) -> Durability:
 
 
 def _look(conn: Connection) -> tuple[str | None, tuple[str, ...]]:
-    if not conn.dialect.has_table(conn, "alembic_version"):
-        schema = None
-    else:
-        schema = conn.exec_driver_sql(_REVISION).scalar()
     off = [
         switch
         for switch in _POSTGRES_SWITCHES
         if conn.dialect.name == "postgresql"
         and conn.exec_driver_sql(f"SHOW {switch}").scalar() == "off"
     ]
-    return None if schema is None else str(schema), tuple(off)
+    return revision(conn), tuple(off)
 
 
 def surroundings(path: Path) -> Surroundings:

@@ -99,21 +99,13 @@ class Line:
     id: str
     at: datetime
     portal: str
-    trigger: str
-    event: str | None
     document: str | None
-    triple: str | None
     workflow_id: str | None
     template_id: str | None
     rule: str | None
-    action: str
     outcome: str | None
-    receipt: bool | None
     detail: str | None
     hold: str | None
-    shadow: bool
-    verified_at: datetime | None
-    due_at: datetime | None
     reason: str | None = None
 
 

@@ -4,21 +4,25 @@ Each page is one short read transaction, so that a reader of the whole log holds
 takes no more memory for a long log than for a short one.
 """
 
+import gc
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Connection, Select, func, select
 
 from responder.model import Outcome
 from responder.store import ends
 from responder.store.database import Database
+from responder.store.places import Place
 from responder.store.tables import decisions, deliveries, entries, evidence
 
-PAGE = 200
-_CHUNK = 200
+T = TypeVar("T")
+
+PAGE = 100
+_CHUNK = 50
 _CLOCKS_DIFFER = timedelta(hours=1)
 _CONDEMNED = tuple(
     outcome.value for outcome in Outcome if outcome not in (Outcome.LEFT, Outcome.CLEARED)
@@ -80,9 +84,16 @@ def evaluations(database: Database, span: Span) -> Iterator[Iterator[Past]]:
     after = span.first - 1
     while after < span.last:
         end = min(after + PAGE, span.last)
-        rows = database.read(partial(_page, portal=span.portal, after=after, end=end))
+        rows = _read(database, partial(_page, portal=span.portal, after=after, end=end))
         yield (_past(span.portal, *row) for row in rows)
         after = end
+
+
+def evaluation(database: Database, place: Place) -> Past | None:
+    """Return the evaluation that made a decision, None where there is none."""
+    portal, seq, _ = place
+    rows = _read(database, partial(_page, portal=portal, after=seq - 1, end=seq))
+    return _past(portal, *rows[0]) if rows else None
 
 
 def concluded(conn: Connection, past: Past) -> list[Delivered]:
@@ -112,7 +123,21 @@ def condemned_before(
             decisions.c.at < instant,
             decisions.c.outcome.in_(_CONDEMNED),
         )
-        yield from database.read(partial(_names, query=query))
+        yield from _read(database, partial(_names, query=query))
+
+
+def _read(database: Database, fn: Callable[[Connection], T]) -> T:
+    """Read with the collector of garbage away.
+
+    To go through all that the reader has found so far takes it longer than the reading itself.
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        return database.read(fn)
+    finally:
+        if collects:
+            gc.enable()
 
 
 def _names(conn: Connection, query: Select[tuple[object, ...]]) -> list[str]:

@@ -24,9 +24,10 @@ from responder.model import (
     Outcome,
 )
 from responder.store import chain, inbox, shadow, shapes
+from responder.store.chain import heads as heads
 from responder.store.log import changed_since as changed_since
 from responder.store.log import decisions as decisions
-from responder.store.log import head as head
+from responder.store.log import one as one
 from responder.store.places import Place, place_of
 from responder.store.shapes import NewDecision as NewDecision
 from responder.store.shapes import NewEvaluation as NewEvaluation

@@ -12,14 +12,14 @@ from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
 
-from sqlalchemy import Column, ColumnElement, Connection, Select, select, tuple_
+from sqlalchemy import Column, Connection, Select, select, tuple_
 from sqlalchemy import Row as Record
 
-from responder.store.chain import instant_text
+from responder.store.chain import heads, instant_text
 from responder.store.database import Database
 from responder.store.places import decision_name, is_decision, place_of
-from responder.store.tables import chains, entries, evidence
 from responder.store.tables import decisions as table
+from responder.store.tables import entries, evidence
 
 _PAGE = 100
 _WINDOW = 100
@@ -35,32 +35,13 @@ def decisions(
     workflow: str | None = None,
     rule: str | None = None,
     outcome: str | None = None,
-    decision_id: str | None = None,
-    after: str | None = None,
-    limit: int | None = None,
 ) -> Iterator[dict[str, object]]:
-    """Yield decisions as the decision log prints them, the oldest first.
-
-    `after` is the id of a decision: those that follow it in that order.
-    """
-    query = _filtered(since, workflow, rule, outcome)
-    if decision_id is not None:
-        place = place_of(decision_id)
-        if place is None:
-            return
-        query = query.where(is_decision(place))
-    if after is not None:
-        query = query.where(_follows(*_time_place(database, after)))
-    left = limit
-    while left is None or left > 0:
-        most = _PAGE if left is None else min(left, _PAGE)
-        page = database.read(partial(_page, query=query.limit(most)))
+    """Yield decisions as the decision log prints them, the oldest first."""
+    query = _filtered(since, workflow, rule, outcome).limit(_PAGE)
+    while (page := database.read(partial(_page, query=query))).records:
         yield from _rendered(page)
-        if not page.records:
-            return
         last = page.records[-1]
-        query = query.where(_follows(last.at, last.portal, last.seq, last.n))
-        left = None if left is None else left - len(page.records)
+        query = query.where(_by_time > (last.at, last.portal, last.seq, last.n))
 
 
 def one(conn: Connection, decision_id: str) -> dict[str, object] | None:
@@ -68,14 +49,8 @@ def one(conn: Connection, decision_id: str) -> dict[str, object] | None:
     place = place_of(decision_id)
     if place is None:
         return None
-    query = _filtered(None, None, None, None).where(is_decision(place))
+    query = select(table).where(is_decision(place))
     return next(_rendered(_page(conn, query)), None)
-
-
-def head(conn: Connection) -> dict[str, int]:
-    """Return the cursor of now: `changed_since` gives what changes after it."""
-    found = conn.execute(select(chains.c.portal, chains.c.seq))
-    return {record.portal: record.seq for record in found}
 
 
 def changed_since(
@@ -83,12 +58,13 @@ def changed_since(
 ) -> tuple[list[dict[str, object]], dict[str, int]]:
     """Return decisions that were made, concluded or verified after the cursor, and the new cursor.
 
-    A cursor is a number for each portal; `{}` is the beginning of the log. Call again until the
-    cursor stays the same: one call goes no further than a hundred entries of each portal.
+    A cursor is a number for each portal; `{}` is the beginning of the log, and its `heads` are now.
+    Call again until the cursor stays the same: one call goes no further than a hundred entries of
+    each portal.
     """
     changed: list[dict[str, object]] = []
     new = dict(cursor)
-    for portal, last in head(conn).items():
+    for portal, last in heads(conn).items():
         start = cursor.get(portal, 0)
         new[portal] = end = min(last, start + _WINDOW)
         if end > start:
@@ -99,10 +75,6 @@ def changed_since(
             )
             changed += _rendered(_page(conn, query))
     return changed, new
-
-
-def _follows(*place: object) -> ColumnElement[bool]:
-    return _by_time > place
 
 
 def _filtered(
@@ -116,16 +88,6 @@ def _filtered(
         if value is not None:
             query = query.where(table.c[column] == value)
     return query
-
-
-def _time_place(database: Database, decision_id: str) -> tuple[object, ...]:
-    place = place_of(decision_id) or ("", 0, 0)
-    at = database.read(
-        lambda conn: conn.execute(select(table.c.at).where(is_decision(place))).scalar()
-    )
-    if at is None:
-        raise LookupError(f"there is no decision {decision_id}")
-    return (at, *place)
 
 
 class _Page(NamedTuple):

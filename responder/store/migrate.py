@@ -4,7 +4,6 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
 
 _SCRIPTS = Path(__file__).parent / "migrations"
@@ -15,11 +14,6 @@ def upgrade(tx: Connection, to: str = "head") -> None:
     config = configuration()
     config.attributes["connection"] = tx
     command.upgrade(config, to)
-
-
-def revision(conn: Connection) -> str | None:
-    """Return the migration that the schema stands at, None where there is no schema."""
-    return MigrationContext.configure(conn).get_current_revision()
 
 
 def configuration() -> Config:

@@ -34,7 +34,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from responder.store import migrate
 from responder.store.clock import now_of
-from responder.store.database import SCHEMA, Database
+from responder.store.database import SCHEMA, Database, revision
 from responder.store.ends import ALONE, portals
 from responder.store.tables import leases, metadata, replicas
 from responder.store.verify import Verified, verify
@@ -140,14 +140,14 @@ def _tables_of(conn: Connection) -> list[str]:
 
 
 def _moved(old: Connection, new: Connection, told: Told) -> Moved:
-    revision = _revision(old, "FROM")
-    if not revision:
+    schema = _schema(old, "FROM")
+    if not schema:
         raise NotMovable("FROM holds nothing of responder")
     _nobody_serves(old, "FROM")
-    _make_ready(new, revision)
+    _make_ready(new, schema)
     rows = _copied(old, new, told)
     _go_on_counting(old, new)
-    if revision != SCHEMA:
+    if schema != SCHEMA:
         migrate.upgrade(new)
     if new.dialect.name == "postgresql":
         new.exec_driver_sql("ANALYZE")
@@ -159,23 +159,23 @@ def _moved(old: Connection, new: Connection, told: Told) -> Moved:
         wrong=[
             *(f"{one.portal}-{one.bad.seq}: {one.bad.why}" for one in chains if one.bad),
             *(
-                f"the kept text of ruleset {revision} was changed"
-                for revision in changed_rulesets(_Uncommitted(new))
+                f"the kept text of ruleset {ruleset} was changed"
+                for ruleset in changed_rulesets(_Uncommitted(new))
             ),
         ],
     )
 
 
-def _revision(conn: Connection, side: str) -> str:
+def _schema(conn: Connection, side: str) -> str:
     """Return the schema's number, empty where there is none."""
-    revision = migrate.revision(conn)
-    if revision is None:
+    found = revision(conn)
+    if found is None:
         return ""
-    if not (revision.isascii() and revision.isdigit()):
+    if not (found.isascii() and found.isdigit()):
         raise NotMovable(f"{side} belongs to another program")
-    if revision > SCHEMA:
-        raise NotMovable(f"{side} was made by a newer responder (schema {revision}): use that one")
-    return revision
+    if found > SCHEMA:
+        raise NotMovable(f"{side} was made by a newer responder (schema {found}): use that one")
+    return found
 
 
 def _nobody_serves(conn: Connection, side: str) -> None:
@@ -193,9 +193,9 @@ def _nobody_serves(conn: Connection, side: str) -> None:
             )
 
 
-def _make_ready(new: Connection, revision: str) -> None:
+def _make_ready(new: Connection, schema: str) -> None:
     """Give the new database the schema of the old one; refuse it where it is not empty."""
-    there = _revision(new, "TO")
+    there = _schema(new, "TO")
     names = [name for name in _tables_of(new) if name != "alembic_version"]
     if not there and names:
         raise NotMovable(f"TO is not empty: it has a table {names[0]}")
@@ -203,12 +203,12 @@ def _make_ready(new: Connection, revision: str) -> None:
     for table in _tables(new):
         if new.execute(select(text("1")).select_from(table).limit(1)).first():
             raise NotMovable(f"TO is not empty: there are rows in {table.name}")
-    if there > revision:
+    if there > schema:
         raise NotMovable(
-            f"FROM has the schema {revision} and TO {there} already: give a TO without any tables"
+            f"FROM has the schema {schema} and TO {there} already: give a TO without any tables"
         )
-    if there != revision:
-        migrate.upgrade(new, revision)
+    if there != schema:
+        migrate.upgrade(new, schema)
 
 
 def _tables(conn: Connection) -> list[Table]:
@@ -311,11 +311,11 @@ def _counter(conn: Connection, table: Table, column: str) -> int:
 def _set_counter(conn: Connection, table: str, column: str, last: int) -> None:
     if last == 0:
         return
-    values = {"name": table, "last": last}
     if conn.dialect.name == "postgresql":
-        place = {"name": _sequence(conn, table, column), "last": last}
-        conn.execute(text("SELECT setval(CAST(:name AS regclass), :last)"), place)
+        values = {"name": _sequence(conn, table, column), "last": last}
+        conn.execute(text("SELECT setval(CAST(:name AS regclass), :last)"), values)
     elif metadata.tables[table].dialect_options["sqlite"]["autoincrement"]:
+        values = {"name": table, "last": last}
         conn.execute(text("DELETE FROM sqlite_sequence WHERE name = :name"), values)
         conn.execute(text("INSERT INTO sqlite_sequence (name, seq) VALUES (:name, :last)"), values)
 

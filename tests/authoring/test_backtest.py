@@ -6,6 +6,7 @@ from datetime import timedelta
 from functools import partial
 
 import pytest
+from _pytest.mark.structures import ParameterSet
 
 from responder.authoring import backtest_result as told
 from responder.authoring.backtest_result import Result
@@ -27,124 +28,118 @@ def text(result: Result) -> str:
     return "\n".join(told.render(result))
 
 
+def headline(*, added: int = 0, removed: int = 0, undecidable: int = 0) -> str:
+    return f"+{added} kills, \u2212{removed}, {undecidable} undecidable"
+
+
+def case(
+    name: str,
+    new: str,
+    expected: str,
+    said: str,
+    *,
+    facts: Mapping[str, object] = F,
+    workflows: tuple[Workflow, ...] = (A,),
+) -> ParameterSet:
+    """Tell of a rule that is tried: what the result's headline is, and what stands in the text."""
+    return pytest.param(new, facts, workflows, expected, said, id=name)
+
+
 def test_the_rules_that_decided_change_nothing(database: Database) -> None:
     past = PastRules(database, rules(LOST))
     past.happened(F, A, OTHER)
     past.happened(P, a_workflow("b"))
     result = past.tried(LOST)
-    assert result.headline == "+0 kills, \u22120, 0 undecidable"
+    assert result.headline == headline()
     assert result.differences == ()
     assert result.rules == {"lost-deal": (1, 1)}
     assert result.evaluations == 2
 
 
 @pytest.mark.parametrize(
-    ("new", "facts", "workflows", "headline", "said"),
+    ("new", "facts", "workflows", "expected", "said"),
     [
-        pytest.param(
+        case(
+            "a workflow that no decision named is found in the row that was kept of it",
             LOST.replace("template_id: 61", "template_id: [61, 7]"),
-            F,
-            (A, OTHER),
-            "+1 kills, \u22120, 0 undecidable",
+            headline(added=1),
             'lost-deal did not hold then\n    no       if.workflow.template_id is 61; it is "7"',
-            id="a workflow that no decision named is found in the row that was kept of it",
+            workflows=(A, OTHER),
         ),
-        pytest.param(
+        case(
+            "a narrower rule lets it live",
             LOST.replace("template_id: 61", "template_id: 7"),
-            F,
-            (A,),
-            "+0 kills, \u22121, 0 undecidable",
+            headline(removed=1),
             'lost-deal does not hold now\n    no       if.workflow.template_id is 7; it is "61"',
-            id="a narrower rule lets it live",
         ),
-        pytest.param(
+        case(
+            "another rule that condemns the same is no other kill",
             LOST.replace("lost-deal", "other-name"),
-            F,
-            (A,),
-            "+0 kills, \u22120, 0 undecidable",
+            headline(),
             "condemned by lost-deal then, and by other-name now",
-            id="another rule that condemns the same is no other kill",
         ),
-        pytest.param(
+        case(
+            "the rule is gone",
             a_rule("workflow.template_id: 61", name="other", when="[deal.added]"),
-            F,
-            (A,),
-            "+0 kills, \u22121, 0 undecidable",
+            headline(removed=1),
             "there is no rule lost-deal now",
-            id="the rule is gone",
         ),
-        pytest.param(
+        case(
+            "another event sets it off",
             LOST.replace("[deal.updated]", "[deal.added]"),
-            F,
-            (A,),
-            "+0 kills, \u22121, 0 undecidable",
+            headline(removed=1),
             "lost-deal is not read now: ONCRMDEALUPDATE does not set it off",
-            id="another event sets it off",
         ),
-        pytest.param(
+        case(
+            "it is switched off",
             LOST.replace("  then: kill", "  disabled: it was a mistake\n  then: kill"),
-            F,
-            (A,),
-            "+0 kills, \u22121, 0 undecidable",
+            headline(removed=1),
             "lost-deal is not read now: switched off: it was a mistake",
-            id="it is switched off",
         ),
-        pytest.param(
+        case(
+            "another rule protects it",
             a_rule("workflow.started_by: 7", name="keep", when=None, then="leave") + LOST,
-            F,
-            (A,),
-            "+0 kills, \u22121, 0 undecidable",
+            headline(removed=1),
             'keep protects it now\n    yes      if.workflow.started_by is 7; it is "7"',
-            id="another rule protects it",
         ),
-        pytest.param(
+        case(
+            "it became an exception",
             LOST.replace("then: kill", "unless: {workflow.started_by: 7}\n  then: kill"),
-            F,
-            (A,),
-            "+0 kills, \u22121, 0 undecidable",
+            headline(removed=1),
             'yes      unless.workflow.started_by is 7; it is "7", an exception',
-            id="it became an exception",
         ),
-        pytest.param(
+        case(
+            "a fact that was never recorded is undecidable",
             LOST.replace("F,", "F, deal.opportunity: {over: 5},"),
-            F,
-            (A,),
-            "+0 kills, \u22120, 1 undecidable",
+            headline(undecidable=1),
             "deal.opportunity was not recorded",
-            id="a fact that was never recorded is undecidable",
         ),
-        pytest.param(
+        case(
+            "a fact that was never recorded does not matter where another test fails",
             LOST.replace("F,", "P, deal.opportunity: {over: 5},"),
-            F,
-            (A,),
-            "+0 kills, \u22121, 0 undecidable",
+            headline(removed=1),
             'no       if.deal.stage_semantic_id is P; it is "F"',
-            id="a fact that was never recorded does not matter where another test fails",
         ),
-        pytest.param(
+        case(
+            "so is one that a protecting rule needs",
             a_rule("deal.company_id: 17", name="vip", when=None, then="leave") + LOST,
-            F,
-            (A,),
-            "+0 kills, \u22120, 1 undecidable",
+            headline(undecidable=1),
             "deal.company_id was not recorded",
-            id="so is one that a protecting rule needs",
         ),
-        pytest.param(
+        case(
+            "but not where nothing below it could condemn",
             a_rule("deal.company_id: 17", name="vip", when=None, then="leave")
             + LOST.replace("template_id: 61", "template_id: 8"),
-            F,
-            (A,),
-            "+0 kills, \u22121, 0 undecidable",
+            headline(removed=1),
             "vip protects it now",
-            id="but not where nothing below it could condemn",
         ),
-        pytest.param(
+        case(
+            "what could not be read then acts on nothing now",
             LOST + a_rule("deal.opportunity: {over: 5}, workflow.template_id: 7", name="big"),
-            {**F, "deal.opportunity": Unknown("denied")},
-            (A, OTHER),
-            "+0 kills, \u22120, 0 undecidable",
+            headline(),
             "lost-deal: 1 then, 1 now",
-            id="what could not be read then acts on nothing now",
+            facts={**F, "deal.opportunity": Unknown("denied")},
+            workflows=(A, OTHER),
         ),
     ],
 )
@@ -153,13 +148,13 @@ def test_what_new_rules_would_have_done(
     new: str,
     facts: Mapping[str, object],
     workflows: tuple[Workflow, ...],
-    headline: str,
+    expected: str,
     said: str,
 ) -> None:
     past = PastRules(database, rules(LOST))
     past.happened(facts, *workflows)
     result = past.tried(new)
-    assert (result.headline, said in text(result)) == (headline, True), text(result)
+    assert (result.headline, said in text(result)) == (expected, True), text(result)
 
 
 def test_a_workflow_is_killed_once_however_often_it_was_condemned(database: Database) -> None:
@@ -167,7 +162,7 @@ def test_a_workflow_is_killed_once_however_often_it_was_condemned(database: Data
     for _ in range(3):
         past.happened(F, OTHER)
     new = a_rule("deal.stage_semantic_id: F, workflow.template_id: 7", name="lost-deal")
-    assert past.tried(new).headline == "+1 kills, \u22120, 0 undecidable"
+    assert past.tried(new).headline == headline(added=1)
 
 
 def test_what_was_condemned_before_the_time_in_question_is_not_new(database: Database) -> None:
@@ -177,7 +172,7 @@ def test_what_was_condemned_before_the_time_in_question_is_not_new(database: Dat
     past.happened(F, A)
     past.happened(F, A, as_before=True)
     result = past.tried(LOST, since=NOW + timedelta(seconds=30))
-    assert (result.headline, result.evaluations) == ("+0 kills, \u22120, 0 undecidable", 2)
+    assert (result.headline, result.evaluations) == (headline(), 2)
     wider = LOST.replace("61", "[61, 7]")
     assert past.tried(wider, since=NOW + timedelta(seconds=30)).count("added") == 0
 
@@ -190,19 +185,19 @@ def test_erased_facts_are_undecidable(database: Database) -> None:
     for decision in (condemned, innocent):
         database.write(partial(erase.erase, decision_id=decision, by="anna", at=NOW))
     result = past.tried(LOST)
-    assert result.headline == "+0 kills, \u22120, 2 undecidable"
+    assert result.headline == headline(undecidable=2)
     assert "? 1 x evaluation: the facts it rested on were erased" in text(result)
     assert "a  deal:759  lost-deal  main-1\n    the facts it rested on were erased" in text(result)
-    assert past.tried(a_rule(when="[lead.added]")).headline == "+0 kills, \u22120, 1 undecidable"
+    assert past.tried(a_rule(when="[lead.added]")).headline == headline(undecidable=1)
 
 
 def test_what_no_rule_named_was_not_read_and_is_counted_by_event(database: Database) -> None:
     past = PastRules(database, rules(LOST))
     past.unnamed("lead:1", "lead:1", "lead:2")
     past.unnamed("contact:5", event="ONCRMCONTACTADD")
-    assert past.tried(LOST).headline == "+0 kills, \u22120, 0 undecidable"
+    assert past.tried(LOST).headline == headline()
     result = past.tried(LOST + a_rule("workflow.template_id: 5", name="b", when="[lead.updated]"))
-    assert result.headline == "+0 kills, \u22120, 3 undecidable"
+    assert result.headline == headline(undecidable=3)
     assert "? 3 x ONCRMLEADUPDATE: nothing was read for it" in text(result)
 
 
@@ -212,10 +207,10 @@ def test_a_log_of_the_version_before_tells_what_its_tests_saw(database: Database
     past.happened(F, as_before=True, document=deal(760))
     past.happened(F, as_before=True, document=deal(761), unlisted=Unknown("the portal is away"))
     by_template = LOST.replace("61", "7")
-    assert past.tried(by_template).headline == "+1 kills, \u22120, 0 undecidable"
+    assert past.tried(by_template).headline == headline(added=1)
     by_age = by_template.replace("7}", "7, workflow.age: {over: 1d}}")
     result = past.tried(by_age)
-    assert result.headline == "+0 kills, \u22120, 1 undecidable"
+    assert result.headline == headline(undecidable=1)
     assert "workflow.age was not recorded" in text(result)
     by_starter = by_template.replace("7}", "7, starter.id: 7}")
     assert past.tried(by_starter).differences[0].facts == ("starter.id",)
@@ -225,7 +220,7 @@ def test_an_unlisted_portal_condemns_nothing(database: Database) -> None:
     past = PastRules(database, rules(LOST))
     past.happened(F, unlisted=Unknown("the portal is away"))
     past.happened(F, a_workflow("b", template_id=Unknown("the row does not tell")))
-    assert past.tried(LOST.replace("61", "7")).headline == "+0 kills, \u22120, 0 undecidable"
+    assert past.tried(LOST.replace("61", "7")).headline == headline()
 
 
 def test_a_call_for_one_workflow_judges_that_one_alone(database: Database) -> None:
@@ -243,10 +238,10 @@ def test_a_wait_that_cleared_it_then_clears_it_now(database: Database) -> None:
     database.write(
         partial(journal.conclude, decision_id=decision, outcome=Outcome.CLEARED, at=past.now)
     )
-    assert past.tried(waiting).headline == "+0 kills, \u22120, 0 undecidable"
+    assert past.tried(waiting).headline == headline()
     assert "its `wait` cleared it then" in text(past.tried(LOST))
     longer = past.tried(waiting.replace("10m", "20m"))
-    assert longer.headline == "+0 kills, \u22120, 1 undecidable"
+    assert longer.headline == headline(undecidable=1)
     assert "cleared, on facts that were not recorded" in text(longer)
 
 
@@ -269,32 +264,32 @@ def test_keep_chooses_among_the_workflows_that_ran_on_the_document(database: Dat
     result = past.tried(keep)
     assert [(one.kind, one.workflow_id) for one in result.differences] == [("added", "old")]
     by_name = a_rule("workflow.template_id: 7, template.name: x", name="one", more="keep: newest")
-    assert past.tried(by_name).headline == "+0 kills, \u22120, 2 undecidable"
+    assert past.tried(by_name).headline == headline(undecidable=2)
 
 
 def test_a_sweep_is_compared_where_it_condemned_something(database: Database) -> None:
     past = PastRules(database, rules(LOST))
     past.swept(F, A, OTHER)
     past.swept(P, a_workflow("b"), document=deal(760))
-    assert past.tried(LOST).headline == "+0 kills, \u22120, 0 undecidable"
+    assert past.tried(LOST).headline == headline()
     result = past.tried(LOST.replace("61", "7"))
     assert [(one.kind, one.workflow_id) for one in result.differences] == [
         ("removed", "a"),
         ("added", "other"),
     ]
     unswept = LOST.replace("then: kill", "sweep: false\n  then: kill")
-    assert past.tried(unswept).headline == "+0 kills, \u22121, 0 undecidable"
+    assert past.tried(unswept).headline == headline(removed=1)
 
 
 def test_a_schedule_is_compared_with_the_rules_of_the_same_time(database: Database) -> None:
     stale = a_rule("workflow.template_id: 61", name="stale", when="[{every: 1d}]")
     past = PastRules(database, rules(stale))
     past.swept({}, A, OTHER, trigger="schedule")
-    assert past.tried(stale).headline == "+0 kills, \u22120, 0 undecidable"
+    assert past.tried(stale).headline == headline()
     renamed = stale.replace("stale", "older").replace("61", "[61, 7]")
-    assert past.tried(renamed).headline == "+1 kills, \u22120, 0 undecidable"
+    assert past.tried(renamed).headline == headline(added=1)
     hourly = renamed.replace("1d", "1h")
-    assert past.tried(hourly).headline == "+0 kills, \u22121, 0 undecidable"
+    assert past.tried(hourly).headline == headline(removed=1)
 
 
 def test_keep_over_all_documents_is_known_only_where_it_is_the_same(database: Database) -> None:
@@ -309,9 +304,9 @@ def test_keep_over_all_documents_is_known_only_where_it_is_the_same(database: Da
     past.swept({}, A, old, trigger="schedule")
     assert past.tried(stale).rules == {"stale": (1, 1)}
     lone = past.tried(stale.replace("61", "[61, 8]"))
-    assert lone.headline == "+0 kills, \u22120, 1 undecidable"
+    assert lone.headline == headline(undecidable=1)
     oldest = past.tried(stale.replace("newest", "oldest"))
-    assert oldest.headline == "+0 kills, \u22120, 2 undecidable"
+    assert oldest.headline == headline(undecidable=2)
     assert "whom `stale` keeps was not recorded" in text(oldest)
 
 
@@ -321,12 +316,12 @@ def test_two_rulesets_are_compared_on_the_same_record(database: Database) -> Non
     past.happened(P, a_workflow("b"))
     old = rules(LOST.replace("61", "7"))
     result = past.tried(LOST.replace("61", "[61, 7]"), against=old)
-    assert result.headline == "+1 kills, \u22120, 0 undecidable"
+    assert result.headline == headline(added=1)
     assert f"against revision {old.revision}" in "\n".join(told.notes(result))
     added = past.tried(LOST + a_rule(when="[lead.added]"), against=rules(a_rule() + LOST))
     assert (added.untried, result.untried) == (("the-rule",), ())
     unknown = rules(LOST.replace("F,", "F, deal.opportunity: {over: 5},"))
-    assert past.tried(LOST, against=unknown).headline == "+0 kills, \u22120, 1 undecidable"
+    assert past.tried(LOST, against=unknown).headline == headline(undecidable=1)
     assert past.tried(LOST, portal="other").evaluations == 0
 
 
@@ -351,7 +346,7 @@ def test_programs_read_one_object_a_line(database: Database) -> None:
     assert added["document"] == "deal:759"
     assert added["test"]["value"] == "7"
     assert (bulk["what"], bulk["number"]) == ("ONCRMLEADUPDATE", 1)
-    assert summary["summary"] == "+1 kills, \u22121, 1 undecidable"
+    assert summary["summary"] == headline(added=1, removed=1, undecidable=1)
     assert summary["rules"] == {"lost-deal": {"then": 1, "now": 1}}
 
 

@@ -12,7 +12,6 @@ round in which even the bare server's p99 was over 3 ms measured the neighbours 
 
 import argparse
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -41,6 +40,8 @@ from responder.store.commits import SharedCommit
 from responder.store.database import Database
 from tests.bench.figures import Figure, show
 from tests.bench.load import TOKEN, Seen, seen
+from tests.bench.portals import wait_for
+from tests.processes import free_port
 
 VARIANTS = ("bare", "sqlite", "driven", "postgres")
 TARGETS = {"sqlite": 0.45, "driven": 0.30, "postgres": 0.25}
@@ -164,33 +165,21 @@ class Server:
 
 @contextmanager
 def _server(variant: str, url: str, folder: str) -> Iterator[Server]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "tests.bench.ack", "--serve", variant, "--port", str(port)]
     command += ["--url", url, "--folder", folder]
     with (Path(folder) / "log").open("w+") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
         try:
-            if not _is_up(port):
+            try:
+                wait_for(port)
+            except TimeoutError as error:
                 log.seek(0)
-                raise RuntimeError(f"the server did not start:\n{log.read()}")
+                raise RuntimeError(f"the server did not start:\n{log.read()}") from error
             yield Server(port, process.pid)
         finally:
             process.terminate()
             process.wait(30)
-
-
-def _is_up(port: int) -> bool:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return True
-    return False
 
 
 @contextmanager

@@ -9,24 +9,18 @@ machine does meanwhile happens to both.
 import argparse
 import asyncio
 import contextlib
-import json
 import random
 import socket
-import subprocess
-import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from queue import SimpleQueue
-from typing import IO
 
 from responder.bitrix24.sandbox import Sandbox, run
 from tests.bench.figures import Figure, percentile, show
-from tests.bench.latency import DEAL, SEEN_WITHIN_SECONDS, TellingList
-from tests.processes import Running, event, eventually, free_port, running
+from tests.bench.portals import Kills, TellingList, lose_deals, served, webhook, workflow_id
+from tests.processes import Running, event, free_port, running
 
 RATIO = 1.5
 OTHERS = 19
@@ -46,11 +40,6 @@ rules:
 """
 
 
-def workflow_id(place: int, number: int) -> str:
-    """Name the workflow on a deal of a portal."""
-    return f"65e5a449e8f135.{place:02d}{number:06d}"
-
-
 def names() -> list[str]:
     """Name the portals that answer; the first is the one that every test has."""
     return ["main", *(f"p{place}" for place in range(1, OTHERS))]
@@ -67,59 +56,19 @@ async def _serve(ports: list[int], deals: int) -> None:
     for place in range(len(ports)):
         sandbox = Sandbox()
         sandbox.killed = killed
-        sandbox.add_template(61, "Approval")
-        for number in range(1, deals + 1):
-            sandbox.add_item(2, number, stageSemanticId="F")
-            running_id = workflow_id(place, number)
-            sandbox.start_workflow((*DEAL, f"DEAL_{number}"), 61, id=running_id)
+        lose_deals(sandbox, deals, place)
         sandboxes.append(sandbox)
     await asyncio.gather(
         *(run("127.0.0.1", port, one) for port, one in zip(ports, sandboxes, strict=True))
     )
 
 
-class Portals:
-    """The process of the portals that answer, and when it saw each kill."""
-
-    def __init__(self, told: IO[str]) -> None:
-        self._lines: SimpleQueue[str] = SimpleQueue()
-        threading.Thread(target=self._read, args=(told,), daemon=True).start()
-
-    def _read(self, told: IO[str]) -> None:
-        for line in told:
-            self._lines.put(line)
-
-    def killed_at(self, wanted: str) -> float:
-        """Wait for a workflow to be killed; return when that was."""
-        while True:
-            killed, at = json.loads(self._lines.get(timeout=SEEN_WITHIN_SECONDS))
-            if killed == wanted:
-                return float(at)
-
-
 @contextmanager
-def portals(ports: list[int], deals: int) -> Iterator[Portals]:
-    """Serve the portals that answer, from a process of their own."""
-    serve = ["--serve", ",".join(map(str, ports)), "--events", str(deals)]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.bench.fairness", *serve], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    try:
-        for port in ports:
-            eventually(lambda port=port: _listens(port), seconds=20)  # type: ignore[misc]
-        yield Portals(process.stdout)
-    finally:
-        process.kill()  # of its many servers only one would hear of the end
-        process.wait(20)
-
-
-def _listens(port: int) -> bool | None:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return None
-    return True
+def portals(ports: list[int], deals: int) -> Iterator[Kills]:
+    """Serve the portals that answer, from a process of their own; give what it tells of kills."""
+    words = ("--serve", ",".join(map(str, ports)), "--events", str(deals))
+    with served("tests.bench.fairness", ports, *words) as process:
+        yield Kills(process.stdout)
 
 
 def environment(ports: Mapping[str, int]) -> dict[str, str]:
@@ -127,7 +76,7 @@ def environment(ports: Mapping[str, int]) -> dict[str, str]:
     found = {"RESPONDER_LOG_LEVEL": "warning", "RESPONDER_SWEEP_EVERY": "0"}
     for name, port in ports.items():
         prefix = f"RESPONDER_PORTALS__{name.upper()}__"
-        found[f"{prefix}URL"] = f"http://127.0.0.1:{port}/rest/1/sandbox-secret-0001/"
+        found[f"{prefix}URL"] = webhook(port)
         found[f"{prefix}APPLICATION_TOKENS"] = token(name)
         found[f"{prefix}REQUESTS_PER_SECOND"] = "1000"
         found[f"{prefix}BURST"] = "10000"
@@ -139,16 +88,16 @@ def _send(service: Running, name: str, number: int) -> None:
         raise RuntimeError("the event was not acknowledged")
 
 
-def _spent(service: Running, there: Portals, place: int, number: int) -> float:
+def _spent(service: Running, there: Kills, place: int, number: int) -> float:
     """Send one event after a short rest; return the milliseconds to the kill."""
     time.sleep(random.uniform(*IDLE_SECONDS))  # noqa: S311
     began = time.monotonic()
     _send(service, names()[place], number)
-    return 1000 * (there.killed_at(workflow_id(place, number)) - began)
+    return 1000 * (there.seen_at(workflow_id(number, place)) - began)
 
 
 def _in_turn(
-    calm: Running, burdened: Running, there: Portals, rounds: int
+    calm: Running, burdened: Running, there: Kills, rounds: int
 ) -> tuple[list[float], list[float]]:
     """Send events to both programs in turn, for each portal that answers."""
     before, during = [], []

@@ -11,52 +11,35 @@ import contextlib
 import http.client
 import json
 import random
-import socket
 import statistics
-import subprocess
-import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from queue import SimpleQueue
-from typing import IO
 
 from responder.bitrix24.sandbox import Sandbox, run
 from tests.bench.figures import Figure, percentile, show
+from tests.bench.portals import (
+    Kills,
+    TellingList,
+    lose_deals,
+    served,
+    webhook,
+    workflow_id,
+)
 from tests.processes import Running, event, free_port, running
 from tests.under_load import QUICK, RULES
 
 P50_MS = 50
-DEAL = ("crm", "CCrmDocumentDeal")
 IDLE_SECONDS = (0.15, 0.45)
-SEEN_WITHIN_SECONDS = 20
-
-
-class TellingList(list[str]):
-    """Ids that are written down, with the instant, as they are added."""
-
-    def append(self, one: str) -> None:
-        """Add an id, and say so."""
-        print(json.dumps([one, time.monotonic()]), flush=True)  # noqa: T201
-        super().append(one)
-
-
-def workflow_id(number: int) -> str:
-    """Name the workflow on a deal."""
-    return f"65e5a449e8f135.{number:08d}"
 
 
 def serve_portal(port: int, deals: int) -> None:
     """Be the portal: so many lost deals, each with a workflow that is condemned."""
     sandbox = Sandbox()
     sandbox.killed = TellingList()
-    sandbox.add_template(61, "Approval")
-    for number in range(1, deals + 1):
-        sandbox.add_item(2, number, stageSemanticId="F")
-        sandbox.start_workflow((*DEAL, f"DEAL_{number}"), 61, id=workflow_id(number))
+    lose_deals(sandbox, deals)
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(run("127.0.0.1", port, sandbox))
 
@@ -64,26 +47,14 @@ def serve_portal(port: int, deals: int) -> None:
 class Portal:
     """The portal's process, and when it saw each kill."""
 
-    def __init__(self, port: int, told: IO[str]) -> None:
+    def __init__(self, port: int, kills: Kills) -> None:
         self.port = port
-        self._lines: SimpleQueue[str] = SimpleQueue()
-        threading.Thread(target=self._read, args=(told,), daemon=True).start()
-
-    def _read(self, told: IO[str]) -> None:
-        for line in told:
-            self._lines.put(line)
-
-    @property
-    def url(self) -> str:
-        """Return its incoming webhook."""
-        return f"http://127.0.0.1:{self.port}/rest/1/sandbox-secret-0001/"
+        self.url = webhook(port)
+        self._kills = kills
 
     def killed_at(self, number: int) -> float:
         """Wait for a deal's workflow to be killed; return when that was."""
-        while True:
-            killed, at = json.loads(self._lines.get(timeout=SEEN_WITHIN_SECONDS))
-            if killed == workflow_id(number):
-                return float(at)
+        return self._kills.seen_at(workflow_id(number))
 
     def pair_seconds(self, number: int) -> float:
         """Read a deal and kill its workflow, with nothing in between; return the time it took."""
@@ -112,29 +83,9 @@ class Portal:
 def portal(deals: int) -> Iterator[Portal]:
     """Serve a portal from a process of its own."""
     port = free_port()
-    command = [sys.executable, "-m", "tests.bench.latency", "--serve", "--port", str(port)]
-    process = subprocess.Popen(
-        [*command, "--events", str(deals)], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    try:
-        _wait_for(port)
-        yield Portal(port, process.stdout)
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-def _wait_for(port: int) -> None:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    raise TimeoutError("the portal did not start")
+    words = ("--serve", "--port", str(port), "--events", str(deals))
+    with served("tests.bench.latency", [port], *words) as process:
+        yield Portal(port, Kills(process.stdout))
 
 
 def seconds_to_kill(service: Running, there: Portal, number: int) -> float:

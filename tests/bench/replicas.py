@@ -19,7 +19,7 @@ from tests.conftest import Postgres
 from tests.processes import event
 from tests.replicas.cluster import TAKEOVER_SECONDS, Replica, cluster
 from tests.replicas.scenarios import Place, Played, one_is_killed
-from tests.under_load import DEAL, QUICK
+from tests.under_load import QUICK, lost_deal
 
 RATE, BURST = 2.0, 50
 REST_SECONDS = 0.3
@@ -62,8 +62,7 @@ def latencies(server: Postgres, folder: Path, events: int) -> tuple[float, float
 
 
 def _seconds_to_kill(sandbox: Sandbox, replica: Replica, number: int) -> float:
-    sandbox.add_item(2, number, stageSemanticId="F")
-    condemned = sandbox.start_workflow((*DEAL, f"DEAL_{number}"), 61)
+    condemned = lost_deal(sandbox, number)
     began = time.monotonic()
     if replica.post(event("ONCRMDEALUPDATE", number)) != 200:
         raise RuntimeError("the event was not acknowledged")

@@ -19,12 +19,10 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 from responder.bitrix24.sandbox import Sandbox, run
 from tests.bench.figures import Figure, show
-from tests.bench.latency import DEAL, workflow_id
-from tests.bench.sweep import wait_for
+from tests.bench.portals import lose_deals, served, webhook
 from tests.processes import FORM, Running, event, free_port, running
 from tests.under_load import RULES
 
@@ -54,10 +52,7 @@ def serve_portal(port: int, deals: int) -> None:
     """Be the portal: so many lost deals, each with a condemned workflow; tell a line when asked."""
     sandbox = Counting(limits=True, rate=RATE, burst=BURST)
     sandbox.answer_seconds = KILL_SECONDS
-    sandbox.add_template(61, "Approval")
-    for number in range(1, deals + 1):
-        sandbox.add_item(2, number, stageSemanticId="F")
-        sandbox.start_workflow((*DEAL, f"DEAL_{number}"), 61, id=workflow_id(number))
+    lose_deals(sandbox, deals)
     threading.Thread(target=_answer, args=(sandbox,), daemon=True).start()
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(run("127.0.0.1", port, sandbox))
@@ -79,9 +74,11 @@ def _answer(sandbox: Counting) -> None:
 class Portal:
     """The portal's process."""
 
-    def __init__(self, port: int, asked: IO[str], told: IO[str]) -> None:
-        self.url = f"http://127.0.0.1:{port}/rest/1/sandbox-secret-0001/"
-        self._asked, self._told = asked, told
+    def __init__(self, port: int, process: "subprocess.Popen[str]") -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self.url = webhook(port)
+        self._asked, self._told = process.stdin, process.stdout
 
     def counts(self) -> dict[str, int]:
         """Ask how much it was asked and did so far."""
@@ -114,21 +111,9 @@ class Portal:
 def portal(deals: int) -> Iterator[Portal]:
     """Serve a portal from a process of its own."""
     port = free_port()
-    command = [sys.executable, "-m", "tests.bench.storm", "--serve", "--port", str(port)]
-    process = subprocess.Popen(
-        [*command, "--deals", str(deals)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    try:
-        wait_for(port)
-        yield Portal(port, process.stdin, process.stdout)
-    finally:
-        process.terminate()
-        process.wait(20)
+    words = ("--serve", "--port", str(port), "--deals", str(deals))
+    with served("tests.bench.storm", [port], *words) as process:
+        yield Portal(port, process)
 
 
 @contextmanager

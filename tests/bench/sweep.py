@@ -9,9 +9,6 @@ import asyncio
 import contextlib
 import gc
 import resource
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,9 +23,10 @@ from responder.model import Document, Unknown, Workflow
 from responder.runtime.lane import Lane
 from responder.runtime.metrics import Metrics
 from tests.bench.figures import Figure, show
+from tests.bench.portals import served, webhook
 from tests.processes import free_port
+from tests.under_load import DEAL
 
-DEAL = ("crm", "CCrmDocumentDeal")
 PATHS = frozenset({"deal.stage_semantic_id", "deal.category_id", "deal.opportunity"})
 PER_REQUEST = 2500
 OVERHEAD = 1.1
@@ -48,31 +46,13 @@ def serve_portal(port: int, workflows: int) -> None:
         asyncio.run(run("127.0.0.1", port, sandbox))
 
 
-def wait_for(port: int) -> None:
-    """Wait until something listens there."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    raise TimeoutError("the portal did not start")
-
-
 @contextmanager
 def portal(workflows: int) -> Iterator[str]:
     """Serve a portal from a process of its own; give its incoming webhook."""
     port = free_port()
-    command = [sys.executable, "-m", "tests.bench.sweep", "--serve", "--port", str(port)]
-    process = subprocess.Popen([*command, "--workflows", str(workflows)])
-    try:
-        wait_for(port)
-        yield f"http://127.0.0.1:{port}/rest/1/sandbox-secret-0001/"
-    finally:
-        process.terminate()
-        process.wait(20)
+    words = ("--serve", "--port", str(port), "--workflows", str(workflows))
+    with served("tests.bench.sweep", [port], *words):
+        yield webhook(port)
 
 
 class CountingPortal(Portal):

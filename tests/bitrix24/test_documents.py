@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from responder.bitrix24 import documents
 from responder.model import Document
 from responder.rules import facts, triggers
+from tests.bitrix24.nested import document_of_event
 
 CRM = "Bitrix\\Crm\\Integration\\BizProc\\Document\\"
 TASK = "Bitrix\\Tasks\\Integration\\Bizproc\\Document\\Task"
@@ -127,7 +128,7 @@ def test_every_event_that_rules_know_brings_a_document_of_the_kind_they_say() ->
             fields = data
             if name.startswith("invoice."):
                 fields = {"FIELDS": {"ID": "5", "ENTITY_TYPE_ID": "31"}}
-            document = documents.document_of_event(event, fields)
+            document = document_of_event(event, fields)
             assert document is not None, event
             assert trigger.can_bring(document.kind), event
 
@@ -186,5 +187,5 @@ def nested(dotted: str) -> dict[str, object]:
 
 @pytest.mark.parametrize(("name", "data", "ref"), EVENTS)
 def test_an_event_speaks_of_the_document_in_its_data(name: str, data: str, ref: str | None) -> None:
-    document = documents.document_of_event(name, nested(data))
+    document = document_of_event(name, nested(data))
     assert (document.ref if document else None) == ref

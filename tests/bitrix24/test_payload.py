@@ -7,8 +7,8 @@ from urllib.parse import parse_qsl, quote, quote_plus
 import pytest
 
 from responder.bitrix24 import payload
-from responder.bitrix24.documents import document_of_event
 from responder.bitrix24.payload import Call, TooLarge, Unreadable, call, scan
+from tests.bitrix24.nested import document_of_event
 
 PAYLOADS = Path(__file__).parents[1] / "payloads"
 

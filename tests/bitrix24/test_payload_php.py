@@ -9,8 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from responder.bitrix24 import payload
-from responder.bitrix24.documents import document_of_event
 from responder.bitrix24.payload import TooLarge, Unreadable, call, scan
+from tests.bitrix24.nested import document_of_event
 from tests.bitrix24.test_payload import at, read, ref_of
 
 TOKENS: list[tuple[bytes, bytes | None]] = [

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from responder.bitrix24 import documents
 from responder.bitrix24.lookup import Ask, Reading, Templates, gather
+from responder.bitrix24.people import People, Users
 from responder.bitrix24.portal import Answer, Command, Portal
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
 from responder.model import Unknown
@@ -145,3 +146,30 @@ def test_nothing_of_people_is_read_unless_it_is_asked_for(server: SandboxServer)
     assert not server.sandbox.calls_of("user.get")
     read(server, frozenset({"starter.id"}))
     assert not server.sandbox.calls_of("user.get")
+
+
+def test_a_user_is_asked_for_again_after_five_seconds() -> None:
+    users = Users()
+    for seconds, asked in ((0, 1), (4, 0), (6, 1)):
+        assert len(begun(users, NOW + timedelta(seconds=seconds))[1]) == asked
+
+
+def test_what_one_gathering_found_is_not_forgotten_by_another() -> None:
+    users = Users()
+    long, _ = begun(users, NOW)
+    begun(users, NOW + timedelta(minutes=1))
+    assert long.facts(ROW)[0]["starter.active"] is True
+
+
+ROW = {"ID": "a", "STARTED_BY": "7"}
+
+
+def begun(users: Users, now: datetime) -> tuple[People, list[Command]]:
+    """Begin a gathering that asks whether user 7, who is active, started a workflow."""
+    people = People(users, now, frozenset({"starter.active"}))
+    asked = []
+    for read in people.user_reads([ROW]):
+        asked += read.wanted()
+        read.take([Answer(value=[{"ID": "7", "ACTIVE": True, "UF_DEPARTMENT": [2]}])])
+    people.keep()
+    return people, asked

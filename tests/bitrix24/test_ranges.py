@@ -55,7 +55,7 @@ class Tasks:
             last = max(self.rows, default=(1, 0))[0]
             self.rows.append((last + 1, 1))
 
-    def read(self, room: int = 50) -> RangedList[Mapping[str, object]]:
+    def read(self, room: int = 50) -> RangedList:
         read = all_tasks()
         while asked := read.wanted(room):
             for number, command in asked:
@@ -63,7 +63,7 @@ class Tasks:
         return read
 
 
-def keys(read: RangedList[Mapping[str, object]]) -> set[Key]:
+def keys(read: RangedList) -> set[Key]:
     return {(int(str(row["ID"])), int(str(row["USER_ID"]))) for row in read.rows.values()}
 
 
@@ -115,6 +115,15 @@ def test_a_portal_that_drops_the_filter_is_read_by_pages() -> None:
 
 def test_pages_that_change_prove_nothing() -> None:
     read = Tasks(of(400), filters=False, ends=2, starts=2).read()
+    assert not read.whole
+    assert read.failure is not None
+
+
+def test_a_list_that_counts_rows_and_shows_none_proves_nothing() -> None:
+    read = all_tasks()
+    while asked := read.wanted(50):
+        for number, _ in asked:
+            read.take(number, Answer(value=[], total=PAGE + 1))
     assert not read.whole
     assert read.failure is not None
 

@@ -22,6 +22,8 @@ from tests.store.build import AT, count, record
 from tests.store.story import fill, run
 
 PASSWORD = "hunter2-hunter2"
+ROWS = 8_000
+LONG = 40_000  # the copy goes on for a second, so that a signal meets it on a busy machine too
 
 
 def migrate(*words: str, **environment: str) -> Result:
@@ -148,12 +150,12 @@ def test_a_running_service_is_not_moved_and_one_that_was_is_served_from_there(
         assert "FROM is being served by " in done.stderr
 
 
-def full_of_deliveries(url: str) -> Database:
+def full_of_deliveries(url: str, rows: int = ROWS) -> Database:
     """Open a log that takes a while to copy."""
     database = Database(url)
     database.open()
     row = inbox.row("main", AT, "event", "ONCRMDEALUPDATE", "deal:1", None, b"x" * 400)
-    database.write(lambda tx: inbox.add(tx, [row] * 8_000))
+    database.write(lambda tx: inbox.add(tx, [row] * rows))
     record(database)
     return database
 
@@ -179,19 +181,19 @@ def test_one_that_was_killed_in_the_middle_left_nothing_and_may_be_repeated(
     request: pytest.FixtureRequest, old: str, new: str, kind: str
 ) -> None:
     target = new if kind == "sqlite" else request.getfixturevalue("postgres_url")
-    database = full_of_deliveries(old)
+    database = full_of_deliveries(old, LONG)
     assert interrupted(signal.SIGKILL, old, target)[0] == -signal.SIGKILL
     assert migrate(old, target).exit_code == 0
     moved = Database(target)
     moved.open()
-    assert (count(moved, deliveries), count(moved, entries)) == (8_000, 21)
+    assert (count(moved, deliveries), count(moved, entries)) == (LONG, 21)
     assert verify(moved, "main") == verify(database, "main")
     moved.close()
     database.close()
 
 
 def test_one_that_was_stopped_by_hand_says_that_nothing_was_copied(old: str, new: str) -> None:
-    full_of_deliveries(old).close()
+    full_of_deliveries(old, LONG).close()
     code, said = interrupted(signal.SIGINT, old, new)
     assert code == 1
     assert said.endswith("Stopped. Nothing was copied, and TO is as empty as it was.\n")
@@ -211,7 +213,7 @@ def test_a_terminal_sees_how_far_it_is_within_a_table(old: str, new: str) -> Non
     os.close(terminal)
     assert done.returncode == 0
     assert "\rdeliveries " in seen
-    assert "8,000 of 8,000 rows\r\n" in seen
+    assert f"{ROWS:,} of {ROWS:,} rows\r\n" in seen
 
 
 def test_a_server_that_is_lost_in_the_commit_leaves_it_open(old: str, postgres_url: str) -> None:

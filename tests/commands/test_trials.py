@@ -6,9 +6,11 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 
 from responder.bitrix24.lookup import Reading
@@ -19,7 +21,7 @@ from responder.rules.ruleset import load
 from responder.runtime import planning
 from responder.runtime.planning import Known
 from responder.runtime.subjects import Subject
-from responder.store import journal, rulesets
+from responder.store import erase, journal, rulesets
 from responder.store.database import Database
 from tests.processes import TOKEN
 from tests.rules.make import DEAL, a_workflow
@@ -208,12 +210,14 @@ def test_a_document_needs_its_kind_an_event_and_a_portal(
 def recorded(database: Database, migrated_url: str) -> Callable[..., dict[str, str]]:
     """Record what the engine decides of deal 759, and return the settings to read it by."""
 
-    def record(facts: dict[str, object], *workflows: Workflow) -> dict[str, str]:
+    def record(
+        facts: dict[str, object], *workflows: Workflow, unlisted: Unknown | None = None
+    ) -> dict[str, str]:
         ruleset = load(RULES.encode(), file="rules.yaml")
         subject = Subject(
             portal="main", document=DEAL, trigger="event", events=("ONCRMDEALUPDATE",)
         )
-        reading = Reading({"document.exists": True, **facts}, workflows, None)
+        reading = Reading({"document.exists": True, **facts}, unlisted or workflows, None)
         plan = planning.plan(subject, reading, ruleset, enforcing=True, known=Known(), now=NOW)
         database.write(lambda tx: rulesets.keep(tx, ruleset.revision, ruleset.text, NOW))
         database.write(lambda tx: journal.record(tx, plan.evaluation(ruleset, NOW)))
@@ -248,16 +252,46 @@ def test_a_recorded_decision_is_gone_through_and_becomes_a_test_that_passes(
     assert "1 test, all fine" in result.output, written.output
 
 
-def test_a_decision_on_several_workflows_becomes_a_test_of_what_their_tests_saw(
+def test_a_decision_on_several_workflows_becomes_a_test_of_their_rows_that_were_kept(
     responder: Command, recorded: Callable[..., dict[str, str]], tmp_path: Path
 ) -> None:
     facts = {"deal.stage_semantic_id": "F", "deal.company_id": 5}
     young = a_workflow("young", started=Unknown("no"))
     settings = recorded(facts, a_workflow("other", template_id="7"), young)
     written = responder("test", "--from", "main-1-1", **settings).output
-    assert "{id: other, template_id: '7'}" in written
+    (case,) = yaml.safe_load(written)["tests"]
+    assert [(row["id"], row["template_id"]) for row in case["workflows"]] == [
+        ("other", "7"),
+        ("young", "61"),
+    ]
+    assert case["unknown"] == ["workflow.started"]
     assert "1 test, all fine" in responder("test", write(tmp_path, written)).output
-    assert "unknown  if.workflow.age over 1d" in responder("explain", "main-1-1", **settings).output
+    explained = responder("explain", "main-1-1", **settings).output
+    assert "unknown  if.workflow.age over 1d" in explained
+    _, other = explained.split("workflow other: nothing")
+    assert "yes      if.workflow.age over 1d" in other.partition("workflow young")[0]
+
+
+def test_workflows_that_could_not_be_listed_are_so_in_the_test(
+    responder: Command, recorded: Callable[..., dict[str, str]], tmp_path: Path
+) -> None:
+    settings = recorded({"deal.stage_semantic_id": "F"}, unlisted=Unknown("the portal is away"))
+    explained = responder("explain", "main-1-1", **settings).output
+    assert "its workflows cannot be listed: the portal is away" in explained
+    written = responder("test", "--from", "main-1-1", **settings).output
+    assert yaml.safe_load(written)["tests"][0]["unknown"][0] == "workflows"
+    assert "1 test, all fine" in responder("test", write(tmp_path, written)).output
+
+
+def test_of_a_decision_whose_facts_were_erased_nothing_is_guessed(
+    responder: Command, recorded: Callable[..., dict[str, str]], database: Database
+) -> None:
+    settings = recorded({"deal.stage_semantic_id": "P"}, a_workflow())
+    database.write(partial(erase.erase, decision_id="main-1-1", by="anna", at=NOW))
+    for words in (("explain", "main-1-1"), ("test", "--from", "main-1-1")):
+        result = responder(*words, **settings)
+        said = "the facts that main-1-1 rested on were erased\n"
+        assert (result.exit_code, result.output) == (2, said)
 
 
 def test_a_decision_without_a_document_has_nothing_to_go_through(

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
+from responder.allowed import PASSWORD_HASH
 from responder.pages.passwords import LONGEST, Admins, Unfit, hashed, matches
-from responder.settings import PASSWORD_HASH
 
 PASSWORD = "correct horse battery staple"
 

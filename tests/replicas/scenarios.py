@@ -3,7 +3,8 @@
 import itertools
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from tests import under_load
 from tests.processes import Running, event, eventually
 from tests.replicas.checks import violations
 from tests.replicas.cluster import PROGRAM, Cluster, Replica, StrikingCalls, cluster
-from tests.under_load import DEAL, KILL, Load
+from tests.under_load import KILL, Load, lost_deal
 
 LONGEST_SECONDS = 120.0
 
@@ -42,15 +43,34 @@ class Played:
     acknowledged: int = 0
 
 
-def limits(rate: float, burst: int) -> dict[str, str]:
+def limits(sandbox: Sandbox) -> dict[str, str]:
     """Tell the program of a portal's request limit."""
     return {
-        "RESPONDER_PORTALS__MAIN__REQUESTS_PER_SECOND": str(rate),
-        "RESPONDER_PORTALS__MAIN__BURST": str(burst),
+        "RESPONDER_PORTALS__MAIN__REQUESTS_PER_SECOND": str(sandbox.rate),
+        "RESPONDER_PORTALS__MAIN__BURST": str(sandbox.burst),
     }
 
 
-def limited_portal(rate: float, burst: int) -> tuple[Sandbox, StrikingCalls]:
+@contextmanager
+def played_at(
+    place: Place, sandbox: Sandbox, replicas: int, end: signal.Signals | None = None
+) -> Iterator[Cluster]:
+    """Serve a portal, and run so many programs that are told of its request limit."""
+    with (
+        SandboxServer(sandbox) as server,
+        cluster(
+            place.folder,
+            place.database_url,
+            server.url,
+            programs=[place.program] * replicas,
+            end=end or place.end,
+            environment=limits(sandbox),
+        ) as running,
+    ):
+        yield running
+
+
+def limited_portal(rate: float = 20, burst: int = 60) -> tuple[Sandbox, StrikingCalls]:
     """Make a portal with deals and a request limit."""
     sandbox, _ = under_load.portal_with_deals()
     sandbox.rate, sandbox.burst, sandbox.limits = rate, burst, True
@@ -96,17 +116,7 @@ def one_is_killed(
     """Kill the driver of several in the middle of so many events; one answer is lost besides."""
     sandbox, calls = limited_portal(rate, burst)
     played = Played()
-    with (
-        SandboxServer(sandbox) as server,
-        cluster(
-            place.folder,
-            place.database_url,
-            server.url,
-            programs=[place.program] * replicas,
-            end=place.end,
-            environment=limits(rate, burst),
-        ) as running,
-    ):
+    with played_at(place, sandbox, replicas) as running:
         load = Load(running.balancer, sandbox, pause_seconds=0.04)
         with load.under_way():
             acknowledged(load, events // 4, running)
@@ -124,19 +134,9 @@ def one_is_killed(
 
 def the_driver_is_stopped(place: Place, *, seconds: float) -> Played:
     """Stop the driver of two during a kill call, for longer than its lease, and let it go on."""
-    sandbox, calls = limited_portal(20, 60)
+    sandbox, calls = limited_portal()
     played = Played()
-    with (
-        SandboxServer(sandbox) as server,
-        cluster(
-            place.folder,
-            place.database_url,
-            server.url,
-            programs=[place.program] * 2,
-            end=place.end,
-            environment=limits(20, 60),
-        ) as replicas,
-    ):
+    with played_at(place, sandbox, 2) as replicas:
         driver = replicas.driven()
         (other,) = (one for one in replicas.replicas if one is not driver)
         load = Load(other, sandbox, pause_seconds=0.05)
@@ -171,22 +171,12 @@ def the_bucket_is_nearly_full(place: Place, *, seconds: float) -> Played:
 
     In the seconds that a takeover lasts, hardly anything leaks out of this bucket.
     """
-    rate, burst = 0.1, 20
-    sandbox = Sandbox(rate=rate, burst=burst, limits=True)
+    sandbox = Sandbox(rate=0.1, burst=20, limits=True)
     numbers = itertools.count(1)
-    with (
-        SandboxServer(sandbox) as server,
-        cluster(
-            place.folder,
-            place.database_url,
-            server.url,
-            programs=[place.program] * 2,
-            end=signal.SIGKILL,  # else it would wait for the portal to take one more request
-            environment=limits(rate, burst),
-        ) as replicas,
-    ):
+    # ended by a kill, else it would wait for the portal to take one more request
+    with played_at(place, sandbox, 2, end=signal.SIGKILL) as replicas:
         driver = replicas.driven()
-        while sandbox.http_requests < burst * 0.7:
+        while sandbox.http_requests < sandbox.burst * 0.7:
             _a_lost_deal(sandbox, replicas, next(numbers))
             time.sleep(0.1)
         driver.signal(signal.SIGKILL)
@@ -209,7 +199,6 @@ def the_bucket_is_nearly_full(place: Place, *, seconds: float) -> Played:
 
 def _a_lost_deal(sandbox: Sandbox, replicas: Cluster, number: int) -> None:
     """Lose a deal with a workflow on it, and send the event."""
-    sandbox.add_item(2, number, stageSemanticId="F")
-    sandbox.start_workflow((*DEAL, f"DEAL_{number}"), 61)
+    lost_deal(sandbox, number)
     if replicas.balancer.post(event("ONCRMDEALUPDATE", number)) != 200:
         raise RuntimeError("the event was not acknowledged")

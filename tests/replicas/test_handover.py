@@ -11,7 +11,7 @@ import pytest
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
 from tests.processes import event, eventually
 from tests.replicas.cluster import PROGRAM, Cluster, Replica, cluster
-from tests.under_load import DEAL, KILL, QUICK, RULES, Load, portal_with_deals
+from tests.under_load import KILL, QUICK, RULES, Load, lost_deal, portal_with_deals
 
 AT_ONCE_SECONDS = 3.0  # less than what is left of a lease that was renewed within the last second
 ONE_AN_HOUR = RULES.replace("per_hour: 1000000", "per_hour: 1")
@@ -21,12 +21,6 @@ ONE_AN_HOUR = RULES.replace("per_hour: 1000000", "per_hour: 1")
 def portal() -> Iterator[SandboxServer]:
     with SandboxServer(Sandbox()) as server:
         yield server
-
-
-def lost_deal(sandbox: Sandbox, item_id: int) -> str:
-    """Add a lost deal with a condemned workflow, and send its event."""
-    sandbox.add_item(2, item_id, stageSemanticId="F")
-    return sandbox.start_workflow((*DEAL, f"DEAL_{item_id}"), 61)
 
 
 def hand_over(replicas: Cluster) -> Replica:

@@ -99,7 +99,7 @@ def wired(database_url: str) -> Iterator[tuple[Wire, str]]:
 def test_a_driver_that_is_cut_off_from_the_database_stops_and_comes_back(
     tmp_path: Path, postgres_url: str
 ) -> None:
-    sandbox, calls = limited_portal(20, 60)
+    sandbox, calls = limited_portal()
     with (
         SandboxServer(sandbox) as server,
         wired(postgres_url) as (wire, address),
@@ -108,7 +108,7 @@ def test_a_driver_that_is_cut_off_from_the_database_stops_and_comes_back(
             postgres_url,
             server.url,
             programs=[PROGRAM],
-            environment=limits(20, 60),
+            environment=limits(sandbox),
             prepare=lambda replica: replica.use(address),
         ) as replicas,
     ):

@@ -90,7 +90,7 @@ def test_a_pooler_is_known_and_every_transaction_has_its_settings(
 def test_replicas_behind_a_pooler_take_over_and_lose_nothing(
     tmp_path: Path, pooled_url: str
 ) -> None:
-    sandbox, calls = limited_portal(20, 60)
+    sandbox, calls = limited_portal()
     with (
         SandboxServer(sandbox) as server,
         cluster(
@@ -98,7 +98,7 @@ def test_replicas_behind_a_pooler_take_over_and_lose_nothing(
             pooled_url,
             server.url,
             named=False,
-            environment=limits(20, 60),
+            environment=limits(sandbox),
         ) as replicas,
     ):
         load = Load(replicas.balancer, sandbox, pause_seconds=0.05)

@@ -41,11 +41,11 @@ def wait_for(replicas: Cluster, status: int) -> None:
 def test_a_postgresql_that_goes_and_comes_back_loses_nothing_acknowledged(
     server: Postgres, tmp_path: Path
 ) -> None:
-    sandbox, calls = limited_portal(20, 60)
+    sandbox, calls = limited_portal()
     with (
         SandboxServer(sandbox) as portal,
         cluster(
-            tmp_path, server.url(server.create()), portal.url, environment=limits(20, 60)
+            tmp_path, server.url(server.create()), portal.url, environment=limits(sandbox)
         ) as replicas,
     ):
         load = Load(replicas.balancer, sandbox, pause_seconds=0.05)

@@ -11,7 +11,7 @@ from responder.bitrix24.sandbox import Sandbox, SandboxServer
 from responder.store import journal
 from tests.processes import event, eventually
 from tests.replicas.cluster import PROGRAM, TAKEOVER_SECONDS, Cluster, Replica, cluster
-from tests.under_load import DEAL, KILL, QUICK
+from tests.under_load import KILL, QUICK, lost_deal
 
 SKEWED = str(Path(__file__).parent / "skewed_service.py")
 STOPPING = str(Path(__file__).parent / "stopping_service.py")
@@ -29,8 +29,7 @@ def stop_at(replicas: Cluster, sandbox: Sandbox, *, seconds: float) -> None:
     replicas.driven()
     other = replicas.add("B", PROGRAM)
     other.launch().wait()
-    sandbox.add_item(2, 759, stageSemanticId="F")
-    sandbox.start_workflow((*DEAL, "DEAL_759"), 61)
+    lost_deal(sandbox, 759)
     assert other.post(event("ONCRMDEALUPDATE", 759)) == 200
     eventually(lambda: is_stopped(stopping), why=replicas.tails)
     stopped_at = time.monotonic()
@@ -80,8 +79,7 @@ def test_a_driver_whose_clock_is_minutes_ahead_waits_for_the_portals_minute_all_
     tmp_path: Path, postgres_url: str
 ) -> None:
     sandbox = Sandbox()
-    sandbox.add_item(2, 759, stageSemanticId="F")
-    sandbox.start_workflow((*DEAL, "DEAL_759"), 61)
+    lost_deal(sandbox, 759)
     sandbox.fail_next(KILL, "hang")
     with (
         SandboxServer(sandbox) as server,

@@ -24,7 +24,7 @@ NEWER = (str(HERE / "newer_service.py"),)
 
 @pytest.fixture
 def portal() -> Iterator[tuple[SandboxServer, StrikingCalls]]:
-    sandbox, calls = limited_portal(20, 60)
+    sandbox, calls = limited_portal()
     with SandboxServer(sandbox) as server:
         yield server, calls
 
@@ -77,7 +77,7 @@ def test_a_replica_goes_on_while_a_newer_one_migrates_beside_it(
 ) -> None:
     server, calls = portal
     with cluster(
-        tmp_path, postgres_url, server.url, programs=[PROGRAM], environment=limits(20, 60)
+        tmp_path, postgres_url, server.url, programs=[PROGRAM], environment=limits(server.sandbox)
     ) as replicas:
         (present,) = replicas.replicas
         newer = replicas.add("N", NEWER)
@@ -109,7 +109,7 @@ def test_the_program_of_the_last_schema_goes_on_beside_this_one(
         postgres_url,
         server.url,
         programs=[PROGRAM],
-        environment=limits(20, 60) | {"PYTHONPATH": str(released)},
+        environment=limits(server.sandbox) | {"PYTHONPATH": str(released)},
         migrated=False,
     ) as replicas:
         (old,) = replicas.replicas

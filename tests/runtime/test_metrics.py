@@ -2,8 +2,10 @@
 
 import re
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
+from prometheus_client import Counter, Gauge, Histogram
 
 from responder.runtime.metrics import Metrics, answer_label
 
@@ -40,6 +42,19 @@ def test_the_names_are_the_documented_ones() -> None:
         "responder_rules_load_failed 1.0",
         "responder_found_by_sweep_total 0.0",
     }
+
+
+def test_the_readme_names_every_metric_and_its_labels_and_no_other() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    table = readme.partition("\n| metric | what |\n")[2].partition("\n\n")[0]
+    told = dict(re.findall(r"`(responder_\w+)(?:\{([a-z,]+)\})?`", table))
+    metrics = vars(Metrics()).values()
+    measured = {
+        f"{one._name}_total" if isinstance(one, Counter) else one._name: ",".join(one._labelnames)
+        for one in metrics
+        if isinstance(one, Counter | Gauge | Histogram)
+    }
+    assert told == measured | {"responder_build_info": "version"}
 
 
 def test_two_services_in_one_process_count_apart() -> None:

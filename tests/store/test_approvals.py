@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -43,7 +44,8 @@ def approve(database: Database, *decisions: str, by: str = "anna") -> operating.
 
 
 def one(database: Database, name: str) -> dict[str, object]:
-    (found,) = journal.decisions(database, decision_id=name)
+    found = database.read(partial(journal.one, decision_id=name))
+    assert found is not None
     return found
 
 

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -32,7 +33,8 @@ A, B = "65e5a449e8f135.00000001", "65e5a449e8f135.00000002"
 
 
 def one(database: Database, decision_id: str) -> dict[str, object]:
-    (found,) = journal.decisions(database, decision_id=decision_id)
+    found = database.read(partial(journal.one, decision_id=decision_id))
+    assert found is not None
     return found
 
 
@@ -185,7 +187,7 @@ def test_what_is_settled_stays_settled(database: Database) -> None:
 def test_what_is_no_decision_is_not_found(database: Database, name: str) -> None:
     with pytest.raises(journal.NotOpen):
         database.write(lambda tx: journal.conclude(tx, name, Outcome.KILLED, at=AT))
-    assert list(journal.decisions(database, decision_id=name)) == []
+    assert database.read(partial(journal.one, decision_id=name)) is None
 
 
 def test_an_intent_of_another_portal_is_refused(database: Database) -> None:
@@ -260,12 +262,7 @@ def test_decisions_are_filtered_and_come_oldest_first(database: Database) -> Non
     assert names(rule="other") == ["main-2-1"]
     assert names(outcome="waiting") == ["main-1-1", "main-3-1"]
     assert names(since=LATER) == ["main-3-1"]
-    assert names(limit=2) == ["main-1-1", "main-1-2"]
-    assert names(after="main-1-2") == ["main-2-1", "main-3-1"]
-    assert names(decision_id="main-2-1") == ["main-2-1"]
     assert names(workflow="nobody") == []
-    with pytest.raises(LookupError):
-        names(after="main-9-9")
 
 
 def test_a_long_log_is_read_page_by_page(database: Database) -> None:
@@ -292,7 +289,7 @@ def test_a_follower_sees_every_change_once(database: Database) -> None:
     assert news() == [("main-1-1", "in_doubt")]
     database.write(lambda tx: journal.conclude(tx, name, Outcome.KILLED, at=LATER))
     assert news() == [("main-1-1", "killed")]
-    assert database.read(journal.head) == cursor
+    assert database.read(journal.heads) == cursor
 
 
 def test_a_follower_reads_a_long_past_in_steps(database: Database) -> None:

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Connection, MetaData, Table, insert, select, text
 
 from responder.store import journal, migrate
-from responder.store.database import SCHEMA, Database, DatabaseError
+from responder.store.database import SCHEMA, Database, DatabaseError, revision
 from responder.store.engines import sqlite_module
 from responder.store.moving import Moved, NotMovable, NotTheSame, move
 from responder.store.tables import deliveries, leases, metadata, replicas
@@ -64,7 +64,7 @@ def everything(database: Database) -> dict[str, list[tuple[object, ...]]]:
 
 
 def nothing_stands_in(database: Database) -> bool:
-    there = database.read(migrate.revision)
+    there = database.read(revision)
     return there is None or all(not count(database, table) for table in COPIED)
 
 
@@ -243,7 +243,7 @@ def test_a_log_of_an_older_version_arrives_with_the_schema_of_this_one(
     old.write(deliver("deal:1"))
     moved(old, new)
     assert new.schema_is_current()
-    assert (count(new, deliveries), old.read(migrate.revision)) == (1, "0001")
+    assert (count(new, deliveries), old.read(revision)) == (1, "0001")
     assert new.write(deliver("deal:2")) == [1, 2]
     with pytest.raises(NotMovable, match="TO is not empty"):
         moved(old, new)
