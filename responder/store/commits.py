@@ -296,10 +296,14 @@ class SharedCommit:
         return True
 
     def _settle(self, batch: _Batch) -> None:
-        """Let the next batch go first: the disk must not wait for those who are told."""
+        """Tell everybody, and hand the next batch over after that.
+
+        The writer cannot begin before this thread has nothing to do, and those who are told have
+        their next questions ready: these come into the same commit.
+        """
         gathered = self._gathering
-        if gathered is not None and (gathered.rows or gathered.jobs):
-            self._hand_over()
+        if self._loop is not None and gathered is not None and (gathered.rows or gathered.jobs):
+            self._loop.call_soon(self._hand_over)
         else:
             self._busy = False
             self._idle.set()
