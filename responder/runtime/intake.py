@@ -10,17 +10,19 @@ from datetime import datetime
 from functools import partial
 
 from responder.model import Outcome
+from responder.rules.ruleset import Ruleset
 from responder.runtime import subjects
 from responder.runtime.means import Means
 from responder.runtime.patience import Patience
 from responder.runtime.subjects import Subject
 from responder.store import inbox, journal, looks
 from responder.store.database import Connection
-from responder.store.inbox import Waiting
+from responder.store.inbox import Alike, Waiting
 from responder.store.journal import Stop
 from responder.store.stops import MOST
 
 CLAIMED = 200  # documents with deliveries, at first
+UNNAMED = 2_000  # deliveries that no rule names, concluded at once
 REFS = 100  # documents whose waiting stops one query finds
 
 
@@ -56,17 +58,25 @@ class Intake:
 
         return await self._database.reading(read)
 
-    async def heard(self, documents: int) -> list[Subject]:
-        """Gather deliveries alone, for so many documents: enough for what no rule asks about."""
-        now = self._now()
-        waiting = await self._database.reading(lambda conn: self._waiting(conn, now, documents))
-        return [subjects.of_waiting(self.portal, group) for group in waiting]
+    async def unnamed(self, ruleset: Ruleset) -> Subject | None:
+        """Return what has waited longest as one subject, if no rule is asked about any of it."""
+        front = await self._database.reading(lambda conn: inbox.front(conn, self.portal, UNNAMED))
+        if not front or any(self._may_concern(ruleset, alike) for alike in front):
+            return None
+        return subjects.together(self.portal, front)
+
+    def _may_concern(self, ruleset: Ruleset, alike: Alike) -> bool:
+        """Say whether these have to be looked at one by one."""
+        if alike.trigger != "event" or alike.event is None or alike.kind is None:
+            return True
+        return bool(ruleset.in_question("event", (alike.event,), alike.kind, self.portal))
 
     async def much(self, documents: int) -> list[Subject]:
         """Gather what is due for so many documents, with all that is due on each of them."""
         now = self._now()
         stops, second = await self._database.reading(lambda conn: self._older(conn, now))
-        fresh = await self.heard(documents)
+        waiting = await self._database.reading(lambda conn: self._waiting(conn, now, documents))
+        fresh = [subjects.of_waiting(self.portal, group) for group in waiting]
         refs = list(dict.fromkeys(one.ref for one in (*stops, *second, *fresh) if one.ref))
         first = set(refs[:documents])
         found = [one for one in (*stops, *second, *fresh) if not one.ref or one.ref in first]

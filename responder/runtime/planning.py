@@ -181,11 +181,15 @@ def without_rules(portal: str, idle: Sequence[Subject]) -> list[Plan]:
         for subject in idle
         if subject.document is None
     ]
-    unnamed = [s for s in idle if s.document is not None and s.deliveries]
-    if unnamed:
-        together = _together(portal, unnamed)
-        plans.append(Plan(subject=together, facts={}, planned=(nothing(Reason.NO_RULE),)))
+    named_by_none = [s for s in idle if s.document is not None and s.deliveries]
+    if named_by_none:
+        plans.append(unnamed(_together(portal, named_by_none)))
     return plans
+
+
+def unnamed(subject: Subject) -> Plan:
+    """Plan for what no rule names."""
+    return Plan(subject=subject, facts={}, planned=(nothing(Reason.NO_RULE),))
 
 
 def _together(portal: str, unnamed: Sequence[Subject]) -> Subject:

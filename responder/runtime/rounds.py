@@ -49,9 +49,10 @@ from responder.store import journal, looks, rulesets
 from responder.store.commits import StoreUnavailable
 from responder.store.database import Connection
 from responder.store.lanes import LeaseLost
+from responder.store.looks import Look
 
 CALL_WITHIN = timedelta(seconds=10)
-IDLE = 2_000  # documents that no rule asks about, concluded at once
+MOST_UNNAMED = 10  # portions of what no rule names, concluded in one round
 JUDGED_AT_ONCE = 100  # between two looks at what else the process has to do
 
 log = structlog.get_logger()
@@ -121,10 +122,10 @@ class Rounds:
         ruleset = self._rules.ruleset
         due = await self._intake.due()
         asked, idle = _split(due.subjects, ruleset)
-        if due.more and not asked:
-            _, idle = _split(await self._intake.heard(IDLE), ruleset)
         if idle:
             await self._conclude_idle(idle, ruleset)
+        if due.more and not asked:
+            await self._conclude_unnamed(ruleset)
         way = self._way(asked, more=due.more)
         if way.documents > self._few and due.more:
             asked, _ = _split(await self._intake.much(way.documents), ruleset)
@@ -155,17 +156,29 @@ class Rounds:
             return await self._stumbling.over(chosen, ruleset, error)
 
     async def _conclude_idle(self, idle: Sequence[Subject], ruleset: Ruleset) -> None:
-        """Conclude what no rule names, in bulk, and what concerns no document, one by one."""
+        """Conclude what no rule names, all as one, and what concerns no document, one by one."""
+        done = [subject.look for subject in idle if subject.look is not None]
+        await self._write_idle(planning.without_rules(self.portal, idle), done, ruleset)
+
+    async def _conclude_unnamed(self, ruleset: Ruleset) -> None:
+        """Conclude what no rule names and nothing else waits before, thousands at a time."""
+        for _ in range(MOST_UNNAMED):
+            subject = await self._intake.unnamed(ruleset)
+            if subject is None:
+                return
+            await self._write_idle([planning.unnamed(subject)], (), ruleset)
+
+    async def _write_idle(
+        self, plans: Sequence[Plan], looked: Sequence[Look], ruleset: Ruleset
+    ) -> None:
         now = self._now()
-        plans = planning.without_rules(self.portal, idle)
 
         def write(tx: Connection) -> None:
             rulesets.keep(tx, ruleset.revision, ruleset.text, now)
             for plan in plans:
                 journal.record(tx, plan.evaluation(ruleset, now))
-            for subject in idle:
-                if subject.look is not None:
-                    looks.done(tx, subject.look)
+            for look in looked:
+                looks.done(tx, look)
 
         await self._gate.write(write)
         self._telling.decided(plans, now)
@@ -368,6 +381,8 @@ class _Work:
 
 def _split(due: Sequence[Subject], ruleset: Ruleset) -> tuple[list[Subject], list[Subject]]:
     """Tell apart what rules ask about and what no rule names."""
-    asked = [one for one in due if one.stop is not None or one.rules(ruleset)]
-    idle = [one for one in due if one.stop is None and not one.rules(ruleset)]
+    asked: list[Subject] = []
+    idle: list[Subject] = []
+    for one in due:
+        (asked if one.stop is not None or one.rules(ruleset) else idle).append(one)
     return asked, idle

@@ -1,6 +1,6 @@
 """What a driver has to judge: waiting deliveries, second looks and stops that are due."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,7 +8,7 @@ from responder.bitrix24 import documents
 from responder.bitrix24.lookup import Ask, Reading
 from responder.model import Document, Situation, Trigger
 from responder.rules.ruleset import Rule, Ruleset, paths
-from responder.store.inbox import Waiting
+from responder.store.inbox import Alike, Waiting
 from responder.store.journal import Stop
 from responder.store.looks import Look
 
@@ -79,6 +79,18 @@ def of_waiting(portal: str, waiting: Waiting) -> Subject:
         only=waiting.workflow_id,
         deliveries=waiting.ids,
         received_at=waiting.received_at,
+    )
+
+
+def together(portal: str, alike: Sequence[Alike]) -> Subject:
+    """Make one subject of deliveries that no rule is asked about."""
+    return Subject(
+        portal=portal,
+        document=None,
+        trigger="event",
+        events=tuple(dict.fromkeys(one.event for one in alike if one.event is not None)),
+        deliveries=tuple(delivery for one in alike for delivery in one.ids),
+        received_at=min(one.received_at for one in alike),
     )
 
 

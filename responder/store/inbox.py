@@ -19,7 +19,6 @@ from sqlalchemy import (
     func,
     select,
     tuple_,
-    update,
 )
 from sqlalchemy import Row as Record
 
@@ -32,7 +31,6 @@ Row = tuple[str, int, str, str | None, str | None, str | None, bytes]
 MOST_IDS = 10_000
 _WINDOW = 1_000
 _MOST_READ = 15_000
-_CHUNK = 1_000
 _PAGE = 500
 _TOGETHER = 64
 
@@ -45,13 +43,17 @@ SELECT * FROM unnest(%s::text[], %s::bigint[], %s::text[], %s::text[], %s::text[
                      %s::bytea[])
 """
 
-# An empty list skips nothing, and a delivery without a document is never skipped.
+# An empty list skips nothing, and a delivery without a document is never skipped. SQLite's driver
+# lets other threads run at every row, and has to wait for its turn again: so all come in one.
 _WAITING_SQLITE = """
-SELECT id, document, "trigger", workflow_id, event, received_at
-FROM deliveries
-WHERE portal = ? AND evaluation IS NULL AND id > ?
-  AND (document IS NULL OR document NOT IN (SELECT value FROM json_each(?)))
-ORDER BY id LIMIT ?
+SELECT json_group_array(json_array(id, document, "trigger", workflow_id, event, received_at))
+FROM (
+  SELECT id, document, "trigger", workflow_id, event, received_at
+  FROM deliveries
+  WHERE portal = ? AND evaluation IS NULL AND id > ?
+    AND (document IS NULL OR document NOT IN (SELECT value FROM json_each(?)))
+  ORDER BY id LIMIT ?
+)
 """
 _WAITING_POSTGRES = """
 SELECT id, document, "trigger", workflow_id, event, received_at
@@ -59,6 +61,34 @@ FROM deliveries
 WHERE portal = %s AND evaluation IS NULL AND id > %s
   AND (document IS NULL OR document NOT IN (SELECT unnest(%s::text[])))
 ORDER BY id LIMIT %s
+"""
+
+_FRONT_SQLITE = """
+SELECT "trigger", event, kind, min(received_at), json_group_array(id)
+FROM (
+  SELECT id, "trigger", event, substr(document, 1, instr(document, ':') - 1) AS kind, received_at
+  FROM deliveries
+  WHERE portal = ? AND evaluation IS NULL
+  ORDER BY id LIMIT ?
+)
+GROUP BY 1, 2, 3 ORDER BY max(id)
+"""
+_FRONT_POSTGRES = """
+SELECT "trigger", event, kind, min(received_at), array_agg(id)
+FROM (
+  SELECT id, "trigger", event, split_part(document, ':', 1) AS kind, received_at
+  FROM deliveries
+  WHERE portal = %s AND evaluation IS NULL
+  ORDER BY id LIMIT %s
+) AS front
+GROUP BY 1, 2, 3 ORDER BY max(id)
+"""
+_CONCLUDE_SQLITE = """
+UPDATE deliveries SET evaluation = ?
+WHERE evaluation IS NULL AND id IN (SELECT value FROM json_each(?))
+"""
+_CONCLUDE_POSTGRES = """
+UPDATE deliveries SET evaluation = %s WHERE evaluation IS NULL AND id = ANY(%s::bigint[])
 """
 
 
@@ -81,6 +111,20 @@ class Waiting:
     events: tuple[str, ...]
     newest: str | None
     received_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alike:
+    """Waiting deliveries that the same rules are asked about; `received_at` that of the oldest.
+
+    `kind` is that of their documents, None where they have none.
+    """
+
+    trigger: Trigger
+    event: str | None
+    kind: str | None
+    received_at: datetime
+    ids: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,16 +208,35 @@ def waiting(
     return [_waiting(members[:MOST_IDS]) for members in groups.values()]
 
 
+def front(conn: Connection, portal: str, deliveries: int) -> list[Alike]:
+    """Return so many deliveries that have waited longest, all of one kind together.
+
+    The newest kind comes last. It costs a fraction of `waiting`, for it tells no documents apart.
+    """
+    postgres = conn.dialect.name == "postgresql"
+    statement = _FRONT_POSTGRES if postgres else _FRONT_SQLITE
+    return [
+        Alike(
+            trigger=trigger,
+            event=event,
+            kind=kind,
+            received_at=instant(received_at),
+            ids=tuple(ids if postgres else json.loads(ids)),
+        )
+        for trigger, event, kind, received_at, ids in conn.exec_driver_sql(
+            statement, (portal, deliveries)
+        )
+    ]
+
+
 def conclude(tx: Connection, ids: Sequence[int], evaluation_id: str) -> None:
     """Mark deliveries as concluded; raise AlreadyConcluded where one was already."""
-    marked = 0
-    for start in range(0, len(ids), _CHUNK):
-        chunk = ids[start : start + _CHUNK]
-        marked += tx.execute(
-            update(deliveries)
-            .where(deliveries.c.id.in_(chunk), deliveries.c.evaluation.is_(None))
-            .values(evaluation=evaluation_id)
-        ).rowcount
+    if not ids:
+        return
+    if tx.dialect.name == "postgresql":
+        marked = tx.exec_driver_sql(_CONCLUDE_POSTGRES, (evaluation_id, list(ids))).rowcount
+    else:
+        marked = tx.exec_driver_sql(_CONCLUDE_SQLITE, (evaluation_id, json.dumps(ids))).rowcount
     if marked != len(ids):
         raise AlreadyConcluded(f"{len(ids) - marked} of {len(ids)} deliveries do not wait any more")
 
@@ -274,9 +337,10 @@ def _in_order(
     """
     rests = sorted(map(clean, skip))
     if conn.dialect.name == "postgresql":
-        found = conn.exec_driver_sql(_WAITING_POSTGRES, (portal, after, rests, window))
+        found = conn.exec_driver_sql(_WAITING_POSTGRES, (portal, after, rests, window)).all()
     else:
-        found = conn.exec_driver_sql(_WAITING_SQLITE, (portal, after, json.dumps(rests), window))
+        given = (portal, after, json.dumps(rests), window)
+        found = json.loads(conn.exec_driver_sql(_WAITING_SQLITE, given).scalar_one())
     return [_Member._make(record) for record in found]
 
 
