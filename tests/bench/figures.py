@@ -8,19 +8,25 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured figure. `at_most` and `at_least` are targets; a figure may have none."""
+    """One measured figure. `at_most` and `at_least` are targets; a figure may have none.
+
+    `void`: it was measured while something else was going on, and says neither yes nor no.
+    """
 
     what: str
     value: float
     unit: str
     at_most: float | None = None
     at_least: float | None = None
+    void: bool = False
 
     @property
-    def verdict(self) -> Literal["", "ok", "MISSED"]:
+    def verdict(self) -> Literal["", "ok", "MISSED", "void"]:
         """Say whether the target was met."""
         if self.at_most is None and self.at_least is None:
             return ""
+        if self.void:
+            return "void"
         met = (self.at_most is None or self.value <= self.at_most) and (
             self.at_least is None or self.value >= self.at_least
         )
