@@ -89,7 +89,7 @@ class Gauges:
             heads=chain.heads(conn),
             sweeps=runs.last_of_all(conn, SWEEP),
             notices=notices.waiting(conn, self._portals),
-            asking={portal: approvals.waiting(conn, portal) for portal in self._portals},
+            asking=approvals.waiting(conn),
         )
 
     def _keep_own(self) -> None:
@@ -112,7 +112,7 @@ class Gauges:
         self._metrics.notifications_waiting.set(found.notices)
         for portal in self._portals:
             self._metrics.chain_sequence.labels(portal).set(found.heads.get(portal, 0))
-            self._metrics.waiting_for_approval.labels(portal).set(found.asking[portal])
+            self._metrics.waiting_for_approval.labels(portal).set(found.asking.get(portal, 0))
             self._keep_sweep(portal, found.sweeps.get(portal))
         acting = {rule.id for rule in self._rules.ruleset.rules if rule.acts}
         self._metrics.only_rules({rule.id for rule in self._rules.ruleset.rules} | found.tripped)

@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 from responder.model import Outcome
 from responder.rules.ruleset import Ruleset
 from responder.settings import Settings
-from responder.store import approvals, chain, inbox, journal, lanes, limits, runs
+from responder.store import approvals, chain, inbox, journal, lanes, limits, overview, runs
 from responder.store.chain import instant_text
 from responder.store.database import Connection, Database
 from responder.store.journal import Stop
@@ -238,6 +238,8 @@ def _rules(
     conn: Connection, settings: Settings, ruleset: Ruleset, now: datetime
 ) -> list[Mapping[str, object]]:
     tripped = {(trip.portal, trip.rule): trip for trip in limits.tripped(conn)}
+    acted = overview.acted(conn, settings.portals, now - HOUR)
+    would = overview.would_have(conn, now - HOUR)
     told: list[Mapping[str, object]] = []
     for rule in ruleset.rules:
         for portal in sorted(settings.portals):
@@ -252,8 +254,8 @@ def _rules(
                     "mode": rule.mode.value if rule.mode else None,
                     "disabled": rule.disabled,
                     "tripped": None if trip is None else trip.why,
-                    "stopped_last_hour": limits.acted(conn, portal, rule.id, now - HOUR),
-                    "would_have_last_hour": limits.would_have(conn, portal, rule.id, now - HOUR),
+                    "stopped_last_hour": acted.get((portal, rule.id), 0),
+                    "would_have_last_hour": would.get((portal, rule.id), 0),
                     "per_hour": rule.limit.per_hour,
                     "per_document": rule.limit.per_document,
                 }
@@ -265,7 +267,7 @@ def portals_now(
     conn: Connection, settings: Settings, now: datetime
 ) -> dict[str, Mapping[str, object]]:
     """Tell of each portal how much waits, who drives it, and what withholds its calls."""
-    depth = inbox.depth(conn)
+    depth, asking = inbox.depth(conn), approvals.waiting(conn)
     told: dict[str, Mapping[str, object]] = {}
     for name in sorted(settings.portals):
         count, oldest = depth.get(name, (0, now))
@@ -277,7 +279,7 @@ def portals_now(
             "waiting": count,
             "oldest_age_seconds": max(0.0, (now - oldest).total_seconds()),
             "held": limits.held(conn, name),
-            "waiting_for_approval": approvals.waiting(conn, name),
+            "waiting_for_approval": asking.get(name, 0),
             "breaker": breakers.pop("", None),
             "methods": breakers,
             "last_event_at": None if heard is None else instant_text(heard),

@@ -128,10 +128,11 @@ def asking(conn: Connection, portals: Collection[str], *, like: str | None = Non
     return [_one(record) for record in conn.execute(query)]
 
 
-def waiting(conn: Connection, portal: str) -> int:
-    """Count what is held until somebody approves it."""
-    query = select(func.count()).select_from(decisions)
-    return conn.execute(query.where(decisions.c.portal == portal, OPEN, _HELD)).scalar_one()
+def waiting(conn: Connection) -> dict[str, int]:
+    """Count what is held until somebody approves it, in each portal that has any."""
+    query = select(decisions.c.portal, func.count()).where(OPEN, _HELD)
+    found = conn.execute(query.group_by(decisions.c.portal))
+    return {portal: count for portal, count in found}
 
 
 def held(conn: Connection, portal: str, workflow_ids: Collection[str]) -> set[str]:
