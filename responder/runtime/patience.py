@@ -2,10 +2,11 @@
 
 A document rests for a second after it was judged, and longer after a reading that failed. What
 failed is counted only while the portal itself answers: while it is away everybody waits, for as
-long as that takes, since Bitrix24 never sends an event again. A document whose reading failed is
-read alone the next time, so that one which makes every answer fail holds up no other. Where it
-failed with many others, which were asked for together, that says little of it: it is *doubted*, not
-counted, and read with a few of its like.
+long as that takes, since Bitrix24 never sends an event again, and it is asked every two seconds.
+
+A document whose reading failed is read alone the next time, so that one which makes every answer
+fail holds up no other. Where it failed with many others, which were asked for together, that says
+little of it: it is *doubted*, not counted, and read with a few of its like.
 
 None of it needs to outlive the process: what waits is in the inbox.
 """
@@ -23,6 +24,7 @@ from responder.runtime.lane import OPERATING_LIMIT
 from responder.runtime.stops import BUSY_AGAIN, REFUSED_AGAIN, RETRY_AFTER, TRIES
 
 REST = timedelta(seconds=1)
+AWAY_REST = timedelta(seconds=2)
 AWAY_AGAIN = (timedelta(seconds=5), timedelta(seconds=15), timedelta(seconds=60))
 LONGEST_REST = max(REST, REFUSED_AGAIN, BUSY_AGAIN, *AWAY_AGAIN, *RETRY_AFTER)
 
@@ -39,6 +41,7 @@ class Patience:
         self._stumbles: dict[str, int] = {}
         self._doubted: set[str] = set()
         self._away = 0
+        self._away_until: datetime | None = None
         self._turn = -1
 
     def resting(self, now: datetime) -> set[str]:
@@ -104,9 +107,15 @@ class Patience:
         """Note that the portal is there."""
         self._away = 0
 
-    def went_away(self) -> None:
-        """Note that the portal does not answer anything."""
+    def went_away(self, now: datetime) -> None:
+        """Note that the portal does not answer anything, and leave it alone for a while."""
         self._away += 1
+        self._away_until = now + AWAY_REST
+
+    def leaves_alone(self, now: datetime) -> bool:
+        """Say whether the portal is away and was asked only just now."""
+        until = self._away_until
+        return until is not None and self.is_away and now < until <= now + AWAY_REST
 
     @property
     def is_away(self) -> bool:

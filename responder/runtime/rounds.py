@@ -117,7 +117,7 @@ class Rounds:
 
     async def _look_and_judge(self) -> bool:
         """Look for what is due, and judge what is due."""
-        if self._readings.gathers_for():
+        if self._readings.gathers_for() or self._patience.leaves_alone(self._now()):
             return False
         ruleset = self._rules.ruleset
         due = await self._intake.due()
@@ -290,7 +290,7 @@ class Rounds:
             return
         (answer,) = await self._lane.send([Command("profile", {})])
         if answer.failure is not None and answer.failure.kind in LOST:
-            self._patience.went_away()
+            self._patience.went_away(self._now())
         else:
             self._patience.answered()
 

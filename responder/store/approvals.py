@@ -131,8 +131,7 @@ def asking(conn: Connection, portals: Collection[str], *, like: str | None = Non
 def waiting(conn: Connection) -> dict[str, int]:
     """Count what is held until somebody approves it, in each portal that has any."""
     query = select(decisions.c.portal, func.count()).where(OPEN, _HELD)
-    found = conn.execute(query.group_by(decisions.c.portal))
-    return {portal: count for portal, count in found}
+    return dict(conn.execute(query.group_by(decisions.c.portal)).tuples().all())
 
 
 def held(conn: Connection, portal: str, workflow_ids: Collection[str]) -> set[str]:

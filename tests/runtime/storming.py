@@ -1,6 +1,5 @@
 """Storms for the tests of storms: how one begins, and how all of it must have ended."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,16 +14,11 @@ MANY = range(1, 121)
 
 
 @pytest.fixture
-def driven(tmp_path: Path, migrated_file: Path) -> Iterator[Driving]:
-    path = tmp_path / "responder.db"
-    shutil.copy(migrated_file, path)
-    opened = Database(f"sqlite:///{path}")
-    opened.open()
+def driven(tmp_path: Path, database: Database) -> Iterator[Driving]:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("critical"))
-    with driving(opened, tmp_path) as made:
+    with driving(database, tmp_path) as made:
         yield made
     structlog.reset_defaults()
-    opened.close()
 
 
 async def begin(there: Driving, numbers: range = MANY) -> None:

@@ -154,6 +154,38 @@ def test_events_that_no_rule_names_cost_no_call(driven: Driving) -> None:
     play(driven, story)
 
 
+def test_what_no_rule_names_is_concluded_as_one_and_counted(driven: Driving) -> None:
+    async def story(there: Driving) -> None:
+        there.deliver(range(1, 3_001), "ONCRMDEALADD")
+        there.deliver(range(1, 1_001), "ONCRMLEADADD")
+        await there.round()
+        assert there.waiting == 0
+        told = there.decisions()
+        assert {(one["reason"], one["document"]) for one in told} == {("no_rule", None)}
+        assert len(told) <= 4
+        assert sum(int(str(one["events"])) for one in told) == 4_000
+        assert told[-1]["event_names"] == ["ONCRMDEALADD", "ONCRMLEADADD"]
+
+    play(driven, story)
+
+
+def test_what_a_rule_may_be_asked_about_is_not_concluded_with_what_none_names(
+    driven: Driving,
+) -> None:
+    async def story(there: Driving) -> None:
+        there.lost_deals([700])
+        there.deliver(range(1, 601), "ONCRMDEALADD")
+        there.deliver([700], "ONCRMDEALADD")
+        there.deliver([700])
+        await there.until_idle()
+        assert len(there.sandbox.killed) == 1
+        assert there.waiting == 0
+        (killed,) = [one for one in there.decisions() if one["outcome"] == "killed"]
+        assert killed["event_names"] == ["ONCRMDEALADD", "ONCRMDEALUPDATE"]
+
+    play(driven, story)
+
+
 def test_events_that_come_amid_a_storm_are_judged_on_facts_read_after_them(driven: Driving) -> None:
     async def story(there: Driving) -> None:
         for number in MANY:

@@ -42,6 +42,26 @@ def test_while_the_portal_is_away_a_storm_waits_and_nobody_is_suspected(driven: 
     play(driven, story)
 
 
+def test_a_portal_that_is_away_is_asked_every_two_seconds(driven: Driving) -> None:
+    async def story(there: Driving) -> None:
+        there.sandbox.fail_next("*", "500", times=10_000)
+        await begin(there)
+        asked = there.sandbox.http_requests
+        for _ in range(5):
+            there.deliver([500])
+            assert not await there.round()
+        assert there.sandbox.http_requests == asked
+        there.later(seconds=2)
+        await there.round()
+        assert there.sandbox.http_requests > asked
+        there.later(hours=-1)  # a clock that was set back keeps nothing waiting
+        asked = there.sandbox.http_requests
+        await there.round()
+        assert there.sandbox.http_requests > asked
+
+    play(driven, story)
+
+
 def test_a_page_that_fails_once_delays_nothing(driven: Driving) -> None:
     async def story(there: Driving) -> None:
         there.sandbox.fail_next(INSTANCES, "missing_part")

@@ -130,6 +130,30 @@ def test_documents_that_rest_hide_none_behind_them(database: Database) -> None:
     assert [each.document_ref for each in found] == [None, "lead:1"]
 
 
+def test_the_front_tells_apart_what_rules_may_tell_apart(database: Database) -> None:
+    def write(tx: Connection) -> None:
+        for event, ref in (("A", "deal:1"), ("B", "item_147:2"), ("A", "deal:3"), ("A", "lead:3")):
+            inbox.add(tx, [inbox.row("main", AT, "event", event, ref, None, b"")])
+        inbox.add(tx, [inbox.row("main", LATER, "event", "A", None, None, b"")])
+        inbox.add(tx, [inbox.row("main", LATER, "robot", None, "deal:1", "a", b"")])
+        inbox.add(tx, [inbox.row("other", AT, "event", "C", "deal:1", None, b"")])
+
+    database.write(write)
+    front = database.read(lambda conn: inbox.front(conn, "main", 10))
+    assert [(each.trigger, each.event, each.kind, len(each.ids)) for each in front] == [
+        ("event", "B", "item_147", 1),
+        ("event", "A", "deal", 2),
+        ("event", "A", "lead", 1),
+        ("event", "A", None, 1),
+        ("robot", None, "deal", 1),
+    ]
+    assert [each.received_at for each in front] == [AT, AT, AT, LATER, LATER]
+    (first,) = database.read(lambda conn: inbox.front(conn, "main", 1))
+    database.write(lambda tx: inbox.conclude(tx, first.ids, "main-1"))
+    assert len(database.read(lambda conn: inbox.front(conn, "main", 10))) == 5
+    assert database.read(lambda conn: inbox.front(conn, "nowhere", 10)) == []
+
+
 def test_depth_tells_how_many_wait_and_since_when(database: Database) -> None:
     ids = database.write(deliver("deal:1", "deal:2", "deal:3"))
     database.write(deliver("deal:1", portal="other"))
