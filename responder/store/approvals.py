@@ -130,8 +130,12 @@ def asking(conn: Connection, portals: Collection[str], *, like: str | None = Non
 
 def waiting(conn: Connection) -> dict[str, int]:
     """Count what is held until somebody approves it, in each portal that has any."""
-    query = select(decisions.c.portal, func.count()).where(OPEN, _HELD)
-    return dict(conn.execute(query.group_by(decisions.c.portal)).tuples().all())
+    query = (
+        select(decisions.c.portal, func.count().label("waiting"))
+        .where(OPEN, _HELD)
+        .group_by(decisions.c.portal)
+    )
+    return {record.portal: record.waiting for record in conn.execute(query)}
 
 
 def held(conn: Connection, portal: str, workflow_ids: Collection[str]) -> set[str]:

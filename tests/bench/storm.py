@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from responder.bitrix24.sandbox import Sandbox, run
+from tests.bench.ack import postgres
 from tests.bench.figures import Figure, show
 from tests.bench.portals import lose_deals, served, webhook
 from tests.processes import FORM, Running, event, free_port, running
@@ -117,11 +118,12 @@ def portal(deals: int) -> Iterator[Portal]:
 
 
 @contextmanager
-def service(there: Portal) -> Iterator[Running]:
+def service(there: Portal, database_url: str | None = None) -> Iterator[Running]:
     """Run the program against it, as settings have it."""
     with tempfile.TemporaryDirectory() as place:
         quiet = {"RESPONDER_LOG_LEVEL": "warning"}
-        with running(Path(place), there.url, rules=RULES, **quiet) as started:
+        made = running(Path(place), there.url, rules=RULES, database_url=database_url, **quiet)
+        with made as started:
             yield started
 
 
@@ -148,9 +150,11 @@ def _send(port: int, bodies: list[str]) -> None:
                 raise RuntimeError("an event was not acknowledged")
 
 
-def storm(deals: int, within_seconds: float) -> tuple[float, dict[str, int]]:
+def storm(
+    deals: int, within_seconds: float, database_url: str | None = None
+) -> tuple[float, dict[str, int]]:
     """Send one event of each deal; return the seconds to the last kill, and the portal's counts."""
-    with portal(deals) as there, service(there) as started:
+    with portal(deals) as there, service(there, database_url) as started:
         bodies = [event("ONCRMDEALUPDATE", number) for number in range(1, deals + 1)]
         began = time.monotonic()
         send(started.port, bodies)
@@ -163,14 +167,21 @@ def storm(deals: int, within_seconds: float) -> tuple[float, dict[str, int]]:
     return spent, counts
 
 
-def thousand() -> list[Figure]:
+def thousand(database_url: str | None = None) -> list[Figure]:
     """Measure a storm that fits into the portal's bucket."""
-    spent, counts = storm(1_000, 90)
+    spent, counts = storm(1_000, 90, database_url)
+    where = "" if database_url is None else ", on PostgreSQL"
     return [
-        Figure("storm of 1,000 deals, to the last kill", spent, "s", at_most=15),
+        Figure(f"storm of 1,000 deals{where}, to the last kill", spent, "s", at_most=15),
         Figure("  HTTP calls, looks afterwards included", counts["requests"], "", at_most=60),
         Figure("  refused by the limit", counts["limited"], "", at_most=0),
     ]
+
+
+def thousand_on_postgres() -> list[Figure]:
+    """Measure the same with a PostgreSQL that shares the machine."""
+    with postgres() as database_url:
+        return thousand(database_url)
 
 
 def ten_thousand() -> list[Figure]:
@@ -210,11 +221,18 @@ def unnamed() -> list[Figure]:
 
 def measure() -> list[Figure]:
     """Measure one storm after the other."""
-    return [*thousand(), *ten_thousand(), *one_deal(), *unnamed()]
+    return [
+        *thousand(),
+        *thousand_on_postgres(),
+        *ten_thousand(),
+        *one_deal(),
+        *unnamed(),
+    ]
 
 
 PARTS = {
     "1000": thousand,
+    "postgres": thousand_on_postgres,
     "10000": ten_thousand,
     "one": one_deal,
     "unnamed": unnamed,
