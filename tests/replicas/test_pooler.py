@@ -10,9 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import text
 
 from responder.bitrix24.sandbox import SandboxServer
+from responder.cli import main
+from responder.store import overview
 from responder.store.database import Connection, Database
 from responder.store.engines import is_pooled
 from tests.conftest import Postgres
@@ -20,6 +23,7 @@ from tests.processes import eventually, free_port
 from tests.replicas.checks import violations
 from tests.replicas.cluster import cluster
 from tests.replicas.scenarios import limited_portal, limits, said, strike_the_driver, taken_over
+from tests.store.story import fill
 from tests.under_load import Load
 
 PGBOUNCER = shutil.which("pgbouncer") or shutil.which("/usr/sbin/pgbouncer")
@@ -109,3 +113,20 @@ def test_replicas_behind_a_pooler_take_over_and_lose_nothing(
         replicas.settled()
         assert violations(replicas, load, sandbox, calls) == []
         assert said(replicas.driven(), "a pooler stands before the database")
+
+
+def test_a_log_is_moved_through_a_pooler_there_and_back(tmp_path: Path, pooled_url: str) -> None:
+    there, back = (f"sqlite:///{tmp_path / name}" for name in ("old.db", "back.db"))
+    log = Database(there)
+    log.open()
+    log.migrate()
+    fill(log)
+    heads = log.read(overview.heads)
+    log.close()
+    for source, target in ((there, pooled_url), (pooled_url, back)):
+        done = CliRunner().invoke(main, ["migrate", source, target])
+        assert done.exit_code == 0, done.output
+    log = Database(back)
+    log.open()
+    assert log.read(overview.heads) == heads
+    log.close()
