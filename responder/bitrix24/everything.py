@@ -131,6 +131,8 @@ class Everything:
                 return
             self._join(node, self._page_of.setdefault(workflow_id, node))
             self.rows[workflow_id] = self._packed(row)
+        if not _are_in_order([str(row["ID"]) for row in rows if isinstance(row, dict)]):
+            self.failure = uncertain("wrong_order", "the list is not ordered by id")
         self._plan_up_to(total)
 
     def _packed(self, row: Row) -> Compact:
@@ -191,3 +193,12 @@ class Everything:
             self._parents[node] = self._parents[self._parents[node]]
             node = self._parents[node]
         return node
+
+
+def _are_in_order(ids: Sequence[str]) -> bool:
+    """Say whether ids ascend, as far as that can be told without the database's own rules.
+
+    Those that the portal makes are of one length, with a point in one place (PHP: uniqid).
+    """
+    shapes = {(len(one), one.find(".")) for one in ids}
+    return len(shapes) > 1 or list(ids) == sorted(ids, key=str.lower)

@@ -87,8 +87,8 @@ class RangedList:
 
     def wanted(self, room: int) -> list[tuple[int, Command]]:
         """Return what to ask next."""
-        if self.whole or self.failure is not None:
-            return []
+        if self.whole or self.failure is not None or not room:
+            return []  # without room, that nothing is asked does not mean that all is known
         some, self._ahead = self._ahead[:room], self._ahead[room:]
         asking = [self._numbered(one, self._command_of(one)) for one in some]
         for source, _ in self._paged:

@@ -57,7 +57,7 @@ class Tasks:
 
     def read(self, room: int = 50) -> RangedList:
         read = all_tasks()
-        while asked := read.wanted(room):
+        while read.wanted(0) == [] and (asked := read.wanted(room)):  # others may fill a portion
             for number, command in asked:
                 read.take(number, self.answer(command))
         return read
@@ -85,6 +85,14 @@ def test_whatever_was_there_all_the_time_is_read(
     read = tasks.read(room)
     assert read.whole
     assert tasks.lasting <= keys(read)
+
+
+def test_that_there_was_no_room_to_ask_does_not_make_it_whole() -> None:
+    there, read = Tasks(of(200)), all_tasks()
+    for number, command in read.wanted(50):
+        read.take(number, there.answer(command))
+    assert read.wanted(0) == []
+    assert not read.whole
 
 
 def test_a_short_list_is_one_answer() -> None:
