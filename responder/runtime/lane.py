@@ -114,8 +114,13 @@ class Lane:
         return self.breakers.get(WHOLE_PORTAL)
 
     def has_room(self) -> bool:
-        """Say whether a reading that is not urgent may go now, leaving a reserve for what is."""
-        return self._level() + 1 <= self.burst * RESERVE
+        """Say whether a reading that is not urgent may go now, leaving a reserve for what is.
+
+        What has leaked out is noted: while no request is made, nothing else would do so after a
+        clock was set back.
+        """
+        self.bucket = pacing.drained(self.bucket, self._seconds(), self.rate)
+        return self.bucket.level + 1 <= self.burst * RESERVE
 
     def capacity(self, method: str) -> int:
         """Say how many commands of a method one batch carries now, from 1 to 50."""

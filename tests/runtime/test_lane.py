@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from responder.bitrix24.pacing import Bucket
 from responder.bitrix24.portal import Answer, Command, FailureKind, Portal
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
 from responder.runtime.lane import Breaker, Lane, Lead
@@ -308,3 +309,17 @@ def test_room_is_committed_before_a_request_that_no_commit_counts(
 
 def shown(metrics: Metrics) -> str:
     return metrics.render().decode()
+
+
+def test_what_leaked_out_after_a_clock_was_set_back_makes_room(
+    play: Callable[[Played], Metrics], clock: Clock
+) -> None:
+    async def part(lane: Lane) -> None:
+        lane.rate, lane.burst = 2, 50
+        lane.bucket = Bucket(42, clock.seconds())
+        clock.go_on(-36_000)
+        assert not lane.has_room()
+        clock.go_on(60)
+        assert lane.has_room()
+
+    play(part)
