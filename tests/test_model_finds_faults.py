@@ -6,7 +6,7 @@ in the words of the watcher, so that it is found for the right reason.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import ClassVar
 
@@ -41,17 +41,17 @@ RUNS, STEPS = 400, 30
 class CallsAgainAtOnce(Rounds):
     """A kill whose answer was lost is sent once more, blindly."""
 
-    async def _call(self, called: Sequence[Called]) -> None:
+    async def _call(self, called: Sequence[Called], read_at: datetime) -> None:
         if called:
             answers = await self._lane.send([call.command for call in called])
             lost = [c for c, answer in zip(called, answers, strict=True) if answer.failure]
-            await super()._call(lost)
+            await super()._call(lost, read_at)
 
 
 class WritesBeforeItCalls(Rounds):
     """The outcome is written first, and then the call is made."""
 
-    async def _call(self, called: Sequence[Called]) -> None:
+    async def _call(self, called: Sequence[Called], read_at: datetime) -> None:  # noqa: ARG002
         now = self._now()
 
         def write(tx: Connection) -> None:

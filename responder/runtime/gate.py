@@ -6,7 +6,7 @@ their evidence, and the conclusion of deliveries, all together. No commit, no ca
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
@@ -25,6 +25,7 @@ from responder.runtime.stops import Seen, Standing, Step, step
 from responder.store import approvals, journal, lanes, limits, looks, rulesets
 from responder.store.commits import SharedCommit, StoreUnavailable
 from responder.store.database import Connection
+from responder.store.journal import Stop
 from responder.store.lanes import Lease
 
 T = TypeVar("T")
@@ -221,14 +222,31 @@ class _Writing:
             else:
                 self._settle(one)
         for (document, rule), members in sets.items():
-            stops = {one.stop.workflow_id: one.stop.decision_id for one in members}
-            approved = {one.stop.approval.entry for one in members if one.stop.approval}
-            hold = self._budget.hold(rule, document, stops, set(stops.values()), approved=approved)
-            for one in members:
-                if hold is not None:
-                    self._hold(_call_again(one, self._now), hold)
-                else:
+            beside = self._beside(document, rule, {one.stop.decision_id for one in members})
+            stops = [*(one.stop for one in members), *beside]
+            hold = self._budget.hold(
+                rule,
+                document,
+                {stop.workflow_id for stop in stops},
+                {stop.decision_id for stop in stops},
+                approved={stop.approval.entry for stop in stops if stop.approval},
+            )
+            if hold is None:
+                for one in members:
                     self._go_on(one)
+            else:
+                self._hold_all(members, beside, hold)
+
+    def _hold_all(self, members: Sequence[Rejudged], beside: Sequence[Stop], hold: Hold) -> None:
+        for one in members:
+            self._hold(_call_again(one.stop, one.step.tries, self._now), hold)
+        for stop in beside:
+            self._hold(_call_again(stop, stop.tries, self._now), hold)
+
+    def _beside(self, document: str, rule: str, at_hand: Collection[str]) -> list[Stop]:
+        """Return what else is due of a set: it had no room in this round, and counts with it."""
+        due = journal.due_of(self._tx, self._portal, document, rule, self._now)
+        return [stop for stop in due if stop.decision_id not in at_hand]
 
     def _settle(self, one: Rejudged) -> None:
         """Write the step of a stop that no longer stands, or only observes."""
@@ -250,7 +268,7 @@ class _Writing:
             take(self._tx, one.stop.decision_id, one.step, self._now)
             return
         assert one.verdict is not None
-        call = _call_again(one, self._now)
+        call = _call_again(one.stop, one.step.tries, self._now)
         workflow = one.verdict.workflow.facts
         self._intend(call, self._proof(call, workflow, one.situation.facts))
 
@@ -358,15 +376,14 @@ def _call_of(
     )
 
 
-def _call_again(one: Rejudged, now: datetime) -> Called:
-    stop = one.stop
+def _call_again(stop: Stop, tries: int, now: datetime) -> Called:
     return Called(
         decision_id=stop.decision_id,
         workflow_id=stop.workflow_id,
         rule=stop.rule,
         standing=Standing(
             action=stop.action,
-            tries=one.step.tries,
+            tries=tries,
             condemned_at=stop.condemned_at,
             called_at=now,
             calls=stop.calls + 1,

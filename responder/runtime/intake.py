@@ -59,15 +59,18 @@ class Intake:
         return await self._database.reading(read)
 
     async def unnamed(self, ruleset: Ruleset) -> Subject | None:
-        """Return what has waited longest as one subject, if no rule is asked about any of it."""
-        front = await self._database.reading(lambda conn: inbox.front(conn, self.portal, UNNAMED))
-        if not front or any(self._may_concern(ruleset, alike) for alike in front):
-            return None
-        return subjects.together(self.portal, front)
+        """Return the events that have waited longest as one subject, if no rule names any of them.
 
-    def _may_concern(self, ruleset: Ruleset, alike: Alike) -> bool:
-        """Say whether these have to be looked at one by one."""
-        if alike.trigger != "event" or alike.event is None or alike.kind is None:
+        Robot calls, and events without a document, are concluded singly and left where they are.
+        """
+        front = await self._database.reading(lambda conn: inbox.front(conn, self.portal, UNNAMED))
+        events = [one for one in front if one.trigger == "event" and one.kind is not None]
+        if not events or any(self._is_named(ruleset, one) for one in events):
+            return None
+        return subjects.together(self.portal, events)
+
+    def _is_named(self, ruleset: Ruleset, alike: Alike) -> bool:
+        if alike.event is None or alike.kind is None:
             return True
         return bool(ruleset.in_question("event", (alike.event,), alike.kind, self.portal))
 

@@ -164,24 +164,33 @@ class Rounds:
         """Conclude what no rule names and nothing else waits before, thousands at a time."""
         for _ in range(MOST_UNNAMED):
             subject = await self._intake.unnamed(ruleset)
-            if subject is None:
+            if subject is None or not await self._write_idle(
+                [planning.unnamed(subject)], (), ruleset
+            ):
                 return
-            await self._write_idle([planning.unnamed(subject)], (), ruleset)
 
     async def _write_idle(
         self, plans: Sequence[Plan], looked: Sequence[Look], ruleset: Ruleset
-    ) -> None:
+    ) -> bool:
+        """Write this, unless other rules have come into force: these may be asked about it."""
         now = self._now()
 
         def write(tx: Connection) -> None:
+            if self._rules.ruleset.revision != ruleset.revision:
+                raise StaleError("other rules are in force")
             rulesets.keep(tx, ruleset.revision, ruleset.text, now)
             for plan in plans:
                 journal.record(tx, plan.evaluation(ruleset, now))
             for look in looked:
                 looks.done(tx, look)
 
-        await self._gate.write(write)
+        try:
+            await self._gate.write(write)
+        except StaleError as stale:
+            log.info("judged afresh", portal=self.portal, why=str(stale))
+            return False
         self._telling.decided(plans, now)
+        return True
 
     async def _judge(self, chosen: Sequence[Subject], ruleset: Ruleset, *, by_pages: bool) -> bool:
         """Read what the rules ask for, judge it, and begin to act on it."""
@@ -196,12 +205,13 @@ class Rounds:
             return True
         readings = dict(zip(asks, found.readings, strict=True))
         now = self._now()
+        among_many = len(asks) > self._few
         deferred = {
             ref
             for ref, reading in readings.items()
-            if self._patience.defers(ref, reading, now, among_many=by_pages)
+            if self._patience.defers(ref, reading, now, among_many=among_many)
         }
-        if deferred and by_pages:
+        if deferred and among_many:
             log.warning(
                 "the portal could not be read; documents wait",
                 portal=self.portal,
@@ -252,7 +262,7 @@ class Rounds:
         """Pass the gate and call. Return False where the rest must be judged afresh."""
         plans, rejudged, proofs = await self._proofs.prove(piece.plans, piece.rejudged)
         began_at = self._now()
-        if not timedelta(0) <= began_at - work.read_at <= FACTS_STALE_AFTER - REMEMBERED_FOR:
+        if not _is_fresh(work.read_at, began_at):
             self._readings.was_too_slow()
             if work.begun:
                 return False
@@ -271,7 +281,7 @@ class Rounds:
         for plan in plans:
             self._patience.judged(plan.subject.ref, now)
         self._telling.decided(plans, now)
-        await self._call(called)
+        await self._call(called, work.read_at)
         if called:
             self._readings.took((self._now() - began_at).total_seconds())
         return True
@@ -335,11 +345,11 @@ class Rounds:
                 await asyncio.sleep(0)
         return plans, rejudged
 
-    async def _call(self, called: Sequence[Called]) -> None:
+    async def _call(self, called: Sequence[Called], read_at: datetime) -> None:
         """Make the calls whose intents are committed, and commit what came of them."""
         if not called:
             return
-        if self._slept(called):
+        if self._slept(called, read_at):
             now = self._now()
             steps = [(call, call.not_made(now)) for call in called]
         else:
@@ -358,13 +368,15 @@ class Rounds:
         for call, taken in steps:
             self._telling.went_on(call, taken, call.received_at)
 
-    def _slept(self, called: Sequence[Called]) -> bool:
-        """Say whether the process was stopped between the gate and the call.
+    def _slept(self, called: Sequence[Called], read_at: datetime) -> bool:
+        """Say whether the process was stopped between the gate and the call, or the commit slow.
 
         Another may drive by now and have decided otherwise; no fence reaches as far as the portal.
+        And the facts have grown older since the gate looked at their age.
         """
-        since = max(self._now() - call.intended_at for call in called)
-        return not timedelta(0) <= since <= CALL_WITHIN
+        now = self._now()
+        since = max(now - call.intended_at for call in called)
+        return not (timedelta(0) <= since <= CALL_WITHIN and _is_fresh(read_at, now))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -377,6 +389,11 @@ class _Work:
     read_at: datetime
     shut: Mapping[str, str]
     begun: bool = False
+
+
+def _is_fresh(read_at: datetime, now: datetime) -> bool:
+    """Say whether facts read then may be acted on; what was remembered of some is older yet."""
+    return timedelta(0) <= now - read_at <= FACTS_STALE_AFTER - REMEMBERED_FOR
 
 
 def _split(due: Sequence[Subject], ruleset: Ruleset) -> tuple[list[Subject], list[Subject]]:

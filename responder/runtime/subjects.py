@@ -83,12 +83,17 @@ def of_waiting(portal: str, waiting: Waiting) -> Subject:
 
 
 def together(portal: str, alike: Sequence[Alike]) -> Subject:
-    """Make one subject of deliveries that no rule is asked about."""
+    """Make one subject of deliveries that no rule is asked about, the newest of them last."""
+    names: dict[str, None] = {}
+    for one in alike:
+        if one.event is not None:
+            names.pop(one.event, None)  # so that it stands where it came last
+            names[one.event] = None
     return Subject(
         portal=portal,
         document=None,
         trigger="event",
-        events=tuple(dict.fromkeys(one.event for one in alike if one.event is not None)),
+        events=tuple(names),
         deliveries=tuple(delivery for one in alike for delivery in one.ids),
         received_at=min(one.received_at for one in alike),
     )

@@ -35,6 +35,7 @@ from responder.store.stops import Stop as Stop
 from responder.store.stops import at_place
 from responder.store.stops import due as due
 from responder.store.stops import due_among as due_among
+from responder.store.stops import due_of as due_of
 from responder.store.stops import in_doubt as in_doubt
 from responder.store.stops import next_due as next_due
 from responder.store.stops import open_stops as open_stops

@@ -196,6 +196,21 @@ def at_place(conn: Connection, place: Place) -> list[Stop]:
     return _stops(conn, place[0], OPEN, is_decision(place), order=decisions.c.seq)
 
 
+def due_of(conn: Connection, portal: str, document: str, rule: str, now: datetime) -> list[Stop]:
+    """Return what a rule condemned on a document and is due, however much: it is one set."""
+    return _stops(
+        conn,
+        portal,
+        ACTING,
+        decisions.c.outcome == Outcome.WAITING,
+        decisions.c.due_at <= now,
+        decisions.c.document == document,
+        decisions.c.rule == rule,
+        order=decisions.c.seq,
+        most=None,
+    )
+
+
 def still_waiting(tx: Connection, portal: str, decision_ids: Sequence[str]) -> set[str]:
     """Return those of these decisions that still wait: none was cancelled or held meanwhile."""
     wanted = {place: name for name in decision_ids if (place := place_of(name)) is not None}
@@ -231,14 +246,18 @@ def would(
 
 
 def _stops(
-    conn: Connection, portal: str, *conditions: object, order: ColumnElement[object]
+    conn: Connection,
+    portal: str,
+    *conditions: object,
+    order: ColumnElement[object],
+    most: int | None = MOST,
 ) -> list[Stop]:
     found = conn.execute(
         select(decisions, *_ASKED)
         .outerjoin(approvals, OF_DECISION)
         .where(decisions.c.portal == portal, *cast("list[ColumnElement[bool]]", conditions))
         .order_by(order, decisions.c.seq, decisions.c.n)
-        .limit(MOST)
+        .limit(most)
     )
     return [_stop(record) for record in found]
 
