@@ -27,6 +27,7 @@ from responder.runtime.budget import Hold
 from responder.runtime.calls import method
 from responder.runtime.stops import Seen, Standing, Step, not_before, step
 from responder.runtime.subjects import Subject
+from responder.store.inbox import newest_last
 from responder.store.journal import NewDecision, NewEvaluation
 
 LOOK_AFTER = timedelta(seconds=10)
@@ -193,7 +194,8 @@ def unnamed(subject: Subject) -> Plan:
 
 
 def _together(portal: str, unnamed: Sequence[Subject]) -> Subject:
-    events = tuple(dict.fromkeys(name for subject in unnamed for name in subject.events))
+    in_order = sorted(unnamed, key=lambda subject: max(subject.deliveries))
+    events = newest_last(name for subject in in_order for name in subject.events)
     received = [s.received_at for s in unnamed if s.received_at is not None]
     return Subject(
         portal=portal,

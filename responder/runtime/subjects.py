@@ -8,7 +8,7 @@ from responder.bitrix24 import documents
 from responder.bitrix24.lookup import Ask, Reading
 from responder.model import Document, Situation, Trigger
 from responder.rules.ruleset import Rule, Ruleset, paths
-from responder.store.inbox import Alike, Waiting
+from responder.store.inbox import Alike, Waiting, newest_last
 from responder.store.journal import Stop
 from responder.store.looks import Look
 
@@ -84,16 +84,11 @@ def of_waiting(portal: str, waiting: Waiting) -> Subject:
 
 def together(portal: str, alike: Sequence[Alike]) -> Subject:
     """Make one subject of deliveries that no rule is asked about, the newest of them last."""
-    names: dict[str, None] = {}
-    for one in alike:
-        if one.event is not None:
-            names.pop(one.event, None)  # so that it stands where it came last
-            names[one.event] = None
     return Subject(
         portal=portal,
         document=None,
         trigger="event",
-        events=tuple(names),
+        events=newest_last(one.event for one in alike),
         deliveries=tuple(delivery for one in alike for delivery in one.ids),
         received_at=min(one.received_at for one in alike),
     )

@@ -6,7 +6,7 @@ by document, the longest-waiting first.
 """
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache, partial
@@ -208,6 +208,16 @@ def waiting(
     return [_waiting(members[:MOST_IDS]) for members in groups.values()]
 
 
+def newest_last(names: Iterable[str | None]) -> tuple[str, ...]:
+    """Return each event's name once, where it came last."""
+    found: dict[str, None] = {}
+    for name in names:
+        if name is not None:
+            found.pop(name, None)
+            found[name] = None
+    return tuple(found)
+
+
 def front(conn: Connection, portal: str, deliveries: int) -> list[Alike]:
     """Return so many deliveries that have waited longest, all of one kind together.
 
@@ -346,17 +356,12 @@ def _in_order(
 
 def _waiting(members: Sequence[_Member]) -> Waiting:
     oldest, newest = members[0], members[-1]
-    names: dict[str, None] = {}
-    for member in members:
-        if member.event is not None:
-            names.pop(member.event, None)  # so that it stands where it came last
-            names[member.event] = None
     return Waiting(
         document_ref=oldest.document,
         trigger=cast("Trigger", oldest.trigger),
         workflow_id=oldest.workflow_id,
         ids=tuple(member.id for member in members),
-        events=tuple(names),
+        events=newest_last(member.event for member in members),
         newest=newest.event,
         received_at=instant(oldest.received_at),
     )
