@@ -46,6 +46,7 @@ from responder.store.database import Database
 from responder.store.lanes import Lease
 
 STOP_SECONDS = 10.0
+LEAVING_SECONDS = 2.0
 LOOKING_UP = 16
 RED_SECONDS = 0.3  # /readyz says that we stop, while we still receive
 
@@ -297,7 +298,9 @@ class Service:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self.leases.close()
-        await leasing
+        with contextlib.suppress(TimeoutError):  # where the database does not answer
+            async with asyncio.timeout(LEAVING_SECONDS):
+                await leasing
         await self.waking.stop()
         for lane in self.lanes.values():
             await lane.portal.close()

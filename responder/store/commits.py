@@ -13,9 +13,14 @@ When the transaction as a whole fails, nothing of the batch was done and everybo
 `StoreUnavailable`. One case is spared: when the connection turns out to be dead before COMMIT was
 sent (PostgreSQL was restarted), nothing can have been done, and the deliveries are written once
 more on a new connection; a sender that gets a 503 never sends its event again.
+
+A database may also say nothing at all, for as long as it likes (a synchronous standby is lost, a
+pooler holds everybody). After ten seconds those who wait are told so, whatever becomes of their
+commit, and until it ends nothing more is taken: what has not been handed over is never written.
 """
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Sequence
 from enum import Enum, auto
@@ -35,7 +40,10 @@ Heard = tuple[str, str, str | None]
 """Of a delivery: its portal, what set it off, and the event's name."""
 
 MOST_ROWS = 20_000
+LONGEST_SECONDS = 10.0  # more than a database takes that waits for a lock and then says no
+CLOSING_SECONDS = 3.0
 MOST_BYTES = 64 * 1024 * 1024
+NO_ANSWER = "the database does not answer"
 
 
 class Shared(asyncio.Future[None]):
@@ -84,7 +92,7 @@ class _Job(Generic[T]):
     def run(self, connection: Connection) -> None:
         """Run it in a SAVEPOINT; keep its failure for its caller, unless all is lost with it."""
         self.result = self.error = None
-        if self.future.cancelled():
+        if self.future.done():  # cancelled, or given up
             return
         connection.exec_driver_sql("SAVEPOINT job")
         try:
@@ -119,16 +127,27 @@ class _Batch:
         self.rows_failure: StoreUnavailable | None = None
         self.jobs_failure: StoreUnavailable | None = None
 
+    def give_up(self, failure: StoreUnavailable) -> None:
+        """Tell everybody that nobody knows what becomes of it."""
+        if not self.future.done():
+            self._tell(failure, failure)
+
     def settle(self) -> None:
         """Tell everybody who waits for it."""
-        if self.rows_failure is None:
+        if not self.future.done():
+            self._tell(self.rows_failure, self.jobs_failure)
+
+    def _tell(
+        self, rows_failure: StoreUnavailable | None, jobs_failure: StoreUnavailable | None
+    ) -> None:
+        if rows_failure is None:
             self.future.set_result(None)
         else:
-            self.future.set_exception(self.rows_failure)
+            self.future.set_exception(rows_failure)
             self.future.exception()  # it may be that nobody waits any more
         self.future.tell()
         for job in self.jobs:
-            job.settle(self.jobs_failure)
+            job.settle(jobs_failure)
 
 
 class _Stage(Enum):
@@ -205,10 +224,10 @@ class _Writer:
 class SharedCommit:
     """What writes for the running service. Its methods belong to one event loop.
 
-    `on_commit` is told what was stored.
+    `on_commit` is told what was stored. A commit may take `longest_seconds`.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, longest_seconds: float = LONGEST_SECONDS) -> None:
         self.on_commit: Callable[[set[Heard]], None] | None = None
         self.commits = 0
         self._database = database
@@ -218,6 +237,9 @@ class SharedCommit:
         self._gathering: _Batch | None = None
         self._busy = False
         self._closed = False
+        self._longest_seconds = longest_seconds
+        self._deadline: asyncio.TimerHandle | None = None
+        self._hangs = False
         self._idle = asyncio.Event()
 
     def start(self) -> None:
@@ -230,13 +252,19 @@ class SharedCommit:
         self._thread.start()
 
     async def close(self) -> None:
-        """Commit what has gathered, refuse anything more, and stop the writer."""
+        """Commit what has gathered, refuse anything more, and stop the writer.
+
+        One that hangs is left to itself after some seconds.
+        """
         self._closed = True
         if self._thread is None:
             return
-        await self._idle.wait()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSING_SECONDS):
+                await self._idle.wait()
         self._handed_over.put(None)
-        await asyncio.to_thread(self._thread.join)
+        if self._idle.is_set():
+            await asyncio.to_thread(self._thread.join)
         self._thread = None
 
     def add(self, row: inbox.Row) -> Shared:
@@ -265,6 +293,8 @@ class SharedCommit:
     def _open_batch(self) -> _Batch:
         if self._gathering is None or self._loop is None or self._closed:
             raise StoreUnavailable("the store is closed")
+        if self._hangs:
+            raise StoreUnavailable(NO_ANSWER)
         if not self._busy:
             self._busy = True
             self._idle.clear()
@@ -275,7 +305,17 @@ class SharedCommit:
         if self._gathering is None or self._loop is None:
             return
         batch, self._gathering = self._gathering, _Batch(self._loop)
+        self._deadline = self._loop.call_later(self._longest_seconds, self._give_up, batch)
         self._handed_over.put(batch)
+
+    def _give_up(self, batch: _Batch) -> None:
+        """Answer those who wait for a commit that hangs, and for the one behind it."""
+        self._hangs = True
+        gathered = self._gathering
+        if self._loop is not None and gathered is not None:
+            self._gathering = _Batch(self._loop)
+            gathered.give_up(StoreUnavailable(NO_ANSWER))
+        batch.give_up(StoreUnavailable(NO_ANSWER))
 
     def _run(self) -> None:
         writer = _Writer(self._database)
@@ -301,6 +341,9 @@ class SharedCommit:
         The writer cannot begin before this thread has nothing to do, and those who are told have
         their next questions ready: these come into the same commit.
         """
+        self._hangs = False
+        if self._deadline is not None:
+            self._deadline.cancel()
         gathered = self._gathering
         if self._loop is not None and gathered is not None and (gathered.rows or gathered.jobs):
             self._loop.call_soon(self._hand_over)

@@ -30,6 +30,9 @@ T = TypeVar("T")
 
 SCHEMA = "0002"  # the newest migration; revisions are numbers that grow
 READERS = 6
+_DEADLOCK = "40P01"
+_SAYS_NO = ("25006", "25P03")  # it only reads now; it ended a transaction that was idle for long
+_INTERVENED = "57"  # an operator did
 _MIGRATION_LOCK = 0x7265_7370_6F6E_6472
 
 
@@ -43,7 +46,7 @@ class Database:
         self.library_version = ""
         self._engines: tuple[Engine, Engine] | None = None
         self._lock: IO[str] | None = None
-        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
+        self._readers: ThreadPoolExecutor | None = None
 
     @property
     def path(self) -> Path | None:
@@ -65,7 +68,10 @@ class Database:
             raise
 
     def close(self) -> None:
-        """Close every connection and give up the right to serve."""
+        """Close every connection and give up the right to serve; what still reads is left to it."""
+        if self._readers is not None:
+            self._readers.shutdown(wait=False, cancel_futures=True)
+            self._readers = None
         for engine in self._engines or ():
             engine.dispose()
         self._engines = None
@@ -89,10 +95,24 @@ class Database:
         Not in asyncio's own: there the names of portals are looked up, and some that nobody answers
         for would keep all of it busy.
         """
+        if self._readers is None:
+            self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
         return await asyncio.get_running_loop().run_in_executor(self._readers, self.read, fn)
 
     def write(self, fn: Callable[[Connection], T]) -> T:
-        """Run `fn` in a write transaction of its own, and commit it durably."""
+        """Run `fn` in a write transaction of its own, and commit it durably.
+
+        It runs once more where PostgreSQL took it back because it and another waited for each
+        other.
+        """
+        try:
+            return self._write(fn)
+        except StoreUnavailable as error:
+            if _sqlstate(error.__cause__) != _DEADLOCK:
+                raise
+        return self._write(fn)
+
+    def _write(self, fn: Callable[[Connection], T]) -> T:
         with _translated(), self.writer.begin() as tx:
             return fn(tx)
 
@@ -127,7 +147,7 @@ class Database:
         """Take the right to serve a SQLite file; raise DatabaseError while another has it."""
         if self.path is None or self._lock is not None or sys.platform == "win32":
             return
-        lock_path = Path(f"{self.path}.lock")
+        lock_path = Path(f"{self.path.resolve()}.lock")  # whatever link it is opened by
         engines.create_private_file(lock_path)
         lock = lock_path.open("r+")
         try:
@@ -184,7 +204,18 @@ def is_unavailable(error: Exception) -> bool:
     """
     if type(error) is SQLDatabaseError:
         return True
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    state = _sqlstate(error) or ""
+    if state in _SAYS_NO or state.startswith(_INTERVENED):
+        return True
     return isinstance(error, (OperationalError, InterfaceError, PoolTimeoutError))
+
+
+def _sqlstate(error: BaseException | None) -> str | None:
+    """Return PostgreSQL's code of an error, where it has one (its documentation, appendix A)."""
+    state = getattr(error.orig, "sqlstate", None) if isinstance(error, DBAPIError) else None
+    return state if isinstance(state, str) else None
 
 
 @contextmanager

@@ -6,13 +6,15 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, insert
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.event import listen
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from responder.store import commits, inbox
 from responder.store.commits import SharedCommit, StoreUnavailable
@@ -378,3 +380,111 @@ def test_a_loop_that_is_gone_ends_the_writer(sqlite_url: str) -> None:
     writer: Coroutine[None, None, None] = commit.close()
     writer.close()
     database.close()
+
+
+def test_a_commit_that_hangs_is_answered_and_what_came_behind_it_is_never_written(
+    database: Database,
+) -> None:
+    ends = threading.Event()
+
+    def hang(tx: Connection) -> None:
+        put("hangs")(tx)
+        ends.wait(30)
+
+    async def run() -> None:
+        commit = SharedCommit(database, longest_seconds=0.2)
+        commit.start()
+        await commit.add(delivery(1))
+        hangs = [asyncio.ensure_future(commit.write(hang)), commit.add(delivery(2))]
+        await asyncio.sleep(0.1)
+        behind = [asyncio.ensure_future(commit.write(put("behind"))), commit.add(delivery(3))]
+        told = await asyncio.gather(*hangs, *behind, return_exceptions=True)
+        assert [type(one) for one in told] == [StoreUnavailable] * 4
+        with pytest.raises(StoreUnavailable, match="does not answer"):
+            commit.add(delivery(4))
+        with pytest.raises(StoreUnavailable, match="does not answer"):
+            await commit.write(put("later"))
+        ends.set()
+        await asyncio.sleep(0.3)
+        await commit.add(delivery(5))
+        await commit.close()
+
+    asyncio.run(run())
+    assert stored(database) == ["n=1", "n=2", "n=5"]  # nobody knew whether 2 would be
+    assert chains(database) == ["hangs"]
+
+
+def test_closing_waits_for_no_commit_that_hangs(sqlite_url: str) -> None:
+    database = Database(sqlite_url)
+    database.open()
+    database.migrate()
+    ends = threading.Event()
+
+    async def run() -> None:
+        commit = SharedCommit(database, longest_seconds=0.2)
+        commit.start()
+        with pytest.raises(StoreUnavailable):
+            await commit.write(lambda _tx: ends.wait(30))
+        await commit.close()
+        assert not ends.is_set()
+        ends.set()
+
+    asyncio.run(run())
+    database.close()
+
+
+def test_a_connection_that_dies_at_commit_has_stored_nothing_and_nobody_is_told_so(
+    postgres_url: str,
+) -> None:
+    database = Database(postgres_url)
+    database.open()
+    database.migrate()
+    armed = False
+
+    def die(connection: Connection) -> None:
+        nonlocal armed
+        if armed:
+            armed = False
+            (pid,) = connection.exec_driver_sql("SELECT pg_backend_pid()").one()
+            database.read(lambda conn: conn.exec_driver_sql(f"SELECT pg_terminate_backend({pid})"))
+
+    listen(database.writer, "commit", die)
+
+    async def body(commit: SharedCommit) -> None:
+        nonlocal armed
+        await commit.add(delivery(1))
+        armed = True
+        told = await asyncio.gather(
+            add(commit, delivery(2)), commit.write(put("a")), return_exceptions=True
+        )
+        assert [type(one) for one in told] == [StoreUnavailable] * 2
+        await commit.add(delivery(3))
+
+    committing(database, body)
+    assert stored(database) == ["n=1", "n=3"]
+    assert chains(database) == []
+    database.close()
+
+
+class AnswerIsLost(commits._Writer):
+    """What commits, and then has lost the connection."""
+
+    def _transact(self, rows: Sequence[inbox.Row], jobs: Sequence[commits._Job[object]]) -> None:
+        super()._transact(rows, jobs)
+        assert self._connection is not None
+        self._connection.invalidate()
+        lost = Exception("server closed the connection")
+        raise OperationalError("COMMIT", None, lost, connection_invalidated=True)
+
+
+def test_what_was_committed_without_an_answer_is_not_written_again(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commits, "_Writer", AnswerIsLost)
+
+    async def body(commit: SharedCommit) -> None:
+        with pytest.raises(StoreUnavailable):
+            await commit.add(delivery(1))
+
+    committing(database, body)
+    assert stored(database) == ["n=1"]

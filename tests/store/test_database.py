@@ -1,9 +1,14 @@
 """Opening, migrating, reading and writing, on both databases."""
 
+import contextlib
 import os
 import stat
 import subprocess
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,6 +17,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
+from responder.store import chain
 from responder.store import database as database_module
 from responder.store.database import Database, DatabaseError, StoreUnavailable
 from responder.store.migrate import configuration
@@ -184,3 +190,67 @@ def test_opening_does_not_import_alembic() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert told.stdout == "False\n"
+
+
+def test_a_file_is_served_once_by_whatever_link_it_is_opened(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    first = Database(sqlite_url)
+    first.open()
+    first.lock_for_serving()
+    assert first.path is not None
+    (tmp_path / "link.db").symlink_to(first.path)
+    second = Database(f"sqlite:///{tmp_path / 'link.db'}")
+    second.open()
+    with pytest.raises(DatabaseError, match="served by another process"):
+        second.lock_for_serving()
+    second.close()
+    first.close()
+
+
+def test_two_that_wait_for_each_other_both_get_their_turn(postgres_url: str) -> None:
+    database = Database(postgres_url)
+    database.open()
+    database.migrate()
+    for portal in ("a", "b"):
+        database.write(partial(chain.lock, portal=portal))
+    both = threading.Barrier(2)
+
+    def crosswise(tx: Connection, first: str, second: str) -> None:
+        chain.lock(tx, first)
+        with contextlib.suppress(threading.BrokenBarrierError):  # the second time alone
+            both.wait(2)
+        chain.lock(tx, second)
+
+    with ThreadPoolExecutor() as threads:
+        orders = (("a", "b"), ("b", "a"))
+        writes = [
+            threads.submit(database.write, partial(crosswise, first=one, second=other))
+            for one, other in orders
+        ]
+        assert [write.result(30) for write in writes] == [None, None]
+    database.close()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SET TRANSACTION READ ONLY; CREATE TABLE t (n int)",
+        "SET LOCAL idle_in_transaction_session_timeout = 50; SELECT pg_sleep(0)",
+        "SELECT pg_terminate_backend(pg_backend_pid())",
+        "SELECT pg_cancel_backend(pg_backend_pid())",
+    ],
+)
+def test_a_server_that_will_not_is_no_fault_of_who_asked(postgres_url: str, statement: str) -> None:
+    database = Database(postgres_url)
+    database.open()
+
+    def ask(tx: Connection) -> None:
+        for part in statement.split("; "):
+            tx.exec_driver_sql(part)
+        time.sleep(0.3)
+        tx.exec_driver_sql("SELECT 1")
+
+    with pytest.raises(StoreUnavailable):
+        database.write(ask)
+    database.close()
