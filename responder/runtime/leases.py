@@ -11,8 +11,8 @@ held off by the fence (`store.lanes`). What a dead process drove is seen to be f
 second of the lease's end.
 
 *Shares.* Portals spread over the replicas that are alive. Who has less than its share (portals by
-replicas, rounded up) claims at once; who has its share first leaves a second to the others, for
-portals may be set up in one replica and not in another. Who has more, and sees one with less,
+replicas, rounded up) claims at once; who has its share first leaves half a second to the others,
+for portals may be set up in one replica and not in another. Who has more, and sees one with less,
 gives up what is too much, once nobody has come or gone for a few seconds. What comes back then,
 because nobody else would have it, is kept.
 """
@@ -22,6 +22,8 @@ import contextlib
 import math
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 from hashlib import blake2b
 
 import structlog
@@ -43,7 +45,7 @@ class Pace:
     lease: float = 4.0
     renew: float = 1.0
     look: float = 0.5
-    others_first: float = 1.0
+    others_first: float = 0.5
     settled: float = 5.0
     stumbled: float = 1.0
 
@@ -86,6 +88,7 @@ class Leases:
         self._not_before: dict[str, float] = {}
         self._left: set[str] = set()
         self._alive: set[str] = set()
+        self._looking: asyncio.Future[tuple[datetime, Standing, datetime]] | None = None
         self._settled_at = 0.0
         self._renewed_at = -math.inf
         self._wake = asyncio.Event()
@@ -128,6 +131,8 @@ class Leases:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._pace.look):
                     await self._wake.wait()
+        if self._looking is not None:
+            self._looking.cancel()
 
     async def give_up(self, grant: Grant) -> None:
         """Release a lease after its driver's last round, whether it is still ours or not."""
@@ -150,12 +155,7 @@ class Leases:
         self._wake.set()
 
     async def _once(self) -> None:
-        if not self._alone:
-            before = self._told_time.local()
-            standing = await self._database.reading(replicas.look)
-            self._told_time.compare(before, standing.at, self._told_time.local())
-            self._note(standing)
-        wanted = self._wanted()
+        wanted = self._wanted() if await self._looked() else []
         if not wanted and _clock() - self._renewed_at < self._pace.renew:
             return
         held = [grant.lease for grant in self._grants.values()]
@@ -166,8 +166,38 @@ class Leases:
 
         kept, claimed = await self._commits.write(work)
         self._renewed_at = asked_at
+        if self._leaving:
+            await self._release(claimed)  # its driver has ended meanwhile
+            claimed = []
         self._take(held, kept, claimed, asked_at + self._pace.lease)
         self._share()
+
+    async def _looked(self) -> bool:
+        """Look who drives what. Return False where that is not known yet: others read as well.
+
+        What we hold is renewed all the same.
+        """
+        if self._alone:
+            return True
+        if self._looking is None:
+            self._looking = asyncio.ensure_future(self._database.reading(self._look))
+        done, _ = await asyncio.wait({self._looking}, timeout=self._pace.look)
+        if not done:
+            return False
+        looking, self._looking = self._looking, None
+        before, standing, after = looking.result()
+        self._told_time.compare(before, standing.at, after)
+        self._note(standing)
+        return True
+
+    def _look(self, conn: Connection) -> tuple[datetime, Standing, datetime]:
+        before = self._told_time.local()
+        standing = replicas.look(conn)
+        return before, standing, self._told_time.local()
+
+    async def _release(self, claimed: Iterable[Lease]) -> None:
+        for lease in claimed:
+            await self._commits.write(partial(lanes.release, lease=lease))
 
     def _write(
         self, tx: Connection, held: Collection[Lease], wanted: Collection[str]

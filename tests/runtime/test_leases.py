@@ -1,10 +1,12 @@
 """Portals spread over the replicas that are alive, and are handed on when one ends or dies."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from typing import TypeVar
 
 import pytest
 
@@ -12,7 +14,9 @@ from responder.runtime.clock import Clock
 from responder.runtime.leases import Leases, Pace
 from responder.store import lanes
 from responder.store.commits import SharedCommit
-from responder.store.database import Database
+from responder.store.database import Connection, Database
+
+T = TypeVar("T")
 
 QUICK = Pace(lease=0.8, renew=0.2, look=0.1, others_first=0.2, settled=0.4, stumbled=0.2)
 PORTALS = [f"portal-{number}" for number in range(150)]
@@ -21,8 +25,8 @@ PORTALS = [f"portal-{number}" for number in range(150)]
 class Process:
     """One of several processes on a database: its leases, and drivers that do nothing."""
 
-    def __init__(self, url: str, name: str, portals: Sequence[str], rules: str) -> None:
-        self.database = Database(url)
+    def __init__(self, database: Database, name: str, portals: Sequence[str], rules: str) -> None:
+        self.database = database
         self.database.open()
         self.commits = SharedCommit(self.database)
         self.leases = Leases(
@@ -72,9 +76,13 @@ class Process:
 
 @asynccontextmanager
 async def processes(
-    url: str, names: str, portals: Sequence[str] = PORTALS, rules: str = "one"
+    url: str,
+    names: str,
+    portals: Sequence[str] = PORTALS,
+    rules: str = "one",
+    database: Database | None = None,
 ) -> AsyncIterator[list[Process]]:
-    started = [Process(url, name, portals, rules).start() for name in names]
+    started = [Process(database or Database(url), name, portals, rules).start() for name in names]
     try:
         yield started
     finally:
@@ -190,5 +198,47 @@ def test_a_fault_of_ours_ends_nothing(url: str) -> None:
                 lambda tx: tx.exec_driver_sql("ALTER TABLE gone RENAME TO replicas")
             )
             await until(lambda: process.driven == 1)
+
+    asyncio.run(play())
+
+
+class SlowToRead(Database):
+    """A database in which everything that is read takes long, and commits do not."""
+
+    seconds = 0.0
+
+    def read(self, fn: Callable[[Connection], T]) -> T:
+        time.sleep(self.seconds)
+        return super().read(fn)
+
+
+def test_slow_reads_take_no_lease_from_who_is_alive(url: str) -> None:
+    async def play() -> None:
+        database = SlowToRead(url)
+        async with processes(url, "A", database=database) as (only,):
+            await until(lambda: only.driven == 150)
+            database.seconds = 2 * QUICK.lease
+            for _ in range(50):
+                await asyncio.sleep(0.04)
+                assert only.driven == 150
+
+    asyncio.run(play())
+
+
+def test_what_was_claimed_while_it_was_told_to_stop_is_given_up_at_once(url: str) -> None:
+    async def play() -> None:
+        async with processes(url, "A", ["one"]) as (first,):
+            write = first.commits.write
+
+            async def stopped_meanwhile(work: Callable[[Connection], T]) -> T:
+                done = await write(work)
+                if first.database.read(lambda conn: lanes.driver(conn, "one")):
+                    first.leases.stop()
+                return done
+
+            first.commits.write = stopped_meanwhile  # type: ignore[method-assign,assignment]
+            await until(lambda: first.leases._leaving)
+            await until(lambda: first.database.read(lambda conn: lanes.driver(conn, "one")) is None)
+            assert first.driven == 0
 
     asyncio.run(play())

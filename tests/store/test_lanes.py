@@ -142,3 +142,21 @@ def test_breakers_open_move_their_probe_and_close(database: Database) -> None:
     database.write(lambda tx: lanes.close_breaker(tx, "main", ""))
     database.write(lambda tx: lanes.close_breaker(tx, "main", ""))
     assert [each.portal for each in database.read(lanes.breakers)] == ["main", "other"]
+
+
+def test_a_machine_that_is_an_hour_ahead_finds_no_lease_over(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Database(postgres_url)
+    database.open()
+    database.migrate()
+    lease = database.write(lambda tx: lanes.claim(tx, "main", "A", 4.0))
+    assert lease is not None
+    ours = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: ours() + 3_600_000_000_000)
+    monkeypatch.setattr(time, "time", lambda: ours() / 1e9 + 3_600)
+    assert database.write(lambda tx: lanes.claim(tx, "main", "B", 4.0)) is None
+    database.write(lambda tx: lanes.check(tx, lease))
+    assert database.read(lambda conn: lanes.driver(conn, "main")) == "A"
+    assert database.read(replicas.look).drivers == {"main": "A"}
+    database.close()
