@@ -79,13 +79,23 @@ class Gate:
         await self.write(lambda _tx: None)
 
     async def insist(self, work: Callable[[Connection], None]) -> None:
-        """Commit outcomes even if the store stumbles; past that, the next look finds them out."""
-        for seconds in STUMBLES:
+        """Commit outcomes even if the store stumbles; past that, the next look finds them out.
+
+        Where nobody knew whether it had been done, and its decisions are settled now, it had been.
+        """
+        failure: StoreUnavailable | None = None
+        for seconds in (0.0, *STUMBLES):
+            await asyncio.sleep(seconds)
             try:
                 return await self.write(work)
-            except StoreUnavailable:
-                await asyncio.sleep(seconds)
-        return await self.write(work)
+            except StoreUnavailable as error:
+                failure = error
+            except journal.NotOpen:
+                if failure is None:
+                    raise
+                return None
+        assert failure is not None
+        raise failure
 
     async def pass_through(
         self,
