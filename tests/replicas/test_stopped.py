@@ -65,8 +65,11 @@ def test_a_driver_that_is_stopped_around_its_call_makes_it_once_and_writes_nothi
         ) as replicas,
     ):
         stop_at(replicas, sandbox, seconds=seconds)
+        went_on_at = time.time()
         replicas.settled(100)
         time.sleep(1)
+        if (point, seconds) == ("intent", 15):
+            assert sandbox.calls_of(KILL)[0].at > went_on_at + 30
         assert len(sandbox.calls_of(KILL)) == len(sandbox.killed) == 1
         assert replicas.written_without_the_lease() == []
         assert journal.verify_chain(replicas.database, "main") is None
