@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -92,7 +91,7 @@ def _approve(database: "Database", decisions: Sequence[str]) -> None:
     from responder.runtime import operating
 
     try:
-        done = operating.approve(database, decisions, by=who(), at=datetime.now(UTC))
+        done = operating.approve(database, decisions, by=who(), at=database.now())
     except LookupError as error:
         fail(f"There is no decision {error.args[0]}; nothing was approved.")
     if done.approved:

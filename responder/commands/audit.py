@@ -3,7 +3,6 @@
 import json
 import sys
 from dataclasses import asdict
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
@@ -61,7 +60,7 @@ def checkpoint() -> None:
     from responder.store import audit as log
 
     with opened() as (_, database):
-        click.echo(json.dumps(database.read(partial(log.checkpoint, at=datetime.now(UTC)))))
+        click.echo(json.dumps(database.read(partial(log.checkpoint, at=database.now()))))
 
 
 @audit.command()
@@ -92,12 +91,13 @@ def erase(decisions: tuple[str, ...], by: str | None) -> None:
     """Erase the facts behind decisions; what was decided stays, and the chain holds."""
     from responder.store import erase as erasing
 
-    now, name = datetime.now(UTC), by or who()
-
-    def write(tx: "Connection") -> list[tuple[str, erasing.Erased | None]]:
-        return [(one, erasing.erase(tx, one, by=name, at=now)) for one in decisions]
-
+    name = by or who()
     with opened() as (_, database):
+        now = database.now()
+
+        def write(tx: "Connection") -> list[tuple[str, erasing.Erased | None]]:
+            return [(one, erasing.erase(tx, one, by=name, at=now)) for one in decisions]
+
         try:
             done = database.write(write)
         except erasing.NotErasable as error:

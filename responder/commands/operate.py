@@ -4,7 +4,6 @@ import json
 import sys
 import time
 from dataclasses import asdict
-from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -45,7 +44,7 @@ def pause() -> None:
 
     with opened() as (settings, database):
         portals = sorted(settings.portals)
-        if not operating.pause(database, portals, by=who(), at=datetime.now(UTC)):
+        if not operating.pause(database, portals, by=who(), at=database.now()):
             click.echo("Everything was paused already.", err=True)
             return
         click.echo("Paused: nothing more is begun. What would be stopped is held.")
@@ -63,7 +62,7 @@ def resume() -> None:
     from responder.runtime import operating
 
     with opened() as (settings, database):
-        freed = operating.resume(database, sorted(settings.portals), by=who(), at=datetime.now(UTC))
+        freed = operating.resume(database, sorted(settings.portals), by=who(), at=database.now())
         if freed is None:
             click.echo("Nothing was paused.", err=True)
         else:
@@ -83,7 +82,7 @@ def rearm(rule: str, portal: str | None) -> None:
         portals = [portal] if portal else sorted(settings.portals)
         try:
             freed = operating.rearm(
-                database, portals, rule, known=known, by=who(), at=datetime.now(UTC)
+                database, portals, rule, known=known, by=who(), at=database.now()
             )
         except operating.UnknownRule:
             near = get_close_matches(rule, known, 1)
@@ -101,7 +100,7 @@ def cancel(decision: str) -> None:
 
     with opened() as (_, database):
         try:
-            operating.cancel(database, decision, by=who(), at=datetime.now(UTC))
+            operating.cancel(database, decision, by=who(), at=database.now())
         except NotOpen:
             fail(f"{decision} does not wait: there is none of that name, or it is concluded.")
         except operating.UnderWay:
@@ -122,7 +121,7 @@ def status(*, as_json: bool) -> None:
     with opened() as (settings, database):
         ruleset = _ruleset_or_why(settings)
         known = None if isinstance(ruleset, str) else ruleset
-        found = operating.status(database, settings, known, datetime.now(UTC))
+        found = operating.status(database, settings, known, database.now())
         click.echo(json.dumps(asdict(found)) if as_json else "\n".join(_told(found)))
         if isinstance(ruleset, str):
             click.echo(f"{ruleset} A service that runs goes on by the last good rules.", err=True)

@@ -4,7 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -44,7 +44,7 @@ def _sweep(
     if database.read(lambda conn: lanes.driver(conn, portal)) is None:
         click.echo(f"{portal}: nobody drives it; start `responder serve`.", err=True)
         sys.exit(1)
-    at = datetime.now(UTC)
+    at = database.now()
     request_id = database.write(
         lambda tx: runs.ask(tx, portal, rule=rule, observe=observe, by=who(), at=at)
     )
@@ -93,7 +93,7 @@ def _await_outcomes(database: "Database", portal: str, found: list[dict[str, obj
     workflows = {str(one["workflow"]): one for one in found if one["outcome"] == "waiting"}
     deadline = time.monotonic() + _OUTCOMES_SECONDS
     while workflows and time.monotonic() < deadline:
-        soon = datetime.now(UTC) + timedelta(seconds=_SOON_SECONDS)
+        soon = database.now() + timedelta(seconds=_SOON_SECONDS)
         still = database.read(
             partial(journal.due_among, portal=portal, workflow_ids=list(workflows), before=soon)
         )

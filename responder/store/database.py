@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import IO, TypeVar
 
@@ -20,6 +21,8 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from responder.store import engines
+from responder.store.clock import now_of
+from responder.store.columns import instant
 from responder.store.engines import DatabaseError as DatabaseError
 from responder.store.engines import StoreUnavailable as StoreUnavailable
 
@@ -115,6 +118,10 @@ class Database:
     def _write(self, fn: Callable[[Connection], T]) -> T:
         with _translated(), self.writer.begin() as tx:
             return fn(tx)
+
+    def now(self) -> datetime:
+        """Return the time by which everybody goes who uses it: the server's; a file has ours."""
+        return instant(self.read(now_of))
 
     def migrate(self) -> None:
         """Bring the schema up to date. Many may call it at once; a newer schema is left alone."""

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -254,3 +255,17 @@ def test_a_server_that_will_not_is_no_fault_of_who_asked(postgres_url: str, stat
     with pytest.raises(StoreUnavailable):
         database.write(ask)
     database.close()
+
+
+def test_the_time_is_that_of_the_server(
+    postgres_url: str, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, ours = datetime.now(UTC), time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: ours() + 3_600_000_000_000)
+    ahead = {}
+    for url in (postgres_url, sqlite_url):
+        database = Database(url)
+        database.open()
+        ahead[database.dialect] = round((database.now() - real) / timedelta(hours=1))
+        database.close()
+    assert ahead == {"postgresql": 0, "sqlite": 1}
