@@ -18,6 +18,7 @@ from responder.store.database import Connection, Database
 
 T = TypeVar("T")
 
+UNHURRIED = Pace(lease=3.0, renew=0.3, look=0.1, others_first=0.2, settled=0.4, stumbled=0.2)
 QUICK = Pace(lease=0.8, renew=0.2, look=0.1, others_first=0.2, settled=0.4, stumbled=0.2)
 PORTALS = [f"portal-{number}" for number in range(150)]
 
@@ -25,7 +26,9 @@ PORTALS = [f"portal-{number}" for number in range(150)]
 class Process:
     """One of several processes on a database: its leases, and drivers that do nothing."""
 
-    def __init__(self, database: Database, name: str, portals: Sequence[str], rules: str) -> None:
+    def __init__(
+        self, database: Database, name: str, portals: Sequence[str], rules: str, pace: Pace
+    ) -> None:
         self.database = database
         self.database.open()
         self.commits = SharedCommit(self.database)
@@ -36,7 +39,7 @@ class Process:
             commits=self.commits,
             ruleset=lambda: rules,
             clock=Clock(lambda: datetime.now(UTC)),
-            pace=QUICK,
+            pace=pace,
         )
         self.leases.granted = self._granted
         self._portals = portals
@@ -81,8 +84,11 @@ async def processes(
     portals: Sequence[str] = PORTALS,
     rules: str = "one",
     database: Database | None = None,
+    pace: Pace = QUICK,
 ) -> AsyncIterator[list[Process]]:
-    started = [Process(database or Database(url), name, portals, rules).start() for name in names]
+    started = [
+        Process(database or Database(url), name, portals, rules, pace).start() for name in names
+    ]
     try:
         yield started
     finally:
@@ -215,11 +221,11 @@ class SlowToRead(Database):
 def test_slow_reads_take_no_lease_from_who_is_alive(url: str) -> None:
     async def play() -> None:
         database = SlowToRead(url)
-        async with processes(url, "A", database=database) as (only,):
+        async with processes(url, "A", database=database, pace=UNHURRIED) as (only,):
             await until(lambda: only.driven == 150)
-            database.seconds = 2 * QUICK.lease
+            database.seconds = 2 * UNHURRIED.lease
             for _ in range(50):
-                await asyncio.sleep(0.04)
+                await asyncio.sleep(0.1)
                 assert only.driven == 150
 
     asyncio.run(play())
