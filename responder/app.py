@@ -6,6 +6,8 @@ import os
 import secrets
 import signal
 import socket
+import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -42,11 +44,12 @@ from responder.signing import keys_of
 from responder.store import limits, notices
 from responder.store.chain import instant_text
 from responder.store.commits import SharedCommit, StoreUnavailable
-from responder.store.database import Database
+from responder.store.database import Database, is_current
 from responder.store.lanes import Lease
 
 STOP_SECONDS = 10.0
 LEAVING_SECONDS = 2.0
+ENDING_SECONDS = 18.0  # what is under way has ended long before, unless a database hangs
 LOOKING_UP = 16
 RED_SECONDS = 0.3  # /readyz says that we stop, while we still receive
 
@@ -194,7 +197,7 @@ class Service:
     async def _store_ready(self) -> tuple[bool, bool]:
         try:
             await self.commits.write(self.database.touch)
-            return True, await asyncio.to_thread(self.database.schema_is_current)
+            return True, await self.database.reading(is_current)
         except StoreUnavailable:
             return False, False
 
@@ -363,7 +366,21 @@ async def serve(settings: Settings) -> None:
         log.info("receiving", host=settings.host, port=port)
         await stopped.wait()
         log.info("stopping")
+        _end_in_any_case()
     log.info("stopped")
+
+
+def _end_in_any_case() -> None:
+    """End after a while though a thread waits for a database that does not answer."""
+
+    def end() -> None:
+        log.warning("ended without waiting any longer for what hangs")
+        sys.stderr.flush()
+        os._exit(0)
+
+    timer = threading.Timer(ENDING_SECONDS, end)
+    timer.daemon = True
+    timer.start()
 
 
 def _say_what_runs(service: Service) -> None:

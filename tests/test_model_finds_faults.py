@@ -100,12 +100,15 @@ class ConcludesFirst(Gate):
         ruleset: Ruleset,
         *,
         most_calls: int = gate.CALLS,
+        looked_at: datetime | None = None,
     ) -> list[Called]:
         """Conclude, then write."""
         ids = [number for plan in plans for number in plan.subject.deliveries]
         await self.write(lambda tx: inbox.conclude(tx, ids, f"{self.portal}-0"))
         bare = [replace(plan, subject=replace(plan.subject, deliveries=())) for plan in plans]
-        return await super().pass_through(bare, rejudged, evidence, ruleset, most_calls=most_calls)
+        return await super().pass_through(
+            bare, rejudged, evidence, ruleset, most_calls=most_calls, looked_at=looked_at
+        )
 
 
 class KeepsToOldRules(Gate):
@@ -119,10 +122,13 @@ class KeepsToOldRules(Gate):
         ruleset: Ruleset,
         *,
         most_calls: int = gate.CALLS,
+        looked_at: datetime | None = None,
     ) -> list[Called]:
         """Take the rules that are in force for those that judged."""
         ruleset = self._rules.ruleset
-        return await super().pass_through(plans, rejudged, evidence, ruleset, most_calls=most_calls)
+        return await super().pass_through(
+            plans, rejudged, evidence, ruleset, most_calls=most_calls, looked_at=looked_at
+        )
 
 
 class CountsNothing(Budget):

@@ -2,10 +2,7 @@
 
 import asyncio
 import http.client
-import os
 import sys
-import threading
-import time
 from collections.abc import Coroutine
 
 import click
@@ -36,7 +33,6 @@ def serve() -> None:
     logs.configure(given.log_level, secrets(given))
     try:
         _run(run(given))
-        _end_anyhow()
     except RulesError as error:
         show_mistakes(error)
         fail("The rules are broken; nothing was started.")
@@ -44,18 +40,6 @@ def serve() -> None:
         fail(str(error))
     except OSError as error:
         fail(_reason(error))
-
-
-def _end_anyhow() -> None:
-    """End now where a thread still waits for a database that does not answer."""
-    until = time.monotonic() + 1
-    for thread in threading.enumerate():
-        if thread is not threading.main_thread() and not thread.daemon:
-            thread.join(max(0.0, until - time.monotonic()))
-            if thread.is_alive():
-                click.echo("The database does not answer; ended without waiting for it.", err=True)
-                sys.stderr.flush()
-                os._exit(0)
 
 
 def _reason(error: OSError) -> str:

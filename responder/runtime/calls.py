@@ -45,6 +45,11 @@ class Called:
         why = "not called: the process was stopped after its intent"
         return step(Outcome.IN_DOUBT, Seen.NOT_SENT, self.standing, now, why)
 
+    def too_late(self, now: datetime) -> Step:
+        """Say what follows where its facts grew too old before it could be called."""
+        why = "not called: its facts were too old once its intent was committed"
+        return step(Outcome.IN_DOUBT, Seen.UNREACHABLE, self.standing, now, why)
+
     def after(self, answer: Answer, now: datetime) -> Step:
         """Say what follows from the portal's answer."""
         seen, why = seen_in(answer)

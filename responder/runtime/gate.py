@@ -105,10 +105,12 @@ class Gate:
         ruleset: Ruleset,
         *,
         most_calls: int = CALLS,
+        looked_at: datetime | None = None,
     ) -> list[Called]:
         """Commit evaluations and intents together; return the calls that may now be made.
 
-        What would be called beyond `most_calls` waits for the next round. Raise StaleError when
+        What would be called beyond `most_calls` waits for the next round. What was due at
+        `looked_at` and is not at hand counts with its set all the same. Raise StaleError when
         the rules have changed, LeaseLost when another process drives the portal, StoreUnavailable
         when nothing could be committed.
         """
@@ -119,7 +121,9 @@ class Gate:
                 raise StaleError("the rules have changed")
             rulesets.keep(tx, ruleset.revision, ruleset.text, now)
             budget = Budget(tx, self.portal, ruleset, self._metrics, now)
-            writing = _Writing(tx, self.portal, ruleset, budget, evidence, now, most_calls)
+            writing = _Writing(
+                tx, self.portal, ruleset, budget, evidence, now, most_calls, looked_at
+            )
             for plan in plans:
                 writing.evaluation(plan)
             writing.again(rejudged)
@@ -143,6 +147,7 @@ class _Writing:
         evidence: Mapping[str, Evidence | Missing],
         now: datetime,
         most_calls: int,
+        looked_at: datetime | None,
     ) -> None:
         self.called: list[Called] = []
         self._tx = tx
@@ -152,6 +157,7 @@ class _Writing:
         self._evidence = evidence
         self._now = now
         self._most_calls = most_calls
+        self._looked_at = looked_at
 
     def evaluation(self, plan: Plan) -> None:
         """Write an evaluation; a second look that condemned nothing leaves no entry."""
@@ -255,7 +261,9 @@ class _Writing:
 
     def _beside(self, document: str, rule: str, at_hand: Collection[str]) -> list[Stop]:
         """Return what else is due of a set: it had no room in this round, and counts with it."""
-        due = journal.due_of(self._tx, self._portal, document, rule, self._now)
+        if self._looked_at is None:
+            return []
+        due = journal.due_of(self._tx, self._portal, document, rule, self._looked_at)
         return [stop for stop in due if stop.decision_id not in at_hand]
 
     def _settle(self, one: Rejudged) -> None:

@@ -28,10 +28,11 @@ REFS = 100  # documents whose waiting stops one query finds
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
-    """What is due, stops first. `more`: there may be others, which were not looked at."""
+    """What is due at that instant, stops first. `more`: there may be others, not looked at."""
 
     subjects: list[Subject]
     more: bool
+    at: datetime
 
 
 class Intake:
@@ -54,7 +55,7 @@ class Intake:
             fresh = [subjects.of_waiting(self.portal, group) for group in waiting]
             early = self._early(conn, now, [one.ref for one in fresh if one.ref])
             more = len(waiting) >= CLAIMED or len(stops) >= MOST
-            return Due(subjects=[*stops, *second, *fresh, *early], more=more)
+            return Due(subjects=[*stops, *second, *fresh, *early], more=more, at=now)
 
         return await self._database.reading(read)
 

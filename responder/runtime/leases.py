@@ -23,7 +23,6 @@ import math
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from hashlib import blake2b
 
 import structlog
@@ -185,7 +184,11 @@ class Leases:
         if not done:
             return False
         looking, self._looking = self._looking, None
-        before, standing, after = looking.result()
+        try:
+            before, standing, after = looking.result()
+        except StoreUnavailable as error:
+            log.info("who drives what could not be read", why=str(error))
+            return False
         self._told_time.compare(before, standing.at, after)
         self._note(standing)
         return True
@@ -195,9 +198,13 @@ class Leases:
         standing = replicas.look(conn)
         return before, standing, self._told_time.local()
 
-    async def _release(self, claimed: Iterable[Lease]) -> None:
-        for lease in claimed:
-            await self._commits.write(partial(lanes.release, lease=lease))
+    async def _release(self, claimed: Collection[Lease]) -> None:
+        def work(tx: Connection) -> None:
+            for lease in claimed:
+                lanes.release(tx, lease)
+
+        if claimed:
+            await self._commits.write(work)
 
     def _write(
         self, tx: Connection, held: Collection[Lease], wanted: Collection[str]

@@ -52,6 +52,7 @@ from responder.store.lanes import LeaseLost
 from responder.store.looks import Look
 
 CALL_WITHIN = timedelta(seconds=10)
+COMMITS_WITHIN = timedelta(seconds=3)  # mostly: so much younger are the facts at the gate
 MOST_UNNAMED = 10  # portions of what no rule names, concluded in one round
 JUDGED_AT_ONCE = 100  # between two looks at what else the process has to do
 
@@ -135,7 +136,9 @@ class Rounds:
         looked = await self._looking.look(wait_for_list=by_pages)
         taken = set(first)
         chosen = [subject for subject in asked if subject.ref in taken]
-        judged = bool(chosen) and await self._judge_guarded(chosen, ruleset, by_pages=by_pages)
+        judged = bool(chosen) and await self._judge_guarded(
+            chosen, ruleset, by_pages=by_pages, looked_at=due.at
+        )
         return judged or looked or (bool(idle) and due.more)
 
     def _way(self, asked: Sequence[Subject], *, more: bool) -> Way:
@@ -145,11 +148,11 @@ class Rounds:
         return self._readings.way(MOST if more and documents > self._few else documents)
 
     async def _judge_guarded(
-        self, chosen: Sequence[Subject], ruleset: Ruleset, *, by_pages: bool
+        self, chosen: Sequence[Subject], ruleset: Ruleset, *, by_pages: bool, looked_at: datetime
     ) -> bool:
         """Judge; if that fails by a fault of ours, find the document that makes it fail."""
         try:
-            return await self._judge(chosen, ruleset, by_pages=by_pages)
+            return await self._judge(chosen, ruleset, by_pages=by_pages, looked_at=looked_at)
         except (LeaseLost, StoreUnavailable):
             raise
         except Exception as error:  # noqa: BLE001 -- it is said, and tried again
@@ -192,7 +195,9 @@ class Rounds:
         self._telling.decided(plans, now)
         return True
 
-    async def _judge(self, chosen: Sequence[Subject], ruleset: Ruleset, *, by_pages: bool) -> bool:
+    async def _judge(
+        self, chosen: Sequence[Subject], ruleset: Ruleset, *, by_pages: bool, looked_at: datetime
+    ) -> bool:
         """Read what the rules ask for, judge it, and begin to act on it."""
         read_at = self._now()
         asks = subjects.asks(chosen, ruleset)
@@ -227,6 +232,7 @@ class Rounds:
             left=Judged(plans, rejudged, order=asks, capacity=self._lane.capacity),
             settling=None if found.rows is None else self._looking.settling(found.rows, read_at),
             ruleset=ruleset,
+            looked_at=looked_at,
             read_at=read_at,
             shut=self._shut(),
         )
@@ -262,7 +268,7 @@ class Rounds:
         """Pass the gate and call. Return False where the rest must be judged afresh."""
         plans, rejudged, proofs = await self._proofs.prove(piece.plans, piece.rejudged)
         began_at = self._now()
-        if not _is_fresh(work.read_at, began_at):
+        if not _is_fresh(work.read_at, began_at + COMMITS_WITHIN):
             self._readings.was_too_slow()
             if work.begun:
                 return False
@@ -271,7 +277,12 @@ class Rounds:
             return False
         try:
             called = await self._gate.pass_through(
-                plans, rejudged, proofs, work.ruleset, most_calls=piece.most_calls
+                plans,
+                rejudged,
+                proofs,
+                work.ruleset,
+                most_calls=piece.most_calls,
+                looked_at=work.looked_at,
             )
         except StaleError as stale:
             log.info("judged afresh", portal=self.portal, why=str(stale))
@@ -349,9 +360,12 @@ class Rounds:
         """Make the calls whose intents are committed, and commit what came of them."""
         if not called:
             return
-        if self._slept(called, read_at):
-            now = self._now()
+        now = self._now()
+        if self._slept(called, now):
             steps = [(call, call.not_made(now)) for call in called]
+        elif not _is_fresh(read_at, now):
+            self._readings.was_too_slow()
+            steps = [(call, call.too_late(now)) for call in called]
         else:
             answers = await self._lane.send([call.command for call in called])
             now = self._now()
@@ -368,15 +382,13 @@ class Rounds:
         for call, taken in steps:
             self._telling.went_on(call, taken, call.received_at)
 
-    def _slept(self, called: Sequence[Called], read_at: datetime) -> bool:
-        """Say whether the process was stopped between the gate and the call, or the commit slow.
+    def _slept(self, called: Sequence[Called], now: datetime) -> bool:
+        """Say whether the process was stopped between the gate and the call.
 
         Another may drive by now and have decided otherwise; no fence reaches as far as the portal.
-        And the facts have grown older since the gate looked at their age.
         """
-        now = self._now()
         since = max(now - call.intended_at for call in called)
-        return not (timedelta(0) <= since <= CALL_WITHIN and _is_fresh(read_at, now))
+        return not timedelta(0) <= since <= CALL_WITHIN
 
 
 @dataclass(slots=True, kw_only=True)
@@ -386,6 +398,7 @@ class _Work:
     left: Judged
     settling: Settling | None
     ruleset: Ruleset
+    looked_at: datetime
     read_at: datetime
     shut: Mapping[str, str]
     begun: bool = False

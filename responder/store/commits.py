@@ -15,8 +15,9 @@ sent (PostgreSQL was restarted), nothing can have been done, and the deliveries 
 more on a new connection; a sender that gets a 503 never sends its event again.
 
 A database may also say nothing at all, for as long as it likes (a synchronous standby is lost, a
-pooler holds everybody). After ten seconds those who wait are told so, whatever becomes of their
-commit, and until it ends nothing more is taken: what has not been handed over is never written.
+pooler holds everybody). Who has waited for ten seconds is told so, whatever becomes of that commit,
+and until it ends nothing more is taken; what was given up before it was handed over is never
+written.
 """
 
 import asyncio
@@ -41,8 +42,9 @@ Heard = tuple[str, str, str | None]
 
 MOST_ROWS = 20_000
 LONGEST_SECONDS = 10.0  # more than a database takes that waits for a lock and then says no
-CLOSING_SECONDS = 3.0
+CLOSING_SECONDS = 6.0
 MOST_BYTES = 64 * 1024 * 1024
+STOOD_STILL_SECONDS = 1.0
 NO_ANSWER = "the database does not answer"
 
 
@@ -116,7 +118,16 @@ class _Job(Generic[T]):
 class _Batch:
     """What one commit writes, and how it failed: the rows, the jobs."""
 
-    __slots__ = ("bytes", "future", "heard", "jobs", "jobs_failure", "rows", "rows_failure")
+    __slots__ = (
+        "bytes",
+        "deadline",
+        "future",
+        "heard",
+        "jobs",
+        "jobs_failure",
+        "rows",
+        "rows_failure",
+    )
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.rows: list[inbox.Row] = []
@@ -124,6 +135,7 @@ class _Batch:
         self.bytes = 0
         self.jobs: list[_Job[object]] = []
         self.future = Shared(loop=loop)
+        self.deadline: asyncio.TimerHandle | None = None
         self.rows_failure: StoreUnavailable | None = None
         self.jobs_failure: StoreUnavailable | None = None
 
@@ -238,7 +250,6 @@ class SharedCommit:
         self._busy = False
         self._closed = False
         self._longest_seconds = longest_seconds
-        self._deadline: asyncio.TimerHandle | None = None
         self._hangs = False
         self._idle = asyncio.Event()
 
@@ -262,6 +273,8 @@ class SharedCommit:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSING_SECONDS):
                 await self._idle.wait()
+        if self._gathering is not None:
+            self._gathering.give_up(StoreUnavailable(NO_ANSWER))
         self._handed_over.put(None)
         if self._idle.is_set():
             await asyncio.to_thread(self._thread.join)
@@ -295,26 +308,34 @@ class SharedCommit:
             raise StoreUnavailable("the store is closed")
         if self._hangs:
             raise StoreUnavailable(NO_ANSWER)
+        batch = self._gathering
+        if batch.deadline is None:
+            batch.deadline = self._in(self._longest_seconds, batch)
         if not self._busy:
             self._busy = True
             self._idle.clear()
             self._loop.call_soon(self._hand_over)
-        return self._gathering
+        return batch
+
+    def _in(self, seconds: float, batch: _Batch) -> asyncio.TimerHandle:
+        assert self._loop is not None
+        return self._loop.call_later(seconds, self._give_up, batch, self._loop.time() + seconds)
 
     def _hand_over(self) -> None:
         if self._gathering is None or self._loop is None:
             return
         batch, self._gathering = self._gathering, _Batch(self._loop)
-        self._deadline = self._loop.call_later(self._longest_seconds, self._give_up, batch)
         self._handed_over.put(batch)
 
-    def _give_up(self, batch: _Batch) -> None:
-        """Answer those who wait for a commit that hangs, and for the one behind it."""
+    def _give_up(self, batch: _Batch, due: float) -> None:
+        """Answer those who have waited too long, unless it was this process that stood still."""
+        assert self._loop is not None
+        if self._loop.time() - due > STOOD_STILL_SECONDS:
+            batch.deadline = self._in(STOOD_STILL_SECONDS, batch)
+            return
         self._hangs = True
-        gathered = self._gathering
-        if self._loop is not None and gathered is not None:
+        if batch is self._gathering:
             self._gathering = _Batch(self._loop)
-            gathered.give_up(StoreUnavailable(NO_ANSWER))
         batch.give_up(StoreUnavailable(NO_ANSWER))
 
     def _run(self) -> None:
@@ -342,18 +363,23 @@ class SharedCommit:
         their next questions ready: these come into the same commit.
         """
         self._hangs = False
-        if self._deadline is not None:
-            self._deadline.cancel()
+        if batch.deadline is not None:
+            batch.deadline.cancel()
+        self.commits += batch.rows_failure is None
+        try:
+            batch.settle()
+            if batch.rows and batch.rows_failure is None and self.on_commit is not None:
+                self.on_commit(batch.heard)
+        finally:
+            self._go_on()
+
+    def _go_on(self) -> None:
         gathered = self._gathering
         if self._loop is not None and gathered is not None and (gathered.rows or gathered.jobs):
             self._loop.call_soon(self._hand_over)
         else:
             self._busy = False
             self._idle.set()
-        self.commits += batch.rows_failure is None
-        batch.settle()
-        if batch.rows and batch.rows_failure is None and self.on_commit is not None:
-            self.on_commit(batch.heard)
 
 
 def _undo(connection: Connection, error: Exception) -> None:

@@ -136,7 +136,7 @@ class Database:
 
     def schema_is_current(self) -> bool:
         """Tell whether the schema is one we can serve: ours, or one that expands it."""
-        return (self.read(revision) or "") >= SCHEMA
+        return self.read(is_current)
 
     def touch(self, tx: Connection) -> None:
         """Write without a change, to see that the database takes it.
@@ -233,6 +233,11 @@ def _translated() -> Iterator[None]:
         if is_unavailable(error):
             raise unavailable(error) from error
         raise
+
+
+def is_current(connection: Connection) -> bool:
+    """Tell whether the schema is one we can serve: ours, or one that expands it."""
+    return (revision(connection) or "") >= SCHEMA
 
 
 def revision(connection: Connection) -> str | None:

@@ -13,7 +13,7 @@ import pytest
 from responder.runtime.clock import Clock
 from responder.runtime.leases import Leases, Pace
 from responder.store import lanes
-from responder.store.commits import SharedCommit
+from responder.store.commits import SharedCommit, StoreUnavailable
 from responder.store.database import Connection, Database
 
 T = TypeVar("T")
@@ -209,13 +209,29 @@ def test_a_fault_of_ours_ends_nothing(url: str) -> None:
 
 
 class SlowToRead(Database):
-    """A database in which everything that is read takes long, and commits do not."""
+    """A database in which what is read takes long or fails, and commits do not."""
 
     seconds = 0.0
+    fails = False
 
     def read(self, fn: Callable[[Connection], T]) -> T:
         time.sleep(self.seconds)
+        if self.fails:
+            raise StoreUnavailable("too many clients")
         return super().read(fn)
+
+
+def test_reads_that_fail_take_no_lease_from_who_is_alive(url: str) -> None:
+    async def play() -> None:
+        database = SlowToRead(url)
+        async with processes(url, "A", database=database, pace=UNHURRIED) as (only,):
+            await until(lambda: only.driven == 150)
+            database.fails = True
+            for _ in range(50):
+                await asyncio.sleep(0.1)
+                assert only.driven == 150
+
+    asyncio.run(play())
 
 
 def test_slow_reads_take_no_lease_from_who_is_alive(url: str) -> None:

@@ -27,6 +27,16 @@ rules:
     then: kill
     limit: {per_hour: 100000, per_run: 100000, percent_of_running: 100}
 """
+WAITS = """\
+version: 1
+rules:
+  - id: lost-deal
+    mode: enforce
+    when: [deal.updated]
+    if: {deal.stage_semantic_id: F, workflow.template_id: 61}
+    wait: 10m
+    then: kill
+"""
 WITHOUT_TASKS = RULES.replace(
     "workflow.template_id: 61", "template.name: Approval, workflow.tasks: 0"
 )
@@ -99,6 +109,67 @@ def test_facts_that_grow_old_while_the_intent_is_committed_are_not_acted_on(
         assert there.outcomes() == {"killed": 1}
 
     play(driven, story)
+
+
+def test_a_portal_that_answers_late_again_and_again_is_given_up_at_last(driven: Driving) -> None:
+    async def story(there: Driving) -> None:
+        batch, write = there.portal.batch, there.commits.write
+        read = False
+
+        async def slowly(commands: list[Command]) -> list[Answer]:
+            nonlocal read
+            answers = await batch(commands)
+            if any(one.method == "crm.item.get" for one in commands):
+                read = True
+                there.later(seconds=21.5)
+            return answers
+
+        async def stored_slowly(work: Callable[[Connection], T]) -> T:
+            nonlocal read
+            done = await write(work)
+            if read:
+                read = False
+                there.later(seconds=4)
+            return done
+
+        there.portal.batch, there.commits.write = slowly, stored_slowly  # type: ignore[method-assign,assignment]
+        there.lost_deals([1])
+        there.deliver([1])
+        await there.come_to_rest()
+        assert (there.sandbox.killed, there.outcomes()) == ([], {"gave_up": 1})
+
+    play(driven, story)
+
+
+def test_what_falls_due_while_others_are_read_is_no_part_of_their_set(
+    tmp_path: Path, database: Database
+) -> None:
+    async def story(there: Driving) -> None:
+        there.lost_deals([1], workflows=3)
+        there.deliver([1])
+        await there.until_idle()
+        there.later(seconds=5)
+        first = set(there.sandbox.workflows)
+        for number in range(3, 6):
+            of = f"65e5a449e8f135.000001{number:02d}"
+            there.sandbox.start_workflow((*DEAL, "DEAL_1"), 61, id=of)
+        there.deliver([1])
+        await there.until_idle()
+        assert there.outcomes()["waiting"] == 6
+        batch = there.portal.batch
+
+        async def slowly(commands: list[Command]) -> list[Answer]:
+            answers = await batch(commands)
+            there.later(seconds=8)
+            return answers
+
+        there.portal.batch = slowly  # type: ignore[method-assign,assignment]
+        there.later(minutes=9, seconds=56)
+        await there.round()
+        assert set(there.sandbox.killed) == first
+
+    with driving(database, tmp_path, WAITS) as there:
+        play(there, story)
 
 
 def test_what_comes_under_other_rules_is_not_concluded_by_those_before(

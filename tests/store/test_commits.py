@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -412,6 +413,37 @@ def test_a_commit_that_hangs_is_answered_and_what_came_behind_it_is_never_writte
     asyncio.run(run())
     assert stored(database) == ["n=1", "n=2", "n=5"]  # nobody knew whether 2 would be
     assert chains(database) == ["hangs"]
+
+
+def test_a_process_that_stood_still_gives_its_commit_a_moment_more(sqlite_url: str) -> None:
+    database = Database(sqlite_url)
+    database.open()
+    database.migrate()
+
+    async def body(commit: SharedCommit) -> None:
+        commit._longest_seconds = 0.2
+        written = asyncio.ensure_future(commit.write(lambda _tx: time.sleep(0.5)))
+        await asyncio.sleep(0.05)
+        time.sleep(1.5)  # noqa: ASYNC251 -- it stands still
+        await written
+
+    committing(database, body)
+    database.close()
+
+
+def test_those_who_are_told_come_into_the_next_commit(database: Database) -> None:
+    async def body(commit: SharedCommit) -> None:
+        async def one_after_the_other() -> None:
+            for number in range(3):
+                await commit.write(put(f"{number}"))
+
+        await asyncio.gather(one_after_the_other(), one_after_the_other_rows(commit))
+
+    async def one_after_the_other_rows(commit: SharedCommit) -> None:
+        for number in range(3):
+            await commit.add(delivery(number))
+
+    assert committing(database, body) == 3
 
 
 def test_closing_waits_for_no_commit_that_hangs(sqlite_url: str) -> None:
