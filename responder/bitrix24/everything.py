@@ -106,6 +106,11 @@ class Everything:
             self.failure = answer.failure
         elif not isinstance(answer.value, list) or answer.total is None:
             self.failure = uncertain("wrong_type", "the answer is no list")
+        elif answer.value and (
+            answer.total < number + len(answer.value)
+            or (answer.next is not None and answer.next >= answer.total)
+        ):
+            self.failure = uncertain("incomplete", "the answer contradicts itself")
         elif answer.next not in (None, number + len(answer.value)):
             # Lists that count in whole pages do so (`ranges`); where it ended would be a guess.
             self.failure = uncertain("wrong_page", "the answer is another page of the list")
@@ -200,5 +205,10 @@ def _are_in_order(ids: Sequence[str]) -> bool:
 
     Those that the portal makes are of one length, with a point in one place (PHP: uniqid).
     """
-    shapes = {(len(one), one.find(".")) for one in ids}
-    return len(shapes) > 1 or list(ids) == sorted(ids, key=str.lower)
+    last: dict[tuple[int, int], str] = {}  # of each shape
+    for one in map(str.lower, ids):
+        shape = (len(one), one.find("."))
+        if one <= last.get(shape, ""):
+            return False
+        last[shape] = one
+    return True

@@ -100,7 +100,12 @@ def _tasks_of(workflow_id: str) -> Listing:
             "ORDER": {"ID": "ASC"},
         },
     )
-    return Listing(command, id_of=key_of, keep=lambda row: row.get("WORKFLOW_ID") == workflow_id)
+    return Listing(
+        command,
+        id_of=key_of,
+        keep=lambda row: row.get("WORKFLOW_ID") == workflow_id,
+        twice=True,
+    )
 
 
 def _of(workflow: Workflow, tasks: Listing, names: TemplatesRead) -> Evidence | Missing:

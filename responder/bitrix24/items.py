@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from responder.bitrix24 import documents
 from responder.bitrix24.answers import Answer, Command, Failure, FailureKind, uncertain
 from responder.bitrix24.listing import explain
-from responder.bitrix24.stages import SEMANTIC, StagesRead
+from responder.bitrix24.stages import SEMANTIC, STAGE, StagesRead
 from responder.model import Document, Unknown
 
 _EXISTS = "document.exists"
@@ -130,7 +130,12 @@ class ItemRead:
 
     def _lacks_meaning(self, paths: frozenset[str]) -> bool:
         wanted = f"{self.document.kind}.{SEMANTIC}" in paths and self._holder == "item"
-        return wanted and self._fields is not None and SEMANTIC not in self._fields
+        if not wanted or self._fields is None:
+            return False
+        told = self._fields.get(SEMANTIC)
+        return SEMANTIC not in self._fields or (
+            told in (None, "") and bool(self._fields.get(STAGE))
+        )
 
 
 def _names(document: Document, paths: frozenset[str]) -> list[str]:

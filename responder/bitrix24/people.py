@@ -65,8 +65,9 @@ def tasks_of(workflow_id: str) -> Listing:
                 "ORDER": {"ID": "ASC"},
             },
         ),
-        id_of=key_of,
+        id_of=_key_of_whole,
         keep=lambda row: row.get("WORKFLOW_ID") == workflow_id and _waits(row),
+        twice=True,
     )
 
 
@@ -81,7 +82,7 @@ def all_tasks() -> RangedList:
                 "ORDER": {"ID": "ASC"},
             },
         ),
-        key_of=key_of,
+        key_of=_key_of_whole,
         keep=_waits,
     )
 
@@ -225,7 +226,7 @@ class People:
         return facts
 
     def _starter(self, row: Row) -> dict[str, object]:
-        if "STARTED_BY" not in row:
+        if "STARTED_BY" not in row or isinstance(row["STARTED_BY"], bool):
             return {}
         user_id = _user_id(row["STARTED_BY"])
         if user_id is None:
@@ -277,6 +278,17 @@ def _user_id(value: object) -> str | None:
     if value is None or isinstance(value, bool) or str(value) in ("", "0"):
         return None
     return str(value)
+
+
+def _key_of_whole(row: Row) -> str | None:
+    """Return a row's key if it also says whose task it is and whether it waits: else it is none."""
+    if not isinstance(row.get("WORKFLOW_ID"), str):
+        return None
+    for name in ("USER_ID", "STATUS", "USER_STATUS"):
+        value = row.get(name)
+        if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).isdigit():
+            return None
+    return key_of(row)
 
 
 def key_of(row: Row) -> str | None:

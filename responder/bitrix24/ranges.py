@@ -12,7 +12,7 @@ of its users: these are read by pages, and so is all of it where the portal does
 a filter.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
@@ -84,6 +84,8 @@ class RangedList:
         self._asked: dict[int, _Asked] = {}
         self._ends: dict[_End, list[int]] = {}
         self._paged: list[tuple[Whole, Listing]] = []
+        self._told: set[int] = set()  # numbers at both ends; all of them do not vanish at once
+        self._seen_again = False
 
     def wanted(self, room: int) -> list[tuple[int, Command]]:
         """Return what to ask next."""
@@ -112,8 +114,21 @@ class RangedList:
             self.failure = answer.failure
         elif not isinstance(answer.value, list) or answer.total is None:
             self.failure = uncertain("wrong_type", "the answer is no list")
+        elif self._contradicts_itself(answer.value, answer.total, answer.next):
+            self.failure = uncertain("incomplete", "the answer contradicts itself")
         else:
             self._take_rows(asked, answer.value, answer.total)
+
+    def _contradicts_itself(
+        self, rows: Sequence[object], total: int, following: int | None
+    ) -> bool:
+        keys = [self._key_of(row) for row in rows if isinstance(row, dict)]
+        is_all = total <= len(rows)
+        return (
+            total < len(rows)
+            or (is_all and following is not None)
+            or len(set(keys)) < len(keys) - keys.count(None)
+        )
 
     def _numbered(self, asked: _Asked, command: Command) -> tuple[int, Command]:
         self._numbers += 1
@@ -149,6 +164,9 @@ class RangedList:
         if end is _End.FIRST:
             self.total = total
         if total <= len(rows):
+            if self.total is not None and self.total > total + PAGE:
+                self.failure = uncertain("incomplete", "the list told two lengths")
+                return
             self._stop_asking()
             self.rows.clear()
             self._take_in(rows)
@@ -157,6 +175,7 @@ class RangedList:
         if len(self._ends) < len(_End):
             return
         first, last = self._ends[_End.FIRST], self._ends[_End.LAST]
+        self._told = set(first) | set(last)
         if _are_ends(first, last):
             self._ahead += _Range(first[0] - 1, last[0]).cut(total)
         else:
@@ -165,20 +184,21 @@ class RangedList:
     def _read_by_pages(self) -> None:
         self._stop_asking()
         self.rows.clear()
-        self._page(self._command, twice=True)
+        self._page(self._command)
 
     def _stop_asking(self) -> None:
         self._ahead, self._asked, self._paged = [], {}, []
 
-    def _page(self, command: Command, *, twice: bool = False) -> None:
-        listing = Listing(command, id_of=self._key_of, twice=twice)
+    def _page(self, command: Command) -> None:
+        listing = Listing(command, id_of=self._key_of, twice=True)
         self._paged.append((Whole(listing), listing))
 
-    def _take_in(self, rows: Iterable[Row]) -> None:
+    def _take_in(self, rows: Collection[Row]) -> None:
         for row in rows:
             key = self._key_of(row)
             if key is not None and self._keep(row):
                 self.rows[key] = row
+        self._seen_again |= not self._told.isdisjoint(map(_number, rows))
 
     def _conclude(self) -> None:
         for _, listing in self._paged:
@@ -187,6 +207,9 @@ class RangedList:
                 self.failure = listing.failure or changed
                 return
             self._take_in(listing.rows.values())
+        if self._told and not self._seen_again and not self._paged:
+            self.failure = uncertain("incomplete", "no range had a row that the whole list had")
+            return
         self.whole = True
 
 

@@ -18,7 +18,7 @@ from responder.model import Unknown
 
 SEMANTIC = "stage_semantic_id"
 
-_STAGE = "stage_id"
+STAGE = "stage_id"
 _CATEGORY = re.compile(r"[0-9]{1,18}")
 
 
@@ -40,7 +40,7 @@ class StagesRead:
 
     def ask(self, kind: str, fields: Mapping[str, object]) -> None:
         """Let the directory of an item's stage be read, unless what is remembered will do."""
-        stage, directory = fields.get(_STAGE), directory_of(kind, fields)
+        stage, directory = fields.get(STAGE), directory_of(kind, fields)
         if not isinstance(stage, str) or not stage or directory is None:
             return
         if not self._remembers(directory, stage):
@@ -70,8 +70,8 @@ class StagesRead:
 
         The directory was asked for with the same fields.
         """
-        stage, directory = fields.get(_STAGE), directory_of(kind, fields)
-        if _STAGE in fields and stage in (None, ""):
+        stage, directory = fields.get(STAGE), directory_of(kind, fields)
+        if STAGE in fields and stage in (None, ""):
             return None, None
         if not isinstance(stage, str) or directory is None:
             return Unknown("the item does not say in which stage it is"), None

@@ -6,6 +6,7 @@ workflow: a template may be younger than a list that was read before. Either the
 room to spare, or the list is read again after the workflow was seen.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -18,6 +19,7 @@ from responder.model import Unknown
 
 CLOCKS_MAY_DIFFER = timedelta(minutes=5)
 
+_TEMPLATE_ID = re.compile("[1-9][0-9]{0,17}")
 _NEED_THE_LIST = frozenset({"template.name", "template.known"})
 
 
@@ -69,7 +71,8 @@ class TemplatesRead:
             return
         if self._listing.whole:
             rows = self._listing.rows
-            self._templates.names = {key: row.get("NAME") for key, row in rows.items()}
+            unnamed = Unknown("the list does not tell its name")
+            self._templates.names = {k: row.get("NAME", unnamed) for k, row in rows.items()}
             self._templates.read_at = self._now
         else:
             self._failure = self._listing.failure or uncertain("", "the list was not read")
@@ -104,7 +107,7 @@ class TemplatesRead:
         command = Command(
             "bizproc.workflow.template.list", {"SELECT": ["ID", "NAME"], "ORDER": {"ID": "ASC"}}
         )
-        self._listing = Listing(command, id_of=_id_of)
+        self._listing = Listing(command, id_of=_id_of, twice=True)
         return [self._listing]
 
     def _is_open(self, row: Row) -> bool:
@@ -117,9 +120,9 @@ class TemplatesRead:
 
 def _template_id(row: Row) -> str | None:
     value = row.get("TEMPLATE_ID")
-    if isinstance(value, bool) or not isinstance(value, str | int) or str(value) in ("", "0"):
+    if isinstance(value, bool) or not isinstance(value, str | int):
         return None
-    return str(value)
+    return str(value) if _TEMPLATE_ID.fullmatch(str(value)) else None
 
 
 def _id_of(row: Row) -> str | None:

@@ -194,3 +194,18 @@ def test_a_list_in_another_order_proves_nothing() -> None:
     assert not everything.whole
     assert everything.failure is not None
     assert everything.failure.code == "wrong_order"
+
+
+def test_a_page_that_contradicts_itself_proves_nothing() -> None:
+    rows = [row(number) for number in range(1, 51)]
+    twice = [row(1), row(1)]
+    for answer in (
+        Answer(value=rows, total=0),
+        Answer(value=rows, total=50, next=50),
+        Answer(value=twice, total=2),
+    ):
+        everything = Everything()
+        ((start, _), *_) = everything.wanted(1)
+        everything.take(start, answer)
+        assert everything.wanted(50) == []
+        assert not everything.whole

@@ -1,17 +1,23 @@
 """Tests the reading of numbered rows by ranges, against a list that changes between answers."""
 
 import random
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from responder.bitrix24.answers import Answer, Command, Failure, FailureKind
-from responder.bitrix24.people import all_tasks
+from responder.bitrix24.people import all_tasks, tasks_of
 from responder.bitrix24.ranges import AIM, PAGE, RangedList, pages_of
 
 Key = tuple[int, int]
+
+
+def task(number: int, user: int = 1) -> dict[str, object]:
+    told = {"ID": str(number), "USER_ID": str(user), "WORKFLOW_ID": "w"}
+    return {**told, "STATUS": "0", "USER_STATUS": "0"}
 
 
 @dataclass(slots=True)
@@ -42,7 +48,7 @@ class Tasks:
         start = int(str(params.get("start", 0)))
         start = start // PAGE * PAGE if start < len(found) else 0
         part = found[start : start + PAGE]
-        told = [{"ID": str(i), "USER_ID": str(u), "WORKFLOW_ID": "w"} for i, u in part]
+        told = [task(i, u) for i, u in part]
         more = start + PAGE if start + PAGE < len(found) else None
         self.change()
         return Answer(value=told, total=len(found), next=more)
@@ -154,3 +160,58 @@ def test_a_row_that_cannot_be_read_fails_the_list() -> None:
     ((number, _), *_) = read.wanted(50)
     read.take(number, Answer(value="text", total=1))
     assert read.failure is not None
+
+
+def test_a_task_that_does_not_say_whose_it_is_or_whether_it_waits_fails_the_list() -> None:
+    for odd in ("WORKFLOW_ID", "USER_ID", "STATUS", "USER_STATUS"):
+        for value in (None, "", True):
+            read, one = all_tasks(), tasks_of("w")
+            ((number, _), *_) = read.wanted(50)
+            read.take(number, Answer(value=[{**task(1), odd: value}], total=1))
+            one.wanted()
+            one.take([Answer(value=[{**task(1), odd: value}], total=1)])
+            told = (read.failure is None, one.failure is None)
+            # an empty id is no workflow's: such a row concerns nobody
+            assert told == ((True, True) if (odd, value) == ("WORKFLOW_ID", "") else (False, False))
+
+
+def is_range(command: Command) -> bool:
+    given = command.params["FILTER"]
+    return isinstance(given, Mapping) and "<=ID" in given
+
+
+def no_range(there: Tasks, command: Command) -> Answer:
+    return Answer(value=[], total=0) if is_range(command) else there.answer(command)
+
+
+def low_total(there: Tasks, command: Command) -> Answer:
+    told = there.answer(command)
+    assert isinstance(told.value, list)
+    return replace(told, total=len(told.value))
+
+
+def negative(there: Tasks, command: Command) -> Answer:
+    return replace(there.answer(command), value=[], total=-1)
+
+
+def repeated(there: Tasks, command: Command) -> Answer:
+    told = there.answer(command)
+    assert isinstance(told.value, list)
+    return replace(told, value=[*told.value[:-1], told.value[0]]) if is_range(command) else told
+
+
+def one_end(there: Tasks, command: Command) -> Answer:
+    order = command.params["ORDER"]
+    last = isinstance(order, Mapping) and order["ID"] == "DESC"
+    return Answer(value=[], total=0) if last else there.answer(command)
+
+
+@pytest.mark.parametrize("told", [no_range, low_total, negative, repeated, one_end])
+def test_answers_that_contradict_themselves_or_each_other_prove_nothing(
+    told: Callable[[Tasks, Command], Answer],
+) -> None:
+    there, read = Tasks(of(120, each=1)), all_tasks()
+    while asked := read.wanted(50):
+        for number, command in asked:
+            read.take(number, told(there, command))
+    assert not read.whole
