@@ -20,7 +20,6 @@ from sqlalchemy import (
     and_,
     func,
     select,
-    tuple_,
     update,
 )
 from sqlalchemy import Row as Record
@@ -29,7 +28,14 @@ from responder.model import Action, Outcome
 from responder.store import chain, journal
 from responder.store.chain import instant_text
 from responder.store.limits import APPROVAL
-from responder.store.places import Place, decision_name, is_decision, place_of
+from responder.store.places import (
+    Place,
+    decision_name,
+    is_decision,
+    not_among,
+    numbered,
+    place_of,
+)
 from responder.store.stops import OF_DECISION
 from responder.store.tables import ACTING, OPEN, approvals, decisions, insert
 
@@ -230,7 +236,6 @@ def together(
     """
     if not entries:
         return 0
-    places = [(seq, n) for name in but for _, seq, n in [_place(name)]]
     query = (
         select(func.count())
         .select_from(decisions)
@@ -242,10 +247,10 @@ def together(
             decisions.c.outcome == Outcome.WAITING,
             decisions.c.calls == 0,
             approvals.c.entry.in_(entries),
-            tuple_(decisions.c.seq, decisions.c.n).not_in(places),
+            not_among(conn.dialect.name, "but"),
         )
     )
-    return conn.execute(query).scalar_one()
+    return conn.execute(query, {"but": numbered(conn, but)}).scalar_one()
 
 
 def _asking() -> Select[tuple[object, ...]]:

@@ -21,12 +21,11 @@ from sqlalchemy import (
     func,
     or_,
     select,
-    tuple_,
     update,
 )
 
 from responder.model import Outcome
-from responder.store.places import decision_name, place_of
+from responder.store.places import decision_name, not_among, numbered
 from responder.store.tables import OPEN, chains, decisions, insert, rearms, switches, trips
 
 COUNTED = (
@@ -59,7 +58,8 @@ def acted(
     conn: Connection, portal: str, rule: str, since: datetime, but: Collection[str] = ()
 ) -> int:
     """Count the stops this rule has begun since then, the decisions in `but` left out."""
-    return conn.execute(_acted(), _given(portal, rule, since, but)).scalar_one()
+    statement = _acted(conn.dialect.name)
+    return conn.execute(statement, _given(conn, portal, rule, since, but)).scalar_one()
 
 
 def acted_on(
@@ -71,8 +71,8 @@ def acted_on(
     but: Collection[str] = (),
 ) -> int:
     """Count the stops any rule has begun on a document since then, or since `rule` was rearmed."""
-    given = _given(portal, rule, since, but)
-    return conn.execute(_acted_on(), {**given, "on": document}).scalar_one()
+    given = _given(conn, portal, rule, since, but)
+    return conn.execute(_acted_on(conn.dialect.name), {**given, "on": document}).scalar_one()
 
 
 def would_have(conn: Connection, portal: str, rule: str, since: datetime) -> int:
@@ -205,16 +205,16 @@ def _free(tx: Connection, at: datetime, *which: ColumnElement[bool]) -> int:
 
 
 @cache
-def _acted() -> Select[int]:
-    return _begun().where(decisions.c.rule == bindparam("by_rule"))
+def _acted(dialect: str) -> Select[int]:
+    return _begun(dialect).where(decisions.c.rule == bindparam("by_rule"))
 
 
 @cache
-def _acted_on() -> Select[int]:
-    return _begun().where(decisions.c.document == bindparam("on"))
+def _acted_on(dialect: str) -> Select[int]:
+    return _begun(dialect).where(decisions.c.document == bindparam("on"))
 
 
-def _begun() -> Select[int]:
+def _begun(dialect: str) -> Select[int]:
     """Count the calls of each decision, so that one workflow killed twice counts twice."""
     return (
         select(func.coalesce(func.sum(decisions.c.calls), 0))
@@ -223,15 +223,16 @@ def _begun() -> Select[int]:
             decisions.c.portal == bindparam("of"),
             decisions.c.called_at >= bindparam("since"),
             decisions.c.outcome.in_(COUNTED),
-            tuple_(decisions.c.seq, decisions.c.n).not_in(bindparam("but", expanding=True)),
+            not_among(dialect, "but"),
             _unforgiven(),
         )
     )
 
 
-def _given(portal: str, rule: str, since: datetime, but: Collection[str]) -> dict[str, object]:
-    places = [(seq, n) for name in but if (place := place_of(name)) for _, seq, n in [place]]
-    return {"of": portal, "by_rule": rule, "since": since, "but": places}
+def _given(
+    conn: Connection, portal: str, rule: str, since: datetime, but: Collection[str]
+) -> dict[str, object]:
+    return {"of": portal, "by_rule": rule, "since": since, "but": numbered(conn, but)}
 
 
 def _unforgiven() -> ColumnElement[bool]:
