@@ -85,7 +85,7 @@ class Service:
             holder=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
             database=self.database,
             commits=self.commits,
-            ruleset=lambda: self.rules.ruleset.revision,
+            ruleset=self._goes_by,
             clock=clock,
         )
         self.lanes = {name: self._lane(name, portal) for name, portal in settings.portals.items()}
@@ -172,11 +172,17 @@ class Service:
 
         return Driver(name, leases=self.leases, rounds=rounds, idle_seconds=self.poll.idle_seconds)
 
+    def _goes_by(self) -> str:
+        """Say by which rules we drive, and that we only observe, for replicas to compare."""
+        mode = "" if self.settings.mode is Mode.ENFORCE else f" {self.settings.mode.value}"
+        return f"{self.rules.ruleset.revision}{mode}"
+
     async def ready(self) -> tuple[bool, dict[str, object]]:
         """Say whether we can receive, and how the portals and the rules are."""
         writable, current = await self._store_ready()
         tripped, paused = await self._withheld() if writable else ([], None)
         detail: dict[str, object] = {
+            "mode": self.settings.mode.value,
             "store": {"writable": writable, "schema_is_current": current},
             "rules": {
                 "revision": self.rules.ruleset.revision,
@@ -192,14 +198,14 @@ class Service:
             "paused": paused,
             "draining": self.draining,
         }
-        return writable and current and not self.draining, detail
+        return writable and bool(current) and not self.draining, detail
 
-    async def _store_ready(self) -> tuple[bool, bool]:
+    async def _store_ready(self) -> tuple[bool, bool | None]:
         try:
             await self.commits.write(self.database.touch)
             return True, await self.database.reading(is_current)
         except StoreUnavailable:
-            return False, False
+            return False, None
 
     async def _withheld(self) -> tuple[list[limits.Trip], bool]:
         """Read what keeps rules from acting."""

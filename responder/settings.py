@@ -123,10 +123,11 @@ class Settings(BaseSettings):
 
 
 def _shared_secrets(portals: Mapping[str, PortalSettings]) -> Iterator[str]:
-    """Find tokens and keys that would not tell which portal is speaking."""
+    """Find what would not tell which portal is speaking, and one portal under two names."""
     owners: dict[tuple[str, str], str] = {}
     for name, portal in portals.items():
         proofs = [("APPLICATION_TOKENS", token) for token in portal.application_tokens]
+        proofs.append(("URL", SecretStr(portal.url.get_secret_value().rstrip("/"))))
         if portal.url_key is not None:
             proofs.append(("URL_KEY", portal.url_key))
         for field, secret in proofs:
@@ -139,12 +140,17 @@ def _portal_variable(name: str, field: str) -> str:
     return f"{PREFIX}PORTALS__{name.upper()}__{field.upper()}"
 
 
+_DATABASE_URL = f"{PREFIX}DATABASE_URL"
+
+
 def load(
     environ: Mapping[str, str] | None = None, *, env_file: Path | None = Path(".env")
 ) -> Settings:
     """Read all three places; raise `SettingsError` with every problem at once."""
     given, problems = gather(os.environ if environ is None else environ, env_file)
     problems += [_unknown(name) for name in given if not _is_known(name)]
+    if given.get(_DATABASE_URL) == "":
+        problems.append(f"{_DATABASE_URL} is empty: leave it out for a SQLite file, responder.db")
     known = {name: value for name, value in given.items() if _is_known(name) and value}
     source = EnvSettingsSource(Settings, env_prefix=PREFIX, env_nested_delimiter="__")
     source.env_vars = {name.lower(): value for name, value in known.items()}

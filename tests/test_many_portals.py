@@ -65,7 +65,7 @@ def killed_within(service: Running, sandbox: Sandbox, number: int) -> float:
 def test_portals_that_hang_or_are_nowhere_delay_no_other(
     tmp_path: Path, portal: SandboxServer, hung: str
 ) -> None:
-    others = several(slow=hung, slower=hung, dead=url(free_port()))
+    others = several(slow=hung, slower=hung.replace("/rest/1/", "/rest/2/"), dead=url(free_port()))
     quick = {
         "RESPONDER_PORTALS__MAIN__REQUESTS_PER_SECOND": "20",
         "RESPONDER_PORTALS__MAIN__BURST": "20",

@@ -234,17 +234,23 @@ def test_other_programs_variables_do_not_matter() -> None:
     load(MINIMAL | {"PATH": "/bin", "RESPONDERS": "x", "MODE": "x"}, env_file=None)
 
 
-def test_a_token_belongs_to_one_portal() -> None:
-    (problem,) = problems_of(
+def test_a_token_and_a_webhook_belong_to_one_portal() -> None:
+    problems = problems_of(
         MINIMAL
         | {
-            "RESPONDER_PORTALS__SIDE__URL": URL,
+            "RESPONDER_PORTALS__SIDE__URL": URL.rstrip("/"),
             "RESPONDER_PORTALS__SIDE__APPLICATION_TOKENS": f"another-{TOKEN},{TOKEN}",
         }
     )
-    assert problem == (
-        "RESPONDER_PORTALS__SIDE__APPLICATION_TOKENS shares a value with portal main"
-    )
+    assert sorted(problems) == [
+        "RESPONDER_PORTALS__SIDE__APPLICATION_TOKENS shares a value with portal main",
+        "RESPONDER_PORTALS__SIDE__URL shares a value with portal main",
+    ]
+
+
+def test_an_empty_database_url_is_no_default() -> None:
+    (problem,) = problems_of(MINIMAL | {"RESPONDER_DATABASE_URL": ""})
+    assert problem.startswith("RESPONDER_DATABASE_URL is empty")
 
 
 def test_a_url_and_a_secret_for_notices_need_each_other() -> None:

@@ -4,6 +4,7 @@ Imports stand in the functions: a command that opens nothing must not wait for t
 """
 
 import getpass
+import os
 import socket
 import sys
 from collections.abc import Iterator
@@ -42,6 +43,14 @@ def settings() -> "Settings":
         return load()
     except SettingsError as error:
         fail("The settings are wrong:", *(f"  {problem}" for problem in error.problems))
+
+
+def rules_in_use() -> Path:
+    """Return the rules file of the settings, which need not be complete for this."""
+    from responder.environment import gather
+
+    given, _ = gather(os.environ, Path(".env"))
+    return Path(given.get("RESPONDER_RULES") or "rules.yaml")
 
 
 def must_know(portal: str | None, given: "Settings") -> None:

@@ -133,7 +133,7 @@ def _told(found: "Status") -> list[str]:
         "no" if found.paused is None else f"since {found.paused['since']} by {found.paused['by']}"
     )
     lines = [
-        f"mode     {found.mode}",
+        f"mode     {found.mode} (in the settings of this command)",
         f"paused   {paused}",
         f"ruleset  {found.ruleset or 'BROKEN'}",
         "",
@@ -160,6 +160,8 @@ def _told(found: "Status") -> list[str]:
 
 
 def _cell(value: object) -> str:
+    if isinstance(value, dict) and value:
+        return ", ".join(f"{key} {one}" for key, one in value.items())
     if isinstance(value, float):
         return f"{value:.0f}"
     return "-" if value in (None, {}) else str(value)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from responder.commands.opening import fail, settings, show_mistakes
+from responder.commands.opening import fail, rules_in_use, settings, show_mistakes
 from responder.commands.trials import portal_named
 
 if TYPE_CHECKING:
@@ -18,13 +18,13 @@ _FILE = click.Path(path_type=Path)
 
 
 @click.command()
-@click.argument("file", default="rules.yaml", type=_FILE)
+@click.argument("file", required=False, type=_FILE)
 @click.option("--format", "form", type=click.Choice(["text", "json", "github"]), default="text")
 @click.option("--strict", is_flag=True, help="Exit with 1 where there are warnings.")
 @click.option("--tests", type=_FILE, help="A file of tests, whose rules then count as tested.")
 @click.option("--portal", metavar="NAME", help="Look up ids in this portal of the settings.")
 def check(
-    file: Path,
+    file: Path | None,
     form: Literal["text", "json", "github"],
     tests: Path | None,
     portal: str | None,
@@ -33,10 +33,12 @@ def check(
 ) -> None:
     """Report every mistake in a rules file, with its place and the nearest right name.
 
-    Exits with 0 when it is fine, 1 with --strict when there are warnings, 2 when it cannot load.
+    Without FILE that is RESPONDER_RULES, or rules.yaml. Exits with 0 when it is fine, 1 with
+    --strict when there are warnings, 2 when it cannot load.
     """
     from responder.authoring import check as checking
 
+    file = file or rules_in_use()
     try:
         data = file.read_bytes()
     except OSError as error:

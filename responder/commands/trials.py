@@ -1,7 +1,6 @@
 """Commands that try rules: on test cases, on recorded decisions, on a document as it is now."""
 
 import asyncio
-import os
 import re
 import sys
 import time
@@ -11,7 +10,14 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from responder.commands.opening import fail, of_revision, opened, settings, show_mistakes
+from responder.commands.opening import (
+    fail,
+    of_revision,
+    opened,
+    rules_in_use,
+    settings,
+    show_mistakes,
+)
 
 if TYPE_CHECKING:
     from responder.authoring.looking import Happening
@@ -25,11 +31,6 @@ if TYPE_CHECKING:
 _DECISION = re.compile(r"[a-z0-9_]+-[0-9]+-[0-9]+")
 _WATCH_SECONDS = 0.5
 _FILE = click.Path(path_type=Path)
-
-
-def rules_in_use() -> Path:
-    """Return the rules file of the settings, which need not be complete for this."""
-    return Path(os.environ.get("RESPONDER_RULES", "rules.yaml"))
 
 
 @click.command()

@@ -10,10 +10,11 @@ from datetime import datetime
 
 import structlog
 
+from responder.model import OPEN_OUTCOMES
 from responder.runtime.metrics import Metrics
 from responder.runtime.reload import RulesInForce
 from responder.runtime.sweep import SWEEP, swept_rules
-from responder.store import approvals, chain, inbox, limits, notices, runs
+from responder.store import approvals, chain, inbox, limits, notices, overview, runs
 from responder.store.database import Connection, Database, StoreUnavailable
 
 EVERY_SECONDS = 2.0
@@ -32,6 +33,7 @@ class _Measured:
     sweeps: dict[str, datetime]
     notices: int
     asking: dict[str, int]
+    stops: overview.Counts
 
 
 class Gauges:
@@ -90,6 +92,7 @@ class Gauges:
             sweeps=runs.last_of_all(conn, SWEEP),
             notices=notices.waiting(conn, self._portals),
             asking=approvals.waiting(conn),
+            stops=overview.open_stops(conn),
         )
 
     def _keep_own(self) -> None:
@@ -112,6 +115,9 @@ class Gauges:
         self._metrics.notifications_waiting.set(found.notices)
         for portal in self._portals:
             self._metrics.chain_sequence.labels(portal).set(found.heads.get(portal, 0))
+            for outcome in OPEN_OUTCOMES:
+                count = found.stops.get((portal, outcome.value), 0)
+                self._metrics.open_stops.labels(portal, outcome.value).set(count)
             self._metrics.waiting_for_approval.labels(portal).set(found.asking.get(portal, 0))
             self._keep_sweep(portal, found.sweeps.get(portal))
         acting = {rule.id for rule in self._rules.ruleset.rules if rule.acts}

@@ -119,6 +119,8 @@ class Leases:
             self._wake.clear()
             try:
                 await self._once()
+                if away:
+                    log.info("the store is back: leases are renewed")
                 away = False
             except StoreUnavailable as error:
                 if not away:
@@ -244,7 +246,10 @@ class Leases:
         self.standing = standing
         others = self.other_rules()
         if others and others != before:
-            log.warning("other replicas have other rules; the driver's count", replicas=others)
+            log.warning(
+                "other replicas have other rules, or another mode; the driver's count",
+                replicas=others,
+            )
         alive = {*standing.alive, self._holder}
         if alive != self._alive:
             self._alive, self._settled_at = alive, _clock() + self._pace.settled

@@ -75,6 +75,12 @@ class Metrics:
             "responder_event_to_outcome_seconds",
             "From the receipt of the oldest event to the final outcome.",
         )
+        self.open_stops = self._gauge(
+            "responder_open_stops",
+            "Stops that are decided and not concluded: waiting, held or in doubt.",
+            "portal",
+            "outcome",
+        )
         self.waiting_for_approval = self._gauge(
             "responder_waiting_for_approval",
             "Decisions of rules that ask first, held until somebody approves them or they lapse.",

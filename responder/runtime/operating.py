@@ -268,6 +268,7 @@ def portals_now(
 ) -> dict[str, Mapping[str, object]]:
     """Tell of each portal how much waits, who drives it, and what withholds its calls."""
     depth, asking = inbox.depth(conn), approvals.waiting(conn)
+    stops = overview.open_stops(conn)
     told: dict[str, Mapping[str, object]] = {}
     for name in sorted(settings.portals):
         count, oldest = depth.get(name, (0, now))
@@ -279,6 +280,7 @@ def portals_now(
             "waiting": count,
             "oldest_age_seconds": max(0.0, (now - oldest).total_seconds()),
             "held": limits.held(conn, name),
+            "open_stops": {one: n for (of, one), n in sorted(stops.items()) if of == name},
             "waiting_for_approval": asking.get(name, 0),
             "breaker": breakers.pop("", None),
             "methods": breakers,

@@ -162,7 +162,7 @@ def postgres_engine(url: URL) -> Engine:
         )
     except ImportError:
         raise DatabaseError(
-            "PostgreSQL needs its driver: pip install 'responder[postgres]'"
+            "PostgreSQL needs its driver: `uv sync --extra postgres` where responder's source is"
         ) from None
     event.listen(engine, "connect", _set_up)
     event.listen(engine, "begin", _set_up_transaction)

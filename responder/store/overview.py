@@ -10,7 +10,7 @@ from sqlalchemy import Connection, and_, func, or_, select
 
 from responder.model import Outcome
 from responder.store.limits import COUNTED
-from responder.store.tables import OPEN, chains, decisions, entries, rearms
+from responder.store.tables import ACTING, OPEN, chains, decisions, entries, rearms
 
 _LOOKED_THROUGH = 1_000
 _WOULD = (Outcome.WOULD_KILL, Outcome.WOULD_TERMINATE)
@@ -66,6 +66,16 @@ def held(conn: Connection) -> Counts:
         .group_by(decisions.c.portal, decisions.c.rule)
     )
     return {(portal, rule): count for portal, rule, count in found}
+
+
+def open_stops(conn: Connection) -> Counts:
+    """Count the stops that are not concluded yet: (portal, outcome)."""
+    found = conn.execute(
+        select(decisions.c.portal, decisions.c.outcome, func.count())
+        .where(ACTING)
+        .group_by(decisions.c.portal, decisions.c.outcome)
+    )
+    return {(portal, outcome): count for portal, outcome, count in found}
 
 
 def heads(conn: Connection) -> dict[str, tuple[int, str]]:

@@ -334,3 +334,15 @@ def test_a_changed_file_is_tested_again(rules: Path, tmp_path: Path) -> None:
         assert watching.wait(10) == 0
         assert watching.stdout is not None
         watching.stdout.close()
+
+
+def test_check_and_test_look_at_the_same_rules(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.yaml").write_text("version: 1\nrules: [{id: a, then: kil}]\n")
+    (tmp_path / ".env").write_text("RESPONDER_RULES=mine.yaml\n")
+    monkeypatch.chdir(tmp_path)
+    for command in ("check", "test"):
+        done = CliRunner().invoke(main, [command])
+        assert done.exit_code == 2
+        assert "mine.yaml:2:" in done.stdout

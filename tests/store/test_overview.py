@@ -29,6 +29,7 @@ def test_every_rule_is_counted_as_its_limit_counts_it(database: Database) -> Non
     _call(database, "main", "late", Outcome.KILLED, "one")
     record(database, kill("seen", Outcome.WOULD_KILL, "one"))
     record(database, kill("held", Outcome.HELD, "two"))
+    record(database, kill("open", rule="two"))
 
     def read(conn: Connection) -> None:
         counted = overview.acted(conn, ["main", "other"], SINCE)
@@ -40,6 +41,7 @@ def test_every_rule_is_counted_as_its_limit_counts_it(database: Database) -> Non
                 assert would.get(key, 0) == limits.would_have(conn, portal, rule, SINCE), key
         assert counted["main", "one"] == 1
         assert overview.held(conn) == {("main", "two"): 1}
+        assert overview.open_stops(conn) == {("main", "waiting"): 1}
         assert set(overview.heads(conn)) == {"main", "other"}
 
     database.read(read)
