@@ -135,10 +135,16 @@ def migrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         path = tmp_path / "responder.db"
         shutil.copy(request.getfixturevalue("migrated_file"), path)
         return f"sqlite:///{path}"
-    server: Postgres = request.getfixturevalue("postgres")
-    name: str = request.getfixturevalue("migrated_postgres")
-    server.execute(";".join(str(table.delete()) for table in metadata.sorted_tables), name)
-    return server.url(name)
+    url: str = request.getfixturevalue("emptied_postgres")
+    return url
+
+
+@pytest.fixture
+def emptied_postgres(postgres: Postgres, migrated_postgres: str) -> str:
+    """Give the schema on PostgreSQL, without what the test before left in it."""
+    emptied = ";".join(str(table.delete()) for table in metadata.sorted_tables)
+    postgres.execute(emptied, migrated_postgres)
+    return postgres.url(migrated_postgres)
 
 
 @pytest.fixture

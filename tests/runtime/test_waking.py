@@ -15,7 +15,6 @@ from responder.store import lanes
 from responder.store.commits import SharedCommit
 from responder.store.database import Database
 from responder.store.lanes import Lease
-from tests.conftest import Postgres
 from tests.processes import LOST_DEAL
 
 PORTALS = ("main", "other")
@@ -64,8 +63,8 @@ class Process:
 
 
 @pytest.fixture
-def migrated_url(postgres: Postgres, migrated_postgres: str) -> str:
-    return postgres.url(migrated_postgres)
+def migrated_url(emptied_postgres: str) -> str:
+    return emptied_postgres
 
 
 def test_a_delivery_wakes_its_driver_wherever_it_is_and_nobody_else(database: Database) -> None:

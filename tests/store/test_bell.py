@@ -10,7 +10,6 @@ import pytest
 from responder.store import bell, lanes
 from responder.store.bell import About, Bell
 from responder.store.database import Database
-from tests.conftest import Postgres
 from tests.processes import eventually
 
 Heard = SimpleQueue[tuple[About, frozenset[str] | None]]
@@ -18,9 +17,9 @@ WITHIN = 10.0
 
 
 @pytest.fixture
-def migrated_url(postgres: Postgres, migrated_postgres: str) -> str:
+def migrated_url(emptied_postgres: str) -> str:
     """Give PostgreSQL alone; only there are others to tell."""
-    return postgres.url(migrated_postgres)
+    return emptied_postgres
 
 
 @contextmanager

@@ -15,7 +15,6 @@ from responder.store.engines import sqlite_module
 from responder.store.moving import Moved, NotMovable, NotTheSame, move
 from responder.store.tables import deliveries, leases, metadata, replicas
 from responder.store.verify import verify
-from tests.conftest import Postgres
 from tests.store.build import NONE, count, deliver, evaluation
 from tests.store.story import NOW, OLD, erased, fill, pruned, run, settle
 
@@ -170,10 +169,10 @@ def test_tables_without_a_version_are_not_empty(file: Database, new_file: Databa
 @pytest.mark.parametrize("table", ["leases", "replicas"])
 @pytest.mark.parametrize("side", ["FROM", "TO"])
 def test_nothing_is_taken_from_or_given_to_a_service_that_is_alive(
-    postgres: Postgres, migrated_postgres: str, file: Database, side: str, table: str
+    emptied_postgres: str, file: Database, side: str, table: str
 ) -> None:
     columns = {"leases": "'main', 'host:1', 1", "replicas": "'host:1', ''"}[table]
-    alive = Database(postgres.url(migrated_postgres))
+    alive = Database(emptied_postgres)
     alive.open()
     run(alive, "DELETE FROM leases", "DELETE FROM replicas")
     run(alive, f"INSERT INTO {table} VALUES ({columns}, {1 << 60})")  # noqa: S608
