@@ -28,6 +28,7 @@ from responder.runtime import planning, rejudging, subjects
 from responder.runtime.approving import Lapses
 from responder.runtime.calls import LIMIT_CODES, Called
 from responder.runtime.gate import StaleError, take
+from responder.runtime.idle import Idle
 from responder.runtime.intake import Intake
 from responder.runtime.kept_lane import KeptLane
 from responder.runtime.knowing import known_of
@@ -45,15 +46,12 @@ from responder.runtime.stumbling import Stumbling
 from responder.runtime.subjects import Subject
 from responder.runtime.telling import Telling
 from responder.runtime.watching import Watching
-from responder.store import journal, looks, rulesets
 from responder.store.commits import StoreUnavailable
 from responder.store.database import Connection
 from responder.store.lanes import LeaseLost
-from responder.store.looks import Look
 
 CALL_WITHIN = timedelta(seconds=10)
 COMMITS_WITHIN = timedelta(seconds=3)  # mostly: so much younger are the facts at the gate
-MOST_UNNAMED = 10  # portions of what no rule names, concluded in one round
 JUDGED_AT_ONCE = 100  # between two looks at what else the process has to do
 
 log = structlog.get_logger()
@@ -78,6 +76,7 @@ class Rounds:
         self._few = means.few
         self._telling = Telling(means)
         self._intake = Intake(means, self._patience)
+        self._idle = Idle(means, self._intake, self._telling)
         self._readings = Readings(means)
         self._looking = Looking(
             means, self._readings, lambda stop, step: self._telling.went_on(stop, step, None)
@@ -124,9 +123,9 @@ class Rounds:
         due = await self._intake.due()
         asked, idle = _split(due.subjects, ruleset)
         if idle:
-            await self._conclude_idle(idle, ruleset)
+            await self._idle.conclude(idle, ruleset)
         if due.more and not asked:
-            await self._conclude_unnamed(ruleset)
+            await self._idle.conclude_unnamed(ruleset)
         way = self._way(asked, more=due.more)
         if way.documents > self._few and due.more:
             asked, _ = _split(await self._intake.much(way.documents), ruleset)
@@ -157,43 +156,6 @@ class Rounds:
             raise
         except Exception as error:  # noqa: BLE001 -- it is said, and tried again
             return await self._stumbling.over(chosen, ruleset, error)
-
-    async def _conclude_idle(self, idle: Sequence[Subject], ruleset: Ruleset) -> None:
-        """Conclude what no rule names, all as one, and what concerns no document, one by one."""
-        done = [subject.look for subject in idle if subject.look is not None]
-        await self._write_idle(planning.without_rules(self.portal, idle), done, ruleset)
-
-    async def _conclude_unnamed(self, ruleset: Ruleset) -> None:
-        """Conclude what no rule names and nothing else waits before, thousands at a time."""
-        for _ in range(MOST_UNNAMED):
-            subject = await self._intake.unnamed(ruleset)
-            if subject is None or not await self._write_idle(
-                [planning.unnamed(subject)], (), ruleset
-            ):
-                return
-
-    async def _write_idle(
-        self, plans: Sequence[Plan], looked: Sequence[Look], ruleset: Ruleset
-    ) -> bool:
-        """Write this, unless other rules have come into force: these may be asked about it."""
-        now = self._now()
-
-        def write(tx: Connection) -> None:
-            if self._rules.ruleset.revision != ruleset.revision:
-                raise StaleError("other rules are in force")
-            rulesets.keep(tx, ruleset.revision, ruleset.text, now)
-            for plan in plans:
-                journal.record(tx, plan.evaluation(ruleset, now))
-            for look in looked:
-                looks.done(tx, look)
-
-        try:
-            await self._gate.write(write)
-        except StaleError as stale:
-            log.info("judged afresh", portal=self.portal, why=str(stale))
-            return False
-        self._telling.decided(plans, now)
-        return True
 
     async def _judge(
         self, chosen: Sequence[Subject], ruleset: Ruleset, *, by_pages: bool, looked_at: datetime
