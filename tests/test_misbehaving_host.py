@@ -324,7 +324,8 @@ def test_a_stop_does_not_wait_for_a_portal_or_a_client_that_hangs(
             time.sleep(0.1)
             began = time.monotonic()
             assert service.end() == 0
-        assert time.monotonic() - began < 12.5
+        # ten seconds and what a busy machine adds, but not the eighteen of the last resort
+        assert time.monotonic() - began < 16
         (decision,) = service.decisions()
         assert decision["outcome"] == "in_doubt"
         service.start()
