@@ -19,7 +19,7 @@ from responder.store.database import Connection, Database
 T = TypeVar("T")
 
 UNHURRIED = Pace(lease=3.0, renew=0.3, look=0.1, others_first=0.2, settled=0.4, stumbled=0.2)
-QUICK = Pace(lease=0.8, renew=0.2, look=0.1, others_first=0.2, settled=0.4, stumbled=0.2)
+QUICK = Pace(lease=2.0, renew=0.2, look=0.1, others_first=0.5, settled=0.4, stumbled=0.5)
 PORTALS = [f"portal-{number}" for number in range(150)]
 
 
