@@ -42,7 +42,7 @@ class Idle:
         await self._write(planning.without_rules(self._portal, idle), done, ruleset)
 
     async def conclude_unnamed(self, ruleset: Ruleset) -> None:
-        """Conclude what no rule names and nothing else waits before, thousands at a time."""
+        """Conclude events that no rule names, thousands at a time, while no other is among them."""
         for _ in range(MOST_UNNAMED):
             subject = await self._intake.unnamed(ruleset)
             if subject is None or not await self._write([planning.unnamed(subject)], (), ruleset):

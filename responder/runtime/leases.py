@@ -88,6 +88,7 @@ class Leases:
         self._left: set[str] = set()
         self._alive: set[str] = set()
         self._looking: asyncio.Future[tuple[datetime, Standing, datetime]] | None = None
+        self._blind = False
         self._settled_at = 0.0
         self._renewed_at = -math.inf
         self._wake = asyncio.Event()
@@ -189,8 +190,11 @@ class Leases:
         try:
             before, standing, after = looking.result()
         except StoreUnavailable as error:
-            log.info("who drives what could not be read", why=str(error))
+            if not self._blind:
+                log.warning("who drives what cannot be read", why=str(error))
+            self._blind = True
             return False
+        self._blind = False
         self._told_time.compare(before, standing.at, after)
         self._note(standing)
         return True

@@ -41,7 +41,7 @@ Heard = tuple[str, str, str | None]
 """Of a delivery: its portal, what set it off, and the event's name."""
 
 MOST_ROWS = 20_000
-LONGEST_SECONDS = 10.0  # more than a database takes that waits for a lock and then says no
+LONGEST_SECONDS = 10.0  # a database that waits for a lock says no after five
 CLOSING_SECONDS = 6.0
 MOST_BYTES = 64 * 1024 * 1024
 STOOD_STILL_SECONDS = 1.0

@@ -218,7 +218,7 @@ def newest_last(names: Iterable[str | None]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def front(conn: Connection, portal: str, deliveries: int) -> list[Alike]:
+def front(conn: Connection, portal: str, most: int) -> list[Alike]:
     """Return so many deliveries that have waited longest, all of one kind together.
 
     The newest kind comes last. It costs a fraction of `waiting`, for it tells no documents apart.
@@ -234,7 +234,7 @@ def front(conn: Connection, portal: str, deliveries: int) -> list[Alike]:
             ids=tuple(ids if postgres else json.loads(ids)),
         )
         for trigger, event, kind, received_at, ids in conn.exec_driver_sql(
-            statement, (portal, deliveries)
+            statement, (portal, most)
         )
     ]
 

@@ -27,16 +27,7 @@ rules:
     then: kill
     limit: {per_hour: 100000, per_run: 100000, percent_of_running: 100}
 """
-WAITS = """\
-version: 1
-rules:
-  - id: lost-deal
-    mode: enforce
-    when: [deal.updated]
-    if: {deal.stage_semantic_id: F, workflow.template_id: 61}
-    wait: 10m
-    then: kill
-"""
+WAITS = RULES.replace("limit: {per_hour: 100000, per_document: 100}", "wait: 10m")
 WITHOUT_TASKS = RULES.replace(
     "workflow.template_id: 61", "template.name: Approval, workflow.tasks: 0"
 )
@@ -78,33 +69,46 @@ def test_a_long_list_of_templates_hides_no_tasks(tmp_path: Path, database: Datab
         play(there, story)
 
 
+def slowed(there: Driving, *, reading: float, committing: float) -> Callable[[], None]:
+    """Have items take so many seconds to read, and the commit after that; return what ends it."""
+    batch, write = there.portal.batch, there.commits.write
+    was_read = False
+
+    async def read_slowly(commands: list[Command]) -> list[Answer]:
+        nonlocal was_read
+        answers = await batch(commands)
+        if any(one.method == "crm.item.get" for one in commands):
+            was_read = True
+            there.later(seconds=reading)
+        return answers
+
+    async def write_slowly(work: Callable[[Connection], T]) -> T:
+        nonlocal was_read
+        done = await write(work)
+        if was_read:
+            was_read = False
+            there.later(seconds=committing)
+        return done
+
+    def end() -> None:
+        there.portal.batch, there.commits.write = batch, write  # type: ignore[method-assign]
+
+    there.portal.batch, there.commits.write = read_slowly, write_slowly  # type: ignore[method-assign,assignment]
+    return end
+
+
 def test_facts_that_grow_old_while_the_intent_is_committed_are_not_acted_on(
     driven: Driving,
 ) -> None:
     async def story(there: Driving) -> None:
-        batch, write = there.portal.batch, there.commits.write
-        was_read = False
-
-        async def slowly(commands: list[Command]) -> list[Answer]:
-            nonlocal was_read
-            answers = await batch(commands)
-            if not was_read and any(one.method == "crm.item.get" for one in commands):
-                was_read = True
-                there.later(seconds=24)
-            return answers
-
-        async def stored_slowly(work: Callable[[Connection], T]) -> T:
-            done = await write(work)
-            if was_read and not there.sandbox.killed:
-                there.later(seconds=9)
-            return done
-
-        there.portal.batch, there.commits.write = slowly, stored_slowly  # type: ignore[method-assign,assignment]
         there.lost_deals([1])
         there.deliver([1])
+        end = slowed(there, reading=21, committing=9)
         await there.round()
         assert (there.sandbox.killed, there.outcomes()) == ([], {"waiting": 1})
-        there.portal.batch, there.commits.write = batch, write  # type: ignore[method-assign]
+        (decision,) = there.decisions()
+        assert "its facts were too old once its intent was committed" in str(decision["detail"])
+        end()
         await there.come_to_rest()
         assert there.outcomes() == {"killed": 1}
 
@@ -113,28 +117,9 @@ def test_facts_that_grow_old_while_the_intent_is_committed_are_not_acted_on(
 
 def test_a_portal_that_answers_late_again_and_again_is_given_up_at_last(driven: Driving) -> None:
     async def story(there: Driving) -> None:
-        batch, write = there.portal.batch, there.commits.write
-        read = False
-
-        async def slowly(commands: list[Command]) -> list[Answer]:
-            nonlocal read
-            answers = await batch(commands)
-            if any(one.method == "crm.item.get" for one in commands):
-                read = True
-                there.later(seconds=21.5)
-            return answers
-
-        async def stored_slowly(work: Callable[[Connection], T]) -> T:
-            nonlocal read
-            done = await write(work)
-            if read:
-                read = False
-                there.later(seconds=4)
-            return done
-
-        there.portal.batch, there.commits.write = slowly, stored_slowly  # type: ignore[method-assign,assignment]
         there.lost_deals([1])
         there.deliver([1])
+        slowed(there, reading=21, committing=4.5)
         await there.come_to_rest()
         assert (there.sandbox.killed, there.outcomes()) == ([], {"gave_up": 1})
 
