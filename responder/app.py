@@ -6,8 +6,6 @@ import os
 import secrets
 import signal
 import socket
-import sys
-import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +18,7 @@ from starlette.types import ASGIApp
 from responder.bitrix24.lookup import Templates
 from responder.bitrix24.portal import Portal
 from responder.model import Mode
-from responder.runtime import quick, slow
+from responder.runtime import ending, quick, slow
 from responder.runtime.clock import Clock
 from responder.runtime.driver import Driver
 from responder.runtime.gate import Gate
@@ -49,7 +47,6 @@ from responder.store.lanes import Lease
 
 STOP_SECONDS = 10.0
 LEAVING_SECONDS = 2.0
-ENDING_SECONDS = 18.0  # what is under way has ended long before, unless a database hangs
 LOOKING_UP = 16
 RED_SECONDS = 0.3  # /readyz says that we stop, while we still receive
 
@@ -372,21 +369,8 @@ async def serve(settings: Settings) -> None:
         log.info("receiving", host=settings.host, port=port)
         await stopped.wait()
         log.info("stopping")
-        _end_in_any_case()
+        ending.in_any_case()
     log.info("stopped")
-
-
-def _end_in_any_case() -> None:
-    """End after a while though a thread waits for a database that does not answer."""
-
-    def end() -> None:
-        log.warning("ended without waiting any longer for what hangs")
-        sys.stderr.flush()
-        os._exit(0)
-
-    timer = threading.Timer(ENDING_SECONDS, end)
-    timer.daemon = True
-    timer.start()
 
 
 def _say_what_runs(service: Service) -> None:

@@ -22,11 +22,12 @@ from responder.rules.ruleset import Ruleset
 from responder.runtime import gate, looking, rounds, stops
 from responder.runtime.budget import Budget, Hold
 from responder.runtime.calls import Called
-from responder.runtime.gate import Gate, take
+from responder.runtime.gate import Gate
 from responder.runtime.planning import Known, Plan
 from responder.runtime.rejudging import Rejudged
 from responder.runtime.rounds import Rounds
 from responder.runtime.stops import Seen, step
+from responder.runtime.taking import take
 from responder.store import inbox
 from responder.store.database import Connection
 from tests.model_drivers import Parts

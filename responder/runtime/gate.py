@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from responder.bitrix24.evidence import Evidence, Missing
-from responder.model import OPEN_OUTCOMES, Mode, Outcome, Unknown
+from responder.model import Mode, Outcome, Unknown
 from responder.rules.ruleset import Ruleset
 from responder.runtime.budget import Budget, Hold
 from responder.runtime.calls import Called
@@ -22,7 +22,8 @@ from responder.runtime.planning import KILLING, Plan, Planned
 from responder.runtime.rejudging import Rejudged
 from responder.runtime.reload import RulesInForce
 from responder.runtime.stops import Seen, Standing, Step, step
-from responder.store import approvals, journal, lanes, limits, looks, rulesets
+from responder.runtime.taking import ask_first, take
+from responder.store import approvals, journal, lanes, looks, rulesets
 from responder.store.commits import SharedCommit, StoreUnavailable
 from responder.store.database import Connection
 from responder.store.journal import Stop
@@ -340,41 +341,6 @@ def _may_act(one: Rejudged) -> bool:
     """
     unapproved = one.verdict is not None and one.verdict.mode is Mode.APPROVE
     return not one.stop.shadow and not (unapproved and one.stop.approval is None)
-
-
-def ask_first(tx: Connection, decision_id: str, taken: Step, together: str | None = None) -> None:
-    """Write that a new decision asks first, and hold it where its time has come already."""
-    approvals.note(tx, decision_id, together)
-    if taken.hold == limits.APPROVAL and taken.due_at is not None:
-        approvals.ask(tx, decision_id, taken.due_at)
-
-
-def take(tx: Connection, decision_id: str, taken: Step, now: datetime) -> None:
-    """Write down the step a stop takes: its working state while it lasts, else its outcome."""
-    if taken.hold == limits.APPROVAL and taken.due_at is not None:
-        approvals.ask(tx, decision_id, taken.due_at)
-    elif taken.outcome in OPEN_OUTCOMES:
-        journal.postpone(
-            tx,
-            decision_id,
-            taken.outcome,
-            due_at=taken.due_at,
-            tries=taken.tries,
-            detail=taken.detail,
-            unknown_id=taken.unknown_id,
-            hold=taken.hold,
-            ready_at=taken.ready_at,
-        )
-    else:
-        journal.conclude(
-            tx,
-            decision_id,
-            taken.outcome,
-            at=now,
-            receipt=taken.receipt,
-            detail=taken.detail,
-            verify_at=taken.verify_at,
-        )
 
 
 def _call_of(

@@ -13,10 +13,10 @@ from responder.bitrix24.everything import Compact, unpacked
 from responder.bitrix24.instances import WORKFLOW_ID
 from responder.model import Outcome, Unknown
 from responder.runtime import rejudging
-from responder.runtime.gate import take
 from responder.runtime.means import Means
 from responder.runtime.reading import Readings
 from responder.runtime.stops import LOOK_AGAIN, Step
+from responder.runtime.taking import take
 from responder.store import journal, looks
 from responder.store.database import Connection
 from responder.store.journal import Stop

@@ -27,7 +27,7 @@ from responder.rules.ruleset import Ruleset
 from responder.runtime import planning, rejudging, subjects
 from responder.runtime.approving import Lapses
 from responder.runtime.calls import LIMIT_CODES, Called
-from responder.runtime.gate import StaleError, take
+from responder.runtime.gate import StaleError
 from responder.runtime.idle import Idle
 from responder.runtime.intake import Intake
 from responder.runtime.kept_lane import KeptLane
@@ -44,6 +44,7 @@ from responder.runtime.slices import Judged, Slice
 from responder.runtime.stops import FACTS_STALE_AFTER
 from responder.runtime.stumbling import Stumbling
 from responder.runtime.subjects import Subject
+from responder.runtime.taking import take
 from responder.runtime.telling import Telling
 from responder.runtime.watching import Watching
 from responder.store.commits import StoreUnavailable

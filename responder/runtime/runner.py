@@ -15,11 +15,11 @@ from responder.bitrix24.changes import last_changed
 from responder.model import ACTING_MODES, OPEN_OUTCOMES, Mode, Outcome, Unknown
 from responder.runtime import planning, sweep
 from responder.runtime.budget import Budget, Hold
-from responder.runtime.gate import ask_first
 from responder.runtime.knowing import known_of
 from responder.runtime.means import Means
 from responder.runtime.planning import Known, Planned
 from responder.runtime.sweep import Due, Found, Run
+from responder.runtime.taking import ask_first
 from responder.store import approvals, inbox, journal, rulesets, runs
 from responder.store.commits import StoreUnavailable
 from responder.store.database import Connection
