@@ -32,7 +32,7 @@ from responder.runtime.metrics import Metrics
 from responder.runtime.notify import Notifier
 from responder.runtime.polling import Poll
 from responder.runtime.receiver import Receiver
-from responder.runtime.reload import RulesInForce
+from responder.runtime.reload import RulesInForce, wait_until_still
 from responder.runtime.rounds import Rounds
 from responder.runtime.runner import Runner
 from responder.runtime.waking import Waking
@@ -161,6 +161,7 @@ class Service:
                 database=self.database,
                 rules=self.rules,
                 templates=templates,
+                leased=lambda: self.leases.has_time(lease),
                 enforcing=self.settings.mode is Mode.ENFORCE,
                 metrics=self.metrics,
                 now=self.now,
@@ -362,6 +363,7 @@ async def serve(settings: Settings) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stopped.set)
     slow.allow_many_sockets()
+    await asyncio.to_thread(wait_until_still, settings.rules)
     service = await asyncio.to_thread(Service, settings)
     _say_what_runs(service)
     loop.add_signal_handler(signal.SIGHUP, service.rules.look_now)

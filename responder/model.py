@@ -146,7 +146,10 @@ class Condition(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What one rule says of one workflow. `mode` is the effective one; None for `leave`."""
+    """What one rule says of one workflow. `mode` is the effective one; None for `leave`.
+
+    `spared` has, of a rule with `keep`, the ids of those that live in its stead; None without.
+    """
 
     workflow: Workflow
     rule: str
@@ -154,6 +157,7 @@ class Verdict:
     action: Action
     mode: Mode | None
     conditions: tuple[Condition, ...]
+    spared: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,8 +166,8 @@ class Judgement:
 
     `verdicts` has each workflow that was condemned or left, in the order of the reading;
     `conditions` the tests of all the rest, each naming its workflow. `reason` tells why nothing was
-    condemned for the rest. `look_again` says that a rule's tests of the document hold and nothing
-    was condemned: the workflow it speaks of may not be listed yet.
+    condemned for the rest. `look_again` says that some rule's tests of the document hold and that
+    rule condemned nothing: the workflow it speaks of may not be listed yet.
     """
 
     verdicts: tuple[Verdict, ...] = ()

@@ -246,6 +246,7 @@ class Replica:
             database=self.database,
             rules=self.rules,
             templates=self._templates,
+            leased=lambda: True,
             enforcing=self.enforcing,
             metrics=world.metrics,
             now=world.now,

@@ -217,7 +217,7 @@ class World:
         self.rules_path.write_text(policy.text, encoding="utf-8")
         self.watch.policy = policy
         if self.driver is not None:
-            self.driver.rules.look()
+            self.driver.rules.look(at_once=True)
 
     async def pass_time(self, seconds: float) -> None:
         """Let time pass; what was late takes effect."""

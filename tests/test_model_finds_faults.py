@@ -20,14 +20,14 @@ from responder.bitrix24.lookup import Reading
 from responder.model import Document, Outcome, Unknown
 from responder.rules.ruleset import Ruleset
 from responder.runtime import gate, looking, rounds, stops
-from responder.runtime.budget import Budget, Hold
+from responder.runtime.budget import Budget, Holds
 from responder.runtime.calls import Called
 from responder.runtime.gate import Gate
-from responder.runtime.planning import Known, Plan
+from responder.runtime.intents import take
+from responder.runtime.plans import Hold, Known, Plan
 from responder.runtime.rejudging import Rejudged
 from responder.runtime.rounds import Rounds
 from responder.runtime.stops import Seen, step
-from responder.runtime.taking import take
 from responder.store import inbox
 from responder.store.database import Connection
 from tests.model_drivers import Parts
@@ -101,14 +101,14 @@ class ConcludesFirst(Gate):
         ruleset: Ruleset,
         *,
         most_calls: int = gate.CALLS,
-        looked_at: datetime | None = None,
+        holds: Holds | None = None,
     ) -> list[Called]:
         """Conclude, then write."""
         ids = [number for plan in plans for number in plan.subject.deliveries]
         await self.write(lambda tx: inbox.conclude(tx, ids, f"{self.portal}-0"))
         bare = [replace(plan, subject=replace(plan.subject, deliveries=())) for plan in plans]
         return await super().pass_through(
-            bare, rejudged, evidence, ruleset, most_calls=most_calls, looked_at=looked_at
+            bare, rejudged, evidence, ruleset, most_calls=most_calls, holds=holds
         )
 
 
@@ -123,12 +123,12 @@ class KeepsToOldRules(Gate):
         ruleset: Ruleset,
         *,
         most_calls: int = gate.CALLS,
-        looked_at: datetime | None = None,
+        holds: Holds | None = None,
     ) -> list[Called]:
         """Take the rules that are in force for those that judged."""
         ruleset = self._rules.ruleset
         return await super().pass_through(
-            plans, rejudged, evidence, ruleset, most_calls=most_calls, looked_at=looked_at
+            plans, rejudged, evidence, ruleset, most_calls=most_calls, holds=holds
         )
 
 

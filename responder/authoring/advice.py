@@ -54,7 +54,4 @@ def _is_unshielded(upper: Rule, guard: Rule) -> bool:
         guard.portals is None or upper.portals is None or guard.portals & upper.portals
     ):
         return False
-    if guard.triggers is None or upper.triggers is None:
-        return True
-    ours = {one.name for one in guard.triggers}
-    return any(one.name in ours for one in upper.triggers)
+    return guard.guards_against(upper)

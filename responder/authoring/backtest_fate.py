@@ -14,8 +14,8 @@ from responder.authoring.backtest_record import NOT_RECORDED
 from responder.authoring.tracing import facts_of
 from responder.model import Action, Condition, Judgement, Situation, Unknown, Verdict, Workflow
 from responder.rules.conditions import All, AnyOf, FactTest, Kleene, Not, Part, View
-from responder.rules.decide import Spared, judge
-from responder.rules.keeping import DOCUMENT, Keep
+from responder.rules.decide import judge
+from responder.rules.keeping import DOCUMENT, Choice, Keep
 from responder.rules.rule import Rule
 from responder.rules.ruleset import Ruleset
 
@@ -62,7 +62,7 @@ def fates(
     """
     if isinstance(situation.workflows, Unknown) or not rules:
         return
-    spared = _spared(rules, situation, then, condemned)
+    choices = _choices(rules, situation, then, condemned)
     judgement = judge(
         ruleset,
         situation,
@@ -70,7 +70,7 @@ def fates(
         now=now,
         only=only,
         rules=rules,
-        spared=spared,
+        choices=choices,
     )
     told = _told(judgement)
     unsure = {name for name, conditions in told.items() if _is_unsure(conditions)}
@@ -110,12 +110,12 @@ def _was_kept(conditions: Iterable[Condition]) -> bool:
     return any(one.path == "keep" and not one.holds for one in conditions)
 
 
-def _spared(
+def _choices(
     rules: Sequence[Rule],
     situation: Situation,
     then: Ruleset | None,
     condemned: Collection[tuple[str, str]],
-) -> dict[str, Spared] | None:
+) -> dict[str, Choice] | None:
     """Say whom `keep` spares where it chooses over all documents, of which one alone is recorded.
 
     The very same rule spares now whom it spared then, and the same `keep` nobody whom it condemned;
@@ -124,7 +124,7 @@ def _spared(
     if isinstance(situation.workflows, Unknown):
         return None
     before = {rule.id: rule for rule in then.rules} if then is not None else {}
-    spared: dict[str, Spared] = {}
+    choices: dict[str, Choice] = {}
     for rule in rules:
         if rule.keep is None or not _spares_elsewhere(rule.keep, situation):
             continue
@@ -134,8 +134,8 @@ def _spared(
         ids = (
             one.id for one in situation.workflows if not same or (rule.id, one.id) not in condemned
         )
-        spared[rule.id] = dict.fromkeys(ids, why)
-    return spared or None
+        choices[rule.id] = Choice(dict.fromkeys(ids, why), {})
+    return choices or None
 
 
 @dataclass(frozen=True, slots=True)

@@ -186,26 +186,25 @@ def _seen(past: Past) -> dict[str, dict[str, object]]:
 def in_question(ruleset: Ruleset, past: Past, document: Document, then: Ruleset | None) -> "Rules":
     """Return the rules of a ruleset that what set the evaluation off sets off, guards among them.
 
-    A sweep reads those that are swept. A schedule is recorded without its name, so it reads the
-    rules that decided then, as far as the ruleset has them, and those that share a schedule with
-    one of them.
+    A sweep reads those that are swept. A run reads the rules that it asked then, as far as the
+    ruleset has them, and those that share a schedule with one of them. Older entries do not name
+    those, but the rules that decided.
     """
     trigger, kind = past.body["trigger"], document.kind
     if trigger in ("event", "robot"):
         events = tuple(past.body["event_names"])
         return ruleset.in_question(trigger, events, kind, past.portal)
-    named = {decided["rule"] for decided in past.body["decisions"]}
+    named = set(past.body.get("asked") or ())
+    named |= {decided["rule"] for decided in past.body["decisions"]}
     named |= {one.rule for one in _conditions(past)}
     before = [rule for rule in (then.rules if then else ()) if rule.id in named and rule.acts]
+    swept = {rule.id for rule in ruleset.swept(kind, past.portal)} if trigger == "sweep" else set()
     due = [
-        rule
+        rule.id
         for rule in ruleset.rules
-        if rule.acts
-        and rule.disabled is None
-        and rule.may_act_in(past.portal)
-        and _runs(rule, trigger, named, before)
+        if rule.acts and (rule.id in swept or _runs(rule, trigger, named, before))
     ]
-    return ruleset.with_guards(due, kind, past.portal, trigger=trigger)
+    return ruleset.with_guards(due, kind, past.portal)
 
 
 Rules = tuple[Rule, ...]
@@ -215,8 +214,6 @@ def _runs(rule: Rule, trigger: str, named: set[str], before: list[Rule]) -> bool
     if trigger == "schedule":
         shared = {schedule for one in before for schedule in one.schedules}
         return bool(rule.schedules) and (rule.id in named or not shared.isdisjoint(rule.schedules))
-    if rule.sweep and any(one.events for one in rule.triggers or ()):
-        return True
     return rule.id in named and any(one.id == rule.id and not one.sweep for one in before)
 
 

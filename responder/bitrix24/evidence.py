@@ -12,7 +12,7 @@ from datetime import datetime
 from responder.bitrix24.answers import Command, Failure
 from responder.bitrix24.errands import Errands, Whole
 from responder.bitrix24.listing import Listing, Row, Send, explain, settle, told
-from responder.bitrix24.people import in_order, key_of
+from responder.bitrix24.people import in_order, key_of, waits
 from responder.bitrix24.ranges import RangedList, pages_of
 from responder.bitrix24.templates import Templates, TemplatesRead
 from responder.model import Unknown, Workflow
@@ -22,6 +22,7 @@ TASK_FIELDS = (
     "WORKFLOW_ID",
     "USER_ID",
     "STATUS",
+    "USER_STATUS",
     "NAME",
     "DOCUMENT_NAME",
     "MODIFIED",
@@ -36,6 +37,16 @@ class Evidence:
 
     tasks: tuple[Row, ...]
     template_name: object
+
+    def contradicts(self, workflow: Workflow) -> bool:
+        """Tell whether it waits for others than the facts say by which it was condemned.
+
+        Tasks move on between two requests. Where rules did not ask for them, nothing is said.
+        """
+        told = workflow.facts.get("waiting_for.id")
+        if not isinstance(told, list):
+            return False
+        return {str(one) for one in told} != {str(t.get("USER_ID")) for t in self.tasks if waits(t)}
 
 
 @dataclass(frozen=True, slots=True)

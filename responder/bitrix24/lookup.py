@@ -97,6 +97,18 @@ async def present(
     return found
 
 
+async def running_on(
+    send: Send, documents: Sequence[Document]
+) -> dict[Document, tuple[str, ...] | Unknown]:
+    """Return the ids of the workflows that run on each document, or `Unknown`."""
+    listings = {document: _listing_of(document) for document in documents}
+    await settle(send, list(listings.values()))
+    return {
+        document: tuple(sorted(listing.rows)) if listing.whole else Unknown(_why(listing.failure))
+        for document, listing in listings.items()
+    }
+
+
 def _absence(listing: Listing) -> Unknown | None:
     return None if listing.whole else Unknown(_why(listing.failure))
 

@@ -66,7 +66,7 @@ def tasks_of(workflow_id: str) -> Listing:
             },
         ),
         id_of=_key_of_whole,
-        keep=lambda row: row.get("WORKFLOW_ID") == workflow_id and _waits(row),
+        keep=lambda row: row.get("WORKFLOW_ID") == workflow_id and waits(row),
         twice=True,
     )
 
@@ -83,7 +83,7 @@ def all_tasks() -> RangedList:
             },
         ),
         key_of=_key_of_whole,
-        keep=_waits,
+        keep=waits,
     )
 
 
@@ -260,7 +260,8 @@ def _each(users: Sequence[User | Unknown], name: str) -> object:
     return values
 
 
-def _waits(row: Row) -> bool:
+def waits(row: Row) -> bool:
+    """Tell whether a task still waits for the user that this row names."""
     return all(str(row.get(name, RUNNING)) == RUNNING for name in ("STATUS", "USER_STATUS"))
 
 

@@ -9,7 +9,7 @@ here waits, looks at a clock or calls anything; the same situation, rules and mo
 judgement.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain
@@ -29,11 +29,10 @@ from responder.model import (
 from responder.rules import keeping
 from responder.rules.conditions import Facts, View
 from responder.rules.derived import ABSENT, NEEDS, derived
-from responder.rules.keeping import Candidate, Keep
+from responder.rules.keeping import Candidate, Choice, Keep
 from responder.rules.rule import Rule
 from responder.rules.ruleset import Ruleset, without_idle_guards
 
-Spared = Mapping[str, str | None]
 _EXISTS = "document.exists"
 _SEEN_BEFORE_LISTED = ("event", "robot")
 
@@ -46,14 +45,14 @@ def judge(
     now: datetime,
     only: str | None = None,
     rules: tuple[Rule, ...] | None = None,
-    spared: Mapping[str, Spared] | None = None,
+    choices: Mapping[str, Choice] | None = None,
 ) -> Judgement:
     """Say what the rules want of each running workflow, and why of the rest nothing.
 
     `enforcing` is the installation's own mode. `only` is the id of the one workflow that a call
     named; the others are then not judged. `rules` are those to read, guards among them, where the
-    trigger does not tell (`Ruleset.with_guards`). `spared` has, for rules with `keep` whose choice
-    was made over several documents, whom each of them spares (`keeping.spare`).
+    trigger does not tell (`Ruleset.with_guards`). `choices` has, for rules with `keep` whose choice
+    was made before, or over several documents, whom each of them spares (`keeping.choose`).
     """
     asked = _in_question(ruleset, situation, rules, now)
     if not asked:
@@ -69,7 +68,7 @@ def judge(
         facts=_facts(situation),
         now=now,
         enforcing=enforcing,
-        spared=spared or {},
+        choices=choices or {},
         derives=any(not rule.paths.isdisjoint(NEEDS) for rule in asked),
     )
     # `keep` compares a workflow with all the others, also where it alone is asked after.
@@ -122,7 +121,7 @@ def _judgement(reading: "_Reading", threads: Sequence["_Thread"], *, awaits: boo
         verdicts=verdicts,
         reason=_reason(reading, threads, condemned=condemned),
         conditions=tuple(chain.from_iterable(thread.view.trace for thread in threads)),
-        look_again=awaits and not condemned and reading.awaits_another(),
+        look_again=awaits and reading.awaits_another({one.rule for one in verdicts}),
     )
 
 
@@ -139,7 +138,7 @@ class _Thread:
     verdicts: list[Verdict] = field(default_factory=list)
     ended: bool = False
 
-    def take(self, rule: Rule, mode: Mode | None) -> None:
+    def take(self, rule: Rule, mode: Mode | None, spared: tuple[str, ...] | None) -> None:
         """Take the verdict of a rule."""
         self.verdicts.append(
             Verdict(
@@ -149,6 +148,7 @@ class _Thread:
                 action=rule.then,
                 mode=mode,
                 conditions=tuple(self.view.trace),
+                spared=spared,
             )
         )
         self.view.trace = []
@@ -171,7 +171,7 @@ class _Reading:
     facts: dict[str, object]
     now: datetime
     enforcing: bool
-    spared: Mapping[str, Spared]
+    choices: Mapping[str, Choice]
     derives: bool
     hopeless: set[str] = field(default_factory=set)
 
@@ -203,18 +203,18 @@ class _Reading:
     def _keep(self, threads: Iterable[_Thread], rule: Rule, keep: Keep) -> None:
         """Read a rule for all workflows, and spare those that it keeps."""
         held = [thread for thread in threads if not thread.ended and rule.holds(thread.view)]
-        spared = self.spared.get(rule.id)
-        if spared is None:
+        choice = self.choices.get(rule.id)
+        if choice is None:
             candidates = (Candidate(self.document, thread.workflow) for thread in held)
-            spared = keeping.spare(candidates, keep, self.ruleset.zone)
+            choice = keeping.choose(candidates, keep, self.ruleset.zone)
         for thread in held:
-            thread.view.trace.append(_kept(rule, keep, thread.workflow, spared))
-            if thread.workflow.id not in spared:
-                self._condemn(thread, rule)
+            thread.view.trace.append(_kept(rule, keep, thread.workflow, choice))
+            if thread.workflow.id not in choice.spared:
+                self._condemn(thread, rule, choice.kept_beside(thread.workflow.id))
 
-    def _condemn(self, thread: _Thread, rule: Rule) -> None:
+    def _condemn(self, thread: _Thread, rule: Rule, spared: tuple[str, ...] | None = None) -> None:
         mode = rule.mode if self.enforcing else Mode.OBSERVE
-        thread.take(rule, mode if rule.acts else None)
+        thread.take(rule, mode if rule.acts else None, spared)
         thread.ended = not rule.acts or rule.mode in ACTING_MODES
 
     def _view(self, workflow: Workflow) -> View:
@@ -233,14 +233,17 @@ class _Reading:
             facts |= derived(facts, self.now, self.ruleset.zone)
         return facts
 
-    def awaits_another(self) -> bool:
-        """Tell whether a workflow that is not listed yet could be condemned.
+    def awaits_another(self, condemned: Collection[str]) -> bool:
+        """Tell whether a rule that condemned nothing could condemn a workflow not listed yet.
 
         That is where all tests of a kill or terminate rule hold that do not speak of workflows.
         """
         view = View(facts=self.facts, now=self.now, wish=True)
         return any(
-            rule.acts and rule.id not in self.hopeless and rule.holds(view) is True
+            rule.acts
+            and rule.id not in condemned
+            and rule.id not in self.hopeless
+            and rule.holds(view) is True
             for rule in self.rules
         )
 
@@ -250,16 +253,16 @@ class _Reading:
         return exists is False or isinstance(exists, Unknown)
 
 
-def _kept(rule: Rule, keep: Keep, workflow: Workflow, spared: Spared) -> Condition:
+def _kept(rule: Rule, keep: Keep, workflow: Workflow, choice: Choice) -> Condition:
     """Write down whether a workflow was spared, as one more test of the rule."""
     started = workflow.facts.get(keeping.STARTED)
-    why = spared.get(workflow.id)
+    why = choice.spared.get(workflow.id)
     return Condition(
         rule=rule.id,
         path="keep",
         test=keep.english,
         value=None if isinstance(started, Unknown) else started,
-        holds=None if why is not None else workflow.id not in spared,
+        holds=None if why is not None else workflow.id not in choice.spared,
         why=why,
         workflow=workflow.id,
     )

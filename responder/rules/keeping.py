@@ -1,11 +1,11 @@
-"""Chooses which of several condemned workflows are spared, by `keep`.
+"""Chooses which of several workflows that a rule matches are spared, by `keep`.
 
 Of each group the newest, or the oldest, lives. The order is that of their starts, then of their
 ids; where the start of one cannot be read, or its template where groups are by template, any of its
 group might be the one to keep, so that all of them are spared.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import NamedTuple
@@ -41,27 +41,61 @@ class Keep:
 
 
 class Candidate(NamedTuple):
-    """A workflow that a rule condemns, and the name of the document it runs on."""
+    """A workflow whose tests all hold, and the name of the document it runs on."""
 
     document: str
     workflow: Workflow
 
 
-def spare(
-    condemned: Iterable[Candidate], keep: Keep, zone: tzinfo, *, complete: bool = True
-) -> dict[str, str | None]:
-    """Return the ids of those that are spared, of all that one rule condemns.
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Whom a rule with `keep` spares: ids, each with None, or why nobody of its group is condemned.
 
-    The value is None for the one to keep, else why nobody of its group can be condemned. `zone` is
-    that of instants which name none. `complete` says that no workflow is missing from the lists.
+    `beside` has for each workflow that it condemns those that are kept of its group: that they run
+    is the reason why it need not.
     """
-    candidates = list(condemned)
+
+    spared: Mapping[str, str | None]
+    beside: Mapping[str, tuple[str, ...]]
+
+    def kept_beside(self, workflow_id: str) -> tuple[str, ...]:
+        """Return the ids of those that are kept in the group of a condemned workflow."""
+        return self.beside.get(workflow_id, ())
+
+
+def as_before(kept: Iterable[str], workflow_id: str) -> Choice:
+    """Return the choice by which a workflow was condemned, to judge it once more."""
+    ids = tuple(kept)
+    return Choice(dict.fromkeys(ids), {workflow_id: ids})
+
+
+def nobody_of(ids: Iterable[str], why: str) -> Choice:
+    """Return the choice that condemns none of these workflows."""
+    return Choice(dict.fromkeys(ids, why), {})
+
+
+def choose(
+    candidates: Iterable[Candidate], keep: Keep, zone: tzinfo, *, complete: bool = True
+) -> Choice:
+    """Choose whom a rule spares of all that its tests match.
+
+    `zone` is that of instants which name none. `complete` says that no workflow is missing from the
+    lists; else any of those that are could be the one to keep, and nobody is condemned.
+    """
+    found = list(candidates)
     if not complete:
-        return dict.fromkeys((one.workflow.id for one in candidates), _INCOMPLETE)
+        return nobody_of((one.workflow.id for one in found), _INCOMPLETE)
     spared: dict[str, str | None] = {}
-    for scope in _by_document(candidates, keep):
-        spared |= _of_scope(scope, keep, zone)
-    return spared
+    beside: dict[str, tuple[str, ...]] = {}
+    for scope in _by_document(found, keep):
+        for group, kept in _of_scope(scope, keep, zone):
+            spared |= kept
+            ids = tuple(kept)
+            beside |= {one.id: ids for one in group if one.id not in kept}
+    return Choice(spared, beside)
+
+
+_Group = tuple[Sequence[Workflow], dict[str, str | None]]
 
 
 def _by_document(candidates: Iterable[Candidate], keep: Keep) -> Iterable[list[Workflow]]:
@@ -71,20 +105,21 @@ def _by_document(candidates: Iterable[Candidate], keep: Keep) -> Iterable[list[W
     return scopes.values()
 
 
-def _of_scope(scope: Sequence[Workflow], keep: Keep, zone: tzinfo) -> dict[str, str | None]:
-    """Spare one of each template's, or nobody where it is unknown whose template is which."""
+def _of_scope(scope: Sequence[Workflow], keep: Keep, zone: tzinfo) -> Iterator[_Group]:
+    """Spare one of each template's, or everybody where it is unknown whose template is which."""
     if TEMPLATE not in keep.per:
-        return _of_group(scope, keep, zone)
+        yield scope, _of_group(scope, keep, zone)
+        return
     groups: dict[str, list[Workflow]] = {}
     for workflow in scope:
         template = _template(workflow)
         if isinstance(template, Unknown):
-            return _all(scope, f"the template of `{workflow.id}` is unknown: {template.why}")
+            why = f"the template of `{workflow.id}` is unknown: {template.why}"
+            yield scope, _all(scope, why)
+            return
         groups.setdefault(template, []).append(workflow)
-    spared: dict[str, str | None] = {}
     for group in groups.values():
-        spared |= _of_group(group, keep, zone)
-    return spared
+        yield group, _of_group(group, keep, zone)
 
 
 def _of_group(group: Sequence[Workflow], keep: Keep, zone: tzinfo) -> dict[str, str | None]:

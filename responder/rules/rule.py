@@ -58,6 +58,19 @@ class Rule:
         """Return the schedules that set it off."""
         return tuple(one.schedule for one in self.triggers or () if one.schedule is not None)
 
+    @property
+    def is_swept(self) -> bool:
+        """Tell whether a sweep evaluates it as if one of its events had come."""
+        return self.sweep and any(one.events for one in self.triggers or ())
+
+    def guards_against(self, other: "Rule") -> bool:
+        """Tell whether this `leave` rule is read wherever the other one is."""
+        if self.triggers is None:
+            return True
+        return any(
+            ours.is_like(theirs) for ours in self.triggers for theirs in other.triggers or ()
+        )
+
     def may_see(self, kind: str, portal: str) -> bool:
         """Tell whether it looks at documents of this kind in this portal at all."""
         return (self.kind is None or self.kind == kind) and self.may_act_in(portal)

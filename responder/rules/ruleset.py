@@ -57,7 +57,7 @@ class Ruleset:
     ) -> tuple[Rule, ...]:
         """Return the rules to be read, in their order, when this comes with such a document.
 
-        Empty unless a kill or terminate rule is among them; the `leave` rules that protect from
+        Empty unless a kill or terminate rule is among them; the `leave` rules that guard against
         one are. For a schedule these are all that have one; `with_guards` takes those that are due.
         Whether a rule has expired is not asked here, for this has no clock.
         """
@@ -66,7 +66,7 @@ class Ruleset:
         named = self._named.intersection(map(str.upper, events))
         if not named:
             return ()
-        return self._select(trigger, frozenset(map(str.upper, events)), kind, portal)
+        return self._select(trigger, named, kind, portal)
 
     def may_concern(self, trigger: str, event: str | None) -> bool:
         """Say whether some rule may be in question, whatever the document: no is certain."""
@@ -84,35 +84,32 @@ class Ruleset:
         """Return the rules that a sweep reads for such a document, guards among them."""
         return self.in_question("sweep", (), kind, portal)
 
-    def with_guards(
-        self, rules: Iterable[Rule], kind: str, portal: str, *, trigger: Trigger = "schedule"
-    ) -> tuple[Rule, ...]:
-        """Return those of the rules that look at such a document, and what guards against them.
+    def with_guards(self, rules: Collection[str], kind: str, portal: str) -> tuple[Rule, ...]:
+        """Return those of these rules, by id, that look at such a document, and their guards.
 
-        A `leave` rule guards if it has no `when`, or one that fits this trigger. Empty if no kill
-        or terminate rule is left.
+        A `leave` rule guards against a rule if it has no `when`, or a trigger in common with it,
+        whatever set the rule off this time. Empty if no kill or terminate rule is left.
         """
-        return self._guard(frozenset(rule.id for rule in rules), kind, portal, trigger)
+        return self._guard(frozenset(rules), kind, portal)
 
-    def _guarded(
-        self, ids: frozenset[str], kind: str, portal: str, trigger: Trigger
-    ) -> tuple[Rule, ...]:
+    def _guarded(self, ids: frozenset[str], kind: str, portal: str) -> tuple[Rule, ...]:
+        seen = [rule for rule in self._reading if rule.may_see(kind, portal)]
+        acting = [rule for rule in seen if rule.acts and rule.id in ids]
         return without_idle_guards(
             rule
-            for rule in self._reading
-            if rule.may_see(kind, portal)
-            and (rule.id in ids if rule.acts else _is_set_off(rule, trigger, frozenset(), kind))
+            for rule in seen
+            if (rule.id in ids if rule.acts else any(map(rule.guards_against, acting)))
         )
 
     def _selected(
         self, trigger: Trigger, events: frozenset[str], kind: str, portal: str
     ) -> tuple[Rule, ...]:
-        chosen = [
-            rule
+        set_off = (
+            rule.id
             for rule in self._reading
-            if rule.may_see(kind, portal) and _is_set_off(rule, trigger, events, kind)
-        ]
-        return without_idle_guards(chosen)
+            if rule.acts and _is_set_off(rule, trigger, events, kind)
+        )
+        return self.with_guards(frozenset(set_off), kind, portal)
 
 
 def without_idle_guards(rules: Iterable[Rule]) -> tuple[Rule, ...]:
@@ -124,17 +121,16 @@ def without_idle_guards(rules: Iterable[Rule]) -> tuple[Rule, ...]:
 
 
 def _is_set_off(rule: Rule, trigger: Trigger, events: frozenset[str], kind: str) -> bool:
-    if rule.triggers is None:
-        return True
+    triggers = rule.triggers or ()
     match trigger:
         case "robot":
-            return any(one.is_robot for one in rule.triggers)
+            return any(one.is_robot for one in triggers)
         case "event":
-            return any(one.events & events and one.can_bring(kind) for one in rule.triggers)
+            return any(one.events & events and one.can_bring(kind) for one in triggers)
         case "sweep":
-            return rule.sweep and any(one.events and one.can_bring(kind) for one in rule.triggers)
+            return rule.sweep and any(one.events and one.can_bring(kind) for one in triggers)
         case "schedule":
-            return any(one.schedule is not None for one in rule.triggers)
+            return any(one.schedule is not None for one in triggers)
 
 
 def load(data: bytes, *, file: str, portals: Collection[str] | None = None) -> Ruleset:

@@ -46,6 +46,17 @@ class Trigger:
         """Tell whether it says that a document was changed, which the sweep can find again."""
         return any("UPDATE" in event for event in self.events)
 
+    def is_like(self, other: "Trigger") -> bool:
+        """Tell whether the two have something in common: a robot's call, a schedule, an event.
+
+        All schedules count as one, and events by the portal's names.
+        """
+        if self.is_robot or other.is_robot:
+            return self.is_robot and other.is_robot
+        if self.schedule is not None or other.schedule is not None:
+            return self.schedule is not None and other.schedule is not None
+        return not self.events.isdisjoint(other.events)
+
     def can_bring(self, kind: str) -> bool:
         """Tell whether a document of this kind can come with it."""
         if self.brings == "item_*":

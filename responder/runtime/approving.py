@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 import structlog
 
 from responder.model import Outcome
+from responder.runtime.intents import take
 from responder.runtime.means import Means
 from responder.runtime.rejudging import standing_of
 from responder.runtime.stops import Seen, step
-from responder.runtime.taking import take
 from responder.store import approvals, chain, journal
 from responder.store.database import Connection
 from responder.store.journal import Stop

@@ -1,29 +1,36 @@
 """What keeps condemned workflows from being stopped: the pause, a tripped rule, a limit.
 
-What one rule condemns on one document at once is a *set*. A set that would go over a limit is not
-begun: none of it is stopped. Over `per_hour` the rule trips and does nothing until it is rearmed;
-over `per_document` that document alone is held, since one document whose workflows are stopped
-again and again means that rules fight or that something restarts the workflow.
+What one rule condemns at once is a *set* (`store.limits`): in one evaluation, in one run, or what
+people approved at once. A set that would go over a limit is not begun: none of it is stopped. Over
+`per_hour`, or a limit of runs, the rule trips and does nothing until it is rearmed; over
+`per_document` the part of it on that document alone is held, since one document whose workflows are
+stopped again and again means that rules fight or that something restarts the workflow. A set that
+has begun is finished, however many rounds it takes: only the pause still holds it.
 
 What a rule in mode `approve` condemns is not begun before somebody approves it, so it is held
 against the limits then; what people approve at once is one set. Only the limits of a run count when
 the run ends, for nobody should be asked to approve what is certainly too much.
 
-It looks at rows inside the transaction that would commit the intents, so that nothing can change
-between looking and committing.
+The gate asks for all sets of a batch before it writes any of it, inside the transaction that
+commits the intents. So all that is asked is asked of rows, to which is added what was allowed
+before in the same batch.
 """
 
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
 
-from responder.model import Mode
+from responder.model import Mode, Outcome
 from responder.rules.ruleset import Ruleset
 from responder.runtime.metrics import Metrics
-from responder.store import approvals, journal, limits
+from responder.runtime.plans import Hold, Plan
+from responder.runtime.rejudging import Rejudged
+from responder.store import journal, limits, stops
 from responder.store.database import Connection
+from responder.store.stops import Stop
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(hours=24)
@@ -32,12 +39,17 @@ FEWEST = 20  # below so many running, a percentage says nothing
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """Why a set is held, and by what it is freed (`pause`, `trip`, `document`)."""
+Holds = Mapping[str, Hold | str]
+"""By rule why its set is held, or in words what would hold it, were it enforced."""
 
-    by: str
-    why: str
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSets:
+    """What each rule condemned in one run that counted so many workflows `running`."""
+
+    acting: Mapping[str, Collection[str]]
+    observed: Mapping[str, Collection[str]]
+    running: int
 
 
 class Budget:
@@ -52,36 +64,124 @@ class Budget:
         self._asking = {rule.id for rule in ruleset.rules if rule.mode is Mode.APPROVE}
         self._metrics = metrics
         self._now = now
-        self._done: dict[str, int] = {}
-        self._paused = limits.paused(tx, lock=True)
+        self._begun = Counter[str]()  # in this batch, by rule
+        self._begun_on = Counter[str]()  # and by document
+        self._acted: dict[str, int] = {}
+        self._paused = limits.paused(tx)
         self._tripped = {trip.rule: trip.why for trip in limits.tripped(tx, portal)}
 
-    def hold(
-        self,
-        rule: str,
-        document: str,
-        workflows: Collection[str],
-        decisions: Collection[str] = (),
-        *,
-        begun: int = 0,
-        approved: Collection[int] = (),
-    ) -> Hold | None:
-        """Say why this set is not begun, or None where it may be. Trip its rule if need be.
+    def hold_plan(self, plan: Plan) -> dict[str, Hold | str]:
+        """Say of each rule why what it condemns on a document is not begun; trip it if need be.
 
-        `decisions` are those of the set that stand in the log already, and are not counted twice;
-        `begun` is how much other rules begin on the document in the same evaluation. `approved` are
-        the entries by which people approved it: what they approved with it, elsewhere, is of the
-        set too.
+        Of a rule that only observes it says what would have kept it.
         """
+        document = plan.subject.ref
+        holds: dict[str, Hold | str] = {}
+        for rule, workflows in plan.sets(Mode.OBSERVE).items():
+            why = self._would_trip(rule, document, len(workflows))
+            if why is not None:
+                holds[rule] = why
+        for rule, workflows in plan.sets(Mode.ENFORCE).items():
+            hold = self._hold_new(plan, rule, len(workflows))
+            if hold is not None:
+                holds[rule] = hold
+        return holds
+
+    def _hold_new(self, plan: Plan, rule: str, count: int) -> Hold | None:
         paused = self._hold_paused()
         if paused is not None:
             return paused
-        if rule not in self._tripped:
-            rest = approvals.together(self._tx, self._portal, rule, approved, decisions)
-            self._trip_if_over(rule, len(workflows) + rest, decisions)
-        return self._hold_tripped(rule) or self._document_hold(
-            rule, document, workflows, decisions, begun
+        if plan.subject.trigger in limits.RUNS:
+            self._trip_if(rule, self._over_in_run(rule, count, 0))
+        self._trip_if_over(rule, count)
+        document = plan.subject.ref
+        hold = self._hold_tripped(rule) or self._hold_document(rule, document, count, but_set="")
+        if hold is None and plan.begins(rule):
+            self._begin(rule, {document: count})
+        return hold
+
+    def hold_all(self, rejudged: Sequence[Rejudged]) -> dict[str, tuple[Stop, Hold]]:
+        """Say which stops are held of the sets of those that would go on, by their decisions."""
+        sets: dict[tuple[str, str], list[Stop]] = {}
+        for one in rejudged:
+            if one.verdict is not None and one.may_act:
+                of = (one.stop.rule, one.stop.set_name or one.stop.decision_id)
+                sets.setdefault(of, []).append(one.stop)
+        held: dict[str, tuple[Stop, Hold]] = {}
+        for members in sets.values():
+            held |= self.hold_stops(members)
+        return held
+
+    def hold_stops(self, members: Sequence[Stop]) -> dict[str, tuple[Stop, Hold]]:
+        """Say which stops of one set are held, by their decisions; the others may go on.
+
+        These are the members at hand. Others of the set, which are not due or had no room, are held
+        with them where the set as a whole may not begin.
+        """
+        rule, name = members[0].rule, members[0].set_name or ""
+        paused = self._hold_paused()
+        if paused is not None:
+            return {stop.decision_id: (stop, paused) for stop in members}
+        if limits.has_begun(self._tx, self._portal, rule, name):
+            return self._hold_parts(rule, name, self._not_begun(members))
+        waiting = self._waiting(members)
+        self._trip_if(rule, self._over_as_run(rule, waiting))
+        self._trip_if_over(rule, len(waiting))
+        tripped = self._hold_tripped(rule)
+        if tripped is not None:
+            return {stop.decision_id: (stop, tripped) for stop in waiting}
+        held = self._hold_parts(rule, name, waiting)
+        self._begin(
+            rule, Counter(stop.document.ref for stop in waiting if stop.decision_id not in held)
         )
+        return held
+
+    def _waiting(self, members: Sequence[Stop]) -> list[Stop]:
+        """Return what still waits of a set, whether it is due or not."""
+        rule, name = members[0].rule, members[0].set_name
+        found = {stop.decision_id: stop for stop in members}
+        if name is not None:
+            for stop in stops.of_set(self._tx, self._portal, rule, name):
+                if stop.outcome is Outcome.WAITING:
+                    found.setdefault(stop.decision_id, stop)
+        return list(found.values())
+
+    def _not_begun(self, members: Sequence[Stop]) -> list[Stop]:
+        """Return what waits of a begun set on documents on which no call of it was made."""
+        rule, name = members[0].rule, members[0].set_name or ""
+        untouched = {
+            document
+            for document in {stop.document.ref for stop in members}
+            if not limits.has_begun(self._tx, self._portal, rule, name, document)
+        }
+        if not untouched:
+            return []
+        return [stop for stop in self._waiting(members) if stop.document.ref in untouched]
+
+    def _hold_parts(
+        self, rule: str, name: str, waiting: Iterable[Stop]
+    ) -> dict[str, tuple[Stop, Hold]]:
+        """Hold the parts of a set whose documents have had too much."""
+        parts: dict[str, list[Stop]] = {}
+        for stop in waiting:
+            parts.setdefault(stop.document.ref, []).append(stop)
+        held: dict[str, tuple[Stop, Hold]] = {}
+        for document, part in parts.items():
+            hold = self._hold_document(rule, document, len(part), but_set=name)
+            if hold is not None:
+                held |= {stop.decision_id: (stop, hold) for stop in part}
+        return held
+
+    def _over_as_run(self, rule: str, waiting: Sequence[Stop]) -> str | None:
+        """Say which limit of a run a set would go over: several may have become one."""
+        of_runs = [s for s in waiting if s.trigger in limits.RUNS and s.approval is None]
+        counted = [stop.running for stop in of_runs if stop.running is not None]
+        return self._over_in_run(rule, len(of_runs), min(counted, default=0)) if of_runs else None
+
+    def _begin(self, rule: str, parts: Mapping[str, int]) -> None:
+        """Count in this batch what it begins."""
+        self._begun[rule] += sum(parts.values())
+        self._begun_on.update(parts)
 
     def _hold_paused(self) -> Hold | None:
         if self._paused is None:
@@ -94,25 +194,34 @@ class Budget:
         why = f"rule {rule} is tripped: {self._tripped[rule]}; `responder rearm {rule}`"
         return Hold(limits.TRIPPED, why)
 
-    def hold_run(self, rule: str, workflows: Collection[str], running: int) -> Hold | None:
-        """Say why what a rule condemned in one run is not begun; trip its rule if need be.
+    def hold_run(self, sets: RunSets) -> dict[str, Hold | str]:
+        """Say of each rule why what it condemned in one run is not begun; trip it if need be.
 
         A rule that asks first begins nothing here: neither the pause nor what it did within an hour
         keeps it from asking.
         """
-        asks = rule in self._asking
-        if rule not in self._tripped:
-            why = self.over_in_run(rule, len(workflows), running)
+        holds: dict[str, Hold | str] = {}
+        for rule, workflows in sets.acting.items():
+            hold = self._hold_in_run(rule, len(workflows), sets.running)
+            if hold is not None:
+                holds[rule] = hold
+        for rule, workflows in sets.observed.items():
+            why = self._over_in_run(rule, len(workflows), sets.running)
             if why is not None:
-                self._trip(rule, why)
-            elif not asks:
-                self._trip_if_over(rule, len(workflows))
+                holds.setdefault(rule, f"enforced, the rule would have tripped: {why}")
+        return holds
+
+    def _hold_in_run(self, rule: str, count: int, running: int) -> Hold | None:
+        asks = rule in self._asking
+        self._trip_if(rule, self._over_in_run(rule, count, running))
+        if not asks:
+            self._trip_if_over(rule, count)
         tripped = self._hold_tripped(rule)
         if tripped is not None:
             return Hold(limits.RUN, tripped.why)
         return None if asks else self._hold_paused()
 
-    def over_in_run(self, rule: str, count: int, running: int) -> str | None:
+    def _over_in_run(self, rule: str, count: int, running: int) -> str | None:
         """Say which limit of a run so many condemned would go over."""
         limit = self._limits[rule]
         if limit.per_run is not None and count > limit.per_run:
@@ -122,7 +231,7 @@ class Budget:
             return f"{count} condemned of {running} running, percent_of_running is {percent}"
         return None
 
-    def would_trip(self, rule: str, document: str, count: int) -> str | None:
+    def _would_trip(self, rule: str, document: str, count: int) -> str | None:
         """Say what an observing rule's set would have tripped or held, were it enforced."""
         limit = self._limits[rule]
         done = limits.would_have(self._tx, self._portal, rule, self._now - HOUR)
@@ -134,24 +243,18 @@ class Budget:
             return f"enforced, the document would have been held: {why}"
         return None
 
-    def _trip_if_over(self, rule: str, count: int, decisions: Collection[str] = ()) -> None:
-        allowed = self._limits[rule].per_hour
-        done = self._acted(rule, decisions)
+    def _trip_if(self, rule: str, why: str | None) -> None:
+        if why is not None and rule not in self._tripped:
+            self._trip(rule, why)
+
+    def _trip_if_over(self, rule: str, count: int) -> None:
+        if rule in self._tripped:
+            return
+        if rule not in self._acted:
+            self._acted[rule] = limits.acted(self._tx, self._portal, rule, self._now - HOUR)
+        allowed, done = self._limits[rule].per_hour, self._acted[rule] + self._begun[rule]
         if done + count > allowed:
             self._trip(rule, _sum(count, done, allowed))
-
-    def _acted(self, rule: str, decisions: Collection[str]) -> int:
-        """Count what a rule did within the hour: once, and then what begins here adds to it."""
-        if decisions:
-            return limits.acted(self._tx, self._portal, rule, self._now - HOUR, decisions)
-        if rule not in self._done:
-            self._done[rule] = limits.acted(self._tx, self._portal, rule, self._now - HOUR)
-        return self._done[rule]
-
-    def began(self, rule: str) -> None:
-        """Add a call whose intent was written in this transaction."""
-        if rule in self._done:
-            self._done[rule] += 1
 
     def _trip(self, rule: str, why: str) -> None:
         limits.trip(self._tx, self._portal, rule, self._now, why)
@@ -162,20 +265,13 @@ class Budget:
         self._metrics.rule_tripped.labels(rule).set(1)
         log.warning("a rule has tripped", portal=self._portal, rule=rule, why=why)
 
-    def _document_hold(
-        self,
-        rule: str,
-        document: str,
-        workflows: Collection[str],
-        decisions: Collection[str],
-        begun: int,
-    ) -> Hold | None:
+    def _hold_document(self, rule: str, document: str, count: int, but_set: str) -> Hold | None:
         allowed = self._limits[rule].per_document
-        done = begun
-        done += limits.acted_on(self._tx, self._portal, document, rule, self._now - DAY, decisions)
-        if done + len(workflows) <= allowed:
+        done = self._begun_on[document]
+        done += limits.acted_on(self._tx, self._portal, document, rule, self._now - DAY, but_set)
+        if done + count <= allowed:
             return None
-        why = _on_one_document(document, len(workflows), done, allowed)
+        why = _on_one_document(document, count, done, allowed)
         log.warning("a document is held", portal=self._portal, rule=rule, why=why)
         return Hold(limits.DOCUMENT, f"{why}; `responder rearm {rule}`")
 

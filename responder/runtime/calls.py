@@ -5,7 +5,7 @@ from datetime import datetime
 
 from responder.bitrix24.portal import Answer, Command, FailureKind, is_done
 from responder.model import Action, Outcome
-from responder.runtime.lane import OPERATING_LIMIT, QUERY_LIMIT
+from responder.runtime.lane import OPERATING_LIMIT, QUERY_LIMIT, WITHHELD
 from responder.runtime.stops import Seen, Standing, Step, step
 
 LIMIT_CODES = (QUERY_LIMIT, OPERATING_LIMIT)
@@ -40,11 +40,6 @@ class Called:
         assert self.standing.called_at is not None
         return self.standing.called_at
 
-    def not_made(self, now: datetime) -> Step:
-        """Say what follows where too much time has gone by since the gate: it is judged afresh."""
-        why = "not called: the process was stopped after its intent"
-        return step(Outcome.IN_DOUBT, Seen.NOT_SENT, self.standing, now, why)
-
     def too_late(self, now: datetime) -> Step:
         """Say what follows where its facts grew too old before it could be called."""
         why = "not called: its facts were too old once its intent was committed"
@@ -68,10 +63,12 @@ def seen_in(answer: Answer) -> tuple[Seen, str]:
     failure = answer.failure
     if failure is None:
         return Seen.LOST, "the answer was not `true`"
-    why = f"{failure.code}: {failure.text}" if failure.code else failure.text
+    of_ours = failure.code in ("", WITHHELD)
+    why = failure.text if of_ours else f"{failure.code}: {failure.text}"
     match failure.kind:
         case FailureKind.BUSY:
-            return (Seen.NOT_SENT if failure.code in LIMIT_CODES else Seen.UNREACHABLE), why
+            unsent = failure.code in (*LIMIT_CODES, WITHHELD)
+            return (Seen.NOT_SENT if unsent else Seen.UNREACHABLE), why
         case FailureKind.UNCERTAIN:
             return Seen.LOST, why
         case FailureKind.PORTAL:

@@ -13,7 +13,7 @@ from responder.runtime import planning
 from responder.runtime.gate import StaleError
 from responder.runtime.intake import Intake
 from responder.runtime.means import Means
-from responder.runtime.planning import Plan
+from responder.runtime.plans import Plan
 from responder.runtime.subjects import Subject
 from responder.runtime.telling import Telling
 from responder.store import journal, looks, rulesets

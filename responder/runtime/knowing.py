@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from functools import partial
 
-from responder.runtime.planning import Known
-from responder.store import approvals, journal
+from responder.model import OPEN_OUTCOMES, Outcome
+from responder.runtime.plans import WOULD, Known
+from responder.store import stops
 from responder.store.database import Connection, Database
+from responder.store.limits import APPROVAL
 
 IDS_AT_ONCE = 2_000  # asked about in one read of the store, which must be short
+STOPPED = (Outcome.KILLED, Outcome.TERMINATED)
 
 
 async def known_of(database: Database, portal: str, ids: Sequence[str], revision: str) -> Known:
@@ -21,10 +24,20 @@ async def known_of(database: Database, portal: str, ids: Sequence[str], revision
 
 
 def _read(conn: Connection, portal: str, ids: Sequence[str], revision: str) -> Known:
-    under_way = journal.under_way(conn, portal, ids)
+    known = stops.known(conn, portal, ids)
+    acting = [one for one in known if one.outcome in OPEN_OUTCOMES and not one.shadow]
     return Known(
-        under_way=under_way,
-        asked=approvals.held(conn, portal, under_way),
-        unchanged=journal.would(conn, portal, ids, revision),
-        shadows=journal.shadows(conn, portal, ids),
+        under_way={one.workflow_id for one in acting},
+        asked={one.workflow_id for one in acting if one.hold == APPROVAL},
+        unchanged={
+            (one.workflow_id, one.rule, one.action)
+            for one in known
+            if one.outcome in WOULD.values() and one.ruleset == revision
+        },
+        shadows={
+            (one.workflow_id, one.rule)
+            for one in known
+            if one.outcome in OPEN_OUTCOMES and one.shadow
+        },
+        stopped={one.workflow_id for one in known if one.outcome in STOPPED},
     )

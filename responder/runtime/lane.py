@@ -36,6 +36,10 @@ PROBE_EVERY = timedelta(seconds=60)
 WHOLE_PORTAL = ""
 QUERY_LIMIT = "QUERY_LIMIT_EXCEEDED"
 OPERATING_LIMIT = "OPERATION_TIME_LIMIT"
+WITHHELD = "withheld"  # of our own: the call was not sent
+
+Unless = Callable[[], str | None]
+"""Says at the last moment why nothing may be sent; None where it may."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,17 +136,20 @@ class Lane:
         if wait > 0:
             await asyncio.sleep(wait)
 
-    async def send(self, commands: Sequence[Command]) -> list[Answer]:
+    async def send(
+        self, commands: Sequence[Command], *, unless: Unless | None = None
+    ) -> list[Answer]:
         """Answer each command, in its place; those behind an open breaker without a call.
 
-        Those that a batch has no room for go out in the next, in their order.
+        Those that a batch has no room for go out in the next, in their order. `unless` is asked
+        right before each request.
         """
         answers: dict[int, Answer] = {}
         left = list(range(len(commands)))
         while left:
             portion = self._portion(commands, left)
             if portion:
-                sent = await self._request([commands[place] for place in portion])
+                sent = await self._request([commands[place] for place in portion], unless)
                 answers |= zip(portion, sent, strict=True)
             for place in left:
                 refusal = self._refusal(commands[place].method)
@@ -184,10 +191,13 @@ class Lane:
             return 0
         return 1 if method in self.breakers else max(1, self._paces.room(method))
 
-    async def _request(self, commands: list[Command]) -> list[Answer]:
+    async def _request(self, commands: list[Command], unless: Unless | None = None) -> list[Answer]:
         if self.keep is not None and self._requests >= self._counted_through:
             await self.keep()
         await self.turn()
+        why = None if unless is None else unless()
+        if why is not None:
+            return [Answer(failure=Failure(FailureKind.BUSY, WITHHELD, why))] * len(commands)
         self.bucket, _ = pacing.take(self.bucket, self._seconds(), self.rate, self.burst)
         self._requests += 1
         self._probing(commands)

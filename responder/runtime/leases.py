@@ -104,6 +104,11 @@ class Leases:
         """Tell whether a lease is still surely ours."""
         return _clock() < grant.until
 
+    def has_time(self, lease: Lease) -> bool:
+        """Tell whether this very lease is still surely ours."""
+        grant = self._grants.get(lease.portal)
+        return grant is not None and grant.lease is lease and self.holds(grant)
+
     def other_rules(self) -> list[str]:
         """Name the replicas that go by other rules than this one."""
         ours = self._ruleset()

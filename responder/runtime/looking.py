@@ -3,28 +3,41 @@
 A few are asked for by their ids, which is one request. For many, the list of all that runs answers
 for all of them at once: one that is not on it, although the list was begun after the look was due
 and is whole, is gone. Where a storm reads that list anyway, it is the same list.
+
+A stop may have let another workflow begin: the cloud runs two with waiting steps on an item, and
+the third the moment one of them ends (docs: helpdesk 22381584). So what runs on the documents of
+our stops is listed with it, and where something does that is not known yet, the document is judged
+once more by the same rules.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
+import structlog
+
 from responder.bitrix24 import lookup
-from responder.bitrix24.everything import Compact, unpacked
+from responder.bitrix24.everything import Compact, triple, unpacked
 from responder.bitrix24.instances import WORKFLOW_ID
+from responder.bitrix24.lookup import Reading
 from responder.model import Outcome, Unknown
 from responder.runtime import rejudging
+from responder.runtime.intents import take
 from responder.runtime.means import Means
 from responder.runtime.reading import Readings
+from responder.runtime.rejudging import Running
 from responder.runtime.stops import LOOK_AGAIN, Step
-from responder.runtime.taking import take
-from responder.store import journal, looks
+from responder.store import journal, looks, stops
 from responder.store.database import Connection
 from responder.store.journal import Stop
+from responder.store.limits import RUNS
 
 WRITTEN = 100  # looks in one transaction, and asked for by their ids in one round
 
 Row = Mapping[str, str | None] | Unknown | None
 Tell = Callable[[Stop, Step], None]
+Beside = Mapping[str, Collection[str] | Unknown]
+
+log = structlog.get_logger()
 
 
 class Looking:
@@ -58,18 +71,51 @@ class Looking:
                     pass
                 return True
         self._readings.begin()
+        some = set(ids[:WRITTEN])
+        doubted = [stop for stop in doubted if stop.workflow_id in some]
+        fresh = [stop for stop in fresh if stop.workflow_id in some]
         found = await lookup.present(self._lane.send, ids[:WRITTEN])
-        await self.write(
-            [stop for stop in doubted if stop.workflow_id in found],
-            [stop for stop in fresh if stop.workflow_id in found],
-            found,
-            self._now(),
-        )
+        beside = await self._running_beside(fresh)
+        await self.write(doubted, fresh, found, beside, self._now())
         return True
+
+    async def _running_beside(self, fresh: Sequence[Stop]) -> Beside:
+        """List what runs on the documents of our stops, but those of which more is due now."""
+        documents = {stop.document.ref: stop.document for stop in fresh}
+        if not documents:
+            return {}
+        now = self._now()
+        busy = await self._database.reading(
+            lambda conn: stops.busy(conn, self.portal, list(documents), now)
+        )
+        asked = [document for ref, document in documents.items() if ref not in busy]
+        listed = await lookup.running_on(self._lane.send, asked)
+        return {document.ref: ids for document, ids in listed.items()}
 
     def settling(self, rows: Mapping[str, Compact], began_at: datetime) -> "Settling":
         """Settle all looks that were due when the list of all that runs was begun."""
         return Settling(self, rows, began_at)
+
+    async def of_others(
+        self,
+        ids: Collection[str],
+        readings: Iterable[Reading],
+        rows: Mapping[str, Compact] | None,
+    ) -> Running:
+        """Say of workflows on any document whether they run: as read already, or asked for now."""
+        if not ids:
+            return {}
+        if rows is not None:
+            return {one: row_of(one, rows) for one in ids}
+        found: dict[str, Row] = {
+            workflow.id: {}
+            for reading in readings
+            if not isinstance(reading.workflows, Unknown)
+            for workflow in reading.workflows
+            if workflow.id in ids
+        }
+        left = sorted(one for one in ids if one not in found)
+        return found | await lookup.present(self._lane.send, left) if left else found
 
     async def due(self, at: datetime) -> tuple[list[Stop], list[Stop]]:
         """Read what was to be looked for by then: stops in doubt, and what was stopped."""
@@ -85,9 +131,13 @@ class Looking:
         doubted: Sequence[Stop],
         fresh: Sequence[Stop],
         found: Mapping[str, Row],
+        beside: Beside,
         seen_at: datetime,
     ) -> None:
-        """Write down what was seen at an instant."""
+        """Write down what was seen at an instant.
+
+        A document that is not in `beside` has more stops due: it is judged once more after these.
+        """
         steps = [
             (stop, rejudging.after_look(stop, found[stop.workflow_id], seen_at)) for stop in doubted
         ]
@@ -96,29 +146,75 @@ class Looking:
         def write(tx: Connection) -> None:
             for stop, taken in steps:
                 take(tx, stop.decision_id, taken, now)
+            known = stops.under_way(tx, self.portal, _listed(beside))
             for stop in fresh:
                 self._verify(tx, stop, found[stop.workflow_id], now)
+                self._judge_beside(tx, stop, beside.get(stop.document.ref), known, now)
 
         await self._gate.write(write)
         for stop, taken in steps:
             self._tell(stop, taken)
 
     def _verify(self, tx: Connection, stop: Stop, row: Row, now: datetime) -> None:
-        """Write down that a stopped workflow stayed away, or have one that came back judged."""
+        """Write down that a stopped workflow stayed away, or have one that came back judged.
+
+        Rules that schedules alone set off are not asked of it: they act in their own runs.
+        """
         if isinstance(row, Unknown):
             journal.verify_later(tx, stop.decision_id, now + LOOK_AGAIN)
             return
         journal.verified(tx, stop.decision_id, now, absent=row is None)
         if row is not None:
-            looks.schedule(
-                tx,
-                self.portal,
-                stop.document.ref,
-                stop.trigger,
-                stop.workflow_id,
-                stop.event_names,
-                now,
+            log.warning(
+                "a workflow came back after it was stopped",
+                portal=self.portal,
+                workflow=stop.workflow_id,
+                decision=stop.decision_id,
             )
+            if stop.trigger != "schedule":
+                self._look_again(tx, stop, stop.workflow_id, now)
+
+    def _judge_beside(
+        self,
+        tx: Connection,
+        stop: Stop,
+        ids: Collection[str] | Unknown | None,
+        known: Collection[str],
+        now: datetime,
+    ) -> None:
+        """Have a document judged once more where something runs on it that has no stop."""
+        if ids is None or isinstance(ids, Unknown):
+            self._look_again(tx, stop, None, now + LOOK_AGAIN)
+        elif any(one not in known and one != stop.workflow_id for one in ids):
+            self._look_again(tx, stop, None, now)
+
+    def _look_again(
+        self, tx: Connection, stop: Stop, workflow_id: str | None, due_at: datetime
+    ) -> None:
+        looks.schedule(
+            tx,
+            self.portal,
+            stop.document.ref,
+            stop.trigger,
+            workflow_id,
+            stop.event_names,
+            due_at,
+            _asked_of(stop),
+        )
+
+
+def _listed(beside: Beside) -> list[str]:
+    return [one for ids in beside.values() if not isinstance(ids, Unknown) for one in ids]
+
+
+def _asked_of(stop: Stop) -> frozenset[str] | None:
+    """Return the rules that a look after a stop asks: those that were asked when it was condemned.
+
+    The version before did not keep them: then it is the rule that condemned.
+    """
+    if stop.asked is None and stop.trigger in RUNS:
+        return frozenset({stop.rule})
+    return stop.asked
 
 
 class Settling:
@@ -130,6 +226,7 @@ class Settling:
         self._began_at = began_at
         self._doubted: list[Stop] = []
         self._fresh: list[Stop] = []
+        self._by_document: dict[Compact, list[str]] | None = None
 
     async def step(self) -> bool:
         """Write down some of it. Return False when there is nothing more."""
@@ -139,13 +236,24 @@ class Settling:
         fresh, self._fresh = self._fresh[:WRITTEN], self._fresh[WRITTEN:]
         if not doubted and not fresh:
             return False
-        found = {stop.workflow_id: self._row(stop.workflow_id) for stop in (*doubted, *fresh)}
-        await self._looking.write(doubted, fresh, found, self._began_at)
+        found = {one.workflow_id: row_of(one.workflow_id, self._rows) for one in (*doubted, *fresh)}
+        beside = self._beside(fresh)
+        await self._looking.write(doubted, fresh, found, beside, self._began_at)
         return True
 
-    def _row(self, workflow_id: str) -> Row:
-        """Return a workflow's row; None where it is not on the list."""
-        if not WORKFLOW_ID.fullmatch(workflow_id):
-            return Unknown("this is no workflow's id")
-        row = self._rows.get(workflow_id)
-        return None if row is None else lookup.as_found(unpacked(row))
+    def _beside(self, fresh: Sequence[Stop]) -> Beside:
+        """Return what the list has on the documents of these stops."""
+        if fresh and self._by_document is None:
+            self._by_document = {}
+            for workflow_id, row in self._rows.items():
+                self._by_document.setdefault(triple(row), []).append(workflow_id)
+        by_document = self._by_document or {}
+        return {stop.document.ref: by_document.get(stop.document.triple, []) for stop in fresh}
+
+
+def row_of(workflow_id: str, rows: Mapping[str, Compact]) -> Row:
+    """Return a workflow's row of the list of all that runs; None where it is not on it."""
+    if not WORKFLOW_ID.fullmatch(workflow_id):
+        return Unknown("this is no workflow's id")
+    row = rows.get(workflow_id)
+    return None if row is None else lookup.as_found(unpacked(row))

@@ -19,8 +19,9 @@ IDS = 50  # looked for one by one: they go out in one request
 class Means:
     """The gate it writes through, the lane it calls through, what it reads and decides by.
 
-    `enforcing` is the installation's mode. `templates` is what readings remember of the portal.
-    `few` documents are read, and `few_ids` workflows looked for, one by one whatever it costs.
+    `leased` tells whether the lease has time left. `enforcing` is the installation's mode.
+    `templates` is what readings remember of the portal. `few` documents are read, and `few_ids`
+    workflows looked for, one by one whatever it costs.
     """
 
     gate: Gate
@@ -28,6 +29,7 @@ class Means:
     database: Database
     rules: RulesInForce
     templates: Templates
+    leased: Callable[[], bool]
     enforcing: bool
     metrics: Metrics
     now: Callable[[], datetime]

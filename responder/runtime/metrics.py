@@ -166,12 +166,12 @@ class Metrics:
     def _sweeping(self) -> None:
         self.runs = self._counter(
             "responder_runs",
-            "Sweeps and schedules that this process ran, by result (complete, failed).",
+            "Sweeps and schedules that this process ran, by result (complete, incomplete, failed).",
             "trigger",
             "result",
         )
         for trigger in ("sweep", "schedule"):
-            for result in ("complete", "failed"):
+            for result in ("complete", "incomplete", "failed"):
                 self.runs.labels(trigger, result)
         self.run_seconds = self._histogram(
             "responder_run_seconds",

@@ -286,5 +286,9 @@ def portals_now(
             "methods": breakers,
             "last_event_at": None if heard is None else instant_text(heard),
             "last_sweep_at": None if swept is None else instant_text(swept),
+            "incomplete_since": {
+                trigger: instant_text(since)
+                for trigger, since in sorted(runs.incomplete(conn, name).items())
+            },
         }
     return told

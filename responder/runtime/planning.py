@@ -4,8 +4,8 @@ A plan is made anew each time: nothing in it outlives the round, and the facts i
 seconds old when its intent is committed.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from responder.bitrix24.lookup import Reading
@@ -22,152 +22,18 @@ from responder.model import (
     Workflow,
 )
 from responder.rules.decide import judge
+from responder.rules.rule import Rule
 from responder.rules.ruleset import Ruleset
-from responder.runtime.budget import Hold
 from responder.runtime.calls import method
+from responder.runtime.plans import KILLING, WOULD, Known, Plan, Planned
 from responder.runtime.stops import Seen, Standing, Step, not_before, step
 from responder.runtime.subjects import Subject
 from responder.store.inbox import newest_last
-from responder.store.journal import NewDecision, NewEvaluation
+from responder.store.journal import NewDecision
+from responder.store.limits import RUNS
+from responder.store.shapes import Spared
 
 LOOK_AFTER = timedelta(seconds=10)
-KILLING = (Action.KILL, Action.TERMINATE)
-WOULD = {Action.KILL: Outcome.WOULD_KILL, Action.TERMINATE: Outcome.WOULD_TERMINATE}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Planned:
-    """One decision to write, and the step that its stop takes first, if it has a stop.
-
-    `overtakes`: its rule asks nobody, and it takes the place of one that waits to be approved.
-    """
-
-    decision: NewDecision
-    step: Step | None = None
-    overtakes: bool = False
-
-    def put_off(self, taken: Step) -> "Planned":
-        """Return it with another first step, where its first step was a call."""
-        if self.step is None or not self.step.call:
-            return self
-        decision = replace(
-            self.decision, outcome=taken.outcome, detail=taken.detail, due_at=taken.due_at
-        )
-        return replace(self, decision=decision, step=taken)
-
-    def held(self, holds: Mapping[str, Hold | str]) -> "Planned":
-        """Return it as it is written where its rule is held, or, observing, would be."""
-        hold = holds.get(self.decision.rule or "")
-        if isinstance(hold, Hold) and self.decision.mode in ACTING_MODES:
-            decision = replace(self.decision, outcome=Outcome.HELD, detail=hold.why, due_at=None)
-            return replace(self, decision=decision)
-        if isinstance(hold, str) and self.decision.mode is Mode.OBSERVE:
-            return replace(self, decision=replace(self.decision, detail=hold))
-        return self
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What one subject's judgement leads to. `look_at` asks for a second look."""
-
-    subject: Subject
-    facts: Mapping[str, object]
-    planned: tuple[Planned, ...]
-    look_at: datetime | None = None
-    running: tuple[Workflow, ...] | Unknown | None = None
-
-    def sets(self, mode: Mode) -> dict[str, set[str]]:
-        """Group by rule what is condemned in a mode, whatever it waits for: these are the sets."""
-        found: dict[str, set[str]] = {}
-        for planned in self.planned:
-            decision = planned.decision
-            if decision.rule is None or decision.workflow is None or decision.mode is not mode:
-                continue
-            if decision.action in KILLING:
-                found.setdefault(decision.rule, set()).add(decision.workflow.id)
-        return found
-
-    def held(self, holds: Mapping[str, Hold | str]) -> "Plan":
-        """Return it as it is written where rules are held, or, observing, would be."""
-        return replace(self, planned=tuple(planned.held(holds) for planned in self.planned))
-
-    @property
-    def calls(self) -> int:
-        """Say how many calls it asks for."""
-        return sum(1 for planned in self.planned if planned.step is not None and planned.step.call)
-
-    @property
-    def begun(self) -> set[str]:
-        """Name the workflows whose stops begin with it."""
-        return {
-            planned.decision.workflow.id
-            for planned in self.planned
-            if planned.step is not None and planned.decision.workflow is not None
-        }
-
-    @property
-    def condemned(self) -> list[Workflow]:
-        """Return the workflows that would be called now, were all their rules enforced."""
-        return [
-            planned.decision.workflow
-            for planned in self.planned
-            if planned.decision.workflow is not None
-            and (
-                planned.decision.outcome in WOULD.values()
-                or (planned.step is not None and planned.step.call)
-            )
-        ]
-
-    def evaluation(self, ruleset: Ruleset, now: datetime) -> NewEvaluation:
-        """Return what the journal records."""
-        return NewEvaluation(
-            portal=self.subject.portal,
-            at=now,
-            trigger=self.subject.trigger,
-            event=self.subject.newest,
-            event_names=self.subject.events,
-            document=self.subject.document,
-            ruleset=ruleset.revision,
-            facts=self.facts,
-            decisions=tuple(planned.decision for planned in self.planned),
-            deliveries=self.subject.deliveries,
-            received_at=self.subject.received_at,
-            running=self.running,
-            only=self.subject.only,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
-    """What the journal already holds on the workflows at hand, and which methods are shut.
-
-    `under_way` are the ids with an open stop, `asked` those of them whose stop is held until
-    somebody approves it, `unchanged` the (workflow, rule, action) whose newest decision is the same
-    `would_kill` by this revision, `shadows` the (workflow, rule) whose time an observing rule waits
-    for.
-    """
-
-    under_way: set[str] = field(default_factory=set)
-    asked: set[str] = field(default_factory=set)
-    unchanged: Collection[tuple[str, str, Action]] = ()
-    shadows: Collection[tuple[str, str]] = ()
-    shut: Mapping[str, str] = field(default_factory=dict)
-    away: bool = False
-
-    def also(self, other: "Known") -> "Known":
-        """Return what is known of these workflows, and of others."""
-        return replace(
-            self,
-            under_way=self.under_way | other.under_way,
-            asked=self.asked | other.asked,
-            unchanged={*self.unchanged, *other.unchanged},
-            shadows={*self.shadows, *other.shadows},
-        )
-
-    def begin(self, plan: Plan) -> None:
-        """Take in what a plan's stops have begun; a new one for each would be copied for each."""
-        self.under_way.update(plan.begun)
-        self.asked.difference_update(plan.begun)
 
 
 def nothing(reason: Reason, detail: str | None = None) -> Planned:
@@ -218,11 +84,19 @@ def plan(
 ) -> Plan:
     """Judge a subject by the rules and say what follows."""
     situation = subject.situation(reading)
-    judgement = judge(ruleset, situation, enforcing=enforcing, now=now, only=subject.only)
+    judgement = judge(
+        ruleset,
+        situation,
+        enforcing=enforcing,
+        now=now,
+        only=subject.only,
+        rules=subject.rules(ruleset),
+        choices=subject.choices(ruleset, reading.workflows),
+    )
     planned: list[Planned] = []
     repeated: list[str] = []
     for verdict in judgement.verdicts:
-        why = _repeats(verdict, known)
+        why = _repeats(verdict, known) or _is_out_of_turn(verdict, subject, ruleset, known)
         if why is None:
             planned.append(_decision(verdict, ruleset, known, now))
         else:
@@ -286,6 +160,27 @@ def _repeats(verdict: Verdict, known: Known) -> str | None:
     return None
 
 
+def _is_out_of_turn(
+    verdict: Verdict, subject: Subject, ruleset: Ruleset, known: Known
+) -> str | None:
+    """Say why a rule may not act on what came back, where only its own runs set it off.
+
+    A look at what came back after a stop is no run: it asks again what events may set off.
+    """
+    if subject.look is None or subject.trigger not in RUNS:
+        return None
+    workflow = verdict.workflow.id
+    if workflow not in known.stopped or verdict.action not in KILLING:
+        return None
+    if subject.trigger == "sweep" and _rule(ruleset, verdict.rule).is_swept:
+        return None
+    return f"{workflow} came back; {verdict.rule} acts on it in its next run"
+
+
+def _rule(ruleset: Ruleset, name: str) -> Rule:
+    return next(rule for rule in ruleset.rules if rule.id == name)
+
+
 def _overtakes(verdict: Verdict, known: Known) -> bool:
     return verdict.mode is Mode.ENFORCE and verdict.workflow.id in known.asked
 
@@ -297,6 +192,9 @@ def _decision(verdict: Verdict, ruleset: Ruleset, known: Known, now: datetime) -
     standing = Standing(action=verdict.action, tries=0, condemned_at=now)
     first = next_step(verdict, ruleset, standing, known, now)
     decision = _written(verdict, first.outcome, first.detail, first.due_at)
+    keep = _rule(ruleset, verdict.rule).keep
+    if keep is not None and verdict.spared is not None:
+        decision = replace(decision, spared=Spared(keep.english, verdict.spared))
     if verdict.mode is Mode.OBSERVE:
         return Planned(decision=decision)
     return Planned(decision=decision, step=first, overtakes=_overtakes(verdict, known))
@@ -306,9 +204,9 @@ def next_step(
     verdict: Verdict, ruleset: Ruleset, standing: Standing, known: Known, now: datetime
 ) -> Step:
     """Say what a condemned workflow's stop does next: wait for its time, for the portal, or act."""
-    rule = next(rule for rule in ruleset.rules if rule.id == verdict.rule)
-    if rule.wait is not None and now < standing.condemned_at + rule.wait:
-        at = standing.condemned_at + rule.wait
+    rule = _rule(ruleset, verdict.rule)
+    if rule.wait is not None and now < standing.waits_from(now) + rule.wait:
+        at = standing.waits_from(now) + rule.wait
         return not_before(standing, at, "acts only if all of it still holds then")
     if rule.during is not None and not rule.during.is_open(now):
         at = rule.during.opens_at(now)

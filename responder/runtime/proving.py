@@ -10,7 +10,7 @@ from responder.bitrix24.ranges import pages_of
 from responder.model import Workflow
 from responder.runtime import rejudging
 from responder.runtime.means import Means
-from responder.runtime.planning import Plan
+from responder.runtime.plans import Plan
 from responder.runtime.rejudging import Rejudged
 
 GOOD_FOR = timedelta(seconds=120)
@@ -55,11 +55,12 @@ class Proofs:
         now = self._now()
         self._forget(now)
         condemned = _condemned(plans, rejudged)
+        self._drop_older(condemned)
         unproved = self._unproved(condemned)
         if unproved:
             read = await evidence.gather(self._lane.send, unproved, self._templates, now)
             self._kept |= {key: (now, proof) for key, proof in read.items()}
-        proofs = {w.id: self._kept[w.id][1] for w in condemned}
+        proofs = {w.id: _borne_out(w, self._kept[w.id][1]) for w in condemned}
         missing = {key: proof for key, proof in proofs.items() if isinstance(proof, Missing)}
         for key in missing:
             del self._kept[key]  # it is read anew
@@ -74,12 +75,26 @@ class Proofs:
     def _unproved(self, condemned: Sequence[Workflow]) -> list[Workflow]:
         return [workflow for workflow in condemned if workflow.id not in self._kept]
 
+    def _drop_older(self, condemned: Sequence[Workflow]) -> None:
+        """Drop kept evidence that says other than the facts: it may be the older of the two."""
+        for workflow in condemned:
+            kept = self._kept.get(workflow.id)
+            if kept is not None and isinstance(_borne_out(workflow, kept[1]), Missing):
+                del self._kept[workflow.id]
+
     def _forget(self, now: datetime) -> None:
         self._kept = {
             key: (at, proof)
             for key, (at, proof) in self._kept.items()
             if timedelta(0) <= now - at < GOOD_FOR
         }
+
+
+def _borne_out(workflow: Workflow, proof: Evidence | Missing) -> Evidence | Missing:
+    """Return evidence that bears out the facts which condemned; what contradicts them is none."""
+    if isinstance(proof, Evidence) and proof.contradicts(workflow):
+        return Missing("it waits for others than when it was condemned: judged afresh", None)
+    return proof
 
 
 def _condemned(plans: Sequence[Plan], rejudged: Sequence[Rejudged]) -> list[Workflow]:

@@ -10,21 +10,25 @@ from responder.bitrix24.portal import Failure, FailureKind
 from responder.model import (
     ACTING_MODES,
     Action,
+    Condition,
     Judgement,
     Mode,
     Outcome,
     Situation,
     Unknown,
     Verdict,
+    Workflow,
 )
 from responder.rules.calendars import Calendar
 from responder.rules.decide import judge
-from responder.rules.keeping import DOCUMENT
+from responder.rules.keeping import Choice, as_before
+from responder.rules.rule import Rule
 from responder.rules.ruleset import Ruleset
 from responder.runtime.calls import LIMIT_CODES
-from responder.runtime.planning import KILLING, Known, Plan, Planned, next_step
+from responder.runtime.planning import next_step
+from responder.runtime.plans import KILLING, Known, Plan, Planned
 from responder.runtime.stops import Seen, Standing, Step, step
-from responder.runtime.subjects import of_stop
+from responder.runtime.subjects import Subject, of_stop
 from responder.store.approvals import GOOD_FOR
 from responder.store.journal import Stop
 from responder.store.stops import Approval
@@ -35,6 +39,7 @@ class Rejudged:
     """A waiting stop, judged afresh: its step, and the verdict where it still stands.
 
     `look` asks for a new judgement of the document: something else condemns the workflow now.
+    `cleared_by` is the judgement that no longer condemns it (`explained` says what is different).
     """
 
     stop: Stop
@@ -42,6 +47,20 @@ class Rejudged:
     situation: Situation
     verdict: Verdict | None = None
     look: bool = False
+    cleared_by: Judgement | None = None
+
+    @property
+    def may_act(self) -> bool:
+        """Tell whether this re-judged stop counts against the limits now: enforced, or approved.
+
+        Observed stops and unapproved ones do not.
+        """
+        unapproved = self.verdict is not None and self.verdict.mode is Mode.APPROVE
+        return not self.stop.shadow and not (unapproved and self.stop.approval is None)
+
+
+Running = Mapping[str, Mapping[str, str | None] | Unknown | None]
+"""Of workflows on any document: the row, None if it certainly runs no more, or `Unknown`."""
 
 
 def again(
@@ -52,8 +71,9 @@ def again(
     enforcing: bool,
     known: Known,
     now: datetime,
+    running: Running,
 ) -> Rejudged:
-    """Judge a waiting stop afresh."""
+    """Judge a waiting stop afresh. `running` tells of those that were spared in its stead."""
     subject = of_stop(stop)
     situation = subject.situation(reading)
     standing = standing_of(stop)
@@ -70,6 +90,9 @@ def again(
         return seen(_unread(reading.failure, away=known.away), listed.why)
     if all(workflow.id != stop.workflow_id for workflow in listed):
         return seen(Seen.GONE)
+    void = _is_void(stop, rule, running)
+    if void is not None:
+        return seen(*void)
     judgement = judge(
         ruleset,
         situation,
@@ -77,7 +100,7 @@ def again(
         now=now,
         only=stop.workflow_id,
         rules=subject.rules(ruleset),
-        spared=_spared_before(stop, ruleset),
+        choices=_choices(subject, ruleset, rule, listed),
     )
     verdict = next((one for one in judgement.verdicts if _is_same(one, stop)), None)
     if verdict is not None:
@@ -87,7 +110,8 @@ def again(
         why = f"not all facts could be read: {reading.failure.text}"
         return seen(_unread(reading.failure, away=known.away), why)
     other = any(one.action in KILLING for one in judgement.verdicts)
-    return replace(seen(Seen.SPARED, _why_spared(judgement, stop)), look=other)
+    why = f"rule {stop.rule} no longer condemns it"
+    return replace(seen(Seen.SPARED, why), look=other, cleared_by=judgement)
 
 
 def _has_lapsed(approval: Approval | None, hours: Calendar | None, now: datetime) -> bool:
@@ -117,25 +141,72 @@ def _is_same(verdict: Verdict, stop: Stop) -> bool:
     return verdict.mode is Mode.APPROVE or not stop.asks or stop.approval is not None
 
 
-def _spared_before(stop: Stop, ruleset: Ruleset) -> dict[str, dict[str, str | None]] | None:
-    """Say whom `keep` spares where it chose over all documents: nobody that it condemned then."""
-    if stop.trigger not in ("sweep", "schedule"):
+def _choices(
+    subject: Subject, ruleset: Ruleset, rule: Rule | None, listed: tuple[Workflow, ...]
+) -> dict[str, Choice]:
+    """Return whom `keep` spares: the stop's own rule those that it spared then."""
+    choices, stop = subject.choices(ruleset, listed), subject.stop
+    if stop is not None and stop.spared is not None and rule is not None and rule.keep is not None:
+        choices[rule.id] = as_before(stop.spared.ids, stop.workflow_id)
+    return choices
+
+
+def _is_void(stop: Stop, rule: Rule | None, running: Running) -> tuple[Seen, str] | None:
+    """Say what follows where those that live in its stead do not, or are chosen otherwise now.
+
+    A rule with `keep` condemns a workflow because others of its group are kept. Once one of them
+    runs no more, or the rule keeps others, the choice is void, and the next run chooses anew.
+    """
+    if rule is None or rule.keep is None:
         return None
-    keep = next((rule.keep for rule in ruleset.rules if rule.id == stop.rule), None)
-    return None if keep is None or DOCUMENT in keep.per else {stop.rule: {}}
+    if stop.spared is None or stop.spared.keep != rule.keep.english:
+        return Seen.SPARED, f"rule {rule.id} keeps others now than when it condemned this one"
+    for workflow_id in stop.spared.ids:
+        row = running.get(workflow_id, Unknown("it was not looked for"))
+        if row is None:
+            return Seen.SPARED, f"{workflow_id}, which was kept in its stead, no longer runs"
+        if isinstance(row, Unknown):
+            why = f"whether {workflow_id}, which was kept in its stead, still runs: {row.why}"
+            return Seen.UNREADABLE, why
+    return None
 
 
-def _why_spared(judgement: Judgement, stop: Stop) -> str:
+Before = Mapping[tuple[str, str], bool | None]
+"""How each test of a rule came out when it condemned, by its path and its wording."""
+
+
+def explained(one: Rejudged, before: Before, now: datetime) -> Rejudged:
+    """Say what is different since a stop was condemned that is cleared now."""
+    if one.cleared_by is None:
+        return one
+    why = _what_is_different(one.cleared_by, one.stop, before)
+    return replace(one, step=step(Outcome.WAITING, Seen.SPARED, standing_of(one.stop), now, why))
+
+
+def _what_is_different(judgement: Judgement, stop: Stop, before: Before) -> str:
     for verdict in judgement.verdicts:
         if verdict.rule == stop.rule:
             return f"rule {stop.rule} is in mode {verdict.mode} now"
         if verdict.action in KILLING or verdict.action is Action.LEAVE:
             return f"rule {stop.rule} no longer condemns it; {verdict.rule} says {verdict.action}"
     for condition in judgement.conditions:
-        if condition.rule == stop.rule and not condition.holds:
-            said = "is unknown" if condition.holds is None else "no longer holds"
-            return f"{condition.path} {condition.test} {said}"
+        if condition.rule != stop.rule:
+            continue
+        test = (condition.path, condition.test)
+        if condition.holds is not before.get(test, _as_it_must_be(condition)):
+            return f"{condition.path} {condition.test} {_now(condition)}"
     return f"rule {stop.rule} no longer condemns it"
+
+
+def _as_it_must_be(condition: Condition) -> bool:
+    """Return how a test that was not recorded must have come out for its rule to condemn."""
+    return not condition.path.startswith("unless")
+
+
+def _now(condition: Condition) -> str:
+    if condition.holds is None:
+        return "is unknown now"
+    return "holds now" if condition.holds else "no longer holds"
 
 
 def unproved(plan: Plan, missing: Mapping[str, Missing], now: datetime) -> Plan:
@@ -204,6 +275,7 @@ def standing_of(stop: Stop) -> Standing:
         unknown_id=stop.unknown_id,
         approval=stop.approval,
         lapses_at=stop.lapses_at,
+        postponed_at=stop.postponed_at,
     )
 
 

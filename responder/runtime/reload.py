@@ -2,14 +2,19 @@
 
 Theory of operation. The file is read once a second and compared with what was read last. That finds
 every way in which a file is replaced (saved in place, renamed over, checked out by git, a symbolic
-link swapped below it, on any file system), where watching for events finds some of them. A broken
-file never replaces a good one: the running revision stays in force, and the first mistake is told
-in the log, in `/readyz` and in the metrics until the file is mended.
+link swapped below it, on any file system), where watching for events finds some of them. A file
+that is being written may be cut off anywhere and still be valid, with fewer exceptions or rules: so
+a new text is taken up once two looks a second apart found the very same, or at once when somebody
+who knows that it is complete asks for it (SIGHUP). At start it is read until it has not changed for
+a second. A broken file never replaces a good one: the running revision stays in force, and the
+first mistake is told in the log, in `/readyz` and in the metrics until the file is mended.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Collection
 from datetime import datetime
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -20,6 +25,26 @@ from responder.rules.ruleset import RulesError, Ruleset, load
 LOOK_SECONDS = 1.0
 
 log = structlog.get_logger()
+
+
+def wait_until_still(path: Path, seconds: float = LOOK_SECONDS) -> None:
+    """Wait until a file has not changed for so long. One that cannot be read is not waited for."""
+    before = None
+    while (now := _state(path)) is not None and now != before and not _is_old(now, seconds):
+        before = now
+        time.sleep(seconds)
+
+
+def _state(path: Path) -> tuple[float, bytes] | None:
+    try:
+        return path.stat().st_mtime, sha256(path.read_bytes()).digest()
+    except OSError:
+        return None
+
+
+def _is_old(state: tuple[float, bytes], seconds: float) -> bool:
+    """Tell whether the file's time is so long ago; one in the future says nothing."""
+    return time.time() - state[0] >= seconds
 
 
 class RulesInForce:
@@ -35,22 +60,27 @@ class RulesInForce:
         self._now = now
         self._asked = asyncio.Event()
         data = path.read_bytes()
-        self._seen = sha256(data).digest()
+        self._seen = self._found = sha256(data).digest()
         self.ruleset: Ruleset = self._load(data)
         self.since = now()
 
     def _load(self, data: bytes) -> Ruleset:
         return load(data, file=str(self.path), portals=self._portals)
 
-    def look(self) -> None:
-        """Take up the file if it has changed; on a mistake keep the running revision."""
+    def look(self, *, at_once: bool = False) -> None:
+        """Take up the file if it has changed; on a mistake keep the running revision.
+
+        It must be as the look before found it, a second ago, unless it is wanted `at_once`.
+        """
         try:
             data = self.path.read_bytes()
         except OSError as error:
+            self._found = b""
             self._refuse(b"", f"{self.path}: {error.strerror}")
             return
         digest = sha256(data).digest()
-        if digest == self._seen:
+        is_still, self._found = digest == self._found, digest
+        if digest == self._seen or not (is_still or at_once):
             return
         try:
             ruleset = self._load(data)
@@ -76,8 +106,9 @@ class RulesInForce:
                     await self._asked.wait()
             except TimeoutError:
                 pass
+            asked = self._asked.is_set()
             self._asked.clear()
-            await asyncio.to_thread(self.look)
+            await asyncio.to_thread(partial(self.look, at_once=asked))
 
     def _refuse(self, digest: bytes, why: str, mistakes: int = 1) -> None:
         """Keep the running revision, and say so once for each broken file."""

@@ -15,6 +15,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 
@@ -30,28 +31,28 @@ from responder.runtime.calls import LIMIT_CODES, Called
 from responder.runtime.gate import StaleError
 from responder.runtime.idle import Idle
 from responder.runtime.intake import Intake
+from responder.runtime.intents import take
 from responder.runtime.kept_lane import KeptLane
 from responder.runtime.knowing import known_of
 from responder.runtime.looking import Looking, Settling
 from responder.runtime.means import Means
 from responder.runtime.patience import Patience
-from responder.runtime.planning import Known, Plan
+from responder.runtime.plans import Known, Plan
 from responder.runtime.proving import Proofs
 from responder.runtime.reading import LOST, MOST, Readings, Way
-from responder.runtime.rejudging import Rejudged
+from responder.runtime.rejudging import Rejudged, Running
 from responder.runtime.runner import Runner
 from responder.runtime.slices import Judged, Slice
-from responder.runtime.stops import FACTS_STALE_AFTER
+from responder.runtime.stops import CALL_WITHIN, FACTS_STALE_AFTER
 from responder.runtime.stumbling import Stumbling
 from responder.runtime.subjects import Subject
-from responder.runtime.taking import take
 from responder.runtime.telling import Telling
 from responder.runtime.watching import Watching
 from responder.store.commits import StoreUnavailable
 from responder.store.database import Connection
 from responder.store.lanes import LeaseLost
+from responder.store.stops import tests_of
 
-CALL_WITHIN = timedelta(seconds=10)
 COMMITS_WITHIN = timedelta(seconds=3)  # mostly: so much younger are the facts at the gate
 JUDGED_AT_ONCE = 100  # between two looks at what else the process has to do
 
@@ -68,6 +69,7 @@ class Rounds:
         self._lane = means.lane
         self._database = means.database
         self._rules = means.rules
+        self._leased = means.leased
         self._enforcing = means.enforcing
         self._now = means.now
         self._patience = Patience(means.portal)
@@ -136,9 +138,7 @@ class Rounds:
         looked = await self._looking.look(wait_for_list=by_pages)
         taken = set(first)
         chosen = [subject for subject in asked if subject.ref in taken]
-        judged = bool(chosen) and await self._judge_guarded(
-            chosen, ruleset, by_pages=by_pages, looked_at=due.at
-        )
+        judged = bool(chosen) and await self._judge_guarded(chosen, ruleset, by_pages=by_pages)
         return judged or looked or (bool(idle) and due.more)
 
     def _way(self, asked: Sequence[Subject], *, more: bool) -> Way:
@@ -148,19 +148,17 @@ class Rounds:
         return self._readings.way(MOST if more and documents > self._few else documents)
 
     async def _judge_guarded(
-        self, chosen: Sequence[Subject], ruleset: Ruleset, *, by_pages: bool, looked_at: datetime
+        self, chosen: Sequence[Subject], ruleset: Ruleset, *, by_pages: bool
     ) -> bool:
         """Judge; if that fails by a fault of ours, find the document that makes it fail."""
         try:
-            return await self._judge(chosen, ruleset, by_pages=by_pages, looked_at=looked_at)
+            return await self._judge(chosen, ruleset, by_pages=by_pages)
         except (LeaseLost, StoreUnavailable):
             raise
         except Exception as error:  # noqa: BLE001 -- it is said, and tried again
             return await self._stumbling.over(chosen, ruleset, error)
 
-    async def _judge(
-        self, chosen: Sequence[Subject], ruleset: Ruleset, *, by_pages: bool, looked_at: datetime
-    ) -> bool:
+    async def _judge(self, chosen: Sequence[Subject], ruleset: Ruleset, *, by_pages: bool) -> bool:
         """Read what the rules ask for, judge it, and begin to act on it."""
         read_at = self._now()
         asks = subjects.asks(chosen, ruleset)
@@ -189,13 +187,13 @@ class Rounds:
         if not ready:
             return False
         known = await self._known(readings, ruleset)
-        plans, rejudged = await self._plan(ready, readings, ruleset, known)
+        kept = await self._looking.of_others(_kept_beside(ready), readings.values(), found.rows)
+        plans, rejudged = await self._plan(ready, readings, ruleset, known, kept)
         await self._proofs.gather(plans, rejudged)
         self._work = _Work(
             left=Judged(plans, rejudged, order=asks, capacity=self._lane.capacity),
             settling=None if found.rows is None else self._looking.settling(found.rows, read_at),
             ruleset=ruleset,
-            looked_at=looked_at,
             read_at=read_at,
             shut=self._shut(),
         )
@@ -245,7 +243,6 @@ class Rounds:
                 proofs,
                 work.ruleset,
                 most_calls=piece.most_calls,
-                looked_at=work.looked_at,
             )
         except StaleError as stale:
             log.info("judged afresh", portal=self.portal, why=str(stale))
@@ -295,6 +292,7 @@ class Rounds:
         readings: Mapping[str, Reading],
         ruleset: Ruleset,
         known: Known,
+        kept: Running,
     ) -> tuple[list[Plan], list[Rejudged]]:
         """Judge each subject; a workflow condemned twice in one round is stopped once."""
         now = self._now()
@@ -312,25 +310,40 @@ class Rounds:
             else:
                 rejudged.append(
                     rejudging.again(
-                        stop, reading, ruleset, enforcing=self._enforcing, known=known, now=now
+                        stop,
+                        reading,
+                        ruleset,
+                        enforcing=self._enforcing,
+                        known=known,
+                        now=now,
+                        running=kept,
                     )
                 )
             if place % JUDGED_AT_ONCE == 0:
                 await asyncio.sleep(0)
-        return plans, rejudged
+        return plans, await self._explained(rejudged, now)
+
+    async def _explained(self, rejudged: list[Rejudged], now: datetime) -> list[Rejudged]:
+        """Say of what is cleared what is different, compared with what condemned it."""
+        cleared = [one.stop for one in rejudged if one.cleared_by is not None]
+        if not cleared:
+            return rejudged
+        tests = await self._database.reading(lambda conn: tests_of(conn, self.portal, cleared))
+        return [
+            rejudging.explained(one, tests.get(one.stop.decision_id, {}), now) for one in rejudged
+        ]
 
     async def _call(self, called: Sequence[Called], read_at: datetime) -> None:
         """Make the calls whose intents are committed, and commit what came of them."""
         if not called:
             return
         now = self._now()
-        if self._slept(called, now):
-            steps = [(call, call.not_made(now)) for call in called]
-        elif not _is_fresh(read_at, now):
+        if not _is_fresh(read_at, now):
             self._readings.was_too_slow()
             steps = [(call, call.too_late(now)) for call in called]
         else:
-            answers = await self._lane.send([call.command for call in called])
+            unless = partial(self._may_not_call, max(call.intended_at for call in called))
+            answers = await self._lane.send([call.command for call in called], unless=unless)
             now = self._now()
             steps = [
                 (call, call.after(answer, now))
@@ -345,13 +358,16 @@ class Rounds:
         for call, taken in steps:
             self._telling.went_on(call, taken, call.received_at)
 
-    def _slept(self, called: Sequence[Called], now: datetime) -> bool:
-        """Say whether the process was stopped between the gate and the call.
+    def _may_not_call(self, intended_at: datetime) -> str | None:
+        """Say why nothing may be sent at this moment, right before it would be.
 
         Another may drive by now and have decided otherwise; no fence reaches as far as the portal.
         """
-        since = max(now - call.intended_at for call in called)
-        return not timedelta(0) <= since <= CALL_WITHIN
+        if not self._leased():
+            return "not called: the lease had no time left"
+        if not timedelta(0) <= self._now() - intended_at <= CALL_WITHIN:
+            return "not called: the process was stopped after its intent"
+        return None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -361,7 +377,6 @@ class _Work:
     left: Judged
     settling: Settling | None
     ruleset: Ruleset
-    looked_at: datetime
     read_at: datetime
     shut: Mapping[str, str]
     begun: bool = False
@@ -370,6 +385,12 @@ class _Work:
 def _is_fresh(read_at: datetime, now: datetime) -> bool:
     """Say whether facts read then may be acted on; what was remembered of some is older yet."""
     return timedelta(0) <= now - read_at <= FACTS_STALE_AFTER - REMEMBERED_FOR
+
+
+def _kept_beside(ready: Sequence[Subject]) -> set[str]:
+    """Name the workflows that were kept when others were condemned, which must still run."""
+    stops = (subject.stop for subject in ready if subject.stop is not None)
+    return {one for stop in stops if stop.spared is not None for one in stop.spared.ids}
 
 
 def _split(due: Sequence[Subject], ruleset: Ruleset) -> tuple[list[Subject], list[Subject]]:

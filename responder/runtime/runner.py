@@ -5,36 +5,35 @@ is when each run was due last, and what people asked for.
 """
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import partial
 
 import structlog
 
 from responder.bitrix24.changes import last_changed
-from responder.model import ACTING_MODES, OPEN_OUTCOMES, Mode, Outcome, Unknown
+from responder.model import OPEN_OUTCOMES, Mode, Unknown
 from responder.runtime import planning, sweep
-from responder.runtime.budget import Budget, Hold
+from responder.runtime.budget import Holds, RunSets
+from responder.runtime.intents import StaleError
 from responder.runtime.knowing import known_of
 from responder.runtime.means import Means
-from responder.runtime.planning import Known, Planned
+from responder.runtime.plans import Hold, Known, Plan, Planned
+from responder.runtime.subjects import Subject
 from responder.runtime.sweep import Due, Found, Run
-from responder.runtime.taking import ask_first
-from responder.store import approvals, inbox, journal, rulesets, runs
+from responder.store import inbox, runs
 from responder.store.commits import StoreUnavailable
 from responder.store.database import Connection
-from responder.store.journal import NewEvaluation
 from responder.store.lanes import LeaseLost
 from responder.store.runs import Request
 
 LOOK_EVERY = timedelta(seconds=1)
-FAILED_AGAIN = timedelta(seconds=60)
+UNREAD_AGAIN = timedelta(seconds=60)
+ASKED_FOR = timedelta(days=1)  # a request is tried again, until all of it was read
 SILENCE = timedelta(minutes=15)  # far longer than a delivery takes
 ROWS = 100  # evaluations in one transaction: acknowledging must not wait for a whole run
 
 log = structlog.get_logger()
-
-Written = tuple[Found, tuple[Planned, ...]]
 
 
 class Runner:
@@ -53,7 +52,7 @@ class Runner:
         self._now = means.now
         self._run: Run | None = None
         self._looked_at: datetime | None = None
-        self._not_before: datetime | None = None
+        self._resting: dict[str, datetime] = {}  # runs that could not read everything, until when
 
     async def step(self) -> bool:
         """Go one request further. Return False when there is nothing to run, or no room."""
@@ -87,29 +86,39 @@ class Runner:
     async def _next(self) -> Run | None:
         """Find what is due: first what somebody asked for, then schedules, then the sweep."""
         now = self._now()
-        early = self._looked_at is not None and abs(now - self._looked_at) < LOOK_EVERY
-        if early or self._waits(now):
+        if self._looked_at is not None and abs(now - self._looked_at) < LOOK_EVERY:
             return None
-        self._looked_at, self._not_before = now, None
-        ruleset = self._rules.ruleset
+        self._looked_at = now
+        ruleset, resting = self._rules.ruleset, self._rest(now)
 
-        def read(conn: Connection) -> tuple[Request | None, dict[str, datetime]]:
-            return runs.asked(conn, self.portal), runs.last(conn, self.portal)
+        def read(conn: Connection) -> tuple[list[Request], dict[str, datetime]]:
+            asked = runs.asked(conn, self.portal, now - ASKED_FOR)
+            return asked, runs.last(conn, self.portal)
 
-        request, last = await self._database.reading(read)
+        requests, last = await self._database.reading(read)
         dues, new = sweep.due_now(
-            ruleset, self.portal, last=last, sweep_every=self._sweep_every, now=now
+            ruleset,
+            self.portal,
+            last=last,
+            sweep_every=self._sweep_every,
+            now=now,
+            resting=resting,
         )
         if new:
             await self._gate.write(lambda tx: self._begin_to_count(tx, new, now))
-        if request is not None:
-            return self._begin(sweep.requested(request, ruleset, self.portal))
+        for request in requests:
+            if sweep.request_name(request) not in resting:
+                return self._begin(sweep.requested(request, ruleset, self.portal))
         return self._begin(dues[0]) if dues else None
 
-    def _waits(self, now: datetime) -> bool:
-        """Say whether a run failed just now; a clock that was set back must not lengthen it."""
-        until = self._not_before
-        return until is not None and now < until <= now + FAILED_AGAIN
+    def _rest(self, now: datetime) -> set[str]:
+        """Name the runs that wait to be made again; a clock set back must not lengthen that."""
+        self._resting = {
+            name: until
+            for name, until in self._resting.items()
+            if now < until <= now + UNREAD_AGAIN
+        }
+        return set(self._resting)
 
     def _begin_to_count(self, tx: Connection, new: Sequence[str], now: datetime) -> None:
         for key in new:
@@ -132,22 +141,25 @@ class Runner:
         await self._gate.write(lambda tx: runs.progress(tx, request.id, read, total))
 
     async def _give_up(self, run: Run, why: str) -> None:
-        """Write that a run could not be made. A sweep comes again; a schedule is tried again."""
+        """Write that a run could not be made. It is made again after a minute."""
         self._run = None
         now = self._now()
-        self._not_before = now + FAILED_AGAIN
+        self._again(run, now)
         self._metrics.runs.labels(run.due.trigger, "failed").inc()
         log.warning("a run was given up", portal=self.portal, why=why)
 
         def write(tx: Connection) -> None:
             body = self._totals(run, {}, {}) | {"failure": why}
             runs.record(tx, self.portal, now, body)
-            if run.due.trigger == "sweep":
-                self._note(tx, run)
+            runs.unread(tx, self.portal, run.due.trigger, now)
             if run.due.request is not None:
-                runs.finish(tx, run.due.request.id, {"failure": why})
+                self._answer_later(tx, run.due.request, {"failure": why})
 
         await self._gate.write(write)
+
+    def _again(self, run: Run, now: datetime) -> None:
+        """Make this run again after a minute, for it is not noted as done."""
+        self._resting |= dict.fromkeys(run.due.names, now + UNREAD_AGAIN)
 
     async def _finish(self, run: Run) -> None:
         """Judge what was read, and write what was found, all sets of it or none."""
@@ -155,27 +167,43 @@ class Runner:
         found = await run.found()
         observe = run.due.request is not None and run.due.request.observe
         known = Known() if observe else await self._known(run, found)
-        now = self._now()
-        written = [
-            (item, planned)
-            for item in found
-            if (
-                planned := planning.of_run(
-                    item.judgement.verdicts, run.ruleset, known=known, now=now
-                )
-            )
-        ]
-        holds = await self._open(run, written)
-        if run.due.request is not None and observe:
-            await self._answer(run, run.due.request, written, holds)
+        plans = [plan for item in found if (plan := self._plan(run, item, known)).planned]
+        try:
+            holds = await self._gate.begin_run(_sets(plans, run.survey.running), run.ruleset)
+            if not observe:
+                await self._write(run, plans, holds)
+        except StaleError as stale:
+            log.info("a run is made again", portal=self.portal, why=str(stale))
             return
-        for start in range(0, len(written), ROWS):
-            chunk = written[start : start + ROWS]
-            await self._gate.write(partial(self._record, run=run, chunk=chunk, holds=holds))
-        await self._close(run, written, holds)
-        self._tell(run, written)
-        if run.due.trigger == "sweep":
+        await self._close(run, [plan.held(holds) for plan in plans], holds)
+        if run.due.trigger == "sweep" and not observe:
             await self._listen(run)
+
+    def _plan(self, run: Run, item: Found, known: Known) -> Plan:
+        subject = Subject(
+            portal=self.portal,
+            document=item.document,
+            trigger=run.due.trigger,
+            events=(),
+            asked=item.asked,
+        )
+        planned = planning.of_run(
+            item.judgement.verdicts, run.ruleset, known=known, now=self._now()
+        )
+        return Plan(
+            subject=subject,
+            facts=item.facts,
+            planned=planned,
+            running=item.workflows,
+            set_name=run.name,
+            running_in_all=run.survey.running,
+        )
+
+    async def _write(self, run: Run, plans: Sequence[Plan], holds: Holds) -> None:
+        """Let what was found pass the gate, some of it at a time; nothing is called from here."""
+        for start in range(0, len(plans), ROWS):
+            chunk = plans[start : start + ROWS]
+            await self._gate.pass_through(chunk, [], {}, run.ruleset, most_calls=0, holds=holds)
 
     async def _listen(self, run: Run) -> None:
         """Raise the alarm when documents change and a webhook once heard says nothing of it."""
@@ -198,107 +226,39 @@ class Runner:
         ids = [verdict.workflow.id for item in found for verdict in item.judgement.verdicts]
         return await known_of(self._database, self.portal, ids, run.ruleset.revision)
 
-    async def _open(self, run: Run, written: Sequence[Written]) -> dict[str, Hold | str]:
-        """Ask for each rule whether all it condemned may be begun; for observing ones, in words."""
-        acting, observed = _sets(written)
-        running = run.survey.running
-
-        def work(tx: Connection) -> dict[str, Hold | str]:
-            budget = Budget(tx, self.portal, run.ruleset, self._metrics, self._now())
-            holds: dict[str, Hold | str] = {}
-            for rule, workflows in acting.items():
-                hold = budget.hold_run(rule, workflows, running)
-                if hold is not None:
-                    holds[rule] = hold
-            for rule, workflows in observed.items():
-                why = budget.over_in_run(rule, len(workflows), running)
-                if why is not None:
-                    holds.setdefault(rule, f"enforced, the rule would have tripped: {why}")
-            return holds
-
-        return await self._gate.write(work)
-
-    def _record(
-        self,
-        tx: Connection,
-        run: Run,
-        chunk: Sequence[Written],
-        holds: Mapping[str, Hold | str],
-    ) -> None:
+    async def _close(self, run: Run, plans: Sequence[Plan], holds: Holds) -> None:
+        """Write the run's own entry with its totals, and note it as done if it read everything."""
         now = self._now()
-        rulesets.keep(tx, run.ruleset.revision, run.ruleset.text, now)
-        for item, planned in chunk:
-            decisions = [one.held(holds) for one in planned if self._is_free(tx, one, now)]
-            if not decisions:
-                continue
-            evaluation = NewEvaluation(
-                portal=self.portal,
-                at=now,
-                trigger=run.due.trigger,
-                document=item.document,
-                ruleset=run.ruleset.revision,
-                facts=item.facts,
-                running=item.workflows,
-                decisions=tuple(one.decision for one in decisions),
-            )
-            recorded = journal.record(tx, evaluation)
-            for decision_id, one in zip(recorded.decisions, decisions, strict=True):
-                hold = holds.get(one.decision.rule or "")
-                if one.decision.outcome is Outcome.HELD and isinstance(hold, Hold):
-                    journal.postpone(
-                        tx,
-                        decision_id,
-                        Outcome.HELD,
-                        due_at=None,
-                        tries=0,
-                        detail=hold.why,
-                        hold=hold.by,
-                    )
-                elif one.decision.mode is Mode.APPROVE and one.step is not None:
-                    ask_first(tx, decision_id, one.step, run.name)
-
-    def _is_free(self, tx: Connection, one: Planned, now: datetime) -> bool:
-        """Tell whether a stop may be opened; clear what waits to be approved and is overtaken."""
-        decision = one.decision
-        if not one.overtakes or decision.workflow is None or decision.rule is None:
-            return True
-        workflow_id, rule = decision.workflow.id, decision.rule
-        return approvals.overtake(tx, self.portal, workflow_id, rule, now)
-
-    async def _close(
-        self, run: Run, written: Sequence[Written], holds: Mapping[str, Hold | str]
-    ) -> None:
-        """Write the run's own entry with its totals, and note it as done."""
-        now = self._now()
+        totals = self._totals(run, _counts(plans), holds)
+        result = totals | {"found": [_told(plan, one) for plan in plans for one in plan.planned]}
+        request = run.due.request
+        observe = request is not None and request.observe
+        if run.unread:
+            self._again(run, now)
 
         def write(tx: Connection) -> None:
-            runs.record(tx, self.portal, now, self._totals(run, _counts(written), holds))
-            self._note(tx, run)
+            if not observe:
+                runs.record(tx, self.portal, now, totals)
+                runs.unread(tx, self.portal, run.due.trigger, now if run.unread else None)
+            if not run.unread:
+                for key, at in run.due.keys:
+                    runs.ran(tx, self.portal, key, at)
+            if request is not None and run.unread:
+                self._answer_later(tx, request, result)
+            elif request is not None:
+                runs.finish(tx, request.id, result)
 
         await self._gate.write(write)
-        if run.due.request is not None:
-            await self._answer(run, run.due.request, written, holds)
+        self._tell(run, plans)
 
-    def _note(self, tx: Connection, run: Run) -> None:
-        for key, at in run.due.keys:
-            runs.ran(tx, self.portal, key, at)
+    def _answer_later(self, tx: Connection, request: Request, result: Mapping[str, object]) -> None:
+        """Tell who asks what came of a request so far; who only looks is told for good."""
+        if request.observe:
+            runs.finish(tx, request.id, result)
+        else:
+            runs.tried(tx, request.id, result)
 
-    async def _answer(
-        self,
-        run: Run,
-        request: Request,
-        written: Sequence[Written],
-        holds: Mapping[str, Hold | str],
-    ) -> None:
-        result = {
-            **self._totals(run, _counts(written), holds),
-            "found": [_told(item, one.held(holds)) for item, planned in written for one in planned],
-        }
-        await self._gate.write(lambda tx: runs.finish(tx, request.id, result))
-
-    def _totals(
-        self, run: Run, condemned: Mapping[str, int], holds: Mapping[str, Hold | str]
-    ) -> dict[str, object]:
+    def _totals(self, run: Run, condemned: Mapping[str, int], holds: Holds) -> dict[str, object]:
         return {
             "trigger": run.due.trigger,
             "rules": [rule.id for rule in run.due.rules],
@@ -312,54 +272,55 @@ class Runner:
                 rule: hold.why if isinstance(hold, Hold) else hold for rule, hold in holds.items()
             },
             "asked_by": run.due.request.by if run.due.request is not None else None,
+            "unread": run.unread,
+            "why_unread": run.why_unread,
         }
 
-    def _tell(self, run: Run, written: Sequence[Written]) -> None:
-        counts = _counts(written)
-        self._metrics.runs.labels(run.due.trigger, "complete").inc()
+    def _tell(self, run: Run, plans: Sequence[Plan]) -> None:
+        counts = _counts(plans)
+        state = "incomplete" if run.unread else "complete"
+        self._metrics.runs.labels(run.due.trigger, state).inc()
         took = (self._now() - run.started_at).total_seconds()
         self._metrics.run_seconds.labels(run.due.trigger).observe(max(0.0, took))
-        for decision in (one.decision for _, planned in written for one in planned):
+        for decision in (one.decision for plan in plans for one in plan.planned):
             if decision.outcome is not None and decision.outcome not in OPEN_OUTCOMES:
                 self._metrics.decided(decision.action.value, decision.outcome.value, decision.rule)
         if run.due.trigger == "sweep":
             self._metrics.found_by_sweep.inc(sum(counts.values()))
-        log.info(
-            "a run is complete",
-            portal=self.portal,
-            trigger=run.due.trigger,
-            running=run.survey.running,
-            condemned=counts,
-        )
+        facts = {"portal": self.portal, "trigger": run.due.trigger, "condemned": counts}
+        if run.unread:
+            log.warning(
+                "a run is incomplete: it is made again after a minute",
+                unread=run.unread,
+                why=run.why_unread,
+                **facts,
+            )
+        else:
+            log.info("a run is complete", running=run.survey.running, **facts)
 
 
-def _sets(written: Sequence[Written]) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
+def _sets(plans: Sequence[Plan], running: int) -> RunSets:
     """Group what was condemned by rule: what acts, asking first or not, and what is observed."""
     acting: dict[str, set[str]] = {}
     observed: dict[str, set[str]] = {}
-    for _, planned in written:
-        for one in planned:
-            rule, workflow = one.decision.rule, one.decision.workflow
-            if rule is not None and workflow is not None:
-                into = acting if one.decision.mode in ACTING_MODES else observed
-                into.setdefault(rule, set()).add(workflow.id)
-    return acting, observed
+    for plan in plans:
+        for mode in (Mode.ENFORCE, Mode.APPROVE):
+            for rule, workflows in plan.sets(mode).items():
+                acting.setdefault(rule, set()).update(workflows)
+        for rule, workflows in plan.sets(Mode.OBSERVE).items():
+            observed.setdefault(rule, set()).update(workflows)
+    return RunSets(acting=acting, observed=observed, running=running)
 
 
-def _counts(written: Sequence[Written]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for _, planned in written:
-        for one in planned:
-            rule = one.decision.rule or ""
-            counts[rule] = counts.get(rule, 0) + 1
-    return counts
+def _counts(plans: Sequence[Plan]) -> dict[str, int]:
+    return dict(Counter(one.decision.rule or "" for plan in plans for one in plan.planned))
 
 
-def _told(item: Found, planned: Planned) -> dict[str, object]:
+def _told(plan: Plan, planned: Planned) -> dict[str, object]:
     decision = planned.decision
     workflow = decision.workflow
     return {
-        "document": item.document.ref,
+        "document": plan.subject.ref,
         "workflow": None if workflow is None else workflow.id,
         "template_id": None
         if workflow is None

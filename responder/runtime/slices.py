@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from responder.runtime.calls import method
-from responder.runtime.planning import Plan
+from responder.runtime.plans import Plan
 from responder.runtime.rejudging import Rejudged
 from responder.runtime.subjects import Subject, of_stop
 

@@ -24,7 +24,8 @@ them of every row:
    `TRIES`; what is in doubt is looked at until the portal answers.
 
 The portal cuts a request at 60 s (docs: limits.md), so before that time a workflow that is still
-there may yet be stopped by the call we lost sight of: it is not tried again earlier.
+there may yet be stopped by the call we lost sight of: it is not tried again earlier. That time
+counts from the last moment at which the call can have been sent: `SENT_WITHIN` after its intent.
 """
 
 from collections.abc import Callable
@@ -43,6 +44,9 @@ FACTS_STALE_AFTER = timedelta(seconds=30)
 EXECUTING_AGAIN = timedelta(seconds=10)
 EXECUTING_AT_MOST = timedelta(minutes=5)
 PORTAL_CUTS_AT = timedelta(seconds=60)
+CALL_WITHIN = timedelta(seconds=10)  # of its intent; later nothing is sent
+CONNECT_WITHIN = timedelta(seconds=5)
+SENT_WITHIN = CALL_WITHIN + CONNECT_WITHIN
 BUSY_AGAIN = timedelta(seconds=2)
 REFUSED_AGAIN = timedelta(seconds=60)
 LOOK_AGAIN = timedelta(seconds=10)
@@ -87,6 +91,17 @@ class Standing:
     unknown_id: bool = False
     approval: Approval | None = None
     lapses_at: datetime | None = None
+    postponed_at: datetime | None = None
+
+    def waits_from(self, now: datetime) -> datetime:
+        """Return when its rule's wait began.
+
+        A clock that was ahead when it was condemned must not lengthen that: then it began when it
+        was put off, which the clock's return has moved to its own time (`store.rewind`).
+        """
+        if self.condemned_at <= now:
+            return self.condemned_at
+        return min(now, self.postponed_at or now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,7 +260,7 @@ def _present(standing: Standing, now: datetime, _why: str) -> Step:
             due_at=now + LOOK_AGAIN,
             tries=standing.tries,
         )
-    cut_at = (standing.called_at or now) + PORTAL_CUTS_AT
+    cut_at = (standing.called_at or now) + SENT_WITHIN + PORTAL_CUTS_AT
     if now < cut_at:
         return Step(
             outcome=Outcome.IN_DOUBT,

@@ -18,7 +18,7 @@ from responder.runtime import planning
 from responder.runtime.gate import StaleError
 from responder.runtime.means import Means
 from responder.runtime.patience import REST, Patience
-from responder.runtime.planning import Plan
+from responder.runtime.plans import Plan
 from responder.runtime.rejudging import Rejudged, standing_of
 from responder.runtime.stops import REFUSED_AGAIN, TRIES, Seen, step
 from responder.runtime.subjects import Subject

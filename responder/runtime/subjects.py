@@ -1,24 +1,29 @@
 """What a driver has to judge: waiting deliveries, second looks and stops that are due."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from responder.bitrix24 import documents
 from responder.bitrix24.lookup import Ask, Reading
-from responder.model import Document, Situation, Trigger
+from responder.model import Document, Situation, Trigger, Unknown, Workflow
+from responder.rules.keeping import DOCUMENT, Choice, nobody_of
 from responder.rules.ruleset import Rule, Ruleset, paths
 from responder.store.inbox import Alike, Waiting, newest_last
 from responder.store.journal import Stop
+from responder.store.limits import RUNS
 from responder.store.looks import Look
+
+CHOSEN_IN_RUNS = "it is chosen over all documents, in the next run"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """One thing to judge, whatever brought it up.
+    """One thing to judge, whatever brought it up: an event, a look, a run, a stop that waited.
 
-    `only` restricts the judgement to one workflow. Deliveries are concluded by the evaluation; a
-    second look and a stop conclude none.
+    It says from the start to the end which rules are asked: those that its trigger and events set
+    off, or, where these do not tell, the rules in `asked`. `only` restricts the judgement to one
+    workflow. Deliveries are concluded by the evaluation; a second look and a stop conclude none.
     """
 
     portal: str
@@ -30,6 +35,7 @@ class Subject:
     received_at: datetime | None = None
     look: Look | None = None
     stop: Stop | None = None
+    asked: tuple[str, ...] | None = None
 
     @property
     def ref(self) -> str:
@@ -42,14 +48,28 @@ class Subject:
         return self.events[-1] if self.events else None
 
     def rules(self, ruleset: Ruleset) -> tuple[Rule, ...]:
-        """Return the rules in question, in reading order."""
+        """Return the rules in question with their guards, in reading order."""
         if self.document is None:
             return ()
         kind = self.document.kind
-        if self.trigger in ("sweep", "schedule") and self.stop is not None:
-            due = [rule for rule in ruleset.rules if rule.id == self.stop.rule]
-            return ruleset.with_guards(due, kind, self.portal, trigger=self.trigger)
+        if self.asked is not None:
+            return ruleset.with_guards(self.asked, kind, self.portal)
         return ruleset.in_question(self.trigger, self.events, kind, self.portal)
+
+    def choices(self, ruleset: Ruleset, listed: Sequence[Workflow] | Unknown) -> dict[str, Choice]:
+        """Return whom `keep` spares where this document alone does not tell.
+
+        An event sees its own document alone, and chooses among what runs on it. A run chooses over
+        all documents: of one of them, judged for itself, it is unknown who would be spared. What a
+        stop was condemned by stands with it.
+        """
+        if self.trigger not in RUNS or isinstance(listed, Unknown):
+            return {}
+        elsewhere = (
+            rule for rule in self.rules(ruleset) if rule.keep and DOCUMENT not in rule.keep.per
+        )
+        ids = [workflow.id for workflow in listed]
+        return {rule.id: nobody_of(ids, CHOSEN_IN_RUNS) for rule in elsewhere}
 
     def situation(self, reading: Reading) -> Situation:
         """Put together what the judgement rests on."""
@@ -103,6 +123,7 @@ def of_look(portal: str, look: Look) -> Subject:
         events=look.event_names,
         only=look.workflow_id,
         look=look,
+        asked=_asked(look.trigger, look.asked),
     )
 
 
@@ -115,7 +136,20 @@ def of_stop(stop: Stop) -> Subject:
         events=stop.event_names,
         only=stop.workflow_id,
         stop=stop,
+        asked=_asked(stop.trigger, stop.asked, stop.rule),
     )
+
+
+def _asked(
+    trigger: Trigger, asked: Collection[str] | None, *condemned: str
+) -> tuple[str, ...] | None:
+    """Return the rules to be asked again; None where trigger and events tell.
+
+    The version before did not keep what a run asked: then it is the rule that condemned.
+    """
+    if asked is not None:
+        return tuple(sorted(asked))
+    return condemned if trigger == "schedule" or (condemned and trigger in RUNS) else None
 
 
 def asks(subjects: Iterable[Subject], ruleset: Ruleset) -> dict[str, Ask]:

@@ -9,55 +9,85 @@ it is a stop like any other: judged afresh on facts that are seconds old, proved
 
 Three kinds of run use this machine: the sweep (event rules with `sweep`, as if an event had come),
 the schedules that are due together, and a request. A run is noted as done with its entry, so one
-that a crash broke off is run again, and one that was missed is caught up with once.
+that a crash broke off is run again, and one that was missed is caught up with once. One that could
+not read everything acts on what it read, is not noted, and is made again after a minute.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from responder.bitrix24.lookup import Reading, Templates
+from responder.bitrix24.lookup import Reading, Templates, explain
 from responder.bitrix24.survey import Survey
 from responder.model import Document, Judgement, Situation, Trigger, Unknown, Workflow
 from responder.rules import schedules
 from responder.rules.decide import judge
-from responder.rules.keeping import Candidate, spare
+from responder.rules.keeping import Candidate, Choice, choose
 from responder.rules.rule import Rule
 from responder.rules.ruleset import Ruleset, paths
 from responder.rules.schedules import Schedule
-from responder.runtime.planning import KILLING
+from responder.runtime.plans import KILLING
 from responder.store.chain import instant_text
 from responder.store.runs import Request
 
 SWEEP = "sweep"
-SET_BACK = timedelta(minutes=1)  # so much later than now nothing was: our clock was set back
+SET_BACK = timedelta(minutes=1)  # a last run so much later than now: our clock was set back
 AT_ONCE = 200  # judgements between two looks at what else the process has to do
 
 _OF_WORKFLOWS = ("workflow.", "template.", "starter.", "waiting_for.", "event.")
+_NOBODY = Choice({}, {})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
     """What is to be run now: by which trigger, which rules, and what to note when it is done.
 
-    `keys` are the runs that this one is, each with the instant it was due.
+    `keys` are the runs that this one is, each with the instant it was due; `since` is when the
+    first of them was missed.
     """
 
     trigger: Trigger
     rules: tuple[Rule, ...]
     keys: tuple[tuple[str, datetime], ...] = ()
     request: Request | None = None
+    since: datetime | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Name the runs that this one is."""
+        if self.request is not None:
+            return (request_name(self.request),)
+        return tuple(key for key, _ in self.keys)
+
+    def asks(self, rule: Rule, kind: str) -> bool:
+        """Tell whether one of its rules is asked about documents of a kind.
+
+        A sweep asks as if an event had come, which brings certain kinds alone. A request asks
+        whatever sets the rule off otherwise.
+        """
+        if self.request is None and self.trigger == "sweep":
+            return any(one.events and one.can_bring(kind) for one in rule.triggers or ())
+        return any(one.can_bring(kind) for one in rule.triggers or ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """One document with what was condemned on it."""
+    """One document with what was condemned on it, and the rules that were asked about it."""
 
     document: Document
     facts: Mapping[str, object]
     workflows: tuple[Workflow, ...] | Unknown
     judgement: Judgement
+    asked: tuple[str, ...]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -73,6 +103,9 @@ class Run:
     now: Callable[[], datetime]
     survey: Survey = field(init=False)
     judged: int = 0
+    unread: int = 0
+    why_unread: str | None = None
+    _asked: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         asked = paths(self.due.rules) | paths(_guards(self.ruleset))
@@ -88,73 +121,90 @@ class Run:
         """Name it, so that what it condemned can be told from what other runs did."""
         return f"{self.due.trigger} {instant_text(self.started_at)}"
 
+    def asked(self, document: Document) -> tuple[str, ...]:
+        """Name the rules of this run that are asked about such a document."""
+        kind = document.kind
+        if kind not in self._asked:
+            self._asked[kind] = tuple(r.id for r in self.due.rules if self.due.asks(r, kind))
+        return self._asked[kind]
+
     def rules_for(self, document: Document) -> tuple[Rule, ...]:
         """Return the rules of this run that look at such a document, and their guards."""
-        return self.ruleset.with_guards(
-            self.due.rules, document.kind, self.portal, trigger=self.due.trigger
-        )
+        return self.ruleset.with_guards(self.asked(document), document.kind, self.portal)
 
     async def found(self) -> list[Found]:
         """Judge all that was read; `keep` chooses over all documents together."""
         readings = list(self.survey.readings())
         self.judged = len(readings)
+        self._note_unread(reading for _, reading in readings)
         # One after the other in reading order: whom the first spares, the next may condemn.
-        keeping = [rule for rule in self.ruleset.rules if rule.keep and rule in self.due.rules]
-        spared = {rule.id: dict[str, str | None]() for rule in keeping}
-        for rule in keeping:
-            judged = [item async for item in self._judged(readings, spared)]
-            spared[rule.id] = self._spared(rule, judged)
-        return [item async for item in self._judged(readings, spared) if _condemned(item.judgement)]
+        choices: dict[str, Choice] = {}
+        for rule in self.ruleset.rules:
+            if rule.keep is not None and rule in self.due.rules:
+                choices[rule.id] = await self._choose(rule, readings, choices)
+        found = []
+        async for document, reading in _in_turn(readings):
+            judgement = self._judge(document, reading, self.rules_for(document), choices)
+            if any(verdict.action in KILLING for verdict in judgement.verdicts):
+                found.append(
+                    Found(
+                        document=document,
+                        facts=_facts(reading),
+                        workflows=reading.workflows,
+                        judgement=judgement,
+                        asked=self.asked(document),
+                    )
+                )
+        return found
 
-    def _spared(self, rule: Rule, found: Iterable[Found]) -> dict[str, str | None]:
-        assert rule.keep is not None
-        candidates = [
-            Candidate(item.document.ref, verdict.workflow)
-            for item in found
-            for verdict in item.judgement.verdicts
-            if verdict.rule == rule.id
-        ]
-        return spare(candidates, rule.keep, self.ruleset.zone, complete=self.survey.complete)
+    def _note_unread(self, readings: Iterable[Reading]) -> None:
+        failures = [reading.failure for reading in readings if reading.failure is not None]
+        self.unread = len(failures)
+        self.why_unread = explain(failures[0]) if failures else None
 
-    async def _judged(
+    async def _choose(
         self,
+        rule: Rule,
         readings: Sequence[tuple[Document, Reading]],
-        spared: Mapping[str, Mapping[str, str | None]],
-    ) -> AsyncIterator[Found]:
-        for number, (document, reading) in enumerate(readings):
-            if number % AT_ONCE == 0:
-                await asyncio.sleep(0)
-            facts = dict(reading.facts)
-            facts["event.name"] = ()
-            yield Found(
-                document=document,
-                facts=facts,
-                workflows=reading.workflows,
-                judgement=self._judge(document, facts, reading.workflows, spared),
-            )
+        choices: Mapping[str, Choice],
+    ) -> Choice:
+        """Choose whom a rule spares of all that its tests match, below the rules above it."""
+        assert rule.keep is not None
+        candidates: list[Candidate] = []
+        matches_all = {**choices, rule.id: _NOBODY}
+        async for document, reading in _in_turn(readings):
+            rules = _through(rule, self.rules_for(document))
+            if rules:
+                judgement = self._judge(document, reading, rules, matches_all)
+                candidates += [
+                    Candidate(document.ref, verdict.workflow)
+                    for verdict in judgement.verdicts
+                    if verdict.rule == rule.id
+                ]
+        return choose(candidates, rule.keep, self.ruleset.zone, complete=not self.unread)
 
     def _judge(
         self,
         document: Document,
-        facts: Mapping[str, object],
-        workflows: tuple[Workflow, ...] | Unknown,
-        spared: Mapping[str, Mapping[str, str | None]],
+        reading: Reading,
+        rules: tuple[Rule, ...],
+        choices: Mapping[str, Choice],
     ) -> Judgement:
         situation = Situation(
             portal=self.portal,
             trigger=self.due.trigger,
             events=(),
             document=document,
-            facts=facts,
-            workflows=workflows,
+            facts=_facts(reading),
+            workflows=reading.workflows,
         )
         return judge(
             self.ruleset,
             situation,
             enforcing=self.enforcing,
             now=self.now(),
-            rules=self.rules_for(document),
-            spared=spared,
+            rules=rules,
+            choices=choices,
         )
 
     def _wanted(self, document: Document, workflows: Sequence[Workflow]) -> frozenset[str] | None:
@@ -162,12 +212,31 @@ class Run:
         rules = self.rules_for(document)
         if not rules:
             return None
-        nobody = {rule.id: dict[str, str | None]() for rule in rules if rule.keep is not None}
-        judgement = self._judge(document, {}, tuple(workflows), nobody)
+        nobody = {rule.id: _NOBODY for rule in rules if rule.keep is not None}
+        judgement = self._judge(document, Reading({}, tuple(workflows), None), rules, nobody)
         unsure = any(condition.holds is None for condition in judgement.conditions)
         if not judgement.verdicts and not unsure:
             return None
         return frozenset(path for path in paths(rules) if not path.startswith(_OF_WORKFLOWS))
+
+
+async def _in_turn(
+    readings: Sequence[tuple[Document, Reading]],
+) -> AsyncIterator[tuple[Document, Reading]]:
+    """Yield what was read, and let others have their turn now and then."""
+    for number, one in enumerate(readings):
+        if number % AT_ONCE == 0:
+            await asyncio.sleep(0)
+        yield one
+
+
+def _facts(reading: Reading) -> dict[str, object]:
+    return {**reading.facts, "event.name": ()}
+
+
+def _through(rule: Rule, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+    """Return the rules down to this one; none where it is not among them."""
+    return rules[: rules.index(rule) + 1] if rule in rules else ()
 
 
 def due_now(
@@ -177,24 +246,51 @@ def due_now(
     last: Mapping[str, datetime],
     sweep_every: timedelta,
     now: datetime,
+    resting: Collection[str] = (),
 ) -> tuple[list[Due], list[str]]:
-    """Say which runs are due, and which keys are new and begin to count now."""
+    """Say which runs are due, the longest overdue first, and which keys begin to count now.
+
+    These are new ones, and those whose last run lies in the future: our clock was wrong then.
+    `resting` are those that were tried a moment ago.
+    """
     keys = dict(_keys(ruleset, portal))
-    new = [key for key in keys if key not in last]
-    scheduled: dict[str, Rule] = {}
-    fallen: list[tuple[str, datetime]] = []
-    for key, (rule, schedule) in keys.items():
-        at = schedules.last_due(schedule, last.get(key, now), now)
-        if at is not None:
-            scheduled[rule.id] = rule
-            fallen.append((key, at))
-    dues = [Due(trigger="schedule", rules=tuple(scheduled.values()), keys=tuple(fallen))]
     swept = swept_rules(ruleset, portal) if sweep_every else ()
-    if swept and SWEEP not in last:
-        new.append(SWEEP)
-    elif swept and not -SET_BACK < now - last[SWEEP] < sweep_every:
-        dues.append(Due(trigger="sweep", rules=swept, keys=((SWEEP, now),)))
-    return [due for due in dues if due.rules], new
+    counted = [*keys, *([SWEEP] if swept else ())]
+    new = [key for key in counted if key not in last or last[key] - now >= SET_BACK]
+    due = (_scheduled(keys, last, now, {*new, *resting}), _sweep(swept, last, sweep_every, now))
+    found = [one for one in due if one is not None and not {*new, *resting} & {*one.names}]
+    return sorted(found, key=lambda one: one.since or now), new
+
+
+def _scheduled(
+    keys: Mapping[str, tuple[Rule, Schedule]],
+    last: Mapping[str, datetime],
+    now: datetime,
+    but: Collection[str],
+) -> Due | None:
+    """Return the schedules that are due as one run."""
+    rules: dict[str, Rule] = {}
+    fallen: list[tuple[str, datetime]] = []
+    missed: list[datetime] = []
+    for key, (rule, schedule) in keys.items():
+        at = None if key in but else schedules.last_due(schedule, last[key], now)
+        if at is not None:
+            rules[rule.id] = rule
+            fallen.append((key, at))
+            missed.append(schedules.next_after(schedule, last[key]))
+    if not rules:
+        return None
+    return Due(
+        trigger="schedule", rules=tuple(rules.values()), keys=tuple(fallen), since=min(missed)
+    )
+
+
+def _sweep(
+    swept: tuple[Rule, ...], last: Mapping[str, datetime], every: timedelta, now: datetime
+) -> Due | None:
+    if not swept or SWEEP not in last or now - last[SWEEP] < every:
+        return None
+    return Due(trigger="sweep", rules=swept, keys=((SWEEP, now),), since=last[SWEEP] + every)
 
 
 def _keys(ruleset: Ruleset, portal: str) -> Iterator[tuple[str, tuple[Rule, Schedule]]]:
@@ -208,11 +304,7 @@ def swept_rules(ruleset: Ruleset, portal: str) -> tuple[Rule, ...]:
     return tuple(
         rule
         for rule in ruleset.rules
-        if rule.acts
-        and rule.sweep
-        and rule.disabled is None
-        and rule.may_act_in(portal)
-        and any(trigger.events for trigger in rule.triggers or ())
+        if rule.acts and rule.is_swept and rule.disabled is None and rule.may_act_in(portal)
     )
 
 
@@ -230,8 +322,9 @@ def requested(request: Request, ruleset: Ruleset, portal: str) -> Due:
     return Due(trigger="sweep", rules=rules, request=request)
 
 
-def _condemned(judgement: Judgement) -> bool:
-    return any(verdict.action in KILLING for verdict in judgement.verdicts)
+def request_name(request: Request) -> str:
+    """Name a request among the runs."""
+    return f"request {request.id}"
 
 
 def _guards(ruleset: Ruleset) -> list[Rule]:

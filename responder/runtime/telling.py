@@ -8,7 +8,7 @@ import structlog
 from responder.model import OPEN_OUTCOMES
 from responder.runtime.calls import Called
 from responder.runtime.means import Means
-from responder.runtime.planning import Plan
+from responder.runtime.plans import Plan
 from responder.runtime.stops import Step
 from responder.store.journal import Stop
 

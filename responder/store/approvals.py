@@ -28,19 +28,11 @@ from responder.model import Action, Outcome
 from responder.store import chain, journal
 from responder.store.chain import instant_text
 from responder.store.limits import APPROVAL
-from responder.store.places import (
-    Place,
-    decision_name,
-    is_decision,
-    not_among,
-    numbered,
-    place_of,
-)
+from responder.store.places import Place, decision_name, is_decision, place_of
 from responder.store.stops import OF_DECISION
 from responder.store.tables import ACTING, OPEN, approvals, decisions, insert
 
 GOOD_FOR = timedelta(hours=24)
-_CHUNK = 500
 _HELD = and_(decisions.c.outcome == Outcome.HELD, decisions.c.hold == APPROVAL)
 
 
@@ -90,7 +82,7 @@ def note(tx: Connection, decision_id: str, together: str | None = None) -> None:
     )
 
 
-def ask(tx: Connection, decision_id: str, lapses_at: datetime) -> None:
+def ask(tx: Connection, decision_id: str, lapses_at: datetime, at: datetime) -> None:
     """Hold an open decision until somebody approves it, or it lapses. Raise NotOpen as `postpone`.
 
     What was asked before goes on: it keeps the list that it is of, and lapses when it would have.
@@ -103,6 +95,7 @@ def ask(tx: Connection, decision_id: str, lapses_at: datetime) -> None:
         tx,
         decision_id,
         Outcome.HELD,
+        at=at,
         due_at=lapses_at,
         tries=0,
         detail=f"held until somebody approves it: `responder approve {decision_id}`; "
@@ -142,20 +135,6 @@ def waiting(conn: Connection) -> dict[str, int]:
         .group_by(decisions.c.portal)
     )
     return {record.portal: record.waiting for record in conn.execute(query)}
-
-
-def held(conn: Connection, portal: str, workflow_ids: Collection[str]) -> set[str]:
-    """Return those of these workflows whose stop is held until somebody approves it."""
-    ids, found = sorted(workflow_ids), set[str]()
-    for start in range(0, len(ids), _CHUNK):
-        query = select(decisions.c.workflow_id).where(
-            decisions.c.portal == portal,
-            decisions.c.workflow_id.in_(ids[start : start + _CHUNK]),
-            ACTING,
-            _HELD,
-        )
-        found |= set(conn.execute(query).scalars())
-    return found
 
 
 def overtake(tx: Connection, portal: str, workflow_id: str, rule: str, at: datetime) -> bool:
@@ -199,7 +178,8 @@ def find(tx: Connection, decision_id: str) -> Found | None:
 def approve(tx: Connection, portal: str, decision_ids: Sequence[str], by: str, at: datetime) -> int:
     """Approve decisions of one portal that are held for it; return the number of the entry.
 
-    They are due at once. The caller has locked them by `find` and seen that they ask.
+    They are due at once, and what is of one rule is a set. The caller has locked them by `find` and
+    seen that they ask.
     """
     body = {"control": "approve", "decisions": list(decision_ids), "by": by}
     entry = journal.control(tx, portal, at, body)
@@ -215,6 +195,8 @@ def approve(tx: Connection, portal: str, decision_ids: Sequence[str], by: str, a
                 outcome=Outcome.WAITING.value,
                 hold=None,
                 due_at=at,
+                postponed_at=at,
+                set_name=f"approval {entry}",
                 detail=f"{approved_text(by, at)}; judged afresh first",
             )
         )
@@ -224,33 +206,6 @@ def approve(tx: Connection, portal: str, decision_ids: Sequence[str], by: str, a
 def approved_text(by: str, at: datetime) -> str:
     """Say who approved a decision and when."""
     return f"approved by {by} at {instant_text(at)}"
-
-
-def together(
-    conn: Connection, portal: str, rule: str, entries: Collection[int], but: Collection[str]
-) -> int:
-    """Count what was approved of a rule in these entries and is still to be called for.
-
-    What people approved at once is begun as a whole or not at all, so all of it counts against the
-    rule's limit. The decisions in `but` are left out.
-    """
-    if not entries:
-        return 0
-    query = (
-        select(func.count())
-        .select_from(decisions)
-        .join(approvals, OF_DECISION)
-        .where(
-            decisions.c.portal == portal,
-            decisions.c.rule == rule,
-            OPEN,
-            decisions.c.outcome == Outcome.WAITING,
-            decisions.c.calls == 0,
-            approvals.c.entry.in_(entries),
-            not_among(conn.dialect.name, "but"),
-        )
-    )
-    return conn.execute(query, {"but": numbered(conn, but)}).scalar_one()
 
 
 def _asking() -> Select[tuple[object, ...]]:

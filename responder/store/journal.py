@@ -35,17 +35,14 @@ from responder.store.stops import Stop as Stop
 from responder.store.stops import at_place
 from responder.store.stops import due as due
 from responder.store.stops import due_among as due_among
-from responder.store.stops import due_of as due_of
 from responder.store.stops import in_doubt as in_doubt
 from responder.store.stops import next_due as next_due
 from responder.store.stops import open_stops as open_stops
-from responder.store.stops import shadows as shadows
 from responder.store.stops import still_waiting as still_waiting
 from responder.store.stops import to_verify as to_verify
 from responder.store.stops import unchanged as unchanged
 from responder.store.stops import under_way as under_way
 from responder.store.stops import waiting_on as waiting_on
-from responder.store.stops import would as would
 from responder.store.tables import ACTING, OPEN
 from responder.store.tables import decisions as table
 from responder.store.verify import BadEntry as BadEntry
@@ -140,6 +137,7 @@ def intend(
             "outcome": Outcome.IN_DOUBT.value,
             "called_at": at,
             "due_at": at,  # a driver that dies here leaves it to the next one's first look
+            "postponed_at": at,
             "unknown_id": False,
             "changed": seq,
         },
@@ -204,6 +202,7 @@ def postpone(
     decision_id: str,
     outcome: Outcome,
     *,
+    at: datetime,
     due_at: datetime | None,
     tries: int,
     detail: str | None,
@@ -213,6 +212,8 @@ def postpone(
 ) -> None:
     """Keep an open decision open until later. Working state, no entry.
 
+    `postponed_at` is when the time that it waits for began: a step that leaves its time as it was
+    does not begin it anew.
     Raise NotOpen where it is settled, ValueError where the outcome is not an open one.
     """
     if outcome not in OPEN_OUTCOMES:
@@ -224,6 +225,7 @@ def postpone(
             **_at((found.portal, found.seq, found.n)),
             "outcome": outcome.value,
             "due_at": due_at,
+            "postponed_at": found.postponed_at if found.due_at == due_at else at,
             "tries": tries,
             "detail": detail,
             "unknown_id": unknown_id,

@@ -1,10 +1,10 @@
 """Who drives a portal, and what its driver leaves to the next: bucket level, breakers.
 
 A lease is a row with a holder, an end on the database's clock, and a fencing number that grows with
-every claim. Whoever writes for the portal checks it in the same transaction: the number must still
-be the row's, and the lease not past its end. The check locks the row until the transaction ends, so
-nobody can claim the lease between the check and the commit, and a process that was stopped for a
-minute can commit nothing.
+every claim. Whoever writes for the portal checks it in the same transaction: number and holder must
+still be the row's, and the lease not past its end. The check locks the row until the transaction
+ends, so nobody can claim the lease between the check and the commit, and a process that was stopped
+for a minute can commit nothing.
 
 A claim never waits: a row that is locked belongs to somebody who is writing this moment.
 """
@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, delete, extract, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, extract, func, select, update
 
 from responder.store.bell import About, ring
 from responder.store.clock import micros_of, now_of
@@ -27,10 +27,14 @@ class LeaseLost(Exception):  # noqa: N818 -- it says a state, not a mistake
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to drive a portal."""
+    """The right to drive a portal, and who has it.
+
+    A database that lost its last seconds may give a number twice: so both must be the row's.
+    """
 
     portal: str
     fence: int
+    holder: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +63,7 @@ def claim(
     if found is None:
         first = insert(tx, leases).values(portal=portal, holder=holder, fence=1, expires_at=ends)
         made = tx.execute(first.on_conflict_do_nothing().returning(leases.c.fence)).scalar()
-        return None if made is None else Lease(portal, made)
+        return None if made is None else Lease(portal, made, holder)
     if not force and found.holder != holder and found.expires_at > now:
         return None
     tx.execute(
@@ -67,16 +71,12 @@ def claim(
         .where(leases.c.portal == portal)
         .values(holder=holder, fence=found.fence + 1, expires_at=ends)
     )
-    return Lease(portal, found.fence + 1)
+    return Lease(portal, found.fence + 1, holder)
 
 
 def release(tx: Connection, lease: Lease) -> None:
     """Give the lease up, and tell others, so that the next driver need not wait for its end."""
-    given_up = tx.execute(
-        update(leases)
-        .where(leases.c.portal == lease.portal, leases.c.fence == lease.fence)
-        .values(holder="", expires_at=0)
-    ).rowcount
+    given_up = tx.execute(update(leases).where(_is(lease)).values(holder="", expires_at=0)).rowcount
     if given_up:
         ring(tx, About.FREE, [lease.portal])
 
@@ -84,12 +84,18 @@ def release(tx: Connection, lease: Lease) -> None:
 def check(tx: Connection, lease: Lease) -> None:
     """Raise LeaseLost unless the lease holds, and keep it until this transaction ends."""
     found = tx.execute(
-        select(leases.c.expires_at)
-        .where(leases.c.portal == lease.portal, leases.c.fence == lease.fence)
-        .with_for_update(read=True)
+        select(leases.c.expires_at).where(_is(lease)).with_for_update(read=True)
     ).scalar()
     if found is None or found <= now_of(tx):
         raise LeaseLost(lease.portal)
+
+
+def _is(lease: Lease) -> ColumnElement[bool]:
+    return and_(
+        leases.c.portal == lease.portal,
+        leases.c.fence == lease.fence,
+        leases.c.holder == lease.holder,
+    )
 
 
 def bucket(conn: Connection, portal: str) -> tuple[float, float] | None:

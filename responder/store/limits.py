@@ -1,21 +1,26 @@
 """How much a rule has done, what tripped, and whether everything is paused.
 
-What counts against a limit is a stop whose call was made and which did or may have done something:
-one that was refused or given up does not. All of it is counted in the transaction that
-would commit the next intent, on rows, so that neither a restart nor another driver begins at zero.
+What counts against a limit is a stop whose call was made and which did or may have done something,
+and what is still to be stopped of a set that has begun, for that will be finished. A call that was
+certainly not carried out (it was never sent, or refused by the request limit) leaves its stop
+waiting, and is none. All of it is counted in the transaction that would commit the next intent, on
+rows, so that neither a restart nor another driver begins at zero.
+
+A *set* is what one rule condemned in one evaluation, in one run, or what people approved at once.
+It is named by its rule and `set_name`, and has begun once the first intent of it is written. What
+several runs condemned while everything was paused, or their rule tripped, becomes one set when it
+is let go.
 
 `rearm` begins a rule's counts anew: what was before it is forgiven.
 """
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Select,
+    and_,
     bindparam,
     delete,
     func,
@@ -25,16 +30,26 @@ from sqlalchemy import (
 )
 
 from responder.model import Outcome
-from responder.store.places import decision_name, not_among, numbered
-from responder.store.tables import OPEN, chains, decisions, insert, rearms, switches, trips
+from responder.store.chain import instant_text
+from responder.store.places import decision_name
+from responder.store.tables import (
+    IN_A_SET,
+    OPEN,
+    chains,
+    decisions,
+    insert,
+    rearms,
+    switches,
+    trips,
+)
 
 COUNTED = (
     Outcome.KILLED,
     Outcome.TERMINATED,
     Outcome.IN_DOUBT,
-    Outcome.WAITING,
     Outcome.ALREADY_GONE,  # an older portal answers "unknown" although the call stopped it
 )
+RUNS = ("sweep", "schedule")
 _WOULD = (Outcome.WOULD_KILL, Outcome.WOULD_TERMINATE)
 _PAUSE = "pause"
 
@@ -54,25 +69,54 @@ class Trip:
     why: str
 
 
-def acted(
-    conn: Connection, portal: str, rule: str, since: datetime, but: Collection[str] = ()
-) -> int:
-    """Count the stops this rule has begun since then, the decisions in `but` left out."""
-    statement = _acted(conn.dialect.name)
-    return conn.execute(statement, _given(conn, portal, rule, since, but)).scalar_one()
+def acted(conn: Connection, portal: str, rule: str, since: datetime) -> int:
+    """Count what this rule has stopped since then, and what it is about to stop."""
+    given = {"of": portal, "by_rule": rule, "since": since}
+    called = conn.execute(_ACTED, given).scalar_one()
+    return called + conn.execute(_PENDING, given).scalar_one()
 
 
 def acted_on(
-    conn: Connection,
-    portal: str,
-    document: str,
-    rule: str,
-    since: datetime,
-    but: Collection[str] = (),
+    conn: Connection, portal: str, document: str, rule: str, since: datetime, but_set: str
 ) -> int:
-    """Count the stops any rule has begun on a document since then, or since `rule` was rearmed."""
-    given = _given(conn, portal, rule, since, but)
-    return conn.execute(_acted_on(conn.dialect.name), {**given, "on": document}).scalar_one()
+    """Count what any rule has stopped on a document since then, or is about to.
+
+    What was before `rule` was rearmed is left out, and what is of its own set `but_set`.
+    """
+    given = {"of": portal, "by_rule": rule, "since": since, "on": document, "but": but_set}
+    called = conn.execute(_ACTED_ON, given).scalar_one()
+    return called + conn.execute(_PENDING_ON, given).scalar_one()
+
+
+def has_begun(
+    conn: Connection, portal: str, rule: str, set_name: str, document: str | None = None
+) -> bool:
+    """Tell whether a call was made for this set, or for the part of it on one document."""
+    query = select(decisions.c.seq).where(
+        decisions.c.portal == portal,
+        IN_A_SET,
+        decisions.c.set_name == set_name,
+        decisions.c.rule == rule,
+        decisions.c.begun.is_(True),
+    )
+    if document is not None:
+        query = query.where(decisions.c.document == document, decisions.c.calls > 0)
+    return conn.execute(query.limit(1)).first() is not None
+
+
+def begin(tx: Connection, portal: str, rule: str, set_name: str) -> None:
+    """Note that a set has begun: what is left of it will be finished."""
+    tx.execute(
+        update(decisions)
+        .where(
+            decisions.c.portal == portal,
+            IN_A_SET,
+            decisions.c.set_name == set_name,
+            decisions.c.rule == rule,
+            OPEN,
+        )
+        .values(begun=True)
+    )
 
 
 def would_have(conn: Connection, portal: str, rule: str, since: datetime) -> int:
@@ -142,12 +186,9 @@ def rearm(tx: Connection, portal: str, rule: str, at: datetime) -> int:
         .values(portal=portal, rule=rule, at=at, seq=head)
         .on_conflict_do_update(index_elements=["portal", "rule"], set_={"at": at, "seq": head})
     )
-    return _free(
-        tx,
-        at,
-        decisions.c.portal == portal,
-        decisions.c.rule == rule,
-        decisions.c.hold.in_((TRIPPED, DOCUMENT)),
+    held = (decisions.c.portal == portal, decisions.c.rule == rule)
+    return _free(tx, at, f"rearmed {instant_text(at)}", *held, decisions.c.hold == TRIPPED) + _free(
+        tx, at, None, *held, decisions.c.hold == DOCUMENT
     )
 
 
@@ -176,14 +217,16 @@ def resume(tx: Connection, at: datetime) -> int | None:
     """Allow calls again, and have what was held judged afresh; None where nothing was paused."""
     if tx.execute(delete(switches).where(switches.c.name == _PAUSE)).rowcount == 0:
         return None
-    return _free(tx, at, decisions.c.hold == PAUSED)
+    return _free(tx, at, f"resumed {instant_text(at)}", decisions.c.hold == PAUSED)
 
 
-def paused(conn: Connection, *, lock: bool = False) -> tuple[datetime, str] | None:
-    """Return since when and by whom everything is paused, or None."""
+def paused(conn: Connection) -> tuple[datetime, str] | None:
+    """Return since when and by whom everything is paused, or None.
+
+    Who acts on it locks the head of the portal's chain first: the entry of a pause is appended in
+    the transaction that begins it, so the order in the chain is the order of the two.
+    """
     query = select(switches.c.at, switches.c.by).where(switches.c.name == _PAUSE)
-    if lock:
-        query = query.with_for_update(read=True)
     found = conn.execute(query).one_or_none()
     return None if found is None else (found.at, found.by)
 
@@ -196,43 +239,26 @@ def held(conn: Connection, portal: str) -> int:
     return conn.execute(query).scalar_one()
 
 
-def _free(tx: Connection, at: datetime, *which: ColumnElement[bool]) -> int:
+def _free(tx: Connection, at: datetime, set_name: str | None, *which: ColumnElement[bool]) -> int:
+    """Let held stops be judged afresh; what runs condemned of a rule becomes one set of it."""
+    held = and_(OPEN, decisions.c.outcome == Outcome.HELD, *which)
+    if set_name is not None:
+        tx.execute(
+            update(decisions)
+            .where(held, decisions.c.trigger.in_(RUNS), decisions.c.begun.is_not(True))
+            .values(set_name=set_name)
+        )
     return tx.execute(
         update(decisions)
-        .where(OPEN, decisions.c.outcome == Outcome.HELD, *which)
-        .values(outcome=Outcome.WAITING, hold=None, due_at=at, detail="judged afresh")
-    ).rowcount
-
-
-@cache
-def _acted(dialect: str) -> Select[int]:
-    return _begun(dialect).where(decisions.c.rule == bindparam("by_rule"))
-
-
-@cache
-def _acted_on(dialect: str) -> Select[int]:
-    return _begun(dialect).where(decisions.c.document == bindparam("on"))
-
-
-def _begun(dialect: str) -> Select[int]:
-    """Count the calls of each decision, so that one workflow killed twice counts twice."""
-    return (
-        select(func.coalesce(func.sum(decisions.c.calls), 0))
-        .select_from(decisions)
-        .where(
-            decisions.c.portal == bindparam("of"),
-            decisions.c.called_at >= bindparam("since"),
-            decisions.c.outcome.in_(COUNTED),
-            not_among(dialect, "but"),
-            _unforgiven(),
+        .where(held)
+        .values(
+            outcome=Outcome.WAITING,
+            hold=None,
+            due_at=at,
+            postponed_at=at,
+            detail="judged afresh",
         )
-    )
-
-
-def _given(
-    conn: Connection, portal: str, rule: str, since: datetime, but: Collection[str]
-) -> dict[str, object]:
-    return {"of": portal, "by_rule": rule, "since": since, "but": numbered(conn, but)}
+    ).rowcount
 
 
 def _unforgiven() -> ColumnElement[bool]:
@@ -246,3 +272,34 @@ def _unforgiven() -> ColumnElement[bool]:
         .scalar_subquery()
     )
     return or_(decisions.c.concluded.is_(None), decisions.c.concluded > func.coalesce(rearmed, 0))
+
+
+# Built once: building such a statement takes several times as long as carrying it out.
+_BEGUN = (
+    select(func.count())
+    .select_from(decisions)
+    .where(
+        decisions.c.portal == bindparam("of"),
+        decisions.c.called_at >= bindparam("since"),
+        decisions.c.outcome.in_(COUNTED),
+        _unforgiven(),
+    )
+)
+_LEFT = (
+    select(func.count())
+    .select_from(decisions)
+    .where(
+        decisions.c.portal == bindparam("of"),
+        OPEN,
+        decisions.c.begun.is_(True),
+        decisions.c.outcome.in_((Outcome.WAITING, Outcome.HELD)),
+        func.coalesce(decisions.c.hold, "") != DOCUMENT,
+    )
+)
+_ACTED = _BEGUN.where(decisions.c.rule == bindparam("by_rule"))
+_ACTED_ON = _BEGUN.where(decisions.c.document == bindparam("on"))
+_PENDING = _LEFT.where(decisions.c.rule == bindparam("by_rule"))
+_PENDING_ON = _LEFT.where(
+    decisions.c.document == bindparam("on"),
+    or_(decisions.c.rule != bindparam("by_rule"), decisions.c.set_name != bindparam("but")),
+)

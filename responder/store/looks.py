@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, select
 
 from responder.model import Trigger
 from responder.store.chain import canonical
+from responder.store.shapes import asked_in, asked_text
 from responder.store.tables import insert, looks
 
 MOST = 1_000
@@ -16,7 +17,10 @@ MOST = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """A document to be judged once more, as if these events had come again."""
+    """A document to be judged once more, as if these events had come again.
+
+    `asked` are the rules that are asked, where trigger and events do not tell.
+    """
 
     portal: str
     document_ref: str
@@ -24,6 +28,7 @@ class Look:
     workflow_id: str | None
     event_names: tuple[str, ...]
     due_at: datetime
+    asked: frozenset[str] | None = None
 
 
 def schedule(
@@ -34,20 +39,27 @@ def schedule(
     workflow_id: str | None,
     event_names: tuple[str, ...],
     due_at: datetime,
+    asked: frozenset[str] | None = None,
 ) -> None:
-    """Ask for a second look. One that is asked for already keeps its time, and hears more names."""
+    """Ask for a second look. One that is asked for already keeps its time.
+
+    It hears more names, and asks more rules: each look asks for rules that may be asked now.
+    """
     place = {
         "portal": portal,
         "document": document_ref,
         "trigger": trigger,
         "workflow_id": workflow_id or "",
     }
-    known = tx.execute(select(looks.c.event_names, looks.c.due_at).where(_is(place))).one_or_none()
-    names, at = event_names, due_at
+    query = select(looks.c.event_names, looks.c.due_at, looks.c.asked).where(_is(place))
+    known = tx.execute(query).one_or_none()
+    names, at, rules = event_names, due_at, asked
     if known is not None:
         names = tuple(dict.fromkeys((*json.loads(known.event_names), *event_names)))
         at = min(known.due_at, due_at)
-    values = {"event_names": canonical(names), "due_at": at}
+        before = asked_in(known.asked)
+        rules = None if asked is None or before is None else asked | before
+    values = {"event_names": canonical(names), "due_at": at, "asked": asked_text(rules)}
     tx.execute(
         insert(tx, looks)
         .values(**place, **values)
@@ -71,6 +83,7 @@ def due(conn: Connection, portal: str, now: datetime) -> list[Look]:
             workflow_id=record.workflow_id or None,
             event_names=tuple(json.loads(record.event_names)),
             due_at=record.due_at,
+            asked=asked_in(record.asked),
         )
         for record in found
     ]

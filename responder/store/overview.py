@@ -29,10 +29,13 @@ class Act:
 
 
 def acted(conn: Connection, portals: Collection[str], since: datetime) -> Counts:
-    """Count the stops that each rule has begun since then, as its limit does: (portal, rule)."""
+    """Count what each rule has stopped since then, as its limit does: (portal, rule).
+
+    What it is about to stop is not counted here.
+    """
     forgiven = and_(rearms.c.portal == decisions.c.portal, rearms.c.rule == decisions.c.rule)
     found = conn.execute(
-        select(decisions.c.portal, decisions.c.rule, func.sum(decisions.c.calls))
+        select(decisions.c.portal, decisions.c.rule, func.count())
         .select_from(decisions.outerjoin(rearms, forgiven))
         .where(
             decisions.c.portal.in_(portals),
@@ -45,7 +48,7 @@ def acted(conn: Connection, portals: Collection[str], since: datetime) -> Counts
         )
         .group_by(decisions.c.portal, decisions.c.rule)
     )
-    return {(portal, rule): int(calls) for portal, rule, calls in found}
+    return {(portal, rule): count for portal, rule, count in found}
 
 
 def would_have(conn: Connection, since: datetime) -> Counts:

@@ -208,6 +208,8 @@ _NEVER_CHANGE = (
     "action",
     "ruleset",
     "shadow",
+    "asked",
+    "spared",
 )
 
 
@@ -231,7 +233,16 @@ def _decided(entry: Row, body: _Json, decided: _Json) -> _Json:
         "action": decided["action"],
         "ruleset": body["ruleset"],
         "shadow": decided["outcome"] in OPEN_OUTCOMES and decided["mode"] == Mode.OBSERVE,
+        "asked": _told_if_open(decided, body.get("asked")),
+        "spared": _told_if_open(decided, decided.get("spared")),
     }
+
+
+def _told_if_open(decided: _Json, value: object) -> str | None:
+    """Return how the index keeps what a stop remembers; what is settled at once keeps nothing."""
+    if value is None or decided["outcome"] not in OPEN_OUTCOMES:
+        return None
+    return clean(canonical(value))
 
 
 def _document(named: _Json | None) -> Document | None:

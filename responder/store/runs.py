@@ -9,10 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Select, select, update
+from sqlalchemy import Connection, Select, delete, select, update
+from sqlalchemy import Row as Record
 
 from responder.store import chain
 from responder.store.tables import insert, runs, sweeps
+
+MOST = 100
+_UNREAD = "unread "  # no rule's key begins so: its schedule's text does not end after one word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +55,25 @@ def ran(tx: Connection, portal: str, key: str, at: datetime) -> None:
     )
 
 
+def unread(tx: Connection, portal: str, trigger: str, since: datetime | None) -> None:
+    """Note since when runs of a trigger cannot read everything; None where the last one could."""
+    key = f"{_UNREAD}{trigger}"
+    if since is None:
+        tx.execute(delete(runs).where(runs.c.portal == portal, runs.c.key == key))
+        return
+    first = insert(tx, runs).values(portal=portal, key=key, at=since)
+    tx.execute(first.on_conflict_do_nothing())
+
+
+def incomplete(conn: Connection, portal: str) -> dict[str, datetime]:
+    """Return by trigger since when a portal's runs cannot read everything."""
+    return {
+        key.removeprefix(_UNREAD): at
+        for key, at in last(conn, portal).items()
+        if key.startswith(_UNREAD)
+    }
+
+
 def record(tx: Connection, portal: str, at: datetime, body: Mapping[str, object]) -> int:
     """Write the entry of a run with its totals; return its number."""
     return chain.append(tx, portal, "sweep", at, body)
@@ -69,15 +92,19 @@ def ask(
     return int(made.inserted_primary_key[0])
 
 
-def asked(conn: Connection, portal: str) -> Request | None:
-    """Return the oldest request that is not done."""
+def asked(conn: Connection, portal: str, since: datetime) -> list[Request]:
+    """Return the requests that are not done, the oldest first; those from before then are over."""
     query = (
         select(sweeps)
-        .where(sweeps.c.portal == portal, sweeps.c.state.in_(("waiting", "running")))
+        .where(
+            sweeps.c.portal == portal,
+            sweeps.c.state.in_(("waiting", "running")),
+            sweeps.c.at >= since,
+        )
         .order_by(sweeps.c.id)
-        .limit(1)
+        .limit(MOST)
     )
-    return _request(conn, query)
+    return [_request_of(row) for row in conn.execute(query)]
 
 
 def request(conn: Connection, request_id: int) -> Request | None:
@@ -94,6 +121,13 @@ def progress(tx: Connection, request_id: int, read: int, total: int | None) -> N
     )
 
 
+def tried(tx: Connection, request_id: int, result: Mapping[str, object]) -> None:
+    """Note what came of a request so far: it could not read everything, and is made again."""
+    tx.execute(
+        update(sweeps).where(sweeps.c.id == request_id).values(result=chain.canonical(result))
+    )
+
+
 def finish(tx: Connection, request_id: int, result: Mapping[str, object]) -> None:
     """Note what came of a request."""
     tx.execute(
@@ -105,8 +139,10 @@ def finish(tx: Connection, request_id: int, result: Mapping[str, object]) -> Non
 
 def _request(conn: Connection, query: Select[tuple[object, ...]]) -> Request | None:
     row = conn.execute(query).one_or_none()
-    if row is None:
-        return None
+    return None if row is None else _request_of(row)
+
+
+def _request_of(row: Record[tuple[object, ...]]) -> Request:
     return Request(
         id=row.id,
         portal=row.portal,

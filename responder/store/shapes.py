@@ -4,7 +4,8 @@ The entry holds what was decided and which tests came out how; every value that 
 the evidence, so that personal data can be erased without breaking the chain.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,6 +23,14 @@ from responder.model import (
 )
 from responder.rules.derived import ABSENT
 from responder.store import chain
+
+
+@dataclass(frozen=True, slots=True)
+class Spared:
+    """Whom a rule spared when it condemned another: its `keep` in words, and their ids."""
+
+    keep: str
+    ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +51,7 @@ class NewDecision:
     outcome: Outcome | None = None
     detail: str | None = None
     due_at: datetime | None = None
+    spared: Spared | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +60,10 @@ class NewEvaluation:
 
     `running` are the workflows that ran on it, or why they could not be listed; None where nothing
     was read. `only` is the id of the one that a call named, where no other was judged.
+
+    `asked` are the rules that were asked, where trigger and events do not tell (a run). What one of
+    them condemned is a set: that of this evaluation, or of the run whose `set_name` it has;
+    `running_in_all` is how many workflows the run counted in the portal.
     """
 
     portal: str
@@ -65,12 +79,16 @@ class NewEvaluation:
     received_at: datetime | None = None
     running: tuple[Workflow, ...] | Unknown | None = None
     only: str | None = None
+    asked: tuple[str, ...] | None = None
+    set_name: str | None = None
+    running_in_all: int | None = None
 
 
 def body(evaluation: NewEvaluation) -> dict[str, object]:
     """Return what the entry says and the chain covers."""
     document = evaluation.document
-    return {
+    told = {} if evaluation.asked is None else {"asked": sorted(evaluation.asked)}
+    return told | {
         "trigger": evaluation.trigger,
         "event": evaluation.event,
         "event_names": list(evaluation.event_names),
@@ -85,8 +103,11 @@ def body(evaluation: NewEvaluation) -> dict[str, object]:
 
 
 def _decision_body(decision: NewDecision) -> dict[str, object]:
-    workflow = decision.workflow
-    return {
+    workflow, spared = decision.workflow, decision.spared
+    told: dict[str, object] = {}
+    if spared is not None:
+        told["spared"] = {"keep": spared.keep, "ids": list(spared.ids)}
+    return told | {
         "workflow": None
         if workflow is None
         else {"id": workflow.id, "template_id": _template_id(workflow)},
@@ -160,6 +181,7 @@ def index_row(
     """Return a decision's row in the index that people read."""
     document, workflow = evaluation.document, decision.workflow
     is_open = decision.outcome in OPEN_OUTCOMES
+    acts = is_open and decision.mode is not Mode.OBSERVE
     return {
         "portal": evaluation.portal,
         "seq": seq,
@@ -186,7 +208,35 @@ def index_row(
         "shadow": is_open and decision.mode is Mode.OBSERVE,
         "unknown_id": False,
         "changed": seq,
+        "asked": asked_text(evaluation.asked) if is_open else None,
+        "spared": _spared_text(decision.spared) if is_open else None,
+        "set_name": (evaluation.set_name or f"{evaluation.portal}-{seq}") if acts else None,
+        "begun": False if acts else None,
+        "running": evaluation.running_in_all if acts else None,
+        "postponed_at": evaluation.at if is_open else None,
     }
+
+
+def asked_text(asked: Iterable[str] | None) -> str | None:
+    """Write the names of the rules that are asked; None where trigger and events tell."""
+    return None if asked is None else chain.canonical(sorted(asked))
+
+
+def asked_in(text: str | None) -> frozenset[str] | None:
+    """Read what `asked_text` wrote."""
+    return None if text is None else frozenset(json.loads(text))
+
+
+def _spared_text(spared: Spared | None) -> str | None:
+    return None if spared is None else chain.canonical({"keep": spared.keep, "ids": spared.ids})
+
+
+def spared_in(text: str | None) -> Spared | None:
+    """Read whom a rule spared, as a row of the index has it."""
+    if text is None:
+        return None
+    told = json.loads(text)
+    return Spared(told["keep"], tuple(told["ids"]))
 
 
 def _document_text(document: Document) -> str:

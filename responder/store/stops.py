@@ -4,14 +4,24 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import ColumnElement, Connection, and_, func, select
 from sqlalchemy import Row as Record
 
-from responder.model import Action, Document, Outcome, Trigger
+from responder.model import OPEN_OUTCOMES, Action, Document, Outcome, Trigger
 from responder.store.places import Place, decision_name, is_decision, place_of
-from responder.store.tables import ACTING, OPEN, TO_VERIFY, approvals, decisions, looks
+from responder.store.shapes import Spared, asked_in, spared_in
+from responder.store.tables import (
+    ACTING,
+    IN_A_SET,
+    OPEN,
+    TO_VERIFY,
+    approvals,
+    decisions,
+    entries,
+    looks,
+)
 
 MOST = 1_000
 _CHUNK = 500
@@ -49,6 +59,9 @@ class Stop:
     """A workflow that was condemned, and how far its stopping has come.
 
     `asks`: it acts only once somebody has approved it. `lapses_at` is until when it waits for that.
+    `asked` are the rules that were asked when it was condemned, where trigger and events do not
+    tell; `spared` those that lived in its stead. It is one of the set of its rule that `set_name`
+    names, which is `begun` or not; `running` is how many workflows its run counted.
     """
 
     decision_id: str
@@ -80,6 +93,12 @@ class Stop:
     asks: bool = False
     approval: Approval | None = None
     lapses_at: datetime | None = None
+    asked: frozenset[str] | None = None
+    spared: Spared | None = None
+    set_name: str | None = None
+    begun: bool = False
+    running: int | None = None
+    postponed_at: datetime | None = None
 
 
 def due(conn: Connection, portal: str, now: datetime, outcome: Outcome | None = None) -> list[Stop]:
@@ -134,16 +153,91 @@ def unchanged(
     return newest is not None and tuple(newest) == (_SETTLED_IN_OBSERVING.get(action), ruleset)
 
 
+class Decided(NamedTuple):
+    """What the log holds of one workflow by one rule, as far as the next judgement must know it."""
+
+    workflow_id: str
+    rule: str
+    action: Action
+    outcome: Outcome
+    hold: str | None
+    shadow: bool
+    ruleset: str
+
+
+def known(conn: Connection, portal: str, workflow_ids: Sequence[str]) -> list[Decided]:
+    """Return what was decided of these workflows by rules that stop some, the oldest first."""
+    found: list[Decided] = []
+    for start in range(0, len(workflow_ids), _CHUNK):
+        query = (
+            select(
+                decisions.c.workflow_id,
+                decisions.c.rule,
+                decisions.c.action,
+                decisions.c.outcome,
+                decisions.c.hold,
+                decisions.c.shadow,
+                decisions.c.ruleset,
+            )
+            .where(
+                decisions.c.portal == portal,
+                decisions.c.workflow_id.in_(workflow_ids[start : start + _CHUNK]),
+                decisions.c.action.in_((Action.KILL, Action.TERMINATE)),
+                decisions.c.outcome.is_not(None),
+            )
+            .order_by(decisions.c.seq, decisions.c.n)
+        )
+        found += [
+            Decided(of, rule, Action(action), Outcome(outcome), *rest)
+            for of, rule, action, outcome, *rest in conn.execute(query)
+        ]
+    return found
+
+
 def under_way(conn: Connection, portal: str, workflow_ids: Sequence[str]) -> set[str]:
     """Return those of these workflows that have an open stop."""
-    found: set[str] = set()
-    for start in range(0, len(workflow_ids), _CHUNK):
-        query = select(decisions.c.workflow_id).where(
-            decisions.c.portal == portal,
-            decisions.c.workflow_id.in_(workflow_ids[start : start + _CHUNK]),
-            ACTING,
+    return {
+        one.workflow_id
+        for one in known(conn, portal, workflow_ids)
+        if one.outcome in OPEN_OUTCOMES and not one.shadow
+    }
+
+
+def tests_of(
+    conn: Connection, portal: str, stops: Sequence[Stop]
+) -> dict[str, dict[tuple[str, str], bool | None]]:
+    """Return how the tests of each stop's rule came out when it was condemned, by decision."""
+    places = {place: stop for stop in stops if (place := place_of(stop.decision_id)) is not None}
+    numbers = sorted({seq for _, seq, _ in places})
+    bodies: dict[int, list[dict[str, Any]]] = {}
+    for start in range(0, len(numbers), _CHUNK):
+        query = select(entries.c.seq, entries.c.body).where(
+            entries.c.portal == portal, entries.c.seq.in_(numbers[start : start + _CHUNK])
         )
-        found |= set(conn.execute(query).scalars())
+        bodies |= {seq: json.loads(body)["decisions"] for seq, body in conn.execute(query)}
+    return {
+        stop.decision_id: {
+            (test["path"], test["test"]): test["holds"]
+            for test in bodies[seq][n - 1]["conditions"]
+            if test["rule"] == stop.rule
+        }
+        for (_, seq, n), stop in places.items()
+        if seq in bodies
+    }
+
+
+def busy(conn: Connection, portal: str, documents: Sequence[str], now: datetime) -> set[str]:
+    """Return those of these documents on which more stops are due, or calls under way."""
+    found: set[str] = set()
+    for start in range(0, len(documents), _CHUNK):
+        query = select(decisions.c.document).where(
+            decisions.c.portal == portal,
+            ACTING,
+            decisions.c.outcome.in_((Outcome.WAITING, Outcome.IN_DOUBT)),
+            decisions.c.due_at <= now,
+            decisions.c.document.in_(documents[start : start + _CHUNK]),
+        )
+        found |= {one for one in conn.execute(query).scalars() if one is not None}
     return found
 
 
@@ -160,20 +254,6 @@ def due_among(
             decisions.c.due_at < before,
         )
         found |= set(conn.execute(query).scalars())
-    return found
-
-
-def shadows(conn: Connection, portal: str, workflow_ids: Sequence[str]) -> set[tuple[str, str]]:
-    """Return (workflow, rule) of what observing rules wait for, among these workflows."""
-    found: set[tuple[str, str]] = set()
-    for start in range(0, len(workflow_ids), _CHUNK):
-        query = select(decisions.c.workflow_id, decisions.c.rule).where(
-            decisions.c.portal == portal,
-            decisions.c.workflow_id.in_(workflow_ids[start : start + _CHUNK]),
-            OPEN,
-            decisions.c.shadow,
-        )
-        found |= {(workflow, rule) for workflow, rule in conn.execute(query)}
     return found
 
 
@@ -196,16 +276,16 @@ def at_place(conn: Connection, place: Place) -> list[Stop]:
     return _stops(conn, place[0], OPEN, is_decision(place), order=decisions.c.seq)
 
 
-def due_of(conn: Connection, portal: str, document: str, rule: str, now: datetime) -> list[Stop]:
-    """Return what a rule condemned on a document and is due, however much: it is one set."""
+def of_set(conn: Connection, portal: str, rule: str, set_name: str) -> list[Stop]:
+    """Return what still waits or is held of a set, due or not, however much."""
     return _stops(
         conn,
         portal,
         ACTING,
-        decisions.c.outcome == Outcome.WAITING,
-        decisions.c.due_at <= now,
-        decisions.c.document == document,
+        IN_A_SET,
+        decisions.c.set_name == set_name,
         decisions.c.rule == rule,
+        decisions.c.outcome.in_((Outcome.WAITING, Outcome.HELD)),
         order=decisions.c.seq,
         most=None,
     )
@@ -225,24 +305,6 @@ def still_waiting(tx: Connection, portal: str, decision_ids: Sequence[str]) -> s
         )
     )
     return {wanted[place] for row in found if (place := tuple(row)) in wanted}
-
-
-def would(
-    conn: Connection, portal: str, workflow_ids: Sequence[str], ruleset: str
-) -> set[tuple[str, str, Action]]:
-    """Return (workflow, rule, action) of what this revision already said it would do."""
-    found: set[tuple[str, str, Action]] = set()
-    for start in range(0, len(workflow_ids), _CHUNK):
-        rows = conn.execute(
-            select(decisions.c.workflow_id, decisions.c.rule, decisions.c.action).where(
-                decisions.c.portal == portal,
-                decisions.c.workflow_id.in_(workflow_ids[start : start + _CHUNK]),
-                decisions.c.ruleset == ruleset,
-                decisions.c.outcome.in_((Outcome.WOULD_KILL, Outcome.WOULD_TERMINATE)),
-            )
-        )
-        found |= {(workflow, rule, Action(action)) for workflow, rule, action in rows}
-    return found
 
 
 def _stops(
@@ -296,4 +358,10 @@ def _stop(record: Record[tuple[object, ...]]) -> Stop:
         if record.approved_at is None
         else Approval(record.approved_by, record.approved_at, record.entry),
         lapses_at=record.lapses_at,
+        asked=asked_in(record.asked),
+        spared=spared_in(record.spared),
+        set_name=record.set_name,
+        begun=bool(record.begun),
+        running=record.running,
+        postponed_at=record.postponed_at,
     )

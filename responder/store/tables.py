@@ -33,6 +33,7 @@ HAS_DOCUMENT = text("document IS NOT NULL")
 ACTS = text("action <> 'none'")
 WATCHING = text("look_at IS NOT NULL")
 CALLED = text("called_at IS NOT NULL")
+IN_A_SET = text("set_name IS NOT NULL")
 
 deliveries = Table(
     "deliveries",
@@ -123,6 +124,13 @@ decisions = Table(
     Column("unknown_id", Boolean, nullable=False),
     Column("changed", BigInteger, nullable=False),
     Column("concluded", BigInteger),
+    # how it was condemned (`shapes`), and of which set it is (`limits`)
+    Column("asked", Words),
+    Column("spared", Words),
+    Column("set_name", Words),
+    Column("begun", Boolean),
+    Column("running", Integer),
+    Column("postponed_at", Instant),
     Index(
         "decisions_one_open_stop",
         "portal",
@@ -138,6 +146,13 @@ decisions = Table(
         "verify_at",
         sqlite_where=TO_VERIFY,
         postgresql_where=TO_VERIFY,
+    ),
+    Index(
+        "decisions_by_set",
+        "portal",
+        "set_name",
+        sqlite_where=IN_A_SET,
+        postgresql_where=IN_A_SET,
     ),
     Index("decisions_by_time", "at", "portal", "seq", "n"),
     Index("decisions_by_workflow", "workflow_id", "at"),
@@ -226,6 +241,7 @@ looks = Table(
     Column("workflow_id", Words, primary_key=True),
     Column("event_names", Text, nullable=False),
     Column("due_at", Instant, nullable=False),
+    Column("asked", Words),
     Index("looks_due", "portal", "due_at"),
 )
 

@@ -12,10 +12,10 @@ from responder.authoring.backtest_result import Result
 from responder.bitrix24.lookup import Reading
 from responder.model import Document, Trigger, Unknown, Workflow
 from responder.rules.decide import judge
-from responder.rules.keeping import Candidate, spare
+from responder.rules.keeping import Candidate, choose
 from responder.rules.ruleset import Ruleset, load
 from responder.runtime import planning
-from responder.runtime.planning import Known
+from responder.runtime.plans import Known
 from responder.runtime.subjects import Subject
 from responder.store import inbox, journal, rulesets
 from responder.store.database import Database
@@ -115,15 +115,15 @@ class PastRules:
         """Record what a run found on a document, if it condemned something."""
         situation = a_situation(facts, workflows, trigger=trigger, events=(), document=document)
         chosen = self.ruleset.in_question(trigger, (), document.kind, "main")
-        spared = {
-            rule.id: spare(
+        choices = {
+            rule.id: choose(
                 (Candidate(document.ref, one) for one in workflows), rule.keep, self.ruleset.zone
             )
             for rule in chosen
             if rule.keep is not None
         }
         judgement = judge(
-            self.ruleset, situation, enforcing=True, now=self.now, rules=chosen, spared=spared
+            self.ruleset, situation, enforcing=True, now=self.now, rules=chosen, choices=choices
         )
         planned = planning.of_run(judgement.verdicts, self.ruleset, known=Known(), now=self.now)
         if planned:

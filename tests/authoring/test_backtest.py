@@ -11,7 +11,7 @@ from _pytest.mark.structures import ParameterSet
 from responder.authoring import backtest_result as told
 from responder.authoring.backtest_result import Result
 from responder.model import Action, Outcome, Unknown, Workflow
-from responder.runtime.planning import Known
+from responder.runtime.plans import Known
 from responder.store import erase, journal
 from responder.store.database import Database
 from tests.authoring.past import NOW, PastRules, deal, rules

@@ -17,7 +17,7 @@ from responder.bitrix24.lookup import Reading
 from responder.model import Document, Workflow
 from responder.rules.ruleset import Ruleset, load
 from responder.runtime import planning
-from responder.runtime.planning import Known
+from responder.runtime.plans import Known
 from responder.runtime.subjects import Subject
 from responder.store import chain, rulesets, shapes
 from responder.store.database import Connection, Database

@@ -47,7 +47,7 @@ def asked(database: Database, *workflows: str, ago: timedelta = timedelta(0)) ->
     def condemn(tx: Connection) -> list[str]:
         made = journal.record(tx, replace(evaluation(*decisions), at=at)).decisions
         for name in made:
-            approvals.ask(tx, name, at + timedelta(hours=24))
+            approvals.ask(tx, name, at + timedelta(hours=24), at)
         return list(made)
 
     return database.write(condemn)

@@ -19,7 +19,7 @@ from responder.cli import main
 from responder.model import Unknown, Workflow
 from responder.rules.ruleset import load
 from responder.runtime import planning
-from responder.runtime.planning import Known
+from responder.runtime.plans import Known
 from responder.runtime.subjects import Subject
 from responder.store import erase, journal, rulesets
 from responder.store.database import Database

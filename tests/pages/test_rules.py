@@ -241,6 +241,7 @@ def test_a_decision_that_is_still_waiting_says_for_what(database: Database, anna
             tx,
             name,
             Outcome.WAITING,
+            at=NOW,
             due_at=NOW + timedelta(minutes=1),
             tries=1,
             detail="the portal is busy",

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from responder.model import Judgement, Unknown, Workflow
 from responder.rules.decide import judge
-from responder.rules.keeping import Candidate, Keep, spare
+from responder.rules.keeping import Candidate, Choice, Keep, as_before, choose
 from tests.rules.make import (
     NOW,
     a_rule,
@@ -128,7 +128,7 @@ def test_a_workflow_asked_after_alone_is_compared_with_all() -> None:
 def test_nobody_is_condemned_where_the_list_may_lack_some() -> None:
     candidates = [Candidate("deal:759", workflow) for workflow in FIVE]
     keep = Keep(newest=True, per=frozenset())
-    spared = spare(candidates, keep, UTC, complete=False)
+    spared = choose(candidates, keep, UTC, complete=False).spared
     assert set(spared) == set("abcde")
     assert None not in spared.values()
 
@@ -140,10 +140,10 @@ def test_over_a_whole_run_one_of_each_template_is_kept_among_all_documents() -> 
         Candidate("deal:2", started("x", DAYS[0], "62")),
     ]
     by_template = Keep(newest=True, per=frozenset({"template"}))
-    assert spare(candidates, by_template, UTC) == {"b": None, "x": None}
+    assert choose(candidates, by_template, UTC).spared == {"b": None, "x": None}
     by_document = Keep(newest=True, per=frozenset({"document"}))
-    assert spare(candidates, by_document, UTC) == {"a": None, "b": None}
-    assert spare(candidates, Keep(newest=False, per=frozenset()), UTC) == {"a": None}
+    assert choose(candidates, by_document, UTC).spared == {"a": None, "b": None}
+    assert choose(candidates, Keep(newest=False, per=frozenset()), UTC).spared == {"a": None}
 
 
 def test_an_unknown_template_protects_all_of_which_it_could_be_one() -> None:
@@ -155,25 +155,39 @@ def test_an_unknown_template_protects_all_of_which_it_could_be_one() -> None:
         Candidate("deal:2", FIVE[2]),
         Candidate("deal:3", started("y", DAYS[0], None)),
     ]
-    assert set(spare(candidates, keep, UTC)) == {"a", "x", "c", "y"}
+    assert set(choose(candidates, keep, UTC).spared) == {"a", "x", "c", "y"}
 
 
 def test_a_choice_made_over_a_whole_run_is_taken_over() -> None:
     situation = a_situation({}, FIVE[:3])
     rules = a_ruleset(NEWEST + a_rule(name="below", then="terminate"))
-    judgement = judge(
-        rules, situation, enforcing=True, now=NOW, spared={"one": {"a": None, "b": "in doubt"}}
-    )
+    chosen = {"one": Choice({"a": None, "b": "in doubt"}, {})}
+    judgement = judge(rules, situation, enforcing=True, now=NOW, choices=chosen)
     assert killed(judgement) == {"below": ["a", "b"], "one": ["c"]}
-    elsewhere = judge(rules, situation, enforcing=True, now=NOW, spared={"one": {}})
+    elsewhere = judge(rules, situation, enforcing=True, now=NOW, choices={"one": Choice({}, {})})
     assert killed(elsewhere) == {"one": ["a", "b", "c"]}
+
+
+def test_a_verdict_names_who_lives_in_its_stead() -> None:
+    two = (*FIVE[:3], started("x", DAYS[0], "62"), started("y", DAYS[1], "62"))
+    beside = {one.workflow.id: one.spared for one in judged(NEWEST, {}, *two).verdicts}
+    assert beside == {"a": ("c",), "b": ("c",), "x": ("y",)}
+    (plain,) = judged(a_rule(), {}, FIVE[0]).verdicts
+    assert plain.spared is None
+
+
+def test_a_choice_that_stood_is_judged_by_once_more() -> None:
+    rules, situation = a_ruleset(NEWEST), a_situation({}, FIVE[:2])
+    before = {"one": as_before(["elsewhere"], "b")}
+    judgement = judge(rules, situation, enforcing=True, now=NOW, only="b", choices=before)
+    assert [(one.workflow.id, one.spared) for one in judgement.verdicts] == [("b", ("elsewhere",))]
 
 
 def test_rules_that_are_given_are_read_instead_of_those_of_the_trigger() -> None:
     nightly = a_rule(name="nightly", when="[{daily_at: 3:00}]")
     guard = a_rule("workflow.id: a", name="guard", then="leave", when=None)
     rules = a_ruleset(guard + nightly + a_rule(name="hourly", when="[{every: 1h}]"))
-    due = rules.with_guards(rules.scheduled("main")[:1], "deal", "main")
+    due = rules.with_guards(["nightly"], "deal", "main")
     situation = replace(a_situation({}, FIVE[:2]), trigger="schedule", events=())
     judgement = judge(rules, situation, enforcing=True, now=NOW, rules=due)
     assert killed(judgement) == {"guard": ["a"], "nightly": ["b"]}
@@ -197,7 +211,7 @@ def test_exactly_one_of_each_group_is_spared(
         Candidate(f"deal:{number % 2}", started(str(number), day, template))
         for number, (day, template) in enumerate(rows)
     ]
-    spared = spare(candidates, Keep(newest=newest, per=frozenset(per)), UTC)
+    spared = choose(candidates, Keep(newest=newest, per=frozenset(per)), UTC).spared
 
     def group(one: Candidate) -> tuple[object, ...]:
         template = one.workflow.facts["workflow.template_id"]

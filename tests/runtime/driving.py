@@ -92,6 +92,7 @@ class Driving:
             database=self.database,
             rules=self.rules,
             templates=self.templates,
+            leased=lambda: True,
             enforcing=True,
             metrics=self.metrics,
             now=self.now,

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
+from responder.runtime.lane import Unless
 from responder.store.commits import StoreUnavailable
 from responder.store.database import Connection, Database
 from responder.store.lanes import LeaseLost
@@ -101,8 +102,10 @@ def test_an_outcome_is_written_by_who_has_the_lease_alone(driven: Driving) -> No
     async def story(there: Driving) -> None:
         send = there.lane.send
 
-        async def taken_meanwhile(commands: list[object]) -> list[object]:
-            answers = await send(commands)  # type: ignore[arg-type]
+        async def taken_meanwhile(
+            commands: list[object], *, unless: Unless | None = None
+        ) -> list[object]:
+            answers = await send(commands, unless=unless)  # type: ignore[arg-type]
             if there.sandbox.killed:
                 there.take_lease("another")
             return answers  # type: ignore[return-value]

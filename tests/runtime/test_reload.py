@@ -1,6 +1,8 @@
 """A changed rules file is taken up all or nothing, however it is replaced."""
 
 import os
+import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from responder.rules.ruleset import RulesError
-from responder.runtime.reload import RulesInForce
+from responder.runtime.reload import RulesInForce, wait_until_still
 
 NOW = datetime(2026, 9, 24, 12, tzinfo=UTC)
 
@@ -51,7 +53,7 @@ def test_a_file_that_was_replaced_is_taken_up(
     path.write_text(text("one"))
     rules = in_force(path)
     replace(path, text("two"))
-    rules.look()
+    rules.look(at_once=True)
     assert names(rules) == ["two"]
 
 
@@ -65,7 +67,7 @@ def test_a_link_that_is_swapped_below_the_file_is_taken_up(tmp_path: Path) -> No
     rules = in_force(path)
     (tmp_path / "..data_tmp").symlink_to("two")
     os.replace(tmp_path / "..data_tmp", tmp_path / "..data")  # noqa: PTH105 - of a link itself
-    rules.look()
+    rules.look(at_once=True)
     assert names(rules) == ["two"]
 
 
@@ -74,12 +76,12 @@ def test_a_broken_file_leaves_the_running_revision_in_force(tmp_path: Path) -> N
     path.write_text(text("one"))
     rules = in_force(path)
     path.write_text(text("two").replace("when", "wehn"))
-    rules.look()
+    rules.look(at_once=True)
     assert names(rules) == ["one"]
     assert rules.error is not None
     assert rules.error.startswith(f"{path}:3:")
     path.write_text(text("one"))
-    rules.look()
+    rules.look(at_once=True)
     assert rules.error is None
 
 
@@ -88,7 +90,7 @@ def test_a_file_that_is_gone_leaves_the_running_revision_in_force(tmp_path: Path
     path.write_text(text("one"))
     rules = in_force(path)
     path.unlink()
-    rules.look()
+    rules.look(at_once=True)
     assert names(rules) == ["one"]
     assert rules.error == f"{path}: No such file or directory"
 
@@ -98,3 +100,50 @@ def test_a_broken_file_is_no_beginning(tmp_path: Path) -> None:
     path.write_text("")
     with pytest.raises(RulesError):
         in_force(path)
+
+
+def test_a_file_that_is_being_written_is_taken_up_once_two_looks_found_it_the_same(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_text(text("one"))
+    rules = in_force(path)
+    whole = text("two") + "    \n" + text("three").partition("rules:\n")[2]
+    for half in (whole[:90], text("two"), whole):
+        path.write_text(half)
+        rules.look()
+        assert (names(rules), rules.error) == (["one"], None)
+    rules.look()
+    assert names(rules) == ["two", "three"]
+
+
+def test_a_broken_file_is_told_of_once_it_stands_still(tmp_path: Path) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_text(text("one"))
+    rules = in_force(path)
+    path.write_text("version: 1\nru")
+    rules.look()
+    assert rules.error is None
+    rules.look()
+    assert rules.error is not None
+
+
+def test_who_starts_waits_for_a_file_that_is_being_written(tmp_path: Path) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_text(text("one"))
+
+    def write_more() -> None:
+        for number in range(3):
+            time.sleep(0.1)
+            path.write_text(text(f"more-{number}"))
+
+    writer = threading.Thread(target=write_more)
+    writer.start()
+    wait_until_still(path, 0.3)
+    assert names(in_force(path)) == ["more-2"]
+    writer.join()
+    os.utime(path, (1, 1))
+    began = time.monotonic()
+    wait_until_still(path, 60.0)  # it has been so for years
+    wait_until_still(tmp_path / "nowhere", 60.0)
+    assert time.monotonic() - began < 30

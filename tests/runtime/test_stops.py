@@ -1,5 +1,6 @@
 """The life of a stop holds its three laws in every row."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from responder.model import OPEN_OUTCOMES, Action, Outcome
-from responder.runtime.stops import LIFE, PORTAL_CUTS_AT, TRIES, Seen, Standing, Step, step
+from responder.runtime.stops import (
+    LIFE,
+    PORTAL_CUTS_AT,
+    SENT_WITHIN,
+    TRIES,
+    Seen,
+    Standing,
+    Step,
+    step,
+)
 
 NOW = datetime(2026, 9, 24, 12, tzinfo=UTC)
 
@@ -75,11 +85,20 @@ def test_tries_never_go_down_nor_past_the_limit(
 
 
 def test_a_workflow_still_there_is_not_tried_again_before_the_portal_cuts_the_request() -> None:
-    early = seen(Outcome.IN_DOUBT, Seen.PRESENT, called_at=NOW - timedelta(seconds=59))
+    sent_at = NOW - timedelta(seconds=59)  # at the latest: so long after the intent it may be sent
+    early = seen(Outcome.IN_DOUBT, Seen.PRESENT, called_at=sent_at - SENT_WITHIN)
     assert early.outcome is Outcome.IN_DOUBT
-    assert early.due_at == NOW - timedelta(seconds=59) + PORTAL_CUTS_AT
-    late = seen(Outcome.IN_DOUBT, Seen.PRESENT, called_at=NOW - timedelta(seconds=60))
+    assert early.due_at == sent_at + PORTAL_CUTS_AT
+    sent_at = NOW - timedelta(seconds=60)
+    late = seen(Outcome.IN_DOUBT, Seen.PRESENT, called_at=sent_at - SENT_WITHIN)
     assert late.outcome is Outcome.WAITING
+
+
+def test_a_clock_that_was_ahead_lengthens_no_wait() -> None:
+    ahead = Standing(action=Action.KILL, tries=0, condemned_at=NOW + timedelta(days=1))
+    assert ahead.waits_from(NOW) == NOW
+    put_off = replace(ahead, postponed_at=NOW - timedelta(minutes=3))
+    assert put_off.waits_from(NOW) == NOW - timedelta(minutes=3)
 
 
 def test_an_unknown_id_that_is_absent_was_already_gone() -> None:

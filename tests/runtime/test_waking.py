@@ -50,7 +50,7 @@ class Process:
         )
         self.drivers = {name: Sleeper(name, self.leases) for name in PORTALS}
         if drives is not None:
-            self.drivers[drives].lease = Lease(drives, 1)
+            self.drivers[drives].lease = Lease(drives, 1, "somebody")
         self.waking = Waking(database, self.drivers, self.leases, lambda: RULESET)
 
     async def begin(self) -> None:

@@ -85,6 +85,7 @@ class Steps:
             database=self.database,
             rules=rules,
             templates=Templates(),
+            leased=lambda: True,
             enforcing=False,
             metrics=metrics,
             now=now,

@@ -9,8 +9,9 @@ import pytest
 
 from responder.model import Mode, Outcome
 from responder.runtime import operating
-from responder.store import approvals, audit, journal, limits
+from responder.store import approvals, audit, journal, limits, stops
 from responder.store.database import Connection, Database
+from responder.store.limits import APPROVAL
 from responder.store.prune import prune
 from responder.store.tables import approvals as table
 from tests.store.build import AT, LATER, MUCH_LATER, count, kill, record
@@ -28,7 +29,7 @@ def asked(
     def ask(tx: Connection) -> None:
         for name in made:
             approvals.note(tx, name, together)
-            approvals.ask(tx, name, LAPSES)
+            approvals.ask(tx, name, LAPSES, AT)
 
     database.write(ask)
     return list(made)
@@ -157,7 +158,7 @@ def test_what_asks_can_be_cancelled_and_is_not_approved_then(database: Database)
 
 def test_what_was_asked_already_keeps_its_list_and_its_time(database: Database) -> None:
     (name,) = asked(database, "a", together="sweep 1")
-    database.write(lambda tx: approvals.ask(tx, name, LAPSES + timedelta(hours=5)))
+    database.write(lambda tx: approvals.ask(tx, name, LAPSES + timedelta(hours=5), AT))
     (found,) = database.read(lambda conn: approvals.asking(conn, ["main"]))
     assert (found.together, found.lapses_at) == ("sweep 1", LAPSES)
 
@@ -170,7 +171,8 @@ def test_a_rule_that_asks_nobody_overtakes_one_that_asks(database: Database) -> 
             lambda tx: approvals.overtake(tx, "main", workflow, "other-rule", LATER)
         )
 
-    assert database.read(lambda conn: approvals.held(conn, "main", ["a", "b"])) == {"a"}
+    known = database.read(lambda conn: stops.known(conn, "main", ["a", "b"]))
+    assert [one.workflow_id for one in known if one.hold == APPROVAL] == ["a"]
     assert not overtake("b")
     assert overtake("a")
     assert not overtake("a")
@@ -180,22 +182,18 @@ def test_a_rule_that_asks_nobody_overtakes_one_that_asks(database: Database) -> 
     record(database, kill("a"))
 
 
-def test_what_was_approved_at_once_counts_together(database: Database) -> None:
-    made = asked(database, "a", "b", "c")
+def test_what_was_approved_at_once_is_one_set(database: Database) -> None:
+    made = [*asked(database, "a", "b"), *asked(database, "c")]
     approve(database, *made)
-    (stop, *_) = database.read(lambda conn: journal.due(conn, "main", LATER))
-    assert stop.approval is not None
-    entry = stop.approval.entry
-
-    def rest(but: list[str]) -> int:
-        return database.read(
-            lambda conn: approvals.together(conn, "main", "lost-deal", [entry], but)
-        )
-
-    assert rest([made[0]]) == 2
+    due = database.read(lambda conn: journal.due(conn, "main", LATER))
+    (name,) = {stop.set_name for stop in due}
+    assert name is not None
+    of_it = database.read(lambda conn: stops.of_set(conn, "main", "lost-deal", name))
+    assert [stop.decision_id for stop in of_it] == made
     database.write(lambda tx: journal.intend(tx, "main", made[1], LATER, {}))
-    assert rest([made[0]]) == 1
-    assert database.read(lambda conn: approvals.together(conn, "main", "x", [entry], [])) == 0
+    left = database.read(lambda conn: stops.of_set(conn, "main", "lost-deal", name))
+    assert [stop.decision_id for stop in left] == [made[0], made[2]]
+    assert database.read(lambda conn: stops.of_set(conn, "main", "another", name)) == []
 
 
 def test_what_asks_is_pruned_with_its_decision(database: Database) -> None:

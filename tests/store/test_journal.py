@@ -173,7 +173,9 @@ def test_what_is_settled_stays_settled(database: Database) -> None:
     for again in (
         lambda tx: journal.conclude(tx, name, Outcome.KILLED, at=LATER),
         lambda tx: journal.intend(tx, "main", name, LATER, {}),
-        lambda tx: journal.postpone(tx, name, Outcome.WAITING, due_at=LATER, tries=1, detail=None),
+        lambda tx: journal.postpone(
+            tx, name, Outcome.WAITING, at=AT, due_at=LATER, tries=1, detail=None
+        ),
     ):
         with pytest.raises(journal.NotOpen):
             database.write(again)
@@ -201,7 +203,13 @@ def test_a_postponed_stop_is_due_later_and_leaves_no_entry(database: Database) -
     before = count(database, entries)
     database.write(
         lambda tx: journal.postpone(
-            tx, name, Outcome.WAITING, due_at=MUCH_LATER, tries=3, detail="the portal is busy"
+            tx,
+            name,
+            Outcome.WAITING,
+            at=LATER,
+            due_at=MUCH_LATER,
+            tries=3,
+            detail="the portal is busy",
         )
     )
     assert count(database, entries) == before
@@ -211,7 +219,9 @@ def test_a_postponed_stop_is_due_later_and_leaves_no_entry(database: Database) -
     assert (stop.tries, stop.detail) == (3, "the portal is busy")
     with pytest.raises(ValueError, match="final"):
         database.write(
-            lambda tx: journal.postpone(tx, name, Outcome.KILLED, due_at=None, tries=0, detail=None)
+            lambda tx: journal.postpone(
+                tx, name, Outcome.KILLED, at=LATER, due_at=None, tries=0, detail=None
+            )
         )
 
 

@@ -28,7 +28,7 @@ def check(database: Database, lease: Lease) -> None:
 
 def test_a_portal_has_one_driver(database: Database) -> None:
     first = claim(database, "one")
-    assert first == Lease("main", 1)
+    assert first == Lease("main", 1, "one")
     assert claim(database, "two") is None
     check(database, first)
 
@@ -42,7 +42,7 @@ def test_a_lease_that_is_over_is_claimed_and_the_old_holder_can_write_nothing(
     with pytest.raises(LeaseLost):
         check(database, old)
     new = claim(database, "two")
-    assert new == Lease("main", 2)
+    assert new == Lease("main", 2, "two")
     with pytest.raises(LeaseLost):
         check(database, old)
     assert renew(database, "one", old) == set()
@@ -53,14 +53,26 @@ def test_a_lease_that_is_over_is_claimed_and_the_old_holder_can_write_nothing(
 def test_a_holder_may_claim_again_and_fences_its_former_self(database: Database) -> None:
     old, new = claim(database, "one"), claim(database, "one")
     assert old is not None
-    assert new == Lease("main", 2)
+    assert new == Lease("main", 2, "one")
     with pytest.raises(LeaseLost):
         check(database, old)
 
 
+def test_a_number_that_was_given_twice_is_still_one_holders(database: Database) -> None:
+    """A database that lost its last seconds gives the number of a lease once more."""
+    lost, given = claim(database, "one"), Lease("main", 1, "two")
+    assert lost is not None
+    database.write(lambda tx: tx.exec_driver_sql("UPDATE leases SET holder = 'two'"))
+    check(database, given)
+    with pytest.raises(LeaseLost):
+        check(database, lost)
+    database.write(lambda tx: lanes.release(tx, lost))
+    check(database, given)
+
+
 def test_who_holds_the_file_takes_the_lease_from_a_dead_process(database: Database) -> None:
     claim(database, "dead")
-    assert claim(database, "alive", force=True) == Lease("main", 2)
+    assert claim(database, "alive", force=True) == Lease("main", 2, "alive")
 
 
 def test_a_renewed_lease_holds_on(database: Database) -> None:
@@ -80,12 +92,14 @@ def test_a_released_lease_is_free_at_once_and_its_number_is_not_given_again(
     database.write(lambda tx: lanes.release(tx, lease))
     with pytest.raises(LeaseLost):
         check(database, lease)
-    assert claim(database, "two") == Lease("main", 2)
+    assert claim(database, "two") == Lease("main", 2, "two")
 
 
 def test_portals_have_leases_of_their_own(database: Database) -> None:
     claim(database, "one")
-    assert database.write(lambda tx: lanes.claim(tx, "other", "two", 60)) == Lease("other", 1)
+    assert database.write(lambda tx: lanes.claim(tx, "other", "two", 60)) == Lease(
+        "other", 1, "two"
+    )
 
 
 def test_nobody_claims_a_lease_between_its_check_and_the_commit(postgres_url: str) -> None:
@@ -108,7 +122,7 @@ def test_nobody_claims_a_lease_between_its_check_and_the_commit(postgres_url: st
     assert claim(database, "two") is None  # and it did not wait
     claimed.set()
     writer.join()
-    assert claim(database, "two") == Lease("main", 2)
+    assert claim(database, "two") == Lease("main", 2, "two")
     database.close()
 
 

@@ -57,18 +57,3 @@ def test_what_people_did_lately_is_told_newest_first(database: Database) -> None
     database.write(write)
     found = database.read(lambda conn: overview.acts(conn, 4))
     assert [act.body["control"] for act in found] == ["rearm", "rearm", "resume", "resume"]
-
-
-def test_a_set_of_any_size_is_left_out_of_what_counts(database: Database) -> None:
-    for number in range(3):
-        _call(database, "main", f"w{number}", Outcome.KILLED, "one")
-    names = [one["id"] for one in journal.decisions(database)]
-    but = [str(names[0]), *(f"main-{n}-{n % 7}" for n in range(1_000, 40_000))]
-
-    def read(conn: Connection) -> tuple[int, int]:
-        return (
-            limits.acted(conn, "main", "one", SINCE, but),
-            limits.acted_on(conn, "main", "deal:759", "one", SINCE, but),
-        )
-
-    assert database.read(read) == (2, 2)
