@@ -14,6 +14,7 @@ DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 EVERY_DAY = frozenset(range(len(DAYS)))
 _MIDNIGHT = time.min
 _DAY = timedelta(days=1)
+_NONE = timedelta()
 # How far ahead an opening is looked for.
 _FAR = 3660
 
@@ -36,6 +37,14 @@ class Calendar:
         """Tell whether it is open at this instant; at its closing time it no longer is."""
         day = at.astimezone(self.zone).date()
         return any(start <= at < end for start, end in map(self._hours, (day, day - _DAY)))
+
+    def is_open_on(self, day: date) -> bool | None:
+        """Tell whether it is open all that day (true), none of it (false), or a part of it."""
+        first, last = (zones.instant(one, _MIDNIGHT, self.zone) for one in (day, day + _DAY))
+        shifts = map(self._hours, (day - _DAY, day))
+        within = ((max(start, first), min(end, last)) for start, end in shifts)
+        open_for = sum((max(end - start, _NONE) for start, end in within), _NONE)
+        return None if _NONE < open_for < last - first else open_for > _NONE
 
     def opens_at(self, at: datetime) -> datetime:
         """Return the first instant from this one on at which it is open.

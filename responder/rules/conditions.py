@@ -17,7 +17,8 @@ from datetime import datetime, timedelta
 from responder.model import Condition, Unknown
 from responder.rules.derived import ABSENT
 from responder.rules.facts import Fact
-from responder.rules.operators import Holds, Operator, Prepared
+from responder.rules.moments import Holds
+from responder.rules.operators import Operator, Prepared
 from responder.rules.values import duration_in_words, is_empty
 
 Kleene = bool | None

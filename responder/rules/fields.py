@@ -15,14 +15,15 @@ class Type(StrEnum):
     """What a fact's value is, which decides the tests it takes and when it is empty.
 
     A reference is the number of something else (a user, a company), and 0 there means none. An
-    `id` is text even where it looks like a number. `any` is a field whose type only the portal
-    knows.
+    `id` is text even where it looks like a number. A date is a moment, a day has no time. `any` is
+    a field whose type only the portal knows.
     """
 
     TEXT = "text"
     NUMBER = "number"
     TRUTH = "yes/no"
     DATE = "date"
+    DAY = "day"
     REFERENCE = "reference"
     DURATION = "duration"
     ID = "id"
@@ -37,7 +38,7 @@ class Field(NamedTuple):
     description: str
 
 
-_TEXT, _NUMBER, _TRUTH, _DATE = Type.TEXT, Type.NUMBER, Type.TRUTH, Type.DATE
+_TEXT, _NUMBER, _TRUTH, _DATE, _DAY = Type.TEXT, Type.NUMBER, Type.TRUTH, Type.DATE, Type.DAY
 _REF = Type.REFERENCE
 
 EVERY_ITEM = (
@@ -96,8 +97,8 @@ _MOVED = (
 _PREVIOUS = Field("previous_stage_id", _TEXT, "The stage it was in before.")
 _PIPELINE = Field("category_id", _NUMBER, "The pipeline (funnel); 0 is the general one.")
 _DATES = (
-    Field("begindate", _DATE, "The day it begins."),
-    Field("closedate", _DATE, "The day it is to be closed."),
+    Field("begindate", _DAY, "The day it begins."),
+    Field("closedate", _DAY, "The day it is to be closed."),
 )
 _MY_COMPANY = Field("mycompany_id", _REF, "Which of our own companies it belongs to.")
 _LOCATION = Field("location_id", _TEXT, "The place, as the portal numbers places.")
@@ -111,7 +112,7 @@ _PERSON = (
     Field("last_name", _TEXT, "The last name."),
     Field("honorific", _TEXT, "The form of address."),
     Field("post", _TEXT, "The position in the company."),
-    Field("birthdate", _DATE, "The date of birth."),
+    Field("birthdate", _DAY, "The date of birth."),
 )
 _REACHED = (
     Field("phone", _TEXT, "The first telephone number."),
@@ -185,7 +186,7 @@ BY_KIND: Mapping[str, tuple[Field, ...]] = {
         *_MONEY,
         *_CLIENT,
         Field("closed", _TRUTH, "Whether it is closed."),
-        Field("actual_date", _DATE, "The day until which it is valid."),
+        Field("actual_date", _DAY, "The day until which it is valid."),
         Field("quote_number", _TEXT, "The number printed on it."),
         Field("deal_id", _REF, "The deal it is linked to."),
         Field("person_type_id", _NUMBER, "The kind of payer."),

@@ -4,24 +4,24 @@ A literal becomes a `Sought`: how to read the portal's value, and what it should
 cannot be one, `MisfitError` says at which node and why; those who write rules see exactly that.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from datetime import timedelta, tzinfo
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from responder.model import Unknown
-from responder.rules import facts, values
+from responder.rules import facts, moments, values
 from responder.rules.calendars import Calendar
 from responder.rules.facts import Fact
 from responder.rules.fields import Type
+from responder.rules.moments import Moment
 from responder.rules.source import Items, Node, Scalar, Table, nearest, truth
 from responder.rules.values import Reader
 
 _NONE = "{exists: false}"
 _DATES = "2026-09-24 or 2026-09-24T10:00:00+03:00"
 _DURATIONS = "45s, 10m, 12h, 30d or 2w"
-_TICK = timedelta(microseconds=1)
 
 
 class MisfitError(Exception):
@@ -34,9 +34,12 @@ class MisfitError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """What the rest of the file says that values need: its lists, calendars and time zone."""
+    """What the rest of the file says that values need: its lists, calendars and time zone.
 
-    zone: tzinfo = UTC
+    `zone` is None where the file names none.
+    """
+
+    zone: tzinfo | None = None
     lists: Mapping[str, tuple[Node, ...]] = field(default_factory=dict)
     calendars: Mapping[str, Calendar] = field(default_factory=dict)
 
@@ -48,9 +51,6 @@ class Sought(NamedTuple):
     value: Any
 
 
-Bound = Callable[[Node, Fact, Setting], datetime]
-
-
 def sought(node: Node, fact: Fact, setting: Setting) -> Sought:
     """Read a literal that a fact is to equal."""
     scalar = scalar_of(node, fact)
@@ -59,10 +59,8 @@ def sought(node: Node, fact: Fact, setting: Setting) -> Sought:
             return Sought(values.number, _number(scalar, fact))
         case Type.TRUTH:
             return Sought(values.truth, _truth(scalar, fact))
-        case Type.DATE if values.day(scalar.text):
-            return Sought(_reader_of_days(setting.zone), values.day(scalar.text))
-        case Type.DATE:
-            return Sought(values.instants(setting.zone), instant(scalar, fact, setting))
+        case Type.DATE | Type.DAY:
+            return Sought(moments.reader(fact.type, setting.zone), moment(scalar, fact, setting))
         case Type.ANY:
             return _sought_any(scalar, setting)
         case _:
@@ -76,24 +74,22 @@ def _sought_any(scalar: Scalar, setting: Setting) -> Sought:
     number = values.number(scalar.text)
     if not isinstance(number, Unknown):
         return Sought(values.number_or_text, number)
-    day = values.day(scalar.text)
-    if day is not None:
-        return Sought(_reader_of_days(setting.zone, else_text=True), day)
+    date = moments.literal(scalar.text, setting.zone)
+    if date is not None:
+        return Sought(_dates_or_texts(setting.zone), date)
     return Sought(values.text, scalar.text)
 
 
 @lru_cache(maxsize=16)
-def _reader_of_days(zone: tzinfo, *, else_text: bool = False) -> Reader:
-    """Return a reader of days, as the portal writes them: every moment of a day equals it."""
-    instant = values.instants(zone)
+def _dates_or_texts(zone: tzinfo | None) -> Reader:
+    """Return a reader of dates to which a text that is none is not unknown, but no date at all."""
+    dates = moments.reader(Type.ANY, zone)
 
-    def day(value: object) -> object:
-        read = instant(value)
-        if isinstance(read, datetime):
-            return read.date()
-        return values.text(value) if else_text else read
+    def read(value: object) -> object:
+        found = dates(value)
+        return () if isinstance(found, Unknown) and type(value) is str else found
 
-    return day
+    return read
 
 
 def scalar_of(node: Node, fact: Fact) -> Scalar:
@@ -124,35 +120,26 @@ def measure(node: Node, fact: Fact) -> Sought:
     return Sought(values.number, read)
 
 
-def instant(node: Node, fact: Fact, setting: Setting) -> datetime:
-    """Read a date and time, or the first moment of a day."""
+def moment(node: Node, fact: Fact, setting: Setting) -> Moment:
+    """Read a date and time, or a day."""
     scalar = scalar_of(node, fact)
-    read = values.instants(setting.zone)(scalar.text)
-    if not isinstance(read, datetime):
+    read = moments.literal(scalar.text, setting.zone)
+    if read is None:
         raise MisfitError(scalar, f"`{scalar.text}` is not a date, such as {_DATES}")
     return read
 
 
-def last_instant(node: Node, fact: Fact, setting: Setting) -> datetime:
-    """Read a date and time, or the last moment of a day."""
-    start = instant(node, fact, setting)
-    day = values.day(scalar_of(node, fact).text)
-    if day is None or day == date.max:
-        return start
-    return datetime.combine(day + timedelta(days=1), time.min, setting.zone) - _TICK
-
-
-def age(node: Node, fact: Fact, bound: Bound, setting: Setting) -> timedelta | datetime:
-    """Read how old something is to be: a duration, or a date by `instant` or `last_instant`."""
+def age(node: Node, fact: Fact, setting: Setting) -> timedelta | Moment:
+    """Read how old something is to be: a duration, or a date."""
     scalar = scalar_of(node, fact)
     length = values.duration(scalar.text)
     if length is not None:
         return length
-    try:
-        return bound(scalar, fact, setting)
-    except MisfitError:
+    read = moments.literal(scalar.text, setting.zone)
+    if read is None:
         message = f"`{scalar.text}` is neither a duration, such as {_DURATIONS}, nor a date"
-        raise MisfitError(scalar, message) from None
+        raise MisfitError(scalar, message)
+    return read
 
 
 def calendar(node: Node, setting: Setting) -> Calendar:
@@ -208,4 +195,5 @@ def other_fact(node: Node, fact: Fact) -> Fact | None:
 
 
 def _family(fact: Fact) -> Type:
-    return {Type.REFERENCE: Type.NUMBER, Type.ID: Type.TEXT}.get(fact.type, fact.type)
+    alike = {Type.REFERENCE: Type.NUMBER, Type.ID: Type.TEXT, Type.DAY: Type.DATE}
+    return alike.get(fact.type, fact.type)

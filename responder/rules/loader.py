@@ -48,7 +48,7 @@ def read(
     setting = Setting(
         zone=defaults.zone,
         lists=_lists(root, mistakes),
-        calendars=calendar_source.read(root, keys, defaults.zone),
+        calendars=calendar_source.read(root, keys, defaults.zone or UTC),
     )
     reader = RuleReader(
         mistakes=mistakes, defaults=defaults, setting=setting, lines=lines, known_portals=portals
@@ -56,7 +56,7 @@ def read(
     reader.portals(defaults.portals)
     rules = tuple(_rules(root, reader, mistakes))
     _idle_guards(rules, mistakes, root)
-    return Loaded(rules, defaults.zone)
+    return Loaded(rules, defaults.zone or UTC)
 
 
 def _version(root: Table, mistakes: Mistakes) -> None:
@@ -81,7 +81,7 @@ def _defaults(root: Table, keys: Keys) -> Defaults:
         mode=Mode(mode or Mode.OBSERVE),
         portals=portals,
         limit=limits.read(table, keys, Limit()),
-        zone=zones.read(table, keys, UTC),
+        zone=zones.read(table, keys, None),
     )
 
 

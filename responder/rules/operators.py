@@ -9,23 +9,25 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
 import re2
 
 from responder.model import Unknown
-from responder.rules import literals, values
+from responder.rules import literals, moments, values
 from responder.rules.facts import Fact
 from responder.rules.fields import Type
-from responder.rules.literals import MisfitError, Setting
+from responder.rules.literals import MisfitError, Setting, Sought
+from responder.rules.moments import Holds, Moment
 from responder.rules.source import Items, Node, Scalar, nearest, truth
 from responder.rules.values import Reader
 
-Holds = bool | Unknown
 Check = Callable[[object, datetime], Holds]
 PairCheck = Callable[[object, object], Holds]
 # Both sides come from one reader, which alone knows what they are.
-Relation = Callable[[Any, Any], bool]
+Order = Callable[[Any, Any], bool]
+Relation = Callable[[Any, Any], Holds]
 
 
 class Prepared(NamedTuple):
@@ -63,9 +65,16 @@ def _equality(node: Node, fact: Fact, setting: Setting) -> Prepared:
     other = literals.other_fact(node, fact)
     if other is not None:
         type_ = other.type if fact.type is Type.ANY else fact.type
-        return _against(other, values.readers(setting.zone)[type_], operator.eq)
-    read, wanted = literals.sought(node, fact, setting)
-    return Prepared(_words(node), _related(read, operator.eq, wanted))
+        if type_ in _DATES:
+            return _against_date(fact, other, operator.eq, setting)
+        return _against(other, values.READERS[type_], operator.eq)
+    return Prepared(_words(node), _ordered(literals.sought(node, fact, setting), operator.eq))
+
+
+def _ordered(sought: Sought, order: Order) -> Check:
+    if isinstance(sought.value, Moment):
+        return _related(sought.read, moments.compared(order), sought.value)
+    return _related(sought.read, order, sought.value)
 
 
 def _related(read: Reader, relation: Relation, wanted: object) -> Check:
@@ -76,9 +85,16 @@ def _related(read: Reader, relation: Relation, wanted: object) -> Check:
     return check
 
 
-def _against(other: Fact, read: Reader, relation: Relation) -> Prepared:
+def _against_date(fact: Fact, other: Fact, order: Order, setting: Setting) -> Prepared:
+    read, read_other = (moments.reader(one.type, setting.zone) for one in (fact, other))
+    return _against(other, read, moments.compared_facts(order), read_other)
+
+
+def _against(
+    other: Fact, read: Reader, relation: Relation, read_other: Reader | None = None
+) -> Prepared:
     def pair(left: object, right: object) -> Holds:
-        one, two = read(left), read(right)
+        one, two = read(left), (read_other or read)(right)
         if isinstance(one, Unknown):
             return one
         return two if isinstance(two, Unknown) else relation(one, two)
@@ -109,35 +125,43 @@ def _in_list(node: Node, fact: Fact, setting: Setting) -> Prepared:
 
 
 def _membership(nodes: Sequence[Node], fact: Fact, setting: Setting) -> Check:
-    wanted: dict[Reader, set[object]] = {}
+    wanted: dict[Reader, list[Any]] = {}
     for node in nodes:
         read, value = literals.sought(node, fact, setting)
-        wanted.setdefault(read, set()).add(value)
-    ways = [(read, frozenset(among)) for read, among in wanted.items()]
+        wanted.setdefault(read, []).append(value)
+    ways = [(read, _among(some)) for read, some in wanted.items()]
 
     def check(value: object, _now: datetime) -> Holds:
         unknown: Unknown | None = None
         for read, among in ways:
             found = read(value)
-            if isinstance(found, Unknown):
-                unknown = found
-            elif found in among:
+            holds = found if isinstance(found, Unknown) else among(found)
+            if isinstance(holds, Unknown):
+                unknown = holds
+            elif holds:
                 return True
         return unknown or False
 
     return check
 
 
-def _order(relation: Relation) -> Prepare:
-    def prepare(node: Node, fact: Fact, setting: Setting) -> Prepared:
+def _among(wanted: Sequence[Any]) -> Callable[[Any], Holds]:
+    """Return what looks up values that one reader reads."""
+    if isinstance(wanted[0], Moment):
+        return partial(moments.among, wanted=tuple(wanted))
+    return frozenset(wanted).__contains__
+
+
+def _order(order: Order) -> Prepare:
+    def prepare(node: Node, fact: Fact, _setting: Setting) -> Prepared:
         other = literals.other_fact(node, fact)
         if other is None:
             read, bound = literals.measure(node, fact)
-            return Prepared(_words(node), _related(read, relation, bound))
+            return Prepared(_words(node), _related(read, order, bound))
         type_ = Type.DURATION if Type.DURATION in (fact.type, other.type) else Type.NUMBER
         if other.type not in _ORDERED | {Type.REFERENCE}:
             raise MisfitError(node, f"`{other.path}` is neither a number nor a duration")
-        return _against(other, values.readers(setting.zone)[type_], relation)
+        return _against(other, values.READERS[type_], order)
 
     return prepare
 
@@ -146,19 +170,23 @@ def _between(node: Node, fact: Fact, setting: Setting) -> Prepared:
     if not isinstance(node, Items) or len(node.items) != 2:
         raise MisfitError(node, "two values are expected here, such as [1, 5]")
     first, last = node.items
-    low: Any
-    high: Any
-    if fact.type is Type.DATE:
-        read = values.instants(setting.zone)
-        low = literals.instant(first, fact, setting)
-        high = literals.last_instant(last, fact, setting)
+    read: Reader
+    relation: Relation
+    ends: tuple[Any, Any]
+    if fact.type in _DATES or (fact.type is Type.ANY and _is_date(first, setting)):
+        read, relation = moments.reader(fact.type, setting.zone), moments.between
+        low, high = (literals.moment(end, fact, setting) for end in node.items)
+        ends, crossed = (low, high), moments.compared(operator.gt)((low,), high) is True
     else:
         (read, low), (_, high) = literals.measure(first, fact), literals.measure(last, fact)
-    if low > high:
+        relation, ends, crossed = _within, (low, high), low > high
+    if crossed:
         raise MisfitError(node, "the first of the two is larger, so nothing is between them")
+    return Prepared(f"{_words(first)} and {_words(last)}", _related(read, relation, ends))
 
-    words = f"{_words(first)} and {_words(last)}"
-    return Prepared(words, _related(read, _within, (low, high)))
+
+def _is_date(node: Node, setting: Setting) -> bool:
+    return isinstance(node, Scalar) and moments.literal(node.text, setting.zone) is not None
 
 
 def _within(found: Any, bounds: tuple[Any, Any]) -> bool:  # noqa: ANN401  # as in Relation
@@ -166,18 +194,17 @@ def _within(found: Any, bounds: tuple[Any, Any]) -> bool:  # noqa: ANN401  # as 
 
 
 def _age(*, older: bool) -> Prepare:
-    """Compare an instant with now less a duration, or with a date."""
-    bound_of = literals.instant if older else literals.last_instant
-    relation = operator.lt if older else operator.gt
+    """Compare a date with now less a duration, or with a date."""
+    order: Order = operator.lt if older else operator.gt
 
     def prepare(node: Node, fact: Fact, setting: Setting) -> Prepared:
-        read = values.instants(setting.zone)
         other = literals.other_fact(node, fact)
         if other is not None:
-            return _against(other, read, relation)
-        bound = literals.age(node, fact, bound_of, setting)
-        if isinstance(bound, datetime):
-            return Prepared(_words(node), _related(read, relation, bound))
+            return _against_date(fact, other, order, setting)
+        bound = literals.age(node, fact, setting)
+        read = moments.reader(fact.type, setting.zone)
+        if isinstance(bound, Moment):
+            return Prepared(_words(node), _related(read, moments.compared(order), bound))
         return Prepared(_words(node), _old(read, bound, older=older), timeless=False)
 
     return prepare
@@ -186,23 +213,23 @@ def _age(*, older: bool) -> Prepare:
 def _old(read: Reader, length: timedelta, *, older: bool) -> Check:
     def check(value: object, now: datetime) -> Holds:
         found = read(value)
-        if not isinstance(found, datetime):
-            return found if isinstance(found, Unknown) else Unknown("this is not a date")
+        if isinstance(found, Unknown):
+            return found
         # Subtracting the instants cannot overflow, subtracting the duration from now could.
-        return now - found > length if older else now - found < length
+        if older:
+            return moments.at_instants(found, lambda instant: now - instant > length)
+        return moments.at_instants(found, lambda instant: now - instant < length)
 
     return check
 
 
-def _calendar(node: Node, _fact: Fact, setting: Setting) -> Prepared:
+def _calendar(node: Node, fact: Fact, setting: Setting) -> Prepared:
     calendar = literals.calendar(node, setting)
-    read = values.instants(setting.zone)
+    read = moments.reader(fact.type, setting.zone)
 
     def check(value: object, _now: datetime) -> Holds:
         found = read(value)
-        if isinstance(found, datetime) and not _FIRST_YEAR < found.year < _LAST_YEAR:
-            return Unknown("no calendar reaches so far")
-        return found if isinstance(found, Unknown) else calendar.is_open(found)
+        return found if isinstance(found, Unknown) else moments.in_hours(found, calendar)
 
     return Prepared(calendar.name, check)
 
@@ -257,8 +284,8 @@ _EVERY = frozenset(Type)
 _EQUAL = _EVERY - {Type.DURATION}
 _ORDERED = frozenset({Type.NUMBER, Type.DURATION, Type.ANY})
 _TEXTS = frozenset({Type.TEXT, Type.ID, Type.ANY})
-_INSTANTS = frozenset({Type.DATE, Type.ANY})
-_FIRST_YEAR, _LAST_YEAR = 1, 9999
+_DATES = frozenset({Type.DATE, Type.DAY})
+_MOMENTS = _DATES | {Type.ANY}
 _NEVER = Unknown("it is empty, which is at no time")
 _NOTHING = Unknown("it is empty, and nothing is larger or smaller than that")
 
@@ -291,15 +318,15 @@ OPERATORS: Mapping[str, Operator] = {
         _row("at_least", _ORDERED, _order(operator.ge), empty=_NOTHING),
         _row("below", _ORDERED, _order(operator.lt), empty=_NOTHING),
         _row("at_most", _ORDERED, _order(operator.le), empty=_NOTHING),
-        _row("between", _ORDERED | {Type.DATE}, _between, empty=_NOTHING),
+        _row("between", _ORDERED | _DATES, _between, empty=_NOTHING),
         _row("contains", _TEXTS, _textual(operator.contains)),
         _row("starts_with", _TEXTS, _textual(str.startswith)),
         _row("ends_with", _TEXTS, _textual(str.endswith)),
         _row("matches", _TEXTS, _matches),
-        _row("older_than", _INSTANTS, _age(older=True), empty=_NOTHING),
-        _row("newer_than", _INSTANTS, _age(older=False), empty=_NOTHING),
-        _row("within", _INSTANTS, _calendar, empty=_NEVER),
-        _row("outside", _INSTANTS, _calendar, negates=True, empty=_NEVER),
+        _row("older_than", _MOMENTS, _age(older=True), empty=_NOTHING),
+        _row("newer_than", _MOMENTS, _age(older=False), empty=_NOTHING),
+        _row("within", _MOMENTS, _calendar, empty=_NEVER),
+        _row("outside", _MOMENTS, _calendar, negates=True, empty=_NEVER),
         _row("exists", _EVERY, _exists),
     )
 }

@@ -37,12 +37,12 @@ _KNOWN = "template.known"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Defaults:
-    """What rules have that do not say otherwise."""
+    """What rules have that do not say otherwise. `zone` is None where the file names none."""
 
     mode: Mode = Mode.OBSERVE
     portals: tuple[Scalar, ...] | None = None
     limit: Limit = field(default_factory=Limit)
-    zone: tzinfo = UTC
+    zone: tzinfo | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -73,7 +73,7 @@ class RuleReader:
         condition = All(self._clause(node, "if", clauses))
         exception = AnyOf(self._clause(node, "unless", clauses))
         readable = (read := len(self.mistakes.found)) == before
-        when = WhenReader(keys, self.setting.zone).read(node, required=action in _ACTING)
+        when = WhenReader(keys, self.setting.zone or UTC).read(node, required=action in _ACTING)
         self._of_one_kind(clauses.uses, when if len(self.mistakes.found) == read else None)
         tests = (*condition.tests(), *exception.tests())
         every_template = self._every_template(node, keys, action, tests if readable else None)
@@ -225,7 +225,7 @@ class RuleReader:
             assert value is not None
             self.mistakes.error(value, "`expires` is a day, such as 2026-12-31")
             return None
-        return datetime.combine(day + timedelta(days=1), time.min, self.defaults.zone)
+        return datetime.combine(day + timedelta(days=1), time.min, self.defaults.zone or UTC)
 
     def _amounts(self, tests: Sequence[FactTest], uses: list[Use]) -> None:
         """Warn of amounts that are compared whatever their currency."""

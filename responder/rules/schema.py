@@ -54,6 +54,7 @@ _LITERALS: Mapping[Type, Schema] = {
     Type.REFERENCE: _NUMERIC,
     Type.TRUTH: _TRUTH,
     Type.DATE: _INSTANT,
+    Type.DAY: _INSTANT,
     Type.DURATION: _DURATION,
     Type.ANY: {"type": ["string", "number", "boolean"]},
 }
@@ -159,7 +160,7 @@ def _file_keys() -> dict[str, Schema]:
 
 def _default_keys() -> dict[str, Schema]:
     return {name: _rule_keys()[name] for name in ("mode", "limit", "portals")} | {
-        "timezone": _said("The zone of dates that name none, such as Europe/Moscow.", _SENTENCE)
+        "timezone": _said("The zone in which days begin, such as Europe/Moscow.", _SENTENCE)
     }
 
 

@@ -8,7 +8,7 @@ Emptiness is not the readers' business; `is_empty` is asked first.
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import Decimal
 from math import isfinite
 from typing import Any
@@ -81,20 +81,35 @@ def text(value: object) -> str | Unknown:
     return _unreadable(value, "a text")
 
 
+def date_and_time(value: object) -> datetime | Unknown:
+    """Read an ISO 8601 date and time, or the first moment of a day; its zone only if it has one."""
+    if type(value) is str and (_INSTANT.fullmatch(value) or _DATE.fullmatch(value)):
+        try:
+            return datetime.fromisoformat(value)
+        except ValueError:
+            return _unreadable(value, "a date")
+    return _unreadable(value, "a date")
+
+
 def instants(zone: tzinfo) -> Reader:
-    """Return a reader of dates and times; one without a zone is of this zone."""
+    """Return a reader of instants, in UTC; what names no zone is of this one."""
 
     def instant(value: object) -> datetime | Unknown:
-        """Read an ISO 8601 instant, or the first moment of a day."""
-        if type(value) is str and (_INSTANT.fullmatch(value) or _DATE.fullmatch(value)):
-            try:
-                read = datetime.fromisoformat(value)
-            except ValueError:
-                return _unreadable(value, "a date")
-            return read if read.tzinfo else read.replace(tzinfo=zone)
-        return _unreadable(value, "a date")
+        read = date_and_time(value)
+        if isinstance(read, Unknown):
+            return read
+        return in_zone(read if read.tzinfo else read.replace(tzinfo=zone), UTC)
 
     return instant
+
+
+def in_zone(at: datetime, zone: tzinfo) -> datetime:
+    """Return the same instant in another zone, as far as the calendar reaches."""
+    try:
+        return at.astimezone(zone)
+    except OverflowError:
+        first, last = datetime.min.replace(tzinfo=zone), datetime.max.replace(tzinfo=zone)
+        return first if at.year == first.year else last
 
 
 def as_it_is(value: object) -> object:
@@ -102,18 +117,20 @@ def as_it_is(value: object) -> object:
     return value if isinstance(value, timedelta) else _unreadable(value, "a duration")
 
 
-def readers(zone: tzinfo) -> Mapping[Type, Reader]:
-    """Return the reader of each type."""
-    return {
-        Type.TEXT: text,
-        Type.ID: text,
-        Type.NUMBER: number,
-        Type.REFERENCE: number,
-        Type.TRUTH: truth,
-        Type.DATE: instants(zone),
-        Type.DURATION: as_it_is,
-        Type.ANY: number_or_text,
-    }
+READERS: Mapping[Type, Reader] = {
+    Type.TEXT: text,
+    Type.ID: text,
+    Type.NUMBER: number,
+    Type.REFERENCE: number,
+    Type.TRUTH: truth,
+    Type.DURATION: as_it_is,
+    Type.ANY: number_or_text,
+}
+
+
+def is_day(value: object) -> bool:
+    """Tell whether something that was read as a date is a day without a time."""
+    return isinstance(value, str) and _DATE.fullmatch(value) is not None
 
 
 def day(written: str) -> date | None:

@@ -6,6 +6,7 @@ after it that does. Where they go back some exist twice; such a time stands for 
 
 import re
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from responder.rules.keys import Keys
@@ -13,9 +14,10 @@ from responder.rules.source import Table, nearest
 
 _TIME = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
 _SECOND = timedelta(seconds=1)
+_Otherwise = TypeVar("_Otherwise", bound=tzinfo | None)
 
 
-def read(table: Table, keys: Keys, otherwise: tzinfo) -> tzinfo:
+def read(table: Table, keys: Keys, otherwise: _Otherwise) -> tzinfo | _Otherwise:
     """Read the key `timezone` of a map."""
     name = keys.text(table, "timezone")
     if name is None:
