@@ -73,23 +73,18 @@ def _sought_any(scalar: Scalar, setting: Setting) -> Sought:
         return Sought(values.truth, truth(scalar))
     number = values.number(scalar.text)
     if not isinstance(number, Unknown):
-        return Sought(values.number_or_text, number)
+        return Sought(values.number_or_words, number)
     date = moments.literal(scalar.text, setting.zone)
     if date is not None:
-        return Sought(_dates_or_texts(setting.zone), date)
+        return Sought(_dates_or_words(setting.zone), date)
     return Sought(values.text, scalar.text)
 
 
 @lru_cache(maxsize=16)
-def _dates_or_texts(zone: tzinfo | None) -> Reader:
-    """Return a reader of dates to which a text that is none is not unknown, but no date at all."""
+def _dates_or_words(zone: tzinfo | None) -> Reader:
+    """Return a reader of dates to which words are not unknown, but no date at all."""
     dates = moments.reader(Type.ANY, zone)
-
-    def read(value: object) -> object:
-        found = dates(value)
-        return () if isinstance(found, Unknown) and type(value) is str else found
-
-    return read
+    return lambda value: () if values.is_words(value) else dates(value)
 
 
 def scalar_of(node: Node, fact: Fact) -> Scalar:

@@ -67,6 +67,8 @@ def _equality(node: Node, fact: Fact, setting: Setting) -> Prepared:
         type_ = other.type if fact.type is Type.ANY else fact.type
         if type_ in _DATES:
             return _against_date(fact, other, operator.eq, setting)
+        if type_ is Type.ANY:
+            return Prepared(other.path, other=other, pair=_alike(setting))
         return _against(other, values.READERS[type_], operator.eq)
     return Prepared(_words(node), _ordered(literals.sought(node, fact, setting), operator.eq))
 
@@ -94,12 +96,38 @@ def _against(
     other: Fact, read: Reader, relation: Relation, read_other: Reader | None = None
 ) -> Prepared:
     def pair(left: object, right: object) -> Holds:
-        one, two = read(left), (read_other or read)(right)
-        if isinstance(one, Unknown):
-            return one
-        return two if isinstance(two, Unknown) else relation(one, two)
+        return _known(read(left), (read_other or read)(right), relation)
 
     return Prepared(other.path, other=other, pair=pair)
+
+
+def _alike(setting: Setting) -> PairCheck:
+    """Compare values of which only the portal knows the types: as dates, as numbers or as texts.
+
+    Where one is a date or a number, what the other is must be known too.
+    """
+    dates = moments.reader(Type.ANY, setting.zone)
+    ways: tuple[tuple[Reader, Relation], ...] = (
+        (dates, moments.compared_facts(operator.eq)),
+        (values.number, operator.eq),
+    )
+
+    def pair(left: object, right: object) -> Holds:
+        for read, relation in ways:
+            one, two = read(left), read(right)
+            if not (isinstance(one, Unknown) and isinstance(two, Unknown)):
+                words = values.is_words(left) or values.is_words(right)
+                return False if words else _known(one, two, relation)
+        return _known(values.text(left), values.text(right), operator.eq)
+
+    return pair
+
+
+def _known(one: Any, two: Any, relation: Relation) -> Holds:  # noqa: ANN401  # as in Relation
+    """Compare two values that were read, if they could be."""
+    if isinstance(one, Unknown):
+        return one
+    return two if isinstance(two, Unknown) else relation(one, two)
 
 
 def _one_of(node: Node, fact: Fact, setting: Setting) -> Prepared:

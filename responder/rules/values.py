@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import Decimal
 from math import isfinite
-from typing import Any
+from typing import Any, TypeGuard
 
 from responder.model import Unknown
 from responder.rules.fields import Type
@@ -26,7 +26,6 @@ _INSTANT = re.compile(
     _DATE.pattern + r"[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?"
     r"(?:Z|[+-][0-9]{2}:?[0-9]{2})?"
 )
-_MONEY = re.compile(NUMBER.pattern + r"\|[A-Za-z]{3}")
 _DURATION = re.compile(r"(?:[0-9]{1,9}[wdhms] ?)+")
 _UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 
@@ -52,13 +51,17 @@ def number(value: object) -> int | Decimal | Unknown:
     return _unreadable(value, "a number")
 
 
-def number_or_text(value: object) -> int | Decimal | str | Unknown:
-    """Read a value of unknown type: a number where it looks like one, else the text."""
-    if isinstance(value, str):
-        if _MONEY.fullmatch(value):
-            return _unreadable(value, "a number")
-        return Decimal(value) if NUMBER.fullmatch(value) else value
-    return number(value)
+def number_or_words(value: object) -> int | Decimal | str | Unknown:
+    """Read a value of unknown type where a rule says a number: words are surely none."""
+    return value if is_words(value) else number(value)
+
+
+def is_words(value: object) -> TypeGuard[str]:
+    """Tell whether something is a text without a digit, and so surely no number and no date.
+
+    Of all other texts people may have meant one: `1 000`, `24.09.2026`, `1000|RUB`.
+    """
+    return isinstance(value, str) and not any(map(str.isdigit, value))
 
 
 def truth(value: object) -> bool | Unknown:
@@ -124,7 +127,6 @@ READERS: Mapping[Type, Reader] = {
     Type.REFERENCE: number,
     Type.TRUTH: truth,
     Type.DURATION: as_it_is,
-    Type.ANY: number_or_text,
 }
 
 

@@ -228,6 +228,7 @@ def test_references_and_several_values(test: str, value: object, expected: bool 
         ("5", 5, True),
         ("5", "5.0", True),
         ("5", "five", False),
+        ("5", "5 or so", None),
         ("five", "five", True),
         ("007", "007", True),
         ("007", 7, False),

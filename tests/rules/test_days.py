@@ -27,7 +27,7 @@ values_sent = st.one_of(
     st.builds("{}T{}{}".format, days, times, st.sampled_from(OFFSETS)),
     st.builds("{}T{}".format, days, times),
     days.map(date.isoformat),
-    st.just("soon"),
+    st.sampled_from(["24.09.2026", "09/24/2026 10:00:00", "soon", 20260924]),
 )
 
 

@@ -1,0 +1,175 @@
+"""Tests of user fields whose values cannot be read as what a rule says: unknown, never false."""
+
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from responder.model import Action, Unknown
+from tests.rules.make import a_rule, holds, judged
+
+FIELD, OTHER = "deal.uf_crm_1", "deal.uf_crm_2"
+LISTS = "lists: {numbers: [1000, 5], days: [2026-09-24], words: [five, six]}\n"
+NO_NUMBERS = [
+    *("1 000", "1\u00a0000", "1\u202f000", "1,000", "1.000,00", "1e3", "01000", "+1000", " 1000"),
+    *("1000 ", "1000|RUB", "1000 RUB", "\u0661\u0660\u0660\u0660", "\u00b9", "24.09.2026"),
+    *("2026-09-24", "2026-09-24T00:00:00+03:00", True, {"id": 1000}, [1000], float("nan")),
+]
+NO_DAYS = [
+    *("24.09.2026", "09/24/2026", "24.09.2026 00:00:00", "24 September", "2026-9-24"),
+    *("2026-09-24 ", "2026-09-31", "0000-00-00", "20260924", "1790208000", 1790208000, 5),
+    *(True, {"id": 1}, ["2026-09-24"], 20260924.0),
+]
+NUMBERS = [1000, "5", "1000.00", 0, 5.0]
+DATES = ["2026-09-24", "2026-09-24T12:00:00+03:00", "2026-09-01T00:00:00+03:00"]
+
+
+@pytest.mark.parametrize("value", NO_NUMBERS)
+@pytest.mark.parametrize(
+    "test",
+    [
+        *("1000", "'1000'", "{is: 1000}", "{is_not: 1000}", "[1000, 5]", "{none_of: [1000, 5]}"),
+        *("{in_list: numbers}", "{not_in_list: numbers}", "[1000, five]", "{over: 5}"),
+        *("{at_least: 5}", "{below: 5}", "{at_most: 5}", "{between: [1, 5]}"),
+    ],
+)
+def test_what_is_no_number_is_unknown_where_a_rule_says_one(value: object, test: str) -> None:
+    # Within a list, so that a list stands for one value of a field that has several.
+    assert holds(f"{FIELD}: {test}", {FIELD: [value]}, head=LISTS) is None
+    if not isinstance(value, list):
+        assert holds(f"{FIELD}: {test}", {FIELD: value}, head=LISTS) is None
+        assert holds(f"{FIELD}: {test}", {FIELD: [None, value, "six"]}, head=LISTS) is None
+
+
+@pytest.mark.parametrize("value", NO_DAYS)
+@pytest.mark.parametrize(
+    "test",
+    [
+        *("2026-09-24", "{is_not: 2026-09-24}", "[2026-09-24, 2026-09-25]", "{in_list: days}"),
+        *("{none_of: [2026-09-24]}", "{not_in_list: days}", "'2026-09-24T10:00:00+03:00'"),
+        *("{between: [2026-09-01, 2026-09-30]}", "{older_than: 2026-09-24}", "{newer_than: 1d}"),
+        "[soon, 2026-09-24]",
+    ],
+)
+def test_what_is_no_date_is_unknown_where_a_rule_says_one(value: object, test: str) -> None:
+    assert holds(f"{FIELD}: {test}", {FIELD: [value]}, head=LISTS) is None
+    if not isinstance(value, list):
+        assert holds(f"{FIELD}: {test}", {FIELD: value}, head=LISTS) is None
+
+
+@pytest.mark.parametrize("test", ["1000", "[1000, 5]", "2026-09-24", "{in_list: numbers}"])
+@pytest.mark.parametrize("value", ["five", "soon", "-", "пять", "N/A", " ", "."])
+def test_a_text_without_a_digit_is_surely_neither(value: str, test: str) -> None:
+    assert holds(f"{FIELD}: {test}", {FIELD: value}, head=LISTS) is False
+
+
+@pytest.mark.parametrize(
+    ("test", "value", "expected"),
+    [
+        ("[1000, '1 000']", "1 000", True),
+        ("{in_list: words}", "5 or six", False),
+        ("24.09.2026", "24.09.2026", True),
+        ("1000|RUB", "1000|RUB", True),
+        ("five", "5", False),
+        ("{contains: '1 0'}", "1 000", True),
+        ("{starts_with: '24.'}", "24.09.2026", True),
+        ("1000", ["1 000", "1000"], True),
+        ("{is_not: 1000}", ["1 000", "1000"], False),
+        ("2026-09-24", ["24.09.2026", "2026-09-24"], True),
+    ],
+)
+def test_what_can_be_read_is_known(test: str, value: object, expected: bool) -> None:
+    assert holds(f"{FIELD}: {test}", {FIELD: value}, head=LISTS) is expected
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "expected"),
+    [
+        ("1 000", 1000, None),
+        ("1 000", "1000.00", None),
+        ("24.09.2026", "2026-09-24", None),
+        ("2026-09-24", 20260924, None),
+        ("five", 1000, False),
+        ("five", "2026-09-24", False),
+        ("five", "five", True),
+        ("1 000", "1 000", True),
+        ("five", "six", False),
+        ("1000.00", 1000, True),
+        ("1000.00", "999", False),
+        ("2026-09-24T10:00:00+03:00", "2026-09-24T07:00:00Z", True),
+        ("2026-09-24T03:00:00+03:00", "2026-09-24", True),
+        ("2026-09-24T10:00:00+03:00", "2026-09-24 10:00:00", None),
+        ("1|RUB", "1|RUB", True),
+        ("1|RUB", 1, None),
+        (True, 1, None),
+        ({"id": 1}, "1", None),
+        ({"id": 1}, {"id": 1}, None),
+        ({"id": 1}, "five", None),
+    ],
+)
+def test_two_user_fields_are_compared_as_what_they_look_like(
+    left: object, right: object, expected: bool | None
+) -> None:
+    for one, two in ((left, right), (right, left)):
+        facts = {FIELD: one, OTHER: two}
+        assert holds(f"{FIELD}: {{is: {{fact: {OTHER}}}}}", facts) is expected
+        opposite = None if expected is None else not expected
+        assert holds(f"{FIELD}: {{is_not: {{fact: {OTHER}}}}}", facts) is opposite
+
+
+@pytest.mark.parametrize(
+    ("exception", "value"),
+    [("2026-09-24", "24.09.2026"), ("1000", "1 000"), ("[2026-09-24, 2026-09-25]", "09/24/2026")],
+)
+def test_an_exception_that_cannot_be_read_protects(exception: str, value: str) -> None:
+    rule = a_rule(more=f"unless: {{{FIELD}: {exception}}}")
+    assert judged(rule, {FIELD: value}).verdicts == ()
+    guard = a_rule(f"{FIELD}: {exception}", name="guard", when=None, then="leave")
+    (verdict,) = judged(guard + a_rule(), {FIELD: value}).verdicts
+    assert verdict.action is Action.LEAVE
+
+
+leaves = st.sampled_from(
+    [
+        *("5", "{is_not: 5}", "[5, 1000]", "{none_of: [5, 7]}", "{in_list: numbers}"),
+        *("{not_in_list: numbers}", "{over: 5}", "{at_least: 5}", "{below: 6}", "{at_most: 1000}"),
+        *("{between: [1, 5]}", "{is: {fact: deal.opportunity}}", f"{{is: {{fact: {OTHER}}}}}"),
+        *(f"{{is_not: {{fact: {OTHER}}}}}", "{over: {fact: deal.opportunity}}", "2026-09-24"),
+        *("{is_not: 2026-09-24}", "[2026-09-24, 5]", "{between: [2026-09-01, 2026-09-24]}"),
+        *("{older_than: 2026-09-24}", "{newer_than: 1d}", "{not_in_list: days}"),
+        *("{is: {fact: deal.created_time}}", "{is_not: {fact: deal.closedate}}"),
+    ]
+).map(f"{{{FIELD}: {{}}}}".replace("{}", "%s").__mod__)
+trees = st.recursive(
+    leaves,
+    lambda inner: st.one_of(
+        st.lists(inner, min_size=1, max_size=3).map(lambda parts: f"{{any: [{', '.join(parts)}]}}"),
+        st.lists(inner, min_size=1, max_size=3).map(lambda parts: f"{{all: [{', '.join(parts)}]}}"),
+        inner.map(lambda part: f"{{not: {part}}}"),
+    ),
+    max_leaves=6,
+)
+unreadable = st.sampled_from(["24.09.2026", "1 000", "1000|RUB", {"id": 5}, Unknown("denied")])
+readable = st.sampled_from([*NUMBERS, *DATES])
+
+
+def condemns(rules: str, facts: Mapping[str, object]) -> bool:
+    verdicts = judged(rules, facts, head=LISTS).verdicts
+    return any(verdict.action is Action.KILL for verdict in verdicts)
+
+
+@given(trees, trees, trees, unreadable, readable, readable)
+def test_what_cannot_be_read_condemns_only_what_any_value_would(
+    condition: str, exception: str, guard: str, unread: object, value: object, other: object
+) -> None:
+    rules = a_rule(f"all: [{guard}]", name="guard", when=None, then="leave")
+    rules += a_rule(f"all: [{condition}]", more=f"every_template: true\nunless: {exception}")
+    known = {
+        OTHER: other,
+        "deal.opportunity": "5",
+        "deal.created_time": DATES[1],
+        "deal.closedate": DATES[2],
+    }
+    if condemns(rules, known | {FIELD: unread}):
+        assert condemns(rules, known | {FIELD: value})
