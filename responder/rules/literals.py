@@ -73,11 +73,13 @@ def _sought_any(scalar: Scalar, setting: Setting) -> Sought:
         return Sought(values.truth, truth(scalar))
     number = values.number(scalar.text)
     if not isinstance(number, Unknown):
-        return Sought(values.number_or_words, number)
+        # The portal writes yes and no of user fields now as Y and N, now as 1 and 0.
+        read = values.bit_or_words if number in (0, 1) else values.number_or_words
+        return Sought(read, number)
     date = moments.literal(scalar.text, setting.zone)
     if date is not None:
         return Sought(_dates_or_words(setting.zone), date)
-    return Sought(values.text, scalar.text)
+    return Sought(values.mark if scalar.text in values.MARKS else values.text, scalar.text)
 
 
 @lru_cache(maxsize=16)

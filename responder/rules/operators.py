@@ -117,10 +117,16 @@ def _alike(setting: Setting) -> PairCheck:
             one, two = read(left), read(right)
             if not (isinstance(one, Unknown) and isinstance(two, Unknown)):
                 words = values.is_words(left) or values.is_words(right)
-                return False if words else _known(one, two, relation)
+                return _unlike(left, right) if words else _known(one, two, relation)
         return _known(values.text(left), values.text(right), operator.eq)
 
     return pair
+
+
+def _unlike(left: object, right: object) -> Holds:
+    """Tell that words are no number, unless both are yes or no in different notations."""
+    flags = [values.truth(value) for value in (left, right)]
+    return False if any(isinstance(flag, Unknown) for flag in flags) else _NOTATIONS
 
 
 def _known(one: Any, two: Any, relation: Relation) -> Holds:  # noqa: ANN401  # as in Relation
@@ -314,6 +320,7 @@ _ORDERED = frozenset({Type.NUMBER, Type.DURATION, Type.ANY})
 _TEXTS = frozenset({Type.TEXT, Type.ID, Type.ANY})
 _DATES = frozenset({Type.DATE, Type.DAY})
 _MOMENTS = _DATES | {Type.ANY}
+_NOTATIONS = Unknown("both may be yes or no, and are written in different ways")
 _NEVER = Unknown("it is empty, which is at no time")
 _NOTHING = Unknown("it is empty, and nothing is larger or smaller than that")
 

@@ -20,6 +20,7 @@ from responder.rules.source import NUMBER
 # Returns what can be compared with what the same reader returns, or Unknown.
 Reader = Callable[[object], Any]
 
+MARKS = frozenset({"Y", "N"})
 _TRUTHS = {"y": True, "n": False, "1": True, "0": False, "true": True, "false": False}
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _INSTANT = re.compile(
@@ -54,6 +55,19 @@ def number(value: object) -> int | Decimal | Unknown:
 def number_or_words(value: object) -> int | Decimal | str | Unknown:
     """Read a value of unknown type where a rule says a number: words are surely none."""
     return value if is_words(value) else number(value)
+
+
+def bit_or_words(value: object) -> int | Decimal | str | Unknown:
+    """Read a value of unknown type where a rule says 1 or 0, which may be its yes and no."""
+    other = is_words(value) and not isinstance(truth(value), Unknown)
+    return _unreadable(value, "1 or 0") if other else number_or_words(value)
+
+
+def mark(value: object) -> str | Unknown:
+    """Read a value of unknown type where a rule says Y or N."""
+    read = text(value)
+    other = read not in MARKS and not isinstance(truth(value), Unknown)
+    return _unreadable(value, "Y or N") if other else read
 
 
 def is_words(value: object) -> TypeGuard[str]:

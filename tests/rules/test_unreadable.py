@@ -173,3 +173,28 @@ def test_what_cannot_be_read_condemns_only_what_any_value_would(
     }
     if condemns(rules, known | {FIELD: unread}):
         assert condemns(rules, known | {FIELD: value})
+
+
+@pytest.mark.parametrize(
+    ("test", "value", "expected"),
+    [
+        # The CRM sends Y and N, tasks 1 and 0, some methods true and false: one flag, three ways.
+        *(("1", "Y", None), ("0", "N", None), ("1", "N", None), ("1", "true", None)),
+        *(("Y", "1", None), ("N", 0, None), ("Y", 0, None), ("N", False, None), ("Y", "y", None)),
+        *(("{is_not: 1}", "Y", None), ("[1, 5]", "Y", None), ("{none_of: [Y]}", 1, None)),
+        *(("1", "1", True), ("0", 1, False), ("Y", "Y", True), ("Y", "N", False)),
+        *(("5", "Y", False), ("Y", "5", False), ("Y", "yes", False), ("1", "yes", False)),
+        *(("true", "Y", True), ("true", 1, True), ("false", "0", True), ("true", "N", False)),
+        *(("YES", 1, False), ("1", ["N", 1], True), ("Y", [5, "Y"], True)),
+    ],
+)
+def test_yes_and_no_in_another_notation_are_unknown(
+    test: str, value: object, expected: bool | None
+) -> None:
+    assert holds(f"{FIELD}: {test}", {FIELD: value}) is expected
+
+
+@pytest.mark.parametrize(("left", "right"), [("Y", 1), ("N", "1"), ("0", "n"), (True, "Y")])
+def test_two_flags_in_different_notations_are_unknown(left: object, right: object) -> None:
+    assert holds(f"{FIELD}: {{is: {{fact: {OTHER}}}}}", {FIELD: left, OTHER: right}) is None
+    assert holds(f"{FIELD}: {{is_not: {{fact: {OTHER}}}}}", {FIELD: right, OTHER: left}) is None
