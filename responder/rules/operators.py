@@ -303,11 +303,16 @@ def _matches(node: Node, fact: Fact, _setting: Setting) -> Prepared:
 
 
 def _exists(node: Node, fact: Fact, _setting: Setting) -> Prepared:
+    """Tell whether there is a value. What is plainly empty does not come here."""
     if not isinstance(node, Scalar) or node.kind != "truth":
         raise MisfitError(node, f"write `{fact.path}: {{exists: true}}` or `{{exists: false}}`")
     exists = truth(node)
     words = "exists" if exists else "does not exist"
-    return Prepared(words, lambda _value, _now: True, negated=not exists)
+
+    def check(value: object, _now: datetime) -> Holds:
+        return _NO_VALUE if values.may_be_empty(value, fact.type) else True
+
+    return Prepared(words, check, negated=not exists)
 
 
 def _words(node: Node) -> str:
@@ -321,6 +326,7 @@ _TEXTS = frozenset({Type.TEXT, Type.ID, Type.ANY})
 _DATES = frozenset({Type.DATE, Type.DAY})
 _MOMENTS = _DATES | {Type.ANY}
 _NOTATIONS = Unknown("both may be yes or no, and are written in different ways")
+_NO_VALUE = Unknown("this may mean that there is none")
 _NEVER = Unknown("it is empty, which is at no time")
 _NOTHING = Unknown("it is empty, and nothing is larger or smaller than that")
 

@@ -40,6 +40,17 @@ def is_empty(value: object, type_: Type) -> bool:
     return type_ is Type.REFERENCE and value == 0 and value is not False
 
 
+def may_be_empty(value: object, type_: Type) -> bool:
+    """Tell whether a value that is not empty may say "none" all the same.
+
+    Tasks send false for a user field without values, and what only the portal knows to be a
+    reference has 0 for none.
+    """
+    return (value is False and type_ is not Type.TRUTH) or (
+        type_ is Type.ANY and is_empty(value, Type.REFERENCE)
+    )
+
+
 def number(value: object) -> int | Decimal | Unknown:
     """Read a number. Text must be written as one and nothing else: `2`, `-0.5`, not `007`."""
     if type(value) is int or type(value) is Decimal:

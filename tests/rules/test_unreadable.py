@@ -198,3 +198,27 @@ def test_yes_and_no_in_another_notation_are_unknown(
 def test_two_flags_in_different_notations_are_unknown(left: object, right: object) -> None:
     assert holds(f"{FIELD}: {{is: {{fact: {OTHER}}}}}", {FIELD: left, OTHER: right}) is None
     assert holds(f"{FIELD}: {{is_not: {{fact: {OTHER}}}}}", {FIELD: right, OTHER: left}) is None
+
+
+@pytest.mark.parametrize("field", [FIELD, "deal.company_id", "starter.department"])
+@pytest.mark.parametrize("nothing", [False, [False], [None, False]])
+def test_what_php_sends_as_false_may_be_nothing_at_all(field: str, nothing: object) -> None:
+    facts = {field: nothing}
+    assert holds(f"{field}: {{exists: true}}", facts) is None
+    assert holds(f"{field}: {{exists: false}}", facts) is None
+
+
+@pytest.mark.parametrize("value", [0, "0", 0.0, [0, "0"]])
+def test_a_0_in_a_user_field_may_be_a_reference_to_nothing(value: object) -> None:
+    assert holds(f"{FIELD}: {{exists: true}}", {FIELD: value}) is None
+    assert holds(f"{FIELD}: {{exists: false}}", {FIELD: value}) is None
+    assert holds(f"{FIELD}: 0", {FIELD: value}) is True
+    assert holds(f"{FIELD}: {{below: 5}}", {FIELD: value}) is True
+    several = value if isinstance(value, list) else [value]
+    assert holds(f"{FIELD}: {{exists: true}}", {FIELD: [*several, 5]}) is True
+
+
+@pytest.mark.parametrize("path", ["deal.closed", "document.exists", "deal.opportunity"])
+def test_no_and_0_exist_in_fields_that_are_flags_or_numbers(path: str) -> None:
+    value: object = 0 if path == "deal.opportunity" else False
+    assert holds(f"{path}: {{exists: true}}", {path: value}) is True
