@@ -76,6 +76,9 @@ def _sought_any(scalar: Scalar, setting: Setting) -> Sought:
         # The portal writes yes and no of user fields now as Y and N, now as 1 and 0.
         read = values.bit_or_words if number in (0, 1) else values.number_or_words
         return Sought(read, number)
+    money = values.money(scalar.text)
+    if not isinstance(money, Unknown):
+        return Sought(values.money_or_words, money)
     date = moments.literal(scalar.text, setting.zone)
     if date is not None:
         return Sought(_dates_or_words(setting.zone), date)

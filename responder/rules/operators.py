@@ -102,14 +102,15 @@ def _against(
 
 
 def _alike(setting: Setting) -> PairCheck:
-    """Compare values of which only the portal knows the types: as dates, as numbers or as texts.
+    """Compare values of which only the portal knows the types: as dates, numbers, money or texts.
 
-    Where one is a date or a number, what the other is must be known too.
+    Where one of them is no text, what the other is must be known too.
     """
     dates = moments.reader(Type.ANY, setting.zone)
     ways: tuple[tuple[Reader, Relation], ...] = (
         (dates, moments.compared_facts(operator.eq)),
         (values.number, operator.eq),
+        (values.money, operator.eq),
     )
 
     def pair(left: object, right: object) -> Holds:

@@ -27,6 +27,7 @@ _INSTANT = re.compile(
     _DATE.pattern + r"[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?"
     r"(?:Z|[+-][0-9]{2}:?[0-9]{2})?"
 )
+_MONEY = re.compile(NUMBER.pattern + r"\|[A-Za-z]{3}")
 _DURATION = re.compile(r"(?:[0-9]{1,9}[wdhms] ?)+")
 _UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 
@@ -72,6 +73,19 @@ def bit_or_words(value: object) -> int | Decimal | str | Unknown:
     """Read a value of unknown type where a rule says 1 or 0, which may be its yes and no."""
     other = is_words(value) and not isinstance(truth(value), Unknown)
     return _unreadable(value, "1 or 0") if other else number_or_words(value)
+
+
+def money(value: object) -> tuple[Decimal, str] | Unknown:
+    """Read an amount with its currency, as user fields have it: `1000|RUB`."""
+    if type(value) is str and _MONEY.fullmatch(value):
+        amount, _, currency = value.partition("|")
+        return Decimal(amount), currency.upper()
+    return _unreadable(value, "an amount with its currency")
+
+
+def money_or_words(value: object) -> tuple[Decimal, str] | str | Unknown:
+    """Read a value of unknown type where a rule says an amount with its currency."""
+    return value if is_words(value) else money(value)
 
 
 def mark(value: object) -> str | Unknown:

@@ -222,3 +222,29 @@ def test_a_0_in_a_user_field_may_be_a_reference_to_nothing(value: object) -> Non
 def test_no_and_0_exist_in_fields_that_are_flags_or_numbers(path: str) -> None:
     value: object = 0 if path == "deal.opportunity" else False
     assert holds(f"{path}: {{exists: true}}", {path: value}) is True
+
+
+@pytest.mark.parametrize(
+    ("test", "value", "expected"),
+    [
+        *(("1000|RUB", "1000.00|RUB", True), ("1000.0|RUB", "1000|rub", True)),
+        *(("1000|RUB", "1000|EUR", False), ("1000|RUB", "1001|RUB", False)),
+        *(("[5|RUB, 1000|RUB]", "1000.00|RUB", True), ("{is_not: 1000|RUB}", "1000.0|RUB", False)),
+        *(("1000|RUB", "1000", None), ("1000|RUB", "1 000|RUB", None), ("1000|RUB", 1000, None)),
+        *(("1000|RUB", "1000|", None), ("1000|RUB", "none", False), ("1000|RUB", "|RUB", False)),
+    ],
+)
+def test_money_is_compared_as_an_amount_with_its_currency(
+    test: str, value: object, expected: bool | None
+) -> None:
+    assert holds(f"{FIELD}: {test}", {FIELD: value}) is expected
+
+
+@pytest.mark.parametrize(
+    ("right", "expected"), [("1.00|RUB", True), ("1|EUR", False), ("1", None), ("one", False)]
+)
+def test_two_amounts_are_compared_with_their_currencies(
+    right: object, expected: bool | None
+) -> None:
+    facts = {FIELD: "1|RUB", OTHER: right}
+    assert holds(f"{FIELD}: {{is: {{fact: {OTHER}}}}}", facts) is expected
