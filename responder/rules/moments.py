@@ -30,7 +30,7 @@ from responder.rules.values import Reader
 Order = Callable[[date, date], bool]
 Holds = bool | Unknown
 
-_AMBIGUOUS = Unknown("it may be a day or a moment on one, and that makes a difference here")
+_AMBIGUOUS = Unknown("it may be a day or a moment, and the two do not agree")
 _UNPLACED = Unknown("it names no time zone, and neither does `defaults`")
 _PARTLY = Unknown("it is a day, and the calendar is open for a part of it")
 _TOO_FAR = Unknown("no calendar reaches so far")

@@ -269,3 +269,34 @@ def test_a_file_is_known_for_what_it_is() -> None:
     assert testing.has_rules(b"version: 1\n")
     assert not testing.has_rules(b"tests: []")
     assert not testing.has_rules(b"event: deal.updated")
+
+
+MONTH = """\
+version: 1
+rules:
+  - id: not-in-september
+    mode: enforce
+    when: [deal.updated]
+    if: {workflow.template_id: 61}
+    unless: {deal.uf_crm_day: {between: [2026-09-01, 2026-09-30]}}
+    then: kill
+tests:
+"""
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        ("2026-09-01T00:00:00+03:00", "none"),
+        ("2026-09-30T03:00:00+03:00", "none"),
+        ("01.10.2026", "none"),
+        ("2026-10-01T00:00:00+03:00", "{a: {kill: not-in-september}}"),
+    ],
+)
+def test_days_are_what_they_are_to_the_service(sent: str, expected: str) -> None:
+    case = (
+        f"  - {{name: a day, event: deal.updated, facts: {{deal: {{uf_crm_day: '{sent}'}}}},"
+        f" workflows: [{{id: a, template_id: 61}}], expect: {expected}}}\n"
+    )
+    (result,) = testing.run(testing.of_rules((MONTH + case).encode(), "rules.yaml"), NOW)
+    assert result.passed, result.differences

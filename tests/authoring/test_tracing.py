@@ -120,3 +120,18 @@ def test_an_explanation_never_differs_from_the_judgement(
     )
     deciding = [read.rule.id for read in trace.reads if read.decides]
     assert deciding == [verdict.rule for verdict in judgement.verdicts]
+
+
+def test_a_value_that_cannot_be_read_is_shown_with_the_reason() -> None:
+    rules = a_rule(
+        more="unless: {any: [{deal.uf_crm_day: 2026-09-24}, {deal.uf_crm_sum: 1000}]}",
+    )
+    zone = "defaults: {timezone: America/New_York}\n"
+    ruleset = load(in_a_file(rules, zone).encode(), file="r")
+    facts = {"deal.uf_crm_day": "2026-09-24T03:00:00+03:00", "deal.uf_crm_sum": "1 000"}
+    shown = list(tracing.render(tracing.explain(ruleset, a_situation(facts), NOW)))
+    assert shown[-2:] == [
+        "    unknown  unless.any[0].deal.uf_crm_day is 2026-09-24; because it may be a day or a "
+        "moment, and the two do not agree",
+        "    unknown  unless.any[1].deal.uf_crm_sum is 1000; because `1 000` is not a number",
+    ]

@@ -73,6 +73,11 @@ SEEDS = [
                     "deal.currency_id": "RUB",
                     "deal.closed": "Y",
                     "deal.uf_crm_1": {"over": 3, "exists": True},
+                    "deal.uf_crm_2": {"between": ["2026-09-01", "2026-09-30T10:00:00Z"]},
+                    "deal.closedate": {
+                        "between": ["2026-09-01", "2026-09-30"],
+                        "is_not": "2026-09-24",
+                    },
                     "workflow.template_id": 61,
                     "workflow.age": {"over": "30d"},
                     "workflow.started": {"older_than": "2w", "outside": "office"},
