@@ -82,7 +82,7 @@ def _sought_any(scalar: Scalar, setting: Setting) -> Sought:
     date = moments.literal(scalar.text, setting.zone)
     if date is not None:
         return Sought(_dates_or_words(setting.zone), date)
-    return Sought(values.mark if scalar.text in values.MARKS else values.text, scalar.text)
+    return Sought(values.reader_like(scalar.text), scalar.text)
 
 
 @lru_cache(maxsize=16)

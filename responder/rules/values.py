@@ -20,7 +20,7 @@ from responder.rules.source import NUMBER
 # Returns what can be compared with what the same reader returns, or Unknown.
 Reader = Callable[[object], Any]
 
-MARKS = frozenset({"Y", "N"})
+_MARKS = frozenset({"Y", "N"})
 _TRUTHS = {"y": True, "n": False, "1": True, "0": False, "true": True, "false": False}
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _INSTANT = re.compile(
@@ -28,6 +28,8 @@ _INSTANT = re.compile(
     r"(?:Z|[+-][0-9]{2}:?[0-9]{2})?"
 )
 _MONEY = re.compile(NUMBER.pattern + r"\|[A-Za-z]{3}")
+# https://apidocs.bitrix24.com/api-reference/crm/data-types.html: an abbreviated kind, a number.
+_LINK = re.compile(r"[A-Z][A-Za-z0-9]{0,5}_[0-9]+")
 _DURATION = re.compile(r"(?:[0-9]{1,9}[wdhms] ?)+")
 _UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 
@@ -88,11 +90,33 @@ def money_or_words(value: object) -> tuple[Decimal, str] | str | Unknown:
     return value if is_words(value) else money(value)
 
 
-def mark(value: object) -> str | Unknown:
-    """Read a value of unknown type where a rule says Y or N."""
+def reader_like(written: str) -> Reader:
+    """Return what reads a value of unknown type where a rule says this text.
+
+    What the portal may write in another way is unknown in that way: yes and no, a link to an item
+    of the CRM (`D_5`, and `5` where the field links to one kind alone), a day.
+    """
+    if written in _MARKS:
+        return _mark
+    if is_words(written):
+        return text
+    return _link if _LINK.fullmatch(written) else _code
+
+
+def _mark(value: object) -> str | Unknown:
     read = text(value)
-    other = read not in MARKS and not isinstance(truth(value), Unknown)
+    other = read not in _MARKS and not isinstance(truth(value), Unknown)
     return _unreadable(value, "Y or N") if other else read
+
+
+def _link(value: object) -> str | Unknown:
+    is_number = not isinstance(number(value), Unknown)
+    return _unreadable(value, "a link that names its kind") if is_number else _code(value)
+
+
+def _code(value: object) -> str | Unknown:
+    is_date = not isinstance(date_and_time(value), Unknown)
+    return _unreadable(value, "a text but a date") if is_date else text(value)
 
 
 def is_words(value: object) -> TypeGuard[str]:

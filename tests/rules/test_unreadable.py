@@ -248,3 +248,23 @@ def test_two_amounts_are_compared_with_their_currencies(
 ) -> None:
     facts = {FIELD: "1|RUB", OTHER: right}
     assert holds(f"{FIELD}: {{is: {{fact: {OTHER}}}}}", facts) is expected
+
+
+@pytest.mark.parametrize(
+    ("test", "value", "expected"),
+    [
+        # A link to one kind of item is sent as its number, to one of several with the kind before.
+        *(("D_5", "5", None), ("D_5", 5, None), ("D_5", "7", None), ("{is_not: CO_5}", 5, None)),
+        *(("5", "D_5", None), ("D_5", "D_5", True), ("D_5", "C_5", False), ("T93_5", ["5"], None)),
+        *(("[D_5, CO_7]", "CO_7", True), ("[D_5, CO_7]", "7", None), ("D_5", "none", False)),
+        # What people call a day, and how the CRM writes one.
+        *(("24.09.2026", "2026-09-24T03:00:00+03:00", None), ("09/24/2026", "2026-09-24", None)),
+        *(("{is_not: 24.09.2026}", "2026-09-24T03:00:00+03:00", None), ("A-5", "A-5", True)),
+        *(("soon", "2026-09-24", False), ("24.09.2026", "25.09.2026", False)),
+        *(("A-5", "A-6", False), ("A-5", 5, False)),
+    ],
+)
+def test_a_link_or_a_day_in_another_notation_is_unknown(
+    test: str, value: object, expected: bool | None
+) -> None:
+    assert holds(f"{FIELD}: {test}", {FIELD: value}) is expected
