@@ -7,7 +7,8 @@ cached list lacks) is asked afterwards. Nothing is guessed: what an answer does 
 from the facts, and what could not be read is `Unknown` with the reason.
 
 The portal drops a filter that it does not understand without a word, and then lists the workflows
-of every document. So the filter has the one form that all versions know (upper case, no operator),
+of every document; one that it does understand finds what is *like* it, and nothing where it has a
+backslash, as ENTITY has of most kinds (see `instances`). So the filter names the module and the id,
 and every row is compared again, in full, with the document (docs: bizproc-workflow-instances.md).
 """
 
@@ -163,9 +164,8 @@ def _cases(asks: Sequence[Ask]) -> dict[Document, _Case]:
 
 
 def _listing_of(document: Document) -> Listing:
-    module, entity, document_id = document.triple
     return Listing(
-        instances({"MODULE_ID": module, "ENTITY": entity, "DOCUMENT_ID": document_id}),
+        instances({"MODULE_ID": document.module, "DOCUMENT_ID": document.id}),
         id_of=id_of_whole_row,
         keep=lambda row: triple(row) == document.triple,
         twice=True,

@@ -52,7 +52,8 @@ def portal(running: SandboxServer) -> Sandbox:
     sandbox.calls.clear()
     sandbox.faults.clear()
     sandbox.denied_items.clear()
-    sandbox.drop_filters, sandbox.admin = False, True
+    sandbox.drop_filters = sandbox.exact_filters = False
+    sandbox.admin = True
     sandbox.scopes = ("bizproc", "crm", "user_brief", "task")
     sandbox.http_requests = 0
     return sandbox
@@ -398,6 +399,7 @@ STRANGERS = [
     ("crm", "CCrmDocumentDeal", "DEAL_75"),
     ("crm", "CCrmDocumentDeal", "DEAL_7590"),
     ("crm", "CCrmDocumentDeal", "deal_759"),
+    ("crm", "CCrmDocumentDeal", "DEALX759"),
     ("crm", "CCrmDocumentLead", "DEAL_759"),
     ("crm", "CCrmDocumentLead", "LEAD_759"),
     ("lists", "CCrmDocumentDeal", "DEAL_759"),
@@ -440,16 +442,38 @@ def test_many_documents_take_one_request(portal: Sandbox, looks: Looks) -> None:
 def test_the_filter_is_one_that_every_version_understands(portal: Sandbox, looks: Looks) -> None:
     looks.one("deal:759")
     (call,) = portal.calls
-    assert call.params["FILTER"] == {
-        "MODULE_ID": "crm",
-        "ENTITY": "CCrmDocumentDeal",
-        "DOCUMENT_ID": "DEAL_759",
-    }
+    assert call.params["FILTER"] == {"MODULE_ID": "crm", "DOCUMENT_ID": "DEAL_759"}
     assert call.params["ORDER"] == {"ID": "ASC"}
     assert set(call.params["SELECT"]) == {  # type: ignore[call-overload]
         *("ID", "MODIFIED", "OWNED_UNTIL", "MODULE_ID", "ENTITY", "DOCUMENT_ID"),
         *("STARTED", "STARTED_BY", "TEMPLATE_ID"),
     }
+
+
+EVERY_KIND = [
+    *("lead:1", "deal:1", "contact:1", "company:1", "quote:1", "invoice:1", "item_147:1", "task:1"),
+    "lists|BizprocDocument|777",
+    "lists|Bitrix\\Lists\\BizprocDocumentLists|777",
+    "disk|Bitrix\\Disk\\BizProcDocument|777",
+    "bizproc|Bitrix\\Bizproc\\Public\\Entity\\Document\\Workflow|a\\b",
+    "my\\module|My\\Document|a\\b",
+]
+
+
+@pytest.mark.parametrize("filters", ["like", "exact", "dropped"])
+@pytest.mark.parametrize("ref", EVERY_KIND)
+def test_workflows_of_every_kind_of_document_are_found_however_the_portal_filters(
+    portal: Sandbox, looks: Looks, ref: str, filters: str
+) -> None:
+    portal.exact_filters, portal.drop_filters = filters == "exact", filters == "dropped"
+    asked = document(ref)
+    mine = sorted(portal.start_workflow(asked.triple, 61) for _ in range(2))
+    for _ in range(120):
+        other = portal.start_workflow(asked.triple, 61)
+        portal.workflows[other]["ENTITY"] = "Another"
+    reading = looks.one(ref)
+    assert ids_of(reading) == mine
+    assert reading.failure is None
 
 
 @pytest.mark.parametrize("fault", ["503_limit", "500", "401", "missing_part", "empty_error"])
@@ -605,6 +629,19 @@ def test_with_dropped_filters_every_page_is_looked_through(portal: Sandbox, look
     assert found[ids[0]] == portal.workflows[ids[0]]
     assert found[ids[119]] == portal.workflows[ids[119]]
     assert found["gone.1"] is None
+
+
+@pytest.mark.parametrize("filters", ["like", "exact", "dropped"])
+@pytest.mark.parametrize("of", [ID, "a\\b.1", "a_b.1", "a%", "%", "_", "7", "\\"])
+def test_a_workflow_is_found_by_its_id_however_the_portal_filters(
+    portal: Sandbox, looks: Looks, of: str, filters: str
+) -> None:
+    portal.exact_filters, portal.drop_filters = filters == "exact", filters == "dropped"
+    for other in ("aXb.1", "A", "Z.9", *(f"w{number}" for number in range(120))):
+        portal.start_workflow(DEAL.triple, 61, id=other)
+    assert looks.present(of) == {of: None}
+    portal.start_workflow(DEAL.triple, 61, id=of)
+    assert looks.present(of) == {of: portal.workflows[of]}
 
 
 @pytest.mark.parametrize("fault", ["500", "503_limit", "401", "missing_part", "empty_error"])

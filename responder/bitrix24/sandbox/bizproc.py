@@ -1,31 +1,32 @@
 """Has the methods of workflows: https://apidocs.bitrix24.com/api-reference/bizproc/."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from responder.bitrix24.sandbox import php
 from responder.bitrix24.sandbox.answers import Answer, RefusedError
-from responder.bitrix24.sandbox.rows import (
-    ALL_OPERATORS,
-    OLD_OPERATORS,
-    Asked,
-    Listing,
-    Row,
-    page,
-)
+from responder.bitrix24.sandbox.rows import BIZPROC_OPERATORS, Asked, Listing, Row, page
 from responder.bitrix24.sandbox.state import State
 
 ROBOTS = 8  # AUTO_EXECUTE of the templates that robots run from
 
-_INSTANCE_FIELDS = (
-    "ID",
-    "MODIFIED",
-    "OWNED_UNTIL",
-    "MODULE_ID",
-    "ENTITY",
-    "DOCUMENT_ID",
-    "STARTED",
-    "STARTED_BY",
-    "TEMPLATE_ID",
+_INSTANCES = Listing(
+    fields=(
+        "ID",
+        "MODIFIED",
+        "OWNED_UNTIL",
+        "MODULE_ID",
+        "ENTITY",
+        "DOCUMENT_ID",
+        "STARTED",
+        "STARTED_BY",
+        "TEMPLATE_ID",
+    ),
+    select=("ID", "MODIFIED", "OWNED_UNTIL"),
+    order=(("MODIFIED", "DESC"),),
+    operators=BIZPROC_OPERATORS,
+    like=True,
+    numbers=frozenset({"STARTED_BY", "TEMPLATE_ID"}),
 )
 _TEMPLATES = Listing(
     fields=(
@@ -47,7 +48,12 @@ _TEMPLATES = Listing(
     ),
     select=("ID",),
     order=(("ID", "ASC"),),
+    operators=BIZPROC_OPERATORS,
+    like=True,
+    numbers=frozenset({"ID", "AUTO_EXECUTE", "USER_ID"}),
 )
+# This one's filter has the same keys and operators, and compares exactly (module bizproc,
+# classes/general/helper.php `prepareSql`).
 _TASKS = Listing(
     fields=(
         "ID",
@@ -78,8 +84,11 @@ _TASKS = Listing(
         "DOCUMENT_URL",
     ),
     order=(("ID", "DESC"),),
+    operators=BIZPROC_OPERATORS,
+    numbers=frozenset(
+        {"ID", "WORKFLOW_STARTED_BY", "WORKFLOW_TEMPLATE_ID", "STATUS", "USER_ID", "USER_STATUS"}
+    ),
     whole_pages=True,
-    any_case=True,
 )
 
 
@@ -110,15 +119,7 @@ def _end(state: State, params: Mapping[str, object]) -> str:
 def instances(state: State, params: Mapping[str, object]) -> Answer:
     """List the workflows that have not finished, robots' runs among them."""
     _only_administrators(state)
-    operators = ALL_OPERATORS if state.filter_equals_supported else OLD_OPERATORS
-    listing = Listing(
-        fields=_INSTANCE_FIELDS,
-        select=("ID", "MODIFIED", "OWNED_UNTIL"),
-        order=(("MODIFIED", "DESC"),),
-        operators=tuple(sign for sign in operators if sign != "@"),
-        any_case=state.filter_any_case,
-    )
-    return _page(state, state.workflows.values(), params, listing)
+    return _page(state, state.workflows.values(), params, _INSTANCES)
 
 
 def templates(state: State, params: Mapping[str, object]) -> Answer:
@@ -174,7 +175,7 @@ def _page(
             select=php.texts(asked.get("SELECT")),
             start=php.integer(asked.get("START")),
         ),
-        listing,
+        replace(listing, like=False) if state.exact_filters else listing,
     )
 
 

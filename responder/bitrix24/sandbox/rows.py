@@ -2,9 +2,15 @@
 
 A filter key that a list does not understand (another case, an operator it does not know, a field
 it does not have) is dropped without a word, and the list answers as if it had not been asked.
+
+Some lists compare texts without an operator by SQL's `LIKE`, with no `ESCAPE` (module bizproc,
+lib/restservice.php `getFilter`; module main, classes/general/sqlwhere.php `addStringFilter`): `_`
+and `%` stand for any characters, and a backslash takes the next character as it is and is gone
+itself. So a text that has a backslash does not find its own rows.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -13,7 +19,7 @@ from responder.bitrix24.sandbox import php
 from responder.bitrix24.sandbox.answers import Answer
 
 PAGE = 50
-OLD_OPERATORS = ("<=", ">=", "!", "<", ">")
+BIZPROC_OPERATORS = ("<=", ">=", "!", "<", ">")
 ALL_OPERATORS = ("!=", "<=", ">=", "!", "<", ">", "=", "@")
 
 Row = Mapping[str, object]
@@ -23,8 +29,10 @@ Row = Mapping[str, object]
 class Listing:
     """What one list understands. Without `fields` every field of its rows is one.
 
-    With `whole_pages` it rounds an offset down to that of a page, and has the first page where
-    there is none (module rest, IRestService::getNavData; module main, CDBResult::DBNavStart).
+    With `like` texts are compared by SQL's `LIKE`; `numbers` are the fields that are cast to whole
+    numbers and compared as such. With `whole_pages` it rounds an offset down to that of a page, and
+    has the first page where there is none (module rest, IRestService::getNavData; module main,
+    CDBResult::DBNavStart).
     """
 
     fields: tuple[str, ...]
@@ -32,6 +40,8 @@ class Listing:
     order: tuple[tuple[str, str], ...]
     operators: tuple[str, ...] = ALL_OPERATORS
     any_case: bool = False
+    like: bool = False
+    numbers: frozenset[str] = frozenset()
     whole_pages: bool = False
 
     def field(self, name: str) -> str | None:
@@ -75,6 +85,9 @@ def page(rows: Iterable[Row], asked: Asked, listing: Listing) -> Answer:
     )
 
 
+Matches = Callable[[object], bool]
+
+
 @dataclass(frozen=True, slots=True)
 class _Test:
     """One key of a filter, made ready for many rows."""
@@ -82,14 +95,15 @@ class _Test:
     operator: str
     field: str
     wanted: object
-    texts: frozenset[str]
+    equals: Matches
+    with_nulls: bool
 
     def holds(self, row: Row) -> bool:
         value = row.get(self.field)
         if self.operator in ("", "=", "@"):
-            return not self.texts.isdisjoint(_folded(value))
+            return self.equals(value)
         if self.operator in ("!", "!="):
-            return self.texts.isdisjoint(_folded(value))
+            return (value is not None or self.with_nulls) and not self.equals(value)
         if value is None:
             return False
         order = _compare(value, self.wanted)
@@ -98,15 +112,51 @@ class _Test:
 
 def _tests(filters: Mapping[str, object], listing: Listing) -> list[_Test]:
     parts = [(listing.split(key), wanted) for key, wanted in filters.items()]
-    return [_Test(*key, wanted, frozenset(_folded(wanted))) for key, wanted in parts if key]
+    return [
+        _Test(*key, wanted, _equals(key[1], wanted, listing), with_nulls=not listing.like)
+        for key, wanted in parts
+        if key
+    ]
 
 
-def _folded(value: object) -> Iterable[str]:
+def _equals(field: str, wanted: object, listing: Listing) -> Matches:
+    values = _values(wanted)
+    if field in listing.numbers:
+        numbers = {php.integer(value) for value in values}
+        return lambda value: php.integer(value) in numbers
+    if listing.like:
+        return _like([php.text(value) for value in values])
+    texts = frozenset(map(_folded, values))
+    return lambda value: any(_folded(one) in texts for one in _values(value))
+
+
+def _like(patterns: Sequence[str]) -> Matches:
+    """Return SQL's `LIKE a OR LIKE b`; an empty text also finds what is null."""
+    one_of = "|".join(map(_regular, patterns)) if patterns else "(?!)"
+    pattern = re.compile(one_of, re.IGNORECASE | re.DOTALL)
+    is_empty = "" in patterns
+
+    def holds(value: object) -> bool:
+        if value is None:
+            return is_empty
+        return any(pattern.fullmatch(php.text(one)) for one in _values(value))
+
+    return holds
+
+
+def _regular(pattern: str) -> str:
+    """Write a pattern of `LIKE` as a regular expression; a backslash at its end is itself."""
+    parts = re.findall(r"\\?.", pattern, re.DOTALL)
+    return "".join({"%": ".*", "_": "."}.get(part) or re.escape(part[-1]) for part in parts)
+
+
+def _values(value: object) -> Iterable[object]:
+    return php.mapping(value).values() if isinstance(value, list | dict) else (value,)
+
+
+def _folded(value: object) -> str:
     # The database's collation does not know case: `deal_759` finds `DEAL_759`.
-    if isinstance(value, str):
-        return (value.casefold(),)
-    values = php.mapping(value).values() if isinstance(value, list | dict) else (value,)
-    return [php.text(one).casefold() for one in values]
+    return php.text(value).casefold()
 
 
 def _compare(left: object, right: object) -> int:

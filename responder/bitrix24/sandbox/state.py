@@ -34,8 +34,7 @@ class State:
         self.lock = threading.RLock()
 
         self.drop_filters = False  # every list answers as if it had no filter
-        self.filter_equals_supported = False  # newer portals know `=` and `!=` ...
-        self.filter_any_case = False  # ... and lower case in a filter of instances
+        self.exact_filters = False  # no list compares by `LIKE`: what the documentation lets expect
         self.tells_operating = True  # a portal on its own server does not, by default
         self.not_found_text = "The business process is not found."  # in the portal's language
         self.absent_methods: set[str] = set()  # a plan without them

@@ -119,7 +119,8 @@ def test_a_filter_in_upper_case_without_operators_is_understood(
 
 
 @pytest.mark.parametrize(
-    "key", ["=DOCUMENT_ID", "!=DOCUMENT_ID", "document_id", "%DOCUMENT_ID", "DOCUMENT", "@ID"]
+    "key",
+    ["=DOCUMENT_ID", "!=DOCUMENT_ID", "document_id", "=document_id", "%DOCUMENT_ID", "DOCUMENT"],
 )
 def test_a_filter_not_understood_is_dropped_without_a_word(
     sandbox: Sandbox, caller: Caller, key: str
@@ -130,12 +131,76 @@ def test_a_filter_not_understood_is_dropped_without_a_word(
     assert answer["total"] == 2
 
 
-def test_newer_portals_understand_equals_and_any_case(sandbox: Sandbox, caller: Caller) -> None:
-    sandbox.filter_equals_supported = sandbox.filter_any_case = True
+ENTITIES = [
+    "Bitrix\\Crm\\Integration\\BizProc\\Document\\Quote",
+    "Bitrix\\Crm\\Integration\\BizProc\\Document\\SmartInvoice",
+    "Bitrix\\Crm\\Integration\\BizProc\\Document\\Dynamic",
+    "Bitrix\\Lists\\BizprocDocumentLists",
+    "Bitrix\\Disk\\BizProcDocument",
+    "Bitrix\\Tasks\\Integration\\Bizproc\\Document\\Task",
+]
+
+
+@pytest.mark.parametrize("entity", ENTITIES)
+def test_an_entity_with_backslashes_never_finds_its_own_rows(
+    sandbox: Sandbox, caller: Caller, entity: str
+) -> None:
+    sandbox.start_workflow(("crm", entity, "777"), 61, id="a")
+    assert caller.ids(INSTANCES, {"FILTER": {"ENTITY": entity}}) == []
+    assert caller.ids(INSTANCES, {"FILTER": {"ENTITY": [entity, "x"]}}) == []
+    doubled = entity.replace("\\", "\\\\")
+    assert caller.ids(INSTANCES, {"FILTER": {"ENTITY": doubled}}) == ["a"]
+    sandbox.exact_filters = True
+    assert caller.ids(INSTANCES, {"FILTER": {"ENTITY": entity}}) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ("DEAL_1", ["DEALX1", "DEAL_1"]),
+        ("deal_1", ["DEALX1", "DEAL_1"]),
+        ("DEAL\\_1", ["DEAL_1"]),
+        ("DEAL%", ["DEALX1", "DEAL_1", "DEAL_11"]),
+        ("%1", ["DEALX1", "DEAL_1", "DEAL_11"]),
+        ("DEAL_1_", ["DEAL_11"]),
+        ("X\\", ["X\\"]),
+        ("X\\\\", ["X\\"]),
+        (["DEAL_11", "x%"], ["DEAL_11", "X\\"]),
+        ("DEAL", []),
+        ("", [None]),
+        ([], []),
+    ],
+)
+def test_texts_are_compared_by_like(
+    sandbox: Sandbox, caller: Caller, wanted: object, found: list[str | None]
+) -> None:
+    documents = ("DEALX1", "DEAL_1", "DEAL_11", "X\\", None)
+    for number, document in enumerate(documents):
+        workflow = sandbox.start_workflow(DEAL, 61, id=f"w{number}")
+        sandbox.workflows[workflow]["DOCUMENT_ID"] = document
+    asked = {"FILTER": {"DOCUMENT_ID": wanted}, "ORDER": {"ID": "ASC"}, "SELECT": ["DOCUMENT_ID"]}
+    assert [row["DOCUMENT_ID"] for row in caller.rows(INSTANCES, asked)] == found
+
+
+def test_what_is_not_like_a_text_is_not_null_either(sandbox: Sandbox, caller: Caller) -> None:
     sandbox.start_workflow(DEAL, 61, id="a")
     sandbox.start_workflow(OTHER, 61, id="b")
-    assert caller.ids(INSTANCES, {"FILTER": {"=document_id": "DEAL_759"}}) == ["a"]
-    assert caller.ids(INSTANCES, {"FILTER": {"!=DOCUMENT_ID": "DEAL_759"}}) == ["b"]
+    sandbox.start_workflow(DEAL, 61, id="nobodys")
+    sandbox.workflows["nobodys"]["DOCUMENT_ID"] = None
+    assert caller.ids(INSTANCES, {"FILTER": {"!DOCUMENT_ID": "DEAL_759"}}) == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [("61", ["a"]), (61, ["a"]), ("61x", ["a"]), ("6_", []), (["61", 7], ["a", "b"]), ("", [])],
+)
+def test_numbers_are_cast_and_not_like_anything(
+    sandbox: Sandbox, caller: Caller, wanted: object, found: list[str]
+) -> None:
+    sandbox.start_workflow(DEAL, 61, id="a")
+    sandbox.start_workflow(OTHER, 7, id="b")
+    asked = {"FILTER": {"TEMPLATE_ID": wanted}, "ORDER": {"ID": "ASC"}}
+    assert caller.ids(INSTANCES, asked) == found
 
 
 def test_all_filters_can_be_dropped(sandbox: Sandbox, caller: Caller) -> None:
@@ -236,7 +301,7 @@ def test_an_open_task_is_listed_with_its_workflow(sandbox: Sandbox, caller: Call
     workflow = sandbox.start_workflow(DEAL, 61)
     task = sandbox.add_bizproc_task(workflow, 9, "Approve the discount")
     sandbox.add_bizproc_task(sandbox.start_workflow(OTHER, 61), 7, "Other")
-    asked = {"FILTER": {"workflow_id": workflow, "STATUS": 0}}
+    asked = {"FILTER": {"WORKFLOW_ID": workflow, "STATUS": 0}}
     assert caller.rows("bizproc.task.list", asked) == [
         {
             "ENTITY": "CCrmDocumentDeal",
