@@ -12,6 +12,7 @@ A key `error` is a failure, whatever stands in it and under whatever status: an 
 """
 
 import json
+import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,6 +20,8 @@ from typing import NamedTuple
 
 TEXT_LENGTH = 200
 CODE_LENGTH = 64
+MOST_ROWS = 10**12  # no list is longer
+LATEST = 10.0**11  # in seconds: of no Unix time nor duration there is more
 
 Redact = Callable[[str], str]
 
@@ -38,8 +41,8 @@ class Failure:
     """Why there is no value. `code` is the portal's own (known ones in one spelling, `""` too).
 
     Where the portal gave none, `code` is a word of ours in lower case: `no_connection`, `timeout`,
-    `dropped`, `not_json`, `too_big`, `encoded`, `wrong_type`, `missing_part`, `http_302`. `text` is
-    at most 200 characters, without secrets.
+    `dropped`, `not_json`, `too_big`, `encoded`, `wrong_type`, `missing_part`, `http_302`; or
+    `unsendable`, for what we did not even ask. `text` is at most 200 characters, without secrets.
     """
 
     kind: FailureKind
@@ -269,13 +272,16 @@ def _answer(method: str, value: object, beside: Mapping[str, object]) -> Answer:
 
 
 def _count_or_none(value: object) -> bool:
-    return value is None or (isinstance(value, int) and not isinstance(value, bool))
+    if isinstance(value, bool):
+        return False
+    return value is None or (isinstance(value, int) and 0 <= value <= MOST_ROWS)
 
 
 def _seconds(value: object) -> float | None:
+    """Read a number of seconds; None for what is no number, or beyond all reckoning."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value)
+    return float(value) if -LATEST <= value <= LATEST else None
 
 
 def _refusal(
@@ -286,7 +292,7 @@ def _refusal(
     if isinstance(error, dict):  # REST 3.0 nests them
         told = error.get("message", told)
         error = error.get("code")
-    sent = error if isinstance(error, str) else "" if error is None else str(error)
+    sent = error if isinstance(error, str) else "" if error is None else reprlib.repr(error)
     row = judge(sent, status, method)
     code = row.code or clipped(redact(sent), CODE_LENGTH)
     text = clipped(redact(told), TEXT_LENGTH) if isinstance(told, str) else ""

@@ -32,6 +32,9 @@ __all__ = ["Answer", "Command", "Failure", "FailureKind", "Portal", "is_done"]
 MAX_ANSWER_BYTES = 1 << 20
 MAX_COMMANDS = 50
 
+UNSENDABLE = Failure(FailureKind.REJECTED, "unsendable", "its parameters cannot be written down")
+_UNWRITABLE = (ValueError, TypeError, RecursionError)  # half a character, no number, too deep
+
 _HEADERS = {
     "Accept": "application/json",
     "Accept-Encoding": "identity",
@@ -76,16 +79,17 @@ class Portal:
         if not commands:
             return []
         keyed = {f"c{place}": command for place, command in enumerate(commands)}
-        cmd = {
-            key: f"{command.method}?{urlencode(query(command.params))}"
-            for key, command in keyed.items()
-        }
-        came = await self._post("batch", {"halt": 0, "cmd": cmd})
-        if isinstance(came, Failure):
-            return [Answer(failure=came)] * len(commands)
-        status, body = came
-        methods = {key: command.method for key, command in keyed.items()}
-        return list(read_batch(status, body, methods, self._redacted).values())
+        written = {key: _written(command) for key, command in keyed.items()}
+        cmd = {key: text for key, text in written.items() if text is not None}
+        answers = dict.fromkeys(keyed, Answer(failure=UNSENDABLE))
+        if cmd:
+            came = await self._post("batch", {"halt": 0, "cmd": cmd})
+            if isinstance(came, Failure):
+                answers |= dict.fromkeys(cmd, Answer(failure=came))
+            else:
+                methods = {key: keyed[key].method for key in cmd}
+                answers |= read_batch(*came, methods, self._redacted)
+        return list(answers.values())
 
     async def close(self) -> None:
         """Close the connections."""
@@ -93,9 +97,12 @@ class Portal:
 
     async def _post(self, method: str, params: dict[str, object]) -> tuple[int, bytes] | Failure:
         try:
-            came = await self._transport.post(
-                self._url + method, _HEADERS, json.dumps(params).encode()
-            )
+            # What is no JSON would be read as a call without parameters: a list unfiltered, say.
+            body = json.dumps(params, ensure_ascii=False, allow_nan=False).encode()
+        except _UNWRITABLE:
+            return UNSENDABLE
+        try:
+            came = await self._transport.post(self._url + method, _HEADERS, body)
         except NotSentError as error:
             return Failure(FailureKind.BUSY, "no_connection", self._told("no connection", error))
         except TimedOutError:
@@ -111,6 +118,14 @@ class Portal:
         for secret in (self._url, *_secret_parts(self._url)):
             text = text.replace(secret, "***")
         return text
+
+
+def _written(command: Command) -> str | None:
+    """Write a command as a batch holds it, None where it cannot be written."""
+    try:
+        return f"{command.method}?{urlencode(query(command.params))}"
+    except _UNWRITABLE:
+        return None
 
 
 def _unread(came: Response) -> Failure | None:

@@ -6,10 +6,11 @@ import logging
 import socket
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from datetime import timedelta
 from typing import TypeVar
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from responder.bitrix24 import answers
@@ -272,6 +273,8 @@ def test_what_is_no_http_is_uncertain(told: bytes) -> None:
         (b'{"res":true}', "wrong_type"),
         (b'{"result":true,"total":"many"}', "wrong_type"),
         (b'{"result":true,"next":true}', "wrong_type"),
+        (b'{"result":true,"total":-1}', "wrong_type"),
+        (b'{"result":true,"next":1' + b"0" * 30 + b"}", "wrong_type"),
         (b'{"result":"true"}', "wrong_type"),
         (b'{"result":[true]}', "wrong_type"),
         (b'{"result":null}', "wrong_type"),
@@ -294,18 +297,24 @@ def test_a_byte_order_mark_does_no_harm() -> None:
     assert is_done(answers.read(200, b'\xef\xbb\xbf{"result":true}', KILL, str))
 
 
+ODD_NUMBERS = st.sampled_from([10**400, -(10**400), 1e308, -1e308, 0.1, 1e12, float("inf")])
+SEVERAL = ["result", "error", "result_error", "result_total", "result_next", "result_time"]
+NAMES = [*SEVERAL, "c0", "c1", "total", "next", "time", "duration", "finish", "operating"]
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(["result", "error", "result_error", "c0", "c1", "total", "time"]),
-            inner,
-        )
-    ),
+    st.none() | st.booleans() | st.integers() | ODD_NUMBERS | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner),
     max_leaves=12,
 )
-BODIES = st.binary(max_size=60) | JSON.map(lambda value: json.dumps(value).encode())
+
+
+def written(value: object) -> bytes:
+    return json.dumps(value).replace("Infinity", "1e999").encode()
+
+
+BODIES = st.binary(max_size=60) | JSON.map(written)
+TIMES = st.dictionaries(
+    st.sampled_from(["duration", "finish", "operating", "operating_reset_at"]), JSON, min_size=1
+)
 
 
 @given(st.integers(100, 599), BODIES)
@@ -322,6 +331,65 @@ def test_no_answer_raises_or_is_done_by_mistake(status: int, body: bytes) -> Non
         result = json.loads(body)["result"]
         assert result["result"]["c0"] is True
         assert "c0" not in (result["result_error"] or {})
+
+
+@given(TIMES)
+def test_times_are_numbers_that_can_be_reckoned_with_or_none(times: dict[str, object]) -> None:
+    answer = answers.read(200, written({"result": True, "time": times}), KILL, str)
+    assert is_done(answer)
+    told = (answer.seconds, answer.finished_at, answer.operating, answer.operating_reset_at)
+    for one in told:
+        assert one is None or timedelta(seconds=one) < timedelta.max
+
+
+TEXTS = st.text(st.sampled_from("a Я[]=&%\0\ud83d\ude00"), max_size=4) | st.text(max_size=4)
+PARAMS = st.recursive(
+    TEXTS | st.integers() | st.floats() | st.booleans() | st.none(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(PARAMS)
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_no_parameter_raises_and_what_cannot_be_sent_stops_no_other(
+    server: SandboxServer, value: object
+) -> None:
+    odd = Command("server.time", {"odd": value})
+    alone, (first, second) = with_portal(server.url, lambda portal: both(portal, odd))
+    assert second.failure is None
+    for answer in (alone, first):
+        assert code_of(answer) in (None, "unsendable")
+
+
+async def both(portal: Portal, odd: Command) -> tuple[Answer, list[Answer]]:
+    return await portal.call(odd), await portal.batch([odd, Command("server.time", {})])
+
+
+def deep(depth: int) -> object:
+    nested: list[object] = []
+    for _ in range(depth):
+        nested = [nested]
+    return nested
+
+
+@pytest.mark.parametrize(
+    "value", ["a\ud800", float("nan"), float("inf"), [10**5000], b"", deep(9999)]
+)
+def test_what_no_json_can_hold_is_not_sent(server: SandboxServer, value: object) -> None:
+    # a body that is no JSON is read as no parameters: a list without its filter, say
+    answer = call(server.url, "server.time", {"FILTER": {"ID": value}})
+    assert (kind_of(answer), code_of(answer)) == (REJECTED, "unsendable")
+    assert server.sandbox.calls == []
+
+
+def test_a_batch_of_which_nothing_can_be_sent_is_not_sent(server: SandboxServer) -> None:
+    before = server.sandbox.http_requests
+    (answer,) = batch(server.url, Command("server.time", {"ID": "\ud800"}))
+    assert (kind_of(answer), code_of(answer)) == (REJECTED, "unsendable")
+    assert server.sandbox.http_requests == before
 
 
 def test_a_list_comes_with_its_total_and_next(server: SandboxServer) -> None:
