@@ -6,6 +6,9 @@ Was it certainly not carried out, and worth another try (busy)? May it have been
 work (portal), or nothing of this method (method), until a person mends it? Or was this one request
 refused (rejected)? Statuses differ between versions of the portal and texts are localised, so the
 code decides first, compared without its case, and the status only where the code is not known.
+One code has several widths: `ACCESS_DENIED` says "not this item", "no administrator" and, with 401
+or 403, "REST is available only by subscription". The table takes it for the narrow thing; an answer
+that may be the wide one is marked (`denied`), and who makes the calls (`runtime.lane`) finds out.
 
 A key `error` is a failure, whatever stands in it and under whatever status: an unknown workflow is
 `"error": ""`, and some methods answer errors with 200 (docs: _includes/system-errors.md).
@@ -65,7 +68,8 @@ class Answer:
     `total` and `next` come with lists. `seconds` is how long the portal took, and `finished_at`
     (Unix time, by the portal's clock) when it had done it. `operating` is the time, in seconds,
     that the method has used of its allowance; `operating_reset_at` is when part of that is
-    forgotten.
+    forgotten. `denied`: the failure may be the whole portal's (in a batch there is no status that
+    would tell).
     """
 
     value: object = None
@@ -76,6 +80,7 @@ class Answer:
     finished_at: float | None = None
     operating: float | None = None
     operating_reset_at: float | None = None
+    denied: bool = False
 
 
 def is_done(answer: Answer) -> bool:
@@ -117,6 +122,10 @@ TABLE: tuple[Row, ...] = (
     Row("QUERY_LIMIT_EXCEEDED", "", "", _BUSY, _LIMITS),
     Row("OPERATION_TIME_LIMIT", "", "", _BUSY, _LIMITS),
     Row("OVERLOAD_LIMIT", "", "", _PORTAL, _SYSTEM),
+    # Beside these statuses the code is nobody's word on an item.
+    Row("NOT_FOUND", "401", "", _PORTAL, _HTTP),
+    Row("NOT_FOUND", "403", "", _UNCERTAIN, _HTTP),
+    Row("NOT_FOUND", "429", "", _BUSY, _HTTP),
     Row("NO_AUTH_FOUND", "", "", _PORTAL, _SYSTEM),
     Row("INVALID_CREDENTIALS", "", "", _PORTAL, _SYSTEM),
     Row("expired_token", "", "", _PORTAL, _SYSTEM),
@@ -129,9 +138,9 @@ TABLE: tuple[Row, ...] = (
     Row("APPLICATION_NOT_FOUND", "", "", _PORTAL, _SDK),
     Row("NOT_INSTALLED", "", "", _PORTAL, _SDK),
     Row("INVALID_REQUEST", "", "", _PORTAL, _SYSTEM),  # "Https required"
-    # The same code says "not on your plan" (401), "not an administrator", "not this item".
-    Row("ACCESS_DENIED", "401", "", _PORTAL, _SYSTEM),
+    # `batch` and `profile` need no right and no scope: who is refused these has no REST at all.
     Row("ACCESS_DENIED", "", "batch", _PORTAL, _SYSTEM),
+    Row("ACCESS_DENIED", "", "profile", _PORTAL, _SYSTEM),
     Row("ACCESS_DENIED", "", "crm.item.", _REJECTED, _ITEM),
     Row("ACCESS_DENIED", "", "tasks.task.", _REJECTED, "api-reference/tasks/tasks-task-get.md"),
     Row("ACCESS_DENIED", "", "", _METHOD, _BIZPROC),
@@ -162,6 +171,7 @@ TABLE: tuple[Row, ...] = (
     Row("ENTITY_TYPE_NOT_SUPPORTED", "", "", _REJECTED, _ITEM),
     # Codes that no row names, and the empty one.
     Row("", "401", "", _PORTAL, _HTTP),
+    Row("", "403", "profile", _PORTAL, _SYSTEM),
     Row("", "403", "crm.item.", _REJECTED, _HTTP),
     Row("", "403", "tasks.task.", _REJECTED, _HTTP),
     Row("", "403", "", _METHOD, _HTTP),
@@ -198,7 +208,7 @@ def read(status: int, body: bytes, method: str, redact: Redact) -> Answer:
         code = "not_json" if status == 200 else f"http_{status}"
         return _failed(uncertain(code, f"the portal answered {status}, and not as it should"))
     if "error" in content:
-        return _failed(_refusal(content, status, method, redact))
+        return _refused(content, status, method, redact)
     if "result" not in content:
         return _failed(uncertain("wrong_type", "the answer has no result"))
     return _answer(method, content["result"], content)
@@ -235,7 +245,7 @@ def _part(
     if key in parts["result_error"]:
         error = parts["result_error"][key]
         content = error if isinstance(error, dict) else {"error": error}
-        return _failed(_refusal(content, None, method, redact))
+        return _refused(content, None, method, redact)
     if key not in parts["result"]:
         return _failed(uncertain("missing_part", "the answer to a batch lacks this command"))
     beside = {
@@ -245,6 +255,8 @@ def _part(
     }
     return _answer(method, parts["result"][key], beside)
 
+
+_DENIED_WITH = (401, 403, None)
 
 # For these any result but `true` leaves open what happened.
 STOPPING = ("bizproc.workflow.kill", "bizproc.workflow.terminate")
@@ -282,6 +294,14 @@ def _seconds(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if -LATEST <= value <= LATEST else None
+
+
+def _refused(
+    content: Mapping[str, object], status: int | None, method: str, redact: Redact
+) -> Answer:
+    failure = _refusal(content, status, method, redact)
+    may_be_wider = failure.kind is not _PORTAL and status in _DENIED_WITH
+    return Answer(failure=failure, denied=may_be_wider and failure.code == "ACCESS_DENIED")
 
 
 def _refusal(

@@ -11,6 +11,11 @@ one command through a minute as a probe and closes when that succeeds. A method 
 is used up has a breaker too: it opens before the portal refuses, and is probed when the portal
 forgets some of that time. What it withholds was not refused: it waits, and no try is counted.
 
+A denial (`ACCESS_DENIED`) may be one document's, one method's, or say that the portal has no plan
+with REST. Where nothing else in the request was answered `profile` is asked, which everybody may
+ask: is that refused too, the denial is the portal's. If it is answered, denials are believed to be
+narrow for as long as anything that one reading found serves the next.
+
 Breakers are copied to the store with the driver's commits, so that the next driver goes on where
 this one was. The bucket is written down *ahead*: the row counts some requests more than were made,
 so that whoever takes over after a crash knows of every one of them. Each commit of the gate renews
@@ -27,6 +32,7 @@ from typing import NamedTuple
 
 from responder.bitrix24 import pacing
 from responder.bitrix24.answers import STOPPING
+from responder.bitrix24.listing import REMEMBERED_FOR
 from responder.bitrix24.portal import Answer, Command, Failure, FailureKind, Portal
 from responder.runtime.metrics import Metrics, answer_label
 from responder.runtime.paces import Paces
@@ -87,6 +93,7 @@ class Lane:
         self.keep: Callable[[], Awaitable[None]] | None = None
         self._requests = 0
         self._counted_through = 0
+        self._let_in_at: datetime | None = None  # answered when it was asked because of a denial
         self._paces = Paces(portal.name, metrics, self._seconds)
         self._metrics = metrics
         self._now = now
@@ -207,6 +214,7 @@ class Lane:
         else:
             answers = await self.portal.batch(commands)
         self._paces.learn(commands, answers, max(0.0, self._seconds() - asked_at))
+        answers = await self._as_wide_as_they_are(answers)
         for command, answer in zip(commands, answers, strict=True):
             self._learn(command, answer)
         self._learn_limit(answers)
@@ -217,6 +225,23 @@ class Lane:
                 *await self._request(commands[middle:]),
             ]
         return answers
+
+    async def _as_wide_as_they_are(self, answers: list[Answer]) -> list[Answer]:
+        """Find out whether denials are the portal's, and return them as what they are then."""
+        if not _may_be_shut_out(answers) or self._was_let_in():
+            return answers
+        (profile,) = await self._request([Command("profile", {})])
+        failure = profile.failure
+        if failure is None or failure.kind in (FailureKind.METHOD, FailureKind.REJECTED):
+            self._let_in_at = self._now()
+            return answers
+        if failure.kind is not FailureKind.PORTAL:  # denied, and nobody knows how widely
+            failure = replace(failure, kind=FailureKind.BUSY)
+        return [Answer(failure=failure) if answer.denied else answer for answer in answers]
+
+    def _was_let_in(self) -> bool:
+        at = self._let_in_at
+        return at is not None and timedelta(0) <= self._now() - at < REMEMBERED_FOR
 
     def _refusal(self, method: str) -> Failure | None:
         """Say why this method is not called now, or let it through as the minute's probe."""
@@ -302,6 +327,12 @@ class Lane:
 
     def _seconds(self) -> float:
         return self._now().timestamp()
+
+
+def _may_be_shut_out(answers: Sequence[Answer]) -> bool:
+    """Say whether something of a request was denied, and nothing of it answered."""
+    is_open = any(answer.failure is None for answer in answers)
+    return not is_open and any(answer.denied for answer in answers)
 
 
 def _may_be_halved(commands: Sequence[Command], answers: Sequence[Answer]) -> bool:

@@ -146,7 +146,9 @@ class Patience:
         self, ref: str, reading: Reading, failure: Failure, *, among_many: bool
     ) -> timedelta | None:
         """Say how long to wait, or None where it is judged by what is known."""
-        if failure.kind in (FailureKind.PORTAL, FailureKind.METHOD):
+        if failure.kind is FailureKind.PORTAL:
+            return REFUSED_AGAIN
+        if failure.kind is FailureKind.METHOD:
             return REFUSED_AGAIN if isinstance(reading.workflows, Unknown) else None
         if failure.code == OPERATING_LIMIT:
             return REFUSED_AGAIN

@@ -33,14 +33,18 @@ _NEW_WEBHOOK = (
     "As an administrator of the portal, make a new inbound webhook with the scopes bizproc, crm "
     "and user_brief, and put its address into {variable}."
 )
+_BUY = (
+    "REST needs a paid plan of Bitrix24 and, where the portal asks for one (as in Russia), a "
+    "subscription to its Market: buy what is missing, and what waits is judged within a minute."
+)
 _ADVICE = {
     "NO_AUTH_FOUND": _NEW_WEBHOOK,
     "INVALID_CREDENTIALS": _NEW_WEBHOOK,
     "expired_token": _NEW_WEBHOOK,
     "authorization_error": "Its user was dismissed. " + _NEW_WEBHOOK,
     "user_access_error": "Its user was dismissed or may not enter. " + _NEW_WEBHOOK,
-    "ACCESS_DENIED": "REST is part of commercial plans alone: see the portal's plan.",
-    "PAYMENT_REQUIRED": "The portal's plan or subscription is over: see the portal's plan.",
+    "ACCESS_DENIED": _BUY,
+    "PAYMENT_REQUIRED": "The portal's plan or subscription is over. " + _BUY,
     "OVERLOAD_LIMIT": "Bitrix24 has blocked REST of this portal; its support unblocks it.",
     "PORTAL_DELETED": "The portal is gone: take it out of the settings.",
     "QUERY_LIMIT_EXCEEDED": "Try again in a minute; all that call from this address share a limit.",

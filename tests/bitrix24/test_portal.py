@@ -98,8 +98,12 @@ FAILURES: list[tuple[str, int | None, str, FailureKind]] = [
     ("APPLICATION_NOT_FOUND", 404, KILL, PORTAL),
     ("NOT_INSTALLED", 403, KILL, PORTAL),
     ("INVALID_REQUEST", 400, KILL, PORTAL),
-    ("ACCESS_DENIED", 401, "crm.item.get", PORTAL),
+    ("ACCESS_DENIED", 401, "crm.item.get", REJECTED),
+    ("ACCESS_DENIED", 401, KILL, METHOD),
     ("ACCESS_DENIED", 403, "batch", PORTAL),
+    ("ACCESS_DENIED", 401, "profile", PORTAL),
+    ("ACCESS_DENIED", 403, "profile", PORTAL),
+    ("SOMETHING_NEW", 403, "profile", PORTAL),
     ("ACCESS_DENIED", 400, "crm.item.get", REJECTED),
     ("ACCESS_DENIED", None, "crm.item.get", REJECTED),
     ("ACCESS_DENIED", 403, "tasks.task.get", REJECTED),
@@ -129,6 +133,9 @@ FAILURES: list[tuple[str, int | None, str, FailureKind]] = [
     ("ERROR_WRONG_WORKFLOW_ID", 400, KILL, REJECTED),
     ("NOT_FOUND", 400, "crm.item.get", REJECTED),
     ("NOT_FOUND", None, "crm.item.get", REJECTED),
+    ("NOT_FOUND", 401, "crm.item.get", PORTAL),
+    ("NOT_FOUND", 403, "crm.item.get", UNCERTAIN),
+    ("NOT_FOUND", 429, "crm.item.get", BUSY),
     ("ERROR_NOT_FOUND", 400, "crm.item.get", REJECTED),
     ("ERROR_CORE", 400, KILL, REJECTED),
     ("ERROR_ARGUMENT", 400, KILL, REJECTED),
@@ -165,6 +172,28 @@ def test_each_failure_has_its_kind(
 def test_every_row_of_the_table_has_a_test() -> None:
     met = {answers.judge(code, status, method) for code, status, method, _ in FAILURES}
     assert [row for row in answers.TABLE if row not in met] == []
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "denied"),
+    [
+        ("ACCESS_DENIED", 401, True),
+        ("access_denied", 403, True),
+        ("ACCESS_DENIED", None, True),
+        ("ACCESS_DENIED", 400, False),
+        ("insufficient_scope", 403, False),
+    ],
+)
+def test_a_refusal_that_may_be_the_plans_is_marked(
+    server: SandboxServer, code: str, status: int | None, denied: bool
+) -> None:
+    server.sandbox.fail_next("user.get", ("error", status or 400, code, ""))
+    if status is None:
+        answer, other = batch(server.url, Command("user.get", {}), Command("server.time", {}))
+        assert not other.denied
+    else:
+        answer = call(server.url, "user.get")
+    assert answer.denied is denied
 
 
 def test_a_code_that_the_table_knows_has_one_spelling(server: SandboxServer) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from responder import settings
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
+from responder.bitrix24.sandbox.faults import Fault
 from responder.runtime.doctor import examine
 from responder.runtime.findings import Finding, Status
 from responder.store import inbox, lanes, limits
@@ -100,6 +101,20 @@ def test_a_revoked_webhook_is_a_problem(portal: SandboxServer, environment: dict
     assert problems(found) == [("main", "reachable")]
     assert "INVALID_CREDENTIALS" in of(found, "reachable").message
     assert "RESPONDER_PORTALS__MAIN__URL" in str(of(found, "reachable").advice)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_portal_without_a_plan_is_told_what_to_buy(
+    portal: SandboxServer, environment: dict[str, str], status: int
+) -> None:
+    denied: Fault = ("error", status, "ACCESS_DENIED", "REST is available only by subscription.")
+    portal.sandbox.fail_next("*", denied, times=20)
+    found = examined(environment)
+    assert problems(found) == [("main", "reachable")]
+    assert "only by subscription" in of(found, "reachable").message
+    advice = str(of(found, "reachable").advice)
+    assert "paid plan" in advice
+    assert "Market" in advice
 
 
 def test_a_portal_that_is_away_is_a_problem_and_the_other_is_examined(

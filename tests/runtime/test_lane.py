@@ -9,6 +9,7 @@ import pytest
 from responder.bitrix24.pacing import Bucket
 from responder.bitrix24.portal import Answer, Command, FailureKind, Portal
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
+from responder.bitrix24.sandbox.faults import Fault
 from responder.runtime.lane import Breaker, Lane, Lead
 from responder.runtime.metrics import Metrics
 
@@ -255,6 +256,84 @@ def test_one_command_probes_a_portal(
 
     play(part)
     assert sizes(server, "scope") == [1, 1, 2]
+
+
+DENIED: Fault = ("error", 403, "ACCESS_DENIED", "REST is available only by subscription.")
+ITEM = Command("crm.item.get", {"entityTypeId": 2, "id": 1})
+
+
+@pytest.mark.parametrize("method", ["crm.item.get", "user.get", "bizproc.workflow.kill"])
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_portal_that_denies_even_who_we_are_is_shut(
+    server: SandboxServer, play: Callable[[Played], Metrics], status: int, method: str
+) -> None:
+    denied: Fault = ("error", status, "ACCESS_DENIED", "REST is available only by subscription.")
+    server.sandbox.fail_next("*", denied, times=2)
+
+    async def part(lane: Lane) -> None:
+        (answer,) = await lane.send([Command(method, {"ID": "1", "id": 1, "entityTypeId": 2})])
+        assert answer.failure is not None
+        assert (answer.failure.kind, answer.failure.code) == (FailureKind.PORTAL, "ACCESS_DENIED")
+        assert list(lane.breakers) == [""]
+        assert codes(await lane.send([SCOPE])) == ["ACCESS_DENIED"]
+
+    play(part)
+    assert [one.method for one in server.sandbox.calls] == [method, "profile"]
+
+
+def test_a_denial_where_we_may_say_who_we_are_is_that_methods_or_that_documents_alone(
+    server: SandboxServer, clock: Clock, play: Callable[[Played], Metrics]
+) -> None:
+    server.sandbox.fail_next("crm.item.get", DENIED, times=3)
+    server.sandbox.fail_next("user.get", DENIED)
+
+    async def part(lane: Lane) -> None:
+        for _ in range(2):
+            (answer,) = await lane.send([ITEM])
+            assert answer.failure is not None
+            assert answer.failure.kind is FailureKind.REJECTED
+        assert len(server.sandbox.calls_of("profile")) == 1  # of many denials, once a while
+        clock.go_on(6)
+        (answer,) = await lane.send([ITEM])
+        assert answer.failure is not None
+        assert answer.failure.kind is FailureKind.REJECTED
+        assert len(server.sandbox.calls_of("profile")) == 2
+        await lane.send([Command("user.get", {})])
+        assert list(lane.breakers) == ["user.get"]
+
+    play(part)
+
+
+def test_a_batch_that_was_answered_in_part_comes_from_a_portal_that_is_open(
+    server: SandboxServer, play: Callable[[Played], Metrics]
+) -> None:
+    server.sandbox.fail_next("crm.item.get", DENIED, times=4)
+
+    async def part(lane: Lane) -> None:
+        told = codes(await lane.send([ITEM, SCOPE, ITEM]))
+        assert told == ["ACCESS_DENIED", "ok", "ACCESS_DENIED"]
+        assert server.sandbox.calls_of("profile") == []
+        server.sandbox.fail_next("profile", DENIED)
+        answers = await lane.send([ITEM, ITEM])
+        assert {one.failure.kind for one in answers if one.failure} == {FailureKind.PORTAL}
+
+    play(part)
+    assert len(server.sandbox.calls_of("profile")) == 1
+
+
+def test_a_denial_of_unknown_width_is_worth_another_try(
+    server: SandboxServer, play: Callable[[Played], Metrics]
+) -> None:
+    server.sandbox.fail_next("user.get", DENIED)
+    server.sandbox.fail_next("profile", "500")
+
+    async def part(lane: Lane) -> None:
+        (answer,) = await lane.send([Command("user.get", {})])
+        assert answer.failure is not None
+        assert answer.failure.kind is FailureKind.BUSY
+        assert lane.breakers == {}
+
+    play(part)
 
 
 def test_a_batch_refused_by_the_request_limit_is_one_refusal_and_fills_the_bucket(

@@ -1,14 +1,20 @@
 """Tests which documents are read together, and that none waits behind all others for ever."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import pytest
+
+from responder.bitrix24.sandbox.faults import Fault
 from responder.runtime.patience import Patience
 from responder.runtime.stops import RETRY_AFTER
-from tests.runtime.driving import Driving, play
+from responder.store.database import Database
+from tests.runtime.driving import RULES, Driving, driving, play
 from tests.runtime.storming import driven as driven
 
 NOW = datetime(2026, 9, 24, 12, tzinfo=UTC)
 A_WHILE = timedelta(seconds=10)
+ASKS_FOR_TASKS = RULES.replace("if: {", "if: {workflow.tasks: 0, ")
 
 
 def test_what_failed_once_is_not_held_up_by_what_comes_steadily(driven: Driving) -> None:
@@ -27,6 +33,29 @@ def test_what_failed_once_is_not_held_up_by_what_comes_steadily(driven: Driving)
         assert "65e5a449e8f135.00000100" in killed
 
     play(driven, story)
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [("error", 401, "NO_AUTH_FOUND", "no"), ("error", 403, "ACCESS_DENIED", "by subscription")],
+)
+def test_an_event_waits_where_the_portal_shuts_amid_its_reading(
+    database: Database, tmp_path: Path, refusal: Fault
+) -> None:
+    async def story(there: Driving) -> None:
+        there.lost_deals([1])
+        there.sandbox.fail_next("bizproc.task.list", refusal)
+        there.sandbox.fail_next("profile", refusal)
+        there.deliver([1])
+        await there.round()
+        assert there.lane.shut is not None
+        assert (there.waiting, there.decisions()) == (1, [])
+        there.later(seconds=61)
+        await there.come_to_rest()
+        assert there.outcomes() == {"killed": 1}
+
+    with driving(database, tmp_path, ASKS_FOR_TASKS) as driven:
+        play(driven, story)
 
 
 def test_sound_doubted_and_suspected_documents_are_read_apart_and_in_turn() -> None:
