@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from responder.bitrix24 import documents
 from responder.bitrix24.answers import Answer, Command, FailureKind, uncertain
 from responder.bitrix24.items import ItemRead, snake
+from responder.bitrix24.smart_types import TypesRead
 from responder.bitrix24.stages import SEMANTIC, StagesRead
 from responder.model import Document
 
@@ -148,13 +149,14 @@ class ItemsRead:
         assert read is not None
         return read.wanted()[0]
 
-    def ask_stages(self, stages: StagesRead) -> None:
-        """Let the stages be read where the items themselves do not tell what theirs mean."""
+    def ask_more(self, stages: StagesRead, types: TypesRead) -> None:
+        """Let be read what the items' own answers leave open: stages' meanings, absent types."""
         for document, paths in self._paths.items():
-            if f"{document.kind}.{SEMANTIC}" in paths:
+            found = self._found[document]
+            if f"{document.kind}.{SEMANTIC}" in paths or isinstance(found, Answer):
                 read = self.read(document)
                 if read is not None:
-                    read.ask_stage(stages, paths)
+                    read.ask_more(paths, stages, types)
 
     def read(self, document: Document) -> ItemRead | None:
         """Return the finished read of one document; None where none was needed."""

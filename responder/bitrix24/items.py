@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from responder.bitrix24 import documents
 from responder.bitrix24.answers import Answer, Command, Failure, FailureKind, uncertain
 from responder.bitrix24.listing import explain
+from responder.bitrix24.smart_types import TypesRead
 from responder.bitrix24.stages import SEMANTIC, STAGE, StagesRead
 from responder.model import Document, Unknown
 
@@ -26,12 +27,12 @@ def snake(name: str) -> str:
 class ItemRead:
     """The read of one document's item: its fields by their names in rules, or why there are none.
 
-    `exists` is False only after a get by id answered NOT_FOUND.
+    It does not exist only after a get by id answered NOT_FOUND, and its type is known to.
     """
 
     def __init__(self, document: Document, command: Command, holder: str) -> None:
         self.document = document
-        self.exists: bool | Unknown = Unknown("it was not read")
+        self._exists: bool | Unknown = Unknown("it was not read")
         self._command: Command | None = command
         self._holder = holder
         self._fields: dict[str, object] | None = None
@@ -71,7 +72,7 @@ class ItemRead:
         holder = answer.value if isinstance(answer.value, dict) else {}
         item = holder.get(self._holder)
         if isinstance(item, dict) and self._is_mine(item):
-            self.exists = True
+            self._exists = True
             self._fields = {snake(name): value for name, value in item.items()}
         elif isinstance(item, dict):
             self._failed(uncertain("wrong_id", "the portal answered for another document"))
@@ -92,7 +93,7 @@ class ItemRead:
             return
         self._unreadable(explain(failure))
         if failure.code == "NOT_FOUND" and self._holder == "item":
-            self.exists = False
+            self._exists = False
 
     def _failed(self, failure: Failure) -> None:
         self._failure = failure
@@ -100,15 +101,21 @@ class ItemRead:
 
     def _unreadable(self, why: str) -> None:
         self._why = why
-        self.exists = Unknown(why)
+        self._exists = Unknown(why)
 
-    def ask_stage(self, stages: StagesRead, paths: frozenset[str]) -> None:
-        """Let the stages be read where the item itself does not tell what its stage means."""
+    def ask_more(self, paths: frozenset[str], stages: StagesRead, types: TypesRead) -> None:
+        """Let be read what the item's own answer leaves open.
+
+        That is what its stage means, and, where it was not found, whether its smart process exists.
+        """
         if self._lacks_meaning(paths) and self._fields is not None:
             stages.ask(self.document.kind, self._fields)
+        type_id = documents.smart_process(self.document.kind)
+        if self._exists is False and type_id is not None:
+            types.ask(type_id)
 
     def facts(
-        self, paths: frozenset[str], stages: StagesRead
+        self, paths: frozenset[str], stages: StagesRead, types: TypesRead
     ) -> tuple[dict[str, object], Failure | None]:
         """Return the facts asked for, and what kept one from being read.
 
@@ -117,9 +124,10 @@ class ItemRead:
         kind, names = self.document.kind, _names(self.document, paths)
         if not names and _EXISTS not in paths:
             return {}, None
-        facts: dict[str, object] = {_EXISTS: self.exists}
+        exists, failure = self._existence(types)
+        facts: dict[str, object] = {_EXISTS: exists}
         if self._fields is None:
-            return facts | {f"{kind}.{name}": Unknown(self._why) for name in names}, self._failure
+            return facts | {f"{kind}.{name}": Unknown(self._why) for name in names}, failure
         for name in names:
             if name in self._fields:
                 facts[f"{kind}.{name}"] = self._fields[name]
@@ -127,6 +135,13 @@ class ItemRead:
             return facts, None
         facts[f"{kind}.{SEMANTIC}"], failure = stages.meaning(kind, self._fields)
         return facts, failure
+
+    def _existence(self, types: TypesRead) -> tuple[bool | Unknown, Failure | None]:
+        type_id = documents.smart_process(self.document.kind)
+        if self._exists is not False or type_id is None:
+            return self._exists, self._failure
+        known, failure = types.exists(type_id)
+        return (known if isinstance(known, Unknown) else False), failure
 
     def _lacks_meaning(self, paths: frozenset[str]) -> bool:
         wanted = f"{self.document.kind}.{SEMANTIC}" in paths and self._holder == "item"

@@ -29,6 +29,7 @@ from responder.bitrix24.instances import (
 from responder.bitrix24.items import ItemRead
 from responder.bitrix24.listing import Listing, Row, Send, explain, settle
 from responder.bitrix24.people import People
+from responder.bitrix24.smart_types import TypesRead
 from responder.bitrix24.stages import StagesRead
 from responder.bitrix24.templates import Templates, TemplatesRead
 from responder.model import Document, Unknown, Workflow
@@ -64,17 +65,18 @@ async def gather(
     items = [case.item for case in cases.values() if case.item is not None]
     await settle(send, [*items, *(case.listing for case in cases.values()), *known.reads()])
     known.keep()
-    stages = StagesRead(templates.stages, now)
+    stages, types = StagesRead(templates.stages, now), TypesRead(templates.types, now)
     for ask in asks:
-        cases[ask.document].ask_stage(stages, ask.paths)
+        cases[ask.document].ask_more(ask.paths, stages, types)
     rows = [row for case in cases.values() for row in case.listing.rows.values()]
     tasks = people.task_reads(str(row["ID"]) for row in rows)
-    await settle(send, [*stages.reads(), *known.reads_again(rows), *tasks])
+    await settle(send, [*stages.reads(), *types.reads(), *known.reads_again(rows), *tasks])
     known.keep()
     stages.keep()
+    types.keep()
     await settle(send, people.user_reads(rows))
     people.keep()
-    return [cases[ask.document].reading(ask, known, stages, people) for ask in asks]
+    return [cases[ask.document].reading(ask, known, stages, types, people) for ask in asks]
 
 
 async def present(
@@ -127,17 +129,22 @@ class _Case:
     listing: Listing
     item: ItemRead | None
 
-    def ask_stage(self, stages: StagesRead, paths: frozenset[str]) -> None:
+    def ask_more(self, paths: frozenset[str], stages: StagesRead, types: TypesRead) -> None:
         if self.item is not None:
-            self.item.ask_stage(stages, paths)
+            self.item.ask_more(paths, stages, types)
 
     def reading(
-        self, ask: Ask, templates: TemplatesRead, stages: StagesRead, people: People
+        self,
+        ask: Ask,
+        templates: TemplatesRead,
+        stages: StagesRead,
+        types: TypesRead,
+        people: People,
     ) -> Reading:
         facts: dict[str, object] = {}
         failures = [self.listing.failure]
         if self.item is not None:
-            facts, failure = self.item.facts(ask.paths, stages)
+            facts, failure = self.item.facts(ask.paths, stages, types)
             failures.append(failure)
         elif "document.exists" in ask.paths:
             facts["document.exists"] = Unknown("no rule can look into a document of this kind")

@@ -27,9 +27,10 @@ from responder.bitrix24.bulk import ItemsRead
 from responder.bitrix24.errands import Errands, Whole
 from responder.bitrix24.everything import Compact, Everything, triple, unpacked
 from responder.bitrix24.instances import widest, workflow_facts
-from responder.bitrix24.listing import Row, Send
+from responder.bitrix24.listing import Read, Row, Send
 from responder.bitrix24.lookup import Ask, Reading
 from responder.bitrix24.people import People
+from responder.bitrix24.smart_types import TypesRead
 from responder.bitrix24.stages import StagesRead
 from responder.bitrix24.templates import Templates, TemplatesRead
 from responder.model import Document, Unknown, Workflow
@@ -69,6 +70,7 @@ class Survey:
         self._people = People(templates.users, now, workflow_paths)
         self._items = ItemsRead()
         self._stages = StagesRead(templates.stages, now)
+        self._types = TypesRead(templates.types, now)
         self._rows: dict[Document, list[Compact]] = {}
         self._paths: dict[Document, frozenset[str]] = {}
         self._errands = Errands()
@@ -160,14 +162,16 @@ class Survey:
                 await asyncio.sleep(0)
 
     async def _after_the_items(self) -> None:
-        """Look up what the stages mean that were met."""
+        """Look up what the stages mean that were met, and which types there are."""
         self._people.keep()
-        self._items.ask_stages(self._stages)
-        self._errands.set_out(map(Whole, self._stages.reads()))
+        self._items.ask_more(self._stages, self._types)
+        more: list[Read] = [*self._stages.reads(), *self._types.reads()]
+        self._errands.set_out(map(Whole, more))
         self._next = self._after_the_stages
 
     async def _after_the_stages(self) -> None:
         self._stages.keep()
+        self._types.keep()
         self.complete = True
 
     def readings(self) -> Iterator[tuple[Document, Reading]]:
@@ -183,7 +187,7 @@ class Survey:
         failures: list[Failure | None] = []
         item = self._items.read(document)
         if item is not None:
-            facts, failure = item.facts(paths, self._stages)
+            facts, failure = item.facts(paths, self._stages, self._types)
             failures.append(failure)
         elif "document.exists" in paths:
             facts["document.exists"] = Unknown("no rule can look into a document of this kind")

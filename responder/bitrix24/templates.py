@@ -25,15 +25,17 @@ _NEED_THE_LIST = frozenset({"template.name", "template.known"})
 
 @dataclass(slots=True)
 class Templates:
-    """What a portal's driver remembers of one reading for the next: templates, stages, users.
+    """What a portal's driver remembers of a reading for the next: templates, stages, users, types.
 
     `names` is the complete list, template id → name, as read at `read_at`; None before the first.
+    `types` are smart processes that exist, each with when it was seen.
     """
 
     names: Mapping[str, object] = field(default_factory=dict)
     read_at: datetime | None = None
     stages: dict[str, Stages] = field(default_factory=dict)
     users: Users = field(default_factory=Users)
+    types: dict[int, datetime] = field(default_factory=dict)
 
 
 class TemplatesRead:

@@ -172,6 +172,55 @@ def test_a_document_that_is_not_found_does_not_exist(looks: Looks) -> None:
     assert (reading.workflows, reading.failure) == ((), None)
 
 
+LISTED_ITEMS = "crm.item.list"
+
+
+def test_an_item_is_gone_only_where_its_smart_process_is_there(
+    portal: Sandbox, looks: Looks
+) -> None:
+    unknown = looks.one("item_147:5", "document.exists", "item_147.title")
+    assert is_unknown(unknown.facts["document.exists"])
+    assert is_unknown(unknown.facts["item_147.title"])
+    assert unknown.failure is None
+    portal.add_item(147, 6)
+    portal.calls.clear()
+    assert looks.one("item_147:5", "document.exists").facts["document.exists"] is False
+    assert looks.one("item_147:7", "document.exists").facts["document.exists"] is False
+    assert len(portal.calls_of(LISTED_ITEMS)) == 1  # that a type is there is remembered
+    looks.one("item_147:7", "document.exists", now=NOW + timedelta(minutes=11))
+    assert len(portal.calls_of(LISTED_ITEMS)) == 2
+
+
+def test_of_a_smart_process_that_is_there_no_other_is_believed_to_be(
+    portal: Sandbox, looks: Looks
+) -> None:
+    portal.add_item(147, 6)
+    here, nowhere = looks.gather(
+        ask("item_147:5", "document.exists"), ask("item_148:5", "document.exists")
+    )
+    assert here.facts["document.exists"] is False
+    assert is_unknown(nowhere.facts["document.exists"])
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        ("500", FailureKind.UNCERTAIN),
+        ("missing_part", FailureKind.UNCERTAIN),
+        ("503_limit", FailureKind.BUSY),
+        (("error", 400, "ACCESS_DENIED", ""), None),
+    ],
+)
+def test_a_smart_process_that_could_not_be_looked_for_leaves_its_item_unknown(
+    portal: Sandbox, looks: Looks, fault: str, kind: FailureKind | None
+) -> None:
+    portal.add_item(147, 6)
+    portal.fail_next(LISTED_ITEMS, fault)
+    reading = looks.one("item_147:5", "document.exists")
+    assert is_unknown(reading.facts["document.exists"])
+    assert (reading.failure and reading.failure.kind) is kind
+
+
 def test_a_document_that_may_not_be_read_is_unknown(portal: Sandbox, looks: Looks) -> None:
     portal.add_item(2, 759)
     portal.denied_items.add((2, 759))

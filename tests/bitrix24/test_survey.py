@@ -13,6 +13,8 @@ from responder.bitrix24.everything import PAGES_ON_TRUST
 from responder.bitrix24.lookup import Ask, Reading, Templates, gather
 from responder.bitrix24.portal import Portal
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
+from responder.bitrix24.smart_types import TypesRead
+from responder.bitrix24.stages import StagesRead
 from responder.bitrix24.survey import Survey, Wanted
 from responder.model import Document, Unknown, Workflow
 
@@ -353,6 +355,17 @@ def test_a_portal_that_drops_filters_gives_no_others_facts(
     }
 
 
+def test_an_item_is_gone_only_where_its_smart_process_is_there(
+    portal: Sandbox, surveys: Surveys
+) -> None:
+    for ref in ("item_147:5", "item_148:5"):
+        portal.start_workflow(document(ref).triple, 61)
+    portal.add_item(147, 6)
+    readings = surveys.readings(reads("document.exists"))
+    assert readings["item_147:5"].facts["document.exists"] is False
+    assert is_unknown(readings["item_148:5"].facts["document.exists"])
+
+
 def test_a_list_that_is_refused_has_its_documents_read_singly(
     portal: Sandbox, surveys: Surveys
 ) -> None:
@@ -404,7 +417,8 @@ def test_an_answer_without_a_list_makes_its_documents_unknown(value: object) -> 
     items.take(number, Answer(value=value))
     read = items.read(document("deal:1"))
     assert read is not None
-    assert is_unknown(read.exists)
+    facts, _ = read.facts(frozenset({"deal.title"}), StagesRead({}, NOW), TypesRead({}, NOW))
+    assert is_unknown(facts["document.exists"])
 
 
 def test_a_row_of_another_type_is_not_taken_for_the_document() -> None:
@@ -414,7 +428,8 @@ def test_a_row_of_another_type_is_not_taken_for_the_document() -> None:
     items.take(number, Answer(value={"items": [{"id": 1, "entityTypeId": 3, "title": "No"}]}))
     read = items.read(document("deal:1"))
     assert read is not None
-    assert is_unknown(read.exists)
+    facts, _ = read.facts(frozenset({"deal.title"}), StagesRead({}, NOW), TypesRead({}, NOW))
+    assert is_unknown(facts["document.exists"])
 
 
 # templates and people
