@@ -319,6 +319,18 @@ def _refusal(
     return Failure(row.kind, code, text or f"the portal refused: {code or 'it gave no code'}")
 
 
+def as_list(value: object) -> object:
+    """Return several values as the list that they are, also where they came as a map with holes.
+
+    PHP writes a list whose places are not 0, 1, 2 … as an object: `{"1": 5, "3": 7}`.
+    """
+    if not isinstance(value, dict) or not value:
+        return value
+    are_places = all(key.isascii() and key.isdigit() for key in value)
+    are_plain = not any(isinstance(one, dict | list) for one in value.values())
+    return list(value.values()) if are_places and are_plain else value
+
+
 def clipped(text: str, length: int) -> str:
     """Return a text as one printable line of at most this many characters."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * length]).split())

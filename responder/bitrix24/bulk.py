@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from responder.bitrix24 import documents
 from responder.bitrix24.answers import Answer, Command, FailureKind, uncertain
-from responder.bitrix24.items import ItemRead, snake
+from responder.bitrix24.items import ItemRead, camel, naming
 from responder.bitrix24.smart_types import TypesRead
 from responder.bitrix24.stages import SEMANTIC, StagesRead
 from responder.model import Document
@@ -55,7 +55,7 @@ class _Chunk:
             {
                 "entityTypeId": documents.entity_type_id(self.kind),
                 "filter": {"@id": ids},
-                "select": [_camel(name) for name in names],
+                "select": [_as_selected(name) for name in names],
                 "order": {"id": "ASC"},
                 "useOriginalUfNames": "Y",
             },
@@ -73,14 +73,14 @@ class _Chunk:
         if not isinstance(rows, list):
             return None
         wanted = {document.item_id: document for document in self.documents}
-        names = self.names | {"entity_type_id"}
+        names, name_of = self.names | {"entity_type_id"}, naming(self.kind, self.names)
         found: dict[Document, Mapping[str, object]] = {}
         for row in rows:
             document = wanted.get(str(row.get("id"))) if isinstance(row, dict) else None
             if document is not None:
                 # Other fields, where the portal sends them all the same, would only take room.
                 found[document] = {
-                    name: field for name, field in row.items() if snake(name) in names
+                    key: field for key, field in row.items() if name_of(key) in names
                 }
         return found
 
@@ -176,12 +176,6 @@ def _as_single(document: Document, found: Mapping[str, object] | Answer) -> Answ
     return Answer(value={"task" if document.kind == "task" else "item": dict(found)})
 
 
-def _camel(name: str) -> str:
-    """Return a field's name as the portal writes it: stage_id → `stageId`, the inverse of `snake`.
-
-    User fields have their original names, in upper case.
-    """
-    if name.startswith("uf_"):
-        return name.upper()
-    first, *rest = name.split("_")
-    return first + "".join(part[:1].upper() + part[1:] for part in rest)
+def _as_selected(name: str) -> str:
+    """Return a field's name as a list is asked for it: user fields in upper case, as they are."""
+    return name.upper() if name.startswith("uf_") else camel(name)

@@ -1,10 +1,10 @@
 """Reads a document's own fields: items of the CRM, and tasks."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from responder.bitrix24 import documents
-from responder.bitrix24.answers import Answer, Command, Failure, FailureKind, uncertain
+from responder.bitrix24.answers import Answer, Command, Failure, FailureKind, as_list, uncertain
 from responder.bitrix24.listing import explain
 from responder.bitrix24.smart_types import TypesRead
 from responder.bitrix24.stages import SEMANTIC, STAGE, StagesRead
@@ -24,14 +24,40 @@ def snake(name: str) -> str:
     return _HUMP.sub("_", name).lower()
 
 
+def camel(name: str) -> str:
+    """Return a field's name as the portal writes it: stage_id → `stageId`, the inverse of `snake`.
+
+    Of user fields it is no inverse: uf_task2_x → `ufTask2X` (module main, Response/Converter).
+    """
+    first, *rest = name.split("_")
+    return first + "".join(part[:1].upper() + part[1:] for part in rest)
+
+
+def naming(kind: str, asked: Iterable[str]) -> Callable[[str], str]:
+    """Return what turns a field's name in an answer into its name in rules.
+
+    Tasks have even their user fields in camelCase, which does not tell where the underscores were:
+    they are known by what was asked for, and those that would come under one name are neither.
+    """
+    if kind != "task":
+        return snake
+    names: dict[str, str] = {}
+    for name in asked:
+        names[camel(name)] = "" if camel(name) in names else name
+    return lambda key: names.get(key, snake(key))
+
+
 class ItemRead:
     """The read of one document's item: its fields by their names in rules, or why there are none.
 
     It does not exist only after a get by id answered NOT_FOUND, and its type is known to.
     """
 
-    def __init__(self, document: Document, command: Command, holder: str) -> None:
+    def __init__(
+        self, document: Document, command: Command, holder: str, names: Sequence[str]
+    ) -> None:
         self.document = document
+        self._name = naming(document.kind, names)
         self._exists: bool | Unknown = Unknown("it was not read")
         self._command: Command | None = command
         self._holder = holder
@@ -48,7 +74,7 @@ class ItemRead:
         if document.kind == "task":
             select = ["ID", *sorted(name.upper() for name in names if name != "id")]
             command = Command("tasks.task.get", {"taskId": int(document.item_id), "select": select})
-            return cls(document, command, "task")
+            return cls(document, command, "task", names)
         type_id = documents.entity_type_id(document.kind)
         if type_id is None:
             return None
@@ -56,7 +82,7 @@ class ItemRead:
             "crm.item.get",
             {"entityTypeId": type_id, "id": int(document.item_id), "useOriginalUfNames": "Y"},
         )
-        return cls(document, command, "item")
+        return cls(document, command, "item", names)
 
     def wanted(self) -> list[Command]:
         """Return the one call this is."""
@@ -73,7 +99,7 @@ class ItemRead:
         item = holder.get(self._holder)
         if isinstance(item, dict) and self._is_mine(item):
             self._exists = True
-            self._fields = {snake(name): value for name, value in item.items()}
+            self._fields = {self._name(key): as_list(value) for key, value in item.items()}
         elif isinstance(item, dict):
             self._failed(uncertain("wrong_id", "the portal answered for another document"))
         elif self._holder == "task" and not holder:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from responder.bitrix24.answers import Answer, Command, Failure, uncertain
+from responder.bitrix24.answers import Answer, Command, Failure, as_list, uncertain
 from responder.bitrix24.listing import REMEMBERED_FOR, Listing, Row, explain, told
 from responder.bitrix24.ranges import RangedList
 from responder.model import Unknown
@@ -20,6 +20,7 @@ RUNNING = "0"  # STATUS of a task that still waits, USER_STATUS of whom it waits
 _FIELDS = ("ID", "WORKFLOW_ID", "USER_ID", "STATUS", "USER_STATUS")
 
 _TASKS = frozenset({"workflow.tasks"})
+_NO_DEPARTMENTS = Unknown("the portal does not tell the departments")
 _EMPTY_STARTER: Mapping[str, object] = {
     "starter.id": None,
     "starter.active": None,
@@ -121,7 +122,7 @@ class UserRead:
         else:
             self.found = User(
                 row.get("ACTIVE", Unknown("the portal does not say whether the user is active")),
-                row.get("UF_DEPARTMENT", Unknown("the portal does not tell the departments")),
+                as_list(row.get("UF_DEPARTMENT", _NO_DEPARTMENTS)),
             )
 
 

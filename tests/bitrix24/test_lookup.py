@@ -279,6 +279,41 @@ def test_a_task_is_read_with_the_fields_asked_for(portal: Sandbox, looks: Looks)
     assert get.params["select"] == ["ID", "RESPONSIBLE_ID", "UF_CRM_TASK"]
 
 
+TASK_FIELDS = ("uf_task2_x", "uf_auto_5", "uf_crm_task", "uf_10_digit10", "uf__twice", "status")
+
+
+def test_user_fields_of_tasks_are_known_by_what_was_asked_for(
+    portal: Sandbox, looks: Looks
+) -> None:
+    fields = {name.upper(): name for name in TASK_FIELDS if name != "status"}
+    portal.add_task(49728, status="5", **fields)
+    reading = looks.one("task:49728", *(f"task.{name}" for name in TASK_FIELDS))
+    wanted = {f"task.{name}": name for name in TASK_FIELDS} | {"task.status": "5"}
+    assert reading.facts == {"document.exists": True, **wanted}
+
+
+def test_user_fields_of_tasks_that_come_under_one_name_are_neither(
+    portal: Sandbox, looks: Looks
+) -> None:
+    portal.add_task(49728, UF_A1="one", UF_B="b")
+    reading = looks.one("task:49728", "task.uf_a_1", "task.uf_a1", "task.uf_b")
+    assert reading.facts == {"document.exists": True, "task.uf_b": "b"}
+
+
+def test_several_values_with_holes_between_their_places_are_a_list(
+    portal: Sandbox, looks: Looks
+) -> None:
+    addresses = {"5": {"city": "Riga"}}
+    named = {"street": "Elm"}
+    portal.add_item(2, 759, contactIds={"1": 5, "3": 7}, observers=addresses, ufCrm_1=named)
+    portal.add_task(49728, accomplices={"0": "5", "2": "7"})
+    deal = looks.one("deal:759", "deal.contact_ids", "deal.observers", "deal.uf_crm_1").facts
+    assert deal["deal.contact_ids"] == [5, 7]
+    assert (deal["deal.observers"], deal["deal.uf_crm_1"]) == (addresses, named)
+    task = looks.one("task:49728", "task.accomplices").facts
+    assert task["task.accomplices"] == ["5", "7"]
+
+
 def test_a_task_that_is_not_answered_may_exist(looks: Looks) -> None:
     reading = looks.one("task:49728", "task.status")
     assert is_unknown(reading.facts["document.exists"])

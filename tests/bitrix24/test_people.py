@@ -79,6 +79,14 @@ def test_tasks_are_counted_and_their_users_told(server: SandboxServer) -> None:
     assert found["starter.active"] is True
 
 
+def test_departments_with_holes_between_their_places_are_a_list(server: SandboxServer) -> None:
+    server.sandbox.users["7"]["UF_DEPARTMENT"] = {"1": 5, "3": 7}
+    workflow = server.sandbox.start_workflow(DEAL, 61, started_by=7)
+    server.sandbox.add_bizproc_task(workflow, 7, "Approve")
+    found = facts(read(server))
+    assert found["waiting_for.department"] == found["starter.department"] == [5, 7]
+
+
 def test_a_task_of_several_users_waits_for_those_who_have_not_answered(
     server: SandboxServer,
 ) -> None:

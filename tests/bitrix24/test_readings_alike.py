@@ -40,6 +40,8 @@ PATHS = (
     "item_147.title",
     "invoice.stage_semantic_id",
     "task.title",
+    "task.uf_task2_x",
+    "task.accomplices",
     "document.exists",
     "template.known",
     "template.name",
@@ -97,7 +99,8 @@ def fill(sandbox: Sandbox, chance: random.Random) -> None:
 def _fill_item(sandbox: Sandbox, item: Document, chance: random.Random) -> None:
     if item.kind == "task":
         if chance.random() < 0.8:
-            sandbox.add_task(item.item_id, title="A task", status="2")
+            several: dict[str, object] = {"UF_TASK2_X": "x", "accomplices": {"1": "5", "3": "7"}}
+            sandbox.add_task(item.item_id, title="A task", status="2", **several)
         return
     type_id = TYPES.get(item.kind)
     if type_id is None or chance.random() < 0.2:

@@ -20,7 +20,7 @@ def get(state: State, params: Mapping[str, object]) -> Answer:
 
 def listed(state: State, params: Mapping[str, object]) -> Answer:
     """List tasks; asked for under upper-case names, answered in camelCase."""
-    camel = {original(name): name for task in state.tasks.values() for name in task}
+    camel = {original(name): _camel(name) for task in state.tasks.values() for name in task}
     rows = [
         {original(name): value for name, value in task.items()} for task in state.tasks.values()
     ]
@@ -46,8 +46,23 @@ def _selected(task: Mapping[str, object], params: Mapping[str, object]) -> dict[
     if not select or "*" in select:
         # User fields have to be named.
         return {
-            name: value
+            _camel(name): value
             for name, value in task.items()
             if name[:2] not in ("uf", "UF") or original(name) in select
         }
-    return {name: value for name, value in task.items() if name == "id" or original(name) in select}
+    return {
+        _camel(name): value
+        for name, value in task.items()
+        if name == "id" or original(name) in select
+    }
+
+
+def _camel(name: str) -> str:
+    """Write a user field's name (`UF_TASK2_X`) as answers do: `ufTask2X`.
+
+    Small letters, and a capital after each underscore (module main, engine/response/converter.php).
+    """
+    if name[:3] != "UF_":
+        return name
+    first, *rest = name.lower().split("_")
+    return first + "".join(part.capitalize() for part in rest)
