@@ -5,8 +5,11 @@ when workflows end meanwhile: a page may miss a row that it should have had. So 
 by their id, and a list is *whole* only if every page told the same total and as many ids were
 found. If not it is read once more from its start, and then given up. A list that is not whole
 proves nobody's absence. Where absence will be believed, a list of several pages must come out the
-same twice: one row that ended and one that started leave the total as it was, and a third row may
-have slipped between two pages; but then the new one tells the readings apart.
+same twice, row for row: one row that ended and one that started leave the total as it was, and a
+third row may have slipped between two pages. What came out the same twice is what there was at the
+moment when the second reading began, whatever moved: each of its rows was there before and after
+that moment, as it is told, and there were as many as they are. (A row that went does not come back,
+nor one that changed become what it was: a task that was answered waits no more.)
 
 The first page tells how many there are; then the rest is asked for together. Filters need not have
 been understood (the portal drops what it does not know without a word), so rows that nobody asked
@@ -87,7 +90,7 @@ class Listing:
         self._pages = 0
         self._broken = False
         self._readings = 1
-        self._before: set[str] | None = None
+        self._before: tuple[set[str], dict[str, Row]] | None = None
 
     def wanted(self) -> list[Command]:
         """Return the pages to ask for next."""
@@ -148,18 +151,18 @@ class Listing:
 
     def _conclude(self) -> None:
         consistent = self._totals == {len(self._seen)}
-        if consistent and (self._pages == 1 or not self._twice or self._seen == self._before):
+        found = (self._seen, self.rows)
+        if consistent and (self._pages == 1 or not self._twice or found == self._before):
             self.whole = True
         elif self._readings < (MAX_READINGS if consistent else 2):
-            self._before = set(self._seen) if consistent else None
+            self._before = found if consistent else None
             self._read_again()
         else:
             self._give_up(uncertain("incomplete", "the list changed while it was read"))
 
     def _read_again(self) -> None:
         self._readings += 1
-        self.rows.clear()
-        self._seen.clear()
+        self.rows, self._seen = {}, set()
         self._totals.clear()
         self._pages = 0
         self._ahead = [0]

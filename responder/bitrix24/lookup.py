@@ -28,7 +28,7 @@ from responder.bitrix24.instances import (
 )
 from responder.bitrix24.items import ItemRead
 from responder.bitrix24.listing import Listing, Row, Send, explain, settle
-from responder.bitrix24.people import People
+from responder.bitrix24.people import People, needs_tasks
 from responder.bitrix24.smart_types import TypesRead
 from responder.bitrix24.stages import StagesRead
 from responder.bitrix24.templates import Templates, TemplatesRead
@@ -61,20 +61,21 @@ async def gather(
     cases = _cases(asks)
     paths = frozenset[str]().union(*(ask.paths for ask in asks))
     known = TemplatesRead(templates, now, paths)
-    people = People(templates.users, now, paths)
+    people = People(templates.users, now)
     items = [case.item for case in cases.values() if case.item is not None]
     await settle(send, [*items, *(case.listing for case in cases.values()), *known.reads()])
     known.keep()
     stages, types = StagesRead(templates.stages, now), TypesRead(templates.types, now)
     for ask in asks:
         cases[ask.document].ask_more(ask.paths, stages, types)
-    rows = [row for case in cases.values() for row in case.listing.rows.values()]
-    tasks = people.task_reads(str(row["ID"]) for row in rows)
+    asked = [(row, case.paths) for case in cases.values() for row in case.listing.rows.values()]
+    rows = [row for row, _ in asked]
+    tasks = people.task_reads(str(row["ID"]) for row, wanted in asked if needs_tasks(wanted))
     await settle(send, [*stages.reads(), *types.reads(), *known.reads_again(rows), *tasks])
     known.keep()
     stages.keep()
     types.keep()
-    await settle(send, people.user_reads(rows))
+    await settle(send, people.user_reads(asked))
     people.keep()
     return [cases[ask.document].reading(ask, known, stages, types, people) for ask in asks]
 
@@ -126,6 +127,7 @@ class _Case:
     """One document's reads. Several asks may share them."""
 
     document: Document
+    paths: frozenset[str]
     listing: Listing
     item: ItemRead | None
 
@@ -153,10 +155,10 @@ class _Case:
         workflows = []
         for workflow_id, row in sorted(self.listing.rows.items()):
             of_template, unlisted = templates.facts(row, ask.paths)
-            of_people, unread = people.facts(row)
+            of_people, unread = people.facts(row, ask.paths)
             facts_of_it = {**workflow_facts(row), **of_template, **of_people}
             workflows.append(Workflow(id=workflow_id, facts=facts_of_it))
-            failures += [unlisted, unread]
+            failures += [unlisted, *unread]
         return Reading(facts, tuple(workflows), widest(failures))
 
 
@@ -165,7 +167,7 @@ def _cases(asks: Sequence[Ask]) -> dict[Document, _Case]:
     for ask in asks:
         paths[ask.document] = paths.get(ask.document, frozenset()) | ask.paths
     return {
-        document: _Case(document, _listing_of(document), ItemRead.of(document, wanted))
+        document: _Case(document, wanted, _listing_of(document), ItemRead.of(document, wanted))
         for document, wanted in paths.items()
     }
 

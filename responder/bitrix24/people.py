@@ -7,9 +7,10 @@ the portal does not show (hidden system users never are, docs: user-get.md) is u
 remembered for a moment: they change rarely, and every workflow of a portal asks for the same few.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from responder.bitrix24.answers import Answer, Command, Failure, as_list, uncertain
 from responder.bitrix24.listing import REMEMBERED_FOR, Listing, Row, explain, told
@@ -20,6 +21,8 @@ RUNNING = "0"  # STATUS of a task that still waits, USER_STATUS of whom it waits
 _FIELDS = ("ID", "WORKFLOW_ID", "USER_ID", "STATUS", "USER_STATUS")
 
 _TASKS = frozenset({"workflow.tasks"})
+_OF_TASKS = ("workflow.tasks", "waiting_for.id", "waiting_for.active", "waiting_for.department")
+_MANY = 256  # sets of paths: a rule's, or those of one document's rules
 _NO_DEPARTMENTS = Unknown("the portal does not tell the departments")
 _EMPTY_STARTER: Mapping[str, object] = {
     "starter.id": None,
@@ -43,16 +46,23 @@ class Users:
     known: dict[str, tuple[datetime, User]] = field(default_factory=dict)
 
 
+@lru_cache(_MANY)
 def needs_tasks(paths: frozenset[str]) -> bool:
     """Say whether tasks are asked for."""
     return bool(paths & _TASKS) or any(path.startswith("waiting_for.") for path in paths)
 
 
+@lru_cache(_MANY)
 def needs_users(paths: frozenset[str]) -> bool:
     """Say whether more of a user than the id is asked for."""
     return any(
         path.startswith(("waiting_for.", "starter.")) and not path.endswith(".id") for path in paths
     )
+
+
+@lru_cache(_MANY)
+def _asks_starter(paths: frozenset[str]) -> bool:
+    return any(path.startswith("starter.") for path in paths)
 
 
 def tasks_of(workflow_id: str) -> Listing:
@@ -127,32 +137,32 @@ class UserRead:
 
 
 class People:
-    """The people of one gathering: tasks by workflow, users by id."""
+    """The people of one gathering: tasks by workflow, users by id.
 
-    def __init__(self, users: Users, now: datetime, paths: frozenset[str]) -> None:
+    What is read, and told, of a workflow is what the rules of its own document ask for (`paths`).
+    """
+
+    def __init__(self, users: Users, now: datetime) -> None:
         self._users = users
         self._now = now
-        self._tasks_needed = needs_tasks(paths)
-        self._users_needed = needs_users(paths)
-        self._asks_starter = any(path.startswith("starter.") for path in paths)
         self._tasks: dict[str, Listing] = {}
         self._all: RangedList | None = None
         self._by_workflow: dict[str, list[Row]] = {}
         self._reads: list[UserRead] = []
         self._found: dict[str, User | Unknown] = {}
-        self._failure: Failure | None = None
+        self._failures: dict[str, Failure] = {}  # of users
 
     def task_reads(self, workflow_ids: Iterable[str]) -> list[Listing]:
         """Return the reads of the tasks of these workflows."""
-        if not self._tasks_needed:
-            return []
         self._tasks = {workflow_id: tasks_of(workflow_id) for workflow_id in workflow_ids}
         return list(self._tasks.values())
 
     def all_task_reads(self) -> list[RangedList]:
-        """Return the read of all tasks, for a reading of many workflows."""
-        if not self._tasks_needed:
-            return []
+        """Return the read of all tasks, for a reading of many workflows.
+
+        It must not begin before it is known which workflows run: one that starts meanwhile would
+        have its task after the tasks were read, and seem to wait for nobody.
+        """
         self._all = all_tasks()
         return [self._all]
 
@@ -161,21 +171,13 @@ class People:
         """Say why the list of all tasks could not be read; None where it was, or was not asked."""
         return None if self._all is None else self._all.failure
 
-    def user_reads(self, rows: Iterable[Row]) -> list[UserRead]:
+    def user_reads(self, asked: Iterable[tuple[Row, frozenset[str]]]) -> list[UserRead]:
         """Return the reads of users that are not remembered, once the tasks are known."""
         for row in self._all.rows.values() if self._all is not None else ():
             self._by_workflow.setdefault(str(row.get("WORKFLOW_ID")), []).append(row)
         for tasks in self._by_workflow.values():
             tasks.sort(key=in_order)  # they may have come in any order
-        if not self._users_needed:
-            return []
-        wanted: dict[str, None] = {}
-        for row in rows:
-            if self._asks_starter and (starter := _user_id(row.get("STARTED_BY"))):
-                wanted[starter] = None
-            for task in self._waiting(str(row["ID"])):
-                if user := _user_id(task.get("USER_ID")):
-                    wanted[user] = None
+        wanted = dict.fromkeys(user for row, paths in asked for user in self._users_of(row, paths))
         # Kept here, since another gathering may forget them before this one has come to its end.
         self._found = {u: known for u in wanted if (known := self._remembered(u)) is not None}
         self._reads = [UserRead(user) for user in wanted if user not in self._found]
@@ -183,32 +185,47 @@ class People:
 
     def keep(self) -> None:
         """Remember the users that were read."""
-        failures = (told(read.failure) for read in self._reads if read.failure is not None)
-        self._failure = next((failure for failure in failures if failure), None)
         for read in self._reads:
             self._found[read.user_id] = read.found
+            if read.failure is not None:
+                self._failures[read.user_id] = read.failure
             if isinstance(read.found, User):
                 self._users.known[read.user_id] = (self._now, read.found)
         old = [key for key, (at, _) in self._users.known.items() if not self._good(at)]
         for key in old:
             del self._users.known[key]
 
-    def facts(self, row: Row) -> tuple[dict[str, object], Failure | None]:
-        """Return a workflow's facts of tasks and people, and what kept one from being read."""
+    def facts(
+        self, row: Row, paths: frozenset[str]
+    ) -> tuple[dict[str, object], tuple[Failure, ...]]:
+        """Return a workflow's facts of tasks and people, and what kept some from being read."""
         facts: dict[str, object] = {}
-        if self._asks_starter:
-            facts |= self._starter(row)
-        failure = None
-        if self._tasks_needed:
-            listing = self._all if self._all is not None else self._tasks.get(str(row["ID"]))
-            if listing is None or not listing.whole:
-                failure = listing.failure if listing is not None else None
-                why = Unknown(explain(failure) if failure else "its tasks were not read")
-                names = ("workflow.tasks", "waiting_for.id", "waiting_for.active")
-                facts |= dict.fromkeys((*names, "waiting_for.department"), why)
-                return facts, told(failure) if failure else None
-            facts |= self._waiting_for(self._waiting(str(row["ID"])))
-        return facts, self._failure
+        if _asks_starter(paths):
+            facts |= self._starter(row, with_user=needs_users(paths))
+        if needs_tasks(paths):
+            facts |= self._waiting_for(str(row["ID"]), with_users=needs_users(paths))
+        return facts, tuple(self._unread(row, paths))
+
+    def _unread(self, row: Row, paths: frozenset[str]) -> Iterator[Failure]:
+        listing = self._listing(str(row["ID"])) if needs_tasks(paths) else None
+        met = [None if listing is None else listing.failure]
+        met += [self._failures.get(user) for user in self._users_of(row, paths)]
+        for failure in met:
+            if failure is not None and told(failure) is not None:
+                yield failure
+
+    def _users_of(self, row: Row, paths: frozenset[str]) -> Iterator[str]:
+        """Give the users of whom more than the id is asked for."""
+        if not needs_users(paths):
+            return
+        if _asks_starter(paths) and (starter := _user_id(row.get("STARTED_BY"))):
+            yield starter
+        for task in self._waiting(str(row["ID"])) if needs_tasks(paths) else ():
+            if user := _user_id(task.get("USER_ID")):
+                yield user
+
+    def _listing(self, workflow_id: str) -> Listing | RangedList | None:
+        return self._all if self._all is not None else self._tasks.get(workflow_id)
 
     def _waiting(self, workflow_id: str) -> list[Row]:
         if self._all is not None:
@@ -216,24 +233,30 @@ class People:
         listing = self._tasks.get(workflow_id)
         return sorted(listing.rows.values(), key=in_order) if listing is not None else []
 
-    def _waiting_for(self, tasks: Sequence[Row]) -> dict[str, object]:
+    def _waiting_for(self, workflow_id: str, *, with_users: bool) -> dict[str, object]:
+        listing = self._listing(workflow_id)
+        if listing is None or not listing.whole:
+            failure = None if listing is None else listing.failure
+            why = Unknown(explain(failure) if failure else "its tasks were not read")
+            return dict.fromkeys(_OF_TASKS, why)
+        tasks = self._waiting(workflow_id)
         ids = list(dict.fromkeys(str(task.get("USER_ID")) for task in tasks))
         count = len({str(task["ID"]) for task in tasks})
         facts: dict[str, object] = {"workflow.tasks": count, "waiting_for.id": ids}
-        if self._users_needed:
+        if with_users:
             users = [self._user(user_id) for user_id in ids]
             facts["waiting_for.active"] = _each(users, "active")
             facts["waiting_for.department"] = _each(users, "department")
         return facts
 
-    def _starter(self, row: Row) -> dict[str, object]:
+    def _starter(self, row: Row, *, with_user: bool) -> dict[str, object]:
         if "STARTED_BY" not in row or isinstance(row["STARTED_BY"], bool):
             return {}
         user_id = _user_id(row["STARTED_BY"])
         if user_id is None:
             return dict(_EMPTY_STARTER)
         facts: dict[str, object] = {"starter.id": user_id}
-        if self._users_needed:
+        if with_user:
             user = self._user(user_id)
             facts["starter.active"] = user if isinstance(user, Unknown) else user.active
             facts["starter.department"] = user if isinstance(user, Unknown) else user.department

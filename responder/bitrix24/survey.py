@@ -3,11 +3,12 @@
 Theory of operation. A survey goes by steps of one request, between which its caller does what is
 more urgent. It has four stretches, each filling its requests as far as it can:
 
-1. the list of everything that runs, and beside it templates and tasks where rules ask for them;
+1. the list of everything that runs, and beside it the templates where rules ask for them;
 2. for each document `wanted` says whether a rule can concern it, and what of it must be read. The
    rows of all others are dropped;
-3. the fields of those documents, fifty a command, and the users that rules ask about;
-4. the meaning of stages, where the documents themselves do not tell it.
+3. the fields of those documents, fifty a command, and the tasks where rules ask for them;
+4. the users that rules ask about, and what the documents themselves do not tell: the meaning of
+   stages, whether a type exists.
 
 Which documents are read is said in one of two ways. A sweep does not know them before: it is asked
 of each that has workflows (`wanted`). Who has many documents to judge names them (`Survey.of`), and
@@ -29,7 +30,7 @@ from responder.bitrix24.everything import Compact, Everything, triple, unpacked
 from responder.bitrix24.instances import widest, workflow_facts
 from responder.bitrix24.listing import Read, Row, Send
 from responder.bitrix24.lookup import Ask, Reading
-from responder.bitrix24.people import People
+from responder.bitrix24.people import People, needs_tasks
 from responder.bitrix24.smart_types import TypesRead
 from responder.bitrix24.stages import StagesRead
 from responder.bitrix24.templates import Templates, TemplatesRead
@@ -67,7 +68,7 @@ class Survey:
         self._workflow_paths = workflow_paths
         self._everything = Everything()
         self._templates = TemplatesRead(templates, now, workflow_paths)
-        self._people = People(templates.users, now, workflow_paths)
+        self._people = People(templates.users, now)
         self._items = ItemsRead()
         self._stages = StagesRead(templates.stages, now)
         self._types = TypesRead(templates.types, now)
@@ -75,7 +76,7 @@ class Survey:
         self._paths: dict[Document, frozenset[str]] = {}
         self._errands = Errands()
         beside = map(Whole, self._templates.reads())
-        self._errands.set_out([*beside, *self._people.all_task_reads(), self._everything])
+        self._errands.set_out([*beside, self._everything])
         self._next = self._after_the_list
 
     @classmethod
@@ -138,9 +139,19 @@ class Survey:
             await self._choose_wanted()
             self._everything.rows.clear()
         self._items.ask(self._paths)
-        kept = (unpacked(row) for rows in self._rows.values() for row in rows)
-        self._errands.set_out([*map(Whole, self._people.user_reads(kept)), self._items])
+        asked = (self._asked_of(document) for document, rows in self._rows.items() if rows)
+        tasks = self._people.all_task_reads() if any(map(needs_tasks, asked)) else ()
+        self._errands.set_out([*tasks, self._items])
         self._next = self._after_the_items
+
+    def _kept(self) -> Iterator[tuple[Row, frozenset[str]]]:
+        """Give each workflow that is left, with what rules ask of it."""
+        for document, rows in self._rows.items():
+            for row in rows:
+                yield unpacked(row), self._asked_of(document)
+
+    def _asked_of(self, document: Document) -> frozenset[str]:
+        return self._workflow_paths if self._asks is None else self._paths[document]
 
     async def _choose_asked(self, asks: Mapping[Document, frozenset[str]]) -> None:
         """Take the rows of the documents that were named; a document may well have none."""
@@ -162,16 +173,16 @@ class Survey:
                 await asyncio.sleep(0)
 
     async def _after_the_items(self) -> None:
-        """Look up what the stages mean that were met, and which types there are."""
-        self._people.keep()
+        """Look up the users, what the stages mean that were met, and which types there are."""
         self._items.ask_more(self._stages, self._types)
-        more: list[Read] = [*self._stages.reads(), *self._types.reads()]
+        users = self._people.user_reads(self._kept())
+        more: list[Read] = [*users, *self._stages.reads(), *self._types.reads()]
         self._errands.set_out(map(Whole, more))
-        self._next = self._after_the_stages
+        self._next = self._after_the_rest
 
-    async def _after_the_stages(self) -> None:
-        self._stages.keep()
-        self._types.keep()
+    async def _after_the_rest(self) -> None:
+        for kept in (self._people, self._stages, self._types):
+            kept.keep()
         self.complete = True
 
     def readings(self) -> Iterator[tuple[Document, Reading]]:
@@ -192,9 +203,8 @@ class Survey:
         elif "document.exists" in paths:
             facts["document.exists"] = Unknown("no rule can look into a document of this kind")
         workflows = []
-        of_workflows = self._workflow_paths if self._asks is None else paths
         for row in map(unpacked, rows):
-            workflow, met = self._workflow(row, of_workflows, self._people)
+            workflow, met = self._workflow(row, self._asked_of(document), self._people)
             workflows.append(workflow)
             failures += met
         workflows.sort(key=lambda workflow: workflow.id)
@@ -204,9 +214,9 @@ class Survey:
         self, row: Row, paths: frozenset[str], people: People | None
     ) -> tuple[Workflow, tuple[Failure | None, ...]]:
         of_template, unlisted = self._templates.facts(row, paths)
-        of_people, unread = people.facts(row) if people is not None else ({}, None)
+        of_people, unread = people.facts(row, paths) if people is not None else ({}, ())
         facts = {**workflow_facts(row), **of_template, **of_people}
-        return Workflow(id=str(row["ID"]), facts=facts), (unlisted, unread)
+        return Workflow(id=str(row["ID"]), facts=facts), (unlisted, *unread)
 
 
 async def _by_triple(rows: Iterable[Compact]) -> dict[tuple[str, str, str], list[Compact]]:

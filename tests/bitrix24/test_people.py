@@ -11,6 +11,7 @@ from responder.bitrix24.lookup import Ask, Reading, Templates, gather
 from responder.bitrix24.people import People, Users
 from responder.bitrix24.portal import Answer, Command, Portal
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
+from responder.bitrix24.survey import Survey
 from responder.model import Unknown
 
 NOW = datetime(2026, 9, 24, 12, tzinfo=UTC)
@@ -147,6 +148,50 @@ def test_tasks_that_cannot_be_read_are_unknown_and_the_failure_is_told(
     assert reading.failure is not None
 
 
+@pytest.mark.parametrize("method", ["bizproc.task.list", "user.get"])
+@pytest.mark.parametrize("by_pages", [False, True])
+def test_what_could_not_be_read_for_one_document_keeps_no_other_from_being_judged(
+    server: SandboxServer, method: str, by_pages: bool
+) -> None:
+    other = ("crm", "CCrmDocumentDeal", "DEAL_1")
+    for triple in (DEAL, other):
+        workflow = server.sandbox.start_workflow(triple, 61, started_by=7)
+        server.sandbox.add_bizproc_task(workflow, 12, "Approve")
+    server.sandbox.fail_next(method, "500", times=99)
+    asks = {"DEAL_759": ALL, "DEAL_1": frozenset({"workflow.id", "starter.id"})}
+    needing, plain = read_both(server, asks, by_pages=by_pages)
+    assert needing.failure is not None
+    assert plain.failure is None
+    found = facts(plain)
+    assert found["starter.id"] == "7"
+    assert not any(isinstance(value, Unknown) for value in found.values())
+
+
+def read_both(
+    server: SandboxServer, paths: dict[str, frozenset[str]], *, by_pages: bool
+) -> list[Reading]:
+    async def run() -> list[Reading]:
+        portal = Portal("main", server.url)
+
+        async def send(commands: Sequence[Command]) -> list[Answer]:
+            return await portal.batch(commands)
+
+        found = [documents.from_triple(*DEAL[:2], one) for one in paths]
+        asks = [Ask(one, asked) for one, asked in zip(found, paths.values(), strict=True)]
+        try:
+            if not by_pages:
+                return await gather(send, asks, Templates(), NOW)
+            survey = Survey.of(asks, Templates(), NOW)
+            while await survey.step(send):
+                pass
+            readings = dict(survey.readings())
+        finally:
+            await portal.close()
+        return [readings[one] for one in found]
+
+    return asyncio.run(run())
+
+
 def test_nothing_of_people_is_read_unless_it_is_asked_for(server: SandboxServer) -> None:
     server.sandbox.start_workflow(DEAL, 61, started_by=7)
     read(server, frozenset({"workflow.template_id"}))
@@ -166,17 +211,18 @@ def test_what_one_gathering_found_is_not_forgotten_by_another() -> None:
     users = Users()
     long, _ = begun(users, NOW)
     begun(users, NOW + timedelta(minutes=1))
-    assert long.facts(ROW)[0]["starter.active"] is True
+    assert long.facts(ROW, ACTIVE)[0]["starter.active"] is True
 
 
 ROW = {"ID": "a", "STARTED_BY": "7"}
+ACTIVE = frozenset({"starter.active"})
 
 
 def begun(users: Users, now: datetime) -> tuple[People, list[Command]]:
     """Begin a gathering that asks whether user 7, who is active, started a workflow."""
-    people = People(users, now, frozenset({"starter.active"}))
+    people = People(users, now)
     asked = []
-    for read in people.user_reads([ROW]):
+    for read in people.user_reads([(ROW, ACTIVE)]):
         asked += read.wanted()
         read.take([Answer(value=[{"ID": "7", "ACTIVE": True, "UF_DEPARTMENT": [2]}])])
     people.keep()
