@@ -20,7 +20,7 @@ _ACTS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Test:
-    """One test of one fact, and how it came out."""
+    """One test of one fact, and how it came out. `erased`: the value was seen, and erased since."""
 
     fact: str
     exception: bool
@@ -28,6 +28,7 @@ class Test:
     value: object
     holds: bool | None
     why: str | None
+    erased: bool = False
 
 
 @dataclass(slots=True)
@@ -80,6 +81,7 @@ def _test(condition: Mapping[str, Any]) -> Test:
         value=condition["value"],
         holds=condition["holds"],
         why=condition.get("why"),
+        erased=bool(condition.get("erased")),
     )
 
 

@@ -41,6 +41,7 @@ from responder.runtime.plans import Known, Plan
 from responder.runtime.proving import Proofs
 from responder.runtime.reading import LOST, MOST, Readings, Way
 from responder.runtime.rejudging import Rejudged, Running
+from responder.runtime.rewinding import Rewinding
 from responder.runtime.runner import Runner
 from responder.runtime.slices import Judged, Slice
 from responder.runtime.stops import CALL_WITHIN, FACTS_STALE_AFTER
@@ -86,6 +87,7 @@ class Rounds:
         )
         self._work: _Work | None = None
         self._lapses = Lapses(means)
+        self._rewinding = Rewinding(means)
         self._watching = Watching(means)
 
     async def load(self) -> None:
@@ -95,7 +97,7 @@ class Rounds:
     async def round(self) -> bool:
         """Do what is due, or the next slice of what was judged. Return False when nothing was."""
         await self._lane.probe()
-        done = await self._lapses.step()
+        done = await self._rewinding.step() or await self._lapses.step()
         if self._lane.shut is not None:
             self._work = None
         elif self._work is not None:
@@ -124,14 +126,14 @@ class Rounds:
             return False
         ruleset = self._rules.ruleset
         due = await self._intake.due()
-        asked, idle = _split(due.subjects, ruleset)
+        asked, idle = subjects.split(due.subjects, ruleset)
         if idle:
             await self._idle.conclude(idle, ruleset)
         if due.more and not asked:
             await self._idle.conclude_unnamed(ruleset)
         way = self._way(asked, more=due.more)
         if way.documents > self._few and due.more:
-            asked, _ = _split(await self._intake.much(way.documents), ruleset)
+            asked, _ = subjects.split(await self._intake.much(way.documents), ruleset)
         refs = list(dict.fromkeys(subject.ref for subject in asked))
         first = self._patience.together(refs, most=way.documents, few=self._few)
         by_pages = way.by_pages and len(first) > self._few
@@ -187,7 +189,9 @@ class Rounds:
         if not ready:
             return False
         known = await self._known(readings, ruleset)
-        kept = await self._looking.of_others(_kept_beside(ready), readings.values(), found.rows)
+        kept = await self._looking.of_others(
+            subjects.kept_beside(ready), readings.values(), found.rows
+        )
         plans, rejudged = await self._plan(ready, readings, ruleset, known, kept)
         await self._proofs.gather(plans, rejudged)
         self._work = _Work(
@@ -385,18 +389,3 @@ class _Work:
 def _is_fresh(read_at: datetime, now: datetime) -> bool:
     """Say whether facts read then may be acted on; what was remembered of some is older yet."""
     return timedelta(0) <= now - read_at <= FACTS_STALE_AFTER - REMEMBERED_FOR
-
-
-def _kept_beside(ready: Sequence[Subject]) -> set[str]:
-    """Name the workflows that were kept when others were condemned, which must still run."""
-    stops = (subject.stop for subject in ready if subject.stop is not None)
-    return {one for stop in stops if stop.spared is not None for one in stop.spared.ids}
-
-
-def _split(due: Sequence[Subject], ruleset: Ruleset) -> tuple[list[Subject], list[Subject]]:
-    """Tell apart what rules ask about and what no rule names."""
-    asked: list[Subject] = []
-    idle: list[Subject] = []
-    for one in due:
-        (asked if one.stop is not None or one.rules(ruleset) else idle).append(one)
-    return asked, idle

@@ -165,3 +165,18 @@ def asks(subjects: Iterable[Subject], ruleset: Ruleset) -> dict[str, Ask]:
             needed |= known.paths
         wanted[ref] = Ask(subject.document, needed)
     return wanted
+
+
+def kept_beside(ready: Sequence[Subject]) -> set[str]:
+    """Name the workflows that were kept when others were condemned, which must still run."""
+    stops = (subject.stop for subject in ready if subject.stop is not None)
+    return {one for stop in stops if stop.spared is not None for one in stop.spared.ids}
+
+
+def split(due: Sequence[Subject], ruleset: Ruleset) -> tuple[list[Subject], list[Subject]]:
+    """Tell apart what rules ask about and what no rule names."""
+    asked: list[Subject] = []
+    idle: list[Subject] = []
+    for one in due:
+        (asked if one.stop is not None or one.rules(ruleset) else idle).append(one)
+    return asked, idle

@@ -124,29 +124,33 @@ def _texts(
 
 
 def _rendered(page: _Page) -> Iterator[dict[str, object]]:
-    place, body, content = None, {}, None
+    place: tuple[str, int] | None = None
+    body: _Json = {}
+    kept: _Json | None = None
     for record in page.records:
         if place != (record.portal, record.seq):  # the decisions of an evaluation stand together
             place = (record.portal, record.seq)
             body = json.loads(page.bodies.get(place, "{}"))
-            content = _kept(page.contents.get(place))
+            kept = _kept(page.contents.get(place))
         if body:  # its entry may be pruned between two statements
-            yield _decision(record, body, content)
+            yield _decision(record, body, kept)
 
 
 def _kept(content: str | None) -> _Json | None:
-    """Return evidence; None where it was erased, or there is none."""
+    """Return evidence, `{"erased": n}` where entry n erased it; None where there is none."""
     kept: _Json | None = None if content is None else json.loads(content)
-    return None if kept is None or "erased" in kept else kept
+    return kept
 
 
 def _decision(
-    record: "Record[tuple[object, ...]]", body: _Json, content: _Json | None
+    record: "Record[tuple[object, ...]]", body: _Json, kept: _Json | None
 ) -> dict[str, object]:
+    erased = kept is not None and "erased" in kept
+    content = None if erased else kept
     of = record.n - 1
     decided = body["decisions"][of]
     document = body["document"]
-    return {
+    told: dict[str, object] = {
         "id": decision_name(record.portal, record.seq, record.n),
         "evaluation": f"{record.portal}-{record.seq}",
         "events": body["events"],
@@ -166,7 +170,7 @@ def _decision(
         "mode": decided["mode"],
         "ruleset": body["ruleset"],
         "conditions": _conditions(
-            decided["conditions"], None if content is None else content["values"][of]
+            decided["conditions"], None if content is None else content["values"][of], erased=erased
         ),
         "facts": None if content is None else _facts(content),
         "outcome": record.outcome,
@@ -175,6 +179,7 @@ def _decision(
         "detail": record.detail,
         "concluded_at": _text(record.concluded_at),
     }
+    return told | {"erased": True} if erased else told
 
 
 def _workflow(named: _Json | None, facts: _Json | None) -> _Json | None:
@@ -194,8 +199,8 @@ def _workflow(named: _Json | None, facts: _Json | None) -> _Json | None:
     return workflow
 
 
-def _conditions(conditions: list[_Json], values: list[Any] | None) -> list[_Json]:
-    """Put the values, where they were not erased, back to their tests."""
+def _conditions(conditions: list[_Json], values: list[Any] | None, *, erased: bool) -> list[_Json]:
+    """Put the values back to their tests, or say that they were erased."""
     whole = []
     given: list[Any] = [(None, None)] * len(conditions) if values is None else values
     for condition, (value, why) in zip(conditions, given, strict=True):
@@ -205,6 +210,8 @@ def _conditions(conditions: list[_Json], values: list[Any] | None) -> list[_Json
             told["why"] = why
         if "workflow" in condition:
             told["workflow"] = condition["workflow"]
+        if erased:
+            told["erased"] = True
         whole.append(told)
     return whole
 

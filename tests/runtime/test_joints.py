@@ -588,3 +588,27 @@ def test_no_call_is_intended_after_the_entry_of_a_pause(
     assert written.index("intent") < written.index("control")
     for one in (database, other):
         one.close()
+
+
+# clocks
+
+
+def test_a_clock_that_was_a_day_ahead_lengthens_no_wait(tell: Tell) -> None:
+    text = rules(rule("[deal.updated]", "wait: 10m"))
+
+    async def story(there: Driving) -> None:
+        await begin(there)
+        a_deal(there, 1, "a")
+        there.later(days=1)
+        there.deliver([1])
+        await there.until_idle()
+        assert outcomes(there) == ["waiting"]
+        there.later(days=-1, minutes=1)
+        await there.until_idle()
+        assert there.sandbox.killed == []
+        await after(there, minutes=5)
+        assert there.sandbox.killed == []
+        await after(there, minutes=6)
+        assert there.sandbox.killed == ["a"]
+
+    tell(text, story)

@@ -28,7 +28,12 @@ def test_erased_facts_are_gone_and_the_chain_holds(database: Database) -> None:
     assert found is not None
     assert found["facts"] is None
     assert found["workflow"] == {"id": "d", "template_id": 61}
-    assert found["conditions"][0]["value"] is None  # type: ignore[index]
+    assert found["erased"] is True
+    condition = found["conditions"][0]  # type: ignore[index]
+    assert (condition["value"], condition["erased"]) == (None, True)
+    other = database.read(partial(journal.one, decision_id="main-2-1"))
+    assert other is not None
+    assert "erased" not in other
     assert [(d.document, d.form) for d in inbox.received(database)] == [
         ("deal:759", b""),
         ("deal:760", b"x=1"),
