@@ -61,21 +61,44 @@ def judge(
         return Judgement(
             reason=Reason.UNREADABLE, conditions=(_unlisted(asked, situation.workflows),)
         )
-    reading = _Reading(
-        ruleset=ruleset,
-        rules=asked,
-        document=situation.document.ref,
-        facts=_facts(situation),
-        now=now,
-        enforcing=enforcing,
-        choices=choices or {},
-        derives=any(not rule.paths.isdisjoint(NEEDS) for rule in asked),
-    )
+    reading = _reading(ruleset, situation, asked, now=now, enforcing=enforcing, choices=choices)
     # `keep` compares a workflow with all the others, also where it alone is asked after.
     compared = any(rule.keep for rule in asked)
     workflows = [one for one in situation.workflows if compared or only in (None, one.id)]
     threads = [one for one in reading.of(workflows) if only in (None, one.workflow.id)]
     return _judgement(reading, threads, awaits=situation.trigger in _SEEN_BEFORE_LISTED)
+
+
+def matching(
+    ruleset: Ruleset, situation: Situation, rules: Collection[Rule], *, now: datetime
+) -> set[str]:
+    """Name those of these rules whose tests all hold for some workflow, whatever stands above."""
+    if isinstance(situation.workflows, Unknown):
+        return set()
+    reading = _reading(ruleset, situation, tuple(rules), now=now)
+    views = [reading.view(workflow) for workflow in situation.workflows]
+    return {rule.id for rule in rules if any(rule.holds(view) for view in views)}
+
+
+def _reading(
+    ruleset: Ruleset,
+    situation: Situation,
+    rules: tuple[Rule, ...],
+    *,
+    now: datetime,
+    enforcing: bool = True,
+    choices: Mapping[str, Choice] | None = None,
+) -> "_Reading":
+    return _Reading(
+        ruleset=ruleset,
+        rules=rules,
+        document=situation.document.ref,
+        facts=_facts(situation),
+        now=now,
+        enforcing=enforcing,
+        choices=choices or {},
+        derives=any(not rule.paths.isdisjoint(NEEDS) for rule in rules),
+    )
 
 
 def _in_question(
@@ -177,7 +200,7 @@ class _Reading:
 
     def of(self, workflows: Iterable[Workflow]) -> list[_Thread]:
         """Read the rules for the workflows of the document, side by side where one keeps."""
-        threads = [_Thread(workflow=one, view=self._view(one)) for one in workflows]
+        threads = [_Thread(workflow=one, view=self.view(one)) for one in workflows]
         start = 0
         for place, rule in enumerate(self.rules):
             if rule.keep is not None:
@@ -217,7 +240,8 @@ class _Reading:
         thread.take(rule, mode if rule.acts else None, spared)
         thread.ended = not rule.acts or rule.mode in ACTING_MODES
 
-    def _view(self, workflow: Workflow) -> View:
+    def view(self, workflow: Workflow) -> View:
+        """Return what rules see of a workflow."""
         return View(
             facts=self._facts_of(workflow),
             now=self.now,

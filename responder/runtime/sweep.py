@@ -30,7 +30,7 @@ from responder.bitrix24.lookup import Reading, Templates, explain
 from responder.bitrix24.survey import Survey
 from responder.model import Document, Judgement, Situation, Trigger, Unknown, Workflow
 from responder.rules import schedules
-from responder.rules.decide import judge
+from responder.rules.decide import judge, matching
 from responder.rules.keeping import Candidate, Choice, choose
 from responder.rules.rule import Rule
 from responder.rules.ruleset import Ruleset, paths
@@ -139,9 +139,8 @@ class Run:
         self._note_unread(reading for _, reading in readings)
         # One after the other in reading order: whom the first spares, the next may condemn.
         choices: dict[str, Choice] = {}
-        for rule in self.ruleset.rules:
-            if rule.keep is not None and rule in self.due.rules:
-                choices[rule.id] = await self._choose(rule, readings, choices)
+        for rule, matched in await self._matched(readings):
+            choices[rule.id] = await self._choose(rule, matched, choices)
         found = []
         async for document, reading in _in_turn(readings):
             judgement = self._judge(document, reading, self.rules_for(document), choices)
@@ -162,25 +161,37 @@ class Run:
         self.unread = len(failures)
         self.why_unread = explain(failures[0]) if failures else None
 
+    async def _matched(
+        self, readings: Sequence[tuple[Document, Reading]]
+    ) -> list[tuple[Rule, list[tuple[Document, Reading]]]]:
+        """Return the rules that keep, in reading order, with the documents that each matches."""
+        keeping = [rule for rule in self.ruleset.rules if rule.keep and rule in self.due.rules]
+        found: dict[str, list[tuple[Document, Reading]]] = {rule.id: [] for rule in keeping}
+        async for document, reading in _in_turn(readings if keeping else ()):
+            asked = [rule for rule in self.rules_for(document) if rule.id in found]
+            situation = self._situation(document, reading)
+            for name in matching(self.ruleset, situation, asked, now=self.now()):
+                found[name].append((document, reading))
+        return [(rule, found[rule.id]) for rule in keeping]
+
     async def _choose(
         self,
         rule: Rule,
-        readings: Sequence[tuple[Document, Reading]],
+        matched: Sequence[tuple[Document, Reading]],
         choices: Mapping[str, Choice],
     ) -> Choice:
-        """Choose whom a rule spares of all that its tests match, below the rules above it."""
+        """Choose whom a rule spares of all that it matches and no rule above it decided."""
         assert rule.keep is not None
         candidates: list[Candidate] = []
-        matches_all = {**choices, rule.id: _NOBODY}
-        async for document, reading in _in_turn(readings):
+        all_of_them = {**choices, rule.id: _NOBODY}
+        async for document, reading in _in_turn(matched):
             rules = _through(rule, self.rules_for(document))
-            if rules:
-                judgement = self._judge(document, reading, rules, matches_all)
-                candidates += [
-                    Candidate(document.ref, verdict.workflow)
-                    for verdict in judgement.verdicts
-                    if verdict.rule == rule.id
-                ]
+            judgement = self._judge(document, reading, rules, all_of_them)
+            candidates += [
+                Candidate(document.ref, verdict.workflow)
+                for verdict in judgement.verdicts
+                if verdict.rule == rule.id
+            ]
         return choose(candidates, rule.keep, self.ruleset.zone, complete=not self.unread)
 
     def _judge(
@@ -190,21 +201,23 @@ class Run:
         rules: tuple[Rule, ...],
         choices: Mapping[str, Choice],
     ) -> Judgement:
-        situation = Situation(
+        return judge(
+            self.ruleset,
+            self._situation(document, reading),
+            enforcing=self.enforcing,
+            now=self.now(),
+            rules=rules,
+            choices=choices,
+        )
+
+    def _situation(self, document: Document, reading: Reading) -> Situation:
+        return Situation(
             portal=self.portal,
             trigger=self.due.trigger,
             events=(),
             document=document,
             facts=_facts(reading),
             workflows=reading.workflows,
-        )
-        return judge(
-            self.ruleset,
-            situation,
-            enforcing=self.enforcing,
-            now=self.now(),
-            rules=rules,
-            choices=choices,
         )
 
     def _wanted(self, document: Document, workflows: Sequence[Workflow]) -> frozenset[str] | None:
@@ -235,8 +248,8 @@ def _facts(reading: Reading) -> dict[str, object]:
 
 
 def _through(rule: Rule, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
-    """Return the rules down to this one; none where it is not among them."""
-    return rules[: rules.index(rule) + 1] if rule in rules else ()
+    """Return the rules down to this one."""
+    return rules[: rules.index(rule) + 1]
 
 
 def due_now(

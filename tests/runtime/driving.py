@@ -64,6 +64,7 @@ class Driving:
         self.templates = Templates()
         self.sweep_every = timedelta(0)
         self.rounds: Rounds | None = None
+        self.leased = True
 
     def now(self) -> datetime:
         """Tell our time."""
@@ -92,7 +93,7 @@ class Driving:
             database=self.database,
             rules=self.rules,
             templates=self.templates,
-            leased=lambda: True,
+            leased=lambda: self.leased,
             enforcing=True,
             metrics=self.metrics,
             now=self.now,

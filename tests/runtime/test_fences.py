@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
+from responder.bitrix24.portal import Portal
 from responder.runtime.lane import Unless
 from responder.store.commits import StoreUnavailable
 from responder.store.database import Connection, Database
 from responder.store.lanes import LeaseLost
 from responder.store.tables import breakers, decisions, entries, runs
-from tests.runtime.driving import KILL, RULES, Driving, driving, play
+from tests.runtime.driving import KILL, PORTAL, RULES, Driving, driving, play
 from tests.runtime.storming import driven as driven
 
 Prepared = Callable[[Driving], Coroutine[object, object, None]]
@@ -138,5 +139,45 @@ def test_an_outcome_whose_commit_got_no_answer_is_written_once(driven: Driving) 
         assert 'responder_decisions_total{action="kill",outcome="killed"} 1' in (
             there.metrics.render().decode()
         )
+
+    play(driven, story)
+
+
+def test_without_time_left_on_the_lease_nothing_is_called(driven: Driving) -> None:
+    async def story(there: Driving) -> None:
+        await a_condemned_workflow(there)
+        there.leased = False
+        await there.round()
+        assert (there.outcomes(), there.sandbox.killed) == ({"waiting": 1}, [])
+        (one,) = there.decisions()
+        assert one["detail"] == "not called: the lease had no time left"
+        there.leased = True
+        there.later(seconds=3)
+        await there.until_idle()
+        assert there.outcomes() == {"killed": 1}
+
+    play(driven, story)
+
+
+def test_a_call_that_may_be_under_way_is_not_followed_by_another_within_the_portals_time(
+    driven: Driving,
+) -> None:
+    """The answer is lost, and the portal carries the call out as late as it may."""
+
+    async def story(there: Driving) -> None:
+        await a_condemned_workflow(there)
+        there.sandbox.fail_next(KILL, "hang")
+        there.portal = Portal(PORTAL, there.server.url, answer_seconds=0.2)
+        there.lane.portal = there.portal
+        await there.until_idle()
+        assert there.outcomes() == {"in_doubt": 1}
+        assert len(there.sandbox.calls_of(KILL)) == 1
+        for _ in range(7):
+            there.later(seconds=10)
+            await there.until_idle()
+            assert len(there.sandbox.calls_of(KILL)) == 1
+        there.later(seconds=10)
+        await there.until_idle()
+        assert there.outcomes() == {"killed": 1}
 
     play(driven, story)

@@ -73,7 +73,9 @@ async def after(there: Driving, **time: float) -> None:
 
 
 async def begin(there: Driving, sweep_minutes: float = 0) -> None:
-    """Begin with runs that count from now."""
+    """Begin a minute after some hour, with runs that count from then."""
+    at = (there.now() + timedelta(hours=1)).replace(minute=1, second=0)
+    there.offset += at - there.now()
     there.sweep_every = timedelta(minutes=sweep_minutes)
     await there.drive()
     await there.until_idle()
@@ -276,11 +278,11 @@ def test_a_scheduled_rule_acts_in_its_own_runs_alone(tell: Tell) -> None:
     )
 
     async def story(there: Driving) -> None:
-        at = there.now().replace(hour=11, minute=30, second=0)
-        there.offset += at - there.now() + timedelta(days=1)
         await begin(there)
+        there.later(days=1, hours=10 - there.now().hour)
+        await there.until_idle()
         a_deal(there, 1, "a")
-        await after(there, minutes=31)
+        await after(there, hours=1)
         assert there.sandbox.killed == ["a"]
         a_deal(there, 1, "a")  # written back by what was executing
         await there.come_to_rest()
@@ -486,13 +488,13 @@ def test_a_run_that_could_not_read_everything_acts_on_what_it_read_and_is_made_a
     )
 
     async def story(there: Driving) -> None:
-        at = there.now().replace(hour=23, minute=30, second=0)
-        there.offset += at - there.now() + timedelta(days=1)
         await begin(there)
+        there.later(days=1, hours=23 - there.now().hour)
+        await there.until_idle()
         a_deal(there, 1, "a")
         there.sandbox.start_workflow((*DEAL, "DEAL_9"), 62, id="other")
         there.sandbox.fail_next("crm.item.list", fault, times=times)
-        await after(there, minutes=31)
+        await after(there, hours=1)
         assert there.sandbox.killed == ["other"]
         state = there.database.read(lambda conn: runs.incomplete(conn, PORTAL))
         assert set(state) == {"schedule"}
