@@ -14,7 +14,7 @@ DEAL = ("crm", "CCrmDocumentDeal")
 
 @pytest.fixture
 def portal() -> Iterator[SandboxServer]:
-    with SandboxServer(Sandbox()) as server:
+    with SandboxServer(Sandbox(kind="on_premise")) as server:  # many run on one deal
         yield server
 
 

@@ -19,6 +19,13 @@ def portal() -> Iterator[SandboxServer]:
         yield server
 
 
+@pytest.fixture
+def on_premise() -> Iterator[SandboxServer]:
+    """Serve a portal on which any number of workflows may run on one deal."""
+    with SandboxServer(Sandbox(kind="on_premise")) as server:
+        yield server
+
+
 def rule(**keys: str) -> str:
     """Write a rules file with one enforced rule on lost deals."""
     given = {
@@ -142,36 +149,36 @@ def test_outside_its_hours_a_rule_waits_for_the_calendar(
 
 
 def test_of_five_equal_workflows_exactly_the_newest_lives(
-    portal: SandboxServer, tmp_path: Path
+    on_premise: SandboxServer, tmp_path: Path
 ) -> None:
     start = datetime.now(UTC) - timedelta(hours=5)
     ids = [
-        lost_deal(portal.sandbox, 759, started=start + timedelta(hours=number))
+        lost_deal(on_premise.sandbox, 759, started=start + timedelta(hours=number))
         for number in range(5)
     ]
     given = rule(keep="newest", per="[document, template]")
-    with running(tmp_path, portal.url, rules=given) as service:
+    with running(tmp_path, on_premise.url, rules=given) as service:
         service.post(event("ONCRMDEALUPDATE", 759))
         with_outcome(service, "killed", 4)
-    assert set(portal.sandbox.workflows) == {ids[4]}
+    assert set(on_premise.sandbox.workflows) == {ids[4]}
 
 
 def test_a_sixth_that_starts_in_the_middle_is_the_one_that_lives(
-    portal: SandboxServer, tmp_path: Path
+    on_premise: SandboxServer, tmp_path: Path
 ) -> None:
     start = datetime.now(UTC) - timedelta(hours=5)
     for number in range(5):
-        lost_deal(portal.sandbox, 759, started=start + timedelta(hours=number))
-    portal.sandbox.answer_seconds = 0.1
+        lost_deal(on_premise.sandbox, 759, started=start + timedelta(hours=number))
+    on_premise.sandbox.answer_seconds = 0.1
     given = rule(
         when="[{every: 2s}]", keep="newest", per="[document, template]", limit="{per_document: 9}"
     )
-    with running(tmp_path, portal.url, rules=given) as service:
+    with running(tmp_path, on_premise.url, rules=given) as service:
         with_outcome(service, "waiting")
-        sixth = lost_deal(portal.sandbox, 759)
-        eventually(lambda: set(portal.sandbox.workflows) == {sixth} or None, seconds=30)
+        sixth = lost_deal(on_premise.sandbox, 759)
+        eventually(lambda: set(on_premise.sandbox.workflows) == {sixth} or None, seconds=30)
         with_outcome(service, "killed", 5)
-    assert sixth not in portal.sandbox.killed
+    assert sixth not in on_premise.sandbox.killed
 
 
 def test_keep_over_all_documents_spares_one_of_each_template(
@@ -209,8 +216,8 @@ def test_a_run_over_its_limit_is_not_begun(portal: SandboxServer, tmp_path: Path
 def test_a_share_of_the_running_is_a_limit_too(portal: SandboxServer, tmp_path: Path) -> None:
     for number in range(6):
         lost_deal(portal.sandbox, 700 + number)
-    for _ in range(18):
-        portal.sandbox.start_workflow((*DEAL, "DEAL_1"), 7)
+    for number in range(18):
+        portal.sandbox.start_workflow((*DEAL, f"DEAL_{number}"), 7)
     given = rule(when="[{every: 2s}]", limit="{percent_of_running: 20}")
     with running(tmp_path, portal.url, rules=given) as service:
         (held, *_) = with_outcome(service, "held", 6)

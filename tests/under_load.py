@@ -75,7 +75,7 @@ def lost_deal(sandbox: Sandbox, item_id: int, workflow_id: str | None = None) ->
 
 def portal_with_deals() -> tuple[Sandbox, WatchedCalls]:
     """Make a portal with lost deals, and with open ones that each have an innocent workflow."""
-    sandbox = Sandbox()
+    sandbox = Sandbox(kind="on_premise")  # where many run on one deal
     sandbox.answer_seconds = 0.0005  # so that a call is done some time before its answer arrives
     watched = WatchedCalls(sandbox)
     sandbox.calls = watched

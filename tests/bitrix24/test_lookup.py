@@ -38,7 +38,7 @@ def ask(ref: str, *paths: str) -> Ask:
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[SandboxServer]:
-    with SandboxServer() as server:
+    with SandboxServer(Sandbox(kind="on_premise")) as server:  # many run on one deal
         yield server
 
 

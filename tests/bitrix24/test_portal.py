@@ -422,8 +422,8 @@ def test_a_batch_of_which_nothing_can_be_sent_is_not_sent(server: SandboxServer)
 
 
 def test_a_list_comes_with_its_total_and_next(server: SandboxServer) -> None:
-    for _ in range(51):
-        server.sandbox.start_workflow(DEAL_759, 61)
+    for number in range(51):
+        server.sandbox.start_workflow(("crm", "CCrmDocumentDeal", f"DEAL_{number}"), 61)
     alone = call(server.url, "bizproc.workflow.instances")
     (in_batch,) = batch(server.url, Command("bizproc.workflow.instances", {}))
     for answer in (alone, in_batch):

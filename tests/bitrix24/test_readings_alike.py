@@ -56,7 +56,7 @@ PATHS = (
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[SandboxServer]:
-    with SandboxServer() as server:
+    with SandboxServer(Sandbox(kind="on_premise")) as server:  # many run on one deal
         yield server
 
 

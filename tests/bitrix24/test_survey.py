@@ -39,7 +39,7 @@ def reads(*paths: str) -> Wanted:
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[SandboxServer]:
-    with SandboxServer() as server:
+    with SandboxServer(Sandbox(kind="on_premise")) as server:  # many run on one deal
         yield server
 
 

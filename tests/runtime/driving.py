@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from responder.bitrix24.lookup import Templates
 from responder.bitrix24.portal import Portal
-from responder.bitrix24.sandbox import Sandbox, SandboxServer
+from responder.bitrix24.sandbox import Kind, Sandbox, SandboxServer
 from responder.runtime.gate import Gate
 from responder.runtime.lane import Lane
 from responder.runtime.means import Means
@@ -179,11 +179,13 @@ class Driving:
 
 
 @contextmanager
-def driving(database: Database, place: Path, rules: str = RULES) -> Iterator[Driving]:
+def driving(
+    database: Database, place: Path, rules: str = RULES, kind: Kind = "cloud"
+) -> Iterator[Driving]:
     """Serve a portal, and give a driver for it."""
     path = place / "rules.yaml"
     path.write_text(rules, encoding="utf-8")
-    sandbox = Sandbox()
+    sandbox = Sandbox(kind=kind)
     sandbox.add_template(61, "Approval")
     with SandboxServer(sandbox) as server:
         yield Driving(server, database, path)

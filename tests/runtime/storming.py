@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import structlog
 
+from responder.bitrix24.sandbox import Kind
 from responder.store import journal
 from responder.store.database import Database
 from tests.runtime.driving import PORTAL, Driving, driving
@@ -15,8 +16,18 @@ MANY = range(1, 121)
 
 @pytest.fixture
 def driven(tmp_path: Path, database: Database) -> Iterator[Driving]:
+    yield from _quietly_driven(tmp_path, database, "cloud")
+
+
+@pytest.fixture
+def driven_on_premise(tmp_path: Path, database: Database) -> Iterator[Driving]:
+    """Drive a portal on which any number of workflows may run on one deal."""
+    yield from _quietly_driven(tmp_path, database, "on_premise")
+
+
+def _quietly_driven(place: Path, database: Database, kind: Kind) -> Iterator[Driving]:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("critical"))
-    with driving(database, tmp_path) as made:
+    with driving(database, place, kind=kind) as made:
         yield made
     structlog.reset_defaults()
 

@@ -6,6 +6,7 @@ from responder.bitrix24.pacing import Bucket
 from tests.runtime.driving import KILL, RULES, Driving, play
 from tests.runtime.storming import MANY, all_is_done, begin, read_singly
 from tests.runtime.storming import driven as driven
+from tests.runtime.storming import driven_on_premise as driven_on_premise
 
 
 def test_many_documents_are_read_by_pages_and_killed_in_full_batches(driven: Driving) -> None:
@@ -88,7 +89,9 @@ def test_a_limit_holds_over_all_slices(driven: Driving) -> None:
     play(driven, story)
 
 
-def test_a_document_with_more_workflows_than_it_allows_is_left_whole(driven: Driving) -> None:
+def test_a_document_with_more_workflows_than_it_allows_is_left_whole(
+    driven_on_premise: Driving,
+) -> None:
     async def story(there: Driving) -> None:
         there.rules_path.write_text(RULES.replace("per_document: 100", "per_document: 2"))
         there.rules.look(at_once=True)
@@ -99,10 +102,12 @@ def test_a_document_with_more_workflows_than_it_allows_is_left_whole(driven: Dri
         assert len(there.sandbox.workflows) == 3
         assert {str(row["DOCUMENT_ID"]) for row in there.sandbox.workflows.values()} == {"DEAL_500"}
 
-    play(driven, story)
+    play(driven_on_premise, story)
 
 
-def test_a_document_with_more_workflows_than_a_batch_has_them_all_stopped(driven: Driving) -> None:
+def test_a_document_with_more_workflows_than_a_batch_has_them_all_stopped(
+    driven_on_premise: Driving,
+) -> None:
     async def story(there: Driving) -> None:
         there.lost_deals([500], workflows=60)
         there.deliver([500])
@@ -110,7 +115,7 @@ def test_a_document_with_more_workflows_than_a_batch_has_them_all_stopped(driven
         await all_is_done(there, range(180))
         assert max(there.batches_of(KILL)) == 50
 
-    play(driven, story)
+    play(driven_on_premise, story)
 
 
 def test_what_waited_for_its_time_is_stopped_in_full_batches(driven: Driving) -> None:

@@ -49,7 +49,7 @@ def test_a_set_of_one_document_is_whole_however_much_is_due(
         assert not there.sandbox.killed
         assert there.outcomes() == {"held": deals * workflows}
 
-    with driving(database, tmp_path, EVERY_TEN_SECONDS) as there:
+    with driving(database, tmp_path, EVERY_TEN_SECONDS, "on_premise") as there:
         play(there, story)
 
 
@@ -153,7 +153,7 @@ def test_what_falls_due_while_others_are_read_is_no_part_of_their_set(
         await there.round()
         assert set(there.sandbox.killed) == first
 
-    with driving(database, tmp_path, WAITS) as there:
+    with driving(database, tmp_path, WAITS, "on_premise") as there:
         play(there, story)
 
 

@@ -3,5 +3,6 @@
 from responder.bitrix24.sandbox.demo import demo_portal
 from responder.bitrix24.sandbox.portal import Sandbox, SandboxCall
 from responder.bitrix24.sandbox.server import SandboxServer, run
+from responder.bitrix24.sandbox.state import Kind
 
-__all__ = ["Sandbox", "SandboxCall", "SandboxServer", "demo_portal", "run"]
+__all__ = ["Kind", "Sandbox", "SandboxCall", "SandboxServer", "demo_portal", "run"]

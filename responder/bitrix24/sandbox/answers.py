@@ -13,13 +13,18 @@ class Answer:
 
 
 class RefusedError(Exception):
-    """An error that the portal words itself: `{"error": code, "error_description": text}`."""
+    """An error that the portal words itself: `{"error": code, "error_description": text}`.
 
-    def __init__(self, status: int, code: str, text: str) -> None:
+    `status` is the documentation's, and the cloud's; `on_premise` that of the portal's modules,
+    where it is another.
+    """
+
+    def __init__(self, status: int, code: str, text: str, *, on_premise: int | None = None) -> None:
         super().__init__(status, code, text)
         self.status = status
         self.code = code
         self.text = text
+        self.on_premise = on_premise or status
 
 
 class BrokenLineError(Exception):

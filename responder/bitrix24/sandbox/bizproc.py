@@ -8,8 +8,6 @@ from responder.bitrix24.sandbox.answers import Answer, RefusedError
 from responder.bitrix24.sandbox.rows import BIZPROC_OPERATORS, Asked, Listing, Row, page
 from responder.bitrix24.sandbox.state import State
 
-ROBOTS = 8  # AUTO_EXECUTE of the templates that robots run from
-
 _INSTANCES = Listing(
     fields=(
         "ID",
@@ -125,9 +123,7 @@ def instances(state: State, params: Mapping[str, object]) -> Answer:
 def templates(state: State, params: Mapping[str, object]) -> Answer:
     """List the templates that people made. Those of robots are hidden by a forced filter."""
     _only_administrators(state)
-    rows = [
-        row for row in state.templates.values() if php.integer(row.get("AUTO_EXECUTE")) < ROBOTS
-    ]
+    rows = [row for key, row in state.templates.items() if not state.is_of_robots(key)]
     return _page(state, rows, params, _TEMPLATES)
 
 

@@ -8,8 +8,7 @@ from responder.bitrix24.sandbox.answers import Answer, RefusedError
 from responder.bitrix24.sandbox.rows import Asked, Listing, page
 from responder.bitrix24.sandbox.state import State
 
-LEAD, DEAL, CONTACT, COMPANY, QUOTE, INVOICE = 1, 2, 3, 4, 7, 31
-SYSTEM_TYPES = frozenset({LEAD, DEAL, CONTACT, COMPANY, QUOTE, INVOICE})
+DEAL = 2
 
 _STATUS_FIELDS = (
     "ID",
@@ -28,7 +27,10 @@ _STATUSES = Listing(fields=_STATUS_FIELDS, select=_STATUS_FIELDS, order=(("SORT"
 
 
 def item_get(state: State, params: Mapping[str, object]) -> Answer:
-    """Read one item: camelCase names and typed values."""
+    """Read one item: camelCase names and typed values.
+
+    NOT_FOUND is the code for an item that is not there and for a type that is not.
+    """
     type_id = _type(state, params)
     if "id" not in params:
         raise RefusedError(400, "100", "Could not find value for parameter {id}")
@@ -109,7 +111,7 @@ def _type(state: State, params: Mapping[str, object]) -> int:
     if "entityTypeId" not in params:
         raise RefusedError(400, "100", "Could not find value for parameter {entityTypeId}")
     type_id = php.integer(params["entityTypeId"])
-    if type_id not in SYSTEM_TYPES and all(key[0] != type_id for key in state.items):
+    if type_id not in state.types:
         raise RefusedError(400, "NOT_FOUND", "SPA not found")
     return type_id
 

@@ -10,7 +10,7 @@ A fault strikes one call, alone or in a batch:
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from responder.bitrix24.sandbox.answers import Answer, BrokenLineError, RefusedError
 
@@ -19,17 +19,41 @@ Fault = str | tuple[Literal["error"], int, str, str]
 MISSING: Final = object()
 ANY_METHOD = "*"
 
-REFUSALS: dict[str, tuple[int, str, str]] = {
-    "500": (500, "INTERNAL_SERVER_ERROR", "Internal server error"),
-    "503_limit": (503, "QUERY_LIMIT_EXCEEDED", "Too many requests"),
-    "429_operating": (
-        429,
-        "OPERATION_TIME_LIMIT",
-        "Method is blocked due to operation time limit.",
+
+class Refusal(NamedTuple):
+    """An error by its name in `fail_next`; `on_premise` is the status of the portal's modules."""
+
+    status: int
+    code: str
+    text: str
+    on_premise: int | None = None
+
+    def error(self) -> RefusedError:
+        """Return it, to be raised."""
+        return RefusedError(self.status, self.code, self.text, on_premise=self.on_premise)
+
+
+# Statuses: documentation, _includes/system-errors.md; module rest, lib/oauthexception.php (401
+# unless another is given) and lib/apauth/auth.php.
+REFUSALS: dict[str, Refusal] = {
+    "500": Refusal(500, "INTERNAL_SERVER_ERROR", "Internal server error"),
+    "503_limit": Refusal(503, "QUERY_LIMIT_EXCEEDED", "Too many requests"),
+    "429_operating": Refusal(
+        429, "OPERATION_TIME_LIMIT", "Method is blocked due to operation time limit."
     ),
-    "401": (401, "NO_AUTH_FOUND", "Wrong authorization data"),
-    "overload": (503, "OVERLOAD_LIMIT", "REST API is blocked due to overload."),
-    "empty_error": (400, "", "The business process is not found."),
+    "401": Refusal(401, "NO_AUTH_FOUND", "Wrong authorization data"),
+    "credentials": Refusal(403, "INVALID_CREDENTIALS", "Invalid request credentials", 401),
+    "scope": Refusal(
+        403,
+        "insufficient_scope",
+        "The request requires higher privileges than provided by the webhook token",
+        401,
+    ),
+    "plan": Refusal(403, "ACCESS_DENIED", "REST is available only by subscription.", 401),
+    "denied": Refusal(403, "ACCESS_DENIED", "Access denied!"),
+    "overload": Refusal(503, "OVERLOAD_LIMIT", "REST API is blocked due to overload.", 401),
+    "deleted": Refusal(500, "PORTAL_DELETED", "Portal was deleted.", 403),
+    "empty_error": Refusal(400, "", "The business process is not found."),
 }
 NOTHING_DONE = frozenset({"drop_before", "hang", "html_502", "redirect"})
 ANSWER_LOST = frozenset(
@@ -96,7 +120,7 @@ class Faults:
         if isinstance(fault, tuple):
             raise RefusedError(*fault[1:])
         if fault in REFUSALS:
-            raise RefusedError(*REFUSALS[fault])
+            raise REFUSALS[fault].error()
         if fault in NOTHING_DONE:
             raise BrokenLineError(fault, acted=False)
         if fault in ANSWER_LOST:

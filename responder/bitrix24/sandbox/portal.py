@@ -15,7 +15,7 @@ from responder.bitrix24.sandbox.answers import Answer, BrokenLineError, RefusedE
 from responder.bitrix24.sandbox.faults import MISSING, REFUSALS, Fault, Faults
 from responder.bitrix24.sandbox.methods import METHODS
 from responder.bitrix24.sandbox.operating import OperatingTime
-from responder.bitrix24.sandbox.state import State
+from responder.bitrix24.sandbox.state import Kind, State
 
 HANG_SECONDS = 60.0
 DRIP_SECONDS = 0.05
@@ -38,11 +38,11 @@ class SandboxCall:
 class Sandbox(State):
     """A portal in miniature: what exists in it, what was asked of it, and how it shall fail.
 
-    `limits` turns the leaky bucket (`rate` a second, `burst` at once) and operating time on.
-    `answer_seconds` is how long each call takes, and the caller waits; `takes` says for a method
-    how long it is said to take, and nobody waits. Both are told and add up to operating time. So
-    does `operating`, which each method is said to have used already; with `limits`, 480 seconds
-    block a method.
+    `limits` turns on the leaky bucket (`rate` a second, `burst` at once) and, in the cloud, the
+    blocking of methods. `answer_seconds` is how long each call takes, and the caller waits; `takes`
+    says for a method how long it is said to take, and nobody waits. Both are told and add up to
+    operating time. So does `operating`, which each method is said to have used already; with
+    `limits`, 420 seconds block a method.
     """
 
     def __init__(
@@ -52,12 +52,15 @@ class Sandbox(State):
         secret: str = "sandbox-secret-0001",  # noqa: S107 - the key of a portal that does not exist
         admin: bool = True,
         scopes: Sequence[str] = ("bizproc", "crm", "user_brief", "task"),
+        kind: Kind = "cloud",
         rate: float = 2.0,
         burst: int = 50,
         limits: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        super().__init__(user_id=user_id, secret=secret, admin=admin, scopes=scopes, clock=clock)
+        super().__init__(
+            user_id=user_id, secret=secret, admin=admin, scopes=scopes, kind=kind, clock=clock
+        )
         self.rate = rate
         self.burst = burst
         self.limits = limits
@@ -102,19 +105,22 @@ class Sandbox(State):
             self._authorise(request)
             self._record(request, commands)
             self._count()
+            if self.plan_refused:
+                raise REFUSALS["plan"].error()
             if request.method == "batch":
                 answer = self.faults.strike("batch", lambda: self._batch(request, commands))
             else:
                 answer = self._carry_out(request.method, request.params)
         except RefusedError as refusal:
-            return wire.error(refusal.status, refusal.code, refusal.text)
+            status = refusal.status if self.kind == "cloud" else refusal.on_premise
+            return wire.error(status, refusal.code, refusal.text)
         return wire.encode(200, self._envelope(request.method, answer))
 
     def _authorise(self, request: wire.Request) -> None:
         if request.user is None:
-            raise RefusedError(*REFUSALS["401"])
+            raise REFUSALS["401"].error()
         if (request.user, request.secret) != (self.user_id, self.secret):
-            raise RefusedError(403, "INVALID_CREDENTIALS", "Invalid request credentials")
+            raise REFUSALS["credentials"].error()
 
     def _record(self, request: wire.Request, commands: Sequence[batch.Command]) -> None:
         at = self.clock()
@@ -136,7 +142,7 @@ class Sandbox(State):
         self._level_at = now
         if self._level + 1 > self.burst:
             self.limited += 1
-            raise RefusedError(*REFUSALS["503_limit"])
+            raise REFUSALS["503_limit"].error()
         self._level += 1
 
     def _carry_out(self, method: str, params: Mapping[str, object]) -> Answer:
@@ -147,14 +153,13 @@ class Sandbox(State):
         if known is None or method in self.absent_methods:
             raise RefusedError(404, "ERROR_METHOD_NOT_FOUND", "Method not found!")
         if not known.granted(self.scopes):
-            raise RefusedError(
-                403,
-                "insufficient_scope",
-                "The request requires higher privileges than provided by the webhook token",
-            )
+            raise REFUSALS["scope"].error()
+        if method in self.denied_methods:
+            raise REFUSALS["denied"].error()
         now = self.clock()
-        if self.limits and self.operating_time.is_over(method, now):
-            raise RefusedError(*REFUSALS["429_operating"])
+        counted = self.limits and self.tells_operating
+        if counted and self.operating_time.is_over(method, now):
+            raise REFUSALS["429_operating"].error()
         self.operating_time.spend(method, self._takes(method), now)
         return known.run(self, params)
 

@@ -5,13 +5,25 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
+from typing import Literal
+
+from responder.bitrix24.sandbox import php
+from responder.bitrix24.sandbox.slots import Slots, Start
 
 MOSCOW = timezone(timedelta(hours=3))
+ROBOTS = 8  # AUTO_EXECUTE of the templates that robots run from
 Instant = datetime | str | None
+Kind = Literal["cloud", "on_premise"]
+
+LEAD, DEAL, CONTACT, COMPANY, QUOTE, INVOICE = 1, 2, 3, 4, 7, 31
 
 
 class State:
     """A portal's contents, and the switches for its oddities.
+
+    It is one of two kinds. The `cloud` lets two workflows at a time wait on an item of the CRM, and
+    counts operating time; a portal `on_premise` does neither, and its module answers some refusals
+    with other statuses than the cloud's documentation says.
 
     Everything may be changed while the sandbox is served: a test's thread changes, the server's
     thread reads, and both hold `lock` while they do.
@@ -24,8 +36,10 @@ class State:
         secret: str = "sandbox-secret-0001",  # noqa: S107 - the key of a portal that does not exist
         admin: bool = True,
         scopes: Sequence[str] = ("bizproc", "crm", "user_brief", "task"),
+        kind: Kind = "cloud",
         clock: Callable[[], float] = time.time,
     ) -> None:
+        self.kind = kind
         self.user_id = user_id
         self.secret = secret
         self.admin = admin
@@ -35,11 +49,15 @@ class State:
 
         self.drop_filters = False  # every list answers as if it had no filter
         self.exact_filters = False  # no list compares by `LIKE`: what the documentation lets expect
-        self.tells_operating = True  # a portal on its own server does not, by default
+        self.tells_operating = kind == "cloud"  # and blocks methods by it
         self.not_found_text = "The business process is not found."  # in the portal's language
+        self.plan_refused = False  # no plan, or no subscription, with REST: nothing is answered
         self.absent_methods: set[str] = set()  # a plan without them
+        self.denied_methods: set[str] = set()  # ACCESS_DENIED, whatever is asked of them
         self.denied_items: set[tuple[int, int]] = set()  # (entityTypeId, id) we may not read
 
+        # entityTypeIds; a smart process is known from its first item on, until it is taken out
+        self.types = {LEAD, DEAL, CONTACT, COMPANY, QUOTE, INVOICE}
         self.items: dict[tuple[int, int], dict[str, object]] = {}
         self.tasks: dict[int, dict[str, object]] = {}
         self.templates: dict[str, dict[str, object]] = {}
@@ -49,6 +67,7 @@ class State:
         self.bizproc_tasks: dict[str, dict[str, object]] = {}
         self.killed: list[str] = []
         self.terminated: list[str] = []
+        self.slots = Slots(2 if kind == "cloud" else None)
         self._serial = itertools.count(1)
         self.add_user(user_id)
         self._add_usual_stages()
@@ -57,6 +76,7 @@ class State:
         """Add or replace a CRM item; fields in camelCase, or a user field by its own name."""
         key = (entity_type_id, int(item_id))
         with self.lock:
+            self.types.add(entity_type_id)
             self.items[key] = {"id": int(item_id), "entityTypeId": entity_type_id, **fields}
 
     def add_task(self, task_id: int | str, /, **fields: object) -> None:
@@ -140,22 +160,43 @@ class State:
         modified: Instant = None,
         owned_until: Instant = None,
     ) -> str:
-        """Let a workflow run on (MODULE_ID, ENTITY, DOCUMENT_ID); return its id."""
+        """Start a workflow on (MODULE_ID, ENTITY, DOCUMENT_ID); return its id.
+
+        In the cloud, where two wait on an item of the CRM already, it is `queued`: it runs, and is
+        listed, once one of them ends.
+        """
         module, entity, document_id = triple
         with self.lock:
             workflow_id = id or self._unique_id()
-            self.workflows[workflow_id] = {
-                "ID": workflow_id,
-                "MODIFIED": self.instant(modified or started),
-                "OWNED_UNTIL": self.instant(owned_until) if owned_until else None,
-                "MODULE_ID": module,
-                "ENTITY": entity,
-                "DOCUMENT_ID": document_id,
-                "STARTED": self.instant(started),
-                "STARTED_BY": str(started_by),
-                "TEMPLATE_ID": str(template_id),
-            }
+
+            def begin() -> None:
+                self.workflows[workflow_id] = {
+                    "ID": workflow_id,
+                    "MODIFIED": self.instant(modified or started),
+                    "OWNED_UNTIL": self.instant(owned_until) if owned_until else None,
+                    "MODULE_ID": module,
+                    "ENTITY": entity,
+                    "DOCUMENT_ID": document_id,
+                    "STARTED": self.instant(started),
+                    "STARTED_BY": str(started_by),
+                    "TEMPLATE_ID": str(template_id),
+                }
+
+            needs_slot = module == "crm" and not self.is_of_robots(template_id)
+            start = Start(workflow_id, (module, entity, document_id), needs_slot, begin)
+            self.slots.start(start, self.workflows)
         return workflow_id
+
+    @property
+    def queued(self) -> list[str]:
+        """Return the workflows that wait for a slot."""
+        with self.lock:
+            return [start.workflow_id for start in self.slots.queue]
+
+    def is_of_robots(self, template_id: int | str) -> bool:
+        """Say whether a template is one of those that the portal never lists."""
+        row = self.templates.get(str(template_id), {})
+        return php.integer(row.get("AUTO_EXECUTE")) >= ROBOTS
 
     def add_bizproc_task(self, workflow_id: str, user_id: int | str, name: str) -> str:
         """Let a workflow wait for someone; return the id of that task."""
@@ -195,7 +236,9 @@ class State:
             for task_id, task in list(self.bizproc_tasks.items()):
                 if task["WORKFLOW_ID"] == workflow_id:
                     del self.bizproc_tasks[task_id]
-            return self.workflows.pop(workflow_id, None) is not None
+            ended = self.workflows.pop(workflow_id, None) is not None
+            self.slots.fill(self.workflows)
+            return ended
 
     def instant(self, at: Instant = None) -> str:
         """Write an instant (by default now) as the portal does: ISO 8601, whole seconds, offset."""

@@ -5,7 +5,11 @@ from dataclasses import dataclass
 
 import httpx
 
+from responder.bitrix24.sandbox import Sandbox
+
 DEAL = ("crm", "CCrmDocumentDeal", "DEAL_759")
+# On a document that is not of the CRM any number of workflows may wait.
+ELEMENT = ("lists", "BizprocDocument", "777")
 
 
 def mapping(value: object) -> dict[str, object]:
@@ -23,6 +27,7 @@ class Caller:
     """Calls methods with JSON bodies, as our portal client does."""
 
     client: httpx.Client
+    sandbox: Sandbox
 
     def post(self, method: str, params: Mapping[str, object] | None = None) -> httpx.Response:
         return self.client.post(method, json=params or {})

@@ -23,4 +23,4 @@ def sandbox(server: SandboxServer) -> Sandbox:
 @pytest.fixture
 def caller(server: SandboxServer) -> Iterator[Caller]:
     with httpx.Client(base_url=server.url, trust_env=False, timeout=5) as client:
-        yield Caller(client)
+        yield Caller(client, server.sandbox)

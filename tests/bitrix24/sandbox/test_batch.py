@@ -6,7 +6,7 @@ from urllib.parse import quote, urlencode
 import pytest
 
 from responder.bitrix24.sandbox import Sandbox
-from tests.bitrix24.sandbox.caller import DEAL, Caller, mapping
+from tests.bitrix24.sandbox.caller import DEAL, ELEMENT, Caller, mapping
 
 
 def test_each_part_is_an_object_or_an_empty_list(sandbox: Sandbox, caller: Caller) -> None:
@@ -49,7 +49,7 @@ def test_numeric_keys_become_a_list_unless_there_are_gaps(
 
 def test_next_and_total_stand_apart(sandbox: Sandbox, caller: Caller) -> None:
     for _ in range(60):
-        sandbox.start_workflow(DEAL, 61)
+        sandbox.start_workflow(ELEMENT, 61)
     method = "bizproc.workflow.instances"
     parts = caller.batch({"first": method, "second": f"{method}?start=50"})
     assert parts["result_total"] == {"first": 60, "second": 60}

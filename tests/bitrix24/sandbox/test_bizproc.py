@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from responder.bitrix24.sandbox import Sandbox
-from tests.bitrix24.sandbox.caller import DEAL, Caller
+from tests.bitrix24.sandbox.caller import DEAL, ELEMENT, Caller
 
 KILL = "bizproc.workflow.kill"
 INSTANCES = "bizproc.workflow.instances"
@@ -99,7 +99,7 @@ def test_values_of_instances_are_text_or_null(sandbox: Sandbox, caller: Caller) 
 
 def test_instances_come_newest_modified_first(sandbox: Sandbox, caller: Caller) -> None:
     for day in (2, 3, 1):
-        sandbox.start_workflow(DEAL, 61, id=f"w{day}", modified=f"2026-09-0{day}T10:00:00+03:00")
+        sandbox.start_workflow(ELEMENT, 61, id=f"w{day}", modified=f"2026-09-0{day}T10:00:00+03:00")
     assert caller.ids(INSTANCES) == ["w3", "w2", "w1"]
     assert caller.ids(INSTANCES, {"ORDER": {"ID": "ASC"}}) == ["w1", "w2", "w3"]
     assert caller.ids(INSTANCES, {"ORDER": {"id": "ASC"}}) == ["w3", "w2", "w1"]
@@ -176,7 +176,7 @@ def test_texts_are_compared_by_like(
 ) -> None:
     documents = ("DEALX1", "DEAL_1", "DEAL_11", "X\\", None)
     for number, document in enumerate(documents):
-        workflow = sandbox.start_workflow(DEAL, 61, id=f"w{number}")
+        workflow = sandbox.start_workflow(ELEMENT, 61, id=f"w{number}")
         sandbox.workflows[workflow]["DOCUMENT_ID"] = document
     asked = {"FILTER": {"DOCUMENT_ID": wanted}, "ORDER": {"ID": "ASC"}, "SELECT": ["DOCUMENT_ID"]}
     assert [row["DOCUMENT_ID"] for row in caller.rows(INSTANCES, asked)] == found
@@ -231,7 +231,7 @@ def test_order_in_filters(
     sandbox: Sandbox, caller: Caller, key: str, value: object, found: list[str]
 ) -> None:
     for day in (1, 2, 3):
-        sandbox.start_workflow(DEAL, 61, id=f"w{day}", started=f"2026-09-0{day}T10:00:00+03:00")
+        sandbox.start_workflow(ELEMENT, 61, id=f"w{day}", started=f"2026-09-0{day}T10:00:00+03:00")
     assert caller.ids(INSTANCES, {"FILTER": {key: value}, "ORDER": {"ID": "ASC"}}) == found
 
 
@@ -245,7 +245,7 @@ def test_parameter_names_are_taken_in_any_case(sandbox: Sandbox, caller: Caller)
 
 def test_pages_have_fifty_rows_and_a_next_until_the_last(sandbox: Sandbox, caller: Caller) -> None:
     for number in range(120):
-        sandbox.start_workflow(DEAL, 61, id=f"w{number:03}")
+        sandbox.start_workflow(ELEMENT, 61, id=f"w{number:03}")
     starts: list[object] = [0]
     found: list[object] = []
     while starts[-1] is not None:
@@ -260,7 +260,7 @@ def test_pages_have_fifty_rows_and_a_next_until_the_last(sandbox: Sandbox, calle
 
 def test_pages_shift_when_rows_go_away(sandbox: Sandbox, caller: Caller) -> None:
     for number in range(60):
-        sandbox.start_workflow(DEAL, 61, id=f"w{number:02}")
+        sandbox.start_workflow(ELEMENT, 61, id=f"w{number:02}")
     caller.ids(INSTANCES, {"ORDER": {"ID": "ASC"}})
     caller.result(KILL, {"ID": "w00"})
     assert caller.ids(INSTANCES, {"ORDER": {"ID": "ASC"}, "start": 50})[0] == "w51"
@@ -271,7 +271,7 @@ def test_start_is_cast_to_a_whole_number(
     sandbox: Sandbox, caller: Caller, start: object, following: int
 ) -> None:
     for _ in range(160):
-        sandbox.start_workflow(DEAL, 61)
+        sandbox.start_workflow(ELEMENT, 61)
     answer = caller.call(INSTANCES, {"start": start})
     assert (answer["next"], answer["total"]) == (following, 160)
 

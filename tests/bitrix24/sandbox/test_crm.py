@@ -60,6 +60,20 @@ def test_an_item_that_is_not_there(
     assert caller.refusal(GET, params) == refusal
 
 
+def test_a_type_that_is_not_there_is_refused_with_the_code_of_an_item_that_is_not(
+    sandbox: Sandbox, caller: Caller
+) -> None:
+    asked = {"entityTypeId": 147, "id": 1}
+    sandbox.add_item(147, 1)
+    del sandbox.items[147, 1]
+    assert caller.refusal(GET, asked) == (400, "NOT_FOUND", "Element not found")
+    assert caller.result("crm.item.list", {"entityTypeId": 147}) == {"items": []}
+    sandbox.add_item(147, 1)
+    sandbox.types.discard(147)
+    for method in (GET, "crm.item.list", "crm.item.fields"):
+        assert caller.refusal(method, asked)[:2] == (400, "NOT_FOUND")
+
+
 def test_an_item_that_may_not_be_read_is_denied(sandbox: Sandbox, caller: Caller) -> None:
     sandbox.add_item(2, 759)
     sandbox.denied_items.add((2, 759))

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from responder.bitrix24.sandbox import Sandbox, SandboxServer, demo_portal, run
-from tests.bitrix24.sandbox.caller import DEAL, Caller
+from tests.bitrix24.sandbox.caller import ELEMENT, Caller
 
 
 def post(server: SandboxServer, method: str, timeout: float = 5) -> int:
@@ -70,7 +70,7 @@ def test_answers_can_take_their_time(sandbox: Sandbox, caller: Caller) -> None:
 def test_threads_may_change_what_is_served(sandbox: Sandbox, caller: Caller) -> None:
     def start() -> None:
         for _ in range(200):
-            sandbox.start_workflow(DEAL, 61)
+            sandbox.start_workflow(ELEMENT, 61)
 
     threads = [threading.Thread(target=start) for _ in range(3)]
     for thread in threads:

@@ -118,7 +118,7 @@ def test_the_bucket_overflows_and_drains() -> None:
     now = [1_000_000.0]
     with SandboxServer(Sandbox(limits=True, burst=5, rate=2.0, clock=lambda: now[0])) as server:
         with httpx.Client(base_url=server.url, trust_env=False) as client:
-            caller = Caller(client)
+            caller = Caller(client, server.sandbox)
             for _ in range(5):
                 caller.batch({"a": "scope", "b": "scope"})
             limit = (503, "QUERY_LIMIT_EXCEEDED", "Too many requests")
@@ -156,7 +156,7 @@ def test_operating_time_adds_up_is_forgotten_by_the_minute_and_blocks_a_method()
     sandbox = Sandbox(limits=True, burst=1000, clock=lambda: now[0])
     sandbox.takes["scope"] = 100.0
     with SandboxServer(sandbox) as server, httpx.Client(base_url=server.url) as client:
-        caller = Caller(client)
+        caller = Caller(client, server.sandbox)
         told = mapping(caller.call("scope")["time"])
         assert (told["duration"], told["operating"]) == (100.0, 100.0)
         assert told["operating_reset_at"] == 1_200_600
