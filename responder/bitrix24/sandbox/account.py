@@ -8,24 +8,35 @@ from responder.bitrix24.sandbox.rows import Asked, Listing, page
 from responder.bitrix24.sandbox.state import State
 
 _USER_FIELDS = ("ID", "ACTIVE", "NAME", "LAST_NAME", "USER_TYPE", "UF_DEPARTMENT")
-_USERS = Listing(fields=_USER_FIELDS, select=_USER_FIELDS, order=(("ID", "ASC"),), any_case=True)
+_USERS = Listing(
+    fields=_USER_FIELDS,
+    select=_USER_FIELDS,
+    order=(("ID", "ASC"),),
+    any_case=True,
+    numbers=frozenset({"ID"}),
+)
 
 
 def users(state: State, params: Mapping[str, object]) -> Answer:
-    """List users; ACTIVE is a boolean, all else text. A filter may stand outside `FILTER` too."""
+    """List users; ACTIVE is a boolean, all else text. Those that are hidden are never there.
+
+    A filter may stand outside `FILTER` where there is none; of nobody there is no total (module
+    rest, lib/api/user.php `userGet`).
+    """
     asked = {name.upper(): value for name, value in params.items()}
     outside = {name: value for name, value in asked.items() if name in _USER_FIELDS}
-    wanted = {**outside, **php.mapping(asked.get("FILTER"))}
-    return page(
-        state.users.values(),
+    wanted = php.mapping(asked.get("FILTER")) or outside
+    found = page(
+        [user for key, user in state.users.items() if key not in state.hidden_users],
         Asked(
             filter={} if state.drop_filters else {key: _flag(one) for key, one in wanted.items()},
             order={php.text(asked.get("SORT")): asked.get("ORDER")},
-            select=(),
+            select=php.texts(asked.get("SELECT")),
             start=php.integer(asked.get("START")),
         ),
         _USERS,
     )
+    return found if found.value else Answer(value=[])
 
 
 def _flag(value: object) -> object:

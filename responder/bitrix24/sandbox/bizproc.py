@@ -25,7 +25,11 @@ _INSTANCES = Listing(
     operators=BIZPROC_OPERATORS,
     like=True,
     numbers=frozenset({"STARTED_BY", "TEMPLATE_ID"}),
+    dates=frozenset({"MODIFIED", "OWNED_UNTIL", "STARTED"}),
+    skips_count=True,
 )
+# Older modules read but two dates from ISO 8601, and count however they are asked.
+_INSTANCES_OF_OLD = replace(_INSTANCES, misread=frozenset({"STARTED"}), skips_count=False)
 _TEMPLATES = Listing(
     fields=(
         "ID",
@@ -49,6 +53,8 @@ _TEMPLATES = Listing(
     operators=BIZPROC_OPERATORS,
     like=True,
     numbers=frozenset({"ID", "AUTO_EXECUTE", "USER_ID"}),
+    dates=frozenset({"MODIFIED"}),
+    skips_count=True,
 )
 # This one's filter has the same keys and operators, and compares exactly (module bizproc,
 # classes/general/helper.php `prepareSql`).
@@ -83,6 +89,7 @@ _TASKS = Listing(
     ),
     order=(("ID", "DESC"),),
     operators=BIZPROC_OPERATORS,
+    dates=frozenset({"MODIFIED", "WORKFLOW_STARTED", "OVERDUE_DATE"}),
     numbers=frozenset(
         {"ID", "WORKFLOW_STARTED_BY", "WORKFLOW_TEMPLATE_ID", "STATUS", "USER_ID", "USER_STATUS"}
     ),
@@ -92,23 +99,27 @@ _TASKS = Listing(
 
 def kill(state: State, params: Mapping[str, object]) -> Answer:
     """Delete a workflow with all its data; the second time it is not found."""
-    state.killed.append(_end(state, params))
+    _only_administrators(state)
+    state.killed.append(_stop(state, _upper(params).get("ID")))
     return Answer(value=True)
 
 
 def terminate(state: State, params: Mapping[str, object]) -> Answer:
     """Stop a workflow and keep its data."""
-    state.terminated.append(_end(state, params))
+    _only_administrators(state)
+    asked = _upper(params).get("ID")
+    if not php.is_empty(asked) and not isinstance(asked, str):
+        text = "Invalid workflow instance ID (string expected)"
+        raise RefusedError(400, "ERROR_WRONG_WORKFLOW_ID", text)
+    state.terminated.append(_stop(state, asked))
     return Answer(value=True)
 
 
-def _end(state: State, params: Mapping[str, object]) -> str:
-    _only_administrators(state)
-    asked = _upper(params).get("ID")
+def _stop(state: State, asked: object) -> str:
     if php.is_empty(asked):
         raise RefusedError(400, "ERROR_WRONG_WORKFLOW_ID", "Empty workflow instance ID")
     workflow_id = php.text(asked)
-    if not state.end_workflow(workflow_id):
+    if not state.stop_workflow(workflow_id):
         # The portal throws without a code, and words it in its own language.
         raise RefusedError(400, "", state.not_found_text)
     return workflow_id
@@ -117,7 +128,8 @@ def _end(state: State, params: Mapping[str, object]) -> str:
 def instances(state: State, params: Mapping[str, object]) -> Answer:
     """List the workflows that have not finished, robots' runs among them."""
     _only_administrators(state)
-    return _page(state, state.workflows.values(), params, _INSTANCES)
+    listing = _INSTANCES if state.kind == "cloud" else _INSTANCES_OF_OLD
+    return _page(state, state.workflows.values(), params, listing)
 
 
 def templates(state: State, params: Mapping[str, object]) -> Answer:

@@ -2,7 +2,8 @@
 
 A fault strikes one call, alone or in a batch:
 
-- a *refusal* is an error of that call; nothing is done, the rest of a batch goes on;
+- a *refusal* is an error of that call; nothing is done (unless the name says so), the rest of a
+  batch goes on;
 - a *broken line* takes the whole HTTP answer with it. Either nothing is done from that call on, or
   everything is done and only the answer is lost;
 - an *alteration* changes the answer of a call that was carried out.
@@ -55,6 +56,7 @@ REFUSALS: dict[str, Refusal] = {
     "deleted": Refusal(500, "PORTAL_DELETED", "Portal was deleted.", 403),
     "empty_error": Refusal(400, "", "The business process is not found."),
 }
+ACTED_AND_REFUSED = {"act_then_empty_error": "empty_error"}
 NOTHING_DONE = frozenset({"drop_before", "hang", "html_502", "redirect"})
 ANSWER_LOST = frozenset(
     {"act_then_drop", "act_then_500", "act_then_hang", "not_json", "big", "gzip_bomb", "drip"}
@@ -83,7 +85,7 @@ ALTERATIONS: dict[str, Callable[[Answer], Answer]] = {
     "wrong_id": lambda answer: replace(answer, value=_other_id(answer.value)),
     "missing_part": lambda answer: replace(answer, value=MISSING),
 }
-NAMES = frozenset({*REFUSALS, *NOTHING_DONE, *ANSWER_LOST, *ALTERATIONS})
+NAMES = frozenset({*REFUSALS, *ACTED_AND_REFUSED, *NOTHING_DONE, *ANSWER_LOST, *ALTERATIONS})
 
 
 @dataclass(slots=True)
@@ -121,6 +123,9 @@ class Faults:
             raise RefusedError(*fault[1:])
         if fault in REFUSALS:
             raise REFUSALS[fault].error()
+        if fault in ACTED_AND_REFUSED:
+            _let_go(carry_out)
+            raise REFUSALS[ACTED_AND_REFUSED[fault]].error()
         if fault in NOTHING_DONE:
             raise BrokenLineError(fault, acted=False)
         if fault in ANSWER_LOST:

@@ -30,9 +30,10 @@ class Listing:
     """What one list understands. Without `fields` every field of its rows is one.
 
     With `like` texts are compared by SQL's `LIKE`; `numbers` are the fields that are cast to whole
-    numbers and compared as such. With `whole_pages` it rounds an offset down to that of a page, and
-    has the first page where there is none (module rest, IRestService::getNavData; module main,
-    CDBResult::DBNavStart).
+    numbers, `dates` those that are read from ISO 8601; a filter by one of the `misread` finds
+    nothing. A start of -1 asks for no count, which not every list `skips_count` for. With
+    `whole_pages` it rounds an offset down to that of a page, and has the first page where there is
+    none (module rest, IRestService::getNavData; module main, CDBResult::DBNavStart).
     """
 
     fields: tuple[str, ...]
@@ -42,6 +43,9 @@ class Listing:
     any_case: bool = False
     like: bool = False
     numbers: frozenset[str] = frozenset()
+    dates: frozenset[str] = frozenset()
+    misread: frozenset[str] = frozenset()
+    skips_count: bool = False
     whole_pages: bool = False
 
     def field(self, name: str) -> str | None:
@@ -67,60 +71,58 @@ class Asked:
 
 
 def page(rows: Iterable[Row], asked: Asked, listing: Listing) -> Answer:
-    """Answer one page. `next` is there while more rows follow, `total` always."""
+    """Answer one page. `next` is there while more rows follow, `total` always.
+
+    Both are as the portal reckons them (module rest, IRestService::setNavData): without a count the
+    total is 0, and a start of -1 is reckoned from.
+    """
     tests = _tests(asked.filter, listing)
-    found = [row for row in rows if all(test.holds(row) for test in tests)]
+    found = [row for row in rows if all(holds(row.get(field)) for field, holds in tests)]
     _sort(found, asked, listing)
     start = asked.start
     if listing.whole_pages:
-        start = start // PAGE * PAGE if start < len(found) else 0
+        start = start // PAGE * PAGE if 0 <= start < len(found) else 0
     first = max(start, 0)
     part = found[first : first + PAGE]
     columns = [name for name in map(listing.field, asked.select) if name] or listing.select
+    total = 0 if start < 0 and listing.skips_count else len(found)
+    following = start + len(part)
     return Answer(
         value=[{name: row.get(name) for name in columns if name in row} for row in part],
-        total=len(found),
-        # A start of -1 is not honoured as "do not count": `next` is simply computed from it.
-        next=start + len(part) if first + len(part) < len(found) else None,
+        total=total,
+        next=following if following < total else None,
     )
 
 
-Matches = Callable[[object], bool]
+Holds = Callable[[object], bool]
 
 
-@dataclass(frozen=True, slots=True)
-class _Test:
-    """One key of a filter, made ready for many rows."""
-
-    operator: str
-    field: str
-    wanted: object
-    equals: Matches
-    with_nulls: bool
-
-    def holds(self, row: Row) -> bool:
-        value = row.get(self.field)
-        if self.operator in ("", "=", "@"):
-            return self.equals(value)
-        if self.operator in ("!", "!="):
-            return (value is not None or self.with_nulls) and not self.equals(value)
-        if value is None:
-            return False
-        order = _compare(value, self.wanted)
-        return {"<": order < 0, "<=": order <= 0, ">": order > 0, ">=": order >= 0}[self.operator]
+def _tests(filters: Mapping[str, object], listing: Listing) -> list[tuple[str, Holds]]:
+    """Make the keys of a filter ready for many rows: a field, and what its value must be."""
+    keys = [(listing.split(key), wanted) for key, wanted in filters.items()]
+    return [(key[1], _test(*key, wanted, listing)) for key, wanted in keys if key]
 
 
-def _tests(filters: Mapping[str, object], listing: Listing) -> list[_Test]:
-    parts = [(listing.split(key), wanted) for key, wanted in filters.items()]
-    return [
-        _Test(*key, wanted, _equals(key[1], wanted, listing), with_nulls=not listing.like)
-        for key, wanted in parts
-        if key
-    ]
+def _test(operator: str, field: str, wanted: object, listing: Listing) -> Holds:
+    if field in listing.misread:
+        return lambda _value: False
+    if operator in ("<", "<=", ">", ">="):
+        return lambda value: value is not None and _in_order(operator, _compare(value, wanted))
+    equals = _equals(field, wanted, listing)
+    if not operator.startswith("!"):
+        return equals
+    with_nulls = not listing.like
+    return lambda value: (value is not None or with_nulls) and not equals(value)
 
 
-def _equals(field: str, wanted: object, listing: Listing) -> Matches:
+def _in_order(operator: str, order: int) -> bool:
+    return {"<": order < 0, "<=": order <= 0, ">": order > 0, ">=": order >= 0}[operator]
+
+
+def _equals(field: str, wanted: object, listing: Listing) -> Holds:
     values = _values(wanted)
+    if field in listing.dates:
+        return lambda value: any(_compare(value, one) == 0 for one in values)
     if field in listing.numbers:
         numbers = {php.integer(value) for value in values}
         return lambda value: php.integer(value) in numbers
@@ -130,7 +132,7 @@ def _equals(field: str, wanted: object, listing: Listing) -> Matches:
     return lambda value: any(_folded(one) in texts for one in _values(value))
 
 
-def _like(patterns: Sequence[str]) -> Matches:
+def _like(patterns: Sequence[str]) -> Holds:
     """Return SQL's `LIKE a OR LIKE b`; an empty text also finds what is null."""
     one_of = "|".join(map(_regular, patterns)) if patterns else "(?!)"
     pattern = re.compile(one_of, re.IGNORECASE | re.DOTALL)

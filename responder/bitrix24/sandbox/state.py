@@ -11,6 +11,7 @@ from responder.bitrix24.sandbox import php
 from responder.bitrix24.sandbox.slots import Slots, Start
 
 MOSCOW = timezone(timedelta(hours=3))
+DONE = "3"  # STATUS of a task that was settled, neither with yes nor with no
 ROBOTS = 8  # AUTO_EXECUTE of the templates that robots run from
 Instant = datetime | str | None
 Kind = Literal["cloud", "on_premise"]
@@ -62,6 +63,7 @@ class State:
         self.tasks: dict[int, dict[str, object]] = {}
         self.templates: dict[str, dict[str, object]] = {}
         self.users: dict[str, dict[str, object]] = {}
+        self.hidden_users: set[str] = set()
         self.statuses: list[dict[str, object]] = []
         self.workflows: dict[str, dict[str, str | None]] = {}
         self.bizproc_tasks: dict[str, dict[str, object]] = {}
@@ -80,7 +82,10 @@ class State:
             self.items[key] = {"id": int(item_id), "entityTypeId": entity_type_id, **fields}
 
     def add_task(self, task_id: int | str, /, **fields: object) -> None:
-        """Add or replace a task of the task module; fields in camelCase, values as text."""
+        """Add or replace a task of the task module; values as text.
+
+        Fields in camelCase, user fields by their own names: `UF_TASK2_X`.
+        """
         with self.lock:
             self.tasks[int(task_id)] = {"id": str(task_id), **fields}
 
@@ -109,9 +114,18 @@ class State:
             }
 
     def add_user(
-        self, user_id: int | str, /, *, active: bool = True, department: Sequence[int] = (1,)
+        self,
+        user_id: int | str,
+        /,
+        *,
+        active: bool = True,
+        department: Sequence[int] | Mapping[str, int] = (1,),
+        hidden: bool = False,
     ) -> None:
-        """Add or replace a user."""
+        """Add or replace a user. A list with holes is a map: `department={"0": 2, "2": 3}`.
+
+        Integrators, bots and system users are `hidden`: `user.get` never lists them.
+        """
         with self.lock:
             self.users[str(user_id)] = {
                 "ID": str(user_id),
@@ -119,8 +133,11 @@ class State:
                 "NAME": f"User {user_id}",
                 "LAST_NAME": "",
                 "USER_TYPE": "employee",
-                "UF_DEPARTMENT": list(department),
+                "UF_DEPARTMENT": (
+                    dict(department) if isinstance(department, Mapping) else list(department)
+                ),
             }
+            (self.hidden_users.add if hidden else self.hidden_users.discard)(str(user_id))
 
     def add_status(
         self,
@@ -231,14 +248,30 @@ class State:
             self.bizproc_tasks[f"{task_id} {user_id}"] = self.bizproc_tasks[task_id] | row
 
     def end_workflow(self, workflow_id: str) -> bool:
-        """Let a workflow end, with the tasks that wait in it; tell whether it was running."""
+        """Let a workflow end by itself; tell whether it was running. Its tasks are done, and stay.
+
+        (The cloud keeps them for a day.)
+        """
         with self.lock:
-            for task_id, task in list(self.bizproc_tasks.items()):
-                if task["WORKFLOW_ID"] == workflow_id:
-                    del self.bizproc_tasks[task_id]
-            ended = self.workflows.pop(workflow_id, None) is not None
-            self.slots.fill(self.workflows)
-            return ended
+            for task in self._tasks_of(workflow_id).values():
+                task["STATUS"] = task["USER_STATUS"] = DONE
+            return self._leave(workflow_id)
+
+    def stop_workflow(self, workflow_id: str) -> bool:
+        """Kill or terminate a workflow, its tasks with it; tell whether it was running."""
+        with self.lock:
+            for task_id in self._tasks_of(workflow_id):
+                del self.bizproc_tasks[task_id]
+            return self._leave(workflow_id)
+
+    def _tasks_of(self, workflow_id: str) -> dict[str, dict[str, object]]:
+        tasks = self.bizproc_tasks.items()
+        return {key: task for key, task in tasks if task["WORKFLOW_ID"] == workflow_id}
+
+    def _leave(self, workflow_id: str) -> bool:
+        left = self.workflows.pop(workflow_id, None) is not None
+        self.slots.fill(self.workflows)
+        return left
 
     def instant(self, at: Instant = None) -> str:
         """Write an instant (by default now) as the portal does: ISO 8601, whole seconds, offset."""

@@ -1,6 +1,6 @@
 """Has the methods of tasks: https://apidocs.bitrix24.com/api-reference/tasks/."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from responder.bitrix24.sandbox import php
 from responder.bitrix24.sandbox.answers import Answer, RefusedError
@@ -15,54 +15,54 @@ def get(state: State, params: Mapping[str, object]) -> Answer:
         text = "CTaskItem All parameters in the constructor must have real class type"
         raise RefusedError(400, "100", text)
     task = state.tasks.get(php.integer(params["taskId"]))
-    return Answer(value={"task": _selected(task, params)} if task else [])
+    if task is None:
+        return Answer(value=[])
+    row = _row(task)
+    return Answer(value={"task": _answered(row, _selected(row, params))})
 
 
 def listed(state: State, params: Mapping[str, object]) -> Answer:
     """List tasks; asked for under upper-case names, answered in camelCase."""
-    camel = {original(name): _camel(name) for task in state.tasks.values() for name in task}
-    rows = [
-        {original(name): value for name, value in task.items()} for task in state.tasks.values()
-    ]
+    rows = [_row(task) for task in state.tasks.values()]
+    names = tuple(dict.fromkeys(name for row in rows for name in row))
     found = page(
         rows,
         Asked(
             filter={} if state.drop_filters else php.mapping(params.get("filter")),
             order=php.mapping(params.get("order")),
-            select=[name for name in php.texts(params.get("select")) if name != "*"],
+            select=_selected(names, params),
             start=php.integer(params.get("start")),
         ),
-        Listing(fields=tuple(camel), select=tuple(camel), order=(("ID", "DESC"),)),
+        Listing(fields=names, select=(), order=(("ID", "DESC"),)),
     )
-    tasks = [
-        {camel[name]: value for name, value in php.mapping(row).items()}
-        for row in php.mapping(found.value).values()
-    ]
+    tasks = [_answered(row, row) for row in map(php.mapping, php.mapping(found.value).values())]
     return Answer(value={"tasks": tasks}, total=found.total, next=found.next)
 
 
-def _selected(task: Mapping[str, object], params: Mapping[str, object]) -> dict[str, object]:
-    select = {name.upper() for name in php.texts(params.get("select"))}
-    if not select or "*" in select:
-        # User fields have to be named.
-        return {
-            _camel(name): value
-            for name, value in task.items()
-            if name[:2] not in ("uf", "UF") or original(name) in select
-        }
+def _row(task: Mapping[str, object]) -> dict[str, object]:
     return {
-        _camel(name): value
-        for name, value in task.items()
-        if name == "id" or original(name) in select
+        name if name.startswith("UF_") else original(name): value for name, value in task.items()
     }
 
 
-def _camel(name: str) -> str:
-    """Write a user field's name (`UF_TASK2_X`) as answers do: `ufTask2X`.
+def _selected(names: Iterable[str], params: Mapping[str, object]) -> list[str]:
+    select = {name.upper() for name in php.texts(params.get("select"))}
+    everything = not select or "*" in select  # but user fields, which have to be named
+    return [
+        name
+        for name in names
+        if name == "ID" or name in select or (everything and not name.startswith("UF_"))
+    ]
 
-    Small letters, and a capital after each underscore (module main, engine/response/converter.php).
+
+def _answered(row: Mapping[str, object], names: Iterable[str]) -> dict[str, object]:
+    """Return fields under the names of the answer, from which the own ones cannot be told.
+
+    `UF_TASK2_X` comes as `ufTask2X`, and so would `UF_TASK_2X` (module main, StringHelper).
     """
-    if name[:3] != "UF_":
-        return name
+    return {_camel(name): row[name] for name in names}
+
+
+def _camel(name: str) -> str:
     first, *rest = name.lower().split("_")
-    return first + "".join(part.capitalize() for part in rest)
+    return first + "".join(part[:1].upper() + part[1:] for part in rest)

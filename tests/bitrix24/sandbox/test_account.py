@@ -25,6 +25,32 @@ def test_users_are_text_but_active(sandbox: Sandbox, caller: Caller) -> None:
     assert caller.ids("user.get", {"ID": 12}) == ["12"]
 
 
+def test_a_hidden_user_is_never_listed(sandbox: Sandbox, caller: Caller) -> None:
+    sandbox.add_user(77, hidden=True)
+    answer = caller.call("user.get", {"FILTER": {"ID": 77}})
+    assert answer["result"] == []
+    assert "total" not in answer
+    assert caller.ids("user.get") == ["1"]
+    sandbox.add_user(1, hidden=True)
+    assert mapping(caller.result("profile"))["ID"] == "1"
+    assert mapping(caller.result("user.current"))["ID"] == "1"
+
+
+def test_departments_with_a_hole_are_a_map(sandbox: Sandbox, caller: Caller) -> None:
+    sandbox.add_user(7, department={"0": 2, "2": 3})
+    [user] = caller.rows("user.get", {"FILTER": {"ID": 7}})
+    assert user["UF_DEPARTMENT"] == {"0": 2, "2": 3}
+    assert caller.ids("user.get", {"FILTER": {"UF_DEPARTMENT": 3}}) == ["7"]
+
+
+def test_a_filter_of_users_stands_alone_and_selects_fields(
+    sandbox: Sandbox, caller: Caller
+) -> None:
+    sandbox.add_user(7)
+    asked = {"ID": 1, "filter": {"id": 7}, "SELECT": ["ID", "ACTIVE", "NO_SUCH"]}
+    assert caller.rows("user.get", asked) == [{"ID": "7", "ACTIVE": True}]
+
+
 def test_users_are_paged(sandbox: Sandbox, caller: Caller) -> None:
     for number in range(2, 61):
         sandbox.add_user(number)

@@ -6,12 +6,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from responder.bitrix24.sandbox import Sandbox
-from tests.bitrix24.sandbox.caller import DEAL, ELEMENT, Caller
+from tests.bitrix24.sandbox.caller import DEAL, ELEMENT, Caller, rows
 
 KILL = "bizproc.workflow.kill"
 INSTANCES = "bizproc.workflow.instances"
 TRIPLE = dict(zip(("MODULE_ID", "ENTITY", "DOCUMENT_ID"), DEAL, strict=True))
 OTHER = ("crm", "CCrmDocumentDeal", "DEAL_760")
+BY_ID = {"ORDER": {"ID": "ASC"}}
 NOT_FOUND = (400, "", "The business process is not found.")
 
 
@@ -66,6 +67,21 @@ def test_terminate_ends_and_answers_as_kill_does(sandbox: Sandbox, caller: Calle
     assert caller.result("bizproc.workflow.terminate", asked) is True
     assert (sandbox.terminated, sandbox.killed) == ([workflow], [])
     assert caller.refusal("bizproc.workflow.terminate", asked) == NOT_FOUND
+
+
+@pytest.mark.parametrize("workflow_id", [7, 65.21, True])
+def test_terminate_takes_only_text_for_an_id_and_kill_does_not_look(
+    sandbox: Sandbox, caller: Caller, workflow_id: object
+) -> None:
+    for of in ("7", "65.21", "1"):
+        sandbox.start_workflow(ELEMENT, 61, id=of)
+    assert caller.refusal("bizproc.workflow.terminate", {"ID": workflow_id}) == (
+        400,
+        "ERROR_WRONG_WORKFLOW_ID",
+        "Invalid workflow instance ID (string expected)",
+    )
+    assert sandbox.terminated == []
+    assert caller.result(KILL, {"ID": workflow_id}) is True
 
 
 def test_ids_look_like_the_portals_and_differ(sandbox: Sandbox) -> None:
@@ -266,7 +282,7 @@ def test_pages_shift_when_rows_go_away(sandbox: Sandbox, caller: Caller) -> None
     assert caller.ids(INSTANCES, {"ORDER": {"ID": "ASC"}, "start": 50})[0] == "w51"
 
 
-@pytest.mark.parametrize(("start", "following"), [(-1, 49), ("50", 100), ("x", 50), ("5x", 55)])
+@pytest.mark.parametrize(("start", "following"), [("50", 100), ("x", 50), ("5x", 55)])
 def test_start_is_cast_to_a_whole_number(
     sandbox: Sandbox, caller: Caller, start: object, following: int
 ) -> None:
@@ -274,6 +290,20 @@ def test_start_is_cast_to_a_whole_number(
         sandbox.start_workflow(ELEMENT, 61)
     answer = caller.call(INSTANCES, {"start": start})
     assert (answer["next"], answer["total"]) == (following, 160)
+
+
+def test_a_start_of_minus_one_counts_nothing_and_ends_nowhere(
+    sandbox: Sandbox, caller: Caller
+) -> None:
+    sandbox.add_template(61, "Approval")
+    for number in range(60):
+        sandbox.start_workflow(ELEMENT, 61, id=f"w{number:02}")
+    answer = caller.call(INSTANCES, {"start": -1, **BY_ID})
+    assert (answer["total"], answer.get("next")) == (0, None)
+    assert len(rows(answer["result"])) == 50
+    assert caller.call("bizproc.workflow.template.list", {"start": -1})["total"] == 0
+    nothing = caller.call(INSTANCES, {"start": -1, "FILTER": {"ID": "x"}})
+    assert (nothing["result"], nothing["total"], nothing["next"]) == ([], 0, -1)
 
 
 def test_the_older_name_of_instances_works(sandbox: Sandbox, caller: Caller) -> None:
@@ -325,6 +355,32 @@ def test_a_task_has_a_row_for_each_of_its_users_where_users_are_asked_for(
         {"ID": task, "USER_ID": "9", "USER_STATUS": "0"},
         {"ID": task, "USER_ID": "7", "USER_STATUS": "1"},
     ]
+
+
+def test_tasks_are_compared_exactly_and_their_names_taken_in_upper_case_alone(
+    sandbox: Sandbox, caller: Caller
+) -> None:
+    for of in ("a_b", "aXb"):
+        sandbox.add_bizproc_task(sandbox.start_workflow(ELEMENT, 61, id=of), 9, of)
+    found = caller.rows("bizproc.task.list", {"FILTER": {"WORKFLOW_ID": "a_b"}})
+    assert [row["NAME"] for row in found] == ["a_b"]
+    for dropped in ("workflow_id", "=WORKFLOW_ID", "@WORKFLOW_ID"):
+        asked = {"FILTER": {dropped: "a_b"}}
+        assert caller.call("bizproc.task.list", asked)["total"] == 2
+
+
+@pytest.mark.parametrize("stop", [KILL, "bizproc.workflow.terminate"])
+def test_tasks_outlive_a_workflow_that_ended_by_itself_and_no_other(
+    sandbox: Sandbox, caller: Caller, stop: str
+) -> None:
+    for of in ("ended", "stopped"):
+        sandbox.add_bizproc_task(sandbox.start_workflow(DEAL, 61, id=of), 9, "Approve")
+    sandbox.end_workflow("ended")
+    caller.result(stop, {"ID": "stopped"})
+    asked = {"SELECT": ["WORKFLOW_ID", "STATUS"]}
+    (left,) = caller.rows("bizproc.task.list", asked)
+    assert (left["WORKFLOW_ID"], left["STATUS"]) == ("ended", "3")
+    assert caller.ids("bizproc.task.list", {"FILTER": {"STATUS": 0}}) == []
 
 
 def test_the_list_of_tasks_counts_in_whole_pages(sandbox: Sandbox, caller: Caller) -> None:

@@ -148,6 +148,23 @@ def test_a_task_is_read_in_camel_case_text(sandbox: Sandbox, caller: Caller) -> 
     assert caller.result("tasks.task.get", asked) == part
 
 
+@pytest.mark.parametrize(
+    ("name", "in_camel_case"),
+    [("UF_AUTO_583923", "ufAuto583923"), ("UF_TASK2_X", "ufTask2X"), ("UF_CRM_TASK", "ufCrmTask")],
+)
+def test_user_fields_of_tasks_are_asked_for_by_their_names_and_come_in_camel_case(
+    sandbox: Sandbox, caller: Caller, name: str, in_camel_case: str
+) -> None:
+    sandbox.add_task(1, title="One", **{name: "x"})
+    assert caller.result("tasks.task.get", {"taskId": 1}) == {"task": {"id": "1", "title": "One"}}
+    asked = {"taskId": 1, "select": ["ID", name]}
+    task = {"id": "1", in_camel_case: "x"}
+    assert caller.result("tasks.task.get", asked) == {"task": task}
+    listed = caller.result("tasks.task.list", {"select": ["ID", name], "filter": {name: "x"}})
+    assert listed == {"tasks": [task]}
+    assert caller.result("tasks.task.list") == {"tasks": [{"id": "1", "title": "One"}]}
+
+
 def test_a_task_that_is_not_there_is_an_empty_array(caller: Caller) -> None:
     assert caller.result("tasks.task.get", {"taskId": 1}) == []
     assert caller.refusal("tasks.task.get")[:2] == (400, "100")

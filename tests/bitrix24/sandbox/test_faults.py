@@ -35,6 +35,15 @@ def test_a_refusal_does_nothing_alone_or_in_a_batch(
     assert caller.result(KILL, {"ID": workflow}) is True
 
 
+def test_an_older_module_may_refuse_what_it_has_done(sandbox: Sandbox, caller: Caller) -> None:
+    first, second = (sandbox.start_workflow(DEAL, 61) for _ in range(2))
+    sandbox.fail_next(KILL, "act_then_empty_error", times=2)
+    assert caller.refusal(KILL, {"ID": first})[:2] == (400, "")
+    parts = caller.batch({"a": f"{KILL}?ID={second}"})
+    assert mapping(mapping(parts["result_error"])["a"])["error"] == ""
+    assert sandbox.killed == [first, second]
+
+
 @pytest.mark.parametrize("fault", ["drop_before", "act_then_drop"])
 @pytest.mark.parametrize("batched", [False, True])
 def test_a_dropped_line_gives_no_answer(

@@ -117,6 +117,29 @@ def test_on_premise_no_operating_time_is_told_and_none_blocks(on_premise: Caller
     assert not {"operating", "operating_reset_at"} & set(times)
 
 
+def test_older_modules_count_from_a_start_of_minus_one(on_premise: Caller) -> None:
+    start(on_premise.sandbox, *(f"w{number:02}" for number in range(60)))
+    answer = on_premise.call(INSTANCES, {"start": -1})
+    assert (answer["total"], answer["next"]) == (60, 49)
+
+
+@pytest.mark.parametrize("key", ["STARTED", "<STARTED", ">STARTED", "!STARTED"])
+def test_older_modules_cannot_read_the_date_in_a_filter_by_start(
+    caller: Caller, on_premise: Caller, key: str
+) -> None:
+    at = "2026-09-20T10:00:00+03:00"
+    for asked in (caller, on_premise):
+        for of, started in (("a", "2026-09-20T09:00:00+03:00"), ("b", at)):
+            asked.sandbox.start_workflow(DEAL, 61, id=of, started=started, modified=at)
+        asked.sandbox.start_workflow(OTHER, 61, id="c", started="2026-09-20T08:00:00+00:00")
+    found = {"STARTED": ["b"], "<STARTED": ["a"], ">STARTED": ["c"], "!STARTED": ["a", "c"]}
+    asked_for = {"FILTER": {key: "2026-09-20T07:00:00+00:00"}, **BY_ID}
+    assert caller.ids(INSTANCES, asked_for) == found[key]
+    assert on_premise.ids(INSTANCES, asked_for) == []
+    by_change = {"FILTER": {"MODIFIED": "2026-09-20T07:00:00+00:00"}, **BY_ID}
+    assert on_premise.ids(INSTANCES, by_change) == ["a", "b"]
+
+
 @pytest.mark.parametrize(
     ("fault", "code", "in_the_cloud", "on_their_own"),
     [
