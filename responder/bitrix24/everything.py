@@ -14,16 +14,22 @@ read in between, backwards from the later one: there the rows are now that moved
 does not help a few times, all is read once more, and then the list is given up: it proves nothing.
 So it is at once where it counts in whole pages, as that of tasks does (`ranges`).
 
+A row whose id cannot be read joins nothing, and is left alone like one whose document cannot be
+read (`odd`). Two pages that share such a row alone are joined by others, further back.
+
 A page knows how many rows there are in all, and the first request cannot. It asks for some pages
 on trust: one behind the end is empty, and costs nothing but its place in a batch.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 from responder.bitrix24.answers import Answer, Command, Failure, uncertain
-from responder.bitrix24.instances import INSTANCE_FIELDS, id_of_whole_row, instances
+from responder.bitrix24.instances import INSTANCE_FIELDS, id_of, instances
 from responder.bitrix24.listing import Row
+from responder.bitrix24.odd import Odd
+from responder.model import Unknown
 
 PAGE = 50
 STRIDE = PAGE - 1
@@ -61,11 +67,25 @@ def unpacked(compact: Compact) -> dict[str, object]:
     return {name: value for name, value in fields if value is not _ABSENT}
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What a whole list of all that runs told: its rows by id, and those that are left alone."""
+
+    rows: Mapping[str, Compact]
+    odd: Odd
+
+    def look_for(self, workflow_id: str) -> Compact | Unknown | None:
+        """Return a workflow's row; None where it certainly does not run."""
+        row = self.rows.get(workflow_id)
+        why = self.odd.why(workflow_id) if row is None else None
+        return row if why is None else Unknown(why)
+
+
 class Everything:
     """All running workflows, as a source of commands for `Errands`.
 
     `rows` holds them by id, packed: a large portal has tens of thousands. They count for something
-    once `whole` is true; if it never will be, `failure` says why.
+    once `whole` is true; if it never will be, `failure` says why. `odd` is what is left alone.
     """
 
     def __init__(self) -> None:
@@ -73,6 +93,7 @@ class Everything:
         self.total: int | None = None
         self.whole = False
         self.failure: Failure | None = None
+        self.odd = Odd()
         self._command = instances({})
         self._readings = 0
         self._shared: dict[str, str] = {}
@@ -82,6 +103,7 @@ class Everything:
         self._readings += 1
         self._repairs = 0
         self.rows.clear()
+        self.odd = Odd()
         self._page_of: dict[str, int] = {}
         self._parents = [_BEGIN, _END]
         self._pages: list[tuple[int, int, int]] = []  # start, node, total
@@ -129,14 +151,15 @@ class Everything:
             self._join(node, _BEGIN)
         if start + len(rows) >= total:
             self._join(node, _END)
+        ids: list[str] = []
         for row in rows:
-            workflow_id = id_of_whole_row(row) if isinstance(row, dict) else None
-            if workflow_id is None or not isinstance(row, dict):
-                self.failure = uncertain("wrong_type", "the list has a row that cannot be read")
-                return
-            self._join(node, self._page_of.setdefault(workflow_id, node))
-            self.rows[workflow_id] = self._packed(row)
-        if not _are_in_order([str(row["ID"]) for row in rows if isinstance(row, dict)]):
+            self.odd.note(row)
+            workflow_id = id_of(row) if isinstance(row, dict) else None
+            if workflow_id is not None and isinstance(row, dict):
+                ids.append(workflow_id)
+                self._join(node, self._page_of.setdefault(workflow_id, node))
+                self.rows[workflow_id] = self._packed(row)
+        if not _are_in_order(ids):
             self.failure = uncertain("wrong_order", "the list is not ordered by id")
         self._plan_up_to(total)
 

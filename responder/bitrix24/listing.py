@@ -61,9 +61,9 @@ async def settle(send: Send, reads: Sequence[Read]) -> None:
 class Listing:
     """One list: its kept rows by id, and whether it is whole; if it is not, `failure` says why.
 
-    `id_of` gives a row's id, or None for a row that cannot be read. `twice`: absence will be
-    believed. `until` is an id whose row is all that matters: once it is found no further page is
-    read.
+    `id_of` gives a row's id, or None for a row that cannot be read; one of those spoils the list,
+    unless `odd` is told of each row and keeps what they forbid. `twice`: absence will be believed.
+    `until` is an id whose row is all that matters: once it is found no further page is read.
     """
 
     def __init__(
@@ -72,6 +72,7 @@ class Listing:
         *,
         id_of: Callable[[Row], str | None],
         keep: Callable[[Row], bool] = lambda _row: True,
+        odd: Callable[[object], None] | None = None,
         twice: bool = False,
         until: str | None = None,
     ) -> None:
@@ -81,16 +82,18 @@ class Listing:
         self._command = command
         self._id_of = id_of
         self._keep = keep
+        self._odd = odd
         self._twice = twice
         self._until = until
         self._seen: set[str] = set()
+        self._nameless = 0
         self._totals: set[int] = set()
         self._ahead = [0]
         self._asked: list[int] = []
         self._pages = 0
         self._broken = False
         self._readings = 1
-        self._before: tuple[set[str], dict[str, Row]] | None = None
+        self._before: tuple[set[str], int, dict[str, Row]] | None = None
 
     def wanted(self) -> list[Command]:
         """Return the pages to ask for next."""
@@ -125,13 +128,17 @@ class Listing:
             self._look_ahead(start, answer.total, answer.next)
 
     def _take_row(self, row: object) -> None:
+        if self._odd is not None:
+            self._odd(row)
         row_id = self._id_of(row) if isinstance(row, dict) else None
-        if row_id is None or not isinstance(row, dict):
+        if row_id is not None and isinstance(row, dict):
+            self._seen.add(row_id)
+            if self._keep(row):
+                self.rows[row_id] = row
+        elif self._odd is not None:
+            self._nameless += 1
+        else:
             self._give_up(uncertain("wrong_type", "the list has a row that cannot be read"))
-            return
-        self._seen.add(row_id)
-        if self._keep(row):
-            self.rows[row_id] = row
 
     def _look_ahead(self, start: int, total: int, following: int | None) -> None:
         """Plan the rest after the first page, and one more page where a last one has a next."""
@@ -150,8 +157,8 @@ class Listing:
         self.rows = {key: row for key, row in self.rows.items() if key == self._until}
 
     def _conclude(self) -> None:
-        consistent = self._totals == {len(self._seen)}
-        found = (self._seen, self.rows)
+        consistent = self._totals == {len(self._seen) + self._nameless}
+        found = (self._seen, self._nameless, self.rows)
         if consistent and (self._pages == 1 or not self._twice or found == self._before):
             self.whole = True
         elif self._readings < (MAX_READINGS if consistent else 2):
@@ -162,7 +169,7 @@ class Listing:
 
     def _read_again(self) -> None:
         self._readings += 1
-        self.rows, self._seen = {}, set()
+        self.rows, self._seen, self._nameless = {}, set(), 0
         self._totals.clear()
         self._pages = 0
         self._ahead = [0]

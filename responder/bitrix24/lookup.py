@@ -12,8 +12,8 @@ backslash, as ENTITY has of most kinds (see `instances`). So the filter names th
 and every row is compared again, in full, with the document (docs: bizproc-workflow-instances.md).
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from responder.bitrix24.answers import Failure, uncertain
@@ -27,7 +27,8 @@ from responder.bitrix24.instances import (
     workflow_facts,
 )
 from responder.bitrix24.items import ItemRead
-from responder.bitrix24.listing import Listing, Row, Send, explain, settle
+from responder.bitrix24.listing import Listing, Read, Row, Send, explain, settle
+from responder.bitrix24.odd import Odd
 from responder.bitrix24.people import People, needs_tasks
 from responder.bitrix24.smart_types import TypesRead
 from responder.bitrix24.stages import StagesRead
@@ -39,19 +40,28 @@ __all__ = ["Ask", "Reading", "Send", "Templates", "as_found", "explain", "gather
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A document, and the paths of the facts that the rules in question read."""
+    """A document, and the paths of the facts that the rules in question read.
+
+    `stops` are workflows which will be said to be gone where they are not found on the document: so
+    they are looked for by their ids too.
+    """
 
     document: Document
     paths: frozenset[str]
+    stops: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What was found. `failure` is the widest one that kept something needed from being read."""
+    """What was found. `failure` is the widest one that kept something needed from being read.
+
+    `odd` knows why a workflow that is not among these may run all the same.
+    """
 
     facts: dict[str, object]
     workflows: tuple[Workflow, ...] | Unknown
     failure: Failure | None
+    odd: Odd = field(default_factory=Odd)
 
 
 async def gather(
@@ -71,7 +81,9 @@ async def gather(
     asked = [(row, case.paths) for case in cases.values() for row in case.listing.rows.values()]
     rows = [row for row, _ in asked]
     tasks = people.task_reads(str(row["ID"]) for row, wanted in asked if needs_tasks(wanted))
-    await settle(send, [*stages.reads(), *types.reads(), *known.reads_again(rows), *tasks])
+    missed = [look for case in cases.values() for look in case.look_for_missed()]
+    others: list[Read] = [*stages.reads(), *types.reads(), *known.reads_again(rows)]
+    await settle(send, [*others, *tasks, *missed])
     known.keep()
     stages.keep()
     types.keep()
@@ -88,7 +100,7 @@ async def present(
     An answer may have any rows: those with another id are not looked at.
     """
     found: dict[str, Mapping[str, str | None] | Unknown | None] = {}
-    listings: dict[str, Listing] = {}
+    listings: dict[str, _Workflows] = {}
     for workflow_id in dict.fromkeys(ids):
         if WORKFLOW_ID.fullmatch(workflow_id):
             listings[workflow_id] = _listing_of_id(workflow_id)
@@ -97,7 +109,7 @@ async def present(
     await settle(send, list(listings.values()))
     for workflow_id, listing in listings.items():
         row = listing.rows.get(workflow_id)
-        found[workflow_id] = as_found(row) if row is not None else _absence(listing)
+        found[workflow_id] = as_found(row) if row is not None else listing.absence(workflow_id)
     return found
 
 
@@ -113,13 +125,28 @@ async def running_on(
     }
 
 
-def _absence(listing: Listing) -> Unknown | None:
-    return None if listing.whole else Unknown(_why(listing.failure))
-
-
 def as_found(row: Row) -> dict[str, str | None]:
     """Return the row of a workflow that runs, its fields as text."""
     return {key: value if value is None else str(value) for key, value in row.items()}
+
+
+class _Workflows(Listing):
+    """A list of the workflows for which these fields are so; what makes no sense is `odd`."""
+
+    def __init__(
+        self, wanted: Mapping[str, str], *, keep: Callable[[Row], bool], until: str | None = None
+    ) -> None:
+        self.odd = Odd()
+        super().__init__(
+            instances(wanted), id_of=id_of, keep=keep, odd=self.odd.note, twice=True, until=until
+        )
+
+    def absence(self, workflow_id: str) -> Unknown | None:
+        """Say what it means that a workflow is not on the list: None where it does not run."""
+        if not self.whole:
+            return Unknown(_why(self.failure))
+        why = self.odd.why(workflow_id)
+        return None if why is None else Unknown(why)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +155,17 @@ class _Case:
 
     document: Document
     paths: frozenset[str]
-    listing: Listing
+    stops: frozenset[str]
+    listing: _Workflows
     item: ItemRead | None
+    missed: dict[str, _Workflows] = field(default_factory=dict)
+
+    def look_for_missed(self) -> list[_Workflows]:
+        """Return looks for the stops' workflows that are not on the document's list."""
+        if self.listing.whole:
+            missed = sorted(self.stops - self.listing.rows.keys())
+            self.missed.update((one, _listing_of_id(one)) for one in missed)
+        return list(self.missed.values())
 
     def ask_more(self, paths: frozenset[str], stages: StagesRead, types: TypesRead) -> None:
         if self.item is not None:
@@ -159,35 +195,46 @@ class _Case:
             facts_of_it = {**workflow_facts(row), **of_template, **of_people}
             workflows.append(Workflow(id=workflow_id, facts=facts_of_it))
             failures += [unlisted, *unread]
-        return Reading(facts, tuple(workflows), widest(failures))
+        return Reading(facts, tuple(workflows), widest(failures), self._odd())
+
+    def _odd(self) -> Odd:
+        odd = self.listing.odd
+        for workflow_id, look in self.missed.items():
+            absence = look.absence(workflow_id)
+            if workflow_id in look.rows:
+                odd.is_elsewhere(workflow_id)
+            elif absence is not None:
+                odd.elsewhere[workflow_id] = absence.why
+        return odd
 
 
 def _cases(asks: Sequence[Ask]) -> dict[Document, _Case]:
-    paths: dict[Document, frozenset[str]] = {}
+    merged: dict[Document, Ask] = {}
     for ask in asks:
-        paths[ask.document] = paths.get(ask.document, frozenset()) | ask.paths
+        known = merged.get(ask.document, ask)
+        merged[ask.document] = Ask(ask.document, known.paths | ask.paths, known.stops | ask.stops)
     return {
-        document: _Case(document, wanted, _listing_of(document), ItemRead.of(document, wanted))
-        for document, wanted in paths.items()
+        document: _Case(
+            document,
+            ask.paths,
+            ask.stops,
+            _listing_of(document),
+            ItemRead.of(document, ask.paths),
+        )
+        for document, ask in merged.items()
     }
 
 
-def _listing_of(document: Document) -> Listing:
-    return Listing(
-        instances({"MODULE_ID": document.module, "DOCUMENT_ID": document.id}),
-        id_of=id_of_whole_row,
-        keep=lambda row: triple(row) == document.triple,
-        twice=True,
+def _listing_of(document: Document) -> _Workflows:
+    return _Workflows(
+        {"MODULE_ID": document.module, "DOCUMENT_ID": document.id},
+        keep=lambda row: id_of_whole_row(row) is not None and triple(row) == document.triple,
     )
 
 
-def _listing_of_id(workflow_id: str) -> Listing:
-    return Listing(
-        instances({"ID": workflow_id}),
-        id_of=id_of,
-        keep=lambda row: row["ID"] == workflow_id,
-        twice=True,
-        until=workflow_id,
+def _listing_of_id(workflow_id: str) -> _Workflows:
+    return _Workflows(
+        {"ID": workflow_id}, keep=lambda row: row["ID"] == workflow_id, until=workflow_id
     )
 
 

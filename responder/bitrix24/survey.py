@@ -26,10 +26,11 @@ from responder.bitrix24 import documents
 from responder.bitrix24.answers import Failure
 from responder.bitrix24.bulk import ItemsRead
 from responder.bitrix24.errands import Errands, Whole
-from responder.bitrix24.everything import Compact, Everything, triple, unpacked
+from responder.bitrix24.everything import Compact, Everything, Listed, triple, unpacked
 from responder.bitrix24.instances import widest, workflow_facts
 from responder.bitrix24.listing import Read, Row, Send
 from responder.bitrix24.lookup import Ask, Reading
+from responder.bitrix24.odd import Odd
 from responder.bitrix24.people import People, needs_tasks
 from responder.bitrix24.smart_types import TypesRead
 from responder.bitrix24.stages import StagesRead
@@ -65,6 +66,7 @@ class Survey:
         self.running = 0
         self._wanted = wanted
         self._asks: Mapping[Document, frozenset[str]] | None = None
+        self._stops: Mapping[str, Document] = {}
         self._workflow_paths = workflow_paths
         self._everything = Everything()
         self._templates = TemplatesRead(templates, now, workflow_paths)
@@ -81,19 +83,28 @@ class Survey:
 
     @classmethod
     def of(cls, asks: Sequence[Ask], templates: Templates, now: datetime) -> "Survey":
-        """Return a survey of these documents alone. Its list of what runs is kept: see `rows`."""
+        """Return a survey of these documents alone. Its list of what runs is kept: see `listed`."""
         paths: dict[Document, frozenset[str]] = {}
         for ask in asks:
             paths[ask.document] = paths.get(ask.document, frozenset()) | ask.paths
         every = frozenset[str]().union(*paths.values())
         made = cls(templates, now, wanted=lambda _d, _w: None, workflow_paths=every)
         made._asks = paths
+        made._stops = {stop: ask.document for ask in asks for stop in ask.stops}
         return made
 
     @property
-    def rows(self) -> Mapping[str, Compact]:
-        """Return the rows of all that runs, packed, by id."""
-        return self._everything.rows
+    def listed(self) -> Listed:
+        """Return what the list of all that runs told."""
+        return Listed(self._everything.rows, self.odd)
+
+    @property
+    def odd(self) -> Odd:
+        """Return the rows of that list which are left alone, because they make no sense.
+
+        Where there are `rows` of these, the workflows of a document may be more than were found.
+        """
+        return self._everything.odd
 
     @property
     def unread(self) -> Failure | None:
@@ -159,6 +170,10 @@ class Survey:
         for document, paths in asks.items():
             self._rows[document] = grouped.get(document.triple, [])
             self._paths[document] = paths
+        for workflow_id, document in self._stops.items():
+            row = self._everything.rows.get(workflow_id)
+            if row is not None and triple(row) != document.triple:
+                self.odd.is_elsewhere(workflow_id)
 
     async def _choose_wanted(self) -> None:
         """Ask of each document that has workflows whether it must be read."""
@@ -208,7 +223,7 @@ class Survey:
             workflows.append(workflow)
             failures += met
         workflows.sort(key=lambda workflow: workflow.id)
-        return Reading(facts, tuple(workflows), widest(failures))
+        return Reading(facts, tuple(workflows), widest(failures), self.odd)
 
     def _workflow(
         self, row: Row, paths: frozenset[str], people: People | None

@@ -16,7 +16,7 @@ from datetime import datetime
 import structlog
 
 from responder.bitrix24 import lookup
-from responder.bitrix24.everything import Compact, triple, unpacked
+from responder.bitrix24.everything import Compact, Listed, triple, unpacked
 from responder.bitrix24.instances import WORKFLOW_ID
 from responder.bitrix24.lookup import Reading
 from responder.model import Outcome, Unknown
@@ -92,7 +92,7 @@ class Looking:
         listed = await lookup.running_on(self._lane.send, asked)
         return {document.ref: ids for document, ids in listed.items()}
 
-    def settling(self, rows: Mapping[str, Compact], began_at: datetime) -> "Settling":
+    def settling(self, rows: Listed, began_at: datetime) -> "Settling":
         """Settle all looks that were due when the list of all that runs was begun."""
         return Settling(self, rows, began_at)
 
@@ -100,7 +100,7 @@ class Looking:
         self,
         ids: Collection[str],
         readings: Iterable[Reading],
-        rows: Mapping[str, Compact] | None,
+        rows: Listed | None,
     ) -> Running:
         """Say of workflows on any document whether they run: as read already, or asked for now."""
         if not ids:
@@ -220,7 +220,7 @@ def _asked_of(stop: Stop) -> frozenset[str] | None:
 class Settling:
     """What a whole list of all that runs tells of the looks that were due when it was begun."""
 
-    def __init__(self, looking: Looking, rows: Mapping[str, Compact], began_at: datetime) -> None:
+    def __init__(self, looking: Looking, rows: Listed, began_at: datetime) -> None:
         self._looking = looking
         self._rows = rows
         self._began_at = began_at
@@ -245,15 +245,15 @@ class Settling:
         """Return what the list has on the documents of these stops."""
         if fresh and self._by_document is None:
             self._by_document = {}
-            for workflow_id, row in self._rows.items():
+            for workflow_id, row in self._rows.rows.items():
                 self._by_document.setdefault(triple(row), []).append(workflow_id)
         by_document = self._by_document or {}
         return {stop.document.ref: by_document.get(stop.document.triple, []) for stop in fresh}
 
 
-def row_of(workflow_id: str, rows: Mapping[str, Compact]) -> Row:
-    """Return a workflow's row of the list of all that runs; None where it is not on it."""
+def row_of(workflow_id: str, rows: Listed) -> Row:
+    """Return a workflow's row of the list of all that runs; None where it certainly ended."""
     if not WORKFLOW_ID.fullmatch(workflow_id):
         return Unknown("this is no workflow's id")
-    row = rows.get(workflow_id)
-    return None if row is None else lookup.as_found(unpacked(row))
+    row = rows.look_for(workflow_id)
+    return lookup.as_found(unpacked(row)) if isinstance(row, tuple) else row

@@ -6,8 +6,8 @@ command, and then their fields, fifty documents a command. Which one takes fewer
 how much runs in the portal, and each list of everything tells that anew; before the first one, its
 first page does. The same holds for looking whether workflows still run.
 
-A list of everything may fail where single documents would not (one row that cannot be read spoils
-it). Then everything is read one by one for a minute.
+A list of everything may fail where single documents would not (it changed too fast). Then
+everything is read one by one for a minute.
 
 The larger part of the portal's bucket is for rounds that are worth it: once a good third of it is
 used up, what is due gathers for up to two seconds after the last reading, or until enough has
@@ -19,7 +19,7 @@ allow, as they went lately. Facts would be too old for a call soon after that; w
 is read again, and the next round is smaller.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -28,11 +28,12 @@ import structlog
 from responder.bitrix24 import lookup, pacing
 from responder.bitrix24.answers import STOPPING, Failure, FailureKind
 from responder.bitrix24.errands import PORTION, Errands
-from responder.bitrix24.everything import Compact, Everything, pages_of
+from responder.bitrix24.everything import Everything, Listed, pages_of
 from responder.bitrix24.lookup import Ask, Reading
 from responder.bitrix24.survey import Survey
 from responder.model import Unknown
 from responder.runtime.means import Means
+from responder.runtime.odd_rows import OddRows
 
 WITHIN_SECONDS = 20.0
 MOST = 4_000
@@ -60,11 +61,12 @@ class Way:
 class Found:
     """What was read of each ask, in its place.
 
-    `rows` has all that runs, where it was read by pages. `failure` is what spoilt such a reading.
+    `rows` is the list of all that runs, where it was read by pages. `failure` is what spoilt such a
+    reading.
     """
 
     readings: list[Reading]
-    rows: Mapping[str, Compact] | None = None
+    rows: Listed | None = None
     failure: Failure | None = None
 
 
@@ -78,6 +80,7 @@ class Readings:
         self._templates = means.templates
         self._now = means.now
         self._few = means.few
+        self._odd_rows = OddRows(means.portal, means.now)
         self._slice_seconds = FIRST_SLICE_SECONDS
         self._one_by_one_until: datetime | None = None
         self._read_at: datetime | None = None
@@ -145,7 +148,10 @@ class Readings:
         """Read each ask; None where the first page told that the other way is the better one."""
         now = self.begin()
         if not by_pages:
-            return Found(readings=await lookup.gather(self._lane.send, asks, self._templates, now))
+            readings = await lookup.gather(self._lane.send, asks, self._templates, now)
+            for reading in readings:
+                self._odd_rows.name(reading.odd)
+            return Found(readings=readings)
         survey = Survey.of(asks, self._templates, now)
         knew = self.running is not None
         while await survey.step(self._lane.send):
@@ -162,8 +168,9 @@ class Readings:
             unread = Reading({}, Unknown(lookup.explain(failure)), failure)
             return Found(readings=[unread] * len(asks), failure=failure)
         self._tell(survey.running)
+        self._odd_rows.name(survey.odd)
         found = dict(survey.readings())
-        return Found(readings=[found[ask.document] for ask in asks], rows=survey.rows)
+        return Found(readings=[found[ask.document] for ask in asks], rows=survey.listed)
 
     def spoil(self, failure: Failure | None) -> None:
         """Read everything one by one for a while: the list of all that runs could not be read."""
@@ -174,8 +181,11 @@ class Readings:
             why=None if failure is None else lookup.explain(failure),
         )
 
-    async def all_running(self, ids: int) -> Mapping[str, Compact] | None:
-        """List all that runs, to look for so many workflows; None where asking by id is better."""
+    async def all_running(self, ids: int) -> Listed | None:
+        """List all that runs, to look for so many workflows; None where asking by id is better.
+
+        So it is where the list has rows that may be any of these.
+        """
         if self._is_spoilt() or (self.running is not None and pages_of(self.running) >= ids):
             return None
         everything, errands = Everything(), Errands()
@@ -185,7 +195,8 @@ class Readings:
             if self.running is not None and pages_of(self.running) >= ids:
                 return None
         if everything.whole:
-            return everything.rows
+            self._odd_rows.name(everything.odd)
+            return None if everything.odd.nameless else Listed(everything.rows, everything.odd)
         self.spoil(everything.failure or errands.failure)
         return None
 

@@ -89,7 +89,8 @@ def again(
     if isinstance(listed, Unknown):
         return seen(_unread(reading.failure, away=known.away), listed.why)
     if all(workflow.id != stop.workflow_id for workflow in listed):
-        return seen(Seen.GONE)
+        why = reading.odd.why(stop.workflow_id)
+        return seen(Seen.GONE) if why is None else seen(Seen.UNREADABLE, why)
     void = _is_void(stop, rule, running)
     if void is not None:
         return seen(*void)

@@ -18,6 +18,7 @@ from responder.runtime.budget import Holds, RunSets
 from responder.runtime.intents import StaleError
 from responder.runtime.knowing import known_of
 from responder.runtime.means import Means
+from responder.runtime.odd_rows import OddRows
 from responder.runtime.plans import Hold, Known, Plan, Planned
 from responder.runtime.subjects import Subject
 from responder.runtime.sweep import Due, Found, Run
@@ -50,6 +51,7 @@ class Runner:
         self._sweep_every = sweep_every
         self._metrics = means.metrics
         self._now = means.now
+        self._odd_rows = OddRows(means.portal, means.now)
         self._run: Run | None = None
         self._looked_at: datetime | None = None
         self._resting: dict[str, datetime] = {}  # runs that could not read everything, until when
@@ -164,6 +166,7 @@ class Runner:
     async def _finish(self, run: Run) -> None:
         """Judge what was read, and write what was found, all sets of it or none."""
         self._run = None
+        self._odd_rows.name(run.survey.odd)
         found = await run.found()
         observe = run.due.request is not None and run.due.request.observe
         known = Known() if observe else await self._known(run, found)

@@ -159,11 +159,13 @@ def asks(subjects: Iterable[Subject], ruleset: Ruleset) -> dict[str, Ask]:
         if subject.document is None:
             continue
         ref = subject.document.ref
-        needed = paths(subject.rules(ruleset))
+        needed, stops = paths(subject.rules(ruleset)), frozenset[str]()
+        if subject.stop is not None:
+            stops |= {subject.stop.workflow_id}
         known = wanted.get(ref)
         if known is not None:
-            needed |= known.paths
-        wanted[ref] = Ask(subject.document, needed)
+            needed, stops = needed | known.paths, stops | known.stops
+        wanted[ref] = Ask(subject.document, needed, stops)
     return wanted
 
 

@@ -161,6 +161,11 @@ class Run:
         self.unread = len(failures)
         self.why_unread = explain(failures[0]) if failures else None
 
+    @property
+    def _is_whole(self) -> bool:
+        """Tell whether nothing of the portal is missing that could be the one to keep."""
+        return not self.unread and not self.survey.odd.rows
+
     async def _matched(
         self, readings: Sequence[tuple[Document, Reading]]
     ) -> list[tuple[Rule, list[tuple[Document, Reading]]]]:
@@ -192,7 +197,7 @@ class Run:
                 for verdict in judgement.verdicts
                 if verdict.rule == rule.id
             ]
-        return choose(candidates, rule.keep, self.ruleset.zone, complete=not self.unread)
+        return choose(candidates, rule.keep, self.ruleset.zone, complete=self._is_whole)
 
     def _judge(
         self,

@@ -3,12 +3,14 @@
 import random
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from responder.bitrix24.answers import Answer, Failure, FailureKind
-from responder.bitrix24.everything import PAGE, Everything, unpacked
+from responder.bitrix24.everything import PAGE, Everything, Listed, unpacked
 from responder.bitrix24.instances import INSTANCE_FIELDS
+from responder.model import Unknown
 
 
 def row(number: int) -> dict[str, object]:
@@ -139,13 +141,70 @@ def test_a_list_that_never_rests_is_given_up() -> None:
     assert not everything.whole
 
 
-def test_a_row_that_cannot_be_read_spoils_the_list() -> None:
-    for bad in (None, {"ID": 7}, {**row(1), "ID": ""}, {**row(1), "MODULE_ID": 5}):
-        everything = Everything()
-        ((number, _),) = everything.wanted(1)
-        everything.take(number, Answer(value=[row(2), bad], total=2))
-        assert everything.failure is not None
-        assert everything.wanted(50) == []
+NAMELESS: tuple[object, ...] = (
+    None,
+    "row",
+    [],
+    {"ID": 7},
+    {**row(1), "ID": ""},
+    {**row(1), "ID": "a b"},
+)
+HOMELESS = (
+    {**row(1), "MODULE_ID": 5},
+    {**row(1), "DOCUMENT_ID": 1},
+    {name: value for name, value in row(1).items() if name != "ENTITY"},
+    {**row(1), "MODULE_ID": None, "ENTITY": None, "DOCUMENT_ID": None},
+)
+
+
+def read_of(*rows: object) -> Everything:
+    everything = Everything()
+    while asked := everything.wanted(50):
+        for start, _ in asked:
+            part = list(rows[start : start + PAGE])
+            more = start + PAGE if start + PAGE < len(rows) else None
+            everything.take(start, Answer(value=part, total=len(rows), next=more))
+    return everything
+
+
+@pytest.mark.parametrize("odd", NAMELESS)
+def test_a_row_without_an_id_is_left_alone_and_proves_nobody_gone(odd: object) -> None:
+    everything = read_of(row(2), odd)
+    assert everything.whole
+    assert numbers(everything) == {2}
+    listed = Listed(everything.rows, everything.odd)
+    assert isinstance(listed.look_for("gone.1"), Unknown)
+    assert isinstance(listed.look_for(str(row(2)["ID"])), tuple)
+    assert len(everything.odd.rows) == 1
+    assert everything.odd.why("gone.1")
+
+
+@pytest.mark.parametrize("odd", HOMELESS)
+def test_a_row_without_a_document_is_there_by_its_id(odd: dict[str, object]) -> None:
+    everything = read_of(odd, row(2))
+    assert everything.whole
+    listed = Listed(everything.rows, everything.odd)
+    assert listed.look_for(str(row(1)["ID"])) is not None
+    assert listed.look_for("gone.1") is None
+    assert everything.odd.why(str(row(1)["ID"]))
+    assert not everything.odd.why("gone.1")
+    is_nobodys = odd.get("MODULE_ID", 5) is None
+    assert len(everything.odd.rows) == (0 if is_nobodys else 1)
+
+
+def test_pages_that_share_a_row_without_an_id_are_joined_by_others() -> None:
+    rows: list[object] = [row(number) for number in range(1, 300)]
+    for place in (0, 49, 98, 147, 298):
+        rows[place] = {"ID": None}
+    everything = read_of(*rows)
+    assert everything.whole
+    assert len(everything.rows) == 294
+
+
+def test_what_is_shown_of_an_odd_row_is_short() -> None:
+    (shown,) = read_of({"ID": ["x" * 10**6] * 50, "DOCUMENT_ID": {"a": [[[[1]]]]}}).odd.rows
+    assert len(shown) <= 300
+    assert "DOCUMENT_ID" in shown
 
 
 def test_an_answer_that_is_no_list_spoils_it() -> None:

@@ -772,31 +772,56 @@ def without(name: str) -> dict[str, object]:
     return {key: value for key, value in row().items() if key != name}
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        [row(65)],
-        [row(None)],
-        [row("")],
-        [row("a b")],
-        [row(), row(6.5)],
-        [without("ID")],
-        [without("MODULE_ID")],
-        [without("ENTITY")],
-        [row(DOCUMENT_ID=759)],
-        ["row"],
-        [None],
-        {"0": row()},
-        None,
-        "rows",
-    ],
-)
-def test_a_list_with_a_row_that_cannot_be_read_is_unknown(value: object) -> None:
-    total = len(value) if isinstance(value, list | dict) else 0
-    reading = read_scripted(lambda _: Answer(value=value, total=total))
+@pytest.mark.parametrize("value", [{"0": row()}, None, "rows"])
+def test_an_answer_that_is_no_list_of_workflows_is_unknown(value: object) -> None:
+    reading = read_scripted(lambda _: Answer(value=value, total=1))
     assert is_unknown(reading.workflows)
     assert reading.failure is not None
     assert reading.failure.code == "wrong_type"
+
+
+NAMELESS = [row(65), row(None), row(""), row("a b"), row(6.5), without("ID"), "row", None]
+HOMELESS = [row("odd.1") | {"DOCUMENT_ID": 759}, row("odd.1") | {"MODULE_ID": []}]
+
+
+@pytest.mark.parametrize("odd", [*NAMELESS, *HOMELESS, without("ENTITY")])
+def test_a_row_that_makes_no_sense_is_left_alone_and_the_others_are_found(odd: object) -> None:
+    good = row("good.1")
+    reading = read_scripted(lambda _: Answer(value=[odd, good], total=2))
+    assert (ids_of(reading), reading.failure) == (["good.1"], None)
+    assert len(reading.odd.rows) == 1
+
+
+@pytest.mark.parametrize("odd", NAMELESS)
+def test_beside_a_row_without_an_id_nobody_is_known_to_be_gone(odd: object) -> None:
+    async def send(commands: Sequence[Command]) -> list[Answer]:
+        return [Answer(value=[row("good.1"), odd], total=2) for _ in commands]
+
+    found = asyncio.run(present(send, ["good.1", "gone.1"]))
+    assert isinstance(found["good.1"], dict)
+    assert is_unknown(found["gone.1"])
+
+
+@pytest.mark.parametrize("odd", HOMELESS)
+def test_a_row_without_a_document_is_there_by_its_id(odd: object) -> None:
+    async def send(commands: Sequence[Command]) -> list[Answer]:
+        return [Answer(value=[odd], total=1) for _ in commands]
+
+    found = asyncio.run(present(send, ["odd.1", "gone.1"]))
+    assert isinstance(found["odd.1"], dict)
+    assert found["gone.1"] is None
+
+
+def test_rows_without_an_id_are_counted_with_the_rest() -> None:
+    rows: list[object] = [*(row(f"a{number:02d}.1") for number in range(60)), None, {"ID": 5}]
+
+    def page(command: Command) -> Answer:
+        start = command.params.get("start", 0)
+        assert isinstance(start, int)
+        more = start + 50 if start + 50 < len(rows) else None
+        return Answer(value=rows[start : start + 50], total=len(rows), next=more)
+
+    assert len(ids_of(read_scripted(page))) == 60
 
 
 def test_a_list_that_does_not_tell_its_length_is_unknown() -> None:

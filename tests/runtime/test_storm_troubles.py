@@ -2,10 +2,12 @@
 
 import pytest
 
+from responder.bitrix24.errands import TRIES
+from responder.bitrix24.everything import PAGES_ON_TRUST
 from responder.runtime import operating
 from responder.store.lanes import LeaseLost
 from tests.runtime.driving import INSTANCES, KILL, PORTAL, RULES, Driving, play
-from tests.runtime.storming import MANY, all_is_done, begin
+from tests.runtime.storming import MANY, all_is_done, begin, read_singly
 from tests.runtime.storming import driven as driven
 
 
@@ -13,15 +15,37 @@ def test_a_list_that_cannot_be_read_condemns_nobody_and_is_replaced_by_single_re
     driven: Driving,
 ) -> None:
     async def story(there: Driving) -> None:
-        bad = there.sandbox.start_workflow(("crm", "CCrmDocumentDeal", "DEAL_777"), 61)
-        del there.sandbox.workflows[bad]["DOCUMENT_ID"]
+        there.sandbox.fail_next(INSTANCES, "500", times=TRIES * PAGES_ON_TRUST)
         await begin(there)
         assert (there.sandbox.killed, there.waiting) == ([], len(MANY))
         await there.until_idle()
         assert len(there.sandbox.killed) == len(MANY)
-        assert list(there.sandbox.workflows) == [bad]
+        assert read_singly(there) >= len(MANY)
         assert there.waiting == 0
         there.later(seconds=3)  # and so is what was stopped looked for
+        await there.until_idle()
+        assert all(one["verified_at"] for one in there.decisions())
+
+    play(driven, story)
+
+
+@pytest.mark.parametrize("field", ["DOCUMENT_ID", "ID"])
+def test_a_row_that_makes_no_sense_is_left_alone_and_all_others_are_judged(
+    driven: Driving, field: str
+) -> None:
+    async def story(there: Driving) -> None:
+        odd = there.sandbox.start_workflow(("crm", "CCrmDocumentDeal", "DEAL_777"), 61)
+        del there.sandbox.workflows[odd][field]
+        await begin(there)
+        assert there.sandbox.killed
+        assert read_singly(there) == 0
+        there.sandbox.fail_next(KILL, "act_then_drop")
+        await there.until_idle()
+        assert len(there.sandbox.killed) == len(MANY)
+        assert list(there.sandbox.workflows) == [odd]
+        await there.come_to_rest()
+        assert there.outcomes() == {"killed": len(MANY)}
+        there.later(seconds=20)
         await there.until_idle()
         assert all(one["verified_at"] for one in there.decisions())
 
