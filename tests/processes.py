@@ -47,6 +47,15 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def listens(port: int) -> bool | None:
+    """Tell whether somebody listens there; None, for `eventually`, where nobody does."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return None
+    return True
+
+
 def event(name: str, item_id: object, *, token: str = TOKEN, **fields: object) -> str:
     """Write the body that a portal sends for a CRM event."""
     form = {"event": name, "data[FIELDS][ID]": item_id, "ts": "1736405807"}

@@ -39,8 +39,8 @@ class QuickProtocol(PatientProtocol):
         self._parses = True
         super().data_received(data)
         self._parses = False
-        if self._held is not None:
-            held, self._held = self._held, None
+        held, self._held = self._held, None
+        if held is not None and not self._ended:
             super()._start_asgi_task(held, self.app)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGIApp) -> None:  # type: ignore[override]

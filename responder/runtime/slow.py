@@ -23,6 +23,12 @@ them meanwhile; then the connection is reset, for a close would wait for the cli
 is left of a body after its answer (413, say) is read and dropped until the same deadline, and only
 then is the connection closed for a client that wanted that: to close it at once is to reset it, and
 the client would not see its answer.
+
+What cannot be read, or is not to be, is refused in its turn, after the answers to what came before
+it; of what follows it nothing is read (`_ended`), and so it is behind a request that closes. Above
+all behind one that asks for an upgrade: the parser takes its body for another protocol, and when
+that is not spoken it takes the rest for another request, whose answer a proxy would give to the
+next caller.
 """
 
 import asyncio
@@ -44,14 +50,38 @@ from uvicorn.server import ServerState
 
 PATIENCE_SECONDS = 10.0
 HEAD_BYTES = 64 * 1024
+MOST_HEADERS = 100
+
+Note = Callable[[str], None]  # hears of what kind a request was that is refused
 
 _SLICE_BYTES = 4096
 _PROGRESS_BYTES = 16 * 1024
 _FRAMING_BYTES = 1024 * 1024  # a body of 64 KiB in chunks of one byte has a third of that
+_FEWEST_HOSTS = {"1.0": 0, "1.1": 1}
 
 # An idle connection of a load balancer is kept a little longer than the 60 s that most of them
 # use: were it closed here first, the event that is just being sent on it would be lost.
 _KEEP_ALIVE_SECONDS = 75
+
+
+class _Unfit(Exception):  # noqa: N818 - it says what is wrong with a request
+    """A request that is refused by its head alone."""
+
+    def __init__(self, status: int, kind: str) -> None:
+        self.status = status
+        self.kind = kind
+        super().__init__(kind)
+
+
+def _malformed() -> _Unfit:
+    return _Unfit(400, "malformed")
+
+
+def _unfit(error: Exception) -> _Unfit:
+    """Say what was wrong where the parser stopped: a callback's own word, or the parser's."""
+    if isinstance(error.__context__, _Unfit):
+        return error.__context__
+    return _Unfit(413, "length") if "Content-Length overflow" in str(error) else _malformed()
 
 
 class _Lingering:
@@ -81,6 +111,10 @@ class PatientProtocol(HttpToolsProtocol):
 
     patience_seconds: ClassVar[float] = PATIENCE_SECONDS
 
+    @staticmethod
+    def note(kind: str) -> None:
+        """Hear of what kind a request was that is refused."""
+
     def __init__(
         self,
         config: uvicorn.Config,
@@ -89,11 +123,13 @@ class PatientProtocol(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        self.headers = []
         self._due_at: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._in_head = True
         self._framing_bytes = 0
-        self._refused = False
+        self._ended = False
+        self._parting: int | None = None
         self._closes = False
         self._ahead = b""
         self._answering: RequestResponseCycle | None = None
@@ -119,6 +155,8 @@ class PatientProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what arrived, as far as it need not wait its turn."""
+        if self._ended:
+            return
         if self._ahead or self.pipeline:
             self._ahead += data
             self.flow.pause_reading()
@@ -128,7 +166,7 @@ class PatientProtocol(HttpToolsProtocol):
             return
         for start in range(0, len(data), _SLICE_BYTES):
             self._parse(data[start : start + _SLICE_BYTES])
-            if self.transport.is_closing():
+            if self._ended or self.transport.is_closing():
                 return
             if self.pipeline:
                 self._ahead = data[start + _SLICE_BYTES :]
@@ -136,7 +174,11 @@ class PatientProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Go on with what was sent ahead."""
+        was_last = not self.pipeline
         super().on_response_complete()
+        if self._parting is not None and was_last:
+            self._part(self._parting)
+            return
         if self.flow.read_paused:
             self.flow.resume_reading()
         if self._ahead and not self.pipeline:
@@ -182,30 +224,52 @@ class PatientProtocol(HttpToolsProtocol):
     def _parse(self, data: bytes) -> None:
         """Parse some bytes, counting what is not body."""
         self._framing_bytes += len(data)
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            if not self._ended:  # else it came upon what follows a request that closes
+                unfit = _unfit(error)
+                self._give_up(unfit.status, unfit.kind)
+            return
         if self._framing_bytes > HEAD_BYTES and not self.transport.is_closing():
             if self._in_head or self._framing_bytes > _FRAMING_BYTES:
-                self._give_up(413)
+                self._give_up(413, "head")
+        elif len(self.headers) > MOST_HEADERS:
+            self._give_up(431, "headers")
         elif self._in_head and self._due_at is None and self._is_idle():
             self._expect()
 
     def on_message_begin(self) -> None:
         """Expect the rest of this head."""
+        if self._ended:
+            raise _malformed()
         super().on_message_begin()
         self._in_head = True
         self._expect()
 
     def on_headers_complete(self) -> None:
         """Start the application, and expect the rest of this body."""
-        if self._framing_bytes > HEAD_BYTES and self._size_of_head() > HEAD_BYTES:
-            self._refused = True
-            raise httptools.HttpParserError("the head is too large")
+        self._must_be_fit()
         self._in_head = False
         self._expect()
         super().on_headers_complete()
+        self.headers = []  # of trailers, which are none of this request's head
         if not self.cycle.keep_alive:
             lingering = _Lingering(self.transport, self._close_when_read)
             self.cycle.transport = lingering  # type: ignore[assignment]
+
+    def _must_be_fit(self) -> None:
+        """Raise _Unfit for a head that RFC 9112 has refused, or that is not to be followed."""
+        if self.parser.should_upgrade():
+            raise _Unfit(400, "upgrade")
+        if self._framing_bytes > HEAD_BYTES and self._size_of_head() > HEAD_BYTES:
+            raise _Unfit(413, "head")
+        if len(self.headers) > MOST_HEADERS:
+            raise _Unfit(431, "headers")
+        fewest = _FEWEST_HOSTS.get(self.parser.get_http_version())
+        if fewest is None or not fewest <= [name for name, _ in self.headers].count(b"host") <= 1:
+            raise _malformed()
 
     def on_body(self, body: bytes) -> None:
         """Collect the body for the application."""
@@ -220,15 +284,7 @@ class PatientProtocol(HttpToolsProtocol):
         self._due_at = None
         if self._closes:
             self.transport.close()
-
-    def send_400_response(self, msg: str) -> None:
-        """Refuse what the parser could not read, or was told not to."""
-        if self.transport.is_closing():
-            return
-        if self._refused:
-            self._refuse(413)
-        else:
-            super().send_400_response(msg)
+        self._ended = not self.cycle.keep_alive
 
     def _close_when_read(self) -> None:
         if self._in_head:
@@ -256,7 +312,7 @@ class PatientProtocol(HttpToolsProtocol):
         elif self._others_are_unanswered():
             self._expect()  # the client waits for us, so what it sends next may wait too
         else:
-            self._give_up(408)
+            self._give_up(408, "late")
 
     def _others_are_unanswered(self) -> bool:
         """Say whether an earlier request on this connection still waits for its answer."""
@@ -264,17 +320,26 @@ class PatientProtocol(HttpToolsProtocol):
             return not self._is_idle()
         return bool(self.pipeline)
 
-    def _give_up(self, status: int) -> None:
-        unanswered = self._in_head or not self.cycle.response_started
+    def _give_up(self, status: int, kind: str) -> None:
+        """Read nothing more, and refuse what is being read, once all before it is answered."""
+        self.note(kind)
+        self._ended = True
+        self._due_at = None
+        self._ahead = b""
+        if self._others_are_unanswered():
+            self._parting = status
+            if not self._in_head:
+                self.pipeline.popleft()  # this one's own turn never comes
+            return
         if not self._in_head:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-        if unanswered:
-            self._refuse(status)
-        else:
-            self.transport.close()
+            if self.cycle.response_started:
+                self.transport.close()
+                return
+        self._part(status)
 
-    def _refuse(self, status: int) -> None:
+    def _part(self, status: int) -> None:
         if self.transport.is_closing():
             return
         lines = [b"%s: %s\r\n" % header for header in self.server_state.default_headers]
@@ -291,6 +356,7 @@ def server_config(
     patience_seconds: float = PATIENCE_SECONDS,
     drain_seconds: int = 15,
     speaks: type[PatientProtocol] = PatientProtocol,
+    note: Note = PatientProtocol.note,
 ) -> uvicorn.Config:
     """Configure uvicorn for events: fast, silent about itself, patient for so long only.
 
@@ -302,6 +368,7 @@ def server_config(
         pass
 
     Protocol.patience_seconds = patience_seconds
+    Protocol.note = staticmethod(note)
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
         host=host,

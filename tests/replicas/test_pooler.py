@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from responder.store import overview
 from responder.store.database import Connection, Database
 from responder.store.engines import is_pooled
 from tests.conftest import Postgres
-from tests.processes import eventually, free_port
+from tests.processes import eventually, free_port, listens
 from tests.replicas.checks import violations
 from tests.replicas.cluster import cluster
 from tests.replicas.scenarios import limited_portal, limits, said, strike_the_driver, taken_over
@@ -51,7 +50,7 @@ def pooled_url(postgres: Postgres, postgres_url: str, tmp_path: Path) -> Iterato
     name = Database(postgres_url)._url.database
     process = subprocess.Popen([PGBOUNCER, *_user(postgres), str(settings)], stderr=subprocess.PIPE)
     try:
-        eventually(lambda: _listens(port), why=lambda: f"pgbouncer ended with {process.poll()}")
+        eventually(lambda: listens(port), why=lambda: f"pgbouncer ended with {process.poll()}")
         yield f"postgresql+psycopg://postgres@127.0.0.1:{port}/{name}?sslmode=disable"
     finally:
         process.send_signal(signal.SIGTERM)
@@ -63,14 +62,6 @@ def _user(postgres: Postgres) -> list[str]:
     if os.geteuid() != 0:
         return []
     return ["-u", Path(postgres.socket_folder).owner()]
-
-
-def _listens(port: int) -> bool | None:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return None
-    return True
 
 
 def settings_in(conn: Connection) -> tuple[str, ...]:

@@ -176,6 +176,64 @@ def test_a_head_has_a_limit_however_it_arrives(port: int) -> None:
             assert received(connection).status == (200 if length < slow.HEAD_BYTES else 413)
 
 
+def with_headers(count: int) -> bytes:
+    """Write a request with so many headers."""
+    lines = b"".join(b"a%d:\r\n" % number for number in range(count - 2))
+    return b"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n" + lines + b"\r\n"
+
+
+@pytest.mark.parametrize(("count", "status"), [(100, 200), (101, 431), (20_000, 431)])
+def test_a_head_has_a_hundred_headers_and_no_more(port: int, count: int, status: int) -> None:
+    with connected(port) as connection:
+        connection.sendall(with_headers(count))
+        assert connection.recv(65536).startswith(b"HTTP/1.1 %d " % status)
+
+
+def test_headers_that_do_not_end_are_refused_at_once(port: int) -> None:
+    with connected(port) as connection:
+        connection.sendall(with_headers(200)[:-2])
+        assert received(connection).status == 431
+
+
+def test_trailers_are_none_of_the_head_and_no_more_than_a_hundred(port: int) -> None:
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+    few = b"Host: b\r\nUpgrade: x\r\nConnection: upgrade\r\n"
+    assert asked(port, head + b"1\r\nx\r\n0\r\n" + few + b"\r\n").body == b"1"
+    with connected(port) as connection:
+        connection.sendall(head + b"1\r\nx\r\n0\r\n" + b"a:b\r\n" * 150)
+        assert received(connection).status == 431
+
+
+MALFORMED = {
+    "no host": b"POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\na=b",
+    "two hosts": b"POST / HTTP/1.1\r\nHost: a\r\nHost: a\r\nContent-Length: 3\r\n\r\na=b",
+    "two lengths": ALIVE.replace(b"Host", b"Content-Length: 2\r\nHost"),
+    "a length and chunks": ALIVE.replace(b"Host", b"Transfer-Encoding: chunked\r\nHost"),
+    "another coding": ALIVE.replace(b"Content-Length: 3", b"Transfer-Encoding: gzip"),
+    "a sign before the length": ALIVE.replace(b"Length: 3", b"Length: +3"),
+    "a name that ends in a space": ALIVE.replace(b"Host:", b"X : y\r\nHost:"),
+    "a folded line": ALIVE.replace(b"Host:", b"X: y\r\n z\r\nHost:"),
+    "lines that end in LF alone": ALIVE.replace(b"\r\n", b"\n"),
+    "NUL in a value": ALIVE.replace(b"Host:", b"X: \0\r\nHost:"),
+    "HTTP/0.9": ALIVE.replace(b"HTTP/1.1", b"HTTP/0.9"),
+    "HTTP/2.0": ALIVE.replace(b"HTTP/1.1", b"HTTP/2.0"),
+    "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    "a chunk without a size": ALIVE.replace(b"Content-Length: 3", b"Transfer-Encoding: chunked"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("sent", MALFORMED.values(), ids=MALFORMED)
+@pytest.mark.parametrize("before", [0, 1, 3])
+def test_what_is_no_http_is_400_in_its_turn_and_nothing_behind_it_is_read(
+    port: int, sent: bytes, before: int
+) -> None:
+    with connected(port) as connection:
+        connection.sendall(ALIVE * before + sent + ALIVE * 2)
+        data = seconds_until_closed(connection)[1]
+    statuses = [int(part.split()[0]) for part in data.split(b"HTTP/1.1 ")[1:]]
+    assert statuses == [200] * before + [400]
+
+
 def test_what_surrounds_a_chunked_body_has_a_limit(port: int) -> None:
     head = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n"
     with connected(port) as connection:

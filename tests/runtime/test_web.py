@@ -381,10 +381,10 @@ def test_what_is_not_http_is_a_mistake_of_the_client(service: Service, head: byt
     assert answer.status in (400, 404, 413)
 
 
-def test_an_upgrade_is_ignored(service: Service) -> None:
+def test_an_upgrade_is_refused(service: Service) -> None:
     upgrade = (b"Upgrade: websocket", b"Connection: upgrade")
     assert (
-        asked(service.port, request(method="GET", path="/healthz", headers=upgrade)).status == 200
+        asked(service.port, request(method="GET", path="/healthz", headers=upgrade)).status == 400
     )
 
 
