@@ -227,6 +227,46 @@ def test_a_request_that_is_cut_up_and_damaged_harms_nobody(
         assert not received or parsed(received).status in ANSWERS | {404}
 
 
+def test_headers_without_an_end_take_no_memory(service: Running) -> None:
+    before = memory_kib(service)
+    with ExitStack() as stack:
+        connections = [stack.enter_context(connected(service.port)) for _ in range(60)]
+        for connection in connections:
+            with contextlib.suppress(OSError):  # it does not wait for them all
+                connection.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n" + b"a:\r\n" * 15_000)
+        for connection in connections:
+            with contextlib.suppress(ConnectionError):
+                assert parsed(connection.recv(65536)).status == 431
+    assert memory_kib(service) - before < 20 * KIB
+
+
+LENGTHS = {
+    "18 digits": (b"9" * 18, 413),
+    "18 digits of a small number": (b"3".zfill(18), 403),
+    "19 digits": (b"9" * 19, 413),
+    "19 digits of a small number": (b"3".zfill(19), 413),
+    "more than the parser's own number": (b"9" * 30, 413),
+    "more than Python reads": (b"9" * 4_301, 413),
+    "as many zeros": (b"3".zfill(4_301), 413),
+    "a hexadecimal number": (b"0x3", 400),
+    "a separated number": (b"1_0", 400),
+    "nothing": (b"", 400),
+}
+
+
+@pytest.mark.parametrize(("length", "status"), LENGTHS.values(), ids=LENGTHS)
+@pytest.mark.parametrize("path", [b"/events", b"/login"])
+def test_a_length_that_no_body_has_is_no_error_of_ours(
+    service: Running, length: bytes, status: int, path: bytes
+) -> None:
+    lost = refused(service, 503)
+    head = b"POST %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: %s\r\n\r\na=b"
+    given = answered(service, head % (path, length))
+    assert given == status or (path == b"/login" and given in (400, 404, 413))
+    assert refused(service, 503) == lost
+    assert errors(service) == []
+
+
 def test_after_all_this_the_process_is_well(service: Running) -> None:
     assert service.get("/healthz")[0] == service.get("/readyz")[0] == 200
     assert service.post(event("ONCRMCONTACTADD", 1)) == 200
@@ -287,9 +327,9 @@ def test_a_flood_from_a_wrong_token_stores_nothing_and_says_little(service: Runn
     assert WRONG not in service.log.read_text()
 
 
-def refused(service: Running) -> int:
-    """Return how many events got 403 so far, as the metrics say."""
-    name = 'responder_events_received_total{answer="403"} '
+def refused(service: Running, status: int = 403) -> int:
+    """Return how many events got this answer so far, as the metrics say."""
+    name = f'responder_events_received_total{{answer="{status}"}} '
     lines = service.get("/metrics")[1].decode().splitlines()
     return int(float(next(line for line in lines if line.startswith(name)).removeprefix(name)))
 
