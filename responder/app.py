@@ -35,6 +35,7 @@ from responder.runtime.receiver import Receiver
 from responder.runtime.reload import RulesInForce, wait_until_still
 from responder.runtime.rounds import Rounds
 from responder.runtime.runner import Runner
+from responder.runtime.strangers import Strangers
 from responder.runtime.waking import Waking
 from responder.runtime.web import Web, others
 from responder.settings import PortalSettings, Settings
@@ -71,6 +72,7 @@ class Service:
         self.now = now = now or clock
         self.rules = RulesInForce(settings.rules, portals=settings.portals, now=now)
         self.metrics = Metrics()
+        self.strangers = Strangers(self.metrics)
         self.database = Database(settings.database_url.get_secret_value())
         self.database.open()
         self.database.lock_for_serving()
@@ -120,6 +122,7 @@ class Service:
                 commits=Commits(self.commits.write),
                 condition=self._portal_detail,
                 now=self.now,
+                note=self.strangers.note,
             )
         )
 
@@ -324,6 +327,7 @@ async def serving(service: Service) -> AsyncIterator[int]:
         port=service.settings.port,
         drain_seconds=int(STOP_SECONDS),
         speaks=quick.speaking_for(service.web),
+        note=service.strangers.note,
     )
     servers = [Server(config), *_admin_side(service)]
     driving = asyncio.create_task(service.run())
@@ -352,6 +356,7 @@ def _admin_side(service: Service) -> Iterator[Server]:
                 host=service.settings.host,
                 port=port,
                 drain_seconds=int(STOP_SECONDS),
+                note=service.strangers.note,
             )
         )
 

@@ -327,11 +327,41 @@ def test_a_flood_from_a_wrong_token_stores_nothing_and_says_little(service: Runn
     assert WRONG not in service.log.read_text()
 
 
+UNFIT = {
+    "malformed": b"BREW coffee\r\n\r\n",
+    "upgrade": b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
+    "headers": b"GET / HTTP/1.1\r\nHost: a\r\n" + b"a:\r\n" * 200,
+    "head": b"GET / HTTP/1.1\r\nHost: a\r\nA: " + b"a" * 70_000,
+    "length": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: " + b"9" * 30 + b"\r\n\r\n",
+}
+
+
+def test_a_flood_of_what_is_no_request_is_counted_by_kind_and_said_once(service: Running) -> None:
+    lines, counted = len(said(service)), {kind: unfit(service, kind) for kind in UNFIT}
+    for kind, sent in UNFIT.items():
+        for _ in range(50):
+            answered(service, sent)
+        assert unfit(service, kind) - counted[kind] == 50
+    kinds = Counter(line.get("kind") for line in said(service)[lines:])
+    assert kinds.keys() <= {*UNFIT, None}
+    assert all(kinds[kind] <= 2 for kind in UNFIT)
+    assert sum(kinds.values()) < 20
+
+
+def unfit(service: Running, kind: str) -> int:
+    """Return how many requests of this kind were refused so far, as the metrics say."""
+    return counter(service, f'responder_requests_refused_total{{kind="{kind}"}}')
+
+
 def refused(service: Running, status: int = 403) -> int:
     """Return how many events got this answer so far, as the metrics say."""
-    name = f'responder_events_received_total{{answer="{status}"}} '
+    return counter(service, f'responder_events_received_total{{answer="{status}"}}')
+
+
+def counter(service: Running, name: str) -> int:
     lines = service.get("/metrics")[1].decode().splitlines()
-    return int(float(next(line for line in lines if line.startswith(name)).removeprefix(name)))
+    values = [line.rpartition(" ")[2] for line in lines if line.rpartition(" ")[0] == name]
+    return int(float(values[0])) if values else 0
 
 
 def file_size(service: Running) -> int:

@@ -45,13 +45,14 @@ def log_in(site: Site, visit: Visit) -> Response:
     browser = _known_browser(site, visit, name)
     wait = site.throttle.wait(name, browser, site.clock())
     if wait > 0:
+        site.note("login-throttled")
         seconds = int(wait) + 1
         problem = f"Too many tries. Wait {seconds} seconds, and try again."
         answer = _form(site, visit, problem, status=HTTPStatus.TOO_MANY_REQUESTS)
         answer.headers["retry-after"] = str(seconds)
         return answer
     if not site.admins.are(name, visit.form.get("password")):
-        log.warning("a log-in to the pages was refused", known_browser=browser is not None)
+        site.note("login")
         return _form(site, visit, "The name or the password is wrong.", status=HTTPStatus.FORBIDDEN)
     site.throttle.forgive(name, browser)
     return _begun(site, visit, name, browser)

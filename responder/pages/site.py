@@ -62,7 +62,11 @@ class Commits:
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """The means of the pages. `condition` tells of a portal as this very process sees it."""
+    """The means of the pages.
+
+    `condition` tells of a portal as this very process sees it; `note` hears of what kind a
+    stranger's request was that is refused.
+    """
 
     settings: Settings
     database: Database
@@ -70,6 +74,7 @@ class Site:
     commits: Commits
     condition: Callable[[str], Mapping[str, object]]
     now: Callable[[], datetime]
+    note: Callable[[str], None]
     clock: Callable[[], float] = time.monotonic
     throttle: Throttle = field(default_factory=Throttle)
     renderer: Renderer = field(default_factory=Renderer)

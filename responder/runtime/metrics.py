@@ -46,6 +46,11 @@ class Metrics:
             "Answers given to POST /events, by status.",
             "answer",
         )
+        self.requests_refused = self._counter(
+            "responder_requests_refused",
+            "Requests that were refused for how they came, wherever they were for, by kind.",
+            "kind",
+        )
         self.inbox_waiting = self._gauge(
             "responder_inbox_waiting",
             "Deliveries that are stored and not concluded yet.",

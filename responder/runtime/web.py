@@ -11,8 +11,6 @@ Whatever goes wrong with us is 503: there is no other answer above 499.
 
 import asyncio
 import hmac
-import time
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -29,6 +27,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from responder.bitrix24 import payload
 from responder.runtime.metrics import CONTENT_TYPE, Metrics
+from responder.runtime.strangers import Seldom
 from responder.settings import PortalSettings
 from responder.store import inbox
 from responder.store.commits import StoreUnavailable
@@ -39,7 +38,6 @@ _FORM = b"application/x-www-form-urlencoded"
 _READY_SECONDS = 5
 _LONGEST_WORKFLOW_ID = 255
 _LONGEST_LENGTH = 18  # digits, zeros before it among them; Python reads no more than 4,300
-_SECONDS_BETWEEN_WARNINGS = 60
 
 Accept = Callable[[inbox.Row], Awaitable[None]]
 Ready = Callable[[], Awaitable[tuple[bool, dict[str, object]]]]
@@ -123,7 +121,7 @@ class Web:
         self._accept = accept
         self._now = now
         self._replies = {status: _reply(status, metrics) for status in _STATUSES}
-        self._refusals = _Refusals()
+        self._refusals = Seldom()
         self._other = others(ready, metrics if public_metrics else None, pages)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -182,8 +180,8 @@ class Web:
 
     def answered(self, status: int) -> "Reply":
         """Count an answer to a delivery, and give it."""
-        if status != 200:
-            self._refusals.note(status)
+        if status != 200 and (answers := self._refusals.counted(str(status))):
+            logger.warning("Deliveries were refused.", answers=answers)
         reply = self._replies[status]
         reply.tally()
         return reply
@@ -291,22 +289,6 @@ def _workflow_id(query: bytes) -> str | None:
     return given[-1].replace("\0", "\ufffd")
 
 
-class _Refusals:
-    """Warns of refused deliveries, which are lost, but lets no stranger fill the log."""
-
-    def __init__(self) -> None:
-        self._answers: Counter[int] = Counter()
-        self._quiet_until = 0.0
-
-    def note(self, status: int) -> None:
-        """Count a refusal, and say what was counted if it is time to."""
-        self._answers[status] += 1
-        if time.monotonic() >= self._quiet_until:
-            logger.warning("Deliveries were refused.", answers=dict(self._answers))
-            self._answers.clear()
-            self._quiet_until = time.monotonic() + _SECONDS_BETWEEN_WARNINGS
-
-
 # 408 is sent by the protocol, in runtime.slow; here it is counted: the body never was complete.
 _STATUSES = (200, 400, 403, 405, 408, 413, 415, 503)
 
@@ -346,6 +328,8 @@ def others(ready: Ready, metrics: Metrics | None, pages: ASGIApp | None) -> Star
 
 
 def _routes(ready: Ready, metrics: Metrics | None) -> list[Route]:
+    doubts = Seldom()
+
     async def healthz(_request: Request) -> Response:
         return PlainTextResponse("alive\n")
 
@@ -354,7 +338,8 @@ def _routes(ready: Ready, metrics: Metrics | None) -> list[Route]:
             async with asyncio.timeout(_READY_SECONDS):
                 is_ready, detail = await ready()
         except Exception:
-            logger.exception("It could not be found out whether we are ready.")
+            if doubts.counted("readiness"):
+                logger.exception("It could not be found out whether we are ready.")
             is_ready, detail = False, {"error": "readiness could not be found out"}
         return JSONResponse(detail, 200 if is_ready else 503)
 

@@ -19,7 +19,9 @@ from responder.bitrix24.sandbox import Sandbox, SandboxServer, demo_portal
 from responder.pages.application import application
 from responder.pages.passwords import hashed
 from responder.pages.site import Commits, Site
+from responder.runtime.metrics import Metrics
 from responder.runtime.reload import RulesInForce
+from responder.runtime.strangers import Strangers
 from responder.settings import PortalSettings, Settings
 from responder.store import sessions
 from responder.store.database import Connection, Database
@@ -258,6 +260,7 @@ def pages(
         rules=RulesInForce(given.rules, portals=given.portals, now=now),
         commits=Commits(write),
         condition=lambda _: here,
+        note=Strangers(Metrics()).note,
         now=now,
     )
     with served(application(site)) as port:
