@@ -18,7 +18,7 @@ from starlette.types import ASGIApp
 from responder.bitrix24.lookup import Templates
 from responder.bitrix24.portal import Portal
 from responder.model import Mode
-from responder.runtime import ending, quick, slow
+from responder.runtime import ending, quick
 from responder.runtime.clock import Clock
 from responder.runtime.driver import Driver
 from responder.runtime.gate import Gate
@@ -26,13 +26,14 @@ from responder.runtime.gauges import Gauges
 from responder.runtime.housekeeping import Housekeeping, Write, fenced
 from responder.runtime.lane import Lane
 from responder.runtime.leases import Leases
-from responder.runtime.listening import Server
+from responder.runtime.listening import Server, server_config
 from responder.runtime.means import Means
 from responder.runtime.metrics import Metrics
 from responder.runtime.notify import Notifier
 from responder.runtime.polling import Poll
 from responder.runtime.receiver import Receiver
 from responder.runtime.reload import RulesInForce, wait_until_still
+from responder.runtime.room import Room, most_connections
 from responder.runtime.rounds import Rounds
 from responder.runtime.runner import Runner
 from responder.runtime.strangers import Strangers
@@ -73,6 +74,7 @@ class Service:
         self.rules = RulesInForce(settings.rules, portals=settings.portals, now=now)
         self.metrics = Metrics()
         self.strangers = Strangers(self.metrics)
+        self.room = Room(most_connections(len(settings.portals)), self.metrics)
         self.database = Database(settings.database_url.get_secret_value())
         self.database.open()
         self.database.lock_for_serving()
@@ -321,7 +323,7 @@ class Service:
 @asynccontextmanager
 async def serving(service: Service) -> AsyncIterator[int]:
     """Receive and drive within this block; gives the port that is listened on."""
-    config = slow.server_config(
+    config = server_config(
         service.web,
         host=service.settings.host,
         port=service.settings.port,
@@ -329,7 +331,7 @@ async def serving(service: Service) -> AsyncIterator[int]:
         speaks=quick.speaking_for(service.web),
         note=service.strangers.note,
     )
-    servers = [Server(config), *_admin_side(service)]
+    servers = [Server(config, service.room), *_admin_side(service)]
     driving = asyncio.create_task(service.run())
     receiving = [asyncio.create_task(server.serve()) for server in servers]
     try:
@@ -351,13 +353,14 @@ def _admin_side(service: Service) -> Iterator[Server]:
     port = service.settings.admin_port
     if service.admin_side is not None and port is not None:
         yield Server(
-            slow.server_config(
+            server_config(
                 service.admin_side,
                 host=service.settings.host,
                 port=port,
                 drain_seconds=int(STOP_SECONDS),
                 note=service.strangers.note,
-            )
+            ),
+            service.room,
         )
 
 
@@ -367,7 +370,6 @@ async def serve(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stopped.set)
-    slow.allow_many_sockets()
     await asyncio.to_thread(wait_until_still, settings.rules)
     service = await asyncio.to_thread(Service, settings)
     _say_what_runs(service)

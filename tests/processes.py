@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -33,6 +34,8 @@ rules:
     if: {deal.stage_semantic_id: F, workflow.template_id: 61}
     then: kill
 """
+
+MOST_FILES = "MOST_FILES"  # among the environment: how many files the program may have open
 
 # what would set the program up otherwise, or have it compile all its modules at every start
 _NOT_INHERITED = ("RESPONDER_", "PYTHONDONTWRITEBYTECODE")
@@ -90,6 +93,7 @@ class Running:
                 env=self.environment,
                 stderr=log,
                 stdout=log,
+                preexec_fn=self._allow_few_files if MOST_FILES in self.environment else None,
             )
         try:
             eventually(self._is_up, seconds=30, why=lambda: self.log.read_text()[-2000:])
@@ -98,6 +102,10 @@ class Running:
             self.process.wait(20)
             raise
         return self
+
+    def _allow_few_files(self) -> None:
+        most = int(self.environment[MOST_FILES])
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
     def _is_up(self) -> bool | None:
         assert self.process is not None

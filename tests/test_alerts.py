@@ -34,6 +34,7 @@ QUIET = {
     'responder_events_received_total{answer="200"}': "0+60x180",
     'responder_events_received_total{answer="403"}': "0x60 1x120",
     'responder_events_received_total{answer="503"}': "0x180",
+    "responder_connections_closed_total": "0x180",
     "responder_inbox_oldest_age_seconds": "2x180",
     "responder_inbox_waiting": "3x180",
     'responder_driving{portal="main",instance="a"}': "1x180",
@@ -77,6 +78,7 @@ LOUD: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {'responder_events_received_total{answer="403"}': "0+2x180"},
         {},
     ),
+    "ResponderConnectionsFull": ({"responder_connections_closed_total": "0+1x180"}, {}),
     "ResponderInboxOld": ({"responder_inbox_oldest_age_seconds": "0+60x180"}, {}),
     "ResponderNoDriver": (
         {'responder_driving{portal="main",instance="a"}': "0x180"},

@@ -51,6 +51,18 @@ class Metrics:
             "Requests that were refused for how they came, wherever they were for, by kind.",
             "kind",
         )
+        self.connections = self._gauge(
+            "responder_connections",
+            "Connections of callers that are open.",
+        )
+        self.connections_limit = self._gauge(
+            "responder_connections_limit",
+            "Connections that may be open; past that the one that was idle longest is closed.",
+        )
+        self.connections_closed = self._counter(
+            "responder_connections_closed",
+            "Idle connections that were closed to make room for others.",
+        )
         self.inbox_waiting = self._gauge(
             "responder_inbox_waiting",
             "Deliveries that are stored and not concluded yet.",

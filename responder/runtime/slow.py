@@ -32,8 +32,6 @@ next caller.
 """
 
 import asyncio
-import contextlib
-import resource
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -48,6 +46,8 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 from uvicorn.server import ServerState
 
+from responder.runtime.room import Room
+
 PATIENCE_SECONDS = 10.0
 HEAD_BYTES = 64 * 1024
 MOST_HEADERS = 100
@@ -58,10 +58,6 @@ _SLICE_BYTES = 4096
 _PROGRESS_BYTES = 16 * 1024
 _FRAMING_BYTES = 1024 * 1024  # a body of 64 KiB in chunks of one byte has a third of that
 _FEWEST_HOSTS = {"1.0": 0, "1.1": 1}
-
-# An idle connection of a load balancer is kept a little longer than the 60 s that most of them
-# use: were it closed here first, the event that is just being sent on it would be lost.
-_KEEP_ALIVE_SECONDS = 75
 
 
 class _Unfit(Exception):  # noqa: N818 - it says what is wrong with a request
@@ -124,6 +120,8 @@ class PatientProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.headers = []
+        self.room: Room | None = None
+        self.heard_at = self.loop.time()
         self._due_at: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._in_head = True
@@ -152,6 +150,24 @@ class PatientProtocol(HttpToolsProtocol):
             self._answering.disconnected = True
             self._answering.message_event.set()
         super().connection_lost(exc)
+        if self.room is not None:
+            self.room.leave(self)
+
+    def is_owed(self) -> bool:
+        """Tell whether it brought something that is not answered yet."""
+        if self.transport is None:
+            return True
+        cycle = self.cycle
+        return (
+            cycle is not None
+            and not (cycle.response_complete or cycle.more_body)
+            and cycle.scope["method"] == "POST"
+            and not self.flow.write_paused
+        )
+
+    def let_go(self) -> None:
+        """Close the connection at once."""
+        self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Parse what arrived, as far as it need not wait its turn."""
@@ -299,7 +315,8 @@ class PatientProtocol(HttpToolsProtocol):
         return self.cycle is None or (self.cycle.response_complete and not self.pipeline)
 
     def _expect(self) -> None:
-        self._due_at = self.loop.time() + self.patience_seconds
+        self.heard_at = self.loop.time()
+        self._due_at = self.heard_at + self.patience_seconds
         if self._timer is None:
             self._timer = self.loop.call_at(self._due_at, self._look)
 
@@ -346,48 +363,3 @@ class PatientProtocol(HttpToolsProtocol):
         lines += [b"content-length: 0\r\n", b"connection: close\r\n", b"\r\n"]
         self.transport.write(STATUS_LINE[status] + b"".join(lines))
         self.transport.close()
-
-
-def server_config(
-    app: object,
-    *,
-    host: str,
-    port: int,
-    patience_seconds: float = PATIENCE_SECONDS,
-    drain_seconds: int = 15,
-    speaks: type[PatientProtocol] = PatientProtocol,
-    note: Note = PatientProtocol.note,
-) -> uvicorn.Config:
-    """Configure uvicorn for events: fast, silent about itself, patient for so long only.
-
-    It logs through the loggers that exist, never a request (an address may hold a `url_key`), and
-    trusts no header about where a request came from. After `drain_seconds` a stop waits no longer.
-    """
-
-    class Protocol(speaks):  # type: ignore[misc, valid-type]  # a class is a value here
-        pass
-
-    Protocol.patience_seconds = patience_seconds
-    Protocol.note = staticmethod(note)
-    return uvicorn.Config(
-        app,  # type: ignore[arg-type]
-        host=host,
-        port=port,
-        http=Protocol,
-        ws="none",
-        workers=1,
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=drain_seconds,
-    )
-
-
-def allow_many_sockets() -> None:
-    """Raise the number of files this process may open as far as it is allowed to."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -13,6 +13,7 @@ import asyncio
 import hmac
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
@@ -28,6 +29,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from responder.bitrix24 import payload
 from responder.runtime.metrics import CONTENT_TYPE, Metrics
 from responder.runtime.strangers import Seldom
+from responder.runtime.together import Together
 from responder.settings import PortalSettings
 from responder.store import inbox
 from responder.store.commits import StoreUnavailable
@@ -36,6 +38,7 @@ BODY_BYTES = 64 * 1024
 
 _FORM = b"application/x-www-form-urlencoded"
 _READY_SECONDS = 5
+_REST_SECONDS = 0.05
 _LONGEST_WORKFLOW_ID = 255
 _LONGEST_LENGTH = 18  # digits, zeros before it among them; Python reads no more than 4,300
 
@@ -329,6 +332,7 @@ def others(ready: Ready, metrics: Metrics | None, pages: ASGIApp | None) -> Star
 
 def _routes(ready: Ready, metrics: Metrics | None) -> list[Route]:
     doubts = Seldom()
+    asked = Together(ready, _REST_SECONDS)
 
     async def healthz(_request: Request) -> Response:
         return PlainTextResponse("alive\n")
@@ -336,7 +340,7 @@ def _routes(ready: Ready, metrics: Metrics | None) -> list[Route]:
     async def readyz(_request: Request) -> Response:
         try:
             async with asyncio.timeout(_READY_SECONDS):
-                is_ready, detail = await ready()
+                is_ready, detail = await asked.answer()
         except Exception:
             if doubts.counted("readiness"):
                 logger.exception("It could not be found out whether we are ready.")
@@ -352,11 +356,9 @@ def metrics_route(metrics: Metrics) -> Route:
 
     With thousands of rules it takes a while to write: one at a time, and in a thread.
     """
-    turn = asyncio.Lock()
+    written = Together(partial(run_in_threadpool, metrics.render), _REST_SECONDS)
 
     async def show(_request: Request) -> Response:
-        async with turn:
-            text = await run_in_threadpool(metrics.render)
-        return Response(text, media_type=CONTENT_TYPE)
+        return Response(await written.answer(), media_type=CONTENT_TYPE)
 
     return Route("/metrics", show)

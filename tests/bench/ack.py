@@ -33,7 +33,8 @@ from pydantic import SecretStr
 from starlette.types import Receive, Scope, Send
 
 from responder import app
-from responder.runtime import quick, slow
+from responder.runtime import quick
+from responder.runtime.listening import server_config
 from responder.runtime.metrics import Metrics
 from responder.runtime.web import Web
 from responder.settings import PortalSettings, Settings
@@ -106,7 +107,7 @@ async def serve_receiving(port: int, url: str) -> None:
         return True, {}
 
     web = Web({"main": _portal()}, accept=commit.add, ready=ready, metrics=Metrics())
-    config = slow.server_config(web, host="127.0.0.1", port=port, speaks=quick.speaking_for(web))
+    config = server_config(web, host="127.0.0.1", port=port, speaks=quick.speaking_for(web))
     await uvicorn.Server(config).serve()
     await commit.close()
     database.close()

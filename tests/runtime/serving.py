@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import uvicorn
+import uvloop
 
 from responder.runtime import quick, slow
+from responder.runtime.listening import Server, server_config
+from responder.runtime.metrics import Metrics
+from responder.runtime.room import Room
 from responder.runtime.web import Web
 
 FORM = b"application/x-www-form-urlencoded"
@@ -19,15 +22,15 @@ FORM = b"application/x-www-form-urlencoded"
 def served(app: object, *, patience_seconds: float = 10.0) -> Iterator[int]:
     """Serve the application as the program does; give the port."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
-    config = slow.server_config(
+    config = server_config(
         app,
         host="127.0.0.1",
         port=0,
         patience_seconds=patience_seconds,
         speaks=quick.speaking_for(app) if isinstance(app, Web) else slow.PatientProtocol,
     )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, args=([listener],))
+    server = Server(config, Room(10_000, Metrics()))
+    thread = threading.Thread(target=uvloop.run, args=(server.serve([listener]),))
     thread.start()
     try:
         deadline = time.monotonic() + 5

@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import resource
 import socket
 import threading
 import time
@@ -275,14 +274,6 @@ def test_a_stop_does_not_wait_for_a_stalled_body() -> None:
         began = time.monotonic()
     assert time.monotonic() - began < 3
     connection.close()
-
-
-def test_as_many_files_as_allowed_may_be_opened() -> None:
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    slow.allow_many_sockets()
-    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, before)
-    assert now == most
 
 
 class Watching(Application):
