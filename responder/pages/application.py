@@ -1,11 +1,15 @@
 """The pages as an application: who may see what, in which thread, with which headers.
 
-A page is made in a thread, by a plain function of the site and the visit. One thread makes pages,
-another does what forms ask for and checks passwords: more of them would take the interpreter away
-from what is received. When too many requests wait for a thread, more are refused.
+A page is made in a thread, by a plain function of the site and the visit. Two threads are for those
+who are logged in: one makes pages, the other does what forms ask for. Two are for strangers: one
+makes what they may see, and rests after each, the other checks passwords. More of them would take
+the interpreter away from what is received. When too many requests wait for a thread, more are
+refused. Whose session is an admin's is seen from the cookie alone, so that no crowd of strangers
+stands before one.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -22,13 +26,13 @@ from starlette.types import ASGIApp
 
 from responder.pages import acts, decision, decisions, entrance, rules, status, visits
 from responder.pages.rendering import icon, stylesheet
-from responder.pages.site import Site
+from responder.pages.site import Page, Site
 from responder.pages.visits import Form, NotOurs, Visit
 from responder.store.database import StoreUnavailable
 
-Page = Callable[[Site, Visit], Response]
-
 MOST_WAITING = 32
+_REST_SECONDS = 0.005
+_REFUSED_AFTER_SECONDS = 0.5  # so that a name that was not looked at takes as long as any
 _FORM = "application/x-www-form-urlencoded"
 _FOR_EVER = "public, max-age=31536000, immutable"
 
@@ -58,21 +62,29 @@ class _Terms(NamedTuple):
 class _Thread:
     """A thread that answers, and a bound on what waits for it."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, rest_seconds: float = 0) -> None:
         self._site = site
+        self._rest_seconds = rest_seconds
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="pages")
         self._under_way = 0
 
     async def answer(self, page: Page, request: Request, form: Form, terms: _Terms) -> Response:
         """Make a page, or do what a form asks for."""
         if self._under_way >= MOST_WAITING:
+            self._site.note("busy")
             return _refusal(HTTPStatus.SERVICE_UNAVAILABLE)
         loop = asyncio.get_running_loop()
         self._site.commits.loop = loop
         self._under_way += 1
-        work = loop.run_in_executor(self._worker, _made, self._site, page, request, form, terms)
+        work = loop.run_in_executor(self._worker, self._made, page, request, form, terms)
         work.add_done_callback(lambda _: self._done())
         return await work
+
+    def _made(self, page: Page, request: Request, form: Form, terms: _Terms) -> Response:
+        try:
+            return _made(self._site, page, request, form, terms)
+        finally:
+            time.sleep(self._rest_seconds)
 
     def _done(self) -> None:
         self._under_way -= 1
@@ -88,25 +100,47 @@ _SAID: Mapping[int, tuple[str, ...]] = {
 
 
 class _Answers:
-    """The two threads, and which of them answers what."""
+    """The threads, and which of them answers what."""
 
     def __init__(self, site: Site) -> None:
+        self._site = site
         self._makes, self._does = _Thread(site), _Thread(site)
+        self._for_strangers, self._checks = _Thread(site, _REST_SECONDS), _Thread(site)
 
     def route(self, path: str, *, public: bool = False, **pages: Page) -> Route:
         """Answer at this path, by the page for each method."""
 
         async def endpoint(request: Request) -> Response:
             if request.method != "POST":
-                terms = _Terms(public)
-                return await self._makes.answer(pages["GET"], request, Form(), terms)
+                lane = self._lane(request, self._makes)
+                return await lane.answer(pages["GET"], request, Form(), _Terms(public))
             try:
                 form = await _form(request)
             except _Unfit as unfit:
                 return _refusal(unfit.status)
-            return await self._does.answer(pages["POST"], request, form, _Terms(public, acts=True))
+            if public:
+                return await self._log_in(request, form)
+            lane = self._lane(request, self._does)
+            return await lane.answer(pages["POST"], request, form, _Terms(acts=True))
 
         return Route(path, endpoint, methods=list(pages))
+
+    def _lane(self, request: Request, admins: _Thread) -> _Thread:
+        return admins if entrance.has_begun(self._site, request) else self._for_strangers
+
+    async def _log_in(self, request: Request, form: Form) -> Response:
+        """Have a password checked where there is a try for it; a refusal takes always as long."""
+        loop = asyncio.get_running_loop()
+        least = loop.time() + _REFUSED_AFTER_SECONDS
+        page: Page = entrance.check
+        lane = self._for_strangers
+        if visits.came_from_us(request):  # else nothing is tried, and it will be told so
+            page = entrance.tried(self._site, Visit(request, form))
+            lane = self._checks if page is entrance.check else lane
+        answer = await lane.answer(page, request, form, _Terms(public=True, acts=True))
+        if answer.status_code == HTTPStatus.FORBIDDEN:
+            await asyncio.sleep(least - loop.time())
+        return answer
 
     async def wrong(self, request: Request, error: Exception) -> Response:
         """Say what is wrong with an address or a method."""
@@ -116,7 +150,8 @@ class _Answers:
             status = HTTPStatus(error.status_code)
             return site.message(visit, status, *_SAID.get(status, (status.phrase,)))
 
-        answer = await self._makes.answer(page, request, Form(), _Terms(public=True))
+        lane = self._lane(request, self._makes)
+        answer = await lane.answer(page, request, Form(), _Terms(public=True))
         answer.headers.update(error.headers or {})
         return answer
 
@@ -128,7 +163,7 @@ def application(site: Site) -> ASGIApp:
     style, sheet = stylesheet()
     routes = [
         route("/", GET=decisions.show),
-        route("/login", GET=entrance.show, POST=entrance.log_in, public=True),
+        route("/login", GET=entrance.show, POST=entrance.check, public=True),
         route("/login/done", GET=entrance.entered, public=True),
         route("/logout", POST=entrance.log_out),
         route("/decisions/{id}", GET=decision.show),

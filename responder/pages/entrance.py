@@ -5,12 +5,15 @@ from functools import partial
 from http import HTTPStatus
 
 import structlog
+from starlette.requests import Request
 from starlette.responses import Response
 
 from responder.pages import visits
-from responder.pages.site import Site
+from responder.pages.site import Page, Site
 from responder.pages.visits import Admin, Visit
 from responder.store import sessions
+
+_LONGEST_TOKEN = 100
 
 log = structlog.get_logger()
 
@@ -18,7 +21,7 @@ log = structlog.get_logger()
 def admin_of(site: Site, visit: Visit) -> Admin | None:
     """Find who is logged in; a session ends where its admin or their password is no longer so."""
     token = visits.token_of(visit.request)
-    if not token or len(token) > 100 or not token.isascii():
+    if not token or len(token) > _LONGEST_TOKEN or not token.isascii():
         return None
     now = site.now()
     found = site.database.read(partial(sessions.find, token=token, at=now))
@@ -39,23 +42,51 @@ def show(site: Site, visit: Visit) -> Response:
     return _form(site, visit, onward=visit.query.get("next", ""))
 
 
-def log_in(site: Site, visit: Visit) -> Response:
-    """Check a password, and begin a session."""
-    name = visit.form.get("name").strip().lower()
+def has_begun(site: Site, request: Request) -> bool:
+    """Tell whether an admin began a session with what stands in the cookie; it costs no look."""
+    token = visits.token_of(request) or ""
+    return len(token) <= _LONGEST_TOKEN and site.admins.began(token)
+
+
+def tried(site: Site, visit: Visit) -> Page:
+    """Take a try for a password, and say by which page it is answered: `check` alone is costly."""
+    name = _name(visit)
     browser = _known_browser(site, visit, name)
-    wait = site.throttle.wait(name, browser, site.clock())
+    is_known = site.admins.mark(name) is not None
+    wait = site.throttle.wait(name, browser, site.clock(), is_known=is_known)
     if wait > 0:
         site.note("login-throttled")
-        seconds = int(wait) + 1
-        problem = f"Too many tries. Wait {seconds} seconds, and try again."
-        answer = _form(site, visit, problem, status=HTTPStatus.TOO_MANY_REQUESTS)
-        answer.headers["retry-after"] = str(seconds)
-        return answer
+        return partial(_too_soon, wait=wait)
+    if is_known or site.throttle.may_be_hashed(site.clock()):
+        return check
+    return _refused
+
+
+def check(site: Site, visit: Visit) -> Response:
+    """Check a password, and begin a session."""
+    name = _name(visit)
     if not site.admins.are(name, visit.form.get("password")):
-        site.note("login")
-        return _form(site, visit, "The name or the password is wrong.", status=HTTPStatus.FORBIDDEN)
+        return _refused(site, visit)
+    browser = _known_browser(site, visit, name)
     site.throttle.forgive(name, browser)
     return _begun(site, visit, name, browser)
+
+
+def _refused(site: Site, visit: Visit) -> Response:
+    site.note("login")
+    return _form(site, visit, "The name or the password is wrong.", status=HTTPStatus.FORBIDDEN)
+
+
+def _too_soon(site: Site, visit: Visit, *, wait: float) -> Response:
+    seconds = int(wait) + 1
+    problem = f"Too many tries. Wait {seconds} seconds, and try again."
+    answer = _form(site, visit, problem, status=HTTPStatus.TOO_MANY_REQUESTS)
+    answer.headers["retry-after"] = str(seconds)
+    return answer
+
+
+def _name(visit: Visit) -> str:
+    return visit.form.get("name").strip().lower()
 
 
 def entered(site: Site, visit: Visit) -> Response:
@@ -79,7 +110,7 @@ def log_out(site: Site, visit: Visit) -> Response:
 
 
 def _begun(site: Site, visit: Visit, name: str, browser: str | None) -> Response:
-    token = secrets.token_urlsafe(32)
+    token = site.admins.session(name)
     mark = site.admins.mark(name) or ""
     site.commits.write(partial(sessions.begin, token=token, name=name, mark=mark, at=site.now()))
     log.info("logged in to the pages", admin=name)

@@ -64,6 +64,25 @@ class Admins:
             return None
         return hmac.new(written.encode(), b"responder-session", hashlib.sha256).hexdigest()
 
+    def session(self, name: str) -> str:
+        """Make the token of a session, which proves that an admin of now began it."""
+        words = secrets.token_urlsafe(32)
+        return f"{words}.{self._proof(name, words)}"
+
+    def began(self, token: str) -> bool:
+        """Tell whether a token was made for an admin of now; whether it is over, the store says."""
+        words, _, proof = token.rpartition(".")
+        given = proof.encode("utf-8", "surrogatepass")
+        return any(
+            hmac.compare_digest(self._proof(name, words).encode(), given) for name in self._hashes
+        )
+
+    def _proof(self, name: str, words: str) -> str:
+        key = self._hashes[name].encode()
+        return hmac.new(
+            key, f"session\n{words}".encode("utf-8", "surrogatepass"), hashlib.sha256
+        ).hexdigest()[:32]
+
     def sign(self, name: str, words: str) -> str | None:
         """Sign something for an admin, with a key that changes with the password."""
         written = self._hashes.get(name)

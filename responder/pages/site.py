@@ -123,3 +123,6 @@ class Site:
             "tripped": sorted({trip.rule for trip in tripped}),
             "broken": self.rules.error,
         }
+
+
+Page = Callable[[Site, Visit], Response]

@@ -1,9 +1,11 @@
 """Slows down whoever guesses passwords, and locks nobody out.
 
-Theory of operation. Each try takes from buckets that refill with time. There is a bucket for each
-name, known or not, and one for all that strangers try together, so that many names are no way
-around it and hashing never takes more than a part of one core. Addresses are not looked at: behind
-a proxy there is only one.
+Theory of operation. Each try takes from buckets that refill with time. There is one for each name,
+an admin's or not, so that neither is told from the other. An admin's is kept for as long as the
+process runs; of the names that strangers make up, the thousand that came last. Hashing is bounded
+by the admins' own buckets, and for all other names together by one more: where that is empty, a
+made-up name is refused without having been looked at. So many names are no way to more tries, and
+keep no admin out. Addresses are not looked at: behind a proxy there is only one.
 
 Whoever logged in once in a browser has a cookie there that says so (signed with a key that changes
 with the password). Such a browser has a bucket of its own. So an attacker who empties all the
@@ -12,6 +14,7 @@ others, for as long as it likes, does not lock out the admin.
 The buckets are in the memory of one replica: with n replicas an attacker has n times the tries.
 """
 
+import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 
@@ -30,39 +33,56 @@ ONE_NAME = Rate(5, 12.0)
 ONE_BROWSER = Rate(10, 6.0)
 ALL_STRANGERS = Rate(20, 1.0)
 
-_ALL = ("all", "")
-
 
 class Throttle:
-    """The buckets of one process."""
+    """The buckets of one process. Tries are taken in one thread, and forgiven in another."""
+
+    def __init__(self) -> None:
+        self._known = _Buckets()
+        self._made_up = _Buckets()
+        self._strangers = _Buckets()
+        self._turn = threading.Lock()
+
+    def wait(self, name: str, browser: str | None, now: float, *, is_known: bool) -> float:
+        """Take one try; return 0, or the seconds to wait where there is none left.
+
+        `is_known` says that an admin has this name; `browser` is one in which they logged in.
+        """
+        with self._turn:
+            if browser is not None:
+                return self._known.take(("browser", browser), ONE_BROWSER, now)
+            buckets = self._known if is_known else self._made_up
+            return buckets.take(("name", name[:64]), ONE_NAME, now)
+
+    def may_be_hashed(self, now: float) -> bool:
+        """Tell whether what a stranger tries is worth the time of a check."""
+        with self._turn:
+            return self._strangers.take(("all", ""), ALL_STRANGERS, now) == 0
+
+    def forgive(self, name: str, browser: str | None) -> None:
+        """Forget the tries that led to the right password; it was no stranger who tried."""
+        with self._turn:
+            self._known.forget(("browser", browser) if browser else ("name", name[:64]))
+
+
+class _Buckets:
+    """Buckets by key, each full until it is first taken from; the thousand that were used last."""
 
     def __init__(self) -> None:
         self._full_at: OrderedDict[tuple[str, str], float] = OrderedDict()
 
-    def wait(self, name: str, browser: str | None, now: float) -> float:
-        """Take one try; return 0, or the seconds to wait where there is none left."""
-        keys = [(("browser", browser), ONE_BROWSER)] if browser else self._of_strangers(name)
-        wait = max(self._missing(key, rate, now) for key, rate in keys)
+    def take(self, key: tuple[str, str], rate: Rate, now: float) -> float:
+        """Take one try; return 0, or the seconds until there is one."""
+        full_at = self._full_at.get(key, now)
+        wait = full_at - now - (rate.tries - 1) * rate.seconds
         if wait > 0:
             return wait
-        for key, rate in keys:
-            self._full_at[key] = max(self._full_at.get(key, now), now) + rate.seconds
-            self._full_at.move_to_end(key)
-        while len(self._full_at) > _MOST_KEYS:
+        self._full_at[key] = max(full_at, now) + rate.seconds
+        self._full_at.move_to_end(key)
+        if len(self._full_at) > _MOST_KEYS:
             self._full_at.popitem(last=False)
         return 0.0
 
-    def forgive(self, name: str, browser: str | None) -> None:
-        """Forget the tries that led to the right password; it was no stranger who tried."""
-        self._full_at.pop(("browser", browser) if browser else ("name", name[:64]), None)
-        if browser is None and _ALL in self._full_at:
-            self._full_at[_ALL] -= ALL_STRANGERS.seconds
-
-    @staticmethod
-    def _of_strangers(name: str) -> list[tuple[tuple[str, str], Rate]]:
-        return [(("name", name[:64]), ONE_NAME), (_ALL, ALL_STRANGERS)]
-
-    def _missing(self, key: tuple[str, str], rate: Rate, now: float) -> float:
-        """Return how long until a bucket has a try; it is full at `_full_at`."""
-        empty_for = self._full_at.get(key, now) - now - (rate.tries - 1) * rate.seconds
-        return max(0.0, empty_for)
+    def forget(self, key: tuple[str, str]) -> None:
+        """Fill a bucket."""
+        self._full_at.pop(key, None)

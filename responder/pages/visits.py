@@ -104,16 +104,19 @@ def _storable(text: str) -> str:
     return text.replace("\0", "\ufffd")
 
 
-def must_be_ours(visit: Visit) -> None:
-    """Raise NotOurs unless the form comes from a page of ours, and of this very session."""
-    headers = visit.request.headers
+def came_from_us(request: Request) -> bool:
+    """Tell whether a form was sent from a page of ours, as far as the browser says."""
+    headers = request.headers
     site, origin = headers.get("sec-fetch-site"), headers.get("origin")
     if site is not None:
-        ours = site == "same-origin"
-    else:
-        host = headers.get("host", "").lower()
-        ours = origin is None or (host != "" and origin.lower().partition("://")[2] == host)
-    if not ours:
+        return site == "same-origin"
+    host = headers.get("host", "").lower()
+    return origin is None or (host != "" and origin.lower().partition("://")[2] == host)
+
+
+def must_be_ours(visit: Visit) -> None:
+    """Raise NotOurs unless the form comes from a page of ours, and of this very session."""
+    if not came_from_us(visit.request):
         raise NotOurs
     if visit.admin is not None:
         given = visit.form.get("csrf").encode("utf-8", "surrogatepass")
