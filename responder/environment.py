@@ -6,12 +6,16 @@ the working directory, the environment. Other names in these places are not ours
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 
 from dotenv import dotenv_values
 
 PREFIX = "RESPONDER_"
 SECRETS_DIR = "RESPONDER_SECRETS_DIR"
+DATABASE_URL = "RESPONDER_DATABASE_URL"
+DEFAULT_DATABASE_URL = "sqlite:///responder.db"
+EMPTY_DATABASE_URL = f"{DATABASE_URL} is empty: leave it out for a SQLite file, responder.db"
 
 _DEFAULT_SECRETS_DIR = "/run/secrets"
 _LARGEST_SECRET_FILE = 64 * 1024
@@ -24,6 +28,40 @@ def gather(environ: Mapping[str, str], env_file: Path | None) -> tuple[dict[str,
     outer |= _ours(environ, "the environment", problems)
     files = _secret_files(outer.get(SECRETS_DIR), problems)
     return _ours(files, "the secrets directory", problems) | outer, problems
+
+
+def database_url(environ: Mapping[str, str], env_file: Path | None) -> tuple[str, list[str]]:
+    """Return the database's address, and what is wrong with that; no other setting is judged.
+
+    Who reads the log alone need not know, nor be able to read, any other. Where the environment has
+    it, nothing else is read.
+    """
+    problems: list[str] = []
+    alone = {name: value for name, value in environ.items() if name.upper() == DATABASE_URL}
+    given = _ours(alone, "the environment", problems)
+    if not given:
+        given, found = gather(environ, env_file)
+        problems += [*filter(_concerns_all, found), *_misspelt(given)]
+    url = given.get(DATABASE_URL, DEFAULT_DATABASE_URL)
+    return url, problems if url else [*problems, EMPTY_DATABASE_URL]
+
+
+def _concerns_all(problem: str) -> bool:
+    """Tell a place that cannot be read from one variable that is none of ours here."""
+    variable = problem.partition(" ")[0]
+    return not variable.startswith(PREFIX) or variable in (DATABASE_URL, SECRETS_DIR)
+
+
+def _misspelt(given: Mapping[str, str]) -> Iterator[str]:
+    """Find what was meant to be the address: another log would be read, and nothing would say so.
+
+    Compared without what all names begin with.
+    """
+    if DATABASE_URL in given:
+        return
+    names = [name.removeprefix(PREFIX) for name in given]
+    for near in get_close_matches(DATABASE_URL.removeprefix(PREFIX), names, cutoff=0.75):
+        yield f"{PREFIX}{near} is not a setting; did you mean {DATABASE_URL}?"
 
 
 def _ours(values: Mapping[str, str], place: str, problems: list[str]) -> dict[str, str]:

@@ -34,7 +34,13 @@ from pydantic_settings import (
 )
 
 from responder import allowed, signing
-from responder.environment import PREFIX, gather
+from responder.environment import (
+    DATABASE_URL,
+    DEFAULT_DATABASE_URL,
+    EMPTY_DATABASE_URL,
+    PREFIX,
+    gather,
+)
 from responder.model import Mode
 
 _SHORTEST_SEGMENT = 6
@@ -81,7 +87,7 @@ class Settings(BaseSettings):
     ]
     rules: Path = Path("rules.yaml")
     database_url: Annotated[SecretStr, AfterValidator(allowed.database_url)] = SecretStr(
-        "sqlite:///responder.db"
+        DEFAULT_DATABASE_URL
     )
     mode: Annotated[Mode, BeforeValidator(allowed.mode)] = Mode.OBSERVE
     host: str = Field(default="127.0.0.1", min_length=1)
@@ -140,17 +146,14 @@ def _portal_variable(name: str, field: str) -> str:
     return f"{PREFIX}PORTALS__{name.upper()}__{field.upper()}"
 
 
-_DATABASE_URL = f"{PREFIX}DATABASE_URL"
-
-
 def load(
     environ: Mapping[str, str] | None = None, *, env_file: Path | None = Path(".env")
 ) -> Settings:
     """Read all three places; raise `SettingsError` with every problem at once."""
     given, problems = gather(os.environ if environ is None else environ, env_file)
     problems += [_unknown(name) for name in given if not _is_known(name)]
-    if given.get(_DATABASE_URL) == "":
-        problems.append(f"{_DATABASE_URL} is empty: leave it out for a SQLite file, responder.db")
+    if given.get(DATABASE_URL) == "":
+        problems.append(EMPTY_DATABASE_URL)
     known = {name: value for name, value in given.items() if _is_known(name) and value}
     source = EnvSettingsSource(Settings, env_prefix=PREFIX, env_nested_delimiter="__")
     source.env_vars = {name.lower(): value for name, value in known.items()}

@@ -111,16 +111,20 @@ def show_changes(
             write(_line(decision, as_json=as_json))
 
 
-def why_none(database: Database, chosen: Filter, in_force: Collection[str]) -> str:
-    """Say that no decision is like that, and whether the rule's name is known at all."""
+def why_none(database: Database, chosen: Filter, in_force: Collection[str] | None) -> str:
+    """Say that no decision is like that, and whether the rule's name is known at all.
+
+    `in_force` is None where it is not known which rules are.
+    """
     if chosen.rule is None:
         return "There is no such decision."
-    known = {*in_force, *database.read(named.rules)}
+    known = {*(in_force or ()), *database.read(named.rules)}
     if chosen.rule in known:
         return f"Rule {chosen.rule} has made no such decision."
     near = get_close_matches(chosen.rule, sorted(known), 1)
     meant = f" Did you mean {near[0]}?" if near else ""
-    return f"No rule {chosen.rule} is in force, and none is in the log.{meant}"
+    nowhere = "is in the log" if in_force is None else "is in force, and none is in the log"
+    return f"No rule {chosen.rule} {nowhere}.{meant}"
 
 
 def find(database: Database, decision_id: str) -> Decision | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn, TextIO
 
 import click
 
-from responder.commands.opening import fail, opened, who
+from responder.commands.opening import fail, opened_log, who
 
 if TYPE_CHECKING:
     from responder.store.database import Connection, Database
@@ -38,7 +38,7 @@ def verify(given: TextIO | None, *, as_json: bool) -> None:
         marks = {} if given is None else log.marks(given)
     except ValueError as error:
         fail(f"The checkpoint cannot be used: {error}.")
-    with opened() as (_, database):
+    with opened_log() as database:
         portals = sorted({*database.read(ends.portals), *marks})
         found = []
         for portal in portals:
@@ -59,7 +59,7 @@ def checkpoint() -> None:
     """Print the number and the hash of each chain's last entry, as JSON. Keep it elsewhere."""
     from responder.store import audit as log
 
-    with opened() as (_, database):
+    with opened_log() as database:
         click.echo(json.dumps(database.read(partial(log.checkpoint, at=database.now()))))
 
 
@@ -70,7 +70,7 @@ def export(portal: str | None) -> None:
     from responder.store import audit as log
     from responder.store import ends
 
-    with opened() as (_, database):
+    with opened_log() as database:
         portals = database.read(ends.portals)
         if portal is not None and portal not in portals:
             fail(f"There are no entries of a portal {portal!r}.")
@@ -92,7 +92,7 @@ def erase(decisions: tuple[str, ...], by: str | None) -> None:
     from responder.store import erase as erasing
 
     name = by or who()
-    with opened() as (_, database):
+    with opened_log() as database:
         now = database.now()
 
         def write(tx: "Connection") -> list[tuple[str, erasing.Erased | None]]:

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from responder.commands.opening import fail, must_know, of_revision, opened, show_mistakes
+from responder.commands.opening import fail, must_know, of_revision, opened_log, show_mistakes
 
 if TYPE_CHECKING:
     from responder.authoring.backtest import Tick
     from responder.rules.ruleset import Ruleset
-    from responder.settings import Settings
     from responder.store.database import Database
     from responder.store.history import Span
 
@@ -48,16 +47,17 @@ def backtest(
     """
     from responder.authoring import backtest_result as told
     from responder.authoring.backtest import Backtest
+    from responder.store import ends
 
     instant = _instant(since)
-    with opened() as (settings, database):
+    with opened_log() as database:
         trial = Backtest(
             database=database,
-            new=_rules(new, settings),
+            new=_rules(new),
             since=instant,
             against=None if against is None else _revision(database, against),
         )
-        must_know(portal, settings)
+        must_know(portal, database.read(ends.portals))
         spans = trial.spans(portal)
         with _progress(spans) as tick:
             result = trial.run(spans, tick)
@@ -78,12 +78,12 @@ def _instant(since: str | None) -> datetime:
         fail(str(error))
 
 
-def _rules(path: Path, settings: "Settings") -> "Ruleset":
+def _rules(path: Path) -> "Ruleset":
     """Load the new rules, or print their mistakes as `check` does and exit."""
     from responder.rules.ruleset import RulesError, load
 
     try:
-        return load(path.read_bytes(), file=str(path), portals=tuple(settings.portals))
+        return load(path.read_bytes(), file=str(path))
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}")
     except RulesError as error:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from responder.commands.opening import fail, must_know, opened
+from responder.commands.opening import fail, must_know, opened, opened_log
 from responder.commands.operate import ruleset_of
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def rules(context: click.Context, portal: str | None, *, as_json: bool) -> None:
 
     with opened() as (settings, database):
         ruleset = ruleset_of(settings)
-        must_know(portal, settings)
+        must_know(portal, settings.portals)
         figures = database.read(lambda conn: shadow.figures(conn, portal))
     if not as_json:
         click.echo(f"revision {ruleset.revision}")
@@ -79,7 +79,7 @@ def show(revision: str) -> None:
     """Print the text of a revision, as a decision names it."""
     from responder.store import rulesets
 
-    with opened() as (_, database):
+    with opened_log() as database:
         text = database.read(lambda conn: rulesets.text(conn, revision))
     if text is None:
         fail(f"No decision was made by a revision {revision}.")

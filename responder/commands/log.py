@@ -7,10 +7,9 @@ import click
 
 from responder.authoring import decisions as log
 from responder.authoring import events as received
-from responder.commands.opening import fail, opened
+from responder.commands.opening import fail, opened_log, rules_in_use
 
 if TYPE_CHECKING:
-    from responder.settings import Settings
     from responder.store.database import Database
 
 _SINCE = "Only the last 30s, 15m, 2h, 7d."
@@ -41,33 +40,32 @@ def decisions(
         chosen = log.Filter.of(since=since, workflow=workflow, rule=rule, outcome=outcome)
     except ValueError as error:
         fail(str(error))
-    with opened() as (settings, database):
+    with opened_log() as database:
         try:
-            _show(database, settings, chosen, as_json=as_json, follow=follow)
+            _show(database, chosen, as_json=as_json, follow=follow)
         except (KeyboardInterrupt, BrokenPipeError):
             sys.exit(0)
 
 
-def _show(
-    database: "Database", settings: "Settings", chosen: log.Filter, *, as_json: bool, follow: bool
-) -> None:
+def _show(database: "Database", chosen: log.Filter, *, as_json: bool, follow: bool) -> None:
     from responder.store import journal
 
     now = database.read(journal.heads) if follow else {}
     if not log.show_all(database, chosen, as_json=as_json, write=click.echo):
-        click.echo(log.why_none(database, chosen, _in_force(settings)), err=True)
+        click.echo(log.why_none(database, chosen, _in_force()), err=True)
     if follow:
         log.show_changes(database, now, chosen, as_json=as_json, write=click.echo)
 
 
-def _in_force(settings: "Settings") -> list[str]:
-    """Name the rules in the file; none where it is broken, for that is another's question."""
+def _in_force() -> list[str] | None:
+    """Name the rules in the file; None where it is not here or broken, another's question."""
     from responder.rules.ruleset import RulesError, load
 
+    file = rules_in_use()
     try:
-        ruleset = load(settings.rules.read_bytes(), file=str(settings.rules))
+        ruleset = load(file.read_bytes(), file=str(file))
     except (OSError, RulesError):
-        return []
+        return None
     return [rule.id for rule in ruleset.rules]
 
 
@@ -76,7 +74,7 @@ def _in_force(settings: "Settings") -> list[str]:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def show(decision: str, *, as_json: bool) -> None:
     """Show one decision with everything that led to it."""
-    with opened() as (_, database):
+    with opened_log() as database:
         found = log.find(database, decision)
         if found is None:
             fail(f"There is no decision {decision}.")
@@ -94,7 +92,7 @@ def events(*, as_json: bool, since: str | None, document: str | None) -> None:
         ref = None if document is None else received.ref_of(document)
     except ValueError as error:
         fail(str(error))
-    with opened() as (_, database):
+    with opened_log() as database:
         try:
             if not received.show(database, instant, ref, as_json=as_json, write=click.echo):
                 click.echo("Nothing was received" + (f" of {ref}." if ref else "."), err=True)

@@ -8,7 +8,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import click
 
@@ -71,8 +70,6 @@ def _database(given: str, side: str) -> "Database":
         database = Database(url)
     except DatabaseError as error:
         fail(f"{side}: {error}; it is written as RESPONDER_DATABASE_URL is.")
-    if database.path is None and _is_torn(url):
-        fail(f"{side}: in a password, write @ as %40, / as %2F, ? as %3F and # as %23.")
     if side == "FROM" and database.path is not None and not database.path.is_file():
         fail(f"FROM: there is no database at {database.path}.")
     return database
@@ -87,15 +84,6 @@ def _variable(given: str, side: str) -> str:
     if not url:
         fail(f"{side}: there is no variable {name}.")
     return url.strip()
-
-
-def _is_torn(url: str) -> bool:
-    """Tell whether a password with a sign of its own tore the URL, and would be taken for a host.
-
-    What comes after it is then what a driver names in its errors.
-    """
-    parts = urlsplit(url)
-    return parts.netloc.count("@") > 1 or "@" in parts.path or "@" in parts.fragment
 
 
 def _must_differ(old: "Database", new: "Database") -> None:

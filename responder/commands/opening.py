@@ -7,7 +7,7 @@ import getpass
 import os
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -42,7 +42,12 @@ def settings() -> "Settings":
     try:
         return load()
     except SettingsError as error:
-        fail("The settings are wrong:", *(f"  {problem}" for problem in error.problems))
+        wrong_settings(*error.problems)
+
+
+def wrong_settings(*problems: str) -> NoReturn:
+    """Say which variables are wrong and exit."""
+    fail("The settings are wrong:", *(f"  {problem}" for problem in problems))
 
 
 def rules_in_use() -> Path:
@@ -53,10 +58,10 @@ def rules_in_use() -> Path:
     return Path(given.get("RESPONDER_RULES") or "rules.yaml")
 
 
-def must_know(portal: str | None, given: "Settings") -> None:
+def must_know(portal: str | None, known: Collection[str]) -> None:
     """Say which portals there are and exit, where one is named that is none of them."""
-    if portal is not None and portal not in given.portals:
-        fail(f"There is no portal {portal}; there are: {', '.join(sorted(given.portals))}.")
+    if portal is not None and portal not in known:
+        fail(f"There is no portal {portal}; there are: {', '.join(sorted(known)) or 'none'}.")
 
 
 def show_mistakes(error: "RulesError") -> None:
@@ -81,18 +86,39 @@ def of_revision(revision: str, text: str) -> "Ruleset":
 @contextmanager
 def opened() -> "Iterator[tuple[Settings, Database]]":
     """Load the settings and open their database, or say why not and exit."""
-    from responder.store.database import Database, DatabaseError, StoreUnavailable
-
     given = settings()
-    database = Database(given.database_url.get_secret_value())
+    with _opened(given.database_url.get_secret_value()) as database:
+        yield given, database
+
+
+@contextmanager
+def opened_log() -> "Iterator[Database]":
+    """Open the database without any other setting, or say why not and exit."""
+    from responder.environment import database_url
+
+    url, problems = database_url(os.environ, Path(".env"))
+    if problems:
+        wrong_settings(*problems)
+    with _opened(url) as database:
+        yield database
+
+
+@contextmanager
+def _opened(url: str) -> "Iterator[Database]":
+    from responder.store.database import Database, DatabaseError
+
+    try:
+        database = Database(url)
+    except DatabaseError as error:
+        wrong_settings(f"RESPONDER_DATABASE_URL: {error}")
     if database.path is not None and not database.path.exists():
         fail(f"There is no database at {database.path} yet: `responder serve` makes it.")
     try:
         database.open()
         if not database.schema_is_current():
             fail("The database has an older schema: start `responder serve` once.")
-        yield given, database
-    except (DatabaseError, StoreUnavailable) as error:
+        yield database
+    except DatabaseError as error:
         fail(str(error))
     finally:
         database.close()

@@ -77,7 +77,7 @@ def rearm(rule: str, portal: str | None) -> None:
     from responder.runtime import operating
 
     with opened() as (settings, database):
-        must_know(portal, settings)
+        must_know(portal, settings.portals)
         known = [one.id for one in ruleset_of(settings).rules if one.acts]
         portals = [portal] if portal else sorted(settings.portals)
         try:

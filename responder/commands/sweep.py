@@ -31,7 +31,7 @@ _ROW = "{:<18}  {:<23}  {:<10}  {:<22}  {:<12}  {}"
 def sweep(portal: str | None, rule: str | None, *, observe: bool, as_json: bool) -> None:
     """Judge all running workflows now, as if an event had come for each."""
     with opened() as (settings, database):
-        must_know(portal, settings)
+        must_know(portal, settings.portals)
         for name in [portal] if portal else sorted(settings.portals):
             _sweep(database, name, rule, observe=observe, as_json=as_json)
 

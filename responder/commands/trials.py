@@ -13,7 +13,7 @@ import click
 from responder.commands.opening import (
     fail,
     of_revision,
-    opened,
+    opened_log,
     rules_in_use,
     settings,
     show_mistakes,
@@ -130,7 +130,7 @@ def _recorded(decision_id: str) -> "tuple[Decision, Past, Ruleset]":
     from responder.store import history, rulesets
     from responder.store.places import place_of
 
-    with opened() as (_, database):
+    with opened_log() as database:
         decision, place = find(database, decision_id), place_of(decision_id)
         past = None if place is None else history.evaluation(database, place)
         if decision is None or past is None:
