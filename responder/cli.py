@@ -1,4 +1,6 @@
-"""All commands, in one table. Each is loaded when it is asked for: `check` needs no server.
+"""All commands, in one table: where each is, and what it does in a line.
+
+Each is loaded when it is asked for: `check` needs no server, and to list them needs none of them.
 
 Exit codes: 0 fine; 1 the thing checked is not so; 2 the question was wrong (settings, rules,
 arguments). What a machine may read goes to stdout, what people read besides to stderr.
@@ -9,31 +11,31 @@ import importlib
 import click
 
 COMMANDS = {
-    "serve": "serve:serve",
-    "demo": "serve:demo",
-    "sandbox": "serve:sandbox",
-    "health": "serve:health",
-    "status": "operate:status",
-    "pause": "operate:pause",
-    "resume": "operate:resume",
-    "rearm": "operate:rearm",
-    "cancel": "operate:cancel",
-    "approve": "approve:approve",
-    "sweep": "sweep:sweep",
-    "decisions": "log:decisions",
-    "events": "log:events",
-    "audit": "audit:audit",
-    "migrate": "migrate:migrate",
-    "check": "rules:check",
-    "test": "trials:test",
-    "explain": "trials:explain",
-    "backtest": "backtest:backtest",
-    "schema": "rules:schema",
-    "recipes": "rules:recipes",
-    "rules": "kept:rules",
-    "fields": "rules:fields",
-    "doctor": "doctor:doctor",
-    "password": "password:password",
+    "serve": ("serve:serve", "Receive events, decide and act."),
+    "demo": ("serve:demo", "Play the main job on real HTTP; needs no settings."),
+    "sandbox": ("serve:sandbox", "Run a Bitrix24 portal in miniature over real HTTP."),
+    "health": ("serve:health", "Ask the running service whether it is alive."),
+    "status": ("operate:status", "Show mode, rules, trips, and each portal's backlog and breaker."),
+    "pause": ("operate:pause", "Stop all new kills at once, on every replica, until `resume`."),
+    "resume": ("operate:resume", "Allow kills again; what was held is judged afresh."),
+    "rearm": ("operate:rearm", "Let a tripped rule act again; what it held is judged afresh."),
+    "cancel": ("operate:cancel", "Stop a decision that waits or is held."),
+    "approve": ("approve:approve", "Approve decisions of rules that ask first, or list them."),
+    "sweep": ("sweep:sweep", "Judge all running workflows now, as if an event had come."),
+    "decisions": ("log:decisions", "Print the decision log, oldest first."),
+    "events": ("log:events", "List what was received, and what concluded it."),
+    "audit": ("audit:audit", "Prove the decision log, take it away, or erase facts."),
+    "migrate": ("migrate:migrate", "Copy the whole database into another, and prove it the same."),
+    "check": ("rules:check", "Report every mistake in a rules file."),
+    "test": ("trials:test", "Run the tests of rules."),
+    "explain": ("trials:explain", "Read rules aloud, or go through a case, decision or document."),
+    "backtest": ("backtest:backtest", "Judge what was recorded by other rules."),
+    "schema": ("rules:schema", "Print the rule language as JSON Schema, for editors."),
+    "recipes": ("rules:recipes", "List policies that people ask for, or print one."),
+    "rules": ("kept:rules", "Say each rule in plain English, and what it would have done."),
+    "fields": ("rules:fields", "List the facts that rules may test."),
+    "doctor": ("doctor:doctor", "Say what is wrong with this installation, and what to do."),
+    "password": ("password:password", "Hash a password for RESPONDER_ADMINS__<NAME>."),
 }
 
 
@@ -46,13 +48,17 @@ class _Commands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """Return a command, or None if there is none of that name."""
-        place = COMMANDS.get(cmd_name)
-        if place is None:
+        if cmd_name not in COMMANDS:
             return None
-        module, name = place.split(":")
+        module, name = COMMANDS[cmd_name][0].split(":")
         command = getattr(importlib.import_module(f"responder.commands.{module}"), name)
         assert isinstance(command, click.Command)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the table's own lines, for which no command need be loaded."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

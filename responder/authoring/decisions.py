@@ -11,9 +11,7 @@ from functools import partial
 
 from responder.authoring.plain import printable, to_json
 from responder.model import Action, Outcome, Reason
-from responder.rules.english import told
-from responder.rules.ruleset import RulesError, load
-from responder.store import journal, named, rulesets
+from responder.store import log, named, rulesets
 from responder.store.database import Database
 
 FOLLOW_SECONDS = 0.5
@@ -85,7 +83,7 @@ def show_all(database: Database, chosen: Filter, *, as_json: bool, write: Write)
     if not as_json:
         write(_row(_HEAD))
     count = 0
-    for decision in journal.decisions(
+    for decision in log.decisions(
         database,
         since=chosen.since,
         workflow=chosen.workflow,
@@ -104,7 +102,7 @@ def show_changes(
     """Print for ever the wanted decisions as they are made and change, from a cursor on."""
     while True:
         seen = cursor
-        changed, cursor = database.read(partial(journal.changed_since, cursor=seen))
+        changed, cursor = database.read(partial(log.changed_since, cursor=seen))
         if cursor == seen:
             time.sleep(FOLLOW_SECONDS)
         for decision in filter(chosen.takes, changed):
@@ -129,7 +127,7 @@ def why_none(database: Database, chosen: Filter, in_force: Collection[str] | Non
 
 def find(database: Database, decision_id: str) -> Decision | None:
     """Return one decision."""
-    return database.read(partial(journal.one, decision_id=decision_id))
+    return database.read(partial(log.one, decision_id=decision_id))
 
 
 def sentence(database: Database, decision: Decision) -> str | None:
@@ -137,6 +135,9 @@ def sentence(database: Database, decision: Decision) -> str | None:
 
     None where that is not known: its text was not kept, or another version wrote it.
     """
+    from responder.rules.english import told  # slow, and needed for this alone
+    from responder.rules.ruleset import RulesError, load
+
     text = database.read(lambda conn: rulesets.text(conn, str(decision["ruleset"])))
     if text is None or decision["rule"] is None:
         return None

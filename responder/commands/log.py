@@ -5,11 +5,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from responder.authoring import decisions as log
-from responder.authoring import events as received
 from responder.commands.opening import fail, opened_log, rules_in_use
 
 if TYPE_CHECKING:
+    from responder.authoring.decisions import Filter
     from responder.store.database import Database
 
 _SINCE = "Only the last 30s, 15m, 2h, 7d."
@@ -36,6 +35,8 @@ def decisions(
     """Print the decision log, oldest first."""
     if context.invoked_subcommand is not None:
         return
+    from responder.authoring import decisions as log
+
     try:
         chosen = log.Filter.of(since=since, workflow=workflow, rule=rule, outcome=outcome)
     except ValueError as error:
@@ -47,12 +48,14 @@ def decisions(
             sys.exit(0)
 
 
-def _show(database: "Database", chosen: log.Filter, *, as_json: bool, follow: bool) -> None:
-    from responder.store import journal
+def _show(database: "Database", chosen: "Filter", *, as_json: bool, follow: bool) -> None:
+    from responder.authoring import decisions as log
+    from responder.store import chain
 
-    now = database.read(journal.heads) if follow else {}
+    now = database.read(chain.heads) if follow else {}
     if not log.show_all(database, chosen, as_json=as_json, write=click.echo):
-        click.echo(log.why_none(database, chosen, _in_force()), err=True)
+        in_force = None if chosen.rule is None else _in_force()
+        click.echo(log.why_none(database, chosen, in_force), err=True)
     if follow:
         log.show_changes(database, now, chosen, as_json=as_json, write=click.echo)
 
@@ -74,11 +77,14 @@ def _in_force() -> list[str] | None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def show(decision: str, *, as_json: bool) -> None:
     """Show one decision with everything that led to it."""
+    from responder.authoring import decisions as log
+
     with opened_log() as database:
         found = log.find(database, decision)
         if found is None:
             fail(f"There is no decision {decision}.")
-        click.echo(log.one(found, log.sentence(database, found), as_json=as_json))
+        said = None if as_json else log.sentence(database, found)
+        click.echo(log.one(found, said, as_json=as_json))
 
 
 @click.command()
@@ -87,6 +93,9 @@ def show(decision: str, *, as_json: bool) -> None:
 @click.option("--document", help="Only this document: deal:759 or DEAL_759.")
 def events(*, as_json: bool, since: str | None, document: str | None) -> None:
     """List what was received, and the evaluation that concluded each delivery."""
+    from responder.authoring import decisions as log
+    from responder.authoring import events as received
+
     try:
         instant = log.since_of(since)
         ref = None if document is None else received.ref_of(document)

@@ -3,9 +3,7 @@
 Imports stand in the functions: a command that opens nothing must not wait for them.
 """
 
-import getpass
 import os
-import socket
 import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -29,6 +27,9 @@ def fail(*lines: str) -> NoReturn:
 
 def who() -> str:
     """Name the person at this terminal, for the log."""
+    import getpass
+    import socket
+
     try:
         return f"{getpass.getuser()}@{socket.gethostname()}"
     except (KeyError, OSError):

@@ -1,6 +1,5 @@
 """Commands for those who write rules. They need no settings, unless a portal is asked."""
 
-import asyncio
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -47,6 +46,8 @@ def check(
     mistakes = checking.check(data, str(file), tested=_tested(tests, data, file))
     broken = any(mistake.severity == "error" for mistake in mistakes)
     if portal is not None and not broken:
+        import asyncio
+
         given = settings()
         found = asyncio.run(_compared(data, file, portal_named(portal, given), given))
         mistakes = (*mistakes, *found.warnings)

@@ -1,6 +1,5 @@
 """Commands that try rules: on test cases, on recorded decisions, on a document as it is now."""
 
-import asyncio
 import re
 import sys
 import time
@@ -208,6 +207,8 @@ def _explain_decision(decision_id: str) -> None:
 
 
 def _explain_document(ref: str, event: str | None, portal: str | None, rules: Path | None) -> None:
+    import asyncio
+
     from responder.authoring.looking import happening
     from responder.bitrix24 import documents
 

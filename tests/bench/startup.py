@@ -1,7 +1,8 @@
-"""Measures how long the program takes until it is ready, and how much memory it then holds.
+"""Measures how long the program takes until it is ready or a command has ended, and its memory.
 
 Run it as `python -m tests.bench.startup`. What Python itself needs, and the imports alone, are
-measured in the same rounds: they say how fast the machine is at this moment. Everything runs from
+measured in the same rounds: they say how fast the machine is at this moment. Commands for authors
+are run beside a rules file, those that read the log on one of a few decisions. Everything runs from
 compiled modules, as an installed program does; to compile them costs a second, once.
 """
 
@@ -14,12 +15,27 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
+from responder.rules.ruleset import load
+from responder.store.database import Database
+from tests.authoring.past import PastRules
 from tests.bench.figures import Figure, show
 from tests.processes import LOST_DEAL, TOKEN, Running
+from tests.rules.make import a_workflow
 
 READY_SECONDS = 1.5
+COMMAND_SECONDS = {
+    "--help": 0.3,
+    "check": 0.3,
+    "test": 0.3,
+    "decisions": 0.5,
+    "events": 0.5,
+    "explain main-1-1": 0.5,
+    "audit verify": 0.5,
+}
 IDLE_MB = 100
 SETTLE_SECONDS = 1.0
 NOWHERE = "http://127.0.0.1:9/rest/1/hook-secret-0001/"  # an idle program calls no portal
@@ -78,18 +94,48 @@ def seconds_of(statement: str, environment: dict[str, str]) -> float:
     return time.perf_counter() - began
 
 
+def with_a_log(place: Path) -> None:
+    """Write the rules, and a log in which they decided."""
+    (place / "rules.yaml").write_text(LOST_DEAL, encoding="utf-8")
+    database = Database(f"sqlite:///{place / 'responder.db'}")
+    database.open()
+    database.migrate()
+    past = PastRules(database, load(LOST_DEAL.encode(), file="rules.yaml"), now=datetime.now(UTC))
+    past.happened({"deal.stage_semantic_id": "F"}, a_workflow("a"))
+    past.unnamed("lead:7")
+    database.close()
+
+
+def seconds_of_command(line: str, place: Path, environment: dict[str, str]) -> float:
+    """Return how long a command takes from its start to its end."""
+    began = time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-m", "responder", *line.split()],
+        check=True,
+        cwd=place,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    return time.perf_counter() - began
+
+
 def measure(rounds: int = 5) -> list[Figure]:
     """Start the program twice a round: with no database, then with the one it made."""
-    spent: dict[str, list[float]] = {"fresh": [], "existing": [], "imports": [], "python": []}
+    steps = ("fresh", "existing", "imports", "python", *COMMAND_SECONDS)
+    spent: dict[str, list[float]] = {name: [] for name in steps}
     memory: list[float] = []
-    with tempfile.TemporaryDirectory() as compiled:
+    with tempfile.TemporaryDirectory() as compiled, tempfile.TemporaryDirectory() as beside:
         environment = compiling(Path(compiled))
+        with_a_log(Path(beside))
         for number in range(rounds + 1):
             if number == 1:
                 for values in (*spent.values(), memory):
                     values.clear()  # the first round compiled
             spent["python"].append(seconds_of("pass", environment))
             spent["imports"].append(seconds_of("import responder.app", environment))
+            for line in COMMAND_SECONDS:
+                spent[line].append(seconds_of_command(line, Path(beside), environment))
             one_round(environment, spent, memory)
     return figures({name: statistics.median(values) for name, values in spent.items()}, memory)
 
@@ -109,14 +155,20 @@ def one_round(
 
 
 def figures(middle: dict[str, float], memory: list[float]) -> list[Figure]:
-    """Name what was measured."""
+    """Name what was measured; where others had the processors, it says nothing."""
+    busy = os.getloadavg()[0] > (os.cpu_count() or 1)
+    timed = partial(Figure, unit="s", void=busy)
     return [
-        Figure("ready, fresh database", middle["fresh"], "s", at_most=READY_SECONDS),
-        Figure("ready, existing database", middle["existing"], "s", at_most=READY_SECONDS),
+        timed("ready, fresh database", middle["fresh"], at_most=READY_SECONDS),
+        timed("ready, existing database", middle["existing"], at_most=READY_SECONDS),
         Figure("  its imports alone", middle["imports"], "s"),
         Figure("  Python alone", middle["python"], "s"),
         Figure("  ready (existing) / imports", middle["existing"] / middle["imports"], "x"),
         Figure("memory idle, most seen", max(memory), "MB", at_most=IDLE_MB),
+        *(
+            timed(f"responder {line}", middle[line], at_most=most)
+            for line, most in COMMAND_SECONDS.items()
+        ),
     ]
 
 

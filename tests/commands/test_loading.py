@@ -1,0 +1,107 @@
+"""What a command does not need is not imported: to wait for it is what makes a command slow."""
+
+import os
+import re
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import click
+import pytest
+
+from responder.cli import COMMANDS, main
+from responder.store.database import Database
+from tests.authoring.past import PastRules, rules
+from tests.rules.make import a_rule, a_workflow, in_a_file
+
+LOST = a_rule("deal.stage_semantic_id: F, workflow.template_id: 61", name="lost-deal")
+
+SERVICE = {
+    *("httpx", "starlette", "uvicorn", "prometheus_client", "structlog", "jinja2", "watchfiles"),
+    *("responder.app", "responder.runtime", "responder.pages", "responder.transport"),
+}
+SETTINGS = {"pydantic", "pydantic_settings", "responder.settings"}
+STORE = {"sqlalchemy", "responder.store"}
+RULES = {"yaml", "re2", "responder.rules.ruleset"}
+NEVER_READ = {"alembic", "psycopg"}
+
+NETWORK = {"asyncio", "socket"}
+
+FOR_AUTHORS = SERVICE | SETTINGS | STORE | NETWORK
+FOR_AUDITORS = SERVICE | SETTINGS | NEVER_READ
+FOR_NOBODY = FOR_AUTHORS | RULES | {"responder.authoring", "responder.bitrix24"}
+
+
+@pytest.fixture(scope="module")
+def place(migrated_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a folder with rules, and a log in which they decided."""
+    folder = tmp_path_factory.mktemp("loading")
+    (folder / "rules.yaml").write_text(in_a_file(LOST))
+    (folder / "responder.db").write_bytes(migrated_file.read_bytes())
+    database = Database(f"sqlite:///{folder / 'responder.db'}")
+    database.open()
+    past = PastRules(database, rules(LOST), now=datetime.now(UTC) - timedelta(days=1))
+    past.happened({"deal.stage_semantic_id": "F"}, a_workflow("a"))
+    past.unnamed("lead:7")
+    database.close()
+    return folder
+
+
+def imported(place: Path, *words: str) -> set[str]:
+    """Run a command as a shell does, and name all modules and packages that it imported."""
+    inherited = {n: v for n, v in os.environ.items() if not n.startswith(("RESPONDER_", "COV"))}
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "responder", *words],
+        cwd=place,
+        env=inherited,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return set(re.findall(r"^import time:.*\| +(\S+)$", done.stderr, re.MULTILINE))
+
+
+NOT_IMPORTED: dict[str, set[str]] = {
+    "--help": FOR_NOBODY | {"responder.commands"},
+    "check": FOR_AUTHORS,
+    "check rules.yaml": FOR_AUTHORS | {"dotenv"},
+    "test": FOR_AUTHORS,
+    "explain": FOR_AUTHORS,
+    "fields deal": FOR_AUTHORS,
+    "recipes": FOR_AUTHORS,
+    "schema": FOR_AUTHORS,
+    "decisions": FOR_AUDITORS | RULES,
+    "decisions --json --since 1h": FOR_AUDITORS | RULES,
+    "decisions show main-1-1": FOR_AUDITORS,
+    "decisions show main-1-1 --json": FOR_AUDITORS | RULES,
+    "events": FOR_AUDITORS | RULES,
+    "explain main-1-1": FOR_AUDITORS,
+    "audit verify": FOR_AUDITORS | RULES,
+    "audit checkpoint": FOR_AUDITORS | RULES,
+    "audit export": FOR_AUDITORS | RULES,
+    "backtest rules.yaml": FOR_AUDITORS,
+    f"rules show {rules(LOST).revision}": FOR_AUDITORS | RULES,
+}
+
+
+@pytest.mark.parametrize("line", NOT_IMPORTED)
+def test_a_command_imports_nothing_that_it_does_not_need(place: Path, line: str) -> None:
+    found = imported(place, *line.split())
+    assert "click" in found
+    assert found & NOT_IMPORTED[line] == set()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_what_a_command_can_do_is_told_without_what_it_needs_for_it(place: Path, name: str) -> None:
+    assert imported(place, name, "--help") & (FOR_NOBODY - NETWORK) == set()
+
+
+def test_each_command_is_told_in_a_line_of_the_terminal() -> None:
+    with click.Context(main, terminal_width=80) as context:
+        lines = main.get_help(context).split("Commands:\n")[1].splitlines()
+        assert [line.split()[0] for line in lines] == list(COMMANDS)
+        assert all(len(line.split(maxsplit=1)[1]) > 10 and len(line) <= 80 for line in lines)
+        loaded = {name: main.get_command(context, name) for name in COMMANDS}
+    assert [name for name, command in loaded.items() if command is None] == []
