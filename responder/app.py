@@ -182,11 +182,11 @@ class Service:
 
     async def ready(self) -> tuple[bool, dict[str, object]]:
         """Say whether we can receive, and how the portals and the rules are."""
-        writable, current = await self._store_ready()
+        writable, current, why = await self._store_ready()
         tripped, paused = await self._withheld() if writable else ([], None)
         detail: dict[str, object] = {
             "mode": self.settings.mode.value,
-            "store": {"writable": writable, "schema_is_current": current},
+            "store": {"writable": writable, "schema_is_current": current, "error": why},
             "rules": {
                 "revision": self.rules.ruleset.revision,
                 "since": instant_text(self.rules.since),
@@ -203,12 +203,12 @@ class Service:
         }
         return writable and bool(current) and not self.draining, detail
 
-    async def _store_ready(self) -> tuple[bool, bool | None]:
+    async def _store_ready(self) -> tuple[bool, bool | None, str | None]:
         try:
             await self.commits.write(self.database.touch)
-            return True, await self.database.reading(is_current)
-        except StoreUnavailable:
-            return False, None
+            return True, await self.database.reading(is_current), None
+        except StoreUnavailable as error:
+            return False, None, str(error)
 
     async def _withheld(self) -> tuple[list[limits.Trip], bool]:
         """Read what keeps rules from acting."""

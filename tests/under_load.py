@@ -20,6 +20,7 @@ from typing import Protocol
 
 from sqlalchemy import Connection, text
 
+from responder.bitrix24 import payload
 from responder.bitrix24.sandbox import Sandbox
 from responder.bitrix24.sandbox.portal import SandboxCall
 from responder.store import inbox, journal
@@ -262,6 +263,19 @@ def is_done(conn: Connection) -> bool:
 def tail(service: Running) -> str:
     """Return the end of what the program said."""
     return service.log.read_text()[-3000:]
+
+
+def numbers_of(url: str) -> set[int]:
+    """Return the numbers of the events that a database holds."""
+    database = Database(url)
+    database.open()
+    found = set()
+    for delivery in inbox.received(database):
+        data = payload.event(delivery.form)["data"]
+        assert isinstance(data, dict)
+        found.add(int(data["FIELDS"]["N"]))
+    database.close()
+    return found
 
 
 @contextmanager

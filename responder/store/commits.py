@@ -223,6 +223,7 @@ class _Writer:
             job.run(self._connection)
         self._stage = _Stage.COMMIT
         transaction.commit()
+        self._database.must_be_in_place()  # else it went where nobody will find it
 
     def _drop(self) -> None:
         connection, self._connection = self._connection, None

@@ -48,6 +48,7 @@ class Database:
         self.journal_mode: str | None = None
         self.library_version = ""
         self._engines: tuple[Engine, Engine] | None = None
+        self._file: engines.File | None = None
         self._lock: IO[str] | None = None
         self._readers: ThreadPoolExecutor | None = None
 
@@ -119,6 +120,11 @@ class Database:
         with _translated(), self.writer.begin() as tx:
             return fn(tx)
 
+    def must_be_in_place(self) -> None:
+        """Raise StoreUnavailable where the file that was opened is not the one at its path."""
+        if self._file is not None:
+            self._file.must_be_in_place()
+
     def now(self) -> datetime:
         """Return the time by which everybody goes who uses it: the server's; a file has ours."""
         return instant(self.read(now_of))
@@ -174,11 +180,12 @@ class Database:
             return engine, engine.execution_options(postgresql_readonly=True)
         try:
             engines.create_private_file(self.path)
+            self._file = engines.File(self.path)
         except OSError as error:
             raise DatabaseError(f"{self.path} cannot be opened: {error.strerror}") from None
         return (
-            engines.sqlite_engine(self.path, writes=True),
-            engines.sqlite_engine(self.path, writes=False),
+            engines.sqlite_engine(self._file, writes=True),
+            engines.sqlite_engine(self._file, writes=False),
         )
 
     def _look_at(self, connection: Connection) -> None:

@@ -3,7 +3,9 @@
 SQLite: one file, `synchronous=FULL`. The write-ahead log is used only where the library is 3.51.3
 or newer: older ones can corrupt it when two connections reset it at once; there a rollback journal
 does the work. Writers begin with BEGIN IMMEDIATE, because a transaction that reads first and then
-writes fails at once, without waiting, when another has written between.
+writes fails at once, without waiting, when another has written between. A file may be moved or
+replaced while it is open, and SQLite would go on in what nobody finds again: so each transaction
+begins with a look whether the file at the path is still the one that was opened.
 
 PostgreSQL: `synchronous_commit` is raised to `on` where a role or a database set it lower. A
 transaction that its client left idle for three seconds is ended by the server, so that a process
@@ -56,6 +58,27 @@ class DatabaseError(Exception):
 
 class StoreUnavailable(DatabaseError):  # noqa: N818 -- it says a state, not a mistake
     """The store cannot read or commit now. What was asked was not done, or not surely."""
+
+
+class File:
+    """A SQLite file at its path, known again by its device and number."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._known = path.stat()
+
+    def must_be_in_place(self) -> None:
+        """Raise StoreUnavailable where the path does not lead to it any more."""
+        try:
+            found = os.stat(self.path)  # noqa: PTH116 -- half of what a Path needs, at every commit
+        except FileNotFoundError:
+            raise StoreUnavailable(
+                f"{self.path} is gone: it was moved or deleted while it was open"
+            ) from None
+        except OSError as error:
+            raise StoreUnavailable(f"{self.path} cannot be reached: {error.strerror}") from None
+        if (found.st_ino, found.st_dev) != (self._known.st_ino, self._known.st_dev):
+            raise StoreUnavailable(f"{self.path} is another file than the one that was opened")
 
 
 class _Cursor(Protocol):
@@ -121,17 +144,26 @@ def wanted_journal(module: ModuleType) -> str:
     return "wal" if module.sqlite_version_info >= SAFE_WAL else "truncate"
 
 
-def sqlite_engine(path: Path, *, writes: bool) -> Engine:
+def sqlite_engine(file: File, *, writes: bool) -> Engine:
     """Make an engine on a SQLite file; its transactions begin as writers or as readers."""
     module = sqlite_module()
+    address = f"{file.path.absolute().as_uri()}?mode=rw"  # one that is gone is not made anew
 
     def connect() -> object:
-        return module.connect(
-            path,
+        file.must_be_in_place()
+        connection = module.connect(
+            address,
+            uri=True,
             timeout=BUSY_MILLISECONDS / 1000,
             isolation_level=None,  # we say BEGIN ourselves
             check_same_thread=False,
         )
+        try:
+            file.must_be_in_place()
+        except StoreUnavailable:
+            connection.close()
+            raise
+        return connection
 
     engine = create_engine(
         "sqlite://",
@@ -154,6 +186,7 @@ def sqlite_engine(path: Path, *, writes: bool) -> Engine:
     begin_statement = "BEGIN IMMEDIATE" if writes else "BEGIN"
 
     def begin(connection: Connection) -> None:
+        file.must_be_in_place()
         connection.exec_driver_sql(begin_statement)
 
     event.listen(engine, "begin", begin)
