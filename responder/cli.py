@@ -26,6 +26,7 @@ COMMANDS = {
     "events": ("log:events", "List what was received, and what concluded it."),
     "audit": ("audit:audit", "Prove the decision log, take it away, or erase facts."),
     "migrate": ("migrate:migrate", "Copy the whole database into another, and prove it the same."),
+    "backup": ("backup:backup", "Copy a SQLite log to a file while it is served."),
     "check": ("rules:check", "Report every mistake in a rules file."),
     "test": ("trials:test", "Run the tests of rules."),
     "explain": ("trials:explain", "Read rules aloud, or go through a case, decision or document."),

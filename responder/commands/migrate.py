@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from responder.commands.opening import fail
 if TYPE_CHECKING:
     from responder.store.database import Database
     from responder.store.moving import Moved
+    from responder.store.verify import Verified
 
 _FROM_A_VARIABLE = "env:"
 _REDRAW_SECONDS = 0.2
@@ -112,26 +114,33 @@ class _Progress:
         return f"{start}{table:<16} {rows:>12,} of {total:,} rows"
 
 
-def _tell(moved: "Moved", seconds: float, *, as_json: bool) -> None:
-    chains = {
-        one.portal: {"entries": one.entries, "seq": one.seq, "hash": one.hash}
-        for one in moved.chains
+def heads_of(chains: "Iterable[Verified]") -> dict[str, dict[str, object]]:
+    """Name how far each chain holds, as JSON has it."""
+    return {
+        one.portal: {"entries": one.entries, "seq": one.seq, "hash": one.hash} for one in chains
     }
+
+
+def chain_line(chain: "Verified") -> str:
+    """Say how far a chain holds."""
+    return (
+        f"{chain.portal}: {chain.entries} entries, the last is {chain.seq} with hash {chain.hash}"
+    )
+
+
+def _tell(moved: "Moved", seconds: float, *, as_json: bool) -> None:
     if as_json:
         result = {
             "schema": moved.schema,
             "rows": dict(moved.rows),
-            "chains": chains,
+            "chains": heads_of(moved.chains),
             "wrong": list(moved.wrong),
             "seconds": round(seconds, 3),
         }
         click.echo(json.dumps(result))
     else:
-        for portal, chain in chains.items():
-            click.echo(
-                f"{portal}: {chain['entries']} entries, the last is {chain['seq']} "
-                f"with hash {chain['hash']}"
-            )
+        for chain in moved.chains:
+            click.echo(chain_line(chain))
         click.echo(f"{sum(moved.rows.values())} rows are the same in both, in {seconds:.1f} s")
     for line in moved.wrong:
         click.echo(f"copied as it is, and does not hold: {line}", err=True)

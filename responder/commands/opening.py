@@ -93,19 +93,19 @@ def opened() -> "Iterator[tuple[Settings, Database]]":
 
 
 @contextmanager
-def opened_log() -> "Iterator[Database]":
+def opened_log(*, any_schema: bool = False) -> "Iterator[Database]":
     """Open the database without any other setting, or say why not and exit."""
     from responder.environment import database_url
 
     url, problems = database_url(os.environ, Path(".env"))
     if problems:
         wrong_settings(*problems)
-    with _opened(url) as database:
+    with _opened(url, any_schema=any_schema) as database:
         yield database
 
 
 @contextmanager
-def _opened(url: str) -> "Iterator[Database]":
+def _opened(url: str, *, any_schema: bool = False) -> "Iterator[Database]":
     from responder.store.database import Database, DatabaseError
 
     try:
@@ -116,7 +116,7 @@ def _opened(url: str) -> "Iterator[Database]":
         fail(f"There is no database at {database.path} yet: `responder serve` makes it.")
     try:
         database.open()
-        if not database.schema_is_current():
+        if not any_schema and not database.schema_is_current():
             fail("The database has an older schema: start `responder serve` once.")
         yield database
     except DatabaseError as error:

@@ -42,7 +42,7 @@ _MIGRATION_LOCK = 0x7265_7370_6F6E_6472
 class Database:
     """A SQLite file or a PostgreSQL database. Close it when done."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str | URL) -> None:
         self._url: URL = engines.parse(url)
         self.dialect = self._url.get_backend_name()
         self.journal_mode: str | None = None

@@ -105,10 +105,10 @@ class _Record(Protocol):
     info: dict[str, object]
 
 
-def parse(url: str) -> URL:
+def parse(url: str | URL) -> URL:
     """Read a database URL; raise DatabaseError, without repeating it, where it is none of ours."""
     try:
-        if not url.startswith("sqlite") and _is_torn(url):
+        if isinstance(url, str) and not url.startswith("sqlite") and _is_torn(url):
             raise DatabaseError("in a password, write @ as %40, / as %2F, ? as %3F and # as %23")
         parsed = make_url(url)
     except (ArgumentError, ValueError):

@@ -35,10 +35,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from responder.store import migrate
 from responder.store.clock import now_of
 from responder.store.database import SCHEMA, Database, revision
-from responder.store.ends import ALONE, portals
+from responder.store.ends import ALONE
 from responder.store.tables import leases, metadata, replicas
-from responder.store.verify import Verified, verify
-from responder.store.wholeness import changed_rulesets
+from responder.store.verify import Verified
+from responder.store.wholeness import proved
 
 T = TypeVar("T")
 
@@ -151,19 +151,8 @@ def _moved(old: Connection, new: Connection, told: Told) -> Moved:
         migrate.upgrade(new)
     if new.dialect.name == "postgresql":
         new.exec_driver_sql("ANALYZE")
-    chains = [verify(_Uncommitted(new), portal) for portal in portals(new)]
-    return Moved(
-        schema=SCHEMA,
-        rows=rows,
-        chains=chains,
-        wrong=[
-            *(f"{one.portal}-{one.bad.seq}: {one.bad.why}" for one in chains if one.bad),
-            *(
-                f"the kept text of ruleset {ruleset} was changed"
-                for ruleset in changed_rulesets(_Uncommitted(new))
-            ),
-        ],
-    )
+    chains, wrong = proved(_Uncommitted(new))
+    return Moved(schema=SCHEMA, rows=rows, chains=chains, wrong=wrong)
 
 
 def _schema(conn: Connection, side: str) -> str:

@@ -10,11 +10,21 @@ from hashlib import sha256
 from sqlalchemy import Connection, select
 
 from responder.store.database import Database, StoreUnavailable
-from responder.store.ends import Readable
+from responder.store.ends import Readable, portals
 from responder.store.rulesets import text
 from responder.store.tables import rulesets
+from responder.store.verify import Verified, verify
 
 _MOST = 10
+
+
+def proved(database: Readable) -> tuple[list[Verified], list[str]]:
+    """Check each portal's chain and all kept rulesets; return the chains and what is wrong."""
+    chains = [verify(database, portal) for portal in database.read(portals)]
+    return chains, [
+        *(f"{one.portal}-{one.bad.seq}: {one.bad.why}" for one in chains if one.bad),
+        *(f"the kept text of ruleset {one} was changed" for one in changed_rulesets(database)),
+    ]
 
 
 def changed_rulesets(database: Readable) -> list[str]:
@@ -37,8 +47,11 @@ def damage(database: Database) -> list[str] | None:
     It is one long read. A write-ahead log lets others commit meanwhile, a rollback journal does
     not: there the file is left alone.
     """
-    if database.journal_mode != "wal":
-        return None
+    return integrity(database) if database.journal_mode == "wal" else None
+
+
+def integrity(database: Database) -> list[str]:
+    """Return what is wrong with a SQLite file that nobody else waits for."""
     statement = f"PRAGMA integrity_check({_MOST})"
     try:
         found = database.read(lambda conn: list(conn.exec_driver_sql(statement).scalars()))
