@@ -142,8 +142,9 @@ def migrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def emptied_postgres(postgres: Postgres, migrated_postgres: str) -> str:
     """Give the schema on PostgreSQL, without what the test before left in it."""
+    unmarked = "DROP FUNCTION IF EXISTS responder_moved() CASCADE; DROP TABLE IF EXISTS moved_to;"
     emptied = ";".join(str(table.delete()) for table in metadata.sorted_tables)
-    postgres.execute(emptied, migrated_postgres)
+    postgres.execute(unmarked + emptied, migrated_postgres)
     return postgres.url(migrated_postgres)
 
 

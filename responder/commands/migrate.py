@@ -28,12 +28,14 @@ _REDRAW_SECONDS = 0.2
 @click.argument("target", metavar="TO")
 @click.option("--json", "as_json", is_flag=True, help="The result as one JSON object.")
 @click.option("--broken-too", is_flag=True, help="Copy a log that does not hold, as it is.")
-def migrate(source: str, target: str, *, as_json: bool, broken_too: bool) -> None:
+@click.option("--again", is_flag=True, help="Move a log that was moved to another place before.")
+def migrate(source: str, target: str, *, as_json: bool, broken_too: bool, again: bool) -> None:
     """Copy the whole database FROM into the empty database TO, and prove that it is the same.
 
     Both are URLs as in RESPONDER_DATABASE_URL; `env:NAME` takes one from a variable, so that no
-    password stands on the command line. Stop the service first, on every machine. FROM is only
-    read; what fails or is interrupted leaves TO empty.
+    password stands on the command line. Stop the service first, on every machine. Once all is
+    proved, FROM refuses whatever would be written, and says where it went. What fails or is
+    interrupted before leaves TO empty and FROM as it was; after a crash the same command goes on.
     """
     from responder.store import moving
     from responder.store.database import DatabaseError
@@ -45,7 +47,7 @@ def migrate(source: str, target: str, *, as_json: bool, broken_too: bool) -> Non
         with closing(old), closing(new):
             old.open()
             new.open()
-            moved = moving.move(old, new, told=_Progress(), broken_too=broken_too)
+            moved = moving.move(old, new, told=_Progress(), broken_too=broken_too, again=again)
     except (moving.NotMovable, DatabaseError) as error:
         fail(f"Nothing was copied: {error}.")
     except moving.NotTheSame as error:
@@ -54,8 +56,8 @@ def migrate(source: str, target: str, *, as_json: bool, broken_too: bool) -> Non
     except moving.Unsure as error:
         fail(
             f"TO broke off while it was committing: {error}.",
-            "It has all of it or nothing. Run it again: a TO that has it is refused as not empty,",
-            "and `responder audit verify` on it says that it holds.",
+            "It has all of it or nothing, and FROM takes nothing more. Run the same again: it goes",
+            "on, or says that TO has it.",
         )
     except KeyboardInterrupt:
         click.echo("Stopped. Nothing was copied, and TO is as empty as it was.", err=True)
@@ -145,7 +147,7 @@ def _tell(moved: "Moved", seconds: float, *, as_json: bool) -> None:
     for line in moved.wrong:
         click.echo(f"copied as it is, and does not hold: {line}", err=True)
     click.echo(
-        "FROM was only read. Do not serve it again: what it would receive now is not in TO.\n"
+        "FROM can still be read. It takes nothing more, and tells whoever tries where it went.\n"
         "Set RESPONDER_DATABASE_URL to TO, and start the service.",
         err=True,
     )

@@ -118,6 +118,8 @@ def _opened(url: str, *, any_schema: bool = False) -> "Iterator[Database]":
         database.open()
         if not any_schema and not database.schema_is_current():
             fail("The database has an older schema: start `responder serve` once.")
+        if (place := database.moved_to()) is not None:
+            click.echo(f"This log was moved to {place}; what came since is there.", err=True)
         yield database
     except DatabaseError as error:
         fail(str(error))

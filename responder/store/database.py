@@ -20,7 +20,7 @@ from sqlalchemy.exc import DatabaseError as SQLDatabaseError
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from responder.store import engines
+from responder.store import engines, moved
 from responder.store.clock import now_of
 from responder.store.columns import instant
 from responder.store.engines import DatabaseError as DatabaseError
@@ -58,6 +58,16 @@ class Database:
         if self.dialect != "sqlite" or self._url.database is None:
             return None
         return Path(self._url.database)
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people: without user and password."""
+        if self.path is not None:
+            return f"the file {self.path.resolve()}"
+        host = self._url.host or self._url.query.get("host") or "this machine"
+        hosts = host if isinstance(host, str) else ", ".join(host)
+        port = "" if self._url.port is None else f":{self._url.port}"
+        return f"{self._url.database} on {hosts}{port}"
 
     def open(self) -> None:
         """Connect; create the file where there is none. Raise DatabaseError when it cannot be."""
@@ -130,15 +140,24 @@ class Database:
         return instant(self.read(now_of))
 
     def migrate(self) -> None:
-        """Bring the schema up to date. Many may call it at once; a newer schema is left alone."""
+        """Bring the schema up to date. Many may call it at once; a newer schema is left alone.
+
+        Raise DatabaseError where the log was moved to another database.
+        """
         from responder.store import migrate
 
+        if (place := self.moved_to()) is not None:
+            raise DatabaseError(f"this log was moved to {place}: set RESPONDER_DATABASE_URL to it")
         with _translated(), self.writer.begin() as tx:
             if self.dialect == "postgresql":
                 tx.exec_driver_sql("SET LOCAL lock_timeout = 0")
                 tx.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
             if (revision(tx) or "") < SCHEMA:
                 migrate.upgrade(tx)
+
+    def moved_to(self) -> str | None:
+        """Return the place where the log was moved to, None where it was not."""
+        return self.read(moved.place_of)
 
     def schema_is_current(self) -> bool:
         """Tell whether the schema is one we can serve: ours, or one that expands it."""
@@ -216,7 +235,7 @@ def is_unavailable(error: Exception) -> bool:
 
     A file that is damaged, or no database, is SQLite's DatabaseError itself, and no kind of it.
     """
-    if type(error) is SQLDatabaseError:
+    if type(error) is SQLDatabaseError or moved.refused(error):
         return True
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True

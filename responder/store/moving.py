@@ -9,7 +9,12 @@ by columns as they stand in the old database, so that nothing is turned into a v
 the counters of ids; then the migrations that are missing. Before the commit everything is read back
 and held against what was read: the rows of each table by a sum of their hashes, which no order
 changes, and each portal's chain by the auditor's own check. So whatever ends it before the commit
-leaves the new database as empty as it was. The old one is only read.
+leaves the new database as empty as it was.
+
+The old one is only read, until the copy is proved. Then it is marked, and refuses all that would be
+written from now on (`moved`); and only after that the new one is committed, so that at no moment
+both take what is received. Whatever ends it between the two leaves one that is marked and one that
+is empty, and the same move goes on from there.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,6 +29,7 @@ from sqlalchemy import (
     MetaData,
     RowMapping,
     Table,
+    Transaction,
     func,
     insert,
     inspect,
@@ -32,9 +38,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import SQLAlchemyError
 
-from responder.store import migrate
+from responder.store import migrate, moved
 from responder.store.clock import now_of
-from responder.store.database import SCHEMA, Database, revision
+from responder.store.database import SCHEMA, Database, DatabaseError, revision
 from responder.store.ends import ALONE
 from responder.store.tables import leases, metadata, replicas
 from responder.store.verify import Verified
@@ -51,6 +57,10 @@ Told = Callable[[str, int, int], object]
 
 class NotMovable(Exception):  # noqa: N818 -- it says what is wrong with the question
     """It cannot be copied from there to here. Nothing was."""
+
+
+class NotEmpty(NotMovable):
+    """There is something in the new database."""
 
 
 class NotTheSame(Exception):  # noqa: N818 -- it says a state, not a mistake
@@ -89,23 +99,77 @@ class _Uncommitted:
         return fn(self.tx)
 
 
-def move(source: Database, target: Database, *, told: Told, broken_too: bool = False) -> Moved:
+def move(
+    source: Database,
+    target: Database,
+    *,
+    told: Told,
+    broken_too: bool = False,
+    again: bool = False,
+) -> Moved:
     """Copy everything from an open database into another; `told` hears of table, rows, all rows.
 
-    With `broken_too`, a log that does not hold in itself is copied as it is. Raise NotMovable,
-    NotTheSame or Unsure; the first two leave the target empty.
+    With `broken_too`, a log that does not hold in itself is copied as it is; with `again`, one that
+    was moved to another place before. Raise NotMovable, NotTheSame or Unsure; the first two leave
+    the target empty, and the source as it was.
     """
     try:
         source.lock_for_serving()
         target.lock_for_serving()
         with _alone(source) as old, _alone(target) as new:
-            moved = _moved(old, new, told)
-            if moved.wrong and not broken_too:
-                raise NotTheSame("\n".join(moved.wrong))
-            _commit(new)
+            before = moved.place_of(old)
+            if before not in (None, target.place) and not again:
+                raise NotMovable(
+                    f"FROM was moved to {before} before, and what was received since is there; "
+                    "where that never came to be, --again moves it here"
+                )
+            copied = _copied_all(old, new, told, is_there=before == target.place)
+            if copied.wrong and not broken_too:
+                raise NotTheSame("\n".join(copied.wrong))
+            _hand_over(old, new, source, target.place)
     except SQLAlchemyError as error:
         raise NotMovable(first_line(error)) from error
-    return moved
+    return copied
+
+
+def _hand_over(old: Connection, new: Connection, source: Database, place: str) -> None:
+    """Have the old database refuse what is written from now on, then let the new one begin."""
+    tables, before = _tables_of(old), moved.place_of(old)
+    moved.mark(old, tables, place)
+    _ended(old).commit()
+    try:
+        _ended(new).commit()
+    except SQLAlchemyError as error:
+        if new.dialect.name != "sqlite":
+            raise Unsure(first_line(error)) from error  # nobody knows what a server did
+        _take_back(source, tables, before)
+        raise
+    except KeyboardInterrupt:
+        raise Unsure("it was stopped by hand") from None
+
+
+def _ended(connection: Connection) -> Transaction:
+    transaction = connection.get_transaction()
+    assert transaction is not None
+    return transaction
+
+
+def _take_back(source: Database, tables: Sequence[str], before: str | None) -> None:
+    """Mark the old database as it was before."""
+
+    def write(tx: Connection) -> None:
+        if before is None:
+            moved.unmark(tx)
+        else:
+            moved.mark(tx, tables, before)
+
+    try:
+        source.write(write)
+    except DatabaseError as error:
+        raise NotMovable(
+            f"{error}. TO could not be committed, nor the mark on FROM be taken back: "
+            "FROM takes nothing until the same command has gone through"
+        ) from error
 
 
 def first_line(error: Exception) -> str:
@@ -139,12 +203,20 @@ def _tables_of(conn: Connection) -> list[str]:
     return [name for name in (*metadata.tables, "alembic_version") if name in there]
 
 
-def _moved(old: Connection, new: Connection, told: Told) -> Moved:
+def _copied_all(old: Connection, new: Connection, told: Told, *, is_there: bool) -> Moved:
+    """Copy and prove; `is_there` where that was done before, and only the end is not known."""
     schema = _schema(old, "FROM")
     if not schema:
         raise NotMovable("FROM holds nothing of responder")
     _nobody_serves(old, "FROM")
-    _make_ready(new, schema)
+    try:
+        _make_ready(new, schema)
+    except NotEmpty as error:
+        if is_there:
+            raise NotMovable(
+                "TO has it already: `responder audit verify` on TO says that it holds"
+            ) from None
+        raise NotMovable(str(error)) from None
     rows = _copied(old, new, told)
     _go_on_counting(old, new)
     if schema != SCHEMA:
@@ -187,11 +259,11 @@ def _make_ready(new: Connection, schema: str) -> None:
     there = _schema(new, "TO")
     names = [name for name in _tables_of(new) if name != "alembic_version"]
     if not there and names:
-        raise NotMovable(f"TO is not empty: it has a table {names[0]}")
+        raise NotEmpty(f"TO is not empty: it has a table {names[0]}")
     _nobody_serves(new, "TO")
     for table in _tables(new):
         if new.execute(select(text("1")).select_from(table).limit(1)).first():
-            raise NotMovable(f"TO is not empty: there are rows in {table.name}")
+            raise NotEmpty(f"TO is not empty: there are rows in {table.name}")
     if there > schema:
         raise NotMovable(
             f"FROM has the schema {schema} and TO {there} already: give a TO without any tables"
@@ -312,15 +384,3 @@ def _set_counter(conn: Connection, table: str, column: str, last: int) -> None:
 def _sequence(conn: Connection, table: str, column: str) -> str:
     query = text("SELECT pg_get_serial_sequence(:name, :column)")
     return str(conn.execute(query, {"name": table, "column": column}).scalar_one())
-
-
-def _commit(new: Connection) -> None:
-    """Commit; a file that cannot is rolled back, of a server nobody knows what it did."""
-    transaction = new.get_transaction()
-    assert transaction is not None
-    try:
-        transaction.commit()
-    except SQLAlchemyError as error:
-        if new.dialect.name == "sqlite":
-            raise
-        raise Unsure(first_line(error)) from error

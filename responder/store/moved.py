@@ -1,0 +1,73 @@
+"""The mark of a log that was moved to another database: nobody writes into the old one any more.
+
+The database itself refuses, by a trigger on every table, and names the new place. So it costs
+nothing before, and also holds for a service that was stopped during the move and goes on where it
+was, of whatever version: it begins no transaction anew that writes, and cannot end one. What it
+receives is answered 503, for to its sender a 200 would mean that the event is in the log.
+
+The new place is named as people know it, without what a URL holds besides.
+"""
+
+from collections.abc import Collection
+
+from sqlalchemy import Connection, inspect, text
+
+_SAYS = "this log was moved to "
+_TABLE = "moved_to"
+_PREFIX = "responder_moved"
+
+# 25006 says that the database only reads now; the driver takes a lone percent sign for its own
+_REFUSAL = """
+CREATE FUNCTION {prefix}() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION '{says}%%', (SELECT place FROM {table}) USING ERRCODE = '25006';
+END $$
+"""
+_POSTGRES = """
+CREATE TRIGGER {prefix} BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON {table}
+FOR EACH STATEMENT EXECUTE FUNCTION {prefix}()
+"""
+_SQLITE = """
+CREATE TRIGGER {prefix}_{table}_{act} BEFORE {act} ON {table}
+BEGIN SELECT RAISE(ABORT, {said}); END
+"""
+
+
+def mark(tx: Connection, tables: Collection[str], place: str) -> None:
+    """Have these tables refuse all that would be written, and say where the log is now."""
+    unmark(tx)
+    tx.exec_driver_sql(f"CREATE TABLE {_TABLE} (place TEXT NOT NULL)")
+    tx.execute(text(f"INSERT INTO {_TABLE} VALUES (:place)"), {"place": place})  # noqa: S608
+    if tx.dialect.name == "postgresql":
+        tx.exec_driver_sql(_REFUSAL.format(prefix=_PREFIX, says=_SAYS, table=_TABLE))
+        for table in tables:
+            tx.exec_driver_sql(_POSTGRES.format(prefix=_PREFIX, table=table))
+        return
+    said = "'" + f"{_SAYS}{place}".replace("'", "''") + "'"
+    for table in tables:
+        for act in ("INSERT", "UPDATE", "DELETE"):
+            tx.exec_driver_sql(_SQLITE.format(prefix=_PREFIX, table=table, act=act, said=said))
+
+
+def unmark(tx: Connection) -> None:
+    """Take the mark away, where there is one."""
+    if tx.dialect.name == "postgresql":
+        tx.exec_driver_sql(f"DROP FUNCTION IF EXISTS {_PREFIX}() CASCADE")
+    else:
+        named = text("SELECT name FROM sqlite_schema WHERE type = 'trigger' AND name LIKE :ours")
+        for name in tx.execute(named, {"ours": f"{_PREFIX}%"}).scalars().all():
+            tx.exec_driver_sql(f"DROP TRIGGER {name}")
+    tx.exec_driver_sql(f"DROP TABLE IF EXISTS {_TABLE}")
+
+
+def place_of(conn: Connection) -> str | None:
+    """Return where the log was moved to, None where it was not."""
+    if not inspect(conn).has_table(_TABLE):
+        return None
+    found: str | None = conn.execute(text(f"SELECT place FROM {_TABLE}")).scalar()  # noqa: S608
+    return found
+
+
+def refused(error: Exception) -> bool:
+    """Tell whether a statement was refused because the log was moved."""
+    return _SAYS in str(getattr(error, "orig", ""))
