@@ -81,7 +81,7 @@ class Looking:
 
     async def _running_beside(self, fresh: Sequence[Stop]) -> Beside:
         """List what runs on the documents of our stops, but those of which more is due now."""
-        documents = {stop.document.ref: stop.document for stop in fresh}
+        documents = {stop.document.ref: stop.document for stop in fresh if not stop.alone}
         if not documents:
             return {}
         now = self._now()
@@ -182,7 +182,12 @@ class Looking:
         known: Collection[str],
         now: datetime,
     ) -> None:
-        """Have a document judged once more where something runs on it that has no stop."""
+        """Have a document judged once more where something runs on it that has no stop.
+
+        A call that named one workflow has that one judged, and no other.
+        """
+        if stop.alone:
+            return
         if ids is None or isinstance(ids, Unknown):
             self._look_again(tx, stop, None, now + LOOK_AGAIN)
         elif any(one not in known and one != stop.workflow_id for one in ids):

@@ -209,6 +209,7 @@ def index_row(
         "unknown_id": False,
         "changed": seq,
         "asked": asked_text(evaluation.asked) if is_open else None,
+        "alone": evaluation.only is not None if is_open else None,
         "spared": _spared_text(decision.spared) if is_open else None,
         "set_name": (evaluation.set_name or f"{evaluation.portal}-{seq}") if acts else None,
         "begun": False if acts else None,

@@ -60,8 +60,9 @@ class Stop:
 
     `asks`: it acts only once somebody has approved it. `lapses_at` is until when it waits for that.
     `asked` are the rules that were asked when it was condemned, where trigger and events do not
-    tell; `spared` those that lived in its stead. It is one of the set of its rule that `set_name`
-    names, which is `begun` or not; `running` is how many workflows its run counted.
+    tell; `alone` says that its workflow alone was judged, because a call named it. `spared` are
+    those that lived in its stead. It is one of the set of its rule that `set_name` names, which is
+    `begun` or not; `running` is how many workflows its run counted.
     """
 
     decision_id: str
@@ -94,6 +95,7 @@ class Stop:
     approval: Approval | None = None
     lapses_at: datetime | None = None
     asked: frozenset[str] | None = None
+    alone: bool = False
     spared: Spared | None = None
     set_name: str | None = None
     begun: bool = False
@@ -359,6 +361,8 @@ def _stop(record: Record[tuple[object, ...]]) -> Stop:
         else Approval(record.approved_by, record.approved_at, record.entry),
         lapses_at=record.lapses_at,
         asked=asked_in(record.asked),
+        # the version before did not keep it, and a robot's call may have named it
+        alone=record.trigger == "robot" if record.alone is None else record.alone,
         spared=spared_in(record.spared),
         set_name=record.set_name,
         begun=bool(record.begun),

@@ -126,6 +126,7 @@ decisions = Table(
     Column("concluded", BigInteger),
     # how it was condemned (`shapes`), and of which set it is (`limits`)
     Column("asked", Words),
+    Column("alone", Boolean),
     Column("spared", Words),
     Column("set_name", Words),
     Column("begun", Boolean),

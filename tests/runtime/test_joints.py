@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from responder.bitrix24.sandbox.slots import Slots
 from responder.runtime import operating
 from responder.runtime.lane import Lane
-from responder.store import limits, runs
+from responder.store import inbox, limits, runs
 from responder.store.database import Connection, Database
 from responder.store.tables import entries
 from tests.runtime.driving import A_SECOND, DEAL, PORTAL, Driving, driving, play
@@ -361,6 +362,18 @@ def test_what_a_stop_lets_begin_is_judged_until_nothing_is_condemned(tell: Tell,
     tell(text, story)
 
 
+def test_a_call_that_named_a_workflow_has_no_other_one_judged_after_it(tell: Tell) -> None:
+    async def story(there: Driving) -> None:
+        await begin(there)
+        a_deal(there, 1, "named", "another")
+        row = inbox.row(PORTAL, there.now(), "robot", None, "deal:1", "named", b"form")
+        there.database.write(lambda tx: inbox.add(tx, [row]))
+        await there.come_to_rest()
+        assert there.sandbox.killed == ["named"]
+
+    tell(rules(rule("[robot]")), story)
+
+
 # evidence
 
 
@@ -614,3 +627,22 @@ def test_a_clock_that_was_a_day_ahead_lengthens_no_wait(tell: Tell) -> None:
         assert there.sandbox.killed == ["a"]
 
     tell(text, story)
+
+
+# two slots
+
+
+def test_in_the_cloud_what_takes_a_free_slot_is_judged_too(tell: Tell) -> None:
+    """A deal runs two workflows with waiting steps; five more wait for a slot and start in it."""
+
+    async def story(there: Driving) -> None:
+        there.sandbox.slots = Slots(2)
+        await begin(there)
+        a_deal(there, 1, *(f"w{number}" for number in range(7)))
+        assert len(there.sandbox.queued) == 5
+        there.deliver([1])
+        await there.come_to_rest()
+        assert len(there.sandbox.killed) == 7
+        assert len({one["evaluation"] for one in there.decisions()}) == 4
+
+    tell(rules(rule("[deal.updated]", "limit: {per_document: 10}")), story)

@@ -13,6 +13,7 @@ def upgrade() -> None:
     """Add columns that may be empty, so that replicas of the version before go on serving."""
     for name, kind in (
         ("asked", sa.Text),
+        ("alone", sa.Boolean),
         ("spared", sa.Text),
         ("set_name", sa.Text),
         ("begun", sa.Boolean),
