@@ -4,10 +4,11 @@ Theory of operation. The list is ordered by id and read in pages by offset. When
 all rows behind it move up by one, and the next page would begin one row too late. So each page
 begins with the row that was last on the page before, and a page *joins* another one if they share
 a row. In the order of the ids a page is an interval: whatever ran at that moment, and lies between
-its first row and its last, is on it. Two intervals that share a row are one interval. So once the
-page that begins the list is joined, over whichever others and read in whatever order, to one that
-ends it, all that ran from the first request to the last has been seen, because it lay on one of
-the pages. What started or ended in between may be there or not.
+its first row and its last, is on it. (A page that is neither full nor the last has lost rows, and
+joins nothing.) Two intervals that share a row are one interval. So once the page that begins the
+list is joined, over whichever others and read in whatever order, to one that ends it, all that ran
+from the first request to the last has been seen, because it lay on one of the pages. What started
+or ended in between may be there or not.
 
 Where two neighbours do not join, because more ended than one row of overlap can bear, pages are
 read in between, backwards from the later one: there the rows are now that moved away. If that
@@ -128,16 +129,10 @@ class Everything:
             self.failure = answer.failure
         elif not isinstance(answer.value, list) or answer.total is None:
             self.failure = uncertain("wrong_type", "the answer is no list")
-        elif answer.value and (
-            answer.total < number + len(answer.value)
-            or (answer.next is not None and answer.next >= answer.total)
-        ):
-            self.failure = uncertain("incomplete", "the answer contradicts itself")
-        elif answer.next not in (None, number + len(answer.value)):
-            # Lists that count in whole pages do so (`ranges`); where it ended would be a guess.
-            self.failure = uncertain("wrong_page", "the answer is another page of the list")
         else:
-            self._take_page(number, answer.value, answer.total)
+            self.failure = _doubt(number, answer.value, answer.total, answer.next)
+            if self.failure is None:
+                self._take_page(number, answer.value, answer.total)
 
     def _page_at(self, start: int) -> Command:
         return Command(self._command.method, {**self._command.params, "start": start})
@@ -147,9 +142,13 @@ class Everything:
         self._parents.append(node)
         self._pages.append((start, node, total))
         self.total = total
+        self._plan_up_to(total)
+        is_last = start + len(rows) >= total
+        if not is_last and len(rows) < PAGE:
+            return  # rows are missing from it, or the list grew before it was counted
         if start == 0:
             self._join(node, _BEGIN)
-        if start + len(rows) >= total:
+        if is_last:
             self._join(node, _END)
         ids: list[str] = []
         for row in rows:
@@ -161,7 +160,6 @@ class Everything:
                 self.rows[workflow_id] = self._packed(row)
         if not _are_in_order(ids):
             self.failure = uncertain("wrong_order", "the list is not ordered by id")
-        self._plan_up_to(total)
 
     def _packed(self, row: Row) -> Compact:
         """Pack a row; a text that many rows have in common (who, which template) is kept once."""
@@ -221,6 +219,19 @@ class Everything:
             self._parents[node] = self._parents[self._parents[node]]
             node = self._parents[node]
         return node
+
+
+def _doubt(start: int, rows: Sequence[object], total: int, following: int | None) -> Failure | None:
+    """Say why a page is not believed: where it ends is told twice (module rest, setNavData).
+
+    Lists that count in whole pages tell another end (`ranges`): where theirs is would be a guess.
+    """
+    end = start + len(rows)
+    if rows and (total < end or (following is None) is (end < total)):
+        return uncertain("incomplete", "the answer contradicts itself")
+    if following not in (None, end):
+        return uncertain("wrong_page", "the answer is another page of the list")
+    return None
 
 
 def _are_in_order(ids: Sequence[str]) -> bool:

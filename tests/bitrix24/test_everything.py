@@ -1,7 +1,7 @@
 """Tests the reading of a list whose pages shift, against a list that is simulated row by row."""
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given
@@ -40,7 +40,9 @@ class Changing:
     def page(self, start: int) -> Answer:
         self.pages += 1
         part = self.running[start : start + PAGE]
-        answer = Answer(value=[row(number) for number in part], total=len(self.running))
+        total, end = len(self.running), start + len(part)
+        told = [row(number) for number in part]
+        answer = Answer(value=told, total=total, next=end if end < total else None)
         self.change()
         return answer
 
@@ -226,7 +228,7 @@ def test_a_page_that_failed_for_good_spoils_it() -> None:
 def test_a_list_beyond_all_measure_is_not_read() -> None:
     everything = Everything()
     ((number, _),) = everything.wanted(1)
-    everything.take(number, Answer(value=[row(1)], total=10**9))
+    everything.take(number, Answer(value=[row(1)], total=10**9, next=1))
     assert everything.failure is not None
     assert everything.failure.code == "too_long"
 
@@ -255,12 +257,48 @@ def test_a_list_in_another_order_proves_nothing() -> None:
     assert everything.failure.code == "wrong_order"
 
 
+def test_a_page_from_which_a_row_is_missing_proves_nothing() -> None:
+    everything, listed = Everything(), of(300)
+    while asked := everything.wanted(50):
+        for start, _ in asked:
+            page = listed.page(start)
+            assert isinstance(page.value, list)
+            shown = [one for one in page.value if one != row(700)]
+            following = None if page.next is None else start + len(shown)
+            everything.take(start, replace(page, value=shown, next=following))
+    assert not everything.whole
+    assert everything.failure is not None
+
+
+def test_a_workflow_that_starts_between_the_rows_and_their_count_does_no_harm() -> None:
+    everything, first = Everything(), True
+    while asked := everything.wanted(50):
+        for start, _ in asked:
+            rows = [row(number) for number in range(1, 31)][start:]
+            if first:
+                everything.take(start, Answer(value=rows, total=31, next=30))
+                first = False
+            else:
+                everything.take(start, Answer(value=rows, total=30))
+    assert everything.whole
+    assert len(everything.rows) == 30
+
+
+def test_a_list_that_always_has_its_first_page_proves_nothing() -> None:
+    everything, rows = Everything(), [row(number) for number in range(1, PAGE + 1)]
+    while asked := everything.wanted(50):
+        for start, _ in asked:
+            everything.take(start, Answer(value=rows, total=2_010))
+    assert not everything.whole
+
+
 def test_a_page_that_contradicts_itself_proves_nothing() -> None:
     rows = [row(number) for number in range(1, 51)]
     twice = [row(1), row(1)]
     for answer in (
         Answer(value=rows, total=0),
         Answer(value=rows, total=50, next=50),
+        Answer(value=rows, total=51),
         Answer(value=twice, total=2),
     ):
         everything = Everything()
