@@ -65,12 +65,11 @@ def of_item(kind: str, item_id: str) -> Document | None:
 
 
 def _smart_process_entity(kind: str) -> _Entity | None:
-    number = smart_process(kind)
+    number = _smart_process(kind)
     return None if number is None else _Entity(*_SMART_PROCESS, f"DYNAMIC_{number}_", number)
 
 
-def smart_process(kind: str) -> int | None:
-    """Return the number of a smart process (item_147 is 147), None for any other kind."""
+def _smart_process(kind: str) -> int | None:
     match = _SMART_PROCESS_KIND.fullmatch(kind)
     if match is None or int(match[1]) < _FIRST_SMART_PROCESS:
         return None
@@ -105,7 +104,7 @@ def parse_ref(ref: str) -> Document | None:
 def entity_type_id(kind: str) -> int | None:
     """Return the CRM's number of a kind (deal 2, item_147 147); None for tasks and others."""
     named = _ENTITIES.get(kind)
-    return named.type_id if named else smart_process(kind)
+    return named.type_id if named else _smart_process(kind)
 
 
 class _Subject(NamedTuple):
@@ -181,4 +180,4 @@ def _kind_of_type(type_id: str | None, suffix: str | None = None) -> str | None:
     if type_id == str(_ENTITIES["invoice"].type_id):
         return "invoice"
     kind = f"item_{type_id}"
-    return kind if smart_process(kind) else None
+    return kind if _smart_process(kind) else None

@@ -132,11 +132,11 @@ class ItemRead:
     def ask_more(self, paths: frozenset[str], stages: StagesRead, types: TypesRead) -> None:
         """Let be read what the item's own answer leaves open.
 
-        That is what its stage means, and, where it was not found, whether its smart process exists.
+        That is what its stage means, and, where it was not found, whether its type exists.
         """
         if self._lacks_meaning(paths) and self._fields is not None:
             stages.ask(self.document.kind, self._fields)
-        type_id = documents.smart_process(self.document.kind)
+        type_id = documents.entity_type_id(self.document.kind)
         if self._exists is False and type_id is not None:
             types.ask(type_id)
 
@@ -163,7 +163,7 @@ class ItemRead:
         return facts, failure
 
     def _existence(self, types: TypesRead) -> tuple[bool | Unknown, Failure | None]:
-        type_id = documents.smart_process(self.document.kind)
+        type_id = documents.entity_type_id(self.document.kind)
         if self._exists is not False or type_id is None:
             return self._exists, self._failure
         known, failure = types.exists(type_id)

@@ -1,10 +1,11 @@
-"""Finds out whether a smart process exists, where an item of it was not found.
+"""Finds out whether a type of CRM items exists, where an item of it was not found.
 
 `crm.item.get` answers NOT_FOUND for an item that is gone, and as well for one of a smart process
-that the portal does not have (module crm, lib/controller/item.php). So NOT_FOUND says that a
-document does not exist only where its type does: a list of that type answers then, be it empty. A
-type that was there is remembered for a while; it can only be deleted once it has no items, so that
-what was not found in it meanwhile is gone all the same.
+that the portal does not have (module crm, lib/controller/item.php, Service/Container.php; smart
+invoices are a type as well). So NOT_FOUND says that a document does not exist only where its type
+does: a list of that type answers then, be it empty. A type that was there is remembered for a
+while; it can only be deleted once it has no items, so that what was not found in it meanwhile is
+gone all the same.
 """
 
 from collections.abc import Sequence
@@ -15,6 +16,8 @@ from responder.bitrix24.listing import explain, told
 from responder.model import Unknown
 
 KNOWN_FOR = timedelta(minutes=10)
+
+_ALWAYS_THERE = frozenset({1, 2, 3, 4, 7})  # leads, deals, contacts, companies, quotes
 
 
 class TypeRead:
@@ -43,7 +46,7 @@ class TypeRead:
 
 
 class TypesRead:
-    """The smart processes that one gathering asks after. `known` is remembered for the next."""
+    """The types that one gathering asks after. `known` is remembered for the next."""
 
     def __init__(self, known: dict[int, datetime], now: datetime) -> None:
         self._known = known
@@ -70,9 +73,11 @@ class TypesRead:
         read = self._reads.get(type_id)
         if read is None or read.failure is None:
             return True, None
-        why = f"it was not found, nor smart process {type_id}: {explain(read.failure)}"
+        why = f"it was not found, and no more was its type {type_id}: {explain(read.failure)}"
         return Unknown(why), told(read.failure)
 
     def _remembers(self, type_id: int) -> bool:
+        if type_id in _ALWAYS_THERE:
+            return True
         at = self._known.get(type_id)
         return at is not None and timedelta(0) <= self._now - at < KNOWN_FOR

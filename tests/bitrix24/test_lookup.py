@@ -191,6 +191,18 @@ def test_an_item_is_gone_only_where_its_smart_process_is_there(
     assert len(portal.calls_of(LISTED_ITEMS)) == 2
 
 
+def test_an_invoice_is_gone_only_where_the_portal_has_smart_invoices(
+    portal: Sandbox, looks: Looks
+) -> None:
+    portal.fail_next(LISTED_ITEMS, ("error", 400, "NOT_FOUND", "SPA not found"))
+    assert is_unknown(looks.one("invoice:5", "document.exists").facts["document.exists"])
+    assert looks.one("invoice:5", "document.exists").facts["document.exists"] is False
+    portal.calls.clear()
+    for ref in ("deal:5", "lead:5", "contact:5", "company:5", "quote:5"):
+        assert looks.one(ref, "document.exists").facts["document.exists"] is False
+    assert portal.calls_of(LISTED_ITEMS) == []
+
+
 def test_of_a_smart_process_that_is_there_no_other_is_believed_to_be(
     portal: Sandbox, looks: Looks
 ) -> None:
