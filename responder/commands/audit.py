@@ -42,7 +42,7 @@ def verify(given: TextIO | None, *, as_json: bool) -> None:
         portals = sorted({*database.read(ends.portals), *marks})
         found = []
         for portal in portals:
-            found.append(check(database, portal, marks.get(portal)))
+            found.append(check(database, portal, marks.get(portal), database.now()))
             click.echo(_line(found[-1], as_json=as_json))
         wrong = [*_changed_rulesets(database), *_damage(database)]
     for line in wrong:
@@ -56,7 +56,7 @@ def verify(given: TextIO | None, *, as_json: bool) -> None:
 
 @audit.command()
 def checkpoint() -> None:
-    """Print the number and the hash of each chain's last entry, as JSON. Keep it elsewhere."""
+    """Print number, hash and time of each chain's last entry, as JSON. Keep it elsewhere."""
     from responder.store import audit as log
 
     with opened_log() as database:
@@ -130,7 +130,12 @@ def _line(found: "Verified", *, as_json: bool) -> str:
     if found.erased:
         parts.append(f"the facts of {_count(found.erased, 'entry', 'entries')} were erased")
     if found.pruned:
-        parts.append(f"entries up to {found.pruned} were pruned")
+        older = (
+            ""
+            if found.kept_days is None
+            else f", older than {_count(found.kept_days, 'day', 'days')}"
+        )
+        parts.append(f"entries up to {found.pruned} were pruned{older}")
     return "; ".join(parts)
 
 
@@ -152,8 +157,8 @@ def _damage(database: "Database") -> list[str]:
 
 def _too_old(found: "Verified") -> str:
     return (
-        f"The checkpoint is too old to prove anything of {found.portal}: "
-        f"entries up to {found.pruned} were pruned."
+        f"The checkpoint is too old to prove anything of {found.portal}: entries up to "
+        f"{found.pruned} were pruned. (One without the time of its entry proves nothing of them.)"
     )
 
 

@@ -1,12 +1,12 @@
 """What an auditor takes away: checkpoints, and the entries themselves.
 
-A checkpoint is the number and the hash of each chain's last entry. Kept elsewhere, it shows later
-that nothing up to it was written anew or cut off (`verify`).
+A checkpoint is the number, the hash and the instant of each chain's last entry. Kept elsewhere, it
+shows later that nothing up to it was written anew, cut off or pruned too early (`verify`, `marks`).
 """
 
 import json
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 
 from sqlalchemy import Connection, and_, select
@@ -14,7 +14,8 @@ from sqlalchemy import Row as Record
 
 from responder.store.chain import instant_text
 from responder.store.database import Database
-from responder.store.ends import BadEntry, base_of, head_of, portals, snapshot
+from responder.store.ends import BadEntry, base_of, head_of, instant_of, portals, snapshot
+from responder.store.marks import Mark
 from responder.store.tables import entries, evidence, micros
 
 _PAGE = 100
@@ -27,22 +28,28 @@ class Moved(Exception):  # noqa: N818 -- it says a state, not a mistake
 
 
 def checkpoint(conn: Connection, at: datetime) -> dict[str, object]:
-    """Return the number and the hash of each chain's last entry, as JSON writes it."""
-    heads = {portal: head_of(conn, portal) for portal in portals(conn)}
+    """Return the number, the hash and the instant of each chain's last entry, for JSON."""
     return {
         "checkpoint": 1,
         "at": instant_text(at),
-        "portals": {name: {"seq": head.seq, "hash": head.hash} for name, head in heads.items()},
+        "portals": {portal: _head(conn, portal) for portal in portals(conn)},
     }
 
 
-def marks(lines: Iterable[str]) -> dict[str, dict[int, str]]:
-    """Read all checkpoints in these lines: hashes by portal and number.
+def _head(conn: Connection, portal: str) -> dict[str, object]:
+    head = head_of(conn, portal)
+    written_at = instant_of(conn, portal, head.seq)
+    told = {"seq": head.seq, "hash": head.hash}
+    return told if written_at is None else {**told, "at": instant_text(written_at)}
+
+
+def marks(lines: Iterable[str]) -> dict[str, dict[int, Mark]]:
+    """Read all checkpoints in these lines: what they tell of entries, by portal and number.
 
     They may stand among other lines, as in the service's log; a single one may be spread over
     several. Raise ValueError where there is none, or where two of them contradict each other.
     """
-    found: dict[str, dict[int, str]] = {}
+    found: dict[str, dict[int, Mark]] = {}
     spread: list[str] = []
     for line in lines:
         for mark in _marks_of(line):
@@ -57,9 +64,15 @@ def marks(lines: Iterable[str]) -> dict[str, dict[int, str]]:
     return found
 
 
-def _add(found: dict[str, dict[int, str]], portal: str, seq: int, digest: str) -> None:
-    if found.setdefault(portal, {}).setdefault(seq, digest) != digest:
+def _add(found: dict[str, dict[int, Mark]], portal: str, seq: int, mark: Mark) -> None:
+    """Add a mark; of two of one entry, the first that tells its instant, else the earlier stays."""
+    known = found.setdefault(portal, {}).setdefault(seq, mark)
+    if known.hash != mark.hash:
         raise ValueError(f"entry {portal}-{seq} has two hashes in it")
+    if None not in (known.at, mark.at) and known.at != mark.at:
+        raise ValueError(f"entry {portal}-{seq} has two instants in it")
+    if known.at is None and mark.at is not None:
+        found[portal][seq] = mark
 
 
 def export(database: Database, portal: str) -> Iterator[dict[str, object]]:
@@ -108,7 +121,7 @@ def _exported(entry: Record[tuple[object, ...]]) -> dict[str, object]:
     }
 
 
-def _marks_of(line: str) -> Iterator[tuple[str, int, str]]:
+def _marks_of(line: str) -> Iterator[tuple[str, int, Mark]]:
     try:
         told = json.loads(line)
     except ValueError:
@@ -118,13 +131,23 @@ def _marks_of(line: str) -> Iterator[tuple[str, int, str]]:
         return
     for portal, head in named.items():
         if isinstance(head, dict) and {"seq", "hash"} <= head.keys():
-            yield portal, *_mark(portal, head)
+            yield portal, *_mark(portal, head, told.get("at"))
 
 
-def _mark(portal: str, head: dict[str, object]) -> tuple[int, str]:
+def _mark(portal: str, head: dict[str, object], made_at: object) -> tuple[int, Mark]:
     seq, digest = head["seq"], head["hash"]
     if isinstance(seq, bool) or not isinstance(seq, int) or seq < 0:
         raise ValueError(f"it has no number for {portal}")
     if not isinstance(digest, str) or len(digest) != _HASH_LENGTH:
         raise ValueError(f"it has no hash for {portal}")
-    return seq, digest
+    return seq, Mark(digest, at=_instant(portal, head.get("at")), by=_instant(portal, made_at))
+
+
+def _instant(portal: str, told: object) -> datetime | None:
+    if told is None:
+        return None
+    try:
+        instant = datetime.fromisoformat(str(told))
+    except ValueError:
+        raise ValueError(f"it has a time for {portal} that is none") from None
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)

@@ -26,9 +26,10 @@ of all entries that lost their evidence (`entries`). Evidence that is missing wi
 away.
 
 The oldest entries are pruned. Then an entry of the kind `prune` is appended, whose body names the
-number (`through`) and the hash (`hash`) of the last entry that was removed, and the instant before
-which all of them were written (`before`). Where a chain does not begin with 1, its newest `prune`
-entry tells the hash that stands before its first.
+number (`through`) and the hash (`hash`) of the last entry that was removed, the instant before
+which all of them were written (`before`), and how many days were kept (`days`, which older versions
+did not write). Where a chain does not begin with 1, its newest `prune` entry tells the hash that
+stands before its first. What shows that a prune removed nothing younger is told in `marks`.
 
 A chain proves that nothing was changed within it. That its tail was cut off, or all of it written
 anew, can be told only from a checkpoint (portal, number, hash of the head) kept elsewhere.

@@ -4,10 +4,11 @@ A chain begins with entry 1, or, once it was pruned, behind the entry that its n
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, func, select
 from sqlalchemy import Row as Record
@@ -20,6 +21,7 @@ T = TypeVar("T")
 ALONE = "responder_alone"  # what a connection is told that keeps all others from writing
 
 _PAGE = 1_000
+_MILLISECOND = timedelta(milliseconds=1)
 _MISSING = "the entry is missing"
 
 
@@ -39,11 +41,25 @@ class BadEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Pruning:
+    """What the newest marker says: its number, when it pruned, and what was written before when.
+
+    `days` were kept; None where a version wrote it that did not say.
+    """
+
+    seq: int
+    at: datetime
+    before: datetime
+    days: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class End:
     """The number and the hash of an entry: the last of a chain, or the last that was pruned."""
 
     seq: int
     hash: str
+    pruning: Pruning | None = None
 
 
 def snapshot(conn: Connection) -> None:
@@ -85,6 +101,12 @@ def base_of(database: Readable, portal: str) -> End | BadEntry:
         first = again  # it was pruned between the reads
 
 
+def instant_of(conn: Connection, portal: str, seq: int) -> datetime | None:
+    """Return when an entry was written, None where there is none of this number."""
+    query = select(entries.c.at).where(entries.c.portal == portal, entries.c.seq == seq)
+    return conn.execute(query).scalar()
+
+
 def _first(conn: Connection, portal: str) -> int | None:
     query = select(func.min(entries.c.seq)).where(entries.c.portal == portal)
     return conn.execute(query).scalar()
@@ -105,7 +127,28 @@ def _base(database: Readable, portal: str, first: int | None) -> End | BadEntry:
         return BadEntry(body["through"] + 1, _MISSING)
     if body["through"] > first - 1:
         return BadEntry(first, "the entry was pruned, and is there again")
-    return End(body["through"], body["hash"])
+    pruning = _pruning(marker.seq, marker.at, body)
+    oldest = database.read(partial(instant_of, portal=portal, seq=first))
+    if pruning.days is not None and (why := _too_much(pruning, oldest)):
+        return BadEntry(marker.seq, why)
+    return End(body["through"], body["hash"], pruning)
+
+
+def _pruning(seq: int, at: datetime, body: Mapping[str, Any]) -> Pruning:
+    days = body.get("days")
+    if days is not None and type(days) is not int:
+        raise TypeError("days are no number")
+    return Pruning(seq, at, datetime.fromisoformat(body["before"]), days)
+
+
+def _too_much(pruning: Pruning, oldest: datetime | None) -> str | None:
+    """Say what shows that a prune removed more than it may (`marks` has the rules)."""
+    assert pruning.days is not None
+    if pruning.days < 1 or pruning.before > pruning.at - timedelta(days=pruning.days):
+        return "it prunes what is younger than the days that it says were kept"
+    if oldest is not None and oldest - pruning.before >= _MILLISECOND:  # it is cut to those
+        return "it prunes the log, and does not leave the last entry that was old enough"
+    return None
 
 
 def outside(conn: Connection, portal: str, after: int, last: int) -> BadEntry | None:

@@ -2,7 +2,9 @@
 
 A *prefix* of a chain is removed, with its evidence, its rows of the index and the deliveries that
 it concluded, and in the same transaction an entry of the kind `prune` is appended, which tells up
-to which number and the hash that stood there (`chain`). So the rest still proves itself.
+to which number, the hash that stood there, and how many days were kept (`chain`). So the rest still
+proves itself. The last entry that is old enough stays: it proves that what stood before it was as
+old (`marks`).
 
 It goes no further than the oldest decision that is open, or stopped and not yet verified. A later
 entry may still speak of a decision that is gone: its outcome came after the instant, and is kept
@@ -58,18 +60,21 @@ def prune(
 ) -> Pruned | None:
     """Remove entries older than an instant, `most` at once; return None where there is nothing.
 
+    The instant is a day or more before `at`.
+
     Where nothing but a few markers of earlier times is old enough, they stay: to remove them would
     leave another.
     """
-    oldest = _oldest(tx, portal, before, most)
-    if len(oldest) < most and all(entry.kind == "prune" for entry in oldest):
+    gone = _oldest(tx, portal, before, most + 1)[:-1]
+    if len(gone) < most and all(entry.kind == "prune" for entry in gone):
         return None
-    last = oldest[-1]
+    last = gone[-1]
     told = {
         "through": last.seq,
         "hash": last.hash,
         "before": before,
-        "entries": len(oldest),
+        "days": (at - before).days,
+        "entries": len(gone),
     }
     append(tx, portal, "prune", at, told)
     for names in _names(tx, portal, last.seq):
@@ -77,7 +82,7 @@ def prune(
     for table in (evidence, approvals, decisions, entries):
         tx.execute(delete(table).where(table.c.portal == portal, table.c.seq <= last.seq))
     shadow.forget(tx, portal, last.seq)
-    return Pruned(last.seq, len(oldest), more=len(oldest) == most)
+    return Pruned(last.seq, len(gone), more=len(gone) == most)
 
 
 def concluded_by(conn: Connection, portal: str, numbers: Sequence[int]) -> ColumnElement[bool]:

@@ -9,8 +9,9 @@ It runs beside a service that appends, prunes and erases. What is appended meanw
 next time; where the beginning was pruned meanwhile, it begins anew behind that.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
@@ -22,6 +23,7 @@ from responder.store.chain import entry_hash
 from responder.store.database import StoreUnavailable
 from responder.store.ends import BadEntry as BadEntry
 from responder.store.ends import End, Readable, base_of, head_of, outside, snapshot
+from responder.store.marks import Marks, proves, wrongly_pruned
 from responder.store.proofs import Doubt, Page, Row
 
 T = TypeVar("T")
@@ -29,8 +31,6 @@ T = TypeVar("T")
 _PAGE = 100
 _UNREADABLE = "it, or what hangs on it, cannot be read any more"
 _NOT_AS_WRITTEN = (TypeError, ValueError, LookupError, AttributeError, OverflowError)
-
-Marks = Mapping[int, str]
 
 
 class _Damaged(Exception):  # noqa: N818 -- it says a state, not a mistake
@@ -41,8 +41,9 @@ class _Damaged(Exception):  # noqa: N818 -- it says a state, not a mistake
 class Verified:
     """What a check found: `entries` that hold, up to `seq`; `bad` is the first that does not.
 
-    `pruned` is the number of the last entry that was pruned (0: none), `erased` how many entries
-    lost their evidence, `compared` how many marks were found to agree.
+    `pruned` is the number of the last entry that was pruned (0: none) and `kept_days` how old it
+    was at least (None: not known), `erased` how many entries lost their evidence, `compared` how
+    many marks were found to agree.
     """
 
     portal: str
@@ -51,6 +52,7 @@ class Verified:
     pruned: int
     seq: int
     hash: str
+    kept_days: int | None = None
     compared: int = 0
     bad: BadEntry | None = None
 
@@ -60,9 +62,11 @@ def verify_chain(database: Readable, portal: str) -> BadEntry | None:
     return verify(database, portal).bad
 
 
-def verify(database: Readable, portal: str, marks: Marks | None = None) -> Verified:
-    """Hold a portal's chain against itself, and against the marks of checkpoints."""
-    walk = _Walk(database, portal, marks or {})
+def verify(
+    database: Readable, portal: str, marks: Marks | None = None, now: datetime | None = None
+) -> Verified:
+    """Hold a portal's chain against itself, against the marks of checkpoints, and the clock."""
+    walk = _Walk(database, portal, marks or {}, now)
     try:
         return walk.verified()
     except _Damaged:
@@ -76,6 +80,7 @@ class _Walk:
     database: Readable
     portal: str
     marks: Marks
+    now: datetime | None
     base: End = field(default_factory=lambda: End(0, ""))
     at: End = field(default_factory=lambda: End(0, ""))
     erased: int = 0
@@ -99,9 +104,13 @@ class _Walk:
             entries=self.at.seq - self.base.seq,
             erased=self.erased,
             pruned=self.base.seq,
+            kept_days=self.base.pruning.days if self.base.pruning else None,
             seq=self.at.seq,
             hash=self.at.hash,
-            compared=sum(self.base.seq <= seq <= self.at.seq for seq in self.marks),
+            compared=sum(
+                seq <= self.at.seq and proves(mark, seq, self.base)
+                for seq, mark in self.marks.items()
+            ),
             bad=bad,
         )
 
@@ -115,7 +124,8 @@ class _Walk:
         head, stray = self._read(partial(_ends, portal=self.portal, after=base.seq))
         if stray is not None and stray.seq <= base.seq:
             return stray
-        bad = self._wrong_mark() or self._entries(head)
+        bad = self._wrong_mark() or wrongly_pruned(base, self.marks, self.now)
+        bad = bad or self._entries(head)
         if bad is not None:
             return bad
         if self.doubt is not None:
@@ -174,7 +184,7 @@ class _Walk:
 
     def _wrong_mark(self) -> BadEntry | None:
         marked = self.marks.get(self.at.seq)
-        if marked is None or marked == self.at.hash:
+        if marked is None or marked.hash == self.at.hash:
             return None
         return BadEntry(
             self.at.seq, "a checkpoint has another hash here: it, or what is before, is not the old"

@@ -14,10 +14,9 @@ from responder.cli import main
 from responder.model import Outcome
 from responder.store import journal
 from responder.store.database import Database
-from responder.store.prune import prune
 from tests.processes import TOKEN, event, running
-from tests.store.build import AT, NONE, evaluation, kill
-from tests.store.story import NOW, OLD, fill, rewrite, run, settle
+from tests.store.build import AT, evaluation, kill
+from tests.store.story import fill, rewrite, run
 from tests.store.test_audit import strangers_verifier
 
 Command = Callable[..., Result]
@@ -110,19 +109,6 @@ def test_a_checkpoint_tells_that_the_tail_was_cut_off(
     done = responder("verify", "--checkpoint", str(kept))
     assert done.exit_code == 1
     assert done.stdout.startswith("main-9: the chain was cut off")
-
-
-def test_a_checkpoint_that_was_outlived_proves_nothing_and_says_so(
-    log: Database, responder: Command, tmp_path: Path
-) -> None:
-    kept = tmp_path / "checkpoint.json"
-    kept.write_text(responder("checkpoint").stdout)
-    settle(log)
-    log.write(lambda tx: journal.record(tx, evaluation(NONE)))
-    log.write(lambda tx: prune(tx, "main", OLD, NOW))
-    done = responder("verify", "--checkpoint", str(kept))
-    assert done.exit_code == 2
-    assert "too old to prove anything of main: entries up to 12 were pruned" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -227,8 +227,8 @@ def test_what_was_pruned_before_it_was_sent_is_said(database: Database) -> None:
     with Listener() as listener:
         world = World(database, listener.url)
         first = conclude(database, Outcome.KILLED, workflow_id="a")
-        database.write(lambda tx: prune(tx, "main", LATER + DAY, LATER + DAY, most=3))
         conclude(database, Outcome.KILLED, workflow_id="b")
+        database.write(lambda tx: prune(tx, "main", LATER + DAY, LATER + DAY, most=3))
         lines = world.go()
         assert len(listener.heard) == 1
     (line,) = [each for each in lines if "pruned" in str(each["event"])]

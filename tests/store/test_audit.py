@@ -3,14 +3,17 @@
 import hashlib
 import json
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 
 import pytest
 
 from responder.store import audit, ends
 from responder.store.database import Database
+from responder.store.marks import Mark
 from responder.store.verify import BadEntry, verify
-from tests.store.build import AT, NONE, record
+from tests.store.build import AT, LATER, NONE, record
 from tests.store.story import ENTRIES, erased, fill, pruned, rewrite, run, settle
 
 
@@ -33,7 +36,7 @@ def strangers_verifier(lines: Iterable[str]) -> str:
         body = json.loads(entry["body"])
         if not previous:
             first, seq = entry["seq"], entry["seq"] - 1
-            previous = "0" * 64 if first == 1 else pruned_hash(lines, first)
+            previous = "0" * 64 if first == 1 else pruned_hash(lines, entry)
         assert entry["seq"] == seq + 1
         seq = entry["seq"]
         named = [entry[name] for name in ("portal", "seq", "kind", "at", "body")]
@@ -52,11 +55,16 @@ def strangers_verifier(lines: Iterable[str]) -> str:
     return previous
 
 
-def pruned_hash(lines: Iterable[str], first: int) -> str:
-    markers = [json.loads(e["body"]) for e in map(json.loads, lines) if e["kind"] == "prune"]
+def pruned_hash(lines: Iterable[str], first: dict[str, Any]) -> str:
+    markers = [entry for entry in map(json.loads, lines) if entry["kind"] == "prune"]
     assert markers
-    assert markers[-1]["through"] == first - 1
-    return str(markers[-1]["hash"])
+    body = json.loads(markers[-1]["body"])
+    assert body["through"] == first["seq"] - 1
+    before = datetime.fromisoformat(body["before"]).timestamp() * 1000
+    assert body["days"] >= 1
+    assert before <= markers[-1]["at"] / 1000 - body["days"] * 24 * 60 * 60 * 1000
+    assert first["at"] // 1000 <= before
+    return str(body["hash"])
 
 
 # Here the stranger's work ends.
@@ -97,7 +105,11 @@ def test_a_checkpoint_names_the_head_of_every_chain(database: Database) -> None:
     head = database.read(partial(ends.head_of, portal="main"))
     assert told["at"] == "2026-09-24T12:00:00.123Z"
     assert set(told["portals"]) == {"main", "other"}  # type: ignore[call-overload]
-    assert told["portals"]["main"] == {"seq": ENTRIES, "hash": head.hash}  # type: ignore[index]
+    assert told["portals"]["main"] == {  # type: ignore[index]
+        "seq": ENTRIES,
+        "hash": head.hash,
+        "at": "2026-09-24T12:00:00.123Z",
+    }
 
 
 def test_a_checkpoint_holds_as_the_log_goes_on(database: Database) -> None:
@@ -125,7 +137,17 @@ def test_checkpoints_are_found_among_the_lines_of_a_log() -> None:
         json.dumps({"event": "checkpoint", "portals": {"main": {"seq": 2, "hash": digest}}}),
         "[]",
     ]
-    assert audit.marks(lines) == {"main": {1: digest, 2: digest}}
+    assert audit.marks(lines) == {"main": {1: Mark(digest), 2: Mark(digest)}}
+
+
+def test_a_checkpoint_tells_when_its_entry_was_written_or_when_it_was_made_itself() -> None:
+    head = {"seq": 1, "hash": "0" * 64}
+    made = {"at": "2026-09-24T12:00:00.000Z", "portals": {"main": head}}
+    told = {"portals": {"main": {**head, "at": "2026-09-24T11:00:00.000Z"}}}
+    at, by = datetime(2026, 9, 24, 11, tzinfo=UTC), datetime(2026, 9, 24, 12, tzinfo=UTC)
+    assert audit.marks([json.dumps(made)]) == {"main": {1: Mark("0" * 64, by=by)}}
+    both = [json.dumps(made), json.dumps(told), json.dumps(made)]
+    assert audit.marks(both) == {"main": {1: Mark("0" * 64, at=at)}}
 
 
 @pytest.mark.parametrize(
@@ -136,6 +158,7 @@ def test_checkpoints_are_found_among_the_lines_of_a_log() -> None:
         ({"seq": -1, "hash": "0" * 64}, "no number"),
         ({"seq": 1, "hash": "0"}, "no hash"),
         ({"seq": 1, "hash": None}, "no hash"),
+        ({"seq": 1, "hash": "0" * 64, "at": "yesterday"}, "a time for main that is none"),
         ({"seq": 1}, "none"),
         (None, "none"),
     ],
@@ -145,9 +168,18 @@ def test_what_is_no_checkpoint_is_refused(head: object, why: str) -> None:
         audit.marks([json.dumps({"portals": {"main": head}})])
 
 
-def test_checkpoints_that_contradict_each_other_are_refused() -> None:
-    lines = [json.dumps({"portals": {"main": {"seq": 1, "hash": c * 64}}}) for c in "01"]
-    with pytest.raises(ValueError, match="main-1 has two hashes"):
+@pytest.mark.parametrize(
+    ("heads", "why"),
+    [
+        ([{"hash": "0" * 64}, {"hash": "1" * 64}], "two hashes"),
+        ([{"hash": "0" * 64, "at": f"2026-09-2{day}T12:00:00Z"} for day in (1, 2)], "two instants"),
+    ],
+)
+def test_checkpoints_that_contradict_each_other_are_refused(
+    heads: list[dict[str, object]], why: str
+) -> None:
+    lines = [json.dumps({"portals": {"main": {"seq": 1, **head}}}) for head in heads]
+    with pytest.raises(ValueError, match=f"main-1 has {why}"):
         audit.marks(lines)
 
 
@@ -164,10 +196,14 @@ def test_an_export_says_where_an_entry_is_missing(database: Database) -> None:
 def test_a_checkpoint_is_compared_with_where_it_was_pruned(database: Database) -> None:
     fill(database)
     settle(database)
-    hashes = {entry["seq"]: entry["hash"] for entry in audit.export(database, "main")}
+    marks = {
+        int(str(entry["seq"])): Mark(str(entry["hash"]), at=LATER)
+        for entry in audit.export(database, "main")
+    }
     assert pruned(database, most=4)
-    assert verify(database, "main", {3: str(hashes[3])}).compared == 0
-    assert verify(database, "main", {4: str(hashes[4]), 5: str(hashes[5])}).compared == 2
-    bad = verify(database, "main", {4: "f" * 64}).bad
+    assert verify(database, "main", {3: marks[3]}).compared == 0
+    assert verify(database, "main", {4: marks[4], 5: marks[5]}).compared == 2
+    assert verify(database, "main", {4: Mark(marks[4].hash)}).compared == 0
+    bad = verify(database, "main", {4: Mark("f" * 64)}).bad
     assert bad is not None
     assert bad.seq == 4

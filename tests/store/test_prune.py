@@ -1,8 +1,12 @@
-"""Pruning: a prefix goes, and the rest still proves itself."""
+"""Pruning: a prefix goes, and the rest still proves itself.
+
+The last entry that is old enough stays, and proves that what stood before it was as old.
+"""
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -15,7 +19,9 @@ from responder.store.prune import Pruned
 from responder.store.tables import decisions, deliveries, evidence
 from responder.store.verify import verify
 from tests.store.build import AT, LATER, MUCH_LATER, NONE, count, deliver, evaluation, kill, record
-from tests.store.story import NOW, A, B, erased, fill, pruned, run, settle
+from tests.store.story import NOW, OLD, A, B, erased, fill, pruned, run, settle
+
+DAY = timedelta(days=1)
 
 
 def test_pruning_removes_a_prefix_and_the_rest_still_proves_itself(database: Database) -> None:
@@ -25,9 +31,10 @@ def test_pruning_removes_a_prefix_and_the_rest_still_proves_itself(database: Dat
     assert pruned(database, most=4) == Pruned(4, 4, more=True)
     found = verify(database, "main")
     assert (found.bad, found.pruned, found.entries) == (None, 4, 8)
-    assert pruned(database) == Pruned(11, 7, more=False)
+    assert pruned(database) == Pruned(10, 6, more=False)
     found = verify(database, "main")
-    assert (found.bad, found.pruned, found.entries) == (None, 11, 2)
+    assert (found.bad, found.pruned, found.entries) == (None, 10, 3)
+    assert found.kept_days == (NOW - OLD).days
     assert verify(database, "other") == other
     assert count(database, evidence) == 6
     assert len(list(journal.decisions(database))) == 5
@@ -37,6 +44,7 @@ def test_pruning_takes_the_deliveries_that_were_concluded(database: Database) ->
     ids = database.write(deliver("deal:759", "deal:760", "deal:761"))
     new = replace(evaluation(NONE), deliveries=tuple(ids[:2]), received_at=AT)
     database.write(lambda tx: journal.record(tx, new))
+    record(database, NONE)
     newer = replace(evaluation(NONE), at=NOW, deliveries=(), received_at=None)
     database.write(lambda tx: journal.record(tx, newer))
     assert pruned(database) == Pruned(1, 1, more=False)
@@ -47,12 +55,13 @@ def test_pruning_takes_the_deliveries_that_were_concluded(database: Database) ->
 def test_pruning_stops_before_what_is_young(database: Database) -> None:
     fill(database)
     settle(database)
-    assert pruned(database, before=LATER) == Pruned(3, 3, more=False)
+    assert pruned(database, before=LATER) == Pruned(2, 2, more=False)
     assert pruned(database, before=LATER) is None
-    assert verify(database, "main").pruned == 3
+    assert verify(database, "main").pruned == 2
 
 
 def test_pruning_stops_before_the_oldest_open_decision(database: Database) -> None:
+    record(database, NONE)
     record(database, NONE)
     open_one = record(database, kill(B)).decisions[0]
     record(database, NONE)
@@ -67,23 +76,28 @@ def test_pruning_stops_before_the_oldest_open_decision(database: Database) -> No
     database.write(lambda tx: journal.verified(tx, open_one, MUCH_LATER))
     assert pruned(database) is not None
     assert verify(database, "main").bad is None
-    assert count(database, decisions) == 0
+    assert count(database, decisions) == 1
 
 
 def test_what_is_said_later_of_a_pruned_decision_is_kept(database: Database) -> None:
     decision = record(database, kill(A)).decisions[0]
+    record(database, NONE)
     database.write(lambda tx: journal.conclude(tx, decision, Outcome.CANCELLED, at=NOW))
     assert pruned(database) == Pruned(1, 1, more=False)
     found = verify(database, "main")
-    assert (found.bad, found.pruned, found.entries) == (None, 1, 2)
+    assert (found.bad, found.pruned, found.entries) == (None, 1, 3)
 
 
 def test_markers_alone_are_not_pruned_for_ever(database: Database) -> None:
     record(database, NONE)
-    assert pruned(database, before=NOW, at=AT) == Pruned(1, 1, more=False)
-    assert pruned(database, before=NOW, at=AT) is None
     record(database, NONE)
-    assert pruned(database, before=NOW, at=AT) == Pruned(3, 2, more=False)
+    assert pruned(database) == Pruned(1, 1, more=False)
+    assert pruned(database, before=NOW + DAY, at=NOW + 2 * DAY) == Pruned(2, 1, more=False)
+    assert pruned(database, before=NOW + 3 * DAY, at=NOW + 4 * DAY) is None
+    record(database, NONE)
+    assert pruned(database, before=NOW + 3 * DAY, at=NOW + 4 * DAY) is None
+    record(database, NONE)
+    assert pruned(database, before=NOW + 3 * DAY, at=NOW + 4 * DAY) == Pruned(5, 3, more=False)
     assert verify(database, "main").bad is None
 
 
@@ -96,7 +110,7 @@ def test_a_whole_log_is_pruned_step_by_step(database: Database) -> None:
     while (step := pruned(database, most=40)) is not None and step.more:
         assert verify(database, "main").bad is None
     found = verify(database, "main")
-    assert (found.bad, found.entries) == (None, 3)  # a marker of each step
+    assert (found.bad, found.entries) == (None, 4)  # the last, and a marker of each step
     record(database, NONE)
     assert verify(database, "main").bad is None
 
@@ -111,7 +125,7 @@ def test_a_check_beside_a_service_that_writes_prunes_and_erases_finds_nothing(
     def serve() -> None:
         for n in range(1, 7):
             database.write(write)
-            pruned(database, at=AT, most=25)
+            pruned(database, AT + n * 10 * DAY, AT + (n * 10 + 9) * DAY, most=25)
             erased(database, f"main-{n * 30}-1")
 
     database.write(write)

@@ -13,7 +13,7 @@ from responder.store.journal import NewDecision, NewEvaluation
 from responder.store.shadow import DAY, LOOKS, Figures
 from responder.store.shapes import index_row
 from responder.store.tables import decisions, watched
-from tests.store.build import AT, DEAL, evaluation, kill, record, workflow
+from tests.store.build import AT, DEAL, NONE, evaluation, kill, record, workflow
 from tests.store.story import OLD, pruned
 
 MINUTE = timedelta(minutes=1)
@@ -173,6 +173,7 @@ def test_pruning_takes_the_counts_with_it(database: Database) -> None:
     would(database, "a")
     look(database, None, AT + LOOKS[0])
     would(database, "b", rule="another")
+    record(database, NONE)  # the last that is old enough stays
     record(database, kill("open"))
     would(database, "c")
     assert of(database).workflows == 2

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from responder.store import ends, journal
 from responder.store.database import Database
+from responder.store.marks import Mark
 from responder.store.verify import BadEntry, verify
 from responder.store.wholeness import damage
 from tests.store.build import AT
@@ -212,13 +213,13 @@ def test_a_tail_that_was_cut_off_is_found_by_a_checkpoint(filled: Database) -> N
         run(filled, f"DELETE FROM {table} WHERE portal = 'main' AND seq > 8")  # noqa: S608
     rewrite(filled)
     assert journal.verify_chain(filled, "main") is None
-    bad = verify(filled, "main", {head.seq: head.hash}).bad
+    bad = verify(filled, "main", {head.seq: Mark(head.hash)}).bad
     assert bad == BadEntry(9, "the chain was cut off: a checkpoint has entries up to 10")
 
 
 def test_a_chain_that_was_written_anew_is_found_by_a_checkpoint(filled: Database) -> None:
     head = filled.read(partial(ends.head_of, portal="main"))
-    assert verify(filled, "main", {head.seq: head.hash}).compared == 1
+    assert verify(filled, "main", {head.seq: Mark(head.hash)}).compared == 1
     run(
         filled,
         'UPDATE entries SET body = replace(body, \'"rule":"lost-deal"\', \'"rule":"x"\')',
@@ -226,14 +227,14 @@ def test_a_chain_that_was_written_anew_is_found_by_a_checkpoint(filled: Database
     )
     rewrite(filled)
     assert journal.verify_chain(filled, "main") is None
-    bad = verify(filled, "main", {head.seq: head.hash}).bad
+    bad = verify(filled, "main", {head.seq: Mark(head.hash)}).bad
     assert bad is not None
     assert bad.seq == head.seq
     assert "checkpoint" in bad.why
 
 
 def test_a_checkpoint_of_a_portal_that_is_gone_is_a_chain_cut_off(filled: Database) -> None:
-    bad = verify(filled, "nobody", {3: "0" * 64}).bad
+    bad = verify(filled, "nobody", {3: Mark("0" * 64)}).bad
     assert bad == BadEntry(1, "the chain was cut off: a checkpoint has entries up to 3")
 
 
