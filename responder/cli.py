@@ -10,6 +10,8 @@ import importlib
 
 import click
 
+from responder.commands.terminal import keep_plain
+
 COMMANDS = {
     "serve": ("serve:serve", "Receive events, decide and act."),
     "demo": ("serve:demo", "Play the main job on real HTTP; needs no settings."),
@@ -75,3 +77,4 @@ class _Commands(click.Group):
 @click.version_option(package_name="responder")
 def main() -> None:
     """Stop Bitrix24 workflows that break a company's rules, and say why."""
+    keep_plain()

@@ -1,13 +1,14 @@
 """The command that examines an installation."""
 
 import asyncio
-import json
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
+
+from responder.authoring.plain import printable, to_json
 
 if TYPE_CHECKING:
     from responder.runtime.findings import Finding
@@ -54,17 +55,16 @@ async def _examine(given: "Settings", written: "Callable[[Finding], str]") -> in
 def _as_line(finding: "Finding") -> str:
     where = f"{finding.portal}: " if finding.portal else ""
     advice = f" -> {finding.advice}" if finding.advice else ""
-    return f"{finding.status.value:<8} {where}{finding.check}: {finding.message}{advice}"
+    return printable(f"{finding.status.value:<8} {where}{finding.check}: {finding.message}{advice}")
 
 
 def _as_json(finding: "Finding") -> str:
-    return json.dumps(
+    return to_json(
         {
             "check": finding.check,
             "portal": finding.portal,
             "status": finding.status.value,
             "message": finding.message,
             "advice": finding.advice,
-        },
-        ensure_ascii=False,
+        }
     )

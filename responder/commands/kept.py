@@ -1,6 +1,5 @@
 """The command that shows the rules in force, and the text of every revision that ever decided."""
 
-import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -8,6 +7,7 @@ import click
 
 from responder.commands.opening import fail, must_know, opened, opened_log
 from responder.commands.operate import ruleset_of
+from responder.commands.terminal import exactly
 
 if TYPE_CHECKING:
     from responder.rules.rule import Rule
@@ -83,4 +83,4 @@ def show(revision: str) -> None:
         text = database.read(lambda conn: rulesets.text(conn, revision))
     if text is None:
         fail(f"No decision was made by a revision {revision}.")
-    sys.stdout.write(text)
+    exactly(text)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from responder.authoring.plain import printable
 from responder.commands.opening import fail, must_know, opened, who
 
 if TYPE_CHECKING:
@@ -122,7 +123,9 @@ def status(*, as_json: bool) -> None:
         ruleset = _ruleset_or_why(settings)
         known = None if isinstance(ruleset, str) else ruleset
         found = operating.status(database, settings, known, database.now())
-        click.echo(json.dumps(asdict(found)) if as_json else "\n".join(_told(found)))
+        click.echo(
+            json.dumps(asdict(found)) if as_json else "\n".join(map(printable, _told(found)))
+        )
         if isinstance(ruleset, str):
             click.echo(f"{ruleset} A service that runs goes on by the last good rules.", err=True)
             sys.exit(1)

@@ -1,6 +1,5 @@
 """The command that sweeps now: it asks the service that drives a portal, and shows the outcome."""
 
-import json
 import sys
 import time
 from collections.abc import Mapping
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from responder.authoring.plain import printable, to_json
 from responder.commands.opening import must_know, opened, who
 
 if TYPE_CHECKING:
@@ -113,18 +113,17 @@ def _show(
 ) -> None:
     if as_json:
         for one in found:
-            click.echo(json.dumps({"portal": portal, **one}, ensure_ascii=False))
+            click.echo(to_json({"portal": portal, **one}))
         return
     if found:
         click.echo(_ROW.format("DOCUMENT", "WORKFLOW", "TEMPLATE", "RULE", "OUTCOME", ""))
     for one in found:
-        click.echo(
-            _ROW.format(
-                *(str(one[name]) for name in ("document", "workflow", "template_id", "rule")),
-                str(one["outcome"]),
-                one["detail"] or "",
-            )
+        row = _ROW.format(
+            *(str(one[name]) for name in ("document", "workflow", "template_id", "rule")),
+            str(one["outcome"]),
+            one["detail"] or "",
         )
+        click.echo(printable(row))
     click.echo(
         f"{portal}: {result['running']} workflows running, {len(found)} found by "
         f"{len(_names(result))} rules",

@@ -17,6 +17,7 @@ from responder.commands.opening import (
     settings,
     show_mistakes,
 )
+from responder.commands.terminal import exactly
 
 if TYPE_CHECKING:
     from responder.authoring.looking import Happening
@@ -118,7 +119,7 @@ def _print_as_test(decision_id: str) -> None:
     from responder.authoring import recorded
 
     try:
-        click.echo(recorded.as_test(*_recorded(decision_id)), nl=False)
+        exactly(recorded.as_test(*_recorded(decision_id)))
     except recorded.NothingToJudgeError as error:
         fail(str(error))
 

@@ -1,0 +1,55 @@
+"""The streams that commands write to: what portals and strangers sent is shown, and does nothing.
+
+Every command writes what others wrote: names, messages, titles. A terminal obeys some characters,
+others turn the direction of reading, and those that cannot be encoded end the program. So on the
+way out they are written as JSON escapes them, which within JSON is what they are.
+"""
+
+import re
+import sys
+import unicodedata
+from typing import Any, TextIO
+
+# A carriage return may begin what is written (a line is drawn again) or belong to a line's end.
+_MAY_BE_OBEYED = re.compile(r"(?!\A\r)(?!\r\n)[^\n\t\x20-\x7e]")
+_OBEYED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+
+class Plain:
+    """A text stream that writes out what a terminal would obey."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write a text, and return the length of what was written."""
+        return self._stream.write(_MAY_BE_OBEYED.sub(_shown, text))
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 -- all else is the stream's own
+        return getattr(self._stream, name)
+
+
+def _shown(found: re.Match[str]) -> str:
+    character = found[0]
+    if unicodedata.category(character) not in _OBEYED:
+        return character
+    units = character.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+
+
+def keep_plain() -> None:
+    """Have all that is printed from now on be plain."""
+    if not isinstance(sys.stdout, Plain):
+        sys.stdout = Plain(sys.stdout)
+    if not isinstance(sys.stderr, Plain):
+        sys.stderr = Plain(sys.stderr)
+
+
+def exactly(text: str) -> None:
+    """Print a text as it is into a file or a pipe; on a terminal it is plain as all else."""
+    if sys.stdout.isatty():
+        sys.stdout.write(text)
+    else:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(text.encode())
+        sys.stdout.buffer.flush()
