@@ -3,7 +3,8 @@
 Every five minutes the number and the hash of each chain's last entry go to the log stream, where
 nobody who can write to the database can take them back: a check against them finds a tail that was
 cut off, or a chain that was written anew (`store.verify`). Every hour the oldest entries are
-removed, a thousand a transaction, with a rest between in which what was received is committed.
+removed, a thousand a transaction, with a rest between in which what was received is committed; and
+no more than a day's worth beyond what went last, whatever the clock says.
 
 It does so for the portals that this process drives, each through a `Write` that checks the lease in
 the same transaction. A failure is logged and ends nothing: the next time is soon enough.
@@ -20,7 +21,7 @@ from responder.store import audit
 from responder.store.commits import SharedCommit, StoreUnavailable
 from responder.store.database import Connection, Database
 from responder.store.lanes import Lease, LeaseLost, check
-from responder.store.prune import Pruned, prune
+from responder.store.prune import Pruned, prune, reached, up_to
 
 FIRST_SECONDS = 10.0  # by then it is known which portals we drive
 CHECKPOINT_SECONDS = 300.0
@@ -99,24 +100,28 @@ class Housekeeping:
         if last is not None and last <= now < last + PRUNE_EVERY:
             return
         self._pruned_at[portal] = now
+        wanted = now - self._keep
+        before = await self._database.reading(partial(up_to, portal=portal, wanted=wanted))
         steps: list[Pruned] = []
-        while (step := await self._step(portal, write)) is not None:
+        while (step := await self._step(portal, before, now, write)) is not None:
             steps.append(step)
             if not step.more:
                 break
             await asyncio.sleep(REST_SECONDS)
+        await write(partial(reached, portal=portal, before=before))
         if steps:
             removed = sum(step.entries for step in steps)
             log.info(
                 "the log was pruned", portal=portal, entries=removed, through=steps[-1].through
             )
 
-    async def _step(self, portal: str, write: Write) -> Pruned | None:
+    async def _step(
+        self, portal: str, before: datetime, at: datetime, write: Write
+    ) -> Pruned | None:
         done: list[Pruned | None] = []
-        now = self._now()
 
         def work(tx: Connection) -> None:
-            done.append(prune(tx, portal, before=now - self._keep, at=now))
+            done.append(prune(tx, portal, before=before, at=at))
 
         await write(work)
         return done[-1]

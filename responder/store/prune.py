@@ -13,6 +13,7 @@ until its own time.
 The texts of rulesets are not removed: they are few, and name what the rules were in any year.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,7 +21,7 @@ from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, false, func, or_, select
 
-from responder.store import shadow
+from responder.store import runs, shadow
 from responder.store.chain import append
 from responder.store.tables import (
     OPEN,
@@ -33,6 +34,8 @@ from responder.store.tables import (
 )
 
 MOST = 1_000
+DAY = timedelta(days=1)
+PRUNED = "pruned"  # among the runs; a rule's key has its schedule behind a space
 _CHUNK = 500
 _CLOCKS_DIFFER = timedelta(hours=1)  # a delivery's instant and its evaluation's are of two clocks
 
@@ -85,22 +88,60 @@ def prune(
     return Pruned(last.seq, len(gone), more=len(gone) == most)
 
 
+def up_to(conn: Connection, portal: str, wanted: datetime) -> datetime:
+    """Return the instant before which entries may go now, a day beyond the last one at most.
+
+    A clock that is a year ahead for a minute must not take a year's log.
+    """
+    oldest = select(entries.c.at).where(entries.c.portal == portal)
+    known = (
+        conn.execute(oldest.order_by(entries.c.seq).limit(1)).scalar(),
+        runs.last(conn, portal).get(PRUNED),
+    )
+    reach = max((at for at in known if at is not None), default=None)
+    return wanted if reach is None else min(wanted, reach + DAY)
+
+
+def reached(tx: Connection, portal: str, before: datetime) -> None:
+    """Note up to which instant the log is pruned."""
+    runs.ran(tx, portal, PRUNED, before)
+
+
 def concluded_by(conn: Connection, portal: str, numbers: Sequence[int]) -> ColumnElement[bool]:
     """Say in SQL: the deliveries that these evaluations have concluded.
 
-    The table is searched by time, since nothing finds a delivery by its evaluation.
+    The table is searched by time, since nothing finds a delivery by its evaluation. Where that
+    finds fewer than the evaluations say that they concluded, a clock was set meanwhile, and all of
+    the table is searched.
     """
+    named = and_(
+        deliveries.c.portal == portal,
+        deliveries.c.evaluation.in_([f"{portal}-{seq}" for seq in numbers]),
+    )
+    events = _events(conn, portal, numbers)
+    if not events:
+        return false()
     made = and_(decisions.c.portal == portal, decisions.c.seq.in_(numbers))
     first, last = conn.execute(
         select(func.min(decisions.c.received_at), func.max(decisions.c.at)).where(made)
     ).one()
-    if first is None:
-        return false()
-    return and_(
+    if first is None or last is None:
+        return named
+    by_time = and_(
         deliveries.c.received_at >= first,
         deliveries.c.received_at <= last + _CLOCKS_DIFFER,
-        deliveries.c.evaluation.in_([f"{portal}-{seq}" for seq in numbers]),
+        named,
     )
+    found = conn.execute(select(func.count()).select_from(deliveries).where(by_time)).scalar_one()
+    return by_time if found >= events else named
+
+
+def _events(conn: Connection, portal: str, numbers: Sequence[int]) -> int:
+    """Count the deliveries that these evaluations say they concluded."""
+    bodies = conn.execute(
+        select(entries.c.body).where(entries.c.portal == portal, entries.c.seq.in_(numbers))
+    ).scalars()
+    return sum(json.loads(body).get("events", 0) for body in bodies)
 
 
 def _oldest(conn: Connection, portal: str, before: datetime, most: int) -> list[_Entry]:

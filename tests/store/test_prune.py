@@ -6,17 +6,18 @@ The last entry that is old enough stays, and proves that what stood before it wa
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, select
 
 from responder.model import Outcome
-from responder.store import journal
+from responder.store import inbox, journal
 from responder.store.database import Database
-from responder.store.prune import Pruned
-from responder.store.tables import decisions, deliveries, evidence
+from responder.store.prune import Pruned, concluded_by, prune, reached, up_to
+from responder.store.tables import decisions, deliveries, entries, evidence
 from responder.store.verify import verify
 from tests.store.build import AT, LATER, MUCH_LATER, NONE, count, deliver, evaluation, kill, record
 from tests.store.story import NOW, OLD, A, B, erased, fill, pruned, run, settle
@@ -170,3 +171,45 @@ def test_tampering_with_a_pruned_chain_is_found(
     assert bad.seq == seq
     assert verify(database, "other").bad is None
     database.close()
+
+
+def written_at(database: Database) -> list[datetime]:
+    """Return when the entries of what people did were written."""
+    query = select(entries.c.at).where(entries.c.kind == "control").order_by(entries.c.seq)
+    return list(database.read(lambda conn: conn.execute(query).scalars().all()))
+
+
+def test_a_clock_that_is_far_ahead_takes_a_days_worth_and_no_more(database: Database) -> None:
+    def act(tx: Connection) -> None:
+        for hours in range(0, 240, 12):
+            body = {"control": "pause", "by": "me"}
+            journal.control(tx, "main", AT + timedelta(hours=hours), body)
+
+    database.write(act)
+    ahead = AT + timedelta(days=1000)
+    for hours in (24, 48):
+        before = database.read(lambda conn: up_to(conn, "main", ahead))
+        assert before == AT + timedelta(hours=hours)
+        database.write(partial(prune, portal="main", before=before, at=ahead))
+        assert written_at(database)[0] == AT + timedelta(hours=hours - 12)  # one that proves it
+        database.write(partial(reached, portal="main", before=before))
+    assert database.read(lambda conn: up_to(conn, "main", AT)) == AT
+    assert database.read(lambda conn: up_to(conn, "empty", ahead)) == ahead
+
+
+def test_forms_are_found_although_a_clock_was_set_between_receiving_and_judging(
+    database: Database,
+) -> None:
+    received_at = AT + timedelta(days=2)
+    row = inbox.row("main", received_at, "event", "ONCRMDEALUPDATE", "deal:759", None, b"x=1")
+    database.write(lambda tx: inbox.add(tx, [row]))
+    (waiting,) = database.read(lambda conn: inbox.waiting(conn, "main", documents=1))
+    told = replace(evaluation(kill("a")), deliveries=waiting.ids, received_at=received_at)
+    recorded = database.write(lambda tx: journal.record(tx, told))
+    place = int(recorded.evaluation.rpartition("-")[2])
+
+    def find(conn: Connection) -> list[int]:
+        found = select(deliveries.c.id).where(concluded_by(conn, "main", [place]))
+        return list(conn.execute(found).scalars())
+
+    assert database.read(find) == list(waiting.ids)
