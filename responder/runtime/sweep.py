@@ -133,17 +133,21 @@ class Run:
         return self.ruleset.with_guards(self.asked(document), document.kind, self.portal)
 
     async def found(self) -> list[Found]:
-        """Judge all that was read; `keep` chooses over all documents together."""
+        """Judge all that was read, as of one moment; `keep` chooses over all documents together.
+
+        What began to match in between would be condemned although nobody was spared for it.
+        """
+        now = self.now()
         readings = list(self.survey.readings())
         self.judged = len(readings)
         self._note_unread(reading for _, reading in readings)
         # One after the other in reading order: whom the first spares, the next may condemn.
         choices: dict[str, Choice] = {}
-        for rule, matched in await self._matched(readings):
-            choices[rule.id] = await self._choose(rule, matched, choices)
+        for rule, matched in await self._matched(readings, now):
+            choices[rule.id] = await self._choose(rule, matched, choices, now)
         found = []
         async for document, reading in _in_turn(readings):
-            judgement = self._judge(document, reading, self.rules_for(document), choices)
+            judgement = self._judge(document, reading, self.rules_for(document), choices, now)
             if any(verdict.action in KILLING for verdict in judgement.verdicts):
                 found.append(
                     Found(
@@ -167,7 +171,7 @@ class Run:
         return not self.unread and not self.survey.odd.rows
 
     async def _matched(
-        self, readings: Sequence[tuple[Document, Reading]]
+        self, readings: Sequence[tuple[Document, Reading]], now: datetime
     ) -> list[tuple[Rule, list[tuple[Document, Reading]]]]:
         """Return the rules that keep, in reading order, with the documents that each matches."""
         keeping = [rule for rule in self.ruleset.rules if rule.keep and rule in self.due.rules]
@@ -175,7 +179,7 @@ class Run:
         async for document, reading in _in_turn(readings if keeping else ()):
             asked = [rule for rule in self.rules_for(document) if rule.id in found]
             situation = self._situation(document, reading)
-            for name in matching(self.ruleset, situation, asked, now=self.now()):
+            for name in matching(self.ruleset, situation, asked, now=now):
                 found[name].append((document, reading))
         return [(rule, found[rule.id]) for rule in keeping]
 
@@ -184,6 +188,7 @@ class Run:
         rule: Rule,
         matched: Sequence[tuple[Document, Reading]],
         choices: Mapping[str, Choice],
+        now: datetime,
     ) -> Choice:
         """Choose whom a rule spares of all that it matches and no rule above it decided."""
         assert rule.keep is not None
@@ -191,7 +196,7 @@ class Run:
         all_of_them = {**choices, rule.id: _NOBODY}
         async for document, reading in _in_turn(matched):
             rules = _through(rule, self.rules_for(document))
-            judgement = self._judge(document, reading, rules, all_of_them)
+            judgement = self._judge(document, reading, rules, all_of_them, now)
             candidates += [
                 Candidate(document.ref, verdict.workflow)
                 for verdict in judgement.verdicts
@@ -205,12 +210,13 @@ class Run:
         reading: Reading,
         rules: tuple[Rule, ...],
         choices: Mapping[str, Choice],
+        now: datetime,
     ) -> Judgement:
         return judge(
             self.ruleset,
             self._situation(document, reading),
             enforcing=self.enforcing,
-            now=self.now(),
+            now=now,
             rules=rules,
             choices=choices,
         )
@@ -231,7 +237,8 @@ class Run:
         if not rules:
             return None
         nobody = {rule.id: _NOBODY for rule in rules if rule.keep is not None}
-        judgement = self._judge(document, Reading({}, tuple(workflows), None), rules, nobody)
+        rows = Reading({}, tuple(workflows), None)
+        judgement = self._judge(document, rows, rules, nobody, self.now())
         unsure = any(condition.holds is None for condition in judgement.conditions)
         if not judgement.verdicts and not unsure:
             return None
