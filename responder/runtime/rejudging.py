@@ -31,6 +31,7 @@ from responder.runtime.stops import Seen, Standing, Step, step
 from responder.runtime.subjects import Subject, of_stop
 from responder.store.approvals import GOOD_FOR
 from responder.store.journal import Stop
+from responder.store.limits import RUNS
 from responder.store.stops import Approval
 
 
@@ -38,7 +39,7 @@ from responder.store.stops import Approval
 class Rejudged:
     """A waiting stop, judged afresh: its step, and the verdict where it still stands.
 
-    `look` asks for a new judgement of the document: something else condemns the workflow now.
+    `look` asks for a new judgement of the document: something else may condemn the workflow now.
     `cleared_by` is the judgement that no longer condemns it (`explained` says what is different).
     """
 
@@ -93,7 +94,9 @@ def again(
         return seen(Seen.GONE) if why is None else seen(Seen.UNREADABLE, why)
     void = _is_void(stop, rule, running)
     if void is not None:
-        return seen(*void)
+        # The next run chooses anew; an event does not come again.
+        anew = void[0] is Seen.SPARED and stop.trigger not in RUNS
+        return replace(seen(*void), look=anew)
     judgement = judge(
         ruleset,
         situation,
@@ -156,7 +159,7 @@ def _is_void(stop: Stop, rule: Rule | None, running: Running) -> tuple[Seen, str
     """Say what follows where those that live in its stead do not, or are chosen otherwise now.
 
     A rule with `keep` condemns a workflow because others of its group are kept. Once one of them
-    runs no more, or the rule keeps others, the choice is void, and the next run chooses anew.
+    runs no more, or the rule keeps others, the choice is void, and has to be made anew.
     """
     if rule is None or rule.keep is None:
         return None

@@ -1,13 +1,12 @@
 """More places where two capabilities meet: what is let go, looked at again, made again, said."""
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from responder.runtime import operating
-from responder.store import runs
-from tests.runtime.driving import A_SECOND, DEAL, PORTAL, Driving
+from tests.runtime.driving import A_SECOND, DEAL, Driving
 from tests.runtime.test_joints import (
     Tell,
+    a_deal,
+    after,
     begin,
     outcomes,
     rule,
@@ -16,22 +15,6 @@ from tests.runtime.test_joints import (
 )
 
 __all__ = ["tell"]
-
-
-def pause(there: Driving) -> None:
-    assert operating.pause(there.database, [PORTAL], by="me", at=there.now())
-
-
-def resume(there: Driving) -> None:
-    operating.resume(there.database, [PORTAL], by="me", at=there.now())
-
-
-def rearm(there: Driving, name: str = "overdue") -> None:
-    operating.rearm(there.database, [PORTAL], name, known=[name], by="me", at=there.now())
-
-
-def incomplete(there: Driving) -> Mapping[str, datetime]:
-    return there.database.read(lambda conn: runs.incomplete(conn, PORTAL))
 
 
 # whom `keep` spares
@@ -72,6 +55,29 @@ def test_a_run_judges_all_it_read_as_of_one_moment(tell: Tell) -> None:
         await there.come_to_rest()
         assert there.sandbox.killed == []
         assert outcomes(there) == []
+
+    tell(text, story)
+
+
+def test_what_an_event_condemned_is_judged_anew_where_the_one_that_was_kept_has_ended(
+    tell: Tell,
+) -> None:
+    """No run comes to a rule that events alone set off."""
+    text = rules(rule("[deal.added]", "keep: newest", "wait: 10m"))
+
+    async def story(there: Driving) -> None:
+        await begin(there)
+        a_deal(there, 1, "a", "b", "c")
+        there.deliver([1], "ONCRMDEALADD")
+        await there.until_idle()
+        assert outcomes(there) == ["waiting", "waiting"]
+        there.sandbox.end_workflow("c")
+        await after(there, minutes=11)
+        assert outcomes(there)[:2] == ["cleared", "cleared"]
+        assert there.sandbox.killed == []
+        await there.come_to_rest()
+        assert there.sandbox.killed == ["a"]
+        assert list(there.sandbox.workflows) == ["b"]
 
     tell(text, story)
 
