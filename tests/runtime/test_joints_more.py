@@ -2,7 +2,8 @@
 
 from datetime import datetime, timedelta
 
-from tests.runtime.driving import A_SECOND, DEAL, Driving
+from responder.store import inbox
+from tests.runtime.driving import A_SECOND, DEAL, PORTAL, Driving
 from tests.runtime.test_joints import (
     Tell,
     a_deal,
@@ -15,6 +16,11 @@ from tests.runtime.test_joints import (
 )
 
 __all__ = ["tell"]
+
+
+def call_of_a_robot(there: Driving, number: int, workflow_id: str | None) -> None:
+    row = inbox.row(PORTAL, there.now(), "robot", None, f"deal:{number}", workflow_id, b"form")
+    there.database.write(lambda tx: inbox.add(tx, [row]))
 
 
 # whom `keep` spares
@@ -82,4 +88,31 @@ def test_what_an_event_condemned_is_judged_anew_where_the_one_that_was_kept_has_
     tell(text, story)
 
 
-# what is said
+# robots' calls
+
+
+def test_a_robots_call_stops_the_workflow_that_it_names_and_no_other(tell: Tell) -> None:
+    async def story(there: Driving) -> None:
+        await begin(there)
+        a_deal(there, 1, "a", "b")
+        call_of_a_robot(there, 1, "a")
+        await there.come_to_rest()
+        assert there.sandbox.killed == ["a"]
+
+    tell(rules(rule("[robot]")), story)
+
+
+def test_what_begins_after_a_robots_call_that_named_none_is_judged(tell: Tell) -> None:
+    async def story(there: Driving) -> None:
+        await begin(there)
+        a_deal(there, 1, "a")
+        call_of_a_robot(there, 1, None)
+        await there.until_idle()
+        a_deal(there, 1, "b")
+        await there.come_to_rest()
+        assert there.sandbox.killed == ["a", "b"]
+
+    tell(rules(rule("[robot]")), story)
+
+
+# clocks
