@@ -41,9 +41,11 @@ def schedule(
     due_at: datetime,
     asked: frozenset[str] | None = None,
 ) -> None:
-    """Ask for a second look. One that is asked for already keeps its time.
+    """Ask for a second look. One that is asked for already waits until the later time.
 
-    It hears more names, and asks more rules: each look asks for rules that may be asked now.
+    A look sees all that an earlier one would, but not what comes after it; and one that is being
+    taken does not hear of what is asked for meanwhile. It hears more names, and asks more rules:
+    each look asks for rules that may be asked now.
     """
     place = {
         "portal": portal,
@@ -56,7 +58,7 @@ def schedule(
     names, at, rules = event_names, due_at, asked
     if known is not None:
         names = tuple(dict.fromkeys((*json.loads(known.event_names), *event_names)))
-        at = min(known.due_at, due_at)
+        at = max(known.due_at, due_at)
         before = asked_in(known.asked)
         rules = None if asked is None or before is None else asked | before
     values = {"event_names": canonical(names), "due_at": at, "asked": asked_text(rules)}

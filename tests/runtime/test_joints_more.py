@@ -115,4 +115,28 @@ def test_what_begins_after_a_robots_call_that_named_none_is_judged(tell: Tell) -
     tell(rules(rule("[robot]")), story)
 
 
-# clocks
+# looks
+
+
+def test_a_look_after_a_stop_takes_the_place_of_no_later_one(tell: Tell) -> None:
+    two = rules(
+        rule("[deal.updated]", "sweep: false", name="one"),
+        rule("[deal.updated]", "sweep: false", name="two").replace("_id: 61", "_id: 62"),
+    )
+
+    async def story(there: Driving) -> None:
+        await begin(there)
+        a_deal(there, 1, "a")
+        there.sandbox.start_workflow((*DEAL, "DEAL_1"), 7, id="innocent")
+        there.deliver([1])
+        await there.until_idle()
+        await after(there, seconds=3)
+        there.sandbox.start_workflow((*DEAL, "DEAL_1"), 62, id="late")
+        await after(there, seconds=9)
+        await there.come_to_rest()
+        assert there.sandbox.killed == ["a", "late"]
+
+    tell(two, story)
+
+
+# what is said

@@ -1,4 +1,6 @@
-"""Second looks are kept once for a document, at the earlier time, until they are taken."""
+"""Second looks are kept once for a document, at the later time, until they are taken."""
+
+from datetime import datetime
 
 from sqlalchemy import Connection
 
@@ -28,7 +30,7 @@ def test_a_look_is_due_at_its_time_and_gone_when_taken(database: Database) -> No
     assert due(database) == []
 
 
-def test_a_second_request_keeps_the_earlier_time_and_adds_its_events(database: Database) -> None:
+def test_a_second_request_has_the_later_time_and_adds_its_events(database: Database) -> None:
     def write(tx: Connection) -> None:
         looks.schedule(tx, "main", "deal:1", "event", None, ("A", "B"), LATER)
         looks.schedule(tx, "main", "deal:1", "event", None, ("B", "C"), MUCH_LATER)
@@ -42,7 +44,18 @@ def test_a_second_request_keeps_the_earlier_time_and_adds_its_events(database: D
         for look in due(database)
     )
     assert found == [
-        ("deal:1", "", ("A", "B", "C"), LATER),
-        ("deal:2", "", (), LATER),
+        ("deal:1", "", ("A", "B", "C"), MUCH_LATER),
+        ("deal:2", "", (), MUCH_LATER),
         ("deal:2", "w", (), LATER),
     ]
+
+
+def test_what_is_asked_for_while_a_look_is_taken_is_looked_at_again(database: Database) -> None:
+    def ask(tx: Connection, rule: str, at: datetime) -> None:
+        looks.schedule(tx, "main", "deal:1", "sweep", None, (), at, frozenset({rule}))
+
+    database.write(lambda tx: ask(tx, "one", AT))
+    (look,) = due(database)
+    database.write(lambda tx: ask(tx, "two", LATER))
+    database.write(lambda tx: looks.done(tx, look))
+    assert [one.asked for one in due(database)] == [frozenset({"one", "two"})]
