@@ -148,21 +148,23 @@ class Looking:
                 take(tx, stop.decision_id, taken, now)
             known = stops.under_way(tx, self.portal, _listed(beside))
             for stop in fresh:
-                self._verify(tx, stop, found[stop.workflow_id], now)
-                self._judge_beside(tx, stop, beside.get(stop.document.ref), known, now)
+                seen = self._verify(tx, stop, found[stop.workflow_id], now)
+                if seen:
+                    self._judge_beside(tx, stop, beside.get(stop.document.ref), known, now)
 
         await self._gate.write(write)
         for stop, taken in steps:
             self._tell(stop, taken)
 
-    def _verify(self, tx: Connection, stop: Stop, row: Row, now: datetime) -> None:
+    def _verify(self, tx: Connection, stop: Stop, row: Row, now: datetime) -> bool:
         """Write down that a stopped workflow stayed away, or have one that came back judged.
 
-        Rules that schedules alone set off are not asked of it: they act in their own runs.
+        Rules that schedules alone set off are not asked of it: they act in their own runs. Return
+        False where it could not be seen, and is looked for again.
         """
         if isinstance(row, Unknown):
             journal.verify_later(tx, stop.decision_id, now + LOOK_AGAIN)
-            return
+            return False
         journal.verified(tx, stop.decision_id, now, absent=row is None)
         if row is not None:
             log.warning(
@@ -173,6 +175,7 @@ class Looking:
             )
             if stop.trigger != "schedule":
                 self._look_again(tx, stop, stop.workflow_id, now)
+        return True
 
     def _judge_beside(
         self,

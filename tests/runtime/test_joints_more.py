@@ -139,4 +139,23 @@ def test_a_look_after_a_stop_takes_the_place_of_no_later_one(tell: Tell) -> None
     tell(two, story)
 
 
+def test_a_stop_that_cannot_be_looked_for_asks_for_no_look_each_time(tell: Tell) -> None:
+    async def story(there: Driving) -> None:
+        await begin(there)
+        a_deal(there, 1, "a")
+        there.sandbox.start_workflow((*DEAL, "DEAL_1"), 7, id="innocent")
+        there.deliver([1])
+        await there.until_idle()
+        assert there.sandbox.killed == ["a"]
+        there.sandbox.fail_next("bizproc.workflow.instances", "500")
+        read = len(there.sandbox.calls_of("crm.item.get"))
+        await after(there, seconds=3)
+        await after(there, seconds=3)
+        assert len(there.sandbox.calls_of("crm.item.get")) == read
+        await there.come_to_rest()
+        assert len(there.sandbox.calls_of("crm.item.get")) == read + 1
+
+    tell(rules(rule("[deal.updated]", "sweep: false", tests=", deal.company_id: 5")), story)
+
+
 # what is said
