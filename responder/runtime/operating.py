@@ -66,6 +66,7 @@ def resume(database: Writes, portals: Sequence[str], *, by: str, at: datetime) -
     """Allow calls again; return how many stops are judged afresh, None where nothing was paused."""
 
     def work(tx: Connection) -> int | None:
+        _lock(tx, portals)
         freed = limits.resume(tx, at)
         if freed is not None:
             for portal in portals:
@@ -87,6 +88,7 @@ def rearm(
     """Forgive a rule what it did and have what it held judged afresh; return how much that is."""
 
     def work(tx: Connection) -> int:
+        _lock(tx, portals)
         holding = {name for portal in portals for name in limits.holding(tx, portal)}
         if rule not in known and rule not in holding:
             raise UnknownRule(rule)
@@ -97,6 +99,15 @@ def rearm(
         return freed
 
     return database.write(work)
+
+
+def _lock(tx: Connection, portals: Sequence[str]) -> None:
+    """Lock all chains first, in one order: what a gate holds this moment is written or sees us.
+
+    Else it would be held by what has ended, and nothing would free it.
+    """
+    for portal in sorted(portals):
+        chain.lock(tx, portal)
 
 
 def _run_again(tx: Connection, portal: str, rule: str, by: str, at: datetime) -> int:

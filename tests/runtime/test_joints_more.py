@@ -1,9 +1,16 @@
 """More places where two capabilities meet: what is let go, looked at again, made again, said."""
 
+import threading
 from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
 
-from responder.store import inbox
-from tests.runtime.driving import A_SECOND, DEAL, PORTAL, Driving
+import pytest
+
+from responder.runtime import operating
+from responder.store import inbox, limits
+from responder.store.database import Connection, Database
+from tests.runtime.driving import A_SECOND, DEAL, PORTAL, Driving, driving, play
 from tests.runtime.test_joints import (
     Tell,
     a_deal,
@@ -16,6 +23,10 @@ from tests.runtime.test_joints import (
 )
 
 __all__ = ["tell"]
+
+
+def pause(there: Driving) -> None:
+    assert operating.pause(there.database, [PORTAL], by="me", at=there.now())
 
 
 def call_of_a_robot(there: Driving, number: int, workflow_id: str | None) -> None:
@@ -158,4 +169,60 @@ def test_a_stop_that_cannot_be_looked_for_asks_for_no_look_each_time(tell: Tell)
     tell(rules(rule("[deal.updated]", "sweep: false", tests=", deal.company_id: 5")), story)
 
 
-# what is said
+# what is let go
+
+
+@pytest.mark.parametrize("cause", ["pause", "trip"])
+def test_nothing_is_held_by_what_ends_while_it_is_written(
+    tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch, cause: str
+) -> None:
+    """Somebody resumes, or rearms, right after the gate has looked."""
+    database = Database(postgres_url)
+    database.open()
+    database.migrate()
+    other = Database(postgres_url)
+    other.open()
+    name = "paused" if cause == "pause" else "tripped"
+    looked = getattr(limits, name)
+    letting_go: list[threading.Thread] = []
+
+    def a_moment_later(conn: Connection, *of: str) -> object:
+        found = looked(conn, *of)
+        if not letting_go:
+            at = here[0].now()
+            let_go = (
+                partial(operating.resume, other, [PORTAL], by="me", at=at)
+                if cause == "pause"
+                else partial(
+                    operating.rearm, other, [PORTAL], "overdue", known=["overdue"], by="me", at=at
+                )
+            )
+            letting_go.append(threading.Thread(target=let_go))
+            letting_go[0].start()
+            letting_go[0].join(0.5)
+        return found
+
+    here: list[Driving] = []
+
+    async def story(there: Driving) -> None:
+        here.append(there)
+        if cause == "pause":
+            pause(there)
+        else:
+            at = there.now()
+            there.database.write(lambda tx: limits.trip(tx, PORTAL, "overdue", at, "too much"))
+        a_deal(there, 1, "a")
+        there.deliver([1])
+        monkeypatch.setattr(limits, name, a_moment_later)
+        await there.round()
+        letting_go[0].join()
+        await there.come_to_rest()
+        assert outcomes(there) == ["killed"]
+
+    with driving(database, tmp_path, rules(rule("[deal.updated]"))) as there:
+        play(there, story)
+    for one in (database, other):
+        one.close()
+
+
+# clocks
