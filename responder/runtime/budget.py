@@ -70,6 +70,14 @@ class Budget:
         self._paused = limits.paused(tx)
         self._tripped = {trip.rule: trip.why for trip in limits.tripped(tx, portal)}
 
+    def lets_go(self, holds: Holds) -> bool:
+        """Tell whether something that held sets of a run when it asked holds nothing any more."""
+        by = {rule: hold.by for rule, hold in holds.items() if isinstance(hold, Hold)}
+        return any(
+            self._paused is None if what == limits.PAUSED else rule not in self._tripped
+            for rule, what in by.items()
+        )
+
     def hold_plan(self, plan: Plan) -> dict[str, Hold | str]:
         """Say of each rule why what it condemns on a document is not begun; trip it if need be.
 

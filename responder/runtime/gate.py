@@ -109,13 +109,15 @@ class Gate:
 
         What would be called beyond `most_calls` waits for the next round. `holds` are those of a
         run whose plans these are: its sets were asked for as a whole. Raise StaleError when the
-        rules have changed, LeaseLost when another process drives the portal, StoreUnavailable when
-        nothing could be committed.
+        rules have changed, or somebody has let go since what held the run; LeaseLost when another
+        process drives the portal, StoreUnavailable when nothing could be committed.
         """
         now = self._now()
 
         def work(tx: Connection) -> list[Called]:
             budget = self._budget(tx, ruleset, now)
+            if holds is not None and budget.lets_go(holds):
+                raise StaleError("what held the run was let go")
             rulesets.keep(tx, ruleset.revision, ruleset.text, now)
             standing = still_standing(tx, self.portal, rejudged)
             new = [budget.hold_plan(plan) if holds is None else holds for plan in plans]

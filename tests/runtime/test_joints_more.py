@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from responder.rules.ruleset import Ruleset
 from responder.runtime import operating
+from responder.runtime.budget import RunSets
+from responder.runtime.gate import Gate
+from responder.runtime.plans import Hold
 from responder.store import inbox, limits
 from responder.store.database import Connection, Database
 from tests.runtime.driving import A_SECOND, DEAL, PORTAL, Driving, driving, play
@@ -27,6 +31,14 @@ __all__ = ["tell"]
 
 def pause(there: Driving) -> None:
     assert operating.pause(there.database, [PORTAL], by="me", at=there.now())
+
+
+def resume(there: Driving) -> None:
+    operating.resume(there.database, [PORTAL], by="me", at=there.now())
+
+
+def rearm(there: Driving, name: str = "overdue") -> None:
+    operating.rearm(there.database, [PORTAL], name, known=[name], by="me", at=there.now())
 
 
 def call_of_a_robot(there: Driving, number: int, workflow_id: str | None) -> None:
@@ -170,6 +182,61 @@ def test_a_stop_that_cannot_be_looked_for_asks_for_no_look_each_time(tell: Tell)
 
 
 # what is let go
+
+
+def test_what_a_run_found_is_not_held_by_a_pause_that_has_ended_meanwhile(
+    tell: Tell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin_run = Gate.begin_run
+
+    async def resumed(gate: Gate, sets: RunSets, ruleset: Ruleset) -> dict[str, Hold | str]:
+        """Let somebody resume right after a run was told that everything is paused."""
+        found = await begin_run(gate, sets, ruleset)
+        resume(here[0])
+        return found
+
+    here: list[Driving] = []
+
+    async def story(there: Driving) -> None:
+        here.append(there)
+        await begin(there)
+        pause(there)
+        a_deal(there, 1, "a")
+        monkeypatch.setattr(Gate, "begin_run", resumed)
+        await after(there, minutes=6)
+        await after(there, seconds=2)
+        await there.come_to_rest()
+        assert outcomes(there) == ["killed"]
+
+    tell(rules(rule("[{every: 5m}]")), story)
+
+
+def test_what_a_run_found_is_not_held_by_a_rule_that_was_rearmed_meanwhile(
+    tell: Tell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin_run = Gate.begin_run
+
+    async def rearmed(gate: Gate, sets: RunSets, ruleset: Ruleset) -> dict[str, Hold | str]:
+        """Let too many end, and somebody rearm the rule, right after it has tripped."""
+        found = await begin_run(gate, sets, ruleset)
+        if "b" in here[0].sandbox.workflows:
+            here[0].sandbox.end_workflow("b")
+            rearm(here[0])
+        return found
+
+    here: list[Driving] = []
+
+    async def story(there: Driving) -> None:
+        here.append(there)
+        await begin(there)
+        a_deal(there, 1, "a", "b")
+        monkeypatch.setattr(Gate, "begin_run", rearmed)
+        await after(there, minutes=6)
+        await after(there, seconds=2)
+        await there.come_to_rest()
+        assert outcomes(there) == ["killed"]
+
+    tell(rules(rule("[{every: 5m}]", "limit: {per_run: 1}")), story)
 
 
 @pytest.mark.parametrize("cause", ["pause", "trip"])
