@@ -1,18 +1,20 @@
 # Two stages: the first installs from the lock with hashes, the second holds nothing but the result.
-FROM python:3.13-slim AS build
+# A tag is moved with each security update; the README says how to pin what was built on.
+ARG PYTHON_IMAGE=python:3.13-slim
+FROM ${PYTHON_IMAGE} AS build
 WORKDIR /build
 RUN python -m venv /opt/responder
-COPY requirements.lock ./
+COPY requirements.lock .ci/build.lock ./
 RUN /opt/responder/bin/pip install --no-cache-dir --require-hashes -r requirements.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY responder ./responder
-# the build backend is the one thing the lock does not hold: it is not in the image
-RUN pip install --no-cache-dir "hatchling>=1.27" \
+# the build backend has a lock of its own: it is not in the image
+RUN pip install --no-cache-dir --require-hashes -r build.lock \
     && pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /build/wheels . \
     && /opt/responder/bin/pip install --no-cache-dir --no-deps /build/wheels/*.whl \
     && /opt/responder/bin/pip uninstall -y pip
 
-FROM python:3.13-slim
+FROM ${PYTHON_IMAGE}
 LABEL org.opencontainers.image.title="responder" \
       org.opencontainers.image.description="Stops Bitrix24 workflows that break a company's rules" \
       org.opencontainers.image.licenses="MIT"

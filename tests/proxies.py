@@ -82,13 +82,28 @@ def proxied(which: str, service_port: int, place: Path) -> Iterator[int]:
             _NGINX.format(port=port, service=service_port, place=place, user=user, proxy=proxy)
         )
         words = [program, "-p", str(place), "-c", str(settings), "-g", "daemon off;"]
-    with (place / "proxy.log").open("wb") as log:
-        process = subprocess.Popen(
-            words, stdout=log, stderr=log, env={**os.environ, "XDG_DATA_HOME": str(place)}
-        )
-    try:
-        eventually(lambda: listens(port), why=(place / "proxy.log").read_text)
+    with _running(words, port, place / "proxy.log"):
         yield port
+
+
+@contextmanager
+def caddy(settings: Path, port: int) -> Iterator[Path]:
+    """Run Caddy by these settings until it listens there; give its log."""
+    assert CADDY is not None
+    log = settings.with_suffix(".log")
+    words = [CADDY, "run", "--adapter", "caddyfile", "--config", str(settings)]
+    with _running(words, port, log):
+        yield log
+
+
+@contextmanager
+def _running(words: list[str], port: int, log: Path) -> Iterator[None]:
+    homes = dict.fromkeys(("XDG_DATA_HOME", "XDG_CONFIG_HOME"), str(log.parent))
+    with log.open("wb") as file:
+        process = subprocess.Popen(words, stdout=file, stderr=file, env=os.environ | homes)
+    try:
+        eventually(lambda: listens(port), why=log.read_text)
+        yield
     finally:
         process.terminate()
         process.wait(20)

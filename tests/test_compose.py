@@ -13,11 +13,15 @@ from responder.runtime.metrics import Metrics
 from responder.runtime.web import others
 from responder.settings import Settings
 from responder.store.engines import parse
+from tests.processes import eventually, free_port
+from tests.proxies import CADDY, caddy
+from tests.runtime.serving import connected, parsed
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 CHAPTER = README.split("\n## Beyond one machine\n")[1].split("\n## ")[0]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
+SECRET_PATH = "a-secret-path-0001"
 Compose = dict[str, Any]
 REPLICAS = ("responder-1", "responder-2", "responder-3")
 
@@ -44,6 +48,26 @@ def test_three_replicas_run_what_the_image_runs(compose: Compose) -> None:
         assert "user" not in replica
     assert instruction("ENTRYPOINT") == '["responder"]'
     assert instruction("CMD") == '["serve"]'
+
+
+def test_the_image_installs_nothing_without_a_hash_and_its_base_can_be_pinned() -> None:
+    commands = re.findall(r"pip (?:install|wheel) .*", DOCKERFILE)
+    assert len(commands) >= 4
+    assert [
+        one for one in commands if "--require-hashes" not in one and "--no-deps" not in one
+    ] == []
+    assert re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE) == ["${PYTHON_IMAGE}"] * 2
+    (argument,) = re.findall(r"^ARG (\w+)=python:", DOCKERFILE, re.MULTILINE)
+    assert f"--build-arg {argument}=" in README
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", ".ci/build.lock"])
+def test_a_lock_has_a_hash_for_each_version_and_names_no_host(name: str) -> None:
+    lock = (ROOT / name).read_text()
+    assert "://" not in lock
+    for requirement in re.split(r"\n(?=\S)", lock.strip()):
+        assert re.match(r"[a-z0-9_.\[\]-]+==\S+", requirement), requirement
+        assert "--hash=sha256:" in requirement
 
 
 def test_its_variables_are_settings_and_what_they_say_can_be_meant(compose: Compose) -> None:
@@ -81,6 +105,28 @@ def test_the_proxy_asks_each_replica_on_the_image_s_port_and_path(compose: Compo
 
     application = others(ready, Metrics(), None)
     assert health in [route.path for route in application.routes if isinstance(route, Route)]
+
+
+@pytest.mark.skipif(CADDY is None, reason="caddy is not installed")
+def test_what_the_proxy_logs_of_an_error_holds_no_secret_path(
+    compose: Compose, tmp_path: Path
+) -> None:
+    port, nobody = free_port(), free_port()
+    content = compose["configs"]["caddyfile"]["content"]
+    content = content.replace("{\n", "{\n  admin off\n  auto_https off\n", 1)
+    content = content.replace("responder.example.com", f"http://:{port}")
+    content = re.sub(r"responder-\d:8000", f"127.0.0.1:{nobody}", content)
+    for newer_or_slow in ("request_buffers 70KiB", "lb_try_duration 5s"):
+        content = content.replace(newer_or_slow, "")
+    (tmp_path / "Caddyfile").write_text(content)
+    with caddy(tmp_path / "Caddyfile", port) as log:
+        head = b"POST /events/%s?x=y HTTP/1.1\r\nHost: a\r\n" % SECRET_PATH.encode()
+        sent = head + b"Referer: http://a/%s\r\nContent-Length: 0\r\n\r\n" % SECRET_PATH.encode()
+        with connected(port) as connection:
+            connection.sendall(sent)
+            assert parsed(connection.recv(65536)).status in (502, 503)
+        eventually(lambda: b'"status":50' in log.read_bytes() or None, why=log.read_text)
+        assert SECRET_PATH not in log.read_text()
 
 
 def test_what_is_named_stands_there(compose: Compose) -> None:
