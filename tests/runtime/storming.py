@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 import structlog
 
+from responder.bitrix24.errands import TRIES
+from responder.bitrix24.everything import PAGES_ON_TRUST
 from responder.bitrix24.sandbox import Kind
 from responder.store import journal
 from responder.store.database import Database
-from tests.runtime.driving import PORTAL, Driving, driving
+from tests.runtime.driving import INSTANCES, PORTAL, Driving, driving
 
 MANY = range(1, 121)
 
@@ -37,6 +39,11 @@ async def begin(there: Driving, numbers: range = MANY) -> None:
     there.lost_deals(numbers)
     there.deliver(numbers)
     await there.round()
+
+
+def spoil_the_list(there: Driving) -> None:
+    """Let the next reading of all that runs fail, so that all is read one by one."""
+    there.sandbox.fail_next(INSTANCES, "500", times=TRIES * PAGES_ON_TRUST)
 
 
 def read_singly(there: Driving) -> int:

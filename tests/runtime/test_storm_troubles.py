@@ -2,12 +2,10 @@
 
 import pytest
 
-from responder.bitrix24.errands import TRIES
-from responder.bitrix24.everything import PAGES_ON_TRUST
 from responder.runtime import operating
 from responder.store.lanes import LeaseLost
 from tests.runtime.driving import INSTANCES, KILL, PORTAL, RULES, Driving, play
-from tests.runtime.storming import MANY, all_is_done, begin, read_singly
+from tests.runtime.storming import MANY, all_is_done, begin, read_singly, spoil_the_list
 from tests.runtime.storming import driven as driven
 
 
@@ -15,7 +13,7 @@ def test_a_list_that_cannot_be_read_condemns_nobody_and_is_replaced_by_single_re
     driven: Driving,
 ) -> None:
     async def story(there: Driving) -> None:
-        there.sandbox.fail_next(INSTANCES, "500", times=TRIES * PAGES_ON_TRUST)
+        spoil_the_list(there)
         await begin(there)
         assert (there.sandbox.killed, there.waiting) == ([], len(MANY))
         await there.until_idle()
