@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+import structlog
+
 from responder.bitrix24.evidence import Evidence, Missing
 from responder.model import OPEN_OUTCOMES, Mode, Outcome, Unknown
 from responder.rules.ruleset import Ruleset
@@ -20,6 +22,13 @@ from responder.runtime.stops import Seen, Standing, Step, step
 from responder.store import approvals, journal, limits, looks
 from responder.store.database import Connection
 from responder.store.journal import Stop
+
+_UNAPPROVED = Step(
+    outcome=Outcome.CLEARED,
+    detail="no entry of the log says that somebody approved it, so nothing comes of it",
+)
+
+log = structlog.get_logger()
 
 
 class StaleError(Exception):
@@ -157,7 +166,9 @@ class Writing:
         for one in rejudged:
             if one.stop.decision_id in held:
                 continue
-            if one.verdict is None or not one.may_act:
+            if not self._is_approved_in_log(one.stop):
+                take(self._tx, one.stop.decision_id, _UNAPPROVED, self._now)
+            elif one.verdict is None or not one.may_act:
                 self._settle(one)
             elif self._go_on(one) and one.stop.set_name is not None:
                 begun[one.stop.rule, one.stop.set_name] = None
@@ -165,6 +176,21 @@ class Writing:
             self._hold(_call_again(stop, stop.tries, self._now), hold)
         for rule, set_name in begun:
             limits.begin(self._tx, self._portal, rule, set_name)
+
+    def _is_approved_in_log(self, stop: Stop) -> bool:
+        """Tell whether the log bears out the approval that the rows have of a stop, if any.
+
+        Somebody may write into the rows alone, and then it was nobody whom the log can name.
+        """
+        if stop.approval is None or approvals.is_in_log(self._tx, stop.decision_id, stop.approval):
+            return True
+        log.error(
+            "an approval stands in no entry of the log: somebody else wrote it",
+            portal=self._portal,
+            decision=stop.decision_id,
+            by=stop.approval.by,
+        )
+        return False
 
     def _settle(self, one: Rejudged) -> None:
         """Write the step of a stop that no longer stands, or only observes."""
@@ -198,7 +224,9 @@ class Writing:
     def _intend(self, call: Called, proof: Mapping[str, object]) -> bool:
         """Write the intent of a call, or put it off to the next round when this one is full."""
         if len(self.called) < self._most_calls:
-            journal.intend(self._tx, self._portal, call.decision_id, self._now, proof)
+            approval = call.standing.approval
+            entry = None if approval is None else approval.entry
+            journal.intend(self._tx, self._portal, call.decision_id, self._now, proof, entry)
             self.called.append(call)
             return True
         waits = Step(

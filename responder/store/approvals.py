@@ -6,10 +6,13 @@ people approve. Once it is held, `lapses_at` says until when an answer is awaite
 is when the decision is due. An approval is for the decisions that it names, and for nothing that
 came later. It makes them due at once: they are judged afresh, and called only if they still stand.
 
-Approving writes one entry of the kind `control` for each portal, which names the decisions.
+Approving writes one entry of the kind `control` for each portal, which names the decisions. The row
+alone approves nothing: before a call, its entry is looked for (`is_in_log`), and the call's intent
+names it.
 """
 
-from collections.abc import Collection, Sequence
+import json
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -29,8 +32,8 @@ from responder.store import chain, journal
 from responder.store.chain import instant_text
 from responder.store.limits import APPROVAL
 from responder.store.places import Place, decision_name, is_decision, place_of
-from responder.store.stops import OF_DECISION
-from responder.store.tables import ACTING, OPEN, approvals, decisions, insert
+from responder.store.stops import OF_DECISION, Approval
+from responder.store.tables import ACTING, OPEN, approvals, clean, decisions, entries, insert
 
 GOOD_FOR = timedelta(hours=24)
 _HELD = and_(decisions.c.outcome == Outcome.HELD, decisions.c.hold == APPROVAL)
@@ -201,6 +204,27 @@ def approve(tx: Connection, portal: str, decision_ids: Sequence[str], by: str, a
             )
         )
     return entry
+
+
+def is_in_log(tx: Connection, decision_id: str, approval: Approval) -> bool:
+    """Tell whether the entry that an approval names is there, and says what the approval says."""
+    query = select(entries.c.at, entries.c.body).where(
+        entries.c.portal == _place(decision_id)[0],
+        entries.c.seq == approval.entry,
+        entries.c.kind == "control",
+    )
+    entry = tx.execute(query).one_or_none()
+    return entry is not None and bears_out(entry.at, json.loads(entry.body), decision_id, approval)
+
+
+def bears_out(
+    at: datetime, body: Mapping[str, object], decision_id: str, approval: Approval
+) -> bool:
+    """Tell whether a control entry is the approval of a decision by this person at this time."""
+    if body.get("control") != "approve" or at != approval.at:
+        return False
+    named, by = body["decisions"], str(body["by"])
+    return isinstance(named, list) and decision_id in named and clean(by) == approval.by
 
 
 def approved_text(by: str, at: datetime) -> str:

@@ -112,10 +112,16 @@ def record(tx: Connection, evaluation: NewEvaluation) -> Recorded:
 
 
 def intend(
-    tx: Connection, portal: str, decision_id: str, at: datetime, evidence: Mapping[str, object]
+    tx: Connection,
+    portal: str,
+    decision_id: str,
+    at: datetime,
+    evidence: Mapping[str, object],
+    approval: int | None = None,
 ) -> None:
     """Write that a call is about to be made. Once this is committed, the call may go out.
 
+    `approval` is the number of the entry in which somebody approved it, where it asked first.
     Raise NotOpen where the decision is settled, or belongs to another portal.
     """
     place = place_of(decision_id)
@@ -128,6 +134,7 @@ def intend(
         "rule": found.rule,
         "action": found.action,
         "call": found.calls + 1,
+        "approval": approval,
     }
     seq = chain.append(tx, portal, "intent", at, body, evidence)
     tx.execute(

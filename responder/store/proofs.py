@@ -90,9 +90,8 @@ def erased_by(proof: Row) -> int | None:
     return number if isinstance(number, int) else None
 
 
-def wrong(page: Page, entry: Row, base: int) -> str | None:
+def wrong(page: Page, entry: Row, body: _Json, base: int) -> str | None:
     """Say what is wrong with all that hangs on an entry. Entries up to `base` were pruned."""
-    body = json.loads(entry.body)
     return (
         _wrong_evidence(page, entry, body)
         or _wrong_decisions(page, entry, body)

@@ -47,7 +47,10 @@ _SETTLED_IN_OBSERVING = {
 
 
 class Approval(NamedTuple):
-    """Who approved a stop, when, and the number of the entry that says so."""
+    """Who approved a stop, when, and the number of the entry that says so; 0 where none is named.
+
+    It is what the rows say. Whether the log bears it out is asked before a call (`approvals`).
+    """
 
     by: str
     at: datetime
@@ -358,7 +361,7 @@ def _stop(record: Record[tuple[object, ...]]) -> Stop:
         asks=record.together is not None,
         approval=None
         if record.approved_at is None
-        else Approval(record.approved_by, record.approved_at, record.entry),
+        else Approval(record.approved_by or "", record.approved_at, record.entry or 0),
         lapses_at=record.lapses_at,
         asked=asked_in(record.asked),
         # the version before did not keep it, and a robot's call may have named it

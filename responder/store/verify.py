@@ -9,6 +9,7 @@ It runs beside a service that appends, prunes and erases. What is appended meanw
 next time; where the beginning was pruned meanwhile, it begins anew behind that.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -25,6 +26,7 @@ from responder.store.ends import BadEntry as BadEntry
 from responder.store.ends import End, Readable, base_of, head_of, outside, snapshot
 from responder.store.marks import Marks, proves, wrongly_pruned
 from responder.store.proofs import Doubt, Page, Row
+from responder.store.told import Told
 
 T = TypeVar("T")
 
@@ -85,6 +87,7 @@ class _Walk:
     at: End = field(default_factory=lambda: End(0, ""))
     erased: int = 0
     doubt: Doubt | None = None
+    told: Told = field(default_factory=lambda: Told(0))
 
     def verified(self) -> Verified:
         """Go along the chain, anew for as long as its beginning moves away."""
@@ -121,6 +124,7 @@ class _Walk:
         self.base = self.at = base
         self.erased = 0
         self.doubt = None
+        self.told = Told(base.seq)
         head, stray = self._read(partial(_ends, portal=self.portal, after=base.seq))
         if stray is not None and stray.seq <= base.seq:
             return stray
@@ -180,7 +184,10 @@ class _Walk:
         digest = entry_hash(self.at.hash, entry.portal, entry.seq, entry.kind, entry.at, entry.body)
         if digest != entry.hash:
             return "the entry was changed, or stands in another's place"
-        return proofs.wrong(page, entry, self.base.seq)
+        body = json.loads(entry.body)
+        return proofs.wrong(page, entry, body, self.base.seq) or self.told.hear(
+            entry, body, page.evidence.get(entry.seq)
+        )
 
     def _wrong_mark(self) -> BadEntry | None:
         marked = self.marks.get(self.at.seq)

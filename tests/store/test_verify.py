@@ -4,21 +4,25 @@ import hashlib
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection
+from sqlalchemy import Connection, update
 
-from responder.store import ends, journal
+from responder.model import Mode, Outcome
+from responder.store import approvals, chain, ends, journal
 from responder.store.database import Database
 from responder.store.marks import Mark
+from responder.store.prune import prune
+from responder.store.tables import decisions
 from responder.store.verify import BadEntry, verify
 from responder.store.wholeness import damage
-from tests.store.build import AT
-from tests.store.story import fill, rewrite, run
+from tests.store.build import AT, LATER, MUCH_LATER, kill, record
+from tests.store.story import NOW, OLD, fill, rewrite, run
 
 
 @pytest.fixture
@@ -319,3 +323,69 @@ def _seen(path: Path, whole: bytes, place: int) -> bool:
         return any(named) or bool(damage(database))
     finally:
         database.close()
+
+
+# approvals
+
+
+def asked_and_called(database: Database, **intent: object) -> int:
+    """Write a decision that asks first, its approval as entry 2, and what is given as its intent.
+
+    Return the number of the intent.
+    """
+    (name,) = record(database, replace(kill(), mode=Mode.APPROVE)).decisions
+    kept = intent.pop("kept", {})
+    body = {
+        "decision": name,
+        "workflow_id": kill().workflow.id,  # type: ignore[union-attr]
+        "rule": "lost-deal",
+        "action": "kill",
+        "call": 1,
+    }
+
+    def write(tx: Connection) -> int:
+        approvals.note(tx, name)
+        approvals.ask(tx, name, MUCH_LATER, AT)
+        approvals.approve(tx, "main", [name], "anna", AT)
+        seq = chain.append(tx, "main", "intent", LATER, body | intent, kept)
+        called = {"calls": 1, "called_at": LATER, "changed": seq, "outcome": "in_doubt"}
+        tx.execute(update(decisions).values(called))
+        return seq
+
+    return database.write(write)
+
+
+def test_a_call_that_somebody_approved_holds(database: Database) -> None:
+    asked_and_called(database, approval=2)
+    assert journal.verify_chain(database, "main") is None
+
+
+@pytest.mark.parametrize("entry", [None, 1, 3, 99])
+def test_a_call_that_nobody_approved_is_named(database: Database, entry: int | None) -> None:
+    seq = asked_and_called(database, approval=entry)
+    assert journal.verify_chain(database, "main") == BadEntry(
+        seq, "no entry says that somebody approved what it calls for"
+    )
+
+
+@pytest.mark.parametrize(
+    ("kept", "holds"),
+    [({}, True), ({"approved": {"entry": 2}}, True), ({"approved": {"entry": 1}}, False)],
+)
+def test_a_call_of_an_older_version_names_its_approval_in_its_evidence(
+    database: Database, kept: dict[str, object], *, holds: bool
+) -> None:
+    asked_and_called(database, kept=kept)
+    assert (journal.verify_chain(database, "main") is None) == holds
+
+
+def test_an_approval_of_what_was_pruned_needs_no_entry(database: Database) -> None:
+    seq = asked_and_called(database, approval=2)
+
+    def write(tx: Connection) -> None:
+        journal.conclude(tx, "main-1-1", Outcome.KILLED, at=LATER, receipt=True)
+        assert prune(tx, "main", OLD, NOW, most=2) is not None
+
+    database.write(write)
+    assert database.read(lambda c: ends.outside(c, "main", 2, seq + 2)) is None
+    assert journal.verify_chain(database, "main") is None
