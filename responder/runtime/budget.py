@@ -129,7 +129,7 @@ class Budget:
         rule, name = members[0].rule, members[0].set_name or ""
         paused = self._hold_paused()
         if paused is not None:
-            return {stop.decision_id: (stop, paused) for stop in members}
+            return {stop.decision_id: (stop, paused) for stop in self._waiting(members)}
         if limits.has_begun(self._tx, self._portal, rule, name):
             return self._hold_parts(rule, name, self._not_begun(members))
         waiting = self._waiting(members)

@@ -294,4 +294,29 @@ def test_nothing_is_held_by_what_ends_while_it_is_written(
         one.close()
 
 
+def test_a_pause_tears_no_set_of_which_a_part_was_looked_at_early(tell: Tell) -> None:
+    text = rules(rule("[{every: 5m}]", "wait: 10m", "limit: {per_hour: 5}"))
+
+    async def story(there: Driving) -> None:
+        await begin(there)
+        for number in (1, 2):
+            a_deal(there, number, f"first-{number}")
+        await after(there, minutes=4, seconds=30)
+        for number in range(3, 7):
+            a_deal(there, number, f"second-{number}")
+        await after(there, minutes=5)
+        assert outcomes(there) == ["waiting"] * 6
+        pause(there)
+        there.deliver([3])  # one more look at what waits on that deal
+        await there.until_idle()
+        resume(there)
+        await after(there, seconds=2)
+        await after(there, minutes=5)
+        await after(there, minutes=10)
+        assert sorted(there.sandbox.killed) == ["first-1", "first-2"]
+        assert outcomes(there)[2:] == ["held"] * 4
+
+    tell(text, story)
+
+
 # clocks
