@@ -23,7 +23,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from responder.model import Mode, Outcome
+from responder.model import OPEN_OUTCOMES, Mode, Outcome
 from responder.rules.ruleset import Ruleset
 from responder.runtime.metrics import Metrics
 from responder.runtime.plans import Hold, Plan
@@ -110,61 +110,67 @@ class Budget:
 
     def hold_all(self, rejudged: Sequence[Rejudged]) -> dict[str, tuple[Stop, Hold]]:
         """Say which stops are held of the sets of those that would go on, by their decisions."""
+        over = {one.stop.decision_id for one in rejudged if one.step.outcome not in OPEN_OUTCOMES}
         sets: dict[tuple[str, str], list[Stop]] = {}
         for one in rejudged:
-            if one.verdict is not None and one.may_act:
-                of = (one.stop.rule, one.stop.set_name or one.stop.decision_id)
-                sets.setdefault(of, []).append(one.stop)
+            if one.verdict is None or not one.may_act or one.stop.decision_id in over:
+                continue
+            of = (one.stop.rule, one.stop.set_name or one.stop.decision_id)
+            sets.setdefault(of, []).append(one.stop)
         held: dict[str, tuple[Stop, Hold]] = {}
         for members in sets.values():
-            held |= self.hold_stops(members)
+            held |= self._hold_set(members, over)
         return held
 
-    def hold_stops(self, members: Sequence[Stop]) -> dict[str, tuple[Stop, Hold]]:
+    def _hold_set(
+        self, members: Sequence[Stop], over: Collection[str]
+    ) -> dict[str, tuple[Stop, Hold]]:
         """Say which stops of one set are held, by their decisions; the others may go on.
 
         These are the members at hand. Others of the set, which are not due or had no room, are held
-        with them where the set as a whole may not begin.
+        with them where the set as a whole may not begin; those that are `over` now are none of it.
         """
         rule, name = members[0].rule, members[0].set_name or ""
         paused = self._hold_paused()
         if paused is not None:
-            return {stop.decision_id: (stop, paused) for stop in self._waiting(members)}
-        if limits.has_begun(self._tx, self._portal, rule, name):
-            return self._hold_parts(rule, name, self._not_begun(members))
-        waiting = self._waiting(members)
-        self._trip_if(rule, self._over_as_run(rule, waiting))
-        self._trip_if_over(rule, len(waiting))
-        tripped = self._hold_tripped(rule)
-        if tripped is not None:
-            return {stop.decision_id: (stop, tripped) for stop in waiting}
+            waiting = self._waiting(members, over)
+            return {stop.decision_id: (stop, paused) for stop in waiting}
+        has_begun = limits.has_begun(self._tx, self._portal, rule, name)
+        if has_begun:
+            waiting = self._not_begun(members, over)
+        else:
+            waiting = self._waiting(members, over)
+            self._trip_if(rule, self._over_as_run(rule, waiting))
+            self._trip_if_over(rule, len(waiting))
+            tripped = self._hold_tripped(rule)
+            if tripped is not None:
+                return {stop.decision_id: (stop, tripped) for stop in waiting}
         held = self._hold_parts(rule, name, waiting)
-        self._begin(
-            rule, Counter(stop.document.ref for stop in waiting if stop.decision_id not in held)
-        )
+        if not has_begun:
+            self._begin(rule, Counter(s.document.ref for s in waiting if s.decision_id not in held))
         return held
 
-    def _waiting(self, members: Sequence[Stop]) -> list[Stop]:
+    def _waiting(self, members: Sequence[Stop], over: Collection[str]) -> list[Stop]:
         """Return what still waits of a set, whether it is due or not."""
         rule, name = members[0].rule, members[0].set_name
         found = {stop.decision_id: stop for stop in members}
         if name is not None:
             for stop in stops.of_set(self._tx, self._portal, rule, name):
-                if stop.outcome is Outcome.WAITING:
+                if stop.outcome is Outcome.WAITING and stop.decision_id not in over:
                     found.setdefault(stop.decision_id, stop)
         return list(found.values())
 
-    def _not_begun(self, members: Sequence[Stop]) -> list[Stop]:
+    def _not_begun(self, members: Sequence[Stop], over: Collection[str]) -> list[Stop]:
         """Return what waits of a begun set on documents on which no call of it was made."""
         rule, name = members[0].rule, members[0].set_name or ""
-        untouched = {
+        documents = {
             document
             for document in {stop.document.ref for stop in members}
             if not limits.has_begun(self._tx, self._portal, rule, name, document)
         }
-        if not untouched:
+        if not documents:
             return []
-        return [stop for stop in self._waiting(members) if stop.document.ref in untouched]
+        return [s for s in self._waiting(members, over) if s.document.ref in documents]
 
     def _hold_parts(
         self, rule: str, name: str, waiting: Iterable[Stop]

@@ -319,4 +319,30 @@ def test_a_pause_tears_no_set_of_which_a_part_was_looked_at_early(tell: Tell) ->
     tell(text, story)
 
 
-# clocks
+# limits
+
+
+def test_what_is_condemned_no_longer_is_not_counted_to_its_set(tell: Tell) -> None:
+    text = rules(rule("[deal.updated]", "wait: 10m", "sweep: false", "limit: {per_hour: 3}"))
+
+    async def story(there: Driving) -> None:
+        await begin(there)
+        a_deal(there, 2, "first")
+        there.deliver([2])
+        await there.until_idle()
+        there.later(minutes=5)
+        a_deal(there, 1, "a", "b", "c")
+        there.deliver([1])
+        await there.until_idle()
+        await after(there, minutes=6)
+        assert there.sandbox.killed == ["first"]
+        there.sandbox.end_workflow("b")
+        there.sandbox.end_workflow("c")
+        await after(there, minutes=6)
+        assert there.sandbox.killed == ["first", "a"]
+        assert outcomes(there) == ["killed", "killed", "already_gone", "already_gone"]
+
+    tell(text, story)
+
+
+# what is said
