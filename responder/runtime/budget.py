@@ -146,8 +146,8 @@ class Budget:
             if tripped is not None:
                 return {stop.decision_id: (stop, tripped) for stop in waiting}
         held = self._hold_parts(rule, name, waiting)
-        if not has_begun:
-            self._begin(rule, Counter(s.document.ref for s in waiting if s.decision_id not in held))
+        parts = Counter(s.document.ref for s in waiting if s.decision_id not in held)
+        self._begin(rule, parts, counted=has_begun)
         return held
 
     def _waiting(self, members: Sequence[Stop], over: Collection[str]) -> list[Stop]:
@@ -192,9 +192,9 @@ class Budget:
         counted = [stop.running for stop in of_runs if stop.running is not None]
         return self._over_in_run(rule, len(of_runs), min(counted, default=0)) if of_runs else None
 
-    def _begin(self, rule: str, parts: Mapping[str, int]) -> None:
-        """Count in this batch what it begins."""
-        self._begun[rule] += sum(parts.values())
+    def _begin(self, rule: str, parts: Mapping[str, int], *, counted: bool = False) -> None:
+        """Count in this batch what it begins; what is `counted` to its rule is new on documents."""
+        self._begun[rule] += 0 if counted else sum(parts.values())
         self._begun_on.update(parts)
 
     def _hold_paused(self) -> Hold | None:

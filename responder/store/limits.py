@@ -23,6 +23,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     delete,
+    exists,
     func,
     or_,
     select,
@@ -299,7 +300,16 @@ _LEFT = (
 _ACTED = _BEGUN.where(decisions.c.rule == bindparam("by_rule"))
 _ACTED_ON = _BEGUN.where(decisions.c.document == bindparam("on"))
 _PENDING = _LEFT.where(decisions.c.rule == bindparam("by_rule"))
+_called = decisions.alias()
 _PENDING_ON = _LEFT.where(
     decisions.c.document == bindparam("on"),
     or_(decisions.c.rule != bindparam("by_rule"), decisions.c.set_name != bindparam("but")),
+    # the part of a set on a document on which it has not begun is asked for itself, when it does
+    exists().where(
+        _called.c.portal == decisions.c.portal,
+        _called.c.document == decisions.c.document,
+        _called.c.called_at.is_not(None),
+        _called.c.rule == decisions.c.rule,
+        _called.c.set_name == decisions.c.set_name,
+    ),
 )

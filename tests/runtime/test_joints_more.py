@@ -319,6 +319,32 @@ def test_a_pause_tears_no_set_of_which_a_part_was_looked_at_early(tell: Tell) ->
     tell(text, story)
 
 
+def test_two_parts_of_sets_on_one_document_do_not_hold_each_other_for_ever(tell: Tell) -> None:
+    text = rules(rule("[{every: 5m}]", "limit: {per_document: 3}"))
+
+    async def story(there: Driving) -> None:
+        await begin(there)
+        a_deal(there, 1, "k1", "k2")
+        await after(there, minutes=5)
+        await after(there, seconds=3)
+        a_deal(there, 1, "a1", "a2")
+        a_deal(there, 2, "x")
+        await after(there, minutes=5)
+        await after(there, seconds=3)
+        a_deal(there, 1, "b1", "b2")
+        a_deal(there, 3, "y")
+        await after(there, minutes=5)
+        assert sorted(there.sandbox.killed) == ["k1", "k2", "x", "y"]
+        rearm(there)
+        await after(there, seconds=2)
+        assert len(there.sandbox.killed) == 6
+        rearm(there)
+        await after(there, seconds=2)
+        assert len(there.sandbox.killed) == 8
+
+    tell(text, story)
+
+
 # limits
 
 
