@@ -18,16 +18,20 @@ from responder.model import Mode
 T = TypeVar("T")
 
 SHORTEST_TOKEN = 16
-_SHORTEST_URL_KEY = 8
+SHORTEST_URL_KEY = 16  # a shorter one is warned of at start
+_TOO_SHORT_FOR_A_URL_KEY = 8
 NAME = re.compile(r"[a-z0-9]+(?:_[a-z0-9]+)*")
 _WEBHOOK_PATH = re.compile(r"/rest/[0-9]+/[A-Za-z0-9_.~-]+/")
 _URL_KEY = re.compile(r"[A-Za-z0-9_.~-]+")
 _DURATION = re.compile(r"([0-9]{1,6})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _DATABASES = ("sqlite:///", "postgresql+psycopg://")
-# what `responder password` prints: cost (2 to that power), block size, salt, hash. No `$`, which
-# shells, .env files and compose would take for a variable
-PASSWORD_HASH = re.compile(r"scrypt:(1[4-7]):(8):([A-Za-z0-9_-]{22}):([A-Za-z0-9_-]{43})")
+# what `responder password` prints: cost (2 to that power), block size, how many such blocks (older
+# ones say nothing of it, and have one), salt, hash. No `$`, which shells, .env files and compose
+# would take for a variable
+PASSWORD_HASH = re.compile(
+    r"scrypt:(1[4-7]):(8)(?::([1-9]))?:([A-Za-z0-9_-]{22}):([A-Za-z0-9_-]{43})"
+)
 
 
 def _split(url: str, *, needs_host: bool = True) -> SplitResult:
@@ -97,8 +101,8 @@ def url_key(given: SecretStr) -> SecretStr:
     key = given.get_secret_value()
     if not _URL_KEY.fullmatch(key):
         raise ValueError("must consist of letters, digits and - _ . ~")
-    if len(key) < _SHORTEST_URL_KEY:
-        raise ValueError(f"is shorter than {_SHORTEST_URL_KEY} characters")
+    if len(key) < _TOO_SHORT_FOR_A_URL_KEY:
+        raise ValueError(f"is shorter than {_TOO_SHORT_FOR_A_URL_KEY} characters")
     return given
 
 
@@ -111,7 +115,13 @@ def database_url(given: SecretStr) -> SecretStr:
         if url.partition("?")[0] in ("sqlite:///", "sqlite:///:memory:"):
             raise ValueError("must name a file: what is only in memory does not survive")
     else:
+        from responder.store.engines import DatabaseError, parse  # slow, and needed then
+
         _split(url, needs_host=False)  # without one, PostgreSQL is reached through its socket
+        try:
+            parse(url)
+        except DatabaseError as error:
+            raise ValueError(str(error)) from None
     return SecretStr(url)
 
 

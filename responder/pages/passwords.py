@@ -1,7 +1,8 @@
 """Hashes the passwords of admins with scrypt, and checks them.
 
-A hash is written `scrypt:<cost>:<block size>:<salt>:<hash>`, both in base64url. At cost 15 one
-check takes 32 MiB and some 50 ms: nobody tries many.
+A hash is written `scrypt:<cost>:<block size>:<blocks>:<salt>:<hash>`, the last two in base64url. At
+cost 15 with three blocks one check takes 32 MiB and some 150 ms: nobody tries many. Older hashes
+have one block, and do not say so.
 """
 
 import base64
@@ -16,7 +17,7 @@ from responder.allowed import PASSWORD_HASH
 SHORTEST = 12
 LONGEST = 1024
 
-_COST, _BLOCK = 15, 8
+_COST, _BLOCK, _BLOCKS = 15, 8, 3
 _MEMORY = 160 * 1024 * 1024
 
 
@@ -31,7 +32,7 @@ def hashed(password: str) -> str:
     if not password.strip():
         raise Unfit("a password has more than spaces")
     salt = secrets.token_bytes(16)
-    return _written(salt, _scrypt(password, salt, _COST, _BLOCK))
+    return _written(salt, _scrypt(password, salt, _COST, _BLOCK, _BLOCKS))
 
 
 def matches(password: str, written: str) -> bool:
@@ -39,8 +40,8 @@ def matches(password: str, written: str) -> bool:
     found = PASSWORD_HASH.fullmatch(written)
     if found is None or len(password) > LONGEST:
         return False
-    cost, block, salt, expected = found.groups()
-    given = _scrypt(password, _bytes(salt), int(cost), int(block))
+    cost, block, blocks, salt, expected = found.groups()
+    given = _scrypt(password, _bytes(salt), int(cost), int(block), int(blocks or 1))
     return hmac.compare_digest(given, _bytes(expected))
 
 
@@ -92,12 +93,14 @@ class Admins:
 
 
 def _written(salt: bytes, result: bytes) -> str:
-    return f"scrypt:{_COST}:{_BLOCK}:{_text(salt)}:{_text(result)}"
+    return f"scrypt:{_COST}:{_BLOCK}:{_BLOCKS}:{_text(salt)}:{_text(result)}"
 
 
-def _scrypt(password: str, salt: bytes, cost: int, block: int) -> bytes:
+def _scrypt(password: str, salt: bytes, cost: int, block: int, blocks: int) -> bytes:
     words = unicodedata.normalize("NFC", password).encode("utf-8", "surrogatepass")
-    return hashlib.scrypt(words, salt=salt, n=1 << cost, r=block, p=1, maxmem=_MEMORY, dklen=32)
+    return hashlib.scrypt(
+        words, salt=salt, n=1 << cost, r=block, p=blocks, maxmem=_MEMORY, dklen=32
+    )
 
 
 def _text(data: bytes) -> str:

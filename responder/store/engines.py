@@ -128,7 +128,7 @@ def _is_torn(url: str) -> bool:
     What comes after it is then what a driver names in its errors.
     """
     parts = urlsplit(url)
-    return parts.netloc.count("@") > 1 or "@" in parts.path or "@" in parts.fragment
+    return parts.netloc.count("@") > 1 or "@" in parts.path + parts.query + parts.fragment
 
 
 def sqlite_module() -> ModuleType:

@@ -1,5 +1,7 @@
 """Passwords are hashed so that they cannot be read back, and checked so that nothing is told."""
 
+import base64
+import hashlib
 import subprocess
 import sys
 
@@ -17,6 +19,22 @@ def test_a_hash_is_what_the_settings_take_and_differs_each_time() -> None:
     assert first != second
     assert matches(PASSWORD, first)
     assert not matches(PASSWORD + " ", first)
+
+
+def test_a_check_costs_what_is_advised() -> None:
+    assert hashed(PASSWORD).startswith("scrypt:15:8:3:")
+
+
+def test_a_hash_of_an_older_version_still_logs_in() -> None:
+    salt = bytes(range(16))
+    result = hashlib.scrypt(
+        PASSWORD.encode(), salt=salt, n=1 << 15, r=8, p=1, maxmem=1 << 27, dklen=32
+    )
+    parts = (base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in (salt, result))
+    older = "scrypt:15:8:{}:{}".format(*parts)
+    assert PASSWORD_HASH.fullmatch(older)
+    assert matches(PASSWORD, older)
+    assert not matches(PASSWORD + " ", older)
 
 
 def test_a_letter_is_the_same_however_it_is_composed() -> None:
