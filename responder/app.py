@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 import structlog
 from starlette.types import ASGIApp
 
+from responder.allowed import SHORTEST_URL_KEY
 from responder.bitrix24.lookup import Templates
 from responder.bitrix24.portal import Portal
 from responder.model import Mode
@@ -102,7 +103,7 @@ class Service:
             ready=self.ready,
             metrics=self.metrics,
             now=now,
-            public_metrics=not apart,
+            tells_strangers=not apart,
             pages=None if apart else pages,
         )
         self.admin_side = others(self.ready, self.metrics, pages) if apart else None
@@ -392,3 +393,6 @@ def _say_what_runs(service: Service) -> None:
         journal_mode=service.database.journal_mode,
         library=service.database.library_version,
     )
+    for name, portal in service.settings.portals.items():
+        if portal.url_key and len(portal.url_key.get_secret_value()) < SHORTEST_URL_KEY:
+            log.warning("a url_key is too short to be safe", portal=name, least=SHORTEST_URL_KEY)

@@ -26,14 +26,25 @@ def fail(*lines: str) -> NoReturn:
 
 
 def who() -> str:
-    """Name the person at this terminal, for the log."""
-    import getpass
+    """Name the person at this terminal, for the log.
+
+    The system says whose process this is; the variables, which name somebody too, are anybody's.
+    """
     import socket
 
+    return f"{_user()}@{socket.gethostname()}"
+
+
+def _user() -> str:
+    if sys.platform == "win32":
+        return os.getlogin()
+    import pwd
+
+    number = os.getuid()
     try:
-        return f"{getpass.getuser()}@{socket.gethostname()}"
-    except (KeyError, OSError):
-        return f"somebody@{socket.gethostname()}"
+        return pwd.getpwuid(number).pw_name
+    except KeyError:  # in a container nobody has a name
+        return f"uid {number}"
 
 
 def settings() -> "Settings":

@@ -9,6 +9,8 @@ import click
 
 from responder.commands.opening import fail, settings, show_mistakes
 
+_PR_SET_DUMPABLE = 4  # prctl(2)
+
 
 def _run(service: Coroutine[object, object, None]) -> None:
     """Run on uvloop where there is one: acknowledging is the hot path."""
@@ -20,9 +22,18 @@ def _run(service: Coroutine[object, object, None]) -> None:
         run(service)
 
 
+def _keep_memory_private() -> None:
+    """Have the system write no memory of this process to a file: tokens and passwords are in it."""
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
 @click.command()
 def serve() -> None:
     """Receive events, decide and act. Settings come from RESPONDER_ variables."""
+    _keep_memory_private()
     from responder.app import serve as run
     from responder.rules.ruleset import RulesError
     from responder.runtime import logs

@@ -105,8 +105,8 @@ class Web:
     """The ASGI application.
 
     `accept` stores one row of the inbox and is done when it is durable; `ready` says whether we can
-    serve, and the detail for `/readyz`. With `public_metrics` false, `/metrics` is not served here.
-    `pages` answers whatever nothing else does.
+    serve, and the detail for `/readyz`. With `tells_strangers` false, this side leaves the detail
+    out, and has no `/metrics`. `pages` answers whatever nothing else does.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class Web:
         ready: Ready,
         metrics: Metrics,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        public_metrics: bool = True,
+        tells_strangers: bool = True,
         pages: ASGIApp | None = None,
     ) -> None:
         self.credentials = Credentials(portals)
@@ -125,7 +125,11 @@ class Web:
         self._now = now
         self._replies = {status: _reply(status, metrics) for status in _STATUSES}
         self._refusals = Seldom()
-        self._other = others(ready, metrics if public_metrics else None, pages)
+        self._other = others(
+            ready if tells_strangers else _briefly(ready),
+            metrics if tells_strangers else None,
+            pages,
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take a delivery, or pass the request on to the router."""
@@ -319,6 +323,16 @@ def _reply(status: int, metrics: Metrics) -> Reply:
     lines = b"".join(b"%s: %s\r\n" % header for header in headers)
     tally = metrics.events_received.labels(str(status)).inc
     return Reply(start, rest, status, lines + b"\r\n" + body, tally)
+
+
+def _briefly(ready: Ready) -> Ready:
+    """Say whether we are ready, and nothing of why."""
+
+    async def brief() -> tuple[bool, dict[str, object]]:
+        is_ready, _ = await ready()
+        return is_ready, {"ready": is_ready}
+
+    return brief
 
 
 def others(ready: Ready, metrics: Metrics | None, pages: ASGIApp | None) -> Starlette:

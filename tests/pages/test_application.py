@@ -119,7 +119,8 @@ def test_an_admin_port_has_the_pages_and_the_metrics_alone(tmp_path: Path) -> No
         assert inside.log_in().status == 303
         assert inside.get("/").status == 200
         assert inside.get("/metrics").status == 200
-        assert inside.get("/readyz").status == 200
+        assert b'"breaker"' in inside.get("/readyz").body
+        assert outside.get("/readyz").body == b'{"ready":true}'
         assert inside.ask("POST", "/events", b"x=1").status == 404
 
 

@@ -469,17 +469,21 @@ def test_the_server_does_not_say_what_it_is(service: Service) -> None:
     assert "server" not in answer.headers
 
 
-def test_metrics_can_be_kept_off_the_public_port() -> None:
+def test_metrics_and_details_can_be_kept_off_the_public_port() -> None:
     service = Service()
     app = Web(
         PORTALS,
         accept=service.accept,
         ready=service.ready,
         metrics=service.metrics,
-        public_metrics=False,
+        tells_strangers=False,
     )
     with served(app) as port:
         assert asked(port, request(method="GET", path="/metrics")).status == 404
+        assert asked(port, request(method="GET", path="/readyz")).body == b'{"ready":true}'
+        service.is_ready = False
+        unready = asked(port, request(method="GET", path="/readyz"))
+    assert (unready.status, unready.body) == (503, b'{"ready":false}')
 
 
 def test_what_was_acknowledged_is_in_the_database(tmp_path: Path) -> None:
