@@ -31,7 +31,7 @@ class Rate:
 
 ONE_NAME = Rate(5, 12.0)
 ONE_BROWSER = Rate(10, 6.0)
-ALL_STRANGERS = Rate(20, 1.0)
+ALL_STRANGERS = Rate(3, 10.0)  # few: an admin waits for them
 
 
 class Throttle:

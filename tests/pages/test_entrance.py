@@ -140,7 +140,7 @@ def test_guessing_is_slowed_down_and_a_known_browser_is_let_in(
     database = Database(sqlite_url)
     database.open()
     database.migrate()
-    with pages(database, settings(tmp_path, anna=HASHED)) as admin:
+    with pages(database, settings(tmp_path, anna=HASHED), clock=lambda: 1.0) as admin:
         admin.log_in()
         attacker = Visitor(admin.port)
         answers = [attacker.log_in(password="a guess").status for _ in range(7)]

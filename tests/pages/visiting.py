@@ -4,6 +4,7 @@ import asyncio
 import html
 import http.client
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -244,6 +245,7 @@ def pages(
     *,
     rules: str = RULES,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    clock: Callable[[], float] = time.monotonic,
     condition: Mapping[str, object] | None = None,
     logged_in: bool = False,
 ) -> Iterator[Visitor]:
@@ -262,6 +264,7 @@ def pages(
         condition=lambda _: here,
         note=Strangers(Metrics()).note,
         now=now,
+        clock=clock,
     )
     with served(application(site)) as port:
         yield Visitor(port, _session(site) if logged_in else {})
