@@ -59,10 +59,11 @@ def listens(port: int) -> bool | None:
     return True
 
 
-def event(name: str, item_id: object, *, token: str = TOKEN, **fields: object) -> str:
+def event(
+    name: str, item_id: object, *, token: str = TOKEN, ts: object = "1736405807", note: str = ""
+) -> str:
     """Write the body that a portal sends for a CRM event."""
-    form = {"event": name, "data[FIELDS][ID]": item_id, "ts": "1736405807"}
-    form |= {f"data[FIELDS][{key}]": value for key, value in fields.items()}
+    form = {"event": name, "data[FIELDS][ID]": item_id, "data[FIELDS][NOTE]": note, "ts": ts}
     return urlencode({**form, "auth[application_token]": token})
 
 

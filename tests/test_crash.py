@@ -203,9 +203,9 @@ def what_is_left(database: Database) -> Left:
     evaluations: dict[int, str | None] = {}
     stored = 0
     for delivery in inbox.received(database):
-        data = payload.event(delivery.form)["data"]
-        assert isinstance(data, dict)
-        evaluations[int(data["FIELDS"]["N"])] = delivery.evaluation
+        number = payload.event(delivery.form)["ts"]
+        assert isinstance(number, str)
+        evaluations[int(number)] = delivery.evaluation
         stored += 1
     intents: dict[str, list[datetime]] = {}
     query = select(entries.c.body, entries.c.at).where(entries.c.kind == "intent")

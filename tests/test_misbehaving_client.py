@@ -227,6 +227,17 @@ def test_a_request_that_is_cut_up_and_damaged_harms_nobody(
         assert not received or parsed(received).status in ANSWERS | {404}
 
 
+def test_a_caller_with_the_right_token_does_not_fill_the_disk(service: Running) -> None:
+    size, rows = file_size(service), stored(service)
+    note = "a note that nobody needs " * 2_500
+    for number in range(200):
+        assert service.post(event("ONCRMCONTACTADD", number, note=note)) == 200
+    assert stored(service) - rows == 200
+    assert file_size(service) - size < 6_000 * KIB  # the write-ahead log; they were 12,000
+    for path in service.place.glob("responder.db*"):
+        assert b"nobody%20needs" not in path.read_bytes().replace(b"+", b"%20")
+
+
 def test_headers_without_an_end_take_no_memory(service: Running) -> None:
     before = memory_kib(service)
     with ExitStack() as stack:

@@ -152,14 +152,14 @@ class Load:
 
     def _body(self, number: int) -> str:
         if number % SHARED_WITH_OPEN == 0:
-            return event("ONCRMDEALUPDATE", OPEN_DEALS[number % len(OPEN_DEALS)], N=number)
+            return event("ONCRMDEALUPDATE", OPEN_DEALS[number % len(OPEN_DEALS)], ts=number)
         if number % SHARED_WITH_OPEN == 1:
-            return event("ONCRMCONTACTADD", 1 + number % 9, N=number)
+            return event("ONCRMCONTACTADD", 1 + number % 9, ts=number)
         item_id = LOST_DEALS[number % len(LOST_DEALS)]
         if len(self._sandbox.workflows) < MOST_RUNNING:
             self._sandbox.start_workflow((*DEAL, f"DEAL_{item_id}"), 61, id=workflow_id(number))
             self.condemned.add(number)
-        return event("ONCRMDEALUPDATE", item_id, N=number)
+        return event("ONCRMDEALUPDATE", item_id, ts=number)
 
 
 def launch(service: Running) -> None:

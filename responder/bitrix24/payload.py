@@ -12,8 +12,8 @@ percent-encoded or raw. So a name here means exactly what PHP's `parse_str` take
   (`a=1&a[b]=2` is only `a[b]`; `a[b]=2&a=1` is only `a`).
 
 Every event of a portal has the same few names, and reading them is most of the work. `scan` goes
-over the pairs once and looks each raw name up in a bounded cache, which says whether the pair may
-be stored and whether it touches one of the dozen places that decide token, shape and document.
+over the pairs once and looks each raw name up in a bounded cache, which says whether the pair is
+stored and whether it touches one of the dozen places that decide token, shape and document.
 Values stay undecoded until someone asks. `event` builds the whole tree, away from the hot path.
 """
 
@@ -27,6 +27,7 @@ from responder.model import Document
 
 MOST_PAIRS = 200
 MOST_BRACKETS = 5
+MOST_KEPT = 1024  # of a form; what a portal sends keeps a quarter of that
 _LONGEST_KNOWN_NAME = 128
 _MOST_KNOWN_NAMES = 1024
 _LONGEST_WORD = 255  # the portal's own columns are no wider
@@ -37,6 +38,12 @@ _EVENT: _Path = ("event",)
 _TOKEN: _Path = ("auth", "application_token")
 _MEMBER_ID: _Path = ("auth", "member_id")
 _WANTED: frozenset[_Path] = frozenset((_EVENT, _TOKEN, _MEMBER_ID, *documents.PATHS))
+# What may be stored: what tells the event, its document and its time, and which portal it is of.
+# Secrets stand elsewhere, and so does all that a caller could fill the disk with.
+_KEPT: frozenset[_Path] = frozenset(
+    (_EVENT, ("ts",), _MEMBER_ID, ("auth", "domain"), *documents.PATHS)
+)
+_OF_ROBOTS = frozenset(("document_id", "workflow_id"))
 _NOWHERE: _Path = ()
 _TOO_DEEP: _Path = (None,)  # no name begins with `[]`, so this is free to stand for all of them
 
@@ -60,7 +67,7 @@ class Scan(NamedTuple):
 
 
 class Call(NamedTuple):
-    """What a body says, and `form`: the part of it that may be stored, free of secrets."""
+    """What a body says, and `form`: the part of it that is stored, small and free of secrets."""
 
     shape: Literal["event", "robot", "webhook_robot"]
     event: str | None
@@ -120,7 +127,8 @@ def call(scanned: Scan) -> Call:
         return None if value is None else _text(value)
 
     event_name = _event_name(name)
-    return Call("event", event_name, documents.document_at(event_name, value_at), None, form)
+    document = documents.document_at(event_name, value_at)
+    return Call("event", event_name, document, None, _stored(form))
 
 
 def _robot(form: bytes) -> Call:
@@ -130,11 +138,16 @@ def _robot(form: bytes) -> Call:
     if document is None:
         raise Unreadable("neither an event nor a robot's call")
     if "workflow_id" not in tree:
-        return Call("webhook_robot", None, document, None, form)
+        return Call("webhook_robot", None, document, None, _stored(form))
     workflow_id = _word(tree["workflow_id"])
     if workflow_id is None:  # to judge all workflows instead would be wider than was asked
         raise Unreadable("a robot's call whose workflow has no id")
-    return Call("robot", None, document, workflow_id, form)
+    return Call("robot", None, document, workflow_id, _stored(form))
+
+
+def _stored(form: bytes) -> bytes:
+    """Keep a form, unless it is longer than any that says no more than it must."""
+    return form if len(form) <= MOST_KEPT else b""
 
 
 _CLASS_NAME = re.compile(r"[A-Za-z0-9_.\\]+")
@@ -187,7 +200,7 @@ def _next_index(tree: dict[str, object]) -> str:
     return str(max((int(key) + 1 for key in tree if _INDEX.fullmatch(key)), default=0))
 
 
-# What a raw name means to `scan`: whether the pair may be stored, and its effect on the places
+# What a raw name means to `scan`: whether the pair is stored, and its effect on the places
 # that somebody asks for, if it has one: the place its value takes, if any, and the places that no
 # longer exist once it is there. Plain tuples, because those are the cheapest to take apart.
 _Effect = tuple[_Path, tuple[_Path, ...]]
@@ -211,8 +224,7 @@ def _learned(raw: bytes) -> _Meaning:
 
 
 def _meaning(raw: bytes) -> _Meaning:
-    decoded = _decoded(raw)
-    path = _path(decoded)
+    path = _path(_decoded(raw))
     if not path:
         return (False, None)
     place = path if path in _WANTED else _NOWHERE
@@ -223,7 +235,7 @@ def _meaning(raw: bytes) -> _Meaning:
         other for other in _WANTED if other != path and all(map(operator.eq, other, path))
     )
     effect = (place, displaced) if place or displaced else None
-    return (not _is_secret(decoded), effect)
+    return (path in _KEPT or path[0] in _OF_ROBOTS, effect)
 
 
 def _path(name: bytes) -> _Path:
@@ -250,21 +262,6 @@ _MANGLED = bytes.maketrans(b" .[", b"___")
 
 def _mangled(name: bytes) -> str:
     return name.translate(_MANGLED).decode("utf-8", "replace")
-
-
-# All of `auth`, wherever it stands and however it is spelt, and every token by its own name. The
-# separators are those that PHP turns into an underscore.
-_SECRET = re.compile(
-    rb"(?:^|\[) *auth(?![a-z0-9])"
-    rb"|(?:access|refresh|application|event)[ ._\[]?token"
-    rb"|client[ ._\[]?secret",
-    re.IGNORECASE,
-)
-_NO_SECRET = (b"auth[member_id]", b"auth[domain]")
-
-
-def _is_secret(decoded: bytes) -> bool:
-    return decoded not in _NO_SECRET and _SECRET.search(decoded) is not None
 
 
 @lru_cache(maxsize=256)
