@@ -102,7 +102,7 @@ def test_a_service_that_slept_through_the_move_takes_nothing_and_says_where_it_w
                 place = f"this log was moved to {name_of(other_postgres_url)} on "
                 assert (status, place in json.loads(body)["store"]["error"]) == (503, True)
                 eventually(lambda: place in frozen.log.read_text() or None)
-                assert service.post(event("ONCRMCONTACTADD", 1, N=1_000_000)) == 200
+                assert service.post(event("ONCRMCONTACTADD", 1, ts=1_000_000)) == 200
                 assert PASSWORD not in frozen.log.read_text() + body.decode()
                 with opened(postgres_url) as left, opened(other_postgres_url) as now:
                     assert left.read(lambda c: lanes.driver(c, "main")) is None
@@ -116,7 +116,7 @@ def test_a_moved_log_is_read_and_says_so_but_nothing_writes_into_it(
     portal: SandboxServer, tmp_path: Path, database_url: str, other_postgres_url: str
 ) -> None:
     with running(tmp_path, portal.url, database_url=database_url) as service:
-        assert service.post(event("ONCRMCONTACTADD", 1, N=1)) == 200
+        assert service.post(event("ONCRMCONTACTADD", 1)) == 200
         service.settled(1)
         service.end()
         done = service.command("migrate", "env:RESPONDER_DATABASE_URL", other_postgres_url)

@@ -271,9 +271,7 @@ def numbers_of(url: str) -> set[int]:
     database.open()
     found = set()
     for delivery in inbox.received(database):
-        data = payload.event(delivery.form)["data"]
-        assert isinstance(data, dict)
-        found.add(int(data["FIELDS"]["N"]))
+        found.add(int(str(payload.event(delivery.form)["ts"])))
     database.close()
     return found
 
