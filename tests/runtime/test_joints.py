@@ -99,6 +99,7 @@ def tell(tmp_path: Path, database: Database) -> Tell:
 
     def told(text: str, story: Callable[[Driving], Coroutine[object, object, None]]) -> None:
         with driving(database, tmp_path, text) as there:
+            there.sandbox.slots = Slots(None)
             play(there, story)
 
     return told
@@ -412,7 +413,6 @@ def test_a_set_that_was_begun_is_finished_and_the_next_is_not_begun(tell: Tell) 
 
     async def story(there: Driving) -> None:
         await begin(there)
-        there.sandbox.slots = Slots(None)
         there.lane.capacity = lambda method: 20  # type: ignore[method-assign]  # noqa: ARG005
         for number in (1, 2):
             a_deal(there, number, *(f"{number}-{place:02d}" for place in range(25)))
@@ -474,7 +474,6 @@ def test_a_set_that_was_paused_in_the_middle_is_finished_when_it_is_resumed(tell
 
     async def story(there: Driving) -> None:
         await begin(there)
-        there.sandbox.slots = Slots(None)
         there.lane.capacity = lambda method: 10  # type: ignore[method-assign]  # noqa: ARG005
         a_deal(there, 1, *(f"a-{place:02d}" for place in range(25)))
         there.deliver([1])

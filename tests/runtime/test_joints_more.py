@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from responder.bitrix24.sandbox.slots import Slots
 from responder.rules.ruleset import Ruleset
 from responder.runtime import operating
 from responder.runtime.budget import RunSets
@@ -96,7 +95,6 @@ def test_what_an_event_condemned_is_judged_anew_where_the_one_that_was_kept_has_
     text = rules(rule("[deal.added]", "keep: newest", "wait: 10m"))
 
     async def story(there: Driving) -> None:
-        there.sandbox.slots = Slots(None)
         await begin(there)
         a_deal(there, 1, "a", "b", "c")
         there.deliver([1], "ONCRMDEALADD")
