@@ -150,27 +150,33 @@ class Budget:
         self._begin(rule, parts, counted=has_begun)
         return held
 
-    def _waiting(self, members: Sequence[Stop], over: Collection[str]) -> list[Stop]:
-        """Return what still waits of a set, whether it is due or not."""
+    def _waiting(
+        self,
+        members: Sequence[Stop],
+        over: Collection[str],
+        documents: Collection[str] | None = None,
+    ) -> list[Stop]:
+        """Return what still waits of a set, due or not, on these documents or on all."""
         rule, name = members[0].rule, members[0].set_name
-        found = {stop.decision_id: stop for stop in members}
+        found = [*members]
         if name is not None:
-            for stop in stops.of_set(self._tx, self._portal, rule, name):
-                if stop.outcome is Outcome.WAITING and stop.decision_id not in over:
-                    found.setdefault(stop.decision_id, stop)
-        return list(found.values())
+            found += stops.of_set(self._tx, self._portal, rule, name, documents)
+        return list(
+            {
+                stop.decision_id: stop
+                for stop in found
+                if stop.outcome is Outcome.WAITING
+                and stop.decision_id not in over
+                and (documents is None or stop.document.ref in documents)
+            }.values()
+        )
 
     def _not_begun(self, members: Sequence[Stop], over: Collection[str]) -> list[Stop]:
         """Return what waits of a begun set on documents on which no call of it was made."""
         rule, name = members[0].rule, members[0].set_name or ""
-        documents = {
-            document
-            for document in {stop.document.ref for stop in members}
-            if not limits.has_begun(self._tx, self._portal, rule, name, document)
-        }
-        if not documents:
-            return []
-        return [s for s in self._waiting(members, over) if s.document.ref in documents]
+        documents = {stop.document.ref for stop in members}
+        documents -= limits.begun_on(self._tx, self._portal, rule, name, documents)
+        return self._waiting(members, over, documents) if documents else []
 
     def _hold_parts(
         self, rule: str, name: str, waiting: Iterable[Stop]

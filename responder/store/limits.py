@@ -14,6 +14,7 @@ is let go.
 `rearm` begins a rule's counts anew: what was before it is forgiven.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -89,20 +90,32 @@ def acted_on(
     return called + conn.execute(_PENDING_ON, given).scalar_one()
 
 
-def has_begun(
-    conn: Connection, portal: str, rule: str, set_name: str, document: str | None = None
-) -> bool:
-    """Tell whether a call was made for this set, or for the part of it on one document."""
-    query = select(decisions.c.seq).where(
+def has_begun(conn: Connection, portal: str, rule: str, set_name: str) -> bool:
+    """Tell whether a call was made for this set."""
+    query = select(decisions.c.seq).where(_begun_of(portal, rule, set_name))
+    return conn.execute(query.limit(1)).first() is not None
+
+
+def begun_on(
+    conn: Connection, portal: str, rule: str, set_name: str, documents: Collection[str]
+) -> set[str]:
+    """Return those of these documents on which a call was made for this set."""
+    query = select(decisions.c.document).where(
+        _begun_of(portal, rule, set_name),
+        decisions.c.calls > 0,
+        decisions.c.document.in_(sorted(documents)),
+    )
+    return {one for one in conn.execute(query).scalars() if one is not None}
+
+
+def _begun_of(portal: str, rule: str, set_name: str) -> ColumnElement[bool]:
+    return and_(
         decisions.c.portal == portal,
         IN_A_SET,
         decisions.c.set_name == set_name,
         decisions.c.rule == rule,
         decisions.c.begun.is_(True),
     )
-    if document is not None:
-        query = query.where(decisions.c.document == document, decisions.c.calls > 0)
-    return conn.execute(query.limit(1)).first() is not None
 
 
 def begin(tx: Connection, portal: str, rule: str, set_name: str) -> None:

@@ -1,7 +1,7 @@
 """What is still to be done about condemned workflows, found in the index of decisions."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, cast
@@ -281,8 +281,15 @@ def at_place(conn: Connection, place: Place) -> list[Stop]:
     return _stops(conn, place[0], OPEN, is_decision(place), order=decisions.c.seq)
 
 
-def of_set(conn: Connection, portal: str, rule: str, set_name: str) -> list[Stop]:
-    """Return what still waits or is held of a set, due or not, however much."""
+def of_set(
+    conn: Connection,
+    portal: str,
+    rule: str,
+    set_name: str,
+    documents: Collection[str] | None = None,
+) -> list[Stop]:
+    """Return what still waits or is held of a set on these documents, or on all, due or not."""
+    chosen = [] if documents is None else [decisions.c.document.in_(sorted(documents))]
     return _stops(
         conn,
         portal,
@@ -291,6 +298,7 @@ def of_set(conn: Connection, portal: str, rule: str, set_name: str) -> list[Stop
         decisions.c.set_name == set_name,
         decisions.c.rule == rule,
         decisions.c.outcome.in_((Outcome.WAITING, Outcome.HELD)),
+        *chosen,
         order=decisions.c.seq,
         most=None,
     )

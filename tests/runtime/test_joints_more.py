@@ -1,11 +1,13 @@
 """More places where two capabilities meet: what is let go, looked at again, made again, said."""
 
+import re
 import threading
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event as engine_event
 
 from responder.rules.ruleset import Ruleset
 from responder.runtime import operating
@@ -365,6 +367,29 @@ def test_what_is_condemned_no_longer_is_not_counted_to_its_set(tell: Tell) -> No
         await after(there, minutes=6)
         assert there.sandbox.killed == ["first", "a"]
         assert outcomes(there) == ["killed", "killed", "already_gone", "already_gone"]
+
+    tell(text, story)
+
+
+def test_a_set_is_not_asked_of_the_store_once_for_each_of_its_documents(tell: Tell) -> None:
+    text = rules(rule("[{every: 5m}]", "limit: {per_hour: 1000}"))
+
+    async def story(there: Driving) -> None:
+        await begin(there)
+        there.lane.capacity = lambda method: 10  # type: ignore[method-assign]  # noqa: ARG005
+        for number in range(1, 41):
+            a_deal(there, number, f"w{number}")
+        asked: list[str] = []
+
+        def count(_conn: object, _cursor: object, statement: str, *_rest: object) -> None:
+            if re.match(r"SELECT .* decisions\.set_name = [?%]", statement, re.DOTALL):
+                asked.append(statement)
+
+        engine_event.listen(there.database.writer, "before_cursor_execute", count)
+        await after(there, minutes=6)
+        await there.come_to_rest()
+        assert len(there.sandbox.killed) == 40
+        assert len(asked) < 20
 
     tell(text, story)
 
