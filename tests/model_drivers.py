@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -35,6 +36,8 @@ PORTAL = "main"
 KILL, TERMINATE = "bizproc.workflow.kill", "bizproc.workflow.terminate"
 LEASE_SECONDS = 1e8
 NO_SWEEP = timedelta(0)
+LIMITS = ("QUERY_LIMIT_EXCEEDED", "OPERATION_TIME_LIMIT")
+_TASKS_OF = re.compile(r"WORKFLOW_ID\W+(w\.\d+)")
 _kept: dict[Path, tuple[Engine, Engine]] = {}
 
 Commands = list[tuple[str, dict[str, list[str]]]]
@@ -52,21 +55,44 @@ class Happening:
     how: tuple[object, ...] = ()
 
 
+Plan = Mapping[int, Happening]
+
+
+class SeenRunner(Runner):
+    """Runs of which is seen when they write something."""
+
+    is_at_work = False
+
+    async def step(self) -> bool:
+        """Go one request further."""
+        self.is_at_work = True
+        try:
+            return await super().step()
+        finally:
+            self.is_at_work = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """What a driver is built of; a planted fault takes one's place."""
 
     gate: type[Gate] = Gate
     rounds: type[Rounds] = Rounds
+    runner: type[SeenRunner] = SeenRunner
+    sweep_every: timedelta = NO_SWEEP
     few: int = 20  # documents read, and workflows looked for, one by one
     a_batch: int = 50  # calls that go out together
 
 
 class Moments:
-    """Counts the moments at which a driver waits, and lets things happen at chosen ones."""
+    """Counts the moments at which a driver waits, and lets things happen at chosen ones.
+
+    `between` is what happens right before its requests, counted by themselves.
+    """
 
     def __init__(self, world: "World", replica: "Replica") -> None:
         self.plan: dict[int, Happening] = {}
+        self.between: dict[int, Happening] = {}
         self.asleep = asyncio.Event()
         self.awake = asyncio.Event()
         self.stumbles: list[bool] = []
@@ -74,9 +100,9 @@ class Moments:
         self._world = world
         self._replica = replica
 
-    def begin(self, plan: Mapping[int, Happening]) -> None:
+    def begin(self, plan: Plan, between: Plan) -> None:
         """Start counting anew."""
-        self.plan = dict(plan)
+        self.plan, self.between = dict(plan), dict(between)
         self.stumbles.clear()
         self.stumbled = False
 
@@ -86,8 +112,7 @@ class Moments:
         Between a driver's last look at the clock and the call nothing can keep time from passing;
         that moment is so short that here none passes.
         """
-        due = self.plan.pop(0, None)
-        self.plan = {number - 1: happening for number, happening in self.plan.items()}
+        due, self.plan = _next_of(self.plan)
         if due is None:
             return
         if due.name in ("sleep", "pass_time") and not may_pause:
@@ -100,6 +125,12 @@ class Moments:
         elif due.name == "stumble":
             self.stumbles.append(bool(due.how[0]))
         else:
+            await self._world.happen(due)
+
+    async def before_request(self) -> None:
+        """Let happen what is planned for right before this request."""
+        due, self.between = _next_of(self.between)
+        if due is not None:
             await self._world.happen(due)
 
     def stumble(self, *, committed: bool) -> None:
@@ -122,6 +153,7 @@ class SteppedPortal(Portal):
         commands = commands_of(method, params)
         stops = [ids["ID"][0] for name, ids in commands if name in (KILL, TERMINATE)]
         await self._replica.moments.pass_by(may_pause=not stops)
+        await self._replica.moments.before_request()
         world = self._world
         world.listed(self._replica, commands)
         for workflow_id in stops:
@@ -132,6 +164,8 @@ class SteppedPortal(Portal):
             came = uncertain("timeout", "no answer in time")
         else:
             came = await world.ask(method, params)
+        for workflow_id, (refused, lost) in _shown(came, method, params) if stops else ():
+            world.watch.answered(workflow_id, refused=refused, lost=lost)
         await self._replica.moments.pass_by()
         return came
 
@@ -211,7 +245,9 @@ class Replica:
         self.rules = RulesInForce(world.rules_path, portals=[PORTAL], now=world.now)
         self.task: asyncio.Task[bool] | None = None
         self.began_in = 0
+        self.run_began: tuple[int, float] | None = None
         self.read: dict[str, tuple[int, float]] = {}
+        self.tasks_seen: dict[str, int] = {}
         self.portal = SteppedPortal(world, self)
         self._world = world
         self._lane = SmallLane(
@@ -220,10 +256,17 @@ class Replica:
         self._lane.a_batch = world.parts.a_batch
         self._templates = Templates()
         self.rounds: Rounds | None = None
+        self._runner: SeenRunner | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Say whether what it writes now is what a run found."""
+        return self._runner is not None and self._runner.is_at_work
 
     async def claim(self) -> None:
         """Take the lease from whoever has it, and begin anew."""
         self.database.moments = None
+        self.run_began = None
 
         def claim(tx: Connection) -> lanes.Lease | None:
             return lanes.claim(tx, PORTAL, self.name, LEASE_SECONDS, force=True)
@@ -253,9 +296,14 @@ class Replica:
             few=world.parts.few,
             few_ids=world.parts.few,
         )
-        self.rounds = world.parts.rounds(means, Runner(means, NO_SWEEP))
+        self._runner = world.parts.runner(means, world.parts.sweep_every)
+        self.rounds = world.parts.rounds(means, self._runner)
         await self.rounds.load()
         self.database.moments = self.moments
+
+    def asked_for_tasks(self, params: Mapping[str, Sequence[str]], place: int) -> None:
+        """Remember in which state it asked for the tasks of a workflow."""
+        self.tasks_seen |= dict.fromkeys(_TASKS_OF.findall(str(params)), place)
 
     async def close(self) -> None:
         """Vanish, with whatever was under way."""
@@ -265,6 +313,40 @@ class Replica:
         await self.commits.close()
         self.database.close()
         await self.portal.close()
+
+
+def _next_of(plan: dict[int, Happening]) -> tuple[Happening | None, dict[int, Happening]]:
+    """Return what is planned for now, and the rest, which is one nearer."""
+    return plan.pop(0, None), {number - 1: planned for number, planned in plan.items()}
+
+
+def _shown(
+    came: tuple[int, bytes] | Failure, method: str, params: Mapping[str, object]
+) -> Iterator[tuple[str, tuple[bool, bool]]]:
+    """Say of each stop that a request asks for whether the answer refuses it unseen, or is lost."""
+    batch = params.get("cmd")
+    keys = list(batch) if method == "batch" and isinstance(batch, dict) else [""]
+    for key, (name, ids) in zip(keys, commands_of(method, params), strict=True):
+        if name in (KILL, TERMINATE):
+            yield ids["ID"][0], _of_part(came, key)
+
+
+def _of_part(came: tuple[int, bytes] | Failure, key: str) -> tuple[bool, bool]:
+    if isinstance(came, Failure):
+        return False, True
+    status, body = came
+    try:
+        content = json.loads(body)
+    except ValueError:
+        return False, True
+    if "error" not in content and key:
+        errors, done = content["result"]["result_error"], content["result"]["result"]
+        content = errors[key] if key in errors else {"result": dict(done or {}).get(key)}
+        status = 500 if content.get("error") == "INTERNAL_SERVER_ERROR" else 400
+    if "error" in content:
+        refused = content["error"] in LIMITS
+        return refused, status >= 500 and not refused
+    return False, content.get("result") is not True
 
 
 def commands_of(method: str, params: Mapping[str, object]) -> Commands:
