@@ -116,7 +116,7 @@ def test_a_moved_log_is_read_and_says_so_but_nothing_writes_into_it(
     portal: SandboxServer, tmp_path: Path, database_url: str, other_postgres_url: str
 ) -> None:
     with running(tmp_path, portal.url, database_url=database_url) as service:
-        assert service.post(event("ONCRMCONTACTADD", 1)) == 200
+        assert service.post(event("ONCRMCONTACTADD", 1, ts=1)) == 200
         service.settled(1)
         service.end()
         done = service.command("migrate", "env:RESPONDER_DATABASE_URL", other_postgres_url)

@@ -271,7 +271,9 @@ def numbers_of(url: str) -> set[int]:
     database.open()
     found = set()
     for delivery in inbox.received(database):
-        found.add(int(str(payload.event(delivery.form)["ts"])))
+        number = payload.event(delivery.form)["ts"]
+        assert isinstance(number, str)
+        found.add(int(number))
     database.close()
     return found
 

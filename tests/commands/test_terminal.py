@@ -50,8 +50,7 @@ def said(line: str) -> str:
 def spoil(portal: Sandbox) -> None:
     """Have the portal say something hostile wherever it says something."""
     for method in ("scope", "app.info", "method.get", "server.time", "bizproc.workflow.instances"):
-        portal.fail_next(method, ("error", 400, HOSTILE, HOSTILE))
-        portal.fail_next(method, ("error", 400, HOSTILE, HOSTILE))
+        portal.fail_next(method, ("error", 400, HOSTILE, HOSTILE), times=10_000)
 
 
 @pytest.mark.parametrize("words", [("doctor",), ("doctor", "--json")])
