@@ -20,12 +20,14 @@ import structlog
 from responder.store import audit
 from responder.store.commits import SharedCommit, StoreUnavailable
 from responder.store.database import Connection, Database
+from responder.store.forms import empty
 from responder.store.lanes import Lease, LeaseLost, check
 from responder.store.prune import Pruned, prune, reached, up_to
 
 FIRST_SECONDS = 10.0  # by then it is known which portals we drive
 CHECKPOINT_SECONDS = 300.0
 PRUNE_EVERY = timedelta(hours=1)
+KEEP_FORMS = timedelta(hours=12)
 REST_SECONDS = 0.1
 
 log = structlog.get_logger()
@@ -78,6 +80,7 @@ class Housekeeping:
         try:
             await self.checkpoint()
             for portal, write in self._driven().items():
+                await self._empty_forms(portal, write)
                 await self._prune_if_due(portal, write)
         except (StoreUnavailable, LeaseLost) as error:
             log.warning("housekeeping was put off", why=str(error))
@@ -93,6 +96,20 @@ class Housekeeping:
         driven = {name: heads[name] for name in self._driven() if name in heads}
         if driven:
             log.info("checkpoint", portals=driven)
+
+    async def _empty_forms(self, portal: str, write: Write) -> None:
+        """Empty the forms of what was concluded, those of the last hours excepted."""
+        more = True
+
+        def work(tx: Connection) -> None:
+            nonlocal more
+            now = self._now()
+            more = empty(tx, portal, now - KEEP_FORMS, now)
+
+        while more:
+            await write(work)
+            if more:
+                await asyncio.sleep(REST_SECONDS)
 
     async def _prune_if_due(self, portal: str, write: Write) -> None:
         now = self._now()

@@ -31,7 +31,7 @@ if sys.platform != "win32":
 
 T = TypeVar("T")
 
-SCHEMA = "0003"  # the newest migration; revisions are numbers that grow
+SCHEMA = "0004"  # the newest migration; revisions are numbers that grow
 READERS = 6
 _DEADLOCK = "40P01"
 _SAYS_NO = ("25006", "25P03")  # it only reads now; it ended a transaction that was idle for long

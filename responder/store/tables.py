@@ -62,6 +62,25 @@ deliveries = Table(
     sqlite_autoincrement=True,  # an id is never given twice, not even after pruning
 )
 
+# up to which id the forms of what was concluded are gone (`forms`)
+emptied = Table(
+    "emptied",
+    metadata,
+    Column("portal", Text, primary_key=True),
+    Column("through", BigInteger, nullable=False),
+)
+
+# deliveries that were refused, by the portal they said they were of ("" for none of ours)
+refusals = Table(
+    "refusals",
+    metadata,
+    Column("portal", Text, primary_key=True),
+    Column("why", Text, primary_key=True),
+    Column("hour", Instant, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    Column("last_at", Instant, nullable=False),
+)
+
 chains = Table(
     "chains",
     metadata,

@@ -12,7 +12,7 @@ from responder import app
 from responder.settings import load
 from responder.store import database, migrate
 
-REVISION = "0003"
+REVISION = "9000"
 VERSIONS = Path(__file__).parent / "newer"
 _really = migrate.configuration
 

@@ -87,7 +87,7 @@ def test_a_replica_goes_on_while_a_newer_one_migrates_beside_it(
             newer.launch()
             never_unready(present, time.monotonic() + 3.5)
             newer.wait()
-            assert schema(replicas.database) == "0003"
+            assert schema(replicas.database) == "9000"
             assert present.get("/readyz")[0] == 200
             present.end()  # the newer one takes over what it drove
             replicas.driven(by_other_than=present)

@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from responder.runtime.housekeeping import Housekeeping, Write, fenced
-from responder.store import audit, journal, lanes
+from responder.store import audit, inbox, journal, lanes
 from responder.store.commits import SharedCommit
 from responder.store.database import Connection, Database
 from responder.store.lanes import LeaseLost
@@ -80,6 +80,20 @@ def test_what_is_old_enough_is_pruned_once_an_hour(database: Database) -> None:
         asyncio.run(keeper.once())
         assert pruned(database) == through
     assert verify(database, "main").bad is None
+
+
+def test_the_form_of_a_concluded_delivery_goes_within_a_day(database: Database) -> None:
+    row = inbox.row("main", AT, "event", "ONCRMDEALUPDATE", "deal:1", None, b"event=X")
+    database.write(lambda tx: inbox.add(tx, [row]))
+    (before,) = inbox.received(database)
+    database.write(lambda tx: inbox.conclude(tx, [before.id], "main-1"))
+    clock = Clock(AT)
+    keeper = keeping(database, clock)
+    for hours, form in ((0, b"event=X"), (11, b"event=X"), (13, b"")):
+        clock.at = AT + timedelta(hours=hours)
+        asyncio.run(keeper.once())
+        (after,) = inbox.received(database)
+        assert (after.form, after.document) == (form, "deal:1")
 
 
 def test_a_clock_that_steps_back_puts_nothing_off(database: Database) -> None:

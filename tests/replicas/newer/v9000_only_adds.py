@@ -1,10 +1,16 @@
 """What a later version might add; it takes its time, as on a large table."""
 
+from pathlib import Path
+
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+from responder.store import migrate
+
+_RELEASED = Path(migrate.__file__).parent / "migrations" / "versions"
+
+revision = "9000"
+down_revision = max(file.name[1:5] for file in _RELEASED.glob("v0*.py"))
 branch_labels = None
 depends_on = None
 
