@@ -160,6 +160,7 @@ decisions = Table(
         postgresql_where=ACTING,
     ),
     Index("decisions_due", "portal", "due_at", sqlite_where=OPEN, postgresql_where=OPEN),
+    Index("decisions_open_on", "portal", "document", sqlite_where=OPEN, postgresql_where=OPEN),
     Index(
         "decisions_to_verify",
         "portal",

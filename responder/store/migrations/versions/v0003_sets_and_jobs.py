@@ -23,13 +23,14 @@ def upgrade() -> None:
         op.add_column("decisions", sa.Column(name, kind))
     op.add_column("looks", sa.Column("asked", sa.Text))
     in_a_set = sa.text("set_name IS NOT NULL")
-    op.create_index(
-        "decisions_by_set",
-        "decisions",
-        ["portal", "set_name"],
-        sqlite_where=in_a_set,
-        postgresql_where=in_a_set,
-    )
+    is_open = sa.text("outcome IN ('waiting', 'held', 'in_doubt')")
+    for name, column, where in (
+        ("decisions_by_set", "set_name", in_a_set),
+        ("decisions_open_on", "document", is_open),
+    ):
+        op.create_index(
+            name, "decisions", ["portal", column], sqlite_where=where, postgresql_where=where
+        )
     _name_the_sets_that_are_open()
     _tell_sqlite_what_is_rare()
 
@@ -47,11 +48,12 @@ def _name_the_sets_that_are_open() -> None:
 
 
 def _tell_sqlite_what_is_rare() -> None:
-    """Say of the new index what the last migration said of the others."""
+    """Say of the new indexes what the last migration said of the others."""
     connection = op.get_bind()
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql(
-            "INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES ('decisions', ?, ?)",
-            ("decisions_by_set", "375000 401 3"),
+            "INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES "
+            "('decisions', 'decisions_by_set', '375000 401 3'), "
+            "('decisions', 'decisions_open_on', '100 100 1')"
         )
         connection.exec_driver_sql("ANALYZE sqlite_schema")
