@@ -45,11 +45,28 @@ Holds = Mapping[str, Hold | str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSets:
-    """What each rule condemned in one run that counted so many workflows `running`."""
+    """What each rule condemned in one run that counted so many workflows `running`.
+
+    `before` is what it condemned when it was tried before, and could not read everything.
+    """
 
     acting: Mapping[str, Collection[str]]
     observed: Mapping[str, Collection[str]]
     running: int
+    before: Mapping[str, Collection[str]]
+
+    def in_all(self, rule: str, workflows: Collection[str]) -> int:
+        """Count what a rule condemned in all tries of the run."""
+        return len({*workflows, *self.before.get(rule, ())})
+
+    def let_go(self, holds: Holds) -> dict[str, Collection[str]]:
+        """Return what is not held of it."""
+        held = {rule for rule, hold in holds.items() if isinstance(hold, Hold)}
+        return {
+            rule: workflows
+            for rule, workflows in (*self.acting.items(), *self.observed.items())
+            if rule not in held
+        }
 
 
 class Budget:
@@ -222,20 +239,21 @@ class Budget:
         """
         holds: dict[str, Hold | str] = {}
         for rule, workflows in sets.acting.items():
-            hold = self._hold_in_run(rule, len(workflows), sets.running)
+            hold = self._hold_in_run(rule, workflows, sets)
             if hold is not None:
                 holds[rule] = hold
         for rule, workflows in sets.observed.items():
-            why = self._over_in_run(rule, len(workflows), sets.running)
+            why = self._over_in_run(rule, sets.in_all(rule, workflows), sets.running)
             if why is not None:
                 holds.setdefault(rule, f"enforced, the rule would have tripped: {why}")
         return holds
 
-    def _hold_in_run(self, rule: str, count: int, running: int) -> Hold | None:
+    def _hold_in_run(self, rule: str, workflows: Collection[str], sets: RunSets) -> Hold | None:
         asks = rule in self._asking
-        self._trip_if(rule, self._over_in_run(rule, count, running))
+        in_all = sets.in_all(rule, workflows)
+        self._trip_if(rule, self._over_in_run(rule, in_all, sets.running))
         if not asks:
-            self._trip_if_over(rule, count)
+            self._trip_if_over(rule, len(workflows))
         tripped = self._hold_tripped(rule)
         if tripped is not None:
             return Hold(limits.RUN, tripped.why)

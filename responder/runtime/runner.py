@@ -6,7 +6,7 @@ is when each run was due last, and what people asked for.
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -22,6 +22,7 @@ from responder.runtime.odd_rows import OddRows
 from responder.runtime.plans import Hold, Known, Plan, Planned
 from responder.runtime.subjects import Subject
 from responder.runtime.sweep import Due, Found, Run
+from responder.runtime.unfinished import Unfinished
 from responder.store import inbox, runs
 from responder.store.commits import StoreUnavailable
 from responder.store.database import Connection
@@ -29,8 +30,6 @@ from responder.store.lanes import LeaseLost
 from responder.store.runs import Request
 
 LOOK_EVERY = timedelta(seconds=1)
-UNREAD_AGAIN = timedelta(seconds=60)
-ASKED_FOR = timedelta(days=1)  # a request is tried again, until all of it was read
 SILENCE = timedelta(minutes=15)  # far longer than a delivery takes
 ROWS = 100  # evaluations in one transaction: acknowledging must not wait for a whole run
 
@@ -54,7 +53,7 @@ class Runner:
         self._odd_rows = OddRows(means.portal, means.now)
         self._run: Run | None = None
         self._looked_at: datetime | None = None
-        self._resting: dict[str, datetime] = {}  # runs that could not read everything, until when
+        self._unfinished = Unfinished()
 
     async def step(self) -> bool:
         """Go one request further. Return False when there is nothing to run, or no room."""
@@ -86,15 +85,15 @@ class Runner:
             await self._finish(run)
 
     async def _next(self) -> Run | None:
-        """Find what is due: first what somebody asked for, then schedules, then the sweep."""
+        """Find what is due: what somebody asked for just now, else the longest overdue."""
         now = self._now()
         if self._looked_at is not None and abs(now - self._looked_at) < LOOK_EVERY:
             return None
         self._looked_at = now
-        ruleset, resting = self._rules.ruleset, self._rest(now)
+        ruleset, resting = self._rules.ruleset, self._unfinished.resting(now)
 
         def read(conn: Connection) -> tuple[list[Request], dict[str, datetime]]:
-            asked = runs.asked(conn, self.portal, now - ASKED_FOR)
+            asked = runs.asked(conn, self.portal, now - runs.ASKED_FOR)
             return asked, runs.last(conn, self.portal)
 
         requests, last = await self._database.reading(read)
@@ -108,19 +107,13 @@ class Runner:
         )
         if new:
             await self._gate.write(lambda tx: self._begin_to_count(tx, new, now))
-        for request in requests:
-            if sweep.request_name(request) not in resting:
-                return self._begin(sweep.requested(request, ruleset, self.portal))
-        return self._begin(dues[0]) if dues else None
-
-    def _rest(self, now: datetime) -> set[str]:
-        """Name the runs that wait to be made again; a clock set back must not lengthen that."""
-        self._resting = {
-            name: until
-            for name, until in self._resting.items()
-            if now < until <= now + UNREAD_AGAIN
-        }
-        return set(self._resting)
+        dues += (
+            sweep.requested(request, ruleset, self.portal)
+            for request in requests
+            if sweep.request_name(request) not in resting
+        )
+        first = min(dues, key=lambda due: self._unfinished.turn(due, now), default=None)
+        return None if first is None else self._begin(first)
 
     def _begin_to_count(self, tx: Connection, new: Sequence[str], now: datetime) -> None:
         for key in new:
@@ -146,7 +139,7 @@ class Runner:
         """Write that a run could not be made. It is made again after a minute."""
         self._run = None
         now = self._now()
-        self._again(run, now)
+        self._note_unfinished(run, {}, now)
         self._metrics.runs.labels(run.due.trigger, "failed").inc()
         log.warning("a run was given up", portal=self.portal, why=why)
 
@@ -159,9 +152,12 @@ class Runner:
 
         await self._gate.write(write)
 
-    def _again(self, run: Run, now: datetime) -> None:
-        """Make this run again after a minute, for it is not noted as done."""
-        self._resting |= dict.fromkeys(run.due.names, now + UNREAD_AGAIN)
+    def _note_unfinished(
+        self, run: Run, condemned: Mapping[str, Collection[str]], now: datetime
+    ) -> None:
+        """Have a run made again; who only looks is told what was found, for good."""
+        if run.due.request is None or not run.due.request.observe:
+            self._unfinished.note(run.due, condemned, now)
 
     async def _finish(self, run: Run) -> None:
         """Judge what was read, and write what was found, all sets of it or none."""
@@ -171,13 +167,18 @@ class Runner:
         observe = run.due.request is not None and run.due.request.observe
         known = Known() if observe else await self._known(run, found)
         plans = [plan for item in found if (plan := self._plan(run, item, known)).planned]
+        sets = _sets(plans, run.survey.running, self._unfinished.condemned(run.due))
         try:
-            holds = await self._gate.begin_run(_sets(plans, run.survey.running), run.ruleset)
+            holds = await self._gate.begin_run(sets, run.ruleset)
             if not observe:
                 await self._write(run, plans, holds)
         except StaleError as stale:
             log.info("a run is made again", portal=self.portal, why=str(stale))
             return
+        if run.unread:
+            self._note_unfinished(run, sets.let_go(holds), self._now())
+        else:
+            self._unfinished.forget(run.due)
         await self._close(run, [plan.held(holds) for plan in plans], holds)
         if run.due.trigger == "sweep" and not observe:
             await self._listen(run)
@@ -236,13 +237,11 @@ class Runner:
         result = totals | {"found": [_told(plan, one) for plan in plans for one in plan.planned]}
         request = run.due.request
         observe = request is not None and request.observe
-        if run.unread:
-            self._again(run, now)
 
         def write(tx: Connection) -> None:
             if not observe:
                 runs.record(tx, self.portal, now, totals)
-                runs.unread(tx, self.portal, run.due.trigger, now if run.unread else None)
+                self._note_unread(tx, run, now)
             if not run.unread:
                 for key, at in run.due.keys:
                     runs.ran(tx, self.portal, key, at)
@@ -253,6 +252,13 @@ class Runner:
 
         await self._gate.write(write)
         self._tell(run, plans)
+
+    def _note_unread(self, tx: Connection, run: Run, now: datetime) -> None:
+        """Note since when runs of its trigger cannot read everything, or that all of them can."""
+        if run.unread:
+            runs.unread(tx, self.portal, run.due.trigger, now)
+        elif not self._unfinished.has(run.due.trigger):
+            runs.unread(tx, self.portal, run.due.trigger, None)
 
     def _answer_later(self, tx: Connection, request: Request, result: Mapping[str, object]) -> None:
         """Tell who asks what came of a request so far; who only looks is told for good."""
@@ -302,7 +308,7 @@ class Runner:
             log.info("a run is complete", running=run.survey.running, **facts)
 
 
-def _sets(plans: Sequence[Plan], running: int) -> RunSets:
+def _sets(plans: Sequence[Plan], running: int, before: Mapping[str, Collection[str]]) -> RunSets:
     """Group what was condemned by rule: what acts, asking first or not, and what is observed."""
     acting: dict[str, set[str]] = {}
     observed: dict[str, set[str]] = {}
@@ -312,7 +318,7 @@ def _sets(plans: Sequence[Plan], running: int) -> RunSets:
                 acting.setdefault(rule, set()).update(workflows)
         for rule, workflows in plan.sets(Mode.OBSERVE).items():
             observed.setdefault(rule, set()).update(workflows)
-    return RunSets(acting=acting, observed=observed, running=running)
+    return RunSets(acting=acting, observed=observed, running=running, before=before)
 
 
 def _counts(plans: Sequence[Plan]) -> dict[str, int]:

@@ -52,7 +52,7 @@ class Due:
     """What is to be run now: by which trigger, which rules, and what to note when it is done.
 
     `keys` are the runs that this one is, each with the instant it was due; `since` is when the
-    first of them was missed.
+    first of them was missed, or the request was made.
     """
 
     trigger: Trigger
@@ -338,13 +338,14 @@ def requested(request: Request, ruleset: Ruleset, portal: str) -> Due:
     if request.rule is None:
         rules = swept_rules(ruleset, portal)
         scheduled = tuple(r for r in ruleset.scheduled(portal) if r not in rules)
-        return Due(trigger="sweep", rules=(*rules, *scheduled), request=request)
+        rules = (*rules, *scheduled)
+        return Due(trigger="sweep", rules=rules, request=request, since=request.at)
     rules = tuple(
         rule
         for rule in ruleset.rules
         if rule.id == request.rule and rule.acts and rule.may_act_in(portal)
     )
-    return Due(trigger="sweep", rules=rules, request=request)
+    return Due(trigger="sweep", rules=rules, request=request, since=request.at)
 
 
 def request_name(request: Request) -> str:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, exists, or_, select
 
+from responder.store.runs import ASKED_FOR
 from responder.store.tables import (
     OPEN,
     TO_VERIFY,
@@ -22,7 +23,9 @@ from responder.store.tables import (
 def portals(conn: Connection, now: datetime) -> set[str]:
     """Name the portals with deliveries, or with a look, a stop or a sweep that is due."""
     portal = leases.c.portal
-    asked = select(sweeps.c.portal).where(sweeps.c.state.in_(("waiting", "running")))
+    asked = select(sweeps.c.portal).where(
+        sweeps.c.state.in_(("waiting", "running")), sweeps.c.at >= now - ASKED_FOR
+    )
     found = conn.execute(
         select(portal).where(
             or_(

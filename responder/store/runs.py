@@ -7,7 +7,7 @@ broke off is caught up with, and one that was missed many times is caught up wit
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Select, delete, select, update
 from sqlalchemy import Row as Record
@@ -16,6 +16,7 @@ from responder.store import chain
 from responder.store.tables import insert, runs, sweeps
 
 MOST = 100
+ASKED_FOR = timedelta(days=1)  # a request is tried again, until all of it was read
 _UNREAD = "unread "  # no rule's key begins so: its schedule's text does not end after one word
 
 
@@ -28,6 +29,7 @@ class Request:
     rule: str | None
     observe: bool
     by: str
+    at: datetime
     state: str
     read: int
     total: int | None
@@ -149,6 +151,7 @@ def _request_of(row: Record[tuple[object, ...]]) -> Request:
         rule=row.rule,
         observe=row.observe,
         by=row.by,
+        at=row.at,
         state=row.state,
         read=row.read,
         total=row.total,

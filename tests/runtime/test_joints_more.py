@@ -2,6 +2,7 @@
 
 import re
 import threading
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -14,13 +15,15 @@ from responder.runtime import operating
 from responder.runtime.budget import RunSets
 from responder.runtime.gate import Gate
 from responder.runtime.plans import Hold
-from responder.store import inbox, limits
+from responder.store import due, inbox, limits, runs
 from responder.store.database import Connection, Database
 from tests.runtime.driving import A_SECOND, DEAL, PORTAL, Driving, driving, play
 from tests.runtime.test_joints import (
     Tell,
     a_deal,
     after,
+    answer,
+    ask,
     begin,
     outcomes,
     rule,
@@ -29,6 +32,10 @@ from tests.runtime.test_joints import (
 )
 
 __all__ = ["tell"]
+
+
+def incomplete(there: Driving) -> Mapping[str, datetime]:
+    return there.database.read(lambda conn: runs.incomplete(conn, PORTAL))
 
 
 def pause(there: Driving) -> None:
@@ -395,3 +402,88 @@ def test_a_set_is_not_asked_of_the_store_once_for_each_of_its_documents(tell: Te
 
 
 # what is said
+
+
+# runs
+
+
+def test_a_request_that_cannot_be_read_starves_no_schedule(tell: Tell) -> None:
+    two = rules(
+        rule("[deal.added]", tests=", deal.company_id: 5"),
+        rule("[{every: 1m}]", name="simple").replace("_id: 61", "_id: 62"),
+    )
+
+    async def story(there: Driving) -> None:
+        await begin(there)
+        a_deal(there, 1, "a")
+        there.sandbox.start_workflow((*DEAL, "DEAL_9"), 62, id="other")
+        there.sandbox.fail_next("crm.item.list", "500", times=1000)
+        ask(there, "overdue")
+        ask(there, "overdue")
+        for _ in range(10):
+            await after(there, seconds=30)
+        assert there.sandbox.killed == ["other"]
+
+    tell(two, story)
+
+
+def test_a_run_that_is_made_again_has_one_limit_for_all_its_tries(tell: Tell) -> None:
+    text = rules(rule("[{every: 1h}]", "limit: {per_run: 3}", tests=", starter.active: true"))
+
+    async def story(there: Driving) -> None:
+        await begin(there)
+        for number, user in enumerate((5, 5, 6, 6), start=1):
+            there.sandbox.add_user(user)
+            there.sandbox.add_item(2, number)
+            of = (*DEAL, f"DEAL_{number}")
+            there.sandbox.start_workflow(of, 61, id=f"w{number}", started_by=user)
+        there.sandbox.fail_next("user.get", "500", times=5)
+        await after(there, hours=1)
+        assert len(there.sandbox.killed) == 2
+        assert set(incomplete(there)) == {"schedule"}
+        await after(there, seconds=61)
+        await there.come_to_rest()
+        assert len(there.sandbox.killed) == 2
+        assert outcomes(there).count("held") == 2
+
+    tell(text, story)
+
+
+def test_a_request_that_was_given_up_wakes_nobody_any_more(tell: Tell) -> None:
+    async def story(there: Driving) -> None:
+        await begin(there)
+        a_deal(there, 1, "a")
+        there.sandbox.fail_next("crm.item.list", "500", times=3)
+        ask(there, "overdue")
+        await after(there, seconds=2)
+        assert there.database.read(lambda conn: due.portals(conn, there.now())) == {PORTAL}
+        there.later(days=1, minutes=1)
+        assert there.database.read(lambda conn: due.portals(conn, there.now())) == set()
+
+    tell(rules(rule("[deal.added]", tests=", deal.company_id: 5")), story)
+
+
+def test_a_run_that_read_everything_says_nothing_of_one_that_could_not(tell: Tell) -> None:
+    two = rules(
+        rule("[deal.added]", tests=", deal.company_id: 5"),
+        rule("[deal.added]", name="simple").replace("_id: 61", "_id: 62"),
+    )
+
+    async def story(there: Driving) -> None:
+        await begin(there)
+        a_deal(there, 1, "a")
+        there.sandbox.fail_next("crm.item.list", "500", times=3)
+        ask(there, "overdue")
+        await after(there, seconds=2)
+        since = incomplete(there)
+        assert set(since) == {"sweep"}
+        other = ask(there, "simple")
+        await after(there, seconds=2)
+        assert answer(there, other).state == "done"
+        assert incomplete(there) == since
+        await after(there, seconds=61)
+        assert incomplete(there) == {}
+        await there.come_to_rest()
+        assert there.sandbox.killed == ["a"]
+
+    tell(two, story)
