@@ -188,17 +188,27 @@ def explained(one: Rejudged, before: Before, now: datetime) -> Rejudged:
 
 
 def _what_is_different(judgement: Judgement, stop: Stop, before: Before) -> str:
+    """Say which test of its rule came out otherwise, or else which rule is read before it now.
+
+    What ended the reading of the rule is the last of them. A test that was not made when it
+    condemned says less than one that was.
+    """
+    made = [test for verdict in judgement.verdicts for test in verdict.conditions]
+    changed = [
+        test
+        for test in (*made, *judgement.conditions)
+        if test.rule == stop.rule
+        and test.holds is not before.get((test.path, test.test), _as_it_must_be(test))
+    ]
+    if changed:
+        known = [test for test in changed if (test.path, test.test) in before]
+        one = known[-1] if known else changed[0]
+        return f"{one.path} {one.test} {_now(one)}"
     for verdict in judgement.verdicts:
         if verdict.rule == stop.rule:
             return f"rule {stop.rule} is in mode {verdict.mode} now"
         if verdict.action in KILLING or verdict.action is Action.LEAVE:
             return f"rule {stop.rule} no longer condemns it; {verdict.rule} says {verdict.action}"
-    for condition in judgement.conditions:
-        if condition.rule != stop.rule:
-            continue
-        test = (condition.path, condition.test)
-        if condition.holds is not before.get(test, _as_it_must_be(condition)):
-            return f"{condition.path} {condition.test} {_now(condition)}"
     return f"rule {stop.rule} no longer condemns it"
 
 

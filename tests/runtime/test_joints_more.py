@@ -25,6 +25,7 @@ from tests.runtime.test_joints import (
     answer,
     ask,
     begin,
+    details,
     outcomes,
     rule,
     rules,
@@ -487,3 +488,44 @@ def test_a_run_that_read_everything_says_nothing_of_one_that_could_not(tell: Tel
         assert there.sandbox.killed == ["a"]
 
     tell(two, story)
+
+
+def test_what_is_only_observed_is_no_reason_why_another_rule_no_longer_holds(tell: Tell) -> None:
+    two = rules(
+        rule("[deal.updated]", name="tried", mode="observe"),
+        rule("[deal.updated]", "wait: 10m", tests=", deal.company_id: 5"),
+    )
+
+    async def story(there: Driving) -> None:
+        await begin(there)
+        a_deal(there, 1, "a")
+        there.deliver([1])
+        await there.until_idle()
+        there.sandbox.add_item(2, 1, companyId=6)
+        await after(there, minutes=11)
+        assert outcomes(there) == ["cleared"]
+        assert details(there) == ["if.deal.company_id is 5 no longer holds"]
+
+    tell(two, story)
+
+
+def test_what_became_true_is_no_reason_why_a_rule_no_longer_holds(tell: Tell) -> None:
+    text = rules(
+        rule("[deal.updated]", "wait: 10m").replace(
+            "{workflow.template_id: 61}",
+            "{any: [{deal.title: A}, {deal.company_id: 5}], deal.category_id: 2}",
+        ),
+    ).replace("    then: kill", "    every_template: true\n    then: kill")
+
+    async def story(there: Driving) -> None:
+        await begin(there)
+        a_deal(there, 1, "a", title="B", categoryId=2)
+        there.deliver([1])
+        await there.until_idle()
+        assert outcomes(there) == ["waiting"]
+        there.sandbox.add_item(2, 1, companyId=5, title="A", categoryId=3)
+        await after(there, minutes=11)
+        assert outcomes(there) == ["cleared"]
+        assert details(there) == ["if.deal.category_id is 2 no longer holds"]
+
+    tell(text, story)
