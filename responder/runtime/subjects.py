@@ -53,7 +53,10 @@ class Subject:
             return ()
         kind = self.document.kind
         if self.asked is not None:
-            return ruleset.with_guards(self.asked, kind, self.portal)
+            asked = set(self.asked)
+            if self.trigger == "schedule":  # a rule that has none any more acts after none
+                asked &= {rule.id for rule in ruleset.scheduled(self.portal)}
+            return ruleset.with_guards(asked, kind, self.portal)
         return ruleset.in_question(self.trigger, self.events, kind, self.portal)
 
     def choices(self, ruleset: Ruleset, listed: Sequence[Workflow] | Unknown) -> dict[str, Choice]:

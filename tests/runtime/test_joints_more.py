@@ -35,6 +35,11 @@ from tests.runtime.test_joints import (
 __all__ = ["tell"]
 
 
+def change_rules(there: Driving, text: str) -> None:
+    there.rules_path.write_text(text, encoding="utf-8")
+    there.rules.look(at_once=True)
+
+
 def incomplete(there: Driving) -> Mapping[str, datetime]:
     return there.database.read(lambda conn: runs.incomplete(conn, PORTAL))
 
@@ -527,5 +532,21 @@ def test_what_became_true_is_no_reason_why_a_rule_no_longer_holds(tell: Tell) ->
         await after(there, minutes=11)
         assert outcomes(there) == ["cleared"]
         assert details(there) == ["if.deal.category_id is 2 no longer holds"]
+
+    tell(text, story)
+
+
+def test_what_a_schedule_condemned_is_cleared_where_its_rule_has_none_any_more(tell: Tell) -> None:
+    text = rules(rule("[{every: 1h}]", "wait: 10m"))
+
+    async def story(there: Driving) -> None:
+        await begin(there)
+        a_deal(there, 1, "a")
+        await after(there, hours=1)
+        assert outcomes(there) == ["waiting"]
+        change_rules(there, text.replace("[{every: 1h}]", "[deal.deleted]"))
+        await after(there, minutes=11)
+        assert outcomes(there) == ["cleared"]
+        assert there.sandbox.killed == []
 
     tell(text, story)
