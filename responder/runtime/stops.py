@@ -36,6 +36,7 @@ from enum import StrEnum
 from responder.model import OPEN_OUTCOMES, Action, Outcome
 from responder.store.approvals import GOOD_FOR, approved_text
 from responder.store.limits import APPROVAL
+from responder.store.rewind import AHEAD
 from responder.store.stops import Approval
 
 TRIES = 5
@@ -260,7 +261,7 @@ def _present(standing: Standing, now: datetime, _why: str) -> Step:
             due_at=now + LOOK_AGAIN,
             tries=standing.tries,
         )
-    cut_at = (standing.called_at or now) + SENT_WITHIN + PORTAL_CUTS_AT
+    cut_at = _cut_at(standing, now)
     if now < cut_at:
         return Step(
             outcome=Outcome.IN_DOUBT,
@@ -274,6 +275,19 @@ def _present(standing: Standing, now: datetime, _why: str) -> Step:
     return Step(
         outcome=Outcome.WAITING, detail="the call had no effect", due_at=now, tries=again.tries
     )
+
+
+def _cut_at(standing: Standing, now: datetime) -> datetime:
+    """Return when the portal certainly has nothing more to do with the call.
+
+    A clock that was ahead when it was called says nothing of that: then it has all its time from
+    when this was looked at first.
+    """
+    longest = SENT_WITHIN + PORTAL_CUTS_AT
+    called_at, put_off_at = standing.called_at or now, standing.postponed_at or now
+    if called_at <= now + AHEAD:
+        return called_at + longest
+    return now if put_off_at + longest <= now else now + longest
 
 
 def _unseen(standing: Standing, now: datetime, why: str) -> Step:

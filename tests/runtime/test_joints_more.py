@@ -550,3 +550,26 @@ def test_what_a_schedule_condemned_is_cleared_where_its_rule_has_none_any_more(t
         assert there.sandbox.killed == []
 
     tell(text, story)
+
+
+# clocks
+
+
+def test_a_call_that_was_lost_while_the_clock_was_ahead_is_in_doubt_no_longer(tell: Tell) -> None:
+    async def story(there: Driving) -> None:
+        await begin(there)
+        a_deal(there, 1, "a")
+        there.later(days=1)
+        there.sandbox.fail_next("bizproc.workflow.kill", "drop_before")
+        there.deliver([1])
+        await there.until_idle()
+        assert outcomes(there) == ["in_doubt"]
+        there.later(days=-1, seconds=5)
+        await there.until_idle()
+        await after(there, seconds=30)
+        assert there.sandbox.killed == []  # the portal may yet be at it
+        await after(there, seconds=50)
+        await after(there, seconds=80)
+        assert there.sandbox.killed == ["a"]
+
+    tell(rules(rule("[deal.updated]", "sweep: false")), story)

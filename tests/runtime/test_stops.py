@@ -137,3 +137,15 @@ def test_what_cannot_be_seen_in_a_state_is_an_error() -> None:
         seen(Outcome.WAITING, Seen.DONE)
     with pytest.raises(KeyError):
         seen(Outcome.KILLED, Seen.PRESENT)
+
+
+def test_a_call_made_while_our_clock_was_ahead_has_its_time_from_when_it_was_looked_at() -> None:
+    longest = SENT_WITHIN + PORTAL_CUTS_AT
+    ahead = NOW + timedelta(days=1)
+    first = seen(Outcome.IN_DOUBT, Seen.PRESENT, called_at=ahead, postponed_at=ahead)
+    assert (first.outcome, first.due_at) == (Outcome.IN_DOUBT, NOW + longest)
+    early = NOW - longest + timedelta(seconds=1)
+    again = seen(Outcome.IN_DOUBT, Seen.PRESENT, called_at=ahead, postponed_at=early)
+    assert (again.outcome, again.due_at) == (Outcome.IN_DOUBT, NOW + longest)
+    over = seen(Outcome.IN_DOUBT, Seen.PRESENT, called_at=ahead, postponed_at=NOW - longest)
+    assert (over.outcome, over.due_at) == (Outcome.WAITING, NOW)
