@@ -63,7 +63,7 @@ class Deeds:
         self._rows: dict[str, dict[str, str | None]] = {}
 
     def now(self) -> datetime:
-        """Tell our time, right or wrong."""
+        """Return our time, right or wrong."""
         return datetime.fromtimestamp(self.real + self.offset, UTC)
 
     async def populate(self) -> None:
@@ -96,7 +96,7 @@ class Deeds:
 
     @property
     def running(self) -> list[str]:
-        """Name the workflows that run on deals."""
+        """Return the names of the workflows that run on deals."""
         return [name for name in self.sandbox.workflows if name != CROWD]
 
     async def end_workflow(self, number: int) -> None:
@@ -240,7 +240,7 @@ class Deeds:
         )
 
     def asked_for(self, rule: str) -> bool:
-        """Say whether somebody asked for a sweep of this rule, or of all, that is not done."""
+        """Return whether somebody asked for a sweep of this rule, or of all, that is not done."""
         since = self.now() - 30 * A_DAY
         asked = self.database.read(lambda conn: runs.asked(conn, PORTAL, since))
         return any(request.rule in (None, rule) for request in asked)

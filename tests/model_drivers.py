@@ -260,7 +260,7 @@ class Replica:
 
     @property
     def is_running(self) -> bool:
-        """Say whether what it writes now is what a run found."""
+        """Return whether what it writes now is what a run found."""
         return self._runner is not None and self._runner.is_at_work
 
     async def claim(self) -> None:
@@ -323,7 +323,7 @@ def _next_of(plan: dict[int, Happening]) -> tuple[Happening | None, dict[int, Ha
 def _shown(
     came: tuple[int, bytes] | Failure, method: str, params: Mapping[str, object]
 ) -> Iterator[tuple[str, tuple[bool, bool]]]:
-    """Say of each stop that a request asks for whether the answer refuses it unseen, or is lost."""
+    """Return of each stop in a request whether it was refused unseen, or its answer is lost."""
     batch = params.get("cmd")
     keys = list(batch) if method == "batch" and isinstance(batch, dict) else [""]
     for key, (name, ids) in zip(keys, commands_of(method, params), strict=True):
@@ -362,7 +362,7 @@ def commands_of(method: str, params: Mapping[str, object]) -> Commands:
 
 
 def is_first(params: Mapping[str, Sequence[str]]) -> bool:
-    """Say whether it is the first page of a list: in it all the others were begun."""
+    """Return whether it is the first page of a list: in it all the others were begun."""
     return params.get("start", ["0"]) == ["0"]
 
 

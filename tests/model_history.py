@@ -86,7 +86,7 @@ def _lasting(some: Sequence[tuple[T, float]]) -> list[tuple[T, float]]:
 def perhaps_spared(
     rule: Rule, workflow_id: str, seen: Iterable[Seen], *, in_run: bool
 ) -> frozenset[str]:
-    """Name whom a rule with `keep` may have spared when it condemned a workflow."""
+    """Return whom a rule with `keep` may have spared when it condemned a workflow."""
     if not rule.keep:
         return frozenset()
     found = set()

@@ -33,7 +33,7 @@ def log_is_true(
 
 
 def nothing_is_held_idly(watch: Watch) -> None:
-    """See that what is held is held by something that there still is."""
+    """Check that what is held is held by something that there still is."""
     for stop in watch.sets.open:
         watch.must(stop.held != "pause", f"{stop.workflow} is held although nothing is paused")
         by_trip = stop.held not in ("", "approval", "document")
@@ -95,7 +95,7 @@ def _holds(rule: Rule, view: View, workflow_id: str) -> bool:
 
 
 def _is_not_kept(rule: Rule, workflow_id: str, held: Mapping[str, Row]) -> bool:
-    """Say whether `keep` does not spare it: there is a better one in its group."""
+    """Return whether `keep` does not spare it: there is a better one in its group."""
     if not rule.keep:
         return True
     mine = (workflow_id, held[workflow_id])
@@ -108,7 +108,7 @@ def _is_not_kept(rule: Rule, workflow_id: str, held: Mapping[str, Row]) -> bool:
 
 
 def _may_be_incomplete(view: View) -> bool:
-    """Say whether a document may not be read on which something runs."""
+    """Return whether a document may not be read on which something runs."""
     return any(
         row.document == f"DEAL_{deal}" for deal in view.denied for row in view.workflows.values()
     )

@@ -122,17 +122,17 @@ class Rule:
 
     @property
     def acts(self) -> bool:
-        """Say whether it kills or terminates."""
+        """Return whether it kills or terminates."""
         return self.then != "leave"
 
     @property
     def is_enforced(self) -> bool:
-        """Say whether it acts, asking first or not, where the installation lets it."""
+        """Return whether it acts, asking first or not, where the installation lets it."""
         return self.acts and self.mode != "observe"
 
     @property
     def triggers(self) -> frozenset[str]:
-        """Name what sets it off: events as the portal does, all schedules as one."""
+        """Return what sets it off: events by the portal's names, all schedules as one."""
         return frozenset(
             EVENTS.get(one, SCHEDULE if one in SCHEDULES else one) for one in self.when
         )
@@ -144,28 +144,28 @@ class Rule:
 
     @property
     def is_swept(self) -> bool:
-        """Say whether the sweep asks it."""
+        """Return whether the sweep asks it."""
         if not self.acts or not set(EVENTS) & set(self.when):
             return False
         return "deal.updated" in self.when if self.sweep is None else self.sweep
 
     def guards(self, rules: Iterable["Rule"]) -> bool:
-        """Say whether this guard is read where these rules are asked."""
+        """Return whether this guard is read where these rules are asked."""
         return not self.when or any(self.triggers & rule.triggers for rule in rules)
 
     def holds(self, facts: Mapping[str, object]) -> Kleene:
-        """Say whether all of `if` holds and none of `unless`."""
+        """Return whether all of `if` holds and none of `unless`."""
         held = [test.holds(facts) for test in self.tests]
         held += [_not(test.holds(facts)) for test in self.unless]
         return False if False in held else None if None in held else True
 
     def is_better(self, one: tuple[str, Row], other: tuple[str, Row]) -> bool:
-        """Say whether `keep` would rather spare the one than the other; both with their ids."""
+        """Return whether `keep` would rather spare the one than the other; both with their ids."""
         newer = (one[1].started, one[0]) > (other[1].started, other[0])
         return newer if self.keep == "newest" else not newer
 
     def group(self, row: Row, *, in_run: bool) -> tuple[str, ...]:
-        """Name the group of a workflow; an event sees its own document alone."""
+        """Return the group of a workflow by its name; an event sees its own document alone."""
         by_document = "document" in self.per or not in_run
         return (row.document if by_document else "", row.template if "template" in self.per else "")
 
@@ -234,7 +234,7 @@ class Policy:
     def spared_by(
         self, rule: Rule, view: View, workflow_id: str, asked: Collection[Rule] = ()
     ) -> str | None:
-        """Say why a rule does not condemn a workflow; None where it does.
+        """Return why a rule does not condemn a workflow; None where it does.
 
         `asked` are the rules that are asked with it: their guards are read too, and the first that
         acts decides.

@@ -18,7 +18,7 @@ class Runs:
         self._came: set[tuple[str, str]] = set()
 
     def came(self, document: str, trigger: str) -> None:
-        """Note an event of a document by its portal's name, or a robot's call (`robot`)."""
+        """Remember an event of a document by its portal's name, or a robot's call (`robot`)."""
         self._came.add((document, trigger))
 
     def in_force(self, policy: Policy, now: float) -> None:
@@ -35,7 +35,7 @@ class Runs:
         self._last = {name: min(last, now) for name, last in self._last.items()}
 
     def over(self, body: Mapping[str, object], began_at: float) -> None:
-        """Note that a run is complete that began then."""
+        """Remember that a run is complete that began then."""
         if body["trigger"] == "schedule" and "failure" not in body:
             rules = body["rules"]
             assert isinstance(rules, list)
@@ -49,7 +49,7 @@ class Runs:
         before: Collection[Stop],
         now: float,
     ) -> bool:
-        """Say whether a rule may have condemned at that moment, set off by what the log says.
+        """Return whether a rule may have condemned at that moment, set off by what the log says.
 
         `before` are all stops on the document: what one of them let begin is judged after it, by
         the rules that were asked when it was condemned.

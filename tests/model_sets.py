@@ -107,7 +107,7 @@ class Court(Protocol):
         """Give what happens its number."""
 
     def seconds(self) -> float:
-        """Tell our time."""
+        """Return our time."""
 
 
 class Sets:
@@ -129,7 +129,7 @@ class Sets:
 
     @property
     def tripped_rules(self) -> set[str]:
-        """Name the rules that are tripped."""
+        """Return the names of the rules that are tripped."""
         return set(self._tripped)
 
     # What is written.
@@ -148,7 +148,7 @@ class Sets:
         beside: Set | None,
         seen: Sequence[Seen],
     ) -> Stop:
-        """Take in a decision; `beside` is the set of what its evaluation condemned by that rule."""
+        """Remember a decision; `beside` is the set of what its rule condemned in its evaluation."""
         running = [len(one.view.workflows) for one in seen]
         found = self._run.get(rule.id) if by_run else beside
         if found is None:
@@ -178,19 +178,19 @@ class Sets:
         return stop
 
     def concluded(self, decision: str) -> None:
-        """Note that a decision is settled."""
+        """Remember that a decision is settled."""
         if decision in self.stops:
             self.stops[decision].closed = self._court.next_order()
 
     def run_over(self, rules: Iterable[str]) -> None:
-        """Note that a run is over, or that whoever made it is gone."""
+        """Remember that a run is over, or that whoever made it is gone."""
         for found in self._run.values():
             for stop in found.stops:
                 stop.run_rules = frozenset(rules)
         self._run.clear()
 
     def approved(self, entry: int, names: Iterable[str]) -> None:
-        """Note what was approved at once."""
+        """Remember what was approved at once."""
         for name in names:
             if name in self.stops:
                 self.stops[name].approval = entry
@@ -236,7 +236,7 @@ class Sets:
     # What must be so.
 
     def tripped(self, rule: str, matches: int, running: Sequence[int]) -> None:
-        """See that a rule tripped for a reason: so much matches it, and so much ran."""
+        """Check that a rule tripped for a reason: so much matches it, and so much ran."""
         self._tripped[rule] = self._court.next_order()
         begun = [one for one in self.intents if one.stop.rule.id == rule]
         most = matches + sum(1 for stop in self.open if stop.rule.id == rule)
@@ -253,7 +253,7 @@ class Sets:
         self._court.must(due, f"{rule} trips although it is within its limits")
 
     def look_at_holds(self, holds: Mapping[str, str]) -> None:
-        """See that what is held is held for a reason, and that no set is torn."""
+        """Check that what is held is held for a reason, and that no set is torn."""
         for stop in self.open:
             was, stop.held = stop.held, holds.get(stop.decision, "")
             if stop.held in NO_LIMIT:
@@ -300,7 +300,7 @@ class Sets:
         )
 
     def intended(self, intent: Intent) -> None:
-        """See that nothing of a set is begun whose rule is tripped."""
+        """Check that nothing of a set is begun whose rule is tripped."""
         stop = intent.stop
         order = self._tripped.get(stop.rule.id)
         if order is not None:
@@ -313,7 +313,7 @@ class Sets:
         self.intents.append(intent)
 
     def within_limits(self, intent: Intent) -> None:
-        """See that what was just stopped is within the limits of its rule."""
+        """Check that what was just stopped is within the limits of its rule."""
         self._must_be_within_an_hour(intent)
         self._must_be_on_a_document(intent)
         if intent.stop.by_run:
@@ -337,7 +337,7 @@ class Sets:
         )
 
     def _must_be_on_a_document(self, intent: Intent) -> None:
-        """See that the limit held when the set was begun there."""
+        """Check that the limit held when the set was begun there."""
         stop = intent.stop
         begun = stop.of.begun(stop.document)
         first = intent if begun is None or begun.order > intent.order else begun
@@ -377,7 +377,7 @@ class Sets:
 
 
 def _go_together(stop: Stop, other: Stop) -> bool:
-    """Say whether one is begun with the other: of what asks, only what was approved at once."""
+    """Return whether one is begun with the other: of what asks, only what was approved at once."""
     if stop.asks != other.asks or (stop.asks and stop.approval != other.approval):
         return False
     return stop.held != "document" or stop.document == other.document

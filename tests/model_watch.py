@@ -35,7 +35,7 @@ class Driving(Protocol):
 
     @property
     def is_running(self) -> bool:
-        """Say whether what it writes now is what a run found."""
+        """Return whether what it writes now is what a run found."""
 
 
 class Time(Protocol):
@@ -49,10 +49,10 @@ class Time(Protocol):
         """Whoever has the lease."""
 
     def now(self) -> datetime:
-        """Tell our time."""
+        """Return our time."""
 
     def asked_for(self, rule: str) -> bool:
-        """Say whether somebody asked for a sweep of this rule, or of all, that is not done."""
+        """Return whether somebody asked for a sweep of this rule, or of all, that is not done."""
 
 
 class Watch:
@@ -86,7 +86,7 @@ class Watch:
 
     @property
     def is_enforcing(self) -> bool:
-        """Say whether whoever drives enforces at all."""
+        """Return whether whoever drives enforces at all."""
         return self._world.driver is not None and self._world.driver.enforcing
 
     @property
@@ -112,7 +112,7 @@ class Watch:
         return self._order
 
     def seconds(self) -> float:
-        """Tell our time."""
+        """Return our time."""
         return self._world.now().timestamp()
 
     # What people and the portal do.
@@ -128,7 +128,7 @@ class Watch:
         self.runs.in_force(policy, self.seconds())
 
     def came_back(self, workflow_id: str) -> None:
-        """Take in that a workflow runs again that was stopped."""
+        """Remember that a workflow runs again that was stopped."""
         self._gone.discard(workflow_id)
         self.back.add(workflow_id)
 
@@ -196,7 +196,7 @@ class Watch:
         by.run_began = None
 
     def _evaluated(self, by: Driving, seq: int, at: float, body: Mapping[str, object]) -> None:
-        """Take in what was condemned, and see that its rules may act at all."""
+        """Remember what was condemned, and see that its rules may act at all."""
         decisions, names = body["decisions"], body["event_names"]
         assert isinstance(decisions, list)
         assert isinstance(names, list)
@@ -251,7 +251,7 @@ class Watch:
         return next((rule for rule in found if rule is not None), None)
 
     def _must_be_approved(self, stop: Stop, rule: Rule) -> None:
-        """See that what asks first is done only after its own approval, and soon after it."""
+        """Check that what asks first is done only after its own approval, and soon after it."""
         if rule.mode == "approve" or stop.asks:
             self.must(stop.decision in self._approved, f"{stop.decision} was not approved")
         if stop.decision in self._approved:
@@ -294,7 +294,7 @@ class Watch:
         self._open[workflow_id] = intent
 
     def _condemned_until(self, by: Driving, rule: Rule, stop: Stop, seen: Sequence[Seen]) -> float:
-        """See that a rule condemned a workflow while it was judged; return until when it did."""
+        """Check that a rule condemned a workflow while it was judged; return until when it did."""
         asked = stop.asked if stop.policy is self.policy else ()
 
         def why_not(view: View) -> str | None:
@@ -314,7 +314,7 @@ class Watch:
         return max(one.until for one in found)
 
     def _must_keep(self, stop: Stop, rule: Rule, seen: Sequence[Seen]) -> None:
-        """See that whom `keep` spared still runs, so that nobody's last one is stopped."""
+        """Check that whom `keep` spared still runs, so that nobody's last one is stopped."""
         if not rule.keep:
             return
         running = {name for one in seen for name in one.view.workflows}
@@ -356,7 +356,7 @@ class Watch:
         self._called[workflow_id] = intent
 
     def answered(self, workflow_id: str, *, refused: bool, lost: bool) -> None:
-        """Take in what the answer to a call shows: it was refused unseen, or got lost."""
+        """Remember what the answer to a call shows: it was refused unseen, or got lost."""
         self._called[workflow_id].refused = refused
         if lost and workflow_id not in self._gone:
             self._lost[workflow_id] = (self._world.real, self.seconds())

@@ -243,7 +243,7 @@ class World(Deeds):
         return {decision_name(*place): str(hold) for *place, hold in found}
 
     def _look_at_deliveries(self, replica: Replica) -> None:
-        """See that each event was concluded on facts read after it came."""
+        """Check that each event was concluded on facts read after it came."""
         for delivery in inbox.received(self.database) if self.stored else ():
             number = int(delivery.form.decode().partition("=")[2])
             if delivery.evaluation is None or number not in self.stored:
@@ -258,7 +258,7 @@ class World(Deeds):
                 )
 
     def _is_named(self, event: str | None) -> bool:
-        """Say whether some rule asks about an event, or about robots' calls."""
+        """Return whether some rule asks about an event, or about robots' calls."""
         acting = [rule for rule in self.watch.policy.rules if rule.acts]
         return any((event or "robot") in rule.triggers for rule in acting)
 
