@@ -21,6 +21,7 @@ from responder.bitrix24.portal import Portal
 from responder.model import Mode
 from responder.runtime import ending, quick
 from responder.runtime.clock import Clock
+from responder.runtime.condition import Condition
 from responder.runtime.driver import Driver
 from responder.runtime.gate import Gate
 from responder.runtime.gauges import Gauges
@@ -33,6 +34,7 @@ from responder.runtime.metrics import Metrics
 from responder.runtime.notify import Notifier
 from responder.runtime.polling import Poll
 from responder.runtime.receiver import Receiver
+from responder.runtime.refusing import Refusing
 from responder.runtime.reload import RulesInForce, wait_until_still
 from responder.runtime.room import Room, most_connections
 from responder.runtime.rounds import Rounds
@@ -41,11 +43,10 @@ from responder.runtime.strangers import Strangers
 from responder.runtime.waking import Waking
 from responder.runtime.web import Web, others
 from responder.settings import PortalSettings, Settings
-from responder.signing import keys_of
-from responder.store import limits, notices
-from responder.store.chain import instant_text
-from responder.store.commits import SharedCommit, StoreUnavailable
-from responder.store.database import Database, is_current
+from responder.signing import keys_of, mark
+from responder.store import notices
+from responder.store.commits import SharedCommit
+from responder.store.database import Database
 from responder.store.lanes import Lease
 
 STOP_SECONDS = 10.0
@@ -96,18 +97,28 @@ class Service:
         self.waking = Waking(self.database, self.drivers, self.leases, lambda: self.rules.ruleset)
         self.commits.on_commit = self.waking.stored
         self.leases.granted = self.waking.wake
+        self.condition = Condition(
+            settings,
+            rules=self.rules,
+            database=self.database,
+            commits=self.commits,
+            leases=self.leases,
+            lanes=self.lanes,
+            drivers=self.drivers,
+        )
+        self.refusing = Refusing(self.commits.write, now)
         pages, apart = self._pages(), settings.admin_port is not None
         self.web = Web(
             settings.portals,
             accept=self.commits.add,
-            ready=self.ready,
+            ready=self.condition.ready,
             metrics=self.metrics,
             now=now,
             tells_strangers=not apart,
             pages=None if apart else pages,
+            refused=self.refusing.note,
         )
-        self.admin_side = others(self.ready, self.metrics, pages) if apart else None
-        self.draining = False
+        self.admin_side = others(self.condition.ready, self.metrics, pages) if apart else None
         self._stopping_at = 0.0
 
     def _pages(self) -> ASGIApp | None:
@@ -123,19 +134,21 @@ class Service:
                 database=self.database,
                 rules=self.rules,
                 commits=Commits(self.commits.write),
-                condition=self._portal_detail,
+                condition=self.condition.portal,
                 now=self.now,
                 note=self.strangers.note,
             )
         )
 
     def _lane(self, name: str, portal: PortalSettings) -> Lane:
+        url = portal.url.get_secret_value()
         return Lane(
-            Portal(name, portal.url.get_secret_value()),
+            Portal(name, url),
             rate=portal.requests_per_second,
             burst=portal.burst,
             metrics=self.metrics,
             now=self.now,
+            address=mark(url, *(token.get_secret_value() for token in portal.application_tokens)),
         )
 
     def _poll(self) -> Poll:
@@ -181,51 +194,6 @@ class Service:
         mode = "" if self.settings.mode is Mode.ENFORCE else f" {self.settings.mode.value}"
         return f"{self.rules.ruleset.revision}{mode}"
 
-    async def ready(self) -> tuple[bool, dict[str, object]]:
-        """Say whether we can receive, and how the portals and the rules are."""
-        writable, current, why = await self._store_ready()
-        tripped, paused = await self._withheld() if writable else ([], None)
-        detail: dict[str, object] = {
-            "mode": self.settings.mode.value,
-            "store": {"writable": writable, "schema_is_current": current, "error": why},
-            "rules": {
-                "revision": self.rules.ruleset.revision,
-                "since": instant_text(self.rules.since),
-                "error": self.rules.error,
-            },
-            "portals": {name: self._portal_detail(name) for name in self.lanes},
-            "replicas": {
-                "alive": max(1, len(self.leases.standing.alive)),
-                "other_rules": self.leases.other_rules(),
-            },
-            "tripped": sorted({trip.rule for trip in tripped}),
-            "paused": paused,
-            "draining": self.draining,
-        }
-        return writable and bool(current) and not self.draining, detail
-
-    async def _store_ready(self) -> tuple[bool, bool | None, str | None]:
-        try:
-            await self.commits.write(self.database.touch)
-            return True, await self.database.reading(is_current), None
-        except StoreUnavailable as error:
-            return False, None, str(error)
-
-    async def _withheld(self) -> tuple[list[limits.Trip], bool]:
-        """Read what keeps rules from acting."""
-        return await self.database.reading(
-            lambda conn: (limits.tripped(conn), limits.paused(conn) is not None)
-        )
-
-    def _portal_detail(self, name: str) -> dict[str, object]:
-        lane, driver = self.lanes[name], self.drivers[name]
-        return {
-            "breaker": lane.shut.code if lane.shut else None,
-            "methods": {method: b.code for method, b in lane.breakers.items() if method},
-            "driving": driver.lease is not None,
-            "webhook_silent": lane.silent,
-        }
-
     async def run(self) -> None:
         """Drive every portal until cancelled; then let the rounds under way end."""
         # Names are looked up there, and one that nobody answers for keeps a thread for long.
@@ -241,6 +209,7 @@ class Service:
             asyncio.create_task(self._gauges().run()),
             asyncio.create_task(self._housekeeping().run()),
             asyncio.create_task(self.rules.watch()),
+            asyncio.create_task(self.refusing.run()),
         ]
         if self.notifier is not None:
             beside.append(asyncio.create_task(self.notifier.run()))
@@ -256,7 +225,7 @@ class Service:
 
     def stop(self) -> None:
         """Be no longer ready, and let the rounds under way end; what is sent is still received."""
-        self.draining = True
+        self.condition.draining = True
         self._stopping_at = self._stopping_at or time.monotonic()
         self.leases.stop()
         for driver in self.drivers.values():

@@ -10,7 +10,7 @@ import importlib
 
 import click
 
-from responder.commands.terminal import keep_plain
+from responder.terminal import keep_plain
 
 COMMANDS = {
     "serve": ("serve:serve", "Receive events, decide and act."),

@@ -37,12 +37,11 @@ _Path = tuple[str | None, ...]  # None stands for `[]`
 _EVENT: _Path = ("event",)
 _TOKEN: _Path = ("auth", "application_token")
 _MEMBER_ID: _Path = ("auth", "member_id")
+_DOMAIN: _Path = ("auth", "domain")
 _WANTED: frozenset[_Path] = frozenset((_EVENT, _TOKEN, _MEMBER_ID, *documents.PATHS))
 # What may be stored: what tells the event, its document and its time, and which portal it is of.
 # Secrets stand elsewhere, and so does all that a caller could fill the disk with.
-_KEPT: frozenset[_Path] = frozenset(
-    (_EVENT, ("ts",), _MEMBER_ID, ("auth", "domain"), *documents.PATHS)
-)
+_KEPT: frozenset[_Path] = frozenset((_EVENT, ("ts",), _MEMBER_ID, _DOMAIN, *documents.PATHS))
 _OF_ROBOTS = frozenset(("document_id", "workflow_id"))
 _NOWHERE: _Path = ()
 _TOO_DEEP: _Path = (None,)  # no name begins with `[]`, so this is free to stand for all of them
@@ -148,6 +147,15 @@ def _robot(form: bytes) -> Call:
 def _stored(form: bytes) -> bytes:
     """Keep a form, unless it is longer than any that says no more than it must."""
     return form if len(form) <= MOST_KEPT else b""
+
+
+def domain(scanned: Scan) -> str | None:
+    """Return the address that a body says its portal has; anybody can say it."""
+    for pair in reversed(scanned.kept):
+        raw, _, value = pair.partition(b"=")
+        if _path(_decoded(raw)) == _DOMAIN:
+            return _text(value)
+    return None
 
 
 _CLASS_NAME = re.compile(r"[A-Za-z0-9_.\\]+")

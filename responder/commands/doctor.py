@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from responder.authoring.plain import printable, to_json
-
 if TYPE_CHECKING:
     from responder.runtime.findings import Finding
     from responder.settings import Settings
@@ -53,12 +51,16 @@ async def _examine(given: "Settings", written: "Callable[[Finding], str]") -> in
 
 
 def _as_line(finding: "Finding") -> str:
+    from responder.authoring.plain import printable
+
     where = f"{finding.portal}: " if finding.portal else ""
     advice = f" -> {finding.advice}" if finding.advice else ""
     return printable(f"{finding.status.value:<8} {where}{finding.check}: {finding.message}{advice}")
 
 
 def _as_json(finding: "Finding") -> str:
+    from responder.authoring.plain import to_json
+
     return to_json(
         {
             "check": finding.check,

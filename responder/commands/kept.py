@@ -7,7 +7,7 @@ import click
 
 from responder.commands.opening import fail, must_know, opened, opened_log
 from responder.commands.operate import ruleset_of
-from responder.commands.terminal import exactly
+from responder.terminal import exactly
 
 if TYPE_CHECKING:
     from responder.rules.rule import Rule

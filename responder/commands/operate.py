@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from responder.authoring.plain import printable
 from responder.commands.opening import fail, must_know, opened, who
 
 if TYPE_CHECKING:
@@ -117,6 +116,7 @@ def status(*, as_json: bool) -> None:
 
     With a broken rules file all the rest is shown, and the exit code is 1.
     """
+    from responder.authoring.plain import printable
     from responder.runtime import operating
 
     with opened() as (settings, database):
@@ -139,6 +139,7 @@ def _told(found: "Status") -> list[str]:
         f"mode     {found.mode} (in the settings of this command)",
         f"paused   {paused}",
         f"ruleset  {found.ruleset or 'BROKEN'}",
+        f"refused  {_cell(found.refused)} (deliveries of a day that named no portal of ours)",
         "",
     ]
     for name, portal in found.portals.items():

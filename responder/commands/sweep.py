@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from responder.authoring.plain import printable, to_json
 from responder.commands.opening import must_know, opened, who
 
 if TYPE_CHECKING:
@@ -111,6 +110,8 @@ def _show(
     *,
     as_json: bool,
 ) -> None:
+    from responder.authoring.plain import printable, to_json
+
     if as_json:
         for one in found:
             click.echo(to_json({"portal": portal, **one}))

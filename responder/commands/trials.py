@@ -17,7 +17,7 @@ from responder.commands.opening import (
     settings,
     show_mistakes,
 )
-from responder.commands.terminal import exactly
+from responder.terminal import exactly
 
 if TYPE_CHECKING:
     from responder.authoring.looking import Happening

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
@@ -17,7 +17,7 @@ from responder.pages.throttle import Throttle
 from responder.pages.visits import Visit
 from responder.runtime.reload import RulesInForce
 from responder.settings import Settings
-from responder.store import limits
+from responder.store import lanes, limits
 from responder.store.database import Connection, Database
 
 T = TypeVar("T")
@@ -115,14 +115,24 @@ class Site:
         )
 
     def _alarms(self) -> Mapping[str, object]:
-        paused, tripped = self.database.read(
-            lambda conn: (limits.paused(conn), limits.tripped(conn))
+        paused, tripped, breakers = self.database.read(
+            lambda conn: (limits.paused(conn), limits.tripped(conn), lanes.breakers(conn))
         )
         return {
+            "unreachable": sorted(self._unreachable(breakers).items()),
             "paused": paused,
             "tripped": sorted({trip.rule for trip in tripped}),
             "broken": self.rules.error,
         }
+
+    def _unreachable(self, breakers: Sequence[lanes.Breaker]) -> dict[str, str]:
+        """Say of portals that are not called why, as the store knows it and as we see it."""
+        away = {name: "no answer" for name in self.portals if self._is_away(name)}
+        shut = {row.portal: row.code for row in breakers if not row.method}
+        return {name: shut.get(name) or away[name] for name in self.portals if name in shut | away}
+
+    def _is_away(self, name: str) -> bool:
+        return bool(self.condition(name).get("unreachable_since"))
 
 
 Page = Callable[[Site, Visit], Response]

@@ -8,21 +8,22 @@ The requests do not wait for the service's own bucket: a portal's limit has room
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 
 from responder.bitrix24.portal import Command, Failure, FailureKind, Portal
 from responder.rules.ruleset import RulesError, Ruleset, load
-from responder.runtime import findings, portal_findings
+from responder.runtime import findings, portal_findings, refusal_findings
 from responder.runtime.findings import Finding
 from responder.runtime.portal_findings import Needs
 from responder.settings import PortalSettings, Settings
-from responder.store import durability, inbox, lanes, limits
+from responder.store import durability, inbox, lanes, limits, refusals
 from responder.store.database import Connection, Database, DatabaseError
 from responder.store.lanes import Breaker
 from responder.store.limits import Trip
+from responder.store.refusals import Refused
 
 PORTAL_SECONDS = 9.0
 CONNECT_SECONDS, ANSWER_SECONDS = 3.0, 5.0
@@ -38,6 +39,7 @@ class _Stored:
     oldest_at: datetime | None = None
     breakers: tuple[Breaker, ...] = ()
     trips: tuple[Trip, ...] = ()
+    refused: tuple[Refused, ...] = ()
 
 
 _NOTHING = _Stored()
@@ -50,7 +52,7 @@ async def examine(settings: Settings, now: datetime) -> AsyncIterator[Finding]:
     ruleset, about_rules = _rules(settings, now)
     for finding in about_rules:
         yield finding
-    stored, about_database = await asyncio.to_thread(_database, settings)
+    stored, about_database = await asyncio.to_thread(_database, settings, now)
     for finding in about_database:
         yield finding
     needs = Needs.of(ruleset.rules if ruleset else ())
@@ -73,7 +75,7 @@ def _rules(settings: Settings, now: datetime) -> tuple[Ruleset | None, list[Find
     return ruleset, findings.loaded_rules(ruleset, settings.rules, settings.mode, now)
 
 
-def _database(settings: Settings) -> tuple[dict[str, _Stored] | None, list[Finding]]:
+def _database(settings: Settings, now: datetime) -> tuple[dict[str, _Stored] | None, list[Finding]]:
     """Look at the database; what it holds on each portal is None where it cannot be read."""
     try:
         database = Database(settings.database_url.get_secret_value())
@@ -86,7 +88,9 @@ def _database(settings: Settings) -> tuple[dict[str, _Stored] | None, list[Findi
             if not found.schema_is_current:
                 return {}, about
             about += findings.paused(database.read(limits.paused))
-            return database.read(partial(_stored, portals=settings.portals)), about
+            refused = database.read(partial(refusals.lately, now=now))
+            about += refusal_findings.of_nobody(refused.get(refusals.NOBODYS, ()))
+            return database.read(partial(_stored, portals=settings.portals, refused=refused)), about
     except (DatabaseError, OSError) as error:
         return None, findings.unusable_database(str(error))
 
@@ -100,7 +104,9 @@ def _opened(database: Database) -> Iterator[None]:
         database.close()
 
 
-def _stored(conn: Connection, portals: Iterable[str]) -> dict[str, _Stored]:
+def _stored(
+    conn: Connection, portals: Iterable[str], refused: Mapping[str, Sequence[Refused]]
+) -> dict[str, _Stored]:
     waiting = inbox.depth(conn)
     return {
         portal: _Stored(
@@ -109,6 +115,7 @@ def _stored(conn: Connection, portals: Iterable[str]) -> dict[str, _Stored]:
             oldest_at=waiting[portal][1] if portal in waiting else None,
             breakers=tuple(lanes.breakers(conn, portal)),
             trips=tuple(limits.tripped(conn, portal)),
+            refused=tuple(refused.get(portal, ())),
         )
         for portal in portals
     }
@@ -124,6 +131,7 @@ def _from_store(
     return [
         *found,
         *portal_findings.heard_from(known.heard_at, now),
+        *refusal_findings.refused(known.refused, name),
         *findings.backlog(known.waiting, known.oldest_at, now),
         *portal_findings.breakers(known.breakers, name),
         *findings.tripped({trip.rule: trip.why for trip in known.trips}),

@@ -1,9 +1,13 @@
 """Keeps a lane's bucket and breakers in the store, so that the next driver goes on with them."""
 
+import structlog
+
 from responder.runtime.lane import Breaker
 from responder.runtime.means import Means
 from responder.store import lanes
 from responder.store.database import Connection
+
+log = structlog.get_logger()
 
 
 class KeptLane:
@@ -16,20 +20,29 @@ class KeptLane:
         self._database = means.database
 
     async def load(self) -> None:
-        """Go on where the last driver was: its bucket and its open breakers."""
+        """Go on where the last driver was: its bucket, its open breakers of the same address."""
+        address = self._lane.address
 
-        def read(conn: Connection) -> tuple[tuple[float, float] | None, list[Breaker]]:
-            return lanes.bucket(conn, self.portal), [
+        def read(conn: Connection) -> tuple[tuple[float, float] | None, list[lanes.Breaker]]:
+            return lanes.bucket(conn, self.portal), lanes.breakers(conn, self.portal)
+
+        bucket, rows = await self._database.reading(read)
+        same = [row for row in rows if None in (row.address, address) or row.address == address]
+        self._lane.resume(
+            bucket,
+            [
                 Breaker(
                     method=row.method,
                     code=row.code,
                     opened_at=row.opened_at,
                     probe_at=row.probe_at,
                 )
-                for row in lanes.breakers(conn, self.portal)
-            ]
-
-        self._lane.resume(*await self._database.reading(read))
+                for row in same
+            ],
+        )
+        if len(same) < len(rows):
+            self._lane.breakers_changed = True  # so that the others' rows go too
+            log.warning("breakers are closed, for the address is another", portal=self.portal)
 
     async def keep(self) -> None:
         """Copy breakers that opened or closed to the store."""
@@ -49,6 +62,7 @@ class KeptLane:
                     code=breaker.code,
                     at=breaker.opened_at,
                     probe_at=breaker.probe_at,
+                    address=self._lane.address,
                 )
 
         await self._gate.write(write)

@@ -30,6 +30,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+import structlog
+
 from responder.bitrix24 import pacing
 from responder.bitrix24.answers import STOPPING
 from responder.bitrix24.listing import REMEMBERED_FOR
@@ -42,6 +44,8 @@ PROBE_EVERY = timedelta(seconds=60)
 WHOLE_PORTAL = ""
 QUERY_LIMIT = "QUERY_LIMIT_EXCEEDED"
 OPERATING_LIMIT = "OPERATION_TIME_LIMIT"
+
+log = structlog.get_logger()
 WITHHELD = "withheld"  # of our own: the call was not sent
 
 Unless = Callable[[], str | None]
@@ -72,6 +76,7 @@ class Lane:
     """All calls of one portal. Not for concurrent use: its driver sends in turn.
 
     `keep` commits the bucket, ahead; without it (a command, a test) nothing is written down.
+    `address` is a mark of the portal's address: breakers of another one are not gone on with.
     """
 
     def __init__(
@@ -82,14 +87,17 @@ class Lane:
         burst: int,
         metrics: Metrics,
         now: Callable[[], datetime],
+        address: str | None = None,
     ) -> None:
         self.portal = portal
+        self.address = address
         self.rate = rate
         self.burst = burst
         self.bucket = pacing.Bucket(0.0, 0.0)
         self.breakers: dict[str, Breaker] = {}
         self.breakers_changed = False
         self.silent = False  # its webhook says nothing while documents change
+        self.away_since: datetime | None = None  # it does not answer even who we are
         self.keep: Callable[[], Awaitable[None]] | None = None
         self._requests = 0
         self._counted_through = 0
@@ -316,11 +324,14 @@ class Lane:
         )
         self.breakers_changed = True
         self._metrics.breaker_open.labels(self.portal.name, method).set(1)
+        if known is None or known.code != code:
+            log.warning("a breaker opened", portal=self.portal.name, method=method, code=code)
 
     def _close(self, method: str) -> None:
         if self.breakers.pop(method, None) is not None:
             self.breakers_changed = True
             self._metrics.breaker_open.labels(self.portal.name, method).set(0)
+            log.warning("a breaker closed", portal=self.portal.name, method=method)
 
     def _level(self) -> float:
         return pacing.drained(self.bucket, self._seconds(), self.rate).level

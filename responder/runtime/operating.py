@@ -6,7 +6,7 @@ transaction of their own, so they work on a service that runs elsewhere, on ever
 through restarts. Each leaves an entry in the chain of every portal concerned.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
@@ -14,7 +14,17 @@ from typing import Protocol, TypeVar
 from responder.model import Outcome
 from responder.rules.ruleset import Ruleset
 from responder.settings import Settings
-from responder.store import approvals, chain, inbox, journal, lanes, limits, overview, runs
+from responder.store import (
+    approvals,
+    chain,
+    inbox,
+    journal,
+    lanes,
+    limits,
+    overview,
+    refusals,
+    runs,
+)
 from responder.store.chain import instant_text
 from responder.store.database import Connection, Database
 from responder.store.journal import Stop
@@ -209,6 +219,8 @@ def _standing(found: approvals.Found) -> str:
 class Status:
     """The state of everything. `rules` and `portals` are as `--json` prints them.
 
+    `refused` counts, by why, the deliveries of the last day that named no portal of ours.
+
     Where the rules file is broken `ruleset` is None and `rules` has those alone that are tripped:
     the service goes on by the last good one, whose revision `/readyz` tells.
     """
@@ -218,6 +230,7 @@ class Status:
     ruleset: str | None
     rules: Sequence[Mapping[str, object]]
     portals: Mapping[str, Mapping[str, object]]
+    refused: Mapping[str, int]
 
 
 def status(
@@ -233,6 +246,7 @@ def status(
             ruleset=None if ruleset is None else ruleset.revision,
             rules=_tripped(conn) if ruleset is None else _rules(conn, settings, ruleset, now),
             portals=portals_now(conn, settings, now),
+            refused=_counts(refusals.lately(conn, now).get(refusals.NOBODYS, ())),
         )
 
     return database.read(read)
@@ -274,12 +288,17 @@ def _rules(
     return told
 
 
+def _counts(refused: Iterable[refusals.Refused]) -> dict[str, int]:
+    return {one.why: one.count for one in refused}
+
+
 def portals_now(
     conn: Connection, settings: Settings, now: datetime
 ) -> dict[str, Mapping[str, object]]:
     """Tell of each portal how much waits, who drives it, and what withholds its calls."""
     depth, asking = inbox.depth(conn), approvals.waiting(conn)
     stops = overview.open_stops(conn)
+    refused = refusals.lately(conn, now)
     told: dict[str, Mapping[str, object]] = {}
     for name in sorted(settings.portals):
         count, oldest = depth.get(name, (0, now))
@@ -295,6 +314,7 @@ def portals_now(
             "waiting_for_approval": asking.get(name, 0),
             "breaker": breakers.pop("", None),
             "methods": breakers,
+            "refused_lately": _counts(refused.get(name, ())),
             "last_event_at": None if heard is None else instant_text(heard),
             "last_sweep_at": None if swept is None else instant_text(swept),
             "incomplete_since": {

@@ -41,6 +41,7 @@ class Patience:
         self._stumbles: dict[str, int] = {}
         self._doubted: set[str] = set()
         self._away = 0
+        self.away_since: datetime | None = None
         self._away_until: datetime | None = None
         self._turn = -1
 
@@ -106,10 +107,16 @@ class Patience:
     def answered(self) -> None:
         """Note that the portal is there."""
         self._away = 0
+        if self.away_since is not None:
+            self.away_since = None
+            log.warning("the portal answers again", portal=self._portal)
 
     def went_away(self, now: datetime) -> None:
         """Note that the portal does not answer anything, and leave it alone for a while."""
         self._away += 1
+        if self.away_since is None:
+            self.away_since = now
+            log.warning("the portal cannot be reached", portal=self._portal)
         self._away_until = now + AWAY_REST
 
     def leaves_alone(self, now: datetime) -> bool:

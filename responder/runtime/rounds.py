@@ -107,6 +107,7 @@ class Rounds:
             done |= judged or self._work is not None
             if self._work is None:
                 done |= await self._runner.step() or judged or await self._watching.step()
+        self._lane.away_since = self._patience.away_since
         await self._kept.keep()
         return done
 

@@ -10,8 +10,7 @@ Whatever goes wrong with us is 503: there is no other answer above 499.
 """
 
 import asyncio
-import hmac
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
@@ -27,6 +26,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from responder.bitrix24 import payload
+from responder.runtime.credentials import Credentials
 from responder.runtime.metrics import CONTENT_TYPE, Metrics
 from responder.runtime.strangers import Seldom
 from responder.runtime.together import Together
@@ -37,6 +37,8 @@ from responder.store.commits import StoreUnavailable
 BODY_BYTES = 64 * 1024
 
 _FORM = b"application/x-www-form-urlencoded"
+_TOO_LARGE = "too large"
+_NO_FORM = "another content type"
 _READY_SECONDS = 5
 _REST_SECONDS = 0.05
 _LONGEST_WORKFLOW_ID = 255
@@ -49,56 +51,13 @@ logger = structlog.stdlib.get_logger(__name__)
 
 
 class Refused(Exception):  # noqa: N818 - a delivery that is refused is no error of ours
-    """The delivery gets `status` instead of a 200."""
+    """The delivery gets `status` instead of a 200. `portal` is whose address it named, if any."""
 
-    def __init__(self, status: int) -> None:
+    def __init__(self, status: int, why: str, portal: str | None = None) -> None:
         self.status = status
-        super().__init__(HTTPStatus(status).phrase)
-
-
-class Credentials:
-    """What proves that a caller is a portal: its tokens, its member id, its secret path."""
-
-    def __init__(self, portals: Mapping[str, PortalSettings]) -> None:
-        self._tokens = [
-            (_encoded(token.get_secret_value()), name)
-            for name, portal in portals.items()
-            for token in portal.application_tokens
-        ]
-        self._url_keys = [
-            (_encoded(portal.url_key.get_secret_value()), name)
-            for name, portal in portals.items()
-            if portal.url_key is not None
-        ]
-        self._member_ids = {
-            name: _encoded(portal.member_id)
-            for name, portal in portals.items()
-            if portal.member_id is not None
-        }
-
-    def portal_of(self, token: bytes | None, member_id: bytes | None) -> str | None:
-        """Name the portal whose token this is, unless its member id is known and differs."""
-        portal = _owner(self._tokens, token or b"")
-        if portal is None or self._member_ids.get(portal, member_id) != member_id:
-            return None
-        return portal
-
-    def portal_of_key(self, url_key: str) -> str | None:
-        """Name the portal whose secret path this is."""
-        return _owner(self._url_keys, _encoded(url_key))
-
-
-def _encoded(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")
-
-
-def _owner(known: Iterable[tuple[bytes, str]], given: bytes) -> str | None:
-    """Compare with all of them, so that the time taken tells nothing. None of them is empty."""
-    owner = None
-    for secret, name in known:
-        if hmac.compare_digest(secret, given):
-            owner = name
-    return owner
+        self.why = why
+        self.portal = portal
+        super().__init__(why)
 
 
 class Web:
@@ -106,7 +65,8 @@ class Web:
 
     `accept` stores one row of the inbox and is done when it is durable; `ready` says whether we can
     serve, and the detail for `/readyz`. With `tells_strangers` false, this side leaves the detail
-    out, and has no `/metrics`. `pages` answers whatever nothing else does.
+    out, and has no `/metrics`. `pages` answers whatever nothing else does; `refused` hears of each
+    delivery that is, and why.
     """
 
     def __init__(
@@ -119,9 +79,11 @@ class Web:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         tells_strangers: bool = True,
         pages: ASGIApp | None = None,
+        refused: Callable[[str | None, str], None] = lambda _portal, _why: None,
     ) -> None:
         self.credentials = Credentials(portals)
         self._accept = accept
+        self._refused = refused
         self._now = now
         self._replies = {status: _reply(status, metrics) for status in _STATUSES}
         self._refusals = Seldom()
@@ -147,8 +109,10 @@ class Web:
             status = 200
         except Refused as refused:
             status = refused.status
+            self._refused(refused.portal, refused.why)
         except _Gone:
             self._replies[408].tally()
+            self._refused(None, "not complete")
             return
         except (StoreUnavailable, asyncio.CancelledError):
             status = 503
@@ -196,13 +160,13 @@ class Web:
     def _row(self, body: bytes, url_key: str, query: bytes) -> inbox.Row:
         """Check the delivery and return its row for the inbox, or raise `Refused`."""
         if len(body) > BODY_BYTES:
-            raise Refused(413)
+            raise Refused(413, _TOO_LARGE)
         try:
             scanned = payload.scan(body)
             portal = self._portal(scanned, url_key)
-            call = _call(scanned)
+            call = _call(scanned, portal)
         except payload.TooLarge:
-            raise Refused(413) from None
+            raise Refused(413, _TOO_LARGE) from None
         workflow_id = call.workflow_id or (_workflow_id(query) if url_key and query else None)
         return inbox.row(
             portal,
@@ -228,19 +192,20 @@ class Web:
             elif owner != portal:
                 portal = None
         if portal is None:
-            raise Refused(403)
+            named, why = self.credentials.why_not(scanned, url_key)
+            raise Refused(403, why, named)
         return portal
 
 
-def _call(scanned: payload.Scan) -> payload.Call:
+def _call(scanned: payload.Scan, portal: str) -> payload.Call:
     """Read the body. Without a token there is one shape that we need not answer with 403."""
     has_token = scanned.token is not None
     try:
         call = payload.call(scanned)
     except payload.Unreadable:
-        raise Refused(400 if has_token else 403) from None
+        raise Refused(400 if has_token else 403, "not readable", portal) from None
     if not has_token and call.shape != "webhook_robot":
-        raise Refused(403)
+        raise Refused(403, "no application token", portal)
     return call
 
 
@@ -262,16 +227,16 @@ def _url_key(path: str) -> str | None:
 def _must_be_form(scope: Scope) -> None:
     """Refuse what its head alone shows to be none of ours."""
     if scope["method"] != "POST":
-        raise Refused(405)
+        raise Refused(405, "not a POST")
     for name, value in scope["headers"]:
         if name == b"content-length":
             if len(value) > _LONGEST_LENGTH or int(value) > BODY_BYTES:
-                raise Refused(413)
+                raise Refused(413, _TOO_LARGE)
         elif name == b"content-type":
             if value != _FORM and value.partition(b";")[0].strip().lower() not in (_FORM, b""):
-                raise Refused(415)
+                raise Refused(415, _NO_FORM)
         elif name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
-            raise Refused(415)
+            raise Refused(415, _NO_FORM)
 
 
 async def _rest(message: Message, receive: Receive) -> bytes:
@@ -292,7 +257,7 @@ def _workflow_id(query: bytes) -> str | None:
     if not given:
         return None
     if not 0 < len(given[-1]) <= _LONGEST_WORKFLOW_ID:
-        raise Refused(400)
+        raise Refused(400, "a workflow_id that is none")
     return given[-1].replace("\0", "\ufffd")
 
 

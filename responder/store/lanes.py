@@ -39,13 +39,17 @@ class Lease:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Breaker:
-    """A portal, or one of its methods, that is not called for a while. `method` may be empty."""
+    """A portal, or one of its methods, that is not called for a while. `method` may be empty.
+
+    `address` is a mark of the address at which it refused, where that is known.
+    """
 
     portal: str
     method: str
     code: str
     opened_at: datetime
     probe_at: datetime
+    address: str | None = None
 
 
 def claim(
@@ -120,18 +124,23 @@ def save_bucket(tx: Connection, portal: str, level: float) -> None:
 
 
 def open_breaker(
-    tx: Connection, portal: str, method: str, code: str, at: datetime, probe_at: datetime
+    tx: Connection,
+    portal: str,
+    method: str,
+    code: str,
+    at: datetime,
+    probe_at: datetime,
+    address: str | None = None,
 ) -> None:
     """Open a breaker, or move its next probe: of one method, or of the whole portal (`""`).
 
     One that is open already keeps the time it was opened at.
     """
+    now = {"code": code, "probe_at": probe_at, "address": address}
     tx.execute(
         insert(tx, table)
-        .values(portal=portal, method=method, code=code, opened_at=at, probe_at=probe_at)
-        .on_conflict_do_update(
-            index_elements=["portal", "method"], set_={"code": code, "probe_at": probe_at}
-        )
+        .values(portal=portal, method=method, opened_at=at, **now)
+        .on_conflict_do_update(index_elements=["portal", "method"], set_=now)
     )
 
 

@@ -367,6 +367,7 @@ breakers = Table(
     Column("code", Words, nullable=False),
     Column("opened_at", Instant, nullable=False),
     Column("probe_at", Instant, nullable=False),
+    Column("address", Text),
 )
 
 notice_positions = Table(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
-from responder.commands.terminal import Plain
+from responder.terminal import Plain
 from tests.processes import LOST_DEAL, Running, event, running
 from tests.under_load import DEAL
 

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 from starlette.types import Receive, Scope, Send
 
+from responder.runtime.credentials import Credentials
 from responder.runtime.metrics import Metrics
-from responder.runtime.web import Credentials, Web
+from responder.runtime.web import Web
 from responder.settings import PortalSettings
 from responder.store import inbox
 from responder.store.commits import SharedCommit, StoreUnavailable

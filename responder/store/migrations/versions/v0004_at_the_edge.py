@@ -1,4 +1,4 @@
-"""What was refused lately, for doctor and status; how far the forms of deliveries were emptied."""
+"""What was refused lately; how far forms were emptied; at which address a breaker opened."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -24,3 +24,4 @@ def upgrade() -> None:
         sa.Column("portal", sa.Text, primary_key=True),
         sa.Column("through", sa.BigInteger, nullable=False),
     )
+    op.add_column("breakers", sa.Column("address", sa.Text))
