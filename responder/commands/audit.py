@@ -29,10 +29,13 @@ def audit() -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a portal.")
 def verify(given: TextIO | None, *, as_json: bool) -> None:
-    """Check the whole log; name the first entry that is not as it was written, and exit with 1."""
+    """Check the whole log; name the first entry that is not as it was written, and exit with 1.
+
+    What is kept beside the log is held against it: deliveries, rules, approvals, calls, limits.
+    """
     from responder.store import audit as log
     from responder.store import ends
-    from responder.store.verify import verify as check
+    from responder.store.inspection import Inspection
 
     try:
         marks = {} if given is None else log.marks(given)
@@ -40,14 +43,15 @@ def verify(given: TextIO | None, *, as_json: bool) -> None:
         fail(f"The checkpoint cannot be used: {error}.")
     with opened_log() as database:
         portals = sorted({*database.read(ends.portals), *marks})
+        inspection = Inspection(database, portals)
         found = []
         for portal in portals:
-            found.append(check(database, portal, marks.get(portal), database.now()))
+            found.append(inspection.of(portal, marks.get(portal), database.now()))
             click.echo(_line(found[-1], as_json=as_json))
-        wrong = [*_changed_rulesets(database), *_damage(database)]
+        wrong = [*map(str, inspection.of_all()), *_changed_rulesets(database), *_damage(database)]
     for line in wrong:
         click.echo(line, err=as_json)
-    if wrong or any(one.bad for one in found):
+    if wrong or any(one.bad or one.differing for one in found):
         sys.exit(1)
     too_old = [one for one in found if one.portal in marks and one.compared == 0]
     if too_old:
@@ -120,7 +124,8 @@ def _line(found: "Verified", *, as_json: bool) -> str:
     if as_json:
         return json.dumps(asdict(found))
     if found.bad is not None:
-        return f"{found.portal}-{found.bad.seq}: {found.bad.why}"
+        bad = f"{found.portal}-{found.bad.seq}: {found.bad.why}"
+        return "\n".join([bad, *_differing(found)])
     parts = [
         f"{found.portal}: {_count(found.entries, 'entry holds', 'entries hold')}, "
         f"the last is {found.seq} with hash {found.hash}"
@@ -136,7 +141,14 @@ def _line(found: "Verified", *, as_json: bool) -> str:
             else f", older than {_count(found.kept_days, 'day', 'days')}"
         )
         parts.append(f"entries up to {found.pruned} were pruned{older}")
-    return "; ".join(parts)
+    return "\n".join(["; ".join(parts), *_differing(found)])
+
+
+def _differing(found: "Verified") -> list[str]:
+    """Say what of the working state the log does not bear out."""
+    lines = [f"{found.portal}: {difference}" for difference in found.differs]
+    more = found.differing - len(lines)
+    return [*lines, f"{found.portal}: {more} more"] if more else lines
 
 
 def _changed_rulesets(database: "Database") -> list[str]:

@@ -30,9 +30,9 @@ from responder.runtime.plans import KILLING, Known, Plan, Planned
 from responder.runtime.stops import Seen, Standing, Step, step
 from responder.runtime.subjects import Subject, of_stop
 from responder.store.approvals import GOOD_FOR
+from responder.store.approved import Approval
 from responder.store.journal import Stop
 from responder.store.limits import RUNS
-from responder.store.stops import Approval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,9 +35,9 @@ from enum import StrEnum
 
 from responder.model import OPEN_OUTCOMES, Action, Outcome
 from responder.store.approvals import GOOD_FOR, approved_text
+from responder.store.approved import Approval
 from responder.store.limits import APPROVAL
 from responder.store.rewind import AHEAD
-from responder.store.stops import Approval
 
 TRIES = 5
 RETRY_AFTER = tuple(timedelta(seconds=s) for s in (10, 60, 180, 350))  # ten minutes in all

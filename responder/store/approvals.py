@@ -12,7 +12,7 @@ names it.
 """
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -29,11 +29,12 @@ from sqlalchemy import Row as Record
 
 from responder.model import Action, Outcome
 from responder.store import chain, journal
+from responder.store.approved import Approval
 from responder.store.chain import instant_text
 from responder.store.limits import APPROVAL
 from responder.store.places import Place, decision_name, is_decision, place_of
-from responder.store.stops import OF_DECISION, Approval
-from responder.store.tables import ACTING, OPEN, approvals, clean, decisions, entries, insert
+from responder.store.stops import OF_DECISION
+from responder.store.tables import ACTING, OPEN, approvals, decisions, entries, insert
 
 GOOD_FOR = timedelta(hours=24)
 _HELD = and_(decisions.c.outcome == Outcome.HELD, decisions.c.hold == APPROVAL)
@@ -200,6 +201,7 @@ def approve(tx: Connection, portal: str, decision_ids: Sequence[str], by: str, a
                 due_at=at,
                 postponed_at=at,
                 set_name=f"approval {entry}",
+                begun=False,
                 detail=f"{approved_text(by, at)}; judged afresh first",
             )
         )
@@ -214,17 +216,7 @@ def is_in_log(tx: Connection, decision_id: str, approval: Approval) -> bool:
         entries.c.kind == "control",
     )
     entry = tx.execute(query).one_or_none()
-    return entry is not None and bears_out(entry.at, json.loads(entry.body), decision_id, approval)
-
-
-def bears_out(
-    at: datetime, body: Mapping[str, object], decision_id: str, approval: Approval
-) -> bool:
-    """Tell whether a control entry is the approval of a decision by this person at this time."""
-    if body.get("control") != "approve" or at != approval.at:
-        return False
-    named, by = body["decisions"], str(body["by"])
-    return isinstance(named, list) and decision_id in named and clean(by) == approval.by
+    return entry is not None and approval.is_told(decision_id, entry.at, json.loads(entry.body))
 
 
 def approved_text(by: str, at: datetime) -> str:

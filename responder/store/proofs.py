@@ -20,7 +20,7 @@ from sqlalchemy import Row as Record
 from responder.model import OPEN_OUTCOMES, Document, Mode
 from responder.store.chain import canonical, evidence_digest, instant_text
 from responder.store.places import decision_name, place_of
-from responder.store.tables import clean, decisions, entries, evidence
+from responder.store.tables import approvals, clean, decisions, entries, evidence
 
 _CHUNK = 500
 _SPEAK_OF_DECISIONS = ("intent", "outcome", "verified")
@@ -33,7 +33,8 @@ class Page(NamedTuple):
     """Some entries, and all that hangs on them.
 
     `made` has the decisions of evaluations, `spoken_of` those that other entries speak of, by name;
-    `elsewhere` the entries that rows of the index and of erased evidence point to.
+    `elsewhere` the entries that rows of the index and of erased evidence point to, `asked` the rows
+    of what asks first.
     """
 
     entries: Sequence[Row]
@@ -41,6 +42,7 @@ class Page(NamedTuple):
     made: dict[int, list[Row]]
     spoken_of: dict[str, Row]
     elsewhere: dict[int, Row]
+    asked: dict[int, list[Row]]
 
 
 class Doubt(NamedTuple):
@@ -68,18 +70,28 @@ def read(conn: Connection, portal: str, after: int, end: int) -> Page:
         .where(decisions.c.portal == portal, decisions.c.seq > after, decisions.c.seq <= end)
         .order_by(decisions.c.seq, decisions.c.n)
     ).all()
-    made: dict[int, list[Row]] = {}
-    for row in rows:
-        made.setdefault(row.seq, []).append(row)
+    asking = conn.execute(
+        select(approvals)
+        .where(approvals.c.portal == portal, approvals.c.seq > after, approvals.c.seq <= end)
+        .order_by(approvals.c.seq, approvals.c.n)
+    ).all()
     pointed_to = {number for row in rows for number in (row.concluded, row.changed)}
     pointed_to |= {erased_by(proof) for proof in proofs}
     return Page(
         found,
         {proof.seq: proof for proof in proofs},
-        made,
+        _by_seq(rows),
         _spoken_of(conn, portal, found),
         _entries(conn, portal, pointed_to - {None}),
+        _by_seq(asking),
     )
+
+
+def _by_seq(rows: Iterable[Row]) -> dict[int, list[Row]]:
+    found: dict[int, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row.seq, []).append(row)
+    return found
 
 
 def erased_by(proof: Row) -> int | None:

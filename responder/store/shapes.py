@@ -87,7 +87,11 @@ class NewEvaluation:
 def body(evaluation: NewEvaluation) -> dict[str, object]:
     """Return what the entry says and the chain covers."""
     document = evaluation.document
-    told = {} if evaluation.asked is None else {"asked": sorted(evaluation.asked)}
+    told: dict[str, object] = {}
+    if evaluation.asked is not None:
+        told["asked"] = sorted(evaluation.asked)
+    if evaluation.set_name is not None:
+        told["set"] = evaluation.set_name
     return told | {
         "trigger": evaluation.trigger,
         "event": evaluation.event,

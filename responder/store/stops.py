@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, and_, func, select
 from sqlalchemy import Row as Record
 
 from responder.model import OPEN_OUTCOMES, Action, Document, Outcome, Trigger
+from responder.store.approved import Approval, approval_of
 from responder.store.places import Place, decision_name, is_decision, place_of
 from responder.store.shapes import Spared, asked_in, spared_in
 from responder.store.tables import (
@@ -44,17 +45,6 @@ _SETTLED_IN_OBSERVING = {
     Action.TERMINATE: Outcome.WOULD_TERMINATE,
     Action.LEAVE: Outcome.LEFT,
 }
-
-
-class Approval(NamedTuple):
-    """Who approved a stop, when, and the number of the entry that says so; 0 where none is named.
-
-    It is what the rows say. Whether the log bears it out is asked before a call (`approvals`).
-    """
-
-    by: str
-    at: datetime
-    entry: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -367,9 +357,7 @@ def _stop(record: Record[tuple[object, ...]]) -> Stop:
         condemned_at=record.at,
         concluded_at=record.concluded_at,
         asks=record.together is not None,
-        approval=None
-        if record.approved_at is None
-        else Approval(record.approved_by or "", record.approved_at, record.entry or 0),
+        approval=None if record.approved_at is None else approval_of(record),
         lapses_at=record.lapses_at,
         asked=asked_in(record.asked),
         # the version before did not keep it, and a robot's call may have named it

@@ -17,26 +17,24 @@ from functools import partial
 from typing import TypeVar
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DatabaseError as SQLDatabaseError
 
 from responder.store import proofs
 from responder.store.chain import entry_hash
-from responder.store.database import StoreUnavailable
+from responder.store.concluded import Concluded
+from responder.store.damaged import NOT_AS_WRITTEN, Damaged, undamaged
+from responder.store.differences import Difference
 from responder.store.ends import BadEntry as BadEntry
 from responder.store.ends import End, Readable, base_of, head_of, outside, snapshot
 from responder.store.marks import Marks, proves, wrongly_pruned
 from responder.store.proofs import Doubt, Page, Row
-from responder.store.told import Told
+from responder.store.replay import Replay
+from responder.store.state import settle
 
 T = TypeVar("T")
 
 _PAGE = 100
+_UNREADABLE_ROWS = "what is kept beside the log cannot be read any more"
 _UNREADABLE = "it, or what hangs on it, cannot be read any more"
-_NOT_AS_WRITTEN = (TypeError, ValueError, LookupError, AttributeError, OverflowError)
-
-
-class _Damaged(Exception):  # noqa: N818 -- it says a state, not a mistake
-    """Something in the database is not what can ever have been written there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +43,8 @@ class Verified:
 
     `pruned` is the number of the last entry that was pruned (0: none) and `kept_days` how old it
     was at least (None: not known), `erased` how many entries lost their evidence, `compared` how
-    many marks were found to agree.
+    many marks were found to agree. `differs` names what of the working state the log does not bear
+    out, where that was looked at; `differing` is how much that is, of which a hundred are named.
     """
 
     portal: str
@@ -57,6 +56,8 @@ class Verified:
     kept_days: int | None = None
     compared: int = 0
     bad: BadEntry | None = None
+    differs: tuple[Difference, ...] = ()
+    differing: int = 0
 
 
 def verify_chain(database: Readable, portal: str) -> BadEntry | None:
@@ -68,11 +69,25 @@ def verify(
     database: Readable, portal: str, marks: Marks | None = None, now: datetime | None = None
 ) -> Verified:
     """Hold a portal's chain against itself, against the marks of checkpoints, and the clock."""
-    walk = _Walk(database, portal, marks or {}, now)
+    return walk(database, portal, marks or {}, now)[0]
+
+
+def walk(
+    database: Readable,
+    portal: str,
+    marks: Marks,
+    now: datetime | None,
+    concluded: Concluded | None = None,
+) -> tuple[Verified, Replay]:
+    """Hold a portal's chain against itself, marks and clock; return what its entries said too.
+
+    Where it is given what the deliveries say, the working state is held against the entries.
+    """
+    way = _Walk(database, portal, marks, now, concluded)
     try:
-        return walk.verified()
-    except _Damaged:
-        return walk.report(BadEntry(walk.at.seq + 1, _UNREADABLE))
+        return way.verified(), way.replay
+    except Damaged:
+        return way.report(BadEntry(way.at.seq + 1, _UNREADABLE)), way.replay
 
 
 @dataclass(slots=True)
@@ -83,11 +98,12 @@ class _Walk:
     portal: str
     marks: Marks
     now: datetime | None
+    concluded: Concluded | None
     base: End = field(default_factory=lambda: End(0, ""))
     at: End = field(default_factory=lambda: End(0, ""))
     erased: int = 0
     doubt: Doubt | None = None
-    told: Told = field(default_factory=lambda: Told(0))
+    replay: Replay = field(default_factory=lambda: Replay(End(0, "")))
 
     def verified(self) -> Verified:
         """Go along the chain, anew for as long as its beginning moves away."""
@@ -102,6 +118,10 @@ class _Walk:
 
     def report(self, bad: BadEntry | None) -> Verified:
         """Say how far it went."""
+        found = [self.replay.differs]
+        if self.concluded is not None:
+            found.append(self.concluded.differs)
+        differs = [difference for one in found for difference in one.named]
         return Verified(
             portal=self.portal,
             entries=self.at.seq - self.base.seq,
@@ -115,16 +135,18 @@ class _Walk:
                 for seq, mark in self.marks.items()
             ),
             bad=bad,
+            differs=tuple(differs),
+            differing=sum(one.count for one in found),
         )
 
     def _base(self) -> End | BadEntry:
-        return _undamaged(partial(base_of, self.database, self.portal))
+        return undamaged(partial(base_of, self.database, self.portal))
 
     def _along(self, base: End) -> BadEntry | None:
         self.base = self.at = base
         self.erased = 0
         self.doubt = None
-        self.told = Told(base.seq)
+        self.replay = Replay(base, self.concluded)
         head, stray = self._read(partial(_ends, portal=self.portal, after=base.seq))
         if stray is not None and stray.seq <= base.seq:
             return stray
@@ -136,7 +158,16 @@ class _Walk:
             return BadEntry(self.doubt.seq, self.doubt.why)
         if self.at.hash != head.hash:
             return BadEntry(head.seq, "the head of the chain has another hash")
+        if self.concluded is not None and stray is None:
+            self._settle()
         return stray or self._cut_off()
+
+    def _settle(self) -> None:
+        """Hold the working state against the entries."""
+        try:
+            self._read(partial(settle, portal=self.portal, replay=self.replay))
+        except Damaged:
+            self.replay.differs.add("rows", f"of {self.portal}", _UNREADABLE_ROWS)
 
     def _entries(self, head: End) -> BadEntry | None:
         size = _PAGE
@@ -145,7 +176,7 @@ class _Walk:
             fetch = partial(_page_of, portal=self.portal, after=self.at.seq, end=end)
             try:
                 page = self._read(fetch)
-            except _Damaged:
+            except Damaged:
                 if size == 1:
                     return BadEntry(self.at.seq + 1, _UNREADABLE)
                 size = 1  # to find out which of them it is
@@ -163,7 +194,7 @@ class _Walk:
                 return BadEntry(expected, "the entry is missing")
             try:
                 bad = self._held(page, entry)
-            except _NOT_AS_WRITTEN:
+            except NOT_AS_WRITTEN:
                 bad = BadEntry(expected, _UNREADABLE)
             if bad is not None:
                 return bad
@@ -185,9 +216,7 @@ class _Walk:
         if digest != entry.hash:
             return "the entry was changed, or stands in another's place"
         body = json.loads(entry.body)
-        return proofs.wrong(page, entry, body, self.base.seq) or self.told.hear(
-            entry, body, page.evidence.get(entry.seq)
-        )
+        return proofs.wrong(page, entry, body, self.base.seq) or self.replay.add(entry, body, page)
 
     def _wrong_mark(self) -> BadEntry | None:
         marked = self.marks.get(self.at.seq)
@@ -206,7 +235,7 @@ class _Walk:
         )
 
     def _read(self, fn: Callable[[Connection], T]) -> T:
-        return _undamaged(partial(self.database.read, fn))
+        return undamaged(partial(self.database.read, fn))
 
 
 def _ends(conn: Connection, portal: str, after: int) -> tuple[End, BadEntry | None]:
@@ -223,19 +252,3 @@ def _page_of(conn: Connection, portal: str, after: int, end: int) -> Page:
 def _is_erased(page: Page, seq: int) -> bool:
     proof = page.evidence.get(seq)
     return proof is not None and proofs.erased_by(proof) is not None
-
-
-def _undamaged(read: Callable[[], T]) -> T:
-    try:
-        return read()
-    except _NOT_AS_WRITTEN:
-        raise _Damaged from None
-    except StoreUnavailable as error:
-        if _is_damage(error.__cause__):
-            raise _Damaged from None
-        raise
-
-
-def _is_damage(cause: BaseException | None) -> bool:
-    """Tell a page or a text of a SQLite file that is broken from a database that is away."""
-    return type(cause) is SQLDatabaseError or "UTF-8" in str(cause)

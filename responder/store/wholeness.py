@@ -11,18 +11,26 @@ from sqlalchemy import Connection, select
 
 from responder.store.database import Database, StoreUnavailable
 from responder.store.ends import Readable, portals
+from responder.store.inspection import Inspection
 from responder.store.rulesets import text
 from responder.store.tables import rulesets
-from responder.store.verify import Verified, verify
+from responder.store.verify import Verified
 
 _MOST = 10
 
 
 def proved(database: Readable) -> tuple[list[Verified], list[str]]:
-    """Check each portal's chain and all kept rulesets; return the chains and what is wrong."""
-    chains = [verify(database, portal) for portal in database.read(portals)]
+    """Check each portal's chain and working state, and all kept rulesets.
+
+    Return the chains and what is wrong.
+    """
+    named = database.read(portals)
+    inspection = Inspection(database, named)
+    chains = [inspection.of(portal) for portal in named]
     return chains, [
         *(f"{one.portal}-{one.bad.seq}: {one.bad.why}" for one in chains if one.bad),
+        *(f"{one.portal}: {differs}" for one in chains for differs in one.differs),
+        *map(str, inspection.of_all()),
         *(f"the kept text of ruleset {one} was changed" for one in changed_rulesets(database)),
     ]
 

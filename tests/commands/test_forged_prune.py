@@ -14,11 +14,11 @@ from click.testing import CliRunner, Result
 
 from responder.cli import main
 from responder.model import Outcome
-from responder.store import chain, journal
+from responder.store import chain, journal, rulesets
 from responder.store.columns import micros
 from responder.store.database import Database
 from responder.store.prune import Pruned, prune
-from tests.store.build import evaluation, kill
+from tests.store.build import REVISION, RULES, evaluation, kill
 
 DAY = timedelta(days=1)
 AGES = (500, 450, 420, 300, 200, 100, 30, 3, 0, 0)  # of the entries of the log, in days
@@ -36,6 +36,7 @@ def log(tmp_path: Path, migrated_file: Path) -> Path:
     path.write_bytes(migrated_file.read_bytes())
     with closing(Database(f"sqlite:///{path}")) as database:
         database.open()
+        database.write(lambda tx: rulesets.keep(tx, REVISION, RULES, now()))
         for n, age in enumerate(AGES):
             at = now() - age * DAY - timedelta(minutes=1)
             made = replace(evaluation(kill(f"w{n}", Outcome.WOULD_KILL)), at=at, received_at=None)

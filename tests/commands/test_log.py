@@ -120,7 +120,7 @@ def test_no_event_of_a_document_and_no_document_are_told_apart(responder: Comman
 def test_a_decision_by_rules_that_this_version_cannot_read_is_shown_without_their_words(
     responder: Command, log: Database
 ) -> None:
-    run(log, "INSERT INTO rulesets VALUES ('0123456789abcdef', 'version: 99', 0)")
+    run(log, "UPDATE rulesets SET text = 'version: 99'")
     done = responder("decisions", "show", "main-1-1")
     assert done.exit_code == 0
     assert "rule         lost-deal" in done.stdout

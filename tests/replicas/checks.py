@@ -6,7 +6,7 @@ The same checks judge the program and the builds of it that are broken on purpos
 from collections.abc import Callable
 
 from responder.bitrix24.sandbox import Sandbox
-from responder.store import journal
+from responder.store.wholeness import proved
 from tests import test_crash
 from tests.replicas.cluster import Cluster
 from tests.under_load import Load, WatchedCalls
@@ -25,9 +25,7 @@ def violations(cluster: Cluster, load: Load, sandbox: Sandbox, calls: WatchedCal
         found.append(f"asked for again after it had taken effect: {calls.too_late}")
     if sandbox.limited:
         found.append(f"refused by the limit: {sandbox.limited}")
-    bad = journal.verify_chain(cluster.database, "main")
-    if bad is not None:
-        found.append(f"the chain: {bad}")
+    found += [f"the log: {wrong}" for wrong in proved(cluster.database)[1]]
     return found + [f"without the lease: {one}" for one in cluster.written_without_the_lease()]
 
 

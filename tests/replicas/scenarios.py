@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
-from responder.store import journal
+from responder.store.wholeness import proved
 from tests import under_load
 from tests.processes import Running, event, eventually
 from tests.replicas.checks import violations
@@ -189,9 +189,7 @@ def the_bucket_is_nearly_full(place: Place, *, seconds: float) -> Played:
             time.sleep(0.1)
         if sandbox.http_requests == asked:
             played.wrong.append("the next driver asked for nothing")
-        bad = journal.verify_chain(replicas.database, "main")
-        if bad is not None:
-            played.wrong.append(f"the chain: {bad}")
+        played.wrong += [f"the log: {wrong}" for wrong in proved(replicas.database)[1]]
     if sandbox.limited:
         played.wrong.append(f"refused by the limit: {sandbox.limited}")
     return played

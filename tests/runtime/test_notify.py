@@ -23,7 +23,7 @@ from responder.store.prune import prune
 from tests.listener import SECRET, Listener
 from tests.processes import eventually
 from tests.runtime.telling import DAY, World, conclude
-from tests.store.build import AT, LATER, kill, record, workflow
+from tests.store.build import AT, LATER, REVISION, kill, record, workflow
 
 
 def trip(database: Database) -> None:
@@ -59,7 +59,7 @@ def test_a_concluded_kill_is_told_once_and_signed(database: Database) -> None:
             "rule": "lost-deal",
             "because": "A lost deal needs no approval.",
             "action": "kill",
-            "ruleset": "0123456789abcdef",
+            "ruleset": REVISION,
             "outcome": "killed",
             "receipt": True,
         },

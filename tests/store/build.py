@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 
 from sqlalchemy import Connection, Table, func, select
 
 from responder.model import Action, Condition, Document, Mode, Outcome, Reason, Workflow
-from responder.store import inbox, journal
+from responder.store import inbox, journal, rulesets
 from responder.store.database import Database
 from responder.store.journal import NewDecision, NewEvaluation, Recorded
 from responder.store.tables import deliveries
@@ -14,6 +15,9 @@ from responder.store.tables import deliveries
 AT = datetime(2026, 9, 24, 12, 0, 0, 123456, tzinfo=UTC)
 LATER = AT + timedelta(seconds=10)
 MUCH_LATER = AT + timedelta(hours=1)
+
+RULES = "version: 1\n"
+REVISION = sha256(RULES.encode()).hexdigest()[:16]
 
 DEAL = Document(kind="deal", item_id="759", module="crm", entity="CCrmDocumentDeal", id="DEAL_759")
 
@@ -73,14 +77,20 @@ def evaluation(*decisions: NewDecision, portal: str = "main") -> NewEvaluation:
         event="ONCRMDEALUPDATE",
         event_names=("ONCRMDEALADD", "ONCRMDEALUPDATE"),
         document=DEAL,
-        ruleset="0123456789abcdef",
+        ruleset=REVISION,
         facts={"deal.stage_semantic_id": "F", "document.exists": True},
         decisions=decisions,
     )
 
 
 def record(database: Database, *decisions: NewDecision, portal: str = "main") -> Recorded:
-    return database.write(lambda tx: journal.record(tx, evaluation(*decisions, portal=portal)))
+    """Record an evaluation, with the rules that it was made by."""
+
+    def write(tx: Connection) -> Recorded:
+        rulesets.keep(tx, REVISION, RULES, AT)
+        return journal.record(tx, evaluation(*decisions, portal=portal))
+
+    return database.write(write)
 
 
 def deliver(

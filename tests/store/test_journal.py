@@ -20,6 +20,7 @@ from tests.store.build import (
     LATER,
     MUCH_LATER,
     NONE,
+    REVISION,
     condition,
     count,
     deliver,
@@ -66,7 +67,7 @@ def test_a_decision_is_printed_in_the_promised_shape(database: Database) -> None
         "action": "kill",
         "reason": None,
         "mode": "enforce",
-        "ruleset": "0123456789abcdef",
+        "ruleset": REVISION,
         "conditions": [
             {
                 "rule": "lost-deal",
@@ -239,7 +240,7 @@ def test_a_workflow_has_one_open_stop(database: Database) -> None:
 def test_what_is_observed_again_is_unchanged_until_rule_revision_or_outcome_differ(
     database: Database,
 ) -> None:
-    def unchanged(rule: str, ruleset: str = "0123456789abcdef") -> bool:
+    def unchanged(rule: str, ruleset: str = REVISION) -> bool:
         return database.read(lambda c: journal.unchanged(c, "main", A, rule, Action.KILL, ruleset))
 
     assert not unchanged("one")

@@ -239,7 +239,7 @@ def test_a_log_of_an_older_version_arrives_with_the_schema_of_this_one(
     old.open()
     new.open()
     old.write(partial(migrate.upgrade, to="0001"))
-    run(old, "INSERT INTO switches VALUES ('pause', 1, 'anna')")
+    run(old, "INSERT INTO runs VALUES ('main', 'sweep', 1)")
     old.write(deliver("deal:1"))
     moved(old, new)
     assert new.schema_is_current()
