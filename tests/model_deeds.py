@@ -165,7 +165,8 @@ class Deeds:
         self._rows |= {name: dict(row) for name, row in self.sandbox.workflows.items()}
         waiting: dict[str, list[str]] = {}
         for task in self.sandbox.bizproc_tasks.values():
-            waiting.setdefault(str(task["WORKFLOW_ID"]), []).append(str(task["USER_ID"]))
+            if task["STATUS"] == task["USER_STATUS"] == "0":  # what is done is kept
+                waiting.setdefault(str(task["WORKFLOW_ID"]), []).append(str(task["USER_ID"]))
         self.watch.state(
             View(
                 deals={deal: dict(self.sandbox.items[2, deal]) for deal in DEALS},
