@@ -64,9 +64,9 @@ def a_file(*parts: st.SearchStrategy[Rule] | None) -> st.SearchStrategy[Policy]:
 
 
 LIMITS: dict[str, list[object]] = {
-    "per_hour": [30, 30, 6, 4, 2, 0],
-    "per_document": [5, 5, 2, 1],
-    "per_run": [None, None, 3, 1],
+    "per_hour": [30, 30, 30, 6, 4, 2, 0],
+    "per_document": [5, 5, 5, 2, 1],
+    "per_run": [None, None, None, 3, 1],
     "percent": [None, None, None, 20],
 }
 lost_deal = a_rule(
