@@ -60,10 +60,18 @@ def listens(port: int) -> bool | None:
 
 
 def event(
-    name: str, item_id: object, *, token: str = TOKEN, ts: object = "1736405807", note: str = ""
+    name: str,
+    item_id: object,
+    *,
+    token: str = TOKEN,
+    ts: object = "1736405807",
+    note: str = "",
+    type_id: object = None,
 ) -> str:
     """Write the body that a portal sends for a CRM event."""
     form = {"event": name, "data[FIELDS][ID]": item_id, "data[FIELDS][NOTE]": note, "ts": ts}
+    if type_id is not None:
+        form["data[FIELDS][ENTITY_TYPE_ID]"] = type_id
     return urlencode({**form, "auth[application_token]": token})
 
 

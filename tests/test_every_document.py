@@ -94,7 +94,7 @@ def body(kind: str) -> str:
         form = {"event": "ONTASKUPDATE", **fields, "ts": "1736405807"}
         return urlencode({**form, "auth[application_token]": TOKEN})
     type_id, name, *_ = ITEMS[kind]
-    return event(name, 759, **({"ENTITY_TYPE_ID": str(type_id)} if "DYNAMIC" in name else {}))
+    return event(name, 759, type_id=type_id if "DYNAMIC" in name else None)
 
 
 @pytest.fixture(scope="module")

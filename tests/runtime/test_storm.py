@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from responder.bitrix24.pacing import Bucket
+from responder.runtime.means import IDS
 from tests.runtime.driving import KILL, RULES, Driving, play
 from tests.runtime.storming import MANY, all_is_done, begin, read_singly
 from tests.runtime.storming import driven as driven
@@ -39,10 +40,13 @@ def test_one_list_of_all_that_runs_verifies_a_storm(driven: Driving) -> None:
     async def story(there: Driving) -> None:
         await begin(there)
         await there.until_idle()
+        left = [one for one in there.decisions() if not one["verified_at"]]
         there.later(seconds=3)
         before = there.sandbox.http_requests
-        assert await there.round()
-        assert there.sandbox.http_requests == before + 1
+        assert await there.round() is bool(left)  # a slow machine has verified some already
+        # a few are looked for by their ids, and what runs on their documents beside it
+        requests = 0 if not left else 1 if len(left) > IDS else 2
+        assert there.sandbox.http_requests == before + requests
         assert all(one["verified_at"] for one in there.decisions())
 
     play(driven, story)
