@@ -100,16 +100,20 @@ class Rounds:
         done = await self._rewinding.step() or await self._lapses.step()
         if self._lane.shut is not None:
             self._work = None
-        elif self._work is not None:
-            done |= await self._go_on(self._work)
         else:
-            judged = await self._look_and_judge()
+            judged = await self._judge_or_go_on()
             done |= judged or self._work is not None
-            if self._work is None:
+            if self._work is None:  # however much there is to judge, a run goes on in between
                 done |= await self._runner.step() or judged or await self._watching.step()
         self._lane.away_since = self._patience.away_since
         await self._kept.keep()
         return done
+
+    async def _judge_or_go_on(self) -> bool:
+        """Do the next slice of what was judged; where nothing is left, judge what is due."""
+        if self._work is not None:
+            return await self._go_on(self._work)
+        return await self._look_and_judge()
 
     @property
     def is_amid_work(self) -> bool:

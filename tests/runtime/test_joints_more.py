@@ -573,3 +573,25 @@ def test_a_call_that_was_lost_while_the_clock_was_ahead_is_in_doubt_no_longer(te
         assert there.sandbox.killed == ["a"]
 
     tell(rules(rule("[deal.updated]", "sweep: false")), story)
+
+
+# storms
+
+
+def test_events_that_never_cease_starve_no_schedule(tell: Tell) -> None:
+    """Each round judges more than it can write in one go."""
+    two = rules(
+        rule("[deal.updated]", "sweep: false", tests=", deal.company_id: 5"),
+        rule("[{every: 1m}]", name="simple").replace("_id: 61", "_id: 62"),
+    )
+
+    async def story(there: Driving) -> None:
+        await begin(there)
+        there.sandbox.start_workflow((*DEAL, "DEAL_9"), 62, id="other")
+        for batch in range(1, 25):
+            there.later(seconds=5)
+            there.deliver(range(1000 * batch, 1000 * batch + 120))
+            await there.round()
+        assert there.sandbox.killed == ["other"]
+
+    tell(two, story)
