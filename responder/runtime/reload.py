@@ -29,9 +29,9 @@ log = structlog.get_logger()
 
 def wait_until_still(path: Path, seconds: float = LOOK_SECONDS) -> None:
     """Wait until a file has not changed for so long. One that cannot be read is not waited for."""
-    before = None
-    while (now := _state(path)) is not None and now != before and not _is_old(now, seconds):
-        before = now
+    before = b""
+    while (now := _state(path)) is not None and now[1] != before and not _is_old(now, seconds):
+        before = now[1]
         time.sleep(seconds)
 
 

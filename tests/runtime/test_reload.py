@@ -147,3 +147,24 @@ def test_who_starts_waits_for_a_file_that_is_being_written(tmp_path: Path) -> No
     wait_until_still(path, 60.0)  # it has been so for years
     wait_until_still(tmp_path / "nowhere", 60.0)
     assert time.monotonic() - began < 30
+
+
+def test_who_starts_waits_for_no_file_that_is_only_touched(tmp_path: Path) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_text(text("one"))
+    over = threading.Event()
+
+    def touch() -> None:
+        while not over.wait(0.05):
+            path.touch()
+
+    toucher = threading.Thread(target=touch)
+    toucher.start()
+    waiting = threading.Thread(target=wait_until_still, args=(path, 0.3))
+    waiting.start()
+    waiting.join(20)
+    waits = waiting.is_alive()
+    over.set()
+    toucher.join()
+    waiting.join()
+    assert not waits
