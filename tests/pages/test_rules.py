@@ -15,7 +15,7 @@ from responder.settings import Settings
 from responder.store import erase, journal, lanes, limits, rulesets
 from responder.store.database import Connection, Database
 from tests.pages.visiting import PASSWORD, Visitor, pages, settings
-from tests.store.build import condition, evaluation, kill, record
+from tests.store.build import REVISION, condition, evaluation, kill, record
 
 NOW = datetime(2026, 9, 24, 12, 30, tzinfo=UTC)
 HASHED = hashed(PASSWORD)
@@ -191,18 +191,18 @@ def test_what_is_unknown_says_why(database: Database, anna: Visitor) -> None:
 
 def test_a_rule_of_an_old_revision_is_told_as_it_was(database: Database, anna: Visitor) -> None:
     old = RULES.replace("deal.stage_semantic_id: F", "deal.stage_semantic_id: S")
-    database.write(lambda tx: rulesets.keep(tx, "0123456789abcdef", old, NOW))
+    database.write(lambda tx: rulesets.keep(tx, REVISION, old, NOW))
     name = record(database, kill("a", Outcome.WOULD_KILL)).decisions[0]
     page = anna.get(f"/decisions/{name}")
     assert "lost-deal says: When a deal changes: if its stage semantic is S (won)" in page.words
     assert "deal.stage_semantic_id: S" in page.words
-    assert "was in force once" in anna.get("/revisions/0123456789abcdef").words
+    assert "was in force once" in anna.get(f"/revisions/{REVISION}").words
 
 
 def test_a_revision_that_cannot_be_read_any_more_is_left_out(
     database: Database, anna: Visitor
 ) -> None:
-    database.write(lambda tx: rulesets.keep(tx, "0123456789abcdef", "version: 7", NOW))
+    database.write(lambda tx: rulesets.keep(tx, REVISION, "version: 7", NOW))
     name = record(database, kill("a", Outcome.WOULD_KILL)).decisions[0]
     assert "as it stood in the file" not in anna.get(f"/decisions/{name}").words
 
