@@ -87,7 +87,7 @@ def crash_while_the_portal_has_not_killed(
     service.start()
     eventually(lambda: _may_be_under_way(service.decisions()), why=lambda: under_load.tail(service))
     assert kills_asked_for(portal.sandbox) == [CONDEMNED]
-    crashes.crash(seconds=61)
+    crashes.crash(seconds=76)
 
 
 def _may_be_under_way(made: list[Decision]) -> bool | None:

@@ -224,7 +224,7 @@ def kill_again_and_again(
 ) -> None:
     """Kill the program, which runs, at random moments, and start it between them.
 
-    In the end it is down, and a minute has passed.
+    In the end it is down, and the time of a call has passed.
     """
     for _ in range(kills - 1):
         time.sleep(chance.uniform(0.0, LONGEST_LIFE_SECONDS))
@@ -236,7 +236,7 @@ def kill_again_and_again(
             service.start()
         if chance.random() < 0.5:
             sandbox.fail_next(KILL, chance.choice(FAULTS))
-    crashes.crash(seconds=61)
+    crashes.crash(seconds=76)
     with sandbox.lock:
         sandbox.faults.clear()
 
