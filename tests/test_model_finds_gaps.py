@@ -16,7 +16,7 @@ from responder.bitrix24.ranges import RangedList
 from responder.model import Document, Trigger
 from responder.rules.rule import Rule
 from responder.rules.ruleset import Ruleset
-from responder.runtime import looking, planning, rejudging, subjects
+from responder.runtime import planning, rejudging, subjects
 from responder.runtime.subjects import Subject
 from responder.runtime.sweep import Run
 from responder.store import limits
@@ -68,7 +68,7 @@ def who_was_spared_is_forgotten(patch: Patch) -> None:
 
 def a_look_asks_every_schedule(patch: Patch) -> None:
     """Have a look after a stop ask all rules that have the same kind of trigger."""
-    patch.setattr(looking, "_asked_of", lambda _stop: None)
+    patch.setattr(subjects, "asked_again", lambda _stop: None)
     patch.setattr(subjects, "_asked", lambda _trigger, asked, *_rule: asked)
     patch.setattr(planning, "_is_out_of_turn", lambda *_given: None)
 

@@ -14,6 +14,7 @@ import structlog
 from responder.bitrix24.evidence import Evidence, Missing
 from responder.model import OPEN_OUTCOMES, Mode, Outcome, Unknown
 from responder.rules.ruleset import Ruleset
+from responder.runtime import subjects
 from responder.runtime.budget import Holds
 from responder.runtime.calls import Called
 from responder.runtime.plans import KILLING, Hold, Plan, Planned
@@ -204,7 +205,7 @@ class Writing:
                 one.stop.workflow_id,
                 one.stop.event_names,
                 self._now,
-                one.stop.asked,
+                subjects.asked_again(one.stop),
             )
 
     def _go_on(self, one: Rejudged) -> bool:

@@ -20,7 +20,7 @@ from responder.bitrix24.everything import Compact, Listed, triple, unpacked
 from responder.bitrix24.instances import WORKFLOW_ID
 from responder.bitrix24.lookup import Reading
 from responder.model import Outcome, Unknown
-from responder.runtime import rejudging
+from responder.runtime import rejudging, subjects
 from responder.runtime.intents import take
 from responder.runtime.means import Means
 from responder.runtime.reading import Readings
@@ -29,7 +29,6 @@ from responder.runtime.stops import LOOK_AGAIN, Step
 from responder.store import journal, looks, stops
 from responder.store.database import Connection
 from responder.store.journal import Stop
-from responder.store.limits import RUNS
 
 WRITTEN = 100  # looks in one transaction, and asked for by their ids in one round
 
@@ -207,22 +206,12 @@ class Looking:
             workflow_id,
             stop.event_names,
             due_at,
-            _asked_of(stop),
+            subjects.asked_again(stop),
         )
 
 
 def _listed(beside: Beside) -> list[str]:
     return [one for ids in beside.values() if not isinstance(ids, Unknown) for one in ids]
-
-
-def _asked_of(stop: Stop) -> frozenset[str] | None:
-    """Return the rules that a look after a stop asks: those that were asked when it was condemned.
-
-    The version before did not keep them: then it is the rule that condemned.
-    """
-    if stop.asked is None and stop.trigger in RUNS:
-        return frozenset({stop.rule})
-    return stop.asked
 
 
 class Settling:

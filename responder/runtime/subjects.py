@@ -143,6 +143,12 @@ def of_stop(stop: Stop) -> Subject:
     )
 
 
+def asked_again(stop: Stop) -> frozenset[str] | None:
+    """Return the rules that a look after a stop asks: those that the stop itself asks again."""
+    asked = of_stop(stop).asked
+    return None if asked is None else frozenset(asked)
+
+
 def _asked(
     trigger: Trigger, asked: Collection[str] | None, *condemned: str
 ) -> tuple[str, ...] | None:
