@@ -29,6 +29,7 @@ from responder.transport import BrokenError, NotSentError, Response, TimedOutErr
 
 __all__ = ["Answer", "Command", "Failure", "FailureKind", "Portal", "is_done"]
 
+CONNECT_SECONDS = 5.0  # a call may leave so long after it was begun
 MAX_ANSWER_BYTES = 1 << 20
 MAX_COMMANDS = 50
 
@@ -47,7 +48,12 @@ class Portal:
     """One portal, called through its incoming webhook. Nothing it does raises."""
 
     def __init__(
-        self, name: str, url: str, *, connect_seconds: float = 5, answer_seconds: float = 30
+        self,
+        name: str,
+        url: str,
+        *,
+        connect_seconds: float = CONNECT_SECONDS,
+        answer_seconds: float = 30,
     ) -> None:
         self.name = name
         self._url = url if url.endswith("/") else url + "/"

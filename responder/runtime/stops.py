@@ -33,6 +33,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from responder.bitrix24.portal import CONNECT_SECONDS
 from responder.model import OPEN_OUTCOMES, Action, Outcome
 from responder.store.approvals import GOOD_FOR, approved_text
 from responder.store.approved import Approval
@@ -46,8 +47,7 @@ EXECUTING_AGAIN = timedelta(seconds=10)
 EXECUTING_AT_MOST = timedelta(minutes=5)
 PORTAL_CUTS_AT = timedelta(seconds=60)
 CALL_WITHIN = timedelta(seconds=10)  # of its intent; later nothing is sent
-CONNECT_WITHIN = timedelta(seconds=5)
-SENT_WITHIN = CALL_WITHIN + CONNECT_WITHIN
+SENT_WITHIN = CALL_WITHIN + timedelta(seconds=CONNECT_SECONDS)
 BUSY_AGAIN = timedelta(seconds=2)
 REFUSED_AGAIN = timedelta(seconds=60)
 LOOK_AGAIN = timedelta(seconds=10)
