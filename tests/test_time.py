@@ -257,3 +257,27 @@ def test_a_sweep_is_planned_with_observe_and_then_run(
         assert {one["workflow"] for one in found} == set(ids)
         assert {one["outcome"] for one in found} == {"killed"}
     assert set(portal.sandbox.killed) == set(ids)
+
+
+def test_a_sweep_that_could_not_read_everything_says_so_and_is_made_again(
+    portal: SandboxServer, tmp_path: Path
+) -> None:
+    condemned = lost_deal(portal.sandbox, 759)
+    with running(tmp_path, portal.url, rules=rule(), RESPONDER_SWEEP_EVERY="0") as service:
+        portal.sandbox.fail_next("crm.item.list", "500", times=6)
+        planned = service.command("sweep", "--observe")
+        assert planned.returncode == 1
+        assert "incomplete: 1 documents could not be read" in planned.stderr
+        assert "made again" not in planned.stderr
+        status = json.loads(service.command("status", "--json").stdout)
+        assert status["portals"]["main"]["incomplete_since"] == {}
+        metrics = service.get("/metrics")[1].decode()
+        assert "responder_found_by_sweep_total 0.0" in metrics
+        done = service.command("sweep")
+        assert done.returncode == 1
+        assert "made again every minute" in done.stderr
+        shown = service.command("status").stdout
+        assert "incomplete since     sweep 2" in shown
+        with_outcome(service, "killed", seconds=75)
+        eventually(lambda: "incomplete since     -" in service.command("status").stdout or None)
+    assert portal.sandbox.killed == [condemned]

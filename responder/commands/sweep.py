@@ -28,7 +28,10 @@ _ROW = "{:<18}  {:<23}  {:<10}  {:<22}  {:<12}  {}"
 @click.option("--observe", is_flag=True, help="List what would be done, and do nothing.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for each workflow found.")
 def sweep(portal: str | None, rule: str | None, *, observe: bool, as_json: bool) -> None:
-    """Judge all running workflows now, as if an event had come for each."""
+    """Judge all running workflows now, as if an event had come for each.
+
+    The exit code is 1 where not everything could be read.
+    """
     with opened() as (settings, database):
         must_know(portal, settings.portals)
         for name in [portal] if portal else sorted(settings.portals):
@@ -49,13 +52,22 @@ def _sweep(
     )
     result = _wait(database, portal, request_id)
     if "failure" in result:
-        click.echo(f"{portal}: {result['failure']}", err=True)
+        again = "" if observe else " It is made again every minute, for a day, until it can be."
+        click.echo(f"{portal}: {result['failure']}.{again}", err=True)
         sys.exit(1)
     found = result["found"]
     assert isinstance(found, list)
     if not observe:
         _await_outcomes(database, portal, found)
     _show(portal, result, found, as_json=as_json)
+    if result["unread"]:
+        again = "" if observe else "; it is made again every minute until they could"
+        click.echo(
+            f"{portal}: incomplete: {result['unread']} documents could not be read "
+            f"({result['why_unread']}){again}",
+            err=True,
+        )
+        sys.exit(1)
 
 
 def _wait(database: "Database", portal: str, request_id: int) -> Mapping[str, object]:

@@ -89,14 +89,11 @@ def again(
     listed = situation.workflows
     if isinstance(listed, Unknown):
         return seen(_unread(reading.failure, away=known.away), listed.why)
-    if all(workflow.id != stop.workflow_id for workflow in listed):
-        why = reading.odd.why(stop.workflow_id)
-        return seen(Seen.GONE) if why is None else seen(Seen.UNREADABLE, why)
-    void = _is_void(stop, rule, running)
-    if void is not None:
-        # The next run chooses anew; an event does not come again.
-        anew = void[0] is Seen.SPARED and stop.trigger not in RUNS
-        return replace(seen(*void), look=anew)
+    ended = _is_over(stop, reading, listed) or _is_void(stop, rule, running)
+    if ended is not None:
+        # The next run chooses anew whom to keep; an event does not come again.
+        anew = ended[0] is Seen.SPARED and stop.trigger not in RUNS
+        return replace(seen(*ended), look=anew)
     judgement = judge(
         ruleset,
         situation,
@@ -116,6 +113,14 @@ def again(
     other = any(one.action in KILLING for one in judgement.verdicts)
     why = f"rule {stop.rule} no longer condemns it"
     return replace(seen(Seen.SPARED, why), look=other, cleared_by=judgement)
+
+
+def _is_over(stop: Stop, reading: Reading, listed: tuple[Workflow, ...]) -> tuple[Seen, str] | None:
+    """Say what follows where the workflow is not listed any more."""
+    if any(workflow.id == stop.workflow_id for workflow in listed):
+        return None
+    why = reading.odd.why(stop.workflow_id)
+    return (Seen.GONE, "") if why is None else (Seen.UNREADABLE, why)
 
 
 def _has_lapsed(approval: Approval | None, hours: Calendar | None, now: datetime) -> bool:

@@ -28,5 +28,7 @@ class Rewinding:
         if not await means.database.reading(lambda conn: rewind.is_due(conn, means.portal, now)):
             return False
         moved = await means.gate.write(lambda tx: rewind.rewind(tx, means.portal, now))
-        log.warning("the clock was ahead: what it put off is due sooner", stops=moved)
+        log.warning(
+            "the clock was ahead: what it put off is due sooner", portal=means.portal, stops=moved
+        )
         return True

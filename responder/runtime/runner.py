@@ -120,12 +120,11 @@ class Runner:
             runs.ran(tx, self.portal, key, now)
 
     def _begin(self, due: Due) -> Run:
-        observe = due.request is not None and due.request.observe
         return Run(
             portal=self.portal,
             due=due,
             ruleset=self._rules.ruleset,
-            enforcing=self._enforcing and not observe,
+            enforcing=self._enforcing and not due.observes,
             templates=self._templates,
             started_at=self._now(),
             now=self._now,
@@ -146,7 +145,8 @@ class Runner:
         def write(tx: Connection) -> None:
             body = self._totals(run, {}, {}) | {"failure": why}
             runs.record(tx, self.portal, now, body)
-            runs.unread(tx, self.portal, run.due.trigger, now)
+            if not run.due.observes:
+                runs.unread(tx, self.portal, run.due.trigger, now)
             if run.due.request is not None:
                 self._answer_later(tx, run.due.request, {"failure": why})
 
@@ -156,7 +156,7 @@ class Runner:
         self, run: Run, condemned: Mapping[str, Collection[str]], now: datetime
     ) -> None:
         """Have a run made again; who only looks is told what was found, for good."""
-        if run.due.request is None or not run.due.request.observe:
+        if not run.due.observes:
             self._unfinished.note(run.due, condemned, now)
 
     async def _finish(self, run: Run) -> None:
@@ -164,13 +164,12 @@ class Runner:
         self._run = None
         self._odd_rows.name(run.survey.odd)
         found = await run.found()
-        observe = run.due.request is not None and run.due.request.observe
-        known = Known() if observe else await self._known(run, found)
+        known = Known() if run.due.observes else await self._known(run, found)
         plans = [plan for item in found if (plan := self._plan(run, item, known)).planned]
         sets = _sets(plans, run.survey.running, self._unfinished.condemned(run.due))
         try:
             holds = await self._gate.begin_run(sets, run.ruleset)
-            if not observe:
+            if not run.due.observes:
                 await self._write(run, plans, holds)
         except StaleError as stale:
             log.info("a run is made again", portal=self.portal, why=str(stale))
@@ -180,7 +179,7 @@ class Runner:
         else:
             self._unfinished.forget(run.due)
         await self._close(run, [plan.held(holds) for plan in plans], holds)
-        if run.due.trigger == "sweep" and not observe:
+        if run.due.trigger == "sweep" and not run.due.observes:
             await self._listen(run)
 
     def _plan(self, run: Run, item: Found, known: Known) -> Plan:
@@ -236,10 +235,9 @@ class Runner:
         totals = self._totals(run, _counts(plans), holds)
         result = totals | {"found": [_told(plan, one) for plan in plans for one in plan.planned]}
         request = run.due.request
-        observe = request is not None and request.observe
 
         def write(tx: Connection) -> None:
-            if not observe:
+            if not run.due.observes:
                 runs.record(tx, self.portal, now, totals)
                 self._note_unread(tx, run, now)
             if not run.unread:
@@ -251,7 +249,8 @@ class Runner:
                 runs.finish(tx, request.id, result)
 
         await self._gate.write(write)
-        self._tell(run, plans)
+        if not run.due.observes:  # what was only looked for is no find of the sweep's
+            self._tell(run, plans)
 
     def _note_unread(self, tx: Connection, run: Run, now: datetime) -> None:
         """Note since when runs of its trigger cannot read everything, or that all of them can."""

@@ -68,6 +68,11 @@ class Due:
             return (request_name(self.request),)
         return tuple(key for key, _ in self.keys)
 
+    @property
+    def observes(self) -> bool:
+        """Tell whether somebody only wants to see what it would do."""
+        return self.request is not None and self.request.observe
+
     def asks(self, rule: Rule, kind: str) -> bool:
         """Tell whether one of its rules is asked about documents of a kind.
 

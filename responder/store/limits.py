@@ -32,7 +32,7 @@ from sqlalchemy import (
 )
 
 from responder.model import Outcome
-from responder.store.chain import instant_text, lock
+from responder.store.chain import instant_text
 from responder.store.places import decision_name
 from responder.store.tables import (
     IN_A_SET,
@@ -192,8 +192,11 @@ def holding(conn: Connection, portal: str) -> set[str]:
 
 
 def rearm(tx: Connection, portal: str, rule: str, at: datetime) -> int:
-    """Forgive a rule what it did, and have what it held judged afresh; return how much that is."""
-    lock(tx, portal)  # so that the order of this and of a trip is that of their entries
+    """Forgive a rule what it did, and have what it held judged afresh; return how much that is.
+
+    The caller has locked the head of the chain: the order of this and of a trip is that of their
+    entries.
+    """
     tx.execute(delete(trips).where(trips.c.portal == portal, trips.c.rule == rule))
     head = tx.execute(select(chains.c.seq).where(chains.c.portal == portal)).scalar() or 0
     tx.execute(
