@@ -34,11 +34,13 @@ def no_look_after_a_lost_answer() -> None:
     """Send a kill whose answer was lost once more, blindly."""
     really = lane.Lane.send
 
-    async def send(self: lane.Lane, commands: Sequence[Command]) -> list[Answer]:
-        answers = await really(self, commands)
+    async def send(
+        self: lane.Lane, commands: Sequence[Command], *, unless: lane.Unless | None = None
+    ) -> list[Answer]:
+        answers = await really(self, commands, unless=unless)
         stops = all(command.method in paces.STOPPING for command in commands)
         if stops and any(_is_lost(answer) for answer in answers):
-            return await really(self, commands)
+            return await really(self, commands, unless=unless)
         return answers
 
     put(lane.Lane, "send", send)
