@@ -6,7 +6,9 @@ Reads are short transactions on connections of their own. Writes of the running 
 
 import asyncio
 import os
+import random
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -34,6 +36,8 @@ T = TypeVar("T")
 SCHEMA = "0004"  # the newest migration; revisions are numbers that grow
 READERS = 6
 _DEADLOCK = "40P01"
+_LOCK_TIMEOUT = "55P03"
+_GIVES_WAY_SECONDS = 60
 _SAYS_NO = ("25006", "25P03")  # it only reads now; it ended a transaction that was idle for long
 _INTERVENED = "57"  # an operator did
 _MIGRATION_LOCK = 0x7265_7370_6F6E_6472
@@ -142,18 +146,33 @@ class Database:
     def migrate(self) -> None:
         """Bring the schema up to date. Many may call it at once; a newer schema is left alone.
 
-        Raise DatabaseError where the log was moved to another database.
-        """
-        from responder.store import migrate
+        Replicas that serve take the tables in another order. So on PostgreSQL it gives way to them
+        before it would be a deadlock, which could end their transaction, and begins again.
 
+        Raise DatabaseError where the log was moved to another database, StoreUnavailable where
+        others did not let it through for a minute.
+        """
         if (place := self.moved_to()) is not None:
             raise DatabaseError(f"this log was moved to {place}: set RESPONDER_DATABASE_URL to it")
-        with _translated(), self.writer.begin() as tx:
-            if self.dialect == "postgresql":
-                tx.exec_driver_sql("SET LOCAL lock_timeout = 0")
-                tx.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
-            if (revision(tx) or "") < SCHEMA:
-                migrate.upgrade(tx)
+        last = time.monotonic() + _GIVES_WAY_SECONDS
+        while True:
+            try:
+                return self._write(self._migrate)
+            except StoreUnavailable as error:
+                state = _sqlstate(error.__cause__)
+                if state not in (_DEADLOCK, _LOCK_TIMEOUT) or time.monotonic() > last:
+                    raise
+            time.sleep(random.uniform(0.1, 0.5))  # noqa: S311 -- no secret
+
+    def _migrate(self, tx: Connection) -> None:
+        from responder.store import migrate
+
+        if self.dialect == "postgresql":
+            tx.exec_driver_sql("SET LOCAL lock_timeout = 0")
+            tx.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
+            tx.exec_driver_sql("SET LOCAL lock_timeout = 500")  # half of deadlock_timeout's default
+        if (revision(tx) or "") < SCHEMA:
+            migrate.upgrade(tx)
 
     def moved_to(self) -> str | None:
         """Return the place where the log was moved to, None where it was not."""

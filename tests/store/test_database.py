@@ -21,8 +21,9 @@ from sqlalchemy import Connection
 from responder.store import chain
 from responder.store import database as database_module
 from responder.store.database import Database, DatabaseError, StoreUnavailable
-from responder.store.migrate import configuration
+from responder.store.migrate import configuration, upgrade
 from responder.store.tables import metadata
+from tests.processes import eventually
 
 
 def test_a_migrated_schema_is_the_one_the_statements_are_written_for(database: Database) -> None:
@@ -207,6 +208,27 @@ def test_a_file_is_served_once_by_whatever_link_it_is_opened(
         second.lock_for_serving()
     second.close()
     first.close()
+
+
+def test_a_migration_gives_way_to_who_holds_what_it_needs(postgres_url: str) -> None:
+    database = Database(postgres_url)
+    database.open()
+    database.write(lambda tx: upgrade(tx, "0002"))
+    migration = threading.Thread(target=database.migrate)
+
+    def waits_for_looks(conn: Connection) -> bool:
+        waiting = "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'looks'::regclass"
+        return conn.exec_driver_sql(waiting).first() is not None
+
+    with database.writer.begin() as tx:  # in the order of a replica that serves
+        tx.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+        tx.exec_driver_sql("UPDATE looks SET portal = portal")
+        migration.start()
+        eventually(lambda: database.read(waits_for_looks) or None)
+        tx.exec_driver_sql("UPDATE decisions SET portal = portal")
+    migration.join(30)
+    assert database.schema_is_current()
+    database.close()
 
 
 def test_two_that_wait_for_each_other_both_get_their_turn(postgres_url: str) -> None:
