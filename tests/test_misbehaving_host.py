@@ -363,7 +363,7 @@ def test_a_clock_that_steps_back_an_hour_stops_nothing(
             for item_id in (759, 760):
                 workflow_id = lost_deal(portal.sandbox, item_id)
                 await ends(service, port, event("ONCRMDEALUPDATE", item_id), workflow_id)
-            return await service.database.reading(lambda _: made(service.database))
+            return await service.database.reading(lambda _: stops(service.database))
 
     async def ends(service: Service, port: int, body: str, workflow_id: str) -> None:
         assert await asyncio.to_thread(post, port, body) == 200
@@ -372,11 +372,14 @@ def test_a_clock_that_steps_back_an_hour_stops_nothing(
         )
         await asyncio.to_thread(
             eventually,
-            lambda: all(d["outcome"] == "killed" for d in made(service.database)) or None,
+            lambda: all(d["outcome"] == "killed" for d in stops(service.database)) or None,
         )
 
-    decisions = asyncio.run(play())
-    assert len(decisions) == 3
+    # an event is too late where the look that verifies the stop before it found the workflow first
+    def stops(database: Database) -> list[Decision]:
+        return [decision for decision in made(database) if decision["action"] != "none"]
+
+    assert len(asyncio.run(play())) == 3
     assert max(Counter(kills_asked_for(portal.sandbox)).values()) == 1
     database = Database(environment["RESPONDER_DATABASE_URL"])
     database.open()

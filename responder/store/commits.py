@@ -44,7 +44,7 @@ MOST_ROWS = 20_000
 LONGEST_SECONDS = 10.0  # a database that waits for a lock says no after five
 CLOSING_SECONDS = 6.0
 MOST_BYTES = 64 * 1024 * 1024
-STOOD_STILL_SECONDS = 1.0
+TICKS = 10  # at which a batch is looked at before it is given up
 NO_ANSWER = "the database does not answer"
 
 
@@ -311,16 +311,18 @@ class SharedCommit:
             raise StoreUnavailable(NO_ANSWER)
         batch = self._gathering
         if batch.deadline is None:
-            batch.deadline = self._in(self._longest_seconds, batch)
+            self._time(batch, TICKS)
         if not self._busy:
             self._busy = True
             self._idle.clear()
             self._loop.call_soon(self._hand_over)
         return batch
 
-    def _in(self, seconds: float, batch: _Batch) -> asyncio.TimerHandle:
+    def _time(self, batch: _Batch, ticks: int) -> None:
+        """Give a batch so many ticks more: while this process is stopped, at most one passes."""
         assert self._loop is not None
-        return self._loop.call_later(seconds, self._give_up, batch, self._loop.time() + seconds)
+        seconds = self._longest_seconds / TICKS
+        batch.deadline = self._loop.call_later(seconds, self._tick, batch, ticks - 1)
 
     def _hand_over(self) -> None:
         if self._gathering is None or self._loop is None:
@@ -328,14 +330,13 @@ class SharedCommit:
         batch, self._gathering = self._gathering, _Batch(self._loop)
         self._handed_over.put(batch)
 
-    def _give_up(self, batch: _Batch, due: float) -> None:
-        """Answer those who have waited too long, unless it was this process that stood still."""
-        assert self._loop is not None
-        if self._loop.time() - due > STOOD_STILL_SECONDS:
-            batch.deadline = self._in(STOOD_STILL_SECONDS, batch)
+    def _tick(self, batch: _Batch, ticks: int) -> None:
+        """Answer those who have waited too long."""
+        if ticks:
+            self._time(batch, ticks)
             return
         self._hangs = True
-        if batch is self._gathering:
+        if batch is self._gathering and self._loop is not None:
             self._gathering = _Batch(self._loop)
         batch.give_up(StoreUnavailable(NO_ANSWER))
 

@@ -415,16 +415,21 @@ def test_a_commit_that_hangs_is_answered_and_what_came_behind_it_is_never_writte
     assert chains(database) == ["hangs"]
 
 
-def test_a_process_that_stood_still_gives_its_commit_a_moment_more(sqlite_url: str) -> None:
+@pytest.mark.parametrize("still_seconds", [1.05, 1.3, 2.5])
+def test_a_process_that_was_stopped_gives_its_commit_up_no_sooner(
+    sqlite_url: str, still_seconds: float
+) -> None:
     database = Database(sqlite_url)
     database.open()
     database.migrate()
+    ends = threading.Event()
 
     async def body(commit: SharedCommit) -> None:
-        commit._longest_seconds = 0.2
-        written = asyncio.ensure_future(commit.write(lambda _tx: time.sleep(0.5)))
+        commit._longest_seconds = 1.0
+        written = asyncio.ensure_future(commit.write(lambda _tx: ends.wait(30)))
         await asyncio.sleep(0.05)
-        time.sleep(1.5)  # noqa: ASYNC251 -- it stands still
+        time.sleep(still_seconds)  # noqa: ASYNC251 -- as if the whole process stood still
+        asyncio.get_running_loop().call_later(0.2, ends.set)
         await written
 
     committing(database, body)
