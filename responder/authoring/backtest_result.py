@@ -8,6 +8,7 @@ from typing import Literal
 from responder.authoring.plain import printable, to_json
 from responder.authoring.tracing import condition_line
 from responder.model import Condition
+from responder.rules.revision import shown
 
 Kind = Literal["added", "removed", "changed", "undecidable"]
 MINUS = "\N{MINUS SIGN}"
@@ -100,11 +101,13 @@ def render(result: Result) -> Iterator[str]:
 
 def notes(result: Result) -> Iterator[str]:
     """Yield what people should know of these numbers."""
-    other = "what was decided then" if result.against is None else f"revision {result.against}"
+    other = (
+        "what was decided then" if result.against is None else f"revision {shown(result.against)}"
+    )
     since = result.since.isoformat(sep=" ", timespec="minutes")
     yield (
-        f"Rules {result.revision} against {other}, on {result.evaluations:,} evaluations since"
-        f" {since}."
+        f"Rules {shown(result.revision)} against {other},"
+        f" on {result.evaluations:,} evaluations since {since}."
     )
     yield from _NOTE
 

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from responder.commands.opening import fail, must_know, of_revision, opened_log, show_mistakes
+from responder.commands.opening import (
+    fail,
+    kept_revision,
+    must_know,
+    of_revision,
+    opened_log,
+    show_mistakes,
+)
 
 if TYPE_CHECKING:
     from responder.authoring.backtest import Tick
@@ -92,12 +99,7 @@ def _rules(path: Path) -> "Ruleset":
 
 
 def _revision(database: "Database", revision: str) -> "Ruleset":
-    from responder.store import rulesets
-
-    text = database.read(lambda conn: rulesets.text(conn, revision))
-    if text is None:
-        fail(f"No decision was made by a revision {revision}.")
-    return of_revision(revision, text)
+    return of_revision(*kept_revision(database, revision))
 
 
 @contextmanager

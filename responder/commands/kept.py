@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from responder.commands.opening import fail, must_know, opened, opened_log
+from responder.commands.opening import kept_revision, must_know, opened, opened_log
 from responder.commands.operate import ruleset_of
+from responder.rules.revision import shown
 from responder.terminal import exactly
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def rules(context: click.Context, portal: str | None, *, as_json: bool) -> None:
         must_know(portal, settings.portals)
         figures = database.read(lambda conn: shadow.figures(conn, portal))
     if not as_json:
-        click.echo(f"revision {ruleset.revision}")
+        click.echo(f"revision {shown(ruleset.revision)}")
     for rule in ruleset.rules:
         found = figures.get(rule.id)
         lines = _object(rule, found, ruleset.revision) if as_json else _paragraph(rule, found)
@@ -76,11 +77,7 @@ def _object(rule: "Rule", figures: "Figures | None", revision: str) -> str:
 @rules.command("show")
 @click.argument("revision")
 def show(revision: str) -> None:
-    """Print the text of a revision, as a decision names it."""
-    from responder.store import rulesets
-
+    """Print the text of a revision, as a decision names it, by its first 16 digits or all."""
     with opened_log() as database:
-        text = database.read(lambda conn: rulesets.text(conn, revision))
-    if text is None:
-        fail(f"No decision was made by a revision {revision}.")
+        _, text = kept_revision(database, revision)
     exactly(text)

@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from responder.rules.revision import shown
+
 if TYPE_CHECKING:
     from responder.rules.ruleset import RulesError, Ruleset
     from responder.settings import Settings
     from responder.store.database import Database
+    from responder.store.ends import Readable
 
 
 def fail(*lines: str) -> NoReturn:
@@ -90,9 +93,21 @@ def of_revision(revision: str, text: str) -> "Ruleset":
     from responder.rules.ruleset import RulesError, load
 
     try:
-        return load(text.encode(), file=f"revision {revision}")
+        return load(text.encode(), file=f"revision {shown(revision)}")
     except RulesError as error:
-        fail(f"This version cannot read the rules of revision {revision}:", str(error))
+        fail(f"This version cannot read the rules of revision {shown(revision)}:", str(error))
+
+
+def kept_revision(database: "Readable", revision: str) -> tuple[str, str]:
+    """Return a revision that somebody named by its first digits, and its text, or exit."""
+    from responder.store import rulesets
+
+    found = database.read(lambda conn: rulesets.kept(conn, revision))
+    if not found:
+        fail(f"No decision was made by a revision {revision}.")
+    if len(found) > 1:
+        fail("Several revisions begin so:", *(f"  {name}" for name, _ in found))
+    return found[0]
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from responder.commands.opening import fail, must_know, opened, who
+from responder.rules.revision import shown
 
 if TYPE_CHECKING:
     from responder.rules.ruleset import Ruleset
@@ -138,7 +139,7 @@ def _told(found: "Status") -> list[str]:
     lines = [
         f"mode     {found.mode} (in the settings of this command)",
         f"paused   {paused}",
-        f"ruleset  {found.ruleset or 'BROKEN'}",
+        f"ruleset  {shown(found.ruleset or 'BROKEN')}",
         f"refused  {_cell(found.refused)} (deliveries of a day that named no portal of ours)",
         "",
     ]

@@ -17,6 +17,7 @@ from responder.commands.opening import (
     settings,
     show_mistakes,
 )
+from responder.rules.revision import shown
 from responder.terminal import exactly
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ def _recorded(decision_id: str) -> "tuple[Decision, Past, Ruleset]":
         revision = str(decision["ruleset"])
         text = database.read(lambda conn: rulesets.text(conn, revision))
     if text is None:
-        fail(f"The rules of revision {revision}, which made it, were not kept.")
+        fail(f"The rules of revision {shown(revision)}, which made it, were not kept.")
     return decision, past, of_revision(revision, text)
 
 
@@ -203,7 +204,7 @@ def _explain_decision(decision_id: str) -> None:
     except recorded.NothingToJudgeError as error:
         fail(str(error))
     outcome = decision["outcome"] or decision["reason"]
-    click.echo(f"{decision_id}: {decision['action']} ({outcome}), rules {ruleset.revision}")
+    click.echo(f"{decision_id}: {decision['action']} ({outcome}), rules {shown(ruleset.revision)}")
     _go_through(ruleset, situation, past.at)
 
 

@@ -97,17 +97,16 @@ def revision(site: Site, visit: Visit) -> Response:
     name = visit.path["revision"]
     running = site.rules.ruleset
     if name == running.revision:
-        text: str | None = running.text
-    else:
-        text = site.database.read(partial(rulesets.text, revision=name))
-    if text is None:
-        return site.message(
-            visit,
-            HTTPStatus.NOT_FOUND,
-            "There is no such revision",
-            f"No decision was made by a revision {name} of the rules.",
-        )
-    return site.page("revision.html", visit, name=name, text=text, running=name == running.revision)
+        return site.page("revision.html", visit, name=name, text=running.text, running=True)
+    found = site.database.read(partial(rulesets.kept, revision=name))
+    if len(found) == 1:
+        (revision, text), *_ = found
+        is_running = revision == running.revision
+        return site.page("revision.html", visit, name=revision, text=text, running=is_running)
+    why = f"No decision was made by a revision {name} of the rules."
+    if found:
+        why = "Several revisions begin so: " + ", ".join(revision for revision, _ in found) + "."
+    return site.message(visit, HTTPStatus.NOT_FOUND, "There is no such revision", why)
 
 
 def _numbers(conn: Connection, portals: Sequence[str], since: datetime) -> _Numbers:

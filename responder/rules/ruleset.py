@@ -7,10 +7,10 @@ every mistake there is.
 from collections.abc import Collection, Iterable
 from datetime import tzinfo
 from functools import lru_cache
-from hashlib import sha256
 
 from responder.model import Trigger
 from responder.rules import loader, source
+from responder.rules.revision import revision_of
 from responder.rules.rule import Rule
 from responder.rules.source import Mistake, Mistakes
 
@@ -36,7 +36,7 @@ class Ruleset:
         zone: tzinfo,
         warnings: tuple[Mistake, ...],
     ) -> None:
-        self.revision = sha256(data).hexdigest()[:16]
+        self.revision = revision_of(data)
         self.text = data.decode()
         self.rules = rules
         self.zone = zone

@@ -12,6 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from responder.model import Mode
+from responder.rules.revision import shown
 from responder.rules.ruleset import Ruleset
 from responder.rules.source import Mistake
 from responder.store.durability import Durability, Surroundings
@@ -110,7 +111,7 @@ def loaded_rules(ruleset: Ruleset, file: Path, mode: Mode, now: datetime) -> lis
     acting = [r for r in ruleset.rules if r.acts and not r.disabled and not r.expired(now)]
     enforcing = [rule for rule in acting if rule.mode is Mode.ENFORCE]
     said = (
-        f"revision {ruleset.revision}: {len(acting)} of {len(ruleset.rules)} rules act, "
+        f"revision {shown(ruleset.revision)}: {len(acting)} of {len(ruleset.rules)} rules act, "
         f"{len(enforcing)} of them in enforce mode"
     )
     asking = sum(rule.mode is Mode.APPROVE for rule in acting)

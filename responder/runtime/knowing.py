@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from responder.model import OPEN_OUTCOMES, Outcome
+from responder.rules.revision import same
 from responder.runtime.plans import WOULD, Known
 from responder.store import stops
 from responder.store.database import Connection, Database
@@ -32,7 +33,7 @@ def _read(conn: Connection, portal: str, ids: Sequence[str], revision: str) -> K
         unchanged={
             (one.workflow_id, one.rule, one.action)
             for one in known
-            if one.outcome in WOULD.values() and one.ruleset == revision
+            if one.outcome in WOULD.values() and same(one.ruleset, revision)
         },
         shadows={
             (one.workflow_id, one.rule)

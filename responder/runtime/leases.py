@@ -112,7 +112,8 @@ class Leases:
     def other_rules(self) -> list[str]:
         """Name the replicas that go by other rules than this one."""
         ours = self._ruleset()
-        return sorted(who for who, rules in self.standing.alive.items() if rules not in ("", ours))
+        said = self.standing.alive.items()
+        return sorted(who for who, rules in said if rules and not replicas.alike(rules, ours))
 
     def wake(self) -> None:
         """Say that somebody gave a lease up."""

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, select, tuple_, update
 
+from responder.rules.revision import same
 from responder.store.clock import micros_of, now_of
 from responder.store.lanes import Lease
 from responder.store.tables import insert, instant, leases, replicas
@@ -32,6 +33,12 @@ class Standing:
     def driven_by(self, holder: str) -> int:
         """Count the portals that a replica drives."""
         return sum(driver == holder for driver in self.drivers.values())
+
+
+def alike(one: str, other: str) -> bool:
+    """Tell whether two replicas go by the same rules, in the same mode."""
+    (rules, _, mode), (other_rules, _, other_mode) = one.partition(" "), other.partition(" ")
+    return mode == other_mode and same(rules, other_rules)
 
 
 NOBODY = Standing(instant(0), {}, {})

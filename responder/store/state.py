@@ -75,7 +75,7 @@ def _is_it(act: Act, at: datetime, by: str) -> bool:
 
 def _rulesets(conn: Connection, replay: Replay) -> None:
     for revision in sorted(replay.rulesets):
-        if rulesets.text(conn, revision) is None:
+        if not rulesets.kept(conn, revision):
             why = "decisions were made by it, and its text is not kept"
             replay.differs.add("ruleset", revision, why)
 

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, and_, func, select
 from sqlalchemy import Row as Record
 
 from responder.model import OPEN_OUTCOMES, Action, Document, Outcome, Trigger
+from responder.rules.revision import same
 from responder.store.approved import Approval, approval_of
 from responder.store.places import Place, decision_name, is_decision, place_of
 from responder.store.shapes import Spared, asked_in, spared_in
@@ -145,7 +146,9 @@ def unchanged(
         .order_by(decisions.c.seq.desc(), decisions.c.n.desc())
         .limit(1)
     ).one_or_none()
-    return newest is not None and tuple(newest) == (_SETTLED_IN_OBSERVING.get(action), ruleset)
+    if newest is None or newest.outcome != _SETTLED_IN_OBSERVING.get(action):
+        return False
+    return same(newest.ruleset, ruleset)
 
 
 class Decided(NamedTuple):

@@ -4,15 +4,12 @@ A byte of the file may be changed where no entry stands: in an index, which then
 than the table. SQLite finds that out by reading the whole file.
 """
 
-from functools import partial
-from hashlib import sha256
-
 from sqlalchemy import Connection, select
 
+from responder.rules.revision import revision_of, shown
 from responder.store.database import Database, StoreUnavailable
 from responder.store.ends import Readable, portals
 from responder.store.inspection import Inspection
-from responder.store.rulesets import text
 from responder.store.tables import rulesets
 from responder.store.verify import Verified
 
@@ -37,12 +34,15 @@ def proved(database: Readable) -> tuple[list[Verified], list[str]]:
 
 def changed_rulesets(database: Readable) -> list[str]:
     """Return the revisions whose text is not the one they name."""
-    changed = []
-    for revision in database.read(_revisions):
-        kept = database.read(partial(text, revision=revision)) or ""
-        if sha256(kept.encode()).hexdigest()[:16] != revision:
-            changed.append(revision)
-    return changed
+    return [name for name in database.read(_revisions) if not _is_named(database, name)]
+
+
+def _is_named(database: Readable, revision: str) -> bool:
+    """Tell whether a text is the one that its revision names, whole or as older versions did."""
+    kept = select(rulesets.c.text).where(rulesets.c.revision == revision)
+    text = database.read(lambda conn: conn.execute(kept).scalar()) or ""
+    whole = revision_of(text.encode())
+    return revision in (whole, shown(whole))
 
 
 def _revisions(conn: Connection) -> list[str]:

@@ -311,7 +311,7 @@ def test_a_good_rule_becomes_what_it_says() -> None:
 def test_the_revision_names_the_bytes() -> None:
     data = in_a_file(a_rule()).encode()
     ruleset = load(data, file="rules.yaml")
-    assert ruleset.revision == sha256(data).hexdigest()[:16]
+    assert ruleset.revision == sha256(data).hexdigest()
     assert ruleset.text.encode() == data
     assert load(data + b"\n", file="rules.yaml").revision != ruleset.revision
 

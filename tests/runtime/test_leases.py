@@ -164,6 +164,23 @@ def test_a_replica_with_other_rules_is_named(url: str) -> None:
     asyncio.run(play())
 
 
+@pytest.mark.parametrize("mode", ["", " observe"])
+def test_a_replica_of_an_older_version_has_the_same_rules_by_a_shorter_name(
+    url: str, mode: str
+) -> None:
+    async def play() -> None:
+        async with (
+            processes(url, "A", PORTALS[:1], 64 * "a" + mode) as (new,),
+            processes(url, "B", PORTALS[:1], 16 * "a" + mode) as (old,),
+            processes(url, "C", PORTALS[:1], 64 * "a" + " approve") as (other,),
+        ):
+            await until(lambda: new.leases.other_rules() == ["C"])
+            await until(lambda: old.leases.other_rules() == ["C"])
+            await until(lambda: other.leases.other_rules() == ["A", "B"])
+
+    asyncio.run(play())
+
+
 def test_who_cannot_renew_stops_before_anybody_else_may_begin(url: str) -> None:
     async def play() -> None:
         async with processes(url, "A", PORTALS[:1]) as (process,):

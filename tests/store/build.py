@@ -17,7 +17,7 @@ LATER = AT + timedelta(seconds=10)
 MUCH_LATER = AT + timedelta(hours=1)
 
 RULES = "version: 1\n"
-REVISION = sha256(RULES.encode()).hexdigest()[:16]
+REVISION = sha256(RULES.encode()).hexdigest()
 
 DEAL = Document(kind="deal", item_id="759", module="crm", entity="CCrmDocumentDeal", id="DEAL_759")
 

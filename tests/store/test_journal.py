@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from responder.model import Action, Condition, Mode, Outcome, Reason, Unknown, Workflow
+from responder.rules.revision import shown
 from responder.store import inbox, journal, looks
 from responder.store.database import Database
 from responder.store.journal import NewDecision
@@ -253,6 +254,7 @@ def test_what_is_observed_again_is_unchanged_until_rule_revision_or_outcome_diff
     assert unchanged("two")
     assert not unchanged("three")
     assert not unchanged("one", ruleset="fedcba9876543210")
+    assert unchanged("one", ruleset=shown(REVISION))  # as an older version named it
     name = record(database, kill(A, rule="one")).decisions[0]
     assert not unchanged("one")
     database.write(lambda tx: journal.conclude(tx, name, Outcome.KILLED, at=LATER))

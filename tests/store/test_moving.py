@@ -29,7 +29,7 @@ def story(database: Database) -> None:
     erased(database, "main-2-1")
     settle(database)
     pruned(database, OLD, NOW, most=4)
-    revision = sha256(RULES.encode()).hexdigest()[:16]
+    revision = sha256(RULES.encode()).hexdigest()
     run(database, f"INSERT INTO rulesets VALUES ('{revision}', '{RULES}', 5)")  # noqa: S608
     database.write(_something_everywhere)
 
