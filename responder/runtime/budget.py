@@ -5,7 +5,8 @@ people approved at once. A set that would go over a limit is not begun: none of 
 `per_hour`, or a limit of runs, the rule trips and does nothing until it is rearmed; over
 `per_document` the part of it on that document alone is held, since one document whose workflows are
 stopped again and again means that rules fight or that something restarts the workflow. A set that
-has begun is finished, however many rounds it takes: only the pause still holds it.
+has begun is finished, however many rounds it takes: only the pause still holds it, until people
+change the rules. What is left of it is then a set that has not begun by these rules.
 
 What a rule in mode `approve` condemns is not begun before somebody approves it, so it is held
 against the limits then; what people approve at once is one set. Only the limits of a run count when
@@ -77,6 +78,7 @@ class Budget:
     ) -> None:
         self._tx = tx
         self._portal = portal
+        self._revision = ruleset.revision
         self._limits = {rule.id: rule.limit for rule in ruleset.rules}
         self._asking = {rule.id for rule in ruleset.rules if rule.mode is Mode.APPROVE}
         self._metrics = metrics
@@ -152,7 +154,7 @@ class Budget:
         if paused is not None:
             waiting = self._waiting(members, over)
             return {stop.decision_id: (stop, paused) for stop in waiting}
-        has_begun = limits.has_begun(self._tx, self._portal, rule, name)
+        has_begun = limits.has_begun(self._tx, self._portal, rule, name, self._revision)
         if has_begun:
             waiting = self._not_begun(members, over)
         else:
@@ -192,7 +194,7 @@ class Budget:
         """Return what waits of a begun set on documents on which no call of it was made."""
         rule, name = members[0].rule, members[0].set_name or ""
         documents = {stop.document.ref for stop in members}
-        documents -= limits.begun_on(self._tx, self._portal, rule, name, documents)
+        documents -= limits.begun_on(self._tx, self._portal, rule, name, self._revision, documents)
         return self._waiting(members, over, documents) if documents else []
 
     def _hold_parts(
@@ -289,7 +291,8 @@ class Budget:
         if rule in self._tripped:
             return
         if rule not in self._acted:
-            self._acted[rule] = limits.acted(self._tx, self._portal, rule, self._now - HOUR)
+            since = self._now - HOUR
+            self._acted[rule] = limits.acted(self._tx, self._portal, rule, since, self._revision)
         allowed, done = self._limits[rule].per_hour, self._acted[rule] + self._begun[rule]
         if done + count > allowed:
             self._trip(rule, _sum(count, done, allowed))
@@ -306,7 +309,15 @@ class Budget:
     def _hold_document(self, rule: str, document: str, count: int, but_set: str) -> Hold | None:
         allowed = self._limits[rule].per_document
         done = self._begun_on[document]
-        done += limits.acted_on(self._tx, self._portal, document, rule, self._now - DAY, but_set)
+        done += limits.acted_on(
+            self._tx,
+            self._portal,
+            document,
+            rule,
+            self._now - DAY,
+            self._revision,
+            but_set=but_set,
+        )
         if done + count <= allowed:
             return None
         why = _on_one_document(document, count, done, allowed)

@@ -131,7 +131,7 @@ class Writing:
             if self._take_first(planned, planned.step, call, hold, plan.set_name):
                 begun.add(call.rule)
         for rule in begun:
-            limits.begin(self._tx, self._portal, rule, set_name)
+            limits.begin(self._tx, self._portal, rule, set_name, self._ruleset.revision)
 
     def _take_first(
         self,
@@ -176,7 +176,7 @@ class Writing:
         for stop, hold in held.values():
             self._hold(_call_again(stop, stop.tries, self._now), hold)
         for rule, set_name in begun:
-            limits.begin(self._tx, self._portal, rule, set_name)
+            limits.begin(self._tx, self._portal, rule, set_name, self._ruleset.revision)
 
     def _is_approved_in_log(self, stop: Stop) -> bool:
         """Tell whether the log bears out the approval that the rows have of a stop, if any.

@@ -202,6 +202,7 @@ def approve(tx: Connection, portal: str, decision_ids: Sequence[str], by: str, a
                 postponed_at=at,
                 set_name=f"approval {entry}",
                 begun=False,
+                begun_by=None,
                 detail=f"{approved_text(by, at)}; judged afresh first",
             )
         )

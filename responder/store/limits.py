@@ -7,9 +7,10 @@ waiting, and is none. All of it is counted in the transaction that would commit 
 rows, so that neither a restart nor another driver begins at zero.
 
 A *set* is what one rule condemned in one evaluation, in one run, or what people approved at once.
-It is named by its rule and `set_name`, and has begun once the first intent of it is written. What
-several runs condemned while everything was paused, or their rule tripped, becomes one set when it
-is let go.
+It is named by its rule and `set_name`, and has begun once the first intent of it is written; where
+the rules file has changed since then, what is left of it is begun anew, or not at all. What several
+runs condemned while everything was paused, or their rule tripped, becomes one set when it is let
+go.
 
 `rearm` begins a rule's counts anew: what was before it is forgiven.
 """
@@ -71,55 +72,69 @@ class Trip:
     why: str
 
 
-def acted(conn: Connection, portal: str, rule: str, since: datetime) -> int:
-    """Count what this rule has stopped since then, and what it is about to stop."""
-    given = {"of": portal, "by_rule": rule, "since": since}
+def acted(conn: Connection, portal: str, rule: str, since: datetime, revision: str) -> int:
+    """Count what this rule has stopped since then, and is about to stop by this ruleset."""
+    given = {"of": portal, "by_rule": rule, "since": since, "ruleset": revision}
     called = conn.execute(_ACTED, given).scalar_one()
     return called + conn.execute(_PENDING, given).scalar_one()
 
 
 def acted_on(
-    conn: Connection, portal: str, document: str, rule: str, since: datetime, but_set: str
+    conn: Connection,
+    portal: str,
+    document: str,
+    rule: str,
+    since: datetime,
+    revision: str,
+    *,
+    but_set: str,
 ) -> int:
-    """Count what any rule has stopped on a document since then, or is about to.
+    """Count what any rule has stopped on a document since then, or is about to by this ruleset.
 
     What was before `rule` was rearmed is left out, and what is of its own set `but_set`.
     """
-    given = {"of": portal, "by_rule": rule, "since": since, "on": document, "but": but_set}
+    given = {"of": portal, "by_rule": rule, "since": since, "ruleset": revision}
+    given |= {"on": document, "but": but_set}
     called = conn.execute(_ACTED_ON, given).scalar_one()
     return called + conn.execute(_PENDING_ON, given).scalar_one()
 
 
-def has_begun(conn: Connection, portal: str, rule: str, set_name: str) -> bool:
-    """Tell whether a call was made for this set."""
-    query = select(decisions.c.seq).where(_begun_of(portal, rule, set_name))
+def has_begun(conn: Connection, portal: str, rule: str, set_name: str, revision: str) -> bool:
+    """Tell whether a call was made for this set by this ruleset."""
+    query = select(decisions.c.seq).where(_begun_of(portal, rule, set_name, revision))
     return conn.execute(query.limit(1)).first() is not None
 
 
 def begun_on(
-    conn: Connection, portal: str, rule: str, set_name: str, documents: Collection[str]
+    conn: Connection,
+    portal: str,
+    rule: str,
+    set_name: str,
+    revision: str,
+    documents: Collection[str],
 ) -> set[str]:
     """Return those of these documents on which a call was made for this set."""
     query = select(decisions.c.document).where(
-        _begun_of(portal, rule, set_name),
+        _begun_of(portal, rule, set_name, revision),
         decisions.c.calls > 0,
         decisions.c.document.in_(sorted(documents)),
     )
     return {one for one in conn.execute(query).scalars() if one is not None}
 
 
-def _begun_of(portal: str, rule: str, set_name: str) -> ColumnElement[bool]:
+def _begun_of(portal: str, rule: str, set_name: str, revision: str) -> ColumnElement[bool]:
     return and_(
         decisions.c.portal == portal,
         IN_A_SET,
         decisions.c.set_name == set_name,
         decisions.c.rule == rule,
         decisions.c.begun.is_(True),
+        decisions.c.begun_by == revision,
     )
 
 
-def begin(tx: Connection, portal: str, rule: str, set_name: str) -> None:
-    """Note that a set has begun: what is left of it will be finished."""
+def begin(tx: Connection, portal: str, rule: str, set_name: str, revision: str) -> None:
+    """Note that a set has begun: what is left of it will be finished, by this ruleset."""
     tx.execute(
         update(decisions)
         .where(
@@ -129,7 +144,7 @@ def begin(tx: Connection, portal: str, rule: str, set_name: str) -> None:
             decisions.c.rule == rule,
             OPEN,
         )
-        .values(begun=True)
+        .values(begun=True, begun_by=revision)
     )
 
 
@@ -310,6 +325,7 @@ _LEFT = (
         decisions.c.portal == bindparam("of"),
         OPEN,
         decisions.c.begun.is_(True),
+        decisions.c.begun_by == bindparam("ruleset"),
         decisions.c.outcome.in_((Outcome.WAITING, Outcome.HELD)),
         func.coalesce(decisions.c.hold, "") != DOCUMENT,
     )

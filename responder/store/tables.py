@@ -149,6 +149,7 @@ decisions = Table(
     Column("spared", Words),
     Column("set_name", Words),
     Column("begun", Boolean),
+    Column("begun_by", Text),
     Column("running", Integer),
     Column("postponed_at", Instant),
     Index(

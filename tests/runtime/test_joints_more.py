@@ -552,6 +552,51 @@ def test_what_a_schedule_condemned_is_cleared_where_its_rule_has_none_any_more(t
     tell(text, story)
 
 
+# rules that change
+
+
+def test_what_is_left_of_a_set_is_begun_anew_by_rules_that_have_changed(tell: Tell) -> None:
+    """A set that was begun is finished though its rule trips: by the rules that began it."""
+    text = rules(rule("[deal.updated]", "sweep: false", "limit: {per_hour: 30}"))
+
+    async def story(there: Driving) -> None:
+        await begin(there)
+        for number, names in ((1, ("a",)), (2, ("b", "c"))):
+            a_deal(there, number, *names)
+        there.sandbox.fail_next("bizproc.workflow.kill", "drop_before")
+        there.deliver([1])
+        await there.until_idle()
+        assert outcomes(there) == ["in_doubt"]
+        change_rules(there, text.replace("per_hour: 30", "per_hour: 1"))
+        there.deliver([2])
+        await there.come_to_rest()
+        assert there.sandbox.killed == []
+        assert outcomes(there) == ["held"] * 3
+        rearm(there)
+        await there.come_to_rest()
+        assert there.sandbox.killed == ["a"]
+
+    tell(text, story)
+
+
+def test_a_comment_in_the_rules_keeps_nothing_of_a_set_that_was_begun(tell: Tell) -> None:
+    text = rules(rule("[deal.updated]", "sweep: false", "limit: {per_hour: 30, per_document: 30}"))
+
+    async def story(there: Driving) -> None:
+        await begin(there)
+        names = [f"{number:02d}" for number in range(30)]
+        a_deal(there, 1, *names)
+        there.lane.capacity = lambda method: 10  # type: ignore[method-assign]  # noqa: ARG005
+        there.deliver([1])
+        await there.round()
+        assert 0 < len(there.sandbox.killed) < 30
+        change_rules(there, text + "# said more clearly")
+        await there.come_to_rest()
+        assert sorted(there.sandbox.killed) == names
+
+    tell(text, story)
+
+
 # clocks
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from responder.model import Outcome
 from responder.store import journal, limits, overview
 from responder.store.database import Connection, Database
-from tests.store.build import AT, LATER, kill, record
+from tests.store.build import AT, LATER, REVISION, kill, record
 
 SINCE = AT - timedelta(hours=1)
 
@@ -37,7 +37,7 @@ def test_every_rule_is_counted_as_its_limit_counts_it(database: Database) -> Non
         for portal in ("main", "other"):
             for rule in ("one", "two"):
                 key = (portal, rule)
-                assert counted.get(key, 0) == limits.acted(conn, portal, rule, SINCE), key
+                assert counted.get(key, 0) == limits.acted(conn, portal, rule, SINCE, REVISION), key
                 assert would.get(key, 0) == limits.would_have(conn, portal, rule, SINCE), key
         assert counted["main", "one"] == 1
         assert overview.held(conn) == {("main", "two"): 1}
