@@ -293,8 +293,7 @@ class Sets:
         return sum(
             1
             for one in begun
-            if one.called
-            and not one.refused
+            if _may_be_carried_out(one)
             and one.at >= since
             and (one.order > forgiven or not 0 < one.stop.closed < forgiven)
         )
@@ -374,6 +373,16 @@ class Sets:
                 done * 100 <= running * known.percent,
                 f"{known.id} stopped {done} of {running} running, allowed {known.percent} percent",
             )
+
+
+def _may_be_carried_out(intent: Intent) -> bool:
+    """Return whether the program must take it for done: also where it never came to the call.
+
+    Who died right after the intent was committed leaves a call of which nobody knows.
+    """
+    if intent.called:
+        return not intent.refused
+    return intent is intent.stop.intents[-1]
 
 
 def _go_together(stop: Stop, other: Stop) -> bool:
