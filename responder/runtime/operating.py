@@ -122,13 +122,10 @@ def _lock(tx: Connection, portals: Sequence[str]) -> None:
 
 def _run_again(tx: Connection, portal: str, rule: str, by: str, at: datetime) -> int:
     """Have what a run condemned looked for by another run, for it is one set."""
-    held = limits.held_by_run(tx, portal, rule)
-    for decision_id in held:
-        detail = "rearmed: looked for afresh by another run"
-        journal.conclude(tx, decision_id, Outcome.CLEARED, at=at, detail=detail)
+    held = limits.clear_later(tx, portal, rule, at)
     if held:
         runs.ask(tx, portal, rule=rule, observe=False, by=by, at=at)
-    return len(held)
+    return held
 
 
 def cancel(database: Writes, decision_id: str, *, by: str, at: datetime) -> None:

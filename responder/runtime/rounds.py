@@ -28,6 +28,7 @@ from responder.rules.ruleset import Ruleset
 from responder.runtime import planning, rejudging, subjects
 from responder.runtime.approving import Lapses
 from responder.runtime.calls import LIMIT_CODES, Called
+from responder.runtime.freeing import Freeing
 from responder.runtime.gate import StaleError
 from responder.runtime.idle import Idle
 from responder.runtime.intake import Intake
@@ -86,8 +87,7 @@ class Rounds:
             means, self._readings, lambda stop, step: self._telling.went_on(stop, step, None)
         )
         self._work: _Work | None = None
-        self._lapses = Lapses(means)
-        self._rewinding = Rewinding(means)
+        self._upkeep = (Rewinding(means), Freeing(means), Lapses(means))
         self._watching = Watching(means)
 
     async def load(self) -> None:
@@ -97,7 +97,9 @@ class Rounds:
     async def round(self) -> bool:
         """Do what is due, or the next slice of what was judged. Return False when nothing was."""
         await self._lane.probe()
-        done = await self._rewinding.step() or await self._lapses.step()
+        done = False
+        for upkeep in self._upkeep:  # that needs nothing of the portal
+            done = done or await upkeep.step()
         if self._lane.shut is not None:
             self._work = None
         else:

@@ -23,7 +23,7 @@ from responder.runtime.plans import Hold, Known, Plan, Planned
 from responder.runtime.subjects import Subject
 from responder.runtime.sweep import Due, Found, Run
 from responder.runtime.unfinished import Unfinished
-from responder.store import inbox, runs
+from responder.store import inbox, limits, runs
 from responder.store.commits import StoreUnavailable
 from responder.store.database import Connection
 from responder.store.lanes import LeaseLost
@@ -94,6 +94,8 @@ class Runner:
 
         def read(conn: Connection) -> tuple[list[Request], dict[str, datetime]]:
             asked = runs.asked(conn, self.portal, now - runs.ASKED_FOR)
+            if limits.freed(conn, self.portal, most=1):  # a run would pass over what is open still
+                asked = [request for request in asked if request.observe]
             return asked, runs.last(conn, self.portal)
 
         requests, last = await self._database.reading(read)

@@ -18,6 +18,7 @@ go.
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -60,6 +61,7 @@ _PAUSE = "pause"
 # waits for somebody's approval (`approvals`) is freed by that alone.
 PAUSED, TRIPPED, DOCUMENT, RUN = "pause", "trip", "document", "run"
 APPROVAL = "approval"
+_HELD_BY_RUN = and_(decisions.c.outcome == Outcome.HELD, decisions.c.hold == RUN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +72,14 @@ class Trip:
     rule: str
     at: datetime
     why: str
+
+
+class Freed(NamedTuple):
+    """A decision that is to be cleared, since its rule was rearmed."""
+
+    decision_id: str
+    rule: str
+    action: str
 
 
 def acted(conn: Connection, portal: str, rule: str, since: datetime, revision: str) -> int:
@@ -225,18 +235,29 @@ def rearm(tx: Connection, portal: str, rule: str, at: datetime) -> int:
     )
 
 
-def held_by_run(conn: Connection, portal: str, rule: str) -> list[str]:
-    """Return the decisions of a rule that a run condemned and that are held as its set."""
-    found = conn.execute(
-        select(decisions.c.portal, decisions.c.seq, decisions.c.n).where(
-            decisions.c.portal == portal,
-            decisions.c.rule == rule,
-            OPEN,
-            decisions.c.outcome == Outcome.HELD,
-            decisions.c.hold == RUN,
-        )
+def clear_later(tx: Connection, portal: str, rule: str, at: datetime) -> int:
+    """Have what runs condemned by a rule, and is held as their set, cleared; return how much.
+
+    There may be very much of it, so the driver does it, some at a time (`freed`).
+    """
+    return tx.execute(
+        update(decisions)
+        .where(decisions.c.portal == portal, OPEN, _HELD_BY_RUN, decisions.c.rule == rule)
+        .values(due_at=at)
+    ).rowcount
+
+
+def freed(conn: Connection, portal: str, most: int) -> list[Freed]:
+    """Return what a run condemned and is to be cleared, the longest due first."""
+    of = (decisions.c.portal, decisions.c.seq, decisions.c.n)
+    query = (
+        select(*of, decisions.c.rule, decisions.c.action)
+        .where(decisions.c.portal == portal, OPEN, _HELD_BY_RUN, decisions.c.due_at.is_not(None))
+        .order_by(decisions.c.due_at)
+        .limit(most)
     )
-    return [decision_name(*row) for row in found]
+    found = conn.execute(query)
+    return [Freed(decision_name(*row[:3]), row.rule, row.action) for row in found]
 
 
 def pause(tx: Connection, at: datetime, by: str) -> bool:

@@ -1,0 +1,50 @@
+"""Clears what a run condemned and was held for, once its rule has been rearmed.
+
+It is one set, so another run looks for all of it afresh; that run waits until all of it is cleared
+(`Runner`), for it would pass over what is still open. There may be very many of them, and each
+leaves an entry in the log: so they are cleared some at a time, and a driver that dies in between
+is followed by one that goes on.
+"""
+
+from datetime import datetime, timedelta
+
+from responder.model import Outcome
+from responder.runtime.means import Means
+from responder.store import chain, journal, limits
+from responder.store.database import Connection
+
+LOOK_EVERY = timedelta(seconds=1)
+MOST = 100  # decisions in one transaction: acknowledging must not wait for all of them
+DETAIL = "rearmed: looked for afresh by another run"
+
+
+class Freeing:
+    """What is to be cleared in one portal, under one lease."""
+
+    def __init__(self, means: Means) -> None:
+        self._portal = means.portal
+        self._gate = means.gate
+        self._database = means.database
+        self._metrics = means.metrics
+        self._now = means.now
+        self._looked_at: datetime | None = None
+
+    async def step(self) -> bool:
+        """Clear some of it. Return False where there is nothing."""
+        now = self._now()
+        if self._looked_at is not None and abs(now - self._looked_at) < LOOK_EVERY:
+            return False
+        self._looked_at = now
+        if not await self._database.reading(lambda conn: limits.freed(conn, self._portal, most=1)):
+            return False
+        self._looked_at = None  # there may be more
+        for one in await self._gate.write(lambda tx: self._clear(tx, now)):
+            self._metrics.decided(one.action, Outcome.CLEARED.value, one.rule)
+        return True
+
+    def _clear(self, tx: Connection, now: datetime) -> list[limits.Freed]:
+        chain.lock(tx, self._portal)
+        some = limits.freed(tx, self._portal, most=MOST)
+        for one in some:
+            journal.conclude(tx, one.decision_id, Outcome.CLEARED, at=now, detail=DETAIL)
+        return some
