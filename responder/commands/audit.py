@@ -11,7 +11,7 @@ import click
 from responder.commands.opening import fail, opened_log, who
 
 if TYPE_CHECKING:
-    from responder.store.database import Connection, Database
+    from responder.store.database import Database
     from responder.store.verify import Verified
 
 
@@ -98,22 +98,18 @@ def erase(decisions: tuple[str, ...], by: str | None) -> None:
     name = by or who()
     with opened_log() as database:
         now = database.now()
-
-        def write(tx: "Connection") -> list[tuple[str, erasing.Erased | None]]:
-            return [(one, erasing.erase(tx, one, by=name, at=now)) for one in decisions]
-
         try:
-            done = database.write(write)
+            found = [erasing.find(database, one) for one in decisions]
         except erasing.NotErasable as error:
             fail(f"Nothing was erased: {error}.")
-        for decision, erased in done:
+        for facts in found:
+            erased = database.write(partial(erasing.remove, facts=facts, by=name, at=now))
             if erased is None:
-                click.echo(f"{decision}: was erased before", err=True)
+                click.echo(f"{facts.decision_id}: was erased before", err=True)
                 continue
-            click.echo(
-                f"{decision}: erased the facts of {_count(len(erased.entries), 'entry', 'entries')}"
-                f" and {_count(erased.deliveries, 'received form', 'received forms')}"
-            )
+            number = _count(len(erased.entries), "entry", "entries")
+            forms = _count(erased.deliveries, "received form", "received forms")
+            click.echo(f"{facts.decision_id}: erased the facts of {number} and {forms}")
         if not erasing.scrub(database):
             click.echo(
                 "The database is busy: it lets go of the erased text a little later.", err=True

@@ -4,20 +4,29 @@ What stands of a document (facts, values that tests saw, the workflow's row) is 
 for an evaluation and once for each of its calls; all of it goes, with the received forms. What
 stays is what was decided, by which rule, and what became of it. The entry that is appended names
 who erased what; the digests stay, so the chain holds.
+
+Which calls an evaluation led to is found by reading the log from it to its last outcome, which may
+be very long. So that is read before, some entries at a time; what is concluded gets no more. Each
+erasure is then a short transaction of its own.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, select, update
 
+from responder.model import OPEN_OUTCOMES
 from responder.store.chain import append, canonical
 from responder.store.database import Database
-from responder.store.places import Place, place_of
+from responder.store.ends import Readable
+from responder.store.places import Place, decision_name, place_of
 from responder.store.prune import concluded_by
-from responder.store.tables import OPEN, decisions, deliveries, entries, evidence
+from responder.store.tables import decisions, deliveries, entries, evidence
+
+_ENTRIES = 2_000  # read at once
 
 
 class NotErasable(Exception):  # noqa: N818 -- it says a state, not a mistake
@@ -32,30 +41,52 @@ class Erased:
     deliveries: int
 
 
-def erase(tx: Connection, decision_id: str, *, by: str, at: datetime) -> Erased | None:
-    """Erase the facts behind a decision; return None where they were erased before.
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Where the facts behind a decision stand: with its evaluation, and with these entries."""
 
-    An evaluation's other decisions rest on the same facts, and lose them too. Raise NotErasable
-    where there is no such decision, or one of the evaluation is still open.
+    decision_id: str
+    portal: str
+    seq: int
+    entries: tuple[int, ...]
+
+
+def find(database: Readable, decision_id: str) -> Facts:
+    """Find the facts behind a decision.
+
+    Raise NotErasable where there is no such decision, or one of its evaluation is still open.
+    """
+    place = place_of(decision_id)
+    last = None if place is None else database.read(lambda conn: _last_entry(conn, place))
+    if place is None or last is None:
+        raise NotErasable(f"there is no decision {decision_id}")
+    portal, seq, _ = place
+    found = [seq]
+    for start in range(seq + 1, last + 1, _ENTRIES):
+        end = min(start + _ENTRIES, last + 1)
+        found += database.read(partial(_intents, portal=portal, of=seq, start=start, end=end))
+    return Facts(decision_id, portal, seq, tuple(found))
+
+
+def remove(tx: Connection, facts: Facts, *, by: str, at: datetime) -> Erased | None:
+    """Erase facts that were found; return None where they were erased before.
+
+    An evaluation's other decisions rest on the same facts, and lose them too.
     """
     if tx.dialect.name == "sqlite":
         tx.exec_driver_sql("PRAGMA secure_delete = ON")
-    place = place_of(decision_id)
-    if place is None or not _is_there(tx, place):
-        raise NotErasable(f"there is no decision {decision_id}")
-    portal, seq, _ = place
-    numbers = _with_evidence(tx, portal, [seq, *_intents(tx, portal, seq)])
+    numbers = _with_evidence(tx, facts.portal, facts.entries)
     if not numbers:
         return None
-    told = {"control": "erase", "decision": decision_id, "by": by, "entries": numbers}
-    eraser = append(tx, portal, "control", at, told)
+    told = {"control": "erase", "decision": facts.decision_id, "by": by, "entries": numbers}
+    eraser = append(tx, facts.portal, "control", at, told)
     tx.execute(
         update(evidence)
-        .where(evidence.c.portal == portal, evidence.c.seq.in_(numbers))
+        .where(evidence.c.portal == facts.portal, evidence.c.seq.in_(numbers))
         .values(salt="", content=canonical({"erased": eraser}))
     )
     emptied = tx.execute(
-        update(deliveries).where(concluded_by(tx, portal, [seq])).values(form=b"")
+        update(deliveries).where(concluded_by(tx, facts.portal, [facts.seq])).values(form=b"")
     ).rowcount
     return Erased(tuple(numbers), emptied)
 
@@ -82,38 +113,42 @@ def scrub(database: Database) -> bool:
     return not busy
 
 
-def _is_there(conn: Connection, place: Place) -> bool:
+def _last_entry(conn: Connection, place: Place) -> int | None:
+    """Return the last entry that tells of an evaluation; None where there is no such decision."""
     portal, seq, n = place
-    of_evaluation = (decisions.c.portal == portal, decisions.c.seq == seq)
-    numbers = set(conn.execute(select(decisions.c.n).where(*of_evaluation)).scalars())
-    still_open = conn.execute(select(decisions.c.n).where(*of_evaluation, OPEN)).scalars().first()
-    if still_open is not None:
-        name = f"{portal}-{seq}-{still_open}"
-        raise NotErasable(f"{name} is not concluded yet: it would gather new facts")
-    return n in numbers
-
-
-def _intents(conn: Connection, portal: str, seq: int) -> Iterator[int]:
-    """Yield the numbers of the intents of an evaluation's calls."""
-    last = conn.execute(
-        select(func.max(decisions.c.changed)).where(
+    rows = conn.execute(
+        select(decisions.c.n, decisions.c.outcome, decisions.c.changed).where(
             decisions.c.portal == portal, decisions.c.seq == seq
         )
-    ).scalar()
+    ).all()
+    if n not in {row.n for row in rows}:
+        return None
+    for row in rows:
+        if row.outcome in OPEN_OUTCOMES:
+            name = decision_name(portal, seq, row.n)
+            raise NotErasable(f"{name} is not concluded yet: it would gather new facts")
+    return max(int(row.changed) for row in rows)
+
+
+def _intents(conn: Connection, portal: str, of: int, start: int, end: int) -> list[int]:
+    """Return the numbers of the intents of an evaluation among some entries."""
     found = conn.execute(
         select(entries.c.seq, entries.c.body)
         .where(
             entries.c.portal == portal,
-            entries.c.seq > seq,
-            entries.c.seq <= last,
+            entries.c.seq >= start,
+            entries.c.seq < end,
             entries.c.kind == "intent",
         )
         .order_by(entries.c.seq)
     )
-    for number, body in found:
-        place = place_of(json.loads(body)["decision"])
-        if place is not None and place[1] == seq:
-            yield number
+    return [number for number, body in found if _evaluation_of(body) == of]
+
+
+def _evaluation_of(body: str) -> int | None:
+    """Return the number of the evaluation whose decision an intent is of."""
+    place = place_of(json.loads(body)["decision"])
+    return None if place is None else place[1]
 
 
 def _with_evidence(conn: Connection, portal: str, numbers: Sequence[int]) -> list[int]:

@@ -12,10 +12,11 @@ from responder.authoring import backtest_result as told
 from responder.authoring.backtest_result import Result
 from responder.model import Action, Outcome, Unknown, Workflow
 from responder.runtime.plans import Known
-from responder.store import erase, journal
+from responder.store import journal
 from responder.store.database import Database
 from tests.authoring.past import NOW, PastRules, deal, rules
 from tests.rules.make import a_rule, a_workflow
+from tests.store.story import erased
 
 LOST = a_rule(
     "deal.stage_semantic_id: F, workflow.template_id: 61", name="lost-deal", mode="observe"
@@ -183,7 +184,7 @@ def test_erased_facts_are_undecidable(database: Database) -> None:
     innocent = past.happened(P, A).decisions[0]
     past.happened(F, OTHER, document=deal(760))
     for decision in (condemned, innocent):
-        database.write(partial(erase.erase, decision_id=decision, by="anna", at=NOW))
+        erased(database, decision)
     result = past.tried(LOST)
     assert result.headline == headline(undecidable=2)
     assert "? 1 x evaluation: the facts it rested on were erased" in text(result)

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,10 +20,11 @@ from responder.rules.ruleset import load
 from responder.runtime import planning
 from responder.runtime.plans import Known
 from responder.runtime.subjects import Subject
-from responder.store import erase, journal, rulesets
+from responder.store import journal, rulesets
 from responder.store.database import Database
 from tests.processes import TOKEN
 from tests.rules.make import DEAL, a_workflow
+from tests.store.story import erased
 
 Command = Callable[..., Result]
 NOW = datetime(2026, 9, 24, 9, tzinfo=UTC)
@@ -287,7 +287,7 @@ def test_of_a_decision_whose_facts_were_erased_nothing_is_guessed(
     responder: Command, recorded: Callable[..., dict[str, str]], database: Database
 ) -> None:
     settings = recorded({"deal.stage_semantic_id": "P"}, a_workflow())
-    database.write(partial(erase.erase, decision_id="main-1-1", by="anna", at=NOW))
+    erased(database, "main-1-1")
     for words in (("explain", "main-1-1"), ("test", "--from", "main-1-1")):
         result = responder(*words, **settings)
         said = "the facts that main-1-1 rested on were erased\n"

@@ -12,10 +12,11 @@ import pytest
 from responder.model import Mode, Outcome
 from responder.pages.passwords import hashed
 from responder.settings import Settings
-from responder.store import erase, journal, lanes, limits, rulesets
+from responder.store import journal, lanes, limits, rulesets
 from responder.store.database import Connection, Database
 from tests.pages.visiting import PASSWORD, Visitor, pages, settings
 from tests.store.build import REVISION, condition, evaluation, kill, record
+from tests.store.story import erased
 
 NOW = datetime(2026, 9, 24, 12, 30, tzinfo=UTC)
 HASHED = hashed(PASSWORD)
@@ -171,7 +172,7 @@ def test_a_pause_names_what_was_under_way(database: Database, anna: Visitor) -> 
 
 def test_erased_facts_are_said_to_be_erased(database: Database, anna: Visitor) -> None:
     name = record(database, kill("a", Outcome.WOULD_KILL)).decisions[0]
-    database.write(lambda tx: erase.erase(tx, name, by="request 12", at=NOW))
+    erased(database, name, by="request 12", at=NOW)
     words = anna.get(f"/decisions/{name}").words
     assert "The facts behind this decision were erased by request 12" in words
     assert "The facts it rests on They were erased." in words

@@ -1,7 +1,6 @@
 """A log with an entry of every kind, to tamper with."""
 
 from datetime import datetime, timedelta
-from functools import partial
 
 from sqlalchemy import Connection, select, update
 
@@ -84,5 +83,8 @@ def settle(database: Database) -> None:
     database.write(write)
 
 
-def erased(database: Database, decision: str) -> erase.Erased | None:
-    return database.write(partial(erase.erase, decision_id=decision, by="anna", at=MUCH_LATER))
+def erased(
+    database: Database, decision: str, *, by: str = "anna", at: datetime = MUCH_LATER
+) -> erase.Erased | None:
+    found = erase.find(database, decision)
+    return database.write(lambda tx: erase.remove(tx, found, by=by, at=at))

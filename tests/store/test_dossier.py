@@ -5,10 +5,11 @@ from datetime import timedelta
 from functools import partial
 
 from responder.model import Outcome
-from responder.store import erase, journal
+from responder.store import journal
 from responder.store.database import Connection, Database
 from responder.store.dossier import Dossier, dossier
 from tests.store.build import AT, LATER, MUCH_LATER, NONE, evaluation, kill, record
+from tests.store.story import erased
 
 
 def _story(database: Database, between: int = 0) -> str:
@@ -73,7 +74,7 @@ def test_who_cancelled_or_approved_stands_in_it(database: Database) -> None:
 
 def test_it_says_who_erased_the_facts(database: Database) -> None:
     name = _story(database)
-    database.write(lambda tx: erase.erase(tx, name, by="request 12", at=AT + timedelta(days=1)))
+    erased(database, name, by="request 12", at=AT + timedelta(days=1))
     found = _read(database, name)
     assert found.erased is not None
     assert found.erased.body["by"] == "request 12"

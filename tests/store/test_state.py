@@ -13,7 +13,7 @@ import structlog
 
 from responder.model import Outcome
 from responder.runtime import operating
-from responder.store import approvals, audit, chain, ends, erase, journal, limits
+from responder.store import approvals, audit, chain, ends, journal, limits
 from responder.store.database import Connection, Database
 from responder.store.inspection import Inspection
 from responder.store.prune import prune
@@ -21,7 +21,7 @@ from responder.store.tables import approvals as asked
 from responder.store.tables import micros, rearms, switches, trips
 from tests.runtime.driving import PORTAL, Driving, driving, play
 from tests.store.build import count
-from tests.store.story import run
+from tests.store.story import erased, run
 
 RULES = """\
 version: 1
@@ -102,7 +102,7 @@ async def story(there: Driving) -> None:
     there.later(seconds=20)
     await there.until_idle()
     killed = next(one for one in there.decisions() if one["outcome"] == "killed")
-    there.database.write(lambda tx: erase.erase(tx, str(killed["id"]), by="anna", at=there.now()))
+    erased(there.database, str(killed["id"]), at=there.now())
     operating.pause(there.database, [PORTAL], by="boris", at=there.now())
     there.deliver([LATE])
 
