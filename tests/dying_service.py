@@ -20,7 +20,8 @@ from sqlalchemy import Connection, event
 
 from responder import app
 from responder.settings import load
-from responder.store.commits import SharedCommit, _Batch
+from responder.store.commit_batch import Batch
+from responder.store.commits import SharedCommit
 
 A_MINUTE = timedelta(seconds=76)  # and what passes until a call is sent: SENT_WITHIN
 
@@ -35,7 +36,7 @@ class DyingCommit(SharedCommit):
 
     marked = False
 
-    def _report(self, batch: _Batch) -> bool:
+    def _report(self, batch: Batch) -> bool:
         if DyingCommit.marked:
             die()
         return super()._report(batch)

@@ -19,7 +19,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 
 from responder.runtime.slow import PatientProtocol
 from responder.runtime.web import Web
-from responder.store.commits import Shared
+from responder.store.commit_batch import Shared
 
 
 class QuickProtocol(PatientProtocol):

@@ -8,7 +8,7 @@ from responder.rules.ruleset import Ruleset
 from responder.runtime.driver import Driver
 from responder.runtime.leases import Leases
 from responder.store.bell import About, Bell
-from responder.store.commits import Heard
+from responder.store.commit_batch import Heard
 from responder.store.database import Database
 
 

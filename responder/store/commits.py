@@ -5,14 +5,17 @@ that is to be written gathers in a batch; one thread takes a batch, writes it in
 and what comes meanwhile gathers in the next. There is no timer: a lone delivery is committed at
 once, and under load the batches grow by themselves.
 
-A delivery is a tuple and waits for the batch's one future: a future for each would cost more than
-its share of the commit. Everything else is a function of the transaction. It runs in a SAVEPOINT of
-its own, so that one that raises takes back what it did, and nothing else.
+A batch is deliveries and jobs (`commit_batch`).
 
 When the transaction as a whole fails, nothing of the batch was done and everybody in it gets
 `StoreUnavailable`. One case is spared: when the connection turns out to be dead before COMMIT was
 sent (PostgreSQL was restarted), nothing can have been done, and the deliveries are written once
 more on a new connection; a sender that gets a 503 never sends its event again.
+
+A job may wait for a row that another process has locked; the deliveries of its batch wait with it.
+So after the first that has waited in vain for as long as the database lets it, the rest of the jobs
+are refused unseen, and the batch is committed. And where another process writes into a SQLite file
+for longer than that, a batch begins again for as long as those who wait for it have time.
 
 A database may also say nothing at all, for as long as it likes (a synchronous standby is lost, a
 pooler holds everybody). Who has waited for ten seconds is told so, whatever becomes of that commit,
@@ -23,22 +26,20 @@ written.
 import asyncio
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from queue import SimpleQueue
-from typing import Generic, TypeVar, cast
+from typing import TypeVar, cast
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from responder.store import inbox
-from responder.store.database import Database, is_unavailable, unavailable
+from responder.store import engines, inbox
+from responder.store.commit_batch import Batch, Heard, Job, Shared
+from responder.store.database import Database, unavailable, waited_in_vain
 from responder.store.database import StoreUnavailable as StoreUnavailable
 
 T = TypeVar("T")
-
-Heard = tuple[str, str, str | None]
-"""Of a delivery: its portal, what set it off, and the event's name."""
 
 MOST_ROWS = 20_000
 LONGEST_SECONDS = 10.0  # a database that waits for a lock says no after five
@@ -46,125 +47,13 @@ CLOSING_SECONDS = 6.0
 MOST_BYTES = 64 * 1024 * 1024
 TICKS = 10  # at which a batch is looked at before it is given up
 NO_ANSWER = "the database does not answer"
-
-
-class Shared(asyncio.Future[None]):
-    """A future that many wait for: one that is cancelled must not cancel it for the others.
-
-    `then` is `add_done_callback` for many: all are called in one go.
-    """
-
-    def __init__(self, *, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(loop=loop)
-        self._next: list[Callable[[asyncio.Future[None]], None]] = []
-
-    def cancel(self, msg: object = None) -> bool:  # noqa: ARG002
-        """Refuse: the others still wait."""
-        return False
-
-    def then(self, call: Callable[[asyncio.Future[None]], None]) -> None:
-        """Call this once the future is done."""
-        if self.done():
-            self.add_done_callback(call)
-        else:
-            self._next.append(call)
-
-    def tell(self) -> None:
-        """Call all that was to be called; it is done now."""
-        for call in self._next:
-            try:
-                call(self)
-            except Exception as error:  # noqa: BLE001 -- the others are called all the same
-                said = {"message": "a delivery could not be answered", "exception": error}
-                self.get_loop().call_exception_handler(said)
-        self._next.clear()
-
-
-class _Job(Generic[T]):
-    """A function of the transaction, and what became of it."""
-
-    __slots__ = ("error", "future", "result", "write")
-
-    def __init__(self, write: Callable[[Connection], T], future: asyncio.Future[T]) -> None:
-        self.write = write
-        self.future = future
-        self.result: T | None = None
-        self.error: Exception | None = None
-
-    def run(self, connection: Connection) -> None:
-        """Run it in a SAVEPOINT; keep its failure for its caller, unless all is lost with it."""
-        self.result = self.error = None
-        if self.future.done():  # cancelled, or given up
-            return
-        connection.exec_driver_sql("SAVEPOINT job")
-        try:
-            self.result = self.write(connection)
-            connection.exec_driver_sql("RELEASE SAVEPOINT job")
-        except Exception as error:  # noqa: BLE001 -- its caller is told
-            _undo(connection, error)
-            self.error = unavailable(error) if is_unavailable(error) else error
-
-    def settle(self, failure: StoreUnavailable | None) -> None:
-        """Tell the caller."""
-        if self.future.done():
-            return
-        error = self.error or failure
-        if error is None:
-            self.future.set_result(cast("T", self.result))
-        else:
-            self.future.set_exception(error)
-
-
-class _Batch:
-    """What one commit writes, and how it failed: the rows, the jobs."""
-
-    __slots__ = (
-        "bytes",
-        "deadline",
-        "future",
-        "heard",
-        "jobs",
-        "jobs_failure",
-        "rows",
-        "rows_failure",
-    )
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.rows: list[inbox.Row] = []
-        self.heard: set[Heard] = set()  # known once the rows are written
-        self.bytes = 0
-        self.jobs: list[_Job[object]] = []
-        self.future = Shared(loop=loop)
-        self.deadline: asyncio.TimerHandle | None = None
-        self.rows_failure: StoreUnavailable | None = None
-        self.jobs_failure: StoreUnavailable | None = None
-
-    def give_up(self, failure: StoreUnavailable) -> None:
-        """Tell everybody that nobody knows what becomes of it."""
-        if not self.future.done():
-            self._tell(failure, failure)
-
-    def settle(self) -> None:
-        """Tell everybody who waits for it."""
-        if not self.future.done():
-            self._tell(self.rows_failure, self.jobs_failure)
-
-    def _tell(
-        self, rows_failure: StoreUnavailable | None, jobs_failure: StoreUnavailable | None
-    ) -> None:
-        if rows_failure is None:
-            self.future.set_result(None)
-        else:
-            self.future.set_exception(rows_failure)
-            self.future.exception()  # it may be that nobody waits any more
-        self.future.tell()
-        for job in self.jobs:
-            job.settle(jobs_failure)
+LOCKED = "another process has locked what was to be written beside it"
 
 
 class _Stage(Enum):
     """How far a transaction has come."""
 
+    BEGIN = auto()
     ROWS = auto()
     JOBS = auto()
     COMMIT = auto()
@@ -179,15 +68,17 @@ class _Writer:
         self._stage = _Stage.ROWS
         self._was_dead = False
 
-    def commit(self, batch: _Batch) -> None:
+    def commit(self, batch: Batch) -> None:
         """Write the batch. What failed is noted in it; nothing is raised."""
         error = self._attempt(batch.rows, batch.jobs)
+        while self._stage is _Stage.BEGIN and _has_time(batch) and waited_in_vain(error):
+            error = self._attempt(batch.rows, batch.jobs)
         if error is None:
             return
         failure = unavailable(error)
         if self._stage is _Stage.COMMIT or not self._was_dead:
             batch.rows_failure = batch.jobs_failure = failure
-        elif self._stage is _Stage.ROWS:
+        elif self._stage in (_Stage.BEGIN, _Stage.ROWS):
             again = self._attempt(batch.rows, batch.jobs)
             batch.rows_failure = batch.jobs_failure = unavailable(again) if again else None
         else:
@@ -201,7 +92,7 @@ class _Writer:
             self._connection.close()
             self._connection = None
 
-    def _attempt(self, rows: Sequence[inbox.Row], jobs: Sequence[_Job[object]]) -> Exception | None:
+    def _attempt(self, rows: Sequence[inbox.Row], jobs: Sequence[Job[object]]) -> Exception | None:
         try:
             self._transact(rows, jobs)
         except Exception as error:  # noqa: BLE001 -- everybody in the batch is told
@@ -209,21 +100,29 @@ class _Writer:
             return error
         return None
 
-    def _transact(self, rows: Sequence[inbox.Row], jobs: Sequence[_Job[object]]) -> None:
-        self._stage = _Stage.ROWS
+    def _transact(self, rows: Sequence[inbox.Row], jobs: Sequence[Job[object]]) -> None:
+        self._stage = _Stage.BEGIN
         if self._connection is None:
             self._connection = self._database.writer.connect()
         transaction = self._connection.begin()
+        self._stage = _Stage.ROWS
         if rows:
             inbox.add(self._connection, rows)
         else:
             self._connection.exec_driver_sql("SELECT 1")  # a dead connection is found out here
         self._stage = _Stage.JOBS
-        for job in jobs:
-            job.run(self._connection)
+        self._run(jobs, self._connection)
         self._stage = _Stage.COMMIT
         transaction.commit()
         self._database.must_be_in_place()  # else it went where nobody will find it
+
+    def _run(self, jobs: Sequence[Job[object]], connection: Connection) -> None:
+        has_room = True
+        for job in jobs:
+            if has_room:
+                has_room = job.run(connection)
+            else:
+                job.result, job.error = None, StoreUnavailable(LOCKED)
 
     def _drop(self) -> None:
         connection, self._connection = self._connection, None
@@ -246,8 +145,8 @@ class SharedCommit:
         self._database = database
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
-        self._handed_over: SimpleQueue[_Batch | None] = SimpleQueue()
-        self._gathering: _Batch | None = None
+        self._handed_over: SimpleQueue[Batch | None] = SimpleQueue()
+        self._gathering: Batch | None = None
         self._busy = False
         self._closed = False
         self._longest_seconds = longest_seconds
@@ -257,7 +156,7 @@ class SharedCommit:
     def start(self) -> None:
         """Start the writer. Call it in the event loop that will add and write."""
         self._loop = asyncio.get_running_loop()
-        self._gathering = _Batch(self._loop)
+        self._gathering = Batch(self._loop)
         self._closed = False
         self._idle.set()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
@@ -301,16 +200,17 @@ class SharedCommit:
         """
         batch = self._open_batch()
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        batch.jobs.append(cast("_Job[object]", _Job(fn, future)))
+        batch.jobs.append(cast("Job[object]", Job(fn, future)))
         return await future
 
-    def _open_batch(self) -> _Batch:
+    def _open_batch(self) -> Batch:
         if self._gathering is None or self._loop is None or self._closed:
             raise StoreUnavailable("the store is closed")
         if self._hangs:
             raise StoreUnavailable(NO_ANSWER)
         batch = self._gathering
         if batch.deadline is None:
+            batch.ends_at = time.monotonic() + self._longest_seconds
             self._time(batch, TICKS)
         if not self._busy:
             self._busy = True
@@ -318,7 +218,7 @@ class SharedCommit:
             self._loop.call_soon(self._hand_over)
         return batch
 
-    def _time(self, batch: _Batch, ticks: int) -> None:
+    def _time(self, batch: Batch, ticks: int) -> None:
         """Give a batch so many ticks more: while this process is stopped, at most one passes."""
         assert self._loop is not None
         seconds = self._longest_seconds / TICKS
@@ -327,17 +227,17 @@ class SharedCommit:
     def _hand_over(self) -> None:
         if self._gathering is None or self._loop is None:
             return
-        batch, self._gathering = self._gathering, _Batch(self._loop)
+        batch, self._gathering = self._gathering, Batch(self._loop)
         self._handed_over.put(batch)
 
-    def _tick(self, batch: _Batch, ticks: int) -> None:
+    def _tick(self, batch: Batch, ticks: int) -> None:
         """Answer those who have waited too long."""
         if ticks:
             self._time(batch, ticks)
             return
         self._hangs = True
         if batch is self._gathering and self._loop is not None:
-            self._gathering = _Batch(self._loop)
+            self._gathering = Batch(self._loop)
         batch.give_up(StoreUnavailable(NO_ANSWER))
 
     def _run(self) -> None:
@@ -349,7 +249,7 @@ class SharedCommit:
                 break
         writer.close()
 
-    def _report(self, batch: _Batch) -> bool:
+    def _report(self, batch: Batch) -> bool:
         if self._loop is None:
             return False
         try:
@@ -358,7 +258,7 @@ class SharedCommit:
             return False
         return True
 
-    def _settle(self, batch: _Batch) -> None:
+    def _settle(self, batch: Batch) -> None:
         """Tell everybody, and hand the next batch over after that.
 
         The writer cannot begin before this thread has nothing to do, and those who are told have
@@ -384,14 +284,6 @@ class SharedCommit:
             self._idle.set()
 
 
-def _undo(connection: Connection, error: Exception) -> None:
-    """Undo one job; where that cannot be, the whole transaction is over.
-
-    The connection may be dead, or SQLite may have undone everything because the disk is full: to go
-    on would write the rest of the batch statement by statement.
-    """
-    try:
-        connection.exec_driver_sql("ROLLBACK TO SAVEPOINT job")
-        connection.exec_driver_sql("RELEASE SAVEPOINT job")
-    except SQLAlchemyError as second:
-        raise (error if isinstance(error, DBAPIError) else second) from None
+def _has_time(batch: Batch) -> bool:
+    """Tell whether another attempt to begin ends before those who wait are answered."""
+    return time.monotonic() + engines.BUSY_MILLISECONDS / 1000 < batch.ends_at

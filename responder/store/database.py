@@ -264,6 +264,13 @@ def is_unavailable(error: Exception) -> bool:
     return isinstance(error, (OperationalError, InterfaceError, PoolTimeoutError))
 
 
+def waited_in_vain(error: Exception | None) -> bool:
+    """Tell whether a statement waited for what others have locked until the database gave up."""
+    if _sqlstate(error) == _LOCK_TIMEOUT:
+        return True
+    return isinstance(error, OperationalError) and "is locked" in str(error.orig)
+
+
 def _sqlstate(error: BaseException | None) -> str | None:
     """Return PostgreSQL's code of an error, where it has one (its documentation, appendix A)."""
     state = getattr(error.orig, "sqlstate", None) if isinstance(error, DBAPIError) else None

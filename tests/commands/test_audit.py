@@ -156,7 +156,7 @@ def test_erasing_names_what_it_did(log: Database, responder: Command) -> None:
     assert "@" in body["by"]
 
 
-def test_several_are_erased_only_where_all_of_them_can_be(log: Database, responder: Command) -> None:
+def test_several_are_erased_only_where_all_can_be(log: Database, responder: Command) -> None:
     done = responder("erase", "main-2-1", "main-99-1")
     assert done.exit_code == 2
     assert "Nothing was erased: there is no decision main-99-1" in done.stderr

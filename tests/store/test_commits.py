@@ -17,7 +17,8 @@ from sqlalchemy import Connection, insert
 from sqlalchemy.event import listen
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from responder.store import commits, inbox
+from responder.store import commits, engines, inbox
+from responder.store.commit_batch import Heard, Job
 from responder.store.commits import SharedCommit, StoreUnavailable
 from responder.store.database import Database
 from responder.store.tables import chains as chain_heads
@@ -187,7 +188,7 @@ def test_closing_commits_what_has_gathered_and_refuses_the_rest(database: Databa
 
 
 def test_whoever_takes_the_deliveries_is_woken_after_the_commit(database: Database) -> None:
-    woken: list[tuple[set[commits.Heard], list[str]]] = []
+    woken: list[tuple[set[Heard], list[str]]] = []
 
     async def body(commit: SharedCommit) -> None:
         commit.on_commit = lambda heard: woken.append((heard, stored(database)))
@@ -415,6 +416,58 @@ def test_a_commit_that_hangs_is_answered_and_what_came_behind_it_is_never_writte
     assert chains(database) == ["hangs"]
 
 
+def test_a_file_that_another_process_writes_into_for_long_is_waited_for(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "BUSY_MILLISECONDS", 200)
+    database = Database(sqlite_url)
+    database.open()
+    database.migrate()
+
+    async def body(commit: SharedCommit) -> None:
+        commit._longest_seconds = 3.0
+        with database.writer.begin():
+            told = commit.add(delivery(1))
+            await asyncio.sleep(1.0)  # five times as long as a connection waits
+            assert not told.done()
+        await told
+        with database.writer.begin(), pytest.raises(StoreUnavailable, match="is locked"):
+            await commit.add(delivery(2))
+
+    committing(database, body)
+    assert stored(database) == ["n=1"]
+    database.close()
+
+
+def test_deliveries_wait_for_one_locked_row_and_not_for_each_that_is(postgres_url: str) -> None:
+    database = Database(postgres_url)
+    database.open()
+    database.migrate()
+
+    def lock(tx: Connection) -> None:
+        tx.exec_driver_sql("SELECT 1 FROM chains WHERE portal = 'locked' FOR UPDATE").one()
+
+    async def body(commit: SharedCommit) -> None:
+        await commit.write(put("locked"))
+        with database.writer.begin() as other:
+            other.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+            lock(other)
+            before = asyncio.ensure_future(commit.write(put("before")))
+            waits = [asyncio.ensure_future(commit.write(lock)) for _ in range(3)]
+            began = time.monotonic()
+            await commit.add(delivery(1))
+            assert time.monotonic() - began < 1.8 * engines.BUSY_MILLISECONDS / 1000
+            await before
+            told = await asyncio.gather(*waits, return_exceptions=True)
+        assert [type(one) for one in told] == [StoreUnavailable] * 3
+        await commit.write(lock)
+
+    committing(database, body)
+    assert stored(database) == ["n=1"]
+    assert chains(database) == ["before", "locked"]
+    database.close()
+
+
 @pytest.mark.parametrize("still_seconds", [1.05, 1.3, 2.5])
 def test_a_process_that_was_stopped_gives_its_commit_up_no_sooner(
     sqlite_url: str, still_seconds: float
@@ -506,7 +559,7 @@ def test_a_connection_that_dies_at_commit_has_stored_nothing_and_nobody_is_told_
 class AnswerIsLost(commits._Writer):
     """What commits, and then has lost the connection."""
 
-    def _transact(self, rows: Sequence[inbox.Row], jobs: Sequence[commits._Job[object]]) -> None:
+    def _transact(self, rows: Sequence[inbox.Row], jobs: Sequence[Job[object]]) -> None:
         super()._transact(rows, jobs)
         assert self._connection is not None
         self._connection.invalidate()
