@@ -267,9 +267,11 @@ class PatientProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Start the application, and expect the rest of this body."""
         self._must_be_fit()
+        if not self.url.startswith(b"/"):
+            self._give_it_a_path()
+        super().on_headers_complete()
         self._in_head = False
         self._expect()
-        super().on_headers_complete()
         self.headers = []  # of trailers, which are none of this request's head
         if not self.cycle.keep_alive:
             lingering = _Lingering(self.transport, self._close_when_read)
@@ -286,6 +288,12 @@ class PatientProtocol(HttpToolsProtocol):
         fewest = _FEWEST_HOSTS.get(self.parser.get_http_version())
         if fewest is None or not fewest <= [name for name, _ in self.headers].count(b"host") <= 1:
             raise _malformed()
+
+    def _give_it_a_path(self) -> None:
+        """Read `http://host` as `http://host/`, which it is, for uvicorn can read no other."""
+        url = httptools.parse_url(self.url)
+        if url.path is None:
+            self.url = b"/?" + url.query if url.query else b"/"
 
     def on_body(self, body: bytes) -> None:
         """Collect the body for the application."""

@@ -209,6 +209,8 @@ MALFORMED = {
     "two lengths": ALIVE.replace(b"Host", b"Content-Length: 2\r\nHost"),
     "a length and chunks": ALIVE.replace(b"Host", b"Transfer-Encoding: chunked\r\nHost"),
     "another coding": ALIVE.replace(b"Content-Length: 3", b"Transfer-Encoding: gzip"),
+    "an address whose host is none": ALIVE.replace(b"POST /", b"POST http://[::1/"),
+    "an address whose port is none": ALIVE.replace(b"POST /", b"POST http://a:b/"),
     "a sign before the length": ALIVE.replace(b"Length: 3", b"Length: +3"),
     "a name that ends in a space": ALIVE.replace(b"Host:", b"X : y\r\nHost:"),
     "a folded line": ALIVE.replace(b"Host:", b"X: y\r\n z\r\nHost:"),
