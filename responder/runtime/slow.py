@@ -127,6 +127,7 @@ class PatientProtocol(HttpToolsProtocol):
         self._in_head = True
         self._framing_bytes = 0
         self._ended = False
+        self._heard_all = False
         self._parting: int | None = None
         self._closes = False
         self._ahead = b""
@@ -188,6 +189,15 @@ class PatientProtocol(HttpToolsProtocol):
                 self._ahead = data[start + _SLICE_BYTES :]
                 return
 
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Keep the connection until all that came whole is answered, though nothing more comes."""
+        self._heard_all = True
+        return self._owes()
+
+    def _owes(self) -> bool:
+        parts = self._parting is not None
+        return parts or bool(self._ahead) or self._others_are_unanswered()
+
     def on_response_complete(self) -> None:
         """Go on with what was sent ahead."""
         was_last = not self.pipeline
@@ -199,6 +209,8 @@ class PatientProtocol(HttpToolsProtocol):
             self.flow.resume_reading()
         if self._ahead and not self.pipeline:
             self.loop.call_soon(self._go_on)
+        elif self._heard_all and not self._owes():
+            self.transport.close()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGIApp) -> None:  # type: ignore[override]
         if self._answering is None:  # an answer may be long: hear of all of it that is not taken
@@ -214,6 +226,8 @@ class PatientProtocol(HttpToolsProtocol):
             ahead, self._ahead = self._ahead, b""
             self.flow.resume_reading()
             self.data_received(ahead)
+            if self._heard_all and not self._owes():
+                self.transport.close()
 
     def pause_writing(self) -> None:
         """Expect the client to take what was sent to it."""

@@ -1,12 +1,19 @@
 """Requests that few clients send, and that are whole nevertheless: each gets its answer."""
 
 import asyncio
+import socket
+import time
 from collections.abc import Iterator
 
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from tests.runtime.serving import asked, served
+from tests.runtime.serving import asked, connected, served
+
+WHOLE = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"
+CHUNKS = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
+NOTHING = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+LARGE = CHUNKS.replace(b"3\r\nabc", b"%x\r\n%s" % (60_000, b"x" * 60_000))
 
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
@@ -25,6 +32,51 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
 def port() -> Iterator[int]:
     with served(echo) as served_port:
         yield served_port
+
+
+def answered(port: int, *pieces: bytes) -> bytes:
+    """Send these pieces, say that nothing more comes, and read what is answered until the end."""
+    received = b""
+    with connected(port) as connection:
+        for piece in pieces:
+            connection.sendall(piece)
+            time.sleep(0.005)
+        connection.shutdown(socket.SHUT_WR)
+        while chunk := connection.recv(65536):
+            received += chunk
+    return received
+
+
+@pytest.mark.parametrize("request_", [WHOLE, CHUNKS, NOTHING, LARGE])
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_a_client_that_says_it_will_send_no_more_still_gets_its_answers(
+    port: int, request_: bytes, count: int
+) -> None:
+    assert answered(port, request_ * count).count(b"HTTP/1.1 200 ") == count
+    assert answered(port, *[request_] * count).count(b"HTTP/1.1 200 ") == count
+
+
+@pytest.mark.parametrize("rest", [b"P", WHOLE[:-1], CHUNKS[:-2], NOTHING[:-2], b"\r\n"])
+def test_what_did_not_come_whole_by_then_gets_none(port: int, rest: bytes) -> None:
+    began = time.monotonic()
+    assert answered(port, rest) == b""
+    assert answered(port, WHOLE * 3 + rest).count(b"HTTP/1.1 ") == 3
+    assert time.monotonic() - began < 2
+
+
+def test_what_it_sent_whole_before_something_that_cannot_be_read_is_answered(port: int) -> None:
+    broken = CHUNKS.replace(b"3\r\nabc", b"g\r\nabc")
+    received = answered(port, WHOLE * 2 + broken)
+    assert received.count(b"HTTP/1.1 200 ") == 2
+    assert received.count(b"HTTP/1.1 400 ") == 1
+
+
+def test_a_client_that_says_so_between_two_requests_is_closed(port: int) -> None:
+    with connected(port) as connection:
+        connection.sendall(NOTHING)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(65536) == b""
 
 
 ADDRESSES = {
