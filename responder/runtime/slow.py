@@ -283,6 +283,8 @@ class PatientProtocol(HttpToolsProtocol):
         self._must_be_fit()
         if not self.url.startswith(b"/"):
             self._give_it_a_path()
+        if self.parser.get_http_version() == "1.0":  # it knows no answer but the last
+            self.expect_100_continue = False
         super().on_headers_complete()
         self._in_head = False
         self._expect()

@@ -92,3 +92,11 @@ ADDRESSES = {
 def test_an_address_that_is_no_path_is_read(port: int, address: bytes, seen: bytes) -> None:
     head = b"OPTIONS %s HTTP/1.1\r\nHost: elsewhere\r\nConnection: close\r\n\r\n"
     assert asked(port, head % address).body == seen
+
+
+@pytest.mark.parametrize(("version", "interim"), [(b"1.0", 0), (b"1.1", 1)])
+def test_only_who_knows_a_100_gets_one(port: int, version: bytes, interim: int) -> None:
+    expecting = WHOLE.replace(b"HTTP/1.1", b"HTTP/" + version + b"\r\nExpect: 100-continue")
+    received = answered(port, expecting)
+    assert received.count(b"HTTP/1.1 100 ") == interim
+    assert received.count(b"HTTP/1.1 200 ") == 1
