@@ -32,6 +32,7 @@ next caller.
 """
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -58,6 +59,7 @@ _SLICE_BYTES = 4096
 _PROGRESS_BYTES = 16 * 1024
 _FRAMING_BYTES = 1024 * 1024  # a body of 64 KiB in chunks of one byte has a third of that
 _FEWEST_HOSTS = {"1.0": 0, "1.1": 1}
+_HOST = re.compile(rb"(\[[\w:.%~-]+\]|[\w.~%!$&'()*+,;=-]*)(:\d*)?")
 
 
 class _Unfit(Exception):  # noqa: N818 - it says what is wrong with a request
@@ -302,8 +304,14 @@ class PatientProtocol(HttpToolsProtocol):
         if len(self.headers) > MOST_HEADERS:
             raise _Unfit(431, "headers")
         fewest = _FEWEST_HOSTS.get(self.parser.get_http_version())
-        if fewest is None or not fewest <= [name for name, _ in self.headers].count(b"host") <= 1:
+        hosts = self._values_of(b"host")
+        if fewest is None or not fewest <= len(hosts) <= 1 or not all(map(_HOST.fullmatch, hosts)):
             raise _malformed()
+        if any(x.lower() != b"chunked" for x in self._values_of(b"transfer-encoding")):
+            raise _malformed()  # a coding that is not undone here
+
+    def _values_of(self, wanted: bytes) -> list[bytes]:
+        return [value.strip() for name, value in self.headers if name == wanted]
 
     def _give_it_a_path(self) -> None:
         """Read `http://host` as `http://host/`, which it is, for uvicorn can read no other."""

@@ -100,3 +100,9 @@ def test_only_who_knows_a_100_gets_one(port: int, version: bytes, interim: int) 
     received = answered(port, expecting)
     assert received.count(b"HTTP/1.1 100 ") == interim
     assert received.count(b"HTTP/1.1 200 ") == 1
+
+
+@pytest.mark.parametrize("host", [b"", b"a.b_c:80", b"[::1]:80", b"127.0.0.1", b"%C3%A4"])
+def test_a_host_may_be_anything_that_is_one(port: int, host: bytes) -> None:
+    head = b"GET / HTTP/1.1\r\nConnection: close\r\nHost: %s\r\n\r\n"
+    assert asked(port, head % host).status == 200

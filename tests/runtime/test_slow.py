@@ -203,12 +203,16 @@ def test_trailers_are_none_of_the_head_and_no_more_than_a_hundred(port: int) -> 
         assert received(connection).status == 431
 
 
+CHUNKS = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\na=b\r\n0\r\n\r\n"
 MALFORMED = {
     "no host": b"POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\na=b",
     "two hosts": b"POST / HTTP/1.1\r\nHost: a\r\nHost: a\r\nContent-Length: 3\r\n\r\na=b",
     "two lengths": ALIVE.replace(b"Host", b"Content-Length: 2\r\nHost"),
     "a length and chunks": ALIVE.replace(b"Host", b"Transfer-Encoding: chunked\r\nHost"),
     "another coding": ALIVE.replace(b"Content-Length: 3", b"Transfer-Encoding: gzip"),
+    "a coding below the chunks": CHUNKS.replace(b"chunked", b"gzip, chunked"),
+    "codings in two lines": CHUNKS.replace(b"chunked", b"gzip\r\nTransfer-Encoding: chunked"),
+    "a host that is none": ALIVE.replace(b"Host: ", b"Host: a "),
     "an address whose host is none": ALIVE.replace(b"POST /", b"POST http://[::1/"),
     "an address whose port is none": ALIVE.replace(b"POST /", b"POST http://a:b/"),
     "a sign before the length": ALIVE.replace(b"Length: 3", b"Length: +3"),
