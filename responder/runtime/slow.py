@@ -29,10 +29,12 @@ it; of what follows it nothing is read (`_ended`), and so it is behind a request
 all behind one that asks for an upgrade: the parser takes its body for another protocol, and when
 that is not spoken it takes the rest for another request, whose answer a proxy would give to the
 next caller.
+
+A client may say that nothing more comes from it, and wait for its answers nevertheless. uvicorn
+would close at once; here all that came whole by then is answered first (`_heard_all`).
 """
 
 import asyncio
-import re
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -47,6 +49,7 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 from uvicorn.server import ServerState
 
+from responder.runtime.heads import Unfit, malformed, must_be_well_formed, unfit_for, with_a_path
 from responder.runtime.room import Room
 
 PATIENCE_SECONDS = 10.0
@@ -58,28 +61,6 @@ Note = Callable[[str], None]  # hears of what kind a request was that is refused
 _SLICE_BYTES = 4096
 _PROGRESS_BYTES = 16 * 1024
 _FRAMING_BYTES = 1024 * 1024  # a body of 64 KiB in chunks of one byte has a third of that
-_FEWEST_HOSTS = {"1.0": 0, "1.1": 1}
-_HOST = re.compile(rb"(\[[\w:.%~-]+\]|[\w.~%!$&'()*+,;=-]*)(:\d*)?")
-
-
-class _Unfit(Exception):  # noqa: N818 - it says what is wrong with a request
-    """A request that is refused by its head alone."""
-
-    def __init__(self, status: int, kind: str) -> None:
-        self.status = status
-        self.kind = kind
-        super().__init__(kind)
-
-
-def _malformed() -> _Unfit:
-    return _Unfit(400, "malformed")
-
-
-def _unfit(error: Exception) -> _Unfit:
-    """Say what was wrong where the parser stopped: a callback's own word, or the parser's."""
-    if isinstance(error.__context__, _Unfit):
-        return error.__context__
-    return _Unfit(413, "length") if "Content-Length overflow" in str(error) else _malformed()
 
 
 class _Lingering:
@@ -261,7 +242,7 @@ class PatientProtocol(HttpToolsProtocol):
             self.parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             if not self._ended:  # else it came upon what follows a request that closes
-                unfit = _unfit(error)
+                unfit = unfit_for(error)
                 self._give_up(unfit.status, unfit.kind)
             return
         if self._framing_bytes > HEAD_BYTES and not self.transport.is_closing():
@@ -275,7 +256,7 @@ class PatientProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Expect the rest of this head."""
         if self._ended:
-            raise _malformed()
+            raise malformed()
         super().on_message_begin()
         self._in_head = True
         self._expect()
@@ -283,8 +264,7 @@ class PatientProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Start the application, and expect the rest of this body."""
         self._must_be_fit()
-        if not self.url.startswith(b"/"):
-            self._give_it_a_path()
+        self.url = with_a_path(self.url)
         if self.parser.get_http_version() == "1.0":  # it knows no answer but the last
             self.expect_100_continue = False
         super().on_headers_complete()
@@ -296,28 +276,14 @@ class PatientProtocol(HttpToolsProtocol):
             self.cycle.transport = lingering  # type: ignore[assignment]
 
     def _must_be_fit(self) -> None:
-        """Raise _Unfit for a head that RFC 9112 has refused, or that is not to be followed."""
+        """Raise Unfit for a head that RFC 9112 has refused, or that is not to be followed."""
         if self.parser.should_upgrade():
-            raise _Unfit(400, "upgrade")
+            raise Unfit(400, "upgrade")
         if self._framing_bytes > HEAD_BYTES and self._size_of_head() > HEAD_BYTES:
-            raise _Unfit(413, "head")
+            raise Unfit(413, "head")
         if len(self.headers) > MOST_HEADERS:
-            raise _Unfit(431, "headers")
-        fewest = _FEWEST_HOSTS.get(self.parser.get_http_version())
-        hosts = self._values_of(b"host")
-        if fewest is None or not fewest <= len(hosts) <= 1 or not all(map(_HOST.fullmatch, hosts)):
-            raise _malformed()
-        if any(x.lower() != b"chunked" for x in self._values_of(b"transfer-encoding")):
-            raise _malformed()  # a coding that is not undone here
-
-    def _values_of(self, wanted: bytes) -> list[bytes]:
-        return [value.strip() for name, value in self.headers if name == wanted]
-
-    def _give_it_a_path(self) -> None:
-        """Read `http://host` as `http://host/`, which it is, for uvicorn can read no other."""
-        url = httptools.parse_url(self.url)
-        if url.path is None:
-            self.url = b"/?" + url.query if url.query else b"/"
+            raise Unfit(431, "headers")
+        must_be_well_formed(self.parser.get_http_version(), self.headers)
 
     def on_body(self, body: bytes) -> None:
         """Collect the body for the application."""
