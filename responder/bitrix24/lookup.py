@@ -92,37 +92,36 @@ async def gather(
     return [cases[ask.document].reading(ask, known, stages, types, people) for ask in asks]
 
 
-async def present(
-    send: Send, ids: Sequence[str]
-) -> dict[str, Mapping[str, str | None] | Unknown | None]:
+Found = dict[str, Mapping[str, str | None] | Unknown | None]
+Beside = dict[Document, tuple[str, ...] | Unknown]
+
+
+async def present(send: Send, ids: Sequence[str]) -> Found:
     """Say of each workflow whether it is running: its row, None if certainly not, or `Unknown`.
 
     An answer may have any rows: those with another id are not looked at.
     """
-    found: dict[str, Mapping[str, str | None] | Unknown | None] = {}
-    listings: dict[str, _Workflows] = {}
-    for workflow_id in dict.fromkeys(ids):
-        if WORKFLOW_ID.fullmatch(workflow_id):
-            listings[workflow_id] = _listing_of_id(workflow_id)
-        else:
-            found[workflow_id] = Unknown("this is no workflow's id")
-    await settle(send, list(listings.values()))
-    for workflow_id, listing in listings.items():
-        row = listing.rows.get(workflow_id)
-        found[workflow_id] = as_found(row) if row is not None else listing.absence(workflow_id)
+    found, _ = await present_and_beside(send, ids, ())
     return found
 
 
-async def running_on(
-    send: Send, documents: Sequence[Document]
-) -> dict[Document, tuple[str, ...] | Unknown]:
-    """Return the ids of the workflows that run on each document, or `Unknown`."""
-    listings = {document: _listing_of(document) for document in documents}
-    await settle(send, list(listings.values()))
-    return {
-        document: tuple(sorted(listing.rows)) if listing.whole else Unknown(_why(listing.failure))
-        for document, listing in listings.items()
-    }
+async def present_and_beside(
+    send: Send, ids: Sequence[str], documents: Sequence[Document]
+) -> tuple[Found, Beside]:
+    """Say with the same calls which workflows run on each document: their ids, or `Unknown`."""
+    named = dict.fromkeys(ids)
+    listings = {one: _listing_of_id(one) for one in named if WORKFLOW_ID.fullmatch(one)}
+    beside = {document: _listing_of(document) for document in documents}
+    await settle(send, [*listings.values(), *beside.values()])
+    found: Found = dict.fromkeys(named, Unknown("this is no workflow's id"))
+    for workflow_id, listing in listings.items():
+        row = listing.rows.get(workflow_id)
+        found[workflow_id] = as_found(row) if row is not None else listing.absence(workflow_id)
+    return found, {document: _running(listing) for document, listing in beside.items()}
+
+
+def _running(listing: "_Workflows") -> tuple[str, ...] | Unknown:
+    return tuple(sorted(listing.rows)) if listing.whole else Unknown(_why(listing.failure))
 
 
 def as_found(row: Row) -> dict[str, str | None]:

@@ -19,7 +19,7 @@ from responder.bitrix24 import lookup
 from responder.bitrix24.everything import Compact, Listed, triple, unpacked
 from responder.bitrix24.instances import WORKFLOW_ID
 from responder.bitrix24.lookup import Reading
-from responder.model import Outcome, Unknown
+from responder.model import Document, Outcome, Unknown
 from responder.runtime import rejudging, subjects
 from responder.runtime.intents import take
 from responder.runtime.means import Means
@@ -73,23 +73,22 @@ class Looking:
         some = set(ids[:WRITTEN])
         doubted = [stop for stop in doubted if stop.workflow_id in some]
         fresh = [stop for stop in fresh if stop.workflow_id in some]
-        found = await lookup.present(self._lane.send, ids[:WRITTEN])
-        beside = await self._running_beside(fresh)
+        documents = await self._to_list(fresh)
+        found, listed = await lookup.present_and_beside(self._lane.send, ids[:WRITTEN], documents)
+        beside = {document.ref: running for document, running in listed.items()}
         await self.write(doubted, fresh, found, beside, self._now())
         return True
 
-    async def _running_beside(self, fresh: Sequence[Stop]) -> Beside:
-        """List what runs on the documents of our stops, but those of which more is due now."""
+    async def _to_list(self, fresh: Sequence[Stop]) -> list[Document]:
+        """Return the documents of our stops, but those of which more is due now."""
         documents = {stop.document.ref: stop.document for stop in fresh if not stop.alone}
         if not documents:
-            return {}
+            return []
         now = self._now()
         busy = await self._database.reading(
             lambda conn: stops.busy(conn, self.portal, list(documents), now)
         )
-        asked = [document for ref, document in documents.items() if ref not in busy]
-        listed = await lookup.running_on(self._lane.send, asked)
-        return {document.ref: ids for document, ids in listed.items()}
+        return [document for ref, document in documents.items() if ref not in busy]
 
     def settling(self, rows: Listed, began_at: datetime) -> "Settling":
         """Settle all looks that were due when the list of all that runs was begun."""
