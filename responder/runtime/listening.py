@@ -7,7 +7,6 @@ there is room for it; others wait in the kernel meanwhile.
 
 import asyncio
 import contextlib
-import errno
 import socket
 from collections.abc import Callable, Iterator, Sequence
 
@@ -15,16 +14,12 @@ import structlog
 import uvicorn
 
 from responder.runtime.room import Room
-from responder.runtime.slow import PATIENCE_SECONDS, Note, PatientProtocol
+from responder.runtime.slow import PatientProtocol
+from responder.runtime.sockets import KEEP_ALIVE_SECONDS, PATIENCE_SECONDS, Note, listening_on
 from responder.runtime.strangers import Seldom
 
-_BACKLOG = 2048
 _AT_ONCE = 16
 _REST_SECONDS = 0.05
-
-# An idle connection of a load balancer is kept a little longer than the 60 s that most of them
-# use: were it closed here first, the event that is just being sent on it would be lost.
-_KEEP_ALIVE_SECONDS = 75
 
 logger = structlog.stdlib.get_logger(__name__)
 
@@ -122,7 +117,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to listen. Raise OSError where that cannot be."""
         host, port = self.config.host, self.config.port
-        sockets = sockets or await _listening_on(host, port)
+        sockets = sockets or await listening_on(host, port)
         self.servers = [Listener(sockets, self._speak, self._room)]  # type: ignore[list-item]
         self.started = True
 
@@ -140,6 +135,10 @@ class Server(uvicorn.Server):
             await asyncio.sleep(0.005)
         port: int = self.servers[0].sockets[0].getsockname()[1]
         return port
+
+    def stop(self) -> None:
+        """Receive nothing more, and end."""
+        self.should_exit = True
 
 
 def server_config(
@@ -175,26 +174,6 @@ def server_config(
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=drain_seconds,
     )
-
-
-async def _listening_on(host: str, port: int) -> list[socket.socket]:
-    """Listen on every address that a host has here."""
-    loop = asyncio.get_running_loop()
-    sockets: list[socket.socket] = []
-    try:
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        for family, _, _, _, address in dict.fromkeys(found):
-            try:
-                sockets.append(socket.create_server(address[:2], family=family, backlog=_BACKLOG))
-            except OSError as error:
-                # a name may have an address of a family that this machine has not
-                if error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
-                    raise
-    except OSError:
-        sockets = []
-    if not sockets:
-        raise OSError(f"cannot listen on {host}:{port}")
-    return sockets

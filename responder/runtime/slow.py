@@ -51,12 +51,9 @@ from uvicorn.server import ServerState
 
 from responder.runtime.heads import Unfit, malformed, must_be_well_formed, unfit_for, with_a_path
 from responder.runtime.room import Room
+from responder.runtime.sockets import HEAD_BYTES, PATIENCE_SECONDS
 
-PATIENCE_SECONDS = 10.0
-HEAD_BYTES = 64 * 1024
 MOST_HEADERS = 100
-
-Note = Callable[[str], None]  # hears of what kind a request was that is refused
 
 _SLICE_BYTES = 4096
 _PROGRESS_BYTES = 16 * 1024

@@ -12,7 +12,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from responder.runtime import slow
+from responder.runtime.sockets import HEAD_BYTES
 from tests.runtime.serving import asked, connected, parsed, received, request, served
 
 PATIENCE = 0.3
@@ -166,13 +166,13 @@ def test_a_body_that_stalls_after_the_answer_does_not_keep_the_connection(port: 
 
 def test_a_head_has_a_limit_however_it_arrives(port: int) -> None:
     begin = b"POST / HTTP/1.1\r\nHost: a\r\nX: "
-    for length in (slow.HEAD_BYTES - 500, slow.HEAD_BYTES + 500):
+    for length in (HEAD_BYTES - 500, HEAD_BYTES + 500):
         data = begin + b"a" * length + b"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
         with connected(port) as connection:
             connection.sendall(data[:1000])
             time.sleep(0.01)
             connection.sendall(data[1000:])
-            assert received(connection).status == (200 if length < slow.HEAD_BYTES else 413)
+            assert received(connection).status == (200 if length < HEAD_BYTES else 413)
 
 
 def with_headers(count: int) -> bytes:
