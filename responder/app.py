@@ -19,7 +19,7 @@ from responder.allowed import SHORTEST_URL_KEY
 from responder.bitrix24.lookup import Templates
 from responder.bitrix24.portal import Portal
 from responder.model import Mode
-from responder.runtime import ending, quick
+from responder.runtime import ending
 from responder.runtime.clock import Clock
 from responder.runtime.condition import Condition
 from responder.runtime.driver import Driver
@@ -28,12 +28,12 @@ from responder.runtime.gauges import Gauges
 from responder.runtime.housekeeping import Housekeeping, Write, fenced
 from responder.runtime.lane import Lane
 from responder.runtime.leases import Leases
-from responder.runtime.listening import Server, server_config
 from responder.runtime.means import Means
 from responder.runtime.metrics import Metrics
 from responder.runtime.notify import Notifier
 from responder.runtime.polling import Poll
 from responder.runtime.receiver import Receiver
+from responder.runtime.receiving import receivers
 from responder.runtime.refusing import Refusing
 from responder.runtime.reload import RulesInForce, wait_until_still
 from responder.runtime.room import Room, most_connections
@@ -120,6 +120,12 @@ class Service:
         )
         self.admin_side = others(self.condition.ready, self.metrics, pages) if apart else None
         self._stopping_at = 0.0
+
+    def ports(self) -> Iterator[tuple[int, ASGIApp]]:
+        """Say what is served on which port, the one for events first."""
+        yield self.settings.port, self.web
+        if self.admin_side is not None and self.settings.admin_port is not None:
+            yield self.settings.admin_port, self.admin_side
 
     def _pages(self) -> ASGIApp | None:
         """Build the pages where there are admins; what they need is loaded for them alone."""
@@ -293,15 +299,13 @@ class Service:
 @asynccontextmanager
 async def serving(service: Service) -> AsyncIterator[int]:
     """Receive and drive within this block; gives the port that is listened on."""
-    config = server_config(
-        service.web,
+    servers = receivers(
+        service.ports(),
         host=service.settings.host,
-        port=service.settings.port,
-        drain_seconds=int(STOP_SECONDS),
-        speaks=quick.speaking_for(service.web),
+        room=service.room,
         note=service.strangers.note,
+        drain_seconds=int(STOP_SECONDS),
     )
-    servers = [Server(config, service.room), *_admin_side(service)]
     driving = asyncio.create_task(service.run())
     receiving = [asyncio.create_task(server.serve()) for server in servers]
     try:
@@ -311,45 +315,35 @@ async def serving(service: Service) -> AsyncIterator[int]:
         service.stop()
         await asyncio.sleep(RED_SECONDS)
         for server in servers:
-            server.should_exit = True
+            server.stop()
         await asyncio.wait(receiving)
         driving.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await driving
 
 
-def _admin_side(service: Service) -> Iterator[Server]:
-    """Serve pages and metrics on a port of their own, where the settings say so."""
-    port = service.settings.admin_port
-    if service.admin_side is not None and port is not None:
-        yield Server(
-            server_config(
-                service.admin_side,
-                host=service.settings.host,
-                port=port,
-                drain_seconds=int(STOP_SECONDS),
-                note=service.strangers.note,
-            ),
-            service.room,
-        )
-
-
 async def serve(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, stopped.set)
+    _ends_with(stopped)
     await asyncio.to_thread(wait_until_still, settings.rules)
     service = await asyncio.to_thread(Service, settings)
     _say_what_runs(service)
     loop.add_signal_handler(signal.SIGHUP, service.rules.look_now)
     async with serving(service) as port:
+        _ends_with(stopped)  # again, for uvicorn takes the signals where it serves in its own way
         log.info("receiving", host=settings.host, port=port)
         await stopped.wait()
         log.info("stopping")
         ending.in_any_case()
     log.info("stopped")
+
+
+def _ends_with(stopped: asyncio.Event) -> None:
+    """Set the event when the process is told to end."""
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stopped.set)
 
 
 def _say_what_runs(service: Service) -> None:

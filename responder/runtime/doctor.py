@@ -15,7 +15,7 @@ from functools import partial
 
 from responder.bitrix24.portal import Command, Failure, FailureKind, Portal
 from responder.rules.ruleset import RulesError, Ruleset, load
-from responder.runtime import findings, portal_findings, refusal_findings
+from responder.runtime import findings, parts, portal_findings, refusal_findings
 from responder.runtime.findings import Finding
 from responder.runtime.portal_findings import Needs
 from responder.settings import PortalSettings, Settings
@@ -48,6 +48,8 @@ _NOTHING = _Stored()
 async def examine(settings: Settings, now: datetime) -> AsyncIterator[Finding]:
     """Give each finding as it is made: this machine first, then the portals."""
     for finding in findings.right_settings(settings.mode, list(settings.portals)):
+        yield finding
+    for finding in findings.receiving(parts.missing()):
         yield finding
     ruleset, about_rules = _rules(settings, now)
     for finding in about_rules:

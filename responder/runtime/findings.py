@@ -82,6 +82,15 @@ def right_settings(mode: Mode, portals: Sequence[str]) -> list[Finding]:
     return [fine("settings", f"mode {mode.value}: {does}; portals: {', '.join(sorted(portals))}")]
 
 
+def receiving(absent: Sequence[str]) -> list[Finding]:
+    """Report what uvicorn lacks of the parts that fast receiving is built on."""
+    if not absent:
+        return []
+    advice = "Install the version of uvicorn that responder asks for."
+    said = f"this uvicorn lacks {', '.join(absent)}: events are received in a slower way"
+    return [warning("receiving", said, advice)]
+
+
 def broken_rules(mistakes: Sequence[Mistake], file: Path) -> list[Finding]:
     """Report a rules file that cannot be loaded."""
     errors = [mistake for mistake in mistakes if mistake.severity == "error"] or list(mistakes)
