@@ -59,6 +59,7 @@ deliveries = Table(
         postgresql_where=UNCONCLUDED,
     ),
     Index("deliveries_by_time", "received_at", "id"),
+    Index("deliveries_by_portal", "portal", "received_at"),
     sqlite_autoincrement=True,  # an id is never given twice, not even after pruning
 )
 
