@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, false, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, delete, false, func, select
 
 from responder.store import runs, shadow
 from responder.store.chain import append
@@ -146,9 +146,7 @@ def _events(conn: Connection, portal: str, numbers: Sequence[int]) -> int:
 
 def _oldest(conn: Connection, portal: str, before: datetime, most: int) -> list[_Entry]:
     """Return the entries that may go: old enough, and before what is not finished."""
-    unfinished = conn.execute(
-        select(func.min(decisions.c.seq)).where(decisions.c.portal == portal, or_(OPEN, TO_VERIFY))
-    ).scalar()
+    unfinished = _first_unfinished(conn, portal)
     query = (
         select(entries.c.seq, entries.c.kind, entries.c.at, entries.c.hash)
         .where(entries.c.portal == portal)
@@ -163,6 +161,20 @@ def _oldest(conn: Connection, portal: str, before: datetime, most: int) -> list[
             break
         oldest.append(entry)
     return oldest
+
+
+def _first_unfinished(conn: Connection, portal: str) -> int | None:
+    """Return the oldest evaluation with a decision that is open, or stopped and not yet verified.
+
+    Each of the two has an index of its own, and no index has both.
+    """
+    found = [
+        conn.execute(
+            select(func.min(decisions.c.seq)).where(decisions.c.portal == portal, rare)
+        ).scalar()
+        for rare in (OPEN, TO_VERIFY)
+    ]
+    return min((seq for seq in found if seq is not None), default=None)
 
 
 def _names(conn: Connection, portal: str, through: int) -> list[list[int]]:

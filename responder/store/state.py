@@ -143,9 +143,8 @@ def _sets(conn: Connection, portal: str, replay: Replay) -> None:
             decisions.c.rule == rule,
             decisions.c.calls > 0,
         )
-        if conn.execute(called.limit(1)).first() is None and not _is_pruned(
-            replay.base, newest - _OF_A_SET
-        ):
+        was_called = name is not None and conn.execute(called.limit(1)).first() is not None
+        if not was_called and not _is_pruned(replay.base, newest - _OF_A_SET):
             why = f"it is said to have begun, and no call was made in it by rule {rule}"
             replay.differs.add("set", str(name), why)
 
