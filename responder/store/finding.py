@@ -29,6 +29,7 @@ from sqlalchemy import (
 from sqlalchemy import Row as Record
 
 from responder.model import Action
+from responder.store.columns import EPOCH, LAST
 from responder.store.places import decision_name, is_decision, place_of
 from responder.store.tables import (
     ACTS,
@@ -122,10 +123,33 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
+class _Among:
+    """A test of a column that shares an index with time: the rule, or the outcome.
+
+    Where it drives, PostgreSQL must not go back in time through everything, which it would choose
+    for what is frequent, although there may be none of it for a year. So it is asked for the rows
+    between two ends of that index, in its order, which is that of no other.
+    """
+
+    column: str
+    value: str | None
+
+    def __call__(self, table: FromClause) -> _Condition:
+        return table.c[self.column] == self.value
+
+    def between(self, table: FromClause, first: datetime, last: datetime) -> _Condition:
+        """Say it in SQL, of the rows between two instants."""
+        if self.value is None:
+            return self(table)
+        place = tuple_(table.c[self.column], table.c.at)
+        return and_(place >= (self.value, first), place <= (self.value, last))
+
+
+@dataclass(frozen=True, slots=True)
 class _Search:
     """What drives, what chooses within the window, how long that is."""
 
-    drives: tuple[_Test, ...]
+    drives: _Test
     chooses: tuple[_Test, ...]
     window: int
 
@@ -190,8 +214,8 @@ def beginning_with(conn: Connection, prefix: str) -> tuple[str, ...]:
 
 def is_rule(conn: Connection, name: str) -> bool:
     """Tell whether a rule of this name ever decided."""
-    query = select(decisions.c.n).where(decisions.c.rule == name).limit(1)
-    return conn.execute(query).first() is not None
+    newest = select(func.max(decisions.c.at)).where(decisions.c.rule == name)
+    return conn.execute(newest).scalar() is not None
 
 
 def _search(wanted: Wanted, longest: int) -> _Search:
@@ -204,7 +228,7 @@ def _search(wanted: Wanted, longest: int) -> _Search:
         drives, chooses = _all if wanted.quiet else _acting, []
     chooses += _others(wanted)
     window = min(longest, WINDOW_OF_WORDS) if wanted.words else longest
-    return _Search((drives,), tuple(chooses), window)
+    return _Search(drives, tuple(chooses), window)
 
 
 def _may_be_quiet(wanted: Wanted) -> bool:
@@ -231,13 +255,13 @@ def _by_index(wanted: Wanted) -> Iterator[_Test]:
         portal, seq = wanted.evaluation
         yield lambda t: and_(t.c.portal == portal, t.c.seq == seq)
     if wanted.rule is not None:
-        yield lambda t: t.c.rule == wanted.rule
+        yield _Among("rule", wanted.rule)
     if wanted.action is Action.NONE:
-        yield lambda t: t.c.outcome.is_(None)
+        yield _Among("outcome", None)
     if wanted.outcome == "open":
         yield lambda _: OPEN
     elif wanted.outcome is not None:
-        yield lambda t: t.c.outcome == wanted.outcome
+        yield _Among("outcome", wanted.outcome)
 
 
 def _others(wanted: Wanted) -> Iterator[_Test]:
@@ -252,9 +276,15 @@ def _others(wanted: Wanted) -> Iterator[_Test]:
 
 
 def _newest_first(
-    table: FromClause, drives: Sequence[_Test], wanted: Wanted, before: Key | None
+    table: FromClause, drives: _Test, wanted: Wanted, before: Key | None
 ) -> Select[tuple[object, ...]]:
-    query = select(table).where(*(test(table) for test in drives)).order_by(*_downward(table))
+    query = select(table)
+    if isinstance(drives, _Among):
+        last = LAST if before is None else before.at
+        query = query.where(drives.between(table, wanted.since or EPOCH, last))
+        query = query.order_by(table.c[drives.column].desc())
+    else:
+        query = query.where(drives(table))
     if wanted.since is not None:
         query = query.where(table.c.at >= wanted.since)
     if wanted.until is not None:
@@ -263,7 +293,7 @@ def _newest_first(
         place = tuple_(*(table.c[name] for name in _PLACE))
         # the first condition is what an index on time alone can use
         query = query.where(table.c.at <= before.at, place < tuple(before))
-    return query
+    return query.order_by(*_downward(table))
 
 
 def _downward(table: FromClause) -> Iterator[ColumnElement[object]]:
