@@ -227,6 +227,13 @@ def test_a_postponed_stop_is_due_later_and_leaves_no_entry(database: Database) -
         )
 
 
+def test_of_some_workflows_those_are_named_that_are_due_soon(database: Database) -> None:
+    record(database, kill(A), kill(B))
+    soon = partial(journal.due_among, portal="main", workflow_ids=[A, "another"])
+    assert database.read(partial(soon, before=LATER)) == {A}
+    assert database.read(partial(soon, before=AT)) == set()
+
+
 def test_a_workflow_has_one_open_stop(database: Database) -> None:
     first = record(database, kill(A)).decisions[0]
     with pytest.raises(journal.AlreadyOpen):
