@@ -37,11 +37,11 @@ def decisions(
     outcome: str | None = None,
 ) -> Iterator[dict[str, object]]:
     """Yield decisions as the decision log prints them, the oldest first."""
-    query = _filtered(since, workflow, rule, outcome).limit(_PAGE)
+    first = query = _filtered(since, workflow, rule, outcome).limit(_PAGE)
     while (page := database.read(partial(_page, query=query))).records:
         yield from _rendered(page)
         last = page.records[-1]
-        query = query.where(_by_time > (last.at, last.portal, last.seq, last.n))
+        query = first.where(_by_time > (last.at, last.portal, last.seq, last.n))
 
 
 def one(conn: Connection, decision_id: str) -> dict[str, object] | None:

@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import Engine, event
 
 from responder.model import Action, Condition, Mode, Outcome, Reason, Unknown, Workflow
 from responder.rules.revision import shown
@@ -283,6 +284,20 @@ def test_decisions_are_filtered_and_come_oldest_first(database: Database) -> Non
     assert names(outcome="waiting") == ["main-1-1", "main-3-1"]
     assert names(since=LATER) == ["main-3-1"]
     assert names(workflow="nobody") == []
+
+
+def test_the_tenth_page_is_asked_for_as_the_second_is(database: Database) -> None:
+    for _ in range(10):
+        record(database, *[NONE] * 100)
+    sent: list[str] = []
+
+    def hear(*told: object) -> None:
+        sent.append(str(told[2]))
+
+    event.listen(Engine, "before_cursor_execute", hear)
+    assert len(list(journal.decisions(database))) == 1000
+    event.remove(Engine, "before_cursor_execute", hear)
+    assert len({sql for sql in sent if "ORDER BY decisions.at" in sql}) == 2
 
 
 def test_a_long_log_is_read_page_by_page(database: Database) -> None:
