@@ -18,7 +18,7 @@ from responder.store.database import Connection
 from responder.store.journal import Stop
 
 LOOK_EVERY = timedelta(seconds=1)
-MOST = 100  # decisions in one transaction: acknowledging must not wait for a long list
+MOST = 25  # decisions in one transaction: acknowledging must not wait for a long list
 
 log = structlog.get_logger()
 

@@ -14,7 +14,7 @@ from responder.store import chain, journal, limits
 from responder.store.database import Connection
 
 LOOK_EVERY = timedelta(seconds=1)
-MOST = 100  # decisions in one transaction: acknowledging must not wait for all of them
+MOST = 25  # decisions in one transaction: acknowledging must not wait for all of them
 DETAIL = "rearmed: looked for afresh by another run"
 
 

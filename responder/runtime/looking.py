@@ -30,7 +30,8 @@ from responder.store import journal, looks, stops
 from responder.store.database import Connection
 from responder.store.journal import Stop
 
-WRITTEN = 100  # looks in one transaction, and asked for by their ids in one round
+ASKED = 100  # looked for by their ids in one round
+WRITTEN = 20  # looks in one transaction: acknowledging must not wait for all of them
 
 Row = Mapping[str, str | None] | Unknown | None
 Tell = Callable[[Stop, Step], None]
@@ -70,11 +71,11 @@ class Looking:
                     pass
                 return True
         self._readings.begin()
-        some = set(ids[:WRITTEN])
+        some = set(ids[:ASKED])
         doubted = [stop for stop in doubted if stop.workflow_id in some]
         fresh = [stop for stop in fresh if stop.workflow_id in some]
         documents = await self._to_list(fresh)
-        found, listed = await lookup.present_and_beside(self._lane.send, ids[:WRITTEN], documents)
+        found, listed = await lookup.present_and_beside(self._lane.send, ids[:ASKED], documents)
         beside = {document.ref: running for document, running in listed.items()}
         await self.write(doubted, fresh, found, beside, self._now())
         return True
@@ -136,6 +137,18 @@ class Looking:
 
         A document that is not in `beside` has more stops due: it is judged once more after these.
         """
+        for start in range(0, max(len(doubted), len(fresh)), WRITTEN):
+            some = slice(start, start + WRITTEN)
+            await self._write(doubted[some], fresh[some], found, beside, seen_at)
+
+    async def _write(
+        self,
+        doubted: Sequence[Stop],
+        fresh: Sequence[Stop],
+        found: Mapping[str, Row],
+        beside: Beside,
+        seen_at: datetime,
+    ) -> None:
         steps = [
             (stop, rejudging.after_look(stop, found[stop.workflow_id], seen_at)) for stop in doubted
         ]

@@ -31,7 +31,7 @@ from responder.store.runs import Request
 
 LOOK_EVERY = timedelta(seconds=1)
 SILENCE = timedelta(minutes=15)  # far longer than a delivery takes
-ROWS = 100  # evaluations in one transaction: acknowledging must not wait for a whole run
+ROWS = 25  # evaluations in one transaction: acknowledging must not wait for a whole run
 
 log = structlog.get_logger()
 

@@ -1,9 +1,10 @@
 """Cuts what a round judged into slices, each of which passes the gate once: no I/O, no clock.
 
 A slice has no more calls than go out in one batch, and few enough evaluations that its commit keeps
-nobody waiting. All that concerns one document stays together, so that what one rule condemns there
-is held against the limits as one set. What leads to a call comes first, in the order it came up, in
-batches as full as can be; what only has to be written down fills the rest.
+nobody waiting. What concerns one document stays together where it fits; of a document with more
+stops than that, each slice has as many as go, all on the same reading: the limiter asks for a set
+as a whole, however much of it is at hand. What leads to a call comes first, in the order it came
+up, in batches as full as can be; what only has to be written down fills the rest.
 """
 
 from collections import deque
@@ -15,7 +16,9 @@ from responder.runtime.plans import Plan
 from responder.runtime.rejudging import Rejudged
 from responder.runtime.subjects import Subject, of_stop
 
-WRITTEN = 100  # evaluations and steps in one transaction: acknowledging must not wait for a storm
+# Evaluations and steps in one transaction: a delivery that comes meanwhile waits for all of them.
+# What goes out in one batch of calls must be written together; what calls nothing need not be.
+WITH_CALLS, WRITTEN = 100, 20
 
 
 @dataclass(slots=True)
@@ -57,12 +60,23 @@ class Slice:
         self.rejudged += other.rejudged
         self.calls += other.calls
 
+    def split(self, calls: int) -> tuple["Slice", "Slice"]:
+        """Cut off as many stops as ask for so many calls; an evaluation stands in front, whole."""
+        first, rest = Slice(plans=self.plans), Slice()
+        first.calls = sum(plan.calls for plan in self.plans)
+        for one in self.rejudged:
+            part = first if first.calls + one.step.call <= calls else rest
+            part.rejudged.append(one)
+            part.calls += one.step.call
+        return first, rest
+
     def has_room_for(self, other: "Slice") -> bool:
         """Say whether another one may go beside what is here."""
         if not self.size:
             return True
-        calls = self.calls + other.calls
-        return calls <= max(self.most_calls, self.calls) and self.size + other.size <= WRITTEN
+        calls, size = self.calls + other.calls, self.size + other.size
+        most = WITH_CALLS if other.calls else WRITTEN
+        return calls <= max(self.most_calls, self.calls) and size <= most
 
 
 class Judged:
@@ -92,10 +106,14 @@ class Judged:
     def cut(self) -> Slice:
         """Take the next slice.
 
-        A document with more calls than fit is a slice of its own; the gate begins as many as go.
+        An evaluation with more calls than fit is not cut: the gate begins as many as go.
         """
         most = min((self._capacity(one) for one in self._methods), default=1)
         cut = Slice(most_calls=most)
+        if self._acting and self._acting[0].calls > most:
+            first, rest = self._acting.popleft().split(most)
+            cut.add(first)
+            self._acting.extendleft([rest] if rest.size else [])
         for units in (self._acting, self._quiet):
             while units and cut.has_room_for(units[0]):
                 cut.add(units.popleft())

@@ -124,10 +124,14 @@ def begun_on(
     documents: Collection[str],
 ) -> set[str]:
     """Return those of these documents on which a call was made for this set."""
-    query = select(decisions.c.document).where(
-        _begun_of(portal, rule, set_name, revision),
-        decisions.c.calls > 0,
-        decisions.c.document.in_(sorted(documents)),
+    query = (
+        select(decisions.c.document)
+        .where(
+            _begun_of(portal, rule, set_name, revision),
+            decisions.c.calls > 0,
+            decisions.c.document.in_(sorted(documents)),
+        )
+        .distinct()
     )
     return {one for one in conn.execute(query).scalars() if one is not None}
 
@@ -153,6 +157,7 @@ def begin(tx: Connection, portal: str, rule: str, set_name: str, revision: str) 
             decisions.c.set_name == set_name,
             decisions.c.rule == rule,
             OPEN,
+            or_(decisions.c.begun.is_not(True), decisions.c.begun_by.is_distinct_from(revision)),
         )
         .values(begun=True, begun_by=revision)
     )

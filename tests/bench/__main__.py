@@ -24,6 +24,7 @@ CHAPTERS = (
     "replicas",
     "fairness",
     "backlog",
+    "judging",
     "backtest",
     "pages",
 )

@@ -46,7 +46,7 @@ from tests.bench.portals import wait_for
 from tests.processes import free_port
 
 VARIANTS = ("bare", "sqlite", "driven", "postgres")
-TARGETS = {"sqlite": 0.45, "driven": 0.30, "postgres": 0.25}
+TARGETS = {"sqlite": 0.45, "driven": 0.40, "postgres": 0.25}
 WHAT = {
     "sqlite": "durable ack / bare uvicorn, SQLite",
     "driven": "the same with the driver concluding all of it",

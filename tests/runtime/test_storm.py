@@ -122,6 +122,46 @@ def test_a_document_with_more_workflows_than_a_batch_has_them_all_stopped(
     play(driven_on_premise, story)
 
 
+def test_a_document_with_very_many_is_not_read_again_for_each_batch(
+    driven_on_premise: Driving,
+) -> None:
+    async def story(there: Driving) -> None:
+        text = RULES.replace("per_document: 100", "per_document: 1000")
+        there.rules_path.write_text(text, encoding="utf-8")
+        there.rules.look(at_once=True)
+        there.lost_deals([500], workflows=320)
+        there.deliver([500])
+        await there.come_to_rest()
+        assert len(there.sandbox.killed) == 320
+        assert there.killed_once()
+        # for the evaluation, for what was left of it, and a look at the end
+        assert len(there.sandbox.calls_of("crm.item.get")) <= 3
+        assert there.batches_of(KILL).count(50) >= 5
+
+    play(driven_on_premise, story)
+
+
+def test_a_limit_that_is_lowered_amid_a_document_with_very_many_holds_the_rest(
+    driven_on_premise: Driving,
+) -> None:
+    async def story(there: Driving) -> None:
+        text = RULES.replace("per_document: 100", "per_document: 1000")
+        there.rules_path.write_text(text, encoding="utf-8")
+        there.rules.look(at_once=True)
+        there.lost_deals([500], workflows=320)
+        there.deliver([500])
+        while len(there.sandbox.killed) < 100:
+            await there.round()
+        killed = len(there.sandbox.killed)
+        there.rules_path.write_text(RULES, encoding="utf-8")
+        there.rules.look(at_once=True)
+        await there.come_to_rest()
+        assert len(there.sandbox.killed) == killed
+        assert there.outcomes() == {"killed": killed, "held": 320 - killed}
+
+    play(driven_on_premise, story)
+
+
 def test_what_waited_for_its_time_is_stopped_in_full_batches(driven: Driving) -> None:
     async def story(there: Driving) -> None:
         waits = RULES.replace("then: kill", "then: kill\n    wait: 1m")
