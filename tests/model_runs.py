@@ -35,8 +35,8 @@ class Runs:
         self._last = {name: min(last, now) for name, last in self._last.items()}
 
     def over(self, body: Mapping[str, object], began_at: float) -> None:
-        """Remember that a run is complete that began then."""
-        if body["trigger"] == "schedule" and "failure" not in body:
+        """Remember that a run that began then is over; what could not be read is due still."""
+        if body["trigger"] == "schedule" and "failure" not in body and not body["unread"]:
             rules = body["rules"]
             assert isinstance(rules, list)
             self._last |= {name: began_at for name in rules if name in self._last}
