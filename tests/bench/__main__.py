@@ -25,6 +25,7 @@ CHAPTERS = (
     "fairness",
     "backlog",
     "judging",
+    "beside",
     "backtest",
     "pages",
 )
