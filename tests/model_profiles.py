@@ -98,6 +98,19 @@ class Refused(Storms):
         self.go_on({}, {}, most=3)
 
 
+class Lost(Storms):
+    """Storms on a portal to which calls are lost on their way, so that nobody knows of them."""
+
+    @rule(fault=st.sampled_from(["drop_before", "hang"]))
+    def a_kill_will_be_lost(self, fault: str) -> None:
+        self.run(self.world.fail(KILL, fault))
+
+    @rule(seconds=st.sampled_from([61.0, 81.0]))
+    def what_is_in_doubt_is_looked_for(self, seconds: float) -> None:
+        self.run(self.world.pass_time(seconds))
+        self.go_on({}, {}, most=4)
+
+
 class Kept(Due, Ends, Rests):
     """Runs are due while workflows begin and end."""
 
@@ -194,6 +207,7 @@ REFUSED = Profile(
     ),
     scene=Scene(templates=("61",)),
 )
+LOST = replace(SLICED, machine=Lost)
 PAUSED = Profile(
     machine=Lets,
     policies=some.a_file(

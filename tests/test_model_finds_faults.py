@@ -31,7 +31,7 @@ from responder.runtime.stops import Seen, step
 from responder.store import inbox
 from responder.store.database import Connection
 from tests.model_drivers import Parts
-from tests.model_profiles import STORM, USUAL, play
+from tests.model_profiles import LOST, STORM, USUAL, play
 from tests.model_rules import Policy
 from tests.model_world import World
 from tests.test_model import folder as folder
@@ -284,4 +284,5 @@ def test_a_list_that_is_not_whole_and_proves_absence_is_found(
 ) -> None:
     monkeypatch.setattr(looking, "row_of", lambda _id, _rows: None)
     words = "never ended|a receipt for|logged as stopped twice|may still take effect"
-    found(folder, migrated_file, words, STORM)
+    with pytest.raises(AssertionError, match=words):
+        play(folder, migrated_file, LOST, runs=RUNS, steps=STEPS)

@@ -21,9 +21,10 @@ _HTTP = "uvicorn.protocols.http.httptools_impl"
 # by whose they are; what asyncio itself asks a protocol for has no other name in any uvicorn
 PARTS: Mapping[str, frozenset[str]] = {
     "HttpToolsProtocol": frozenset(
-        {"_start_asgi_task", "_unset_keepalive_if_required", "app", "cycle", "flow", "headers",
-         "loop", "on_body", "on_headers_complete", "on_message_begin", "on_message_complete",
-         "on_response_complete", "parser", "pipeline", "server_state", "transport", "url"}
+        {"_start_asgi_task", "_unset_keepalive_if_required", "app", "cycle", "expect_100_continue",
+         "flow", "headers", "loop", "on_body", "on_headers_complete", "on_message_begin",
+         "on_message_complete", "on_response_complete", "parser", "pipeline", "server_state",
+         "transport", "url"}
     ),
     "RequestResponseCycle": frozenset(
         {"body", "disconnected", "keep_alive", "message_event", "more_body", "on_response",

@@ -126,7 +126,7 @@ def test_rules_are_judged_by_what_they_would_do(
     ruleset = load(f"version: 1\nrules:\n{text}".encode(), file="rules.yaml")
     found = findings.loaded_rules(ruleset, FILE, mode, NOW)
     assert statuses(found) == wanted
-    assert ruleset.revision in found[0].message
+    assert f"revision {ruleset.revision[:16]}: " in found[0].message
 
 
 def test_the_message_counts_the_rules_that_enforce() -> None:
