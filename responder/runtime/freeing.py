@@ -1,20 +1,21 @@
 """Clears what a run condemned and was held for, once its rule has been rearmed.
 
-It is one set, so another run looks for all of it afresh; that run waits until all of it is cleared
-(`Runner`), for it would pass over what is still open. There may be very many of them, and each
-leaves an entry in the log: so they are cleared some at a time, and a driver that dies in between
-is followed by one that goes on.
+It is one set, so another run looks for all of it afresh, which is asked for with the rearm. That
+run waits until all of it is cleared (`Runner`), for it would pass over what is still open. There
+may be very many of them, and each leaves an entry in the log: so they are cleared some at a time,
+and a driver that dies in between is followed by one that goes on.
 """
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from responder.model import Outcome
 from responder.runtime.means import Means
-from responder.store import chain, journal, limits
+from responder.store import chain, journal, limits, runs
 from responder.store.database import Connection
 
 LOOK_EVERY = timedelta(seconds=1)
 MOST = 25  # decisions in one transaction: acknowledging must not wait for all of them
+_EVER = datetime(1970, 1, 1, tzinfo=UTC)
 DETAIL = "rearmed: looked for afresh by another run"
 
 
@@ -35,12 +36,17 @@ class Freeing:
         if self._looked_at is not None and abs(now - self._looked_at) < LOOK_EVERY:
             return False
         self._looked_at = now
-        if not await self._database.reading(lambda conn: limits.freed(conn, self._portal, most=1)):
+        if not await self._database.reading(self._is_due):
             return False
         self._looked_at = None  # there may be more
         for one in await self._gate.write(lambda tx: self._clear(tx, now)):
             self._metrics.decided(one.action, Outcome.CLEARED.value, one.rule)
         return True
+
+    def _is_due(self, conn: Connection) -> bool:
+        """Tell whether there is any; among very many that wait it is not looked for in vain."""
+        asked = runs.asked(conn, self._portal, _EVER)
+        return bool(asked and limits.freed(conn, self._portal, most=1))
 
     def _clear(self, tx: Connection, now: datetime) -> list[limits.Freed]:
         chain.lock(tx, self._portal)

@@ -94,7 +94,7 @@ class Runner:
 
         def read(conn: Connection) -> tuple[list[Request], dict[str, datetime]]:
             asked = runs.asked(conn, self.portal, now - runs.ASKED_FOR)
-            if limits.freed(conn, self.portal, most=1):  # a run would pass over what is open still
+            if asked and limits.freed(conn, self.portal, most=1):  # it would pass over what is open
                 asked = [request for request in asked if request.observe]
             return asked, runs.last(conn, self.portal)
 
