@@ -1,8 +1,11 @@
 """Starts the real program against a sandbox portal, for tests of the whole."""
 
+import contextlib
 import http.client
+import itertools
 import json
 import os
+import random
 import resource
 import signal
 import socket
@@ -40,14 +43,32 @@ MOST_FILES = "MOST_FILES"  # among the environment: how many files the program m
 # what would set the program up otherwise, or have it compile all its modules at every start
 _NOT_INHERITED = ("RESPONDER_", "PYTHONDONTWRITEBYTECODE")
 
+FIRST_PORT, WORKERS, PORTS = 12_000, 16, 1_000
+_ports = itertools.count(random.randrange(PORTS))  # noqa: S311 -- two runs at once differ
+
+COUNTED = 4  # one process of so many counts coverage, which makes each of them slower by half
+_started = itertools.count()
+
 Decision = dict[str, object]
 
 
 def free_port() -> int:
-    """Find a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Find a port that nobody listens on, nor takes for a connection before we listen.
+
+    Those that the system gives to whoever connects begin at 32768; each of the processes that share
+    the tests has a range of its own below.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % WORKERS
+    while True:
+        port = FIRST_PORT + WORKERS * (next(_ports) % PORTS) + worker
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
+def uncounted(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment in which coverage is not counted."""
+    return {name: value for name, value in environment.items() if not name.startswith("COVERAGE_")}
 
 
 def listens(port: int) -> bool | None:
@@ -95,11 +116,12 @@ class Running:
 
     def start(self) -> "Running":
         """Start it and wait until it receives."""
+        is_counted = next(_started) % COUNTED == 0
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "responder", "serve"],
                 cwd=self.place,
-                env=self.environment,
+                env=self.environment if is_counted else uncounted(self.environment),
                 stderr=log,
                 stdout=log,
                 preexec_fn=self._allow_few_files if MOST_FILES in self.environment else None,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from coverage import Coverage
 
 from responder.bitrix24 import everything
 from responder.runtime import gate
@@ -26,8 +27,13 @@ def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr(gate, "STUMBLES", (0.0,) * 4)
     monkeypatch.setattr(everything, "PAGES_ON_TRUST", 2)  # few workflows are on one
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("critical"))
+    counting = Coverage.current()  # which costs much here, and would count nothing new
+    if counting is not None:
+        counting.stop()
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as made:
         yield Path(made)
+    if counting is not None:
+        counting.start()
     structlog.reset_defaults()
 
 

@@ -40,6 +40,8 @@ def test_much_is_cleared_in_steps_and_no_run_is_made_before_all_is(tell: Tell) -
         assert there.sandbox.killed == []
         await there.drive()  # another driver goes on
         await there.come_to_rest()
+        await after(there, seconds=2)  # until a run is looked for again
+        await there.come_to_rest()
         assert Counter(outcomes(there)) == {"cleared": MANY, "killed": MANY}
         assert len(there.sandbox.killed) == MANY
 
