@@ -15,7 +15,8 @@ more on a new connection; a sender that gets a 503 never sends its event again.
 A job may wait for a row that another process has locked; the deliveries of its batch wait with it.
 So after the first that has waited in vain for as long as the database lets it, the rest of the jobs
 are refused unseen, and the batch is committed. And where another process writes into a SQLite file
-for longer than that, a batch begins again for as long as those who wait for it have time.
+for longer than that, or a migration makes an index over the deliveries on PostgreSQL, a batch
+begins again for as long as those who wait for it have time.
 
 A database may also say nothing at all, for as long as it likes (a synchronous standby is lost, a
 pooler holds everybody). Who has waited for ten seconds is told so, whatever becomes of that commit,
@@ -34,7 +35,7 @@ from typing import TypeVar, cast
 
 from sqlalchemy import Connection
 
-from responder.store import engines, inbox
+from responder.store import inbox
 from responder.store.commit_batch import Batch, Heard, Job, Shared
 from responder.store.database import Database, unavailable, waited_in_vain
 from responder.store.database import StoreUnavailable as StoreUnavailable
@@ -71,7 +72,7 @@ class _Writer:
     def commit(self, batch: Batch) -> None:
         """Write the batch. What failed is noted in it; nothing is raised."""
         error = self._attempt(batch.rows, batch.jobs)
-        while self._stage is _Stage.BEGIN and _has_time(batch) and waited_in_vain(error):
+        while self._may_begin_again(batch) and waited_in_vain(error):
             error = self._attempt(batch.rows, batch.jobs)
         if error is None:
             return
@@ -85,6 +86,11 @@ class _Writer:
             batch.jobs_failure = failure
             again = self._attempt(batch.rows, ()) if batch.rows else None
             batch.rows_failure = unavailable(again) if again else None
+
+    def _may_begin_again(self, batch: Batch) -> bool:
+        """Tell whether nothing was written yet, and somebody still waits for it."""
+        is_early = self._stage in (_Stage.BEGIN, _Stage.ROWS)
+        return is_early and time.monotonic() < batch.ends_at
 
     def close(self) -> None:
         """Give the connection back."""
@@ -282,8 +288,3 @@ class SharedCommit:
         else:
             self._busy = False
             self._idle.set()
-
-
-def _has_time(batch: Batch) -> bool:
-    """Tell whether another attempt to begin ends before those who wait are answered."""
-    return time.monotonic() + engines.BUSY_MILLISECONDS / 1000 < batch.ends_at
