@@ -13,9 +13,10 @@ from responder.runtime.intents import take
 from responder.runtime.means import Means
 from responder.runtime.rejudging import standing_of
 from responder.runtime.stops import Seen, step
-from responder.store import approvals, chain, journal
+from responder.store import approvals, chain
 from responder.store.database import Connection
 from responder.store.journal import Stop
+from responder.store.stops import unanswered
 
 LOOK_EVERY = timedelta(seconds=1)
 MOST = 25  # decisions in one transaction: acknowledging must not wait for a long list
@@ -40,9 +41,7 @@ class Lapses:
         if self._looked_at is not None and abs(now - self._looked_at) < LOOK_EVERY:
             return False
         self._looked_at = now
-        stops = await self._database.reading(
-            lambda conn: journal.due(conn, self._portal, now, Outcome.HELD)
-        )
+        stops = await self._database.reading(lambda conn: unanswered(conn, self._portal, now))
         if not stops:
             return False
         self._looked_at = None  # there may be more

@@ -16,6 +16,7 @@ from responder.store.database import Connection
 LOOK_EVERY = timedelta(seconds=1)
 MOST = 25  # decisions in one transaction: acknowledging must not wait for all of them
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
+BY = "responder"
 DETAIL = "rearmed: looked for afresh by another run"
 
 
@@ -27,7 +28,11 @@ class Freeing:
         self._gate = means.gate
         self._database = means.database
         self._metrics = means.metrics
+        self._lane = means.lane
         self._now = means.now
+        self._was_asked = (
+            True  # the last driver may have been of a version that knows nothing of it
+        )
         self._looked_at: datetime | None = None
 
     async def step(self) -> bool:
@@ -36,7 +41,7 @@ class Freeing:
         if self._looked_at is not None and abs(now - self._looked_at) < LOOK_EVERY:
             return False
         self._looked_at = now
-        if not await self._database.reading(self._is_due):
+        if self._lane.shut is not None or not await self._database.reading(self._is_due):
             return False
         self._looked_at = None  # there may be more
         for one in await self._gate.write(lambda tx: self._clear(tx, now)):
@@ -45,12 +50,21 @@ class Freeing:
 
     def _is_due(self, conn: Connection) -> bool:
         """Tell whether there is any; among very many that wait it is not looked for in vain."""
-        asked = runs.asked(conn, self._portal, _EVER)
-        return bool(asked and limits.freed(conn, self._portal, most=1))
+        was_asked, self._was_asked = self._was_asked, bool(runs.asked(conn, self._portal, _EVER))
+        is_asked = was_asked or self._was_asked
+        return bool(is_asked and limits.freed(conn, self._portal, most=1))
 
     def _clear(self, tx: Connection, now: datetime) -> list[limits.Freed]:
         chain.lock(tx, self._portal)
         some = limits.freed(tx, self._portal, most=MOST)
         for one in some:
             journal.conclude(tx, one.decision_id, Outcome.CLEARED, at=now, detail=DETAIL)
+        for rule in {one.rule for one in some}:
+            self._ask(tx, rule, now)
         return some
+
+    def _ask(self, tx: Connection, rule: str, now: datetime) -> None:
+        """Ask for the run where nobody does any more: a day has passed, or it came too soon."""
+        asked = runs.asked(tx, self._portal, now - runs.ASKED_FOR)
+        if not any(one.rule == rule and not one.observe for one in asked):
+            runs.ask(tx, self._portal, rule=rule, observe=False, by=BY, at=now)

@@ -75,8 +75,8 @@ def take(tx: Connection, decision_id: str, taken: Step, now: datetime) -> None:
 
 
 def still_standing(tx: Connection, portal: str, rejudged: Sequence[Rejudged]) -> list[Rejudged]:
-    """Leave out what was cancelled or held while it was judged."""
-    waiting = journal.still_waiting(tx, portal, [one.stop.decision_id for one in rejudged])
+    """Leave out what was cancelled, held or let go while it was judged."""
+    waiting = journal.still_waiting(tx, portal, [one.stop for one in rejudged])
     return [one for one in rejudged if one.stop.decision_id in waiting]
 
 

@@ -139,7 +139,9 @@ class Looking:
         """
         for start in range(0, max(len(doubted), len(fresh)), WRITTEN):
             some = slice(start, start + WRITTEN)
-            await self._write(doubted[some], fresh[some], found, beside, seen_at)
+            refs = {stop.document.ref for stop in fresh[some]}
+            on_them = {ref: running for ref, running in beside.items() if ref in refs}
+            await self._write(doubted[some], fresh[some], found, on_them, seen_at)
 
     async def _write(
         self,

@@ -60,6 +60,20 @@ class Slice:
         self.rejudged += other.rejudged
         self.calls += other.calls
 
+    def parts(self) -> "list[Slice]":
+        """Return first, some at a time, what only has to be written down where that is much.
+
+        It comes before the calls, for until it is written it counts as what waits of its set.
+        """
+        quiet = [one for one in self.rejudged if not one.step.call]
+        if len(quiet) <= WRITTEN:
+            return [self]
+        starts = range(0, len(quiet), WRITTEN)
+        parts = [Slice(rejudged=quiet[start : start + WRITTEN]) for start in starts]
+        acting = [one for one in self.rejudged if one.step.call]
+        rest = Slice(plans=self.plans, rejudged=acting, calls=self.calls)
+        return [*parts, rest] if rest.size else parts
+
     def split(self, calls: int) -> tuple["Slice", "Slice"]:
         """Cut off as many stops as ask for so many calls; an evaluation stands in front, whole."""
         first, rest = Slice(plans=self.plans), Slice()
@@ -94,8 +108,8 @@ class Judged:
         capacity: Callable[[str], int],
     ) -> None:
         units = _by_document(plans, rejudged, order)
-        self._acting = deque(unit for unit in units if unit.calls)
-        self._quiet = deque(unit for unit in units if not unit.calls)
+        self._acting = deque(part for unit in units if unit.calls for part in unit.parts())
+        self._quiet = deque(part for unit in units if not unit.calls for part in unit.parts())
         self._methods = set[str]().union(*(unit.methods for unit in self._acting))
         self._capacity = capacity
 

@@ -110,8 +110,8 @@ def acted_on(
 
 
 def has_begun(conn: Connection, portal: str, rule: str, set_name: str, revision: str) -> bool:
-    """Tell whether a call was made for this set by this ruleset."""
-    query = select(decisions.c.seq).where(_begun_of(portal, rule, set_name, revision))
+    """Tell whether a call was made for this set by this ruleset, and by no other since."""
+    query = select(decisions.c.seq).where(_begun_of(portal, rule, set_name, revision), OPEN)
     return conn.execute(query.limit(1)).first() is not None
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import Row as Record
 from responder.model import OPEN_OUTCOMES, Action, Document, Outcome, Trigger
 from responder.rules.revision import same
 from responder.store.approved import Approval, approval_of
+from responder.store.limits import APPROVAL
 from responder.store.places import Place, decision_name, is_decision, place_of
 from responder.store.shapes import Spared, asked_in, spared_in
 from responder.store.tables import (
@@ -101,6 +102,12 @@ def due(conn: Connection, portal: str, now: datetime, outcome: Outcome | None = 
     """Return the open stops whose time has come, the longest due first, a thousand at most."""
     chosen = [] if outcome is None else [decisions.c.outcome == outcome]
     return _stops(conn, portal, OPEN, decisions.c.due_at <= now, *chosen, order=decisions.c.due_at)
+
+
+def unanswered(conn: Connection, portal: str, now: datetime) -> list[Stop]:
+    """Return what was held for somebody's approval for as long as an answer is awaited."""
+    held = (decisions.c.outcome == Outcome.HELD, decisions.c.hold == APPROVAL)
+    return _stops(conn, portal, OPEN, decisions.c.due_at <= now, *held, order=decisions.c.due_at)
 
 
 def in_doubt(conn: Connection, portal: str) -> list[Stop]:
@@ -297,20 +304,26 @@ def of_set(
     )
 
 
-def still_waiting(tx: Connection, portal: str, decision_ids: Sequence[str]) -> set[str]:
-    """Return those of these decisions that still wait: none was cancelled or held meanwhile."""
-    wanted = {place: name for name in decision_ids if (place := place_of(name)) is not None}
+def still_waiting(tx: Connection, portal: str, waited: Sequence[Stop]) -> set[str]:
+    """Return the decisions of those of these stops that wait as they did when they were read.
+
+    One that was cancelled or held meanwhile does not, though it was let go since: it is judged
+    afresh, on facts read after that.
+    """
+    wanted = {(place_of(stop.decision_id), stop.postponed_at): stop.decision_id for stop in waited}
     if not wanted:
         return set()
+    of = (decisions.c.portal, decisions.c.seq, decisions.c.n)
     found = tx.execute(
-        select(decisions.c.portal, decisions.c.seq, decisions.c.n).where(
+        select(*of, decisions.c.postponed_at).where(
             decisions.c.portal == portal,
-            decisions.c.seq.in_({seq for _, seq, _ in wanted}),
+            decisions.c.seq.in_({place[1] for place, _ in wanted if place is not None}),
             OPEN,
             decisions.c.outcome == Outcome.WAITING,
         )
     )
-    return {wanted[place] for row in found if (place := tuple(row)) in wanted}
+    waits = (((portal, seq, n), postponed_at) for portal, seq, n, postponed_at in found)
+    return {wanted[one] for one in waits if one in wanted}
 
 
 def _stops(

@@ -1,14 +1,17 @@
 """What a run condemned and was held for is cleared some at a time, then looked for afresh."""
 
 from collections import Counter
+from datetime import UTC, datetime
 
 from responder.runtime import operating
 from responder.runtime.freeing import MOST
+from responder.store import runs
 from tests.runtime.driving import PORTAL, Driving
 from tests.runtime.test_joints import Tell, a_deal, after, begin, outcomes, rule, rules, tell
 
 __all__ = ["tell"]
 
+EVER = datetime(1970, 1, 1, tzinfo=UTC)
 MANY = 2 * MOST + 50
 TEXT = rules(rule("[{every: 1h}]", "limit: {per_run: 3, per_hour: 1000, per_document: 1000}"))
 
@@ -44,6 +47,26 @@ def test_much_is_cleared_in_steps_and_no_run_is_made_before_all_is(tell: Tell) -
         await there.come_to_rest()
         assert Counter(outcomes(there)) == {"cleared": MANY, "killed": MANY}
         assert len(there.sandbox.killed) == MANY
+
+    tell(TEXT, story)
+
+
+def test_what_a_driver_of_an_older_version_left_is_cleared_and_looked_for(tell: Tell) -> None:
+    """It made the run that was asked for at once, and passed over what was held."""
+
+    async def story(there: Driving) -> None:
+        await held(there)
+        there.rules_path.write_text(TEXT.replace("per_run: 3", "per_run: 1000"), encoding="utf-8")
+        there.rules.look(at_once=True)
+        there.later(seconds=2)
+        rearm(there)
+        (asked,) = there.database.read(lambda conn: runs.asked(conn, PORTAL, EVER))
+        there.database.write(lambda tx: runs.finish(tx, asked.id, {}))
+        await there.drive()
+        await there.come_to_rest()
+        await after(there, seconds=2)
+        await there.come_to_rest()
+        assert Counter(outcomes(there)) == {"cleared": MANY, "killed": MANY}
 
     tell(TEXT, story)
 

@@ -19,6 +19,7 @@ from responder.store import due, inbox, limits, runs
 from responder.store.database import Connection, Database
 from tests.runtime.driving import A_SECOND, DEAL, PORTAL, Driving, driving, play
 from tests.runtime.test_joints import (
+    GUARD,
     Tell,
     a_deal,
     after,
@@ -593,6 +594,56 @@ def test_a_comment_in_the_rules_keeps_nothing_of_a_set_that_was_begun(tell: Tell
         change_rules(there, text + "# said more clearly")
         await there.come_to_rest()
         assert sorted(there.sandbox.killed) == names
+
+    tell(text, story)
+
+
+def test_rules_that_are_put_back_do_not_take_up_what_other_rules_began(tell: Tell) -> None:
+    """What is left of a set counts for everybody as long as it may be let go unasked."""
+    text = rules(rule("[deal.updated]", "sweep: false", "limit: {per_hour: 30, per_document: 30}"))
+
+    async def story(there: Driving) -> None:
+        await begin(there)
+        a_deal(there, 1, *(f"one{number:02d}" for number in range(30)))
+        a_deal(there, 2, *(f"two{number:02d}" for number in range(10)))
+        size = 10
+        there.lane.capacity = lambda method: size  # type: ignore[method-assign]  # noqa: ARG005
+        there.deliver([1])
+        await there.round()
+        change_rules(there, text + "# said more clearly")
+        await there.round()
+        assert len(there.sandbox.killed) == 20
+        change_rules(there, text)
+        size = 50
+        there.deliver([2])
+        await there.come_to_rest()
+        assert len(there.sandbox.killed) <= 30
+
+    tell(text, story)
+
+
+def test_what_was_held_and_let_go_amid_a_reading_is_judged_afresh(tell: Tell) -> None:
+    text = rules(
+        GUARD.format(when="[deal.updated]"),
+        rule("[deal.updated]", "sweep: false", "limit: {per_hour: 100, per_document: 100}"),
+    )
+
+    async def story(there: Driving) -> None:
+        await begin(there)
+        a_deal(there, 1, *(f"{number:02d}" for number in range(40)))
+        there.lane.capacity = lambda method: 10  # type: ignore[method-assign]  # noqa: ARG005
+        there.deliver([1])
+        await there.round()
+        await there.round()
+        killed = len(there.sandbox.killed)
+        assert killed == 20
+        pause(there)
+        await there.round()
+        there.sandbox.add_item(2, 1, companyId=17)  # it is protected meanwhile
+        resume(there)
+        await there.come_to_rest()
+        assert len(there.sandbox.killed) == killed
+        assert outcomes(there).count("cleared") == 40 - killed
 
     tell(text, story)
 
