@@ -31,6 +31,19 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 _ALL = pytest.Config.ArgsSource.TESTPATHS
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest, so that no process is left alone with one of them."""
+    items.sort(key=_takes_little)
+
+
+def _takes_little(item: pytest.Item) -> bool:
+    folder = item.path.relative_to(Path(__file__).parent).parts[0]
+    return folder != item.path.name and folder != "replicas" and item.path.name not in _LONG
+
+
+_LONG = ("test_plans.py", "test_backup.py", "test_migrate.py", "test_storm.py")
+
+
 class Postgres:
     """A PostgreSQL server of our own, on a socket in a temporary folder."""
 

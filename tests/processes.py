@@ -46,7 +46,7 @@ _NOT_INHERITED = ("RESPONDER_", "PYTHONDONTWRITEBYTECODE")
 FIRST_PORT, WORKERS, PORTS = 12_000, 16, 1_000
 _ports = itertools.count(random.randrange(PORTS))  # noqa: S311 -- two runs at once differ
 
-COUNTED = 4  # one process of so many counts coverage, which makes each of them slower by half
+COUNTED = 8  # one process of so many counts coverage, which makes each of them slower by half
 _started = itertools.count()
 
 Decision = dict[str, object]
@@ -236,13 +236,14 @@ class Running:
 def eventually(
     look: Callable[[], T | None], *, seconds: float = 15, why: Callable[[], str] = str
 ) -> T:
-    """Look again and again until there is something."""
-    deadline = time.monotonic() + seconds
+    """Look again and again until there is something, less often the longer it takes."""
+    deadline, pause = time.monotonic() + seconds, 0.02
     while time.monotonic() < deadline:
         found = look()
         if found is not None:
             return found
-        time.sleep(0.02)
+        time.sleep(pause)
+        pause = min(1.2 * pause, 0.2)
     raise AssertionError(f"nothing came within {seconds} s: {why()}")
 
 
