@@ -38,8 +38,6 @@ from tests.test_model import folder as folder
 
 RUNS, STEPS = 400, 30
 
-pytestmark = pytest.mark.long  # they say of the model that it can fail
-
 
 class CallsAgainAtOnce(Rounds):
     """A kill whose answer was lost is sent once more, blindly."""

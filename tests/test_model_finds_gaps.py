@@ -39,8 +39,6 @@ Patch = pytest.MonkeyPatch
 RUNS, STEPS = 300, 8
 RULES_OF_RUN, RULES_OF_SUBJECT, LET_GO = Run.rules_for, Subject.rules, limits._free
 
-pytestmark = pytest.mark.long  # they say of the model that it can fail
-
 
 def _was_read(rule: Rule, trigger: Trigger) -> bool:
     return rule.acts or rule.triggers is None or (trigger == "sweep" and rule.is_swept)
