@@ -30,9 +30,7 @@ class Freeing:
         self._metrics = means.metrics
         self._lane = means.lane
         self._now = means.now
-        self._was_asked = (
-            True  # the last driver may have been of a version that knows nothing of it
-        )
+        self._was_asked = True  # perhaps under a driver of an older version, which clears nothing
         self._looked_at: datetime | None = None
 
     async def step(self) -> bool:
