@@ -9,7 +9,7 @@ from responder.authoring.plain import printable, to_json
 from responder.bitrix24 import documents
 from responder.model import Document
 from responder.store import inbox
-from responder.store.chain import instant_text
+from responder.store.canonical_json import instant_text
 from responder.store.database import Database
 from responder.store.inbox import Delivery
 

@@ -56,7 +56,7 @@ def _show(found: "Sequence[Asking]", *, as_json: bool) -> None:
 
 def _json(one: "Asking") -> str:
     from responder.authoring.plain import to_json
-    from responder.store.chain import instant_text
+    from responder.store.canonical_json import instant_text
 
     told = {"id": one.decision_id, **asdict(one)}
     del told["decision_id"]

@@ -21,7 +21,7 @@ from responder.bitrix24.documents import from_triple, parse_ref
 from responder.model import Document
 from responder.pages import words
 from responder.rules.english import kind_in_words
-from responder.store.chain import instant_text
+from responder.store.canonical_json import instant_text
 
 _FOLDER = Path(__file__).parent / "templates"
 _LEFT_ALONE = frozenset("\n\t\u200c\u200d")  # a joiner changes how letters look, not what they say

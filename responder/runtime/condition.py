@@ -8,7 +8,7 @@ from responder.runtime.leases import Leases
 from responder.runtime.reload import RulesInForce
 from responder.settings import Settings
 from responder.store import limits
-from responder.store.chain import instant_text
+from responder.store.canonical_json import instant_text
 from responder.store.commits import SharedCommit, StoreUnavailable
 from responder.store.database import Database, is_current
 

@@ -33,10 +33,11 @@ from typing import NamedTuple
 import structlog
 
 from responder.bitrix24 import pacing
+from responder.bitrix24.answer_labels import answer_label
 from responder.bitrix24.answers import STOPPING
 from responder.bitrix24.listing import REMEMBERED_FOR
 from responder.bitrix24.portal import Answer, Command, Failure, FailureKind, Portal
-from responder.runtime.metrics import Metrics, answer_label
+from responder.runtime.metrics import Metrics
 from responder.runtime.paces import Paces
 
 RESERVE = 0.8  # of the bucket, for what is not urgent

@@ -17,8 +17,6 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
-from responder.bitrix24.answers import TABLE
-
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
 _SECONDS = (0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600)
@@ -260,32 +258,6 @@ class Metrics:
     def render(self) -> bytes:
         """Write everything in the text format, 0.0.4."""
         return generate_latest(self.registry)
-
-
-_CODES = frozenset(row.code for row in TABLE if row.code)
-_OUR_WORDS = frozenset(
-    (
-        "no_connection",
-        "timeout",
-        "dropped",
-        "not_json",
-        "too_big",
-        "encoded",
-        "wrong_type",
-        "missing_part",
-    )
-)
-
-
-def answer_label(code: str | None) -> str:
-    """Name an answer: `ok`, a code that is known, or `other`, since portals make up codes."""
-    if code is None:
-        return "ok"
-    if not code:
-        return "empty_code"
-    status = code.removeprefix("http_")
-    known = code in _CODES or code in _OUR_WORDS or (status.isdigit() and len(status) == 3)
-    return code if known else "other"
 
 
 def _version() -> str:

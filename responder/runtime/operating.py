@@ -25,7 +25,7 @@ from responder.store import (
     refusals,
     runs,
 )
-from responder.store.chain import instant_text
+from responder.store.canonical_json import instant_text
 from responder.store.database import Connection, Database
 from responder.store.journal import Stop
 from responder.store.places import place_of

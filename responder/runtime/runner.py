@@ -23,7 +23,7 @@ from responder.runtime.plans import Hold, Known, Plan, Planned
 from responder.runtime.subjects import Subject
 from responder.runtime.sweep import Due, Found, Run
 from responder.runtime.unfinished import Unfinished
-from responder.store import inbox, limits, runs
+from responder.store import inbox, limits, run_entries, runs
 from responder.store.commits import StoreUnavailable
 from responder.store.database import Connection
 from responder.store.lanes import LeaseLost
@@ -146,7 +146,7 @@ class Runner:
 
         def write(tx: Connection) -> None:
             body = self._totals(run, {}, {}) | {"failure": why}
-            runs.record(tx, self.portal, now, body)
+            run_entries.record(tx, self.portal, now, body)
             if not run.due.observes:
                 runs.unread(tx, self.portal, run.due.trigger, now)
             if run.due.request is not None:
@@ -240,7 +240,7 @@ class Runner:
 
         def write(tx: Connection) -> None:
             if not run.due.observes:
-                runs.record(tx, self.portal, now, totals)
+                run_entries.record(tx, self.portal, now, totals)
                 self._note_unread(tx, run, now)
             if not run.unread:
                 for key, at in run.due.keys:

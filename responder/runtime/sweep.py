@@ -36,7 +36,7 @@ from responder.rules.rule import Rule
 from responder.rules.ruleset import Ruleset, paths
 from responder.rules.schedules import Schedule
 from responder.runtime.plans import KILLING
-from responder.store.chain import instant_text
+from responder.store.canonical_json import instant_text
 from responder.store.runs import Request
 
 SWEEP = "sweep"

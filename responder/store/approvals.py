@@ -30,7 +30,7 @@ from sqlalchemy import Row as Record
 from responder.model import Action, Outcome
 from responder.store import chain, journal
 from responder.store.approved import Approval
-from responder.store.chain import instant_text
+from responder.store.canonical_json import instant_text
 from responder.store.limits import APPROVAL
 from responder.store.places import Place, decision_name, is_decision, place_of
 from responder.store.stops import OF_DECISION

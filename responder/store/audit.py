@@ -12,7 +12,7 @@ from functools import partial
 from sqlalchemy import Connection, and_, select
 from sqlalchemy import Row as Record
 
-from responder.store.chain import instant_text
+from responder.store.canonical_json import instant_text
 from responder.store.database import Database
 from responder.store.ends import BadEntry, base_of, head_of, instant_of, portals, snapshot
 from responder.store.marks import Mark

@@ -36,24 +36,20 @@ anew, can be told only from a checkpoint (portal, number, hash of the head) kept
 """
 
 import hashlib
-import json
-import math
 import secrets
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Literal
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from responder.model import Unknown
+from responder.store.canonical_json import canonical
 from responder.store.tables import chains, entries, evidence, insert, micros
 
 Kind = Literal["evaluation", "intent", "outcome", "verified", "control", "sweep", "prune"]
 
 GENESIS = "0" * 64
 _FORM = "responder-entry-1"
-_DEEPEST = 40
-_MOST_BITS = 14_000  # Python turns no longer integer into decimal text
 
 # Built once: building such a statement takes several times as long as carrying it out.
 _OF = chains.c.portal == bindparam("of")
@@ -61,20 +57,6 @@ _HEAD = select(chains.c.hash, chains.c.seq).where(_OF).with_for_update()
 _ADVANCE = update(chains).where(_OF)
 _ENTRY = entries.insert()
 _EVIDENCE = evidence.insert()
-
-
-def canonical(value: object) -> str:
-    """Write any value as canonical JSON, in ASCII, whatever a portal may have sent.
-
-    What JSON cannot hold becomes text: an infinite number, an integer of thousands of digits,
-    what is nested forty levels deep.
-    """
-    return json.dumps(_plain(value, 0), sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-
-def instant_text(at: datetime) -> str:
-    """Write an instant as UTC with milliseconds: `2026-09-24T09:00:00.000Z`."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def entry_hash(previous: str, portal: str, seq: int, kind: str, at: datetime, body: str) -> str:
@@ -133,29 +115,3 @@ def _head(tx: Connection, portal: str) -> tuple[str, int]:
         tx.execute(begin.on_conflict_do_nothing())
         found = tx.execute(_HEAD, {"of": portal}).one()
     return found.hash, found.seq
-
-
-def _plain(value: object, depth: int) -> object:
-    if depth > _DEEPEST:
-        return "nested too deeply"
-    if isinstance(value, Unknown):
-        return {"unknown": value.why}
-    if isinstance(value, Mapping):
-        return {str(key): _plain(inner, depth + 1) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(inner, depth + 1) for inner in value]
-    return _plain_scalar(value)
-
-
-def _plain_scalar(value: object) -> object:
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, str):
-        return str(value)
-    if isinstance(value, int):
-        return value if value.bit_length() <= _MOST_BITS else f"{value:#x}"
-    if isinstance(value, float) and math.isfinite(value):
-        return value
-    if isinstance(value, datetime):
-        return instant_text(value)
-    return str(value)

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, select
 from sqlalchemy import Row as Record
 
 from responder.store import log
-from responder.store.chain import canonical
+from responder.store.canonical_json import canonical
 from responder.store.places import Place, decision_name, is_decision, place_of
 from responder.store.tables import decisions, entries, evidence
 

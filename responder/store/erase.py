@@ -19,7 +19,8 @@ from functools import partial
 from sqlalchemy import Connection, select, update
 
 from responder.model import OPEN_OUTCOMES
-from responder.store.chain import append, canonical
+from responder.store.canonical_json import canonical
+from responder.store.chain import append
 from responder.store.database import Database
 from responder.store.ends import Readable
 from responder.store.places import Place, decision_name, place_of

@@ -34,7 +34,7 @@ from sqlalchemy import (
 )
 
 from responder.model import Outcome
-from responder.store.chain import instant_text
+from responder.store.canonical_json import instant_text
 from responder.store.places import decision_name
 from responder.store.tables import (
     IN_A_SET,

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import Column, Connection, Select, select, tuple_
 from sqlalchemy import Row as Record
 
-from responder.store.chain import heads, instant_text
+from responder.store.canonical_json import instant_text
+from responder.store.chain import heads
 from responder.store.database import Database
 from responder.store.places import decision_name, is_decision, place_of
 from responder.store.tables import decisions as table

@@ -1,6 +1,7 @@
 """Second looks: an event may come before the workflow it concerns is listed."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
@@ -8,8 +9,7 @@ from typing import cast
 from sqlalchemy import ColumnElement, Connection, and_, delete, select
 
 from responder.model import Trigger
-from responder.store.chain import canonical
-from responder.store.shapes import asked_in, asked_text
+from responder.store.canonical_json import canonical
 from responder.store.tables import insert, looks
 
 MOST = 1_000
@@ -104,3 +104,13 @@ def done(tx: Connection, look: Look) -> None:
 
 def _is(place: dict[str, str]) -> ColumnElement[bool]:
     return and_(*(looks.c[name] == value for name, value in place.items()))
+
+
+def asked_text(asked: Iterable[str] | None) -> str | None:
+    """Write the names of the rules that are asked; None where trigger and events tell."""
+    return None if asked is None else canonical(sorted(asked))
+
+
+def asked_in(text: str | None) -> frozenset[str] | None:
+    """Read what `asked_text` wrote."""
+    return None if text is None else frozenset(json.loads(text))

@@ -19,7 +19,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, select, update
 
 from responder.model import Mode, Outcome
-from responder.store.chain import canonical, heads, instant_text
+from responder.store.canonical_json import canonical, instant_text
+from responder.store.chain import heads
 from responder.store.places import is_decision, place_of
 from responder.store.tables import (
     chains,

@@ -18,7 +18,8 @@ from sqlalchemy import Connection, LargeBinary, cast, select
 from sqlalchemy import Row as Record
 
 from responder.model import OPEN_OUTCOMES, Document, Mode
-from responder.store.chain import canonical, evidence_digest, instant_text
+from responder.store.canonical_json import canonical, instant_text
+from responder.store.chain import evidence_digest
 from responder.store.places import decision_name, place_of
 from responder.store.tables import approvals, clean, decisions, entries, evidence
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, Select, delete, select, update
 from sqlalchemy import Row as Record
 
-from responder.store import chain
+from responder.store.canonical_json import canonical
 from responder.store.tables import insert, runs, sweeps
 
 MOST = 100
@@ -76,11 +76,6 @@ def incomplete(conn: Connection, portal: str) -> dict[str, datetime]:
     }
 
 
-def record(tx: Connection, portal: str, at: datetime, body: Mapping[str, object]) -> int:
-    """Write the entry of a run with its totals; return its number."""
-    return chain.append(tx, portal, "sweep", at, body)
-
-
 def ask(
     tx: Connection, portal: str, *, rule: str | None, observe: bool, by: str, at: datetime
 ) -> int:
@@ -125,9 +120,7 @@ def progress(tx: Connection, request_id: int, read: int, total: int | None) -> N
 
 def tried(tx: Connection, request_id: int, result: Mapping[str, object]) -> None:
     """Note what came of a request so far: it could not read everything, and is made again."""
-    tx.execute(
-        update(sweeps).where(sweeps.c.id == request_id).values(result=chain.canonical(result))
-    )
+    tx.execute(update(sweeps).where(sweeps.c.id == request_id).values(result=canonical(result)))
 
 
 def finish(tx: Connection, request_id: int, result: Mapping[str, object]) -> None:
@@ -135,7 +128,7 @@ def finish(tx: Connection, request_id: int, result: Mapping[str, object]) -> Non
     tx.execute(
         update(sweeps)
         .where(sweeps.c.id == request_id)
-        .values(state="done", result=chain.canonical(result))
+        .values(state="done", result=canonical(result))
     )
 
 

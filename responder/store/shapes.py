@@ -5,7 +5,7 @@ the evidence, so that personal data can be erased without breaking the chain.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,7 +22,8 @@ from responder.model import (
     Workflow,
 )
 from responder.rules.derived import ABSENT
-from responder.store import chain
+from responder.store.canonical_json import canonical
+from responder.store.looks import asked_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +195,7 @@ def index_row(
         "received_at": evaluation.received_at,
         "trigger": evaluation.trigger,
         "event": evaluation.event,
-        "event_names": chain.canonical(evaluation.event_names),
+        "event_names": canonical(evaluation.event_names),
         "document": None if document is None else document.ref,
         "triple": None if document is None else _document_text(document),
         "workflow_id": None if workflow is None else workflow.id,
@@ -222,18 +223,8 @@ def index_row(
     }
 
 
-def asked_text(asked: Iterable[str] | None) -> str | None:
-    """Write the names of the rules that are asked; None where trigger and events tell."""
-    return None if asked is None else chain.canonical(sorted(asked))
-
-
-def asked_in(text: str | None) -> frozenset[str] | None:
-    """Read what `asked_text` wrote."""
-    return None if text is None else frozenset(json.loads(text))
-
-
 def _spared_text(spared: Spared | None) -> str | None:
-    return None if spared is None else chain.canonical({"keep": spared.keep, "ids": spared.ids})
+    return None if spared is None else canonical({"keep": spared.keep, "ids": spared.ids})
 
 
 def spared_in(text: str | None) -> Spared | None:
@@ -245,7 +236,7 @@ def spared_in(text: str | None) -> Spared | None:
 
 
 def _document_text(document: Document) -> str:
-    return chain.canonical((document.kind, document.item_id, *document.triple))
+    return canonical((document.kind, document.item_id, *document.triple))
 
 
 def _template_id(workflow: Workflow) -> str | None:

@@ -13,8 +13,9 @@ from responder.model import OPEN_OUTCOMES, Action, Document, Outcome, Trigger
 from responder.rules.revision import same
 from responder.store.approved import Approval, approval_of
 from responder.store.limits import APPROVAL
+from responder.store.looks import asked_in
 from responder.store.places import Place, decision_name, is_decision, place_of
-from responder.store.shapes import Spared, asked_in, spared_in
+from responder.store.shapes import Spared, spared_in
 from responder.store.tables import (
     ACTING,
     IN_A_SET,

@@ -19,7 +19,7 @@ from responder.rules.ruleset import Ruleset, load
 from responder.runtime import planning
 from responder.runtime.plans import Known
 from responder.runtime.subjects import Subject
-from responder.store import chain, rulesets, shapes
+from responder.store import canonical_json, chain, rulesets, shapes
 from responder.store.database import Connection, Database
 from responder.store.journal import NewEvaluation
 from responder.store.tables import chains, decisions, entries, evidence
@@ -109,12 +109,12 @@ def write(tx: Connection, some: list[tuple[int, NewEvaluation]]) -> int:
             "kind": "evaluation",
             "at": one.at,
             "hash": chain.GENESIS,
-            "body": chain.canonical({**shapes.body(one), "evidence": chain.GENESIS}),
+            "body": canonical_json.canonical({**shapes.body(one), "evidence": chain.GENESIS}),
         }
         for seq, one in some
     ]
     kept = [
-        {**at, "seq": seq, "salt": "0", "content": chain.canonical(shapes.evidence(one))}
+        {**at, "seq": seq, "salt": "0", "content": canonical_json.canonical(shapes.evidence(one))}
         for seq, one in some
     ]
     rows = [

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from responder.store import chain, rulesets
+from responder.store import canonical_json, rulesets
 from responder.store.database import Database
 from responder.store.tables import decisions, micros
 
@@ -23,7 +23,7 @@ _OUTCOMES = """
 CASE i % 20 WHEN 0 THEN 'would_kill' WHEN 1 THEN 'would_kill' WHEN 2 THEN 'left'
             WHEN 3 THEN 'already_gone' WHEN 4 THEN 'cleared' ELSE 'killed' END"""
 
-_BODY = chain.canonical(
+_BODY = canonical_json.canonical(
     {
         "trigger": "event",
         "event": "ONCRMDEALUPDATE",
@@ -76,7 +76,7 @@ _BODY = chain.canonical(
         ],
     }
 )
-_EVIDENCE = chain.canonical(
+_EVIDENCE = canonical_json.canonical(
     {
         "facts": {
             "deal.title": "Delivery of pumps, order %DEAL%",

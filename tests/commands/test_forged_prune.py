@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from responder.cli import main
 from responder.model import Outcome
-from responder.store import chain, journal, rulesets
+from responder.store import canonical_json, chain, journal, rulesets
 from responder.store.columns import micros
 from responder.store.database import Database
 from responder.store.prune import Pruned, prune
@@ -74,7 +74,7 @@ def without_times(kept: Path, made_at: str | None = None) -> None:
 def append(db: sqlite3.Connection, kind: str, at: datetime, body: Mapping[str, object]) -> None:
     """Append an entry as the program does, with the right hash."""
     (previous, seq) = db.execute("SELECT hash, seq FROM chains WHERE portal = 'main'").fetchone()
-    text = chain.canonical(body)
+    text = canonical_json.canonical(body)
     digest = chain.entry_hash(previous, "main", seq + 1, kind, at, text)
     entry = ("main", seq + 1, kind, micros(at), text, digest)
     db.execute("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?)", entry)
@@ -188,7 +188,7 @@ def test_a_checkpoint_whose_entry_was_pruned_in_its_time_agrees_or_is_too_old(
     for seq, code, said in ((2, 0, "1 checkpoint agrees"), (1, 2, "too old to prove anything")):
         entry = hashes[seq - 1]
         at = datetime.fromtimestamp(entry["at"] / 1e6, UTC)
-        head = {"seq": seq, "hash": entry["hash"], "at": chain.instant_text(at)}
+        head = {"seq": seq, "hash": entry["hash"], "at": canonical_json.instant_text(at)}
         old = tmp_path / f"{seq}.json"
         old.write_text(json.dumps({"portals": {"main": head}}))
         if seq == 2:
@@ -206,7 +206,7 @@ def test_a_checkpoint_of_an_older_version_still_finds_what_it_can(
     done = audit("verify", "--checkpoint", str(kept))
     assert done.exit_code == 2  # it cannot tell how old entry 10 was, and does not agree
     assert "agrees" not in done.stdout
-    without_times(kept, made_at=chain.instant_text(now() - 3 * DAY))
+    without_times(kept, made_at=canonical_json.instant_text(now() - 3 * DAY))
     assert audit("verify", "--checkpoint", str(kept)).exit_code == 0  # all of it is older than that
 
 

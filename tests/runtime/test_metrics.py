@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from prometheus_client import Counter, Gauge, Histogram
 
-from responder.runtime.metrics import Metrics, answer_label
+from responder.bitrix24.answer_labels import answer_label
+from responder.runtime.metrics import Metrics
 
 
 def test_the_names_are_the_documented_ones() -> None:
