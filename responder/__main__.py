@@ -1,5 +1,5 @@
 """`python -m responder` is the command line."""
 
-from responder.cli import main
+from responder.commands.cli import main
 
 main()

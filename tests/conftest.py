@@ -13,8 +13,8 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
 
-from responder.store.database import Database
-from responder.store.tables import metadata
+from responder.store.database.database import Database
+from responder.store.database.tables import metadata
 
 _numbers = itertools.count(1)
 
@@ -38,10 +38,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _takes_little(item: pytest.Item) -> bool:
     folder = item.path.relative_to(Path(__file__).parent).parts[0]
-    return folder != item.path.name and folder != "replicas" and item.path.name not in _LONG
+    return folder not in ("process", "random", "replicas") and item.path.name not in _LONG
 
 
-_LONG = ("test_plans.py", "test_backup.py", "test_migrate.py", "test_storm.py")
+_LONG = ("test_query_plans.py", "test_backup.py", "test_migrate.py", "test_storm.py")
 
 
 class Postgres:

@@ -1,1 +1,1 @@
-"""The authoring room: what the people who write rules run."""
+"""What the people who write rules run."""

@@ -5,7 +5,8 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict
 from typing import Literal
 
-from responder.authoring import advice, cases, expectations
+from responder.authoring import advice, expectations
+from responder.authoring.cases import cases
 from responder.rules import source
 from responder.rules.ruleset import RulesError, Ruleset, load
 from responder.rules.source import Mistake, Mistakes, Table

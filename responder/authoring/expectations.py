@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import NamedTuple
 
 from responder.model import Action, Mode, Verdict
+from responder.rules.facts.values import duration_in_words
 from responder.rules.rule import Rule
 from responder.rules.source import Items, Mistakes, Node, Scalar, Table, nearest
-from responder.rules.values import duration_in_words
 
 WAITING = "waiting"
 NONE = "none"

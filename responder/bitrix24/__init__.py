@@ -1,1 +1,1 @@
-"""How the portal speaks: the only room that knows its quirks."""
+"""How a portal speaks: the only room that knows its quirks."""

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from responder.commands.opening import fail, opened, who
+from responder.commands.context import fail, opened, who
 
 if TYPE_CHECKING:
-    from responder.store.approvals import Asking
-    from responder.store.database import Database
+    from responder.journal.approvals import Asking
+    from responder.store.database.database import Database
 
 
 @click.command()
@@ -42,7 +42,7 @@ def approve(decisions: tuple[str, ...], *, whole: bool, yes: bool, as_json: bool
 def _asking(
     database: "Database", portals: Sequence[str], like: str | None = None
 ) -> "list[Asking]":
-    from responder.store import approvals
+    from responder.journal import approvals
 
     return database.read(lambda conn: approvals.asking(conn, portals, like=like))
 
@@ -55,7 +55,7 @@ def _show(found: "Sequence[Asking]", *, as_json: bool) -> None:
 
 
 def _json(one: "Asking") -> str:
-    from responder.authoring.plain import to_json
+    from responder.adapters.printable_text import to_json
     from responder.store.canonical_json import instant_text
 
     told = {"id": one.decision_id, **asdict(one)}
@@ -65,7 +65,7 @@ def _json(one: "Asking") -> str:
 
 
 def _line(one: "Asking") -> str:
-    from responder.authoring.plain import printable
+    from responder.adapters.printable_text import printable
 
     until = one.lapses_at.strftime("%Y-%m-%d %H:%M")
     said = f"{one.decision_id}  {one.action.value} {one.workflow_id} on {one.document}"
@@ -88,10 +88,10 @@ def _chosen(
 
 
 def _approve(database: "Database", decisions: Sequence[str]) -> None:
-    from responder.runtime import operating
+    from responder.stop import control
 
     try:
-        done = operating.approve(database, decisions, by=who(), at=database.now())
+        done = control.approve(database, decisions, by=who(), at=database.now())
     except LookupError as error:
         fail(f"There is no decision {error.args[0]}; nothing was approved.")
     if done.approved:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from responder.runtime.findings import Finding
-    from responder.settings import Settings
+    from responder.service.doctor.checks import Finding
+    from responder.settings.settings import Settings
 
 
 @click.command()
@@ -20,8 +20,8 @@ def doctor(*, as_json: bool) -> None:
 
     Exits with 0 when there is no problem, 1 when there is one, 2 when the settings are wrong.
     """
-    from responder.runtime.findings import wrong_settings
-    from responder.settings import SettingsError, load
+    from responder.service.doctor.checks import wrong_settings
+    from responder.settings.settings import SettingsError, load
 
     try:
         given = load()
@@ -36,10 +36,10 @@ def doctor(*, as_json: bool) -> None:
 
 
 async def _examine(given: "Settings", written: "Callable[[Finding], str]") -> int:
-    from responder.runtime.doctor import examine
-    from responder.runtime.findings import Status
-    from responder.runtime.logs import redactor
-    from responder.settings import secrets
+    from responder.adapters.logs import redactor
+    from responder.service.doctor.checks import Status
+    from responder.service.doctor.examination import examine
+    from responder.settings.settings import secrets
 
     redacted = redactor(secrets(given))
     exit_code = 0
@@ -51,7 +51,7 @@ async def _examine(given: "Settings", written: "Callable[[Finding], str]") -> in
 
 
 def _as_line(finding: "Finding") -> str:
-    from responder.authoring.plain import printable
+    from responder.adapters.printable_text import printable
 
     where = f"{finding.portal}: " if finding.portal else ""
     advice = f" -> {finding.advice}" if finding.advice else ""
@@ -59,7 +59,7 @@ def _as_line(finding: "Finding") -> str:
 
 
 def _as_json(finding: "Finding") -> str:
-    from responder.authoring.plain import to_json
+    from responder.adapters.printable_text import to_json
 
     return to_json(
         {

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from responder.commands.opening import fail, must_know, opened, who
+from responder.commands.context import fail, must_know, opened, who
 from responder.rules.revision import shown
 
 if TYPE_CHECKING:
     from responder.rules.ruleset import Ruleset
-    from responder.runtime.operating import Status
-    from responder.settings import Settings
+    from responder.settings.settings import Settings
+    from responder.stop.control import Status
 
 _SEEN_BY_ALL_SECONDS = 1.0
 
@@ -41,16 +41,16 @@ def _ruleset_or_why(settings: "Settings") -> "Ruleset | str":
 @click.command()
 def pause() -> None:
     """Stop all new kills at once, on every replica, until `resume`."""
-    from responder.runtime import operating
+    from responder.stop import control
 
     with opened() as (settings, database):
         portals = sorted(settings.portals)
-        if not operating.pause(database, portals, by=who(), at=database.now()):
+        if not control.pause(database, portals, by=who(), at=database.now()):
             click.echo("Everything was paused already.", err=True)
             return
         click.echo("Paused: nothing more is begun. What would be stopped is held.")
         time.sleep(_SEEN_BY_ALL_SECONDS)
-        for stop in operating.under_way(database, portals):
+        for stop in control.under_way(database, portals):
             click.echo(
                 f"already under way: {stop.action.value} of {stop.workflow_id} on "
                 f"{stop.document.ref} by rule {stop.rule} (decision {stop.decision_id})"
@@ -60,10 +60,10 @@ def pause() -> None:
 @click.command()
 def resume() -> None:
     """Allow kills again; what was held is judged afresh on the facts of this moment."""
-    from responder.runtime import operating
+    from responder.stop import control
 
     with opened() as (settings, database):
-        freed = operating.resume(database, sorted(settings.portals), by=who(), at=database.now())
+        freed = control.resume(database, sorted(settings.portals), by=who(), at=database.now())
         if freed is None:
             click.echo("Nothing was paused.", err=True)
         else:
@@ -75,17 +75,15 @@ def resume() -> None:
 @click.option("--portal", help="In this portal alone; otherwise in all.")
 def rearm(rule: str, portal: str | None) -> None:
     """Let a tripped rule act again, and judge afresh what it held."""
-    from responder.runtime import operating
+    from responder.stop import control
 
     with opened() as (settings, database):
         must_know(portal, settings.portals)
         known = [one.id for one in ruleset_of(settings).rules if one.acts]
         portals = [portal] if portal else sorted(settings.portals)
         try:
-            freed = operating.rearm(
-                database, portals, rule, known=known, by=who(), at=database.now()
-            )
-        except operating.UnknownRule:
+            freed = control.rearm(database, portals, rule, known=known, by=who(), at=database.now())
+        except control.UnknownRule:
             near = get_close_matches(rule, known, 1)
             meant = f" Did you mean {near[0]!r}?" if near else ""
             fail(f"There is no rule {rule!r} that stops anything.{meant}")
@@ -96,15 +94,15 @@ def rearm(rule: str, portal: str | None) -> None:
 @click.argument("decision")
 def cancel(decision: str) -> None:
     """Stop a decision that waits or is held; nothing will come of it."""
-    from responder.runtime import operating
-    from responder.store.journal import NotOpen
+    from responder.journal.record import NotOpen
+    from responder.stop import control
 
     with opened() as (_, database):
         try:
-            operating.cancel(database, decision, by=who(), at=database.now())
+            control.cancel(database, decision, by=who(), at=database.now())
         except NotOpen:
             fail(f"{decision} does not wait: there is none of that name, or it is concluded.")
-        except operating.UnderWay:
+        except control.UnderWay:
             click.echo(f"{decision}: its call may have been made already.", err=True)
             sys.exit(1)
         click.echo(f"Cancelled {decision}.")
@@ -117,13 +115,13 @@ def status(*, as_json: bool) -> None:
 
     With a broken rules file all the rest is shown, and the exit code is 1.
     """
-    from responder.authoring.plain import printable
-    from responder.runtime import operating
+    from responder.adapters.printable_text import printable
+    from responder.stop import control
 
     with opened() as (settings, database):
         ruleset = _ruleset_or_why(settings)
         known = None if isinstance(ruleset, str) else ruleset
-        found = operating.status(database, settings, known, database.now())
+        found = control.status(database, settings, known, database.now())
         click.echo(
             json.dumps(asdict(found)) if as_json else "\n".join(map(printable, _told(found)))
         )

@@ -4,13 +4,13 @@ import sys
 
 import click
 
-from responder.commands.opening import fail
+from responder.commands.context import fail
 
 
 @click.command()
 def password() -> None:
     """Hash a password for RESPONDER_ADMINS__<NAME>: one line from stdin; prints the hash alone."""
-    from responder.pages.passwords import Unfit, hashed
+    from responder.service.pages.login.passwords import Unfit, hashed
 
     try:
         click.echo(hashed(_given()))

@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 
 import click
 
-from responder.commands.opening import fail, settings, show_mistakes
+from responder.commands.context import fail, settings, show_mistakes
 
 _PR_SET_DUMPABLE = 4  # prctl(2)
 
@@ -34,11 +34,11 @@ def _keep_memory_private() -> None:
 def serve() -> None:
     """Receive events, decide and act. Settings come from RESPONDER_ variables."""
     _keep_memory_private()
-    from responder.app import serve as run
+    from responder.adapters import logs
     from responder.rules.ruleset import RulesError
-    from responder.runtime import logs
-    from responder.settings import secrets
-    from responder.store.database import DatabaseError, StoreUnavailable
+    from responder.service.app import serve as run
+    from responder.settings.settings import secrets
+    from responder.store.database.database import DatabaseError, StoreUnavailable
 
     given = settings()
     logs.configure(given.log_level, secrets(given))
@@ -67,7 +67,7 @@ def _reason(error: OSError) -> str:
 @click.option("--keep", is_flag=True, help="Leave portal and service running until Ctrl-C.")
 def demo(*, keep: bool) -> None:
     """Play the main job on real HTTP against a sandbox portal; needs no settings."""
-    from responder.demo import play
+    from responder.service.demo import play
 
     try:
         fine = asyncio.run(play(keep=keep))

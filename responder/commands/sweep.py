@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from responder.commands.opening import must_know, opened, who
+from responder.commands.context import must_know, opened, who
 
 if TYPE_CHECKING:
-    from responder.store.database import Database
-    from responder.store.runs import Request
+    from responder.store.database.database import Database
+    from responder.store.sweep_runs import Request
 
 _LOOK_SECONDS = 0.2
 _PATIENCE_SECONDS = 30.0  # for a service to begin
@@ -41,14 +41,14 @@ def sweep(portal: str | None, rule: str | None, *, observe: bool, as_json: bool)
 def _sweep(
     database: "Database", portal: str, rule: str | None, *, observe: bool, as_json: bool
 ) -> None:
-    from responder.store import lanes, runs
+    from responder.store import leases, sweep_runs
 
-    if database.read(lambda conn: lanes.driver(conn, portal)) is None:
+    if database.read(lambda conn: leases.driver(conn, portal)) is None:
         click.echo(f"{portal}: nobody drives it; start `responder serve`.", err=True)
         sys.exit(1)
     at = database.now()
     request_id = database.write(
-        lambda tx: runs.ask(tx, portal, rule=rule, observe=observe, by=who(), at=at)
+        lambda tx: sweep_runs.ask(tx, portal, rule=rule, observe=observe, by=who(), at=at)
     )
     result = _wait(database, portal, request_id)
     if "failure" in result:
@@ -72,12 +72,12 @@ def _sweep(
 
 def _wait(database: "Database", portal: str, request_id: int) -> Mapping[str, object]:
     """Show progress until the request is done."""
-    from responder.store import runs
+    from responder.store import sweep_runs
 
     begun = time.monotonic()
     shown = ""
     while True:
-        request = database.read(lambda conn: runs.request(conn, request_id))
+        request = database.read(lambda conn: sweep_runs.request(conn, request_id))
         assert request is not None
         if request.result is not None:
             return request.result
@@ -99,7 +99,7 @@ def _progress(portal: str, request: "Request") -> str:
 
 def _await_outcomes(database: "Database", portal: str, found: list[dict[str, object]]) -> None:
     """Wait a while for what was found to be concluded, and note the outcomes."""
-    from responder.store import journal
+    from responder.journal import record as journal
 
     workflows = {str(one["workflow"]): one for one in found if one["outcome"] == "waiting"}
     deadline = time.monotonic() + _OUTCOMES_SECONDS
@@ -122,7 +122,7 @@ def _show(
     *,
     as_json: bool,
 ) -> None:
-    from responder.authoring.plain import printable, to_json
+    from responder.adapters.printable_text import printable, to_json
 
     if as_json:
         for one in found:

@@ -1,1 +1,1 @@
-"""The rules room: what should happen, decided without waiting, clock or network."""
+"""What should happen, decided without waiting, clock or network."""

@@ -8,7 +8,7 @@ clock, so that a day on which clocks change is shorter or longer.
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
-from responder.rules import zones
+from responder.rules import time_zones
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 EVERY_DAY = frozenset(range(len(DAYS)))
@@ -40,7 +40,7 @@ class Calendar:
 
     def is_open_on(self, day: date) -> bool | None:
         """Tell whether it is open all that day (true), none of it (false), or a part of it."""
-        first, last = (zones.instant(one, _MIDNIGHT, self.zone) for one in (day, day + _DAY))
+        first, last = (time_zones.instant(one, _MIDNIGHT, self.zone) for one in (day, day + _DAY))
         shifts = map(self._hours, (day - _DAY, day))
         within = ((max(start, first), min(end, last)) for start, end in shifts)
         open_for = sum((max(end - start, _NONE) for start, end in within), _NONE)
@@ -62,11 +62,11 @@ class Calendar:
 
     def _hours(self, day: date) -> tuple[datetime, datetime]:
         """Return from when until when it is open on a day; the same instant twice for never."""
-        start = zones.instant(day, self.opens, self.zone)
+        start = time_zones.instant(day, self.opens, self.zone)
         if day.weekday() not in self.days or self._is_holiday(day):
             return start, start
         last = day if self.closes > self.opens else day + _DAY
-        return start, zones.instant(last, self.closes, self.zone)
+        return start, time_zones.instant(last, self.closes, self.zone)
 
     def _is_holiday(self, day: date) -> bool:
         return any(first <= day <= last for first, last in self.holidays)

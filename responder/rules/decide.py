@@ -26,10 +26,10 @@ from responder.model import (
     Verdict,
     Workflow,
 )
-from responder.rules import keeping
-from responder.rules.conditions import Facts, View
-from responder.rules.derived import ABSENT, NEEDS, derived
-from responder.rules.keeping import Candidate, Choice, Keep
+from responder.rules import keep as keeping
+from responder.rules.facts.conditions import Facts, View
+from responder.rules.facts.derived import ABSENT, NEEDS, derived
+from responder.rules.keep import Candidate, Choice, Keep
 from responder.rules.rule import Rule
 from responder.rules.ruleset import Ruleset, without_idle_guards
 
@@ -52,7 +52,7 @@ def judge(
     `enforcing` is the installation's own mode. `only` is the id of the one workflow that a call
     named; the others are then not judged. `rules` are those to read, guards among them, where the
     trigger does not tell (`Ruleset.with_guards`). `choices` has, for rules with `keep` whose choice
-    was made before, or over several documents, whom each of them spares (`keeping.choose`).
+    was made before, or over several documents, whom each of them spares (`keep.choose`).
     """
     asked = _in_question(ruleset, situation, rules, now)
     if not asked:

@@ -9,13 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from responder.model import Action, Mode
-from responder.rules.conditions import All, AnyOf, FactTest, Not, Part
-from responder.rules.facts import Fact
-from responder.rules.keeping import GROUPS, Keep
-from responder.rules.limits import Limit
+from responder.rules.facts.conditions import All, AnyOf, FactTest, Not, Part
+from responder.rules.facts.registry import Fact
+from responder.rules.facts.values import duration_in_words
+from responder.rules.keep import GROUPS, Keep
+from responder.rules.load.limit_parser import Limit
 from responder.rules.rule import Rule
 from responder.rules.triggers import Trigger
-from responder.rules.values import duration_in_words
 
 # Operators whose words begin with a verb; the others are what a fact *is*.
 _VERBS = frozenset({"is", "is_not", "contains", "starts_with", "ends_with", "matches", "exists"})

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from responder.model import ACTING_MODES
 from responder.rules import english
-from responder.rules.conditions import Part
+from responder.rules.facts.conditions import Part
 from responder.rules.rule import Rule
 
 _FEW = 8

@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 
 from responder.model import Action, Mode
 from responder.rules.calendars import Calendar
-from responder.rules.conditions import All, AnyOf, FactTest, Kleene, View
-from responder.rules.keeping import Keep
-from responder.rules.limits import Limit
+from responder.rules.facts.conditions import All, AnyOf, FactTest, Kleene, View
+from responder.rules.keep import Keep
+from responder.rules.load.limit_parser import Limit
 from responder.rules.schedules import Schedule
 from responder.rules.triggers import Trigger
 

@@ -9,7 +9,8 @@ from datetime import tzinfo
 from functools import lru_cache
 
 from responder.model import Trigger
-from responder.rules import loader, source
+from responder.rules import source
+from responder.rules.load import loader
 from responder.rules.revision import revision_of
 from responder.rules.rule import Rule
 from responder.rules.source import Mistake, Mistakes

@@ -9,7 +9,7 @@ first time.
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
-from responder.rules import zones
+from responder.rules import time_zones
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = timedelta(days=1)
@@ -59,4 +59,4 @@ def _around(schedule: DailyAt, at: datetime) -> list[datetime]:
     """
     today: date = at.astimezone(schedule.zone).date()
     days = (today + ahead * _DAY for ahead in range(-2, 3))
-    return [zones.instant(day, schedule.at, schedule.zone) for day in days]
+    return [time_zones.instant(day, schedule.at, schedule.zone) for day in days]

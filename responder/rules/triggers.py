@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from responder.rules import facts
+from responder.rules.facts import registry
+from responder.rules.facts.values import duration_in_words
 from responder.rules.schedules import Every, Schedule
 from responder.rules.source import nearest
-from responder.rules.values import duration_in_words
 
 ROBOT = "robot"
 _DONE = {"added": "ADD", "updated": "UPDATE", "deleted": "DELETE"}
@@ -69,7 +69,7 @@ def find(name: str) -> Trigger | None:
     if name == ROBOT:
         return Trigger(name=ROBOT, events=frozenset(), brings="*")
     kind, _, done = name.partition(".")
-    if done in _DONE and facts.is_kind(kind):
+    if done in _DONE and registry.is_kind(kind):
         return Trigger(name=name, events=frozenset(_events(kind, _DONE[done])), brings=kind)
     upper = name.upper()
     brings = _BRINGS.get(upper) or _of_type(upper)
@@ -87,7 +87,7 @@ def scheduled(schedule: Schedule) -> Trigger:
 
 def names() -> list[str]:
     """Return the names there are, with smart process 147 for all of its kind."""
-    kinds = [*facts.KINDS, "item_147"]
+    kinds = [*registry.KINDS, "item_147"]
     return [ROBOT, *(f"{kind}.{done}" for kind in kinds for done in _DONE), *_BRINGS]
 
 
@@ -104,9 +104,11 @@ def meant(name: str) -> str | None:
     kind, _, done = name.lower().partition(".")
     if kind == f"item_{_SMART_INVOICE}":
         kind = "invoice"
-    if facts.is_kind(kind):
+    if registry.is_kind(kind):
         return f"{kind}.{nearest(done, _DONE) or 'updated'}"
-    return nearest(name.lower(), [ROBOT, *(f"{one}.{how}" for one in facts.KINDS for how in _DONE)])
+    return nearest(
+        name.lower(), [ROBOT, *(f"{one}.{how}" for one in registry.KINDS for how in _DONE)]
+    )
 
 
 def _events(kind: str, done: str) -> Iterator[str]:
@@ -128,7 +130,7 @@ def _of_type(event: str) -> str | None:
     if found is None:
         return None
     kind = "invoice" if found[1] == _SMART_INVOICE else f"item_{found[1]}"
-    return kind if facts.is_kind(kind) else None
+    return kind if registry.is_kind(kind) else None
 
 
 _BRINGS: Mapping[str, str] = {

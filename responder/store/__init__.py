@@ -1,1 +1,1 @@
-"""What must not be forgotten: the inbox, the journal, and who may write them."""
+"""What is kept beside the log: deliveries, leases, limits, and the commit they share."""

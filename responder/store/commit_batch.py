@@ -12,8 +12,13 @@ from typing import Generic, TypeVar, cast
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from responder.store import inbox
-from responder.store.database import StoreUnavailable, is_unavailable, unavailable, waited_in_vain
+from responder.store.database.database import (
+    StoreUnavailable,
+    is_unavailable,
+    unavailable,
+    waited_in_vain,
+)
+from responder.store.inbox import inbox
 
 T = TypeVar("T")
 

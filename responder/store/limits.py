@@ -35,8 +35,7 @@ from sqlalchemy import (
 
 from responder.model import Outcome
 from responder.store.canonical_json import instant_text
-from responder.store.places import decision_name
-from responder.store.tables import (
+from responder.store.database.tables import (
     IN_A_SET,
     OPEN,
     chains,
@@ -46,6 +45,7 @@ from responder.store.tables import (
     switches,
     trips,
 )
+from responder.store.decision_ids import decision_name
 
 COUNTED = (
     Outcome.KILLED,

@@ -2,7 +2,7 @@
 
 A replica says every second that it is alive, in the transaction that renews its leases: so all of
 it ends at the same instant when it dies. Rows of `replicas` decide nothing: they tell how many
-there are to share the portals. Who may write for a portal is its lease alone (`lanes`).
+there are to share the portals. Who may write for a portal is its lease alone (`leases`).
 """
 
 from collections.abc import Collection, Mapping
@@ -12,9 +12,9 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, select, tuple_, update
 
 from responder.rules.revision import same
-from responder.store.clock import micros_of, now_of
-from responder.store.lanes import Lease
-from responder.store.tables import insert, instant, leases, replicas
+from responder.store.database.clock import micros_of, now_of
+from responder.store.database.tables import insert, instant, leases, replicas
+from responder.store.leases import Lease
 
 _KEPT_SECONDS = 3_600
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection, select
 
 from responder.rules.revision import SHOWN_DIGITS
-from responder.store.tables import insert, rulesets
+from responder.store.database.tables import insert, rulesets
 
 _DIGITS = frozenset("0123456789abcdef")
 

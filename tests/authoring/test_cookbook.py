@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from responder.authoring import cookbook, testing
+from responder.authoring import cookbook
+from responder.authoring.cases import case_runs
 from responder.authoring.check import check
 
 NOW = datetime(2026, 9, 24, 9, tzinfo=UTC)
@@ -18,9 +19,9 @@ def test_there_is_a_dozen_and_each_says_in_a_line_what_it_is_for() -> None:
 
 @pytest.mark.parametrize("name", cookbook.names())
 def test_a_recipe_passes_its_own_tests_which_show_every_rule_speak(name: str) -> None:
-    suite = testing.of_rules(cookbook.text(name).encode(), name)
-    results = testing.run(suite, NOW)
-    assert "\n".join(testing.render(results, [])).endswith("all fine")
+    suite = case_runs.of_rules(cookbook.text(name).encode(), name)
+    results = case_runs.run(suite, NOW)
+    assert "\n".join(case_runs.render(results, [])).endswith("all fine")
     shown = frozenset[str]().union(*(result.shown for result in results))
     assert shown == {rule.id for rule in suite.ruleset.rules}
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from responder.authoring import testing
+from responder.authoring.cases import case_runs
 from responder.rules.ruleset import load
 
 README = Path(__file__).parents[2] / "README.md"
@@ -21,4 +21,4 @@ def test_every_rules_file_in_it_loads(block: str) -> None:
 
 def test_every_test_in_it_fits_the_rules_of_the_first_file() -> None:
     ruleset = load(RULES[0].encode(), file="README.md")
-    assert all(testing.of_cases(block.encode(), "README.md", ruleset).cases for block in TESTS)
+    assert all(case_runs.of_cases(block.encode(), "README.md", ruleset).cases for block in TESTS)

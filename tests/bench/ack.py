@@ -32,18 +32,18 @@ import uvloop
 from pydantic import SecretStr
 from starlette.types import Receive, Scope, Send
 
-from responder import app
-from responder.runtime import quick
-from responder.runtime.listening import server_config
-from responder.runtime.metrics import Metrics
-from responder.runtime.web import Web
-from responder.settings import PortalSettings, Settings
-from responder.store.commits import SharedCommit
-from responder.store.database import Database
+from responder.adapters.metrics import Metrics
+from responder.receive.endpoint import Web
+from responder.receive.server import fast_path
+from responder.receive.server.fast_server import server_config
+from responder.service import app
+from responder.settings.settings import PortalSettings, Settings
+from responder.store.database.database import Database
+from responder.store.group_commit import SharedCommit
 from tests.bench.figures import Figure, show
 from tests.bench.load import TOKEN, Seen, seen
 from tests.bench.portals import wait_for
-from tests.processes import free_port
+from tests.support.processes import free_port
 
 VARIANTS = ("bare", "sqlite", "driven", "postgres")
 TARGETS = {"sqlite": 0.45, "driven": 0.40, "postgres": 0.25}
@@ -107,7 +107,7 @@ async def serve_receiving(port: int, url: str) -> None:
         return True, {}
 
     web = Web({"main": _portal()}, accept=commit.add, ready=ready, metrics=Metrics())
-    config = server_config(web, host="127.0.0.1", port=port, speaks=quick.speaking_for(web))
+    config = server_config(web, host="127.0.0.1", port=port, speaks=fast_path.speaking_for(web))
     await uvicorn.Server(config).serve()
     await commit.close()
     database.close()

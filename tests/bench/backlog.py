@@ -19,11 +19,11 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
-from responder.store import inbox
-from responder.store.database import Database
+from responder.store.database.database import Database
+from responder.store.inbox import inbox
 from tests.bench.figures import Figure, percentile, show
-from tests.processes import FORM, Running, event, running
-from tests.under_load import QUICK, RULES
+from tests.support.processes import FORM, Running, event, running
+from tests.support.under_load import QUICK, RULES
 
 ACK_RATIO = 2.0
 MEMORY_RATIO = 1.5

@@ -12,17 +12,19 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
-from responder.authoring.backtest import Backtest
-from responder.bitrix24.lookup import Reading
+from responder.authoring.backtest.backtest import Backtest
+from responder.bitrix24.facts.lookup import Reading
+from responder.journal import chain
+from responder.journal import entries as shapes
+from responder.journal.record import NewEvaluation
+from responder.judge import planner
+from responder.judge.jobs import Subject
+from responder.judge.plans import Known
 from responder.model import Document, Workflow
 from responder.rules.ruleset import Ruleset, load
-from responder.runtime import planning
-from responder.runtime.plans import Known
-from responder.runtime.subjects import Subject
-from responder.store import canonical_json, chain, rulesets, shapes
-from responder.store.database import Connection, Database
-from responder.store.journal import NewEvaluation
-from responder.store.tables import chains, decisions, entries, evidence
+from responder.store import canonical_json, rulesets
+from responder.store.database.database import Connection, Database
+from responder.store.database.tables import chains, decisions, entries, evidence
 from tests.bench.figures import Figure
 
 T = TypeVar("T")
@@ -146,7 +148,7 @@ def evaluation(rules: Ruleset, seq: int) -> NewEvaluation:
     running = tuple(workflow(f"{seq:x}.{template}", template) for template in (61, 7))
     subject = Subject(portal="main", document=deal, trigger="event", events=("ONCRMDEALUPDATE",))
     reading = Reading(dict(facts), running, None)
-    plan = planning.plan(subject, reading, rules, enforcing=True, known=Known(), now=now)
+    plan = planner.plan(subject, reading, rules, enforcing=True, known=Known(), now=now)
     return plan.evaluation(rules, now)
 
 

@@ -14,15 +14,16 @@ from functools import partial
 from pathlib import Path
 
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
+from responder.journal import record as journal
 from responder.model import Outcome
-from responder.store import journal, limits, rulesets
-from responder.store.database import Connection, Database
+from responder.store import limits, rulesets
+from responder.store.database.database import Connection, Database
 from tests.bench.backlog import acknowledge
 from tests.bench.figures import Figure, percentile, show
-from tests.processes import Running, running
-from tests.store.build import REVISION, evaluation, kill
-from tests.store.build import RULES as RULES_THEN
-from tests.under_load import QUICK, RULES
+from tests.support.evaluations import REVISION, evaluation, kill
+from tests.support.evaluations import RULES as RULES_THEN
+from tests.support.processes import Running, running
+from tests.support.under_load import QUICK, RULES
 
 HELD, OF_EVALUATION = 20_000, 200
 MOST_MS = 1_000.0

@@ -17,9 +17,9 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from responder.store import inbox
-from responder.store.commits import SharedCommit
-from responder.store.database import Database
+from responder.store.database.database import Database
+from responder.store.group_commit import SharedCommit
+from responder.store.inbox import inbox
 from tests.bench.figures import Figure, show
 
 AT_ONCE = 64

@@ -20,7 +20,7 @@ from pathlib import Path
 from responder.bitrix24.sandbox import Sandbox, run
 from tests.bench.figures import Figure, percentile, show
 from tests.bench.portals import Kills, TellingList, lose_deals, served, webhook, workflow_id
-from tests.processes import Running, event, free_port, running
+from tests.support.processes import Running, event, free_port, running
 
 RATIO = 1.5
 OTHERS = 19

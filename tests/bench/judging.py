@@ -22,8 +22,8 @@ from tests.bench.backlog import acknowledge
 from tests.bench.figures import Figure, percentile, show
 from tests.bench.portals import served, webhook
 from tests.bench.storm import send
-from tests.processes import Running, event, free_port, running
-from tests.under_load import QUICK, RULES
+from tests.support.processes import Running, event, free_port, running
+from tests.support.under_load import QUICK, RULES
 
 AT_MOST = 5.0
 ROUNDS, ACKS = 5, 300

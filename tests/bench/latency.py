@@ -28,8 +28,8 @@ from tests.bench.portals import (
     webhook,
     workflow_id,
 )
-from tests.processes import Running, event, free_port, running
-from tests.under_load import QUICK, RULES
+from tests.support.processes import Running, event, free_port, running
+from tests.support.under_load import QUICK, RULES
 
 P50_MS = 50
 IDLE_SECONDS = (0.15, 0.45)

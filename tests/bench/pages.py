@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from responder.pages.passwords import hashed
-from responder.store.database import Database
+from responder.service.pages.login.passwords import hashed
+from responder.store.database.database import Database
 from tests.bench import million
 from tests.bench.figures import Figure, percentile
-from tests.pages.visiting import NAME, PASSWORD, Visitor
-from tests.processes import running
+from tests.service.pages.visiting import NAME, PASSWORD, Visitor
+from tests.support.processes import running
 
 MILLISECONDS = 50.0
 TIMES = 50

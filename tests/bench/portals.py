@@ -15,7 +15,7 @@ from queue import SimpleQueue
 from typing import IO
 
 from responder.bitrix24.sandbox import Sandbox
-from tests.under_load import lost_deal
+from tests.support.under_load import lost_deal
 
 SEEN_WITHIN_SECONDS = 20
 START_SECONDS = 60

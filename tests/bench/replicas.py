@@ -16,10 +16,10 @@ from pathlib import Path
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
 from tests.bench.figures import Figure, show
 from tests.conftest import Postgres
-from tests.processes import event
 from tests.replicas.cluster import TAKEOVER_SECONDS, Replica, cluster
 from tests.replicas.scenarios import Place, Played, one_is_killed
-from tests.under_load import QUICK, lost_deal
+from tests.support.processes import event
+from tests.support.under_load import QUICK, lost_deal
 
 RATE, BURST = 2.0, 50
 REST_SECONDS = 0.3

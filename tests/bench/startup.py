@@ -20,11 +20,11 @@ from functools import partial
 from pathlib import Path
 
 from responder.rules.ruleset import load
-from responder.store.database import Database
-from tests.authoring.past import PastRules
+from responder.store.database.database import Database
 from tests.bench.figures import Figure, show
-from tests.processes import LOST_DEAL, TOKEN, Running
 from tests.rules.make import a_workflow
+from tests.support.past_log import PastRules
+from tests.support.processes import LOST_DEAL, TOKEN, Running
 
 READY_SECONDS = 1.5
 COMMAND_SECONDS = {
@@ -133,7 +133,7 @@ def measure(rounds: int = 5) -> list[Figure]:
                 for values in (*spent.values(), memory):
                     values.clear()  # the first round compiled
             spent["python"].append(seconds_of("pass", environment))
-            spent["imports"].append(seconds_of("import responder.app", environment))
+            spent["imports"].append(seconds_of("import responder.service.app", environment))
             for line in COMMAND_SECONDS:
                 spent[line].append(seconds_of_command(line, Path(beside), environment))
             one_round(environment, spent, memory)

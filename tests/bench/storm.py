@@ -25,8 +25,8 @@ from responder.bitrix24.sandbox.slots import Slots
 from tests.bench.ack import postgres
 from tests.bench.figures import Figure, show
 from tests.bench.portals import lose_deals, served, webhook, workflow_id
-from tests.processes import FORM, Running, event, free_port, running
-from tests.under_load import RULES
+from tests.support.processes import FORM, Running, event, free_port, running
+from tests.support.under_load import RULES
 
 RATE, BURST = 2, 50
 MANY = 5_000  # workflows on one document

@@ -15,17 +15,17 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from responder.bitrix24.lookup import Templates
-from responder.bitrix24.portal import Answer, Command, Portal
+from responder.adapters.metrics import Metrics
+from responder.bitrix24.client.client import Lane
+from responder.bitrix24.client.rest import Answer, Command, Portal
+from responder.bitrix24.facts.lookup import Templates
+from responder.bitrix24.facts.survey import Survey
 from responder.bitrix24.sandbox import Sandbox, run
-from responder.bitrix24.survey import Survey
 from responder.model import Document, Unknown, Workflow
-from responder.runtime.lane import Lane
-from responder.runtime.metrics import Metrics
 from tests.bench.figures import Figure, show
 from tests.bench.portals import served, webhook
-from tests.processes import free_port
-from tests.under_load import DEAL
+from tests.support.processes import free_port
+from tests.support.under_load import DEAL
 
 PATHS = frozenset({"deal.stage_semantic_id", "deal.category_id", "deal.opportunity"})
 PER_REQUEST = 2500

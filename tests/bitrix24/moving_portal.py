@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from responder.bitrix24 import documents
-from responder.bitrix24.answers import Answer, Command, Failure, FailureKind
-from responder.bitrix24.lookup import Ask
+from responder.bitrix24.client.answers import Answer, Command, Failure, FailureKind
+from responder.bitrix24.facts.lookup import Ask
 from responder.model import Document
 
 PAGE = 50

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from responder.bitrix24 import documents
 from responder.model import Document
-from responder.rules import facts, triggers
+from responder.rules import triggers
+from responder.rules.facts import registry
 from tests.bitrix24.nested import document_of_event
 
 CRM = "Bitrix\\Crm\\Integration\\BizProc\\Document\\"
@@ -113,7 +114,7 @@ def test_an_id_may_have_eighteen_digits_and_no_more() -> None:
 
 
 def test_kinds_are_those_that_rules_know() -> None:
-    assert set(documents.KINDS) == set(facts.KINDS)
+    assert set(documents.KINDS) == set(registry.KINDS)
 
 
 def test_every_event_that_rules_know_brings_a_document_of_the_kind_they_say() -> None:

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from responder.cli import main
+from responder.commands.cli import main
+from responder.journal import approvals
+from responder.journal import record as journal
 from responder.model import Mode
-from responder.store import approvals, journal
-from responder.store.database import Connection, Database
-from tests.processes import LOST_DEAL, TOKEN
-from tests.store.build import evaluation, kill
+from responder.store.database.database import Connection, Database
+from tests.support.evaluations import evaluation, kill
+from tests.support.processes import LOST_DEAL, TOKEN
 
 Command = Callable[..., Result]
 

@@ -10,19 +10,20 @@ from pathlib import Path
 import click
 import pytest
 
-from responder.cli import COMMANDS, main
-from responder.store.database import Database
-from tests.authoring.past import PastRules, rules
+from responder.commands.cli import COMMANDS, main
+from responder.store.database.database import Database
 from tests.rules.make import a_rule, a_workflow, in_a_file
+from tests.support.past_log import PastRules, rules
 
 LOST = a_rule("deal.stage_semantic_id: F, workflow.template_id: 61", name="lost-deal")
 
 SERVICE = {
     *("httpx", "starlette", "uvicorn", "prometheus_client", "structlog", "jinja2", "watchfiles"),
-    *("responder.app", "responder.runtime", "responder.pages", "responder.transport"),
+    *("responder.service", "responder.receive", "responder.judge", "responder.stop"),
+    *(f"responder.adapters.{name}" for name in ("transport", "metrics", "logs")),
 }
-SETTINGS = {"pydantic", "pydantic_settings", "responder.settings"}
-STORE = {"sqlalchemy", "responder.store"}
+SETTINGS = {"pydantic", "pydantic_settings", "responder.settings.settings"}
+STORE = {"sqlalchemy", "responder.store", "responder.journal"}
 RULES = {"yaml", "re2", "responder.rules.ruleset"}
 NEVER_READ = {"alembic", "psycopg"}
 
@@ -30,6 +31,10 @@ NETWORK = {"asyncio", "socket"}
 
 FOR_AUTHORS = SERVICE | SETTINGS | STORE | NETWORK
 FOR_AUDITORS = SERVICE | SETTINGS | NEVER_READ
+EACH_COMMAND = {
+    *(f"responder.commands.{module}" for module in ("context", "journal", "rules")),
+    *(f"responder.commands.{place.partition(':')[0]}" for place, _ in COMMANDS.values()),
+}
 FOR_NOBODY = FOR_AUTHORS | RULES | {"responder.authoring", "responder.bitrix24"}
 
 
@@ -64,7 +69,7 @@ def imported(place: Path, *words: str) -> set[str]:
 
 
 NOT_IMPORTED: dict[str, set[str]] = {
-    "--help": FOR_NOBODY | {"responder.commands"},
+    "--help": FOR_NOBODY | EACH_COMMAND,
     "check": FOR_AUTHORS,
     "check rules.yaml": FOR_AUTHORS | {"dotenv"},
     "test": FOR_AUTHORS,

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from responder.cli import main
-from tests.processes import LOST_DEAL, TOKEN
+from responder.commands.cli import main
+from tests.support.processes import LOST_DEAL, TOKEN
 
 
 def environment(place: Path, **more: str) -> dict[str, str]:

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from responder.cli import main
+from responder.commands.cli import main
 from responder.store import limits
-from responder.store.database import Database
-from tests.processes import LOST_DEAL, TOKEN
+from responder.store.database.database import Database
+from tests.support.processes import LOST_DEAL, TOKEN
 
 NOW = datetime(2026, 9, 24, 9, 0, tzinfo=UTC)
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from responder.adapters.terminal import Plain
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
-from responder.terminal import Plain
-from tests.processes import LOST_DEAL, Running, event, running
-from tests.under_load import DEAL
+from tests.support.processes import LOST_DEAL, Running, event, running
+from tests.support.under_load import DEAL
 
 HOSTILE = (
     "\x1b[31mred\x1b]0;owned\x07\x9b31m\u202eevil\u2066\x00\x7f\u2028\r\nok       forged: a line"

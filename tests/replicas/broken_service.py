@@ -4,12 +4,14 @@ import asyncio
 import sys
 from collections.abc import Callable, Collection, Sequence
 
-from responder import app
-from responder.bitrix24.portal import Answer, Command, FailureKind
-from responder.runtime import lane, leases, paces
-from responder.settings import load
-from responder.store import lanes, replicas
-from responder.store.lanes import Lease
+from responder.bitrix24.client import client, operating_time
+from responder.bitrix24.client.rest import Answer, Command, FailureKind
+from responder.service import app
+from responder.service.replicas import election
+from responder.settings.settings import load
+from responder.store import leases as lease_rows
+from responder.store import replicas
+from responder.store.leases import Lease
 
 
 def put(where: object, name: str, broken: Callable[..., object]) -> None:
@@ -25,25 +27,25 @@ def no_fencing() -> None:
     def renew(_tx: object, held: Collection[Lease], _holder: str, _ttl: float) -> set[str]:
         return {lease.portal for lease in held}
 
-    put(lanes, "check", lambda _tx, _lease: None)
+    put(lease_rows, "check", lambda _tx, _lease: None)
     put(replicas, "renew", renew)
-    put(leases.Leases, "holds", lambda _self, _grant: True)
+    put(election.Leases, "holds", lambda _self, _grant: True)
 
 
 def no_look_after_a_lost_answer() -> None:
     """Send a kill whose answer was lost once more, blindly."""
-    really = lane.Lane.send
+    really = client.Lane.send
 
     async def send(
-        self: lane.Lane, commands: Sequence[Command], *, unless: lane.Unless | None = None
+        self: client.Lane, commands: Sequence[Command], *, unless: client.Unless | None = None
     ) -> list[Answer]:
         answers = await really(self, commands, unless=unless)
-        stops = all(command.method in paces.STOPPING for command in commands)
+        stops = all(command.method in operating_time.STOPPING for command in commands)
         if stops and any(_is_lost(answer) for answer in answers):
             return await really(self, commands, unless=unless)
         return answers
 
-    put(lane.Lane, "send", send)
+    put(client.Lane, "send", send)
 
 
 def _is_lost(answer: Answer) -> bool:
@@ -52,7 +54,7 @@ def _is_lost(answer: Answer) -> bool:
 
 def no_shared_bucket() -> None:
     """Begin with an empty bucket, whatever the last driver left."""
-    put(lanes, "bucket", lambda _conn, _portal: None)
+    put(lease_rows, "bucket", lambda _conn, _portal: None)
 
 
 PARTS: dict[str, Callable[[], None]] = {

@@ -6,10 +6,10 @@ The same checks judge the program and the builds of it that are broken on purpos
 from collections.abc import Callable
 
 from responder.bitrix24.sandbox import Sandbox
-from responder.store.wholeness import proved
-from tests import test_crash
+from responder.journal.audit.integrity import proved
+from tests.process import test_crash
 from tests.replicas.cluster import Cluster
-from tests.under_load import Load, WatchedCalls
+from tests.support.under_load import Load, WatchedCalls
 
 
 def violations(cluster: Cluster, load: Load, sandbox: Sandbox, calls: WatchedCalls) -> list[str]:

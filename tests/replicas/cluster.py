@@ -18,11 +18,11 @@ from types import MappingProxyType
 from sqlalchemy import text
 
 from responder.bitrix24.sandbox.portal import SandboxCall
-from responder.store import lanes
-from responder.store.database import Database
-from tests import under_load
-from tests.processes import TOKEN, Running, eventually
-from tests.under_load import KILL, WatchedCalls
+from responder.store import leases
+from responder.store.database.database import Database
+from tests.support import under_load
+from tests.support.processes import TOKEN, Running, eventually
+from tests.support.under_load import KILL, WatchedCalls
 
 PROGRAM = ("-m", "responder", "serve")
 TAKEOVER_SECONDS = 5.0
@@ -158,7 +158,7 @@ class Cluster:
 
     def driver(self, portal: str = "main") -> Replica | None:
         """Return the replica that drives a portal now."""
-        holder = self.database.read(lambda conn: lanes.driver(conn, portal))
+        holder = self.database.read(lambda conn: leases.driver(conn, portal))
         pids = {replica.pid: replica for replica in self.replicas if replica.process}
         return None if holder is None else pids.get(int(holder.split(":")[-2]))
 

@@ -8,19 +8,19 @@ from pathlib import Path
 
 from alembic.config import Config
 
-from responder import app
-from responder.settings import load
-from responder.store import database, migrate
+from responder.service import app
+from responder.settings.settings import load
+from responder.store.database import database, upgrade
 
 REVISION = "9000"
 VERSIONS = Path(__file__).parent / "newer"
-_really = migrate.configuration
+_really = upgrade.configuration
 
 
 def configuration() -> Config:
     """Say where the migrations are, the newest among them."""
     config = _really()
-    released = Path(migrate.__file__).parent / "migrations" / "versions"
+    released = Path(upgrade.__file__).parent / "migrations" / "versions"
     config.set_main_option("path_separator", "newline")
     config.set_main_option("version_locations", f"{released}\n{VERSIONS}")
     return config
@@ -28,5 +28,5 @@ def configuration() -> Config:
 
 if __name__ == "__main__":
     vars(database)["SCHEMA"] = REVISION
-    vars(migrate)["configuration"] = configuration
+    vars(upgrade)["configuration"] = configuration
     asyncio.run(app.serve(load()))

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
-from responder.store.wholeness import proved
-from tests import under_load
-from tests.processes import Running, event, eventually
+from responder.journal.audit.integrity import proved
 from tests.replicas.checks import violations
 from tests.replicas.cluster import PROGRAM, Cluster, Replica, StrikingCalls, cluster
-from tests.under_load import KILL, Load, lost_deal
+from tests.support import under_load
+from tests.support.processes import Running, event, eventually
+from tests.support.under_load import KILL, Load, lost_deal
 
 LONGEST_SECONDS = 120.0
 

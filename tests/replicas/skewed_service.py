@@ -4,8 +4,8 @@ import asyncio
 import sys
 from datetime import UTC, datetime, timedelta
 
-from responder import app
-from responder.settings import load
+from responder.service import app
+from responder.settings.settings import load
 
 if __name__ == "__main__":
     ahead = timedelta(seconds=float(sys.argv[1]))

@@ -10,9 +10,9 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine
 
-from responder import app
-from responder.runtime.gate import Gate
-from responder.settings import load
+from responder.service import app
+from responder.settings.settings import load
+from responder.stop.gate import Gate
 
 Work = Callable[..., Coroutine[object, object, object]]
 

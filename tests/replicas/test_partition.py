@@ -12,11 +12,11 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from responder.bitrix24.sandbox import SandboxServer
-from tests.processes import eventually
 from tests.replicas.checks import violations
 from tests.replicas.cluster import PROGRAM, TAKEOVER_SECONDS, cluster
 from tests.replicas.scenarios import limited_portal, limits, said
-from tests.under_load import Load
+from tests.support.processes import eventually
+from tests.support.under_load import Load
 
 
 class Wire:

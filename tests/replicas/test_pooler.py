@@ -13,17 +13,17 @@ from click.testing import CliRunner
 from sqlalchemy import text
 
 from responder.bitrix24.sandbox import SandboxServer
-from responder.cli import main
-from responder.store import overview
-from responder.store.database import Connection, Database
-from responder.store.engines import is_pooled
+from responder.commands.cli import main
+from responder.journal.reading import counts
+from responder.store.database.database import Connection, Database
+from responder.store.database.engines import is_pooled
 from tests.conftest import Postgres
-from tests.processes import eventually, free_port, listens
 from tests.replicas.checks import violations
 from tests.replicas.cluster import cluster
 from tests.replicas.scenarios import limited_portal, limits, said, strike_the_driver, taken_over
-from tests.store.story import fill
-from tests.under_load import Load
+from tests.support.processes import eventually, free_port, listens
+from tests.support.under_load import Load
+from tests.support.whole_log import fill
 
 PGBOUNCER = shutil.which("pgbouncer") or shutil.which("/usr/sbin/pgbouncer")
 SETTINGS = """\
@@ -112,12 +112,12 @@ def test_a_log_is_moved_through_a_pooler_there_and_back(tmp_path: Path, pooled_u
     log.open()
     log.migrate()
     fill(log)
-    heads = log.read(overview.heads)
+    heads = log.read(counts.heads)
     log.close()
     for source, target in ((there, pooled_url), (pooled_url, back)):
         done = CliRunner().invoke(main, ["migrate", source, target])
         assert done.exit_code == 0, done.output
     log = Database(back)
     log.open()
-    assert log.read(overview.heads) == heads
+    assert log.read(counts.heads) == heads
     log.close()

@@ -9,11 +9,11 @@ import pytest
 
 from responder.bitrix24.sandbox import SandboxServer
 from tests.conftest import Postgres
-from tests.processes import eventually
 from tests.replicas.checks import violations
 from tests.replicas.cluster import Cluster, Replica, cluster
 from tests.replicas.scenarios import acknowledged, limited_portal, limits, said
-from tests.under_load import KILL, Load
+from tests.support.processes import eventually
+from tests.support.under_load import KILL, Load
 
 
 @pytest.fixture

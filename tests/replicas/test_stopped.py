@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
-from responder.store.wholeness import proved
-from tests.processes import event, eventually
+from responder.journal.audit.integrity import proved
 from tests.replicas.cluster import PROGRAM, TAKEOVER_SECONDS, Cluster, Replica, cluster
-from tests.under_load import KILL, QUICK, lost_deal
+from tests.support.processes import event, eventually
+from tests.support.under_load import KILL, QUICK, lost_deal
 
 SKEWED = str(Path(__file__).parent / "skewed_service.py")
 STOPPING = str(Path(__file__).parent / "stopping_service.py")

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from responder.bitrix24.sandbox import SandboxServer
-from responder.store import migrate
-from responder.store.database import SCHEMA, Database
-from tests.processes import eventually
+from responder.store.database import upgrade
+from responder.store.database.database import SCHEMA, Database
 from tests.replicas.checks import violations
 from tests.replicas.cluster import PROGRAM, Replica, StrikingCalls, cluster
 from tests.replicas.scenarios import acknowledged, limited_portal, limits
-from tests.under_load import Load
+from tests.support.processes import eventually
+from tests.support.under_load import Load
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -51,7 +51,7 @@ def at_0001(database_url: str) -> None:
     """Make the tables as they were."""
     database = Database(database_url)
     database.open()
-    database.write(lambda tx: migrate.upgrade(tx, "0001"))
+    database.write(lambda tx: upgrade.upgrade(tx, "0001"))
     database.close()
 
 

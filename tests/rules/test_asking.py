@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from responder.authoring import testing, tracing
+from responder.authoring import explain
+from responder.authoring.cases import case_runs
 from responder.authoring.check import check
 from responder.model import Mode, Verdict
 from responder.rules.english import told
 from responder.rules.reach import shadowed
-from responder.runtime.findings import loaded_rules, right_settings
+from responder.service.doctor.checks import loaded_rules, right_settings
 from tests.rules.make import NOW, a_rule, a_ruleset, in_a_file, judged
 
 ASKING = a_rule(name="asking", mode="approve")
@@ -53,19 +54,19 @@ def test_it_is_read_aloud() -> None:
 
 
 def test_a_test_expects_of_it_what_it_does_once_approved() -> None:
-    suite = testing.of_rules((in_a_file(ASKING) + TESTS).encode(), "r")
-    results = testing.run(suite, NOW)
+    suite = case_runs.of_rules((in_a_file(ASKING) + TESTS).encode(), "r")
+    results = case_runs.run(suite, NOW)
     assert [result.passed for result in results] == [True]
-    assert testing.untested(suite, results) == []
-    explained = tracing.explain(suite.ruleset, suite.cases[0].situation, NOW)
-    assert "  asking: holds: kill (approve)" in tracing.render(explained)
+    assert case_runs.untested(suite, results) == []
+    explained = explain.explain(suite.ruleset, suite.cases[0].situation, NOW)
+    assert "  asking: holds: kill (approve)" in explain.render(explained)
 
 
 def test_one_that_no_test_shows_is_named() -> None:
-    suite = testing.of_rules(in_a_file(ASKING + BELOW).encode(), "r")
-    unshown = testing.untested(suite, ())
+    suite = case_runs.of_rules(in_a_file(ASKING + BELOW).encode(), "r")
+    unshown = case_runs.untested(suite, ())
     assert "      asking acts where it is approved, and no test shows that it acts" in list(
-        testing.render((), unshown)
+        case_runs.render((), unshown)
     )
     file = in_a_file(a_rule(mode="approve", more="because: So that it is.")).encode()
     (warning,) = check(file, "r")

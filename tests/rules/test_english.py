@@ -3,7 +3,7 @@
 import pytest
 
 from responder.rules import english
-from responder.rules.operators import OPERATORS
+from responder.rules.facts.operators import OPERATORS
 from responder.rules.ruleset import load
 from tests.rules.make import a_rule, in_a_file
 

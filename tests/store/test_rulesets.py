@@ -2,8 +2,8 @@
 
 from responder.rules.revision import revision_of, shown
 from responder.store import rulesets
-from responder.store.database import Database
-from tests.store.build import AT, LATER
+from responder.store.database.database import Database
+from tests.support.evaluations import AT, LATER
 
 TEXT = "version: 1\n# ё"
 REVISION = revision_of(TEXT.encode())

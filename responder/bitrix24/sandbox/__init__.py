@@ -1,7 +1,7 @@
 """A Bitrix24 portal in miniature, over real HTTP: for the tests, the demo, and rule authors."""
 
-from responder.bitrix24.sandbox.demo import demo_portal
 from responder.bitrix24.sandbox.portal import Sandbox, SandboxCall
+from responder.bitrix24.sandbox.sample_portal import demo_portal
 from responder.bitrix24.sandbox.server import SandboxServer, run
 from responder.bitrix24.sandbox.state import Kind
 

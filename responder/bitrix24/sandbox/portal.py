@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from responder.bitrix24.sandbox import batch, php, wire
 from responder.bitrix24.sandbox.answers import Answer, BrokenLineError, RefusedError
 from responder.bitrix24.sandbox.faults import MISSING, REFUSALS, Fault, Faults
-from responder.bitrix24.sandbox.methods import METHODS
-from responder.bitrix24.sandbox.operating import OperatingTime
+from responder.bitrix24.sandbox.method_time import OperatingTime
+from responder.bitrix24.sandbox.methods.table import METHODS
 from responder.bitrix24.sandbox.state import Kind, State
 
 HANG_SECONDS = 60.0

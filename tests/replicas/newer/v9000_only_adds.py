@@ -5,7 +5,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from alembic import op
 
-from responder.store import migrate
+from responder.store.database import upgrade as migrate
 
 _RELEASED = Path(migrate.__file__).parent / "migrations" / "versions"
 

@@ -1,0 +1,1 @@
+"""Other rules, tried on what was recorded."""

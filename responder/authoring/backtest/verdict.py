@@ -1,0 +1,239 @@
+"""Says what rules make of a recorded situation, and where that cannot be told.
+
+The judgement is that of the engine that serves, to which a fact that was never recorded is unknown.
+What it condemns so is condemned whatever the fact was, for unknown never kills. What it does not
+condemn may still have been: so where a test met such a fact, the rules are read once more with all
+answers that it could have given (`_ways`). Only where none of them condemns it is it let alone.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from responder.authoring.backtest.past_situation import NOT_RECORDED
+from responder.authoring.explain import facts_of
+from responder.model import Action, Condition, Judgement, Situation, Unknown, Verdict, Workflow
+from responder.rules.decide import judge
+from responder.rules.facts.conditions import All, AnyOf, FactTest, Kleene, Not, Part, View
+from responder.rules.keep import DOCUMENT, Choice, Keep
+from responder.rules.rule import Rule
+from responder.rules.ruleset import Ruleset
+
+KILLING = (Action.KILL, Action.TERMINATE)
+_UNRECORDED = NOT_RECORDED.why
+_ELSEWHERE = f"whom `keep` spares: {_UNRECORDED}"
+_Ways = frozenset[Kleene]
+_ANY: _Ways = frozenset({True, False, None})
+_CERTAIN: Mapping[Kleene, _Ways] = {one: frozenset({one}) for one in (True, False, None)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
+    """Why it cannot be told whether a rule condemns: the facts that were never recorded."""
+
+    rule: str
+    facts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fate:
+    """What rules make of one workflow: who condemns it, or who protects it, or a doubt."""
+
+    workflow: Workflow
+    kills: tuple[Verdict, ...]
+    left_by: str | None
+    doubt: Doubt | None
+    conditions: tuple[Condition, ...]
+
+
+def fates(
+    ruleset: Ruleset,
+    rules: tuple[Rule, ...],
+    situation: Situation,
+    *,
+    only: str | None,
+    now: datetime,
+    then: Ruleset | None,
+    condemned: Collection[tuple[str, str]],
+) -> Iterator[Fate]:
+    """Yield what these rules make of each workflow.
+
+    `then` is the ruleset that decided, and `condemned` has what it did: (rule, workflow).
+    """
+    if isinstance(situation.workflows, Unknown) or not rules:
+        return
+    choices = _choices(rules, situation, then, condemned)
+    judgement = judge(
+        ruleset,
+        situation,
+        enforcing=True,
+        now=now,
+        only=only,
+        rules=rules,
+        choices=choices,
+    )
+    told = _told(judgement)
+    unsure = {name for name, conditions in told.items() if _is_unsure(conditions)}
+    read = _Doubts(ruleset, [r for r in rules if not r.expired(now)], situation, now)
+    for workflow in situation.workflows:
+        if only not in (None, workflow.id):
+            continue
+        verdicts = [one for one in judgement.verdicts if one.workflow.id == workflow.id]
+        kills = tuple(one for one in verdicts if one.action in KILLING)
+        conditions = told.get(workflow.id, ())
+        may_be = not kills and (workflow.id in unsure or (unsure and _was_kept(conditions)))
+        yield Fate(
+            workflow=workflow,
+            kills=kills,
+            left_by=next((one.rule for one in verdicts if one.action is Action.LEAVE), None),
+            doubt=read.of(workflow) if may_be else None,
+            conditions=tuple(conditions),
+        )
+
+
+def _told(judgement: Judgement) -> Mapping[str, Sequence[Condition]]:
+    """Return the tests by workflow: those of its verdicts, or what is left for all the rest."""
+    told: dict[str, list[Condition]] = {}
+    for verdict in judgement.verdicts:
+        told.setdefault(verdict.workflow.id, []).extend(verdict.conditions)
+    for one in judgement.conditions:
+        if one.workflow is not None:
+            told.setdefault(one.workflow, []).append(one)
+    return told
+
+
+def _is_unsure(conditions: Iterable[Condition]) -> bool:
+    return any(one.why is not None and one.why.endswith(_UNRECORDED) for one in conditions)
+
+
+def _was_kept(conditions: Iterable[Condition]) -> bool:
+    return any(one.path == "keep" and not one.holds for one in conditions)
+
+
+def _choices(
+    rules: Sequence[Rule],
+    situation: Situation,
+    then: Ruleset | None,
+    condemned: Collection[tuple[str, str]],
+) -> dict[str, Choice] | None:
+    """Say whom `keep` spares where it chooses over all documents, of which one alone is recorded.
+
+    The very same rule spares now whom it spared then, and the same `keep` nobody whom it condemned;
+    of any other nothing is known.
+    """
+    if isinstance(situation.workflows, Unknown):
+        return None
+    before = {rule.id: rule for rule in then.rules} if then is not None else {}
+    choices: dict[str, Choice] = {}
+    for rule in rules:
+        if rule.keep is None or not _spares_elsewhere(rule.keep, situation):
+            continue
+        old = before.get(rule.id)
+        same = old is not None and old.keep == rule.keep
+        why = None if old is not None and old.text == rule.text else _ELSEWHERE
+        ids = (
+            one.id for one in situation.workflows if not same or (rule.id, one.id) not in condemned
+        )
+        choices[rule.id] = Choice(dict.fromkeys(ids, why), {})
+    return choices or None
+
+
+@dataclass(frozen=True, slots=True)
+class _Doubts:
+    """The rules in question, read with every answer that what was not recorded could have given."""
+
+    ruleset: Ruleset
+    rules: Sequence[Rule]
+    situation: Situation
+    now: datetime
+
+    def of(self, workflow: Workflow) -> Doubt | None:
+        """Return the first rule that may condemn it, and the facts that it hangs on."""
+        view = self._view(workflow)
+        facts = view.facts
+        lacking: list[str] = []
+        for place, rule in enumerate(self.rules):
+            ways = _ways_of_rule(rule, view)
+            if rule.acts and True in ways and not self._has_chosen(place):
+                found = [*lacking, *_lacking(rule, facts)]
+                return Doubt(rule=rule.id, facts=tuple(dict.fromkeys(found)) or (_others(rule),))
+            if not rule.acts and False not in ways:
+                return None
+            if not rule.acts and ways != _CERTAIN[False]:
+                lacking += _lacking(rule, facts)
+        return None
+
+    def _view(self, workflow: Workflow) -> View:
+        facts = facts_of(self.ruleset, self.situation, workflow, self.now)
+        return View(facts=facts, now=self.now, workflow=workflow.id)
+
+    def _has_chosen(self, place: int) -> bool:
+        """Tell whether a rule's `keep` has chosen among workflows of which all is known."""
+        keep, workflows = self.rules[place].keep, self.situation.workflows
+        if (
+            keep is None
+            or isinstance(workflows, Unknown)
+            or _spares_elsewhere(keep, self.situation)
+        ):
+            return False
+        views = [self._view(one) for one in workflows]
+        return all(
+            all(view.facts.get(path) is not NOT_RECORDED for path in keep.paths)
+            and all(len(_ways_of_rule(rule, view)) == 1 for rule in self.rules[: place + 1])
+            for view in views
+        )
+
+
+def _spares_elsewhere(keep: Keep, situation: Situation) -> bool:
+    """Tell whether `keep` chooses among the workflows of all documents, not of this one alone."""
+    return situation.trigger in ("sweep", "schedule") and DOCUMENT not in keep.per
+
+
+def _others(rule: Rule) -> str:
+    return f"whom `{rule.id}` keeps"
+
+
+def _lacking(rule: Rule, facts: Mapping[str, object]) -> Iterator[str]:
+    robots = () if rule.robots is None else (rule.robots,)
+    for test in (*rule.condition.tests(), *rule.exception.tests(), *robots):
+        for fact in test.facts:
+            if facts.get(fact.path) is NOT_RECORDED:
+                yield fact.path
+
+
+def _ways_of_rule(rule: Rule, view: View) -> _Ways:
+    ways = _all(_ways(part, view) for part in rule.condition.parts)
+    if rule.exception.parts:
+        ways = _all((ways, _not(_ways(rule.exception, view))))
+    return ways if rule.robots is None else _all((ways, _ways(rule.robots, view)))
+
+
+def _ways(part: Part, view: View) -> _Ways:
+    """Return all answers that a test can give, whatever the facts were that nobody recorded."""
+    match part:
+        case FactTest():
+            unrecorded = any(view.facts.get(fact.path) is NOT_RECORDED for fact in part.facts)
+            return _ANY if unrecorded else _CERTAIN[part.holds(view)]
+        case All():
+            return _all(_ways(inner, view) for inner in part.parts)
+        case AnyOf():
+            return _not(_all(_not(_ways(inner, view)) for inner in part.parts))
+        case Not():
+            return _not(_ways(part.part, view))
+
+
+def _all(parts: Iterable[_Ways]) -> _Ways:
+    result = _CERTAIN[True]
+    for ways in parts:
+        result = frozenset(_and(one, two) for one in result for two in ways)
+    return result
+
+
+def _and(one: Kleene, two: Kleene) -> Kleene:
+    if one is False or two is False:
+        return False
+    return True if one and two else None
+
+
+def _not(ways: _Ways) -> _Ways:
+    return frozenset(None if one is None else not one for one in ways)

@@ -1,0 +1,1 @@
+"""Tests of rules: read, run, described as a schema."""

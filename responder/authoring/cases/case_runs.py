@@ -1,0 +1,219 @@
+"""Runs the tests of a rules file by the engine that serves, and shows what came out otherwise.
+
+Tests stand in the rules file under `tests`, or in a file of their own that is run against the rules
+in use. They are judged as if the installation enforced, so that a rule that still observes is
+tested as it will act.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from xml.etree import ElementTree
+
+from responder.authoring import expectations, explain
+from responder.authoring.cases import cases
+from responder.authoring.cases.cases import Case
+from responder.authoring.expectations import Came, Expectation
+from responder.model import ACTING_MODES, Condition, Mode, Unknown
+from responder.rules import source
+from responder.rules.decide import judge
+from responder.rules.rule import Rule
+from responder.rules.ruleset import RulesError, Ruleset, load
+from responder.rules.source import Mistakes, Table, nearest
+
+_FILE_KEYS = ("version", "tests")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suite:
+    """Rules, and the cases that are to be held against them."""
+
+    ruleset: Ruleset
+    cases: tuple[Case, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """A workflow that did not come out as expected, with the tests that tell why."""
+
+    workflow: str
+    expected: tuple[Expectation, ...]
+    came: tuple[Came, ...]
+    conditions: tuple[Condition, ...]
+
+    def __str__(self) -> str:
+        wanted = " and ".join(map(str, self.expected))
+        return f"{self.workflow}: expected {wanted}; got {explain.outcome(self.came)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """How one case came out. `shown` are the rules that spoke where they were to."""
+
+    case: Case
+    differences: tuple[Difference, ...]
+    shown: frozenset[str]
+
+    @property
+    def passed(self) -> bool:
+        """Tell whether everything was as expected."""
+        return not self.differences
+
+
+def has_rules(data: bytes) -> bool:
+    """Tell whether a file has rules of its own; a broken one counts as if it had."""
+    root = source.read(data, Mistakes(""))
+    return not isinstance(root, Table) or root.get("rules") is not None or _is_bare(root)
+
+
+def _is_bare(root: Table) -> bool:
+    return root.get("tests") is None and root.get("event") is None
+
+
+def of_rules(data: bytes, file: str) -> Suite:
+    """Load a rules file with the tests in it. Raise RulesError with every mistake."""
+    ruleset = load(data, file=file)
+    return Suite(ruleset=ruleset, cases=_read(data, file, ruleset))
+
+
+def of_cases(data: bytes, file: str, ruleset: Ruleset) -> Suite:
+    """Load a file of tests, or of one bare case, for rules that are elsewhere."""
+    return Suite(ruleset=ruleset, cases=_read(data, file, ruleset))
+
+
+def _read(data: bytes, file: str, ruleset: Ruleset) -> tuple[Case, ...]:
+    mistakes = Mistakes(file)
+    root = source.read(data, mistakes)
+    found: tuple[Case, ...] = ()
+    if isinstance(root, Table):
+        found = _cases_in(root, ruleset, mistakes)
+    elif root is not None:
+        mistakes.error(root, "a file of tests is a map with `tests`")
+    if mistakes.fatal:
+        raise RulesError(mistakes.in_order())
+    return found
+
+
+def _cases_in(root: Table, ruleset: Ruleset, mistakes: Mistakes) -> tuple[Case, ...]:
+    """Return the cases under `tests`, or the one that a whole file is."""
+    tests = root.get("tests")
+    if root.get("rules") is not None:
+        return () if tests is None else cases.read(tests, ruleset, mistakes)
+    if tests is None:
+        return (cases.read_one(root, ruleset, mistakes),)
+    for key, _ in root.pairs:
+        if key.text not in _FILE_KEYS:
+            message = f"there is no key `{key.text}` in a file of tests"
+            mistakes.error(key, message, nearest(key.text, _FILE_KEYS))
+    return cases.read(tests, ruleset, mistakes)
+
+
+def run(suite: Suite, now: datetime) -> list[Result]:
+    """Judge every case and compare."""
+    return [_run(suite.ruleset, case, case.at or now) for case in suite.cases]
+
+
+def _run(ruleset: Ruleset, case: Case, now: datetime) -> Result:
+    judgement = judge(ruleset, case.situation, enforcing=True, now=now)
+    listed = case.situation.workflows
+    # Where the workflows cannot be listed, nothing happens to those that were expected.
+    ids = list(case.expected or ()) if isinstance(listed, Unknown) else [one.id for one in listed]
+    differences: list[Difference] = []
+    shown: set[str] = set()
+    for workflow in ids:
+        verdicts = tuple(one for one in judgement.verdicts if one.workflow.id == workflow)
+        came = expectations.came_of(verdicts, ruleset.rules, now)
+        if expectations.met(case.of(workflow), came):
+            shown |= {one.rule for one in came}
+        else:
+            told = [*(c for one in verdicts for c in one.conditions), *judgement.conditions]
+            differences.append(_difference(workflow, case.of(workflow), came, told))
+    return Result(case=case, differences=tuple(differences), shown=frozenset(shown))
+
+
+def _difference(
+    workflow: str,
+    expected: tuple[Expectation, ...],
+    came: tuple[Came, ...],
+    told: Iterable[Condition],
+) -> Difference:
+    """Join what came out with the tests of the rules that spoke and of those that were to."""
+    rules = {one.rule for one in expected if one.rule} | {one.rule for one in came}
+    conditions = tuple(c for c in told if c.workflow in (workflow, None))
+    return Difference(
+        workflow=workflow,
+        expected=expected,
+        came=came,
+        conditions=tuple(c for c in conditions if c.rule in rules) or conditions,
+    )
+
+
+def untested(suite: Suite, results: Iterable[Result]) -> list[Rule]:
+    """Return the rules in force, asking first or not, that no test shows acting."""
+    shown = frozenset().union(*(result.shown for result in results))
+    return [
+        rule
+        for rule in suite.ruleset.rules
+        if rule.mode in ACTING_MODES and rule.disabled is None and rule.id not in shown
+    ]
+
+
+def without_expectations(suite: Suite) -> tuple[source.Mistake, ...]:
+    """Return a mistake for each case that expects nothing: it could never fail."""
+    return tuple(
+        source.Mistake(
+            case.file,
+            case.line,
+            1,
+            "error",
+            "`expect` is missing: what happens to each workflow, such as {a: {kill: lost-deal}}",
+        )
+        for case in suite.cases
+        if case.expected is None
+    )
+
+
+def render(results: Sequence[Result], rules: Sequence[Rule]) -> Iterator[str]:
+    """Yield how the tests came out, with the rules that none of them tests."""
+    for result in results:
+        if result.passed:
+            yield f"ok    {result.case.name}"
+        else:
+            yield f"FAIL  {result.case.name} ({result.case.file}:{result.case.line})"
+            yield from _differences(result)
+    for rule in rules:
+        state = "is enforced" if rule.mode is Mode.ENFORCE else "acts where it is approved"
+        yield f"      {rule.id} {state}, and no test shows that it acts"
+    failed = sum(not result.passed for result in results)
+    count = f"{len(results)} test{'' if len(results) == 1 else 's'}"
+    yield f"{count}, {failed} failed" if failed else f"{count}, all fine"
+
+
+def _differences(result: Result) -> Iterator[str]:
+    for difference in result.differences:
+        yield f"      {difference}"
+        for condition in difference.conditions:
+            yield f"        {condition.rule}: {explain.condition_line(condition)}"
+
+
+def junit(results: Sequence[Result], name: str) -> bytes:
+    """Return the results as JUnit's XML, which build servers read."""
+    failed = sum(not result.passed for result in results)
+    suite = ElementTree.Element(
+        "testsuite", name=name, tests=str(len(results)), failures=str(failed), errors="0"
+    )
+    for result in results:
+        case = ElementTree.SubElement(
+            suite,
+            "testcase",
+            classname=name,
+            name=result.case.name,
+            file=result.case.file,
+            line=str(result.case.line),
+        )
+        if not result.passed:
+            message = "; ".join(map(str, result.differences))
+            failure = ElementTree.SubElement(case, "failure", message=message)
+            failure.text = "\n".join(_differences(result))
+    written: bytes = ElementTree.tostring(suite, encoding="utf-8", xml_declaration=True)
+    return written

@@ -1,0 +1,214 @@
+"""Reads test cases: an event, a clock, facts, running workflows, and what is expected of each.
+
+A case is read like a rule: whatever is not known, be it a key, a fact or a rule, is a mistake with
+its place.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple, get_args
+
+from responder.authoring import expectations
+from responder.authoring.cases.given_facts import UNREADABLE, WORKFLOWS, FactsReader, Given
+from responder.authoring.expectations import NOTHING, Expectation, Expected
+from responder.bitrix24 import documents
+from responder.model import Document, Situation, Trigger
+from responder.rules import triggers
+from responder.rules.facts import registry, values
+from responder.rules.rule import Rule
+from responder.rules.ruleset import Ruleset, paths
+from responder.rules.source import Items, Mistakes, Node, Scalar, Table, nearest
+
+CASE_KEYS: Mapping[str, str] = {
+    "name": "A sentence that says what is tested.",
+    "event": "What sets the rules off: the name of an event, or robot, sweep, schedule.",
+    "at": "The moment of the judgement; the present one where it is not given.",
+    "portal": "The portal it happens in; where it is not given, one that the rules name, or main.",
+    "document": "The document, such as deal:759; where it is not given, number 1 of its kind.",
+    "facts": "What is known, by kind and field: {deal: {stage_id: NEW}}. The rest is empty.",
+    "unknown": "The facts that cannot be read; `workflows` is the list of workflows itself.",
+    "workflows": "The workflows that run on the document, such as [{id: a, template_id: 61}].",
+    "expect": "What happens to each workflow, by its id, such as {a: {kill: lost-deal}, b: none}.",
+}
+_OTHERS = tuple(name for name in get_args(Trigger) if name != "event")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One test. `expected` is None where nothing was said to be expected; `at` None is now."""
+
+    name: str
+    file: str
+    line: int
+    situation: Situation
+    at: datetime | None
+    expected: Expected | None
+
+    def of(self, workflow: str) -> tuple[Expectation, ...]:
+        """Return what is expected of a workflow; nothing where it is not named."""
+        return (self.expected or {}).get(workflow, NOTHING)
+
+
+def read(node: Node, ruleset: Ruleset, mistakes: Mistakes) -> tuple[Case, ...]:
+    """Return the cases of a list. They are not fit for use if any mistake was noted."""
+    if not isinstance(node, Items) or not node.items:
+        mistakes.error(node, "`tests` is a list: each test begins with `- name:`")
+        return ()
+    return tuple(_cases(node.items, ruleset, mistakes))
+
+
+def read_one(node: Table, ruleset: Ruleset, mistakes: Mistakes) -> Case:
+    """Return the case that a map is."""
+    return _CaseReader(ruleset, mistakes, node).case()
+
+
+def _cases(items: Iterable[Node], ruleset: Ruleset, mistakes: Mistakes) -> Iterator[Case]:
+    named: dict[str, int] = {}
+    for item in items:
+        if not isinstance(item, Table):
+            mistakes.error(item, "a test is a map that begins with `name:`")
+            continue
+        case = read_one(item, ruleset, mistakes)
+        if case.name in named:
+            mistakes.error(item, f"another test has this name, on line {named[case.name]}")
+        named[case.name] = item.line
+        yield case
+
+
+class _Event(NamedTuple):
+    """What sets the rules off, and the kind of document that comes with it, if that is one."""
+
+    trigger: Trigger
+    names: tuple[str, ...] = ()
+    kind: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _CaseReader:
+    """Reads one case and notes what is wrong with it."""
+
+    ruleset: Ruleset
+    mistakes: Mistakes
+    node: Table
+
+    def case(self) -> Case:
+        """Return the case."""
+        self._keys()
+        event = self._event()
+        reader = FactsReader(self.mistakes)
+        given = reader.given(self.node, paths(self.ruleset.rules))
+        expected = expectations.read(self.node.get("expect"), self.ruleset.rules, self.mistakes)
+        rules = self._concerned(expected)
+        document = self._document(event, given, rules)
+        self._of_one_kind(document)
+        workflows = tuple(reader.workflows(self.node, given))
+        self._all_are_there(expected, [workflow.id for workflow in workflows])
+        return Case(
+            name=self._text("name") or f"the case on line {self.node.line}",
+            file=self.mistakes.file,
+            line=self.node.line,
+            situation=Situation(
+                portal=self._text("portal") or self._portal(rules),
+                trigger=event.trigger,
+                events=event.names,
+                document=document,
+                facts=given.of_document(),
+                workflows=UNREADABLE if WORKFLOWS in given.unknown else workflows,
+            ),
+            at=self._at(),
+            expected=expected,
+        )
+
+    def _keys(self) -> None:
+        for key, _ in self.node.pairs:
+            if key.text not in CASE_KEYS:
+                message = f"there is no key `{key.text}` in a test"
+                self.mistakes.error(key, message, nearest(key.text, CASE_KEYS))
+
+    def _text(self, name: str) -> str | None:
+        value = self.node.get(name)
+        if value is None:
+            return None
+        if isinstance(value, Scalar) and value.text.strip():
+            return value.text
+        self.mistakes.error(value, f"`{name}` is a text")
+        return None
+
+    def _event(self) -> _Event:
+        node = self.node.get("event")
+        if node is None:
+            self.mistakes.error(self.node, "`event` is missing: what sets the rules off?")
+            return _Event("event")
+        for trigger in get_args(Trigger):
+            if isinstance(node, Scalar) and node.text == trigger != "event":
+                return _Event(trigger)
+        items = node.items if isinstance(node, Items) else (node,)
+        found = [one for one in map(self._one_event, items) if one is not None]
+        kinds = {one.brings for one in found if registry.is_kind(one.brings)}
+        # Of the names an event goes by, the shortest is the usual one.
+        names = tuple(min(one.events, key=len) for one in found)
+        return _Event("event", names, kinds.pop() if len(kinds) == 1 else None)
+
+    def _one_event(self, node: Node) -> triggers.Trigger | None:
+        name = node.text if isinstance(node, Scalar) else "…"
+        found = triggers.find(name)
+        if found is not None and found.events:
+            return found
+        meant = nearest(name, _OTHERS) or triggers.meant(name)
+        self.mistakes.error(node, f"there is no event `{name}`", meant)
+        return None
+
+    def _at(self) -> datetime | None:
+        node, written = self.node.get("at"), self._text("at")
+        if node is None or written is None:
+            return None
+        moment = values.instants(self.ruleset.zone)(written)
+        if isinstance(moment, datetime):
+            return moment
+        self.mistakes.error(node, "`at` is a moment, such as 2026-09-24T12:00:00+03:00")
+        return None
+
+    def _concerned(self, expected: Expected | None) -> list[Rule]:
+        """Return all rules, those first that are expected to say something."""
+        named = expectations.rules_of(expected)
+        return sorted(self.ruleset.rules, key=lambda rule: rule.id not in named)
+
+    def _document(self, event: _Event, given: Given, rules: list[Rule]) -> Document:
+        node = self.node.get("document")
+        if node is not None:
+            document = documents.parse_ref(node.text) if isinstance(node, Scalar) else None
+            if document is not None:
+                return document
+            self.mistakes.error(node, "`document` is a kind and a number, such as deal:759")
+        spoken_of = (path.partition(".")[0] for path in given.paths)
+        kinds = [event.kind, *spoken_of, *_kinds(rules), "deal"]
+        kind = next(kind for kind in kinds if kind is not None and registry.is_kind(kind))
+        document = documents.of_item(kind, "1")
+        assert document is not None
+        return document
+
+    def _portal(self, rules: list[Rule]) -> str:
+        return next((min(rule.portals) for rule in rules if rule.portals), "main")
+
+    def _of_one_kind(self, document: Document) -> None:
+        """Refuse facts of another kind of document than the one at hand."""
+        table = self.node.get("facts")
+        for key, _ in table.pairs if isinstance(table, Table) else ():
+            kind = key.text.partition(".")[0]
+            if registry.is_kind(kind) and kind != document.kind:
+                message = f"this test is about a {document.kind}, which has no facts of a {kind}"
+                self.mistakes.error(key, message)
+
+    def _all_are_there(self, expected: Expected | None, ids: list[str]) -> None:
+        node = self.node.get("expect")
+        for key, _ in node.pairs if expected and isinstance(node, Table) else ():
+            if key.text not in ids:
+                message = f"there is no workflow `{key.text}` in this test"
+                self.mistakes.error(key, message, nearest(key.text, ids))
+
+
+def _kinds(rules: Iterable[Rule]) -> Iterator[str | None]:
+    for rule in rules:
+        yield rule.kind
+        yield from (trigger.brings for trigger in rule.triggers or ())

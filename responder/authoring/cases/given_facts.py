@@ -1,0 +1,171 @@
+"""Reads the facts that a test case gives: of the document, of each workflow, and the unknown ones.
+
+A fact that is not given is empty, if any rule reads it. Two that would be clumsy to repeat are what
+they nearly always are: the portal lists the workflow's template, and the document exists.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from responder.model import Unknown, Workflow
+from responder.rules.facts import registry
+from responder.rules.facts.derived import SOURCES, STARTED_BY
+from responder.rules.facts.fields import ALWAYS
+from responder.rules.source import Items, Mistakes, Node, Scalar, Table, truth
+
+WORKFLOWS = "workflows"
+UNREADABLE = Unknown("the test says that it cannot be read")
+# What a judgement knows of itself, without the portal.
+_SELF_EVIDENT = (
+    *("document.kind", "document.id", "event.name"),
+    *("workflow.id", "template.id", "starter.id"),
+)
+
+Facts = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Facts that were given, those that are unknown, and the paths that the rules read."""
+
+    facts: Mapping[str, object]
+    unknown: frozenset[str]
+    read: frozenset[str]
+
+    @property
+    def paths(self) -> list[str]:
+        """Return the facts that are spoken of."""
+        return [*self.facts, *self.unknown]
+
+    def of_document(self) -> Facts:
+        """Return the facts of the document: the given ones, else empty, else unknown."""
+        return {"document.exists": True} | self._whole({}, about_workflow=False)
+
+    def of_workflow(self, own: Facts) -> Workflow:
+        """Return a workflow with these facts of its own, and the shared ones."""
+        found = {"template.known": True} | self._whole(own, about_workflow=True)
+        started_by_someone = any(path.startswith("starter.") for path in {*self.facts, *own})
+        if found.get(STARTED_BY) is None and started_by_someone:
+            found[STARTED_BY] = found.get("starter.id", "1")
+        return Workflow(id=str(own["workflow.id"]), facts=found)
+
+    def _whole(self, own: Facts, *, about_workflow: bool) -> Facts:
+        def concerned(path: str) -> bool:
+            return (path.partition(".")[0] in registry.ABOUT_WORKFLOWS) is about_workflow
+
+        usual = ("document.exists", "template.known", *_SELF_EVIDENT)
+        found: Facts = {path: None for path in self.read if concerned(path) and path not in usual}
+        found |= {path: value for path, value in self.facts.items() if concerned(path)}
+        found |= own
+        return found | {path: UNREADABLE for path in self.unknown if concerned(path)}
+
+
+@dataclass(frozen=True, slots=True)
+class FactsReader:
+    """Reads facts, and notes each that there is not."""
+
+    mistakes: Mistakes
+
+    def given(self, case: Table, read: frozenset[str]) -> Given:
+        """Return what a case gives, for rules that read these facts."""
+        return Given(self._map(case.get("facts")), frozenset(self._unknown(case)), read)
+
+    def workflows(self, case: Table, given: Given) -> Iterator[Workflow]:
+        """Return the workflows of a case."""
+        node = case.get(WORKFLOWS)
+        if node is None:
+            return
+        if not isinstance(node, Items):
+            example = "[{id: a, template_id: 61}]"
+            self.mistakes.error(node, f"`workflows` is a list, such as {example}")
+            return
+        ids: set[object] = set()
+        for item in node.items:
+            own = self._workflow(item)
+            if own["workflow.id"] in ids:
+                self.mistakes.error(item, f"there are two workflows `{own['workflow.id']}`")
+            ids.add(own["workflow.id"])
+            yield given.of_workflow(own)
+
+    def _workflow(self, node: Node) -> Facts:
+        found: Facts = {}
+        for key, value in node.pairs if isinstance(node, Table) else ():
+            if key.text in registry.ABOUT_WORKFLOWS:
+                found |= self._map(value, key.text)
+            else:
+                path = key.text if "." in key.text else f"workflow.{key.text}"
+                found |= self._one(key, path, value)
+        if not found.get("workflow.id"):
+            self.mistakes.error(node, "a workflow is a map with an `id`, such as {id: a}")
+        found["workflow.id"] = str(found.get("workflow.id", ""))
+        return found
+
+    def _map(self, node: Node | None, owner: str | None = None) -> Facts:
+        """Read facts by owner, `deal: {stage_id: NEW}`, or by their path, `deal.stage_id: NEW`."""
+        if node is None:
+            return {}
+        if not isinstance(node, Table):
+            self.mistakes.error(node, "facts are a map, such as {deal: {stage_id: NEW}}")
+            return {}
+        found: Facts = {}
+        for key, value in node.pairs:
+            if owner is not None:
+                found |= self._one(key, f"{owner}.{key.text}", value)
+            elif "." in key.text:
+                found |= self._one(key, key.text, value)
+            else:
+                found |= self._owned(key, value)
+        return found
+
+    def _owned(self, key: Scalar, value: Node) -> Facts:
+        owners = {*ALWAYS, *registry.ABOUT_WORKFLOWS}
+        if key.text in owners or registry.is_kind(key.text):
+            return self._map(value, key.text)
+        meant = registry.nearest_owner(key.text)
+        self.mistakes.error(key, f"nothing called `{key.text}` has facts", meant)
+        return {}
+
+    def _one(self, key: Scalar, path: str, value: Node) -> Facts:
+        return {path: _plain(value)} if self._is_there(key, path) else {}
+
+    def _is_there(self, key: Scalar, path: str) -> bool:
+        if path in SOURCES:
+            message = f"`{path}` is worked out from `{SOURCES[path]}`: give that"
+            self.mistakes.error(key, message, SOURCES[path])
+        elif registry.find(path) is None:
+            self.mistakes.error(key, f"there is no fact `{path}`", registry.meant(path))
+        else:
+            return True
+        return False
+
+    def _unknown(self, case: Table) -> Iterator[str]:
+        node = case.get("unknown")
+        if node is None:
+            return
+        if not isinstance(node, Items):
+            self.mistakes.error(node, "`unknown` is a list of facts, such as [deal.opportunity]")
+            return
+        for item in node.items:
+            if not isinstance(item, Scalar):
+                self.mistakes.error(item, "the name of a fact is expected here")
+            elif item.text == WORKFLOWS or self._is_there(item, item.text):
+                yield item.text
+
+
+def _plain(node: Node) -> object:
+    """Return a value as the portal would send it."""
+    match node:
+        case Items():
+            return [_plain(item) for item in node.items]
+        case Table():
+            return {key.text: _plain(value) for key, value in node.pairs}
+        case Scalar(kind="null"):
+            return None
+        case Scalar(kind="truth"):
+            return truth(node)
+        case Scalar(kind="number") if "." not in node.text:
+            return int(node.text)
+        case Scalar():
+            return node.text
+        case _:
+            raise AssertionError(node)

@@ -1,0 +1,209 @@
+"""Goes through a situation rule by rule: every test, the value it saw, and how the rule came out.
+
+A judgement stops at the first test that is false. Whoever asks why wants to see the others too, so
+here each test of each rule in question is made alone. Who won is what `judge` itself says.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from responder.adapters.printable_text import printable, to_json
+from responder.authoring.expectations import Came, came_of
+from responder.model import Condition, Judgement, Mode, Situation, Unknown, Workflow
+from responder.rules.decide import judge
+from responder.rules.facts import derived
+from responder.rules.facts.conditions import Kleene, View
+from responder.rules.rule import Rule
+from responder.rules.ruleset import Ruleset
+
+MARKS: dict[bool | None, str] = {True: "yes", False: "no", None: "unknown"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """One rule, read for one workflow: each of its tests, and how it comes out as a whole.
+
+    `decides`: it said what happens. `kept`: `keep` spared it. `shielded_by` is the rule above that
+    ended the reading.
+    """
+
+    rule: Rule
+    held: Kleene
+    tests: tuple[Condition, ...]
+    decides: bool
+    kept: bool
+    shielded_by: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """One workflow with every rule in question, read for it."""
+
+    workflow: Workflow
+    reads: tuple[Read, ...]
+    came: tuple[Came, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """A situation gone through. `passed_over` has the rules not in question, and why."""
+
+    situation: Situation
+    at: datetime
+    judgement: Judgement
+    traces: tuple[Trace, ...]
+    passed_over: tuple[tuple[Rule, str], ...]
+
+
+def explain(ruleset: Ruleset, situation: Situation, now: datetime) -> Explanation:
+    """Go through a situation as it is judged when everything that may act acts."""
+    judgement = judge(ruleset, situation, enforcing=True, now=now)
+    chosen = ruleset.in_question(
+        situation.trigger, situation.events, situation.document.kind, situation.portal
+    )
+    rules = [rule for rule in chosen if not rule.expired(now)]
+    workflows = () if isinstance(situation.workflows, Unknown) else situation.workflows
+    return Explanation(
+        situation=situation,
+        at=now,
+        judgement=judgement,
+        traces=tuple(_trace(rules, ruleset, situation, judgement, one, now) for one in workflows),
+        passed_over=tuple(
+            (rule, why_passed_over(rule, situation, now))
+            for rule in ruleset.rules
+            if rule not in rules
+        ),
+    )
+
+
+def _trace(
+    rules: Sequence[Rule],
+    ruleset: Ruleset,
+    situation: Situation,
+    judgement: Judgement,
+    workflow: Workflow,
+    now: datetime,
+) -> Trace:
+    facts = facts_of(ruleset, situation, workflow, now)
+    verdicts = [one for one in judgement.verdicts if one.workflow.id == workflow.id]
+    told = [*(c for one in verdicts for c in one.conditions), *judgement.conditions]
+    keeps = {c.rule: c for c in told if c.path == "keep" and c.workflow == workflow.id}
+    reads: list[Read] = []
+    shielded_by = None
+    for rule in rules:
+        verdict = next((one for one in verdicts if one.rule == rule.id), None)
+        keep = keeps.get(rule.id)
+        reads.append(
+            Read(
+                rule=rule,
+                held=rule.holds(View(facts=facts, now=now, workflow=workflow.id)),
+                tests=(*_tests(rule, facts, now), *([keep] if keep else [])),
+                decides=verdict is not None,
+                kept=keep is not None and not keep.holds,
+                shielded_by=shielded_by,
+            )
+        )
+        if verdict is not None and verdict.mode is not Mode.OBSERVE:
+            shielded_by = rule.id
+    return Trace(workflow=workflow, reads=tuple(reads), came=came_of(verdicts, rules, now))
+
+
+def _tests(rule: Rule, facts: dict[str, object], now: datetime) -> Iterator[Condition]:
+    robots = () if rule.robots is None else (rule.robots,)
+    for test in (*rule.condition.tests(), *rule.exception.tests(), *robots):
+        view = View(facts=facts, now=now)
+        test.holds(view)
+        yield from view.trace
+
+
+def facts_of(
+    ruleset: Ruleset, situation: Situation, workflow: Workflow, now: datetime
+) -> dict[str, object]:
+    """Return what a judgement of this workflow knows."""
+    facts: dict[str, object] = {
+        "event.name": situation.events,
+        "document.kind": situation.document.kind,
+        "document.id": situation.document.item_id,
+        "workflow.id": workflow.id,
+        **situation.facts,
+        **workflow.facts,
+    }
+    facts.setdefault("template.id", facts.get("workflow.template_id", derived.ABSENT))
+    return facts | derived.derived(facts, now, ruleset.zone)
+
+
+def why_passed_over(rule: Rule, situation: Situation, now: datetime) -> str:
+    """Say why a rule is not in question."""
+    if rule.disabled is not None:
+        return f"switched off: {rule.disabled}"
+    if rule.expired(now):
+        return "it has ended"
+    if rule.portals is not None and situation.portal not in rule.portals:
+        return f"not for the portal {situation.portal}"
+    if rule.kind is not None and rule.kind != situation.document.kind:
+        return f"it looks at a {rule.kind}, and this is a {situation.document.kind}"
+    if not rule.acts:
+        return "no rule below it is in question"
+    return f"{what_happened(situation)} does not set it off"
+
+
+def what_happened(situation: Situation) -> str:
+    """Name what set the rules off, in a word or two."""
+    return ", ".join(situation.events) or f"a {situation.trigger}"
+
+
+def render(explanation: Explanation) -> Iterator[str]:
+    """Yield an explanation as lines."""
+    situation = explanation.situation
+    at = explanation.at.isoformat(sep=" ", timespec="seconds")
+    yield f"{situation.document.ref} in {situation.portal}: {what_happened(situation)}, {at}"
+    if isinstance(situation.workflows, Unknown):
+        yield f"  its workflows cannot be listed: {situation.workflows.why}"
+    elif not situation.workflows:
+        yield "  no workflow runs on it"
+    for trace in explanation.traces:
+        yield ""
+        yield f"workflow {printable(trace.workflow.id)}: {outcome(trace.came)}"
+        for read in trace.reads:
+            yield from _read_lines(read)
+    if explanation.passed_over:
+        yield ""
+        yield "not in question"
+        for rule, why in explanation.passed_over:
+            yield f"  {rule.id}: {why}"
+
+
+def outcome(came: Sequence[Came]) -> str:
+    """Say what becomes of one workflow."""
+    return "; ".join(map(str, came)) or "nothing"
+
+
+def _read_lines(read: Read) -> Iterator[str]:
+    yield f"  {read.rule.id}: {_how(read)}"
+    for condition in read.tests:
+        yield f"    {condition_line(condition)}"
+
+
+def _how(read: Read) -> str:
+    rule = read.rule
+    if read.shielded_by is not None:
+        held = {True: "would hold", False: "would not hold", None: "would be unknown"}[read.held]
+        return f"not read, for {read.shielded_by} ended the reading ({held})"
+    if read.kept:
+        return "holds, but `keep` spares this one"
+    if read.held is None:
+        return "unknown, so it protects" if read.decides else "unknown, so it does nothing"
+    if not read.held:
+        return "does not hold"
+    return f"holds: {rule.then}" + ("" if rule.mode is None else f" ({rule.mode})")
+
+
+def condition_line(condition: Condition) -> str:
+    """Show one test: how it came out, what it asked, and the value it saw."""
+    seen = f"it is {to_json(condition.value)}"
+    if condition.why is not None:
+        seen = f"because {printable(condition.why)}"
+    elif condition.holds and condition.path.startswith("unless."):
+        seen += ", an exception"
+    return f"{MARKS[condition.holds]:<7}  {condition.path} {printable(condition.test)}; {seen}"

@@ -1,0 +1,60 @@
+"""Lists the facts that rules may test, from the table that the loader itself uses."""
+
+import json
+from collections.abc import Iterator
+
+from responder.rules.facts import fields, registry
+from responder.rules.facts.operators import OPERATORS
+
+_USER_FIELDS = fields.Field("uf_…", fields.Type.ANY, "A field that your portal added.")
+
+
+class UnknownKindError(Exception):
+    """There is no kind of document of this name. `suggestion` is the nearest one."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(f"there is no kind `{kind}`")
+        self.suggestion = registry.nearest_owner(kind)
+
+
+def render(kind: str | None, *, as_json: bool) -> str:
+    """Return the facts of one kind, or of all, as lines; `item_147` names a smart process.
+
+    Raises UnknownKindError for a kind that there is not.
+    """
+    owners = list(_owners()) if kind is None else [kind]
+    if kind is not None and not registry.of_kind(kind):
+        raise UnknownKindError(kind)
+    return "\n".join(line for owner in owners for line in _lines(owner, as_json=as_json)) + "\n"
+
+
+def _owners() -> Iterator[str]:
+    yield from fields.ALWAYS
+    yield from registry.KINDS
+    yield "item_147"
+
+
+def _lines(owner: str, *, as_json: bool) -> Iterator[str]:
+    rows = registry.of_kind(owner)
+    if as_json:
+        for field in rows:
+            yield _json(owner, field)
+        return
+    yield f"{owner}: {registry.describe(owner)}"
+    if registry.is_kind(owner):
+        rows = (*rows, _USER_FIELDS)
+    width = max(len(f"{owner}.{field.name}") for field in rows)
+    for field in rows:
+        path = f"{owner}.{field.name}"
+        yield f"  {path:<{width}}  {field.type:<9}  {field.description}"
+
+
+def _json(owner: str, field: fields.Field) -> str:
+    row = {
+        "fact": f"{owner}.{field.name}",
+        "kind": owner,
+        "type": field.type,
+        "description": field.description,
+        "tests": [row.name for row in OPERATORS.values() if field.type in row.types],
+    }
+    return json.dumps(row, ensure_ascii=False)

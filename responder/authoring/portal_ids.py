@@ -1,0 +1,270 @@
+"""Compares the ids in a rules file with a portal: what each is called there, if it is there.
+
+Ids mean nothing to a reader, and one of another portal, or a slip of the pen, makes a rule that
+never acts or acts on the wrong thing. So stages, pipelines, templates, users and the portal's own
+fields are looked up. What cannot be read is said once, and not taken for absent.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from responder.bitrix24 import documents
+from responder.bitrix24.client.answers import Answer, Command, Failure
+from responder.bitrix24.lists.paged import Listing, Row, Send, explain, settle
+from responder.rules.facts import registry
+from responder.rules.source import Items, Mistake, Mistakes, Node, Scalar, Table, nearest
+
+_TEMPLATES = frozenset({"workflow.template_id", "template.id"})
+_USERS = frozenset({"workflow.started_by", "starter.id", "waiting_for.id"})
+_USER_FIELDS = frozenset(
+    {
+        *("assigned_by_id", "created_by", "updated_by", "last_activity_by", "moved_by"),
+        *("observers", "responsible_id", "accomplices", "auditors", "changed_by", "closed_by"),
+        "status_changed_by",
+    }
+)
+_STAGES = frozenset({"stage_id", "previous_stage_id"})
+_VALUE_TESTS = frozenset({"is", "is_not", "one_of", "none_of"})
+_LIST_TESTS = frozenset({"in_list", "not_in_list"})
+_DIRECTORIES = {"deal": "DEAL_STAGE", "lead": "STATUS", "quote": "QUOTE_STATUS"}
+
+
+class Note(NamedTuple):
+    """What something in a rules file is called in the portal."""
+
+    line: int
+    column: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What the ids are called, and what is probably wrong with them."""
+
+    notes: tuple[Note, ...]
+    warnings: tuple[Mistake, ...]
+
+
+class Subject(NamedTuple):
+    """What an id is an id of: `template`, `user`, or a kind's `stage`, `pipeline` or `field`."""
+
+    what: str
+    kind: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.what}".strip()
+
+
+class Use(NamedTuple):
+    """An id in a rules file, and where it stands."""
+
+    subject: Subject
+    id: str
+    node: Node
+
+
+async def compare(send: Send, root: Table, file: str, portal: str) -> Comparison:
+    """Look up every id of a rules file that loads."""
+    uses = list(uses_in(root))
+    names = await _names(send, uses)
+    mistakes = Mistakes(file)
+    notes: list[Note] = []
+    for use in uses:
+        known = names[use.subject]
+        if isinstance(known, Failure):
+            continue
+        if use.id in known:
+            text = f"{use.subject} {use.id} is “{known[use.id]}” in {portal}"
+            notes.append(Note(use.node.line, use.node.column, text))
+        else:
+            meant = nearest(use.id, known, likeness=0.8)
+            hint = f"; is `{meant}` meant?" if meant else ""
+            mistakes.warn(use.node, f"{portal} has no {use.subject} {use.id}{hint}")
+    for subject, known in names.items():
+        if isinstance(known, Failure):
+            first = next(use.node for use in uses if use.subject == subject)
+            message = f"{portal} did not tell its {subject}s, which are not compared:"
+            mistakes.warn(first, f"{message} {explain(known)}")
+    return Comparison(tuple(notes), mistakes.in_order())
+
+
+def uses_in(root: Table) -> Iterator[Use]:
+    """Yield every id that the tests of a rules file name."""
+    rules, lists = root.get("rules"), root.get("lists")
+    for rule in rules.items if isinstance(rules, Items) else ():
+        for clause in ("if", "unless"):
+            node = rule.get(clause) if isinstance(rule, Table) else None
+            yield from _in_clause(node, lists if isinstance(lists, Table) else None)
+
+
+def _in_clause(node: Node | None, lists: Table | None) -> Iterator[Use]:
+    if isinstance(node, Items):
+        for item in node.items:
+            yield from _in_clause(item, lists)
+    for key, value in node.pairs if isinstance(node, Table) else ():
+        if key.text in ("any", "all", "not"):
+            yield from _in_clause(value, lists)
+            continue
+        subject = _subject(key.text)
+        if subject is None:
+            continue
+        if subject.what == "field":
+            yield Use(subject, key.text.partition(".")[2].upper(), key)
+            continue
+        for scalar in _values(value, lists):
+            yield Use(subject, scalar.text, scalar)
+
+
+def _values(node: Node, lists: Table | None) -> Iterator[Scalar]:
+    """Yield the values that a fact is held against, those of a list where they stand in it."""
+    match node:
+        case Scalar():
+            yield node
+        case Items(items=items):
+            yield from (item for item in items if isinstance(item, Scalar))
+        case Table(pairs=pairs):
+            for operator, operand in pairs:
+                if operator.text in _VALUE_TESTS and not isinstance(operand, Table):
+                    yield from _values(operand, lists)
+                elif operator.text in _LIST_TESTS and isinstance(operand, Scalar) and lists:
+                    named = lists.get(operand.text)
+                    yield from _values(named, lists) if named is not None else ()
+        case _:
+            pass
+
+
+def _subject(path: str) -> Subject | None:
+    owner, _, name = path.partition(".")
+    if path in _TEMPLATES:
+        return Subject("template")
+    if path in _USERS or (registry.is_kind(owner) and name in _USER_FIELDS):
+        return Subject("user")
+    if documents.entity_type_id(owner) is None:
+        return None
+    if name in _STAGES:
+        return Subject("stage", owner)
+    if name == "category_id":
+        return Subject("pipeline", owner)
+    return Subject("field", owner) if name.startswith("uf_") else None
+
+
+Names = Mapping[str, str]
+
+
+@dataclass(slots=True)
+class _Asked:
+    """One question that is answered at once, for `settle`."""
+
+    commands: list[Command]
+    read: Callable[[object], Iterator[tuple[str, str]]]
+    names: dict[str, str] = field(default_factory=dict)
+    failure: Failure | None = None
+
+    def wanted(self) -> list[Command]:
+        """Ask once."""
+        asked, self.commands = self.commands, []
+        return asked
+
+    def take(self, answers: Sequence[Answer]) -> None:
+        """Keep the names in the answers."""
+        for answer in answers:
+            self.failure = self.failure or answer.failure
+            self.names.update(self.read(answer.value))
+
+    def found(self) -> Names | Failure:
+        """Return the names, or why there are none."""
+        return self.failure or self.names
+
+
+@dataclass(slots=True)
+class _Listed:
+    """A list of the portal that is read to its end, of which some rows have names of interest."""
+
+    listing: Listing
+    id_of: Callable[[Row], str | None]
+
+    def found(self) -> Names | Failure:
+        """Return the names, or why there are none."""
+        if self.listing.failure is not None:
+            return self.listing.failure
+        rows = self.listing.rows.values()
+        ids = ((self.id_of(row), row) for row in rows)
+        return {key: str(row.get("NAME") or key) for key, row in ids if key is not None}
+
+
+async def _names(send: Send, uses: Sequence[Use]) -> dict[Subject, Names | Failure]:
+    ids: dict[Subject, list[str]] = {}
+    for use in uses:
+        ids.setdefault(use.subject, []).append(use.id)
+    statuses = Listing(Command("crm.status.list", {"order": {"ID": "ASC"}}), id_of=_row_id)
+    asked = {
+        subject: _question(subject, list(dict.fromkeys(some)), statuses)
+        for subject, some in ids.items()
+    }
+    listings = {id(one.listing): one.listing for one in asked.values() if isinstance(one, _Listed)}
+    questions = [one for one in asked.values() if isinstance(one, _Asked)]
+    await settle(send, [*listings.values(), *questions])
+    return {subject: one.found() for subject, one in asked.items()}
+
+
+def _question(subject: Subject, ids: list[str], statuses: Listing) -> _Asked | _Listed:
+    type_id = documents.entity_type_id(subject.kind)
+    match subject.what:
+        case "template":
+            method = "bizproc.workflow.template.list"
+            command = Command(method, {"SELECT": ["ID", "NAME"], "ORDER": {"ID": "ASC"}})
+            return _Listed(Listing(command, id_of=_row_id), _row_id)
+        case "user":
+            commands = [Command("user.get", {"FILTER": {"ID": user}}) for user in ids]
+            return _Asked(commands, _users)
+        case "stage":
+            return _Listed(statuses, lambda row: _stage_id(row, subject.kind))
+        case "pipeline":
+            return _Asked([Command("crm.category.list", {"entityTypeId": type_id})], _pipelines)
+        case _:
+            params = {"entityTypeId": type_id, "useOriginalUfNames": "Y"}
+            return _Asked([Command("crm.item.fields", params)], _fields)
+
+
+def _row_id(row: Row) -> str | None:
+    value = row.get("ID")
+    return str(value) if isinstance(value, str | int) else None
+
+
+def _stage_id(row: Row, kind: str) -> str | None:
+    """Return the stage that a row of the directories is, if it is one of this kind's.
+
+    https://apidocs.bitrix24.com/api-reference/crm/status/crm-status-list.html
+    """
+    number = documents.entity_type_id(kind)
+    invoice = "SMART_INVOICE_STAGE" if kind == "invoice" else f"DYNAMIC_{number}_STAGE"
+    directory, entity = _DIRECTORIES.get(kind, invoice), str(row.get("ENTITY_ID"))
+    of_pipeline = directory != "STATUS" and entity.startswith(f"{directory}_")
+    return str(row.get("STATUS_ID")) if entity == directory or of_pipeline else None
+
+
+def _rows(value: object, name: str | None = None) -> Iterator[Mapping[str, object]]:
+    inner = value.get(name) if name is not None and isinstance(value, Mapping) else value
+    yield from (row for row in inner if isinstance(row, Mapping)) if isinstance(inner, list) else ()
+
+
+def _users(value: object) -> Iterator[tuple[str, str]]:
+    for row in _rows(value):
+        names = (str(row.get(name) or "") for name in ("NAME", "LAST_NAME"))
+        dismissed = " (dismissed)" if row.get("ACTIVE") is False else ""
+        yield str(row.get("ID")), f"{' '.join(filter(None, names))}{dismissed}"
+
+
+def _pipelines(value: object) -> Iterator[tuple[str, str]]:
+    """Read https://apidocs.bitrix24.com/api-reference/crm/universal/category/crm-category-list.html."""
+    for row in _rows(value, "categories"):
+        yield str(row.get("id")), str(row.get("name"))
+
+
+def _fields(value: object) -> Iterator[tuple[str, str]]:
+    """Read https://apidocs.bitrix24.com/api-reference/crm/universal/crm-item-fields.html."""
+    described = value.get("fields") if isinstance(value, Mapping) else None
+    for name, row in described.items() if isinstance(described, Mapping) else ():
+        title = row.get("title") if isinstance(row, Mapping) else None
+        yield str(name).upper(), str(title or name)

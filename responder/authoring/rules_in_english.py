@@ -1,0 +1,36 @@
+"""Reads a rules file aloud: rule by rule, in plain English, in the order in which it is read."""
+
+import textwrap
+from collections.abc import Iterator
+
+from responder.adapters.printable_text import printable
+from responder.model import Action
+from responder.rules import english
+from responder.rules.rule import Rule
+from responder.rules.ruleset import Ruleset
+
+_WIDTH = 100
+
+
+def aloud(ruleset: Ruleset) -> Iterator[str]:
+    """Yield a ruleset as lines for people."""
+    if not ruleset.rules:
+        yield "There are no rules, so nothing is ever stopped."
+        return
+    for number, rule in enumerate(ruleset.rules, start=1):
+        if number > 1:
+            yield ""
+        yield f"{number}. {rule.id} ({_how(rule)})"
+        yield from _wrapped(english.told(rule))
+        if rule.because is not None:
+            yield from _wrapped(f"Because: {rule.because}")
+
+
+def _how(rule: Rule) -> str:
+    return "protects" if rule.then is Action.LEAVE else str(rule.mode)
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(
+        printable(text), width=_WIDTH, initial_indent="   ", subsequent_indent="   "
+    )

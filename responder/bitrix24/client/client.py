@@ -1,0 +1,354 @@
+"""The one way to a portal: every call goes through here, in turn, batched, paced, behind breakers.
+
+Theory of operation. A portal allows two requests a second with a bucket of fifty, and a `batch` of
+fifty commands counts as one (docs: limits.md). So what a round has to ask goes out together, and a
+lone command goes out alone, without the batch around it. A batch holds no more than what took ten
+seconds lately (`rate_limit`). Waiting for the bucket happens in `turn`, which the driver awaits
+*before* it commits an intent: between the gate and the call nothing waits.
+
+A *breaker* is open for the whole portal (its method is the empty text) or for one method. It lets
+one command through a minute as a probe and closes when that succeeds. A method whose operating time
+is used up has a breaker too: it opens before the portal refuses, and is probed when the portal
+forgets some of that time. What it withholds was not refused: it waits, and no try is counted.
+
+A denial (`ACCESS_DENIED`) may be one document's, one method's, or say that the portal has no plan
+with REST. Where nothing else in the request was answered `profile` is asked, which everybody may
+ask: is that refused too, the denial is the portal's. If it is answered, denials are believed to be
+narrow for as long as anything that one reading found serves the next.
+
+Breakers are copied to the store with the driver's commits, so that the next driver goes on where
+this one was. The bucket is written down *ahead*: the row counts some requests more than were made,
+so that whoever takes over after a crash knows of every one of them. Each commit of the gate renews
+this lead; where many requests are made without one, `keep` commits it by itself. How long commands
+take, and operating time that is not used up, is written nowhere: the first answer tells it, and
+until then a batch is small.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import structlog
+
+from responder.adapters.metrics import Metrics
+from responder.bitrix24.client import rate_limit
+from responder.bitrix24.client.answer_labels import answer_label
+from responder.bitrix24.client.answers import STOPPING
+from responder.bitrix24.client.operating_time import Paces
+from responder.bitrix24.client.rest import Answer, Command, Failure, FailureKind, Portal
+from responder.bitrix24.lists.paged import REMEMBERED_FOR
+
+RESERVE = 0.8  # of the bucket, for what is not urgent
+PROBE_EVERY = timedelta(seconds=60)
+WHOLE_PORTAL = ""
+QUERY_LIMIT = "QUERY_LIMIT_EXCEEDED"
+OPERATING_LIMIT = "OPERATION_TIME_LIMIT"
+
+log = structlog.get_logger()
+WITHHELD = "withheld"  # of our own: the call was not sent
+
+Unless = Callable[[], str | None]
+"""Says at the last moment why nothing may be sent; None where it may."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breaker:
+    """Why a portal (method `""`) or a method is not called, and when it is probed next."""
+
+    method: str
+    code: str
+    opened_at: datetime
+    probe_at: datetime
+
+
+class Lead(NamedTuple):
+    """The bucket's level as it is written down, some requests ahead of what it is.
+
+    `through` is the number of the last request that it counts.
+    """
+
+    level: float
+    through: int
+
+
+class Lane:
+    """All calls of one portal. Not for concurrent use: its driver sends in turn.
+
+    `keep` commits the bucket, ahead; without it (a command, a test) nothing is written down.
+    `address` is a mark of the portal's address: breakers of another one are not gone on with.
+    """
+
+    def __init__(
+        self,
+        portal: Portal,
+        *,
+        rate: float,
+        burst: int,
+        metrics: Metrics,
+        now: Callable[[], datetime],
+        address: str | None = None,
+    ) -> None:
+        self.portal = portal
+        self.address = address
+        self.rate = rate
+        self.burst = burst
+        self.bucket = rate_limit.Bucket(0.0, 0.0)
+        self.breakers: dict[str, Breaker] = {}
+        self.breakers_changed = False
+        self.silent = False  # its webhook says nothing while documents change
+        self.away_since: datetime | None = None  # it does not answer even who we are
+        self.keep: Callable[[], Awaitable[None]] | None = None
+        self._requests = 0
+        self._counted_through = 0
+        self._let_in_at: datetime | None = None  # answered when it was asked because of a denial
+        self._paces = Paces(portal.name, metrics, self._seconds)
+        self._metrics = metrics
+        self._now = now
+        metrics.bucket_level.labels(portal.name).set_function(self._level)
+
+    def resume(self, bucket: tuple[float, float] | None, breakers: Sequence[Breaker]) -> None:
+        """Go on where another driver was: its bucket's (level, age in seconds), its breakers."""
+        if bucket is not None:
+            level, age_seconds = bucket
+            self.bucket = rate_limit.Bucket(level, self._seconds() - age_seconds)
+        self._counted_through = 0
+        self.breakers = {breaker.method: breaker for breaker in breakers}
+        for breaker in breakers:
+            self._metrics.breaker_open.labels(self.portal.name, breaker.method).set(1)
+
+    def lead(self) -> Lead:
+        """Return what is to be written down of the bucket now. Any thread may ask."""
+        requests = self._requests  # before the level, which may then be newer
+        ahead = rate_limit.ahead(self.burst)
+        return Lead(self._level() + ahead, requests + ahead)
+
+    def kept(self, lead: Lead) -> None:
+        """Note that a lead is committed."""
+        self._counted_through = max(self._counted_through, lead.through)
+
+    @property
+    def shut(self) -> Breaker | None:
+        """Return the breaker of the whole portal, if it is open."""
+        return self.breakers.get(WHOLE_PORTAL)
+
+    def has_room(self) -> bool:
+        """Say whether a reading that is not urgent may go now, leaving a reserve for what is.
+
+        What has leaked out is noted: while no request is made, nothing else would do so after a
+        clock was set back.
+        """
+        self.bucket = rate_limit.drained(self.bucket, self._seconds(), self.rate)
+        return self.bucket.level + 1 <= self.burst * RESERVE
+
+    def capacity(self, method: str) -> int:
+        """Say how many commands of a method one batch carries now, from 1 to 50."""
+        return min(self._paces.fitting(method), max(1, self._allowed(method)))
+
+    async def turn(self) -> None:
+        """Wait until the portal's bucket has room for one request."""
+        _, wait = rate_limit.take(self.bucket, self._seconds(), self.rate, self.burst)
+        if wait > 0:
+            await asyncio.sleep(wait)
+
+    async def send(
+        self, commands: Sequence[Command], *, unless: Unless | None = None
+    ) -> list[Answer]:
+        """Answer each command, in its place; those behind an open breaker without a call.
+
+        Those that a batch has no room for go out in the next, in their order. `unless` is asked
+        right before each request.
+        """
+        answers: dict[int, Answer] = {}
+        left = list(range(len(commands)))
+        while left:
+            portion = self._portion(commands, left)
+            if portion:
+                sent = await self._request([commands[place] for place in portion], unless)
+                answers |= zip(portion, sent, strict=True)
+            for place in left:
+                refusal = self._refusal(commands[place].method)
+                if place not in answers and refusal is not None:
+                    answers[place] = Answer(failure=refusal)
+            left = [place for place in left if place not in answers]
+        return [answers[place] for place in range(len(commands))]
+
+    def withheld(self) -> dict[str, str]:
+        """Return the methods that are not called now, with the codes they were refused with."""
+        return {
+            method: breaker.code
+            for method, breaker in self.breakers.items()
+            if method and not self._may_probe(breaker)
+        }
+
+    async def probe(self) -> None:
+        """Ask an open portal who we are, once a minute; any proper answer closes its breaker."""
+        if self.shut is not None and self._may_probe(self.shut):
+            await self.send([Command("profile", {})])
+
+    def _portion(self, commands: Sequence[Command], left: Sequence[int]) -> list[int]:
+        """Choose what goes out now: in order, as much as time and each method's allowance bear."""
+        counts: dict[str, int] = {}
+        chosen: list[int] = []
+        for place in left:
+            method = commands[place].method
+            counts[method] = counts.get(method, 0) + 1
+            if counts[method] <= self._allowed(method):
+                chosen.append(place)
+        if self.shut is not None:
+            return chosen[:1]
+        fitting = rate_limit.fitting(self._paces.took(commands[place].method) for place in chosen)
+        return chosen[:fitting]
+
+    def _allowed(self, method: str) -> int:
+        """Say how many commands of a method may go out in one request: one is a probe."""
+        if self._refusal(method) is not None:
+            return 0
+        return 1 if method in self.breakers else max(1, self._paces.room(method))
+
+    async def _request(self, commands: list[Command], unless: Unless | None = None) -> list[Answer]:
+        if self.keep is not None and self._requests >= self._counted_through:
+            await self.keep()
+        await self.turn()
+        why = None if unless is None else unless()
+        if why is not None:
+            return [Answer(failure=Failure(FailureKind.BUSY, WITHHELD, why))] * len(commands)
+        self.bucket, _ = rate_limit.take(self.bucket, self._seconds(), self.rate, self.burst)
+        self._requests += 1
+        self._probing(commands)
+        asked_at = self._seconds()
+        if len(commands) == 1:
+            answers = [await self.portal.call(commands[0])]
+        else:
+            answers = await self.portal.batch(commands)
+        self._paces.learn(commands, answers, max(0.0, self._seconds() - asked_at))
+        answers = await self._as_wide_as_they_are(answers)
+        for command, answer in zip(commands, answers, strict=True):
+            self._learn(command, answer)
+        self._learn_limit(answers)
+        if len(commands) > 1 and _may_be_halved(commands, answers):
+            middle = len(commands) // 2
+            return [
+                *await self._request(commands[:middle]),
+                *await self._request(commands[middle:]),
+            ]
+        return answers
+
+    async def _as_wide_as_they_are(self, answers: list[Answer]) -> list[Answer]:
+        """Find out whether denials are the portal's, and return them as what they are then."""
+        if not _may_be_shut_out(answers) or self._was_let_in():
+            return answers
+        (profile,) = await self._request([Command("profile", {})])
+        failure = profile.failure
+        if failure is None or failure.kind in (FailureKind.METHOD, FailureKind.REJECTED):
+            self._let_in_at = self._now()
+            return answers
+        if failure.kind is not FailureKind.PORTAL:  # denied, and nobody knows how widely
+            failure = replace(failure, kind=FailureKind.BUSY)
+        return [Answer(failure=failure) if answer.denied else answer for answer in answers]
+
+    def _was_let_in(self) -> bool:
+        at = self._let_in_at
+        return at is not None and timedelta(0) <= self._now() - at < REMEMBERED_FOR
+
+    def _refusal(self, method: str) -> Failure | None:
+        """Say why this method is not called now, or let it through as the minute's probe."""
+        for name, kind in ((WHOLE_PORTAL, FailureKind.PORTAL), (method, FailureKind.METHOD)):
+            breaker = self.breakers.get(name)
+            if breaker is None or self._may_probe(breaker):
+                continue
+            if breaker.code == OPERATING_LIMIT:
+                text = "not called: its operating time is used up for now"
+                return Failure(FailureKind.BUSY, breaker.code, text)
+            return Failure(kind, breaker.code, "not called: its breaker is open")
+        return None
+
+    def _probing(self, commands: Sequence[Command]) -> None:
+        """Let a breaker's next probe be a minute from now, whatever becomes of this one."""
+        for name in {WHOLE_PORTAL, *(command.method for command in commands)}:
+            breaker = self.breakers.get(name)
+            if breaker is not None:
+                self.breakers[name] = replace(breaker, probe_at=self._now() + PROBE_EVERY)
+
+    def _may_probe(self, breaker: Breaker) -> bool:
+        """Say whether its time is over; a clock that was set back must not lengthen it."""
+        now = self._now()
+        longest = PROBE_EVERY
+        if breaker.code == OPERATING_LIMIT:
+            longest = timedelta(seconds=rate_limit.WINDOW_SECONDS)
+        return not now < breaker.probe_at <= now + longest
+
+    def _learn(self, command: Command, answer: Answer) -> None:
+        failure = answer.failure
+        word = answer_label(None if failure is None else failure.code)
+        self._metrics.portal_calls.labels(self.portal.name, command.method, word).inc()
+        if failure is None or failure.kind is FailureKind.REJECTED:
+            self._close(WHOLE_PORTAL)
+            self._close_or_rest(command.method)
+        elif failure.kind is FailureKind.PORTAL:
+            self._open(WHOLE_PORTAL, failure.code, PROBE_EVERY)
+        elif failure.kind is FailureKind.METHOD:
+            self._close(WHOLE_PORTAL)
+            self._open(command.method, failure.code, PROBE_EVERY)
+        elif failure.code == OPERATING_LIMIT:
+            self._close(WHOLE_PORTAL)
+            self._paces.refused(command.method)
+            self._rest(command.method)
+
+    def _learn_limit(self, answers: Sequence[Answer]) -> None:
+        """Believe the portal that its bucket is full. It says so once for a whole batch."""
+        if any(a.failure is not None and a.failure.code == QUERY_LIMIT for a in answers):
+            self._metrics.portal_limited.inc()
+            self.bucket = rate_limit.filled(self.bucket, self._seconds(), self.burst)
+
+    def _close_or_rest(self, method: str) -> None:
+        """Close a method's breaker, or open it while its operating time is used up."""
+        if self._paces.room(method):
+            self._close(method)
+        else:
+            self._rest(method)
+
+    def _rest(self, method: str) -> None:
+        """Leave a method alone until the portal forgets some of its operating time."""
+        wait = timedelta(seconds=self._paces.shut_seconds(method))
+        self._open(method, OPERATING_LIMIT, wait)
+
+    def _open(self, method: str, code: str, wait: timedelta) -> None:
+        now = self._now()
+        known = self.breakers.get(method)
+        self.breakers[method] = Breaker(
+            method=method,
+            code=code,
+            opened_at=known.opened_at if known else now,
+            probe_at=now + wait,
+        )
+        self.breakers_changed = True
+        self._metrics.breaker_open.labels(self.portal.name, method).set(1)
+        if known is None or known.code != code:
+            log.warning("a breaker opened", portal=self.portal.name, method=method, code=code)
+
+    def _close(self, method: str) -> None:
+        if self.breakers.pop(method, None) is not None:
+            self.breakers_changed = True
+            self._metrics.breaker_open.labels(self.portal.name, method).set(0)
+            log.warning("a breaker closed", portal=self.portal.name, method=method)
+
+    def _level(self) -> float:
+        return rate_limit.drained(self.bucket, self._seconds(), self.rate).level
+
+    def _seconds(self) -> float:
+        return self._now().timestamp()
+
+
+def _may_be_shut_out(answers: Sequence[Answer]) -> bool:
+    """Say whether something of a request was denied, and nothing of it answered."""
+    is_open = any(answer.failure is None for answer in answers)
+    return not is_open and any(answer.denied for answer in answers)
+
+
+def _may_be_halved(commands: Sequence[Command], answers: Sequence[Answer]) -> bool:
+    """Say whether a batch of reads had too large an answer. What stops is never sent twice."""
+    if any(command.method in STOPPING for command in commands):
+        return False
+    return all(a.failure is not None and a.failure.code == "too_big" for a in answers)

@@ -1,0 +1,157 @@
+"""Calls a portal: one POST for a command, one for a batch of up to fifty.
+
+Theory of operation. The address of a portal's incoming webhook *is* its secret, so calls go through
+`transport`, which tells nobody of it. Exceptions end here; what leaves is a `Failure` whose text
+has been searched for the secret.
+
+An answer is not trusted with our memory or time: it has a deadline, at most 1 MiB, and is never
+compressed.
+"""
+
+import json
+from collections.abc import Sequence
+from urllib.parse import quote, urlencode, urlsplit
+
+from responder.adapters.transport import (
+    BrokenError,
+    NotSentError,
+    Response,
+    TimedOutError,
+    Transport,
+)
+from responder.bitrix24.client.answers import (
+    TEXT_LENGTH,
+    Answer,
+    Command,
+    Failure,
+    FailureKind,
+    clipped,
+    is_done,
+    query,
+    read,
+    read_batch,
+    uncertain,
+)
+
+__all__ = ["Answer", "Command", "Failure", "FailureKind", "Portal", "is_done"]
+
+CONNECT_SECONDS = 5.0  # a call may leave so long after it was begun
+MAX_ANSWER_BYTES = 1 << 20
+MAX_COMMANDS = 50
+
+UNSENDABLE = Failure(FailureKind.REJECTED, "unsendable", "its parameters cannot be written down")
+_UNWRITABLE = (ValueError, TypeError, RecursionError)  # half a character, no number, too deep
+
+_HEADERS = {
+    "Accept": "application/json",
+    "Accept-Encoding": "identity",
+    "Content-Type": "application/json",
+    "User-Agent": "responder",
+}
+
+
+class Portal:
+    """One portal, called through its incoming webhook. Nothing it does raises."""
+
+    def __init__(
+        self,
+        name: str,
+        url: str,
+        *,
+        connect_seconds: float = CONNECT_SECONDS,
+        answer_seconds: float = 30,
+    ) -> None:
+        self.name = name
+        self._url = url if url.endswith("/") else url + "/"
+        self._transport = Transport(
+            connect_seconds=connect_seconds,
+            answer_seconds=answer_seconds,
+            most_bytes=MAX_ANSWER_BYTES,
+        )
+
+    def __repr__(self) -> str:
+        return f"Portal({self.name!r})"
+
+    async def call(self, command: Command) -> Answer:
+        """Call one method."""
+        came = await self._post(command.method, dict(command.params))
+        if isinstance(came, Failure):
+            return Answer(failure=came)
+        status, body = came
+        return read(status, body, command.method, self._redacted)
+
+    async def batch(self, commands: Sequence[Command]) -> list[Answer]:
+        """Call up to fifty methods in one request, in their order; one's failure stops no other.
+
+        The keys are text: with numbers PHP would turn the maps of the answer into lists
+        (docs: how-to-call-rest-api/batch.md).
+        """
+        if len(commands) > MAX_COMMANDS:
+            raise ValueError(f"a batch has at most {MAX_COMMANDS} commands, not {len(commands)}")
+        if not commands:
+            return []
+        keyed = {f"c{place}": command for place, command in enumerate(commands)}
+        written = {key: _written(command) for key, command in keyed.items()}
+        cmd = {key: text for key, text in written.items() if text is not None}
+        answers = dict.fromkeys(keyed, Answer(failure=UNSENDABLE))
+        if cmd:
+            came = await self._post("batch", {"halt": 0, "cmd": cmd})
+            if isinstance(came, Failure):
+                answers |= dict.fromkeys(cmd, Answer(failure=came))
+            else:
+                methods = {key: keyed[key].method for key in cmd}
+                answers |= read_batch(*came, methods, self._redacted)
+        return list(answers.values())
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._transport.close()
+
+    async def _post(self, method: str, params: dict[str, object]) -> tuple[int, bytes] | Failure:
+        try:
+            # What is no JSON would be read as a call without parameters: a list unfiltered, say.
+            body = json.dumps(params, ensure_ascii=False, allow_nan=False).encode()
+        except _UNWRITABLE:
+            return UNSENDABLE
+        try:
+            came = await self._transport.post(self._url + method, _HEADERS, body)
+        except NotSentError as error:
+            return Failure(FailureKind.BUSY, "no_connection", self._told("no connection", error))
+        except TimedOutError:
+            return uncertain("timeout", "the portal did not answer in time")
+        except BrokenError as error:
+            return uncertain("dropped", self._told("the connection broke", error))
+        return _unread(came) or (came.status, came.body)
+
+    def _told(self, what: str, error: Exception) -> str:
+        return clipped(self._redacted(f"{what}: {error}"), TEXT_LENGTH)
+
+    def _redacted(self, text: str) -> str:
+        for secret in (self._url, *_secret_parts(self._url)):
+            text = text.replace(secret, "***")
+        return text
+
+
+def _written(command: Command) -> str | None:
+    """Write a command as a batch holds it, None where it cannot be written."""
+    try:
+        return f"{command.method}?{urlencode(query(command.params))}"
+    except _UNWRITABLE:
+        return None
+
+
+def _unread(came: Response) -> Failure | None:
+    """Say why an answer is not read."""
+    if came.headers.get("content-encoding", "identity").lower() != "identity":
+        return uncertain("encoded", "the answer is compressed, which was not asked for")
+    if not came.whole:
+        return uncertain("too_big", "the answer is over 1 MiB")
+    return None
+
+
+def _secret_parts(url: str) -> tuple[str, ...]:
+    """Return what must not be told of `https://host/rest/<user>/<secret>/`, longest first."""
+    path = urlsplit(url).path.strip("/")
+    secret = path.rpartition("/")[2]
+    parts = (path, quote(path, safe=""), secret, quote(secret, safe=""))
+    return tuple(part for part in parts if part)

@@ -1,0 +1,1 @@
+"""The facts of documents and workflows, read from the portal."""

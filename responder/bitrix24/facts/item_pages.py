@@ -1,0 +1,181 @@
+"""Reads the fields of thousands of documents, fifty a command, and single ones where that fails.
+
+A list leaves out what does not exist and what we may not read, and a filter that the portal did not
+understand gives others. So every row is compared with the ids that were asked for, and a document
+that is not among them is asked for by its own id: only that tells "not found" from "denied".
+https://apidocs.bitrix24.com/api-reference/crm/universal/crm-item-list.html: `@` takes several
+values; fields of `select` that a kind does not have are dropped. In tasks.task.list it is the bare
+name that takes several (module tasks, CTasks::FilterCreate).
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from responder.bitrix24 import documents
+from responder.bitrix24.client.answers import Answer, Command, FailureKind, uncertain
+from responder.bitrix24.facts.items import ItemRead, camel, naming
+from responder.bitrix24.facts.smart_types import TypesRead
+from responder.bitrix24.facts.stages import SEMANTIC, StagesRead
+from responder.model import Document
+
+IDS = 50
+
+# What tells the meaning of a stage where the item itself does not.
+_STAGE = frozenset({"stage_id", "category_id"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """Documents of one kind of which the same fields are needed."""
+
+    documents: tuple[Document, ...]
+    paths: frozenset[str]
+
+    @property
+    def kind(self) -> str:
+        return self.documents[0].kind
+
+    @property
+    def names(self) -> frozenset[str]:
+        prefix = f"{self.kind}."
+        names = {path.removeprefix(prefix) for path in self.paths if path.startswith(prefix)}
+        if SEMANTIC in names and self.kind != "task":
+            names |= _STAGE
+        return frozenset(names | {"id"})
+
+    def command(self) -> Command:
+        ids = [int(document.item_id) for document in self.documents]
+        names = sorted(self.names)
+        if self.kind == "task":
+            fields = [name.upper() for name in names]
+            params = {"filter": {"ID": ids}, "select": fields, "order": {"ID": "asc"}}
+            return Command("tasks.task.list", params)
+        return Command(
+            "crm.item.list",
+            {
+                "entityTypeId": documents.entity_type_id(self.kind),
+                "filter": {"@id": ids},
+                "select": [_as_selected(name) for name in names],
+                "order": {"id": "ASC"},
+                "useOriginalUfNames": "Y",
+            },
+        )
+
+    def halves(self) -> Iterator["_Chunk"]:
+        middle = len(self.documents) // 2
+        for part in (self.documents[:middle], self.documents[middle:]):
+            yield _Chunk(part, self.paths)
+
+    def answers(self, value: object) -> dict[Document, Mapping[str, object]] | None:
+        """Find the rows of these documents in the answer; None where it is no list."""
+        holder = "tasks" if self.kind == "task" else "items"
+        rows = value.get(holder) if isinstance(value, dict) else None
+        if not isinstance(rows, list):
+            return None
+        wanted = {document.item_id: document for document in self.documents}
+        names, name_of = self.names | {"entity_type_id"}, naming(self.kind, self.names)
+        found: dict[Document, Mapping[str, object]] = {}
+        for row in rows:
+            document = wanted.get(str(row.get("id"))) if isinstance(row, dict) else None
+            if document is not None:
+                # Other fields, where the portal sends them all the same, would only take room.
+                found[document] = {
+                    key: field for key, field in row.items() if name_of(key) in names
+                }
+        return found
+
+
+class ItemsRead:
+    """The fields of many documents, as a source of commands for `Errands`."""
+
+    def __init__(self) -> None:
+        self._paths: dict[Document, frozenset[str]] = {}
+        self._ahead: list[_Chunk] = []
+        self._asked: dict[int, _Chunk | Document] = {}
+        self._single: list[Document] = []
+        self._number = 0
+        self._found: dict[Document, Mapping[str, object] | Answer] = {}
+
+    def ask(self, wanted: Mapping[Document, frozenset[str]]) -> None:
+        """Let these documents be read, as far as the paths need it."""
+        alike: dict[tuple[str, frozenset[str]], list[Document]] = {}
+        for document, paths in wanted.items():
+            if ItemRead.of(document, paths) is not None:
+                self._paths[document] = paths
+                alike.setdefault((document.kind, paths), []).append(document)
+        for (_, paths), same in alike.items():
+            for start in range(0, len(same), IDS):
+                self._ahead.append(_Chunk(tuple(same[start : start + IDS]), paths))
+
+    def wanted(self, room: int) -> list[tuple[int, Command]]:
+        """Return the next lists, and with what is left of the room, single items."""
+        chunks, self._ahead = self._ahead[:room], self._ahead[room:]
+        left = room - len(chunks)
+        singles, self._single = self._single[:left], self._single[left:]
+        commands = [self._numbered(chunk, chunk.command()) for chunk in chunks]
+        return commands + [self._numbered(one, self._get(one)) for one in singles]
+
+    def take(self, number: int, answer: Answer) -> None:
+        """Take the answer to a list or to a single item."""
+        asked = self._asked.pop(number)
+        if isinstance(asked, Document):
+            self._found[asked] = answer
+        elif answer.failure is None:
+            self._take_list(asked, answer)
+        elif answer.failure.code == "too_big" and len(asked.documents) > 1:
+            self._ahead += asked.halves()
+        elif answer.failure.kind is FailureKind.REJECTED:
+            # The refusal of a list says nothing of one document ("not found" is its type).
+            self._single += asked.documents
+        else:
+            self._found.update(dict.fromkeys(asked.documents, answer))
+
+    def _take_list(self, chunk: _Chunk, answer: Answer) -> None:
+        found = chunk.answers(answer.value)
+        if found is None:
+            failed = Answer(failure=uncertain("wrong_type", "the answer is no list of items"))
+            self._found.update(dict.fromkeys(chunk.documents, failed))
+        else:
+            self._found.update(found)
+            self._single += [one for one in chunk.documents if one not in found]
+
+    def _numbered(self, asked: _Chunk | Document, command: Command) -> tuple[int, Command]:
+        self._number += 1
+        self._asked[self._number] = asked
+        return self._number, command
+
+    def _get(self, document: Document) -> Command:
+        read = ItemRead.of(document, self._paths[document])
+        assert read is not None
+        return read.wanted()[0]
+
+    def ask_more(self, stages: StagesRead, types: TypesRead) -> None:
+        """Let be read what the items' own answers leave open: stages' meanings, absent types."""
+        for document, paths in self._paths.items():
+            found = self._found[document]
+            if f"{document.kind}.{SEMANTIC}" in paths or isinstance(found, Answer):
+                read = self.read(document)
+                if read is not None:
+                    read.ask_more(paths, stages, types)
+
+    def read(self, document: Document) -> ItemRead | None:
+        """Return the finished read of one document; None where none was needed."""
+        if document not in self._paths:
+            return None
+        read = ItemRead.of(document, self._paths[document])
+        assert read is not None
+        read.wanted()
+        read.take([_as_single(document, self._found[document])])
+        return read
+
+
+def _as_single(document: Document, found: Mapping[str, object] | Answer) -> Answer:
+    """Return a row of a list as the answer that a get of it would have had."""
+    if isinstance(found, Answer):
+        return found
+    return Answer(value={"task" if document.kind == "task" else "item": dict(found)})
+
+
+def _as_selected(name: str) -> str:
+    """Return a field's name as a list is asked for it: user fields in upper case, as they are."""
+    return name.upper() if name.startswith("uf_") else camel(name)

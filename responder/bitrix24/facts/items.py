@@ -1,0 +1,192 @@
+"""Reads a document's own fields: items of the CRM, and tasks."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from responder.bitrix24 import documents
+from responder.bitrix24.client.answers import (
+    Answer,
+    Command,
+    Failure,
+    FailureKind,
+    as_list,
+    uncertain,
+)
+from responder.bitrix24.facts.smart_types import TypesRead
+from responder.bitrix24.facts.stages import SEMANTIC, STAGE, StagesRead
+from responder.bitrix24.lists.paged import explain
+from responder.model import Document, Unknown
+
+_EXISTS = "document.exists"
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[a-z])(?=[0-9])")
+
+
+def snake(name: str) -> str:
+    """Return a field's name as rules write it: `stageId` → stage_id, `parentId147` → parent_id_147.
+
+    User fields keep their own names in lower case: `UF_CRM_10_DIGIT10` → uf_crm_10_digit10.
+    """
+    if name.startswith("UF_"):
+        return name.lower()
+    return _HUMP.sub("_", name).lower()
+
+
+def camel(name: str) -> str:
+    """Return a field's name as the portal writes it: stage_id → `stageId`, the inverse of `snake`.
+
+    Of user fields it is no inverse: uf_task2_x → `ufTask2X` (module main, Response/Converter).
+    """
+    first, *rest = name.split("_")
+    return first + "".join(part[:1].upper() + part[1:] for part in rest)
+
+
+def naming(kind: str, asked: Iterable[str]) -> Callable[[str], str]:
+    """Return what turns a field's name in an answer into its name in rules.
+
+    Tasks have even their user fields in camelCase, which does not tell where the underscores were:
+    they are known by what was asked for, and those that would come under one name are neither.
+    """
+    if kind != "task":
+        return snake
+    names: dict[str, str] = {}
+    for name in asked:
+        names[camel(name)] = "" if camel(name) in names else name
+    return lambda key: names.get(key, snake(key))
+
+
+class ItemRead:
+    """The read of one document's item: its fields by their names in rules, or why there are none.
+
+    It does not exist only after a get by id answered NOT_FOUND, and its type is known to.
+    """
+
+    def __init__(
+        self, document: Document, command: Command, holder: str, names: Sequence[str]
+    ) -> None:
+        self.document = document
+        self._name = naming(document.kind, names)
+        self._exists: bool | Unknown = Unknown("it was not read")
+        self._command: Command | None = command
+        self._holder = holder
+        self._fields: dict[str, object] | None = None
+        self._why = "it was not read"
+        self._failure: Failure | None = None
+
+    @classmethod
+    def of(cls, document: Document, paths: frozenset[str]) -> "ItemRead | None":
+        """Return the read that these facts need; None where they need none, or can have none."""
+        names = _names(document, paths)
+        if not names and _EXISTS not in paths:
+            return None
+        if document.kind == "task":
+            select = ["ID", *sorted(name.upper() for name in names if name != "id")]
+            command = Command("tasks.task.get", {"taskId": int(document.item_id), "select": select})
+            return cls(document, command, "task", names)
+        type_id = documents.entity_type_id(document.kind)
+        if type_id is None:
+            return None
+        command = Command(
+            "crm.item.get",
+            {"entityTypeId": type_id, "id": int(document.item_id), "useOriginalUfNames": "Y"},
+        )
+        return cls(document, command, "item", names)
+
+    def wanted(self) -> list[Command]:
+        """Return the one call this is."""
+        return [] if self._command is None else [self._command]
+
+    def take(self, answers: Sequence[Answer]) -> None:
+        """Take its answer."""
+        self._command = None
+        (answer,) = answers
+        if answer.failure is not None:
+            self._refused(answer.failure)
+            return
+        holder = answer.value if isinstance(answer.value, dict) else {}
+        item = holder.get(self._holder)
+        if isinstance(item, dict) and self._is_mine(item):
+            self._exists = True
+            self._fields = {self._name(key): as_list(value) for key, value in item.items()}
+        elif isinstance(item, dict):
+            self._failed(uncertain("wrong_id", "the portal answered for another document"))
+        elif self._holder == "task" and not holder:
+            # `[]`: there is no such task, or we may not read it (docs: tasks-task-get.md).
+            self._unreadable("the task does not exist or may not be read")
+        else:
+            self._failed(uncertain("wrong_type", "the answer has no fields of the document"))
+
+    def _is_mine(self, item: Mapping[str, object]) -> bool:
+        type_id = documents.entity_type_id(self.document.kind)
+        same_type = type_id is None or str(item.get("entityTypeId", type_id)) == str(type_id)
+        return same_type and str(item.get("id")) == self.document.item_id
+
+    def _refused(self, failure: Failure) -> None:
+        if failure.kind is not FailureKind.REJECTED:
+            self._failed(failure)
+            return
+        self._unreadable(explain(failure))
+        if failure.code == "NOT_FOUND" and self._holder == "item":
+            self._exists = False
+
+    def _failed(self, failure: Failure) -> None:
+        self._failure = failure
+        self._unreadable(explain(failure))
+
+    def _unreadable(self, why: str) -> None:
+        self._why = why
+        self._exists = Unknown(why)
+
+    def ask_more(self, paths: frozenset[str], stages: StagesRead, types: TypesRead) -> None:
+        """Let be read what the item's own answer leaves open.
+
+        That is what its stage means, and, where it was not found, whether its type exists.
+        """
+        if self._lacks_meaning(paths) and self._fields is not None:
+            stages.ask(self.document.kind, self._fields)
+        type_id = documents.entity_type_id(self.document.kind)
+        if self._exists is False and type_id is not None:
+            types.ask(type_id)
+
+    def facts(
+        self, paths: frozenset[str], stages: StagesRead, types: TypesRead
+    ) -> tuple[dict[str, object], Failure | None]:
+        """Return the facts asked for, and what kept one from being read.
+
+        One that the answer did not have is absent.
+        """
+        kind, names = self.document.kind, _names(self.document, paths)
+        if not names and _EXISTS not in paths:
+            return {}, None
+        exists, failure = self._existence(types)
+        facts: dict[str, object] = {_EXISTS: exists}
+        if self._fields is None:
+            return facts | {f"{kind}.{name}": Unknown(self._why) for name in names}, failure
+        for name in names:
+            if name in self._fields:
+                facts[f"{kind}.{name}"] = self._fields[name]
+        if not self._lacks_meaning(paths):
+            return facts, None
+        facts[f"{kind}.{SEMANTIC}"], failure = stages.meaning(kind, self._fields)
+        return facts, failure
+
+    def _existence(self, types: TypesRead) -> tuple[bool | Unknown, Failure | None]:
+        type_id = documents.entity_type_id(self.document.kind)
+        if self._exists is not False or type_id is None:
+            return self._exists, self._failure
+        known, failure = types.exists(type_id)
+        return (known if isinstance(known, Unknown) else False), failure
+
+    def _lacks_meaning(self, paths: frozenset[str]) -> bool:
+        wanted = f"{self.document.kind}.{SEMANTIC}" in paths and self._holder == "item"
+        if not wanted or self._fields is None:
+            return False
+        told = self._fields.get(SEMANTIC)
+        return SEMANTIC not in self._fields or (
+            told in (None, "") and bool(self._fields.get(STAGE))
+        )
+
+
+def _names(document: Document, paths: frozenset[str]) -> list[str]:
+    """Return the names of the document's own fields among these paths."""
+    prefix = f"{document.kind}."
+    return sorted(path.removeprefix(prefix) for path in paths if path.startswith(prefix))

@@ -1,0 +1,40 @@
+"""Asks when documents changed last, to notice a webhook that has fallen silent."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from responder.bitrix24.client.answers import Command
+from responder.bitrix24.documents import entity_type_id
+from responder.bitrix24.lists.paged import Send
+
+
+async def last_changed(send: Send, kinds: Iterable[str]) -> datetime | None:
+    """Return when a document of these kinds changed last; None where nobody can tell."""
+    types = {number for kind in kinds if (number := entity_type_id(kind)) is not None}
+    commands = [
+        Command(
+            "crm.item.list",
+            {
+                "entityTypeId": number,
+                "select": ["id", "updatedTime"],
+                "order": {"updatedTime": "DESC"},
+            },
+        )
+        for number in sorted(types)
+    ]
+    if not commands:
+        return None
+    answers = await send(commands)
+    return max((at for answer in answers if (at := _first(answer.value))), default=None)
+
+
+def _first(value: object) -> datetime | None:
+    """Read the instant in the first row of `{"items": [...]}`."""
+    items = value.get("items") if isinstance(value, dict) else None
+    if not isinstance(items, list) or not items or not isinstance(items[0], dict):
+        return None
+    try:
+        at = datetime.fromisoformat(str(items[0].get("updatedTime")))
+    except ValueError:
+        return None
+    return at if at.tzinfo is not None else None

@@ -1,0 +1,242 @@
+"""Gathers what rules need to know of documents, in as few calls as possible.
+
+Theory of operation. One `send` asks for everything that can be asked at once: each document's item
+and the first page of its running workflows, and the list of templates where a rule asks about
+them. Only what depends on those answers (further pages, the meaning of a stage, a template that a
+cached list lacks) is asked afterwards. Nothing is guessed: what an answer does not say is absent
+from the facts, and what could not be read is `Unknown` with the reason.
+
+The portal drops a filter that it does not understand without a word, and then lists the workflows
+of every document; one that it does understand finds what is *like* it, and nothing where it has a
+backslash, as ENTITY has of most kinds (see `workflow_row`). So the filter names the module and the
+id, and every row is compared again, in full, with the document (docs:
+bizproc-workflow-instances.md).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from responder.bitrix24.client.answers import Failure, uncertain
+from responder.bitrix24.facts.items import ItemRead
+from responder.bitrix24.facts.people import People, needs_tasks
+from responder.bitrix24.facts.smart_types import TypesRead
+from responder.bitrix24.facts.stages import StagesRead
+from responder.bitrix24.facts.templates import Templates, TemplatesRead
+from responder.bitrix24.lists.paged import Listing, Read, Row, Send, explain, settle
+from responder.bitrix24.lists.senseless_rows import Odd
+from responder.bitrix24.lists.workflow_row import (
+    WORKFLOW_ID,
+    id_of,
+    id_of_whole_row,
+    instances,
+    triple,
+    widest,
+    workflow_facts,
+)
+from responder.model import Document, Unknown, Workflow
+
+__all__ = ["Ask", "Reading", "Send", "Templates", "as_found", "explain", "gather", "present"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A document, and the paths of the facts that the rules in question read.
+
+    `stops` are workflows which will be said to be gone where they are not found on the document: so
+    they are looked for by their ids too.
+    """
+
+    document: Document
+    paths: frozenset[str]
+    stops: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was found. `failure` is the widest one that kept something needed from being read.
+
+    `odd` knows why a workflow that is not among these may run all the same.
+    """
+
+    facts: dict[str, object]
+    workflows: tuple[Workflow, ...] | Unknown
+    failure: Failure | None
+    odd: Odd = field(default_factory=Odd)
+
+
+async def gather(
+    send: Send, asks: Sequence[Ask], templates: Templates, now: datetime
+) -> list[Reading]:
+    """Read the facts and the running workflows of each ask, in its place."""
+    cases = _cases(asks)
+    paths = frozenset[str]().union(*(ask.paths for ask in asks))
+    known = TemplatesRead(templates, now, paths)
+    people = People(templates.users, now)
+    items = [case.item for case in cases.values() if case.item is not None]
+    await settle(send, [*items, *(case.listing for case in cases.values()), *known.reads()])
+    known.keep()
+    stages, types = StagesRead(templates.stages, now), TypesRead(templates.types, now)
+    for ask in asks:
+        cases[ask.document].ask_more(ask.paths, stages, types)
+    asked = [(row, case.paths) for case in cases.values() for row in case.listing.rows.values()]
+    rows = [row for row, _ in asked]
+    tasks = people.task_reads(str(row["ID"]) for row, wanted in asked if needs_tasks(wanted))
+    missed = [look for case in cases.values() for look in case.look_for_missed()]
+    others: list[Read] = [*stages.reads(), *types.reads(), *known.reads_again(rows)]
+    await settle(send, [*others, *tasks, *missed])
+    known.keep()
+    stages.keep()
+    types.keep()
+    await settle(send, people.user_reads(asked))
+    people.keep()
+    return [cases[ask.document].reading(ask, known, stages, types, people) for ask in asks]
+
+
+Found = dict[str, Mapping[str, str | None] | Unknown | None]
+Beside = dict[Document, tuple[str, ...] | Unknown]
+
+
+async def present(send: Send, ids: Sequence[str]) -> Found:
+    """Say of each workflow whether it is running: its row, None if certainly not, or `Unknown`.
+
+    An answer may have any rows: those with another id are not looked at.
+    """
+    found, _ = await present_and_beside(send, ids, ())
+    return found
+
+
+async def present_and_beside(
+    send: Send, ids: Sequence[str], documents: Sequence[Document]
+) -> tuple[Found, Beside]:
+    """Say with the same calls which workflows run on each document: their ids, or `Unknown`."""
+    named = dict.fromkeys(ids)
+    listings = {one: _listing_of_id(one) for one in named if WORKFLOW_ID.fullmatch(one)}
+    beside = {document: _listing_of(document) for document in documents}
+    await settle(send, [*listings.values(), *beside.values()])
+    found: Found = dict.fromkeys(named, Unknown("this is no workflow's id"))
+    for workflow_id, listing in listings.items():
+        row = listing.rows.get(workflow_id)
+        found[workflow_id] = as_found(row) if row is not None else listing.absence(workflow_id)
+    return found, {document: _running(listing) for document, listing in beside.items()}
+
+
+def _running(listing: "_Workflows") -> tuple[str, ...] | Unknown:
+    return tuple(sorted(listing.rows)) if listing.whole else Unknown(_why(listing.failure))
+
+
+def as_found(row: Row) -> dict[str, str | None]:
+    """Return the row of a workflow that runs, its fields as text."""
+    return {key: value if value is None else str(value) for key, value in row.items()}
+
+
+class _Workflows(Listing):
+    """A list of the workflows for which these fields are so; what makes no sense is `odd`."""
+
+    def __init__(
+        self, wanted: Mapping[str, str], *, keep: Callable[[Row], bool], until: str | None = None
+    ) -> None:
+        self.odd = Odd()
+        super().__init__(
+            instances(wanted), id_of=id_of, keep=keep, odd=self.odd.note, twice=True, until=until
+        )
+
+    def absence(self, workflow_id: str) -> Unknown | None:
+        """Say what it means that a workflow is not on the list: None where it does not run."""
+        if not self.whole:
+            return Unknown(_why(self.failure))
+        why = self.odd.why(workflow_id)
+        return None if why is None else Unknown(why)
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One document's reads. Several asks may share them."""
+
+    document: Document
+    paths: frozenset[str]
+    stops: frozenset[str]
+    listing: _Workflows
+    item: ItemRead | None
+    missed: dict[str, _Workflows] = field(default_factory=dict)
+
+    def look_for_missed(self) -> list[_Workflows]:
+        """Return looks for the stops' workflows that are not on the document's list."""
+        if self.listing.whole:
+            missed = sorted(self.stops - self.listing.rows.keys())
+            self.missed.update((one, _listing_of_id(one)) for one in missed)
+        return list(self.missed.values())
+
+    def ask_more(self, paths: frozenset[str], stages: StagesRead, types: TypesRead) -> None:
+        if self.item is not None:
+            self.item.ask_more(paths, stages, types)
+
+    def reading(
+        self,
+        ask: Ask,
+        templates: TemplatesRead,
+        stages: StagesRead,
+        types: TypesRead,
+        people: People,
+    ) -> Reading:
+        facts: dict[str, object] = {}
+        failures = [self.listing.failure]
+        if self.item is not None:
+            facts, failure = self.item.facts(ask.paths, stages, types)
+            failures.append(failure)
+        elif "document.exists" in ask.paths:
+            facts["document.exists"] = Unknown("no rule can look into a document of this kind")
+        if not self.listing.whole:
+            return Reading(facts, Unknown(_why(self.listing.failure)), widest(failures))
+        workflows = []
+        for workflow_id, row in sorted(self.listing.rows.items()):
+            of_template, unlisted = templates.facts(row, ask.paths)
+            of_people, unread = people.facts(row, ask.paths)
+            facts_of_it = {**workflow_facts(row), **of_template, **of_people}
+            workflows.append(Workflow(id=workflow_id, facts=facts_of_it))
+            failures += [unlisted, *unread]
+        return Reading(facts, tuple(workflows), widest(failures), self._odd())
+
+    def _odd(self) -> Odd:
+        odd = self.listing.odd
+        for workflow_id, look in self.missed.items():
+            absence = look.absence(workflow_id)
+            if workflow_id in look.rows:
+                odd.is_elsewhere(workflow_id)
+            elif absence is not None:
+                odd.elsewhere[workflow_id] = absence.why
+        return odd
+
+
+def _cases(asks: Sequence[Ask]) -> dict[Document, _Case]:
+    merged: dict[Document, Ask] = {}
+    for ask in asks:
+        known = merged.get(ask.document, ask)
+        merged[ask.document] = Ask(ask.document, known.paths | ask.paths, known.stops | ask.stops)
+    return {
+        document: _Case(
+            document,
+            ask.paths,
+            ask.stops,
+            _listing_of(document),
+            ItemRead.of(document, ask.paths),
+        )
+        for document, ask in merged.items()
+    }
+
+
+def _listing_of(document: Document) -> _Workflows:
+    return _Workflows(
+        {"MODULE_ID": document.module, "DOCUMENT_ID": document.id},
+        keep=lambda row: id_of_whole_row(row) is not None and triple(row) == document.triple,
+    )
+
+
+def _listing_of_id(workflow_id: str) -> _Workflows:
+    return _Workflows(
+        {"ID": workflow_id}, keep=lambda row: row["ID"] == workflow_id, until=workflow_id
+    )
+
+
+def _why(failure: Failure | None) -> str:
+    return explain(failure or uncertain("", "it was not read"))

@@ -1,0 +1,324 @@
+"""Reads who a workflow waits for and who started it: its open tasks, and the users behind ids.
+
+Only workflows that wait for a person have tasks (docs: bizproc-task-list.md), so no task is an
+answer: nobody is waited for. A task of several users has a row for each of them, also of those who
+have answered already (module bizproc, CBPTaskService::GetList joins b_bp_task_user). A user that
+the portal does not show (hidden system users never are, docs: user-get.md) is unknown. Users are
+remembered for a moment: they change rarely, and every workflow of a portal asks for the same few.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+from responder.bitrix24.client.answers import Answer, Command, Failure, as_list, uncertain
+from responder.bitrix24.lists.id_ranges import RangedList
+from responder.bitrix24.lists.paged import REMEMBERED_FOR, Listing, Row, explain, told
+from responder.model import Unknown
+
+RUNNING = "0"  # STATUS of a task that still waits, USER_STATUS of whom it waits for
+_FIELDS = ("ID", "WORKFLOW_ID", "USER_ID", "STATUS", "USER_STATUS")
+
+_TASKS = frozenset({"workflow.tasks"})
+_OF_TASKS = ("workflow.tasks", "waiting_for.id", "waiting_for.active", "waiting_for.department")
+_MANY = 256  # sets of paths: a rule's, or those of one document's rules
+_NO_DEPARTMENTS = Unknown("the portal does not tell the departments")
+_EMPTY_STARTER: Mapping[str, object] = {
+    "starter.id": None,
+    "starter.active": None,
+    "starter.department": None,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A user as `user.get` told: whether active, and the ids of the departments."""
+
+    active: object
+    department: object
+
+
+@dataclass(slots=True)
+class Users:
+    """What a portal's driver remembers of users, each with when it was read."""
+
+    known: dict[str, tuple[datetime, User]] = field(default_factory=dict)
+
+
+@lru_cache(_MANY)
+def needs_tasks(paths: frozenset[str]) -> bool:
+    """Say whether tasks are asked for."""
+    return bool(paths & _TASKS) or any(path.startswith("waiting_for.") for path in paths)
+
+
+@lru_cache(_MANY)
+def needs_users(paths: frozenset[str]) -> bool:
+    """Say whether more of a user than the id is asked for."""
+    return any(
+        path.startswith(("waiting_for.", "starter.")) and not path.endswith(".id") for path in paths
+    )
+
+
+@lru_cache(_MANY)
+def _asks_starter(paths: frozenset[str]) -> bool:
+    return any(path.startswith("starter.") for path in paths)
+
+
+def tasks_of(workflow_id: str) -> Listing:
+    """List the tasks that a workflow waits for; rows of others are not kept."""
+    return Listing(
+        Command(
+            "bizproc.task.list",
+            {
+                "SELECT": list(_FIELDS),
+                "FILTER": {"WORKFLOW_ID": workflow_id, "STATUS": RUNNING},
+                "ORDER": {"ID": "ASC"},
+            },
+        ),
+        id_of=_key_of_whole,
+        keep=lambda row: row.get("WORKFLOW_ID") == workflow_id and waits(row),
+        twice=True,
+    )
+
+
+def all_tasks() -> RangedList:
+    """List every task of the portal that waits for somebody, while people work on them."""
+    return RangedList(
+        Command(
+            "bizproc.task.list",
+            {
+                "SELECT": list(_FIELDS),
+                "FILTER": {"STATUS": RUNNING},
+                "ORDER": {"ID": "ASC"},
+            },
+        ),
+        key_of=_key_of_whole,
+        keep=waits,
+    )
+
+
+class UserRead:
+    """One user's read, for `paged.settle`."""
+
+    def __init__(self, user_id: str) -> None:
+        self.user_id = user_id
+        self.found: User | Unknown = Unknown("the user was not read")
+        self.failure: Failure | None = None
+        self._asked = False
+
+    def wanted(self) -> list[Command]:
+        """Ask once."""
+        if self._asked:
+            return []
+        self._asked = True
+        return [Command("user.get", {"FILTER": {"ID": self.user_id}})]
+
+    def take(self, answers: Sequence[Answer]) -> None:
+        """Find the user among the rows, whoever else is there."""
+        (answer,) = answers
+        if answer.failure is not None:
+            self.failure = answer.failure
+            self.found = Unknown(explain(answer.failure))
+            return
+        if not isinstance(answer.value, list):
+            self.failure = uncertain("wrong_type", "the answer is no list of users")
+            self.found = Unknown(explain(self.failure))
+            return
+        rows = (row for row in answer.value if isinstance(row, dict))
+        row = next((row for row in rows if str(row.get("ID")) == self.user_id), None)
+        if row is None:
+            self.found = Unknown(f"the portal does not show user {self.user_id}")
+        else:
+            self.found = User(
+                row.get("ACTIVE", Unknown("the portal does not say whether the user is active")),
+                as_list(row.get("UF_DEPARTMENT", _NO_DEPARTMENTS)),
+            )
+
+
+class People:
+    """The people of one gathering: tasks by workflow, users by id.
+
+    What is read, and told, of a workflow is what the rules of its own document ask for (`paths`).
+    """
+
+    def __init__(self, users: Users, now: datetime) -> None:
+        self._users = users
+        self._now = now
+        self._tasks: dict[str, Listing] = {}
+        self._all: RangedList | None = None
+        self._by_workflow: dict[str, list[Row]] = {}
+        self._reads: list[UserRead] = []
+        self._found: dict[str, User | Unknown] = {}
+        self._failures: dict[str, Failure] = {}  # of users
+
+    def task_reads(self, workflow_ids: Iterable[str]) -> list[Listing]:
+        """Return the reads of the tasks of these workflows."""
+        self._tasks = {workflow_id: tasks_of(workflow_id) for workflow_id in workflow_ids}
+        return list(self._tasks.values())
+
+    def all_task_reads(self) -> list[RangedList]:
+        """Return the read of all tasks, for a reading of many workflows.
+
+        It must not begin before it is known which workflows run: one that starts meanwhile would
+        have its task after the tasks were read, and seem to wait for nobody.
+        """
+        self._all = all_tasks()
+        return [self._all]
+
+    @property
+    def unread(self) -> Failure | None:
+        """Say why the list of all tasks could not be read; None where it was, or was not asked."""
+        return None if self._all is None else self._all.failure
+
+    def user_reads(self, asked: Iterable[tuple[Row, frozenset[str]]]) -> list[UserRead]:
+        """Return the reads of users that are not remembered, once the tasks are known."""
+        for row in self._all.rows.values() if self._all is not None else ():
+            self._by_workflow.setdefault(str(row.get("WORKFLOW_ID")), []).append(row)
+        for tasks in self._by_workflow.values():
+            tasks.sort(key=in_order)  # they may have come in any order
+        wanted = dict.fromkeys(user for row, paths in asked for user in self._users_of(row, paths))
+        # Kept here, since another gathering may forget them before this one has come to its end.
+        self._found = {u: known for u in wanted if (known := self._remembered(u)) is not None}
+        self._reads = [UserRead(user) for user in wanted if user not in self._found]
+        return self._reads
+
+    def keep(self) -> None:
+        """Remember the users that were read."""
+        for read in self._reads:
+            self._found[read.user_id] = read.found
+            if read.failure is not None:
+                self._failures[read.user_id] = read.failure
+            if isinstance(read.found, User):
+                self._users.known[read.user_id] = (self._now, read.found)
+        old = [key for key, (at, _) in self._users.known.items() if not self._good(at)]
+        for key in old:
+            del self._users.known[key]
+
+    def facts(
+        self, row: Row, paths: frozenset[str]
+    ) -> tuple[dict[str, object], tuple[Failure, ...]]:
+        """Return a workflow's facts of tasks and people, and what kept some from being read."""
+        facts: dict[str, object] = {}
+        if _asks_starter(paths):
+            facts |= self._starter(row, with_user=needs_users(paths))
+        if needs_tasks(paths):
+            facts |= self._waiting_for(str(row["ID"]), with_users=needs_users(paths))
+        return facts, tuple(self._unread(row, paths))
+
+    def _unread(self, row: Row, paths: frozenset[str]) -> Iterator[Failure]:
+        listing = self._listing(str(row["ID"])) if needs_tasks(paths) else None
+        met = [None if listing is None else listing.failure]
+        met += [self._failures.get(user) for user in self._users_of(row, paths)]
+        for failure in met:
+            if failure is not None and told(failure) is not None:
+                yield failure
+
+    def _users_of(self, row: Row, paths: frozenset[str]) -> Iterator[str]:
+        """Give the users of whom more than the id is asked for."""
+        if not needs_users(paths):
+            return
+        if _asks_starter(paths) and (starter := _user_id(row.get("STARTED_BY"))):
+            yield starter
+        for task in self._waiting(str(row["ID"])) if needs_tasks(paths) else ():
+            if user := _user_id(task.get("USER_ID")):
+                yield user
+
+    def _listing(self, workflow_id: str) -> Listing | RangedList | None:
+        return self._all if self._all is not None else self._tasks.get(workflow_id)
+
+    def _waiting(self, workflow_id: str) -> list[Row]:
+        if self._all is not None:
+            return self._by_workflow.get(workflow_id, [])
+        listing = self._tasks.get(workflow_id)
+        return sorted(listing.rows.values(), key=in_order) if listing is not None else []
+
+    def _waiting_for(self, workflow_id: str, *, with_users: bool) -> dict[str, object]:
+        listing = self._listing(workflow_id)
+        if listing is None or not listing.whole:
+            failure = None if listing is None else listing.failure
+            why = Unknown(explain(failure) if failure else "its tasks were not read")
+            return dict.fromkeys(_OF_TASKS, why)
+        tasks = self._waiting(workflow_id)
+        ids = list(dict.fromkeys(str(task.get("USER_ID")) for task in tasks))
+        count = len({str(task["ID"]) for task in tasks})
+        facts: dict[str, object] = {"workflow.tasks": count, "waiting_for.id": ids}
+        if with_users:
+            users = [self._user(user_id) for user_id in ids]
+            facts["waiting_for.active"] = _each(users, "active")
+            facts["waiting_for.department"] = _each(users, "department")
+        return facts
+
+    def _starter(self, row: Row, *, with_user: bool) -> dict[str, object]:
+        if "STARTED_BY" not in row or isinstance(row["STARTED_BY"], bool):
+            return {}
+        user_id = _user_id(row["STARTED_BY"])
+        if user_id is None:
+            return dict(_EMPTY_STARTER)
+        facts: dict[str, object] = {"starter.id": user_id}
+        if with_user:
+            user = self._user(user_id)
+            facts["starter.active"] = user if isinstance(user, Unknown) else user.active
+            facts["starter.department"] = user if isinstance(user, Unknown) else user.department
+        return facts
+
+    def _user(self, user_id: str) -> User | Unknown:
+        return self._found.get(user_id, Unknown("the user was not read"))
+
+    def _remembered(self, user_id: str) -> User | None:
+        known = self._users.known.get(user_id)
+        return known[1] if known is not None and self._good(known[0]) else None
+
+    def _good(self, at: datetime) -> bool:
+        return timedelta(0) <= self._now - at < REMEMBERED_FOR
+
+
+def _each(users: Sequence[User | Unknown], name: str) -> object:
+    """Put the values of several users together; one that is unknown makes all of it unknown."""
+    values: list[object] = []
+    for user in users:
+        value = user if isinstance(user, Unknown) else getattr(user, name)
+        if isinstance(value, Unknown):
+            return value
+        values += value if isinstance(value, list) else [value]
+    return values
+
+
+def waits(row: Row) -> bool:
+    """Tell whether a task still waits for the user that this row names."""
+    return all(str(row.get(name, RUNNING)) == RUNNING for name in ("STATUS", "USER_STATUS"))
+
+
+def in_order(row: Row) -> tuple[int, int]:
+    """Return what rows of tasks are sorted by: the task, then the user."""
+    task, user = (str(row.get(name)) for name in ("ID", "USER_ID"))
+    return _number(task), _number(user)
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() else 0
+
+
+def _user_id(value: object) -> str | None:
+    if value is None or isinstance(value, bool) or str(value) in ("", "0"):
+        return None
+    return str(value)
+
+
+def _key_of_whole(row: Row) -> str | None:
+    """Return a row's key if it also says whose task it is and whether it waits: else it is none."""
+    if not isinstance(row.get("WORKFLOW_ID"), str):
+        return None
+    for name in ("USER_ID", "STATUS", "USER_STATUS"):
+        value = row.get(name)
+        if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).isdigit():
+            return None
+    return key_of(row)
+
+
+def key_of(row: Row) -> str | None:
+    """Return what tells a row from others: its task's id, and its user's where it has one."""
+    value = row.get("ID")
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return None
+    return f"{value} {row.get('USER_ID', '')}"

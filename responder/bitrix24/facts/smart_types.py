@@ -1,0 +1,83 @@
+"""Finds out whether a type of CRM items exists, where an item of it was not found.
+
+`crm.item.get` answers NOT_FOUND for an item that is gone, and as well for one of a smart process
+that the portal does not have (module crm, lib/controller/item.php, Service/Container.php; smart
+invoices are a type as well). So NOT_FOUND says that a document does not exist only where its type
+does: a list of that type answers then, be it empty. A type that was there is remembered for a
+while; it can only be deleted once it has no items, so that what was not found in it meanwhile is
+gone all the same.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from responder.bitrix24.client.answers import Answer, Command, Failure, uncertain
+from responder.bitrix24.lists.paged import explain, told
+from responder.model import Unknown
+
+KNOWN_FOR = timedelta(minutes=10)
+
+_ALWAYS_THERE = frozenset({1, 2, 3, 4, 7})  # leads, deals, contacts, companies, quotes
+
+
+class TypeRead:
+    """One type's read, for `paged.settle`: a list that looks for an item that never is."""
+
+    def __init__(self, type_id: int) -> None:
+        self.type_id = type_id
+        self.failure: Failure | None = uncertain("", "it was not read")
+        self._asked = False
+
+    def wanted(self) -> list[Command]:
+        """Ask once."""
+        if self._asked:
+            return []
+        self._asked = True
+        params = {"entityTypeId": self.type_id, "filter": {"id": 0}, "select": ["id"]}
+        return [Command("crm.item.list", params)]
+
+    def take(self, answers: Sequence[Answer]) -> None:
+        """Take whether the list was answered."""
+        (answer,) = answers
+        self.failure = answer.failure
+        listed = answer.value.get("items") if isinstance(answer.value, dict) else None
+        if answer.failure is None and not isinstance(listed, list):
+            self.failure = uncertain("wrong_type", "the answer is no list of items")
+
+
+class TypesRead:
+    """The types that one gathering asks after. `known` is remembered for the next."""
+
+    def __init__(self, known: dict[int, datetime], now: datetime) -> None:
+        self._known = known
+        self._now = now
+        self._reads: dict[int, TypeRead] = {}
+
+    def ask(self, type_id: int) -> None:
+        """Let it be read whether a type exists, unless that is remembered."""
+        if not self._remembers(type_id):
+            self._reads.setdefault(type_id, TypeRead(type_id))
+
+    def reads(self) -> list[TypeRead]:
+        """Return the reads that were asked for, one a type."""
+        return list(self._reads.values())
+
+    def keep(self) -> None:
+        """Remember the types that exist."""
+        for type_id, read in self._reads.items():
+            if read.failure is None:
+                self._known[type_id] = self._now
+
+    def exists(self, type_id: int) -> tuple[bool | Unknown, Failure | None]:
+        """Say whether a type exists, and what kept that from being read."""
+        read = self._reads.get(type_id)
+        if read is None or read.failure is None:
+            return True, None
+        why = f"it was not found, and no more was its type {type_id}: {explain(read.failure)}"
+        return Unknown(why), told(read.failure)
+
+    def _remembers(self, type_id: int) -> bool:
+        if type_id in _ALWAYS_THERE:
+            return True
+        at = self._known.get(type_id)
+        return at is not None and timedelta(0) <= self._now - at < KNOWN_FOR

@@ -1,0 +1,144 @@
+"""Knows the portal's workflow templates, and which workflows are runs of robots.
+
+Robots run as workflows of templates that the portal never lists (docs: bizproc-workflow-template-
+list.md). So "unlisted" means a robot's run, but only if the list is whole and later than the
+workflow: a template may be younger than a list that was read before. Either the clocks say so with
+room to spare, or the list is read again after the workflow was seen.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from responder.bitrix24.client.answers import Command, Failure, uncertain
+from responder.bitrix24.facts.people import Users
+from responder.bitrix24.facts.stages import Stages
+from responder.bitrix24.lists.paged import REMEMBERED_FOR, Listing, Row, explain, told
+from responder.model import Unknown
+
+CLOCKS_MAY_DIFFER = timedelta(minutes=5)
+
+_TEMPLATE_ID = re.compile("[1-9][0-9]{0,17}")
+_NEED_THE_LIST = frozenset({"template.name", "template.known"})
+
+
+@dataclass(slots=True)
+class Templates:
+    """What a portal's driver remembers of a reading for the next: templates, stages, users, types.
+
+    `names` is the complete list, template id → name, as read at `read_at`; None before the first.
+    `types` are smart processes that exist, each with when it was seen.
+    """
+
+    names: Mapping[str, object] = field(default_factory=dict)
+    read_at: datetime | None = None
+    stages: dict[str, Stages] = field(default_factory=dict)
+    users: Users = field(default_factory=Users)
+    types: dict[int, datetime] = field(default_factory=dict)
+
+
+class TemplatesRead:
+    """The list of templates for one gathering: the remembered one, or a new reading of it."""
+
+    def __init__(self, templates: Templates, now: datetime, paths: frozenset[str]) -> None:
+        self._templates = templates
+        self._now = now
+        self._needed = bool(paths & _NEED_THE_LIST)
+        self._listing: Listing | None = None
+        self._again = False
+        self._failure: Failure | None = None
+
+    def reads(self) -> list[Listing]:
+        """Return the read of the list, unless it is not needed or the remembered one is good."""
+        read_at = self._templates.read_at
+        if not self._needed:
+            return []
+        if read_at is not None and timedelta(0) <= self._now - read_at < REMEMBERED_FOR:
+            return []
+        return self._read()
+
+    def reads_again(self, rows: Iterable[Row]) -> list[Listing]:
+        """Return another read where a workflow's template is unlisted and may be younger."""
+        if not self._needed or self._failure is not None:
+            return []
+        if any(self._is_open(row) for row in rows):
+            self._again = True
+            return self._read()
+        return []
+
+    def keep(self) -> None:
+        """Remember the list that was read."""
+        if self._listing is None:
+            return
+        if self._listing.whole:
+            rows = self._listing.rows
+            unnamed = Unknown("the list does not tell its name")
+            self._templates.names = {k: row.get("NAME", unnamed) for k, row in rows.items()}
+            self._templates.read_at = self._now
+        else:
+            self._failure = self._listing.failure or uncertain("", "the list was not read")
+        self._listing = None
+
+    def facts(self, row: Row, paths: frozenset[str]) -> tuple[dict[str, object], Failure | None]:
+        """Return a workflow's `template.*` facts, and what kept one from being read."""
+        facts: dict[str, object] = {}
+        if "TEMPLATE_ID" in row:
+            facts["template.id"] = row["TEMPLATE_ID"]
+        if not paths & _NEED_THE_LIST:
+            return facts, None
+        template_id = _template_id(row)
+        if template_id is None:
+            facts["template.known"] = Unknown("the workflow names no template")
+        elif self._failure is not None and (template_id not in self._names or not self._again):
+            unread = Unknown(explain(self._failure))
+            facts |= {"template.known": unread, "template.name": unread}
+            return facts, told(self._failure)
+        elif template_id in self._names:
+            facts |= {"template.known": True, "template.name": self._names[template_id]}
+        else:
+            facts["template.known"] = False
+            facts["template.name"] = Unknown("the portal does not list the template")
+        return facts, None
+
+    @property
+    def _names(self) -> Mapping[str, object]:
+        return self._templates.names
+
+    def _read(self) -> list[Listing]:
+        command = Command(
+            "bizproc.workflow.template.list", {"SELECT": ["ID", "NAME"], "ORDER": {"ID": "ASC"}}
+        )
+        self._listing = Listing(command, id_of=_id_of, twice=True)
+        return [self._listing]
+
+    def _is_open(self, row: Row) -> bool:
+        template_id, read_at = _template_id(row), self._templates.read_at
+        if template_id is None or template_id in self._names or read_at is None:
+            return False
+        started = _instant(row.get("STARTED"))
+        return started is None or started > read_at - CLOCKS_MAY_DIFFER
+
+
+def _template_id(row: Row) -> str | None:
+    value = row.get("TEMPLATE_ID")
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return None
+    return str(value) if _TEMPLATE_ID.fullmatch(str(value)) else None
+
+
+def _id_of(row: Row) -> str | None:
+    value = row.get("ID")
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return None
+    return str(value)
+
+
+def _instant(value: object) -> datetime | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        instant = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return instant if instant.tzinfo is not None else None

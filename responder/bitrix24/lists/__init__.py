@@ -1,0 +1,1 @@
+"""Long lists of the portal, read to their end while they change."""

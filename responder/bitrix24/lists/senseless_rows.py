@@ -1,0 +1,58 @@
+"""Keeps apart the rows of a list of workflows that make no sense, and says what they forbid.
+
+Such a row is named and left alone: no rule is asked about it, and all other rows are judged. But
+the list told less than it has, so its presence forbids conclusions from absence. Where a row's id
+cannot be read it may be any workflow's, and nobody is known to be gone. Where its document cannot
+be read, that workflow is there, on a document that nobody knows; so it is where the row names none
+(one that was stopped while it executed may come back so: module bizproc, workflowpersister.php).
+"""
+
+import reprlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from responder.bitrix24.client.answers import clipped
+from responder.bitrix24.lists.workflow_row import id_of, id_of_whole_row
+
+SHOWN_LENGTH = 300
+
+_DOCUMENT = ("MODULE_ID", "ENTITY", "DOCUMENT_ID")
+_IN_SHORT = reprlib.Repr()
+_IN_SHORT.maxdict, _IN_SHORT.maxlevel, _IN_SHORT.maxstring = 12, 3, 60
+
+
+@dataclass(slots=True)
+class Odd:
+    """The rows of one list that are left alone.
+
+    `rows` shows those that make no sense, each in a line. `elsewhere` has the workflows that run,
+    or may, and are on no document's list, each with why. `nameless`: some row's id cannot be read.
+    """
+
+    rows: dict[str, None] = field(default_factory=dict)
+    elsewhere: dict[str, str] = field(default_factory=dict)
+    nameless: bool = False
+
+    def note(self, row: object) -> None:
+        """Take note of a row, if it has to be left alone."""
+        workflow_id = id_of(row) if isinstance(row, Mapping) else None
+        if workflow_id is None or not isinstance(row, Mapping):
+            self.nameless = True
+        elif all(isinstance(row.get(name), str) for name in _DOCUMENT):
+            return
+        else:
+            self.elsewhere[workflow_id] = "it is listed, and its row names no document"
+            if id_of_whole_row(row) is not None:
+                return  # it says that it is nobody's, which makes sense
+        self.rows[clipped(_IN_SHORT.repr(row), SHOWN_LENGTH)] = None
+
+    def is_elsewhere(self, workflow_id: str) -> None:
+        """Take note that a workflow runs that is not on the list of what runs on its document."""
+        why = "it is listed, and not among the workflows of its document"
+        self.elsewhere.setdefault(workflow_id, why)
+
+    def why(self, workflow_id: str) -> str | None:
+        """Say why a workflow that is not on its document's list may run; None where it does not."""
+        if self.nameless and workflow_id not in self.elsewhere:
+            return "the list of workflows has a row whose id cannot be read"
+        return self.elsewhere.get(workflow_id)

@@ -1,0 +1,80 @@
+"""Knows a row of the portal's list of running workflows: whose it is, and what facts it holds."""
+
+import re
+from collections.abc import Iterable, Mapping
+
+from responder.bitrix24.client.answers import Command, Failure, FailureKind
+from responder.bitrix24.lists.paged import Row
+
+INSTANCE_FIELDS = (
+    "ID",
+    "MODIFIED",
+    "OWNED_UNTIL",
+    "MODULE_ID",
+    "ENTITY",
+    "DOCUMENT_ID",
+    "STARTED",
+    "STARTED_BY",
+    "TEMPLATE_ID",
+)
+_WORKFLOW_FACTS = ("id", "template_id", "started", "started_by", "modified", "owned_until")
+# A unique id of PHP. Not its exact form: that is the portal's to change; but text, and one word.
+WORKFLOW_ID = re.compile(r"[!-~]{1,128}")
+_WIDEST_FIRST = (
+    FailureKind.PORTAL,
+    FailureKind.BUSY,
+    FailureKind.UNCERTAIN,
+    FailureKind.METHOD,
+)
+
+
+def instances(wanted: Mapping[str, str]) -> Command:
+    """List the running workflows for which these fields are so, and maybe others; all for none.
+
+    The filter has the one form that all versions of the portal understand: upper case, no operator.
+    It is SQL's `LIKE` (module bizproc, lib/restservice.php `getFilter`): `_` stands for any
+    character, so other rows may come, and a text with a backslash does not find its own, which
+    would read as "nothing runs". Such a text is left out, and the list is longer.
+    """
+    params: dict[str, object] = {"SELECT": list(INSTANCE_FIELDS), "ORDER": {"ID": "ASC"}}
+    if found := {name: text for name, text in wanted.items() if "\\" not in text}:
+        params["FILTER"] = found
+    return Command("bizproc.workflow.instances", params)
+
+
+def id_of(row: Row) -> str | None:
+    """Return a row's id, or None where it has none that can be read."""
+    workflow_id = row.get("ID")
+    if isinstance(workflow_id, str) and WORKFLOW_ID.fullmatch(workflow_id):
+        return workflow_id
+    return None
+
+
+def id_of_whole_row(row: Row) -> str | None:
+    """Return the id of a row that also says whose it is, be it nobody's (null)."""
+    for name in ("MODULE_ID", "ENTITY", "DOCUMENT_ID"):
+        if name not in row or not isinstance(row[name], str | None):
+            return None
+    return id_of(row)
+
+
+def triple(row: Row) -> tuple[object, object, object]:
+    """Return what a row says of its document: module, entity, id."""
+    return (row["MODULE_ID"], row["ENTITY"], row["DOCUMENT_ID"])
+
+
+def workflow_facts(row: Row) -> dict[str, object]:
+    """Return the `workflow.*` facts that a row holds, as the portal sent them."""
+    return {
+        f"workflow.{name}": row[name.upper()] for name in _WORKFLOW_FACTS if name.upper() in row
+    }
+
+
+def widest(failures: Iterable[Failure | None]) -> Failure | None:
+    """Return the failure that concerns most. A refusal of one request is an answer, no failure."""
+    met = [failure for failure in failures if failure is not None]
+    for kind in _WIDEST_FIRST:
+        for failure in met:
+            if failure.kind is kind:
+                return failure
+    return None

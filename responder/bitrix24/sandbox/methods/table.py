@@ -1,0 +1,56 @@
+"""Is the table of the methods that the sandbox knows, and the scopes they need."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+
+from responder.bitrix24.sandbox.answers import Answer
+from responder.bitrix24.sandbox.methods import account, bizproc, crm, tasks
+from responder.bitrix24.sandbox.state import State
+
+Run = Callable[[State, Mapping[str, object]], Answer]
+
+USER_SCOPES = ("user", "user_brief", "user_basic")
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A method, and the scopes of which one is enough. No scopes: every webhook may call it."""
+
+    run: Run
+    scopes: tuple[str, ...] = ()
+
+    def granted(self, scopes: Collection[str]) -> bool:
+        """Tell whether a webhook with these scopes may call it."""
+        return not self.scopes or any(scope in scopes for scope in self.scopes)
+
+
+def _method_get(state: State, params: Mapping[str, object]) -> Answer:
+    name = str(params.get("name", "")).lower()
+    method = None if name in state.absent_methods else METHODS.get(name)
+    available = method is not None and method.granted(state.scopes)
+    return Answer(value={"isExisting": method is not None, "isAvailable": available})
+
+
+METHODS: dict[str, Method] = {
+    "bizproc.workflow.kill": Method(bizproc.kill, ("bizproc",)),
+    "bizproc.workflow.terminate": Method(bizproc.terminate, ("bizproc",)),
+    "bizproc.workflow.instances": Method(bizproc.instances, ("bizproc",)),
+    "bizproc.workflow.instance.list": Method(bizproc.instances, ("bizproc",)),
+    "bizproc.workflow.start": Method(bizproc.start, ("bizproc",)),
+    "bizproc.workflow.template.list": Method(bizproc.templates, ("bizproc",)),
+    "bizproc.task.list": Method(bizproc.waiting_tasks, ("bizproc",)),
+    "crm.item.get": Method(crm.item_get, ("crm",)),
+    "crm.item.list": Method(crm.item_list, ("crm",)),
+    "crm.item.fields": Method(crm.item_fields, ("crm",)),
+    "crm.status.list": Method(crm.status_list, ("crm",)),
+    "crm.deal.get": Method(crm.deal_get, ("crm",)),
+    "tasks.task.get": Method(tasks.get, ("task",)),
+    "tasks.task.list": Method(tasks.listed, ("task",)),
+    "user.get": Method(account.users, USER_SCOPES),
+    "user.current": Method(account.current_user, USER_SCOPES),
+    "profile": Method(account.profile),
+    "scope": Method(account.scope),
+    "method.get": Method(_method_get),
+    "app.info": Method(account.app_info),
+    "server.time": Method(account.server_time),
+}

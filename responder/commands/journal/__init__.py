@@ -1,0 +1,1 @@
+"""Commands that read the decision log, prove it, copy it and move it."""

@@ -1,0 +1,246 @@
+"""Prints the decision log: a table for people, JSON for programs, one decision with its reasons."""
+
+import json
+import re
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
+from functools import partial
+
+from responder.adapters.printable_text import printable, to_json
+from responder.journal.reading import decisions, rule_names
+from responder.model import Action, Outcome, Reason
+from responder.store import rulesets
+from responder.store.database.database import Database
+
+FOLLOW_SECONDS = 0.5
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_HEAD = ("AT", "DECISION", "DOCUMENT", "WORKFLOW", "RULE", "OUTCOME")
+_WIDTHS = (19, 14, 16, 23, 20)
+
+Decision = Mapping[str, object]
+Write = Callable[[str], object]
+
+
+def since_of(text: str | None) -> datetime | None:
+    """Turn `1h` into the instant an hour ago. Raise ValueError for what is no such length."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"([0-9]{1,6})([smhdw])", text)
+    if match is None:
+        raise ValueError(f"--since takes a number and a unit (30s, 15m, 2h, 7d), not {text!r}")
+    try:
+        return datetime.now(UTC) - timedelta(**{_UNITS[match[2]]: int(match[1])})
+    except OverflowError:
+        raise ValueError(f"--since {text} is before all time") from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which decisions are wanted. `outcome` may be a reason, too, of what condemned nothing."""
+
+    since: datetime | None = None
+    workflow: str | None = None
+    rule: str | None = None
+    outcome: str | None = None
+
+    @classmethod
+    def of(
+        cls, *, since: str | None, workflow: str | None, rule: str | None, outcome: str | None
+    ) -> "Filter":
+        """Read the command's options. Raise ValueError for one that cannot be meant."""
+        if outcome not in (None, Action.NONE, *Outcome, *Reason):
+            raise ValueError(
+                f"there is no outcome {outcome!r}; there are: {', '.join(Outcome)}; "
+                f"and where nothing was condemned: none, or its reason {', '.join(Reason)}"
+            )
+        return cls(since=since_of(since), workflow=workflow, rule=rule, outcome=outcome)
+
+    def takes(self, decision: Decision) -> bool:
+        """Say whether a decision is wanted, whatever its age."""
+        workflow = decision["workflow"]
+        return (
+            (self.rule is None or decision["rule"] == self.rule)
+            and self._takes_outcome(decision)
+            and (
+                self.workflow is None
+                or (isinstance(workflow, dict) and workflow.get("id") == self.workflow)
+            )
+        )
+
+    def _takes_outcome(self, decision: Decision) -> bool:
+        if self.outcome is None:
+            return True
+        if decision["action"] == Action.NONE:
+            return self.outcome in (Action.NONE, decision["reason"])
+        return decision["outcome"] == self.outcome
+
+
+def show_all(database: Database, chosen: Filter, *, as_json: bool, write: Write) -> int:
+    """Print the wanted decisions, and return how many there were."""
+    if not as_json:
+        write(_row(_HEAD))
+    count = 0
+    for decision in decisions.decisions(
+        database,
+        since=chosen.since,
+        workflow=chosen.workflow,
+        rule=chosen.rule,
+        outcome=chosen.outcome if chosen.outcome in tuple(Outcome) else None,
+    ):
+        if chosen.takes(decision):
+            write(_line(decision, as_json=as_json))
+            count += 1
+    return count
+
+
+def show_changes(
+    database: Database, cursor: Mapping[str, int], chosen: Filter, *, as_json: bool, write: Write
+) -> None:
+    """Print for ever the wanted decisions as they are made and change, from a cursor on."""
+    while True:
+        seen = cursor
+        changed, cursor = database.read(partial(decisions.changed_since, cursor=seen))
+        if cursor == seen:
+            time.sleep(FOLLOW_SECONDS)
+        for decision in filter(chosen.takes, changed):
+            write(_line(decision, as_json=as_json))
+
+
+def why_none(database: Database, chosen: Filter, in_force: Collection[str] | None) -> str:
+    """Say that no decision is like that, and whether the rule's name is known at all.
+
+    `in_force` is None where it is not known which rules are.
+    """
+    if chosen.rule is None:
+        return "There is no such decision."
+    known = {*(in_force or ()), *database.read(rule_names.rules)}
+    if chosen.rule in known:
+        return f"Rule {chosen.rule} has made no such decision."
+    near = get_close_matches(chosen.rule, sorted(known), 1)
+    meant = f" Did you mean {near[0]}?" if near else ""
+    nowhere = "is in the log" if in_force is None else "is in force, and none is in the log"
+    return f"No rule {chosen.rule} {nowhere}.{meant}"
+
+
+def find(database: Database, decision_id: str) -> Decision | None:
+    """Return one decision."""
+    return database.read(partial(decisions.one, decision_id=decision_id))
+
+
+def sentence(database: Database, decision: Decision) -> str | None:
+    """Say in plain English what the rule said that decided, as its revision had it.
+
+    None where that is not known: its text was not kept, or another version wrote it.
+    """
+    from responder.rules.english import told  # slow, and needed for this alone
+    from responder.rules.ruleset import RulesError, load
+
+    text = database.read(lambda conn: rulesets.text(conn, str(decision["ruleset"])))
+    if text is None or decision["rule"] is None:
+        return None
+    try:
+        ruleset = load(text.encode(), file="rules.yaml")
+    except RulesError:
+        return None
+    return next((told(rule) for rule in ruleset.rules if rule.id == decision["rule"]), None)
+
+
+def one(decision: Decision, said: str | None = None, *, as_json: bool) -> str:
+    """Show one decision with everything that led to it, and what its rule said."""
+    if as_json:
+        return to_json(decision)
+    spoken = [] if said is None else ["in words", *(f"  {line}" for line in said.splitlines())]
+    return "\n".join([*_told(decision), *spoken])
+
+
+def _line(decision: Decision, *, as_json: bool) -> str:
+    if as_json:
+        return to_json(decision)
+    return _row(
+        (
+            _text(decision["at"])[:19].replace("T", " "),
+            _text(decision["id"]),
+            document_name(decision["document"]),
+            _workflow_name(decision["workflow"]),
+            _text(decision["rule"]) or "-",
+            _text(decision["outcome"]) or f"none ({_text(decision['reason'])})",
+        )
+    )
+
+
+def _row(cells: Iterable[str]) -> str:
+    *padded, last = cells
+    return "  ".join(
+        [*(cell.ljust(width) for cell, width in zip(padded, _WIDTHS, strict=True)), last]
+    )
+
+
+def document_name(triple: object) -> str:
+    """Name a document in a table: its id, which says its kind."""
+    return printable(str(triple[2])) if isinstance(triple, list) else "-"
+
+
+def _workflow_name(workflow: object) -> str:
+    return printable(str(workflow.get("id"))) if isinstance(workflow, dict) else "-"
+
+
+def _text(value: object) -> str:
+    return "" if value is None else printable(str(value))
+
+
+def _told(decision: Decision) -> Iterable[str]:
+    yield f"decision     {_text(decision['id'])}"
+    for name in ("at", "portal", "trigger", "event"):
+        yield f"{name:<12} {_text(decision[name]) or '-'}"
+    yield f"document     {document_name(decision['document'])}"
+    yield f"workflow     {_fields(decision['workflow'])}"
+    yield f"rule         {_text(decision['rule']) or '-'}"
+    if decision["because"]:
+        yield f"because      {_text(decision['because'])}"
+    yield f"action       {_text(decision['action'])}"
+    for name in ("reason", "mode", "outcome", "receipt", "verified_at", "detail", "concluded_at"):
+        if decision[name] is not None:
+            yield f"{name:<12} {_text(decision[name])}"
+    yield f"ruleset      {_text(decision['ruleset'])}"
+    yield from _conditions(decision["conditions"])
+    yield from _facts(decision["facts"])
+
+
+def _fields(values: object) -> str:
+    """Write the fields of a workflow in a line; what belongs to its template has that before it."""
+    if not isinstance(values, dict):
+        return "-"
+    return ", ".join(
+        f"{name} {_fields(value) if isinstance(value, dict) else _text(value) or '-'}"
+        for name, value in values.items()
+    )
+
+
+def _conditions(conditions: object) -> Iterable[str]:
+    if not isinstance(conditions, list) or not conditions:
+        return
+    yield "tests"
+    for condition in conditions:
+        mark = {True: "yes    ", False: "no     ", None: "unknown"}[condition["holds"]]
+        where = f" [{_text(condition['workflow'])}]" if condition.get("workflow") else ""
+        why = f" because {_text(condition['why'])}" if condition.get("why") else ""
+        yield (
+            f"  {mark}  {_text(condition['rule'])}: {_text(condition['path'])} "
+            f"{_text(condition['test'])}; it is {_value(condition['value'])}{why}{where}"
+        )
+
+
+def _facts(facts: object) -> Iterable[str]:
+    if not isinstance(facts, dict) or not facts:
+        return
+    yield "facts"
+    for name, value in sorted(facts.items()):
+        yield f"  {name} = {_value(value)}"
+
+
+def _value(value: object) -> str:
+    return printable(json.dumps(value, ensure_ascii=False))

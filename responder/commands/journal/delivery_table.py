@@ -1,0 +1,93 @@
+"""Lists what was received, and the evaluation that concluded each delivery."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+from responder.adapters.printable_text import printable, to_json
+from responder.bitrix24 import documents
+from responder.model import Document
+from responder.store.canonical_json import instant_text
+from responder.store.database.database import Database
+from responder.store.inbox import inbox
+from responder.store.inbox.inbox import Delivery
+
+_ROW = "{:<19}  {:<8}  {:<10}  {:<28}  {:<18}  {}"
+
+
+def show(
+    database: Database,
+    since: datetime | None,
+    document: str | None,
+    *,
+    as_json: bool,
+    write: Callable[[str], object],
+) -> int:
+    """Print deliveries, oldest first, and return how many there were."""
+    if not as_json:
+        write(_ROW.format("RECEIVED", "DELIVERY", "PORTAL", "EVENT", "DOCUMENT", "EVALUATION"))
+    count = 0
+    for delivery in inbox.received(database, since=since, document=document):
+        write(_json(delivery) if as_json else _line(delivery))
+        count += 1
+    return count
+
+
+def ref_of(named: str) -> str:
+    """Return the reference of a document however it is written anywhere.
+
+    `deal:759` as events have it, `DEAL_759` as the table of decisions has it, or the triple as
+    their JSON has it. Raise ValueError for what names none.
+    """
+    for document in _meant(named.strip()):
+        if document is not None:
+            return document.ref
+    raise ValueError(f"{named!r} names no document; write it as deal:759 or DEAL_759")
+
+
+def _meant(named: str) -> Iterator[Document | None]:
+    if named.startswith("["):
+        yield _of_triple(named)
+    yield documents.parse_ref(named if "|" in named else named.lower())
+    match = re.fullmatch(r"(?:DYNAMIC_([0-9]+)|[A-Z_]+)_([0-9]+)", named.upper())
+    if match is not None:
+        for kind in (f"item_{match[1]}", *documents.KINDS):
+            found = documents.of_item(kind, match[2])
+            yield found if found is not None and found.id == named.upper() else None
+
+
+def _of_triple(named: str) -> Document | None:
+    try:
+        parts = json.loads(named)
+    except (ValueError, RecursionError):
+        return None
+    if isinstance(parts, list) and len(parts) == 3 and all(isinstance(p, str) for p in parts):
+        return documents.from_triple(*parts)
+    return None
+
+
+def _line(delivery: Delivery) -> str:
+    return _ROW.format(
+        delivery.received_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S"),
+        delivery.id,
+        delivery.portal,
+        printable(delivery.event or f"({delivery.trigger})"),
+        printable(delivery.document or "-"),
+        delivery.evaluation or "waiting",
+    )
+
+
+def _json(delivery: Delivery) -> str:
+    return to_json(
+        {
+            "id": delivery.id,
+            "received_at": instant_text(delivery.received_at),
+            "portal": delivery.portal,
+            "trigger": delivery.trigger,
+            "event": delivery.event,
+            "document": delivery.document,
+            "workflow_id": delivery.workflow_id,
+            "evaluation": delivery.evaluation,
+        }
+    )

@@ -1,0 +1,113 @@
+"""The command that tries new rules on what was recorded."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from responder.commands.context import (
+    fail,
+    kept_revision,
+    must_know,
+    of_revision,
+    opened_log,
+    show_mistakes,
+)
+
+if TYPE_CHECKING:
+    from responder.authoring.backtest.backtest import Tick
+    from responder.journal.reading.history import Span
+    from responder.rules.ruleset import Ruleset
+    from responder.store.database.database import Database
+
+_SINCE = timedelta(days=30)
+
+
+@click.command()
+@click.argument("new", metavar="NEW.yaml", type=click.Path(path_type=Path))
+@click.option("--since", metavar="30d", help="How far back: 12h, 30d, 8w; 30d if not given.")
+@click.option(
+    "--against", metavar="REVISION", help="Compare with this revision, not with what was done."
+)
+@click.option("--portal", metavar="NAME", help="Only this portal.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, a summary last.")
+@click.option(
+    "--fail-on", type=click.Choice(["added"]), help="Exit with 1 where kills would be added."
+)
+def backtest(
+    *,
+    new: Path,
+    since: str | None,
+    against: str | None,
+    portal: str | None,
+    as_json: bool,
+    fail_on: str | None,
+) -> None:
+    """Judge what was recorded by other rules, and list what would have been different.
+
+    Every kill that rules condemn counts, whatever their mode; a recorded `would_kill` is a kill.
+    What the record does not tell is undecidable. Nothing is called, and nothing is written.
+    """
+    from responder.authoring.backtest import result as told
+    from responder.authoring.backtest.backtest import Backtest
+    from responder.journal import chain_ends
+
+    instant = _instant(since)
+    with opened_log() as database:
+        trial = Backtest(
+            database=database,
+            new=_rules(new),
+            since=instant,
+            against=None if against is None else _revision(database, against),
+        )
+        must_know(portal, database.read(chain_ends.portals))
+        spans = trial.spans(portal)
+        with _progress(spans) as tick:
+            result = trial.run(spans, tick)
+    for line in told.to_lines(result) if as_json else told.render(result):
+        click.echo(line)
+    if not as_json:
+        for note in told.notes(result):
+            click.echo(note, err=True)
+    sys.exit(1 if fail_on == "added" and result.count("added") else 0)
+
+
+def _instant(since: str | None) -> datetime:
+    from responder.commands.journal.decision_table import since_of
+
+    try:
+        return since_of(since) or datetime.now(UTC) - _SINCE
+    except ValueError as error:
+        fail(str(error))
+
+
+def _rules(path: Path) -> "Ruleset":
+    """Load the new rules, or print their mistakes as `check` does and exit."""
+    from responder.rules.ruleset import RulesError, load
+
+    try:
+        return load(path.read_bytes(), file=str(path))
+    except OSError as error:
+        fail(f"{error.filename}: {error.strerror}")
+    except RulesError as error:
+        show_mistakes(error)
+        sys.exit(2)
+
+
+def _revision(database: "Database", revision: str) -> "Ruleset":
+    return of_revision(*kept_revision(database, revision))
+
+
+@contextmanager
+def _progress(spans: "list[Span]") -> "Iterator[Tick]":
+    """Show on a terminal how far it is."""
+    if not sys.stderr.isatty():
+        yield lambda _entries: None
+        return
+    entries = sum(span.last - span.first + 1 for span in spans)
+    with click.progressbar(length=entries, label="judging", file=sys.stderr) as bar:
+        yield bar.update

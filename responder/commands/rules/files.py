@@ -1,0 +1,141 @@
+"""Commands for those who write rules. They need no settings, unless a portal is asked."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from responder.commands.context import fail, rules_in_use, settings, show_mistakes
+from responder.commands.rules.trials import portal_named
+
+if TYPE_CHECKING:
+    from responder.authoring.portal_ids import Comparison
+    from responder.settings.settings import Settings
+
+_FILE = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("file", required=False, type=_FILE)
+@click.option("--format", "form", type=click.Choice(["text", "json", "github"]), default="text")
+@click.option("--strict", is_flag=True, help="Exit with 1 where there are warnings.")
+@click.option("--tests", type=_FILE, help="A file of tests, whose rules then count as tested.")
+@click.option("--portal", metavar="NAME", help="Look up ids in this portal of the settings.")
+def check(
+    file: Path | None,
+    form: Literal["text", "json", "github"],
+    tests: Path | None,
+    portal: str | None,
+    *,
+    strict: bool,
+) -> None:
+    """Report every mistake in a rules file, with its place and the nearest right name.
+
+    Without FILE that is RESPONDER_RULES, or rules.yaml. Exits with 0 when it is fine, 1 with
+    --strict when there are warnings, 2 when it cannot load.
+    """
+    from responder.authoring import check as checking
+
+    file = file or rules_in_use()
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        click.echo(f"{file}:1:1: error: {error.strerror}")
+        sys.exit(2)
+    mistakes = checking.check(data, str(file), tested=_tested(tests, data, file))
+    broken = any(mistake.severity == "error" for mistake in mistakes)
+    if portal is not None and not broken:
+        import asyncio
+
+        given = settings()
+        found = asyncio.run(_compared(data, file, portal_named(portal, given), given))
+        mistakes = (*mistakes, *found.warnings)
+        for note in found.notes if form == "text" else ():
+            click.echo(f"{file}:{note.line}:{note.column}: note: {note.text}")
+    click.echo(checking.render(mistakes, data, format=form), nl=False)
+    if broken:
+        sys.exit(2)
+    if form == "text" and not mistakes:
+        click.echo(f"{file}: fine", err=True)
+    sys.exit(1 if strict and mistakes else 0)
+
+
+def _tested(tests: Path | None, data: bytes, file: Path) -> set[str]:
+    """Return the rules that tests in a file of their own expect to speak."""
+    from responder.authoring import expectations
+    from responder.authoring.cases import case_runs
+    from responder.rules.ruleset import RulesError, load
+
+    if tests is None:
+        return set()
+    try:
+        ruleset = load(data, file=str(file))
+    except RulesError:
+        return set()
+    try:
+        cases = case_runs.of_cases(tests.read_bytes(), str(tests), ruleset).cases
+    except RulesError as error:
+        show_mistakes(error)
+        sys.exit(2)
+    except OSError as error:
+        fail(f"{tests}: {error.strerror}")
+    return {rule for case in cases for rule in expectations.rules_of(case.expected)}
+
+
+async def _compared(data: bytes, file: Path, name: str, given: "Settings") -> "Comparison":
+    from responder.authoring.live_document import sender
+    from responder.authoring.portal_ids import compare
+    from responder.bitrix24.client.rest import Portal
+    from responder.rules import source
+
+    root = source.read(data, source.Mistakes(str(file)))
+    assert isinstance(root, source.Table)
+    portal = Portal(name, given.portals[name].url.get_secret_value())
+    try:
+        return await compare(sender(portal), root, str(file), name)
+    finally:
+        await portal.close()
+
+
+@click.command()
+@click.argument("kind", required=False)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def fields(kind: str | None, *, as_json: bool) -> None:
+    """List the facts that rules may test, of all kinds of document or of one."""
+    from responder.authoring.fact_catalogue import UnknownKindError, render
+
+    try:
+        click.echo(render(kind, as_json=as_json))
+    except UnknownKindError as error:
+        fail(str(error))
+
+
+@click.command()
+def schema() -> None:
+    """Print the language as JSON Schema, for editors that complete and underline.
+
+    Put it beside the rules (responder schema > .rules.schema.json), and as their first line:
+
+    # yaml-language-server: $schema=.rules.schema.json
+    """
+    from responder.authoring.cases.json_schema import render
+
+    click.echo(render(), nl=False)
+
+
+@click.command()
+@click.argument("name", required=False)
+def recipes(name: str | None) -> None:
+    """List policies that people ask for, or print one: a rules file with its tests."""
+    from responder.authoring import cookbook
+
+    if name is None:
+        for line in cookbook.index():
+            click.echo(line)
+        return
+    try:
+        click.echo(cookbook.text(name), nl=False)
+    except cookbook.UnknownRecipeError as error:
+        hint = f"; did you mean {error.suggestion}?" if error.suggestion else ""
+        fail(f"{error}{hint}")

@@ -1,0 +1,264 @@
+"""Commands that try rules: on test cases, on recorded decisions, on a document as it is now."""
+
+import re
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from responder.adapters.terminal import exactly
+from responder.commands.context import (
+    fail,
+    of_revision,
+    opened_log,
+    rules_in_use,
+    settings,
+    show_mistakes,
+)
+from responder.rules.revision import shown
+
+if TYPE_CHECKING:
+    from responder.authoring.backtest.recorded_case import Decision
+    from responder.authoring.cases.case_runs import Suite
+    from responder.authoring.live_document import Happening
+    from responder.journal.reading.history import Past
+    from responder.model import Document, Situation
+    from responder.rules.ruleset import Ruleset
+    from responder.settings.settings import Settings
+
+_DECISION = re.compile(r"[a-z0-9_]+-[0-9]+-[0-9]+")
+_WATCH_SECONDS = 0.5
+_FILE = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("file", required=False, type=_FILE)
+@click.option("--junit", type=_FILE, help="Write the results for a build server, too.")
+@click.option("--watch", is_flag=True, help="Run again whenever a file changes, until Ctrl-C.")
+@click.option("--from", "decision", metavar="DECISION", help="Print a decision as a test instead.")
+def test(file: Path | None, junit: Path | None, decision: str | None, *, watch: bool) -> None:
+    """Run the tests in a rules file, or those in a file of their own against the rules in use.
+
+    Exits with 0 when all pass, 1 when one fails, 2 when they cannot be run.
+    """
+    if decision is not None:
+        _print_as_test(decision)
+        return
+    file = file or rules_in_use()
+    if not watch:
+        sys.exit(_run(file, junit))
+    try:
+        _run_for_ever(file, junit)
+    except KeyboardInterrupt:
+        sys.exit(0)
+
+
+def _run_for_ever(file: Path, junit: Path | None) -> NoReturn:
+    seen: object = None
+    while True:
+        if seen != (seen := [_changed_at(path) for path in (file, rules_in_use())]):
+            click.echo(f"-- {datetime.now():%H:%M:%S}")  # noqa: DTZ005  # the clock on the wall
+            _run(file, junit)
+        time.sleep(_WATCH_SECONDS)
+
+
+def _changed_at(path: Path) -> int | None:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None
+
+
+def _run(file: Path, junit: Path | None) -> int:
+    """Run the tests and return the exit code."""
+    from responder.authoring.cases import case_runs
+    from responder.rules.ruleset import RulesError
+
+    try:
+        suite = _suite(file)
+        missing = case_runs.without_expectations(suite)
+        if missing:
+            raise RulesError(missing)
+    except RulesError as error:
+        show_mistakes(error)
+        return 2
+    except OSError as error:
+        click.echo(f"{error.filename}: {error.strerror}", err=True)
+        return 2
+    results = case_runs.run(suite, datetime.now(UTC))
+    for line in case_runs.render(results, case_runs.untested(suite, results)):
+        click.echo(line)
+    try:
+        if junit is not None:
+            junit.write_bytes(case_runs.junit(results, str(file)))
+    except OSError as error:
+        click.echo(f"{junit}: {error.strerror}", err=True)
+        return 2
+    return 0 if all(result.passed for result in results) else 1
+
+
+def _suite(file: Path) -> "Suite":
+    """Load a rules file with its tests, or tests for the rules in use."""
+    from responder.authoring.cases import case_runs
+
+    data = file.read_bytes()
+    if case_runs.has_rules(data):
+        return case_runs.of_rules(data, str(file))
+    return case_runs.of_cases(data, str(file), _ruleset(rules_in_use()))
+
+
+def _ruleset(path: Path) -> "Ruleset":
+    from responder.rules.ruleset import load
+
+    return load(path.read_bytes(), file=str(path))
+
+
+def _print_as_test(decision_id: str) -> None:
+    from responder.authoring.backtest import recorded_case
+
+    try:
+        exactly(recorded_case.as_test(*_recorded(decision_id)))
+    except recorded_case.NothingToJudgeError as error:
+        fail(str(error))
+
+
+def _recorded(decision_id: str) -> "tuple[Decision, Past, Ruleset]":
+    """Return a decision, its evaluation, and the rules that made it."""
+    from responder.commands.journal.decision_table import find
+    from responder.journal.reading import history
+    from responder.store import rulesets
+    from responder.store.decision_ids import place_of
+
+    with opened_log() as database:
+        decision, place = find(database, decision_id), place_of(decision_id)
+        past = None if place is None else history.evaluation(database, place)
+        if decision is None or past is None:
+            fail(f"There is no decision {decision_id}.")
+        revision = str(decision["ruleset"])
+        text = database.read(lambda conn: rulesets.text(conn, revision))
+    if text is None:
+        fail(f"The rules of revision {shown(revision)}, which made it, were not kept.")
+    return decision, past, of_revision(revision, text)
+
+
+@click.command()
+@click.argument("target", required=False)
+@click.option("--case", "case", metavar="NAME", help="Go through this test of a rules file.")
+@click.option("--document", metavar="KIND:ID", help="Go through a document as it is now.")
+@click.option("--event", help="With --document: as if this had come; KIND.updated if not given.")
+@click.option("--portal", help="With --document: the portal, where the settings have several.")
+def explain(
+    target: str | None,
+    case: str | None,
+    document: str | None,
+    event: str | None,
+    portal: str | None,
+) -> None:
+    """Read a rules file aloud, or go through a test case, a recorded decision, or a document.
+
+    TARGET is a rules file (the one in use if not given), a file of test cases, or the id of a
+    decision. Nothing is ever touched; the portal is read with --document alone.
+    """
+    from responder.rules.ruleset import RulesError
+
+    try:
+        if document is not None:
+            _explain_document(document, event, portal, Path(target) if target else None)
+        elif target is not None and _DECISION.fullmatch(target) and not Path(target).exists():
+            _explain_decision(target)
+        else:
+            _explain_file(Path(target) if target else rules_in_use(), case)
+    except RulesError as error:
+        show_mistakes(error)
+        sys.exit(2)
+    except OSError as error:
+        fail(f"{error.filename}: {error.strerror}")
+
+
+def _explain_file(file: Path, case: str | None) -> None:
+    from responder.authoring import rules_in_english
+    from responder.authoring.cases import case_runs
+
+    if case is None and case_runs.has_rules(file.read_bytes()):
+        for line in rules_in_english.aloud(_ruleset(file)):
+            click.echo(line)
+        return
+    suite = _suite(file)
+    chosen = [one for one in suite.cases if case in (None, one.name)]
+    if not chosen:
+        fail(f"{file} has no test {case!r}.")
+    for place, one in enumerate(chosen):
+        if place:
+            click.echo()
+        click.echo(f"{one.name}")
+        _go_through(suite.ruleset, one.situation, one.at or datetime.now(UTC))
+
+
+def _explain_decision(decision_id: str) -> None:
+    from responder.authoring.backtest import recorded_case
+
+    decision, past, ruleset = _recorded(decision_id)
+    try:
+        situation = recorded_case.situation(decision, past, ruleset)
+    except recorded_case.NothingToJudgeError as error:
+        fail(str(error))
+    outcome = decision["outcome"] or decision["reason"]
+    click.echo(f"{decision_id}: {decision['action']} ({outcome}), rules {shown(ruleset.revision)}")
+    _go_through(ruleset, situation, past.at)
+
+
+def _explain_document(ref: str, event: str | None, portal: str | None, rules: Path | None) -> None:
+    import asyncio
+
+    from responder.authoring.live_document import happening
+    from responder.bitrix24 import documents
+
+    document = documents.parse_ref(ref)
+    if document is None:
+        fail(f"{ref!r} is no document; name a kind and a number, such as deal:759")
+    happened = happening(event or f"{document.kind}.updated")
+    if happened is None:
+        fail(f"there is no event {event!r}" if event else "say with --event what is to have come")
+    given = settings()
+    name = portal_named(portal, given)
+    ruleset = _ruleset(rules or given.rules)
+    now = datetime.now(UTC)
+    _go_through(ruleset, asyncio.run(_look(given, name, document, happened, ruleset, now)), now)
+
+
+async def _look(
+    given: "Settings",
+    name: str,
+    document: "Document",
+    happened: "Happening",
+    ruleset: "Ruleset",
+    now: datetime,
+) -> "Situation":
+    from responder.authoring.live_document import look
+    from responder.bitrix24.client.rest import Portal
+
+    portal = Portal(name, given.portals[name].url.get_secret_value())
+    try:
+        return await look(portal, document, happened, ruleset=ruleset, now=now)
+    finally:
+        await portal.close()
+
+
+def portal_named(name: str | None, given: "Settings") -> str:
+    """Return the portal of this name, or the only one; else say which there are and exit."""
+    if name is None and len(given.portals) == 1:
+        return next(iter(given.portals))
+    if name not in given.portals:
+        there = ", ".join(sorted(given.portals))
+        fail(f"name one of the settings' portals with --portal: {there}")
+    return name
+
+
+def _go_through(ruleset: "Ruleset", situation: "Situation", now: datetime) -> None:
+    from responder.authoring import explain as explanations
+
+    for line in explanations.render(explanations.explain(ruleset, situation, now)):
+        click.echo(line)

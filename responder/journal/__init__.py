@@ -1,0 +1,1 @@
+"""The decision log: its chain, its entries, and the index by which they are found."""

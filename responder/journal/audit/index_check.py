@@ -1,0 +1,348 @@
+"""What hangs on an entry, held against it: its evidence, and what the index says of its decisions.
+
+The index of decisions is what people read, so each of its rows must say what the entries say. Its
+columns come from three of them: the evaluation that made the decision, the intents of its calls,
+and the outcome (with the look that verified it). What lies between, while a decision is open, is
+working state and no entry's: when it is due, how often it was tried.
+
+Some rows point to a later entry: erased evidence to the one that erased it, a concluded decision to
+its outcome. Where that entry does not bear them out, it may be itself the one that was changed. So
+this is only a `Doubt` until the check has come to that entry, and found it whole.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, LargeBinary, cast, select
+from sqlalchemy import Row as Record
+
+from responder.journal.chain import evidence_digest
+from responder.model import OPEN_OUTCOMES, Document, Mode
+from responder.store.canonical_json import canonical, instant_text
+from responder.store.database.tables import approvals, clean, decisions, entries, evidence
+from responder.store.decision_ids import decision_name, place_of
+
+_CHUNK = 500
+_SPEAK_OF_DECISIONS = ("intent", "outcome", "verified")
+_ANOTHER = "the index says another thing than this entry"
+Row = Record[tuple[object, ...]]
+_Json = dict[str, Any]  # parsed text: what is in it was written by `record`
+
+
+class Page(NamedTuple):
+    """Some entries, and all that hangs on them.
+
+    `made` has the decisions of evaluations, `spoken_of` those that other entries speak of, by name;
+    `elsewhere` the entries that rows of the index and of erased evidence point to, `asked` the rows
+    of what asks first.
+    """
+
+    entries: Sequence[Row]
+    evidence: dict[int, Row]
+    made: dict[int, list[Row]]
+    spoken_of: dict[str, Row]
+    elsewhere: dict[int, Row]
+    asked: dict[int, list[Row]]
+
+
+class Doubt(NamedTuple):
+    """An entry is wrong, if entry `until` is not."""
+
+    seq: int
+    why: str
+    until: int
+
+
+def read(conn: Connection, portal: str, after: int, end: int) -> Page:
+    """Read the entries after one number up to another, with all that hangs on them."""
+    found = conn.execute(
+        select(entries)
+        .where(entries.c.portal == portal, entries.c.seq > after, entries.c.seq <= end)
+        .order_by(entries.c.seq)
+    ).all()
+    proofs = conn.execute(
+        select(evidence).where(
+            evidence.c.portal == portal, evidence.c.seq > after, evidence.c.seq <= end
+        )
+    ).all()
+    rows = conn.execute(
+        select(decisions)
+        .where(decisions.c.portal == portal, decisions.c.seq > after, decisions.c.seq <= end)
+        .order_by(decisions.c.seq, decisions.c.n)
+    ).all()
+    asking = conn.execute(
+        select(approvals)
+        .where(approvals.c.portal == portal, approvals.c.seq > after, approvals.c.seq <= end)
+        .order_by(approvals.c.seq, approvals.c.n)
+    ).all()
+    pointed_to = {number for row in rows for number in (row.concluded, row.changed)}
+    pointed_to |= {erased_by(proof) for proof in proofs}
+    return Page(
+        found,
+        {proof.seq: proof for proof in proofs},
+        _by_seq(rows),
+        _spoken_of(conn, portal, found),
+        _entries(conn, portal, pointed_to - {None}),
+        _by_seq(asking),
+    )
+
+
+def _by_seq(rows: Iterable[Row]) -> dict[int, list[Row]]:
+    found: dict[int, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row.seq, []).append(row)
+    return found
+
+
+def erased_by(proof: Row) -> int | None:
+    """Return the number of the entry that erased this evidence; None where it was not erased."""
+    if proof.salt:
+        return None
+    number = json.loads(proof.content)["erased"]
+    return number if isinstance(number, int) else None
+
+
+def wrong(page: Page, entry: Row, body: _Json, base: int) -> str | None:
+    """Say what is wrong with all that hangs on an entry. Entries up to `base` were pruned."""
+    return (
+        _wrong_evidence(page, entry, body)
+        or _wrong_decisions(page, entry, body)
+        or _wrong_prune(entry, body, base)
+        or _wrong_index(page, entry, body, base)
+    )
+
+
+def doubt(page: Page, entry: Row) -> Doubt | None:
+    """Find a row of an entry that points to another one which does not bear it out."""
+    proof = page.evidence.get(entry.seq)
+    eraser = None if proof is None else erased_by(proof)
+    if eraser is not None:
+        body = _body_at(page, eraser, "control")
+        named = body.get("entries")
+        if body.get("control") != "erase" or not isinstance(named, list) or entry.seq not in named:
+            why = "its evidence was taken away, and no entry tells of it"
+            return Doubt(entry.seq, why, eraser)
+    for record in page.made.get(entry.seq, []):
+        until = _not_borne_out(page, record)
+        if until is not None:
+            why = f"the index has an outcome that nothing led to (decision {record.n})"
+            return Doubt(entry.seq, why, until)
+    return None
+
+
+def _not_borne_out(page: Page, record: Row) -> int | None:
+    """Return the number of an entry that should tell of this decision's end, and does not."""
+    name = decision_name(record.portal, record.seq, record.n)
+    if record.concluded is not None:
+        body = _body_at(page, record.concluded, "outcome")
+        if body.get("decision") != name:
+            return int(record.concluded)
+    if record.verified_at is not None:
+        body = _body_at(page, record.changed, "verified")
+        if body.get("decision") != name or body.get("absent") is not True:
+            return int(record.changed)
+    return None
+
+
+def _spoken_of(conn: Connection, portal: str, found: Sequence[Row]) -> dict[str, Row]:
+    names = {
+        _parsed(entry.body).get("decision") for entry in found if entry.kind in _SPEAK_OF_DECISIONS
+    }
+    places = {place for name in names if isinstance(name, str) and (place := place_of(name))}
+    rows = conn.execute(
+        select(decisions).where(
+            decisions.c.portal == portal,
+            decisions.c.seq.in_(sorted({seq for _, seq, _ in places})),
+            decisions.c.n.in_(sorted({n for _, _, n in places})),
+        )
+    )
+    return {decision_name(row.portal, row.seq, row.n): row for row in rows}
+
+
+def _entries(conn: Connection, portal: str, numbers: Iterable[int]) -> dict[int, Row]:
+    # A text that is damaged must not keep this one from being read: it is named in its own turn.
+    raw = cast(entries.c.body, LargeBinary) if conn.dialect.name == "sqlite" else entries.c.body
+    found: dict[int, Row] = {}
+    wanted = sorted(numbers)
+    for start in range(0, len(wanted), _CHUNK):
+        rows = conn.execute(
+            select(entries.c.seq, entries.c.kind, raw.label("body")).where(
+                entries.c.portal == portal,
+                entries.c.seq.in_(wanted[start : start + _CHUNK]),
+                entries.c.kind.in_(("outcome", "verified", "control")),
+            )
+        )
+        found |= {row.seq: row for row in rows}
+    return found
+
+
+def _wrong_evidence(page: Page, entry: Row, body: _Json) -> str | None:
+    proof, digest = page.evidence.get(entry.seq), body.get("evidence")
+    if proof is None:
+        return None if digest is None else "its evidence is missing"
+    if digest is None:
+        return "it has evidence that it does not know"
+    if erased_by(proof) is None and digest != evidence_digest(proof.salt, proof.content):
+        return "its evidence was changed"
+    return None
+
+
+def _wrong_decisions(page: Page, entry: Row, body: _Json) -> str | None:
+    records = page.made.get(entry.seq, [])
+    made = body["decisions"] if entry.kind == "evaluation" else []
+    if [record.n for record in records] != list(range(1, len(made) + 1)):
+        return "the index has not the decisions of this entry"
+    for record, decided in zip(records, made, strict=True):
+        if other := _first_other(_told(record), _decided(entry, body, decided)):
+            return f"the index has another {other} (decision {record.n})"
+        if record.concluded is None and not _may_be(record, entry, decided):
+            return f"the index has an outcome that nothing led to (decision {record.n})"
+    return None
+
+
+def _told(record: Row) -> _Json:
+    """Return what the index tells of a decision that never changes."""
+    told = {name: record._mapping[name] for name in _NEVER_CHANGE}
+    return told | {"received_at": _instant(record.received_at)}
+
+
+_NEVER_CHANGE = (
+    "at",
+    "trigger",
+    "event",
+    "event_names",
+    "document",
+    "triple",
+    "workflow_id",
+    "template_id",
+    "rule",
+    "action",
+    "ruleset",
+    "shadow",
+    "asked",
+    "spared",
+)
+
+
+def _decided(entry: Row, body: _Json, decided: _Json) -> _Json:
+    """Return what an evaluation tells of one of its decisions, as the index has to say it."""
+    workflow = decided["workflow"] or {"id": None, "template_id": None}
+    document = _document(body["document"])
+    return {
+        "at": entry.at,
+        "received_at": body["received_at"],
+        "trigger": body["trigger"],
+        "event": _clean(body["event"]),
+        "event_names": canonical(body["event_names"]),
+        "document": None if document is None else clean(document.ref),
+        "triple": None
+        if document is None
+        else canonical((document.kind, document.item_id, *document.triple)),
+        "workflow_id": _clean(workflow["id"]),
+        "template_id": _clean(workflow["template_id"]),
+        "rule": _clean(decided["rule"]),
+        "action": decided["action"],
+        "ruleset": body["ruleset"],
+        "shadow": decided["outcome"] in OPEN_OUTCOMES and decided["mode"] == Mode.OBSERVE,
+        "asked": _told_if_open(decided, body.get("asked")),
+        "spared": _told_if_open(decided, decided.get("spared")),
+    }
+
+
+def _told_if_open(decided: _Json, value: object) -> str | None:
+    """Return how the index keeps what a stop remembers; what is settled at once keeps nothing."""
+    if value is None or decided["outcome"] not in OPEN_OUTCOMES:
+        return None
+    return clean(canonical(value))
+
+
+def _document(named: _Json | None) -> Document | None:
+    if named is None:
+        return None
+    module, entity, document_id = named["triple"]
+    return Document(
+        kind=named["kind"], item_id=named["item_id"], module=module, entity=entity, id=document_id
+    )
+
+
+def _may_be(record: Row, entry: Row, decided: _Json) -> bool:
+    """Tell whether a decision may be as it is without an outcome of its own."""
+    if record.receipt is not None or record.verified_at is not None:
+        return False
+    if decided["outcome"] in OPEN_OUTCOMES:
+        return record.outcome in OPEN_OUTCOMES and record.concluded_at is None
+    told = (record.outcome, record.detail, record.concluded_at)
+    return bool(told == (decided["outcome"], _clean(decided["detail"]), entry.at))
+
+
+def _wrong_prune(entry: Row, body: _Json, base: int) -> str | None:
+    if entry.kind == "prune" and body["through"] > base:
+        return "it says that entries were pruned which are there"
+    return None
+
+
+def _wrong_index(page: Page, entry: Row, body: _Json, base: int) -> str | None:
+    if entry.kind not in _SPEAK_OF_DECISIONS:
+        return None
+    place = place_of(body["decision"])
+    if place is None or place[0] != entry.portal or place[1] >= entry.seq:
+        return "it speaks of no decision before it"
+    if place[1] <= base:
+        return None  # the decision was pruned, and what was said of it later is still here
+    record = page.spoken_of.get(body["decision"])
+    if record is None:
+        return "the decision it speaks of is not in the index"
+    return None if _AGREES[entry.kind](record, entry, body) else _ANOTHER
+
+
+def _agrees_with_intent(record: Row, entry: Row, body: _Json) -> bool:
+    told = (record.workflow_id, record.rule, record.action)
+    if told != (_clean(body["workflow_id"]), _clean(body["rule"]), body["action"]):
+        return False
+    newest = record.calls == body["call"]
+    return bool(record.called_at == entry.at) if newest else bool(record.calls > body["call"])
+
+
+def _agrees_with_outcome(record: Row, entry: Row, body: _Json) -> bool:
+    told = (record.outcome, record.receipt, record.detail, record.concluded, record.concluded_at)
+    wanted = (body["outcome"], body["receipt"], _clean(body["detail"]), entry.seq, entry.at)
+    return told == wanted
+
+
+def _agrees_with_look(record: Row, entry: Row, body: _Json) -> bool:
+    wanted = entry.at if body["absent"] else None
+    return bool(record.verified_at == wanted or record.changed > entry.seq)
+
+
+_AGREES = {
+    "intent": _agrees_with_intent,
+    "outcome": _agrees_with_outcome,
+    "verified": _agrees_with_look,
+}
+
+
+def _body_at(page: Page, number: int, kind: str) -> _Json:
+    """Return the body of an entry elsewhere, `{}` where there is none of that kind."""
+    entry = page.elsewhere.get(number)
+    return {} if entry is None or entry.kind != kind else _parsed(entry.body)
+
+
+def _first_other(told: _Json, wanted: _Json) -> str | None:
+    return next((name for name, value in wanted.items() if told[name] != value), None)
+
+
+def _instant(at: Any) -> str | None:  # noqa: ANN401 -- a column of a row
+    return None if at is None else instant_text(at)
+
+
+def _clean(words: str | None) -> str | None:
+    return None if words is None else clean(words)
+
+
+def _parsed(body: str | bytes) -> _Json:
+    try:
+        parsed = json.loads(body)
+    except ValueError:
+        return {}
+    return parsed if isinstance(parsed, dict) else {}

@@ -1,0 +1,118 @@
+"""The chain of immutable entries, and the form in which they are hashed.
+
+Each portal has one chain. Its entries are numbered 1, 2, 3 … without a gap; each is hashed together
+with the hash of the one before, and `chains` holds the number and the hash of the last. To check a
+chain without this program, take its entries in order and compute for each the SHA-256, in lower
+case hexadecimal, of these seven lines joined by one line feed (no line feed at the end):
+
+    responder-entry-1
+    <hash of the entry before; sixty-four zeros for the first>
+    <portal>
+    <seq, decimal>
+    <kind>
+    <at, microseconds since 1970-01-01T00:00:00Z, decimal>
+    <body, exactly as the column holds it>
+
+It must equal the column `hash`. A body is canonical JSON: keys sorted, no spaces, everything but
+ASCII escaped, so that it is one line and the same bytes in every database.
+
+Evidence (facts, values, the facts of workflows) is no part of a body. It stands in the table
+`evidence` under the same portal and number, with a random salt, and the body's key `evidence` holds
+the SHA-256, in hexadecimal, of the line `<salt>` + line feed + `<content>`. So evidence can be
+erased, and the chain still holds; nobody can guess from the digest what was erased. Erased evidence
+leaves its row, with an empty salt and the content `{"erased":<n>}`: entry n, of the kind `control`,
+has in its body `"control":"erase"`, who erased (`by`), which decision (`decision`) and the numbers
+of all entries that lost their evidence (`entries`). Evidence that is missing without one was taken
+away.
+
+The oldest entries are pruned. Then an entry of the kind `prune` is appended, whose body names the
+number (`through`) and the hash (`hash`) of the last entry that was removed, the instant before
+which all of them were written (`before`), and how many days were kept (`days`, which older versions
+did not write). Where a chain does not begin with 1, its newest `prune` entry tells the hash that
+stands before its first. What shows that a prune removed nothing younger is told in
+`checkpoint_marks`.
+
+A chain proves that nothing was changed within it. That its tail was cut off, or all of it written
+anew, can be told only from a checkpoint (portal, number, hash of the head) kept elsewhere.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Literal
+
+from sqlalchemy import Connection, bindparam, select, update
+
+from responder.store.canonical_json import canonical
+from responder.store.database.tables import chains, entries, evidence, insert, micros
+
+Kind = Literal["evaluation", "intent", "outcome", "verified", "control", "sweep", "prune"]
+
+GENESIS = "0" * 64
+_FORM = "responder-entry-1"
+
+# Built once: building such a statement takes several times as long as carrying it out.
+_OF = chains.c.portal == bindparam("of")
+_HEAD = select(chains.c.hash, chains.c.seq).where(_OF).with_for_update()
+_ADVANCE = update(chains).where(_OF)
+_ENTRY = entries.insert()
+_EVIDENCE = evidence.insert()
+
+
+def entry_hash(previous: str, portal: str, seq: int, kind: str, at: datetime, body: str) -> str:
+    """Hash an entry, in the form that this module's docstring gives."""
+    lines = (_FORM, previous, portal, str(seq), kind, str(micros(at)), body)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def evidence_digest(salt: str, content: str) -> str:
+    """Hash evidence with its salt."""
+    return hashlib.sha256(f"{salt}\n{content}".encode()).hexdigest()
+
+
+def append(
+    tx: Connection,
+    portal: str,
+    kind: Kind,
+    at: datetime,
+    body: Mapping[str, object],
+    content: object = None,
+) -> int:
+    """Append an entry, with its evidence apart, and return its number.
+
+    It locks the head of the chain until the transaction ends, so that numbers have no gaps.
+    """
+    previous, seq = _head(tx, portal)
+    seq += 1
+    written = dict(body)
+    if content is not None:
+        salt, text = secrets.token_hex(16), canonical(content)
+        written["evidence"] = evidence_digest(salt, text)
+        tx.execute(_EVIDENCE, {"portal": portal, "seq": seq, "salt": salt, "content": text})
+    text = canonical(written)
+    hashed = entry_hash(previous, portal, seq, kind, at, text)
+    entry = {"portal": portal, "seq": seq, "kind": kind, "at": at, "body": text, "hash": hashed}
+    tx.execute(_ENTRY, entry)
+    tx.execute(_ADVANCE, {"of": portal, "seq": seq, "hash": hashed})
+    return seq
+
+
+def heads(conn: Connection) -> dict[str, int]:
+    """Return the number of each chain's last entry."""
+    found = conn.execute(select(chains.c.portal, chains.c.seq))
+    return {row.portal: row.seq for row in found}
+
+
+def lock(tx: Connection, portal: str) -> None:
+    """Lock the head of a chain until the transaction ends, before anything else is locked."""
+    _head(tx, portal)
+
+
+def _head(tx: Connection, portal: str) -> tuple[str, int]:
+    found = tx.execute(_HEAD, {"of": portal}).one_or_none()
+    if found is None:
+        begin = insert(tx, chains).values(portal=portal, seq=0, hash=GENESIS)
+        tx.execute(begin.on_conflict_do_nothing())
+        found = tx.execute(_HEAD, {"of": portal}).one()
+    return found.hash, found.seq

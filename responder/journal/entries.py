@@ -1,0 +1,244 @@
+"""What an evaluation looks like: in its entry, in its evidence, in the index of decisions.
+
+The entry holds what was decided and which tests came out how; every value that was read stands in
+the evidence, so that personal data can be erased without breaking the chain.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from responder.model import (
+    OPEN_OUTCOMES,
+    Action,
+    Condition,
+    Document,
+    Mode,
+    Outcome,
+    Reason,
+    Trigger,
+    Unknown,
+    Workflow,
+)
+from responder.rules.facts.derived import ABSENT
+from responder.store.canonical_json import canonical
+from responder.store.inbox.second_looks import asked_text
+
+
+@dataclass(frozen=True, slots=True)
+class Spared:
+    """Whom a rule spared when it condemned another: its `keep` in words, and their ids."""
+
+    keep: str
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewDecision:
+    """What was decided about one workflow, or, without one, about all the rest.
+
+    `outcome` is an open one for what is to be done, a final one for what is settled with the
+    decision (`would_kill`, `left`), None for the action `none`.
+    """
+
+    workflow: Workflow | None = None
+    rule: str | None = None
+    because: str | None = None
+    action: Action = Action.NONE
+    reason: Reason | None = None
+    mode: Mode | None = None
+    conditions: tuple[Condition, ...] = ()
+    outcome: Outcome | None = None
+    detail: str | None = None
+    due_at: datetime | None = None
+    spared: Spared | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewEvaluation:
+    """One judgement of a document, with the deliveries that it concludes.
+
+    `running` are the workflows that ran on it, or why they could not be listed; None where nothing
+    was read. `only` is the id of the one that a call named, where no other was judged.
+
+    `asked` are the rules that were asked, where trigger and events do not tell (a run). What one of
+    them condemned is a set: that of this evaluation, or of the run whose `set_name` it has;
+    `running_in_all` is how many workflows the run counted in the portal.
+    """
+
+    portal: str
+    at: datetime
+    trigger: Trigger
+    ruleset: str
+    event: str | None = None
+    event_names: tuple[str, ...] = ()
+    document: Document | None = None
+    facts: Mapping[str, object]
+    decisions: tuple[NewDecision, ...]
+    deliveries: tuple[int, ...] = ()
+    received_at: datetime | None = None
+    running: tuple[Workflow, ...] | Unknown | None = None
+    only: str | None = None
+    asked: tuple[str, ...] | None = None
+    set_name: str | None = None
+    running_in_all: int | None = None
+
+
+def body(evaluation: NewEvaluation) -> dict[str, object]:
+    """Return what the entry says and the chain covers."""
+    document = evaluation.document
+    told: dict[str, object] = {}
+    if evaluation.asked is not None:
+        told["asked"] = sorted(evaluation.asked)
+    if evaluation.set_name is not None:
+        told["set"] = evaluation.set_name
+    return told | {
+        "trigger": evaluation.trigger,
+        "event": evaluation.event,
+        "event_names": list(evaluation.event_names),
+        "events": len(evaluation.deliveries),
+        "received_at": evaluation.received_at,
+        "document": None
+        if document is None
+        else {"kind": document.kind, "item_id": document.item_id, "triple": document.triple},
+        "ruleset": evaluation.ruleset,
+        "decisions": [_decision_body(decision) for decision in evaluation.decisions],
+    }
+
+
+def _decision_body(decision: NewDecision) -> dict[str, object]:
+    workflow, spared = decision.workflow, decision.spared
+    told: dict[str, object] = {}
+    if spared is not None:
+        told["spared"] = {"keep": spared.keep, "ids": list(spared.ids)}
+    return told | {
+        "workflow": None
+        if workflow is None
+        else {"id": workflow.id, "template_id": _template_id(workflow)},
+        "rule": decision.rule,
+        "because": decision.because,
+        "action": decision.action.value,
+        "reason": decision.reason,
+        "mode": decision.mode,
+        "outcome": decision.outcome,
+        "detail": decision.detail,
+        "conditions": [_condition_body(condition) for condition in decision.conditions],
+    }
+
+
+def _condition_body(condition: Condition) -> dict[str, object]:
+    body: dict[str, object] = {
+        "rule": condition.rule,
+        "path": condition.path,
+        "test": condition.test,
+        "holds": condition.holds,
+    }
+    if condition.workflow is not None:
+        body["workflow"] = condition.workflow
+    return body
+
+
+def evidence(evaluation: NewEvaluation) -> dict[str, object]:
+    """Return every value that was read, apart from the entry."""
+    facts = evaluation.facts
+    told: dict[str, object] = {
+        "facts": {path: value for path, value in facts.items() if not isinstance(value, Unknown)},
+        "unknown": {path: value.why for path, value in facts.items() if isinstance(value, Unknown)},
+        "workflows": [
+            None if decision.workflow is None else decision.workflow.facts
+            for decision in evaluation.decisions
+        ],
+        "values": [
+            [[condition.value, condition.why] for condition in decision.conditions]
+            for decision in evaluation.decisions
+        ],
+    }
+    if evaluation.running is not None:
+        told["rest"] = _rest(evaluation, evaluation.running)
+    if evaluation.only is not None:
+        told["only"] = evaluation.only
+    return told
+
+
+def _rest(
+    evaluation: NewEvaluation, running: tuple[Workflow, ...] | Unknown
+) -> Mapping[str, object] | Unknown:
+    """Return the workflows that no decision names, so that other rules can be tried on them.
+
+    They are a table, for a busy document has many: the paths of the facts once, and a row for each.
+    """
+    if isinstance(running, Unknown):
+        return running
+    named = {one.workflow.id for one in evaluation.decisions if one.workflow is not None}
+    rest = [workflow for workflow in running if workflow.id not in named]
+    paths = sorted({path for workflow in rest for path in workflow.facts})
+    return {
+        "ids": [workflow.id for workflow in rest],
+        "paths": paths,
+        "rows": [[workflow.facts.get(path, ABSENT) for path in paths] for workflow in rest],
+    }
+
+
+def index_row(
+    evaluation: NewEvaluation, decision: NewDecision, seq: int, n: int
+) -> dict[str, object]:
+    """Return a decision's row in the index that people read."""
+    document, workflow = evaluation.document, decision.workflow
+    is_open = decision.outcome in OPEN_OUTCOMES
+    acts = is_open and decision.mode is not Mode.OBSERVE
+    return {
+        "portal": evaluation.portal,
+        "seq": seq,
+        "n": n,
+        "at": evaluation.at,
+        "received_at": evaluation.received_at,
+        "trigger": evaluation.trigger,
+        "event": evaluation.event,
+        "event_names": canonical(evaluation.event_names),
+        "document": None if document is None else document.ref,
+        "triple": None if document is None else _document_text(document),
+        "workflow_id": None if workflow is None else workflow.id,
+        "template_id": None if workflow is None else _template_id(workflow),
+        "rule": decision.rule,
+        "action": decision.action.value,
+        "ruleset": evaluation.ruleset,
+        "outcome": None if decision.outcome is None else decision.outcome.value,
+        "receipt": None,
+        "detail": decision.detail,
+        "concluded_at": None if is_open else evaluation.at,
+        "due_at": decision.due_at if is_open else None,
+        "tries": 0,
+        "calls": 0,
+        "shadow": is_open and decision.mode is Mode.OBSERVE,
+        "unknown_id": False,
+        "changed": seq,
+        "asked": asked_text(evaluation.asked) if is_open else None,
+        "alone": evaluation.only is not None if is_open else None,
+        "spared": _spared_text(decision.spared) if is_open else None,
+        "set_name": (evaluation.set_name or f"{evaluation.portal}-{seq}") if acts else None,
+        "begun": False if acts else None,
+        "running": evaluation.running_in_all if acts else None,
+        "postponed_at": evaluation.at if is_open else None,
+    }
+
+
+def _spared_text(spared: Spared | None) -> str | None:
+    return None if spared is None else canonical({"keep": spared.keep, "ids": spared.ids})
+
+
+def spared_in(text: str | None) -> Spared | None:
+    """Read whom a rule spared, as a row of the index has it."""
+    if text is None:
+        return None
+    told = json.loads(text)
+    return Spared(told["keep"], tuple(told["ids"]))
+
+
+def _document_text(document: Document) -> str:
+    return canonical((document.kind, document.item_id, *document.triple))
+
+
+def _template_id(workflow: Workflow) -> str | None:
+    value = workflow.facts.get("workflow.template_id")
+    return None if value is None or isinstance(value, Unknown) else str(value)

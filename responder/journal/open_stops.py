@@ -1,0 +1,387 @@
+"""What is still to be done about condemned workflows, found in the index of decisions."""
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple, cast
+
+from sqlalchemy import ColumnElement, Connection, and_, func, select
+from sqlalchemy import Row as Record
+
+from responder.journal.approval_proof import Approval, approval_of
+from responder.journal.entries import Spared, spared_in
+from responder.model import OPEN_OUTCOMES, Action, Document, Outcome, Trigger
+from responder.rules.revision import same
+from responder.store.database.tables import (
+    ACTING,
+    IN_A_SET,
+    OPEN,
+    TO_VERIFY,
+    approvals,
+    decisions,
+    entries,
+    looks,
+)
+from responder.store.decision_ids import Place, decision_name, is_decision, place_of
+from responder.store.inbox.second_looks import asked_in
+from responder.store.limits import APPROVAL
+
+MOST = 1_000
+_CHUNK = 500
+
+OF_DECISION = and_(
+    approvals.c.portal == decisions.c.portal,
+    approvals.c.seq == decisions.c.seq,
+    approvals.c.n == decisions.c.n,
+)
+_ASKED = (
+    approvals.c.together,
+    approvals.c.lapses_at,
+    approvals.c.approved_at,
+    approvals.c.approved_by,
+    approvals.c.entry,
+)
+
+_SETTLED_IN_OBSERVING = {
+    Action.KILL: Outcome.WOULD_KILL,
+    Action.TERMINATE: Outcome.WOULD_TERMINATE,
+    Action.LEAVE: Outcome.LEFT,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """A workflow that was condemned, and how far its stopping has come.
+
+    `asks`: it acts only once somebody has approved it. `lapses_at` is until when it waits for that.
+    `asked` are the rules that were asked when it was condemned, where trigger and events do not
+    tell; `alone` says that its workflow alone was judged, because a call named it. `spared` are
+    those that lived in its stead. It is one of the set of its rule that `set_name` names, which is
+    `begun` or not; `running` is how many workflows its run counted.
+    """
+
+    decision_id: str
+    evaluation: str
+    portal: str
+    document: Document
+    workflow_id: str
+    template_id: str | None
+    rule: str
+    action: Action
+    ruleset: str
+    trigger: Trigger
+    event: str | None
+    event_names: tuple[str, ...]
+    outcome: Outcome
+    receipt: bool | None
+    detail: str | None
+    tries: int
+    calls: int
+    called_at: datetime | None
+    unknown_id: bool
+    shadow: bool
+    ready_at: datetime | None
+    due_at: datetime | None
+    verify_at: datetime | None
+    received_at: datetime | None
+    condemned_at: datetime
+    concluded_at: datetime | None
+    asks: bool = False
+    approval: Approval | None = None
+    lapses_at: datetime | None = None
+    asked: frozenset[str] | None = None
+    alone: bool = False
+    spared: Spared | None = None
+    set_name: str | None = None
+    begun: bool = False
+    running: int | None = None
+    postponed_at: datetime | None = None
+
+
+def due(conn: Connection, portal: str, now: datetime, outcome: Outcome | None = None) -> list[Stop]:
+    """Return the open stops whose time has come, the longest due first, a thousand at most."""
+    chosen = [] if outcome is None else [decisions.c.outcome == outcome]
+    return _stops(conn, portal, OPEN, decisions.c.due_at <= now, *chosen, order=decisions.c.due_at)
+
+
+def unanswered(conn: Connection, portal: str, now: datetime) -> list[Stop]:
+    """Return what was held for somebody's approval for as long as an answer is awaited."""
+    held = (decisions.c.outcome == Outcome.HELD, decisions.c.hold == APPROVAL)
+    return _stops(conn, portal, OPEN, decisions.c.due_at <= now, *held, order=decisions.c.due_at)
+
+
+def in_doubt(conn: Connection, portal: str) -> list[Stop]:
+    """Return the stops whose call may be under way."""
+    doubted = decisions.c.outcome == Outcome.IN_DOUBT
+    return _stops(conn, portal, OPEN, doubted, order=decisions.c.seq)
+
+
+def open_stops(conn: Connection, portal: str) -> list[Stop]:
+    """Return the open stops, due or not, the oldest first, a thousand at most."""
+    return _stops(conn, portal, OPEN, order=decisions.c.seq)
+
+
+def to_verify(conn: Connection, portal: str, now: datetime) -> list[Stop]:
+    """Return what was stopped and is to be looked for again now, a thousand at most."""
+    return _stops(
+        conn, portal, TO_VERIFY, decisions.c.verify_at <= now, order=decisions.c.verify_at
+    )
+
+
+def next_due(conn: Connection, portal: str) -> datetime | None:
+    """Return when the next stop, verification or second look is due."""
+    queries = (
+        select(func.min(decisions.c.due_at)).where(decisions.c.portal == portal, OPEN),
+        select(func.min(decisions.c.verify_at)).where(decisions.c.portal == portal, TO_VERIFY),
+        select(func.min(looks.c.due_at)).where(looks.c.portal == portal),
+    )
+    found = [conn.execute(query).scalar() for query in queries]
+    return min((at for at in found if at is not None), default=None)
+
+
+def unchanged(
+    conn: Connection, portal: str, workflow_id: str, rule: str, action: Action, ruleset: str
+) -> bool:
+    """Tell whether this rule, of this revision, said the same of this workflow last time."""
+    newest = conn.execute(
+        select(decisions.c.outcome, decisions.c.ruleset)
+        .where(
+            decisions.c.portal == portal,
+            decisions.c.workflow_id == workflow_id,
+            decisions.c.rule == rule,
+        )
+        .order_by(decisions.c.seq.desc(), decisions.c.n.desc())
+        .limit(1)
+    ).one_or_none()
+    if newest is None or newest.outcome != _SETTLED_IN_OBSERVING.get(action):
+        return False
+    return same(newest.ruleset, ruleset)
+
+
+class Decided(NamedTuple):
+    """What the log holds of one workflow by one rule, as far as the next judgement must know it."""
+
+    workflow_id: str
+    rule: str
+    action: Action
+    outcome: Outcome
+    hold: str | None
+    shadow: bool
+    ruleset: str
+
+
+def known(conn: Connection, portal: str, workflow_ids: Sequence[str]) -> list[Decided]:
+    """Return what was decided of these workflows by rules that stop some, the oldest first."""
+    found: list[Decided] = []
+    for start in range(0, len(workflow_ids), _CHUNK):
+        query = (
+            select(
+                decisions.c.workflow_id,
+                decisions.c.rule,
+                decisions.c.action,
+                decisions.c.outcome,
+                decisions.c.hold,
+                decisions.c.shadow,
+                decisions.c.ruleset,
+            )
+            .where(
+                decisions.c.portal == portal,
+                decisions.c.workflow_id.in_(workflow_ids[start : start + _CHUNK]),
+                decisions.c.action.in_((Action.KILL, Action.TERMINATE)),
+                decisions.c.outcome.is_not(None),
+            )
+            .order_by(decisions.c.seq, decisions.c.n)
+        )
+        found += [
+            Decided(of, rule, Action(action), Outcome(outcome), *rest)
+            for of, rule, action, outcome, *rest in conn.execute(query)
+        ]
+    return found
+
+
+def under_way(conn: Connection, portal: str, workflow_ids: Sequence[str]) -> set[str]:
+    """Return those of these workflows that have an open stop."""
+    return {
+        one.workflow_id
+        for one in known(conn, portal, workflow_ids)
+        if one.outcome in OPEN_OUTCOMES and not one.shadow
+    }
+
+
+def tests_of(
+    conn: Connection, portal: str, stops: Sequence[Stop]
+) -> dict[str, dict[tuple[str, str], bool | None]]:
+    """Return how the tests of each stop's rule came out when it was condemned, by decision."""
+    places = {place: stop for stop in stops if (place := place_of(stop.decision_id)) is not None}
+    numbers = sorted({seq for _, seq, _ in places})
+    bodies: dict[int, list[dict[str, Any]]] = {}
+    for start in range(0, len(numbers), _CHUNK):
+        query = select(entries.c.seq, entries.c.body).where(
+            entries.c.portal == portal, entries.c.seq.in_(numbers[start : start + _CHUNK])
+        )
+        bodies |= {seq: json.loads(body)["decisions"] for seq, body in conn.execute(query)}
+    return {
+        stop.decision_id: {
+            (test["path"], test["test"]): test["holds"]
+            for test in bodies[seq][n - 1]["conditions"]
+            if test["rule"] == stop.rule
+        }
+        for (_, seq, n), stop in places.items()
+        if seq in bodies
+    }
+
+
+def busy(conn: Connection, portal: str, documents: Sequence[str], now: datetime) -> set[str]:
+    """Return those of these documents on which more stops are due, or calls under way."""
+    found: set[str] = set()
+    for start in range(0, len(documents), _CHUNK):
+        query = select(decisions.c.document).where(
+            decisions.c.portal == portal,
+            ACTING,
+            decisions.c.outcome.in_((Outcome.WAITING, Outcome.IN_DOUBT)),
+            decisions.c.due_at <= now,
+            decisions.c.document.in_(documents[start : start + _CHUNK]),
+        )
+        found |= {one for one in conn.execute(query).scalars() if one is not None}
+    return found
+
+
+def due_among(
+    conn: Connection, portal: str, workflow_ids: Sequence[str], before: datetime
+) -> set[str]:
+    """Return those of these workflows whose open stop is due before then."""
+    found: set[str] = set()
+    for start in range(0, len(workflow_ids), _CHUNK):
+        query = select(decisions.c.workflow_id).where(
+            decisions.c.portal == portal,
+            decisions.c.workflow_id.in_(workflow_ids[start : start + _CHUNK]),
+            ACTING,
+            decisions.c.due_at < before,
+        )
+        found |= set(conn.execute(query).scalars())
+    return found
+
+
+def waiting_on(conn: Connection, portal: str, documents: Sequence[str]) -> list[Stop]:
+    """Return the stops that wait on these documents, due or not."""
+    if not documents:
+        return []
+    return _stops(
+        conn,
+        portal,
+        OPEN,
+        decisions.c.outcome == Outcome.WAITING,
+        decisions.c.document.in_(documents),
+        order=decisions.c.seq,
+    )
+
+
+def at_place(conn: Connection, place: Place) -> list[Stop]:
+    """Return the open stop that has this place in the log, if there is one."""
+    return _stops(conn, place[0], OPEN, is_decision(place), order=decisions.c.seq)
+
+
+def of_set(
+    conn: Connection,
+    portal: str,
+    rule: str,
+    set_name: str,
+    documents: Collection[str] | None = None,
+) -> list[Stop]:
+    """Return what still waits or is held of a set on these documents, or on all, due or not."""
+    chosen = [] if documents is None else [decisions.c.document.in_(sorted(documents))]
+    return _stops(
+        conn,
+        portal,
+        ACTING,
+        IN_A_SET,
+        decisions.c.set_name == set_name,
+        decisions.c.rule == rule,
+        decisions.c.outcome.in_((Outcome.WAITING, Outcome.HELD)),
+        *chosen,
+        order=decisions.c.seq,
+        most=None,
+    )
+
+
+def still_waiting(tx: Connection, portal: str, waited: Sequence[Stop]) -> set[str]:
+    """Return the decisions of those of these stops that wait as they did when they were read.
+
+    One that was cancelled or held meanwhile does not, though it was let go since: it is judged
+    afresh, on facts read after that.
+    """
+    wanted = {(place_of(stop.decision_id), stop.postponed_at): stop.decision_id for stop in waited}
+    if not wanted:
+        return set()
+    of = (decisions.c.portal, decisions.c.seq, decisions.c.n)
+    found = tx.execute(
+        select(*of, decisions.c.postponed_at).where(
+            decisions.c.portal == portal,
+            decisions.c.seq.in_({place[1] for place, _ in wanted if place is not None}),
+            OPEN,
+            decisions.c.outcome == Outcome.WAITING,
+        )
+    )
+    waits = (((portal, seq, n), postponed_at) for portal, seq, n, postponed_at in found)
+    return {wanted[one] for one in waits if one in wanted}
+
+
+def _stops(
+    conn: Connection,
+    portal: str,
+    *conditions: object,
+    order: ColumnElement[object],
+    most: int | None = MOST,
+) -> list[Stop]:
+    found = conn.execute(
+        select(decisions, *_ASKED)
+        .outerjoin(approvals, OF_DECISION)
+        .where(decisions.c.portal == portal, *cast("list[ColumnElement[bool]]", conditions))
+        .order_by(order, decisions.c.seq, decisions.c.n)
+        .limit(most)
+    )
+    return [_stop(record) for record in found]
+
+
+def _stop(record: Record[tuple[object, ...]]) -> Stop:
+    kind, item_id, module, entity, document_id = json.loads(record.triple)
+    return Stop(
+        decision_id=decision_name(record.portal, record.seq, record.n),
+        evaluation=f"{record.portal}-{record.seq}",
+        portal=record.portal,
+        document=Document(kind=kind, item_id=item_id, module=module, entity=entity, id=document_id),
+        workflow_id=record.workflow_id,
+        template_id=record.template_id,
+        rule=record.rule,
+        action=Action(record.action),
+        ruleset=record.ruleset,
+        trigger=record.trigger,
+        event=record.event,
+        event_names=tuple(json.loads(record.event_names)),
+        outcome=Outcome(record.outcome),
+        receipt=record.receipt,
+        detail=record.detail,
+        tries=record.tries,
+        calls=record.calls,
+        called_at=record.called_at,
+        unknown_id=record.unknown_id,
+        shadow=record.shadow,
+        ready_at=record.ready_at,
+        due_at=record.due_at,
+        verify_at=record.verify_at,
+        received_at=record.received_at,
+        condemned_at=record.at,
+        concluded_at=record.concluded_at,
+        asks=record.together is not None,
+        approval=None if record.approved_at is None else approval_of(record),
+        lapses_at=record.lapses_at,
+        asked=asked_in(record.asked),
+        # the version before did not keep it, and a robot's call may have named it
+        alone=record.trigger == "robot" if record.alone is None else record.alone,
+        spared=spared_in(record.spared),
+        set_name=record.set_name,
+        begun=bool(record.begun),
+        running=record.running,
+        postponed_at=record.postponed_at,
+    )

@@ -1,0 +1,1 @@
+"""The decision log as it is read: for people, for pages, for backtests."""

@@ -1,0 +1,107 @@
+"""What the pages tell of the whole: budgets of all rules at once, heads of chains, recent acts."""
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, and_, func, or_, select
+
+from responder.model import Outcome
+from responder.store.database.tables import ACTING, OPEN, chains, decisions, entries, rearms
+from responder.store.limits import COUNTED
+
+_LOOKED_THROUGH = 1_000
+_WOULD = (Outcome.WOULD_KILL, Outcome.WOULD_TERMINATE)
+
+Counts = dict[tuple[str, str], int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """What a person, or the program itself, did to how a portal is driven."""
+
+    portal: str
+    seq: int
+    at: datetime
+    body: Mapping[str, Any]
+
+
+def acted(conn: Connection, portals: Collection[str], since: datetime) -> Counts:
+    """Count what each rule has stopped since then, as its limit does: (portal, rule).
+
+    What it is about to stop is not counted here.
+    """
+    forgiven = and_(rearms.c.portal == decisions.c.portal, rearms.c.rule == decisions.c.rule)
+    found = conn.execute(
+        select(decisions.c.portal, decisions.c.rule, func.count())
+        .select_from(decisions.outerjoin(rearms, forgiven))
+        .where(
+            decisions.c.portal.in_(portals),
+            decisions.c.called_at >= since,
+            decisions.c.outcome.in_(COUNTED),
+            or_(
+                decisions.c.concluded.is_(None),
+                decisions.c.concluded > func.coalesce(rearms.c.seq, 0),
+            ),
+        )
+        .group_by(decisions.c.portal, decisions.c.rule)
+    )
+    return {(portal, rule): count for portal, rule, count in found}
+
+
+def would_have(conn: Connection, since: datetime) -> Counts:
+    """Count what each rule has said since then that it would do: (portal, rule)."""
+    found = conn.execute(
+        select(decisions.c.portal, decisions.c.rule, func.count())
+        .where(decisions.c.outcome.in_(_WOULD), decisions.c.at >= since)
+        .group_by(decisions.c.portal, decisions.c.rule)
+    )
+    return {(portal, rule): count for portal, rule, count in found}
+
+
+def held(conn: Connection) -> Counts:
+    """Count what is held of each rule: (portal, rule)."""
+    found = conn.execute(
+        select(decisions.c.portal, decisions.c.rule, func.count())
+        .where(OPEN, decisions.c.outcome == Outcome.HELD)
+        .group_by(decisions.c.portal, decisions.c.rule)
+    )
+    return {(portal, rule): count for portal, rule, count in found}
+
+
+def open_stops(conn: Connection) -> Counts:
+    """Count the stops that are not concluded yet: (portal, outcome)."""
+    found = conn.execute(
+        select(decisions.c.portal, decisions.c.outcome, func.count())
+        .where(ACTING)
+        .group_by(decisions.c.portal, decisions.c.outcome)
+    )
+    return {(portal, outcome): count for portal, outcome, count in found}
+
+
+def heads(conn: Connection) -> dict[str, tuple[int, str]]:
+    """Return number and hash of the last entry of each portal's chain."""
+    found = conn.execute(select(chains).order_by(chains.c.portal))
+    return {record.portal: (record.seq, record.hash) for record in found}
+
+
+def acts(conn: Connection, most: int = 20) -> list[Act]:
+    """Return what people did lately, the newest first, as far as the last entries tell."""
+    found: list[Act] = []
+    for portal, (head, _) in heads(conn).items():
+        rows = conn.execute(
+            select(entries)
+            .where(
+                entries.c.portal == portal,
+                entries.c.seq > head - _LOOKED_THROUGH,
+                entries.c.kind == "control",
+            )
+            .order_by(entries.c.seq.desc())
+            .limit(most)
+        )
+        found += [
+            Act(portal=portal, seq=row.seq, at=row.at, body=json.loads(row.body)) for row in rows
+        ]
+    return sorted(found, key=lambda act: act.at, reverse=True)[:most]

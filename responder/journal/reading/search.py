@@ -1,0 +1,346 @@
+"""Finds decisions for a page: the newest first, a page at a time, never reading much at once.
+
+Theory of operation. One condition drives: the one that an index serves best (workflow, document,
+evaluation, rule, outcome, else time alone). Along that index a *window* of rows is read, and the
+other conditions choose among them. Where the window ends before the page is full, `searched_to`
+tells how far it went, and the next page goes on there. So a search that matches nothing costs a
+window, not a walk through a million rows; and whoever searches is told what was not looked at yet.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Select,
+    TextClause,
+    and_,
+    exists,
+    func,
+    or_,
+    select,
+    tuple_,
+)
+from sqlalchemy import Row as Record
+
+from responder.model import Action
+from responder.store.database.columns import EPOCH, LAST
+from responder.store.database.tables import (
+    ACTS,
+    HAS_DOCUMENT,
+    OPEN,
+    decisions,
+    entries,
+    evidence,
+    instant,
+    micros,
+)
+from responder.store.decision_ids import decision_name, is_decision, place_of
+
+WINDOW = 2_000
+WINDOW_OF_WORDS = 1_000  # the evidence of each is read
+_LARGEST_BODY = 16 * 1024
+_MOST_WORKFLOWS = 20
+
+_PLACE = ("at", "portal", "seq", "n")
+_Condition = ColumnElement[bool] | TextClause
+_Test = Callable[[FromClause], _Condition]  # of the table, or of a window of it
+
+
+class Key(NamedTuple):
+    """Where a decision stands in the order of time."""
+
+    at: datetime
+    portal: str
+    seq: int
+    n: int
+
+    def __str__(self) -> str:
+        return f"{micros(self.at)}-{decision_name(self.portal, self.seq, self.n)}"
+
+
+def key_of(text: str) -> Key | None:
+    """Read a key; None where it is none."""
+    at, _, name = text.partition("-")
+    place = place_of(name)
+    if place is None or not at.isascii() or not at.isdigit() or len(at) > 17:
+        return None
+    return Key(instant(int(at)), *place)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which decisions. `quiet` ones, that condemned nothing, come only where they are asked for.
+
+    `outcome` may be `open` for what is not concluded yet. `words` are looked for in what was read.
+    """
+
+    workflows: tuple[str, ...] = ()
+    documents: tuple[str, ...] = ()
+    evaluation: tuple[str, int] | None = None
+    portal: str | None = None
+    rule: str | None = None
+    outcome: str | None = None
+    action: Action | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    words: str | None = None
+    quiet: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One decision, as a list shows it."""
+
+    id: str
+    at: datetime
+    portal: str
+    document: str | None
+    workflow_id: str | None
+    template_id: str | None
+    rule: str | None
+    outcome: str | None
+    detail: str | None
+    hold: str | None
+    reason: str | None = None
+
+
+_SHOWN = tuple(one.name for one in fields(Line) if one.name not in ("id", "reason"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """One page. `older` begins the next; `searched_to` says that the window ended before that."""
+
+    lines: tuple[Line, ...]
+    older: Key | None = None
+    searched_to: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Among:
+    """A test of a column that shares an index with time: the rule, or the outcome.
+
+    Where it drives, PostgreSQL must not go back in time through everything, which it would choose
+    for what is frequent, although there may be none of it for a year. So it is asked for the rows
+    between two ends of that index, in its order, which is that of no other.
+    """
+
+    column: str
+    value: str | None
+
+    def __call__(self, table: FromClause) -> _Condition:
+        return table.c[self.column] == self.value
+
+    def between(self, table: FromClause, first: datetime, last: datetime) -> _Condition:
+        """Say it in SQL, of the rows between two instants."""
+        if self.value is None:
+            return self(table)
+        place = tuple_(table.c[self.column], table.c.at)
+        return and_(place >= (self.value, first), place <= (self.value, last))
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """What drives, what chooses within the window, how long that is."""
+
+    drives: _Test
+    chooses: tuple[_Test, ...]
+    window: int
+
+
+def find(
+    conn: Connection,
+    wanted: Wanted,
+    before: Key | None = None,
+    most: int = 50,
+    longest: int = WINDOW,
+) -> Found:
+    """Return a page of decisions, the newest first, that stand before a key."""
+    search = _search(wanted, longest)
+    newest = _newest_first(decisions, search.drives, wanted, before)
+    window = newest.limit(search.window if search.chooses else most + 1).subquery()
+    query = select(window).where(*(test(window) for test in search.chooses))
+    found = conn.execute(query.order_by(*_downward(window)).limit(most + 1)).all()
+    lines = _with_reasons(conn, [_line(record) for record in found[:most]])
+    if len(found) > most:
+        return Found(lines=lines, older=_key(found[most - 1]))
+    if not search.chooses:
+        return Found(lines=lines)
+    edge = conn.execute(newest.offset(search.window - 1).limit(1)).one_or_none()
+    if edge is None:
+        return Found(lines=lines)
+    return Found(lines=lines, older=_key(edge), searched_to=edge.at)
+
+
+def is_there(conn: Connection, decision_id: str) -> bool:
+    """Tell whether there is a decision of this name."""
+    place = place_of(decision_id)
+    if place is None:
+        return False
+    return conn.execute(select(decisions.c.n).where(is_decision(place))).first() is not None
+
+
+def is_workflow(conn: Connection, workflow_id: str) -> bool:
+    """Tell whether a workflow of this id was ever decided upon."""
+    query = select(decisions.c.n).where(decisions.c.workflow_id == workflow_id).limit(1)
+    return conn.execute(query).first() is not None
+
+
+def beginning_with(conn: Connection, prefix: str) -> tuple[str, ...]:
+    """Return workflows whose id begins so, twenty at most; the prefix is hexadecimal.
+
+    What follows it in an id sorts below `z` in any collation that a database may have.
+    """
+    some = (
+        select(decisions.c.workflow_id)
+        .where(
+            decisions.c.workflow_id >= prefix,
+            decisions.c.workflow_id < prefix + "z",
+            decisions.c.workflow_id.startswith(prefix, autoescape=True),
+        )
+        .order_by(decisions.c.workflow_id)
+        .limit(WINDOW)
+        .subquery()
+    )
+    query = select(some.c.workflow_id).distinct().order_by(some.c.workflow_id)
+    return tuple(conn.execute(query.limit(_MOST_WORKFLOWS)).scalars())
+
+
+def is_rule(conn: Connection, name: str) -> bool:
+    """Tell whether a rule of this name ever decided."""
+    newest = select(func.max(decisions.c.at)).where(decisions.c.rule == name)
+    return conn.execute(newest).scalar() is not None
+
+
+def _search(wanted: Wanted, longest: int) -> _Search:
+    served = list(_by_index(wanted))
+    if served:
+        drives, chooses = served[0], served[1:]
+        if _may_be_quiet(wanted):
+            chooses.append(lambda _: ACTS)
+    else:
+        drives, chooses = _all if wanted.quiet else _acting, []
+    chooses += _others(wanted)
+    window = min(longest, WINDOW_OF_WORDS) if wanted.words else longest
+    return _Search(drives, tuple(chooses), window)
+
+
+def _may_be_quiet(wanted: Wanted) -> bool:
+    """Tell whether what drives may find decisions that condemned nothing, and nobody asked."""
+    asked = wanted.quiet or wanted.action is Action.NONE
+    return not (asked or wanted.workflows or wanted.rule or wanted.outcome)
+
+
+def _all(_: FromClause) -> _Condition:
+    return and_(True)  # noqa: FBT003 - SQL's own
+
+
+def _acting(_: FromClause) -> _Condition:
+    return ACTS
+
+
+def _by_index(wanted: Wanted) -> Iterator[_Test]:
+    """Yield the conditions that an index serves, the best first."""
+    if wanted.workflows:
+        yield lambda t: t.c.workflow_id.in_(wanted.workflows)
+    if wanted.documents:
+        yield lambda t: and_(t.c.document.in_(wanted.documents), HAS_DOCUMENT)
+    if wanted.evaluation is not None:
+        portal, seq = wanted.evaluation
+        yield lambda t: and_(t.c.portal == portal, t.c.seq == seq)
+    if wanted.rule is not None:
+        yield _Among("rule", wanted.rule)
+    if wanted.action is Action.NONE:
+        yield _Among("outcome", None)
+    if wanted.outcome == "open":
+        yield lambda _: OPEN
+    elif wanted.outcome is not None:
+        yield _Among("outcome", wanted.outcome)
+
+
+def _others(wanted: Wanted) -> Iterator[_Test]:
+    if wanted.portal is not None:
+        yield lambda t: t.c.portal == wanted.portal
+    if wanted.action is not None:
+        action = wanted.action.value
+        yield lambda t: t.c.action == action
+    if wanted.words:
+        words = wanted.words
+        yield lambda t: _says(t, words)
+
+
+def _newest_first(
+    table: FromClause, drives: _Test, wanted: Wanted, before: Key | None
+) -> Select[tuple[object, ...]]:
+    query = select(table)
+    if isinstance(drives, _Among):
+        last = LAST if before is None else before.at
+        query = query.where(drives.between(table, wanted.since or EPOCH, last))
+        query = query.order_by(table.c[drives.column].desc())
+    else:
+        query = query.where(drives(table))
+    if wanted.since is not None:
+        query = query.where(table.c.at >= wanted.since)
+    if wanted.until is not None:
+        query = query.where(table.c.at < wanted.until)
+    if before is not None:
+        place = tuple_(*(table.c[name] for name in _PLACE))
+        # the first condition is what an index on time alone can use
+        query = query.where(table.c.at <= before.at, place < tuple(before))
+    return query.order_by(*_downward(table))
+
+
+def _downward(table: FromClause) -> Iterator[ColumnElement[object]]:
+    return (table.c[name].desc() for name in _PLACE)
+
+
+def _says(table: FromClause, words: str) -> ColumnElement[bool]:
+    """Look for words in what a row says and in what was read for it, as it is written in JSON."""
+    spellings = dict.fromkeys((words, words.lower(), words.upper(), words.capitalize()))
+    in_row = [
+        table.c[name].contains(spelling, autoescape=True)
+        for spelling in spellings
+        for name in ("detail", "rule", "document", "workflow_id")
+    ]
+    in_evidence = [
+        evidence.c.content.contains(json.dumps(spelling)[1:-1], autoescape=True)
+        for spelling in spellings
+    ]
+    read = exists().where(
+        evidence.c.portal == table.c.portal, evidence.c.seq == table.c.seq, or_(*in_evidence)
+    )
+    return or_(*in_row, read)
+
+
+def _key(record: "Record[tuple[object, ...]]") -> Key:
+    return Key(record.at, record.portal, record.seq, record.n)
+
+
+def _line(record: "Record[tuple[object, ...]]") -> Line:
+    return Line(
+        id=decision_name(record.portal, record.seq, record.n),
+        **{name: getattr(record, name) for name in _SHOWN},
+    )
+
+
+def _with_reasons(conn: Connection, lines: Sequence[Line]) -> tuple[Line, ...]:
+    """Say of what condemned nothing why, unless its entry is too long to be read for a list."""
+    quiet = {place: line for line in lines if line.outcome is None and (place := place_of(line.id))}
+    reasons: dict[str, str | None] = {}
+    for (portal, seq, n), line in quiet.items():
+        body = conn.execute(
+            select(entries.c.body).where(
+                entries.c.portal == portal,
+                entries.c.seq == seq,
+                func.length(entries.c.body) < _LARGEST_BODY,
+            )
+        ).scalar()
+        if body is not None:
+            reasons[line.id] = json.loads(body)["decisions"][n - 1]["reason"]
+    return tuple(replace(line, reason=reasons.get(line.id)) for line in lines)

@@ -1,0 +1,1 @@
+"""What is done with a log over the years: pruned, erased from, moved, copied."""

@@ -1,0 +1,191 @@
+"""The end of what is kept long enough: the oldest entries of a chain, and all that hangs on them.
+
+A *prefix* of a chain is removed, with its evidence, its rows of the index and the deliveries that
+it concluded, and in the same transaction an entry of the kind `prune` is appended, which tells up
+to which number, the hash that stood there, and how many days were kept (`chain`). So the rest still
+proves itself. The last entry that is old enough stays: it proves that what stood before it was as
+old (`checkpoint_marks`).
+
+It goes no further than the oldest decision that is open, or stopped and not yet verified. A later
+entry may still speak of a decision that is gone: its outcome came after the instant, and is kept
+until its own time.
+
+The texts of rulesets are not removed: they are few, and name what the rules were in any year.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, and_, delete, false, func, select
+
+from responder.journal import would_kills
+from responder.journal.chain import append
+from responder.store import sweep_runs
+from responder.store.database.tables import (
+    OPEN,
+    TO_VERIFY,
+    approvals,
+    decisions,
+    deliveries,
+    entries,
+    evidence,
+)
+
+MOST = 1_000
+DAY = timedelta(days=1)
+PRUNED = "pruned"  # among the runs; a rule's key has its schedule behind a space
+_CHUNK = 500
+_CLOCKS_DIFFER = timedelta(hours=1)  # a delivery's instant and its evaluation's are of two clocks
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What one step has removed; `through` is the number of the last entry, `more` to go on."""
+
+    through: int
+    entries: int
+    more: bool
+
+
+class _Entry(NamedTuple):
+    """What is asked of an entry before it goes."""
+
+    seq: int
+    kind: str
+    at: datetime
+    hash: str
+
+
+def prune(
+    tx: Connection, portal: str, before: datetime, at: datetime, *, most: int = MOST
+) -> Pruned | None:
+    """Remove entries older than an instant, `most` at once; return None where there is nothing.
+
+    The instant is a day or more before `at`.
+
+    Where nothing but a few markers of earlier times is old enough, they stay: to remove them would
+    leave another.
+    """
+    gone = _oldest(tx, portal, before, most + 1)[:-1]
+    if len(gone) < most and all(entry.kind == "prune" for entry in gone):
+        return None
+    last = gone[-1]
+    told = {
+        "through": last.seq,
+        "hash": last.hash,
+        "before": before,
+        "days": (at - before).days,
+        "entries": len(gone),
+    }
+    append(tx, portal, "prune", at, told)
+    for names in _names(tx, portal, last.seq):
+        tx.execute(delete(deliveries).where(concluded_by(tx, portal, names)))
+    for table in (evidence, approvals, decisions, entries):
+        tx.execute(delete(table).where(table.c.portal == portal, table.c.seq <= last.seq))
+    would_kills.forget(tx, portal, last.seq)
+    return Pruned(last.seq, len(gone), more=len(gone) == most)
+
+
+def up_to(conn: Connection, portal: str, wanted: datetime) -> datetime:
+    """Return the instant before which entries may go now, a day beyond the last one at most.
+
+    A clock that is a year ahead for a minute must not take a year's log.
+    """
+    oldest = select(entries.c.at).where(entries.c.portal == portal)
+    known = (
+        conn.execute(oldest.order_by(entries.c.seq).limit(1)).scalar(),
+        sweep_runs.last(conn, portal).get(PRUNED),
+    )
+    reach = max((at for at in known if at is not None), default=None)
+    return wanted if reach is None else min(wanted, reach + DAY)
+
+
+def reached(tx: Connection, portal: str, before: datetime) -> None:
+    """Note up to which instant the log is pruned."""
+    sweep_runs.ran(tx, portal, PRUNED, before)
+
+
+def concluded_by(conn: Connection, portal: str, numbers: Sequence[int]) -> ColumnElement[bool]:
+    """Say in SQL: the deliveries that these evaluations have concluded.
+
+    The table is searched by time, since nothing finds a delivery by its evaluation. Where that
+    finds fewer than the evaluations say that they concluded, a clock was set meanwhile, and all of
+    the table is searched.
+    """
+    named = and_(
+        deliveries.c.portal == portal,
+        deliveries.c.evaluation.in_([f"{portal}-{seq}" for seq in numbers]),
+    )
+    events = _events(conn, portal, numbers)
+    if not events:
+        return false()
+    made = and_(decisions.c.portal == portal, decisions.c.seq.in_(numbers))
+    first, last = conn.execute(
+        select(func.min(decisions.c.received_at), func.max(decisions.c.at)).where(made)
+    ).one()
+    if first is None or last is None:
+        return named
+    by_time = and_(
+        deliveries.c.received_at >= first,
+        deliveries.c.received_at <= last + _CLOCKS_DIFFER,
+        named,
+    )
+    found = conn.execute(select(func.count()).select_from(deliveries).where(by_time)).scalar_one()
+    return by_time if found >= events else named
+
+
+def _events(conn: Connection, portal: str, numbers: Sequence[int]) -> int:
+    """Count the deliveries that these evaluations say they concluded."""
+    bodies = conn.execute(
+        select(entries.c.body).where(entries.c.portal == portal, entries.c.seq.in_(numbers))
+    ).scalars()
+    return sum(json.loads(body).get("events", 0) for body in bodies)
+
+
+def _oldest(conn: Connection, portal: str, before: datetime, most: int) -> list[_Entry]:
+    """Return the entries that may go: old enough, and before what is not finished."""
+    unfinished = _first_unfinished(conn, portal)
+    query = (
+        select(entries.c.seq, entries.c.kind, entries.c.at, entries.c.hash)
+        .where(entries.c.portal == portal)
+        .order_by(entries.c.seq)
+        .limit(most)
+    )
+    if unfinished is not None:
+        query = query.where(entries.c.seq < unfinished)
+    oldest = []
+    for entry in map(_Entry._make, conn.execute(query)):
+        if entry.at >= before:
+            break
+        oldest.append(entry)
+    return oldest
+
+
+def _first_unfinished(conn: Connection, portal: str) -> int | None:
+    """Return the oldest evaluation with a decision that is open, or stopped and not yet verified.
+
+    Each of the two has an index of its own, and no index has both.
+    """
+    found = [
+        conn.execute(
+            select(func.min(decisions.c.seq)).where(decisions.c.portal == portal, rare)
+        ).scalar()
+        for rare in (OPEN, TO_VERIFY)
+    ]
+    return min((seq for seq in found if seq is not None), default=None)
+
+
+def _names(conn: Connection, portal: str, through: int) -> list[list[int]]:
+    """Return the numbers of the evaluations up to a number, in chunks."""
+    numbers = list(
+        conn.execute(
+            select(decisions.c.seq)
+            .where(decisions.c.portal == portal, decisions.c.seq <= through)
+            .distinct()
+            .order_by(decisions.c.seq)
+        ).scalars()
+    )
+    return [numbers[start : start + _CHUNK] for start in range(0, len(numbers), _CHUNK)]

@@ -1,0 +1,175 @@
+"""A copy of a SQLite log while it is served: of one instant, proved, and there whole or not at all.
+
+SQLite itself copies the file, some pages at a time. Where there is a write-ahead log, one read
+transaction holds the instant meanwhile, and nobody waits. With a rollback journal such a reader
+would hold up whoever commits: so between the pages there is room for others, and when they have
+written, SQLite begins anew.
+
+It is copied under another name in the same folder. It gets its own only once it was read back and
+holds: the file by SQLite's own check, each portal's chain by the auditor's, and no chain may end
+before it did when the copy was begun.
+"""
+
+import contextlib
+import os
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL
+from sqlalchemy.exc import DBAPIError
+
+from responder.journal.audit.integrity import integrity, proved
+from responder.journal.audit.verify import Verified
+from responder.journal.chain import heads
+from responder.store.database import engines
+from responder.store.database.database import Database, DatabaseError
+
+_PAGES = 1_000  # 4 MB: copied in some milliseconds
+_REST_SECONDS = 0.02
+_MOST_RESTARTS = 50
+_BESIDE = ("", "-wal", "-shm", "-journal")
+
+
+class NotCopied(Exception):  # noqa: N818 -- it says what is wrong with the question
+    """It cannot be copied, or not to there. Nothing was left there."""
+
+
+class NotWhole(Exception):  # noqa: N818 -- it says a state, not a mistake
+    """What was copied does not hold. Nothing was kept of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copied:
+    """What was copied: its size, each portal's chain, and what of the log did not hold.
+
+    `chains` is None where the log is of an older version, whose chains were not checked.
+    """
+
+    bytes: int
+    chains: Sequence[Verified] | None
+    wrong: Sequence[str]
+
+
+def backup(database: Database, file: Path, *, broken_too: bool = False) -> Copied:
+    """Copy an open SQLite database to where nothing is yet.
+
+    With `broken_too`, a log that does not hold in itself is copied as it is. Raise NotCopied or
+    NotWhole; then there is no file.
+    """
+    must_be_free(file)
+    before = database.read(heads)
+    try:
+        with _under_another_name(file) as partial:
+            _copy(database, partial)
+            copied = _checked(partial, before)
+            if copied.wrong and not broken_too:
+                raise NotWhole("\n".join(copied.wrong))
+            _give_name(partial, file)
+    except OSError as error:
+        raise NotCopied(f"{file} cannot be written: {error.strerror}") from None
+    return copied
+
+
+def must_be_free(file: Path) -> None:
+    """Raise NotCopied where there is such a file, or what SQLite would take for a part of it."""
+    for ending in _BESIDE:
+        beside = file.with_name(file.name + ending)
+        if os.path.lexists(beside):
+            raise NotCopied(f"{beside} is there already")
+
+
+@contextmanager
+def _under_another_name(file: Path) -> Iterator[Path]:
+    partial = file.with_name(f".{file.name}.{secrets.token_hex(4)}.partial")
+    engines.create_private_file(partial)
+    try:
+        yield partial
+    finally:
+        for ending in _BESIDE:
+            partial.with_name(partial.name + ending).unlink(missing_ok=True)
+
+
+def _copy(database: Database, partial: Path) -> None:
+    module = engines.sqlite_module()
+    lent = database.writer.raw_connection()
+    try:
+        source: Any = lent.driver_connection
+        with closing(module.connect(partial)) as target:
+            if database.journal_mode == "wal":
+                source.execute("BEGIN")
+                source.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+            source.backup(target, pages=_PAGES, progress=_Room(database.journal_mode != "wal"))
+    except module.Error as error:
+        raise NotCopied(f"it broke off: {error}") from None
+    finally:
+        lent.invalidate()
+
+
+class _Room:
+    """Hears of each step, so that Ctrl-C is heard too, and leaves room for others if they wait."""
+
+    def __init__(self, others_wait: bool) -> None:  # noqa: FBT001
+        self._others_wait = others_wait
+        self._left: int | None = None
+        self._restarts = 0
+
+    def __call__(self, _status: int, left: int, _total: int) -> None:
+        """Hear how many pages are left; raise NotCopied where there is no end to it."""
+        if not self._others_wait:
+            return
+        self._restarts += self._left is not None and left > self._left
+        self._left = left
+        if self._restarts > _MOST_RESTARTS:
+            raise NotCopied("it is written to all the time: stop the service while it is copied")
+        time.sleep(_REST_SECONDS)
+
+
+def _checked(partial: Path, before: dict[str, int]) -> Copied:
+    """Read the copy back."""
+    copy = Database(URL.create("sqlite", database=str(partial)))
+    try:
+        with closing(copy):
+            copy.open()
+            wrong = [f"the file: {line}" for line in integrity(copy)]
+            chains = None
+            if not wrong:
+                wrong += _cut_off(before, copy.read(heads))
+                if copy.schema_is_current():
+                    chains, faults = proved(copy)
+                    wrong += faults
+    except (DatabaseError, DBAPIError) as error:
+        chains, wrong = None, [f"the file: {error}"]
+    return Copied(bytes=partial.stat().st_size, chains=chains, wrong=wrong)
+
+
+def _cut_off(before: dict[str, int], after: dict[str, int]) -> Iterator[str]:
+    for portal, seq in before.items():
+        if after.get(portal, 0) < seq:
+            yield f"{portal}-{seq}: the copy ends before it"
+
+
+def _give_name(partial: Path, file: Path) -> None:
+    """Make it durable under its own name, which nobody may have taken meanwhile."""
+    _sync(partial)
+    try:
+        os.link(partial, file)
+    except FileExistsError:
+        raise NotCopied(f"{file} is there already") from None
+    except OSError:  # a file system without hard links
+        must_be_free(file)
+        partial.rename(file)
+    with contextlib.suppress(PermissionError):  # Windows opens no folder
+        _sync(file.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

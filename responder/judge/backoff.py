@@ -1,0 +1,173 @@
+"""Which documents rest, and how often the portal could not be read for them.
+
+A document rests for a second after it was judged, and longer after a reading that failed. What
+failed is counted only while the portal itself answers: while it is away everybody waits, for as
+long as that takes, since Bitrix24 never sends an event again, and it is asked every two seconds.
+
+A document whose reading failed is read alone the next time, so that one which makes every answer
+fail holds up no other. Where it failed with many others, which were asked for together, that says
+little of it: it is *doubted*, not counted, and read with a few of its like.
+
+None of it needs to outlive the process: what waits is in the inbox.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import structlog
+
+from responder.bitrix24.client.client import OPERATING_LIMIT
+from responder.bitrix24.client.rest import Failure, FailureKind
+from responder.bitrix24.facts.lookup import Reading
+from responder.judge.calls import LIMIT_CODES
+from responder.judge.lifecycle import BUSY_AGAIN, REFUSED_AGAIN, RETRY_AFTER, TRIES
+from responder.model import Unknown
+
+REST = timedelta(seconds=1)
+AWAY_REST = timedelta(seconds=2)
+AWAY_AGAIN = (timedelta(seconds=5), timedelta(seconds=15), timedelta(seconds=60))
+LONGEST_REST = max(REST, REFUSED_AGAIN, BUSY_AGAIN, *AWAY_AGAIN, *RETRY_AFTER)
+
+log = structlog.get_logger()
+
+
+class Patience:
+    """Rests and tries of one portal's documents, by their names."""
+
+    def __init__(self, portal: str) -> None:
+        self._portal = portal
+        self._rests: dict[str, datetime] = {}
+        self._tries: dict[str, int] = {}
+        self._stumbles: dict[str, int] = {}
+        self._doubted: set[str] = set()
+        self._away = 0
+        self.away_since: datetime | None = None
+        self._away_until: datetime | None = None
+        self._turn = -1
+
+    def resting(self, now: datetime) -> set[str]:
+        """Name the documents that rest now."""
+        # A clock that was set back must not make a document rest for as long as it was set back.
+        latest = now + LONGEST_REST
+        self._rests = {ref: at for ref, at in self._rests.items() if now < at <= latest}
+        return set(self._rests)
+
+    def until_the_first(self, now: datetime, at_most: float) -> float:
+        """Return in how many seconds the first of them has rested."""
+        left = [(at - now).total_seconds() for at in self._rests.values()]
+        return max(0.001, min([at_most, *(seconds for seconds in left if seconds > 0)]))
+
+    def rest(self, ref: str, now: datetime, wait: timedelta = REST) -> None:
+        """Have a document rest."""
+        self._rests[ref] = now + wait
+
+    def judged(self, ref: str, now: datetime) -> None:
+        """Forget a document's failures once it was judged, and have it rest."""
+        self._tries.pop(ref, None)
+        self._stumbles.pop(ref, None)
+        self._doubted.discard(ref)
+        self.rest(ref, now)
+
+    def together(self, refs: Sequence[str], *, most: int, few: int) -> list[str]:
+        """Choose which of these documents are read together: sound ones, doubted ones, or one.
+
+        Each kind has its turn, for while events come steadily there always are sound ones.
+        """
+        calm = [ref for ref in refs if ref not in self._tries]
+        sound = [ref for ref in calm if ref not in self._doubted][:most]
+        doubted = [ref for ref in calm if ref in self._doubted][:few]
+        suspected = [ref for ref in refs if ref in self._tries][:1]
+        kinds = [some for some in (sound, doubted, suspected) if some]
+        if not kinds:
+            return []
+        self._turn += 1
+        return kinds[self._turn % len(kinds)]
+
+    def suspect(self, ref: str, now: datetime, wait: timedelta, *, among_many: bool) -> None:
+        """Read a document alone from now on, because it may be what makes a round fail."""
+        if among_many:
+            self._doubted.add(ref)
+        else:
+            self._tries.setdefault(ref, 0)
+        self.rest(ref, now, wait)
+
+    def stumbled(self, ref: str, now: datetime) -> int:
+        """Count a document that, alone, could not be judged by a fault of ours; say how often.
+
+        It rests longer each time, and after the last one is like one that was judged.
+        """
+        times = self._stumbles.get(ref, 0) + 1
+        if times >= TRIES:
+            self.judged(ref, now)
+        else:
+            self._stumbles[ref] = times
+            self.suspect(ref, now, RETRY_AFTER[times - 1], among_many=False)
+        return times
+
+    def answered(self) -> None:
+        """Note that the portal is there."""
+        self._away = 0
+        if self.away_since is not None:
+            self.away_since = None
+            log.warning("the portal answers again", portal=self._portal)
+
+    def went_away(self, now: datetime) -> None:
+        """Note that the portal does not answer anything, and leave it alone for a while."""
+        self._away += 1
+        if self.away_since is None:
+            self.away_since = now
+            log.warning("the portal cannot be reached", portal=self._portal)
+        self._away_until = now + AWAY_REST
+
+    def leaves_alone(self, now: datetime) -> bool:
+        """Say whether the portal is away and was asked only just now."""
+        until = self._away_until
+        return until is not None and self.is_away and now < until <= now + AWAY_REST
+
+    @property
+    def is_away(self) -> bool:
+        """Say whether the portal did not answer even who we are."""
+        return self._away > 0
+
+    def defers(self, ref: str, reading: Reading, now: datetime, *, among_many: bool) -> bool:
+        """Say whether a document waits because it could not be read, and have it rest then."""
+        failure = reading.failure
+        wait = None
+        if failure is not None:
+            wait = self._wait(ref, reading, failure, among_many=among_many)
+        if failure is None or wait is None:
+            return False
+        self.rest(ref, now, wait)
+        say = log.debug if among_many else log.warning  # of thousands, one line is enough
+        say(
+            "the portal could not be read; the document waits",
+            portal=self._portal,
+            document=ref,
+            code=failure.code,
+            why=failure.text,
+            again_in_seconds=wait.total_seconds(),
+        )
+        return True
+
+    def _wait(
+        self, ref: str, reading: Reading, failure: Failure, *, among_many: bool
+    ) -> timedelta | None:
+        """Say how long to wait, or None where it is judged by what is known."""
+        if failure.kind is FailureKind.PORTAL:
+            return REFUSED_AGAIN
+        if failure.kind is FailureKind.METHOD:
+            return REFUSED_AGAIN if isinstance(reading.workflows, Unknown) else None
+        if failure.code == OPERATING_LIMIT:
+            return REFUSED_AGAIN
+        if failure.code in LIMIT_CODES:
+            return BUSY_AGAIN
+        if self.is_away:
+            return AWAY_AGAIN[min(self._away, len(AWAY_AGAIN)) - 1]
+        if among_many:
+            self._doubted.add(ref)
+            return RETRY_AFTER[0]
+        tried = self._tries.get(ref, 0)
+        if tried + 1 >= TRIES:
+            return None
+        self._tries[ref] = tried + 1
+        return RETRY_AFTER[tried]

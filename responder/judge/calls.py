@@ -1,0 +1,82 @@
+"""The call that carries a decision out, and what its answer shows."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from responder.bitrix24.client.client import OPERATING_LIMIT, QUERY_LIMIT, WITHHELD
+from responder.bitrix24.client.rest import Answer, Command, FailureKind, is_done
+from responder.judge.lifecycle import Seen, Standing, Step, step
+from responder.model import Action, Outcome
+
+LIMIT_CODES = (QUERY_LIMIT, OPERATING_LIMIT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Called:
+    """An intent that is committed: the call to make, and what is known of its stop."""
+
+    decision_id: str
+    workflow_id: str
+    rule: str
+    standing: Standing
+    received_at: datetime | None = None
+
+    @property
+    def action(self) -> Action:
+        """Return what is done to the workflow."""
+        return self.standing.action
+
+    @property
+    def command(self) -> Command:
+        """Return the REST call. `STATUS` of a terminate is what the portal shows as its state."""
+        params: dict[str, object] = {"ID": self.workflow_id}
+        if self.standing.action is Action.TERMINATE:
+            params["STATUS"] = f"Stopped by rule {self.rule}"
+        return Command(method(self.standing.action), params)
+
+    @property
+    def intended_at(self) -> datetime:
+        """Return when the intent was committed."""
+        assert self.standing.called_at is not None
+        return self.standing.called_at
+
+    def too_late(self, now: datetime) -> Step:
+        """Say what follows where its facts grew too old before it could be called."""
+        why = "not called: its facts were too old once its intent was committed"
+        return step(Outcome.IN_DOUBT, Seen.UNREACHABLE, self.standing, now, why)
+
+    def after(self, answer: Answer, now: datetime) -> Step:
+        """Say what follows from the portal's answer."""
+        seen, why = seen_in(answer)
+        return step(Outcome.IN_DOUBT, seen, self.standing, now, why)
+
+
+def method(action: Action) -> str:
+    """Name the REST method that carries an action out."""
+    return f"bizproc.workflow.{action.value}"
+
+
+def seen_in(answer: Answer) -> tuple[Seen, str]:
+    """Say what the answer to a kill or a terminate shows, and in which words."""
+    if is_done(answer):
+        return Seen.DONE, ""
+    failure = answer.failure
+    if failure is None:
+        return Seen.LOST, "the answer was not `true`"
+    of_ours = failure.code in ("", WITHHELD)
+    why = failure.text if of_ours else f"{failure.code}: {failure.text}"
+    match failure.kind:
+        case FailureKind.BUSY:
+            unsent = failure.code in (*LIMIT_CODES, WITHHELD)
+            return (Seen.NOT_SENT if unsent else Seen.UNREACHABLE), why
+        case FailureKind.UNCERTAIN:
+            return Seen.LOST, why
+        case FailureKind.PORTAL:
+            return Seen.PORTAL_SHUT, why
+        case FailureKind.METHOD:
+            return Seen.FORBIDDEN, why
+        case FailureKind.REJECTED:
+            # A stale exception in the portal can put any code on an unknown id, and older portals
+            # delete a workflow although they answer 400: so look before saying that it lives.
+            malformed = failure.code.upper() == "ERROR_WRONG_WORKFLOW_ID"
+            return (Seen.REFUSED if malformed else Seen.UNKNOWN_ID), why

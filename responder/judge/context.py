@@ -1,0 +1,42 @@
+"""What a driver works with, for as long as it holds a portal's lease."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from responder.adapters.metrics import Metrics
+from responder.bitrix24.client.client import Lane
+from responder.bitrix24.facts.lookup import Templates
+from responder.judge.rules_in_force import RulesInForce
+from responder.stop.gate import Gate
+from responder.store.database.database import Database
+
+DOCUMENTS = 20  # read one by one; past that it may be cheaper to read all that runs
+IDS = 50  # looked for one by one: they go out in one request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """The gate it writes through, the lane it calls through, what it reads and decides by.
+
+    `leased` tells whether the lease has time left. `enforcing` is the installation's mode.
+    `templates` is what readings remember of the portal. `few` documents are read, and `few_ids`
+    workflows looked for, one by one whatever it costs.
+    """
+
+    gate: Gate
+    lane: Lane
+    database: Database
+    rules: RulesInForce
+    templates: Templates
+    leased: Callable[[], bool]
+    enforcing: bool
+    metrics: Metrics
+    now: Callable[[], datetime]
+    few: int = DOCUMENTS
+    few_ids: int = IDS
+
+    @property
+    def portal(self) -> str:
+        """Name the portal."""
+        return self.gate.portal

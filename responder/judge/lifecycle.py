@@ -1,0 +1,343 @@
+"""The life of one stop, from condemned to concluded, as one table.
+
+Theory of operation. A *stop* is a decision that condemned a workflow. Its outcome in the journal is
+also its state, and `due_at` says when it wants attention:
+
+    waiting    judge it afresh at `due_at`; no call is under way
+    held       a pause, a tripped rule or a limit holds it, or the want of somebody's approval;
+               freed, it is waiting again
+    in_doubt   an intent is committed, so a call may have been made: look for the workflow by its id
+    the rest   final
+
+What we see (`Seen`) moves it along, and the table `LIFE` has a row for everything that can be seen
+in each state. What asks first is held when its time has come (a rule's `wait` is over, its hours
+are open), for a day; approved, it is judged afresh like anything that waits. An approval is good
+for a day of the rule's hours, and for that stop alone. Three laws hold in it, and the tests prove
+them of every row:
+
+1. Only `Seen.CONDEMNED` leads to a call, and it is seen only in a judgement that is seconds old. So
+   there is no way from a call to another call but through a look that found the workflow alive and
+   a fresh judgement (a kill cannot be undone, and it may have worked although we saw no answer).
+2. `killed` with a receipt comes only from an answer that says so in full; `killed` without one only
+   from a call that was made and a complete list in which the workflow is absent.
+3. Nothing waits for ever without being seen: what is tried is counted, and given up after
+   `TRIES`; what is in doubt is looked at until the portal answers.
+
+The portal cuts a request at 60 s (docs: limits.md), so before that time a workflow that is still
+there may yet be stopped by the call we lost sight of: it is not tried again earlier. That time
+counts from the last moment at which the call can have been sent: `SENT_WITHIN` after its intent.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from responder.bitrix24.client.rest import CONNECT_SECONDS
+from responder.journal.approval_proof import Approval
+from responder.journal.approvals import GOOD_FOR, approved_text
+from responder.model import OPEN_OUTCOMES, Action, Outcome
+from responder.store.clock_setback import AHEAD
+from responder.store.limits import APPROVAL
+
+TRIES = 5
+RETRY_AFTER = tuple(timedelta(seconds=s) for s in (10, 60, 180, 350))  # ten minutes in all
+FACTS_STALE_AFTER = timedelta(seconds=30)
+EXECUTING_AGAIN = timedelta(seconds=10)
+EXECUTING_AT_MOST = timedelta(minutes=5)
+PORTAL_CUTS_AT = timedelta(seconds=60)
+CALL_WITHIN = timedelta(seconds=10)  # of its intent; later nothing is sent
+SENT_WITHIN = CALL_WITHIN + timedelta(seconds=CONNECT_SECONDS)
+BUSY_AGAIN = timedelta(seconds=2)
+REFUSED_AGAIN = timedelta(seconds=60)
+LOOK_AGAIN = timedelta(seconds=10)
+VERIFY_AFTER = timedelta(seconds=2)
+
+
+class Seen(StrEnum):
+    """What a judgement, a call or a look showed of one workflow."""
+
+    CONDEMNED = "condemned"
+    EXECUTING = "executing"
+    SPARED = "spared"
+    GONE = "gone"
+    UNREADABLE = "unreadable"
+    DONE = "done"
+    NOT_SENT = "not sent"
+    UNREACHABLE = "unreachable"
+    PORTAL_SHUT = "portal shut"
+    HELD = "held"
+    OBSERVED = "observed"
+    UNAPPROVED = "unapproved"
+    LAPSED = "lapsed"
+    LOST = "lost"
+    UNKNOWN_ID = "unknown id"
+    REFUSED = "refused"
+    FORBIDDEN = "forbidden"
+    ABSENT = "absent"
+    PRESENT = "present"
+    UNSEEN = "unseen"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What is known of a stop when something is seen: its counts and instants."""
+
+    action: Action
+    tries: int
+    condemned_at: datetime
+    called_at: datetime | None = None
+    calls: int = 0
+    ready_at: datetime | None = None
+    unknown_id: bool = False
+    approval: Approval | None = None
+    lapses_at: datetime | None = None
+    postponed_at: datetime | None = None
+
+    def waits_from(self, now: datetime) -> datetime:
+        """Return when its rule's wait began.
+
+        A clock that was ahead when it was condemned must not lengthen that: then it began when it
+        was put off, which the clock's return has moved to its own time (`store.clock_setback`).
+        """
+        if self.condemned_at <= now:
+            return self.condemned_at
+        return min(now, self.postponed_at or now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What to write: the outcome, and for one that lasts, when it is due and how often tried.
+
+    `call` is True only for a step that makes the call. What is held is due once what `hold` names
+    frees it; what waits to be approved is due when it lapses.
+    """
+
+    outcome: Outcome
+    detail: str | None = None
+    receipt: bool | None = None
+    due_at: datetime | None = None
+    tries: int = 0
+    call: bool = False
+    verify_at: datetime | None = None
+    unknown_id: bool = False
+    hold: str | None = None
+    ready_at: datetime | None = None
+
+
+def _act(standing: Standing, _now: datetime, _why: str) -> Step:
+    return Step(outcome=Outcome.IN_DOUBT, tries=standing.tries, call=True)
+
+
+def _executing(standing: Standing, now: datetime, _why: str) -> Step:
+    ready_at = standing.ready_at or now
+    if now - ready_at >= EXECUTING_AT_MOST:
+        return Step(
+            outcome=Outcome.GAVE_UP,
+            detail="it was executing each time we looked for five minutes; "
+            "killed while it executes, it could write itself back",
+        )
+    return Step(
+        outcome=Outcome.WAITING,
+        detail="it is executing at this moment; looked at again in 10 s",
+        due_at=now + EXECUTING_AGAIN,
+        tries=standing.tries,
+        ready_at=ready_at,
+    )
+
+
+def _spared(_standing: Standing, _now: datetime, why: str) -> Step:
+    return Step(outcome=Outcome.CLEARED, detail=why)
+
+
+def _gone(_standing: Standing, _now: datetime, _why: str) -> Step:
+    return Step(
+        outcome=Outcome.ALREADY_GONE,
+        receipt=False,
+        detail="it was no longer running when we looked again",
+    )
+
+
+def _again(standing: Standing, now: datetime, why: str) -> Step:
+    """Count a try and wait, or give up."""
+    if standing.tries + 1 >= TRIES:
+        return Step(outcome=Outcome.GAVE_UP, detail=f"after {TRIES} tries: {why}")
+    return Step(
+        outcome=Outcome.WAITING,
+        detail=why,
+        due_at=now + RETRY_AFTER[standing.tries],
+        tries=standing.tries + 1,
+    )
+
+
+def _later(wait: timedelta) -> Callable[[Standing, datetime, str], Step]:
+    """Wait without counting a try: the portal did not refuse this stop, it was not ready."""
+
+    def step(standing: Standing, now: datetime, why: str) -> Step:
+        return Step(outcome=Outcome.WAITING, detail=why, due_at=now + wait, tries=standing.tries)
+
+    return step
+
+
+def _held(standing: Standing, _now: datetime, why: str) -> Step:
+    return Step(outcome=Outcome.HELD, detail=why, tries=standing.tries)
+
+
+def _observed(standing: Standing, _now: datetime, _why: str) -> Step:
+    kills = standing.action is Action.KILL
+    return Step(outcome=Outcome.WOULD_KILL if kills else Outcome.WOULD_TERMINATE)
+
+
+def _unapproved(standing: Standing, now: datetime, _why: str) -> Step:
+    return Step(
+        outcome=Outcome.HELD,
+        detail="held until somebody approves it",
+        due_at=standing.lapses_at or now + GOOD_FOR,
+        tries=standing.tries,
+        hold=APPROVAL,
+    )
+
+
+def _lapsed(_standing: Standing, _now: datetime, why: str) -> Step:
+    return Step(outcome=Outcome.CANCELLED, detail=f"lapsed: {why}")
+
+
+def not_before(standing: Standing, at: datetime, why: str) -> Step:
+    """Have a condemned workflow wait for its rule's time, and be judged afresh then."""
+    return Step(outcome=Outcome.WAITING, detail=why, due_at=at, tries=standing.tries)
+
+
+def _done(standing: Standing, now: datetime, _why: str) -> Step:
+    return Step(outcome=_stopped(standing), receipt=True, verify_at=now + VERIFY_AFTER)
+
+
+def _lost(standing: Standing, now: datetime, why: str) -> Step:
+    return Step(outcome=Outcome.IN_DOUBT, detail=why, due_at=now, tries=standing.tries)
+
+
+def _unknown_id(standing: Standing, now: datetime, why: str) -> Step:
+    return Step(
+        outcome=Outcome.IN_DOUBT, detail=why, due_at=now, tries=standing.tries, unknown_id=True
+    )
+
+
+def _refused(_standing: Standing, _now: datetime, why: str) -> Step:
+    return Step(outcome=Outcome.REFUSED, detail=why)
+
+
+def _forbidden(standing: Standing, now: datetime, why: str) -> Step:
+    """Wait for a missing right to be given, as long as for anything; then it was a refusal."""
+    if standing.tries + 1 >= TRIES:
+        return Step(outcome=Outcome.REFUSED, detail=why)
+    return _again(standing, now, why)
+
+
+def _absent(standing: Standing, now: datetime, _why: str) -> Step:
+    if standing.unknown_id:
+        return Step(
+            outcome=Outcome.ALREADY_GONE,
+            receipt=False,
+            detail="the portal answered that it does not know the id, and the workflow is not "
+            "running; an older portal may answer so although the call stopped it",
+        )
+    return Step(
+        outcome=_stopped(standing),
+        receipt=False,
+        detail="no answer to the call was seen; the workflow is no longer running",
+        verify_at=now + VERIFY_AFTER,
+    )
+
+
+def _present(standing: Standing, now: datetime, _why: str) -> Step:
+    if standing.unknown_id:
+        if standing.calls > 1:
+            return Step(
+                outcome=Outcome.GAVE_UP,
+                detail="called again, the portal still lists the workflow but does not know its id",
+            )
+        return Step(
+            outcome=Outcome.WAITING,
+            detail="the portal lists the workflow but did not know its id; once more later",
+            due_at=now + LOOK_AGAIN,
+            tries=standing.tries,
+        )
+    cut_at = _cut_at(standing, now)
+    if now < cut_at:
+        return Step(
+            outcome=Outcome.IN_DOUBT,
+            detail="the call may still be under way in the portal",
+            due_at=cut_at,
+            tries=standing.tries,
+        )
+    again = _again(standing, now, "the call had no effect")
+    if again.outcome is Outcome.GAVE_UP:
+        return again
+    return Step(
+        outcome=Outcome.WAITING, detail="the call had no effect", due_at=now, tries=again.tries
+    )
+
+
+def _cut_at(standing: Standing, now: datetime) -> datetime:
+    """Return when the portal certainly has nothing more to do with the call.
+
+    A clock that was ahead when it was called says nothing of that: then it has all its time from
+    when this was looked at first.
+    """
+    longest = SENT_WITHIN + PORTAL_CUTS_AT
+    called_at, put_off_at = standing.called_at or now, standing.postponed_at or now
+    if called_at <= now + AHEAD:
+        return called_at + longest
+    return now if put_off_at + longest <= now else now + longest
+
+
+def _unseen(standing: Standing, now: datetime, why: str) -> Step:
+    return Step(
+        outcome=Outcome.IN_DOUBT,
+        detail=why,
+        due_at=now + LOOK_AGAIN,
+        tries=standing.tries,
+        unknown_id=standing.unknown_id,
+    )
+
+
+def _stopped(standing: Standing) -> Outcome:
+    return Outcome.KILLED if standing.action is Action.KILL else Outcome.TERMINATED
+
+
+LIFE: dict[tuple[Outcome, Seen], Callable[[Standing, datetime, str], Step]] = {
+    # judged (a new stop is in the same state as one that waits)
+    (Outcome.WAITING, Seen.CONDEMNED): _act,
+    (Outcome.WAITING, Seen.EXECUTING): _executing,
+    (Outcome.WAITING, Seen.SPARED): _spared,
+    (Outcome.WAITING, Seen.GONE): _gone,
+    (Outcome.WAITING, Seen.UNREADABLE): _again,
+    (Outcome.WAITING, Seen.NOT_SENT): _later(BUSY_AGAIN),
+    (Outcome.WAITING, Seen.PORTAL_SHUT): _later(REFUSED_AGAIN),
+    (Outcome.WAITING, Seen.HELD): _held,
+    (Outcome.WAITING, Seen.OBSERVED): _observed,
+    (Outcome.WAITING, Seen.UNAPPROVED): _unapproved,
+    (Outcome.WAITING, Seen.LAPSED): _lapsed,
+    (Outcome.HELD, Seen.LAPSED): _lapsed,
+    # called
+    (Outcome.IN_DOUBT, Seen.DONE): _done,
+    (Outcome.IN_DOUBT, Seen.NOT_SENT): _later(BUSY_AGAIN),
+    (Outcome.IN_DOUBT, Seen.UNREACHABLE): _again,
+    (Outcome.IN_DOUBT, Seen.PORTAL_SHUT): _later(REFUSED_AGAIN),
+    (Outcome.IN_DOUBT, Seen.LOST): _lost,
+    (Outcome.IN_DOUBT, Seen.UNKNOWN_ID): _unknown_id,
+    (Outcome.IN_DOUBT, Seen.REFUSED): _refused,
+    (Outcome.IN_DOUBT, Seen.FORBIDDEN): _forbidden,
+    # looked for by its id
+    (Outcome.IN_DOUBT, Seen.ABSENT): _absent,
+    (Outcome.IN_DOUBT, Seen.PRESENT): _present,
+    (Outcome.IN_DOUBT, Seen.UNSEEN): _unseen,
+}
+
+
+def step(outcome: Outcome, seen: Seen, standing: Standing, now: datetime, why: str = "") -> Step:
+    """Say what to do next with a stop. Raise KeyError for what cannot be seen in that state."""
+    taken = LIFE[outcome, seen](standing, now, why)
+    if standing.approval is None or taken.outcome in OPEN_OUTCOMES:
+        return taken
+    said = approved_text(standing.approval.by, standing.approval.at)
+    return replace(taken, detail=said if taken.detail is None else f"{said}; {taken.detail}")

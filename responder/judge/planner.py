@@ -1,0 +1,289 @@
+"""From a subject and what was read of it to what is written and called: no I/O, no clock.
+
+A plan is made anew each time: nothing in it outlives the round, and the facts it rests on are
+seconds old when its intent is committed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from responder.bitrix24.facts.lookup import Reading
+from responder.journal.entries import Spared
+from responder.journal.record import NewDecision
+from responder.judge.calls import method
+from responder.judge.jobs import Subject
+from responder.judge.lifecycle import Seen, Standing, Step, not_before, step
+from responder.judge.plans import KILLING, WOULD, Known, Plan, Planned
+from responder.model import (
+    ACTING_MODES,
+    Action,
+    Condition,
+    Judgement,
+    Mode,
+    Outcome,
+    Reason,
+    Unknown,
+    Verdict,
+    Workflow,
+)
+from responder.rules.decide import judge
+from responder.rules.rule import Rule
+from responder.rules.ruleset import Ruleset
+from responder.store.inbox.inbox import newest_last
+from responder.store.limits import RUNS
+
+LOOK_AFTER = timedelta(seconds=10)
+
+
+def nothing(reason: Reason, detail: str | None = None) -> Planned:
+    """Plan the one decision of an evaluation in which nothing is condemned."""
+    return Planned(decision=_none(reason, (), detail))
+
+
+def without_rules(portal: str, idle: Sequence[Subject]) -> list[Plan]:
+    """Plan for what no rule names: one evaluation for all, and one for each without a document."""
+    plans = [
+        Plan(subject=subject, facts={}, planned=(nothing(Reason.NO_DOCUMENT),))
+        for subject in idle
+        if subject.document is None
+    ]
+    named_by_none = [s for s in idle if s.document is not None and s.deliveries]
+    if named_by_none:
+        plans.append(unnamed(_together(portal, named_by_none)))
+    return plans
+
+
+def unnamed(subject: Subject) -> Plan:
+    """Plan for what no rule names."""
+    return Plan(subject=subject, facts={}, planned=(nothing(Reason.NO_RULE),))
+
+
+def _together(portal: str, unnamed: Sequence[Subject]) -> Subject:
+    in_order = sorted(unnamed, key=lambda subject: max(subject.deliveries))
+    events = newest_last(name for subject in in_order for name in subject.events)
+    received = [s.received_at for s in unnamed if s.received_at is not None]
+    return Subject(
+        portal=portal,
+        document=None,
+        trigger="event" if events else "robot",
+        events=events,
+        deliveries=tuple(d for subject in unnamed for d in subject.deliveries),
+        received_at=min(received, default=None),
+    )
+
+
+def plan(
+    subject: Subject,
+    reading: Reading,
+    ruleset: Ruleset,
+    *,
+    enforcing: bool,
+    known: Known,
+    now: datetime,
+) -> Plan:
+    """Judge a subject by the rules and say what follows."""
+    situation = subject.situation(reading)
+    judgement = judge(
+        ruleset,
+        situation,
+        enforcing=enforcing,
+        now=now,
+        only=subject.only,
+        rules=subject.rules(ruleset),
+        choices=subject.choices(ruleset, reading.workflows),
+    )
+    planned: list[Planned] = []
+    repeated: list[str] = []
+    for verdict in judgement.verdicts:
+        why = _repeats(verdict, known) or _is_out_of_turn(verdict, subject, ruleset, known)
+        if why is None:
+            planned.append(_decision(verdict, ruleset, known, now))
+        else:
+            repeated.append(why)
+    look_at = None
+    if judgement.look_again and subject.deliveries and subject.look is None:
+        look_at = now + LOOK_AFTER
+    if judgement.reason is not None:
+        planned.append(Planned(decision=_rest(judgement, reading, look_at)))
+    elif not planned:
+        planned.append(nothing(Reason.UNCHANGED, "; ".join(repeated)))
+    return Plan(
+        subject=subject,
+        facts=situation.facts,
+        planned=tuple(planned),
+        look_at=look_at,
+        running=reading.workflows,
+    )
+
+
+def of_run(
+    verdicts: Sequence[Verdict], ruleset: Ruleset, *, known: Known, now: datetime
+) -> tuple[Planned, ...]:
+    """Plan what a run condemned on one document; what it left or repeats is not written.
+
+    Nothing is called from here: what may be is due at once, and is judged afresh then.
+    """
+    planned = (
+        _decision(verdict, ruleset, known, now)
+        for verdict in verdicts
+        if verdict.action in KILLING and _repeats(verdict, known) is None
+    )
+    return tuple(_due_at_once(one, now) for one in planned)
+
+
+def _due_at_once(planned: Planned, now: datetime) -> Planned:
+    if planned.step is None or not planned.step.call:
+        return planned
+    waits = replace(
+        planned.step, outcome=Outcome.WAITING, call=False, due_at=now, detail="judged afresh first"
+    )
+    decision = replace(planned.decision, outcome=Outcome.WAITING, due_at=now, detail=waits.detail)
+    return replace(planned, decision=decision, step=waits)
+
+
+def _repeats(verdict: Verdict, known: Known) -> str | None:
+    """Say why a verdict needs no decision of its own: one like it stands already."""
+    workflow = verdict.workflow.id
+    if verdict.action not in KILLING:
+        return None
+    if verdict.mode in ACTING_MODES and workflow in known.under_way:
+        if _overtakes(verdict, known):
+            return None
+        return f"the stop of {workflow} is already under way"
+    if verdict.mode is Mode.OBSERVE and (workflow, verdict.rule) in known.shadows:
+        return f"what {verdict.rule} would do to {workflow} is already waited for"
+    if verdict.mode is Mode.OBSERVE and (
+        (workflow, verdict.rule, verdict.action) in known.unchanged
+    ):
+        return f"{WOULD[verdict.action]} of {workflow} by {verdict.rule} stands unchanged"
+    return None
+
+
+def _is_out_of_turn(
+    verdict: Verdict, subject: Subject, ruleset: Ruleset, known: Known
+) -> str | None:
+    """Say why a rule may not act on what came back, where only its own runs set it off.
+
+    A look at what came back after a stop is no run: it asks again what events may set off.
+    """
+    if subject.look is None or subject.trigger not in RUNS:
+        return None
+    workflow = verdict.workflow.id
+    if workflow not in known.stopped or verdict.action not in KILLING:
+        return None
+    if subject.trigger == "sweep" and _rule(ruleset, verdict.rule).is_swept:
+        return None
+    return f"{workflow} came back; {verdict.rule} acts on it in its next run"
+
+
+def _rule(ruleset: Ruleset, name: str) -> Rule:
+    return next(rule for rule in ruleset.rules if rule.id == name)
+
+
+def _overtakes(verdict: Verdict, known: Known) -> bool:
+    return verdict.mode is Mode.ENFORCE and verdict.workflow.id in known.asked
+
+
+def _decision(verdict: Verdict, ruleset: Ruleset, known: Known, now: datetime) -> Planned:
+    """Plan one decision: what is left and what is only observed is settled with it."""
+    if verdict.action is Action.LEAVE:
+        return Planned(decision=_written(verdict, Outcome.LEFT, None, None))
+    standing = Standing(action=verdict.action, tries=0, condemned_at=now)
+    first = next_step(verdict, ruleset, standing, known, now)
+    decision = _written(verdict, first.outcome, first.detail, first.due_at)
+    keep = _rule(ruleset, verdict.rule).keep
+    if keep is not None and verdict.spared is not None:
+        decision = replace(decision, spared=Spared(keep.english, verdict.spared))
+    if verdict.mode is Mode.OBSERVE:
+        return Planned(decision=decision)
+    return Planned(decision=decision, step=first, overtakes=_overtakes(verdict, known))
+
+
+def next_step(
+    verdict: Verdict, ruleset: Ruleset, standing: Standing, known: Known, now: datetime
+) -> Step:
+    """Say what a condemned workflow's stop does next: wait for its time, for the portal, or act."""
+    rule = _rule(ruleset, verdict.rule)
+    if rule.wait is not None and now < standing.waits_from(now) + rule.wait:
+        at = standing.waits_from(now) + rule.wait
+        return not_before(standing, at, "acts only if all of it still holds then")
+    if rule.during is not None and not rule.during.is_open(now):
+        at = rule.during.opens_at(now)
+        return not_before(standing, at, f"waits for the calendar {rule.during.name} to open")
+    if verdict.mode is Mode.OBSERVE:
+        return step(Outcome.WAITING, Seen.OBSERVED, standing, now)
+    if verdict.mode is Mode.APPROVE and standing.approval is None:
+        return step(Outcome.WAITING, Seen.UNAPPROVED, standing, now)
+    name = method(verdict.action)
+    if name in known.shut:
+        return step(Outcome.WAITING, Seen.PORTAL_SHUT, standing, now, f"{name}: {known.shut[name]}")
+    executing = may_be_executing(verdict.workflow, now)
+    return step(Outcome.WAITING, Seen.EXECUTING if executing else Seen.CONDEMNED, standing, now)
+
+
+def may_be_executing(workflow: Workflow, now: datetime) -> bool:
+    """Say whether the portal may run the workflow at this moment (OWNED_UNTIL in the future).
+
+    Nothing there means that nobody runs it; what cannot be read might be in the future.
+    """
+    owned_until = workflow.facts.get("workflow.owned_until", Unknown("not told"))
+    if owned_until is None or owned_until == "":
+        return False
+    try:
+        return datetime.fromisoformat(str(owned_until)) > now
+    except (ValueError, TypeError):
+        return True
+
+
+def _written(
+    verdict: Verdict, outcome: Outcome, detail: str | None, due_at: datetime | None
+) -> NewDecision:
+    return NewDecision(
+        workflow=verdict.workflow,
+        rule=verdict.rule,
+        because=verdict.because,
+        action=verdict.action,
+        reason=None,
+        mode=verdict.mode,
+        conditions=verdict.conditions,
+        outcome=outcome,
+        detail=detail,
+        due_at=due_at,
+    )
+
+
+def _rest(judgement: Judgement, reading: Reading, look_at: datetime | None) -> NewDecision:
+    details: list[str] = []
+    if judgement.reason is Reason.UNREADABLE:
+        details.append(_unreadable(reading))
+    if look_at is not None:
+        details.append("looked at again in 10 s: its workflow may not be listed yet")
+    assert judgement.reason is not None
+    return _none(judgement.reason, judgement.conditions, "; ".join(details) or None)
+
+
+def _unreadable(reading: Reading) -> str:
+    if isinstance(reading.workflows, Unknown):
+        return reading.workflows.why
+    if reading.failure is not None:
+        return reading.failure.text
+    for value in reading.facts.values():
+        if isinstance(value, Unknown):
+            return value.why
+    return "the document is gone"
+
+
+def _none(reason: Reason, conditions: tuple[Condition, ...], detail: str | None) -> NewDecision:
+    return NewDecision(
+        workflow=None,
+        rule=None,
+        because=None,
+        action=Action.NONE,
+        reason=reason,
+        mode=None,
+        conditions=conditions,
+        outcome=None,
+        detail=detail,
+        due_at=None,
+    )

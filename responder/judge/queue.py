@@ -1,0 +1,144 @@
+"""Gathers what is due in a portal: stops that wait, second looks, deliveries.
+
+Usually that is little, and one read finds it. In a storm there is more than a round can take: then
+it is gathered again, as much as the round takes, in several short reads.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+from responder.journal import record as journal
+from responder.journal.open_stops import MOST
+from responder.journal.record import Stop
+from responder.judge import jobs
+from responder.judge.backoff import Patience
+from responder.judge.context import Means
+from responder.judge.jobs import Subject
+from responder.model import Outcome
+from responder.rules.ruleset import Ruleset
+from responder.store.database.database import Connection
+from responder.store.inbox import inbox, second_looks
+from responder.store.inbox.inbox import Alike, Waiting
+
+CLAIMED = 200  # documents with deliveries, at first
+UNNAMED = 2_000  # deliveries that no rule names, concluded at once
+REFS = 100  # documents whose waiting stops one query finds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """What is due at that instant, stops first. `more`: there may be others, not looked at."""
+
+    subjects: list[Subject]
+    more: bool
+    at: datetime
+
+
+class Intake:
+    """Finds what is due in one portal."""
+
+    def __init__(self, means: Means, patience: Patience) -> None:
+        self.portal = means.portal
+        self._database = means.database
+        self._rules = means.rules
+        self._now = means.now
+        self._patience = patience
+
+    async def due(self) -> Due:
+        """Gather what is due, for a few hundred documents."""
+        now = self._now()
+
+        def read(conn: Connection) -> Due:
+            stops, second = self._older(conn, now)
+            waiting = self._waiting(conn, now, CLAIMED)
+            fresh = [jobs.of_waiting(self.portal, group) for group in waiting]
+            early = self._early(conn, now, [one.ref for one in fresh if one.ref])
+            more = len(waiting) >= CLAIMED or len(stops) >= MOST
+            return Due(subjects=[*stops, *second, *fresh, *early], more=more, at=now)
+
+        return await self._database.reading(read)
+
+    async def unnamed(self, ruleset: Ruleset) -> Subject | None:
+        """Return the events that have waited longest as one subject, if no rule names any of them.
+
+        Robot calls, and events without a document, are concluded singly and left where they are.
+        """
+        front = await self._database.reading(lambda conn: inbox.front(conn, self.portal, UNNAMED))
+        events = [one for one in front if one.trigger == "event" and one.kind is not None]
+        if not events or any(self._is_named(ruleset, one) for one in events):
+            return None
+        return jobs.together(self.portal, events)
+
+    def _is_named(self, ruleset: Ruleset, alike: Alike) -> bool:
+        if alike.event is None or alike.kind is None:
+            return True
+        return bool(ruleset.in_question("event", (alike.event,), alike.kind, self.portal))
+
+    async def much(self, documents: int) -> list[Subject]:
+        """Gather what is due for so many documents, with all that is due on each of them."""
+        now = self._now()
+        stops, second = await self._database.reading(lambda conn: self._older(conn, now))
+        waiting = await self._database.reading(lambda conn: self._waiting(conn, now, documents))
+        fresh = [jobs.of_waiting(self.portal, group) for group in waiting]
+        refs = list(dict.fromkeys(one.ref for one in (*stops, *second, *fresh) if one.ref))
+        first = set(refs[:documents])
+        found = [one for one in (*stops, *second, *fresh) if not one.ref or one.ref in first]
+        heard = {one.ref for one in fresh} & first
+        # Stops that are due are found a thousand at a time, and must not be torn apart from others
+        # on their document: together they are held against its limit.
+        torn = {one.ref for one in stops} & first if len(stops) >= MOST else set[str]()
+        known = {one.stop.decision_id for one in stops if one.stop is not None}
+        some = [ref for ref in refs if ref in heard or ref in torn]
+        for start in range(0, len(some), REFS):
+            on = partial(self._on, refs=some[start : start + REFS])
+            found += [
+                jobs.of_stop(stop)
+                for stop in await self._database.reading(on)
+                if stop.decision_id not in known and self._belongs(stop, now, heard, torn)
+            ]
+        return found
+
+    def _belongs(self, stop: Stop, now: datetime, heard: set[str], torn: set[str]) -> bool:
+        ref = stop.document.ref
+        if ref in torn and stop.due_at is not None and stop.due_at <= now:
+            return True
+        return ref in heard and self._is_early(stop, now)
+
+    def _older(self, conn: Connection, now: datetime) -> tuple[list[Subject], list[Subject]]:
+        due = journal.due(conn, self.portal, now, Outcome.WAITING)
+        resting = self._patience.resting(now)
+        second = [
+            jobs.of_look(self.portal, look)
+            for look in second_looks.due(conn, self.portal, now)
+            if look.document_ref not in resting
+        ]
+        return [jobs.of_stop(stop) for stop in due], second
+
+    def _waiting(self, conn: Connection, now: datetime, documents: int) -> list[Waiting]:
+        resting = self._patience.resting(now)
+        return inbox.waiting(conn, self.portal, documents=documents, skip=resting)
+
+    def _early(self, conn: Connection, now: datetime, refs: Sequence[str]) -> list[Subject]:
+        """Find what waits for its time on documents of which something was heard."""
+        stops = self._on(conn, refs)
+        return [jobs.of_stop(stop) for stop in stops if self._is_early(stop, now)]
+
+    def _on(self, conn: Connection, refs: Sequence[str]) -> list[Stop]:
+        """Return all stops that wait on these documents, though one query gives a thousand."""
+        found = journal.waiting_on(conn, self.portal, refs)
+        if len(found) < MOST or len(refs) < 2:
+            return found
+        middle = len(refs) // 2
+        return [*self._on(conn, refs[:middle]), *self._on(conn, refs[middle:])]
+
+    def _is_early(self, stop: Stop, now: datetime) -> bool:
+        """Any event is one more look at what its rule waits for."""
+        if stop.due_at is None or stop.due_at <= now:
+            return False
+        rules = self._rules.ruleset.rules
+        return any(
+            rule.id == stop.rule and (rule.wait is not None or rule.during is not None)
+            for rule in rules
+        )

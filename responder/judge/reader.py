@@ -1,0 +1,206 @@
+"""Reads what many subjects need in the cheaper of two ways, and says how much a round can take.
+
+Theory of operation. A few documents are read *one by one* (`lookup.gather`): two commands each,
+fifty commands a request. Many are read *by pages* (`Survey.of`): all that runs, about fifty rows a
+command, and then their fields, fifty documents a command. Which one takes fewer requests depends on
+how much runs in the portal, and each list of everything tells that anew; before the first one, its
+first page does. The same holds for looking whether workflows still run.
+
+A list of everything may fail where single documents would not (it changed too fast). Then
+everything is read one by one for a minute.
+
+The larger part of the portal's bucket is for rounds that are worth it: once a good third of it is
+used up, what is due gathers for up to two seconds after the last reading, or until enough has
+leaked out. A portal at rest never comes there.
+
+A storm's round takes as many documents as can be read and stopped in `WITHIN_SECONDS`: what the
+portal's bucket gives in that time, or, where the answers and our commits are slower, what they
+allow, as they went lately. Facts would be too old for a call soon after that; what did not make it
+is read again, and the next round is smaller.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from responder.bitrix24.client import rate_limit
+from responder.bitrix24.client.answers import STOPPING, Failure, FailureKind
+from responder.bitrix24.facts import lookup
+from responder.bitrix24.facts.lookup import Ask, Reading
+from responder.bitrix24.facts.survey import Survey
+from responder.bitrix24.lists.requests import PORTION, Errands
+from responder.bitrix24.lists.row_warnings import OddRows
+from responder.bitrix24.lists.workflows import Everything, Listed, pages_of
+from responder.judge.context import Means
+from responder.model import Unknown
+
+WITHIN_SECONDS = 20.0
+MOST = 4_000
+ONE_BY_ONE_FOR = timedelta(seconds=60)
+LOST = (FailureKind.BUSY, FailureKind.UNCERTAIN)
+EACH = 2  # commands for one document: its item, its workflows
+TOLD_FOR = timedelta(minutes=10)
+GATHERS_FOR = timedelta(seconds=2)
+GATHERS_ABOVE = 0.4  # of the bucket
+IN_BULK = 50 * PORTION  # documents whose fields one request reads
+FIRST_SLICE_SECONDS = 0.25
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """How the next documents are read, and how many of them at once."""
+
+    by_pages: bool
+    documents: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What was read of each ask, in its place.
+
+    `rows` is the list of all that runs, where it was read by pages. `failure` is what spoilt such a
+    reading.
+    """
+
+    readings: list[Reading]
+    rows: Listed | None = None
+    failure: Failure | None = None
+
+
+class Readings:
+    """The readings of one portal's rounds, and what they know of its size and speed."""
+
+    def __init__(self, means: Means) -> None:
+        self._told: tuple[datetime, int] | None = None
+        self._portal = means.portal
+        self._lane = means.lane
+        self._templates = means.templates
+        self._now = means.now
+        self._few = means.few
+        self._odd_rows = OddRows(means.portal, means.now)
+        self._slice_seconds = FIRST_SLICE_SECONDS
+        self._one_by_one_until: datetime | None = None
+        self._read_at: datetime | None = None
+
+    @property
+    def running(self) -> int | None:
+        """Say how many workflows run, as the portal told not long ago; None where it did not."""
+        if self._told is None or not timedelta(0) <= self._now() - self._told[0] < TOLD_FOR:
+            return None
+        return self._told[1]
+
+    def _tell(self, running: int | None) -> None:
+        if running is not None:
+            self._told = (self._now(), running)
+
+    def gathers_for(self) -> float:
+        """Say how many seconds what is due had better gather before it is read; mostly none."""
+        now = self._now()
+        if self._read_at is None or self._level() <= self._lane.burst * GATHERS_ABOVE:
+            return 0.0
+        left = self._read_at + GATHERS_FOR - now
+        return left.total_seconds() if timedelta(0) < left <= GATHERS_FOR else 0.0
+
+    def begin(self) -> datetime:
+        """Note that something is read now."""
+        self._read_at = self._now()
+        return self._read_at
+
+    def way(self, documents: int) -> Way:
+        """Say how so many documents that are due are best read, and how many of them now."""
+        few = Way(by_pages=False, documents=self._few)
+        if documents <= self._few:
+            return few
+        requests, a_batch = self._requests(), max(map(self._lane.capacity, STOPPING))
+        pages = pages_of(self.running or 0) / PORTION
+        some = min(MOST, int((requests - pages - 1) / (1 / a_batch + 1 / IN_BULK)))
+        if some > self._few and not self._is_spoilt() and pages < requests / 2:
+            now = min(documents, some)
+            if self.running is None or pages + now / IN_BULK < now * EACH / PORTION:
+                return Way(by_pages=True, documents=some)
+        # one more command for each is its tasks, which are the evidence
+        some = min(MOST, int(requests / (1 / a_batch + (EACH + 1) / PORTION)))
+        return Way(by_pages=False, documents=some) if some > self._few else few
+
+    def _requests(self) -> float:
+        """Say how many requests can be made in time."""
+        lane = self._lane
+        room = max(0.0, lane.burst * rate_limit.SAFE_SHARE - self._level())
+        allowed = room + WITHIN_SECONDS * lane.rate * rate_limit.SAFE_RATE
+        return min(allowed, WITHIN_SECONDS / self._slice_seconds)
+
+    def _level(self) -> float:
+        lane = self._lane
+        return rate_limit.drained(lane.bucket, self._now().timestamp(), lane.rate).level
+
+    def took(self, seconds: float) -> None:
+        """Learn how long a slice took, from its turn to its outcomes."""
+        self._slice_seconds = max(0.001, (self._slice_seconds + max(0.0, seconds)) / 2)
+
+    def was_too_slow(self) -> None:
+        """Learn that facts grew too old before all of a round was done."""
+        self._slice_seconds *= 2
+
+    async def read(self, asks: Sequence[Ask], *, by_pages: bool) -> Found | None:
+        """Read each ask; None where the first page told that the other way is the better one."""
+        now = self.begin()
+        if not by_pages:
+            readings = await lookup.gather(self._lane.send, asks, self._templates, now)
+            for reading in readings:
+                self._odd_rows.name(reading.odd)
+            return Found(readings=readings)
+        survey = Survey.of(asks, self._templates, now)
+        knew = self.running is not None
+        while await survey.step(self._lane.send):
+            if survey.total is None or knew:
+                continue
+            knew = True
+            self._tell(survey.total)
+            if not self.way(len(asks)).by_pages:
+                return None
+        failure = survey.failure
+        if failure is None and survey.unread is not None and survey.unread.kind in LOST:
+            failure = survey.unread
+        if failure is not None:
+            unread = Reading({}, Unknown(lookup.explain(failure)), failure)
+            return Found(readings=[unread] * len(asks), failure=failure)
+        self._tell(survey.running)
+        self._odd_rows.name(survey.odd)
+        found = dict(survey.readings())
+        return Found(readings=[found[ask.document] for ask in asks], rows=survey.listed)
+
+    def spoil(self, failure: Failure | None) -> None:
+        """Read everything one by one for a while: the list of all that runs could not be read."""
+        self._one_by_one_until = self._now() + ONE_BY_ONE_FOR
+        log.warning(
+            "what runs could not be read by pages; documents are read one by one",
+            portal=self._portal,
+            why=None if failure is None else lookup.explain(failure),
+        )
+
+    async def all_running(self, ids: int) -> Listed | None:
+        """List all that runs, to look for so many workflows; None where asking by id is better.
+
+        So it is where the list has rows that may be any of these.
+        """
+        if self._is_spoilt() or (self.running is not None and pages_of(self.running) >= ids):
+            return None
+        everything, errands = Everything(), Errands()
+        errands.set_out([everything])
+        while await errands.step(self._lane.send):
+            self._tell(everything.total)
+            if self.running is not None and pages_of(self.running) >= ids:
+                return None
+        if everything.whole:
+            self._odd_rows.name(everything.odd)
+            return None if everything.odd.nameless else Listed(everything.rows, everything.odd)
+        self.spoil(everything.failure or errands.failure)
+        return None
+
+    def _is_spoilt(self) -> bool:
+        until, now = self._one_by_one_until, self._now()
+        return until is not None and now < until <= now + ONE_BY_ONE_FOR

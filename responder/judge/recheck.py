@@ -1,0 +1,304 @@
+"""Judges afresh what waits, and puts off what cannot be proved: no I/O, no clock."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from responder.bitrix24.client.rest import Failure, FailureKind
+from responder.bitrix24.facts.lookup import Reading
+from responder.bitrix24.facts.open_tasks import Missing
+from responder.journal.approval_proof import Approval
+from responder.journal.approvals import GOOD_FOR
+from responder.journal.record import Stop
+from responder.judge.calls import LIMIT_CODES
+from responder.judge.jobs import Subject, of_stop
+from responder.judge.lifecycle import Seen, Standing, Step, step
+from responder.judge.planner import next_step
+from responder.judge.plans import KILLING, Known, Plan, Planned
+from responder.model import (
+    ACTING_MODES,
+    Action,
+    Condition,
+    Judgement,
+    Mode,
+    Outcome,
+    Situation,
+    Unknown,
+    Verdict,
+    Workflow,
+)
+from responder.rules.calendars import Calendar
+from responder.rules.decide import judge
+from responder.rules.keep import Choice, as_before
+from responder.rules.rule import Rule
+from responder.rules.ruleset import Ruleset
+from responder.store.limits import RUNS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejudged:
+    """A waiting stop, judged afresh: its step, and the verdict where it still stands.
+
+    `look` asks for a new judgement of the document: something else may condemn the workflow now.
+    `cleared_by` is the judgement that no longer condemns it (`explained` says what is different).
+    """
+
+    stop: Stop
+    step: Step
+    situation: Situation
+    verdict: Verdict | None = None
+    look: bool = False
+    cleared_by: Judgement | None = None
+
+    @property
+    def may_act(self) -> bool:
+        """Tell whether this re-judged stop counts against the limits now: enforced, or approved.
+
+        Observed stops and unapproved ones do not.
+        """
+        unapproved = self.verdict is not None and self.verdict.mode is Mode.APPROVE
+        return not self.stop.shadow and not (unapproved and self.stop.approval is None)
+
+
+Running = Mapping[str, Mapping[str, str | None] | Unknown | None]
+"""Of workflows on any document: the row, None if it certainly runs no more, or `Unknown`."""
+
+
+def again(
+    stop: Stop,
+    reading: Reading,
+    ruleset: Ruleset,
+    *,
+    enforcing: bool,
+    known: Known,
+    now: datetime,
+    running: Running,
+) -> Rejudged:
+    """Judge a waiting stop afresh. `running` tells of those that were spared in its stead."""
+    subject = of_stop(stop)
+    situation = subject.situation(reading)
+    standing = standing_of(stop)
+
+    def seen(what: Seen, why: str = "") -> Rejudged:
+        taken = step(Outcome.WAITING, what, standing, now, why)
+        return Rejudged(stop=stop, step=taken, situation=situation)
+
+    rule = next((rule for rule in ruleset.rules if rule.id == stop.rule), None)
+    if _has_lapsed(stop.approval, None if rule is None else rule.during, now):
+        return seen(Seen.LAPSED, "it could not be carried out within a day of its approval")
+    listed = situation.workflows
+    if isinstance(listed, Unknown):
+        return seen(_unread(reading.failure, away=known.away), listed.why)
+    ended = _is_over(stop, reading, listed) or _is_void(stop, rule, running)
+    if ended is not None:
+        # The next run chooses anew whom to keep; an event does not come again.
+        anew = ended[0] is Seen.SPARED and stop.trigger not in RUNS
+        return replace(seen(*ended), look=anew)
+    judgement = judge(
+        ruleset,
+        situation,
+        enforcing=enforcing,
+        now=now,
+        only=stop.workflow_id,
+        rules=subject.rules(ruleset),
+        choices=_choices(subject, ruleset, rule, listed),
+    )
+    verdict = next((one for one in judgement.verdicts if _is_same(one, stop)), None)
+    if verdict is not None:
+        taken = next_step(verdict, ruleset, standing, known, now)
+        return Rejudged(stop=stop, step=taken, situation=situation, verdict=verdict)
+    if reading.failure is not None:
+        why = f"not all facts could be read: {reading.failure.text}"
+        return seen(_unread(reading.failure, away=known.away), why)
+    other = any(one.action in KILLING for one in judgement.verdicts)
+    why = f"rule {stop.rule} no longer condemns it"
+    return replace(seen(Seen.SPARED, why), look=other, cleared_by=judgement)
+
+
+def _is_over(stop: Stop, reading: Reading, listed: tuple[Workflow, ...]) -> tuple[Seen, str] | None:
+    """Say what follows where the workflow is not listed any more."""
+    if any(workflow.id == stop.workflow_id for workflow in listed):
+        return None
+    why = reading.odd.why(stop.workflow_id)
+    return (Seen.GONE, "") if why is None else (Seen.UNREADABLE, why)
+
+
+def _has_lapsed(approval: Approval | None, hours: Calendar | None, now: datetime) -> bool:
+    """Tell whether what was approved is to be carried out no more. `hours` are those of its rule.
+
+    The day counts from when they are open: whoever approves on a Friday evening what may be done in
+    office hours means Monday.
+    """
+    if approval is None:
+        return False
+    begins = approval.at
+    if hours is not None and not hours.is_open(begins):
+        begins = hours.opens_at(begins)
+    return now >= begins + GOOD_FOR
+
+
+def _is_same(verdict: Verdict, stop: Stop) -> bool:
+    """Tell whether a verdict is the one that a stop carries out.
+
+    What asked first and was not approved is not carried out because its rule asks no more: that is
+    another decision. What did not ask, and whose rule asks now, is asked for.
+    """
+    if (verdict.rule, verdict.action) != (stop.rule, stop.action):
+        return False
+    if stop.shadow or verdict.mode not in ACTING_MODES:
+        return stop.shadow and verdict.mode is Mode.OBSERVE
+    return verdict.mode is Mode.APPROVE or not stop.asks or stop.approval is not None
+
+
+def _choices(
+    subject: Subject, ruleset: Ruleset, rule: Rule | None, listed: tuple[Workflow, ...]
+) -> dict[str, Choice]:
+    """Return whom `keep` spares: the stop's own rule those that it spared then."""
+    choices, stop = subject.choices(ruleset, listed), subject.stop
+    if stop is not None and stop.spared is not None and rule is not None and rule.keep is not None:
+        choices[rule.id] = as_before(stop.spared.ids, stop.workflow_id)
+    return choices
+
+
+def _is_void(stop: Stop, rule: Rule | None, running: Running) -> tuple[Seen, str] | None:
+    """Say what follows where those that live in its stead do not, or are chosen otherwise now.
+
+    A rule with `keep` condemns a workflow because others of its group are kept. Once one of them
+    runs no more, or the rule keeps others, the choice is void, and has to be made anew.
+    """
+    if rule is None or rule.keep is None:
+        return None
+    if stop.spared is None or stop.spared.keep != rule.keep.english:
+        return Seen.SPARED, f"rule {rule.id} keeps others now than when it condemned this one"
+    for workflow_id in stop.spared.ids:
+        row = running.get(workflow_id, Unknown("it was not looked for"))
+        if row is None:
+            return Seen.SPARED, f"{workflow_id}, which was kept in its stead, no longer runs"
+        if isinstance(row, Unknown):
+            why = f"whether {workflow_id}, which was kept in its stead, still runs: {row.why}"
+            return Seen.UNREADABLE, why
+    return None
+
+
+Before = Mapping[tuple[str, str], bool | None]
+"""How each test of a rule came out when it condemned, by its path and its wording."""
+
+
+def explained(one: Rejudged, before: Before, now: datetime) -> Rejudged:
+    """Say what is different since a stop was condemned that is cleared now."""
+    if one.cleared_by is None:
+        return one
+    why = _what_is_different(one.cleared_by, one.stop, before)
+    return replace(one, step=step(Outcome.WAITING, Seen.SPARED, standing_of(one.stop), now, why))
+
+
+def _what_is_different(judgement: Judgement, stop: Stop, before: Before) -> str:
+    """Say which test of its rule came out otherwise, or else which rule is read before it now.
+
+    What ended the reading of the rule is the last of them. A test that was not made when it
+    condemned says less than one that was.
+    """
+    made = [test for verdict in judgement.verdicts for test in verdict.conditions]
+    changed = [
+        test
+        for test in (*made, *judgement.conditions)
+        if test.rule == stop.rule
+        and test.holds is not before.get((test.path, test.test), _as_it_must_be(test))
+    ]
+    if changed:
+        known = [test for test in changed if (test.path, test.test) in before]
+        one = known[-1] if known else changed[0]
+        return f"{one.path} {one.test} {_now(one)}"
+    for verdict in judgement.verdicts:
+        if verdict.rule == stop.rule:
+            return f"rule {stop.rule} is in mode {verdict.mode} now"
+        if verdict.action in KILLING or verdict.action is Action.LEAVE:
+            return f"rule {stop.rule} no longer condemns it; {verdict.rule} says {verdict.action}"
+    return f"rule {stop.rule} no longer condemns it"
+
+
+def _as_it_must_be(condition: Condition) -> bool:
+    """Return how a test that was not recorded must have come out for its rule to condemn."""
+    return not condition.path.startswith("unless")
+
+
+def _now(condition: Condition) -> str:
+    if condition.holds is None:
+        return "is unknown now"
+    return "holds now" if condition.holds else "no longer holds"
+
+
+def unproved(plan: Plan, missing: Mapping[str, Missing], now: datetime) -> Plan:
+    """Return the plan in which workflows without evidence are not called now."""
+
+    def put_off(planned: Planned) -> Planned:
+        workflow = planned.decision.workflow
+        found = None if workflow is None else missing.get(workflow.id)
+        if found is None:
+            return planned
+        if planned.step is None:
+            detail = f"its evidence could not be read: {found.why}"
+            return replace(planned, decision=replace(planned.decision, detail=detail))
+        standing = Standing(action=planned.decision.action, tries=0, condemned_at=now)
+        return planned.put_off(without_evidence(standing, found, now))
+
+    return replace(plan, planned=tuple(map(put_off, plan.planned)))
+
+
+def without_evidence(standing: Standing, missing: Missing, now: datetime) -> Step:
+    """Say what a condemned workflow's stop does while its evidence cannot be read."""
+    why = f"its evidence could not be read: {missing.why}"
+    return step(Outcome.WAITING, _unread(missing.failure), standing, now, why)
+
+
+def too_old(
+    plans: Sequence[Plan], rejudged: Sequence[Rejudged], now: datetime
+) -> tuple[list[Plan], list[Rejudged]]:
+    """Return what is written where the facts grew too old for a call: it is judged afresh later."""
+    why = "the portal answers slowly: the facts were too old when it was to be called"
+
+    def later(standing: Standing) -> Step:
+        return step(Outcome.WAITING, Seen.UNREADABLE, standing, now, why)
+
+    def put_off(planned: Planned) -> Planned:
+        standing = Standing(action=planned.decision.action, tries=0, condemned_at=now)
+        return planned.put_off(later(standing))
+
+    return (
+        [replace(plan, planned=tuple(map(put_off, plan.planned))) for plan in plans],
+        [
+            replace(one, step=later(standing_of(one.stop))) if one.step.call else one
+            for one in rejudged
+        ],
+    )
+
+
+def after_look(stop: Stop, row: Mapping[str, str | None] | Unknown | None, now: datetime) -> Step:
+    """Say what follows from a look for a workflow by its id: its row, None, or `Unknown`."""
+    standing = standing_of(stop)
+    if isinstance(row, Unknown):
+        return step(Outcome.IN_DOUBT, Seen.UNSEEN, standing, now, row.why)
+    seen = Seen.ABSENT if row is None else Seen.PRESENT
+    return step(Outcome.IN_DOUBT, seen, standing, now)
+
+
+def standing_of(stop: Stop) -> Standing:
+    """Return what is known of a stop from the journal."""
+    return Standing(
+        action=stop.action,
+        tries=stop.tries,
+        condemned_at=stop.condemned_at,
+        called_at=stop.called_at,
+        calls=stop.calls,
+        ready_at=stop.ready_at,
+        unknown_id=stop.unknown_id,
+        approval=stop.approval,
+        lapses_at=stop.lapses_at,
+        postponed_at=stop.postponed_at,
+    )
+
+
+def _unread(failure: Failure | None, *, away: bool = False) -> Seen:
+    refused = failure is not None and failure.kind in (FailureKind.PORTAL, FailureKind.METHOD)
+    limited = failure is not None and failure.code in LIMIT_CODES  # which is no failed try
+    return Seen.PORTAL_SHUT if refused or limited or away else Seen.UNREADABLE

@@ -1,0 +1,1 @@
+"""Receives events: checks who sends, stores, acknowledges."""

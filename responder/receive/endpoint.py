@@ -1,0 +1,343 @@
+"""Answers HTTP: `POST /events` takes what portals send, the rest says how we are.
+
+Receiving is the one hot path, and what is lost on it is lost for good. So `/events` is answered by
+a plain ASGI function in front of Starlette: no middleware, no router, no objects for request and
+response, one future for each commit and not for each delivery. The order is fixed: size, token,
+parse, one durable commit, 200. Nothing here calls a portal.
+
+Whatever goes wrong with a credential is the same 403, byte for byte, so that it teaches nothing.
+Whatever goes wrong with us is 503: there is no other answer above 499.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from functools import partial
+from http import HTTPStatus
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
+
+import structlog
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from responder.adapters.metrics import CONTENT_TYPE, Metrics
+from responder.bitrix24 import payload
+from responder.receive.credentials import Credentials
+from responder.receive.refused_callers import Seldom
+from responder.receive.shared_answers import Together
+from responder.settings.settings import PortalSettings
+from responder.store.group_commit import StoreUnavailable
+from responder.store.inbox import inbox
+
+BODY_BYTES = 64 * 1024
+
+_FORM = b"application/x-www-form-urlencoded"
+_TOO_LARGE = "too large"
+_NO_FORM = "another content type"
+_READY_SECONDS = 5
+_REST_SECONDS = 0.05
+_LONGEST_WORKFLOW_ID = 255
+_LONGEST_LENGTH = 18  # digits, zeros before it among them; Python reads no more than 4,300
+
+Accept = Callable[[inbox.Row], Awaitable[None]]
+Ready = Callable[[], Awaitable[tuple[bool, dict[str, object]]]]
+
+logger = structlog.stdlib.get_logger(__name__)
+
+
+class Refused(Exception):  # noqa: N818 - a delivery that is refused is no error of ours
+    """The delivery gets `status` instead of a 200. `portal` is whose address it named, if any."""
+
+    def __init__(self, status: int, why: str, portal: str | None = None) -> None:
+        self.status = status
+        self.why = why
+        self.portal = portal
+        super().__init__(why)
+
+
+class Web:
+    """The ASGI application.
+
+    `accept` stores one row of the inbox and is done when it is durable; `ready` says whether we can
+    serve, and the detail for `/readyz`. With `tells_strangers` false, this side leaves the detail
+    out, and has no `/metrics`. `pages` answers whatever nothing else does; `refused` hears of each
+    delivery that is, and why.
+    """
+
+    def __init__(
+        self,
+        portals: Mapping[str, PortalSettings],
+        *,
+        accept: Accept,
+        ready: Ready,
+        metrics: Metrics,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        tells_strangers: bool = True,
+        pages: ASGIApp | None = None,
+        refused: Callable[[str | None, str], None] = lambda _portal, _why: None,
+    ) -> None:
+        self.credentials = Credentials(portals)
+        self._accept = accept
+        self._refused = refused
+        self._now = now
+        self._replies = {status: _reply(status, metrics) for status in _STATUSES}
+        self._refusals = Seldom()
+        self._other = others(
+            ready if tells_strangers else _briefly(ready),
+            metrics if tells_strangers else None,
+            pages,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Take a delivery, or pass the request on to the router."""
+        url_key = _url_key(scope["path"]) if scope["type"] == "http" else None
+        if url_key is None:
+            await self._other(scope, receive, send)
+            return
+        try:
+            _must_be_form(scope)  # before its body is waited for
+            message = await receive()
+            body: bytes = message.get("body", b"")
+            if message.get("more_body", True):
+                body = await _rest(message, receive)
+            await self._store(scope, body, url_key)
+            status = 200
+        except Refused as refused:
+            status = refused.status
+            self._refused(refused.portal, refused.why)
+        except _Gone:
+            self._replies[408].tally()
+            self._refused(None, "not complete")
+            return
+        except (StoreUnavailable, asyncio.CancelledError):
+            status = 503
+        except Exception:
+            logger.exception("A delivery could not be stored because of an error of ours.")
+            status = 503
+        reply = self.answered(status)
+        await send(reply.start)
+        await send(reply.rest)
+
+    def stored(self, scope: Scope, body: bytes) -> "asyncio.Future[None] | None":
+        """Store a delivery that was read whole; the future is done when it is durable.
+
+        None where there is anything to say to it: then it is for the application to find out what.
+        """
+        try:
+            url_key = _url_key(scope["path"])
+            if url_key is None:
+                return None
+            _must_be_form(scope)
+            return asyncio.ensure_future(self._store(scope, body, url_key))
+        except Exception:  # noqa: BLE001 -- the application meets it again, and answers
+            return None
+
+    def _store(self, scope: Scope, body: bytes, url_key: str) -> Awaitable[None]:
+        return self._accept(self._row(body, url_key, scope["query_string"]))
+
+    def became_of(self, stored: "asyncio.Future[None]") -> "Reply":
+        """Give the answer to what `stored` returned, once it is done."""
+        error = None if stored.cancelled() else stored.exception()
+        if error is not None and not isinstance(error, StoreUnavailable):
+            logger.error(
+                "A delivery could not be stored because of an error of ours.", exc_info=error
+            )
+        return self.answered(200 if error is None and not stored.cancelled() else 503)
+
+    def answered(self, status: int) -> "Reply":
+        """Count an answer to a delivery, and give it."""
+        if status != 200 and (answers := self._refusals.counted(str(status))):
+            logger.warning("Deliveries were refused.", answers=answers)
+        reply = self._replies[status]
+        reply.tally()
+        return reply
+
+    def _row(self, body: bytes, url_key: str, query: bytes) -> inbox.Row:
+        """Check the delivery and return its row for the inbox, or raise `Refused`."""
+        if len(body) > BODY_BYTES:
+            raise Refused(413, _TOO_LARGE)
+        try:
+            scanned = payload.scan(body)
+            portal = self._portal(scanned, url_key)
+            call = _call(scanned, portal)
+        except payload.TooLarge:
+            raise Refused(413, _TOO_LARGE) from None
+        workflow_id = call.workflow_id or (_workflow_id(query) if url_key and query else None)
+        return inbox.row(
+            portal,
+            self._now(),
+            "event" if call.shape == "event" else "robot",
+            call.event,
+            call.document.ref if call.document else None,
+            workflow_id,
+            call.form,
+        )
+
+    def _portal(self, scanned: payload.Scan, url_key: str) -> str:
+        """Name the portal that sent this.
+
+        A token, where there is one, must be right, on the secret path too; only the secret path
+        stands in for one.
+        """
+        portal = self.credentials.portal_of(scanned.token, scanned.member_id)
+        if url_key:
+            owner = self.credentials.portal_of_key(url_key)
+            if scanned.token is None:
+                portal = owner
+            elif owner != portal:
+                portal = None
+        if portal is None:
+            named, why = self.credentials.why_not(scanned, url_key)
+            raise Refused(403, why, named)
+        return portal
+
+
+def _call(scanned: payload.Scan, portal: str) -> payload.Call:
+    """Read the body. Without a token there is one shape that we need not answer with 403."""
+    has_token = scanned.token is not None
+    try:
+        call = payload.call(scanned)
+    except payload.Unreadable:
+        raise Refused(400 if has_token else 403, "not readable", portal) from None
+    if not has_token and call.shape != "webhook_robot":
+        raise Refused(403, "no application token", portal)
+    return call
+
+
+class _Gone(Exception):  # noqa: N818 - the client is gone, and nobody is to blame
+    """The client closed the connection, or was given up, before its body was complete."""
+
+
+def _url_key(path: str) -> str | None:
+    """Return the secret segment of `/events/<url_key>`, "" for `/events`, None for other paths.
+
+    A final slash changes nothing: to redirect would be to lose the event.
+    """
+    if path in ("/events", "/events/"):
+        return ""
+    key = path.removeprefix("/events/").removesuffix("/")
+    return key if path.startswith("/events/") and key and "/" not in key else None
+
+
+def _must_be_form(scope: Scope) -> None:
+    """Refuse what its head alone shows to be none of ours."""
+    if scope["method"] != "POST":
+        raise Refused(405, "not a POST")
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            if len(value) > _LONGEST_LENGTH or int(value) > BODY_BYTES:
+                raise Refused(413, _TOO_LARGE)
+        elif name == b"content-type":
+            if value != _FORM and value.partition(b";")[0].strip().lower() not in (_FORM, b""):
+                raise Refused(415, _NO_FORM)
+        elif name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
+            raise Refused(415, _NO_FORM)
+
+
+async def _rest(message: Message, receive: Receive) -> bytes:
+    """Read on after a message that is not the whole body, as far as a body may go."""
+    body: bytes = message.get("body", b"")
+    while message["type"] == "http.request":
+        if len(body) > BODY_BYTES or not message.get("more_body", False):
+            return body
+        message = await receive()
+        body += message.get("body", b"")
+    raise _Gone
+
+
+def _workflow_id(query: bytes) -> str | None:
+    """Return the last `workflow_id` of a query. An empty one is refused, for the call meant one."""
+    pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
+    given = [value for name, value in pairs if name == "workflow_id"]
+    if not given:
+        return None
+    if not 0 < len(given[-1]) <= _LONGEST_WORKFLOW_ID:
+        raise Refused(400, "a workflow_id that is none")
+    return given[-1].replace("\0", "\ufffd")
+
+
+# 408 is sent by `server.protocol`; here it is counted: the body never was complete.
+_STATUSES = (200, 400, 403, 405, 408, 413, 415, 503)
+
+
+class Reply(NamedTuple):
+    """The two ASGI messages of an answer, the same as bytes after its headers, what counts it."""
+
+    start: dict[str, Any]
+    rest: dict[str, Any]
+    status: int
+    tail: bytes
+    tally: Callable[[], None]
+
+
+def _reply(status: int, metrics: Metrics) -> Reply:
+    """Prepare an answer."""
+    body = HTTPStatus(status).phrase.encode() + b"\n"
+    headers = [(b"content-length", str(len(body)).encode())]
+    if status != 200:  # uvicorn checks each header, and nobody reads the text of a 200
+        headers.append((b"content-type", b"text/plain; charset=utf-8"))
+    if status == 405:
+        headers.append((b"allow", b"POST"))
+    start = {"type": "http.response.start", "status": status, "headers": headers}
+    rest = {"type": "http.response.body", "body": body}
+    lines = b"".join(b"%s: %s\r\n" % header for header in headers)
+    tally = metrics.events_received.labels(str(status)).inc
+    return Reply(start, rest, status, lines + b"\r\n" + body, tally)
+
+
+def _briefly(ready: Ready) -> Ready:
+    """Say whether we are ready, and nothing of why."""
+
+    async def brief() -> tuple[bool, dict[str, object]]:
+        is_ready, _ = await ready()
+        return is_ready, {"ready": is_ready}
+
+    return brief
+
+
+def others(ready: Ready, metrics: Metrics | None, pages: ASGIApp | None) -> Starlette:
+    """Answer whatever is no event: how we are, and the pages where there are any."""
+    application = Starlette(routes=_routes(ready, metrics))
+    application.router.redirect_slashes = False  # it would redirect to the Host header's host
+    if pages is not None:
+        application.router.default = pages
+    return application
+
+
+def _routes(ready: Ready, metrics: Metrics | None) -> list[Route]:
+    doubts = Seldom()
+    asked = Together(ready, _REST_SECONDS)
+
+    async def healthz(_request: Request) -> Response:
+        return PlainTextResponse("alive\n")
+
+    async def readyz(_request: Request) -> Response:
+        try:
+            async with asyncio.timeout(_READY_SECONDS):
+                is_ready, detail = await asked.answer()
+        except Exception:
+            if doubts.counted("readiness"):
+                logger.exception("It could not be found out whether we are ready.")
+            is_ready, detail = False, {"error": "readiness could not be found out"}
+        return JSONResponse(detail, 200 if is_ready else 503)
+
+    routes = [Route("/healthz", healthz), Route("/readyz", readyz)]
+    return routes if metrics is None else [*routes, metrics_route(metrics)]
+
+
+def metrics_route(metrics: Metrics) -> Route:
+    """Serve `/metrics`, here or beside the pages.
+
+    With thousands of rules it takes a while to write: one at a time, and in a thread.
+    """
+    written = Together(partial(run_in_threadpool, metrics.render), _REST_SECONDS)
+
+    async def show(_request: Request) -> Response:
+        return Response(await written.answer(), media_type=CONTENT_TYPE)
+
+    return Route("/metrics", show)

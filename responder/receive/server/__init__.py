@@ -1,0 +1,1 @@
+"""HTTP as strangers speak it: connections, deadlines, and the server, uvicorn."""

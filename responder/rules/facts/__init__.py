@@ -1,0 +1,1 @@
+"""What rules can test: which facts there are, of what types, and how they are compared."""

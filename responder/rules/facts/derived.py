@@ -1,0 +1,53 @@
+"""Works out the facts that the portal does not send: how old, how idle, whether stuck.
+
+Who started a workflow follows from its row as far as nobody did: then there is no such user.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta, tzinfo
+
+from responder.model import Unknown
+from responder.rules.facts import values
+from responder.rules.facts.fields import Type
+
+SOURCES: Mapping[str, str] = {
+    "workflow.age": "workflow.started",
+    "workflow.idle": "workflow.modified",
+    "workflow.stuck": "workflow.owned_until",
+}
+STARTER = frozenset({"starter.id", "starter.active", "starter.department"})
+STARTED_BY = "workflow.started_by"
+# What must be read so that a fact can be told.
+NEEDS: Mapping[str, str] = {**SOURCES, **dict.fromkeys(STARTER, STARTED_BY)}
+ABSENT = Unknown("the portal's answer does not have it")
+# A run holds its workflow for minutes; one that is over for longer did not end by itself.
+_STUCK_AFTER = timedelta(minutes=5)
+
+
+def derived(facts: Mapping[str, object], now: datetime, zone: tzinfo) -> dict[str, object]:
+    """Return the derived facts of a workflow at this moment."""
+    since = {path: _since(facts.get(source, ABSENT), now, zone) for path, source in SOURCES.items()}
+    over = since["workflow.stuck"]
+    if not isinstance(over, Unknown):
+        since["workflow.stuck"] = isinstance(over, timedelta) and over > _STUCK_AFTER
+    return since | _starter(facts)
+
+
+def _starter(facts: Mapping[str, object]) -> dict[str, object]:
+    """Return what is known of the starter from the workflow's row alone."""
+    by = facts.get(STARTED_BY, ABSENT)
+    if isinstance(by, Unknown):
+        return {}
+    if values.is_empty(by, Type.REFERENCE):
+        return dict.fromkeys(STARTER)
+    return {} if "starter.id" in facts else {"starter.id": by}
+
+
+def _since(value: object, now: datetime, zone: tzinfo) -> object:
+    """Return how long ago that was, None where the value is empty."""
+    if isinstance(value, Unknown):
+        return value
+    if values.is_empty(value, Type.DATE):
+        return None
+    instant = values.instants(zone)(value)
+    return now - instant if isinstance(instant, datetime) else instant

@@ -1,0 +1,199 @@
+"""Reads the values that a rule compares facts with, each as the fact's type asks.
+
+A literal becomes a `Sought`: how to read the portal's value, and what it should then be. Where it
+cannot be one, `MisfitError` says at which node and why; those who write rules see exactly that.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta, tzinfo
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from responder.model import Unknown
+from responder.rules.calendars import Calendar
+from responder.rules.facts import moments, registry, values
+from responder.rules.facts.fields import Type
+from responder.rules.facts.moments import Moment
+from responder.rules.facts.registry import Fact
+from responder.rules.facts.values import Reader
+from responder.rules.source import Items, Node, Scalar, Table, nearest, truth
+
+_NONE = "{exists: false}"
+_DATES = "2026-09-24 or 2026-09-24T10:00:00+03:00"
+_DURATIONS = "45s, 10m, 12h, 30d or 2w"
+
+
+class MisfitError(Exception):
+    """An operand does not fit its operator or its fact. `node` is where that is."""
+
+    def __init__(self, node: Node, message: str, suggestion: str | None = None) -> None:
+        super().__init__(message)
+        self.node, self.message, self.suggestion = node, message, suggestion
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What the rest of the file says that values need: its lists, calendars and time zone.
+
+    `zone` is None where the file names none.
+    """
+
+    zone: tzinfo | None = None
+    lists: Mapping[str, tuple[Node, ...]] = field(default_factory=dict)
+    calendars: Mapping[str, Calendar] = field(default_factory=dict)
+
+
+class Sought(NamedTuple):
+    """What to read a value as, and what it should then be."""
+
+    read: Reader
+    value: Any
+
+
+def sought(node: Node, fact: Fact, setting: Setting) -> Sought:
+    """Read a literal that a fact is to equal."""
+    scalar = scalar_of(node, fact)
+    match fact.type:
+        case Type.NUMBER | Type.REFERENCE:
+            return Sought(values.number, _number(scalar, fact))
+        case Type.TRUTH:
+            return Sought(values.truth, _truth(scalar, fact))
+        case Type.DATE | Type.DAY:
+            return Sought(moments.reader(fact.type, setting.zone), moment(scalar, fact, setting))
+        case Type.ANY:
+            return _sought_any(scalar, setting)
+        case _:
+            return Sought(values.text, text(scalar, fact))
+
+
+def _sought_any(scalar: Scalar, setting: Setting) -> Sought:
+    """Take the type from the literal, where only the portal knows the field's."""
+    if scalar.kind == "truth":
+        return Sought(values.truth, truth(scalar))
+    number = values.number(scalar.text)
+    if not isinstance(number, Unknown):
+        # The portal writes yes and no of user fields now as Y and N, now as 1 and 0.
+        read = values.bit_or_words if number in (0, 1) else values.number_or_words
+        return Sought(read, number)
+    money = values.money(scalar.text)
+    if not isinstance(money, Unknown):
+        return Sought(values.money_or_words, money)
+    date = moments.literal(scalar.text, setting.zone)
+    if date is not None:
+        return Sought(_dates_or_words(setting.zone), date)
+    return Sought(values.reader_like(scalar.text), scalar.text)
+
+
+@lru_cache(maxsize=16)
+def _dates_or_words(zone: tzinfo | None) -> Reader:
+    """Return a reader of dates to which words are not unknown, but no date at all."""
+    dates = moments.reader(Type.ANY, zone)
+    return lambda value: () if values.is_words(value) else dates(value)
+
+
+def scalar_of(node: Node, fact: Fact) -> Scalar:
+    """Return the one value that stands here, which is neither empty nor the name of a fact."""
+    if isinstance(node, Items):
+        raise MisfitError(node, "one value is expected here; several are written with `one_of`")
+    if not isinstance(node, Scalar):
+        raise MisfitError(node, "one value is expected here")
+    if node.kind == "null" or not node.text:
+        raise MisfitError(node, f"nothing equals an empty value; write `{fact.path}: {_NONE}`")
+    if node.kind == "text" and registry.spells_a_fact(node.text):
+        message = f"this would be the text `{node.text}`; the fact is written"
+        raise MisfitError(node, f"{message} `{{fact: {node.text}}}`")
+    return node
+
+
+def measure(node: Node, fact: Fact) -> Sought:
+    """Read a number or a duration that a fact is larger or smaller than."""
+    scalar = scalar_of(node, fact)
+    if fact.type is Type.DURATION:
+        length = values.duration(scalar.text)
+        if length is None:
+            raise MisfitError(scalar, f"`{scalar.text}` is not a duration, such as {_DURATIONS}")
+        return Sought(values.as_it_is, length)
+    read = values.number(scalar.text)
+    if isinstance(read, Unknown):
+        raise MisfitError(scalar, f"`{scalar.text}` is not a number")
+    return Sought(values.number, read)
+
+
+def moment(node: Node, fact: Fact, setting: Setting) -> Moment:
+    """Read a date and time, or a day."""
+    scalar = scalar_of(node, fact)
+    read = moments.literal(scalar.text, setting.zone)
+    if read is None:
+        raise MisfitError(scalar, f"`{scalar.text}` is not a date, such as {_DATES}")
+    return read
+
+
+def age(node: Node, fact: Fact, setting: Setting) -> timedelta | Moment:
+    """Read how old something is to be: a duration, or a date."""
+    scalar = scalar_of(node, fact)
+    length = values.duration(scalar.text)
+    if length is not None:
+        return length
+    read = moments.literal(scalar.text, setting.zone)
+    if read is None:
+        message = f"`{scalar.text}` is neither a duration, such as {_DURATIONS}, nor a date"
+        raise MisfitError(scalar, message)
+    return read
+
+
+def calendar(node: Node, setting: Setting) -> Calendar:
+    """Return the calendar that a node names."""
+    if not isinstance(node, Scalar):
+        raise MisfitError(node, "the name of one of `calendars` is expected here")
+    if node.text not in setting.calendars:
+        meant = nearest(node.text, setting.calendars)
+        raise MisfitError(node, f"there is no calendar `{node.text}` in `calendars`", meant)
+    return setting.calendars[node.text]
+
+
+def _number(scalar: Scalar, fact: Fact) -> object:
+    read = values.number(scalar.text)
+    if isinstance(read, Unknown):
+        raise MisfitError(scalar, f"`{scalar.text}` is not a number, and `{fact.path}` is one")
+    if values.is_empty(read, fact.type):
+        message = f"0 in `{fact.path}` means that there is none; write `{fact.path}: {_NONE}`"
+        raise MisfitError(scalar, message)
+    return read
+
+
+def _truth(scalar: Scalar, fact: Fact) -> bool:
+    read = values.truth(scalar.text)
+    if isinstance(read, Unknown):
+        raise MisfitError(scalar, f"`{fact.path}` is yes or no: write `true` or `false`")
+    return read
+
+
+def text(scalar: Scalar, fact: Fact) -> str:
+    """Read a text; a bare `true` is refused, for it is probably not meant as one."""
+    if scalar.kind == "truth":
+        raise MisfitError(scalar, f'`{fact.path}` is a text: write "{scalar.text}" in quotes')
+    return scalar.text
+
+
+def other_fact(node: Node, fact: Fact) -> Fact | None:
+    """Return the fact that an operand names (`{fact: PATH}`), None where it is a literal."""
+    if not isinstance(node, Table) or not node.pairs:
+        return None
+    key, value = node.pairs[0]
+    if key.text != "fact" or len(node.pairs) > 1:
+        raise MisfitError(key, "only `{fact: …}` is expected here", nearest(key.text, ["fact"]))
+    if not isinstance(value, Scalar):
+        raise MisfitError(value, "the name of a fact is expected here")
+    other = registry.find(value.text)
+    if other is None:
+        raise MisfitError(value, f"there is no fact `{value.text}`", registry.meant(value.text))
+    if _family(fact) != _family(other) and Type.ANY not in (fact.type, other.type):
+        message = f"`{fact.path}` ({fact.type}) and `{other.path}` ({other.type})"
+        raise MisfitError(value, f"{message} cannot be compared")
+    return other
+
+
+def _family(fact: Fact) -> Type:
+    alike = {Type.REFERENCE: Type.NUMBER, Type.ID: Type.TEXT, Type.DAY: Type.DATE}
+    return alike.get(fact.type, fact.type)

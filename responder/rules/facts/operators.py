@@ -1,0 +1,374 @@
+"""Holds the one table of operators: what each takes, what it means, and how it reads in English.
+
+An operator is prepared for one fact and one operand of the file. What comes out is the operand in
+words and a check of one value that is not empty. Emptiness, several values and negation are alike
+for all operators and are left to `conditions`.
+"""
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, NamedTuple
+
+import re2
+
+from responder.model import Unknown
+from responder.rules.facts import literals, moments, values
+from responder.rules.facts.fields import Type
+from responder.rules.facts.literals import MisfitError, Setting, Sought
+from responder.rules.facts.moments import Holds, Moment
+from responder.rules.facts.registry import Fact
+from responder.rules.facts.values import Reader
+from responder.rules.source import Items, Node, Scalar, nearest, truth
+
+Check = Callable[[object, datetime], Holds]
+PairCheck = Callable[[object, object], Holds]
+# Both sides come from one reader, which alone knows what they are.
+Order = Callable[[Any, Any], bool]
+Relation = Callable[[Any, Any], Holds]
+
+
+class Prepared(NamedTuple):
+    """An operator ready to be asked.
+
+    `check` takes one value and the time; compared with another fact, `pair` takes both values.
+    `negated` turns the answer round, as `negates` does for every use of an operator. `timeless`
+    says that the answer does not depend on the time.
+    """
+
+    words: str
+    check: Check | None = None
+    other: Fact | None = None
+    pair: PairCheck | None = None
+    negated: bool = False
+    timeless: bool = True
+
+
+Prepare = Callable[[Node, Fact, Setting], Prepared]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operator:
+    """One operator. `empty` is what it says of an empty value, before it is negated."""
+
+    name: str
+    english: str
+    types: frozenset[Type]
+    prepare: Prepare
+    negates: bool = False
+    empty: Holds = False
+
+
+def _equality(node: Node, fact: Fact, setting: Setting) -> Prepared:
+    other = literals.other_fact(node, fact)
+    if other is not None:
+        type_ = other.type if fact.type is Type.ANY else fact.type
+        if type_ in _DATES:
+            return _against_date(fact, other, operator.eq, setting)
+        if type_ is Type.ANY:
+            return Prepared(other.path, other=other, pair=_alike(setting))
+        return _against(other, values.READERS[type_], operator.eq)
+    return Prepared(_words(node), _ordered(literals.sought(node, fact, setting), operator.eq))
+
+
+def _ordered(sought: Sought, order: Order) -> Check:
+    if isinstance(sought.value, Moment):
+        return _related(sought.read, moments.compared(order), sought.value)
+    return _related(sought.read, order, sought.value)
+
+
+def _related(read: Reader, relation: Relation, wanted: object) -> Check:
+    def check(value: object, _now: datetime) -> Holds:
+        found = read(value)
+        return found if isinstance(found, Unknown) else relation(found, wanted)
+
+    return check
+
+
+def _against_date(fact: Fact, other: Fact, order: Order, setting: Setting) -> Prepared:
+    read, read_other = (moments.reader(one.type, setting.zone) for one in (fact, other))
+    return _against(other, read, moments.compared_facts(order), read_other)
+
+
+def _against(
+    other: Fact, read: Reader, relation: Relation, read_other: Reader | None = None
+) -> Prepared:
+    def pair(left: object, right: object) -> Holds:
+        return _known(read(left), (read_other or read)(right), relation)
+
+    return Prepared(other.path, other=other, pair=pair)
+
+
+def _alike(setting: Setting) -> PairCheck:
+    """Compare values of which only the portal knows the types: as dates, numbers, money or texts.
+
+    Where one of them is no text, what the other is must be known too.
+    """
+    dates = moments.reader(Type.ANY, setting.zone)
+    ways: tuple[tuple[Reader, Relation], ...] = (
+        (dates, moments.compared_facts(operator.eq)),
+        (values.number, operator.eq),
+        (values.money, operator.eq),
+    )
+
+    def pair(left: object, right: object) -> Holds:
+        for read, relation in ways:
+            one, two = read(left), read(right)
+            if not (isinstance(one, Unknown) and isinstance(two, Unknown)):
+                words = values.is_words(left) or values.is_words(right)
+                return _unlike(left, right) if words else _known(one, two, relation)
+        return _known(values.text(left), values.text(right), operator.eq)
+
+    return pair
+
+
+def _unlike(left: object, right: object) -> Holds:
+    """Tell that words are no number, unless both are yes or no in different notations."""
+    flags = [values.truth(value) for value in (left, right)]
+    return False if any(isinstance(flag, Unknown) for flag in flags) else _NOTATIONS
+
+
+def _known(one: Any, two: Any, relation: Relation) -> Holds:  # noqa: ANN401  # as in Relation
+    """Compare two values that were read, if they could be."""
+    if isinstance(one, Unknown):
+        return one
+    return two if isinstance(two, Unknown) else relation(one, two)
+
+
+def _one_of(node: Node, fact: Fact, setting: Setting) -> Prepared:
+    if not isinstance(node, Items):
+        raise MisfitError(node, "a list of values is expected here, such as [1, 2]")
+    if not node.items:
+        raise MisfitError(node, "this list is empty, so nothing is one of it")
+    return Prepared(", ".join(map(_words, node.items)), _membership(node.items, fact, setting))
+
+
+def _in_list(node: Node, fact: Fact, setting: Setting) -> Prepared:
+    if not isinstance(node, Scalar):
+        raise MisfitError(node, "the name of one of `lists` is expected here")
+    if node.text not in setting.lists:
+        meant = nearest(node.text, setting.lists)
+        raise MisfitError(node, f"there is no list `{node.text}` in `lists`", meant)
+    try:
+        check = _membership(setting.lists[node.text], fact, setting)
+    except MisfitError as misfit:
+        message = f"the list `{node.text}` does not fit `{fact.path}`: {misfit.message}"
+        raise MisfitError(node, message) from misfit
+    return Prepared(node.text, check)
+
+
+def _membership(nodes: Sequence[Node], fact: Fact, setting: Setting) -> Check:
+    wanted: dict[Reader, list[Any]] = {}
+    for node in nodes:
+        read, value = literals.sought(node, fact, setting)
+        wanted.setdefault(read, []).append(value)
+    ways = [(read, _among(some)) for read, some in wanted.items()]
+
+    def check(value: object, _now: datetime) -> Holds:
+        unknown: Unknown | None = None
+        for read, among in ways:
+            found = read(value)
+            holds = found if isinstance(found, Unknown) else among(found)
+            if isinstance(holds, Unknown):
+                unknown = holds
+            elif holds:
+                return True
+        return unknown or False
+
+    return check
+
+
+def _among(wanted: Sequence[Any]) -> Callable[[Any], Holds]:
+    """Return what looks up values that one reader reads."""
+    if isinstance(wanted[0], Moment):
+        return partial(moments.among, wanted=tuple(wanted))
+    return frozenset(wanted).__contains__
+
+
+def _order(order: Order) -> Prepare:
+    def prepare(node: Node, fact: Fact, _setting: Setting) -> Prepared:
+        other = literals.other_fact(node, fact)
+        if other is None:
+            read, bound = literals.measure(node, fact)
+            return Prepared(_words(node), _related(read, order, bound))
+        type_ = Type.DURATION if Type.DURATION in (fact.type, other.type) else Type.NUMBER
+        if other.type not in _ORDERED | {Type.REFERENCE}:
+            raise MisfitError(node, f"`{other.path}` is neither a number nor a duration")
+        return _against(other, values.READERS[type_], order)
+
+    return prepare
+
+
+def _between(node: Node, fact: Fact, setting: Setting) -> Prepared:
+    if not isinstance(node, Items) or len(node.items) != 2:
+        raise MisfitError(node, "two values are expected here, such as [1, 5]")
+    first, last = node.items
+    read: Reader
+    relation: Relation
+    ends: tuple[Any, Any]
+    if fact.type in _DATES or (fact.type is Type.ANY and _is_date(first, setting)):
+        read, relation = moments.reader(fact.type, setting.zone), moments.between
+        low, high = (literals.moment(end, fact, setting) for end in node.items)
+        ends, crossed = (low, high), moments.compared(operator.gt)((low,), high) is True
+    else:
+        (read, low), (_, high) = literals.measure(first, fact), literals.measure(last, fact)
+        relation, ends, crossed = _within, (low, high), low > high
+    if crossed:
+        raise MisfitError(node, "the first of the two is larger, so nothing is between them")
+    return Prepared(f"{_words(first)} and {_words(last)}", _related(read, relation, ends))
+
+
+def _is_date(node: Node, setting: Setting) -> bool:
+    return isinstance(node, Scalar) and moments.literal(node.text, setting.zone) is not None
+
+
+def _within(found: Any, bounds: tuple[Any, Any]) -> bool:  # noqa: ANN401  # as in Relation
+    return bool(bounds[0] <= found <= bounds[1])
+
+
+def _age(*, older: bool) -> Prepare:
+    """Compare a date with now less a duration, or with a date."""
+    order: Order = operator.lt if older else operator.gt
+
+    def prepare(node: Node, fact: Fact, setting: Setting) -> Prepared:
+        other = literals.other_fact(node, fact)
+        if other is not None:
+            return _against_date(fact, other, order, setting)
+        bound = literals.age(node, fact, setting)
+        read = moments.reader(fact.type, setting.zone)
+        if isinstance(bound, Moment):
+            return Prepared(_words(node), _related(read, moments.compared(order), bound))
+        return Prepared(_words(node), _old(read, bound, older=older), timeless=False)
+
+    return prepare
+
+
+def _old(read: Reader, length: timedelta, *, older: bool) -> Check:
+    def check(value: object, now: datetime) -> Holds:
+        found = read(value)
+        if isinstance(found, Unknown):
+            return found
+        # Subtracting the instants cannot overflow, subtracting the duration from now could.
+        if older:
+            return moments.at_instants(found, lambda instant: now - instant > length)
+        return moments.at_instants(found, lambda instant: now - instant < length)
+
+    return check
+
+
+def _calendar(node: Node, fact: Fact, setting: Setting) -> Prepared:
+    calendar = literals.calendar(node, setting)
+    read = moments.reader(fact.type, setting.zone)
+
+    def check(value: object, _now: datetime) -> Holds:
+        found = read(value)
+        return found if isinstance(found, Unknown) else moments.in_hours(found, calendar)
+
+    return Prepared(calendar.name, check)
+
+
+def _textual(relation: Callable[[str, str], bool]) -> Prepare:
+    def prepare(node: Node, fact: Fact, _setting: Setting) -> Prepared:
+        part = literals.text(literals.scalar_of(node, fact), fact)
+
+        def check(value: object, _now: datetime) -> Holds:
+            found = values.text(value)
+            return found if isinstance(found, Unknown) else relation(found, part)
+
+        return Prepared(part, check)
+
+    return prepare
+
+
+def _matches(node: Node, fact: Fact, _setting: Setting) -> Prepared:
+    written = literals.text(literals.scalar_of(node, fact), fact)
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        pattern = re2.compile(written, options)
+    except re2.error as error:
+        said = error.args[0]
+        said = said.decode() if isinstance(said, bytes) else said
+        raise MisfitError(node, f"RE2 cannot read this regular expression: {said}") from None
+
+    def check(value: object, _now: datetime) -> Holds:
+        found = values.text(value)
+        if isinstance(found, Unknown):
+            return found
+        # JSON can carry half a surrogate pair, which UTF-8 cannot.
+        return pattern.search(found.encode("utf-8", "replace").decode()) is not None
+
+    return Prepared(written, check)
+
+
+def _exists(node: Node, fact: Fact, _setting: Setting) -> Prepared:
+    """Tell whether there is a value. What is plainly empty does not come here."""
+    if not isinstance(node, Scalar) or node.kind != "truth":
+        raise MisfitError(node, f"write `{fact.path}: {{exists: true}}` or `{{exists: false}}`")
+    exists = truth(node)
+    words = "exists" if exists else "does not exist"
+
+    def check(value: object, _now: datetime) -> Holds:
+        return _NO_VALUE if values.may_be_empty(value, fact.type) else True
+
+    return Prepared(words, check, negated=not exists)
+
+
+def _words(node: Node) -> str:
+    return node.text if isinstance(node, Scalar) else "…"
+
+
+_EVERY = frozenset(Type)
+_EQUAL = _EVERY - {Type.DURATION}
+_ORDERED = frozenset({Type.NUMBER, Type.DURATION, Type.ANY})
+_TEXTS = frozenset({Type.TEXT, Type.ID, Type.ANY})
+_DATES = frozenset({Type.DATE, Type.DAY})
+_MOMENTS = _DATES | {Type.ANY}
+_NOTATIONS = Unknown("both may be yes or no, and are written in different ways")
+_NO_VALUE = Unknown("this may mean that there is none")
+_NEVER = Unknown("it is empty, which is at no time")
+_NOTHING = Unknown("it is empty, and nothing is larger or smaller than that")
+
+
+def _row(
+    name: str,
+    types: frozenset[Type],
+    prepare: Prepare,
+    *,
+    negates: bool = False,
+    empty: Holds = False,
+) -> Operator:
+    # `exists` says both of its ways itself.
+    english = "{}" if name == "exists" else name.replace("_", " ") + " {}"
+    return Operator(
+        name=name, english=english, types=types, prepare=prepare, negates=negates, empty=empty
+    )
+
+
+OPERATORS: Mapping[str, Operator] = {
+    row.name: row
+    for row in (
+        _row("is", _EQUAL, _equality),
+        _row("is_not", _EQUAL, _equality, negates=True),
+        _row("one_of", _EQUAL, _one_of),
+        _row("none_of", _EQUAL, _one_of, negates=True),
+        _row("in_list", _EQUAL, _in_list),
+        _row("not_in_list", _EQUAL, _in_list, negates=True),
+        _row("over", _ORDERED, _order(operator.gt), empty=_NOTHING),
+        _row("at_least", _ORDERED, _order(operator.ge), empty=_NOTHING),
+        _row("below", _ORDERED, _order(operator.lt), empty=_NOTHING),
+        _row("at_most", _ORDERED, _order(operator.le), empty=_NOTHING),
+        _row("between", _ORDERED | _DATES, _between, empty=_NOTHING),
+        _row("contains", _TEXTS, _textual(operator.contains)),
+        _row("starts_with", _TEXTS, _textual(str.startswith)),
+        _row("ends_with", _TEXTS, _textual(str.endswith)),
+        _row("matches", _TEXTS, _matches),
+        _row("older_than", _MOMENTS, _age(older=True), empty=_NOTHING),
+        _row("newer_than", _MOMENTS, _age(older=False), empty=_NOTHING),
+        _row("within", _MOMENTS, _calendar, empty=_NEVER),
+        _row("outside", _MOMENTS, _calendar, negates=True, empty=_NEVER),
+        _row("exists", _EVERY, _exists),
+    )
+}

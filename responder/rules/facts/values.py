@@ -1,0 +1,237 @@
+"""Reads what the portal sends, and what a rule says, as values that can be compared.
+
+Bitrix24 sends text where it means numbers (`"2"`, `"1000.00"`), `Y` and `N` or `1` and `0` where it
+means yes and no, and typed JSON where it feels like it. A reader takes such a value and returns
+one that can be compared, or `Unknown` where it cannot be read: a number that is none is not 0.
+Emptiness is not the readers' business; `is_empty` is asked first.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from decimal import Decimal
+from math import isfinite
+from typing import Any, TypeGuard
+
+from responder.model import Unknown
+from responder.rules.facts.fields import Type
+from responder.rules.source import NUMBER
+
+# Returns what can be compared with what the same reader returns, or Unknown.
+Reader = Callable[[object], Any]
+
+_MARKS = frozenset({"Y", "N"})
+_TRUTHS = {"y": True, "n": False, "1": True, "0": False, "true": True, "false": False}
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_INSTANT = re.compile(
+    _DATE.pattern + r"[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?"
+    r"(?:Z|[+-][0-9]{2}:?[0-9]{2})?"
+)
+_MONEY = re.compile(NUMBER.pattern + r"\|[A-Za-z]{3}")
+# https://apidocs.bitrix24.com/api-reference/crm/data-types.html: an abbreviated kind, a number.
+_LINK = re.compile(r"[A-Z][A-Za-z0-9]{0,5}_[0-9]+")
+_DURATION = re.compile(r"(?:[0-9]{1,9}[wdhms] ?)+")
+_UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
+
+
+def is_empty(value: object, type_: Type) -> bool:
+    """Tell whether a value that was read says "none": null, "", [] and 0 in a reference."""
+    if value is None:
+        return True
+    if isinstance(value, str | list | tuple | dict):
+        return not value or (type_ is Type.REFERENCE and value == "0")
+    return type_ is Type.REFERENCE and value == 0 and value is not False
+
+
+def may_be_empty(value: object, type_: Type) -> bool:
+    """Tell whether a value that is not empty may say "none" all the same.
+
+    Tasks send false for a user field without values, and what only the portal knows to be a
+    reference has 0 for none.
+    """
+    return (value is False and type_ is not Type.TRUTH) or (
+        type_ is Type.ANY and is_empty(value, Type.REFERENCE)
+    )
+
+
+def number(value: object) -> int | Decimal | Unknown:
+    """Read a number. Text must be written as one and nothing else: `2`, `-0.5`, not `007`."""
+    if type(value) is int or type(value) is Decimal:
+        return value
+    if type(value) is str and NUMBER.fullmatch(value):
+        return Decimal(value)
+    if type(value) is float and isfinite(value):
+        # What the portal wrote, not the binary fraction nearest to it.
+        return Decimal(repr(value))
+    return _unreadable(value, "a number")
+
+
+def number_or_words(value: object) -> int | Decimal | str | Unknown:
+    """Read a value of unknown type where a rule says a number: words are surely none."""
+    return value if is_words(value) else number(value)
+
+
+def bit_or_words(value: object) -> int | Decimal | str | Unknown:
+    """Read a value of unknown type where a rule says 1 or 0, which may be its yes and no."""
+    other = is_words(value) and not isinstance(truth(value), Unknown)
+    return _unreadable(value, "1 or 0") if other else number_or_words(value)
+
+
+def money(value: object) -> tuple[Decimal, str] | Unknown:
+    """Read an amount with its currency, as user fields have it: `1000|RUB`."""
+    if type(value) is str and _MONEY.fullmatch(value):
+        amount, _, currency = value.partition("|")
+        return Decimal(amount), currency.upper()
+    return _unreadable(value, "an amount with its currency")
+
+
+def money_or_words(value: object) -> tuple[Decimal, str] | str | Unknown:
+    """Read a value of unknown type where a rule says an amount with its currency."""
+    return value if is_words(value) else money(value)
+
+
+def reader_like(written: str) -> Reader:
+    """Return what reads a value of unknown type where a rule says this text.
+
+    What the portal may write in another way is unknown in that way: yes and no, a link to an item
+    of the CRM (`D_5`, and `5` where the field links to one kind alone), a day.
+    """
+    if written in _MARKS:
+        return _mark
+    if is_words(written):
+        return text
+    return _link if _LINK.fullmatch(written) else _code
+
+
+def _mark(value: object) -> str | Unknown:
+    read = text(value)
+    other = read not in _MARKS and not isinstance(truth(value), Unknown)
+    return _unreadable(value, "Y or N") if other else read
+
+
+def _link(value: object) -> str | Unknown:
+    is_number = not isinstance(number(value), Unknown)
+    return _unreadable(value, "a link that names its kind") if is_number else _code(value)
+
+
+def _code(value: object) -> str | Unknown:
+    is_date = not isinstance(date_and_time(value), Unknown)
+    return _unreadable(value, "a text but a date") if is_date else text(value)
+
+
+def is_words(value: object) -> TypeGuard[str]:
+    """Tell whether something is a text without a digit, and so surely no number and no date.
+
+    Of all other texts people may have meant one: `1 000`, `24.09.2026`, `1000|RUB`.
+    """
+    return isinstance(value, str) and not any(map(str.isdigit, value))
+
+
+def truth(value: object) -> bool | Unknown:
+    """Read yes or no as the portal writes them: `Y`/`N`, `1`/`0`, true and false."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str | int):
+        read = _TRUTHS.get(str(value).lower())
+        if read is not None:
+            return read
+    return _unreadable(value, "yes or no")
+
+
+def text(value: object) -> str | Unknown:
+    """Read a text. A number is the text it is written as."""
+    if type(value) is str:
+        return value
+    if type(value) is int or type(value) is float or type(value) is Decimal:
+        return str(value)
+    return _unreadable(value, "a text")
+
+
+def date_and_time(value: object) -> datetime | Unknown:
+    """Read an ISO 8601 date and time, or the first moment of a day; its zone only if it has one."""
+    if type(value) is str and (_INSTANT.fullmatch(value) or _DATE.fullmatch(value)):
+        try:
+            return datetime.fromisoformat(value)
+        except ValueError:
+            return _unreadable(value, "a date")
+    return _unreadable(value, "a date")
+
+
+def instants(zone: tzinfo) -> Reader:
+    """Return a reader of instants, in UTC; what names no zone is of this one."""
+
+    def instant(value: object) -> datetime | Unknown:
+        read = date_and_time(value)
+        if isinstance(read, Unknown):
+            return read
+        return in_zone(read if read.tzinfo else read.replace(tzinfo=zone), UTC)
+
+    return instant
+
+
+def in_zone(at: datetime, zone: tzinfo) -> datetime:
+    """Return the same instant in another zone, as far as the calendar reaches."""
+    try:
+        return at.astimezone(zone)
+    except OverflowError:
+        first, last = datetime.min.replace(tzinfo=zone), datetime.max.replace(tzinfo=zone)
+        return first if at.year == first.year else last
+
+
+def as_it_is(value: object) -> object:
+    """Read what we made ourselves: a duration."""
+    return value if isinstance(value, timedelta) else _unreadable(value, "a duration")
+
+
+READERS: Mapping[Type, Reader] = {
+    Type.TEXT: text,
+    Type.ID: text,
+    Type.NUMBER: number,
+    Type.REFERENCE: number,
+    Type.TRUTH: truth,
+    Type.DURATION: as_it_is,
+}
+
+
+def is_day(value: object) -> bool:
+    """Tell whether something that was read as a date is a day without a time."""
+    return isinstance(value, str) and _DATE.fullmatch(value) is not None
+
+
+def day(written: str) -> date | None:
+    """Read a day as a rule writes it, `2026-09-24`; None if it is none."""
+    if not _DATE.fullmatch(written):
+        return None
+    try:
+        return date.fromisoformat(written)
+    except ValueError:
+        return None
+
+
+def duration(written: str) -> timedelta | None:
+    """Read a duration as a rule writes it: `45s`, `10m`, `12h`, `30d`, `2w`, `1d 12h`."""
+    if not _DURATION.fullmatch(written):
+        return None
+    parts = re.findall(r"([0-9]+)([wdhms])", written)
+    try:
+        return sum((timedelta(**{_UNITS[unit]: int(n)}) for n, unit in parts), timedelta())
+    except OverflowError:
+        return None
+
+
+def duration_in_words(length: timedelta) -> str:
+    """Write a duration as rules do: `31d 4h`."""
+    seconds = int(length.total_seconds())
+    sign, seconds = ("-", -seconds) if seconds < 0 else ("", seconds)
+    parts = []
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        count, seconds = divmod(seconds, size)
+        if count:
+            parts.append(f"{count}{unit}")
+    return sign + (" ".join(parts) or "0s")
+
+
+def _unreadable(value: object, expected: str) -> Unknown:
+    shown = value if isinstance(value, str) else repr(value)
+    clipped = shown if len(shown) <= 40 else shown[:39] + "…"
+    return Unknown(f"`{clipped}` is not {expected}")

@@ -1,0 +1,1 @@
+"""From YAML to rules, with the place of every mistake."""

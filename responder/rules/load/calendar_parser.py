@@ -1,0 +1,120 @@
+"""Reads `calendars`: the offices whose hours rules keep to."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, time, tzinfo
+
+from responder.rules import time_zones
+from responder.rules.calendars import DAYS, EVERY_DAY, Calendar
+from responder.rules.facts import values
+from responder.rules.load.key_parser import Keys
+from responder.rules.source import Items, Node, Scalar, Table, nearest
+
+CALENDAR_KEYS = ("timezone", "days", "from", "to", "holidays")
+HOLIDAY_KEYS = ("from", "to")
+_NAME = re.compile(r"[a-z0-9_-]+")
+_HOLIDAYS = "2026-05-09, 2026-01-01..2026-01-08 or {from: 2026-01-01, to: 2026-01-08}"
+
+
+def read(root: Table, keys: Keys, zone: tzinfo) -> Mapping[str, Calendar]:
+    """Read the calendars of a file; one that names no zone is of this one."""
+    table = root.get("calendars")
+    if table is None:
+        return {}
+    if not isinstance(table, Table):
+        keys.mistakes.error(table, "`calendars` is a map of calendars")
+        return {}
+    reader = _Reader(keys, zone)
+    return {key.text: reader.calendar(key, node) for key, node in table.pairs}
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Reads single calendars."""
+
+    keys: Keys
+    zone: tzinfo
+
+    def calendar(self, key: Scalar, node: Node) -> Calendar:
+        if not _NAME.fullmatch(key.text):
+            self._error(key, "the name of a calendar has only a-z, 0-9, - and _")
+        if not isinstance(node, Table) or not node.pairs:
+            shown = node if isinstance(node, Table) else key
+            self._error(shown, 'a calendar is a map, such as {days: [mon, fri], from: "09:00"}')
+            return Calendar(name=key.text)
+        self.keys.known(node, CALENDAR_KEYS)
+        opens, closes = self._hours(node)
+        return Calendar(
+            name=key.text,
+            zone=time_zones.read(node, self.keys, self.zone),
+            days=self._days(node),
+            opens=opens,
+            closes=closes,
+            holidays=tuple(self._holidays(node)),
+        )
+
+    def _days(self, table: Table) -> frozenset[int]:
+        if table.get("days") is None:
+            return EVERY_DAY
+        found = set()
+        for name in self.keys.names(table, "days"):
+            if name.text in DAYS:
+                found.add(DAYS.index(name.text))
+            else:
+                meant = nearest(name.text.lower()[:3], DAYS)
+                self._error(name, f"`{name.text}` is none of {', '.join(DAYS)}", meant)
+        return frozenset(found)
+
+    def _hours(self, table: Table) -> tuple[time, time]:
+        opens, closes = self._time(table, "from"), self._time(table, "to")
+        start, end = table.get("from"), table.get("to")
+        if isinstance(start, Scalar) and isinstance(end, Scalar) and start.text == end.text:
+            self._error(end, "this opens and closes at the same time; for all day write neither")
+        return opens, closes
+
+    def _time(self, table: Table, name: str) -> time:
+        node, key = table.get(name), table.key(name)
+        if node is None or key is None:
+            return time.min
+        text = node.text if isinstance(node, Scalar) else ""
+        if name == "to" and text == "24:00":
+            return time.min
+        found = time_zones.time_of_day(text)
+        if found is None:
+            shown = node if text or not isinstance(node, Scalar) else key
+            self._error(shown, f'`{name}` is a time of day, such as "09:00"')
+        return found or time.min
+
+    def _holidays(self, table: Table) -> Iterator[tuple[date, date]]:
+        node, key = table.get("holidays"), table.key("holidays")
+        if node is None or key is None:
+            return
+        if not isinstance(node, Items):
+            self._error(key, f"`holidays` is a list of days: {_HOLIDAYS}")
+            return
+        for item in node.items:
+            ends = self._ends(item)
+            first, last = (values.day(end) for end in ends) if ends else (None, None)
+            if first is None or last is None:
+                self._error(item, f"a holiday is a day or a range of days: {_HOLIDAYS}")
+            elif first > last:
+                self._error(item, "this holiday ends before it begins")
+            else:
+                yield first, last
+
+    def _ends(self, item: Node) -> tuple[str, str] | None:
+        """Return the first and the last day of a holiday as they are written."""
+        if isinstance(item, Scalar):
+            first, dots, last = item.text.partition("..")
+            return first.strip(), last.strip() if dots else first.strip()
+        if not isinstance(item, Table):
+            return None
+        self.keys.known(item, HOLIDAY_KEYS)
+        first_node, last_node = item.get("from"), item.get("to")
+        if isinstance(first_node, Scalar) and isinstance(last_node, Scalar):
+            return first_node.text, last_node.text
+        return None
+
+    def _error(self, node: Node, message: str, suggestion: str | None = None) -> None:
+        self.keys.mistakes.error(node, message, suggestion)

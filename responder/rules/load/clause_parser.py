@@ -1,0 +1,118 @@
+"""Reads `if` and `unless`: maps of tests, and `any`, `all` and `not` within them.
+
+Every mistake is noted where it stands and the reading goes on, so that all of them are reported at
+once. What is returned after a mistake is not fit to be asked, and the file is not loaded.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from responder.rules.facts import registry
+from responder.rules.facts.conditions import All, AnyOf, FactTest, Not, Part, fact_test
+from responder.rules.facts.literals import MisfitError, Setting
+from responder.rules.facts.operators import OPERATORS
+from responder.rules.facts.registry import Fact
+from responder.rules.source import Items, Mistakes, Node, Scalar, Table, nearest
+
+GROUPS = ("any", "all", "not")
+
+
+class Use(NamedTuple):
+    """A fact that a rule looks at, and where it says so."""
+
+    fact: Fact
+    node: Node
+
+
+@dataclass(slots=True)
+class ClauseReader:
+    """Reads the clauses of one rule and keeps which facts they look at."""
+
+    rule: str
+    mistakes: Mistakes
+    setting: Setting
+    uses: list[Use] = field(default_factory=list)
+
+    def read(self, node: Node, place: str) -> tuple[Part, ...]:
+        """Return the parts of a map of tests, which is at `place` in its rule."""
+        if not isinstance(node, Table):
+            self.mistakes.error(node, f"`{place}` is a map of tests, such as deal.stage_id: NEW")
+            return ()
+        if not node.pairs:
+            self.mistakes.error(node, f"`{place}` has no tests")
+        return tuple(self._parts(node, place))
+
+    def _parts(self, table: Table, place: str) -> Iterator[Part]:
+        for key, value in table.pairs:
+            if key.text in GROUPS:
+                yield self._group(key, value, f"{place}.{key.text}")
+            else:
+                tests = tuple(self._tests(key, value, f"{place}.{key.text}"))
+                # Several tests of one fact are one condition, also where `unless` asks for any.
+                yield tests[0] if len(tests) == 1 else All(tests)
+
+    def _group(self, key: Scalar, value: Node, place: str) -> Part:
+        if key.text == "not":
+            return Not(All(self.read(value, place)))
+        if not isinstance(value, Items) or not value.items:
+            message = f"`{key.text}` takes a list of maps of tests"
+            self.mistakes.error(value if isinstance(value, Items) else key, message)
+            return AnyOf(())
+        parts = tuple(
+            All(self.read(item, f"{place}[{number}]")) for number, item in enumerate(value.items)
+        )
+        return AnyOf(parts) if key.text == "any" else All(parts)
+
+    def _tests(self, key: Scalar, value: Node, place: str) -> Iterator[FactTest]:
+        fact = self._fact(key)
+        if fact is None:
+            return
+        self.uses.append(Use(fact, key))
+        if isinstance(value, Table):
+            if not value.pairs:
+                self.mistakes.error(value, f"`{key.text}` has no test")
+            for operator, operand in value.pairs:
+                yield from self._test(fact, operator, operator.text, operand, place)
+        elif isinstance(value, Items):
+            yield from self._test(fact, key, "one_of", value, place)
+        else:
+            yield from self._test(fact, key, "is", value, place)
+
+    def _fact(self, key: Scalar) -> Fact | None:
+        fact = registry.find(key.text)
+        if fact is None:
+            meant = registry.meant(key.text) if "." in key.text else nearest(key.text, GROUPS)
+            self.mistakes.error(key, f"there is no fact `{key.text}`", meant)
+        return fact
+
+    def _test(
+        self, fact: Fact, key: Scalar, name: str, operand: Node, place: str
+    ) -> Iterator[FactTest]:
+        """Read one test. `key` is where its operator stands, or the fact in the short form."""
+        operator = OPERATORS.get(name)
+        if operator is None:
+            self._no_operator(key)
+        elif fact.type not in operator.types:
+            self.mistakes.error(key, _does_not_take(fact, name))
+        else:
+            try:
+                prepared = operator.prepare(operand, fact, self.setting)
+            except MisfitError as misfit:
+                self.mistakes.error(misfit.node, misfit.message, misfit.suggestion)
+                return
+            if prepared.other is not None:
+                self.uses.append(Use(prepared.other, operand))
+            yield fact_test(self.rule, fact, place, operator, prepared)
+
+    def _no_operator(self, key: Scalar) -> None:
+        if key.text == "fact":
+            self.mistakes.error(key, "a fact is compared by an operator: {is: {fact: …}}", "is")
+        else:
+            meant = nearest(key.text, OPERATORS)
+            self.mistakes.error(key, f"there is no test `{key.text}`", meant)
+
+
+def _does_not_take(fact: Fact, name: str) -> str:
+    taken = ", ".join(row.name for row in OPERATORS.values() if fact.type in row.types)
+    return f"`{name}` cannot test `{fact.path}` ({fact.type}), which takes {taken}"

@@ -1,0 +1,60 @@
+"""Reads `limit`: how much a rule may do before it stops by itself.
+
+The keys of a rule's `limit` and of `defaults.limit` merge. 0 means none at all, and never "no
+limit": a guard rail cannot be written away.
+"""
+
+import re
+from dataclasses import dataclass, fields, replace
+
+from responder.rules.load.key_parser import Keys
+from responder.rules.source import Scalar, Table
+
+_NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """How many stops a rule may begin in an hour, and any rules on one document in a day.
+
+    `per_run` and `percent_of_running` are for sweeps and schedules: how many one run may begin, as
+    a number and as a part of all that run. None is no such limit.
+    """
+
+    per_hour: int = 30
+    per_document: int = 5
+    per_run: int | None = None
+    percent_of_running: int | None = None
+
+
+NAMES = tuple(field.name for field in fields(Limit))
+
+
+def read(table: Table, keys: Keys, otherwise: Limit) -> Limit:
+    """Read the `limit` of a rule or of the defaults; what it does not say is `otherwise`."""
+    node = table.get("limit")
+    if node is None:
+        return otherwise
+    if not isinstance(node, Table) or not node.pairs:
+        message = "`limit` is a map, such as {per_hour: 30, per_document: 5}"
+        key = table.key("limit")
+        keys.mistakes.error(node if isinstance(node, Table) or key is None else key, message)
+        return otherwise
+    keys.known(node, NAMES)
+    given = {name: number for name in NAMES if (number := _number(node, name, keys)) is not None}
+    return replace(otherwise, **given)
+
+
+def _number(table: Table, name: str, keys: Keys) -> int | None:
+    node, key = table.get(name), table.key(name)
+    if node is None or key is None:
+        return None
+    if isinstance(node, Scalar) and node.kind == "number" and _NUMBER.fullmatch(node.text):
+        number = int(node.text)
+        if name != "percent_of_running" or number <= 100:
+            return number
+        keys.mistakes.error(node, f"`{name}` is at most 100")
+        return None
+    shown = node if isinstance(node, Scalar) and node.text else key
+    keys.mistakes.error(shown, f"`{name}` is a whole number; 0 means that nothing is stopped")
+    return None

@@ -1,0 +1,139 @@
+"""Reads rules.yaml: its version, its defaults, its lists and its rules.
+
+Keys that are not known are mistakes everywhere, because a misspelt `unless` that is read over
+widens a kill. Every mistake is noted and the reading goes on with what is left.
+"""
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from datetime import UTC, tzinfo
+from typing import NamedTuple
+
+from responder.model import Mode
+from responder.rules import time_zones
+from responder.rules.facts.literals import Setting
+from responder.rules.load import calendar_parser, limit_parser
+from responder.rules.load.key_parser import Keys
+from responder.rules.load.limit_parser import Limit
+from responder.rules.load.rule_parser import Defaults, RuleReader
+from responder.rules.rule import Rule
+from responder.rules.source import Items, Mistakes, Node, Scalar, Table
+
+VERSION = "1"
+FILE_KEYS = ("version", "defaults", "lists", "calendars", "rules", "tests")
+DEFAULT_KEYS = ("mode", "limit", "portals", "timezone")
+_NAME = re.compile(r"[a-z0-9_-]+")
+
+
+class Loaded(NamedTuple):
+    """What a file says: its rules, and the zone of dates that name none."""
+
+    rules: tuple[Rule, ...]
+    zone: tzinfo
+
+
+def read(
+    root: Node,
+    lines: list[str],
+    mistakes: Mistakes,
+    portals: Collection[str] | None,
+) -> Loaded:
+    """Return what a file says; with any mistake noted it is not fit for use."""
+    if not isinstance(root, Table):
+        mistakes.error(root, "a rules file is a map with `version` and `rules`")
+        return Loaded((), UTC)
+    keys = Keys(mistakes)
+    keys.known(root, FILE_KEYS)
+    _version(root, mistakes)
+    defaults = _defaults(root, keys)
+    setting = Setting(
+        zone=defaults.zone,
+        lists=_lists(root, mistakes),
+        calendars=calendar_parser.read(root, keys, defaults.zone or UTC),
+    )
+    reader = RuleReader(
+        mistakes=mistakes, defaults=defaults, setting=setting, lines=lines, known_portals=portals
+    )
+    reader.portals(defaults.portals)
+    rules = tuple(_rules(root, reader, mistakes))
+    _idle_guards(rules, mistakes, root)
+    return Loaded(rules, defaults.zone or UTC)
+
+
+def _version(root: Table, mistakes: Mistakes) -> None:
+    node = root.get("version")
+    if node is None:
+        mistakes.at(root.line, root.column, "`version` is missing: write `version: 1`")
+    elif not isinstance(node, Scalar) or node.text != VERSION or node.kind != "number":
+        mistakes.error(node, "this program reads version 1: write `version: 1`", VERSION)
+
+
+def _defaults(root: Table, keys: Keys) -> Defaults:
+    table = root.get("defaults")
+    if table is None:
+        return Defaults()
+    if not isinstance(table, Table):
+        keys.mistakes.error(table, "`defaults` is a map")
+        return Defaults()
+    keys.known(table, DEFAULT_KEYS)
+    mode = keys.choice(table, "mode", tuple(Mode))
+    portals = tuple(keys.names(table, "portals")) if table.get("portals") else None
+    return Defaults(
+        mode=Mode(mode or Mode.OBSERVE),
+        portals=portals,
+        limit=limit_parser.read(table, keys, Limit()),
+        zone=time_zones.read(table, keys, None),
+    )
+
+
+def _lists(root: Table, mistakes: Mistakes) -> Mapping[str, tuple[Node, ...]]:
+    table = root.get("lists")
+    if table is None:
+        return {}
+    if not isinstance(table, Table):
+        mistakes.error(table, "`lists` is a map of lists")
+        return {}
+    return {key.text: tuple(_list(key, node, mistakes)) for key, node in table.pairs}
+
+
+def _list(key: Scalar, node: Node, mistakes: Mistakes) -> Iterator[Node]:
+    if not _NAME.fullmatch(key.text):
+        mistakes.error(key, "the name of a list has only a-z, 0-9, - and _")
+    if not isinstance(node, Items):
+        mistakes.error(key, f"`{key.text}` is a list of values, such as [17, 204]")
+        return
+    if not node.items:
+        mistakes.warn(key, f"the list `{key.text}` is empty, so nothing is in it")
+    for item in node.items:
+        if isinstance(item, Scalar) and item.kind != "null" and item.text:
+            yield item
+        else:
+            mistakes.error(item, "a list has plain values, none of them empty")
+
+
+def _rules(root: Table, reader: RuleReader, mistakes: Mistakes) -> Iterator[Rule]:
+    node, key = root.get("rules"), root.key("rules")
+    if node is None or key is None:
+        mistakes.at(root.line, root.column, "`rules` is missing")
+        return
+    if not isinstance(node, Items):
+        mistakes.error(key, "`rules` is a list: each rule begins with `- id:`")
+        return
+    if not node.items:
+        mistakes.warn(key, "there are no rules, so nothing is ever stopped")
+    for item in node.items:
+        rule = reader.read(item)
+        if rule is not None:
+            yield rule
+
+
+def _idle_guards(rules: tuple[Rule, ...], mistakes: Mistakes, root: Table) -> None:
+    """Warn of `leave` rules that stand where no rule comes after them."""
+    acting = [place for place, rule in enumerate(rules) if rule.acts]
+    last = acting[-1] if acting else -1
+    node = root.get("rules")
+    if mistakes.fatal or not isinstance(node, Items):
+        return
+    for rule, item in list(zip(rules, node.items, strict=True))[last + 1 :]:
+        message = f"`{rule.id}` protects from nothing: no kill or terminate rule stands below it"
+        mistakes.warn(item, message)

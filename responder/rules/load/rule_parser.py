@@ -1,0 +1,292 @@
+"""Reads one rule of rules.yaml, and refuses it where it could not act or would act on too much."""
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+
+from responder.model import Action, Mode
+from responder.rules.facts import registry, values
+from responder.rules.facts.conditions import All, AnyOf, FactTest, Part, fact_test
+from responder.rules.facts.derived import NEEDS
+from responder.rules.facts.literals import Setting
+from responder.rules.facts.operators import OPERATORS
+from responder.rules.keep import Keep
+from responder.rules.load import limit_parser, restraint_parser
+from responder.rules.load.clause_parser import ClauseReader, Use
+from responder.rules.load.key_parser import Keys
+from responder.rules.load.limit_parser import Limit
+from responder.rules.load.restraint_parser import RESTRAINT_KEYS
+from responder.rules.load.when_parser import WhenReader
+from responder.rules.rule import Rule
+from responder.rules.source import Mistakes, Node, Scalar, Table, nearest
+from responder.rules.triggers import Trigger
+
+RULE_KEYS = (
+    *("id", "because", "mode", "when", "if", "unless", "then"),
+    *("every_template", "limit", "sweep", "portals", "disabled", "expires"),
+    *RESTRAINT_KEYS,
+)
+_ACTING = (Action.KILL, Action.TERMINATE)
+_ACTIONS = (*_ACTING, Action.LEAVE)
+_ID = re.compile(r"[a-z0-9-]+")
+_PORTAL = re.compile(r"[a-z0-9_]+")
+_NAMES_A_TEMPLATE = frozenset({"workflow.template_id", "template.id", "workflow.id"})
+_NAMING = frozenset({"is", "one_of", "in_list"})
+_KNOWN = "template.known"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defaults:
+    """What rules have that do not say otherwise. `zone` is None where the file names none."""
+
+    mode: Mode = Mode.OBSERVE
+    portals: tuple[Scalar, ...] | None = None
+    limit: Limit = field(default_factory=Limit)
+    zone: tzinfo | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class RuleReader:
+    """Reads the rules of one file, one after the other."""
+
+    mistakes: Mistakes
+    defaults: Defaults
+    setting: Setting
+    lines: list[str]
+    known_portals: Collection[str] | None
+    _ids: dict[str, int] = field(default_factory=dict)
+
+    def read(self, node: Node) -> Rule | None:
+        """Return the rule at a node; None where there is none that could be read."""
+        if not isinstance(node, Table):
+            self.mistakes.error(node, "a rule is a map that begins with `id:`")
+            return None
+        keys = Keys(self.mistakes)
+        keys.known(node, RULE_KEYS)
+        then = keys.choice(node, "then", _ACTIONS)
+        if node.get("then") is None:
+            self.mistakes.error(node, "`then` is missing: kill, terminate or leave")
+        action = Action(then) if then else None
+        id_ = self._id(node, keys)
+        clauses = ClauseReader(id_, self.mistakes, self.setting)
+        before = len(self.mistakes.found)
+        condition = All(self._clause(node, "if", clauses))
+        exception = AnyOf(self._clause(node, "unless", clauses))
+        readable = (read := len(self.mistakes.found)) == before
+        when = WhenReader(keys, self.setting.zone or UTC).read(node, required=action in _ACTING)
+        self._of_one_kind(clauses.uses, when if len(self.mistakes.found) == read else None)
+        tests = (*condition.tests(), *exception.tests())
+        every_template = self._every_template(node, keys, action, tests if readable else None)
+        robots = _robots(id_, action, condition, tests)
+        self._amounts(tests, clauses.uses)
+        restraint = restraint_parser.read(node, keys, self.setting, action)
+        return Rule(
+            id=id_,
+            because=keys.text(node, "because"),
+            mode=self._mode(node, keys, action),
+            then=action or Action.LEAVE,
+            text="\n".join(self.lines[node.line - 1 : node.last_line]),
+            triggers=when,
+            condition=condition,
+            exception=exception,
+            robots=robots,
+            paths=_paths(clauses.uses, robots, restraint.keep),
+            kind=next((use.fact.kind for use in clauses.uses if use.fact.kind), None),
+            every_template=every_template,
+            portals=self._portals_of(node, keys, action),
+            sweep=self._sweep(node, keys, when),
+            limit=self._limit(node, keys, action),
+            wait=restraint.wait,
+            during=restraint.during,
+            keep=restraint.keep,
+            disabled=keys.text(node, "disabled"),
+            expires_at=self._expires(node, keys),
+        )
+
+    def portals(self, names: tuple[Scalar, ...] | None) -> frozenset[str] | None:
+        """Check names of portals against the settings, where those are known."""
+        for name in names or ():
+            if not _PORTAL.fullmatch(name.text):
+                meant = name.text.lower() if _PORTAL.fullmatch(name.text.lower()) else None
+                message = f"`{name.text}` is no portal's name: they have only a-z, 0-9 and _"
+                self.mistakes.error(name, message, meant)
+            elif self.known_portals is not None and name.text not in self.known_portals:
+                meant = nearest(name.text, self.known_portals)
+                message = f"the settings have no portal `{name.text}`"
+                self.mistakes.error(name, message, meant)
+        return None if names is None else frozenset(name.text for name in names)
+
+    def _id(self, node: Table, keys: Keys) -> str:
+        value = node.get("id")
+        if value is None:
+            self.mistakes.error(node, "`id` is missing")
+            return ""
+        text = keys.text(node, "id") or ""
+        if text and not _ID.fullmatch(text):
+            self.mistakes.error(value, "an `id` has only a-z, 0-9 and -")
+        elif text in self._ids:
+            first = self._ids[text]
+            self.mistakes.error(value, f"another rule has the id `{text}`, on line {first}")
+        elif text:
+            self._ids[text] = value.line
+        return text
+
+    def _mode(self, node: Table, keys: Keys, action: Action | None) -> Mode | None:
+        mode = keys.choice(node, "mode", tuple(Mode))
+        if action is not Action.LEAVE:
+            return Mode(mode) if mode else self.defaults.mode
+        if mode:
+            key = node.key("mode")
+            assert key is not None
+            self.mistakes.error(key, "a `leave` rule has no `mode`: it always protects")
+        return None
+
+    def _clause(self, node: Table, name: str, clauses: ClauseReader) -> tuple[Part, ...]:
+        value, key = node.get(name), node.key(name)
+        if value is None or key is None:
+            return ()
+        if isinstance(value, Scalar):
+            self.mistakes.error(key, f"`{name}` is a map of tests, such as deal.stage_id: NEW")
+            return ()
+        return clauses.read(value, name)
+
+    def _of_one_kind(self, uses: list[Use], when: tuple[Trigger, ...] | None) -> None:
+        """Refuse a rule that looks at two kinds of document, or at one that never comes."""
+        looking = [use for use in uses if use.fact.kind]
+        if not looking:
+            return
+        kind = looking[0].fact.kind
+        assert kind is not None
+        other = next((use for use in looking if use.fact.kind != kind), None)
+        if other is not None:
+            message = f"a document is of one kind, and this rule looks at {kind} above"
+            self.mistakes.error(other.node, message)
+        elif when and not any(trigger.can_bring(kind) for trigger in when):
+            brought = ", ".join(trigger.name for trigger in when)
+            message = f"`{looking[0].fact.path}` is never there: {brought} brings no {kind}"
+            self.mistakes.error(looking[0].node, message)
+
+    def _every_template(
+        self, node: Table, keys: Keys, action: Action | None, tests: Sequence[FactTest] | None
+    ) -> bool:
+        """Read `every_template`, required where no template is tested. `tests`: None if unread."""
+        every = keys.truth(node, "every_template")
+        if action is Action.LEAVE:
+            self._guard(node, every=every)
+        elif action and not every and tests is not None and not any(map(_tests_template, tests)):
+            message = "this would act on workflows of every template: test `workflow.template_id`"
+            self.mistakes.error(node, f"{message}, or write `every_template: true`")
+        return bool(every)
+
+    def _guard(self, node: Table, *, every: bool | None) -> None:
+        key = node.key("every_template")
+        if every is not None and key is not None:
+            self.mistakes.error(key, "`every_template` is for rules that kill or terminate")
+        if node.get("if") is None and node.get("unless") is None:
+            self.mistakes.error(node, "`if` is missing: this would leave every workflow")
+
+    def _portals_of(self, node: Table, keys: Keys, action: Action | None) -> frozenset[str] | None:
+        names = tuple(keys.names(node, "portals"))
+        if names:
+            return self.portals(names)
+        if action not in _ACTING:
+            # A guard is never narrowed by what it does not say itself.
+            return None
+        if self.defaults.portals is not None:
+            return frozenset(name.text for name in self.defaults.portals)
+        if node.get("portals") is None and len(self.known_portals or ()) > 1:
+            message = "`portals` is missing: ids differ from portal to portal, and there are"
+            self.mistakes.error(node, f"{message} {len(self.known_portals or ())}")
+        return None
+
+    def _limit(self, node: Table, keys: Keys, action: Action | None) -> Limit:
+        key = node.key("limit")
+        if key is not None and action is Action.LEAVE:
+            self.mistakes.error(key, "a `leave` rule has no `limit`: it stops nothing")
+        return limit_parser.read(node, keys, self.defaults.limit)
+
+    def _sweep(self, node: Table, keys: Keys, when: tuple[Trigger, ...] | None) -> bool:
+        sweep = keys.truth(node, "sweep")
+        if sweep and when is not None and not any(trigger.events for trigger in when):
+            key = node.key("sweep")
+            assert key is not None
+            self.mistakes.error(key, "`sweep` is for rules on events, and this has none")
+        if sweep is not None:
+            return sweep
+        return when is None or any(trigger.is_update for trigger in when)
+
+    def _expires(self, node: Table, keys: Keys) -> datetime | None:
+        text = keys.text(node, "expires")
+        if text is None:
+            return None
+        day = values.day(text)
+        if day is None or day == date.max:
+            value = node.get("expires")
+            assert value is not None
+            self.mistakes.error(value, "`expires` is a day, such as 2026-12-31")
+            return None
+        return datetime.combine(day + timedelta(days=1), time.min, self.defaults.zone or UTC)
+
+    def _amounts(self, tests: Sequence[FactTest], uses: list[Use]) -> None:
+        """Warn of amounts that are compared whatever their currency."""
+        looked_at = {use.fact.path for use in uses}
+        for test in tests:
+            path = test.fact.path
+            if not path.endswith(".opportunity") or test.operator.name == "exists":
+                continue
+            currency = path.removesuffix("opportunity") + "currency_id"
+            if currency not in looked_at:
+                node = next(use.node for use in uses if use.fact.path == path)
+                message = f"an amount is compared in any currency: test `{currency}` too"
+                self.mistakes.warn(node, message)
+                return
+
+
+def _paths(uses: list[Use], robots: FactTest | None, keep: Keep | None) -> frozenset[str]:
+    paths = {use.fact.path for use in uses}
+    paths |= {NEEDS[path] for path in paths if path in NEEDS}
+    paths |= {_KNOWN} if robots else set()
+    return frozenset(paths | (keep.paths if keep else set()))
+
+
+def _tests_template(test: FactTest) -> bool:
+    return any(
+        fact.path.startswith("template.") or fact.path in _NAMES_A_TEMPLATE for fact in test.facts
+    )
+
+
+def _robots(
+    rule: str, action: Action | None, condition: All, tests: Sequence[FactTest]
+) -> FactTest | None:
+    """Return the test that spares robots' runs, for a rule that is not about a named template.
+
+    A template named by its id is meant, listed or not; one that is only told what it is not may
+    be a robot's.
+    """
+    if action not in _ACTING or _names_a_template(condition):
+        return None
+    if any(test.fact.path == _KNOWN for test in tests):
+        return None
+    fact = registry.find(_KNOWN)
+    assert fact is not None
+    yes = Scalar(line=1, column=1, length=1, last_line=1, text="true", kind="truth")
+    operator = OPERATORS["is"]
+    prepared = operator.prepare(yes, fact, Setting(lists={}))
+    return fact_test(rule, fact, _KNOWN, operator, prepared)
+
+
+def _names_a_template(part: Part) -> bool:
+    match part:
+        case All(parts):
+            return any(map(_names_a_template, parts))
+        case AnyOf(parts):
+            return bool(parts) and all(map(_names_a_template, parts))
+        case FactTest():
+            return (
+                part.fact.path in _NAMES_A_TEMPLATE
+                and part.operator.name in _NAMING
+                and part.operand.other is None
+            )
+        case _:
+            return False

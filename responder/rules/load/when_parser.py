@@ -1,0 +1,93 @@
+"""Reads `when`: the events, robot calls and schedules that set a rule off."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta, tzinfo
+
+from responder.rules import time_zones, triggers
+from responder.rules.facts import values
+from responder.rules.load.key_parser import Keys
+from responder.rules.schedules import DailyAt, Every, Schedule
+from responder.rules.source import Items, Node, Scalar, Table, nearest
+from responder.rules.triggers import Trigger
+
+SCHEDULE_KEYS = ("every", "daily_at")
+_SHORTEST, _LONGEST = timedelta(seconds=1), timedelta(days=366)
+
+
+@dataclass(frozen=True, slots=True)
+class WhenReader:
+    """Reads the `when` of one rule. `zone` is that of schedules which name none."""
+
+    keys: Keys
+    zone: tzinfo
+
+    def read(self, node: Table, *, required: bool) -> tuple[Trigger, ...] | None:
+        """Return what sets a rule off; None where it does not say."""
+        value, key = node.get("when"), node.key("when")
+        if value is None or key is None:
+            if required:
+                self._error(node, "`when` is missing: what sets the rule off?")
+            return None
+        if not isinstance(value, Items) or not value.items:
+            self._error(key, "`when` is a list, such as [deal.updated]")
+            return ()
+        return tuple(self._triggers(value))
+
+    def _triggers(self, items: Items) -> Iterator[Trigger]:
+        for item in items.items:
+            if isinstance(item, Table) and item.pairs:
+                found = self._scheduled(item)
+            elif not isinstance(item, Scalar):
+                self._error(item, "the name of an event or `robot` is expected here")
+                continue
+            else:
+                found = triggers.find(item.text)
+                if found is None:
+                    self._no_trigger(item)
+            if found is not None:
+                yield found
+
+    def _no_trigger(self, item: Scalar) -> None:
+        message = f"there is no event `{item.text}`"
+        if triggers.is_a_portals_name(item.text):
+            message = f"`{item.text}` is no event that brings a document workflows can run on"
+        self._error(item, message, triggers.meant(item.text))
+
+    def _scheduled(self, item: Table) -> Trigger | None:
+        names = [key.text for key, _ in item.pairs]
+        first = next((key for key, _ in item.pairs if key.text in SCHEDULE_KEYS), item.pairs[0][0])
+        if first.text not in SCHEDULE_KEYS:
+            meant = nearest(first.text, SCHEDULE_KEYS)
+            self._error(first, f"there is no trigger `{first.text}`", meant)
+            return None
+        if "every" in names:
+            self.keys.known(item, ("every",))
+            schedule = self._every(item, first)
+        else:
+            self.keys.known(item, ("daily_at", "timezone"))
+            schedule = self._daily_at(item, first)
+        return None if schedule is None else triggers.scheduled(schedule)
+
+    def _every(self, item: Table, key: Scalar) -> Schedule | None:
+        text = self.keys.text(item, "every")
+        length = values.duration(text) if text else None
+        if length is not None and _SHORTEST <= length <= _LONGEST:
+            return Every(length)
+        if text:
+            message = "`every` is a duration from 1s to 366d, such as 15m or 12h"
+            self._error(item.get("every") or key, message)
+        return None
+
+    def _daily_at(self, item: Table, key: Scalar) -> Schedule | None:
+        text = self.keys.text(item, "daily_at")
+        at = time_zones.time_of_day(text) if text else None
+        zone = time_zones.read(item, self.keys, self.zone)
+        if at is not None:
+            return DailyAt(at, zone)
+        if text:
+            self._error(item.get("daily_at") or key, '`daily_at` is a time of day, such as "03:00"')
+        return None
+
+    def _error(self, node: Node, message: str, suggestion: str | None = None) -> None:
+        self.keys.mistakes.error(node, message, suggestion)

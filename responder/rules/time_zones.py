@@ -1,0 +1,60 @@
+"""Says which instant a time of day is, in zones whose clocks change, and reads zones by name.
+
+Where clocks go forward some times of day do not exist; such a time stands for the first instant
+after it that does. Where they go back some exist twice; such a time stands for the first of both.
+"""
+
+import re
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from responder.rules.load.key_parser import Keys
+from responder.rules.source import Table, nearest
+
+_TIME = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
+_SECOND = timedelta(seconds=1)
+_Otherwise = TypeVar("_Otherwise", bound=tzinfo | None)
+
+
+def read(table: Table, keys: Keys, otherwise: _Otherwise) -> tzinfo | _Otherwise:
+    """Read the key `timezone` of a map."""
+    name = keys.text(table, "timezone")
+    if name is None:
+        return otherwise
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        node = table.get("timezone")
+        assert node is not None
+        meant = nearest(name, available_timezones())
+        keys.mistakes.error(node, f"there is no time zone `{name}`", meant)
+        return otherwise
+
+
+def time_of_day(written: str) -> time | None:
+    """Read a time of day as a rule writes it, `09:00`; None if it is none."""
+    found = _TIME.fullmatch(written)
+    return time(int(found[1]), int(found[2])) if found else None
+
+
+def instant(day: date, at: time, zone: tzinfo) -> datetime:
+    """Return when this time of this day is, in UTC."""
+    local = datetime.combine(day, at, zone)
+    found = local.astimezone(UTC)
+    if found.astimezone(zone).replace(tzinfo=None) == local.replace(tzinfo=None):
+        return found
+    return _change_between(local.replace(fold=1).astimezone(UTC), found, zone)
+
+
+def _change_between(before: datetime, after: datetime, zone: tzinfo) -> datetime:
+    """Return the second at which the clocks of a zone are changed."""
+    offset = before.astimezone(zone).utcoffset()
+    while after - before > _SECOND:
+        middle = before + (after - before) // 2
+        middle = middle.replace(microsecond=0)
+        if middle.astimezone(zone).utcoffset() == offset:
+            before = middle
+        else:
+            after = middle
+    return after

@@ -1,1 +1,0 @@
-"""What runs, joining the rooms above."""

@@ -1,0 +1,361 @@
+"""Settings → the running service; the only place that builds objects."""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import structlog
+from starlette.types import ASGIApp
+
+from responder.adapters.metrics import Metrics
+from responder.bitrix24.client.client import Lane
+from responder.bitrix24.client.rest import Portal
+from responder.bitrix24.facts.lookup import Templates
+from responder.journal import outbox
+from responder.judge.context import Means
+from responder.judge.rules_in_force import RulesInForce, wait_until_still
+from responder.model import Mode
+from responder.receive.endpoint import Web, others
+from responder.receive.refusal_counts import Refusing
+from responder.receive.refused_callers import Strangers
+from responder.receive.server.connections import Room, most_connections
+from responder.receive.server.server import receivers
+from responder.service import process_end
+from responder.service.driver.driver import Driver
+from responder.service.driver.poller import Poll
+from responder.service.driver.round import Rounds
+from responder.service.driver.sweeper import Runner
+from responder.service.driver.waker import Waking
+from responder.service.gauges import Gauges
+from responder.service.health import Condition
+from responder.service.housekeeping import Housekeeping, Write, fenced
+from responder.service.notifier.notifier import Notifier
+from responder.service.notifier.webhook_sink import Receiver
+from responder.service.replicas.database_time import Clock
+from responder.service.replicas.election import Leases
+from responder.settings.settings import PortalSettings, Settings
+from responder.settings.validators import SHORTEST_URL_KEY
+from responder.settings.webhook_signature import keys_of, mark
+from responder.stop.gate import Gate
+from responder.store.database.database import Database
+from responder.store.group_commit import SharedCommit
+from responder.store.leases import Lease
+
+STOP_SECONDS = 10.0
+LEAVING_SECONDS = 2.0
+LOOKING_UP = 16
+RED_SECONDS = 0.3  # /readyz says that we stop, while we still receive
+
+log = structlog.get_logger()
+
+
+def utc_now() -> datetime:
+    """Return this instant."""
+    return datetime.now(UTC)
+
+
+class Service:
+    """The whole of responder in one process: receiving, and a driver for each portal.
+
+    Building one opens and migrates the database and reads the rules. It raises DatabaseError and
+    RulesError for what a person must mend.
+    """
+
+    def __init__(self, settings: Settings, *, now: Callable[[], datetime] | None = None) -> None:
+        self.settings = settings
+        clock = Clock(utc_now)  # where no other is given, it follows the database's
+        self.now = now = now or clock
+        self.rules = RulesInForce(settings.rules, portals=settings.portals, now=now)
+        self.metrics = Metrics()
+        self.strangers = Strangers(self.metrics)
+        self.room = Room(most_connections(len(settings.portals)), self.metrics)
+        self.database = Database(settings.database_url.get_secret_value())
+        self.database.open()
+        self.database.lock_for_serving()
+        self.database.migrate()
+        self.notifier = self._notifier()
+        self.commits = SharedCommit(self.database)
+        self.leases = Leases(
+            settings.portals,
+            holder=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
+            database=self.database,
+            commits=self.commits,
+            ruleset=self._goes_by,
+            clock=clock,
+        )
+        self.lanes = {name: self._lane(name, portal) for name, portal in settings.portals.items()}
+        self.poll = self._poll()
+        self.drivers = {name: self._driver(name) for name in settings.portals}
+        self.waking = Waking(self.database, self.drivers, self.leases, lambda: self.rules.ruleset)
+        self.commits.on_commit = self.waking.stored
+        self.leases.granted = self.waking.wake
+        self.condition = Condition(
+            settings,
+            rules=self.rules,
+            database=self.database,
+            commits=self.commits,
+            leases=self.leases,
+            lanes=self.lanes,
+            drivers=self.drivers,
+        )
+        self.refusing = Refusing(self.commits.write, now)
+        pages, apart = self._pages(), settings.admin_port is not None
+        self.web = Web(
+            settings.portals,
+            accept=self.commits.add,
+            ready=self.condition.ready,
+            metrics=self.metrics,
+            now=now,
+            tells_strangers=not apart,
+            pages=None if apart else pages,
+            refused=self.refusing.note,
+        )
+        self.admin_side = others(self.condition.ready, self.metrics, pages) if apart else None
+        self._stopping_at = 0.0
+
+    def ports(self) -> Iterator[tuple[int, ASGIApp]]:
+        """Say what is served on which port, the one for events first."""
+        yield self.settings.port, self.web
+        if self.admin_side is not None and self.settings.admin_port is not None:
+            yield self.settings.admin_port, self.admin_side
+
+    def _pages(self) -> ASGIApp | None:
+        """Build the pages where there are admins; what they need is loaded for them alone."""
+        if not self.settings.admins:
+            return None
+        from responder.service.pages.application import application
+        from responder.service.pages.site import Commits, Site
+
+        return application(
+            Site(
+                settings=self.settings,
+                database=self.database,
+                rules=self.rules,
+                commits=Commits(self.commits.write),
+                condition=self.condition.portal,
+                now=self.now,
+                note=self.strangers.note,
+            )
+        )
+
+    def _lane(self, name: str, portal: PortalSettings) -> Lane:
+        url = portal.url.get_secret_value()
+        return Lane(
+            Portal(name, url),
+            rate=portal.requests_per_second,
+            burst=portal.burst,
+            metrics=self.metrics,
+            now=self.now,
+            address=mark(url, *(token.get_secret_value() for token in portal.application_tokens)),
+        )
+
+    def _poll(self) -> Poll:
+        return Poll(
+            database=self.database,
+            wake=lambda portal: self.waking.wake(portal),
+            driven=self._driven,
+            ruleset=lambda: self.rules.ruleset,
+            sweep_every=self.settings.sweep_every,
+            now=self.now,
+        )
+
+    def _driver(self, name: str) -> Driver:
+        templates = Templates()
+
+        def rounds(lease: Lease) -> Rounds:
+            gate = Gate(
+                portal=name,
+                lease=lease,
+                lane=self.lanes[name],
+                commits=self.commits,
+                rules=self.rules,
+                metrics=self.metrics,
+                now=self.now,
+            )
+            means = Means(
+                gate=gate,
+                lane=self.lanes[name],
+                database=self.database,
+                rules=self.rules,
+                templates=templates,
+                leased=lambda: self.leases.has_time(lease),
+                enforcing=self.settings.mode is Mode.ENFORCE,
+                metrics=self.metrics,
+                now=self.now,
+            )
+            return Rounds(means, Runner(means, self.settings.sweep_every))
+
+        return Driver(name, leases=self.leases, rounds=rounds, idle_seconds=self.poll.idle_seconds)
+
+    def _goes_by(self) -> str:
+        """Say by which rules we drive, and that we only observe, for replicas to compare."""
+        mode = "" if self.settings.mode is Mode.ENFORCE else f" {self.settings.mode.value}"
+        return f"{self.rules.ruleset.revision}{mode}"
+
+    async def run(self) -> None:
+        """Drive every portal until cancelled; then let the rounds under way end."""
+        # Names are looked up there, and one that nobody answers for keeps a thread for long.
+        asyncio.get_running_loop().set_default_executor(
+            ThreadPoolExecutor(LOOKING_UP + len(self.lanes))
+        )
+        self.commits.start()
+        self.waking.start()
+        leasing = asyncio.create_task(self.leases.run())
+        tasks = [asyncio.create_task(driver.run()) for driver in self.drivers.values()]
+        beside = [
+            asyncio.create_task(self.poll.run()),
+            asyncio.create_task(self._gauges().run()),
+            asyncio.create_task(self._housekeeping().run()),
+            asyncio.create_task(self.rules.watch()),
+            asyncio.create_task(self.refusing.run()),
+        ]
+        if self.notifier is not None:
+            beside.append(asyncio.create_task(self.notifier.run()))
+        try:
+            # Not `gather`, which would pass a cancellation on and cut off the calls under way. Nor
+            # does it end with the drivers: events may still come, and the store stays open.
+            await asyncio.wait(tasks)
+            await asyncio.Event().wait()
+        finally:
+            for task in beside:
+                task.cancel()
+            await self._close(tasks, leasing)
+
+    def stop(self) -> None:
+        """Be no longer ready, and let the rounds under way end; what is sent is still received."""
+        self.condition.draining = True
+        self._stopping_at = self._stopping_at or time.monotonic()
+        self.leases.stop()
+        for driver in self.drivers.values():
+            driver.stop()
+
+    def _driven(self) -> dict[str, Write]:
+        """Give the portals that this process drives now, each with what writes for it."""
+        return {
+            name: fenced(self.commits, driver.lease)
+            for name, driver in self.drivers.items()
+            if driver.lease is not None
+        }
+
+    def _housekeeping(self) -> Housekeeping:
+        return Housekeeping(
+            database=self.database,
+            driven=self._driven,
+            keep_days=self.settings.keep_days,
+            now=self.now,
+        )
+
+    def _gauges(self) -> Gauges:
+        return Gauges(
+            self.metrics,
+            database=self.database,
+            rules=self.rules,
+            portals=self.settings.portals,
+            driving=self._driven,
+            sweeps=bool(self.settings.sweep_every),
+            now=self.now,
+        )
+
+    def _notifier(self) -> Notifier | None:
+        """Where there is a receiver of notifications, have it told all from now on."""
+        url, secret = self.settings.notify_url, self.settings.notify_secret
+        if url is None or secret is None:
+            return None
+        self.database.write(lambda tx: outbox.begin(tx, self.settings.portals))
+        return Notifier(
+            Receiver(url.get_secret_value(), keys_of(secret.get_secret_value())),
+            database=self.database,
+            driven=self._driven,
+            metrics=self.metrics,
+            now=self.now,
+        )
+
+    async def _close(self, tasks: list[asyncio.Task[None]], leasing: asyncio.Task[None]) -> None:
+        self.stop()
+        left = self._stopping_at + STOP_SECONDS - time.monotonic()
+        _, late = await asyncio.wait(tasks, timeout=max(0.0, left))
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self.leases.close()
+        with contextlib.suppress(TimeoutError):  # where the database does not answer
+            async with asyncio.timeout(LEAVING_SECONDS):
+                await leasing
+        await self.waking.stop()
+        for lane in self.lanes.values():
+            await lane.portal.close()
+        await self.commits.close()
+        self.database.close()
+
+
+@asynccontextmanager
+async def serving(service: Service) -> AsyncIterator[int]:
+    """Receive and drive within this block; gives the port that is listened on."""
+    servers = receivers(
+        service.ports(),
+        host=service.settings.host,
+        room=service.room,
+        note=service.strangers.note,
+        drain_seconds=int(STOP_SECONDS),
+    )
+    driving = asyncio.create_task(service.run())
+    receiving = [asyncio.create_task(server.serve()) for server in servers]
+    try:
+        ports = [await one.listens(task) for one, task in zip(servers, receiving, strict=True)]
+        yield ports[0]
+    finally:
+        service.stop()
+        await asyncio.sleep(RED_SECONDS)
+        for server in servers:
+            server.stop()
+        await asyncio.wait(receiving)
+        driving.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await driving
+
+
+async def serve(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    _ends_with(stopped)
+    await asyncio.to_thread(wait_until_still, settings.rules)
+    service = await asyncio.to_thread(Service, settings)
+    _say_what_runs(service)
+    loop.add_signal_handler(signal.SIGHUP, service.rules.look_now)
+    async with serving(service) as port:
+        _ends_with(stopped)  # again, for uvicorn takes the signals where it serves in its own way
+        log.info("receiving", host=settings.host, port=port)
+        await stopped.wait()
+        log.info("stopping")
+        process_end.in_any_case()
+    log.info("stopped")
+
+
+def _ends_with(stopped: asyncio.Event) -> None:
+    """Set the event when the process is told to end."""
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stopped.set)
+
+
+def _say_what_runs(service: Service) -> None:
+    log.info(
+        "started",
+        mode=service.settings.mode.value,
+        portals=sorted(service.settings.portals),
+        rules=service.rules.ruleset.revision,
+        database=service.database.dialect,
+        journal_mode=service.database.journal_mode,
+        library=service.database.library_version,
+    )
+    for name, portal in service.settings.portals.items():
+        if portal.url_key and len(portal.url_key.get_secret_value()) < SHORTEST_URL_KEY:
+            log.warning("a url_key is too short to be safe", portal=name, least=SHORTEST_URL_KEY)

@@ -1,0 +1,268 @@
+"""Judges what `doctor` has read of a portal: can it be called, may we act there, is it heard from.
+
+Pure, as `checks` is. What the portal answers is `profile`, `scope`, `method.get`, `app.info` and
+`server.time` (https://apidocs.bitrix24.com/api-reference/common/system/).
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from responder.bitrix24.client.answers import Answer, Failure, FailureKind
+from responder.rules.rule import Rule
+from responder.service.doctor.checks import Finding, fine, problem, warning
+from responder.settings.settings import PortalSettings
+from responder.store.leases import Breaker
+
+SLOW_SECONDS = 3.0
+SKEW_SECONDS, BAD_SKEW_SECONDS = 5.0, 60.0
+SILENCE = timedelta(days=3)
+
+_USER_SCOPES = ("user_brief", "user_basic", "user")
+_PEOPLE = ("starter.", "waiting_for.")
+_USUAL_RATE, _USUAL_BURST = 2, 50
+_LARGEST_RATE, _LARGEST_BURST = 5, 250
+_METHODS = (
+    "bizproc.workflow.kill",
+    "bizproc.workflow.terminate",
+    "bizproc.workflow.instances",
+    "bizproc.workflow.template.list",
+    "crm.item.get",
+)
+_NEW_WEBHOOK = (
+    "As an administrator of the portal, make a new inbound webhook with the scopes bizproc, crm "
+    "and user_brief, and put its address into {variable}."
+)
+_BUY = (
+    "REST needs a paid plan of Bitrix24 and, where the portal asks for one (as in Russia), a "
+    "subscription to its Market: buy what is missing, and what waits is judged within a minute."
+)
+_ADVICE = {
+    "NO_AUTH_FOUND": _NEW_WEBHOOK,
+    "INVALID_CREDENTIALS": _NEW_WEBHOOK,
+    "expired_token": _NEW_WEBHOOK,
+    "authorization_error": "Its user was dismissed. " + _NEW_WEBHOOK,
+    "user_access_error": "Its user was dismissed or may not enter. " + _NEW_WEBHOOK,
+    "ACCESS_DENIED": _BUY,
+    "PAYMENT_REQUIRED": "The portal's plan or subscription is over. " + _BUY,
+    "OVERLOAD_LIMIT": "Bitrix24 has blocked REST of this portal; its support unblocks it.",
+    "PORTAL_DELETED": "The portal is gone: take it out of the settings.",
+    "QUERY_LIMIT_EXCEEDED": "Try again in a minute; all that call from this address share a limit.",
+    "no_connection": "See the host in {variable}, name resolution, the firewall, its certificate.",
+    "timeout": "Try again; see whether a firewall or a proxy swallows the connection.",
+}
+_OTHER_ADVICE = "See that {variable} is the address of a portal's inbound webhook."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """What the rules in force ask of a webhook."""
+
+    tasks: bool = False
+    people: bool = False
+
+    @classmethod
+    def of(cls, rules: Iterable[Rule]) -> "Needs":
+        """Gather what these rules ask for."""
+        reading = [rule for rule in rules if not rule.disabled]
+        paths = frozenset[str]().union(*(rule.paths for rule in reading))
+        return cls(
+            tasks=any(rule.kind == "task" for rule in reading)
+            or any(path.startswith("task.") for path in paths),
+            people=any(path.startswith(_PEOPLE) for path in paths),
+        )
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Name the methods that will be called."""
+        return (*_METHODS, "tasks.task.get") if self.tasks else _METHODS
+
+
+def webhook_variable(portal: str) -> str:
+    """Name the setting that holds a portal's address."""
+    return f"RESPONDER_PORTALS__{portal.upper()}__URL"
+
+
+def unreachable(failure: Failure, portal: str) -> Finding:
+    """Report that the portal cannot be called."""
+    advice = _ADVICE.get(failure.code, _OTHER_ADVICE).format(variable=webhook_variable(portal))
+    said = f"{failure.code}: {failure.text}" if failure.code else failure.text
+    if failure.code in ("QUERY_LIMIT_EXCEEDED", "OPERATION_TIME_LIMIT"):
+        return warning("reachable", said, _ADVICE["QUERY_LIMIT_EXCEEDED"])
+    return problem("reachable", said, advice)
+
+
+def reachable(seconds: float) -> Finding:
+    """Report how long the portal took."""
+    said = f"answered in {seconds:.2f} s"
+    if seconds > SLOW_SECONDS:
+        return warning("reachable", said, "Every kill takes at least as long: see the network.")
+    return fine("reachable", said)
+
+
+def identity(answer: Answer, portal: str) -> Finding:
+    """Report who we are there: only administrators may list and kill workflows."""
+    variable = webhook_variable(portal)
+    if answer.failure is not None:
+        return _unread("identity", answer.failure)
+    profile = answer.value if isinstance(answer.value, dict) else {}
+    user = profile.get("ID")
+    if not isinstance(user, str | int) or not str(user).isdigit():
+        advice = "Its user is not active. " + _NEW_WEBHOOK.format(variable=variable)
+        return problem("identity", "the webhook acts for nobody", advice)
+    if profile.get("ADMIN") is not True:
+        return problem(
+            "identity",
+            f"user {user} is no administrator: no workflow can be listed or killed",
+            _NEW_WEBHOOK.format(variable=variable),
+        )
+    return fine("identity", f"user {user}, an administrator")
+
+
+def scopes(answer: Answer, needs: Needs) -> list[Finding]:
+    """Report which scopes the webhook lacks."""
+    if answer.failure is not None:
+        return [_unread("scopes", answer.failure)]
+    granted = answer.value if isinstance(answer.value, list) else []
+    missing = [scope for scope in ("bizproc", "crm") if scope not in granted]
+    if needs.tasks and "task" not in granted:
+        missing.append("task")
+    has_people = any(scope in granted for scope in _USER_SCOPES)
+    if needs.people and not has_people:
+        missing.append("user_brief")
+    if missing:
+        advice = "Tick them in the portal, in the inbound webhook's form; its address stays."
+        return [problem("scopes", f"missing: {', '.join(missing)}", advice)]
+    said = ", ".join(sorted(str(scope) for scope in granted))
+    if not has_people:
+        advice = "Rules about starters or assignees need it: tick user_brief in the webhook's form."
+        return [warning("scopes", f"{said}; user_brief is missing", advice)]
+    return [fine("scopes", said)]
+
+
+def methods(answers: Mapping[str, Answer]) -> list[Finding]:
+    """Report which methods we may not call, by what `method.get` said of each."""
+    unread = [answer.failure for answer in answers.values() if answer.failure is not None]
+    if unread:
+        return [_unread("methods", unread[0])]
+    absent, closed = [], []
+    for name, answer in answers.items():
+        told = answer.value if isinstance(answer.value, dict) else {}
+        if told.get("isExisting") is not True:
+            absent.append(name)
+        elif told.get("isAvailable") is not True:
+            closed.append(name)
+    found = []
+    if absent:
+        advice = "Workflows are not part of every plan: see the portal's plan."
+        found.append(problem("methods", f"the portal has no {', '.join(absent)}", advice))
+    if closed:
+        advice = "Add the missing scopes to the inbound webhook."
+        found.append(problem("methods", f"the webhook may not call {', '.join(closed)}", advice))
+    return found or [fine("methods", f"all {len(answers)} that we call are available")]
+
+
+def plan(answer: Answer) -> list[Finding]:
+    """Report the portal's plan; not every portal tells it to a webhook."""
+    name = plan_name(answer)
+    if name is None:
+        return [fine("plan", "the portal does not tell it to a webhook")]
+    return [fine("plan", name)]
+
+
+def plan_name(answer: Answer) -> str | None:
+    """Return the portal's own word for its plan, such as `ru_ent250`."""
+    told = answer.value if isinstance(answer.value, dict) else {}
+    name = told.get("LICENSE")
+    return name[:64] if isinstance(name, str) and name.isprintable() and name else None
+
+
+def limits(given: PortalSettings, plan_told: str | None) -> list[Finding]:
+    """Report the request limit that we keep, against what plans allow (docs: limits.md)."""
+    rate, burst = given.requests_per_second, given.burst
+    said = f"{rate:g} requests a second, {burst} at once"
+    large = rate > _USUAL_RATE or burst > _USUAL_BURST
+    enterprise = plan_told is not None and "_ent" in plan_told
+    if rate > _LARGEST_RATE or burst > _LARGEST_BURST:
+        advice = "No cloud plan allows more than 5 and 250; a portal on its own server may."
+        return [warning("limits", said, advice)]
+    if large and not enterprise:
+        advice = "Below Enterprise a portal allows 2 and 50: take the settings out, unless it is."
+        return [warning("limits", said, advice)]
+    if enterprise and not large:
+        return [fine("limits", f"{said} (Enterprise allows 5 and 250)")]
+    return [fine("limits", said)]
+
+
+def clock(answer: Answer, asked_at: datetime, answered_at: datetime) -> list[Finding]:
+    """Report how far our clock is from the portal's, which tells whole seconds."""
+    told = _instant(answer.value)
+    if answer.failure is not None or told is None:
+        return [warning("clock", "the portal's time could not be read", "Try again.")]
+    skew = 0.0
+    if told + timedelta(seconds=1) < asked_at:
+        skew = (asked_at - told).total_seconds() - 1
+    elif told > answered_at:
+        skew = (answered_at - told).total_seconds()
+    if abs(skew) <= SKEW_SECONDS:
+        return [fine("clock", "ours and the portal's agree")]
+    said = f"ours is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the portal's"
+    advice = "Ages of workflows are reckoned with it: synchronise this machine's clock (NTP)."
+    judge = problem if abs(skew) > BAD_SKEW_SECONDS else warning
+    return [judge("clock", said, advice)]
+
+
+def _instant(value: object) -> datetime | None:
+    try:
+        told = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return None if told is None or told.tzinfo is None else told
+
+
+def tokens(given: PortalSettings) -> list[Finding]:
+    """Report what proves an event."""
+    count = len(given.application_tokens)
+    said = f"{count} application token{'s' if count > 1 else ''}"
+    said += ", the member id is pinned" if given.member_id else ", the member id is not pinned"
+    if given.url_key:
+        said += ", calls without a token are taken on the secret path"
+    return [fine("tokens", said)]
+
+
+def heard_from(heard_at: datetime | None, now: datetime) -> list[Finding]:
+    """Report when the portal was last heard from."""
+    if heard_at is None:
+        return [
+            warning(
+                "heard_from",
+                "nothing was ever received from this portal",
+                "In the portal, make an outbound webhook to this service's /events, and put its "
+                "application token into the settings.",
+            )
+        ]
+    said = f"last heard from at {heard_at:%Y-%m-%d %H:%M} UTC"
+    if now - heard_at > SILENCE:
+        advice = "See that the portal's outbound webhook exists and still points here."
+        return [warning("heard_from", said, advice)]
+    return [fine("heard_from", said)]
+
+
+def breakers(opened: Collection[Breaker], portal: str) -> list[Finding]:
+    """Report what is not called for now, and why."""
+    found = []
+    for one in opened:
+        what = one.method or "the whole portal"
+        said = f"{what} is not called since {one.opened_at:%Y-%m-%d %H:%M} UTC ({one.code})"
+        advice = _ADVICE.get(one.code, "It is tried again every minute.")
+        if one.method:
+            advice = "Give the webhook the scope and the rights; it is tried again every minute."
+        found.append(problem("breaker", said, advice.format(variable=webhook_variable(portal))))
+    return found or [fine("breaker", "none is open")]
+
+
+def _unread(check: str, failure: Failure) -> Finding:
+    said = f"{failure.code}: {failure.text}" if failure.code else failure.text
+    if failure.kind in (FailureKind.PORTAL, FailureKind.METHOD):
+        return problem(check, said, "The webhook may not ask this: see its scopes and its user.")
+    return warning(check, f"could not be read: {said}", "Try again.")

@@ -1,0 +1,97 @@
+"""Deals with what a fault of ours keeps from being judged: an exception that nobody foresaw.
+
+Theory of operation. Where many documents were judged together it is one of them that fails, so they
+are judged in smaller company, and at last alone. One that fails alone is tried again after the same
+waits as one that cannot be read, and then concluded: its deliveries as what could not be read, its
+second looks as taken, its stops as given up. The log says that the fault is ours. Tries of stops
+stand in the journal; those of a document need not outlive the process, for its deliveries wait.
+"""
+
+from collections.abc import Sequence
+
+import structlog
+
+from responder.bitrix24.facts.lookup import Reading
+from responder.judge import planner
+from responder.judge.backoff import REST, Patience
+from responder.judge.context import Means
+from responder.judge.jobs import Subject
+from responder.judge.lifecycle import REFUSED_AGAIN, TRIES, Seen, step
+from responder.judge.plans import Plan
+from responder.judge.recheck import Rejudged, standing_of
+from responder.model import Outcome, Reason, Unknown
+from responder.rules.ruleset import Ruleset
+from responder.stop.gate import StaleError
+from responder.stop.outcome_log import Telling
+from responder.store.group_commit import StoreUnavailable
+from responder.store.leases import LeaseLost
+
+log = structlog.get_logger()
+
+
+class Stumbling:
+    """What becomes of one portal's documents over which a round stumbled."""
+
+    def __init__(self, means: Means, patience: Patience) -> None:
+        self._portal = means.portal
+        self._gate = means.gate
+        self._now = means.now
+        self._few = means.few
+        self._patience = patience
+        self._telling = Telling(means)
+
+    async def over(self, chosen: Sequence[Subject], ruleset: Ruleset, error: Exception) -> bool:
+        """Go on after judging these failed. Return True where others may be judged at once."""
+        refs = sorted({subject.ref for subject in chosen})
+        log.error(
+            "documents could not be judged",
+            portal=self._portal,
+            documents=refs[:20],
+            exc_info=error,
+        )
+        if len(refs) != 1:
+            for ref in refs:
+                many = len(refs) > self._few
+                self._patience.suspect(ref, self._now(), REST, among_many=many)
+            return bool(refs)
+        return await self._alone(refs[0], chosen, ruleset, error)
+
+    async def _alone(
+        self, ref: str, chosen: Sequence[Subject], ruleset: Ruleset, error: Exception
+    ) -> bool:
+        tries = self._patience.stumbled(ref, self._now())
+        why = f"it could not be judged because of a fault of ours ({type(error).__name__})"
+        try:
+            await self._write(chosen, ruleset, why, give_up=tries >= TRIES)
+            return True
+        except (LeaseLost, StoreUnavailable):
+            raise
+        except StaleError as stale:
+            log.info("judged afresh", portal=self._portal, why=str(stale))
+        except Exception:
+            log.exception("a fault of ours could not be written down", portal=self._portal)
+            self._patience.suspect(ref, self._now(), REFUSED_AGAIN, among_many=False)
+        return False
+
+    async def _write(
+        self, chosen: Sequence[Subject], ruleset: Ruleset, why: str, *, give_up: bool
+    ) -> None:
+        """Count a try of each stop that waits, and conclude the rest when it was the last one."""
+        stops = [again for one in chosen if (again := self._later(one, why)) is not None]
+        detail = f"{why}, {TRIES} times"
+        plans = [
+            Plan(subject=one, facts={}, planned=(planner.nothing(Reason.UNREADABLE, detail),))
+            for one in chosen
+            if give_up and one.stop is None
+        ]
+        if stops or plans:
+            await self._gate.pass_through(plans, stops, {}, ruleset)
+            self._telling.decided(plans, self._now())
+
+    def _later(self, subject: Subject, why: str) -> Rejudged | None:
+        if subject.stop is None:
+            return None
+        standing = standing_of(subject.stop)
+        taken = step(Outcome.WAITING, Seen.UNREADABLE, standing, self._now(), why)
+        unread = subject.situation(Reading({}, Unknown(why), None))
+        return Rejudged(stop=subject.stop, step=taken, situation=unread)

@@ -1,0 +1,396 @@
+"""One round of a driver: look, read, judge, pass the gate, call, write down what came of it.
+
+Theory of operation: see `driver`. Everything that decides is in `planner` and `lifecycle`, which
+are pure; this file moves values between them, the gate and the lane.
+
+What was read and judged together passes the gate in *slices* (`batches`), each with no more calls
+than one batch carries. A round that judged does the first slice at once, and each round after it
+the next, until all is written; so a storm of thousands is driven in steps that are no longer than
+any other round. Each slice is held against lease, rules, pause, limits and the age of the facts as
+if it were alone. When one of them says no, what is left is dropped: it was not written, so it is
+due as before, and judged afresh.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+
+import structlog
+
+from responder.bitrix24.client.answers import STOPPING
+from responder.bitrix24.client.rest import Command, Failure
+from responder.bitrix24.facts.lookup import Reading
+from responder.bitrix24.lists.paged import REMEMBERED_FOR
+from responder.journal.open_stops import tests_of
+from responder.judge import jobs, planner, recheck
+from responder.judge.backoff import Patience
+from responder.judge.calls import LIMIT_CODES, Called
+from responder.judge.context import Means
+from responder.judge.jobs import Subject
+from responder.judge.lifecycle import CALL_WITHIN, FACTS_STALE_AFTER
+from responder.judge.plans import Known, Plan
+from responder.judge.queue import Intake
+from responder.judge.reader import LOST, MOST, Readings, Way
+from responder.judge.recheck import Rejudged, Running
+from responder.model import Unknown
+from responder.rules.ruleset import Ruleset
+from responder.service.driver.clock_watch import Rewinding
+from responder.service.driver.known_workflows import known_of
+from responder.service.driver.quarantine import Stumbling
+from responder.service.driver.saved_client import KeptLane
+from responder.service.driver.sweeper import Runner
+from responder.service.driver.unmatched import Idle
+from responder.stop.batches import Judged, Slice
+from responder.stop.evidence import Proofs
+from responder.stop.expiry import Lapses
+from responder.stop.gate import StaleError
+from responder.stop.intents import take
+from responder.stop.outcome_log import Telling
+from responder.stop.rearm_release import Freeing
+from responder.stop.verifier import Looking, Settling
+from responder.stop.would_kill_check import Watching
+from responder.store.database.database import Connection
+from responder.store.group_commit import StoreUnavailable
+from responder.store.leases import LeaseLost
+
+COMMITS_WITHIN = timedelta(seconds=3)  # mostly: so much younger are the facts at the gate
+JUDGED_AT_ONCE = 100  # between two looks at what else the process has to do
+
+log = structlog.get_logger()
+
+
+class Rounds:
+    """The rounds of one portal's driver, under one lease."""
+
+    def __init__(self, means: Means, runner: Runner) -> None:
+        self.portal = means.portal
+        self._gate = means.gate
+        self._runner = runner
+        self._lane = means.lane
+        self._database = means.database
+        self._rules = means.rules
+        self._leased = means.leased
+        self._enforcing = means.enforcing
+        self._now = means.now
+        self._patience = Patience(means.portal)
+        self._stumbling = Stumbling(means, self._patience)
+        self._proofs = Proofs(means)
+        self._kept = KeptLane(means)
+        self._few = means.few
+        self._telling = Telling(means)
+        self._intake = Intake(means, self._patience)
+        self._idle = Idle(means, self._intake, self._telling)
+        self._readings = Readings(means)
+        self._looking = Looking(
+            means, self._readings, lambda stop, step: self._telling.went_on(stop, step, None)
+        )
+        self._work: _Work | None = None
+        self._upkeep = (Rewinding(means), Freeing(means), Lapses(means))
+        self._watching = Watching(means)
+
+    async def load(self) -> None:
+        """Go on where the last driver was: its bucket and its open breakers."""
+        await self._kept.load()
+
+    async def round(self) -> bool:
+        """Do what is due, or the next slice of what was judged. Return False when nothing was."""
+        await self._lane.probe()
+        done = False
+        for upkeep in self._upkeep:  # that needs nothing of the portal
+            done = done or await upkeep.step()
+        if self._lane.shut is not None:
+            self._work = None
+        else:
+            judged = await self._judge_or_go_on()
+            done |= judged or self._work is not None
+            if self._work is None:  # however much there is to judge, a run goes on in between
+                done |= await self._runner.step() or judged or await self._watching.step()
+        self._lane.away_since = self._patience.away_since
+        await self._kept.keep()
+        return done
+
+    async def _judge_or_go_on(self) -> bool:
+        """Do the next slice of what was judged; where nothing is left, judge what is due."""
+        if self._work is not None:
+            return await self._go_on(self._work)
+        return await self._look_and_judge()
+
+    @property
+    def is_amid_work(self) -> bool:
+        """Say whether something was judged that is not written yet."""
+        return self._work is not None
+
+    def idle_seconds(self, at_most: float) -> float:
+        """Say how long to wait when nothing is due: until the first document has rested."""
+        wait = self._patience.until_the_first(self._now(), at_most)
+        return max(wait, min(self._readings.gathers_for(), at_most))
+
+    async def _look_and_judge(self) -> bool:
+        """Look for what is due, and judge what is due."""
+        if self._readings.gathers_for() or self._patience.leaves_alone(self._now()):
+            return False
+        ruleset = self._rules.ruleset
+        due = await self._intake.due()
+        asked, idle = jobs.split(due.subjects, ruleset)
+        if idle:
+            await self._idle.conclude(idle, ruleset)
+        if due.more and not asked:
+            await self._idle.conclude_unnamed(ruleset)
+        way = self._way(asked, more=due.more)
+        if way.documents > self._few and due.more:
+            asked, _ = jobs.split(await self._intake.much(way.documents), ruleset)
+        refs = list(dict.fromkeys(subject.ref for subject in asked))
+        first = self._patience.together(refs, most=way.documents, few=self._few)
+        by_pages = way.by_pages and len(first) > self._few
+        looked = await self._looking.look(wait_for_list=by_pages)
+        taken = set(first)
+        chosen = [subject for subject in asked if subject.ref in taken]
+        judged = bool(chosen) and await self._judge_guarded(chosen, ruleset, by_pages=by_pages)
+        return judged or looked or (bool(idle) and due.more)
+
+    def _way(self, asked: Sequence[Subject], *, more: bool) -> Way:
+        if self._patience.is_away:
+            return self._readings.way(self._few)  # enough to see whether it is back
+        documents = len({subject.ref for subject in asked})
+        return self._readings.way(MOST if more and documents > self._few else documents)
+
+    async def _judge_guarded(
+        self, chosen: Sequence[Subject], ruleset: Ruleset, *, by_pages: bool
+    ) -> bool:
+        """Judge; if that fails by a fault of ours, find the document that makes it fail."""
+        try:
+            return await self._judge(chosen, ruleset, by_pages=by_pages)
+        except (LeaseLost, StoreUnavailable):
+            raise
+        except Exception as error:  # noqa: BLE001 -- it is said, and tried again
+            return await self._stumbling.over(chosen, ruleset, error)
+
+    async def _judge(self, chosen: Sequence[Subject], ruleset: Ruleset, *, by_pages: bool) -> bool:
+        """Read what the rules ask for, judge it, and begin to act on it."""
+        read_at = self._now()
+        asks = jobs.asks(chosen, ruleset)
+        found = await self._readings.read(list(asks.values()), by_pages=by_pages)
+        if found is None:
+            return True
+        await self._see_whether_away(found.readings)
+        if found.failure is not None and self._is_spoilt(found.failure):
+            self._readings.spoil(found.failure)
+            return True
+        readings = dict(zip(asks, found.readings, strict=True))
+        now = self._now()
+        among_many = len(asks) > self._few
+        deferred = {
+            ref
+            for ref, reading in readings.items()
+            if self._patience.defers(ref, reading, now, among_many=among_many)
+        }
+        if deferred and among_many:
+            log.warning(
+                "the portal could not be read; documents wait",
+                portal=self.portal,
+                documents=len(deferred),
+            )
+        ready = [s for s in chosen if s.stop is not None or s.ref not in deferred]
+        if not ready:
+            return False
+        known = await self._known(readings, ruleset)
+        kept = await self._looking.of_others(jobs.kept_beside(ready), readings.values(), found.rows)
+        plans, rejudged = await self._plan(ready, readings, ruleset, known, kept)
+        await self._proofs.gather(plans, rejudged)
+        self._work = _Work(
+            left=Judged(plans, rejudged, order=asks, capacity=self._lane.capacity),
+            settling=None if found.rows is None else self._looking.settling(found.rows, read_at),
+            ruleset=ruleset,
+            read_at=read_at,
+            shut=self._shut(),
+        )
+        return await self._go_on(self._work)
+
+    def _is_spoilt(self, failure: Failure) -> bool:
+        """Say whether it is the list of all that runs that cannot be read, and not the portal."""
+        passing = failure.kind in LOST and failure.code not in LIMIT_CODES
+        return passing and not self._patience.is_away
+
+    async def _go_on(self, work: "_Work") -> bool:
+        """Write and call the next slice, then something of what the list of all that runs tells.
+
+        What is left when facts grew too old, or something else changed, is judged afresh: nothing
+        of it is written.
+        """
+        self._work = None
+        piece = work.left.cut() if work.left else None
+        try:
+            if piece is not None and not await self._pass(work, piece):
+                return True
+        except (LeaseLost, StoreUnavailable):
+            raise
+        except Exception as error:  # noqa: BLE001 -- it is said, and tried again
+            judged = [] if piece is None else piece.subjects
+            return await self._stumbling.over(judged, work.ruleset, error)
+        settled = work.settling is not None and await work.settling.step()
+        if work.left or settled:
+            self._work = work
+        return piece is not None or settled
+
+    async def _pass(self, work: "_Work", piece: Slice) -> bool:
+        """Pass the gate and call. Return False where the rest must be judged afresh."""
+        plans, rejudged, proofs = await self._proofs.prove(piece.plans, piece.rejudged)
+        began_at = self._now()
+        if not _is_fresh(work.read_at, began_at + COMMITS_WITHIN):
+            self._readings.was_too_slow()
+            if work.begun:
+                return False
+            plans, rejudged = recheck.too_old(plans, rejudged, began_at)
+        if work.begun and self._shut() != work.shut:
+            return False
+        try:
+            called = await self._gate.pass_through(
+                plans,
+                rejudged,
+                proofs,
+                work.ruleset,
+                most_calls=piece.most_calls,
+            )
+        except StaleError as stale:
+            log.info("judged afresh", portal=self.portal, why=str(stale))
+            return False
+        work.begun = True
+        now = self._now()
+        for plan in plans:
+            self._patience.judged(plan.subject.ref, now)
+        self._telling.decided(plans, now)
+        await self._call(called, work.read_at)
+        if called:
+            self._readings.took((self._now() - began_at).total_seconds())
+        return True
+
+    def _shut(self) -> dict[str, str]:
+        """Return the methods that stop workflows and are not called now, and why."""
+        return {name: why for name, why in self._lane.withheld().items() if name in STOPPING}
+
+    async def _see_whether_away(self, answers: Sequence[Reading]) -> None:
+        """Ask who we are where something could not be read, to see if it is the portal itself."""
+        failures = [answer.failure for answer in answers if answer.failure is not None]
+        lost = [one for one in failures if one.kind in LOST and one.code not in LIMIT_CODES]
+        if not lost:
+            if any(answer.failure is None for answer in answers):
+                self._patience.answered()
+            return
+        (answer,) = await self._lane.send([Command("profile", {})])
+        if answer.failure is not None and answer.failure.kind in LOST:
+            self._patience.went_away(self._now())
+        else:
+            self._patience.answered()
+
+    async def _known(self, readings: Mapping[str, Reading], ruleset: Ruleset) -> Known:
+        """Read what the journal holds on the workflows at hand."""
+        ids = [
+            workflow.id
+            for reading in readings.values()
+            if not isinstance(reading.workflows, Unknown)
+            for workflow in reading.workflows
+        ]
+        known = await known_of(self._database, self.portal, ids, ruleset.revision)
+        return replace(known, shut=self._lane.withheld(), away=self._patience.is_away)
+
+    async def _plan(
+        self,
+        ready: Sequence[Subject],
+        readings: Mapping[str, Reading],
+        ruleset: Ruleset,
+        known: Known,
+        kept: Running,
+    ) -> tuple[list[Plan], list[Rejudged]]:
+        """Judge each subject; a workflow condemned twice in one round is stopped once."""
+        now = self._now()
+        plans: list[Plan] = []
+        rejudged: list[Rejudged] = []
+        for place, subject in enumerate(ready, start=1):
+            reading = readings[subject.ref]
+            stop = subject.stop
+            if stop is None:
+                made = planner.plan(
+                    subject, reading, ruleset, enforcing=self._enforcing, known=known, now=now
+                )
+                plans.append(made)
+                known.begin(made)
+            else:
+                rejudged.append(
+                    recheck.again(
+                        stop,
+                        reading,
+                        ruleset,
+                        enforcing=self._enforcing,
+                        known=known,
+                        now=now,
+                        running=kept,
+                    )
+                )
+            if place % JUDGED_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        return plans, await self._explained(rejudged, now)
+
+    async def _explained(self, rejudged: list[Rejudged], now: datetime) -> list[Rejudged]:
+        """Say of what is cleared what is different, compared with what condemned it."""
+        cleared = [one.stop for one in rejudged if one.cleared_by is not None]
+        if not cleared:
+            return rejudged
+        tests = await self._database.reading(lambda conn: tests_of(conn, self.portal, cleared))
+        return [
+            recheck.explained(one, tests.get(one.stop.decision_id, {}), now) for one in rejudged
+        ]
+
+    async def _call(self, called: Sequence[Called], read_at: datetime) -> None:
+        """Make the calls whose intents are committed, and commit what came of them."""
+        if not called:
+            return
+        now = self._now()
+        if not _is_fresh(read_at, now):
+            self._readings.was_too_slow()
+            steps = [(call, call.too_late(now)) for call in called]
+        else:
+            unless = partial(self._may_not_call, max(call.intended_at for call in called))
+            answers = await self._lane.send([call.command for call in called], unless=unless)
+            now = self._now()
+            steps = [
+                (call, call.after(answer, now))
+                for call, answer in zip(called, answers, strict=True)
+            ]
+
+        def write(tx: Connection) -> None:
+            for call, taken in steps:
+                take(tx, call.decision_id, taken, now)
+
+        await self._gate.insist(write)
+        for call, taken in steps:
+            self._telling.went_on(call, taken, call.received_at)
+
+    def _may_not_call(self, intended_at: datetime) -> str | None:
+        """Say why nothing may be sent at this moment, right before it would be.
+
+        Another may drive by now and have decided otherwise; no fence reaches as far as the portal.
+        """
+        if not self._leased():
+            return "not called: the lease had no time left"
+        if not timedelta(0) <= self._now() - intended_at <= CALL_WITHIN:
+            return "not called: the process was stopped after its intent"
+        return None
+
+
+@dataclass(slots=True, kw_only=True)
+class _Work:
+    """What a round judged and goes on with, slice by slice, and what it rests on."""
+
+    left: Judged
+    settling: Settling | None
+    ruleset: Ruleset
+    read_at: datetime
+    shut: Mapping[str, str]
+    begun: bool = False
+
+
+def _is_fresh(read_at: datetime, now: datetime) -> bool:
+    """Say whether facts read then may be acted on; what was remembered of some is older yet."""
+    return timedelta(0) <= now - read_at <= FACTS_STALE_AFTER - REMEMBERED_FOR

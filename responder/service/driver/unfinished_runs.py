@@ -1,0 +1,74 @@
+"""Remembers the runs that could not read everything, until they are made again and can.
+
+Each rests for a minute, and takes its turn among all that is due: however many there are, none of
+them starves another run. What one of them condemned so far counts with what it condemns next, for
+together that is one run. None of it outlives the process: what is not noted as done is made again.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from responder.judge.sweep import Due
+
+AGAIN_AFTER = timedelta(seconds=60)
+FORGOTTEN_AFTER = timedelta(hours=1)  # its rule or schedule is there no more
+
+
+@dataclass(slots=True, kw_only=True)
+class _Tried:
+    trigger: str
+    until: datetime
+    condemned: dict[str, set[str]] = field(default_factory=dict)
+
+
+class Unfinished:
+    """The unfinished runs of one portal, by their names (`Due.names`)."""
+
+    def __init__(self) -> None:
+        self._tried: dict[str, _Tried] = {}
+
+    def resting(self, now: datetime) -> set[str]:
+        """Name those that wait to be made again; a clock set back must not lengthen that."""
+        self._tried = {
+            name: tried
+            for name, tried in self._tried.items()
+            if now - tried.until < FORGOTTEN_AFTER
+        }
+        return {
+            name for name, tried in self._tried.items() if now < tried.until <= now + AGAIN_AFTER
+        }
+
+    def turn(self, due: Due, now: datetime) -> tuple[bool, datetime]:
+        """Return what runs are ordered by: what was asked for just now, then the longest overdue.
+
+        One that was tried is overdue since it has rested.
+        """
+        rested = [self._tried[name].until for name in due.names if name in self._tried]
+        is_new = due.request is not None and due.request.result is None and not rested
+        return not is_new, min(now, max([due.since or now, *rested]))
+
+    def condemned(self, due: Due) -> dict[str, set[str]]:
+        """Return by rule what its tries condemned so far."""
+        found: dict[str, set[str]] = {}
+        for tried in (self._tried[name] for name in due.names if name in self._tried):
+            for rule, workflows in tried.condemned.items():
+                found.setdefault(rule, set()).update(workflows)
+        return found
+
+    def note(self, due: Due, condemned: Mapping[str, Collection[str]], now: datetime) -> None:
+        """Note that a run is to be made again, and what it condemned this time."""
+        for name in due.names:
+            tried = self._tried.setdefault(name, _Tried(trigger=due.trigger, until=now))
+            tried.until = now + AGAIN_AFTER
+            for rule, workflows in condemned.items():
+                tried.condemned.setdefault(rule, set()).update(workflows)
+
+    def forget(self, due: Due) -> None:
+        """Forget a run that is done."""
+        for name in due.names:
+            self._tried.pop(name, None)
+
+    def has(self, trigger: str) -> bool:
+        """Tell whether there is one of this trigger."""
+        return any(tried.trigger == trigger for tried in self._tried.values())

@@ -1,0 +1,136 @@
+"""Measures from time to time what is in the database, whoever wrote it, for the metrics.
+
+All replicas read the same and say the same, but for what each of them drives.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+
+from responder.adapters.metrics import Metrics
+from responder.journal import approvals, chain, outbox
+from responder.journal.reading import counts
+from responder.judge.rules_in_force import RulesInForce
+from responder.judge.sweep import SWEEP, swept_rules
+from responder.model import OPEN_OUTCOMES
+from responder.store import limits, sweep_runs
+from responder.store.database.database import Connection, Database, StoreUnavailable
+from responder.store.inbox import inbox
+
+EVERY_SECONDS = 2.0
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Measured:
+    """What one look at the database found."""
+
+    depth: dict[str, tuple[int, datetime]]
+    tripped: set[str]
+    paused: bool
+    heads: dict[str, int]
+    sweeps: dict[str, datetime]
+    notices: int
+    asking: dict[str, int]
+    stops: counts.Counts
+
+
+class Gauges:
+    """Keeps the gauges of one process.
+
+    `driving` names the portals that it drives now; `sweeps` is False where the sweep is off.
+    """
+
+    def __init__(
+        self,
+        metrics: Metrics,
+        *,
+        database: Database,
+        rules: RulesInForce,
+        portals: Collection[str],
+        driving: Callable[[], Collection[str]],
+        sweeps: bool,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._metrics = metrics
+        self._database = database
+        self._rules = rules
+        self._portals = list(portals)
+        self._driving = driving
+        self._sweeps = sweeps
+        self._now = now
+        self._said_of: object = None
+
+    async def run(self) -> None:
+        """Measure until cancelled."""
+        while True:
+            try:
+                await self.once()
+            except Exception:
+                # A fault of ours must not end the service, nor hide the other gauges for good.
+                log.exception("measuring failed")
+            await asyncio.sleep(EVERY_SECONDS)
+
+    async def once(self) -> None:
+        """Measure everything."""
+        self._keep_own()
+        try:
+            found = await self._database.reading(self._measure)
+        except StoreUnavailable:
+            self._metrics.store_available.set(0)
+            return
+        self._metrics.store_available.set(1)
+        self._keep_found(found)
+
+    def _measure(self, conn: Connection) -> _Measured:
+        return _Measured(
+            depth=inbox.depth(conn),
+            tripped={trip.rule for trip in limits.tripped(conn)},
+            paused=limits.paused(conn) is not None,
+            heads=chain.heads(conn),
+            sweeps=sweep_runs.last_of_all(conn, SWEEP),
+            notices=outbox.waiting(conn, self._portals),
+            asking=approvals.waiting(conn),
+            stops=counts.open_stops(conn),
+        )
+
+    def _keep_own(self) -> None:
+        """Say what is known without the database: what we drive, and by which rules."""
+        driving = self._driving()
+        for portal in self._portals:
+            self._metrics.driving.labels(portal).set(portal in driving)
+        self._metrics.rules_load_failed.set(self._rules.error is not None)
+        if self._rules.ruleset is not self._said_of:
+            self._said_of = self._rules.ruleset
+            revision = self._rules.ruleset.revision
+            self._metrics.rules_in_force(revision, self._rules.since.timestamp())
+
+    def _keep_found(self, found: _Measured) -> None:
+        now = self._now()
+        ages = [(now - oldest).total_seconds() for _, oldest in found.depth.values()]
+        self._metrics.inbox_waiting.set(sum(count for count, _ in found.depth.values()))
+        self._metrics.inbox_oldest_age.set(max([0.0, *ages]))
+        self._metrics.paused.set(found.paused)
+        self._metrics.notifications_waiting.set(found.notices)
+        for portal in self._portals:
+            self._metrics.chain_sequence.labels(portal).set(found.heads.get(portal, 0))
+            for outcome in OPEN_OUTCOMES:
+                count = found.stops.get((portal, outcome.value), 0)
+                self._metrics.open_stops.labels(portal, outcome.value).set(count)
+            self._metrics.waiting_for_approval.labels(portal).set(found.asking.get(portal, 0))
+            self._keep_sweep(portal, found.sweeps.get(portal))
+        acting = {rule.id for rule in self._rules.ruleset.rules if rule.acts}
+        self._metrics.only_rules({rule.id for rule in self._rules.ruleset.rules} | found.tripped)
+        for rule in acting | found.tripped:
+            self._metrics.tripped(rule, is_tripped=rule in found.tripped)
+
+    def _keep_sweep(self, portal: str, last: datetime | None) -> None:
+        """Say when the last sweep was, unless none is expected: then its age says nothing."""
+        if last is not None and self._sweeps and swept_rules(self._rules.ruleset, portal):
+            self._metrics.last_sweep_at.labels(portal).set(last.timestamp())
+        else:
+            self._metrics.last_sweep_at.remove_by_labels({"portal": portal})

@@ -1,0 +1,84 @@
+"""How this process is, as `/readyz` and the pages tell it: whether it receives, and its portals."""
+
+from collections.abc import Mapping
+
+from responder.bitrix24.client.client import Lane
+from responder.judge.rules_in_force import RulesInForce
+from responder.service.driver.driver import Driver
+from responder.service.replicas.election import Leases
+from responder.settings.settings import Settings
+from responder.store import limits
+from responder.store.canonical_json import instant_text
+from responder.store.database.database import Database, is_current
+from responder.store.group_commit import SharedCommit, StoreUnavailable
+
+
+class Condition:
+    """Says how we are. `draining`: we stop, and are no longer ready, though we still receive."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        rules: RulesInForce,
+        database: Database,
+        commits: SharedCommit,
+        leases: Leases,
+        lanes: Mapping[str, Lane],
+        drivers: Mapping[str, Driver],
+    ) -> None:
+        self.draining = False
+        self._mode = settings.mode
+        self._rules = rules
+        self._database = database
+        self._commits = commits
+        self._leases = leases
+        self._lanes = lanes
+        self._drivers = drivers
+
+    async def ready(self) -> tuple[bool, dict[str, object]]:
+        """Say whether we can receive, and how the portals and the rules are."""
+        writable, current, why = await self._store()
+        tripped, paused = await self._withheld() if writable else ([], None)
+        detail: dict[str, object] = {
+            "mode": self._mode.value,
+            "store": {"writable": writable, "schema_is_current": current, "error": why},
+            "rules": {
+                "revision": self._rules.ruleset.revision,
+                "since": instant_text(self._rules.since),
+                "error": self._rules.error,
+            },
+            "portals": {name: self.portal(name) for name in self._lanes},
+            "replicas": {
+                "alive": max(1, len(self._leases.standing.alive)),
+                "other_rules": self._leases.other_rules(),
+            },
+            "tripped": sorted({trip.rule for trip in tripped}),
+            "paused": paused,
+            "draining": self.draining,
+        }
+        return writable and bool(current) and not self.draining, detail
+
+    def portal(self, name: str) -> dict[str, object]:
+        """Say how a portal is, as this very process sees it."""
+        lane = self._lanes[name]
+        return {
+            "breaker": lane.shut.code if lane.shut else None,
+            "methods": {method: b.code for method, b in lane.breakers.items() if method},
+            "unreachable_since": instant_text(lane.away_since) if lane.away_since else None,
+            "driving": self._drivers[name].lease is not None,
+            "webhook_silent": lane.silent,
+        }
+
+    async def _store(self) -> tuple[bool, bool | None, str | None]:
+        try:
+            await self._commits.write(self._database.touch)
+            return True, await self._database.reading(is_current), None
+        except StoreUnavailable as error:
+            return False, None, str(error)
+
+    async def _withheld(self) -> tuple[list[limits.Trip], bool]:
+        """Read what keeps rules from acting."""
+        return await self._database.reading(
+            lambda conn: (limits.tripped(conn), limits.paused(conn) is not None)
+        )

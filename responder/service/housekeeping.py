@@ -1,0 +1,144 @@
+"""What the service does from time to time for the log: it prunes it, and tells how far it is.
+
+Every five minutes the number and the hash of each chain's last entry go to the log stream, where
+nobody who can write to the database can take them back: a check against them finds a tail that was
+cut off, or a chain that was written anew (`verify`). Every hour the oldest entries are
+removed, a thousand a transaction, with a rest between in which what was received is committed; and
+no more than a day's worth beyond what went last, whatever the clock says.
+
+It does so for the portals that this process drives, each through a `Write` that checks the lease in
+the same transaction. A failure is logged and ends nothing: the next time is soon enough.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+from functools import partial
+
+import structlog
+
+from responder.journal.audit import checkpoints
+from responder.journal.upkeep.prune import Pruned, prune, reached, up_to
+from responder.store.database.database import Connection, Database
+from responder.store.group_commit import SharedCommit, StoreUnavailable
+from responder.store.inbox.delivery_forms import empty
+from responder.store.leases import Lease, LeaseLost, check
+
+FIRST_SECONDS = 10.0  # by then it is known which portals we drive
+CHECKPOINT_SECONDS = 300.0
+PRUNE_EVERY = timedelta(hours=1)
+KEEP_FORMS = timedelta(hours=12)
+REST_SECONDS = 0.1
+
+log = structlog.get_logger()
+
+Write = Callable[[Callable[[Connection], None]], Awaitable[None]]
+
+
+def fenced(commits: SharedCommit, lease: Lease) -> Write:
+    """Return what writes under a lease, and raises LeaseLost once it is another's."""
+
+    async def write(work: Callable[[Connection], None]) -> None:
+        def guarded(tx: Connection) -> None:
+            check(tx, lease)
+            work(tx)
+
+        await commits.write(guarded)
+
+    return write
+
+
+class Housekeeping:
+    """Keeps the log of the portals that this process drives.
+
+    `driven` gives them at any time, each with what writes for it.
+    """
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        driven: Callable[[], Mapping[str, Write]],
+        keep_days: int,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._database = database
+        self._driven = driven
+        self._keep = timedelta(days=keep_days)
+        self._now = now
+        self._pruned_at: dict[str, datetime] = {}
+
+    async def run(self) -> None:
+        """Do what is due, until cancelled."""
+        await asyncio.sleep(FIRST_SECONDS)
+        while True:
+            await self.once()
+            await asyncio.sleep(CHECKPOINT_SECONDS)
+
+    async def once(self) -> None:
+        """Write a checkpoint, and prune where the last time is an hour ago."""
+        try:
+            await self.checkpoint()
+            for portal, write in self._driven().items():
+                await self._empty_forms(portal, write)
+                await self._prune_if_due(portal, write)
+        except (StoreUnavailable, LeaseLost) as error:
+            log.warning("housekeeping was put off", why=str(error))
+        except Exception:
+            # A fault of ours must not end the service; what is kept too long is pruned later.
+            log.exception("housekeeping failed")
+
+    async def checkpoint(self) -> None:
+        """Write the head of each chain that this process drives to the log stream."""
+        told = await self._database.reading(partial(checkpoints.checkpoint, at=self._now()))
+        heads = told["portals"]
+        assert isinstance(heads, dict)
+        driven = {name: heads[name] for name in self._driven() if name in heads}
+        if driven:
+            log.info("checkpoint", portals=driven)
+
+    async def _empty_forms(self, portal: str, write: Write) -> None:
+        """Empty the forms of what was concluded, those of the last hours excepted."""
+        more = True
+
+        def work(tx: Connection) -> None:
+            nonlocal more
+            now = self._now()
+            more = empty(tx, portal, now - KEEP_FORMS, now)
+
+        while more:
+            await write(work)
+            if more:
+                await asyncio.sleep(REST_SECONDS)
+
+    async def _prune_if_due(self, portal: str, write: Write) -> None:
+        now = self._now()
+        last = self._pruned_at.get(portal)
+        if last is not None and last <= now < last + PRUNE_EVERY:
+            return
+        self._pruned_at[portal] = now
+        wanted = now - self._keep
+        before = await self._database.reading(partial(up_to, portal=portal, wanted=wanted))
+        steps: list[Pruned] = []
+        while (step := await self._step(portal, before, now, write)) is not None:
+            steps.append(step)
+            if not step.more:
+                break
+            await asyncio.sleep(REST_SECONDS)
+        await write(partial(reached, portal=portal, before=before))
+        if steps:
+            removed = sum(step.entries for step in steps)
+            log.info(
+                "the log was pruned", portal=portal, entries=removed, through=steps[-1].through
+            )
+
+    async def _step(
+        self, portal: str, before: datetime, at: datetime, write: Write
+    ) -> Pruned | None:
+        done: list[Pruned | None] = []
+
+        def work(tx: Connection) -> None:
+            done.append(prune(tx, portal, before=before, at=at))
+
+        await write(work)
+        return done[-1]

@@ -1,0 +1,1 @@
+"""Notifications, from the outbox to whoever is to be told."""

@@ -1,0 +1,198 @@
+"""What an admin does by a button. Each asks once more, and leaves their name in the chain."""
+
+from collections.abc import Sequence
+from functools import partial
+from http import HTTPStatus
+
+from starlette.responses import Response
+
+from responder.journal import approvals
+from responder.journal.reading.detail import dossier
+from responder.journal.record import NotOpen
+from responder.service.pages.page_requests import Visit
+from responder.service.pages.rendering import document_in_words
+from responder.service.pages.site import Site
+from responder.stop import control
+
+MOST_AT_ONCE = 500
+
+
+def pause(site: Site, visit: Visit) -> Response:
+    """Stop all new calls."""
+    if not _sure(visit):
+        return _ask(
+            site,
+            visit,
+            "Pause everything?",
+            "Within a second nothing more is stopped, in any portal, on any replica.",
+            "Events are still received and judged. What would be stopped is held, and judged "
+            "afresh on resume. A call that is under way cannot be called back.",
+            action="/pause",
+            button="Pause everything",
+            back="/status",
+        )
+    done = control.pause(site.commits, site.portals, by=visit.who.name, at=site.now())
+    return site.redirect("/status", done="paused" if done else "paused-already")
+
+
+def resume(site: Site, visit: Visit) -> Response:
+    """Allow calls again."""
+    if not _sure(visit):
+        return _ask(
+            site,
+            visit,
+            "Resume?",
+            "Rules act again. What was held by the pause is judged afresh on the facts of that "
+            "moment, and stopped if it still stands.",
+            action="/resume",
+            button="Resume",
+            back="/status",
+        )
+    freed = control.resume(site.commits, site.portals, by=visit.who.name, at=site.now())
+    return site.redirect("/status", done="resumed-already" if freed is None else "resumed")
+
+
+def rearm(site: Site, visit: Visit) -> Response:
+    """Forgive a rule what it did, and have what it held judged afresh."""
+    rule, portal = visit.path["rule"], visit.form.get("portal")
+    if portal and portal not in site.portals:
+        return _not_there(site, visit, f"There is no portal {portal} in the settings.")
+    portals = [portal] if portal else site.portals
+    if not _sure(visit):
+        where = f" in {portal}" if portal and len(site.portals) > 1 else ""
+        return _ask(
+            site,
+            visit,
+            f"Rearm rule {rule}{where}?",
+            "The rule is forgiven what it did: its limits begin anew. What it held is judged "
+            "afresh on the facts of this moment, and stopped if it still stands.",
+            "Look at what it condemned first: a rule trips because it wanted to stop more than "
+            "you allowed it to.",
+            action=visit.request.url.path,
+            button=f"Rearm {rule}",
+            back="/rules",
+            fields=[("portal", portal)] if portal else [],
+            look=f"/?outcome=held&rule={rule}",
+        )
+    known = [one.id for one in site.rules.ruleset.rules if one.acts]
+    try:
+        control.rearm(site.commits, portals, rule, known=known, by=visit.who.name, at=site.now())
+    except control.UnknownRule:
+        return _not_there(site, visit, f"There is no rule {rule} that stops anything.")
+    return site.redirect("/rules", done="rearmed")
+
+
+def cancel(site: Site, visit: Visit) -> Response:
+    """Conclude a decision that waits or is held, so that nothing comes of it."""
+    name = visit.path["id"]
+    told = _about(site, name)
+    if told is None:
+        return _not_there(site, visit, f"The log has no decision {name} that condemned a workflow.")
+    if not _sure(visit):
+        return _ask(
+            site,
+            visit,
+            f"Cancel decision {name}?",
+            told,
+            "Nothing comes of this decision. A later event or sweep may condemn it again.",
+            action=visit.request.url.path,
+            button="Cancel this decision",
+            back=f"/decisions/{name}",
+        )
+    try:
+        control.cancel(site.commits, name, by=visit.who.name, at=site.now())
+    except NotOpen:
+        return _too_late(site, visit, f"{name} does not wait any more; it is concluded.")
+    except control.UnderWay:
+        return _too_late(site, visit, f"The call of {name} may have been made already.")
+    return site.redirect(f"/decisions/{name}", done="cancelled")
+
+
+def approve(site: Site, visit: Visit) -> Response:
+    """Approve what one rule condemned together, as the confirmation lists it."""
+    name = visit.path["id"]
+    if not _sure(visit):
+        asked = site.database.read(partial(approvals.asking, portals=site.portals, like=name))
+        asked.sort(key=lambda one: one.decision_id != name)  # of too many, it is one of the first
+        if not asked or asked[0].decision_id != name:
+            return _too_late(site, visit, f"{name} does not wait to be approved.")
+        return _ask_to_approve(site, visit, name, asked[:MOST_AT_ONCE])
+    names = visit.form.all("decision")[:MOST_AT_ONCE] or (name,)
+    try:
+        did = control.approve(site.commits, names, by=visit.who.name, at=site.now())
+    except LookupError as missing:
+        return _not_there(site, visit, f"The log has no decision {missing}.")
+    if did.refused:
+        refused = [f"{one}: {why}." for one, why in sorted(did.refused.items())]
+        return _too_late(site, visit, f"{len(did.approved)} were approved.", *refused)
+    return site.redirect(f"/decisions/{name}", done="approved")
+
+
+def _ask_to_approve(
+    site: Site, visit: Visit, name: str, asked: Sequence[approvals.Asking]
+) -> Response:
+    several = len(asked) > 1
+    those = f"These {len(asked)} were condemned together. Each" if several else "It"
+    return _ask(
+        site,
+        visit,
+        f"Approve what rule {asked[0].rule} condemned?",
+        f"{those} is judged afresh on the facts of this moment, and stopped if it still stands. "
+        "That cannot be undone.",
+        action=visit.request.url.path,
+        button=f"Approve {len(asked)}" if several else "Approve",
+        back=f"/decisions/{name}",
+        fields=[("decision", one.decision_id) for one in asked],
+        asked=asked,
+    )
+
+
+def _sure(visit: Visit) -> bool:
+    return visit.form.get("sure") == "yes"
+
+
+def _ask(
+    site: Site,
+    visit: Visit,
+    title: str,
+    *sentences: str,
+    action: str,
+    button: str,
+    back: str,
+    fields: Sequence[tuple[str, str]] = (),
+    look: str | None = None,
+    asked: Sequence[approvals.Asking] = (),
+) -> Response:
+    return site.page(
+        "confirm.html",
+        visit,
+        title=title,
+        sentences=sentences,
+        asked=asked,
+        action=action,
+        button=button,
+        back=back,
+        fields=fields,
+        look=look,
+    )
+
+
+def _about(site: Site, name: str) -> str | None:
+    """Say in a sentence what a decision is about."""
+    found = site.database.read(partial(dossier, decision_id=name))
+    if found is None or found.decision["workflow"] is None:
+        return None
+    decision = found.decision
+    document = document_in_words(decision["document"])
+    return (
+        f"Rule {decision['rule']} condemned workflow {decision['workflow']['id']} of {document} "
+        f"to be stopped ({decision['action']})."
+    )
+
+
+def _not_there(site: Site, visit: Visit, why: str) -> Response:
+    return site.message(visit, HTTPStatus.NOT_FOUND, "Nothing was done", why)
+
+
+def _too_late(site: Site, visit: Visit, *why: str) -> Response:
+    return site.message(visit, HTTPStatus.CONFLICT, "Not all of it could be done", *why)

@@ -1,0 +1,276 @@
+"""The pages as an application: who may see what, in which thread, with which headers.
+
+A page is made in a thread, by a plain function of the site and the visit. Two threads are for those
+who are logged in: one makes pages, the other does what forms ask for. Two are for strangers: one
+makes what they may see, and rests after each, the other checks passwords. More of them would take
+the interpreter away from what is received. When too many requests wait for a thread, more are
+refused. Whose session is an admin's is seen from the cookie alone, so that no crowd of strangers
+stands before one.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from http import HTTPStatus
+from typing import NamedTuple
+
+import structlog
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from responder.service.pages import actions, decision, decision_list, page_requests, rules, status
+from responder.service.pages.login import login
+from responder.service.pages.page_requests import Form, NotOurs, Visit
+from responder.service.pages.rendering import icon, stylesheet
+from responder.service.pages.site import Page, Site
+from responder.store.database.database import StoreUnavailable
+
+MOST_WAITING = 32
+_REST_SECONDS = 0.005
+_REFUSED_AFTER_SECONDS = 0.5  # so that a name that was not looked at takes as long as any
+_FORM = "application/x-www-form-urlencoded"
+_FOR_EVER = "public, max-age=31536000, immutable"
+
+HEADERS: Mapping[str, str] = {
+    "cache-control": "no-store",
+    "content-security-policy": (
+        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
+        "base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "same-origin",  # `no-referrer` would have browsers hide where a form is from
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+}
+
+log = structlog.get_logger()
+
+
+class _Terms(NamedTuple):
+    """Who may have a page: everybody where it is `public`; `acts` asks that the form is ours."""
+
+    public: bool = False
+    acts: bool = False
+
+
+class _Thread:
+    """A thread that answers, and a bound on what waits for it."""
+
+    def __init__(self, site: Site, rest_seconds: float = 0) -> None:
+        self._site = site
+        self._rest_seconds = rest_seconds
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="pages")
+        self._under_way = 0
+
+    async def answer(self, page: Page, request: Request, form: Form, terms: _Terms) -> Response:
+        """Make a page, or do what a form asks for."""
+        if self._under_way >= MOST_WAITING:
+            self._site.note("busy")
+            return _refusal(HTTPStatus.SERVICE_UNAVAILABLE)
+        loop = asyncio.get_running_loop()
+        self._site.commits.loop = loop
+        self._under_way += 1
+        work = loop.run_in_executor(self._worker, self._made, page, request, form, terms)
+        work.add_done_callback(lambda _: self._done())
+        return await work
+
+    def _made(self, page: Page, request: Request, form: Form, terms: _Terms) -> Response:
+        try:
+            return _made(self._site, page, request, form, terms)
+        finally:
+            time.sleep(self._rest_seconds)
+
+    def _done(self) -> None:
+        self._under_way -= 1
+
+
+_SAID: Mapping[int, tuple[str, ...]] = {
+    HTTPStatus.NOT_FOUND: ("There is no such page", "What stood here may have been pruned."),
+    HTTPStatus.METHOD_NOT_ALLOWED: (
+        "This cannot be asked for so",
+        "Buttons lead here, and addresses that are typed do not.",
+    ),
+}
+
+
+class _Answers:
+    """The threads, and which of them answers what."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._makes, self._does = _Thread(site), _Thread(site)
+        self._for_strangers, self._checks = _Thread(site, _REST_SECONDS), _Thread(site)
+
+    def route(self, path: str, *, public: bool = False, **pages: Page) -> Route:
+        """Answer at this path, by the page for each method."""
+
+        async def endpoint(request: Request) -> Response:
+            if request.method != "POST":
+                lane = self._lane(request, self._makes)
+                return await lane.answer(pages["GET"], request, Form(), _Terms(public))
+            try:
+                form = await _form(request)
+            except _Unfit as unfit:
+                return _refusal(unfit.status)
+            if public:
+                return await self._log_in(request, form)
+            lane = self._lane(request, self._does)
+            return await lane.answer(pages["POST"], request, form, _Terms(acts=True))
+
+        return Route(path, endpoint, methods=list(pages))
+
+    def _lane(self, request: Request, admins: _Thread) -> _Thread:
+        return admins if login.has_begun(self._site, request) else self._for_strangers
+
+    async def _log_in(self, request: Request, form: Form) -> Response:
+        """Have a password checked where there is a try for it; a refusal takes always as long."""
+        loop = asyncio.get_running_loop()
+        least = loop.time() + _REFUSED_AFTER_SECONDS
+        page: Page = login.check
+        lane = self._for_strangers
+        if page_requests.came_from_us(request):  # else nothing is tried, and it will be told so
+            page = login.tried(self._site, Visit(request, form))
+            lane = self._checks if page is login.check else lane
+        answer = await lane.answer(page, request, form, _Terms(public=True, acts=True))
+        if answer.status_code == HTTPStatus.FORBIDDEN:
+            await asyncio.sleep(least - loop.time())
+        return answer
+
+    async def wrong(self, request: Request, error: Exception) -> Response:
+        """Say what is wrong with an address or a method."""
+        assert isinstance(error, HTTPException)
+
+        def page(site: Site, visit: Visit) -> Response:
+            status = HTTPStatus(error.status_code)
+            return site.message(visit, status, *_SAID.get(status, (status.phrase,)))
+
+        lane = self._lane(request, self._makes)
+        answer = await lane.answer(page, request, Form(), _Terms(public=True))
+        answer.headers.update(error.headers or {})
+        return answer
+
+
+def application(site: Site) -> ASGIApp:
+    """Return the pages."""
+    answers = _Answers(site)
+    route = answers.route
+    style, sheet = stylesheet()
+    routes = [
+        route("/", GET=decision_list.show),
+        route("/login", GET=login.show, POST=login.check, public=True),
+        route("/login/done", GET=login.entered, public=True),
+        route("/logout", POST=login.log_out),
+        route("/decisions/{id}", GET=decision.show),
+        route("/decisions/{id}/cancel", POST=actions.cancel),
+        route("/decisions/{id}/approve", POST=actions.approve),
+        route("/rules", GET=rules.show),
+        route("/rules/{rule}/rearm", POST=actions.rearm),
+        route("/revisions/{revision}", GET=rules.revision),
+        route("/status", GET=status.show),
+        route("/pause", POST=actions.pause),
+        route("/resume", POST=actions.resume),
+        Route(f"/{style}", _file(sheet, "text/css; charset=utf-8")),
+        Route("/icon.svg", _file(icon(), "image/svg+xml")),
+    ]
+    wrong = {404: answers.wrong, 405: answers.wrong}
+    pages = Starlette(routes=routes, exception_handlers=wrong)
+    pages.router.redirect_slashes = False
+    return pages
+
+
+def _made(site: Site, page: Page, request: Request, form: Form, terms: _Terms) -> Response:
+    """Make a page for whoever may see it, whatever goes wrong."""
+    visit = Visit(request, form)
+    try:
+        answer = _admitted(site, page, visit, terms)
+    except NotOurs:
+        answer = site.message(
+            visit,
+            HTTPStatus.FORBIDDEN,
+            "Nothing was done",
+            "This did not come from a page of ours, or the page was older than your session.",
+            "Go back, load the page again, and try once more.",
+        )
+    except (StoreUnavailable, TimeoutError):
+        answer = site.message(
+            visit,
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "The database cannot be reached",
+            "Try again in a moment. `responder doctor` says more.",
+        )
+    except Exception:
+        log.exception("a page could not be made because of an error of ours")
+        answer = site.message(
+            visit,
+            HTTPStatus.INTERNAL_SERVER_ERROR,
+            "This page could not be made",
+            "It is an error of ours; the log stream of the service says more.",
+        )
+    for name, value in HEADERS.items():
+        answer.headers.setdefault(name, value)
+    return answer
+
+
+def _admitted(site: Site, page: Page, visit: Visit, terms: _Terms) -> Response:
+    admin = login.admin_of(site, visit)
+    if terms.acts:
+        page_requests.must_be_ours(visit if terms.public else replace(visit, admin=admin))
+    if admin is None and not terms.public:
+        return _to_the_entrance(site, visit)
+    return page(site, replace(visit, admin=admin))
+
+
+def _to_the_entrance(site: Site, visit: Visit) -> Response:
+    url = visit.request.url
+    here = url.path + (f"?{url.query}" if url.query else "")
+    if visit.request.method == "POST":
+        return site.redirect("/login")
+    if page_requests.came_from_elsewhere(visit.request):
+        # a Strict cookie is not sent where a link of another site leads; from here it will be
+        return site.page(
+            "message.html",
+            visit,
+            title="One moment",
+            sentences=("You came from another site.",),
+            forward=here,
+        )
+    return site.redirect("/login", next=here) if here != "/" else site.redirect("/login")
+
+
+class _Unfit(Exception):  # noqa: N818 - it says what is wrong with a request
+    def __init__(self, status: HTTPStatus) -> None:
+        self.status = status
+        super().__init__(status.phrase)
+
+
+async def _form(request: Request) -> Form:
+    """Read a form, as far as one may go."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
+        raise _Unfit(HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+    body = b""
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > page_requests.MOST_BYTES:
+                raise _Unfit(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        return page_requests.parsed(body)
+    except (ValueError, ClientDisconnect):
+        raise _Unfit(HTTPStatus.BAD_REQUEST) from None
+
+
+def _refusal(status: HTTPStatus) -> Response:
+    return PlainTextResponse(f"{status.phrase}\n", status, dict(HEADERS))
+
+
+def _file(data: bytes, kind: str) -> Callable[[Request], Awaitable[Response]]:
+    async def send(_request: Request) -> Response:
+        return Response(data, headers={**HEADERS, "cache-control": _FOR_EVER, "content-type": kind})
+
+    return send

@@ -1,0 +1,110 @@
+"""The page of one decision: in words first, then all that led to it and all that came of it."""
+
+from functools import lru_cache, partial
+from http import HTTPStatus
+
+from starlette.responses import Response
+
+from responder.bitrix24.document_links import portal_page
+from responder.bitrix24.documents import from_triple
+from responder.journal.reading.detail import MOST_SIBLINGS, Dossier, dossier
+from responder.model import Outcome
+from responder.rules.english import told
+from responder.rules.rule import Rule
+from responder.rules.ruleset import RulesError, Ruleset, load
+from responder.service.pages import decision_story, wording
+from responder.service.pages.page_requests import Visit
+from responder.service.pages.rendering import document_in_words
+from responder.service.pages.site import Site
+from responder.store import rulesets
+from responder.store.limits import APPROVAL
+
+MOST_FACTS = 300
+_LONGEST_RULES = 100_000  # to read a longer file again would take too long for a page
+
+
+def show(site: Site, visit: Visit) -> Response:
+    """Show one decision."""
+    found = site.database.read(partial(dossier, decision_id=visit.path["id"]))
+    if found is None:
+        return site.message(
+            visit,
+            HTTPStatus.NOT_FOUND,
+            "There is no such decision",
+            f"The log has no decision {visit.path['id']}. It may have been pruned: "
+            f"decisions are kept for {site.settings.keep_days} days.",
+        )
+    decision = found.decision
+    document = decision["document"]
+    in_words = document_in_words(document)
+    reads = decision_story.reads(decision["conditions"])
+    facts = sorted((decision["facts"] or {}).items())
+    rule = _rule(site, found)
+    return site.page(
+        "decision.html",
+        visit,
+        decision=decision,
+        found=found,
+        document=in_words,
+        headline=wording.headline(decision, in_words),
+        title=_title(found),
+        because=wording.because(decision),
+        proofs=wording.proofs(decision),
+        trigger=wording.trigger(decision["trigger"]),
+        hold=wording.hold(found.hold) if decision["outcome"] == Outcome.HELD else None,
+        portal_page=document
+        and portal_page(site.settings, decision["portal"], from_triple(*document)),
+        mine=[read for read in reads if read.rule == decision["rule"]],
+        others=[read for read in reads if read.rule != decision["rule"]],
+        more_tests=max(0, len(decision["conditions"]) - decision_story.MOST_TESTS),
+        facts=facts[:MOST_FACTS],
+        more_facts=max(0, len(facts) - MOST_FACTS),
+        moments=list(decision_story.timeline(found)),
+        rule_text=_rule_text(found, rule),
+        rule_said=None if rule is None else told(rule),
+        most_siblings=MOST_SIBLINGS,
+        may_cancel=decision["outcome"] in (Outcome.WAITING, Outcome.HELD),
+        may_approve=decision["outcome"] == Outcome.HELD and found.hold == APPROVAL,
+    )
+
+
+def _title(found: Dossier) -> object:
+    """Return what the document is called, where that was read."""
+    document, facts = found.decision["document"], found.decision["facts"]
+    if not document or not facts:
+        return None
+    kind = from_triple(*document).kind
+    title = facts.get(f"{kind}.title")
+    return None if isinstance(title, dict) else title
+
+
+def _rule_text(found: Dossier, rule: Rule | None) -> str | None:
+    """Return the rule's text as it was: kept with the call, or else with its revision."""
+    if found.proof is not None and found.proof.get("rule"):
+        return str(found.proof["rule"])
+    return None if rule is None else rule.text
+
+
+def _rule(site: Site, found: Dossier) -> Rule | None:
+    """Find the rule that decided, as its revision had it."""
+    name, revision = found.decision["rule"], found.decision["ruleset"]
+    if name is None:
+        return None
+    running = site.rules.ruleset
+    ruleset = running if running.revision == revision else _kept(site, revision)
+    rules = () if ruleset is None else ruleset.rules
+    return next((rule for rule in rules if rule.id == name), None)
+
+
+def _kept(site: Site, revision: str) -> Ruleset | None:
+    text = site.database.read(partial(rulesets.text, revision=revision))
+    return None if text is None or len(text) > _LONGEST_RULES else _loaded(text)
+
+
+@lru_cache(maxsize=8)
+def _loaded(text: str) -> Ruleset | None:
+    """Read rules that were in force once; None for what this version cannot read any more."""
+    try:
+        return load(text.encode(), file="rules.yaml")
+    except RulesError:
+        return None

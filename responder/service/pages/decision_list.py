@@ -1,0 +1,86 @@
+"""The page of the decision log: the newest first, found by what an index serves."""
+
+from http import HTTPStatus
+
+from starlette.responses import Response
+
+from responder.journal.reading import search
+from responder.journal.reading.search import Found, Key, Line, Wanted
+from responder.model import Outcome
+from responder.service.pages import wording
+from responder.service.pages.decision_filters import (
+    FIELDS,
+    Filters,
+    Mistaken,
+    Sought,
+    before,
+    understood,
+)
+from responder.service.pages.page_requests import Visit
+from responder.service.pages.site import Site
+from responder.store.database.database import Connection
+
+PAGE = 50
+_MOST_RULES = 500
+
+
+def show(site: Site, visit: Visit) -> Response:
+    """Show a page of the log; a search that means one decision leads there."""
+    filters = Filters.of(visit.query)
+    try:
+        wanted, start = filters.wanted(), before(visit.query)
+    except Mistaken as mistake:
+        return _page(site, visit, filters, problem=str(mistake))
+    sought, found = site.database.read(lambda conn: _look(conn, filters, wanted, start))
+    if sought.decision is not None:
+        return site.redirect(f"/decisions/{sought.decision}")
+    return _page(site, visit, filters, sought, found)
+
+
+def _look(
+    conn: Connection, filters: Filters, wanted: Wanted, start: Key | None
+) -> tuple[Sought, Found]:
+    text = filters.given.get("q")
+    sought = understood(conn, text, wanted) if text else Sought(wanted)
+    if sought.decision is not None:
+        return sought, Found(lines=())
+    return sought, search.find(conn, sought.wanted, start, PAGE)
+
+
+def _page(
+    site: Site,
+    visit: Visit,
+    filters: Filters,
+    sought: Sought | None = None,
+    found: Found | None = None,
+    *,
+    problem: str | None = None,
+) -> Response:
+    lines = () if found is None else found.lines
+    older = None if found is None or found.older is None else str(found.older)
+    rules = [rule.id for rule in site.rules.ruleset.rules[:_MOST_RULES]]
+    chosen = filters.given.get("rule")
+    return site.page(
+        "decisions.html",
+        visit,
+        status=HTTPStatus.BAD_REQUEST if problem else HTTPStatus.OK,
+        problem=problem,
+        given={name: filters.given.get(name, "") for name in FIELDS},
+        filtered=bool(filters.given),
+        told=None if sought is None else sought.told,
+        lines=lines,
+        detail=_detail,
+        older=None if older is None else filters.address(before=older),
+        newest=filters.address() if visit.query.get("before") else None,
+        searched_to=None if found is None else found.searched_to,
+        rules=rules if chosen in (None, *rules) else [chosen, *rules],
+        outcomes=list(Outcome),
+        portals=site.portals,
+    )
+
+
+def _detail(line: Line) -> str:
+    """Say in a few words what else is to be known of a decision."""
+    if line.outcome is None:
+        return "" if line.reason is None else wording.reason(line.reason)
+    return line.detail or wording.hold(line.hold) or ""

@@ -1,0 +1,168 @@
+"""Renders templates; what strangers sent becomes text that a person can trust to be what it seems.
+
+Jinja escapes all that is not markup of our own. Besides, every text that a template prints goes
+through `visible`: characters that hide, move the cursor or turn the direction of reading are
+written out, so that a title cannot look like another.
+"""
+
+import hashlib
+import json
+import re
+import unicodedata
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from responder.bitrix24.documents import from_triple, parse_ref
+from responder.model import Document
+from responder.rules.english import kind_in_words
+from responder.service.pages import wording
+from responder.store.canonical_json import instant_text
+
+_FOLDER = Path(__file__).parent / "templates"
+_LEFT_ALONE = frozenset("\n\t\u200c\u200d")  # a joiner changes how letters look, not what they say
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_MARKED = re.compile(
+    r"`([^`\n]{1,200})`|\b([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(?:\.[0-9]{1,6})?Z)", re.ASCII
+)
+SHORT = 160
+
+
+def visible(text: str) -> str:
+    """Write out every character that cannot be seen for what it is: `[U+202E]`."""
+    lines = text.split("\n")  # most lines of a long text hide nothing, which is soon seen
+    return "\n".join(line if line.isprintable() else "".join(map(_shown, line)) for line in lines)
+
+
+def _shown(character: str) -> str:
+    if character in _LEFT_ALONE or character.isprintable():
+        return character
+    if unicodedata.category(character) in _HIDDEN:
+        return f"[U+{ord(character):04X}]"
+    return character
+
+
+def _finalize(value: object) -> object:
+    """Make visible all that is printed; markup of our own passes, and so does what is no text."""
+    if value is None:
+        return ""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def written(value: object) -> str:
+    """Write a value that was read from a portal: a text as it is, all else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def moment(at: datetime | str | None) -> Markup:
+    """Write an instant: in UTC, for people and for machines."""
+    if at is None:
+        return Markup("")
+    exact = datetime.fromisoformat(at) if isinstance(at, str) else at
+    exact = exact.astimezone(UTC)
+    machine = instant_text(exact)
+    people = f"{exact.day} {exact:%b %Y, %H:%M:%S}"
+    return Markup('<time datetime="{}" title="{}">{} <abbr>UTC</abbr></time>').format(
+        machine, machine, people
+    )
+
+
+def noted(text: str, most: int | None = None) -> Markup:
+    """Write a sentence: what stands between backticks as code, instants as on every page."""
+    sentence = text if most is None or len(text) <= most else f"{_cut(text, most)}…"
+    parts, end = [], 0
+    for found in _MARKED.finditer(sentence):
+        parts += [escape(visible(sentence[end : found.start()])), _marked(found)]
+        end = found.end()
+    return Markup("").join([*parts, escape(visible(sentence[end:]))])
+
+
+def _cut(text: str, most: int) -> str:
+    """Cut a sentence, but no code in it."""
+    head = text[:most]
+    return head.rpartition("`")[0] if head.count("`") % 2 else head
+
+
+def _marked(found: re.Match[str]) -> Markup:
+    code, instant = found.groups()
+    if code is not None:
+        return Markup("<code>{}</code>").format(visible(code))
+    try:
+        return moment(instant)
+    except (ValueError, OverflowError):
+        return escape(instant)
+
+
+def ago(seconds: float) -> str:
+    """Say a length of time roughly: `3 minutes`."""
+    for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds >= size:
+            return _counted(int(seconds // size), unit)
+    return _counted(int(seconds), "second")
+
+
+def _counted(number: int, unit: str) -> str:
+    return f"{number:,} {unit}" if number == 1 else f"{number:,} {unit}s"
+
+
+def document_in_words(document: object) -> str:
+    """Name a document, given by reference or triple: `deal 759`."""
+    found: Document | None = None
+    if isinstance(document, str):
+        found = parse_ref(document)
+    elif isinstance(document, list | tuple) and len(document) == 3:
+        found = from_triple(*(str(part) for part in document))
+    if found is None:
+        return written(document) if document else "no document"
+    if found.kind == "other":
+        return f"document {found.id} of {found.module}"
+    return f"{kind_in_words(found.kind)} {found.item_id}"
+
+
+@lru_cache(maxsize=1)
+def stylesheet() -> tuple[str, bytes]:
+    """Return the style sheet, with the name under which it never changes."""
+    data = (_FOLDER / "pages.css").read_bytes()
+    return f"pages.{hashlib.sha256(data).hexdigest()[:12]}.css", data
+
+
+def icon() -> bytes:
+    """Return the picture that browsers show on the tab."""
+    return (_FOLDER / "icon.svg").read_bytes()
+
+
+class Renderer:
+    """The templates, loaded once."""
+
+    def __init__(self) -> None:
+        self._environment = Environment(
+            loader=FileSystemLoader(_FOLDER),
+            autoescape=True,
+            finalize=_finalize,
+            undefined=StrictUndefined,
+            auto_reload=False,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.filters |= {
+            "moment": moment,
+            "noted": noted,
+            "written": written,
+            "document": document_in_words,
+            "ago": ago,
+        }
+        self._environment.tests["long"] = lambda text: len(text) > SHORT
+        self._environment.globals |= {
+            "SHORT": SHORT,
+            "style": stylesheet()[0],
+            "outcome_in_words": wording.outcome,
+            "counted": _counted,
+        }
+
+    def page(self, name: str, values: Mapping[str, object]) -> str:
+        """Render a template."""
+        return self._environment.get_template(name).render(values)

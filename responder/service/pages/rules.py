@@ -1,0 +1,185 @@
+"""The page of the rules: in plain English, what they may do, what they did, what they would."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from http import HTTPStatus
+
+from starlette.responses import Response
+
+from responder.journal import would_kills
+from responder.journal.reading import counts
+from responder.model import Action, Mode
+from responder.rules.english import told
+from responder.rules.rule import Rule
+from responder.service.pages.page_requests import Visit
+from responder.service.pages.site import Site
+from responder.store import limits, rulesets
+from responder.store.database.database import Connection
+from responder.store.limits import Trip
+
+PAGE = 50
+_HOUR = timedelta(hours=1)
+_DONE = {Action.KILL: "killed", Action.TERMINATE: "terminated"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """What a rule did in one portal within the last hour, and whether it tripped."""
+
+    portal: str
+    used: int
+    per_hour: int
+    would: int
+    held: int
+    trip: Trip | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """One rule, as the page shows it."""
+
+    rule: Rule
+    number: int
+    said: str
+    state: str
+    effect: str
+    budgets: tuple[Budget, ...]
+    shadow: str | None
+
+    @property
+    def tripped(self) -> bool:
+        """Tell whether it tripped in some portal."""
+        return any(budget.trip for budget in self.budgets)
+
+
+@dataclass(frozen=True, slots=True)
+class _Numbers:
+    """Everything that is counted of rules, read at once."""
+
+    trips: Mapping[tuple[str, str], Trip]
+    acted: counts.Counts
+    would: counts.Counts
+    held: counts.Counts
+    shadows: Mapping[str, would_kills.Figures]
+
+
+def show(site: Site, visit: Visit) -> Response:
+    """Show the rules in force, fifty on a page."""
+    now = site.now()
+    numbers = site.database.read(lambda conn: _numbers(conn, site.portals, now - _HOUR))
+    chosen = list(site.rules.ruleset.rules)
+    only = visit.query.get("rule", "")
+    places = list(enumerate(chosen, start=1))
+    if only:
+        places = [(number, rule) for number, rule in places if only in rule.id]
+    first = _first(visit, len(places))
+    known = {rule.id for rule in chosen}
+    return site.page(
+        "rules.html",
+        visit,
+        only=only,
+        shown=[
+            _shown(site, rule, number, numbers, now)
+            for number, rule in places[first : first + PAGE]
+        ],
+        first=first,
+        total=len(places),
+        next=first + PAGE if first + PAGE < len(places) else None,
+        previous=max(0, first - PAGE) if first else None,
+        since=site.rules.since,
+        error=site.rules.error,
+        strangers=sorted(_strangers(numbers, known)),
+    )
+
+
+def revision(site: Site, visit: Visit) -> Response:
+    """Show the text of a revision of the rules, as decisions name it."""
+    name = visit.path["revision"]
+    running = site.rules.ruleset
+    if name == running.revision:
+        return site.page("revision.html", visit, name=name, text=running.text, running=True)
+    found = site.database.read(partial(rulesets.kept, revision=name))
+    if len(found) == 1:
+        (revision, text), *_ = found
+        is_running = revision == running.revision
+        return site.page("revision.html", visit, name=revision, text=text, running=is_running)
+    why = f"No decision was made by a revision {name} of the rules."
+    if found:
+        why = "Several revisions begin so: " + ", ".join(revision for revision, _ in found) + "."
+    return site.message(visit, HTTPStatus.NOT_FOUND, "There is no such revision", why)
+
+
+def _numbers(conn: Connection, portals: Sequence[str], since: datetime) -> _Numbers:
+    return _Numbers(
+        trips={(trip.portal, trip.rule): trip for trip in limits.tripped(conn)},
+        acted=counts.acted(conn, portals, since),
+        would=counts.would_have(conn, since),
+        held=counts.held(conn),
+        shadows=would_kills.figures(conn),
+    )
+
+
+def _first(visit: Visit, total: int) -> int:
+    given = visit.query.get("from", "")
+    number = int(given) if given.isascii() and given.isdigit() and len(given) < 7 else 0
+    return number if number < total else 0
+
+
+def _strangers(numbers: _Numbers, known: set[str]) -> set[tuple[str, str]]:
+    """Name rules that are no longer in the file and still hold something: (portal, rule)."""
+    return {key for key in (*numbers.trips, *numbers.held) if key[1] and key[1] not in known}
+
+
+def _shown(site: Site, rule: Rule, number: int, numbers: _Numbers, now: datetime) -> Shown:
+    figures = numbers.shadows.get(rule.id)
+    return Shown(
+        rule=rule,
+        number=number,
+        said=told(rule),
+        state=_state(rule, now),
+        effect=_effect(rule, site.settings.mode, now),
+        budgets=tuple(_budgets(site, rule, numbers)) if rule.acts else (),
+        shadow=None if figures is None else figures.sentence(_DONE.get(rule.then, "stopped")),
+    )
+
+
+def _budgets(site: Site, rule: Rule, numbers: _Numbers) -> Iterator[Budget]:
+    for portal in site.portals:
+        if rule.may_act_in(portal):
+            key = (portal, rule.id)
+            yield Budget(
+                portal=portal,
+                used=numbers.acted.get(key, 0),
+                per_hour=rule.limit.per_hour,
+                would=numbers.would.get(key, 0),
+                held=numbers.held.get(key, 0),
+                trip=numbers.trips.get(key),
+            )
+
+
+def _state(rule: Rule, now: datetime) -> str:
+    """Name in a word what a rule does: its mode, unless it does nothing at all."""
+    if rule.disabled is not None:
+        return "off"
+    if rule.expired(now):
+        return "ended"
+    return "protects" if rule.mode is None else rule.mode.value
+
+
+def _effect(rule: Rule, installation: Mode, now: datetime) -> str:
+    """Say what becomes of what it condemns, both keys considered."""
+    if rule.disabled is not None:
+        return "It is switched off and does nothing."
+    if rule.expired(now):
+        return "Its last day is over; it does nothing."
+    if rule.mode is None:
+        return "What it matches is left alone by every rule below it."
+    if rule.mode is Mode.OBSERVE:
+        return "It only records what it would do."
+    if installation is not Mode.ENFORCE:
+        return "It only records what it would do, for RESPONDER_MODE is observe."
+    if rule.mode is Mode.ENFORCE:
+        return "It acts."
+    return "It asks: what it condemns is held until somebody approves it."

@@ -1,0 +1,108 @@
+"""The page of how everything is: portals, chains, what people did lately, the big switch."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from starlette.responses import Response
+
+from responder.journal import record as journal
+from responder.journal.reading import counts
+from responder.journal.reading.counts import Act
+from responder.journal.record import Stop
+from responder.model import Mode
+from responder.service.pages.page_requests import Visit
+from responder.service.pages.site import Site
+from responder.stop import control as stop_control
+from responder.store import limits
+from responder.store.database.database import Connection
+
+_ACTS: Mapping[str, str] = {
+    "pause": "paused everything",
+    "resume": "resumed",
+    "rearm": "rearmed",
+    "cancel": "cancelled",
+    "approve": "approved",
+    "erase": "erased the facts behind",
+    "trip": "tripped",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """One act of a person: who did what, when, in which portals."""
+
+    at: datetime
+    by: str
+    what: str
+    portals: tuple[str, ...]
+    rule: str | None
+    decisions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What the database tells."""
+
+    paused: tuple[datetime, str] | None
+    tripped: Sequence[limits.Trip]
+    portals: Mapping[str, Mapping[str, object]]
+    heads: Mapping[str, tuple[int, str]]
+    acts: Sequence[Act]
+    under_way: Sequence[Stop]
+
+
+def show(site: Site, visit: Visit) -> Response:
+    """Show how everything is."""
+    now = site.now()
+    read = site.database.read(lambda conn: _read(conn, site, now))
+    return site.page(
+        "status.html",
+        visit,
+        paused=read.paused,
+        tripped=read.tripped,
+        portals=read.portals,
+        condition={name: site.condition(name) for name in site.portals},
+        heads=read.heads,
+        acts=list(_acts(read.acts)),
+        under_way=read.under_way,
+        enforcing=site.settings.mode is Mode.ENFORCE,
+        since=site.rules.since,
+        rules=len(site.rules.ruleset.rules),
+        error=site.rules.error,
+        database=site.database.dialect,
+        keep_days=site.settings.keep_days,
+    )
+
+
+def _read(conn: Connection, site: Site, now: datetime) -> _Read:
+    paused = limits.paused(conn)
+    return _Read(
+        paused=paused,
+        tripped=limits.tripped(conn),
+        portals=stop_control.portals_now(conn, site.settings, now),
+        heads=counts.heads(conn),
+        acts=counts.acts(conn),
+        under_way=[stop for name in site.portals for stop in journal.in_doubt(conn, name)][:20],
+    )
+
+
+def _acts(acts: Sequence[Act]) -> Iterator[Done]:
+    """Tell an act that concerns several portals once."""
+    together: dict[tuple[object, ...], list[Act]] = {}
+    for act in acts:
+        body = act.body
+        key = (act.at, body.get("control"), body.get("by"), body.get("rule"), body.get("decision"))
+        together.setdefault(key, []).append(act)
+    for some in together.values():
+        body = some[0].body
+        control = str(body.get("control"))
+        one = [body["decision"]] if body.get("decision") else []
+        yield Done(
+            at=some[0].at,
+            by=str(body.get("by") or "the program"),
+            what=_ACTS.get(control, control),
+            portals=tuple(sorted(act.portal for act in some)),
+            rule=body.get("rule"),
+            decisions=tuple(str(name) for name in [*one, *body.get("decisions", ())]),
+        )

@@ -1,0 +1,1 @@
+"""Which of several processes drives a portal, and by which clock."""

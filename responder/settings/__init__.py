@@ -1,0 +1,1 @@
+"""From the environment to the settings, and which variable is wrong."""

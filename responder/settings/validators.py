@@ -1,0 +1,183 @@
+"""What the value of each setting may be: texts in, values out, or a sentence of what is wrong.
+
+The sentence follows the name of the variable, and never holds the value.
+"""
+
+import json
+import re
+from datetime import timedelta
+from ipaddress import ip_address
+from typing import Annotated, TypeVar
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import AfterValidator, SecretStr
+
+from responder.model import Mode
+from responder.settings import webhook_signature
+
+T = TypeVar("T")
+
+SHORTEST_TOKEN = 16
+SHORTEST_URL_KEY = 16  # a shorter one is warned of at start
+_TOO_SHORT_FOR_A_URL_KEY = 8
+NAME = re.compile(r"[a-z0-9]+(?:_[a-z0-9]+)*")
+_WEBHOOK_PATH = re.compile(r"/rest/[0-9]+/[A-Za-z0-9_.~-]+/")
+_URL_KEY = re.compile(r"[A-Za-z0-9_.~-]+")
+_DURATION = re.compile(r"([0-9]{1,6})([smhd])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_DATABASES = ("sqlite:///", "postgresql+psycopg://")
+# what `responder password` prints: cost (2 to that power), block size, how many such blocks (older
+# ones say nothing of it, and have one), salt, hash. No `$`, which shells, .env files and compose
+# would take for a variable
+PASSWORD_HASH = re.compile(
+    r"scrypt:(1[4-7]):(8)(?::([1-9]))?:([A-Za-z0-9_-]{22}):([A-Za-z0-9_-]{43})"
+)
+
+
+def _split(url: str, *, needs_host: bool = True) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise ValueError("is not a URL") from None
+    if needs_host and not parts.hostname:
+        raise ValueError("is not a URL with a host")
+    return parts
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _must_be_safe(parts: SplitResult) -> None:
+    if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
+        raise ValueError("must begin with https:// (plain http is for loopback addresses only)")
+    if parts.scheme not in ("http", "https"):
+        raise ValueError("must begin with https://")
+
+
+def portal_url(given: SecretStr) -> SecretStr:
+    """Take the address of a portal's inbound webhook, ending in a slash."""
+    url = given.get_secret_value().strip()
+    parts = _split(url)
+    _must_be_safe(parts)
+    path = parts.path if parts.path.endswith("/") else parts.path + "/"
+    if not _WEBHOOK_PATH.fullmatch(path) or parts.query or parts.fragment or "@" in parts.netloc:
+        raise ValueError("must look like https://host/rest/<user>/<secret>/")
+    return SecretStr(f"{parts.scheme}://{parts.netloc}{path}")
+
+
+def listed(given: object) -> object:
+    """Split `a,b` or `["a", "b"]` into texts."""
+    if not isinstance(given, str):
+        return given
+    if not given.lstrip().startswith("["):
+        return [part.strip() for part in given.split(",") if part.strip()]
+    try:
+        texts = json.loads(given)
+    except (ValueError, RecursionError):
+        raise ValueError("is not a JSON list of texts") from None
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError("is not a JSON list of texts")
+    return [text.strip() for text in texts]
+
+
+def tokens(given: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    """Take tokens that are long enough to be secrets, each once."""
+    if not given:
+        raise ValueError("is missing")
+    if any(len(token.get_secret_value()) < SHORTEST_TOKEN for token in given):
+        raise ValueError(f"holds a token that is shorter than {SHORTEST_TOKEN} characters")
+    return tuple(dict.fromkeys(given))
+
+
+def url_key(given: SecretStr) -> SecretStr:
+    """Take a path segment that is long enough to be a secret."""
+    key = given.get_secret_value()
+    if not _URL_KEY.fullmatch(key):
+        raise ValueError("must consist of letters, digits and - _ . ~")
+    if len(key) < _TOO_SHORT_FOR_A_URL_KEY:
+        raise ValueError(f"is shorter than {_TOO_SHORT_FOR_A_URL_KEY} characters")
+    return given
+
+
+def database_url(given: SecretStr) -> SecretStr:
+    """Take the address of a database that survives a restart."""
+    url = given.get_secret_value().strip()
+    if not url.startswith(_DATABASES):
+        raise ValueError(f"must begin with {' or '.join(_DATABASES)}")
+    if url.startswith("sqlite:"):
+        if url.partition("?")[0] in ("sqlite:///", "sqlite:///:memory:"):
+            raise ValueError("must name a file: what is only in memory does not survive")
+    else:
+        from responder.store.database.engines import DatabaseError, parse  # slow, and needed then
+
+        _split(url, needs_host=False)  # without one, PostgreSQL is reached through its socket
+        try:
+            parse(url)
+        except DatabaseError as error:
+            raise ValueError(str(error)) from None
+    return SecretStr(url)
+
+
+def notify_url(given: SecretStr) -> SecretStr:
+    """Take the address of a receiver that is reached safely."""
+    parts = _split(given.get_secret_value().strip())
+    _must_be_safe(parts)
+    if "@" in parts.netloc or parts.fragment:
+        raise ValueError("must hold no user, password or fragment")
+    return SecretStr(given.get_secret_value().strip())
+
+
+def notify_secret(given: SecretStr) -> SecretStr:
+    """Take what signs notifications."""
+    if not webhook_signature.keys_of(given.get_secret_value()):
+        raise ValueError("is missing")
+    return given
+
+
+def _password_hash(given: SecretStr) -> SecretStr:
+    if not PASSWORD_HASH.fullmatch(given.get_secret_value()):
+        raise ValueError("must be what `responder password` prints")
+    return given
+
+
+PasswordHash = Annotated[SecretStr, AfterValidator(_password_hash)]
+
+
+def duration(given: object) -> object:
+    """Read `30s`, `15m`, `2h`, `1d` or `0`."""
+    if not isinstance(given, str):
+        return given
+    if given.strip() == "0":
+        return timedelta(0)
+    match = _DURATION.fullmatch(given.strip())
+    if match is None:
+        raise ValueError("must be a number with a unit (30s, 15m, 2h, 1d), or 0")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+def lower(given: object) -> object:
+    """Write a word small."""
+    return given.strip().lower() if isinstance(given, str) else given
+
+
+def mode(given: object) -> object:
+    """Refuse `approve`, which is a rule's own mode: what is left of it here would be `enforce`."""
+    lowered = lower(given)
+    if lowered not in (Mode.OBSERVE, Mode.ENFORCE):
+        raise ValueError(f"Input should be '{Mode.OBSERVE}' or '{Mode.ENFORCE}'")
+    return lowered
+
+
+def named(given: dict[str, T]) -> dict[str, T]:
+    """Take a table whose names can stand in variables, labels and ids."""
+    for name in given:
+        if not NAME.fullmatch(name):
+            raise ValueError("has a name that is not made of a-z, 0-9 and single underscores")
+    return given

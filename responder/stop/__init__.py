@@ -1,0 +1,1 @@
+"""Stops what was condemned: evidence, limits, the gate, and whether it is gone."""

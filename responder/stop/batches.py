@@ -1,0 +1,149 @@
+"""Cuts what a round judged into slices, each of which passes the gate once: no I/O, no clock.
+
+A slice has no more calls than go out in one batch, and few enough evaluations that its commit keeps
+nobody waiting. What concerns one document stays together where it fits; of a document with more
+stops than that, each slice has as many as go, all on the same reading: the limiter asks for a set
+as a whole, however much of it is at hand. What leads to a call comes first, in the order it came
+up, in batches as full as can be; what only has to be written down fills the rest.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from responder.judge.calls import method
+from responder.judge.jobs import Subject, of_stop
+from responder.judge.plans import Plan
+from responder.judge.recheck import Rejudged
+
+# Evaluations and steps in one transaction: a delivery that comes meanwhile waits for all of them.
+# What goes out in one batch of calls must be written together; what calls nothing need not be.
+WITH_CALLS, WRITTEN = 100, 20
+
+
+@dataclass(slots=True)
+class Slice:
+    """Plans and rejudged stops that pass the gate together, and how many calls they ask for."""
+
+    plans: list[Plan] = field(default_factory=list)
+    rejudged: list[Rejudged] = field(default_factory=list)
+    calls: int = 0
+    most_calls: int = 0
+
+    @property
+    def size(self) -> int:
+        """Say how much there is to write."""
+        return len(self.plans) + len(self.rejudged)
+
+    @property
+    def refs(self) -> set[str]:
+        """Name the documents."""
+        of_plans = {plan.subject.ref for plan in self.plans}
+        return of_plans | {one.stop.document.ref for one in self.rejudged}
+
+    @property
+    def subjects(self) -> list[Subject]:
+        """Return what was judged."""
+        return [plan.subject for plan in self.plans] + [of_stop(one.stop) for one in self.rejudged]
+
+    @property
+    def methods(self) -> set[str]:
+        """Name the methods of the calls."""
+        planned = (one for plan in self.plans for one in plan.planned)
+        actions = {one.decision.action for one in planned if one.step and one.step.call}
+        actions |= {one.stop.action for one in self.rejudged if one.step.call}
+        return {method(action) for action in actions}
+
+    def add(self, other: "Slice") -> None:
+        """Take in another one's plans and stops."""
+        self.plans += other.plans
+        self.rejudged += other.rejudged
+        self.calls += other.calls
+
+    def parts(self) -> "list[Slice]":
+        """Return first, some at a time, what only has to be written down where that is much.
+
+        It comes before the calls, for until it is written it counts as what waits of its set.
+        """
+        quiet = [one for one in self.rejudged if not one.step.call]
+        if len(quiet) <= WRITTEN:
+            return [self]
+        starts = range(0, len(quiet), WRITTEN)
+        parts = [Slice(rejudged=quiet[start : start + WRITTEN]) for start in starts]
+        acting = [one for one in self.rejudged if one.step.call]
+        rest = Slice(plans=self.plans, rejudged=acting, calls=self.calls)
+        return [*parts, rest] if rest.size else parts
+
+    def split(self, calls: int) -> tuple["Slice", "Slice"]:
+        """Cut off as many stops as ask for so many calls; an evaluation stands in front, whole."""
+        first, rest = Slice(plans=self.plans), Slice()
+        first.calls = sum(plan.calls for plan in self.plans)
+        for one in self.rejudged:
+            part = first if first.calls + one.step.call <= calls else rest
+            part.rejudged.append(one)
+            part.calls += one.step.call
+        return first, rest
+
+    def has_room_for(self, other: "Slice") -> bool:
+        """Say whether another one may go beside what is here."""
+        if not self.size:
+            return True
+        calls, size = self.calls + other.calls, self.size + other.size
+        most = WITH_CALLS if other.calls else WRITTEN
+        return calls <= max(self.most_calls, self.calls) and size <= most
+
+
+class Judged:
+    """What a round judged and has not written yet; `order` names the documents, the oldest first.
+
+    `capacity` says of a method how many of its commands go into one batch at that moment.
+    """
+
+    def __init__(
+        self,
+        plans: Sequence[Plan],
+        rejudged: Sequence[Rejudged],
+        *,
+        order: Iterable[str],
+        capacity: Callable[[str], int],
+    ) -> None:
+        units = _by_document(plans, rejudged, order)
+        self._acting = deque(part for unit in units if unit.calls for part in unit.parts())
+        self._quiet = deque(part for unit in units if not unit.calls for part in unit.parts())
+        self._methods = set[str]().union(*(unit.methods for unit in self._acting))
+        self._capacity = capacity
+
+    def __bool__(self) -> bool:
+        """Say whether something is left."""
+        return bool(self._acting or self._quiet)
+
+    def cut(self) -> Slice:
+        """Take the next slice.
+
+        An evaluation with more calls than fit is not cut: the gate begins as many as go.
+        """
+        most = min((self._capacity(one) for one in self._methods), default=1)
+        cut = Slice(most_calls=most)
+        if self._acting and self._acting[0].calls > most:
+            first, rest = self._acting.popleft().split(most)
+            cut.add(first)
+            self._acting.extendleft([rest] if rest.size else [])
+        for units in (self._acting, self._quiet):
+            while units and cut.has_room_for(units[0]):
+                cut.add(units.popleft())
+        return cut
+
+
+def _by_document(
+    plans: Sequence[Plan], rejudged: Sequence[Rejudged], order: Iterable[str]
+) -> list[Slice]:
+    found = {ref: Slice() for ref in order}
+    for plan in plans:
+        unit = found[plan.subject.ref]
+        unit.plans.append(plan)
+        unit.calls += plan.calls
+    for one in rejudged:
+        unit = found[one.stop.document.ref]
+        unit.rejudged.append(one)
+        unit.calls += one.step.call
+    return [unit for unit in found.values() if unit.size]

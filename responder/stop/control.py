@@ -1,0 +1,316 @@
+"""What the one who runs it does: pause, resume, rearm, cancel, approve; and how everything stands.
+
+What waits for approval is `approvals.asking(conn, portals, like=None)`; `approve` takes the ids
+that a person was shown, and says of each that could not be approved why. These act on rows, in a
+transaction of their own, so they work on a service that runs elsewhere, on every replica, and
+through restarts. Each leaves an entry in the chain of every portal concerned.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol, TypeVar
+
+from responder.journal import approvals, chain
+from responder.journal import record as journal
+from responder.journal.reading import counts
+from responder.journal.record import Stop
+from responder.model import Outcome
+from responder.rules.ruleset import Ruleset
+from responder.settings.settings import Settings
+from responder.store import leases, limits, sweep_runs
+from responder.store.canonical_json import instant_text
+from responder.store.database.database import Connection, Database
+from responder.store.decision_ids import place_of
+from responder.store.inbox import inbox, refusals
+
+HOUR = timedelta(hours=1)
+
+T = TypeVar("T")
+
+
+class Writes(Protocol):
+    """What commits a transaction: a database, or the one writer of a service that runs."""
+
+    def write(self, fn: Callable[[Connection], T]) -> T:
+        """Run `fn` in a write transaction, and return when it is durable."""
+
+
+class UnknownRule(Exception):  # noqa: N818 - it says what is wrong with the question
+    """There is no such rule, nor anything that it holds."""
+
+
+class UnderWay(Exception):  # noqa: N818 - it says a state, not a mistake
+    """The call of a decision may have been made: it is too late to cancel it."""
+
+
+def pause(database: Writes, portals: Sequence[str], *, by: str, at: datetime) -> bool:
+    """Stop all new calls. Return False where everything was paused already."""
+
+    def work(tx: Connection) -> bool:
+        if not limits.pause(tx, at, by):
+            return False
+        for portal in portals:
+            journal.control(tx, portal, at, {"control": "pause", "by": by})
+        return True
+
+    return database.write(work)
+
+
+def under_way(database: Database, portals: Sequence[str]) -> list[Stop]:
+    """Return the calls whose intent is committed and whose outcome is not known yet."""
+
+    def read(conn: Connection) -> list[Stop]:
+        return [stop for portal in portals for stop in journal.in_doubt(conn, portal)]
+
+    return database.read(read)
+
+
+def resume(database: Writes, portals: Sequence[str], *, by: str, at: datetime) -> int | None:
+    """Allow calls again; return how many stops are judged afresh, None where nothing was paused."""
+
+    def work(tx: Connection) -> int | None:
+        _lock(tx, portals)
+        freed = limits.resume(tx, at)
+        if freed is not None:
+            for portal in portals:
+                journal.control(tx, portal, at, {"control": "resume", "by": by})
+        return freed
+
+    return database.write(work)
+
+
+def rearm(
+    database: Writes,
+    portals: Sequence[str],
+    rule: str,
+    *,
+    known: Sequence[str],
+    by: str,
+    at: datetime,
+) -> int:
+    """Forgive a rule what it did and have what it held judged afresh; return how much that is."""
+
+    def work(tx: Connection) -> int:
+        _lock(tx, portals)
+        holding = {name for portal in portals for name in limits.holding(tx, portal)}
+        if rule not in known and rule not in holding:
+            raise UnknownRule(rule)
+        freed = 0
+        for portal in portals:
+            freed += limits.rearm(tx, portal, rule, at) + _run_again(tx, portal, rule, by, at)
+            journal.control(tx, portal, at, {"control": "rearm", "rule": rule, "by": by})
+        return freed
+
+    return database.write(work)
+
+
+def _lock(tx: Connection, portals: Sequence[str]) -> None:
+    """Lock all chains first, in one order: what a gate holds this moment is written or sees us.
+
+    Else it would be held by what has ended, and nothing would free it.
+    """
+    for portal in sorted(portals):
+        chain.lock(tx, portal)
+
+
+def _run_again(tx: Connection, portal: str, rule: str, by: str, at: datetime) -> int:
+    """Have what a run condemned looked for by another run, for it is one set."""
+    held = limits.clear_later(tx, portal, rule, at)
+    if held:
+        sweep_runs.ask(tx, portal, rule=rule, observe=False, by=by, at=at)
+    return held
+
+
+def cancel(database: Writes, decision_id: str, *, by: str, at: datetime) -> None:
+    """Conclude a decision that waits or is held, so that nothing comes of it.
+
+    Raise NotOpen where it is settled or there is none, UnderWay where its call may have been made.
+    """
+    place = place_of(decision_id)
+
+    def work(tx: Connection) -> None:
+        if place is not None:
+            chain.lock(tx, place[0])
+        stop = journal.open_stop(tx, decision_id)
+        if stop.outcome is Outcome.IN_DOUBT:
+            raise UnderWay(decision_id)
+        journal.conclude(tx, decision_id, Outcome.CANCELLED, at=at, detail=f"cancelled by {by}")
+        body = {"control": "cancel", "decision": decision_id, "by": by}
+        journal.control(tx, stop.portal, at, body)
+
+    database.write(work)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approved:
+    """What `approve` did: the decisions that are approved now, and why others are not."""
+
+    approved: tuple[str, ...]
+    refused: Mapping[str, str]
+
+
+def approve(database: Writes, decision_ids: Sequence[str], *, by: str, at: datetime) -> Approved:
+    """Approve decisions that are held for it, those and no others: each is judged afresh at once.
+
+    Raise LookupError, and approve nothing, where there is no decision of a name.
+    """
+    by_portal: dict[str, list[str]] = {}
+    for name in sorted(set(decision_ids)):  # all lock in one order, so that none waits for ever
+        place = place_of(name)
+        if place is None:
+            raise LookupError(name)
+        by_portal.setdefault(place[0], []).append(name)
+
+    def work(tx: Connection) -> Approved:
+        refused: dict[str, str] = {}
+        approved: list[str] = []
+        for portal, names in sorted(by_portal.items()):
+            chain.lock(tx, portal)
+            refused |= _refused(tx, names, at)
+            some = [name for name in names if name not in refused]
+            if some:
+                approvals.approve(tx, portal, some, by, at)
+            approved += some
+        return Approved(approved=tuple(approved), refused=refused)
+
+    return database.write(work)
+
+
+def _refused(tx: Connection, decision_ids: Sequence[str], at: datetime) -> dict[str, str]:
+    refused = {}
+    for name in decision_ids:
+        found = approvals.find(tx, name)
+        if found is None:
+            raise LookupError(name)
+        why = _why_not(found, at)
+        if why is not None:
+            refused[name] = why
+    return refused
+
+
+def _why_not(found: approvals.Found, at: datetime) -> str | None:
+    """Say why a decision cannot be approved, None where it can be."""
+    if found.approved_at is not None and found.approved_by is not None:
+        said = approvals.approved_text(found.approved_by, found.approved_at)
+        return f"it was {said} already, and is {_standing(found)}"
+    if not found.asks or found.lapses_at is None:
+        return f"it does not wait to be approved: it is {_standing(found)}"
+    if at >= found.lapses_at:
+        return f"it lapsed at {instant_text(found.lapses_at)}: nobody had approved it within a day"
+    return None
+
+
+def _standing(found: approvals.Found) -> str:
+    outcome = found.outcome or "none, which condemned nothing"
+    return outcome if found.detail is None else f"{outcome} ({found.detail})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """The state of everything. `rules` and `portals` are as `--json` prints them.
+
+    `refused` counts, by why, the deliveries of the last day that named no portal of ours.
+
+    Where the rules file is broken `ruleset` is None and `rules` has those alone that are tripped:
+    the service goes on by the last good one, whose revision `/readyz` tells.
+    """
+
+    mode: str
+    paused: Mapping[str, str] | None
+    ruleset: str | None
+    rules: Sequence[Mapping[str, object]]
+    portals: Mapping[str, Mapping[str, object]]
+    refused: Mapping[str, int]
+
+
+def status(
+    database: Database, settings: Settings, ruleset: Ruleset | None, now: datetime
+) -> Status:
+    """Read the state of everything in one short transaction."""
+
+    def read(conn: Connection) -> Status:
+        paused = limits.paused(conn)
+        return Status(
+            mode=settings.mode.value,
+            paused=None if paused is None else {"since": instant_text(paused[0]), "by": paused[1]},
+            ruleset=None if ruleset is None else ruleset.revision,
+            rules=_tripped(conn) if ruleset is None else _rules(conn, settings, ruleset, now),
+            portals=portals_now(conn, settings, now),
+            refused=_counts(refusals.lately(conn, now).get(refusals.NOBODYS, ())),
+        )
+
+    return database.read(read)
+
+
+def _tripped(conn: Connection) -> list[Mapping[str, object]]:
+    return [
+        {"portal": trip.portal, "rule": trip.rule, "tripped": trip.why}
+        for trip in limits.tripped(conn)
+    ]
+
+
+def _rules(
+    conn: Connection, settings: Settings, ruleset: Ruleset, now: datetime
+) -> list[Mapping[str, object]]:
+    tripped = {(trip.portal, trip.rule): trip for trip in limits.tripped(conn)}
+    acted = counts.acted(conn, settings.portals, now - HOUR)
+    would = counts.would_have(conn, now - HOUR)
+    told: list[Mapping[str, object]] = []
+    for rule in ruleset.rules:
+        for portal in sorted(settings.portals):
+            if not rule.acts or (rule.portals is not None and portal not in rule.portals):
+                continue
+            trip = tripped.get((portal, rule.id))
+            told.append(
+                {
+                    "portal": portal,
+                    "rule": rule.id,
+                    "action": rule.then.value,
+                    "mode": rule.mode.value if rule.mode else None,
+                    "disabled": rule.disabled,
+                    "tripped": None if trip is None else trip.why,
+                    "stopped_last_hour": acted.get((portal, rule.id), 0),
+                    "would_have_last_hour": would.get((portal, rule.id), 0),
+                    "per_hour": rule.limit.per_hour,
+                    "per_document": rule.limit.per_document,
+                }
+            )
+    return told
+
+
+def _counts(refused: Iterable[refusals.Refused]) -> dict[str, int]:
+    return {one.why: one.count for one in refused}
+
+
+def portals_now(
+    conn: Connection, settings: Settings, now: datetime
+) -> dict[str, Mapping[str, object]]:
+    """Tell of each portal how much waits, who drives it, and what withholds its calls."""
+    depth, asking = inbox.depth(conn), approvals.waiting(conn)
+    stops = counts.open_stops(conn)
+    refused = refusals.lately(conn, now)
+    told: dict[str, Mapping[str, object]] = {}
+    for name in sorted(settings.portals):
+        count, oldest = depth.get(name, (0, now))
+        breakers = {row.method: row.code for row in leases.breakers(conn, name)}
+        heard = inbox.last_received(conn, name)
+        swept = sweep_runs.last(conn, name).get("sweep")
+        told[name] = {
+            "driver": leases.driver(conn, name),
+            "waiting": count,
+            "oldest_age_seconds": max(0.0, (now - oldest).total_seconds()),
+            "held": limits.held(conn, name),
+            "open_stops": {one: n for (of, one), n in sorted(stops.items()) if of == name},
+            "waiting_for_approval": asking.get(name, 0),
+            "breaker": breakers.pop("", None),
+            "methods": breakers,
+            "refused_lately": _counts(refused.get(name, ())),
+            "last_event_at": None if heard is None else instant_text(heard),
+            "last_sweep_at": None if swept is None else instant_text(swept),
+            "incomplete_since": {
+                trigger: instant_text(since)
+                for trigger, since in sorted(sweep_runs.incomplete(conn, name).items())
+            },
+        }
+    return told

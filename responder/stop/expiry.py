@@ -1,0 +1,64 @@
+"""Lets lapse what was held for a day and nobody approved.
+
+That needs nothing of the portal, so it is done whether the portal answers or not.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import structlog
+
+from responder.journal import approvals, chain
+from responder.journal.open_stops import unanswered
+from responder.journal.record import Stop
+from responder.judge.context import Means
+from responder.judge.lifecycle import Seen, step
+from responder.judge.recheck import standing_of
+from responder.model import Outcome
+from responder.stop.intents import take
+from responder.store.database.database import Connection
+
+LOOK_EVERY = timedelta(seconds=1)
+MOST = 25  # decisions in one transaction: acknowledging must not wait for a long list
+
+log = structlog.get_logger()
+
+
+class Lapses:
+    """What nobody approved in time, in one portal."""
+
+    def __init__(self, means: Means) -> None:
+        self._portal = means.portal
+        self._gate = means.gate
+        self._database = means.database
+        self._metrics = means.metrics
+        self._now = means.now
+        self._looked_at: datetime | None = None
+
+    async def step(self) -> bool:
+        """Conclude what has lapsed, some of it at a time. Return False where nothing has."""
+        now = self._now()
+        if self._looked_at is not None and abs(now - self._looked_at) < LOOK_EVERY:
+            return False
+        self._looked_at = now
+        stops = await self._database.reading(lambda conn: unanswered(conn, self._portal, now))
+        if not stops:
+            return False
+        self._looked_at = None  # there may be more
+        lapsed = await self._gate.write(lambda tx: self._conclude(tx, stops[:MOST], now))
+        for stop in lapsed:
+            self._metrics.decided(stop.action.value, Outcome.CANCELLED.value, stop.rule)
+            log.info("nobody approved it", portal=self._portal, decision=stop.decision_id)
+        return True
+
+    def _conclude(self, tx: Connection, stops: Sequence[Stop], now: datetime) -> list[Stop]:
+        chain.lock(tx, self._portal)
+        lapsed = []
+        for stop in stops:
+            found = approvals.find(tx, stop.decision_id)
+            if found is not None and found.asks:  # neither approved nor cancelled meanwhile
+                why = "nobody approved it within a day"
+                taken = step(Outcome.HELD, Seen.LAPSED, standing_of(stop), now, why)
+                take(tx, stop.decision_id, taken, now)
+                lapsed.append(stop)
+        return lapsed

@@ -1,0 +1,151 @@
+"""The gate between deciding and acting: the one transaction without which nothing is called.
+
+It locks the head of the portal's chain, so that the order in the chain is the order of what
+happened: a pause whose entry stands before an intent kept it from being written. It checks that
+this process still drives the portal, that the rules are those that judged, that nothing is paused
+or tripped and no limit would be passed, asking for all sets before anything is written; then
+`intents` writes evaluations, intents with their evidence, and the conclusion of deliveries, all
+together. No commit, no call.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import TypeVar
+
+from responder.adapters.metrics import Metrics
+from responder.bitrix24.client.client import Lane, Lead
+from responder.bitrix24.facts.open_tasks import Evidence, Missing
+from responder.journal import chain
+from responder.journal import record as journal
+from responder.judge.calls import Called
+from responder.judge.plans import Hold, Plan
+from responder.judge.recheck import Rejudged
+from responder.judge.rules_in_force import RulesInForce
+from responder.rules.ruleset import Ruleset
+from responder.stop.intents import StaleError, Writing, still_standing
+from responder.stop.limiter import Budget, Holds, RunSets
+from responder.store import leases, rulesets
+from responder.store.database.database import Connection
+from responder.store.group_commit import SharedCommit, StoreUnavailable
+from responder.store.leases import Lease
+
+__all__ = ["Gate", "StaleError"]
+
+T = TypeVar("T")
+
+CALLS = 50
+STUMBLES = (0.2, 0.5, 1.0, 2.0)
+
+
+class Gate:
+    """Writes for one portal, under one lease."""
+
+    def __init__(
+        self,
+        *,
+        portal: str,
+        lease: Lease,
+        lane: Lane,
+        commits: SharedCommit,
+        rules: RulesInForce,
+        metrics: Metrics,
+        now: Callable[[], datetime],
+    ) -> None:
+        self.portal = portal
+        self._lease = lease
+        self._lane = lane
+        self._commits = commits
+        self._rules = rules
+        self._metrics = metrics
+        self._now = now
+        lane.keep = self._keep_bucket
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Commit `work`, if this process still drives the portal."""
+
+        def guarded(tx: Connection) -> tuple[T, Lead]:
+            self._guard(tx)
+            lead = self._lane.lead()
+            leases.save_bucket(tx, self.portal, lead.level)
+            return work(tx), lead
+
+        done, lead = await self._commits.write(guarded)
+        self._lane.kept(lead)
+        return done
+
+    async def _keep_bucket(self) -> None:
+        """Commit the bucket by itself, where requests are made that no other commit counts."""
+        await self.write(lambda _tx: None)
+
+    async def insist(self, work: Callable[[Connection], None]) -> None:
+        """Commit outcomes even if the store stumbles; past that, the next look finds them out.
+
+        Where nobody knew whether it had been done, and its decisions are settled now, it had been.
+        """
+        failure: StoreUnavailable | None = None
+        for seconds in (0.0, *STUMBLES):
+            await asyncio.sleep(seconds)
+            try:
+                return await self.write(work)
+            except StoreUnavailable as error:
+                failure = error
+            except journal.NotOpen:
+                if failure is None:
+                    raise
+                return None
+        assert failure is not None
+        raise failure
+
+    async def pass_through(
+        self,
+        plans: Sequence[Plan],
+        rejudged: Sequence[Rejudged],
+        evidence: Mapping[str, Evidence | Missing],
+        ruleset: Ruleset,
+        *,
+        most_calls: int = CALLS,
+        holds: Holds | None = None,
+    ) -> list[Called]:
+        """Commit evaluations and intents together; return the calls that may now be made.
+
+        What would be called beyond `most_calls` waits for the next round. `holds` are those of a
+        run whose plans these are: its sets were asked for as a whole. Raise StaleError when the
+        rules have changed, or somebody has let go since what held the run; LeaseLost when another
+        process drives the portal, StoreUnavailable when nothing could be committed.
+        """
+        now = self._now()
+
+        def work(tx: Connection) -> list[Called]:
+            budget = self._budget(tx, ruleset, now)
+            if holds is not None and budget.lets_go(holds):
+                raise StaleError("what held the run was let go")
+            rulesets.keep(tx, ruleset.revision, ruleset.text, now)
+            standing = still_standing(tx, self.portal, rejudged)
+            new = [budget.hold_plan(plan) if holds is None else holds for plan in plans]
+            held = budget.hold_all(standing)
+            writing = Writing(tx, self.portal, ruleset, evidence, now, most_calls)
+            for plan, why in zip(plans, new, strict=True):
+                writing.evaluation(plan, why)
+            writing.again(standing, held)
+            return writing.called
+
+        return await self.write(work)
+
+    async def begin_run(self, sets: RunSets, ruleset: Ruleset) -> dict[str, Hold | str]:
+        """Ask for each rule whether all that it condemned in a run may be begun.
+
+        Return by rule why not, or, where it only observes, what would have kept it. Raise as
+        `pass_through` does.
+        """
+        now = self._now()
+        return await self.write(lambda tx: self._budget(tx, ruleset, now).hold_run(sets))
+
+    def _budget(self, tx: Connection, ruleset: Ruleset, now: datetime) -> Budget:
+        chain.lock(tx, self.portal)
+        if self._rules.ruleset.revision != ruleset.revision:
+            raise StaleError("the rules have changed")
+        return Budget(tx, self.portal, ruleset, self._metrics, now)
+
+    def _guard(self, tx: Connection) -> None:
+        leases.check(tx, self._lease)

@@ -1,0 +1,299 @@
+"""Writes what passes the gate, and the steps that stops take (which follows which: `lifecycle`).
+
+An evaluation is written with its decisions, the stops that they open and the intents of what is
+called at once; a stop that was judged afresh with its next step. What may be begun was asked before
+(`limiter`): nothing is counted here.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+import structlog
+
+from responder.bitrix24.facts.open_tasks import Evidence, Missing
+from responder.journal import approvals
+from responder.journal import record as journal
+from responder.journal.record import Stop
+from responder.judge import jobs
+from responder.judge.calls import Called
+from responder.judge.lifecycle import Seen, Standing, Step, step
+from responder.judge.plans import KILLING, Hold, Plan, Planned
+from responder.judge.recheck import Rejudged
+from responder.model import OPEN_OUTCOMES, Mode, Outcome, Unknown
+from responder.rules.ruleset import Ruleset
+from responder.stop.limiter import Holds
+from responder.store import limits
+from responder.store.database.database import Connection
+from responder.store.inbox import second_looks
+
+_UNAPPROVED = Step(
+    outcome=Outcome.CLEARED,
+    detail="no entry of the log says that somebody approved it, so nothing comes of it",
+)
+
+log = structlog.get_logger()
+
+
+class StaleError(Exception):
+    """What was judged may not be what is true now: judge afresh."""
+
+
+def ask_first(
+    tx: Connection, decision_id: str, taken: Step, together: str | None, now: datetime
+) -> None:
+    """Write that a new decision asks first, and hold it where its time has come already."""
+    approvals.note(tx, decision_id, together)
+    if taken.hold == limits.APPROVAL and taken.due_at is not None:
+        approvals.ask(tx, decision_id, taken.due_at, now)
+
+
+def take(tx: Connection, decision_id: str, taken: Step, now: datetime) -> None:
+    """Write down the step a stop takes: its working state while it lasts, else its outcome."""
+    if taken.hold == limits.APPROVAL and taken.due_at is not None:
+        approvals.ask(tx, decision_id, taken.due_at, now)
+    elif taken.outcome in OPEN_OUTCOMES:
+        journal.postpone(
+            tx,
+            decision_id,
+            taken.outcome,
+            at=now,
+            due_at=taken.due_at,
+            tries=taken.tries,
+            detail=taken.detail,
+            unknown_id=taken.unknown_id,
+            hold=taken.hold,
+            ready_at=taken.ready_at,
+        )
+    else:
+        journal.conclude(
+            tx,
+            decision_id,
+            taken.outcome,
+            at=now,
+            receipt=taken.receipt,
+            detail=taken.detail,
+            verify_at=taken.verify_at,
+        )
+
+
+def still_standing(tx: Connection, portal: str, rejudged: Sequence[Rejudged]) -> list[Rejudged]:
+    """Leave out what was cancelled, held or let go while it was judged."""
+    waiting = journal.still_waiting(tx, portal, [one.stop for one in rejudged])
+    return [one for one in rejudged if one.stop.decision_id in waiting]
+
+
+class Writing:
+    """What one transaction of the gate writes, and the calls that may be made once it commits."""
+
+    def __init__(
+        self,
+        tx: Connection,
+        portal: str,
+        ruleset: Ruleset,
+        evidence: Mapping[str, Evidence | Missing],
+        now: datetime,
+        most_calls: int,
+    ) -> None:
+        self.called: list[Called] = []
+        self._tx = tx
+        self._portal = portal
+        self._ruleset = ruleset
+        self._evidence = evidence
+        self._now = now
+        self._most_calls = most_calls
+
+    def evaluation(self, plan: Plan, holds: Holds) -> None:
+        """Write an evaluation; a second look that condemned nothing leaves no entry."""
+        subject = plan.subject
+        if subject.look is not None:
+            second_looks.done(self._tx, subject.look)
+            if not any(planned.decision.action in KILLING for planned in plan.planned):
+                return
+        if plan.look_at is not None and subject.document is not None:
+            second_looks.schedule(
+                self._tx,
+                self._portal,
+                subject.document.ref,
+                subject.trigger,
+                subject.only,
+                subject.events,
+                plan.look_at,
+                None if subject.asked is None else frozenset(subject.asked),
+            )
+        self._overtake(plan)
+        plan = plan.held(holds)
+        recorded = journal.record(self._tx, plan.evaluation(self._ruleset, self._now))
+        set_name = plan.set_name or recorded.evaluation
+        begun = set[str]()
+        for decision_id, planned in zip(recorded.decisions, plan.planned, strict=True):
+            if planned.step is None:
+                continue
+            call = _call_of(decision_id, planned, subject.received_at, self._now)
+            hold = holds.get(call.rule)
+            if self._take_first(planned, planned.step, call, hold, plan.set_name):
+                begun.add(call.rule)
+        for rule in begun:
+            limits.begin(self._tx, self._portal, rule, set_name, self._ruleset.revision)
+
+    def _take_first(
+        self,
+        planned: Planned,
+        first: Step,
+        call: Called,
+        hold: Hold | str | None,
+        set_name: str | None,
+    ) -> bool:
+        """Write the first step of a new stop. Return True where it is called."""
+        decision = planned.decision
+        assert decision.workflow is not None
+        if isinstance(hold, Hold):
+            self._hold(call, hold)
+        elif decision.mode is Mode.APPROVE:
+            ask_first(self._tx, call.decision_id, first, set_name, self._now)
+        elif first.call:
+            return self._intend(call, self._proof(call, decision.workflow.facts, None))
+        return False
+
+    def _overtake(self, plan: Plan) -> None:
+        """Clear what waits to be approved where a rule that asks nobody condemns it now."""
+        for planned in plan.planned:
+            decision = planned.decision
+            if planned.overtakes and decision.workflow is not None and decision.rule is not None:
+                workflow_id, rule = decision.workflow.id, decision.rule
+                if not approvals.overtake(self._tx, self._portal, workflow_id, rule, self._now):
+                    raise StaleError("what waited to be approved was settled meanwhile")
+
+    def again(self, rejudged: Sequence[Rejudged], held: Mapping[str, tuple[Stop, Hold]]) -> None:
+        """Write what became of stops that waited, and hold what is held, at hand or not."""
+        begun: dict[tuple[str, str], None] = {}
+        for one in rejudged:
+            if one.stop.decision_id in held:
+                continue
+            if not self._is_approved_in_log(one.stop):
+                take(self._tx, one.stop.decision_id, _UNAPPROVED, self._now)
+            elif one.verdict is None or not one.may_act:
+                self._settle(one)
+            elif self._go_on(one) and one.stop.set_name is not None:
+                begun[one.stop.rule, one.stop.set_name] = None
+        for stop, hold in held.values():
+            self._hold(_call_again(stop, stop.tries, self._now), hold)
+        for rule, set_name in begun:
+            limits.begin(self._tx, self._portal, rule, set_name, self._ruleset.revision)
+
+    def _is_approved_in_log(self, stop: Stop) -> bool:
+        """Tell whether the log bears out the approval that the rows have of a stop, if any.
+
+        Somebody may write into the rows alone, and then it was nobody whom the log can name.
+        """
+        if stop.approval is None or approvals.is_in_log(self._tx, stop.decision_id, stop.approval):
+            return True
+        log.error(
+            "an approval stands in no entry of the log: somebody else wrote it",
+            portal=self._portal,
+            decision=stop.decision_id,
+            by=stop.approval.by,
+        )
+        return False
+
+    def _settle(self, one: Rejudged) -> None:
+        """Write the step of a stop that no longer stands, or only observes."""
+        take(self._tx, one.stop.decision_id, one.step, self._now)
+        if one.look:
+            second_looks.schedule(
+                self._tx,
+                self._portal,
+                one.stop.document.ref,
+                one.stop.trigger,
+                one.stop.workflow_id,
+                one.stop.event_names,
+                self._now,
+                jobs.asked_again(one.stop),
+            )
+
+    def _go_on(self, one: Rejudged) -> bool:
+        """Write the next step of a stop that still stands. Return True where it is called."""
+        if not one.step.call:
+            take(self._tx, one.stop.decision_id, one.step, self._now)
+            return False
+        assert one.verdict is not None
+        call = _call_again(one.stop, one.step.tries, self._now)
+        workflow = one.verdict.workflow.facts
+        return self._intend(call, self._proof(call, workflow, one.situation.facts))
+
+    def _hold(self, call: Called, hold: Hold) -> None:
+        held = step(Outcome.WAITING, Seen.HELD, call.standing, self._now, hold.why)
+        take(self._tx, call.decision_id, replace(held, hold=hold.by), self._now)
+
+    def _intend(self, call: Called, proof: Mapping[str, object]) -> bool:
+        """Write the intent of a call, or put it off to the next round when this one is full."""
+        if len(self.called) < self._most_calls:
+            approval = call.standing.approval
+            entry = None if approval is None else approval.entry
+            journal.intend(self._tx, self._portal, call.decision_id, self._now, proof, entry)
+            self.called.append(call)
+            return True
+        waits = Step(
+            outcome=Outcome.WAITING,
+            detail="next in turn",
+            due_at=self._now,
+            tries=call.standing.tries,
+        )
+        take(self._tx, call.decision_id, waits, self._now)
+        return False
+
+    def _proof(
+        self, call: Called, workflow: Mapping[str, object], facts: Mapping[str, object] | None
+    ) -> dict[str, object]:
+        """Return what is kept with an intent; a new one's facts stand with its evaluation."""
+        read = self._evidence[call.workflow_id]
+        assert isinstance(read, Evidence)
+        rules = (rule.text for rule in self._ruleset.rules if rule.id == call.rule)
+        proof: dict[str, object] = {
+            "workflow": dict(workflow),
+            "tasks": [dict(task) for task in read.tasks],
+            "template_name": read.template_name,
+            "rule": next(rules, None),
+            "ruleset": self._ruleset.revision,
+        }
+        if call.standing.approval is not None:
+            proof["approved"] = call.standing.approval._asdict()
+        if facts is not None:
+            proof["facts"] = {
+                path: {"unknown": value.why} if isinstance(value, Unknown) else value
+                for path, value in facts.items()
+            }
+        return proof
+
+
+def _call_of(
+    decision_id: str, planned: Planned, received_at: datetime | None, now: datetime
+) -> Called:
+    decision = planned.decision
+    assert decision.workflow is not None
+    assert decision.rule is not None
+    return Called(
+        decision_id=decision_id,
+        workflow_id=decision.workflow.id,
+        rule=decision.rule,
+        standing=Standing(
+            action=decision.action, tries=0, condemned_at=now, called_at=now, calls=1
+        ),
+        received_at=received_at,
+    )
+
+
+def _call_again(stop: Stop, tries: int, now: datetime) -> Called:
+    return Called(
+        decision_id=stop.decision_id,
+        workflow_id=stop.workflow_id,
+        rule=stop.rule,
+        standing=Standing(
+            action=stop.action,
+            tries=tries,
+            condemned_at=stop.condemned_at,
+            called_at=now,
+            calls=stop.calls + 1,
+            approval=stop.approval,
+        ),
+    )

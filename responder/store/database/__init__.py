@@ -1,0 +1,1 @@
+"""One database of either kind: its connections, its tables, its migrations."""

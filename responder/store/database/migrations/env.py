@@ -1,0 +1,12 @@
+"""What Alembic runs: every migration on the connection, and in the transaction, it was given."""
+
+from alembic import context
+
+from responder.store.database.tables import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,42 @@
+"""Which portals have something to do: one short read for all of them.
+
+It says where to look, not what is there; each driver finds that out for itself.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import Connection, exists, or_, select
+
+from responder.store.database.tables import (
+    OPEN,
+    TO_VERIFY,
+    UNCONCLUDED,
+    decisions,
+    deliveries,
+    leases,
+    looks,
+    sweeps,
+)
+from responder.store.sweep_runs import ASKED_FOR
+
+
+def portals(conn: Connection, now: datetime) -> set[str]:
+    """Name the portals with deliveries, or with a look, a stop or a sweep that is due."""
+    portal = leases.c.portal
+    asked = select(sweeps.c.portal).where(
+        sweeps.c.state.in_(("waiting", "running")), sweeps.c.at >= now - ASKED_FOR
+    )
+    found = conn.execute(
+        select(portal).where(
+            or_(
+                exists().where(deliveries.c.portal == portal, UNCONCLUDED),
+                exists().where(looks.c.portal == portal, looks.c.due_at <= now),
+                exists().where(decisions.c.portal == portal, OPEN, decisions.c.due_at <= now),
+                exists().where(
+                    decisions.c.portal == portal, TO_VERIFY, decisions.c.verify_at <= now
+                ),
+                portal.in_(asked),
+            )
+        )
+    )
+    return set(found.scalars())

@@ -1,0 +1,1 @@
+"""What was received and waits to be judged, and what was refused."""

@@ -1,0 +1,373 @@
+"""What was received and acknowledged: added, waiting, concluded by an evaluation.
+
+A delivery waits until an evaluation concludes it; nothing else marks it, so a driver that dies
+leaves nothing to clean up. Deliveries of one document are judged together, so `waiting` gives them
+by document, the longest-waiting first.
+"""
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache, partial
+from itertools import chain
+from typing import NamedTuple, cast
+
+from sqlalchemy import (
+    Connection,
+    Select,
+    func,
+    select,
+    tuple_,
+)
+from sqlalchemy import Row as Record
+
+from responder.model import Trigger
+from responder.store.database.columns import LAST
+from responder.store.database.database import Database
+from responder.store.database.tables import UNCONCLUDED, clean, deliveries, instant, micros
+
+Row = tuple[str, int, str, str | None, str | None, str | None, bytes]
+
+MOST_IDS = 10_000
+_WINDOW = 1_000
+_MOST_READ = 15_000
+_PAGE = 500
+_TOGETHER = 64
+
+_ADD_SQLITE = """
+INSERT INTO deliveries (portal, received_at, "trigger", event, document, workflow_id, form)
+VALUES """
+_ADD_POSTGRES = """
+INSERT INTO deliveries (portal, received_at, "trigger", event, document, workflow_id, form)
+SELECT * FROM unnest(%s::text[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[],
+                     %s::bytea[])
+"""
+
+# An empty list skips nothing, and a delivery without a document is never skipped. SQLite's driver
+# lets other threads run at every row, and has to wait for its turn again: so all come in one.
+_WAITING_SQLITE = """
+SELECT json_group_array(json_array(id, document, "trigger", workflow_id, event, received_at))
+FROM (
+  SELECT id, document, "trigger", workflow_id, event, received_at
+  FROM deliveries
+  WHERE portal = ? AND evaluation IS NULL AND id > ?
+    AND (document IS NULL OR document NOT IN (SELECT value FROM json_each(?)))
+  ORDER BY id LIMIT ?
+)
+"""
+_WAITING_POSTGRES = """
+SELECT id, document, "trigger", workflow_id, event, received_at
+FROM deliveries
+WHERE portal = %s AND evaluation IS NULL AND id > %s
+  AND (document IS NULL OR document NOT IN (SELECT unnest(%s::text[])))
+ORDER BY id LIMIT %s
+"""
+
+_FRONT_SQLITE = """
+SELECT "trigger", event, kind, min(received_at), json_group_array(id)
+FROM (
+  SELECT id, "trigger", event, substr(document, 1, instr(document, ':') - 1) AS kind, received_at
+  FROM deliveries
+  WHERE portal = ? AND evaluation IS NULL
+  ORDER BY id LIMIT ?
+)
+GROUP BY 1, 2, 3 ORDER BY max(id)
+"""
+_FRONT_POSTGRES = """
+SELECT "trigger", event, kind, min(received_at), array_agg(id)
+FROM (
+  SELECT id, "trigger", event, split_part(document, ':', 1) AS kind, received_at
+  FROM deliveries
+  WHERE portal = %s AND evaluation IS NULL
+  ORDER BY id LIMIT %s
+) AS front
+GROUP BY 1, 2, 3 ORDER BY max(id)
+"""
+_CONCLUDE_SQLITE = """
+UPDATE deliveries SET evaluation = ?
+WHERE evaluation IS NULL AND id IN (SELECT value FROM json_each(?))
+"""
+_CONCLUDE_POSTGRES = """
+UPDATE deliveries SET evaluation = %s WHERE evaluation IS NULL AND id = ANY(%s::bigint[])
+"""
+
+
+class AlreadyConcluded(Exception):  # noqa: N818 -- it says a state, not a mistake
+    """A delivery was to be concluded twice: it would be counted twice."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """Deliveries to be judged together.
+
+    `events` are distinct names, the newest last; `newest` the name in the newest delivery;
+    `received_at` the time of the oldest.
+    """
+
+    document_ref: str | None
+    trigger: Trigger
+    workflow_id: str | None
+    ids: tuple[int, ...]
+    events: tuple[str, ...]
+    newest: str | None
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alike:
+    """Waiting deliveries that the same rules are asked about; `received_at` that of the oldest.
+
+    `kind` is that of their documents, None where they have none.
+    """
+
+    trigger: Trigger
+    event: str | None
+    kind: str | None
+    received_at: datetime
+    ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """An event as it was stored, and the evaluation that concluded it."""
+
+    id: int
+    portal: str
+    received_at: datetime
+    trigger: Trigger
+    event: str | None
+    document: str | None
+    workflow_id: str | None
+    form: bytes
+    evaluation: str | None
+
+
+def row(
+    portal: str,
+    received_at: datetime,
+    trigger: Trigger,
+    event: str | None,
+    document_ref: str | None,
+    workflow_id: str | None,
+    form: bytes,
+) -> Row:
+    """Make what `SharedCommit.add` takes."""
+    return (
+        portal,
+        micros(received_at),
+        trigger,
+        event and clean(event),
+        document_ref and clean(document_ref),
+        workflow_id and clean(workflow_id),
+        form,
+    )
+
+
+def add(tx: Connection, rows: Sequence[Row]) -> None:
+    """Insert deliveries, many in one statement, with nothing built for each.
+
+    SQLite's driver lets other threads run at every step of a statement, and then has to wait for
+    its turn again: one step for many rows costs a busy process a fifth less than one for each.
+    """
+    if tx.dialect.name == "postgresql":
+        tx.exec_driver_sql(_ADD_POSTGRES, tuple(list(column) for column in zip(*rows, strict=True)))
+        return
+    for start in range(0, len(rows), _TOGETHER):
+        some = rows[start : start + _TOGETHER]
+        tx.exec_driver_sql(_add_sqlite(len(some)), tuple(chain.from_iterable(some)))
+
+
+@lru_cache(maxsize=_TOGETHER)
+def _add_sqlite(count: int) -> str:
+    return _ADD_SQLITE + ", ".join(["(?, ?, ?, ?, ?, ?, ?)"] * count)
+
+
+def waiting(
+    conn: Connection, portal: str, *, documents: int, skip: Collection[str] = ()
+) -> list[Waiting]:
+    """Return what has waited longest, for at most so many documents, those to `skip` left out.
+
+    A delivery without a document comes by itself. It reads on in order of arrival until it has
+    enough documents, and no further than some thousands of deliveries, so that a long backlog costs
+    no more than a short one: what a document has behind them is judged when it comes to the front.
+    """
+    groups: dict[tuple[object, ...], list[_Member]] = {}
+    window = max(_WINDOW, 2 * documents)
+    after = read = 0
+    while read < _MOST_READ and len(groups) < documents:
+        page = _in_order(conn, portal, after, skip, window)
+        for member in page:
+            key = _key(member)
+            if key in groups:
+                groups[key].append(member)
+            elif len(groups) < documents:
+                groups[key] = [member]
+        if len(page) < window:
+            break
+        after, read = page[-1].id, read + len(page)
+    return [_waiting(members[:MOST_IDS]) for members in groups.values()]
+
+
+def newest_last(names: Iterable[str | None]) -> tuple[str, ...]:
+    """Return each event's name once, where it came last."""
+    found: dict[str, None] = {}
+    for name in names:
+        if name is not None:
+            found.pop(name, None)
+            found[name] = None
+    return tuple(found)
+
+
+def front(conn: Connection, portal: str, most: int) -> list[Alike]:
+    """Return so many deliveries that have waited longest, all of one kind together.
+
+    The newest kind comes last. It costs a fraction of `waiting`, for it tells no documents apart.
+    """
+    postgres = conn.dialect.name == "postgresql"
+    statement = _FRONT_POSTGRES if postgres else _FRONT_SQLITE
+    return [
+        Alike(
+            trigger=trigger,
+            event=event,
+            kind=kind,
+            received_at=instant(received_at),
+            ids=tuple(ids if postgres else json.loads(ids)),
+        )
+        for trigger, event, kind, received_at, ids in conn.exec_driver_sql(
+            statement, (portal, most)
+        )
+    ]
+
+
+def conclude(tx: Connection, ids: Sequence[int], evaluation_id: str) -> None:
+    """Mark deliveries as concluded; raise AlreadyConcluded where one was already."""
+    if not ids:
+        return
+    if tx.dialect.name == "postgresql":
+        marked = tx.exec_driver_sql(_CONCLUDE_POSTGRES, (evaluation_id, list(ids))).rowcount
+    else:
+        marked = tx.exec_driver_sql(_CONCLUDE_SQLITE, (evaluation_id, json.dumps(ids))).rowcount
+    if marked != len(ids):
+        raise AlreadyConcluded(f"{len(ids) - marked} of {len(ids)} deliveries do not wait any more")
+
+
+def depth(conn: Connection) -> dict[str, tuple[int, datetime]]:
+    """Return, for each portal with waiting deliveries, how many and since when."""
+    waiting_now = (
+        select(
+            deliveries.c.portal,
+            func.count().label("count"),
+            func.min(deliveries.c.id).label("oldest"),
+        )
+        .where(UNCONCLUDED)
+        .group_by(deliveries.c.portal)
+        .subquery()
+    )
+    found = conn.execute(
+        select(waiting_now.c.portal, waiting_now.c.count, deliveries.c.received_at).join(
+            deliveries, deliveries.c.id == waiting_now.c.oldest
+        )
+    )
+    return {portal: (count, oldest) for portal, count, oldest in found}
+
+
+def last_received(conn: Connection, portal: str) -> datetime | None:
+    """Return when the portal was last heard from.
+
+    Asked for the newest of a portal, PostgreSQL would go back in time through those of all others,
+    which is long where one has fallen silent. In this order there is only the index of both.
+    """
+    place = tuple_(deliveries.c.portal, deliveries.c.received_at)
+    found = conn.execute(
+        select(deliveries.c.portal, deliveries.c.received_at)
+        .where(place <= (portal, LAST))
+        .order_by(deliveries.c.portal.desc(), deliveries.c.received_at.desc())
+        .limit(1)
+    ).one_or_none()
+    return found.received_at if found is not None and found.portal == portal else None
+
+
+def received(
+    database: Database,
+    *,
+    since: datetime | None = None,
+    document: str | None = None,
+    limit: int | None = None,
+) -> Iterator[Delivery]:
+    """Yield what was received, the oldest first, in short reads of a page each."""
+    left = limit
+    after: tuple[datetime, int] | None = None
+    while left is None or left > 0:
+        query = _page(since, document, after).limit(_PAGE if left is None else min(_PAGE, left))
+        page = database.read(partial(_fetch, query=query))
+        if not page:
+            return
+        yield from (Delivery(**record._mapping) for record in page)
+        after = (page[-1].received_at, page[-1].id)
+        left = None if left is None else left - len(page)
+
+
+def _fetch(
+    conn: Connection, query: Select[tuple[object, ...]]
+) -> Sequence[Record[tuple[object, ...]]]:
+    return conn.execute(query).all()
+
+
+def _page(
+    since: datetime | None, document: str | None, after: tuple[datetime, int] | None
+) -> Select[tuple[object, ...]]:
+    query = select(deliveries).order_by(deliveries.c.received_at, deliveries.c.id)
+    if since is not None:
+        query = query.where(deliveries.c.received_at >= since)
+    if document is not None:
+        query = query.where(deliveries.c.document == document)
+    if after is not None:
+        place = tuple_(deliveries.c.received_at, deliveries.c.id)
+        query = query.where(place > after)
+    return query
+
+
+class _Member(NamedTuple):
+    """A delivery that waits, with what is needed to judge it; its instant as it is stored."""
+
+    id: int
+    document: str | None
+    trigger: str
+    workflow_id: str | None
+    event: str | None
+    received_at: int
+
+
+def _key(member: _Member) -> tuple[object, ...]:
+    alone = member.id if member.document is None else None
+    return (member.document, member.trigger, member.workflow_id, alone)
+
+
+def _in_order(
+    conn: Connection, portal: str, after: int, skip: Collection[str], window: int
+) -> list[_Member]:
+    """Read a window of what waits, with nothing built for each but a tuple.
+
+    What to skip is one parameter: a thousand in a list take longer to send than to search.
+    """
+    rests = sorted(map(clean, skip))
+    if conn.dialect.name == "postgresql":
+        found = conn.exec_driver_sql(_WAITING_POSTGRES, (portal, after, rests, window)).all()
+    else:
+        given = (portal, after, json.dumps(rests), window)
+        found = json.loads(conn.exec_driver_sql(_WAITING_SQLITE, given).scalar_one())
+    return [_Member._make(record) for record in found]
+
+
+def _waiting(members: Sequence[_Member]) -> Waiting:
+    oldest, newest = members[0], members[-1]
+    return Waiting(
+        document_ref=oldest.document,
+        trigger=cast("Trigger", oldest.trigger),
+        workflow_id=oldest.workflow_id,
+        ids=tuple(member.id for member in members),
+        events=newest_last(member.event for member in members),
+        newest=newest.event,
+        received_at=instant(oldest.received_at),
+    )

@@ -1,0 +1,172 @@
+"""Who drives a portal, and what its driver leaves to the next: bucket level, breakers.
+
+A lease is a row with a holder, an end on the database's clock, and a fencing number that grows with
+every claim. Whoever writes for the portal checks it in the same transaction: number and holder must
+still be the row's, and the lease not past its end. The check locks the row until the transaction
+ends, so nobody can claim the lease between the check and the commit, and a process that was stopped
+for a minute can commit nothing.
+
+A claim never waits: a row that is locked belongs to somebody who is writing this moment.
+"""
+
+import time
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, and_, delete, extract, func, select, update
+
+from responder.store.database.bell import About, ring
+from responder.store.database.clock import micros_of, now_of
+from responder.store.database.tables import breakers as table
+from responder.store.database.tables import buckets, insert, leases
+
+
+class LeaseLost(Exception):  # noqa: N818 -- it says a state, not a mistake
+    """Another process drives the portal now, or could: nothing more may be written for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to drive a portal, and who has it.
+
+    A database that lost its last seconds may give a number twice: so both must be the row's.
+    """
+
+    portal: str
+    fence: int
+    holder: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breaker:
+    """A portal, or one of its methods, that is not called for a while. `method` may be empty.
+
+    `address` is a mark of the address at which it refused, where that is known.
+    """
+
+    portal: str
+    method: str
+    code: str
+    opened_at: datetime
+    probe_at: datetime
+    address: str | None = None
+
+
+def claim(
+    tx: Connection, portal: str, holder: str, ttl_seconds: float, *, force: bool = False
+) -> Lease | None:
+    """Take the lease if it is free, over, or the holder's own; None while another has it.
+
+    `force` takes it from anybody: for a SQLite file, whose lock says already that we are alone.
+    """
+    now = now_of(tx)
+    found = tx.execute(
+        select(leases).where(leases.c.portal == portal).with_for_update(skip_locked=True)
+    ).one_or_none()
+    ends = now + micros_of(ttl_seconds)
+    if found is None:
+        first = insert(tx, leases).values(portal=portal, holder=holder, fence=1, expires_at=ends)
+        made = tx.execute(first.on_conflict_do_nothing().returning(leases.c.fence)).scalar()
+        return None if made is None else Lease(portal, made, holder)
+    if not force and found.holder != holder and found.expires_at > now:
+        return None
+    tx.execute(
+        update(leases)
+        .where(leases.c.portal == portal)
+        .values(holder=holder, fence=found.fence + 1, expires_at=ends)
+    )
+    return Lease(portal, found.fence + 1, holder)
+
+
+def release(tx: Connection, lease: Lease) -> None:
+    """Give the lease up, and tell others, so that the next driver need not wait for its end."""
+    given_up = tx.execute(update(leases).where(_is(lease)).values(holder="", expires_at=0)).rowcount
+    if given_up:
+        ring(tx, About.FREE, [lease.portal])
+
+
+def check(tx: Connection, lease: Lease) -> None:
+    """Raise LeaseLost unless the lease holds, and keep it until this transaction ends."""
+    found = tx.execute(
+        select(leases.c.expires_at).where(_is(lease)).with_for_update(read=True)
+    ).scalar()
+    if found is None or found <= now_of(tx):
+        raise LeaseLost(lease.portal)
+
+
+def _is(lease: Lease) -> ColumnElement[bool]:
+    return and_(
+        leases.c.portal == lease.portal,
+        leases.c.fence == lease.fence,
+        leases.c.holder == lease.holder,
+    )
+
+
+def bucket(conn: Connection, portal: str) -> tuple[float, float] | None:
+    """Return the level of the portal's request bucket, and how many seconds ago it was that.
+
+    Both instants are the database's: drivers on machines with different clocks agree on it.
+    """
+    found = conn.execute(
+        select(buckets.c.level, buckets.c.at).where(buckets.c.portal == portal)
+    ).one_or_none()
+    return None if found is None else (found.level, max(0.0, now_of(conn) / 1e6 - found.at))
+
+
+def save_bucket(tx: Connection, portal: str, level: float) -> None:
+    """Keep the level that the portal's request bucket has now for the next driver."""
+    values = {"level": level, "at": _clock(tx)}
+    tx.execute(
+        insert(tx, buckets)
+        .values(portal=portal, **values)
+        .on_conflict_do_update(index_elements=["portal"], set_=values)
+    )
+
+
+def open_breaker(
+    tx: Connection,
+    portal: str,
+    method: str,
+    code: str,
+    at: datetime,
+    probe_at: datetime,
+    address: str | None = None,
+) -> None:
+    """Open a breaker, or move its next probe: of one method, or of the whole portal (`""`).
+
+    One that is open already keeps the time it was opened at.
+    """
+    now = {"code": code, "probe_at": probe_at, "address": address}
+    tx.execute(
+        insert(tx, table)
+        .values(portal=portal, method=method, opened_at=at, **now)
+        .on_conflict_do_update(index_elements=["portal", "method"], set_=now)
+    )
+
+
+def close_breaker(tx: Connection, portal: str, method: str) -> None:
+    """Close a breaker; one that is not open may be closed too."""
+    tx.execute(delete(table).where(table.c.portal == portal, table.c.method == method))
+
+
+def breakers(conn: Connection, portal: str | None = None) -> list[Breaker]:
+    """Return the open breakers, of one portal or of all."""
+    query = select(table).order_by(table.c.portal, table.c.method)
+    if portal is not None:
+        query = query.where(table.c.portal == portal)
+    return [Breaker(**record._mapping) for record in conn.execute(query)]
+
+
+def driver(conn: Connection, portal: str) -> str | None:
+    """Name who drives a portal now, or None."""
+    found = conn.execute(select(leases).where(leases.c.portal == portal)).one_or_none()
+    if found is None or found.expires_at <= now_of(conn):
+        return None
+    return str(found.holder)
+
+
+def _clock(tx: Connection) -> float | ColumnElement[int]:
+    """Return the database's time in seconds, as a statement can write it without asking first."""
+    if tx.dialect.name == "postgresql":
+        return extract("epoch", func.clock_timestamp())
+    return time.time()

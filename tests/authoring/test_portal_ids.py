@@ -1,0 +1,121 @@
+"""Tests of the comparison with a portal: what ids are called there, and which are not there."""
+
+import asyncio
+from collections.abc import Sequence
+from textwrap import dedent
+
+from responder.authoring.live_document import sender
+from responder.authoring.portal_ids import Comparison, compare, uses_in
+from responder.bitrix24.client.answers import Answer, Command, Failure, FailureKind
+from responder.bitrix24.client.rest import Portal
+from responder.bitrix24.sandbox import Sandbox, SandboxServer
+from responder.rules import source
+from responder.rules.source import Table
+
+RULES = """\
+version: 1
+lists: {people: [7, 99]}
+rules:
+  - id: one
+    when: [deal.updated]
+    if:
+      workflow.template_id: [61, 62]
+      deal.stage_id: {one_of: ["C2:WON", "C2:WN"]}
+      deal.category_id: 2
+      deal.assigned_by_id: {in_list: people}
+      deal.uf_crm_1720019876534: x
+      deal.uf_crm_2: {exists: true}
+      any: [{not: {workflow.started_by: {is: {fact: deal.created_by}}}}, {deal.created_by: 12}]
+    then: kill
+"""
+
+
+def tree(text: str) -> Table:
+    root = source.read(dedent(text).encode(), source.Mistakes("r"))
+    assert isinstance(root, Table)
+    return root
+
+
+def told(found: Comparison) -> tuple[list[str], list[str]]:
+    return [note.text for note in found.notes], [one.message for one in found.warnings]
+
+
+def test_ids_are_found_wherever_a_rule_names_them() -> None:
+    assert [(str(use.subject), use.id) for use in uses_in(tree(RULES))] == [
+        ("template", "61"),
+        ("template", "62"),
+        ("deal stage", "C2:WON"),
+        ("deal stage", "C2:WN"),
+        ("deal pipeline", "2"),
+        ("user", "7"),
+        ("user", "99"),
+        ("deal field", "UF_CRM_1720019876534"),
+        ("deal field", "UF_CRM_2"),
+        ("user", "12"),
+    ]
+
+
+def a_portal() -> Sandbox:
+    sandbox = Sandbox()
+    sandbox.add_template(61, "Approval")
+    sandbox.add_user(7)
+    sandbox.add_user(12, active=False)
+    sandbox.add_status("DEAL_STAGE_2", "C2:WON", "S", "Won")
+    sandbox.add_status("DYNAMIC_147_STAGE_2", "C2:WN", "S", "Of another kind")
+    sandbox.add_item(2, 759, UF_CRM_1720019876534="x")
+    return sandbox
+
+
+def test_a_portal_tells_what_ids_are_called_and_which_it_does_not_have() -> None:
+    async def compared(url: str) -> Comparison:
+        portal = Portal("main", url)
+        try:
+            return await compare(sender(portal), tree(RULES), "rules.yaml", "main")
+        finally:
+            await portal.close()
+
+    with SandboxServer(a_portal()) as server:
+        found = asyncio.run(compared(server.url))
+        methods = {call.method for call in server.sandbox.calls}
+    notes, warnings = told(found)
+    assert notes == [
+        "template 61 is “Approval” in main",
+        "deal stage C2:WON is “Won” in main",
+        "user 7 is “User 7” in main",
+        "deal field UF_CRM_1720019876534 is “UF_CRM_1720019876534” in main",
+        "user 12 is “User 12 (dismissed)” in main",
+    ]
+    assert [one for one in warnings if "did not tell" not in one] == [
+        "main has no user 99",
+        "main has no template 62",
+        "main has no deal stage C2:WN; is `C2:WON` meant?",
+        "main has no deal field UF_CRM_2",
+    ]
+    assert not {method for method in methods if "kill" in method or "terminate" in method}
+
+
+PIPELINES = tree("""\
+    rules:
+      - if: {deal.category_id: [0, 5], item_147.stage_id: X, workflow.template_id: 61}
+    """)
+
+
+def test_pipelines_have_names_and_what_cannot_be_read_is_said_once() -> None:
+    async def send(commands: Sequence[Command]) -> list[Answer]:
+        pipelines = {"categories": [{"id": 0, "name": "General"}, {"id": 2, "name": "Big"}]}
+        refused = Failure(FailureKind.METHOD, "insufficient_scope", "no scope")
+        return [
+            Answer(value=pipelines)
+            if command.method == "crm.category.list"
+            else Answer(failure=refused)
+            for command in commands
+        ]
+
+    notes, warnings = told(asyncio.run(compare(send, PIPELINES, "r", "main")))
+    assert notes == ["deal pipeline 0 is “General” in main"]
+    assert warnings == [
+        "main has no deal pipeline 5",
+        "main did not tell its item_147 stages, which are not compared: insufficient_scope: "
+        "no scope",
+        "main did not tell its templates, which are not compared: insufficient_scope: no scope",
+    ]

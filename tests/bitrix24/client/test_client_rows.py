@@ -1,0 +1,103 @@
+"""No driver exceeds the portal's bucket, whoever was killed before it, whatever its clock says."""
+
+import asyncio
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import Connection
+
+from responder.adapters.metrics import Metrics
+from responder.bitrix24.client.client import Lane
+from responder.bitrix24.client.rest import Command, Portal
+from responder.bitrix24.sandbox import Sandbox, SandboxServer
+from responder.store import leases
+from responder.store.database.database import Database
+
+RATE, BURST = 100.0, 20
+LIVES = 8
+SCOPE = Command("scope", {})
+
+
+@pytest.fixture
+def server() -> Iterator[SandboxServer]:
+    with SandboxServer(Sandbox(limits=True, rate=RATE, burst=BURST)) as server:
+        yield server
+
+
+def lane_of(database: Database, server: SandboxServer, ahead: timedelta) -> Lane:
+    """Make a lane as a driver has it that took over, on a machine whose clock is ahead."""
+    lane = Lane(
+        Portal("main", server.url),
+        rate=RATE,
+        burst=BURST,
+        metrics=Metrics(),
+        now=lambda: datetime.now(UTC) + ahead,
+    )
+
+    async def keep() -> None:
+        lead = lane.lead()
+
+        def write(tx: Connection) -> None:
+            leases.save_bucket(tx, "main", lead.level)
+
+        database.write(write)
+        lane.kept(lead)
+
+    lane.keep = keep
+    lane.resume(database.read(lambda conn: leases.bucket(conn, "main")), [])
+    return lane
+
+
+def test_drivers_that_are_killed_leave_no_call_uncounted(
+    database: Database, server: SandboxServer
+) -> None:
+    chance = random.Random(7)  # noqa: S311
+
+    async def live() -> None:
+        for _ in range(LIVES):
+            ahead = timedelta(seconds=chance.choice([-30, 0, 30]))
+            lane = lane_of(database, server, ahead)
+            for _ in range(chance.randrange(5, 30)):
+                (answer,) = await lane.send([SCOPE])
+                assert answer.failure is None
+            await lane.portal.close()  # and not a word more: its process was killed
+
+    asyncio.run(live())
+    assert server.sandbox.limited == 0
+
+
+def test_a_long_storm_of_batches_is_never_refused(
+    database: Database, server: SandboxServer
+) -> None:
+    async def storm() -> int:
+        lane = lane_of(database, server, timedelta(0))
+        answers = await lane.send([SCOPE] * 50 * 60)
+        await lane.portal.close()
+        return sum(answer.failure is None for answer in answers)
+
+    assert asyncio.run(storm()) == 50 * 60
+    assert server.sandbox.limited == 0
+    assert server.sandbox.http_requests <= 62
+
+
+def test_with_a_bucket_that_others_filled_the_lane_waits_and_goes_on(
+    database: Database, server: SandboxServer
+) -> None:
+    async def beside_others() -> list[str]:
+        lane = lane_of(database, server, timedelta(0))
+        lane.rate = server.sandbox.rate = 2
+        await lane.send([SCOPE])  # what it commits counts the next one too
+        others = Portal("main", server.url)
+        while (await others.call(SCOPE)).failure is None:
+            pass
+        codes = []
+        for _ in range(3):
+            (answer,) = await lane.send([SCOPE])
+            codes.append(answer.failure.code if answer.failure else "ok")
+        await lane.portal.close()
+        await others.close()
+        return codes
+
+    assert asyncio.run(beside_others()) == ["QUERY_LIMIT_EXCEEDED", "ok", "ok"]

@@ -1,0 +1,125 @@
+"""The commands for those who write rules: check, schema, recipes, fields."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from responder.authoring import cookbook
+from responder.bitrix24.sandbox import SandboxServer, demo_portal
+from responder.commands.cli import main
+from tests.support.processes import TOKEN
+
+Command = Callable[..., Result]
+FINE = """\
+version: 1
+rules:
+  - id: lost-deal
+    because: A lost deal needs no approval.
+    when: [deal.updated]
+    if: {deal.stage_semantic_id: F, workflow.template_id: 61}
+    then: kill
+"""
+
+
+@pytest.fixture
+def rules(tmp_path: Path) -> Path:
+    path = tmp_path / "rules.yaml"
+    path.write_text(FINE)
+    return path
+
+
+def responder(*words: object, **settings: str) -> Result:
+    environment = {f"RESPONDER_{name}": value for name, value in settings.items()}
+    return CliRunner().invoke(main, [str(word) for word in words], env=environment)
+
+
+def test_a_file_in_order_is_fine(rules: Path) -> None:
+    result = responder("check", rules, "--strict")
+    assert (result.exit_code, result.output) == (0, f"{rules}: fine\n")
+
+
+def test_warnings_fail_only_a_strict_check(rules: Path) -> None:
+    rules.write_text(FINE.replace("when:", "mode: enforce\n    when:"))
+    assert responder("check", rules).exit_code == 0
+    result = responder("check", rules, "--strict")
+    assert result.exit_code == 1
+    assert "warning: `lost-deal` is enforced, and no test expects it to act" in result.output
+
+
+def test_tests_beside_the_rules_count(rules: Path, tmp_path: Path) -> None:
+    rules.write_text(FINE.replace("when:", "mode: enforce\n    when:"))
+    tests = tmp_path / "tests.yaml"
+    case = "{event: deal.updated, workflows: [{id: a}], expect: {a: {kill: lost-deal}}}"
+    tests.write_text(f"tests: [{case}]")
+    assert responder("check", rules, "--strict", "--tests", tests).exit_code == 0
+    tests.write_text(f"tests: [{case.replace('lost-deal', 'lost')}]")
+    assert responder("check", rules, "--tests", tests).exit_code == 2
+    assert responder("check", rules, "--tests", tmp_path / "none").exit_code == 2
+
+
+@pytest.mark.parametrize("form", ["text", "json", "github"])
+def test_a_mistake_ends_with_2_in_every_format(rules: Path, form: str) -> None:
+    rules.write_text(FINE.replace("kill", "kil"))
+    result = responder("check", rules, "--format", form)
+    assert result.exit_code == 2
+    assert "kill" in result.output
+    if form == "json":
+        assert json.loads(result.output)["suggestion"] == "kill"
+
+
+def test_a_portal_tells_what_ids_are_called(rules: Path) -> None:
+    with SandboxServer(demo_portal()) as server:
+        settings = {
+            "PORTALS__MAIN__URL": server.url,
+            "PORTALS__MAIN__APPLICATION_TOKENS": TOKEN,
+        }
+        result = responder("check", rules, "--portal", "main", **settings)
+        assert f"{rules}:6:59: note: template 61 is “Discount approval” in main" in result.output
+        assert result.exit_code == 0
+        rules.write_text(FINE.replace("61", "63"))
+        result = responder("check", rules, "--portal", "main", "--strict", **settings)
+        assert "warning: main has no template 63" in result.output
+        assert result.exit_code == 1
+        assert responder("check", rules, "--portal", "other", **settings).exit_code == 2
+
+
+def test_the_schema_is_json_and_recipes_are_listed_and_printed() -> None:
+    assert json.loads(responder("schema").output)["$schema"].endswith("2020-12/schema")
+    assert len(responder("recipes").output.splitlines()) == len(cookbook.names())
+    assert responder("recipes", "lost-deals").output == cookbook.text("lost-deals")
+    wrong = responder("recipes", "lost-deal")
+    assert (wrong.exit_code, wrong.output) == (
+        2,
+        "there is no recipe `lost-deal`; did you mean lost-deals?\n",
+    )
+
+
+def test_fields_of_a_kind_are_listed() -> None:
+    assert "deal.opportunity" in responder("fields", "deal").output
+    assert responder("fields", "dael").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"a" * 5_000_000,
+        b"[" * 1000,
+        b"version: 1\n\xff",
+        b"a: &x 1\nb: *x\n",
+        b"version: !!int 1\n",
+        b"rules:\n\t- id: a\n",
+        b"version: 1\nversion: 1\n",
+        b"",
+        b"\x00",
+    ],
+)
+def test_bad_bytes_are_a_clear_line_for_every_command(rules: Path, data: bytes) -> None:
+    rules.write_bytes(data)
+    for command in ("check", "test", "explain"):
+        result = responder(command, rules)
+        assert result.exit_code == 2
+        assert result.output.startswith(f"{rules}:")
+        assert isinstance(result.exception, SystemExit)

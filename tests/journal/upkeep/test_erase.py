@@ -1,0 +1,118 @@
+"""Erasing: the facts are gone, and the chain holds."""
+
+import json
+import shutil
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from responder.journal import chain_ends
+from responder.journal import record as journal
+from responder.journal.audit.verify import BadEntry, verify
+from responder.journal.upkeep import erase
+from responder.model import Outcome
+from responder.store.database.database import Database
+from responder.store.database.tables import entries
+from responder.store.inbox import inbox
+from tests.support.evaluations import AT, deliver, evaluation, kill
+from tests.support.whole_log import erased, fill, run
+
+
+def test_erased_facts_are_gone_and_the_chain_holds(database: Database) -> None:
+    fill(database)
+    ids = database.write(deliver("deal:759", "deal:760"))
+    new = replace(evaluation(kill("d", Outcome.LEFT)), deliveries=(ids[0],), received_at=AT)
+    decision = database.write(lambda tx: journal.record(tx, new)).decisions[0]
+    assert erased(database, decision) == erase.Erased((11,), 1)
+    found = database.read(partial(journal.one, decision_id=decision))
+    assert found is not None
+    assert found["facts"] is None
+    assert found["workflow"] == {"id": "d", "template_id": 61}
+    assert found["erased"] is True
+    condition = found["conditions"][0]  # type: ignore[index]
+    assert (condition["value"], condition["erased"]) == (None, True)
+    other = database.read(partial(journal.one, decision_id="main-2-1"))
+    assert other is not None
+    assert "erased" not in other
+    assert [(d.document, d.form) for d in inbox.received(database)] == [
+        ("deal:759", b""),
+        ("deal:760", b"x=1"),
+    ]
+    checked = verify(database, "main")
+    assert (checked.bad, checked.erased) == (None, 1)
+
+
+def test_erasing_takes_the_evidence_of_the_calls_too_and_says_who_did_it(
+    database: Database,
+) -> None:
+    fill(database)
+    assert erased(database, "main-2-1") == erase.Erased((2, 6), 0)
+    body = database.read(
+        lambda c: c.execute(
+            select(entries.c.body).where(entries.c.portal == "main", entries.c.seq == 11)
+        ).scalar()
+    )
+    assert json.loads(str(body)) == {
+        "control": "erase",
+        "decision": "main-2-1",
+        "by": "anna",
+        "entries": [2, 6],
+    }
+    assert verify(database, "main").erased == 2
+    assert verify(database, "other").erased == 0
+
+
+def test_what_was_erased_before_is_not_erased_again(database: Database) -> None:
+    fill(database)
+    assert erased(database, "main-1-1")
+    assert erased(database, "main-1-2") is None
+    assert database.read(partial(chain_ends.head_of, portal="main")).seq == 11
+
+
+@pytest.mark.parametrize("decision", ["main-99-1", "main-1-9", "nobody-1-1", "x", "main-10-1"])
+def test_what_is_not_there_or_still_open_cannot_be_erased(
+    database: Database, decision: str
+) -> None:
+    fill(database)
+    with pytest.raises(erase.NotErasable):
+        erased(database, decision)
+    assert verify(database, "main").erased == 0
+
+
+def test_evidence_that_was_taken_away_without_a_word_is_found(database: Database) -> None:
+    fill(database)
+    assert erased(database, "main-2-1")
+    run(
+        database,
+        "UPDATE evidence SET salt = '', content = '{\"erased\":11}' "
+        "WHERE portal = 'main' AND seq = 3",
+    )
+    assert verify(database, "main").bad == BadEntry(
+        3, "its evidence was taken away, and no entry tells of it"
+    )
+
+
+def test_erased_text_is_nowhere_in_the_file(tmp_path: Path, migrated_file: Path) -> None:
+    path = shutil.copy(migrated_file, tmp_path / "erased.db")
+    database = Database(f"sqlite:///{path}")
+    database.open()
+    for n in range(50):
+        facts = {"deal.title": f"Ms Tereza Example {n}", "deal.comments": "long " * 2000}
+        new = replace(evaluation(kill(f"w{n}", Outcome.LEFT)), facts=facts)
+        database.write(partial(journal.record, evaluation=new))
+    assert erased(database, "main-30-1")
+    assert erase.scrub(database)
+    files = [file.read_bytes() for file in tmp_path.iterdir()]
+    assert not any(b"Tereza Example 29" in file for file in files)
+    assert any(b"Tereza Example 28" in file for file in files)
+    database.close()
+
+
+def test_postgresql_is_told_to_let_go(database: Database) -> None:
+    fill(database)
+    erased(database, "main-1-1")
+    assert erase.scrub(database)
+    assert verify(database, "main").bad is None

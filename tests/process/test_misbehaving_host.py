@@ -1,0 +1,410 @@
+"""A machine that misbehaves under the real program: disk, locks, database server, signals, clock.
+
+A full disk is tried in two ways: a limit on the size of files, which may be put on any process of
+ours and lifted again, and a small file system in memory, which only an administrator may mount. A
+file made read-only is no case of its own: who holds it open writes on, whatever its permissions.
+"""
+
+import asyncio
+import contextlib
+import http.client
+import re
+import resource
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from responder.bitrix24.sandbox import Sandbox, SandboxServer
+from responder.journal import record as journal
+from responder.journal.audit.integrity import proved
+from responder.service.app import Service, serving
+from responder.settings import settings
+from responder.store.database.database import Database
+from responder.store.inbox import inbox
+from tests.conftest import Postgres
+from tests.support.processes import (
+    FORM,
+    LOST_DEAL,
+    TOKEN,
+    Decision,
+    Running,
+    event,
+    eventually,
+    running,
+)
+from tests.support.under_load import DEAL, KILL, QUICK, RULES, opened, tail
+
+
+@pytest.fixture
+def portal() -> Iterator[SandboxServer]:
+    with SandboxServer(Sandbox()) as server:
+        yield server
+
+
+def lost_deal(sandbox: Sandbox, item_id: int) -> str:
+    """Add a lost deal with a condemned workflow; return the workflow's id."""
+    sandbox.add_item(2, item_id, stageSemanticId="F")
+    return sandbox.start_workflow((*DEAL, f"DEAL_{item_id}"), 61)
+
+
+def kills_asked_for(sandbox: Sandbox) -> list[object]:
+    return [call.params["ID"] for call in sandbox.calls_of(KILL)]
+
+
+def readiness(service: Running) -> int:
+    return service.get("/readyz")[0]
+
+
+def killed_once(service: Running, sandbox: Sandbox, *workflow_ids: str) -> list[Decision]:
+    """Wait until all is settled: each of these was killed, by one call each, and no other."""
+    made = service.settled(len(workflow_ids))
+    assert sorted(kills_asked_for(sandbox), key=str) == sorted(workflow_ids)
+    assert sorted(sandbox.killed) == sorted(workflow_ids)
+    return made
+
+
+def test_a_second_process_on_the_same_file_says_so_and_exits(
+    portal: SandboxServer, tmp_path: Path
+) -> None:
+    condemned = lost_deal(portal.sandbox, 759)
+    with running(tmp_path, portal.url) as service:
+        assert service.process is not None
+        second = service.command("serve")
+        assert second.returncode == 2
+        assert "is served by another process" in second.stderr
+        assert f"({service.process.pid})" in second.stderr
+        assert "Traceback" not in second.stderr
+        assert service.post(event("ONCRMDEALUPDATE", 759)) == 200
+        killed_once(service, portal.sandbox, condemned)
+
+
+def limit_files(service: Running, size: int) -> None:
+    """Let the process write no file beyond this size. Python ignores the signal that says so."""
+    assert service.process is not None
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE, (size, most))
+
+
+def test_a_disk_that_takes_nothing_kills_nothing_and_everything_goes_on_afterwards(
+    portal: SandboxServer, tmp_path: Path
+) -> None:
+    first, second = lost_deal(portal.sandbox, 759), lost_deal(portal.sandbox, 760)
+    with running(tmp_path, portal.url) as service:
+        portal.sandbox.answer_seconds = 0.4  # so that the disk fails between reading and acting
+        assert service.post(event("ONCRMDEALUPDATE", 759)) == 200
+        eventually(lambda: portal.sandbox.calls or None)
+        limit_files(service, 0)
+        assert service.post(event("ONCRMDEALUPDATE", 760)) == 503
+        assert readiness(service) == 503
+        assert service.get("/healthz")[0] == 200
+        time.sleep(1)
+        assert kills_asked_for(portal.sandbox) == []
+        assert service.post(event("ONCRMDEALUPDATE", 760)) == 503
+        limit_files(service, resource.RLIM_INFINITY)
+        assert eventually(lambda: readiness(service) == 200 or None)
+        assert service.post(event("ONCRMDEALUPDATE", 760)) == 200
+        made = killed_once(service, portal.sandbox, first, second)
+        assert sum({d["evaluation"]: d["events"] for d in made}.values()) == 2  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(place)],
+        capture_output=True,
+        check=False,
+    )
+    if mounted.returncode != 0:
+        pytest.skip("only an administrator may mount a small file system")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def test_a_full_disk_is_503_until_there_is_room(
+    portal: SandboxServer, tmp_path: Path, small_disk: Path
+) -> None:
+    condemned = lost_deal(portal.sandbox, 759)
+    url = f"sqlite:///{small_disk / 'responder.db'}"
+    with running(tmp_path, portal.url, database_url=url) as service:
+        ballast = small_disk / "ballast"
+        with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            while file.write(b"\0" * 4096):
+                pass
+        statuses = until_refused(lambda: service.post(event("ONCRMCONTACTADD", 1)))
+        small = until_refused(lambda: service.post(event("ONCRMDEALUPDATE", 759)))
+        assert {*statuses, *small} <= {200, 503}
+        eventually(lambda: readiness(service) == 503 or None)
+        asked_when_full = kills_asked_for(portal.sandbox)
+        time.sleep(1)
+        assert kills_asked_for(portal.sandbox) == asked_when_full
+        ballast.unlink()
+        assert eventually(lambda: readiness(service) == 200 or None)
+        assert service.post(event("ONCRMDEALUPDATE", 759)) == 200
+        killed_once(service, portal.sandbox, condemned)
+        with opened(service) as database:
+            names = [delivery.event for delivery in inbox.received(database)]
+        assert names.count("ONCRMCONTACTADD") == statuses.count(200)
+
+
+def until_refused(post_one: Callable[[], int]) -> list[int]:
+    """Post until there is no room for one more."""
+    statuses: list[int] = []
+    while 503 not in statuses:
+        assert len(statuses) < 1000
+        statuses.append(post_one())
+    return statuses
+
+
+def test_a_lock_that_somebody_holds_too_long_is_503_and_nothing_worse(
+    portal: SandboxServer, tmp_path: Path
+) -> None:
+    first, second = lost_deal(portal.sandbox, 759), lost_deal(portal.sandbox, 760)
+    with running(tmp_path, portal.url) as service, opened(service) as other:
+        portal.sandbox.answer_seconds = 0.3
+        assert service.post(event("ONCRMDEALUPDATE", 759)) == 200
+        eventually(lambda: portal.sandbox.calls or None)
+        with other.writer.begin():
+            began = time.monotonic()
+            with ThreadPoolExecutor() as pool:
+                posted = pool.submit(service.post, event("ONCRMDEALUPDATE", 760))
+                asked = pool.submit(readiness, service)
+            assert (posted.result(), asked.result()) == (503, 503)
+            assert 4 < time.monotonic() - began < 12
+            assert kills_asked_for(portal.sandbox) == []
+        portal.sandbox.answer_seconds = 0
+        assert eventually(lambda: readiness(service) == 200 or None)
+        assert service.post(event("ONCRMDEALUPDATE", 760)) == 200
+        killed_once(service, portal.sandbox, first, second)
+
+
+class Sender(threading.Thread):
+    """Posts events of forty lost deals, one after another, and notes how each was answered."""
+
+    def __init__(self, service: Running) -> None:
+        super().__init__()
+        self.answers: dict[int, int] = {}
+        self.ended = threading.Event()
+        self._service = service
+
+    def run(self) -> None:
+        """Post until told to end."""
+        while not self.ended.wait(0.01):
+            number = len(self.answers)
+            body = event("ONCRMDEALUPDATE", 1 + number % 40, ts=number)
+            self.answers[number] = self._service.post(body)
+
+    def numbers(self, status: int) -> set[int]:
+        """Return the events that were answered so."""
+        return {number for number, answer in list(self.answers.items()) if answer == status}
+
+
+def test_a_postgresql_that_is_restarted_under_load_loses_nothing_acknowledged(
+    portal: SandboxServer, tmp_path: Path, postgres: Postgres, postgres_url: str
+) -> None:
+    workflow_ids = [lost_deal(portal.sandbox, number) for number in range(1, 41)]
+    portal.sandbox.answer_seconds = 0.01
+    with running(tmp_path, portal.url, rules=RULES, database_url=postgres_url, **QUICK) as service:
+        sender = Sender(service)
+        sender.start()
+        try:
+            eventually(lambda: len(kills_asked_for(portal.sandbox)) > 3 or None)
+            postgres.pause()
+            eventually(lambda: len(sender.numbers(503)) > 10 or None, why=lambda: tail(service))
+            assert readiness(service) == 503
+            assert service.get("/healthz")[0] == 200
+            asked_when_away = kills_asked_for(portal.sandbox)
+            time.sleep(0.5)
+            assert kills_asked_for(portal.sandbox) == asked_when_away
+            postgres.resume()
+            back_at = len(sender.answers)
+            eventually(lambda: len([n for n in sender.numbers(200) if n > back_at]) > 50 or None)
+        finally:
+            postgres.resume()
+            sender.ended.set()
+            sender.join()
+        assert readiness(service) == 200
+        service.settled(1)
+        with opened(service) as database:
+            deliveries = list(inbox.received(database))
+            wrong = proved(database)[1]
+    stored = Counter(number_in(delivery.form) for delivery in deliveries)
+    assert set(sender.answers.values()) == {200, 503}
+    assert sender.numbers(200) - set(stored) == set()
+    assert max(stored.values()) == 1
+    assert all(delivery.evaluation for delivery in deliveries)
+    assert sorted(portal.sandbox.killed) == sorted(workflow_ids)
+    assert max(Counter(kills_asked_for(portal.sandbox)).values()) == 1
+    assert wrong == []
+
+
+def number_in(form: bytes) -> int:
+    found = re.search(rb"ts=(\d+)", form)
+    assert found is not None
+    return int(found[1])
+
+
+def statuses_until_refused(service: Running) -> list[int]:
+    """Ask whether it is ready, again and again, until nobody answers."""
+    found = []
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        while True:
+            found.append(readiness(service))
+    return found
+
+
+@contextlib.contextmanager
+def answers_no_commit(postgres: Postgres) -> Iterator[None]:
+    """Have every COMMIT wait for a standby that does not exist."""
+
+    def standbys(names: str) -> None:
+        postgres.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{names}'")
+        postgres.execute("SELECT pg_reload_conf()")
+        time.sleep(0.5)
+
+    standbys("nowhere")
+    try:
+        yield
+    finally:
+        standbys("")
+
+
+def test_a_postgresql_that_never_answers_a_commit_is_503_and_keeps_nobody_from_ending(
+    portal: SandboxServer, tmp_path: Path, postgres: Postgres, postgres_url: str
+) -> None:
+    with running(tmp_path, portal.url, rules=RULES, database_url=postgres_url, **QUICK) as service:
+        assert service.post(event("ONCRMDEALADD", 1)) == 200
+        with answers_no_commit(postgres):
+            assert service.post(event("ONCRMDEALADD", 2)) == 503
+            began = time.monotonic()
+            assert service.post(event("ONCRMDEALADD", 3)) == 503
+            assert time.monotonic() - began < 1
+            assert service.get("/healthz")[0] == 200
+        eventually(lambda: service.post(event("ONCRMDEALADD", 4)) == 200 or None)
+        with answers_no_commit(postgres):
+            assert service.process is not None
+            service.process.send_signal(signal.SIGTERM)
+            assert service.process.wait(25) == 0
+
+
+def test_a_stop_turns_red_first_lets_a_kill_end_and_exits_with_0(
+    portal: SandboxServer, tmp_path: Path
+) -> None:
+    condemned = lost_deal(portal.sandbox, 759)
+    with running(tmp_path, portal.url) as service:
+        portal.sandbox.answer_seconds = 0.8
+        assert service.post(event("ONCRMDEALUPDATE", 759)) == 200
+        eventually(lambda: kills_asked_for(portal.sandbox) or None)
+        assert service.process is not None
+        service.process.send_signal(signal.SIGTERM)
+        seen = statuses_until_refused(service)
+        assert seen == sorted(seen)
+        assert seen[-1] == 503
+        assert service.process.wait(5) == 0
+        (decision,) = service.decisions()
+    assert (decision["outcome"], decision["receipt"]) == ("killed", True)
+    assert portal.sandbox.killed == [condemned]
+
+
+def test_a_stop_does_not_wait_for_a_portal_or_a_client_that_hangs(
+    portal: SandboxServer, tmp_path: Path
+) -> None:
+    condemned = lost_deal(portal.sandbox, 759)
+    with running(tmp_path, portal.url) as service:
+        portal.sandbox.fail_next(KILL, "act_then_hang")
+        assert service.post(event("ONCRMDEALUPDATE", 759)) == 200
+        eventually(lambda: kills_asked_for(portal.sandbox) or None)
+        with socket.create_connection(("127.0.0.1", service.port)) as stalled:
+            stalled.sendall(b"POST /events HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc")
+            time.sleep(0.1)
+            began = time.monotonic()
+            assert service.end() == 0
+        # ten seconds and what a busy machine adds, but not the eighteen of the last resort
+        assert time.monotonic() - began < 16
+        (decision,) = service.decisions()
+        assert decision["outcome"] == "in_doubt"
+        service.start()
+        (settled,) = killed_once(service, portal.sandbox, condemned)
+    assert (settled["outcome"], settled["receipt"]) == ("killed", False)
+
+
+class Clock:
+    """Our time, which somebody may set back."""
+
+    def __init__(self) -> None:
+        self.behind = timedelta(0)
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) - self.behind
+
+
+def test_a_clock_that_steps_back_an_hour_stops_nothing(
+    portal: SandboxServer, tmp_path: Path
+) -> None:
+    """Not even for the document that was judged this second, and rests."""
+    (tmp_path / "rules.yaml").write_text(LOST_DEAL, encoding="utf-8")
+    environment = {
+        "RESPONDER_MODE": "enforce",
+        "RESPONDER_PORTALS__MAIN__URL": portal.url,
+        "RESPONDER_PORTALS__MAIN__APPLICATION_TOKENS": TOKEN,
+        "RESPONDER_RULES": str(tmp_path / "rules.yaml"),
+        "RESPONDER_DATABASE_URL": f"sqlite:///{tmp_path / 'responder.db'}",
+        "RESPONDER_PORT": "0",
+        "RESPONDER_SWEEP_EVERY": "0",  # it may come before the event, which then finds nothing
+    }
+    clock = Clock()
+    first = lost_deal(portal.sandbox, 759)
+
+    async def play() -> list[Decision]:
+        service = Service(settings.load(environment, env_file=None), now=clock)
+        async with serving(service) as port:
+            await ends(service, port, event("ONCRMDEALUPDATE", 759), first)
+            clock.behind = timedelta(hours=1)
+            for item_id in (759, 760):
+                workflow_id = lost_deal(portal.sandbox, item_id)
+                await ends(service, port, event("ONCRMDEALUPDATE", item_id), workflow_id)
+            return await service.database.reading(lambda _: stops(service.database))
+
+    async def ends(service: Service, port: int, body: str, workflow_id: str) -> None:
+        assert await asyncio.to_thread(post, port, body) == 200
+        await asyncio.to_thread(
+            eventually, lambda: workflow_id in portal.sandbox.killed or None, seconds=5
+        )
+        await asyncio.to_thread(
+            eventually,
+            lambda: all(d["outcome"] == "killed" for d in stops(service.database)) or None,
+        )
+
+    # an event is too late where the look that verifies the stop before it found the workflow first
+    def stops(database: Database) -> list[Decision]:
+        return [decision for decision in made(database) if decision["action"] != "none"]
+
+    assert len(asyncio.run(play())) == 3
+    assert max(Counter(kills_asked_for(portal.sandbox)).values()) == 1
+    database = Database(environment["RESPONDER_DATABASE_URL"])
+    database.open()
+    assert proved(database)[1] == []
+    database.close()
+
+
+def made(database: Database) -> list[Decision]:
+    return list(journal.decisions(database))
+
+
+def post(port: int, body: str) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("POST", "/events", body, FORM)
+        return connection.getresponse().status
+    finally:
+        connection.close()

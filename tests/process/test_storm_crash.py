@@ -1,0 +1,57 @@
+"""The program is killed in the middle of a storm: nothing is lost, nothing killed twice."""
+
+import os
+import signal
+from collections import Counter
+from functools import partial
+from pathlib import Path
+
+from responder.bitrix24.sandbox import Sandbox, SandboxServer
+from responder.journal import record as journal
+from responder.journal.audit.integrity import proved
+from responder.store.database.database import Database
+from responder.store.inbox import inbox
+from tests.support.processes import event, eventually, running
+from tests.support.under_load import KILL, QUICK, RULES, lost_deal
+
+DEALS = 300
+
+
+def _killed(sandbox: Sandbox, count: int) -> bool | None:
+    return len(sandbox.killed) >= count or None
+
+
+def test_a_program_killed_amid_a_storm_loses_nothing_and_kills_nothing_twice(
+    tmp_path: Path,
+) -> None:
+    sandbox = Sandbox()
+    sandbox.answer_seconds = 0.002
+    for number in range(1, DEALS + 1):
+        lost_deal(sandbox, number)
+    with (
+        SandboxServer(sandbox) as server,
+        running(tmp_path, server.url, rules=RULES, **QUICK) as service,
+    ):
+        for number in range(1, DEALS + 1):
+            assert service.post(event("ONCRMDEALUPDATE", number)) == 200
+        for killed in (60, 160):
+            eventually(partial(_killed, sandbox, killed))
+            assert service.process is not None
+            os.kill(service.process.pid, signal.SIGKILL)
+            service.process.wait(20)
+            assert len(sandbox.killed) < DEALS
+            service.start()
+        eventually(lambda: not sandbox.workflows or None, seconds=90)
+        service.settled(DEALS)
+    asked = Counter(str(call.params["ID"]) for call in sandbox.calls_of(KILL))
+    assert max(asked.values()) == 1
+    assert len(sandbox.killed) == len(set(sandbox.killed)) == DEALS
+    database = Database(service.database_url)
+    database.open()
+    deliveries = list(inbox.received(database))
+    assert len(deliveries) == DEALS
+    assert all(one.evaluation for one in deliveries)
+    outcomes = Counter(one["outcome"] for one in journal.decisions(database))
+    assert outcomes["killed"] == DEALS
+    assert proved(database)[1] == []
+    database.close()

@@ -1,0 +1,114 @@
+"""Everything that may go wrong, in any order: what must never be never is (see `model_world`)."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+from coverage import Coverage
+
+from responder.bitrix24.lists import workflows
+from responder.stop import gate
+from tests.random.model_acts import Model as Model
+from tests.random.model_drivers import Happening, Parts
+from tests.random.model_policies import amid as amid
+from tests.random.model_policies import deals as deals
+from tests.random.model_policies import happening as happening
+from tests.random.model_policies import numbers as numbers
+from tests.random.model_profiles import PROFILES, play
+from tests.random.model_rules import Policy
+
+
+@pytest.fixture
+def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Give a folder in memory where there is one: nobody cuts the power here."""
+    memory = Path("/dev/shm")  # noqa: S108
+    monkeypatch.setattr(gate, "STUMBLES", (0.0,) * 4)
+    monkeypatch.setattr(workflows, "PAGES_ON_TRUST", 2)  # few workflows are on one
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("critical"))
+    counting = Coverage.current()  # which costs much here, and would count nothing new
+    if counting is not None:
+        counting.stop()
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as made:
+        yield Path(made)
+    if counting is not None:
+        counting.start()
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def model(folder: Path, migrated_file: Path) -> Iterator[Model]:
+    """Give a model to play by hand; it comes to rest and is checked in the end."""
+    made = Model.placed(folder, migrated_file, Parts())()
+    yield made
+    made.teardown()
+
+
+AN_EVENT = ("ONCRMDEALUPDATE", 1)
+
+
+def test_two_rules_together_stop_no_more_on_a_document_than_it_allows(model: Model) -> None:
+    model.begin(policy=Policy(per_document=1), enforcing=True)
+    model.an_event_is_driven(event=Happening("deliver", (1, *AN_EVENT)))
+    assert len(model.world.watch.stopped) == 1
+
+
+@pytest.mark.parametrize("moment", range(14))
+def test_a_process_that_sleeps_in_a_round_calls_nothing_when_it_wakes(
+    model: Model, moment: int
+) -> None:
+    model.begin(policy=Policy(), enforcing=True)
+    plan = {moment: Happening("sleep")}
+    model.something_happens_amid_a_round(event=Happening("deliver", (1, *AN_EVENT)), plan=plan)
+    model.time_passes(time=Happening("pass_time", (61.0,)))
+    for opportunity in ("stageSemanticId", "opportunity"):
+        model.the_portal_changes(change=Happening("change_deal", (1, opportunity, "5000")))
+    model.it_goes_on(seconds=3.0)
+    stopped = list(model.world.watch.stopped)
+    model.a_process_that_lost_its_lease_goes_on()
+    assert model.world.watch.stopped == stopped
+
+
+def test_a_clock_set_back_after_a_rearm_lifts_no_limit(model: Model) -> None:
+    model.begin(policy=Policy(per_hour=1), enforcing=True)
+    model.an_event_is_driven(event=Happening("deliver", (1, *AN_EVENT)))
+    model.time_passes(time=Happening("pass_time", (3.0,)))
+    model.somebody_changes_how_we_run(change=Happening("rearm", ("lost-deal",)))
+    model.somebody_changes_how_we_run(change=Happening("set_clock", (-3600.0,)))
+    for deal in (2, 3):
+        model.an_event_is_driven(event=Happening("deliver", (deal, *AN_EVENT)))
+    assert len(model.world.watch.stopped) == 3
+
+
+def shares(runs: int) -> list[tuple[str, int]]:
+    """Share out so many runs: most to the profiles in which everything meets."""
+    parts = {"USUAL": 3, "STORMY": 3, "ANYTHING": 6, "ANYTHING_STORMY": 3}
+    whole = sum(parts.get(name, 1) for name in PROFILES)
+    return [(name, -(-runs * parts.get(name, 1) // whole)) for name in PROFILES]
+
+
+@pytest.mark.parametrize(("profile", "runs"), shares(150))
+def test_whatever_happens_nothing_is_lost_and_nothing_is_stopped_wrongly(
+    folder: Path, migrated_file: Path, profile: str, runs: int
+) -> None:
+    played = play(folder, migrated_file, PROFILES[profile], runs=runs, steps=15)
+    print(profile, dict(played))  # noqa: T201 - how much it was
+    assert played["calls"] > 0
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("profile", "runs"), shares(3000))
+def test_whatever_happens_for_long_nothing_is_lost_and_nothing_is_stopped_wrongly(
+    folder: Path, migrated_file: Path, profile: str, runs: int
+) -> None:
+    played = play(
+        folder,
+        migrated_file,
+        PROFILES[profile],
+        runs=runs,
+        steps=40,
+        fixed=False,
+        shrink=True,
+    )
+    print(profile, dict(played))  # noqa: T201

@@ -1,0 +1,53 @@
+"""Counting what is refused: one write for many, and none is lost while the store is away."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+
+from responder.receive.refusal_counts import Refusing
+from responder.store.database.database import Connection, Database
+from responder.store.group_commit import StoreUnavailable
+from responder.store.inbox import refusals
+from tests.support.evaluations import AT
+
+
+def test_what_could_not_be_written_is_written_the_next_time(database: Database) -> None:
+    writes: list[bool] = []
+
+    async def write(fn: Callable[[Connection], None]) -> None:
+        writes.append(len(writes) > 0)
+        if not writes[-1]:
+            raise StoreUnavailable("away")
+        database.write(fn)
+
+    async def play() -> None:
+        refusing = Refusing(write, lambda: AT)
+        await refusing.keep()
+        for _ in range(3):
+            refusing.note("main", "not readable")
+        await refusing.keep()
+        refusing.note(None, "not readable")
+        refusing.note("main", "not readable")
+        await refusing.keep()
+        await refusing.keep()
+
+    asyncio.run(play())
+    assert writes == [False, True]
+    found = database.read(lambda conn: refusals.lately(conn, AT + timedelta(minutes=1)))
+    assert {name: [one.count for one in some] for name, some in found.items()} == {
+        "": [1],
+        "main": [4],
+    }
+
+
+def test_a_fault_of_ours_in_counting_ends_nothing(database: Database) -> None:
+    async def write(fn: Callable[[Connection], None]) -> None:
+        raise ValueError(f"a fault of ours: {fn}")
+
+    async def play() -> None:
+        refusing = Refusing(write, lambda: AT)
+        refusing.note("main", "not readable")
+        await refusing.keep()
+
+    asyncio.run(play())
+    assert database.read(lambda conn: refusals.lately(conn, AT)) == {}

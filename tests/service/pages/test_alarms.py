@@ -1,0 +1,44 @@
+"""A portal that is not called stands in the banner of every page."""
+
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from responder.store import leases
+from responder.store.database.database import Database
+from tests.service.pages.login.test_login import HASHED
+from tests.service.pages.visiting import pages, settings
+
+NOW = datetime(2026, 9, 24, 12, 0, tzinfo=UTC)
+FINE = {"driving": True, "webhook_silent": False, "breaker": None, "unreachable_since": None}
+
+
+def test_a_portal_whose_breaker_is_open_is_an_alarm(database: Database, tmp_path: Path) -> None:
+    for portal, method in (("main", ""), ("main", "crm.item.list"), ("gone", "")):
+        opened = partial(
+            leases.open_breaker,
+            portal=portal,
+            method=method,
+            code="NO_AUTH_FOUND",
+            at=NOW,
+            probe_at=NOW,
+        )
+        database.write(opened)
+    given = settings(tmp_path, anna=HASHED)
+    with pages(database, given, logged_in=True, condition=FINE) as visitor:
+        words = visitor.get("/rules").words
+    assert "Portal main cannot be called : NO_AUTH_FOUND . Its events wait." in words
+    assert words.count("cannot be called") == 1
+
+
+def test_a_portal_that_does_not_answer_us_is_an_alarm(database: Database, tmp_path: Path) -> None:
+    away = FINE | {"unreachable_since": "2026-09-24T12:00:00Z"}
+    given = settings(tmp_path, anna=HASHED)
+    with pages(database, given, logged_in=True, condition=away) as visitor:
+        assert (
+            "Portal main cannot be called : no answer . Its events wait." in visitor.get("/").words
+        )
+        cookies = visitor.cookies
+    with pages(database, given, condition=FINE) as visitor:
+        visitor.cookies = cookies
+        assert "cannot be called" not in visitor.get("/").words

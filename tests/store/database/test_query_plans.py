@@ -1,0 +1,169 @@
+"""No statement goes through a big table, but those that must.
+
+What is sent to the databases is not listed here: tests of all the rooms are run once more, and are
+heard (`PLAYED`, `hearing`). Each statement that was heard is explained by both databases (the rule
+for what is a scan stands in `plans`): by SQLite with the statistics that the migrations write, for
+it knows no others, and by PostgreSQL on big tables (`planted`). A function that sends something to
+a big table and was not heard is named, so that nothing new stays unseen.
+"""
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+import responder
+from responder.store.database.database import Database
+from tests.conftest import Postgres
+from tests.support.busy_database import plant
+from tests.support.processes import uncounted
+from tests.support.query_plans import scans
+from tests.support.statements import BIG, FILE, Statement
+
+# Together they send all that is ever sent to a big table, in a quarter of a minute.
+PLAYED = (
+    "authoring/backtest/test_backtest_readme.py",
+    "journal/upkeep/test_forged_prune.py",
+    "commands/journal/test_log.py",
+    "commands/test_status.py",
+    "service/pages/test_alarms.py",
+    "service/driver/test_approvals.py",
+    "service/driver/test_fences.py",
+    "stop/test_rearm_release.py",
+    "service/test_gauges.py",
+    "service/test_housekeeping.py",
+    "service/notifier/test_notifier.py",
+    "service/notifier/test_notifier_again.py",
+    "judge/test_backoff.py",
+    "stop/test_would_kill_check.py",
+    "journal/test_approvals.py",
+    "journal/reading/test_detail.py",
+    "store/test_due_portals.py",
+    "journal/upkeep/test_erase.py",
+    "journal/reading/test_search.py",
+    "store/inbox/test_delivery_forms.py",
+    "store/inbox/test_inbox.py",
+    "journal/test_record.py",
+    "journal/reading/test_counts.py",
+    "journal/upkeep/test_prune.py",
+    "store/test_clock_setback.py",
+    "journal/test_would_kills.py",
+    "journal/audit/test_working_state.py",
+    "journal/audit/test_verify.py",
+)
+ON_POSTGRES_TOO = "test_inbox"  # it has statements of its own for each of the two
+
+_ITSELF = "what it goes through is what it removes"
+_ALL = "whoever asks at a terminal for all of a log is given all of it, a page at a time"
+
+# These may go through a big table, for these reasons.
+MAY_SCAN = {
+    "journal/audit/delivery_counts._page": "an audit counts every delivery, some thousands a read",
+    "store/inbox/inbox._fetch": _ALL,
+    "journal/reading/decisions._page": _ALL,
+    "journal/upkeep/prune._names": _ITSELF,
+    "journal/upkeep/prune.prune": (
+        f"{_ITSELF}; after a clock was set, it looks for deliveries everywhere"
+    ),
+}
+
+# These are not heard, for these reasons.
+UNHEARD = {"journal/upkeep/erase.scrub": "it has the database clean up, and asks for nothing"}
+
+
+@pytest.fixture(scope="module")
+def heard(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """Play the tests, and return who sends what."""
+    place = tmp_path_factory.mktemp("heard")
+    tests = Path(__file__).parents[2]
+    options = ["-n0", "-p", "no:cacheprovider", f"--basetemp={place / 'tests'}"]
+    options += ["-p", "tests.support.statements", "-k", f"not postgresql or {ON_POSTGRES_TOO}"]
+    played = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, *(str(tests / name) for name in PLAYED)],
+        cwd=tests.parent,
+        env={**uncounted(os.environ), FILE: str(place / "heard.json")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert played.returncode == 0, played.stdout[-4000:]
+    found: dict[str, list[str]] = json.loads((place / "heard.json").read_text())
+    return found
+
+
+@pytest.fixture(scope="module", params=[50_000, pytest.param(500_000, marks=pytest.mark.long)])
+def databases(
+    request: pytest.FixtureRequest, postgres: Postgres, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Database]]:
+    """Give a database of each kind whose planner takes its tables for big."""
+    name = postgres.create()
+    file = tmp_path_factory.mktemp("plans") / "responder.db"
+    opened = {
+        "sqlite": Database(f"sqlite:///{file}"),
+        "postgresql": Database(postgres.url(name)),
+    }
+    for database in opened.values():
+        database.open()
+        database.migrate()
+    plant(opened["postgresql"], request.param)
+    yield opened
+    for database in opened.values():
+        database.close()
+    postgres.drop(name)
+
+
+def test_only_what_must_goes_through_a_big_table(
+    heard: dict[str, list[str]], databases: dict[str, Database]
+) -> None:
+    found: dict[str, set[str]] = {}
+    for statement in map(Statement._make, heard["statements"]):
+        told = databases[statement.dialect].read(partial(scans, statement=statement))
+        if told:
+            asked = statement.sql.rpartition("FROM")[2]
+            lines = {f"{statement.dialect}: {line}; FROM{asked}" for line in told}
+            found.setdefault(statement.by, set()).update(lines)
+    must_not = {by: sorted(lines) for by, lines in found.items() if by not in MAY_SCAN}
+    assert not must_not, json.dumps(must_not, indent=1)
+    assert sorted(found) == sorted(MAY_SCAN), "what goes through none needs no leave for it"
+
+
+def test_everybody_who_asks_a_big_table_was_heard(heard: dict[str, list[str]]) -> None:
+    asking = {by for module in _modules() for by in _senders(module)}
+    assert len(asking) > 50
+    assert sorted(asking - set(heard["senders"])) == sorted(UNHEARD), "play a test of theirs"
+
+
+def _modules() -> Iterator[Path]:
+    """Yield the modules that know a big table."""
+    for path in sorted(Path(responder.__file__).parent.rglob("*.py")):
+        names = {
+            name.name
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.ImportFrom) and node.module == "responder.store.database.tables"
+            for name in node.names
+        }
+        if names & {*BIG}:
+            yield path
+
+
+def _senders(path: Path) -> Iterator[str]:
+    """Yield the functions of a module that send statements."""
+    module = path.relative_to(Path(responder.__file__).parent).with_suffix("").as_posix()
+
+    def within(node: ast.AST, name: str) -> Iterator[str]:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.Attribute) and child.attr in ("execute", "exec_driver_sql"):
+                yield name
+            inner = name
+            if isinstance(child, ast.FunctionDef | ast.ClassDef):
+                here = f"{name}.<locals>" if isinstance(node, ast.FunctionDef) else name
+                inner = f"{here}.{child.name}"
+            yield from within(child, inner)
+
+    yield from within(ast.parse(path.read_text()), module)

@@ -1,0 +1,279 @@
+"""Starts the real program against a sandbox portal, for tests of the whole."""
+
+import contextlib
+import http.client
+import itertools
+import json
+import os
+import random
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlencode
+
+from responder.journal import record as journal
+from responder.store.database.database import Database
+from responder.store.inbox import inbox
+
+T = TypeVar("T")
+
+TOKEN = "test-application-token-0001"
+URL_KEY = "test-url-key-0001"
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+LOST_DEAL = """\
+version: 1
+rules:
+  - id: lost-deal
+    because: A lost deal needs no approval.
+    mode: enforce
+    when: [deal.updated, robot]
+    if: {deal.stage_semantic_id: F, workflow.template_id: 61}
+    then: kill
+"""
+
+MOST_FILES = "MOST_FILES"  # among the environment: how many files the program may have open
+
+# what would set the program up otherwise, or have it compile all its modules at every start
+_NOT_INHERITED = ("RESPONDER_", "PYTHONDONTWRITEBYTECODE")
+
+FIRST_PORT, WORKERS, PORTS = 12_000, 16, 1_000
+_ports = itertools.count(random.randrange(PORTS))  # noqa: S311 -- two runs at once differ
+
+COUNTED = 8  # one process of so many counts coverage, which makes each of them slower by half
+_started = itertools.count()
+
+Decision = dict[str, object]
+
+
+def free_port() -> int:
+    """Find a port that nobody listens on, nor takes for a connection before we listen.
+
+    Those that the system gives to whoever connects begin at 32768; each of the processes that share
+    the tests has a range of its own below.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % WORKERS
+    while True:
+        port = FIRST_PORT + WORKERS * (next(_ports) % PORTS) + worker
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
+def uncounted(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment in which coverage is not counted."""
+    return {name: value for name, value in environment.items() if not name.startswith("COVERAGE_")}
+
+
+def listens(port: int) -> bool | None:
+    """Tell whether somebody listens there; None, for `eventually`, where nobody does."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return None
+    return True
+
+
+def event(
+    name: str,
+    item_id: object,
+    *,
+    token: str = TOKEN,
+    ts: object = "1736405807",
+    note: str = "",
+    type_id: object = None,
+) -> str:
+    """Write the body that a portal sends for a CRM event."""
+    form = {"event": name, "data[FIELDS][ID]": item_id, "data[FIELDS][NOTE]": note, "ts": ts}
+    if type_id is not None:
+        form["data[FIELDS][ENTITY_TYPE_ID]"] = type_id
+    return urlencode({**form, "auth[application_token]": token})
+
+
+class Running:
+    """`responder serve` as a process, with the database it writes."""
+
+    def __init__(self, place: Path, environment: Mapping[str, str], database_url: str) -> None:
+        self.place = place
+        self.port = free_port()
+        self.database_url = database_url
+        self.environment = {
+            **{k: v for k, v in os.environ.items() if not k.startswith(_NOT_INHERITED)},
+            "RESPONDER_DATABASE_URL": database_url,
+            "RESPONDER_LOG_LEVEL": "debug",
+            "RESPONDER_PORT": str(self.port),
+            "RESPONDER_RULES": str(place / "rules.yaml"),
+            **environment,
+        }
+        self.log = place / "log.jsonl"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> "Running":
+        """Start it and wait until it receives."""
+        is_counted = next(_started) % COUNTED == 0
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "responder", "serve"],
+                cwd=self.place,
+                env=self.environment if is_counted else uncounted(self.environment),
+                stderr=log,
+                stdout=log,
+                preexec_fn=self._allow_few_files if MOST_FILES in self.environment else None,
+            )
+        try:
+            eventually(self._is_up, seconds=30, why=lambda: self.log.read_text()[-2000:])
+        except AssertionError:
+            self.process.kill()
+            self.process.wait(20)
+            raise
+        return self
+
+    def _allow_few_files(self) -> None:
+        most = int(self.environment[MOST_FILES])
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+    def _is_up(self) -> bool | None:
+        assert self.process is not None
+        assert self.process.poll() is None, self.log.read_text()[-2000:]
+        try:
+            return self.get("/healthz")[0] == 200 or None
+        except OSError:
+            return None
+
+    def end(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """Send a signal and wait for the end."""
+        assert self.process is not None
+        self.process.send_signal(how)
+        return self.process.wait(20)
+
+    def post(self, body: str | bytes, path: str = "/events") -> int:
+        """Send a delivery and return the status."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=15)
+        try:
+            connection.request("POST", path, body, FORM)
+            return connection.getresponse().status
+        finally:
+            connection.close()
+
+    def get(self, path: str) -> tuple[int, bytes]:
+        """Ask for a page."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=15)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            body = answer.read()
+            self.holds_no_secret(body.decode("latin-1"))
+            return answer.status, body
+        finally:
+            connection.close()
+
+    def command(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        """Run another command of the program with the same settings."""
+        done = subprocess.run(
+            [sys.executable, "-m", "responder", *words],
+            cwd=self.place,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        self.holds_no_secret(done.stdout + done.stderr)
+        return done
+
+    def holds_no_secret(self, text: str) -> None:
+        """Fail if a text has a secret in it."""
+        portal_secret = self.environment["RESPONDER_PORTALS__MAIN__URL"].rstrip("/").split("/")[-1]
+        for secret in (TOKEN, URL_KEY, portal_secret):
+            assert secret not in text, "a secret was written"
+
+    def left_no_secret(self) -> None:
+        """Fail if anything that was written, at debug level, has a secret in it."""
+        for path in self.place.rglob("*"):
+            if path.is_file():
+                self.holds_no_secret(path.read_bytes().decode("latin-1"))
+
+    @contextmanager
+    def _database(self) -> Iterator[Database]:
+        database = Database(self.database_url)
+        database.open()
+        try:
+            yield database
+        finally:
+            database.close()
+
+    def decisions(self) -> list[Decision]:
+        """Read the whole decision log."""
+        with self._database() as database:
+            return list(journal.decisions(database))
+
+    def settled(self, count: int = 1, seconds: float = 20) -> list[Decision]:
+        """Wait until nothing waits and no stop is open, and `count` decisions are made."""
+        with self._database() as database:
+
+            def look() -> list[Decision] | None:
+                if database.read(inbox.depth):
+                    return None
+                made = list(journal.decisions(database))
+                lasting = [d for d in made if d["outcome"] in ("waiting", "held", "in_doubt")]
+                return None if lasting or len(made) < count else made
+
+            return eventually(
+                look,
+                seconds=seconds,
+                why=lambda: (
+                    json.dumps(list(journal.decisions(database))) + self.log.read_text()[-2000:]
+                ),
+            )
+
+
+def eventually(
+    look: Callable[[], T | None], *, seconds: float = 15, why: Callable[[], str] = str
+) -> T:
+    """Look again and again until there is something, less often the longer it takes."""
+    deadline, pause = time.monotonic() + seconds, 0.02
+    while time.monotonic() < deadline:
+        found = look()
+        if found is not None:
+            return found
+        time.sleep(pause)
+        pause = min(1.2 * pause, 0.2)
+    raise AssertionError(f"nothing came within {seconds} s: {why()}")
+
+
+@contextmanager
+def running(
+    place: Path,
+    portal_url: str,
+    *,
+    rules: str = LOST_DEAL,
+    database_url: str | None = None,
+    **environment: str,
+) -> Iterator[Running]:
+    """Run the program in enforce mode against one portal, and end it afterwards."""
+    (place / "rules.yaml").write_text(rules, encoding="utf-8")
+    service = Running(
+        place,
+        {
+            "RESPONDER_MODE": "enforce",
+            "RESPONDER_PORTALS__MAIN__URL": portal_url,
+            "RESPONDER_PORTALS__MAIN__APPLICATION_TOKENS": TOKEN,
+            "RESPONDER_PORTALS__MAIN__URL_KEY": URL_KEY,
+            **environment,
+        },
+        database_url or f"sqlite:///{place / 'responder.db'}",
+    )
+    service.start()
+    try:
+        yield service
+    finally:
+        if service.process is not None and service.process.poll() is None:
+            service.end()
+        service.left_no_secret()

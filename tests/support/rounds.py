@@ -1,0 +1,206 @@
+"""Drives a sandbox portal round by round, in this process: over real sockets, on a real database.
+
+The clock can be moved forward between two rounds; else it is the real one.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
+
+from responder.adapters.metrics import Metrics
+from responder.bitrix24.client.client import Lane
+from responder.bitrix24.client.rest import Portal
+from responder.bitrix24.facts.lookup import Templates
+from responder.bitrix24.sandbox import Kind, Sandbox, SandboxServer
+from responder.journal import record as journal
+from responder.judge.context import Means
+from responder.judge.rules_in_force import RulesInForce
+from responder.service.driver.round import Rounds
+from responder.service.driver.sweeper import Runner
+from responder.stop.gate import Gate
+from responder.store import leases
+from responder.store.database.database import Database
+from responder.store.group_commit import SharedCommit
+from responder.store.inbox import inbox
+
+T = TypeVar("T")
+
+PORTAL = "main"
+DEAL = ("crm", "CCrmDocumentDeal")
+KILL, INSTANCES = "bizproc.workflow.kill", "bizproc.workflow.instances"
+RULES = """\
+version: 1
+rules:
+  - id: lost-deal
+    mode: enforce
+    when: [deal.updated]
+    if: {deal.stage_semantic_id: F, workflow.template_id: 61}
+    then: kill
+    limit: {per_hour: 100000, per_document: 100}
+"""
+A_SECOND = timedelta(seconds=1)
+
+
+@dataclass
+class Driving:
+    """One driver of one portal."""
+
+    server: SandboxServer
+    database: Database
+    rules_path: Path
+    offset: timedelta = timedelta(0)
+    failures: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.sandbox: Sandbox = self.server.sandbox
+        self.metrics = Metrics()
+        self.rules = RulesInForce(self.rules_path, portals=[PORTAL], now=self.now)
+        self.commits = SharedCommit(self.database)
+        self.portal = Portal(PORTAL, self.server.url)
+        self.lane = Lane(self.portal, rate=1e4, burst=5000, metrics=self.metrics, now=self.now)
+        self.templates = Templates()
+        self.sweep_every = timedelta(0)
+        self.rounds: Rounds | None = None
+        self.leased = True
+
+    def now(self) -> datetime:
+        """Tell our time."""
+        return datetime.now(UTC) + self.offset
+
+    def later(self, **by: float) -> None:
+        """Let time pass for us."""
+        self.offset += timedelta(**by)
+
+    async def drive(self) -> None:
+        """Take the lease and begin."""
+        if self.rounds is None:
+            self.commits.start()
+        gate = Gate(
+            portal=PORTAL,
+            lease=self.take_lease("this one"),
+            lane=self.lane,
+            commits=self.commits,
+            rules=self.rules,
+            metrics=self.metrics,
+            now=self.now,
+        )
+        means = Means(
+            gate=gate,
+            lane=self.lane,
+            database=self.database,
+            rules=self.rules,
+            templates=self.templates,
+            leased=lambda: self.leased,
+            enforcing=True,
+            metrics=self.metrics,
+            now=self.now,
+        )
+        self.rounds = Rounds(means, Runner(means, self.sweep_every))
+        await self.rounds.load()
+
+    def take_lease(self, holder: str) -> leases.Lease:
+        """Take the portal's lease from whoever has it."""
+        lease = self.database.write(lambda tx: leases.claim(tx, PORTAL, holder, 1e6, force=True))
+        assert lease is not None
+        return lease
+
+    async def round(self) -> bool:
+        """Do one round."""
+        assert self.rounds is not None
+        return await self.rounds.round()
+
+    async def until_idle(self, most: int = 400) -> int:
+        """Do rounds until nothing is due, and return how many."""
+        for count in range(most):
+            if not await self.round():
+                return count
+        raise AssertionError("it does not come to rest")
+
+    async def come_to_rest(self) -> None:
+        """Let time pass as it is needed until nothing waits."""
+        for _ in range(60):
+            await self.until_idle()
+            due = self.database.read(lambda conn: journal.next_due(conn, PORTAL))
+            if due is None and not self.waiting:
+                return
+            ahead = A_SECOND if due is None else max(A_SECOND, due - self.now())
+            self.offset += ahead + timedelta(seconds=0.1)
+        raise AssertionError("it does not come to rest")
+
+    def lost_deals(self, numbers: Sequence[int], workflows: int = 1) -> None:
+        """Let deals be lost, with workflows that are condemned."""
+        for number in numbers:
+            self.sandbox.add_item(2, number, stageSemanticId="F")
+            for place in range(workflows):
+                of = f"65e5a449e8f135.{number:06d}{place:02d}"
+                self.sandbox.start_workflow((*DEAL, f"DEAL_{number}"), 61, id=of)
+
+    def deliver(self, numbers: Sequence[int], name: str = "ONCRMDEALUPDATE") -> None:
+        """Receive an event of each deal."""
+        rows = [
+            inbox.row(PORTAL, self.now(), "event", name, f"deal:{number}", None, b"form")
+            for number in numbers
+        ]
+        self.database.write(lambda tx: inbox.add(tx, rows))
+
+    @property
+    def waiting(self) -> int:
+        """Count the deliveries that nothing has concluded."""
+        return sum(count for count, _ in self.database.read(inbox.depth).values())
+
+    def outcomes(self) -> Counter[object]:
+        """Count the decisions by their outcomes."""
+        return Counter(one["outcome"] for one in journal.decisions(self.database))
+
+    def decisions(self) -> list[dict[str, object]]:
+        """Read the log."""
+        return [dict(one) for one in journal.decisions(self.database)]
+
+    def batches_of(self, method: str) -> list[int]:
+        """Return how many commands of a method each HTTP request had, in order."""
+        counted: dict[object, int] = {}
+        for place, call in enumerate(self.sandbox.calls_of(method)):
+            key = ("alone", place) if call.batch is None else call.batch
+            counted[key] = counted.get(key, 0) + 1
+        return list(counted.values())
+
+    def killed_once(self) -> bool:
+        """Say whether no workflow was killed, or asked for, twice."""
+        asked = Counter(str(call.params["ID"]) for call in self.sandbox.calls_of(KILL))
+        return max(asked.values(), default=0) <= 1
+
+    async def close(self) -> None:
+        """Let go of everything."""
+        await self.commits.close()
+        await self.portal.close()
+
+
+@contextmanager
+def driving(
+    database: Database, place: Path, rules: str = RULES, kind: Kind = "cloud"
+) -> Iterator[Driving]:
+    """Serve a portal, and give a driver for it."""
+    path = place / "rules.yaml"
+    path.write_text(rules, encoding="utf-8")
+    sandbox = Sandbox(kind=kind)
+    sandbox.add_template(61, "Approval")
+    with SandboxServer(sandbox) as server:
+        yield Driving(server, database, path)
+
+
+def play(driven: Driving, story: Callable[[Driving], Coroutine[object, object, T]]) -> T:
+    """Play a story with a driver, and let it end."""
+
+    async def all_of_it() -> T:
+        await driven.drive()
+        try:
+            return await story(driven)
+        finally:
+            await driven.close()
+
+    return asyncio.run(all_of_it())
