@@ -4,8 +4,6 @@ See `dying_service`, which kills itself; then the plain program is started.
 """
 
 import http.client
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -147,26 +145,14 @@ def body(point: Point) -> str:
 
 def die_at(service: Running, point: Point, when: str) -> int:
     """Let the service run until it kills itself; return how many events it acknowledged."""
-    with service.log.open("ab") as log:
-        process = subprocess.Popen(
-            [
-                sys.executable,
-                str(Path(__file__).parents[1] / "support" / "dying_service.py"),
-                point.writes,
-                when,
-            ],
-            cwd=service.place,
-            env=service.environment,
-            stderr=log,
-            stdout=log,
-        )
-    service.process = process
+    service.launch("-m", "tests.support.dying_service", point.writes, when)
+    assert service.process is not None
     eventually(lambda: receives(service), why=lambda: tail(service))
     try:
         acknowledged = int(service.post(body(point)) == 200)
     except (OSError, http.client.HTTPException):
         acknowledged = 0
-    assert process.wait(20) == -9, tail(service)
+    assert service.process.wait(20) == -9, tail(service)
     return acknowledged
 
 

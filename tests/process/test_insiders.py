@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
+from tests.support.forked import AS_THE_SHELL
 from tests.support.processes import URL_KEY, Running, running
 
 SHORT_KEY = "short-key-1"
@@ -73,8 +74,8 @@ def test_no_memory_is_dumped(portal: SandboxServer, tmp_path: Path) -> None:
     try:
         sleeper = subprocess.Popen(["sleep", "60"], cwd=tmp_path)
         is_dumped_here = died(sleeper)
-        with running(tmp_path, portal.url) as service:
-            assert service.process is not None
+        with running(tmp_path, portal.url, **{AS_THE_SHELL: "1"}) as service:
+            assert isinstance(service.process, subprocess.Popen)
             assert not died(service.process)
     finally:
         resource.setrlimit(resource.RLIMIT_CORE, before)

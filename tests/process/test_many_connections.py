@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
-from tests.support.processes import LOST_DEAL, MOST_FILES, Running, event, eventually, running
+from tests.support.forked import MOST_FILES
+from tests.support.processes import LOST_DEAL, Running, event, eventually, running
 from tests.support.under_load import DEAL
 from tests.support.uvicorn_thread import connected
 

@@ -7,8 +7,6 @@ appends to its log. So whether somebody wrote without the lease is seen from out
 import itertools
 import os
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -66,16 +64,9 @@ class Replica(Running):
         self.name = name
         self.program = program
 
-    def launch(self) -> "Replica":
+    def begin(self) -> "Replica":
         """Start it without waiting until it receives."""
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, *self.program],
-                cwd=self.place,
-                env=self.environment,
-                stderr=log,
-                stdout=log,
-            )
+        self.launch(*self.program)
         return self
 
     def wait(self) -> "Replica":
@@ -240,7 +231,7 @@ def cluster(
         prepare(started.add(name, program))
     try:
         for replica in started.replicas:
-            replica.launch()
+            replica.begin()
         for replica in started.replicas:
             replica.wait()
         yield started

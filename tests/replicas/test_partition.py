@@ -115,7 +115,7 @@ def test_a_driver_that_is_cut_off_from_the_database_stops_and_comes_back(
         (far,) = replicas.replicas
         replicas.driven()
         near = replicas.add("B", PROGRAM)
-        near.launch().wait()
+        near.begin().wait()
         load = Load(near, sandbox, pause_seconds=0.05)
         with load.under_way():
             eventually(lambda: len(sandbox.killed) > 20 or None, why=replicas.tails)

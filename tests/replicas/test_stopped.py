@@ -28,7 +28,7 @@ def stop_at(replicas: Cluster, sandbox: Sandbox, *, seconds: float) -> None:
     (stopping,) = replicas.replicas
     replicas.driven()
     other = replicas.add("B", PROGRAM)
-    other.launch().wait()
+    other.begin().wait()
     lost_deal(sandbox, 759)
     assert other.post(event("ONCRMDEALUPDATE", 759)) == 200
     eventually(lambda: is_stopped(stopping), why=replicas.tails)
@@ -97,7 +97,7 @@ def test_a_driver_whose_clock_is_minutes_ahead_waits_for_the_portals_minute_all_
         (slow,) = replicas.replicas
         replicas.driven()
         fast = replicas.add("B", (SKEWED, "120"))
-        fast.launch().wait()
+        fast.begin().wait()
         assert fast.post(event("ONCRMDEALUPDATE", 759)) == 200
         eventually(lambda: sandbox.calls_of(KILL) or None, why=replicas.tails)
         slow.end(signal.SIGKILL)

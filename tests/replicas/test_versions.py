@@ -84,7 +84,7 @@ def test_a_replica_goes_on_while_a_newer_one_migrates_beside_it(
         load = Load(present, server.sandbox, pause_seconds=0.05)
         with load.under_way():
             acknowledged(load, 20, replicas)
-            newer.launch()
+            newer.begin()
             never_unready(present, time.monotonic() + 3.5)
             newer.wait()
             assert schema(replicas.database) == "9000"
@@ -118,7 +118,7 @@ def test_the_program_of_the_last_schema_goes_on_beside_this_one(
         load = Load(replicas.balancer, server.sandbox, pause_seconds=0.05)
         with load.under_way():
             acknowledged(load, 20, replicas)
-            new.launch()
+            new.begin()
             never_unready(old, time.monotonic() + 1.5)
             new.wait()
             assert schema(replicas.database) == SCHEMA

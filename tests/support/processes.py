@@ -6,11 +6,9 @@ import itertools
 import json
 import os
 import random
-import resource
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +19,7 @@ from urllib.parse import urlencode
 from responder.journal import record as journal
 from responder.store.database.database import Database
 from responder.store.inbox import inbox
+from tests.support.forked import Forked, Start, launch, run
 
 T = TypeVar("T")
 
@@ -39,16 +38,11 @@ rules:
     then: kill
 """
 
-MOST_FILES = "MOST_FILES"  # among the environment: how many files the program may have open
-
 # what would set the program up otherwise, or have it compile all its modules at every start
 _NOT_INHERITED = ("RESPONDER_", "PYTHONDONTWRITEBYTECODE")
 
 FIRST_PORT, WORKERS, PORTS = 12_000, 16, 1_000
 _ports = itertools.count(random.randrange(PORTS))  # noqa: S311 -- two runs at once differ
-
-COUNTED = 8  # one process of so many counts coverage, which makes each of them slower by half
-_started = itertools.count()
 
 Decision = dict[str, object]
 
@@ -65,11 +59,6 @@ def free_port() -> int:
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
-
-
-def uncounted(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment in which coverage is not counted."""
-    return {name: value for name, value in environment.items() if not name.startswith("COVERAGE_")}
 
 
 def listens(port: int) -> bool | None:
@@ -113,20 +102,16 @@ class Running:
             **environment,
         }
         self.log = place / "log.jsonl"
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Forked | subprocess.Popen[bytes] | None = None
+
+    def launch(self, *words: str) -> None:
+        """Start it, as `python WORDS`, without waiting until it receives."""
+        self.process = launch(Start(words, self.place, self.environment, self.log, self.log))
 
     def start(self) -> "Running":
         """Start it and wait until it receives."""
-        is_counted = next(_started) % COUNTED == 0
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "responder", "serve"],
-                cwd=self.place,
-                env=self.environment if is_counted else uncounted(self.environment),
-                stderr=log,
-                stdout=log,
-                preexec_fn=self._allow_few_files if MOST_FILES in self.environment else None,
-            )
+        self.launch("-m", "responder", "serve")
+        assert self.process is not None
         try:
             eventually(self._is_up, seconds=30, why=lambda: self.log.read_text()[-2000:])
         except AssertionError:
@@ -134,10 +119,6 @@ class Running:
             self.process.wait(20)
             raise
         return self
-
-    def _allow_few_files(self) -> None:
-        most = int(self.environment[MOST_FILES])
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
     def _is_up(self) -> bool | None:
         assert self.process is not None
@@ -176,15 +157,7 @@ class Running:
 
     def command(self, *words: str) -> "subprocess.CompletedProcess[str]":
         """Run another command of the program with the same settings."""
-        done = subprocess.run(
-            [sys.executable, "-m", "responder", *words],
-            cwd=self.place,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        done = run(("-m", "responder", *words), self.place, self.environment)
         self.holds_no_secret(done.stdout + done.stderr)
         return done
 

@@ -9,8 +9,6 @@ import http.client
 import itertools
 import random
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -165,14 +163,7 @@ class Load:
 
 def launch(service: Running) -> None:
     """Start the program without waiting until it receives."""
-    with service.log.open("ab") as log:
-        service.process = subprocess.Popen(
-            [sys.executable, "-m", "responder", "serve"],
-            cwd=service.place,
-            env=service.environment,
-            stderr=log,
-            stdout=log,
-        )
+    service.launch("-m", "responder", "serve")
 
 
 class Crashes:

@@ -1,7 +1,6 @@
 """An auditor's terminal: no portal, no secret, no rules; the address of the database alone."""
 
 import subprocess
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 
 from responder.store.database.database import Database
 from tests.rules.make import a_rule, a_workflow, in_a_file
+from tests.support import forked
 from tests.support.past_log import PastRules, rules
 
 LOST = a_rule("deal.stage_semantic_id: F, workflow.template_id: 61", name="lost-deal")
@@ -38,15 +38,7 @@ def place(tmp_path: Path) -> Path:
 
 
 def command(place: Path, environment: dict[str, str], *words: str) -> Done:
-    return subprocess.run(
-        [sys.executable, "-m", "responder", *words],
-        cwd=place,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return forked.run(("-m", "responder", *words), place, environment)
 
 
 @pytest.fixture

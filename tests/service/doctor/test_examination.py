@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -20,6 +19,7 @@ from responder.settings import settings
 from responder.store import leases, limits
 from responder.store.database.database import Database
 from responder.store.inbox import inbox
+from tests.support import forked
 from tests.support.processes import LOST_DEAL, TOKEN, URL_KEY, running
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -212,14 +212,10 @@ def test_a_database_that_cannot_be_opened_is_a_problem_without_its_password(
 
 
 def asked(environment: dict[str, str], *words: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "responder", "doctor", *words],
-        env={**{k: v for k, v in os.environ.items() if "RESPONDER" not in k}, **environment},
-        cwd=Path(environment["RESPONDER_RULES"]).parent,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+    return forked.run(
+        ("-m", "responder", "doctor", *words),
+        Path(environment["RESPONDER_RULES"]).parent,
+        {**{k: v for k, v in os.environ.items() if "RESPONDER" not in k}, **environment},
     )
 
 

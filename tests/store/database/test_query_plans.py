@@ -22,7 +22,7 @@ import responder
 from responder.store.database.database import Database
 from tests.conftest import Postgres
 from tests.support.busy_database import plant
-from tests.support.processes import uncounted
+from tests.support.forked import uncounted
 from tests.support.query_plans import scans
 from tests.support.statements import BIG, FILE, Statement
 
