@@ -65,7 +65,7 @@ def changed_since(
     """
     changed: list[dict[str, object]] = []
     new = dict(cursor)
-    for portal, last in heads(conn).items():
+    for portal, last in sorted(heads(conn).items()):
         start = cursor.get(portal, 0)
         new[portal] = end = min(last, start + _WINDOW)
         if end > start:

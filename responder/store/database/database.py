@@ -79,7 +79,8 @@ class Database:
             return
         self._engines = self._make_engines()
         try:
-            with _translated(), self.writer.connect() as connection:
+            # as a reader: who only opens it does not wait for who writes
+            with _translated(), self._engines[1].connect() as connection:
                 self._look_at(connection)
         except DatabaseError:
             self.close()

@@ -77,6 +77,19 @@ async def _reading(database: Database) -> object:
     return await database.reading(lambda c: c.exec_driver_sql("SELECT 1").scalar())
 
 
+def test_who_opens_a_database_to_read_does_not_wait_for_who_writes(migrated_url: str) -> None:
+    writing, reading = Database(migrated_url), Database(migrated_url)
+    writing.open()
+
+    def read_meanwhile(_tx: Connection) -> bool:
+        reading.open()
+        return reading.schema_is_current()
+
+    assert writing.write(read_meanwhile)
+    reading.close()
+    writing.close()
+
+
 def test_a_read_can_run_in_a_thread(database: Database) -> None:
     import asyncio
 
