@@ -68,7 +68,8 @@ class Gate:
             self._guard(tx)
             lead = self._lane.lead()
             leases.save_bucket(tx, self.portal, lead.level)
-            return work(tx), lead
+            with chain.gathered(tx):
+                return work(tx), lead
 
         done, lead = await self._commits.write(guarded)
         self._lane.kept(lead)
