@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import ColumnElement, Connection, and_, func, select
+from sqlalchemy import ColumnElement, Connection, and_, select
 from sqlalchemy import Row as Record
 
 from responder.journal.approval_proof import Approval, approval_of
 from responder.journal.entries import Spared, spared_in
 from responder.model import OPEN_OUTCOMES, Action, Document, Outcome, Trigger
-from responder.rules.revision import same
 from responder.store.database.tables import (
     ACTING,
     IN_A_SET,
@@ -21,7 +20,6 @@ from responder.store.database.tables import (
     approvals,
     decisions,
     entries,
-    looks,
 )
 from responder.store.decision_ids import Place, decision_name, is_decision, place_of
 from responder.store.inbox.second_looks import asked_in
@@ -42,12 +40,6 @@ _ASKED = (
     approvals.c.approved_by,
     approvals.c.entry,
 )
-
-_SETTLED_IN_OBSERVING = {
-    Action.KILL: Outcome.WOULD_KILL,
-    Action.TERMINATE: Outcome.WOULD_TERMINATE,
-    Action.LEAVE: Outcome.LEFT,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,36 +119,6 @@ def to_verify(conn: Connection, portal: str, now: datetime) -> list[Stop]:
     return _stops(
         conn, portal, TO_VERIFY, decisions.c.verify_at <= now, order=decisions.c.verify_at
     )
-
-
-def next_due(conn: Connection, portal: str) -> datetime | None:
-    """Return when the next stop, verification or second look is due."""
-    queries = (
-        select(func.min(decisions.c.due_at)).where(decisions.c.portal == portal, OPEN),
-        select(func.min(decisions.c.verify_at)).where(decisions.c.portal == portal, TO_VERIFY),
-        select(func.min(looks.c.due_at)).where(looks.c.portal == portal),
-    )
-    found = [conn.execute(query).scalar() for query in queries]
-    return min((at for at in found if at is not None), default=None)
-
-
-def unchanged(
-    conn: Connection, portal: str, workflow_id: str, rule: str, action: Action, ruleset: str
-) -> bool:
-    """Tell whether this rule, of this revision, said the same of this workflow last time."""
-    newest = conn.execute(
-        select(decisions.c.outcome, decisions.c.ruleset)
-        .where(
-            decisions.c.portal == portal,
-            decisions.c.workflow_id == workflow_id,
-            decisions.c.rule == rule,
-        )
-        .order_by(decisions.c.seq.desc(), decisions.c.n.desc())
-        .limit(1)
-    ).one_or_none()
-    if newest is None or newest.outcome != _SETTLED_IN_OBSERVING.get(action):
-        return False
-    return same(newest.ruleset, ruleset)
 
 
 class Decided(NamedTuple):

@@ -145,9 +145,9 @@ class Known:
     """What the journal already holds on the workflows at hand, and which methods are shut.
 
     `under_way` are the ids with an open stop, `asked` those of them whose stop is held until
-    somebody approves it, `unchanged` the (workflow, rule, action) whose newest decision is the same
-    `would_kill` by this revision, `shadows` the (workflow, rule) whose time an observing rule waits
-    for, `stopped` the ids that were stopped before, and run again.
+    somebody approves it, `unchanged` the (workflow, rule, action) that have a `would_kill` by this
+    revision already, `shadows` the (workflow, rule) whose time an observing rule waits for,
+    `stopped` the ids that were stopped before, and run again.
     """
 
     under_way: set[str] = field(default_factory=set)

@@ -10,6 +10,7 @@ import pytest
 from responder.journal import approvals, open_stops
 from responder.journal import record as journal
 from responder.journal.audit import checkpoints
+from responder.journal.audit.verify import verify
 from responder.journal.upkeep.prune import prune
 from responder.model import Mode, Outcome
 from responder.stop import control
@@ -72,7 +73,7 @@ def test_what_is_approved_is_due_at_once_and_no_other_is(database: Database) -> 
     assert due.approval is not None
     assert (due.approval.by, due.approval.at) == ("anna", LATER)
     assert names(database) == [second]
-    assert journal.verify_chain(database, "main") is None
+    assert verify(database, "main").bad is None
 
 
 def test_what_a_rule_condemned_together_is_one_list(database: Database) -> None:
@@ -132,7 +133,7 @@ def test_of_two_who_approve_the_same_at_once_each_decision_has_one(database: Dat
         other = people.submit(approve, database, *reversed(made[5:]), by="boris")
         done = [one.result().approved, other.result().approved]
     assert sorted(name for names in done for name in names) == sorted(made)
-    assert journal.verify_chain(database, "main") is None
+    assert verify(database, "main").bad is None
 
 
 @pytest.mark.parametrize("name", ["main-999-1", "nonsense", "other-1-1"])
@@ -141,7 +142,7 @@ def test_one_unknown_name_approves_nothing(database: Database, name: str) -> Non
     with pytest.raises(LookupError):
         approve(database, asking, name)
     assert names(database) == [asking]
-    assert journal.verify_chain(database, "main") is None
+    assert verify(database, "main").bad is None
 
 
 def test_neither_a_rearm_nor_a_resume_frees_what_asks(database: Database) -> None:

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, event
 
 from responder.journal import record as journal
+from responder.journal.audit.verify import verify
 from responder.journal.record import NewDecision
 from responder.model import Action, Condition, Mode, Outcome, Reason, Unknown, Workflow
-from responder.rules.revision import shown
 from responder.store.database.database import Database
 from responder.store.database.tables import entries, evidence
 from responder.store.inbox import inbox, second_looks
@@ -32,6 +32,7 @@ from tests.support.evaluations import (
     record,
     workflow,
 )
+from tests.support.next_due import next_due
 
 A, B = "65e5a449e8f135.00000001", "65e5a449e8f135.00000002"
 
@@ -145,7 +146,7 @@ def test_a_stop_goes_from_condemned_to_killed_and_verified(database: Database) -
     )
     assert database.read(lambda c: journal.open_stops(c, "main")) == []
     assert database.read(lambda c: journal.to_verify(c, "main", LATER)) == []
-    assert database.read(lambda c: journal.next_due(c, "main")) == verify_at
+    assert database.read(lambda c: next_due(c, "main")) == verify_at
     (stop,) = database.read(lambda c: journal.to_verify(c, "main", verify_at))
     assert (stop.outcome, stop.receipt, stop.verify_at) == (Outcome.KILLED, True, verify_at)
 
@@ -218,7 +219,7 @@ def test_a_postponed_stop_is_due_later_and_leaves_no_entry(database: Database) -
     )
     assert count(database, entries) == before
     assert database.read(lambda c: journal.due(c, "main", LATER)) == []
-    assert database.read(lambda c: journal.next_due(c, "main")) == MUCH_LATER
+    assert database.read(lambda c: next_due(c, "main")) == MUCH_LATER
     (stop,) = database.read(lambda c: journal.due(c, "main", MUCH_LATER))
     assert (stop.tries, stop.detail) == (3, "the portal is busy")
     with pytest.raises(ValueError, match="final"):
@@ -245,29 +246,6 @@ def test_a_workflow_has_one_open_stop(database: Database) -> None:
     record(database, kill(A), portal="other")
     database.write(lambda tx: journal.conclude(tx, first, Outcome.CLEARED, at=LATER))
     record(database, kill(A))
-
-
-def test_what_is_observed_again_is_unchanged_until_rule_revision_or_outcome_differ(
-    database: Database,
-) -> None:
-    def unchanged(rule: str, ruleset: str = REVISION) -> bool:
-        return database.read(lambda c: journal.unchanged(c, "main", A, rule, Action.KILL, ruleset))
-
-    assert not unchanged("one")
-    record(
-        database,
-        kill(A, Outcome.WOULD_KILL, rule="one"),
-        kill(A, Outcome.WOULD_KILL, rule="two"),
-    )
-    assert unchanged("one")
-    assert unchanged("two")
-    assert not unchanged("three")
-    assert not unchanged("one", ruleset="fedcba9876543210")
-    assert unchanged("one", ruleset=shown(REVISION))  # as an older version named it
-    name = record(database, kill(A, rule="one")).decisions[0]
-    assert not unchanged("one")
-    database.write(lambda tx: journal.conclude(tx, name, Outcome.KILLED, at=LATER))
-    assert not unchanged("one")
 
 
 def test_decisions_are_filtered_and_come_oldest_first(database: Database) -> None:
@@ -397,7 +375,7 @@ def test_whatever_a_portal_sends_can_be_recorded_read_and_verified(
     name = database.write(lambda tx: journal.record(tx, new)).decisions[0]
     told = one(database, name)
     assert json.loads(json.dumps(told)) == told
-    assert journal.verify_chain(database, "main") is None
+    assert verify(database, "main").bad is None
 
 
 @pytest.mark.parametrize(
@@ -412,7 +390,7 @@ def test_values_that_json_has_no_word_for_are_kept_as_text(
     database.write(lambda tx: journal.record(tx, new))
     (found,) = journal.decisions(database)
     json.dumps(found)
-    assert journal.verify_chain(database, "main") is None
+    assert verify(database, "main").bad is None
 
 
 def test_a_value_nested_without_end_is_cut(database: Database) -> None:
@@ -435,17 +413,17 @@ def test_a_thousand_decisions_of_one_evaluation_are_one_entry(database: Database
 def test_control_stands_in_the_chain(database: Database) -> None:
     database.write(lambda tx: journal.control(tx, "main", AT, {"pause": True, "by": "anna"}))
     assert count(database, entries) == 1
-    assert journal.verify_chain(database, "main") is None
+    assert verify(database, "main").bad is None
 
 
 def test_what_is_due_next_is_the_earliest_of_all(database: Database) -> None:
-    assert database.read(lambda c: journal.next_due(c, "main")) is None
+    assert database.read(lambda c: next_due(c, "main")) is None
     database.write(
         lambda tx: second_looks.schedule(tx, "main", "deal:1", "event", None, ("A",), MUCH_LATER)
     )
-    assert database.read(lambda c: journal.next_due(c, "main")) == MUCH_LATER
+    assert database.read(lambda c: next_due(c, "main")) == MUCH_LATER
     record(database, kill(A))
-    assert database.read(lambda c: journal.next_due(c, "main")) == AT
+    assert database.read(lambda c: next_due(c, "main")) == AT
 
 
 def test_a_condition_of_no_workflow_has_no_such_key(database: Database) -> None:

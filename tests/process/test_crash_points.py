@@ -14,11 +14,11 @@ import pytest
 from _pytest.mark.structures import ParameterSet
 
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
-from responder.journal import record as journal
 from responder.journal.audit.integrity import proved
 from responder.store.database.database import Connection, Database
 from responder.store.database.tables import leases
 from responder.store.inbox import inbox
+from tests.support.next_due import next_due
 from tests.support.processes import TOKEN, Decision, Running, event, eventually
 
 RULES = """\
@@ -191,7 +191,7 @@ def settled(service: Running) -> list[Decision]:
     with opened(service) as database:
 
         def is_done(conn: Connection) -> bool | None:
-            return (not inbox.depth(conn) and journal.next_due(conn, "main") is None) or None
+            return (not inbox.depth(conn) and next_due(conn, "main") is None) or None
 
         eventually(lambda: database.read(is_done), why=lambda: tail(service))
         assert proved(database)[1] == []

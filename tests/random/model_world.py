@@ -51,6 +51,7 @@ from tests.random.model_drivers import (
 )
 from tests.random.model_rest import log_is_true, nothing_is_held_idly, passed_over
 from tests.random.model_rules import Policy
+from tests.support.next_due import next_due
 
 SETTLING_ROUNDS = 120
 A_MOMENT = 11.0  # until what was stopped, or may start late, is looked for
@@ -170,7 +171,7 @@ class World(Deeds):
             done = await self.round(plan, between)
             assert driver is not None
             plan, between = driver.moments.plan, driver.moments.between
-            due = self.database.read(lambda conn: journal.next_due(conn, PORTAL))
+            due = self.database.read(lambda conn: next_due(conn, PORTAL))
             wait = 0.0 if due is None else (due - self.now()).total_seconds()
             if not done and (due is None or wait > A_MOMENT):
                 return
@@ -302,7 +303,7 @@ class World(Deeds):
                 break
 
     async def _wait_for_next(self) -> bool:
-        due = self.database.read(lambda conn: journal.next_due(conn, PORTAL))
+        due = self.database.read(lambda conn: next_due(conn, PORTAL))
         waiting = self.database.read(inbox.depth)
         if due is None and not waiting and not self.late:
             return False

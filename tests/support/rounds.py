@@ -27,6 +27,7 @@ from responder.store import leases
 from responder.store.database.database import Database
 from responder.store.group_commit import SharedCommit
 from responder.store.inbox import inbox
+from tests.support.next_due import next_due
 
 T = TypeVar("T")
 
@@ -125,7 +126,7 @@ class Driving:
         """Let time pass as it is needed until nothing waits."""
         for _ in range(60):
             await self.until_idle()
-            due = self.database.read(lambda conn: journal.next_due(conn, PORTAL))
+            due = self.database.read(lambda conn: next_due(conn, PORTAL))
             if due is None and not self.waiting:
                 return
             ahead = A_SECOND if due is None else max(A_SECOND, due - self.now())

@@ -60,11 +60,6 @@ class Verified:
     differing: int = 0
 
 
-def verify_chain(database: Readable, portal: str) -> BadEntry | None:
-    """Hold a portal's chain against itself; return the first entry that is wrong, or None."""
-    return verify(database, portal).bad
-
-
 def verify(
     database: Readable, portal: str, marks: Marks | None = None, now: datetime | None = None
 ) -> Verified:

@@ -37,11 +37,11 @@ def filled(tmp_path: Path, migrated_file: Path) -> Iterator[Database]:
 
 
 def test_an_untouched_chain_holds(database: Database) -> None:
-    assert journal.verify_chain(database, "main") is None
+    assert verify(database, "main").bad is None
     fill(database)
-    assert journal.verify_chain(database, "main") is None
-    assert journal.verify_chain(database, "other") is None
-    assert journal.verify_chain(database, "nobody") is None
+    assert verify(database, "main").bad is None
+    assert verify(database, "other").bad is None
+    assert verify(database, "nobody").bad is None
 
 
 TAMPERING = [
@@ -97,10 +97,10 @@ def test_tampering_is_found_where_it_was_done(filled: Database, statement: str, 
     database.write(lambda tx: tx.exec_driver_sql(statement + only_main))
     if "CASE" in statement:
         database.write(lambda tx: tx.exec_driver_sql("UPDATE entries SET seq = -seq WHERE seq < 0"))
-    bad = journal.verify_chain(database, "main")
+    bad = verify(database, "main").bad
     assert bad is not None
     assert bad.seq == seq
-    assert journal.verify_chain(database, "other") is None
+    assert verify(database, "other").bad is None
 
 
 @settings(
@@ -134,11 +134,11 @@ def test_one_changed_character_anywhere_is_found(
     at = change % len(before)
     other = "1" if before[at] == "0" else "0"
     filled.write(put(before[:at] + other + before[at + 1 :]))
-    bad = journal.verify_chain(filled, "main")
+    bad = verify(filled, "main").bad
     filled.write(put(before))
     assert bad is not None
     assert bad.seq == seq
-    assert journal.verify_chain(filled, "main") is None
+    assert verify(filled, "main").bad is None
 
 
 def test_a_verifier_can_be_written_from_the_description_alone(database: Database) -> None:
@@ -161,9 +161,9 @@ def test_a_long_chain_is_verified_page_by_page(database: Database) -> None:
             journal.control(tx, "main", AT, {"n": n})
 
     database.write(write_many)
-    assert journal.verify_chain(database, "main") is None
+    assert verify(database, "main").bad is None
     database.write(lambda tx: tx.exec_driver_sql("DELETE FROM entries WHERE seq > 200"))
-    bad = journal.verify_chain(database, "main")
+    bad = verify(database, "main").bad
     assert bad is not None
     assert bad.seq == 201
 
@@ -181,7 +181,7 @@ def test_an_index_that_says_another_thing_than_the_evaluation_is_found(
 ) -> None:
     value = 5 if column.endswith("_at") or column in ("at", "receipt", "shadow") else "'x'"
     run(filled, f"UPDATE decisions SET {column} = {value} WHERE seq = 3 AND portal = 'main'")  # noqa: S608
-    bad = journal.verify_chain(filled, "main")
+    bad = verify(filled, "main").bad
     assert bad is not None
     assert bad.seq == 3
 
@@ -193,7 +193,7 @@ def test_two_entries_that_were_swapped_are_found(filled: Database) -> None:
         f"UPDATE entries SET seq = seq - 13 WHERE {both}",  # noqa: S608
         "UPDATE entries SET seq = -seq WHERE seq < 0",
     )
-    assert journal.verify_chain(filled, "main") == BadEntry(
+    assert verify(filled, "main").bad == BadEntry(
         6, "the entry was changed, or stands in another's place"
     )
 
@@ -207,7 +207,7 @@ def test_an_entry_that_was_inserted_is_found(filled: Database) -> None:
         "WHERE portal = 'main' AND seq = 5",
         "UPDATE chains SET seq = 11 WHERE portal = 'main'",
     )
-    bad = journal.verify_chain(filled, "main")
+    bad = verify(filled, "main").bad
     assert bad is not None
     assert bad.seq == 6
 
@@ -217,7 +217,7 @@ def test_a_tail_that_was_cut_off_is_found_by_a_checkpoint(filled: Database) -> N
     for table in ("entries", "evidence", "decisions"):
         run(filled, f"DELETE FROM {table} WHERE portal = 'main' AND seq > 8")  # noqa: S608
     rewrite(filled)
-    assert journal.verify_chain(filled, "main") is None
+    assert verify(filled, "main").bad is None
     bad = verify(filled, "main", {head.seq: Mark(head.hash)}).bad
     assert bad == BadEntry(9, "the chain was cut off: a checkpoint has entries up to 10")
 
@@ -231,7 +231,7 @@ def test_a_chain_that_was_written_anew_is_found_by_a_checkpoint(filled: Database
         "UPDATE decisions SET rule = 'x' WHERE rule IS NOT NULL",
     )
     rewrite(filled)
-    assert journal.verify_chain(filled, "main") is None
+    assert verify(filled, "main").bad is None
     bad = verify(filled, "main", {head.seq: Mark(head.hash)}).bad
     assert bad is not None
     assert bad.seq == head.seq
@@ -247,7 +247,7 @@ def test_an_entry_that_nobody_of_us_wrote_is_no_traceback(filled: Database) -> N
     for kind in ("evaluation", "outcome", "intent", "verified", "prune"):
         run(filled, f"UPDATE entries SET kind = '{kind}', body = '[]' WHERE seq = 9")  # noqa: S608
         rewrite(filled)
-        bad = journal.verify_chain(filled, "main")
+        bad = verify(filled, "main").bad
         assert bad is not None
         assert bad.seq == 9
 
@@ -271,10 +271,10 @@ def test_values_that_cannot_be_read_are_named(
     filled: Database, table: str, column: str, value: str, seq: int
 ) -> None:
     run(filled, f"UPDATE {table} SET {column} = {value} WHERE portal = 'main' AND seq = {seq}")  # noqa: S608
-    bad = journal.verify_chain(filled, "main")
+    bad = verify(filled, "main").bad
     assert bad is not None
     assert bad.seq == seq
-    assert journal.verify_chain(filled, "other") is None
+    assert verify(filled, "other").bad is None
 
 
 def test_one_byte_changed_from_outside_is_named(filled: Database) -> None:
@@ -286,7 +286,7 @@ def test_one_byte_changed_from_outside_is_named(filled: Database) -> None:
     )
     outside.commit()
     outside.close()
-    bad = journal.verify_chain(filled, "main")
+    bad = verify(filled, "main").bad
     assert bad is not None
     assert bad.seq == 2
 
@@ -358,13 +358,13 @@ def asked_and_called(database: Database, **intent: object) -> int:
 
 def test_a_call_that_somebody_approved_holds(database: Database) -> None:
     asked_and_called(database, approval=2)
-    assert journal.verify_chain(database, "main") is None
+    assert verify(database, "main").bad is None
 
 
 @pytest.mark.parametrize("entry", [None, 1, 3, 99])
 def test_a_call_that_nobody_approved_is_named(database: Database, entry: int | None) -> None:
     seq = asked_and_called(database, approval=entry)
-    assert journal.verify_chain(database, "main") == BadEntry(
+    assert verify(database, "main").bad == BadEntry(
         seq, "no entry says that somebody approved what it calls for"
     )
 
@@ -377,7 +377,7 @@ def test_a_call_of_an_older_version_names_its_approval_in_its_evidence(
     database: Database, kept: dict[str, object], *, holds: bool
 ) -> None:
     asked_and_called(database, kept=kept)
-    assert (journal.verify_chain(database, "main") is None) == holds
+    assert (verify(database, "main").bad is None) == holds
 
 
 def test_an_approval_of_what_was_pruned_needs_no_entry(database: Database) -> None:
@@ -389,4 +389,4 @@ def test_an_approval_of_what_was_pruned_needs_no_entry(database: Database) -> No
 
     database.write(write)
     assert database.read(lambda c: chain_ends.outside(c, "main", 2, seq + 2)) is None
-    assert journal.verify_chain(database, "main") is None
+    assert verify(database, "main").bad is None

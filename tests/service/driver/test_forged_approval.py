@@ -11,6 +11,7 @@ from sqlalchemy import select, update
 
 from responder.journal import approvals
 from responder.journal import record as journal
+from responder.journal.audit.verify import verify
 from responder.stop import control
 from responder.store.database.database import Connection, Database
 from responder.store.database.tables import approvals as asked
@@ -134,6 +135,6 @@ def test_the_intent_names_the_entry_of_its_approval(there: Driving) -> None:
         await there.until_idle()
         assert len(there.sandbox.killed) == len(DEALS)
         assert {one["approval"] for one in intents(there)} == {approval}
-        assert journal.verify_chain(there.database, PORTAL) is None
+        assert verify(there.database, PORTAL).bad is None
 
     play(there, story)

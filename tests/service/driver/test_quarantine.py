@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import cast
 
 from responder.bitrix24.facts.stages import Stages
-from responder.journal import record as journal
+from responder.journal.audit.verify import verify
 from responder.store import sweep_runs
 from tests.support.rounds import DEAL, INSTANCES, PORTAL, RULES, Driving, play
 from tests.support.storms import driven as driven
@@ -45,7 +45,7 @@ def test_what_cannot_be_judged_is_tried_five_times_and_then_concluded(driven: Dr
         assert decision["events"] == 2
         assert "a fault of ours" in str(decision["detail"])
         assert there.sandbox.killed == []
-        assert journal.verify_chain(there.database, PORTAL) is None
+        assert verify(there.database, PORTAL).bad is None
 
     play(driven, story)
 
