@@ -99,18 +99,19 @@ def _progress(portal: str, request: "Request") -> str:
 
 def _await_outcomes(database: "Database", portal: str, found: list[dict[str, object]]) -> None:
     """Wait a while for what was found to be concluded, and note the outcomes."""
-    from responder.journal import record as journal
+    from responder.journal import open_stops
+    from responder.journal.reading import decisions
 
     workflows = {str(one["workflow"]): one for one in found if one["outcome"] == "waiting"}
     deadline = time.monotonic() + _OUTCOMES_SECONDS
     while workflows and time.monotonic() < deadline:
         soon = database.now() + timedelta(seconds=_SOON_SECONDS)
         still = database.read(
-            partial(journal.due_among, portal=portal, workflow_ids=list(workflows), before=soon)
+            partial(open_stops.due_among, portal=portal, workflow_ids=list(workflows), before=soon)
         )
         for workflow in [one for one in workflows if one not in still]:
             one = workflows.pop(workflow)
-            newest = list(journal.decisions(database, workflow=workflow))[-1]
+            newest = list(decisions.decisions(database, workflow=workflow))[-1]
             one |= {"outcome": newest["outcome"], "detail": newest["detail"]}
         time.sleep(_LOOK_SECONDS)
 

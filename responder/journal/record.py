@@ -19,23 +19,8 @@ from sqlalchemy import Connection, and_, bindparam, select, update
 from sqlalchemy import Row as Record
 
 from responder.journal import chain, entries, would_kills
-from responder.journal.audit.verify import BadEntry as BadEntry
-from responder.journal.chain import heads as heads
-from responder.journal.entries import NewDecision as NewDecision
-from responder.journal.entries import NewEvaluation as NewEvaluation
-from responder.journal.open_stops import Stop as Stop
-from responder.journal.open_stops import at_place
-from responder.journal.open_stops import due as due
-from responder.journal.open_stops import due_among as due_among
-from responder.journal.open_stops import in_doubt as in_doubt
-from responder.journal.open_stops import open_stops as open_stops
-from responder.journal.open_stops import still_waiting as still_waiting
-from responder.journal.open_stops import to_verify as to_verify
-from responder.journal.open_stops import under_way as under_way
-from responder.journal.open_stops import waiting_on as waiting_on
-from responder.journal.reading.decisions import changed_since as changed_since
-from responder.journal.reading.decisions import decisions as decisions
-from responder.journal.reading.decisions import one as one
+from responder.journal.entries import NewEvaluation
+from responder.journal.open_stops import Stop, at_place
 from responder.model import (
     OPEN_OUTCOMES,
     Mode,

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from responder.bitrix24 import documents
 from responder.bitrix24.facts.lookup import Ask, Reading
-from responder.journal.record import Stop
+from responder.journal.open_stops import Stop
 from responder.model import Document, Situation, Trigger, Unknown, Workflow
 from responder.rules.keep import DOCUMENT, Choice, nobody_of
 from responder.rules.ruleset import Rule, Ruleset, paths

@@ -9,8 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from responder.bitrix24.facts.lookup import Reading
-from responder.journal.entries import Spared
-from responder.journal.record import NewDecision
+from responder.journal.entries import NewDecision, Spared
 from responder.judge.calls import method
 from responder.judge.jobs import Subject
 from responder.judge.lifecycle import Seen, Standing, Step, not_before, step

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from responder.journal.record import NewDecision, NewEvaluation
+from responder.journal.entries import NewDecision, NewEvaluation
 from responder.judge.jobs import Subject
 from responder.judge.lifecycle import Step
 from responder.model import ACTING_MODES, Action, Mode, Outcome, Unknown, Workflow

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from responder.journal import record as journal
-from responder.journal.open_stops import MOST
-from responder.journal.record import Stop
+from responder.journal import open_stops
+from responder.journal.open_stops import MOST, Stop
 from responder.judge import jobs
 from responder.judge.backoff import Patience
 from responder.judge.context import Means
@@ -107,7 +106,7 @@ class Intake:
         return ref in heard and self._is_early(stop, now)
 
     def _older(self, conn: Connection, now: datetime) -> tuple[list[Subject], list[Subject]]:
-        due = journal.due(conn, self.portal, now, Outcome.WAITING)
+        due = open_stops.due(conn, self.portal, now, Outcome.WAITING)
         resting = self._patience.resting(now)
         second = [
             jobs.of_look(self.portal, look)
@@ -127,7 +126,7 @@ class Intake:
 
     def _on(self, conn: Connection, refs: Sequence[str]) -> list[Stop]:
         """Return all stops that wait on these documents, though one query gives a thousand."""
-        found = journal.waiting_on(conn, self.portal, refs)
+        found = open_stops.waiting_on(conn, self.portal, refs)
         if len(found) < MOST or len(refs) < 2:
             return found
         middle = len(refs) // 2

@@ -9,7 +9,7 @@ from responder.bitrix24.facts.lookup import Reading
 from responder.bitrix24.facts.open_tasks import Missing
 from responder.journal.approval_proof import Approval
 from responder.journal.approvals import GOOD_FOR
-from responder.journal.record import Stop
+from responder.journal.open_stops import Stop
 from responder.judge.calls import LIMIT_CODES
 from responder.judge.jobs import Subject, of_stop
 from responder.judge.lifecycle import Seen, Standing, Step, step

@@ -19,7 +19,8 @@ from pydantic import SecretStr
 
 from responder.adapters import logs
 from responder.bitrix24.sandbox import SandboxServer, demo_portal
-from responder.journal import record as journal
+from responder.journal import open_stops
+from responder.journal.reading import decisions
 from responder.model import Mode
 from responder.service.app import Service, serving
 from responder.settings.settings import PortalSettings, Settings, secrets
@@ -188,16 +189,16 @@ def _post(port: int, chapter: Chapter) -> int:
 
 
 def _ids(database: Database) -> set[object]:
-    return {decision["id"] for decision in journal.decisions(database)}
+    return {decision["id"] for decision in decisions.decisions(database)}
 
 
 async def _concluded(service: Service, before: set[object]) -> list[dict[str, object]]:
     """Wait until the event is concluded and no stop is open."""
 
     def read(database: Database) -> list[dict[str, object]] | None:
-        if database.read(lambda c: inbox.depth(c) or journal.open_stops(c, PORTAL)):
+        if database.read(lambda c: inbox.depth(c) or open_stops.open_stops(c, PORTAL)):
             return None
-        return [d for d in journal.decisions(database) if d["id"] not in before] or None
+        return [d for d in decisions.decisions(database) if d["id"] not in before] or None
 
     return await _until(service, read) or []
 
@@ -206,7 +207,7 @@ async def _verified(service: Service) -> bool:
     """Wait until the killed workflow was looked for again and not found."""
 
     def read(database: Database) -> bool | None:
-        killed = [d for d in journal.decisions(database) if d["outcome"] == "killed"]
+        killed = [d for d in decisions.decisions(database) if d["outcome"] == "killed"]
         return True if killed and all(d["verified_at"] for d in killed) else None
 
     _say("")

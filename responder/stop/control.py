@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
-from responder.journal import approvals, chain
+from responder.journal import approvals, chain, open_stops
 from responder.journal import record as journal
+from responder.journal.open_stops import Stop
 from responder.journal.reading import counts
-from responder.journal.record import Stop
 from responder.model import Outcome
 from responder.rules.ruleset import Ruleset
 from responder.settings.settings import Settings
@@ -61,7 +61,7 @@ def under_way(database: Database, portals: Sequence[str]) -> list[Stop]:
     """Return the calls whose intent is committed and whose outcome is not known yet."""
 
     def read(conn: Connection) -> list[Stop]:
-        return [stop for portal in portals for stop in journal.in_doubt(conn, portal)]
+        return [stop for portal in portals for stop in open_stops.in_doubt(conn, portal)]
 
     return database.read(read)
 

@@ -9,8 +9,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from responder.journal import approvals, chain
-from responder.journal.open_stops import unanswered
-from responder.journal.record import Stop
+from responder.journal.open_stops import Stop, unanswered
 from responder.judge.context import Means
 from responder.judge.lifecycle import Seen, step
 from responder.judge.recheck import standing_of

@@ -12,9 +12,9 @@ from datetime import datetime
 import structlog
 
 from responder.bitrix24.facts.open_tasks import Evidence, Missing
-from responder.journal import approvals
+from responder.journal import approvals, open_stops
 from responder.journal import record as journal
-from responder.journal.record import Stop
+from responder.journal.open_stops import Stop
 from responder.judge import jobs
 from responder.judge.calls import Called
 from responder.judge.lifecycle import Seen, Standing, Step, step
@@ -79,7 +79,7 @@ def take(tx: Connection, decision_id: str, taken: Step, now: datetime) -> None:
 
 def still_standing(tx: Connection, portal: str, rejudged: Sequence[Rejudged]) -> list[Rejudged]:
     """Leave out what was cancelled, held or let go while it was judged."""
-    waiting = journal.still_waiting(tx, portal, [one.stop for one in rejudged])
+    waiting = open_stops.still_waiting(tx, portal, [one.stop for one in rejudged])
     return [one for one in rejudged if one.stop.decision_id in waiting]
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import structlog
 
-from responder.journal.record import Stop
+from responder.journal.open_stops import Stop
 from responder.judge.calls import Called
 from responder.judge.context import Means
 from responder.judge.lifecycle import Step

@@ -21,7 +21,7 @@ from responder.bitrix24.lists.workflow_row import WORKFLOW_ID
 from responder.bitrix24.lists.workflows import Compact, Listed, triple, unpacked
 from responder.journal import open_stops
 from responder.journal import record as journal
-from responder.journal.record import Stop
+from responder.journal.open_stops import Stop
 from responder.judge import jobs, recheck
 from responder.judge.context import Means
 from responder.judge.lifecycle import LOOK_AGAIN, Step
@@ -122,8 +122,8 @@ class Looking:
         """Read what was to be looked for by then: stops in doubt, and what was stopped."""
 
         def read(conn: Connection) -> tuple[list[Stop], list[Stop]]:
-            doubted = journal.due(conn, self.portal, at, Outcome.IN_DOUBT)
-            return doubted, journal.to_verify(conn, self.portal, at)
+            doubted = open_stops.due(conn, self.portal, at, Outcome.IN_DOUBT)
+            return doubted, open_stops.to_verify(conn, self.portal, at)
 
         return await self._database.reading(read)
 

@@ -16,7 +16,7 @@ from responder.authoring.backtest.backtest import Backtest
 from responder.bitrix24.facts.lookup import Reading
 from responder.journal import chain
 from responder.journal import entries as shapes
-from responder.journal.record import NewEvaluation
+from responder.journal.entries import NewEvaluation
 from responder.judge import planner
 from responder.judge.jobs import Subject
 from responder.judge.plans import Known

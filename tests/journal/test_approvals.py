@@ -11,6 +11,7 @@ from responder.journal import approvals, open_stops
 from responder.journal import record as journal
 from responder.journal.audit import checkpoints
 from responder.journal.audit.verify import verify
+from responder.journal.reading import decisions as log
 from responder.journal.upkeep.prune import prune
 from responder.model import Mode, Outcome
 from responder.stop import control
@@ -49,7 +50,7 @@ def approve(database: Database, *decisions: str, by: str = "anna") -> control.Ap
 
 
 def one(database: Database, name: str) -> dict[str, object]:
-    found = database.read(partial(journal.one, decision_id=name))
+    found = database.read(partial(log.one, decision_id=name))
     assert found is not None
     return found
 
@@ -68,7 +69,7 @@ def test_what_asks_first_is_held_and_says_who_can_do_what(database: Database) ->
 def test_what_is_approved_is_due_at_once_and_no_other_is(database: Database) -> None:
     first, second = asked(database, "a", "b")
     assert approve(database, first) == control.Approved(approved=(first,), refused={})
-    (due,) = database.read(lambda conn: journal.due(conn, "main", LATER, Outcome.WAITING))
+    (due,) = database.read(lambda conn: open_stops.due(conn, "main", LATER, Outcome.WAITING))
     assert due.decision_id == first
     assert due.approval is not None
     assert (due.approval.by, due.approval.at) == ("anna", LATER)
@@ -189,7 +190,7 @@ def test_a_rule_that_asks_nobody_overtakes_one_that_asks(database: Database) -> 
 def test_what_was_approved_at_once_is_one_set(database: Database) -> None:
     made = [*asked(database, "a", "b"), *asked(database, "c")]
     approve(database, *made)
-    due = database.read(lambda conn: journal.due(conn, "main", LATER))
+    due = database.read(lambda conn: open_stops.due(conn, "main", LATER))
     (name,) = {stop.set_name for stop in due}
     assert name is not None
     of_it = database.read(lambda conn: open_stops.of_set(conn, "main", "lost-deal", name))

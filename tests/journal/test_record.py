@@ -10,9 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, event
 
+from responder.journal import chain, open_stops
 from responder.journal import record as journal
 from responder.journal.audit.verify import verify
-from responder.journal.record import NewDecision
+from responder.journal.entries import NewDecision
+from responder.journal.reading import decisions
 from responder.model import Action, Condition, Mode, Outcome, Reason, Unknown, Workflow
 from responder.store.database.database import Database
 from responder.store.database.tables import entries, evidence
@@ -38,7 +40,7 @@ A, B = "65e5a449e8f135.00000001", "65e5a449e8f135.00000002"
 
 
 def one(database: Database, decision_id: str) -> dict[str, object]:
-    found = database.read(partial(journal.one, decision_id=decision_id))
+    found = database.read(partial(decisions.one, decision_id=decision_id))
     assert found is not None
     return found
 
@@ -48,7 +50,7 @@ def test_a_decision_is_printed_in_the_promised_shape(database: Database) -> None
     new = replace(evaluation(kill(), NONE), deliveries=tuple(ids), received_at=AT)
     recorded = database.write(lambda tx: journal.record(tx, new))
     assert recorded == journal.Recorded("main-1", ("main-1-1", "main-1-2"))
-    killed, none = journal.decisions(database)
+    killed, none = decisions.decisions(database)
     assert killed == {
         "id": "main-1-1",
         "evaluation": "main-1",
@@ -105,7 +107,7 @@ def test_what_has_no_document_and_no_event_says_so(database: Database) -> None:
         facts={},
     )
     database.write(lambda tx: journal.record(tx, new))
-    (found,) = journal.decisions(database)
+    (found,) = decisions.decisions(database)
     assert (found["document"], found["event"], found["event_names"]) == (None, None, None)
     assert found["trigger"] == "robot"
 
@@ -117,13 +119,13 @@ def test_an_evaluation_concludes_its_deliveries_or_nothing_is_written(database: 
     assert database.read(inbox.depth) == {}
     with pytest.raises(inbox.AlreadyConcluded):
         database.write(lambda tx: journal.record(tx, new))
-    assert len(list(journal.decisions(database))) == 1
+    assert len(list(decisions.decisions(database))) == 1
     assert {each.evaluation for each in inbox.received(database)} == {"main-1"}
 
 
 def test_a_stop_goes_from_condemned_to_killed_and_verified(database: Database) -> None:
     name = record(database, kill(A)).decisions[0]
-    (stop,) = database.read(lambda c: journal.due(c, "main", LATER))
+    (stop,) = database.read(lambda c: open_stops.due(c, "main", LATER))
     assert (stop.decision_id, stop.document, stop.workflow_id) == (name, DEAL, A)
     assert (stop.outcome, stop.action, stop.tries, stop.calls) == (
         Outcome.WAITING,
@@ -135,7 +137,7 @@ def test_a_stop_goes_from_condemned_to_killed_and_verified(database: Database) -
     assert stop.event_names == ("ONCRMDEALADD", "ONCRMDEALUPDATE")
 
     database.write(lambda tx: journal.intend(tx, "main", name, LATER, {"row": {"ID": A}}))
-    (stop,) = database.read(lambda c: journal.open_stops(c, "main"))
+    (stop,) = database.read(lambda c: open_stops.open_stops(c, "main"))
     assert (stop.outcome, stop.calls, stop.called_at) == (Outcome.IN_DOUBT, 1, LATER)
 
     verify_at = LATER + timedelta(seconds=2)
@@ -144,16 +146,16 @@ def test_a_stop_goes_from_condemned_to_killed_and_verified(database: Database) -
             tx, name, Outcome.KILLED, at=LATER, receipt=True, detail="done", verify_at=verify_at
         )
     )
-    assert database.read(lambda c: journal.open_stops(c, "main")) == []
-    assert database.read(lambda c: journal.to_verify(c, "main", LATER)) == []
+    assert database.read(lambda c: open_stops.open_stops(c, "main")) == []
+    assert database.read(lambda c: open_stops.to_verify(c, "main", LATER)) == []
     assert database.read(lambda c: next_due(c, "main")) == verify_at
-    (stop,) = database.read(lambda c: journal.to_verify(c, "main", verify_at))
+    (stop,) = database.read(lambda c: open_stops.to_verify(c, "main", verify_at))
     assert (stop.outcome, stop.receipt, stop.verify_at) == (Outcome.KILLED, True, verify_at)
 
     database.write(lambda tx: journal.verify_later(tx, name, MUCH_LATER))
-    assert database.read(lambda c: journal.to_verify(c, "main", verify_at)) == []
+    assert database.read(lambda c: open_stops.to_verify(c, "main", verify_at)) == []
     database.write(lambda tx: journal.verified(tx, name, MUCH_LATER))
-    assert database.read(lambda c: journal.to_verify(c, "main", MUCH_LATER)) == []
+    assert database.read(lambda c: open_stops.to_verify(c, "main", MUCH_LATER)) == []
     told = one(database, name)
     assert (told["outcome"], told["receipt"], told["detail"]) == ("killed", True, "done")
     assert told["verified_at"] == "2026-09-24T13:00:00.123Z"
@@ -167,7 +169,7 @@ def test_a_workflow_that_came_back_is_not_shown_as_verified(database: Database) 
     )
     database.write(lambda tx: journal.verified(tx, name, LATER, absent=False))
     assert one(database, name)["verified_at"] is None
-    assert database.read(lambda c: journal.to_verify(c, "main", MUCH_LATER)) == []
+    assert database.read(lambda c: open_stops.to_verify(c, "main", MUCH_LATER)) == []
     record(database, kill(A))
 
 
@@ -194,7 +196,7 @@ def test_what_is_settled_stays_settled(database: Database) -> None:
 def test_what_is_no_decision_is_not_found(database: Database, name: str) -> None:
     with pytest.raises(journal.NotOpen):
         database.write(lambda tx: journal.conclude(tx, name, Outcome.KILLED, at=AT))
-    assert database.read(partial(journal.one, decision_id=name)) is None
+    assert database.read(partial(decisions.one, decision_id=name)) is None
 
 
 def test_an_intent_of_another_portal_is_refused(database: Database) -> None:
@@ -218,9 +220,9 @@ def test_a_postponed_stop_is_due_later_and_leaves_no_entry(database: Database) -
         )
     )
     assert count(database, entries) == before
-    assert database.read(lambda c: journal.due(c, "main", LATER)) == []
+    assert database.read(lambda c: open_stops.due(c, "main", LATER)) == []
     assert database.read(lambda c: next_due(c, "main")) == MUCH_LATER
-    (stop,) = database.read(lambda c: journal.due(c, "main", MUCH_LATER))
+    (stop,) = database.read(lambda c: open_stops.due(c, "main", MUCH_LATER))
     assert (stop.tries, stop.detail) == (3, "the portal is busy")
     with pytest.raises(ValueError, match="final"):
         database.write(
@@ -232,7 +234,7 @@ def test_a_postponed_stop_is_due_later_and_leaves_no_entry(database: Database) -
 
 def test_of_some_workflows_those_are_named_that_are_due_soon(database: Database) -> None:
     record(database, kill(A), kill(B))
-    soon = partial(journal.due_among, portal="main", workflow_ids=[A, "another"])
+    soon = partial(open_stops.due_among, portal="main", workflow_ids=[A, "another"])
     assert database.read(partial(soon, before=LATER)) == {A}
     assert database.read(partial(soon, before=AT)) == set()
 
@@ -255,7 +257,7 @@ def test_decisions_are_filtered_and_come_oldest_first(database: Database) -> Non
     database.write(lambda tx: journal.record(tx, newer))
 
     def names(**filters: object) -> list[object]:
-        return [each["id"] for each in journal.decisions(database, **filters)]  # type: ignore[arg-type]
+        return [each["id"] for each in decisions.decisions(database, **filters)]  # type: ignore[arg-type]
 
     assert names() == ["main-1-1", "main-1-2", "main-2-1", "main-3-1"]
     assert names(workflow=B) == ["main-2-1", "main-3-1"]
@@ -274,7 +276,7 @@ def test_the_tenth_page_is_asked_for_as_the_second_is(database: Database) -> Non
         sent.append(str(told[2]))
 
     event.listen(Engine, "before_cursor_execute", hear)
-    assert len(list(journal.decisions(database))) == 1000
+    assert len(list(decisions.decisions(database))) == 1000
     event.remove(Engine, "before_cursor_execute", hear)
     assert len({sql for sql in sent if "ORDER BY decisions.at" in sql}) == 2
 
@@ -282,7 +284,7 @@ def test_the_tenth_page_is_asked_for_as_the_second_is(database: Database) -> Non
 def test_a_long_log_is_read_page_by_page(database: Database) -> None:
     for _ in range(3):
         record(database, *(kill(f"{n}", Outcome.WOULD_KILL) for n in range(111)))
-    names = [each["id"] for each in journal.decisions(database)]
+    names = [each["id"] for each in decisions.decisions(database)]
     assert len(names) == len(set(names)) == 333
 
 
@@ -291,7 +293,7 @@ def test_a_follower_sees_every_change_once(database: Database) -> None:
 
     def news() -> list[tuple[object, object]]:
         nonlocal cursor
-        found, cursor = database.read(lambda c: journal.changed_since(c, cursor))
+        found, cursor = database.read(lambda c: decisions.changed_since(c, cursor))
         return [(each["id"], each["outcome"]) for each in found]
 
     assert news() == []
@@ -303,7 +305,7 @@ def test_a_follower_sees_every_change_once(database: Database) -> None:
     assert news() == [("main-1-1", "in_doubt")]
     database.write(lambda tx: journal.conclude(tx, name, Outcome.KILLED, at=LATER))
     assert news() == [("main-1-1", "killed")]
-    assert database.read(journal.heads) == cursor
+    assert database.read(chain.heads) == cursor
 
 
 def test_a_follower_reads_a_long_past_in_steps(database: Database) -> None:
@@ -315,7 +317,7 @@ def test_a_follower_reads_a_long_past_in_steps(database: Database) -> None:
     cursor: dict[str, int] = {}
     seen: list[object] = []
     while True:
-        found, new = database.read(lambda c, at=cursor: journal.changed_since(c, at))  # type: ignore[misc]
+        found, new = database.read(lambda c, at=cursor: decisions.changed_since(c, at))  # type: ignore[misc]
         seen += [each["id"] for each in found]
         if new == cursor:
             break
@@ -328,14 +330,14 @@ def test_facts_that_could_not_be_read_say_why(database: Database) -> None:
         evaluation(NONE), facts={"deal.opportunity": Unknown("no access"), "deal.title": None}
     )
     database.write(lambda tx: journal.record(tx, new))
-    (found,) = journal.decisions(database)
+    (found,) = decisions.decisions(database)
     assert found["facts"] == {"deal.opportunity": {"unknown": "no access"}, "deal.title": None}
 
 
 def test_erased_evidence_leaves_a_readable_decision(database: Database) -> None:
     record(database, kill(A))
     database.write(lambda tx: tx.execute(evidence.delete()))
-    (found,) = journal.decisions(database)
+    (found,) = decisions.decisions(database)
     assert found["facts"] is None
     assert found["workflow"] == {"id": A, "template_id": 61}
     assert found["conditions"][0]["value"] is None  # type: ignore[index]
@@ -388,7 +390,7 @@ def test_values_that_json_has_no_word_for_are_kept_as_text(
 ) -> None:
     new = replace(evaluation(NONE), facts={"deal.title": value})
     database.write(lambda tx: journal.record(tx, new))
-    (found,) = journal.decisions(database)
+    (found,) = decisions.decisions(database)
     json.dumps(found)
     assert verify(database, "main").bad is None
 
@@ -399,7 +401,7 @@ def test_a_value_nested_without_end_is_cut(database: Database) -> None:
         value = [value]
     new = replace(evaluation(NONE), facts={"deal.title": value})
     database.write(lambda tx: journal.record(tx, new))
-    (found,) = journal.decisions(database)
+    (found,) = decisions.decisions(database)
     assert "nested too deeply" in json.dumps(found["facts"])
 
 
@@ -407,7 +409,7 @@ def test_a_thousand_decisions_of_one_evaluation_are_one_entry(database: Database
     recorded = record(database, *(kill(f"workflow-{n}") for n in range(1000)))
     assert len(recorded.decisions) == 1000
     assert count(database, entries) == 1
-    assert len(database.read(lambda c: journal.open_stops(c, "main"))) == 1000
+    assert len(database.read(lambda c: open_stops.open_stops(c, "main"))) == 1000
 
 
 def test_control_stands_in_the_chain(database: Database) -> None:
@@ -429,7 +431,7 @@ def test_what_is_due_next_is_the_earliest_of_all(database: Database) -> None:
 def test_a_condition_of_no_workflow_has_no_such_key(database: Database) -> None:
     plain = Condition(rule="r", path="if.x", test="is 1", value=2, holds=False)
     record(database, NewDecision(reason=Reason.NO_MATCH, conditions=(plain,)))
-    (found,) = journal.decisions(database)
+    (found,) = decisions.decisions(database)
     assert found["conditions"] == [
         {"rule": "r", "path": "if.x", "test": "is 1", "value": 2, "holds": False}
     ]
@@ -438,5 +440,5 @@ def test_a_condition_of_no_workflow_has_no_such_key(database: Database) -> None:
 def test_a_template_id_that_is_no_number_stays_text(database: Database) -> None:
     odd = Workflow(id=A, facts={**workflow(A).facts, "workflow.template_id": "007"})
     record(database, replace(kill(A), workflow=odd))
-    (found,) = journal.decisions(database)
+    (found,) = decisions.decisions(database)
     assert found["workflow"]["template_id"] == "007"  # type: ignore[index]

@@ -8,8 +8,7 @@ from sqlalchemy import Column, Connection, MetaData, Table, inspect, select
 
 from responder.journal import record as journal
 from responder.journal import would_kills
-from responder.journal.entries import index_row
-from responder.journal.record import NewDecision, NewEvaluation
+from responder.journal.entries import NewDecision, NewEvaluation, index_row
 from responder.journal.would_kills import DAY, LOOKS, Figures
 from responder.model import Action, Mode, Outcome, Unknown
 from responder.store.database import upgrade

@@ -18,8 +18,8 @@ from sqlalchemy import select
 
 from responder.bitrix24 import payload
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
-from responder.journal import record as journal
 from responder.journal.audit.integrity import proved
+from responder.journal.reading import decisions as log
 from responder.judge.lifecycle import TRIES
 from responder.store.database.database import Database
 from responder.store.database.tables import entries
@@ -213,7 +213,7 @@ def what_is_left(database: Database) -> Left:
     query = select(entries.c.body, entries.c.at).where(entries.c.kind == "intent")
     for body, at in database.read(lambda conn: conn.execute(query.order_by(entries.c.seq)).all()):
         intents.setdefault(json.loads(body)["workflow_id"], []).append(at)
-    return Left(evaluations, stored, list(journal.decisions(database)), intents)
+    return Left(evaluations, stored, list(log.decisions(database)), intents)
 
 
 def summary(left: Left, load: Load, sandbox: Sandbox) -> str:

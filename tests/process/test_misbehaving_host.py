@@ -24,8 +24,8 @@ from pathlib import Path
 import pytest
 
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
-from responder.journal import record as journal
 from responder.journal.audit.integrity import proved
+from responder.journal.reading import decisions
 from responder.service.app import Service, serving
 from responder.settings import settings
 from responder.store.database.database import Database
@@ -398,7 +398,7 @@ def test_a_clock_that_steps_back_an_hour_stops_nothing(
 
 
 def made(database: Database) -> list[Decision]:
-    return list(journal.decisions(database))
+    return list(decisions.decisions(database))
 
 
 def post(port: int, body: str) -> int:

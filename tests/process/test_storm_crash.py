@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
-from responder.journal import record as journal
 from responder.journal.audit.integrity import proved
+from responder.journal.reading import decisions
 from responder.store.database.database import Database
 from responder.store.inbox import inbox
 from tests.support.processes import event, eventually, running
@@ -51,7 +51,7 @@ def test_a_program_killed_amid_a_storm_loses_nothing_and_kills_nothing_twice(
     deliveries = list(inbox.received(database))
     assert len(deliveries) == DEALS
     assert all(one.evaluation for one in deliveries)
-    outcomes = Counter(one["outcome"] for one in journal.decisions(database))
+    outcomes = Counter(one["outcome"] for one in decisions.decisions(database))
     assert outcomes["killed"] == DEALS
     assert proved(database)[1] == []
     database.close()

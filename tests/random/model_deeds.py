@@ -8,8 +8,7 @@ from pathlib import Path
 
 from responder.bitrix24.sandbox import Sandbox
 from responder.bitrix24.sandbox.state import Kind
-from responder.journal import approvals
-from responder.journal import record as journal
+from responder.journal import approvals, open_stops
 from responder.stop import control
 from responder.store import sweep_runs
 from tests.random.model_drivers import PORTAL, Replica, SteppedDatabase
@@ -224,7 +223,7 @@ class Deeds:
 
     async def cancel(self, number: int) -> None:
         """Cancel one of the decisions that wait or are held."""
-        stops = self.database.read(lambda conn: journal.open_stops(conn, PORTAL))
+        stops = self.database.read(lambda conn: open_stops.open_stops(conn, PORTAL))
         waiting = [stop.decision_id for stop in stops if stop.outcome != "in_doubt"]
         if waiting:
             name = waiting[number % len(waiting)]

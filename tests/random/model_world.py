@@ -27,8 +27,10 @@ from sqlalchemy import select
 
 from responder.adapters.metrics import Metrics
 from responder.bitrix24.client.answers import Failure
+from responder.journal import open_stops
 from responder.journal import record as journal
 from responder.journal.audit.integrity import proved
+from responder.journal.reading import decisions as log
 from responder.store.database.tables import decisions, entries
 from responder.store.decision_ids import decision_name
 from responder.store.group_commit import StoreUnavailable
@@ -318,7 +320,7 @@ class World(Deeds):
     def _check_what_is_left(self) -> None:
         waiting = self.database.read(inbox.depth)
         self.watch.must(not waiting, f"acknowledged and not concluded: {waiting}")
-        stops = self.database.read(lambda conn: journal.open_stops(conn, PORTAL))
+        stops = self.database.read(lambda conn: open_stops.open_stops(conn, PORTAL))
         lasting = [stop for stop in stops if stop.outcome != "held"]
         self.watch.must(not lasting, f"never settled: {lasting}")
         wrong = proved(self.database)[1]
@@ -327,6 +329,6 @@ class World(Deeds):
         self.watch.must(len(deliveries) == self.acknowledged, "stored is not what was acknowledged")
         log_is_true(
             self.watch,
-            list(journal.decisions(self.database)),
+            list(log.decisions(self.database)),
             [one.evaluation for one in deliveries],
         )

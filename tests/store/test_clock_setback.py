@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from sqlalchemy import select
 
-from responder.journal import approvals
+from responder.journal import approvals, open_stops
 from responder.journal import record as journal
 from responder.model import Mode, Outcome
 from responder.store import clock_setback
@@ -63,7 +63,7 @@ def test_a_second_look_and_a_verification_are_due_soon(database: Database) -> No
     assert not database.read(lambda conn: clock_setback.is_due(conn, "other", AT))
     database.write(lambda tx: clock_setback.rewind(tx, "main", AT))
     assert [one.due_at for one in database.read(lambda c: second_looks.due(c, "main", AT))] == [AT]
-    assert len(database.read(lambda conn: journal.to_verify(conn, "main", AT))) == 1
+    assert len(database.read(lambda conn: open_stops.to_verify(conn, "main", AT))) == 1
 
 
 def test_a_step_that_leaves_its_time_as_it_was_begins_it_not_anew(database: Database) -> None:
@@ -82,5 +82,5 @@ def test_a_step_that_leaves_its_time_as_it_was_begins_it_not_anew(database: Data
             )
 
     database.write(wait)
-    (stop,) = database.read(lambda conn: journal.open_stops(conn, "main"))
+    (stop,) = database.read(lambda conn: open_stops.open_stops(conn, "main"))
     assert stop.postponed_at == AT

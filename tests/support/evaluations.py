@@ -7,7 +7,8 @@ from hashlib import sha256
 from sqlalchemy import Connection, Table, func, select
 
 from responder.journal import record as journal
-from responder.journal.record import NewDecision, NewEvaluation, Recorded
+from responder.journal.entries import NewDecision, NewEvaluation
+from responder.journal.record import Recorded
 from responder.model import Action, Condition, Document, Mode, Outcome, Reason, Workflow
 from responder.store import rulesets
 from responder.store.database.database import Database

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from responder.adapters.metrics import Metrics
 from responder.journal import outbox
 from responder.journal import record as journal
-from responder.journal.record import NewDecision
+from responder.journal.entries import NewDecision
 from responder.model import Outcome
 from responder.service.housekeeping import Write
 from responder.service.notifier.notifier import Notifier

@@ -11,7 +11,8 @@ from responder.authoring.backtest.backtest import Backtest
 from responder.authoring.backtest.result import Result
 from responder.bitrix24.facts.lookup import Reading
 from responder.journal import record as journal
-from responder.journal.record import NewEvaluation, Recorded
+from responder.journal.entries import NewEvaluation
+from responder.journal.record import Recorded
 from responder.judge import planner
 from responder.judge.jobs import Subject
 from responder.judge.plans import Known

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlencode
 
-from responder.journal import record as journal
+from responder.journal.reading import decisions
 from responder.store.database.database import Database
 from responder.store.inbox import inbox
 from tests.support.forked import Forked, Start, launch, run
@@ -185,7 +185,7 @@ class Running:
     def decisions(self) -> list[Decision]:
         """Read the whole decision log."""
         with self._database() as database:
-            return list(journal.decisions(database))
+            return list(decisions.decisions(database))
 
     def settled(self, count: int = 1, seconds: float = 20) -> list[Decision]:
         """Wait until nothing waits and no stop is open, and `count` decisions are made."""
@@ -194,7 +194,7 @@ class Running:
             def look() -> list[Decision] | None:
                 if database.read(inbox.depth):
                     return None
-                made = list(journal.decisions(database))
+                made = list(decisions.decisions(database))
                 lasting = [d for d in made if d["outcome"] in ("waiting", "held", "in_doubt")]
                 return None if lasting or len(made) < count else made
 
@@ -202,7 +202,7 @@ class Running:
                 look,
                 seconds=seconds,
                 why=lambda: (
-                    json.dumps(list(journal.decisions(database))) + self.log.read_text()[-2000:]
+                    json.dumps(list(decisions.decisions(database))) + self.log.read_text()[-2000:]
                 ),
             )
 

@@ -17,7 +17,7 @@ from responder.bitrix24.client.client import Lane
 from responder.bitrix24.client.rest import Portal
 from responder.bitrix24.facts.lookup import Templates
 from responder.bitrix24.sandbox import Kind, Sandbox, SandboxServer
-from responder.journal import record as journal
+from responder.journal.reading import decisions
 from responder.judge.context import Means
 from responder.judge.rules_in_force import RulesInForce
 from responder.service.driver.round import Rounds
@@ -156,11 +156,11 @@ class Driving:
 
     def outcomes(self) -> Counter[object]:
         """Count the decisions by their outcomes."""
-        return Counter(one["outcome"] for one in journal.decisions(self.database))
+        return Counter(one["outcome"] for one in decisions.decisions(self.database))
 
     def decisions(self) -> list[dict[str, object]]:
         """Read the log."""
-        return [dict(one) for one in journal.decisions(self.database)]
+        return [dict(one) for one in decisions.decisions(self.database)]
 
     def batches_of(self, method: str) -> list[int]:
         """Return how many commands of a method each HTTP request had, in order."""

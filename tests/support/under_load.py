@@ -21,7 +21,7 @@ from sqlalchemy import Connection, text
 from responder.bitrix24 import payload
 from responder.bitrix24.sandbox import Sandbox
 from responder.bitrix24.sandbox.portal import SandboxCall
-from responder.journal import record as journal
+from responder.journal import open_stops
 from responder.store.database.database import Database
 from responder.store.inbox import inbox
 from tests.support.processes import Running, event, eventually
@@ -249,7 +249,7 @@ def settle(service: Running, *, seconds: float) -> None:
 
 def is_done(conn: Connection) -> bool:
     """Tell whether nothing waits and no stop is open."""
-    return not inbox.depth(conn) and not journal.open_stops(conn, "main")
+    return not inbox.depth(conn) and not open_stops.open_stops(conn, "main")
 
 
 def tail(service: Running) -> str:

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, select, update
 
-from responder.journal import chain
+from responder.journal import chain, open_stops
 from responder.journal import record as journal
 from responder.journal.upkeep import erase
 from responder.journal.upkeep.prune import Pruned, prune
@@ -76,7 +76,7 @@ def pruned(
 
 def settle(database: Database) -> None:
     """Conclude what is open in the story."""
-    open_now = database.read(lambda c: journal.open_stops(c, "main"))
+    open_now = database.read(lambda c: open_stops.open_stops(c, "main"))
 
     def write(tx: Connection) -> None:
         for stop in open_now:

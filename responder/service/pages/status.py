@@ -6,10 +6,10 @@ from datetime import datetime
 
 from starlette.responses import Response
 
-from responder.journal import record as journal
+from responder.journal import open_stops
+from responder.journal.open_stops import Stop
 from responder.journal.reading import counts
 from responder.journal.reading.counts import Act
-from responder.journal.record import Stop
 from responder.model import Mode
 from responder.service.pages.page_requests import Visit
 from responder.service.pages.site import Site
@@ -83,7 +83,7 @@ def _read(conn: Connection, site: Site, now: datetime) -> _Read:
         portals=stop_control.portals_now(conn, site.settings, now),
         heads=counts.heads(conn),
         acts=counts.acts(conn),
-        under_way=[stop for name in site.portals for stop in journal.in_doubt(conn, name)][:20],
+        under_way=[stop for name in site.portals for stop in open_stops.in_doubt(conn, name)][:20],
     )
 
 

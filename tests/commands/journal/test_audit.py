@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
 from responder.commands.cli import main
+from responder.journal import chain
 from responder.journal import record as journal
 from responder.model import Outcome
 from responder.store.database.database import Database
@@ -80,7 +81,7 @@ def test_a_log_that_holds_is_told_portal_by_portal(log: Database, responder: Com
     assert first.startswith("main: 11 entries hold, the last is 11 with hash ")
     assert first.endswith("; the facts of 2 entries were erased")
     assert second.startswith("other: 10 entries hold, the last is 10 with hash ")
-    assert log.read(lambda c: journal.heads(c)) == {"main": 11, "other": 10}
+    assert log.read(lambda c: chain.heads(c)) == {"main": 11, "other": 10}
 
 
 def test_the_first_bad_entry_is_named(log: Database, responder: Command) -> None:
@@ -130,7 +131,7 @@ def test_an_export_is_all_that_another_verifier_needs(log: Database, responder: 
     head = json.loads(responder("checkpoint").stdout)["portals"]["main"]
     assert strangers_verifier(lines) == head["hash"]
     assert len(responder("export").stdout.splitlines()) == 21
-    assert log.read(lambda c: journal.heads(c))["main"] == head["seq"]
+    assert log.read(lambda c: chain.heads(c))["main"] == head["seq"]
 
 
 def test_an_export_of_nothing_or_of_a_broken_log_says_so(log: Database, responder: Command) -> None:
@@ -160,7 +161,7 @@ def test_several_are_erased_only_where_all_can_be(log: Database, responder: Comm
     done = responder("erase", "main-2-1", "main-99-1")
     assert done.exit_code == 2
     assert "Nothing was erased: there is no decision main-99-1" in done.stderr
-    assert log.read(lambda c: journal.heads(c))["main"] == 10
+    assert log.read(lambda c: chain.heads(c))["main"] == 10
 
 
 def test_what_cannot_be_erased_is_said(log: Database, responder: Command) -> None:
@@ -170,7 +171,7 @@ def test_what_cannot_be_erased_is_said(log: Database, responder: Command) -> Non
     done = responder("erase", "main-10-1")
     assert done.exit_code == 2
     assert "main-10-1 is not concluded yet" in done.stderr
-    assert log.read(lambda c: journal.heads(c))["main"] == 10
+    assert log.read(lambda c: chain.heads(c))["main"] == 10
 
 
 def test_changed_rules_and_a_damaged_file_fail_too(log: Database, responder: Command) -> None:

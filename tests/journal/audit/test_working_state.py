@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from responder.journal import approvals, chain, chain_ends
+from responder.journal import approvals, chain, chain_ends, open_stops
 from responder.journal import record as journal
 from responder.journal.audit import checkpoints
 from responder.journal.audit.inspection import Inspection
@@ -284,7 +284,7 @@ def test_an_older_copy_is_found_by_a_checkpoint_alone(log: Database, tmp_path: P
 
 def end(database: Database) -> None:
     """Conclude what is open."""
-    stops = database.read(lambda conn: journal.open_stops(conn, "main"))
+    stops = database.read(lambda conn: open_stops.open_stops(conn, "main"))
 
     def write(tx: Connection) -> None:
         for stop in stops:

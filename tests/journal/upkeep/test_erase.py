@@ -12,6 +12,7 @@ from sqlalchemy import select
 from responder.journal import chain_ends
 from responder.journal import record as journal
 from responder.journal.audit.verify import BadEntry, verify
+from responder.journal.reading import decisions
 from responder.journal.upkeep import erase
 from responder.model import Outcome
 from responder.store.database.database import Database
@@ -27,14 +28,14 @@ def test_erased_facts_are_gone_and_the_chain_holds(database: Database) -> None:
     new = replace(evaluation(kill("d", Outcome.LEFT)), deliveries=(ids[0],), received_at=AT)
     decision = database.write(lambda tx: journal.record(tx, new)).decisions[0]
     assert erased(database, decision) == erase.Erased((11,), 1)
-    found = database.read(partial(journal.one, decision_id=decision))
+    found = database.read(partial(decisions.one, decision_id=decision))
     assert found is not None
     assert found["facts"] is None
     assert found["workflow"] == {"id": "d", "template_id": 61}
     assert found["erased"] is True
     condition = found["conditions"][0]  # type: ignore[index]
     assert (condition["value"], condition["erased"]) == (None, True)
-    other = database.read(partial(journal.one, decision_id="main-2-1"))
+    other = database.read(partial(decisions.one, decision_id="main-2-1"))
     assert other is not None
     assert "erased" not in other
     assert [(d.document, d.form) for d in inbox.received(database)] == [

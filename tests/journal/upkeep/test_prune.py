@@ -15,6 +15,7 @@ from sqlalchemy import Connection, select
 
 from responder.journal import record as journal
 from responder.journal.audit.verify import verify
+from responder.journal.reading import decisions as log
 from responder.journal.upkeep.prune import Pruned, concluded_by, prune, reached, up_to
 from responder.model import Outcome
 from responder.store.database.database import Database
@@ -49,7 +50,7 @@ def test_pruning_removes_a_prefix_and_the_rest_still_proves_itself(database: Dat
     assert found.kept_days == (NOW - OLD).days
     assert verify(database, "other") == other
     assert count(database, evidence) == 6
-    assert len(list(journal.decisions(database))) == 5
+    assert len(list(log.decisions(database))) == 5
 
 
 def test_pruning_takes_the_deliveries_that_were_concluded(database: Database) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from responder.journal import approvals
-from responder.journal import record as journal
 from responder.journal.audit import checkpoints
+from responder.journal.reading import decisions
 from responder.stop import control
 from tests.random.model_drivers import PORTAL, Happening, Parts
 from tests.random.model_watch import Policy
@@ -59,7 +59,7 @@ class Play:
         return [one.decision_id for one in found]
 
     def decisions(self) -> list[Decision]:
-        return [d for d in journal.decisions(self.world.database) if d["workflow"]]
+        return [d for d in decisions.decisions(self.world.database) if d["workflow"]]
 
     def outcomes(self) -> list[object]:
         return [one["outcome"] for one in self.decisions()]
@@ -86,7 +86,7 @@ def test_what_asks_is_held_and_further_events_add_nothing(play: Play) -> None:
         play.event()
     assert play.outcomes() == ["held", "held"]
     assert [one["mode"] for one in play.decisions()] == ["approve", "approve"]
-    rest = [d for d in journal.decisions(play.world.database) if d["action"] == "none"]
+    rest = [d for d in decisions.decisions(play.world.database) if d["action"] == "none"]
     assert {one["reason"] for one in rest} == {"unchanged"}
     assert play.stopped == 0
 

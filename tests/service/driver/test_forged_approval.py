@@ -9,8 +9,7 @@ import pytest
 import structlog
 from sqlalchemy import select, update
 
-from responder.journal import approvals
-from responder.journal import record as journal
+from responder.journal import approvals, chain
 from responder.journal.audit.verify import verify
 from responder.stop import control
 from responder.store.database.database import Connection, Database
@@ -89,7 +88,7 @@ def test_the_approval_of_another_decision_approves_nothing(there: Driving) -> No
     async def story(there: Driving) -> None:
         first, second, third = await ask(there)
         approve(there, first)
-        head = there.database.read(journal.heads)[PORTAL]
+        head = there.database.read(chain.heads)[PORTAL]
         there.database.write(
             lambda tx: tx.execute(
                 update(asked)
@@ -131,7 +130,7 @@ def test_the_intent_names_the_entry_of_its_approval(there: Driving) -> None:
     async def story(there: Driving) -> None:
         names = await ask(there)
         approve(there, *names)
-        approval = there.database.read(journal.heads)[PORTAL]
+        approval = there.database.read(chain.heads)[PORTAL]
         await there.until_idle()
         assert len(there.sandbox.killed) == len(DEALS)
         assert {one["approval"] for one in intents(there)} == {approval}

@@ -12,8 +12,8 @@ from structlog.testing import capture_logs
 
 from responder.journal import outbox
 from responder.journal import record as journal
+from responder.journal.entries import NewDecision
 from responder.journal.outbox import Notice
-from responder.journal.record import NewDecision
 from responder.journal.upkeep.prune import prune
 from responder.model import Action, Mode, Outcome
 from responder.service.notifier.webhook_sink import Receiver
