@@ -132,7 +132,8 @@ def opened_log(*, any_schema: bool = False) -> "Iterator[Database]":
 
 @contextmanager
 def _opened(url: str, *, any_schema: bool = False) -> "Iterator[Database]":
-    from responder.store.database.database import Database, DatabaseError
+    from responder.store.database.database import Database
+    from responder.store.database.engines import DatabaseError
 
     try:
         database = Database(url)

@@ -38,7 +38,7 @@ def serve() -> None:
     from responder.rules.ruleset import RulesError
     from responder.service.app import serve as run
     from responder.settings.settings import secrets
-    from responder.store.database.database import DatabaseError, StoreUnavailable
+    from responder.store.database.engines import DatabaseError, StoreUnavailable
 
     given = settings()
     logs.configure(given.log_level, secrets(given))

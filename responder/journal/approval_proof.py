@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Row as Record
 
-from responder.store.database.tables import clean
+from responder.store.database.columns import clean
 
 
 class Approval(NamedTuple):

@@ -46,7 +46,8 @@ from typing import Literal
 from sqlalchemy import Connection, bindparam, select, update
 
 from responder.store.canonical_json import canonical
-from responder.store.database.tables import chains, entries, evidence, insert, micros
+from responder.store.database.columns import micros
+from responder.store.database.tables import chains, entries, evidence, insert
 
 Kind = Literal["evaluation", "intent", "outcome", "verified", "control", "sweep", "prune"]
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from responder.bitrix24.client.answers import Answer, Command, FailureKind, is_done
 from responder.bitrix24.client.client import OPERATING_LIMIT, QUERY_LIMIT, WITHHELD
-from responder.bitrix24.client.rest import Answer, Command, FailureKind, is_done
 from responder.judge.lifecycle import Seen, Standing, Step, step
 from responder.model import Action, Outcome
 

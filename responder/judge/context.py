@@ -6,7 +6,7 @@ from datetime import datetime
 
 from responder.adapters.metrics import Metrics
 from responder.bitrix24.client.client import Lane
-from responder.bitrix24.facts.lookup import Templates
+from responder.bitrix24.facts.templates import Templates
 from responder.judge.rules_in_force import RulesInForce
 from responder.stop.gate import Gate
 from responder.store.database.database import Database

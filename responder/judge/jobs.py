@@ -9,7 +9,8 @@ from responder.bitrix24.facts.lookup import Ask, Reading
 from responder.journal.open_stops import Stop
 from responder.model import Document, Situation, Trigger, Unknown, Workflow
 from responder.rules.keep import DOCUMENT, Choice, nobody_of
-from responder.rules.ruleset import Rule, Ruleset, paths
+from responder.rules.rule import Rule
+from responder.rules.ruleset import Ruleset, paths
 from responder.store.inbox.inbox import Alike, Waiting, newest_last
 from responder.store.inbox.second_looks import Look
 from responder.store.limits import RUNS

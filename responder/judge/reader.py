@@ -30,6 +30,7 @@ from responder.bitrix24.client.answers import STOPPING, Failure, FailureKind
 from responder.bitrix24.facts import lookup
 from responder.bitrix24.facts.lookup import Ask, Reading
 from responder.bitrix24.facts.survey import Survey
+from responder.bitrix24.lists.paged import explain
 from responder.bitrix24.lists.requests import PORTION, Errands
 from responder.bitrix24.lists.row_warnings import OddRows
 from responder.bitrix24.lists.workflows import Everything, Listed, pages_of
@@ -166,7 +167,7 @@ class Readings:
         if failure is None and survey.unread is not None and survey.unread.kind in LOST:
             failure = survey.unread
         if failure is not None:
-            unread = Reading({}, Unknown(lookup.explain(failure)), failure)
+            unread = Reading({}, Unknown(explain(failure)), failure)
             return Found(readings=[unread] * len(asks), failure=failure)
         self._tell(survey.running)
         self._odd_rows.name(survey.odd)
@@ -179,7 +180,7 @@ class Readings:
         log.warning(
             "what runs could not be read by pages; documents are read one by one",
             portal=self._portal,
-            why=None if failure is None else lookup.explain(failure),
+            why=None if failure is None else explain(failure),
         )
 
     async def all_running(self, ids: int) -> Listed | None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from responder.bitrix24.client.rest import Failure, FailureKind
+from responder.bitrix24.client.answers import Failure, FailureKind
 from responder.bitrix24.facts.lookup import Reading
 from responder.bitrix24.facts.open_tasks import Missing
 from responder.journal.approval_proof import Approval

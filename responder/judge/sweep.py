@@ -26,8 +26,10 @@ from collections.abc import (
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from responder.bitrix24.facts.lookup import Reading, Templates, explain
+from responder.bitrix24.facts.lookup import Reading
 from responder.bitrix24.facts.survey import Survey
+from responder.bitrix24.facts.templates import Templates
+from responder.bitrix24.lists.paged import explain
 from responder.judge.plans import KILLING
 from responder.model import Document, Judgement, Situation, Trigger, Unknown, Workflow
 from responder.rules import schedules

@@ -31,7 +31,7 @@ from responder.receive.credentials import Credentials
 from responder.receive.refused_callers import Seldom
 from responder.receive.shared_answers import Together
 from responder.settings.settings import PortalSettings
-from responder.store.group_commit import StoreUnavailable
+from responder.store.database.engines import StoreUnavailable
 from responder.store.inbox import inbox
 
 BODY_BYTES = 64 * 1024

@@ -14,7 +14,7 @@ from typing import Protocol
 import structlog
 
 from responder.store.database.database import Connection
-from responder.store.group_commit import StoreUnavailable
+from responder.store.database.engines import StoreUnavailable
 from responder.store.inbox import refusals
 
 EVERY_SECONDS = 5.0

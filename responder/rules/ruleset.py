@@ -15,8 +15,6 @@ from responder.rules.revision import revision_of
 from responder.rules.rule import Rule
 from responder.rules.source import Mistake, Mistakes
 
-__all__ = ["Rule", "RulesError", "Ruleset", "load", "paths"]
-
 
 class RulesError(Exception):
     """A rules file that cannot be loaded, with all its mistakes in the order of the file."""

@@ -17,7 +17,8 @@ from responder.judge.rules_in_force import RulesInForce
 from responder.judge.sweep import SWEEP, swept_rules
 from responder.model import OPEN_OUTCOMES
 from responder.store import limits, sweep_runs
-from responder.store.database.database import Connection, Database, StoreUnavailable
+from responder.store.database.database import Connection, Database
+from responder.store.database.engines import StoreUnavailable
 from responder.store.inbox import inbox
 
 EVERY_SECONDS = 2.0

@@ -10,7 +10,8 @@ from responder.settings.settings import Settings
 from responder.store import limits
 from responder.store.canonical_json import instant_text
 from responder.store.database.database import Database, is_current
-from responder.store.group_commit import SharedCommit, StoreUnavailable
+from responder.store.database.engines import StoreUnavailable
+from responder.store.group_commit import SharedCommit
 
 
 class Condition:

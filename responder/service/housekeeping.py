@@ -20,7 +20,8 @@ import structlog
 from responder.journal.audit import checkpoints
 from responder.journal.upkeep.prune import Pruned, prune, reached, up_to
 from responder.store.database.database import Connection, Database
-from responder.store.group_commit import SharedCommit, StoreUnavailable
+from responder.store.database.engines import StoreUnavailable
+from responder.store.group_commit import SharedCommit
 from responder.store.inbox.delivery_forms import empty
 from responder.store.leases import Lease, LeaseLost, check
 

@@ -27,10 +27,9 @@ from responder.stop.intents import StaleError, Writing, still_standing
 from responder.stop.limiter import Budget, Holds, RunSets
 from responder.store import leases, rulesets
 from responder.store.database.database import Connection
-from responder.store.group_commit import SharedCommit, StoreUnavailable
+from responder.store.database.engines import StoreUnavailable
+from responder.store.group_commit import SharedCommit
 from responder.store.leases import Lease
-
-__all__ = ["Gate", "StaleError"]
 
 T = TypeVar("T")
 

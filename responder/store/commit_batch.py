@@ -12,12 +12,8 @@ from typing import Generic, TypeVar, cast
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from responder.store.database.database import (
-    StoreUnavailable,
-    is_unavailable,
-    unavailable,
-    waited_in_vain,
-)
+from responder.store.database.database import is_unavailable, unavailable, waited_in_vain
+from responder.store.database.engines import StoreUnavailable
 from responder.store.inbox import inbox
 
 T = TypeVar("T")

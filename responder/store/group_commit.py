@@ -37,7 +37,7 @@ from sqlalchemy import Connection
 
 from responder.store.commit_batch import Batch, Heard, Job, Shared
 from responder.store.database.database import Database, unavailable, waited_in_vain
-from responder.store.database.database import StoreUnavailable as StoreUnavailable
+from responder.store.database.engines import StoreUnavailable
 from responder.store.inbox import inbox
 
 T = TypeVar("T")

@@ -13,7 +13,8 @@ from sqlalchemy import Connection, delete, select, tuple_, update
 
 from responder.rules.revision import same
 from responder.store.database.clock import micros_of, now_of
-from responder.store.database.tables import insert, instant, leases, replicas
+from responder.store.database.columns import instant
+from responder.store.database.tables import insert, leases, replicas
 from responder.store.leases import Lease
 
 _KEPT_SECONDS = 3_600

@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from responder.store import canonical_json, rulesets
+from responder.store.database.columns import micros
 from responder.store.database.database import Database
-from responder.store.database.tables import decisions, micros
+from responder.store.database.tables import decisions
 
 EVALUATIONS = 500_000
 RULES = 20

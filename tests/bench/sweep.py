@@ -16,10 +16,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from responder.adapters.metrics import Metrics
+from responder.bitrix24.client.answers import Answer, Command
 from responder.bitrix24.client.client import Lane
-from responder.bitrix24.client.rest import Answer, Command, Portal
-from responder.bitrix24.facts.lookup import Templates
+from responder.bitrix24.client.rest import Portal
 from responder.bitrix24.facts.survey import Survey
+from responder.bitrix24.facts.templates import Templates
 from responder.bitrix24.sandbox import Sandbox, run
 from responder.model import Document, Unknown, Workflow
 from tests.bench.figures import Figure, show

@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 from responder.bitrix24.client.answers import Failure, uncertain
 from responder.bitrix24.client.client import Lane
 from responder.bitrix24.client.rest import Portal
-from responder.bitrix24.facts.lookup import Templates
+from responder.bitrix24.facts.templates import Templates
 from responder.bitrix24.sandbox import Sandbox
 from responder.bitrix24.sandbox.wire import Message
 from responder.judge.context import Means
@@ -25,7 +25,8 @@ from responder.service.driver.sweeper import Runner
 from responder.stop.gate import Gate
 from responder.store import leases
 from responder.store.database.database import Connection, Database
-from responder.store.group_commit import SharedCommit, StoreUnavailable
+from responder.store.database.engines import StoreUnavailable
+from responder.store.group_commit import SharedCommit
 
 if TYPE_CHECKING:
     from tests.random.model_world import World

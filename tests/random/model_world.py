@@ -31,9 +31,9 @@ from responder.journal import open_stops
 from responder.journal import record as journal
 from responder.journal.audit.integrity import proved
 from responder.journal.reading import decisions as log
+from responder.store.database.engines import StoreUnavailable
 from responder.store.database.tables import decisions, entries
 from responder.store.decision_ids import decision_name
-from responder.store.group_commit import StoreUnavailable
 from responder.store.inbox import inbox
 from responder.store.leases import LeaseLost
 from tests.random.model_deeds import A_DAY, Deeds, Scene, deals_named

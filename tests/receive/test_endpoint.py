@@ -18,7 +18,8 @@ from responder.receive.credentials import Credentials
 from responder.receive.endpoint import Web
 from responder.settings.settings import PortalSettings
 from responder.store.database.database import Database
-from responder.store.group_commit import SharedCommit, StoreUnavailable
+from responder.store.database.engines import StoreUnavailable
+from responder.store.group_commit import SharedCommit
 from responder.store.inbox import inbox
 from tests.support.uvicorn_thread import FORM, asked, connected, received, request, served
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from responder.receive.refusal_counts import Refusing
 from responder.store.database.database import Connection, Database
-from responder.store.group_commit import StoreUnavailable
+from responder.store.database.engines import StoreUnavailable
 from responder.store.inbox import refusals
 from tests.support.evaluations import AT
 

@@ -4,8 +4,8 @@ import asyncio
 import sys
 from collections.abc import Callable, Collection, Sequence
 
-from responder.bitrix24.client import client, operating_time
-from responder.bitrix24.client.rest import Answer, Command, FailureKind
+from responder.bitrix24.client import client
+from responder.bitrix24.client.answers import STOPPING, Answer, Command, FailureKind
 from responder.service import app
 from responder.service.replicas import election
 from responder.settings.settings import load
@@ -40,7 +40,7 @@ def no_look_after_a_lost_answer() -> None:
         self: client.Lane, commands: Sequence[Command], *, unless: client.Unless | None = None
     ) -> list[Answer]:
         answers = await really(self, commands, unless=unless)
-        stops = all(command.method in operating_time.STOPPING for command in commands)
+        stops = all(command.method in STOPPING for command in commands)
         if stops and any(_is_lost(answer) for answer in answers):
             return await really(self, commands, unless=unless)
         return answers

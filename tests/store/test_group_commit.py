@@ -21,8 +21,9 @@ from responder.store import group_commit
 from responder.store.commit_batch import Heard, Job
 from responder.store.database import engines
 from responder.store.database.database import Database
+from responder.store.database.engines import StoreUnavailable
 from responder.store.database.tables import chains as chain_heads
-from responder.store.group_commit import SharedCommit, StoreUnavailable
+from responder.store.group_commit import SharedCommit
 from responder.store.inbox import inbox
 from tests.conftest import Postgres
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection
 
+from responder.store.database.columns import micros
 from responder.store.database.database import Database
-from responder.store.database.tables import micros
 
 PORTAL, RULE = "main", "rule-1"
 UNTIL = datetime(2026, 9, 24, 12, tzinfo=UTC)

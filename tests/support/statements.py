@@ -24,7 +24,7 @@ from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.compiler import SQLCompiler
 
 import responder
-from responder.store.database.tables import micros
+from responder.store.database.columns import micros
 
 FILE = "STATEMENTS_HEARD"
 BIG = ("decisions", "entries", "deliveries", "evidence")

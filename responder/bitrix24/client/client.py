@@ -35,9 +35,9 @@ import structlog
 from responder.adapters.metrics import Metrics
 from responder.bitrix24.client import rate_limit
 from responder.bitrix24.client.answer_labels import answer_label
-from responder.bitrix24.client.answers import STOPPING
+from responder.bitrix24.client.answers import STOPPING, Answer, Command, Failure, FailureKind
 from responder.bitrix24.client.operating_time import Paces
-from responder.bitrix24.client.rest import Answer, Command, Failure, FailureKind, Portal
+from responder.bitrix24.client.rest import Portal
 from responder.bitrix24.lists.paged import REMEMBERED_FOR
 
 RESERVE = 0.8  # of the bucket, for what is not urgent

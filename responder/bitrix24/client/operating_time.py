@@ -7,9 +7,8 @@ from collections.abc import Callable, Sequence
 
 from responder.adapters.metrics import Metrics
 from responder.bitrix24.client import rate_limit
-from responder.bitrix24.client.answers import STOPPING as STOPPING
+from responder.bitrix24.client.answers import STOPPING, Answer, Command, FailureKind
 from responder.bitrix24.client.rate_limit import BATCH, Operating
-from responder.bitrix24.client.rest import Answer, Command, FailureKind
 
 
 class Paces:

@@ -26,14 +26,11 @@ from responder.bitrix24.client.answers import (
     Failure,
     FailureKind,
     clipped,
-    is_done,
     query,
     read,
     read_batch,
     uncertain,
 )
-
-__all__ = ["Answer", "Command", "Failure", "FailureKind", "Portal", "is_done"]
 
 CONNECT_SECONDS = 5.0  # a call may leave so long after it was begun
 MAX_ANSWER_BYTES = 1 << 20

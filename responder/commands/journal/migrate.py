@@ -38,7 +38,7 @@ def migrate(source: str, target: str, *, as_json: bool, broken_too: bool, again:
     interrupted before leaves TO empty and FROM as it was; after a crash the same command goes on.
     """
     from responder.journal.upkeep import transfer
-    from responder.store.database.database import DatabaseError
+    from responder.store.database.engines import DatabaseError
 
     old, new = _database(source, "FROM"), _database(target, "TO")
     _must_differ(old, new)
@@ -67,7 +67,8 @@ def migrate(source: str, target: str, *, as_json: bool, broken_too: bool, again:
 
 def _database(given: str, side: str) -> "Database":
     """Make a database of an argument, or say what is wrong with it and exit; never its password."""
-    from responder.store.database.database import Database, DatabaseError
+    from responder.store.database.database import Database
+    from responder.store.database.engines import DatabaseError
 
     url = _variable(given, side) if given.startswith(_FROM_A_VARIABLE) else given
     try:

@@ -16,8 +16,9 @@ from sqlalchemy import Row as Record
 from responder.journal.audit.checkpoint_marks import Mark
 from responder.journal.chain_ends import BadEntry, base_of, head_of, instant_of, portals, snapshot
 from responder.store.canonical_json import instant_text
+from responder.store.database.columns import micros
 from responder.store.database.database import Database
-from responder.store.database.tables import entries, evidence, micros
+from responder.store.database.tables import entries, evidence
 
 _PAGE = 100
 _HASH_LENGTH = 64

@@ -20,7 +20,8 @@ from sqlalchemy import Row as Record
 from responder.journal.chain import evidence_digest
 from responder.model import OPEN_OUTCOMES, Document, Mode
 from responder.store.canonical_json import canonical, instant_text
-from responder.store.database.tables import approvals, clean, decisions, entries, evidence
+from responder.store.database.columns import clean
+from responder.store.database.tables import approvals, decisions, entries, evidence
 from responder.store.decision_ids import decision_name, place_of
 
 _CHUNK = 500

@@ -10,7 +10,8 @@ from responder.journal.audit.inspection import Inspection
 from responder.journal.audit.verify import Verified
 from responder.journal.chain_ends import Readable, portals
 from responder.rules.revision import revision_of, shown
-from responder.store.database.database import Database, StoreUnavailable
+from responder.store.database.database import Database
+from responder.store.database.engines import StoreUnavailable
 from responder.store.database.tables import rulesets
 
 _MOST = 10

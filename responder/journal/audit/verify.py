@@ -26,8 +26,15 @@ from responder.journal.audit.index_check import Doubt, Page, Row
 from responder.journal.audit.replay import Replay
 from responder.journal.audit.working_state import settle
 from responder.journal.chain import entry_hash
-from responder.journal.chain_ends import BadEntry as BadEntry
-from responder.journal.chain_ends import End, Readable, base_of, head_of, outside, snapshot
+from responder.journal.chain_ends import (
+    BadEntry,
+    End,
+    Readable,
+    base_of,
+    head_of,
+    outside,
+    snapshot,
+)
 from responder.store.database.damage import NOT_AS_WRITTEN, Damaged, undamaged
 
 T = TypeVar("T")

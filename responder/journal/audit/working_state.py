@@ -18,15 +18,8 @@ from responder.journal.audit.differences import Difference, Differences
 from responder.journal.audit.replay import Act, Replay, says
 from responder.journal.chain_ends import End, snapshot
 from responder.store import limits, rulesets
-from responder.store.database.tables import (
-    ACTING,
-    IN_A_SET,
-    approvals,
-    clean,
-    decisions,
-    rearms,
-    trips,
-)
+from responder.store.database.columns import clean
+from responder.store.database.tables import ACTING, IN_A_SET, approvals, decisions, rearms, trips
 from responder.store.decision_ids import place_of
 
 _MILLISECOND = timedelta(milliseconds=1)  # what a prune names is cut to those

@@ -29,17 +29,8 @@ from sqlalchemy import (
 from sqlalchemy import Row as Record
 
 from responder.model import Action
-from responder.store.database.columns import EPOCH, LAST
-from responder.store.database.tables import (
-    ACTS,
-    HAS_DOCUMENT,
-    OPEN,
-    decisions,
-    entries,
-    evidence,
-    instant,
-    micros,
-)
+from responder.store.database.columns import EPOCH, LAST, instant, micros
+from responder.store.database.tables import ACTS, HAS_DOCUMENT, OPEN, decisions, entries, evidence
 from responder.store.decision_ids import decision_name, is_decision, place_of
 
 WINDOW = 2_000

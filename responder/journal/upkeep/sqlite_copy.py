@@ -27,7 +27,8 @@ from responder.journal.audit.integrity import integrity, proved
 from responder.journal.audit.verify import Verified
 from responder.journal.chain import heads
 from responder.store.database import engines
-from responder.store.database.database import Database, DatabaseError
+from responder.store.database.database import Database
+from responder.store.database.engines import DatabaseError
 
 _PAGES = 1_000  # 4 MB: copied in some milliseconds
 _REST_SECONDS = 0.02

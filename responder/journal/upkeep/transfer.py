@@ -43,7 +43,8 @@ from responder.journal.audit.verify import Verified
 from responder.journal.chain_ends import ALONE
 from responder.store.database import move_mark, upgrade
 from responder.store.database.clock import now_of
-from responder.store.database.database import SCHEMA, Database, DatabaseError, revision
+from responder.store.database.database import SCHEMA, Database, revision
+from responder.store.database.engines import DatabaseError
 from responder.store.database.tables import leases, metadata, replicas
 
 T = TypeVar("T")

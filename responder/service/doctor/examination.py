@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 
-from responder.bitrix24.client.rest import Command, Failure, FailureKind, Portal
+from responder.bitrix24.client.answers import Command, Failure, FailureKind
+from responder.bitrix24.client.rest import Portal
 from responder.receive.server import uvicorn_parts
 from responder.rules.ruleset import RulesError, Ruleset, load
 from responder.service.doctor import checks, portal_checks, refusal_checks
@@ -22,7 +23,8 @@ from responder.service.doctor.portal_checks import Needs
 from responder.settings.settings import PortalSettings, Settings
 from responder.store import leases, limits
 from responder.store.database import durability
-from responder.store.database.database import Connection, Database, DatabaseError
+from responder.store.database.database import Connection, Database
+from responder.store.database.engines import DatabaseError
 from responder.store.inbox import inbox, refusals
 from responder.store.inbox.refusals import Refused
 from responder.store.leases import Breaker

@@ -28,7 +28,7 @@ import structlog
 
 from responder.service.driver.round import Rounds
 from responder.service.replicas.election import Grant, Leases
-from responder.store.group_commit import StoreUnavailable
+from responder.store.database.engines import StoreUnavailable
 from responder.store.leases import Lease, LeaseLost
 
 STORE_AWAY_SECONDS = 1.0

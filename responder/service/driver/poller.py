@@ -14,7 +14,8 @@ import structlog
 
 from responder.rules.ruleset import Ruleset
 from responder.store import due_portals
-from responder.store.database.database import Connection, Database, StoreUnavailable
+from responder.store.database.database import Connection, Database
+from responder.store.database.engines import StoreUnavailable
 
 POLL_SECONDS = 0.5
 REST_SECONDS = 10.0

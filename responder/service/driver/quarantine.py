@@ -21,9 +21,9 @@ from responder.judge.plans import Plan
 from responder.judge.recheck import Rejudged, standing_of
 from responder.model import Outcome, Reason, Unknown
 from responder.rules.ruleset import Ruleset
-from responder.stop.gate import StaleError
+from responder.stop.intents import StaleError
 from responder.stop.outcome_log import Telling
-from responder.store.group_commit import StoreUnavailable
+from responder.store.database.engines import StoreUnavailable
 from responder.store.leases import LeaseLost
 
 log = structlog.get_logger()

@@ -19,8 +19,7 @@ from functools import partial
 
 import structlog
 
-from responder.bitrix24.client.answers import STOPPING
-from responder.bitrix24.client.rest import Command, Failure
+from responder.bitrix24.client.answers import STOPPING, Command, Failure
 from responder.bitrix24.facts.lookup import Reading
 from responder.bitrix24.lists.paged import REMEMBERED_FOR
 from responder.journal.open_stops import tests_of
@@ -45,14 +44,13 @@ from responder.service.driver.unmatched import Idle
 from responder.stop.batches import Judged, Slice
 from responder.stop.evidence import Proofs
 from responder.stop.expiry import Lapses
-from responder.stop.gate import StaleError
-from responder.stop.intents import take
+from responder.stop.intents import StaleError, take
 from responder.stop.outcome_log import Telling
 from responder.stop.rearm_release import Freeing
 from responder.stop.verifier import Looking, Settling
 from responder.stop.would_kill_check import Watching
 from responder.store.database.database import Connection
-from responder.store.group_commit import StoreUnavailable
+from responder.store.database.engines import StoreUnavailable
 from responder.store.leases import LeaseLost
 
 COMMITS_WITHIN = timedelta(seconds=3)  # mostly: so much younger are the facts at the gate

@@ -26,7 +26,7 @@ from responder.stop.intents import StaleError
 from responder.stop.limiter import Holds, RunSets
 from responder.store import limits, sweep_runs
 from responder.store.database.database import Connection
-from responder.store.group_commit import StoreUnavailable
+from responder.store.database.engines import StoreUnavailable
 from responder.store.inbox import inbox
 from responder.store.leases import LeaseLost
 from responder.store.sweep_runs import Request

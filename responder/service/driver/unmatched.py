@@ -15,7 +15,7 @@ from responder.judge.jobs import Subject
 from responder.judge.plans import Plan
 from responder.judge.queue import Intake
 from responder.rules.ruleset import Ruleset
-from responder.stop.gate import StaleError
+from responder.stop.intents import StaleError
 from responder.stop.outcome_log import Telling
 from responder.store import rulesets
 from responder.store.database.database import Connection

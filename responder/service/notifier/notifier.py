@@ -26,7 +26,7 @@ from responder.journal.outbox import Behind, Notice
 from responder.service.housekeeping import Write
 from responder.service.notifier.webhook_sink import AT_ONCE, Receiver, Told
 from responder.store.database.database import Connection, Database
-from responder.store.group_commit import StoreUnavailable
+from responder.store.database.engines import StoreUnavailable
 from responder.store.leases import LeaseLost
 
 POLL_SECONDS = 0.5

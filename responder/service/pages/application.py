@@ -29,7 +29,7 @@ from responder.service.pages.login import login
 from responder.service.pages.page_requests import Form, NotOurs, Visit
 from responder.service.pages.rendering import icon, stylesheet
 from responder.service.pages.site import Page, Site
-from responder.store.database.database import StoreUnavailable
+from responder.store.database.engines import StoreUnavailable
 
 MOST_WAITING = 32
 _REST_SECONDS = 0.005

@@ -30,7 +30,8 @@ import structlog
 from responder.service.replicas.database_time import Clock
 from responder.store import leases, replicas
 from responder.store.database.database import Connection, Database
-from responder.store.group_commit import SharedCommit, StoreUnavailable
+from responder.store.database.engines import StoreUnavailable
+from responder.store.group_commit import SharedCommit
 from responder.store.leases import Lease
 from responder.store.replicas import Standing
 

@@ -22,8 +22,8 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from responder.store.database.database import Database, StoreUnavailable
-from responder.store.database.engines import is_pooled
+from responder.store.database.database import Database
+from responder.store.database.engines import StoreUnavailable, is_pooled
 
 CHANNEL = "responder"
 AGAIN_SECONDS = 1.0

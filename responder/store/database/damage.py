@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from sqlalchemy.exc import DatabaseError as SQLDatabaseError
 
-from responder.store.database.database import StoreUnavailable
+from responder.store.database.engines import StoreUnavailable
 
 T = TypeVar("T")
 

@@ -25,8 +25,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from responder.store.database import engines, move_mark
 from responder.store.database.clock import now_of
 from responder.store.database.columns import instant
-from responder.store.database.engines import DatabaseError as DatabaseError
-from responder.store.database.engines import StoreUnavailable as StoreUnavailable
+from responder.store.database.engines import DatabaseError, StoreUnavailable
 
 if sys.platform != "win32":
     import fcntl

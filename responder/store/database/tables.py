@@ -17,9 +17,6 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from responder.store.database.columns import Instant, Words
-from responder.store.database.columns import clean as clean
-from responder.store.database.columns import instant as instant
-from responder.store.database.columns import micros as micros
 
 metadata = MetaData()
 

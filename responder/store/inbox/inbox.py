@@ -23,9 +23,9 @@ from sqlalchemy import (
 from sqlalchemy import Row as Record
 
 from responder.model import Trigger
-from responder.store.database.columns import LAST
+from responder.store.database.columns import LAST, clean, instant, micros
 from responder.store.database.database import Database
-from responder.store.database.tables import UNCONCLUDED, clean, deliveries, instant, micros
+from responder.store.database.tables import UNCONCLUDED, deliveries
 
 Row = tuple[str, int, str, str | None, str | None, str | None, bytes]
 

@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from responder.adapters.metrics import Metrics
+from responder.bitrix24.client.answers import Answer, Command, FailureKind
 from responder.bitrix24.client.client import Breaker, Lane, Lead
 from responder.bitrix24.client.rate_limit import Bucket
-from responder.bitrix24.client.rest import Answer, Command, FailureKind, Portal
+from responder.bitrix24.client.rest import Portal
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
 from responder.bitrix24.sandbox.faults import Fault
 

@@ -9,8 +9,9 @@ import pytest
 from sqlalchemy import Connection
 
 from responder.adapters.metrics import Metrics
+from responder.bitrix24.client.answers import Command
 from responder.bitrix24.client.client import Lane
-from responder.bitrix24.client.rest import Command, Portal
+from responder.bitrix24.client.rest import Portal
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
 from responder.store import leases
 from responder.store.database.database import Database

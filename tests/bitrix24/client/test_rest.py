@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from responder.bitrix24.client import answers
-from responder.bitrix24.client.rest import Answer, Command, FailureKind, Portal, is_done
+from responder.bitrix24.client.answers import Answer, Command, FailureKind, is_done
+from responder.bitrix24.client.rest import Portal
 from responder.bitrix24.sandbox import SandboxServer
 from tests.bitrix24.raw_server import RawServer, response
 

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from responder.bitrix24.client.answers import Answer, Command
 from responder.bitrix24.facts import open_tasks
-from responder.bitrix24.facts.lookup import Reading, Templates, gather
+from responder.bitrix24.facts.lookup import Reading, gather
 from responder.bitrix24.facts.open_tasks import Evidence
 from responder.bitrix24.facts.people import all_tasks, key_of
 from responder.bitrix24.facts.survey import Survey
+from responder.bitrix24.facts.templates import Templates
 from responder.bitrix24.lists.id_ranges import RangedList
 from responder.bitrix24.lists.paged import Listing
 from responder.bitrix24.lists.requests import Errands

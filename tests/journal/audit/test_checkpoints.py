@@ -12,7 +12,8 @@ import pytest
 from responder.journal import chain_ends
 from responder.journal.audit import checkpoints
 from responder.journal.audit.checkpoint_marks import Mark
-from responder.journal.audit.verify import BadEntry, verify
+from responder.journal.audit.verify import verify
+from responder.journal.chain_ends import BadEntry
 from responder.store.database.database import Database
 from tests.support.evaluations import AT, LATER, NONE, record
 from tests.support.whole_log import ENTRIES, erased, fill, pruned, rewrite, run, settle

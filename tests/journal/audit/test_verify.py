@@ -17,7 +17,8 @@ from responder.journal import approvals, chain, chain_ends
 from responder.journal import record as journal
 from responder.journal.audit.checkpoint_marks import Mark
 from responder.journal.audit.integrity import damage
-from responder.journal.audit.verify import BadEntry, verify
+from responder.journal.audit.verify import verify
+from responder.journal.chain_ends import BadEntry
 from responder.journal.upkeep.prune import prune
 from responder.model import Mode, Outcome
 from responder.store.database.database import Database

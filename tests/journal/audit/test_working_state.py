@@ -19,9 +19,10 @@ from responder.journal.upkeep.prune import prune
 from responder.model import Outcome
 from responder.stop import control
 from responder.store import limits
+from responder.store.database.columns import micros
 from responder.store.database.database import Connection, Database
 from responder.store.database.tables import approvals as asked
-from responder.store.database.tables import micros, rearms, switches, trips
+from responder.store.database.tables import rearms, switches, trips
 from tests.support.evaluations import count
 from tests.support.rounds import PORTAL, Driving, driving, play
 from tests.support.whole_log import erased, run

@@ -11,7 +11,8 @@ from sqlalchemy import select
 
 from responder.journal import chain_ends
 from responder.journal import record as journal
-from responder.journal.audit.verify import BadEntry, verify
+from responder.journal.audit.verify import verify
+from responder.journal.chain_ends import BadEntry
 from responder.journal.reading import decisions
 from responder.journal.upkeep import erase
 from responder.model import Outcome

@@ -13,8 +13,8 @@ from responder.journal import record as journal
 from responder.journal.audit.verify import verify
 from responder.journal.upkeep.transfer import Moved, NotMovable, NotTheSame, move
 from responder.store.database import upgrade
-from responder.store.database.database import SCHEMA, Database, DatabaseError, revision
-from responder.store.database.engines import sqlite_module
+from responder.store.database.database import SCHEMA, Database, revision
+from responder.store.database.engines import DatabaseError, sqlite_module
 from responder.store.database.tables import deliveries, leases, metadata, replicas
 from tests.support.evaluations import NONE, count, deliver, evaluation
 from tests.support.whole_log import NOW, OLD, erased, fill, pruned, run, settle

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from responder.adapters.metrics import Metrics
 from responder.receive.endpoint import Web
 from responder.settings.settings import PortalSettings
-from responder.store.group_commit import StoreUnavailable
+from responder.store.database.engines import StoreUnavailable
 from responder.store.inbox import inbox
 from tests.support.uvicorn_thread import Answer, asked, connected, parsed, request, served
 

@@ -10,8 +10,8 @@ from sqlalchemy import func, select
 from responder.bitrix24.client.client import Unless
 from responder.bitrix24.client.rest import Portal
 from responder.store.database.database import Connection, Database
+from responder.store.database.engines import StoreUnavailable
 from responder.store.database.tables import breakers, decisions, entries, runs
-from responder.store.group_commit import StoreUnavailable
 from responder.store.leases import LeaseLost
 from tests.support.rounds import KILL, PORTAL, RULES, Driving, driving, play
 from tests.support.storms import driven as driven

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import pytest
 
-from responder.bitrix24.client.rest import Answer, Command
+from responder.bitrix24.client.answers import Answer, Command
 from responder.judge import jobs, queue
 from responder.store.database.database import Connection, Database
 from responder.store.inbox import inbox

@@ -20,7 +20,7 @@ from responder.service.notifier.webhook_sink import Receiver
 from responder.settings.webhook_signature import keys_of
 from responder.store import limits
 from responder.store.database.database import Connection, Database
-from responder.store.group_commit import StoreUnavailable
+from responder.store.database.engines import StoreUnavailable
 from responder.store.leases import LeaseLost
 from tests.support.evaluations import AT, LATER, REVISION, kill, record, workflow
 from tests.support.listener import SECRET, Listener

@@ -14,7 +14,8 @@ from responder.service.replicas.database_time import Clock
 from responder.service.replicas.election import Leases, Pace
 from responder.store import leases
 from responder.store.database.database import Connection, Database
-from responder.store.group_commit import SharedCommit, StoreUnavailable
+from responder.store.database.engines import StoreUnavailable
+from responder.store.group_commit import SharedCommit
 
 T = TypeVar("T")
 

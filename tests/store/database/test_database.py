@@ -20,7 +20,8 @@ from sqlalchemy import Connection
 
 from responder.journal import chain
 from responder.store.database import database as database_module
-from responder.store.database.database import Database, DatabaseError, StoreUnavailable
+from responder.store.database.database import Database
+from responder.store.database.engines import DatabaseError, StoreUnavailable
 from responder.store.database.tables import metadata
 from responder.store.database.upgrade import configuration, upgrade
 from tests.support.processes import eventually
