@@ -54,20 +54,14 @@ class Stop:
     """
 
     decision_id: str
-    evaluation: str
     portal: str
     document: Document
     workflow_id: str
-    template_id: str | None
     rule: str
     action: Action
-    ruleset: str
     trigger: Trigger
-    event: str | None
     event_names: tuple[str, ...]
     outcome: Outcome
-    receipt: bool | None
-    detail: str | None
     tries: int
     calls: int
     called_at: datetime | None
@@ -75,10 +69,7 @@ class Stop:
     shadow: bool
     ready_at: datetime | None
     due_at: datetime | None
-    verify_at: datetime | None
-    received_at: datetime | None
     condemned_at: datetime
-    concluded_at: datetime | None
     asks: bool = False
     approval: Approval | None = None
     lapses_at: datetime | None = None
@@ -310,20 +301,14 @@ def _stop(record: Record[tuple[object, ...]]) -> Stop:
     kind, item_id, module, entity, document_id = json.loads(record.triple)
     return Stop(
         decision_id=decision_name(record.portal, record.seq, record.n),
-        evaluation=f"{record.portal}-{record.seq}",
         portal=record.portal,
         document=Document(kind=kind, item_id=item_id, module=module, entity=entity, id=document_id),
         workflow_id=record.workflow_id,
-        template_id=record.template_id,
         rule=record.rule,
         action=Action(record.action),
-        ruleset=record.ruleset,
         trigger=record.trigger,
-        event=record.event,
         event_names=tuple(json.loads(record.event_names)),
         outcome=Outcome(record.outcome),
-        receipt=record.receipt,
-        detail=record.detail,
         tries=record.tries,
         calls=record.calls,
         called_at=record.called_at,
@@ -331,10 +316,7 @@ def _stop(record: Record[tuple[object, ...]]) -> Stop:
         shadow=record.shadow,
         ready_at=record.ready_at,
         due_at=record.due_at,
-        verify_at=record.verify_at,
-        received_at=record.received_at,
         condemned_at=record.at,
-        concluded_at=record.concluded_at,
         asks=record.together is not None,
         approval=None if record.approved_at is None else approval_of(record),
         lapses_at=record.lapses_at,
