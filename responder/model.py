@@ -17,6 +17,9 @@ class Action(StrEnum):
     NONE = "none"
 
 
+KILLING = (Action.KILL, Action.TERMINATE)
+
+
 class Mode(StrEnum):
     """Whether a decision is acted on. A kill needs the installation's mode and the rule's.
 
@@ -50,6 +53,9 @@ class Outcome(StrEnum):
 
 
 OPEN_OUTCOMES = (Outcome.WAITING, Outcome.HELD, Outcome.IN_DOUBT)
+STOPPED = (Outcome.KILLED, Outcome.TERMINATED)
+WOULD = {Action.KILL: Outcome.WOULD_KILL, Action.TERMINATE: Outcome.WOULD_TERMINATE}
+WOULD_OUTCOMES = tuple(WOULD.values())
 
 
 class Reason(StrEnum):

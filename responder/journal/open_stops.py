@@ -11,7 +11,7 @@ from sqlalchemy import Row as Record
 
 from responder.journal.approval_proof import Approval, approval_of
 from responder.journal.entries import Spared, spared_in
-from responder.model import OPEN_OUTCOMES, Action, Document, Outcome, Trigger
+from responder.model import KILLING, OPEN_OUTCOMES, Action, Document, Outcome, Trigger
 from responder.store.database.tables import (
     ACTING,
     IN_A_SET,
@@ -141,7 +141,7 @@ def known(conn: Connection, portal: str, workflow_ids: Sequence[str]) -> list[De
             .where(
                 decisions.c.portal == portal,
                 decisions.c.workflow_id.in_(workflow_ids[start : start + _CHUNK]),
-                decisions.c.action.in_((Action.KILL, Action.TERMINATE)),
+                decisions.c.action.in_(KILLING),
                 decisions.c.outcome.is_not(None),
             )
             .order_by(decisions.c.seq, decisions.c.n)

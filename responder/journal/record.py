@@ -23,6 +23,7 @@ from responder.journal.entries import NewEvaluation
 from responder.journal.open_stops import Stop, at_place
 from responder.model import (
     OPEN_OUTCOMES,
+    WOULD_OUTCOMES,
     Mode,
     Outcome,
 )
@@ -32,7 +33,6 @@ from responder.store.decision_ids import Place, place_of
 from responder.store.inbox import inbox
 
 _CHUNK = 500
-_WOULD = (Outcome.WOULD_KILL, Outcome.WOULD_TERMINATE)
 
 # Built once: building such a statement takes several times as long as carrying it out.
 _IS_IT = and_(
@@ -153,7 +153,7 @@ def conclude(
         "detail": detail,
     }
     seq = chain.append(tx, found.portal, "outcome", at, body)
-    if outcome in _WOULD:
+    if outcome in WOULD_OUTCOMES:
         would_kills.watch(
             tx, found.portal, found.seq, found.document, [(found.rule, found.workflow_id)], at
         )
@@ -261,7 +261,7 @@ def _watch(tx: Connection, evaluation: NewEvaluation, seq: int) -> None:
     would = [
         (decision.rule, decision.workflow.id)
         for decision in evaluation.decisions
-        if decision.outcome in _WOULD
+        if decision.outcome in WOULD_OUTCOMES
         and decision.rule is not None
         and decision.workflow is not None
     ]

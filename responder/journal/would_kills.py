@@ -26,7 +26,7 @@ from typing import Literal
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, update
 
-from responder.model import Outcome, Unknown
+from responder.model import STOPPED, Outcome, Unknown
 from responder.store.database.tables import WATCHING, decisions, insert, shadow_figures, watched
 
 State = Literal["watching", "ended", "running", "stopped", "untold"]
@@ -37,7 +37,7 @@ AGAIN = timedelta(minutes=15)
 GIVE_UP_AFTER = timedelta(days=3)
 AT_ONCE = 50  # one request's worth of questions
 
-_STOPS = (Outcome.KILLED, Outcome.TERMINATED, Outcome.IN_DOUBT)
+_STOPS = (*STOPPED, Outcome.IN_DOUBT)
 _TOLD: tuple[State, ...] = ("ended", "running", "stopped", "untold")
 
 

@@ -36,7 +36,7 @@ from enum import StrEnum
 from responder.bitrix24.client.rest import CONNECT_SECONDS
 from responder.journal.approval_proof import Approval
 from responder.journal.approvals import GOOD_FOR, approved_text
-from responder.model import OPEN_OUTCOMES, Action, Outcome
+from responder.model import OPEN_OUTCOMES, WOULD, Action, Outcome
 from responder.store.clock_setback import AHEAD
 from responder.store.limits import APPROVAL
 
@@ -184,8 +184,7 @@ def _held(standing: Standing, _now: datetime, why: str) -> Step:
 
 
 def _observed(standing: Standing, _now: datetime, _why: str) -> Step:
-    kills = standing.action is Action.KILL
-    return Step(outcome=Outcome.WOULD_KILL if kills else Outcome.WOULD_TERMINATE)
+    return Step(outcome=WOULD[standing.action])
 
 
 def _unapproved(standing: Standing, now: datetime, _why: str) -> Step:

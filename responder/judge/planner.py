@@ -13,9 +13,11 @@ from responder.journal.entries import NewDecision, Spared
 from responder.judge.calls import method
 from responder.judge.jobs import Subject
 from responder.judge.lifecycle import Seen, Standing, Step, not_before, step
-from responder.judge.plans import KILLING, WOULD, Known, Plan, Planned
+from responder.judge.plans import Known, Plan, Planned
 from responder.model import (
     ACTING_MODES,
+    KILLING,
+    WOULD,
     Action,
     Condition,
     Judgement,

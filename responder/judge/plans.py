@@ -7,11 +7,17 @@ from datetime import datetime
 from responder.journal.entries import NewDecision, NewEvaluation
 from responder.judge.jobs import Subject
 from responder.judge.lifecycle import Step
-from responder.model import ACTING_MODES, Action, Mode, Outcome, Unknown, Workflow
+from responder.model import (
+    ACTING_MODES,
+    KILLING,
+    WOULD_OUTCOMES,
+    Action,
+    Mode,
+    Outcome,
+    Unknown,
+    Workflow,
+)
 from responder.rules.ruleset import Ruleset
-
-KILLING = (Action.KILL, Action.TERMINATE)
-WOULD = {Action.KILL: Outcome.WOULD_KILL, Action.TERMINATE: Outcome.WOULD_TERMINATE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +112,7 @@ class Plan:
             for planned in self.planned
             if planned.decision.workflow is not None
             and (
-                planned.decision.outcome in WOULD.values()
+                planned.decision.outcome in WOULD_OUTCOMES
                 or (planned.step is not None and planned.step.call)
             )
         ]

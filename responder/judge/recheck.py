@@ -14,9 +14,10 @@ from responder.judge.calls import LIMIT_CODES
 from responder.judge.jobs import Subject, of_stop
 from responder.judge.lifecycle import Seen, Standing, Step, step
 from responder.judge.planner import next_step
-from responder.judge.plans import KILLING, Known, Plan, Planned
+from responder.judge.plans import Known, Plan, Planned
 from responder.model import (
     ACTING_MODES,
+    KILLING,
     Action,
     Condition,
     Judgement,

@@ -30,8 +30,7 @@ from responder.bitrix24.facts.lookup import Reading
 from responder.bitrix24.facts.survey import Survey
 from responder.bitrix24.facts.templates import Templates
 from responder.bitrix24.lists.paged import explain
-from responder.judge.plans import KILLING
-from responder.model import Document, Judgement, Situation, Trigger, Unknown, Workflow
+from responder.model import KILLING, Document, Judgement, Situation, Trigger, Unknown, Workflow
 from responder.rules import schedules
 from responder.rules.decide import judge, matching
 from responder.rules.keep import Candidate, Choice, choose

@@ -18,9 +18,9 @@ from responder.journal.open_stops import Stop
 from responder.judge import jobs
 from responder.judge.calls import Called
 from responder.judge.lifecycle import Seen, Standing, Step, step
-from responder.judge.plans import KILLING, Hold, Plan, Planned
+from responder.judge.plans import Hold, Plan, Planned
 from responder.judge.recheck import Rejudged
-from responder.model import OPEN_OUTCOMES, Mode, Outcome, Unknown
+from responder.model import KILLING, OPEN_OUTCOMES, Mode, Outcome, Unknown
 from responder.rules.ruleset import Ruleset
 from responder.stop.limiter import Holds
 from responder.store import limits

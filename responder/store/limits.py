@@ -33,7 +33,7 @@ from sqlalchemy import (
     update,
 )
 
-from responder.model import Outcome
+from responder.model import WOULD_OUTCOMES, Outcome
 from responder.store.canonical_json import instant_text
 from responder.store.database.tables import (
     IN_A_SET,
@@ -54,7 +54,6 @@ COUNTED = (
     Outcome.ALREADY_GONE,  # an older portal answers "unknown" although the call stopped it
 )
 RUNS = ("sweep", "schedule")
-_WOULD = (Outcome.WOULD_KILL, Outcome.WOULD_TERMINATE)
 _PAUSE = "pause"
 
 # What a held stop waits for. What a run condemned is freed by another run, as one set again; what
@@ -171,7 +170,7 @@ def would_have(conn: Connection, portal: str, rule: str, since: datetime) -> int
         .where(
             decisions.c.portal == portal,
             decisions.c.rule == rule,
-            decisions.c.outcome.in_(_WOULD),
+            decisions.c.outcome.in_(WOULD_OUTCOMES),
             decisions.c.at >= since,
         )
     )
@@ -186,7 +185,7 @@ def would_have_on(conn: Connection, portal: str, document: str, since: datetime)
         .where(
             decisions.c.portal == portal,
             decisions.c.document == document,
-            decisions.c.outcome.in_(_WOULD),
+            decisions.c.outcome.in_(WOULD_OUTCOMES),
             decisions.c.at >= since,
         )
     )

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 
 from responder.authoring.backtest import past_situation as record
 from responder.authoring.backtest.result import Difference, Kind
-from responder.authoring.backtest.verdict import KILLING, Doubt, Fate
+from responder.authoring.backtest.verdict import Doubt, Fate
 from responder.authoring.explain import why_passed_over
 from responder.journal.reading.history import Past
-from responder.model import Condition, Document, Outcome, Situation, Unknown
+from responder.model import KILLING, Condition, Document, Outcome, Situation, Unknown
 from responder.rules.facts.values import duration_in_words
 from responder.rules.rule import Rule
 from responder.rules.ruleset import Ruleset

@@ -12,14 +12,22 @@ from datetime import datetime
 
 from responder.authoring.backtest.past_situation import NOT_RECORDED
 from responder.authoring.explain import facts_of
-from responder.model import Action, Condition, Judgement, Situation, Unknown, Verdict, Workflow
+from responder.model import (
+    KILLING,
+    Action,
+    Condition,
+    Judgement,
+    Situation,
+    Unknown,
+    Verdict,
+    Workflow,
+)
 from responder.rules.decide import judge
 from responder.rules.facts.conditions import All, AnyOf, FactTest, Kleene, Not, Part, View
 from responder.rules.keep import DOCUMENT, Choice, Keep
 from responder.rules.rule import Rule
 from responder.rules.ruleset import Ruleset
 
-KILLING = (Action.KILL, Action.TERMINATE)
 _UNRECORDED = NOT_RECORDED.why
 _ELSEWHERE = f"whom `keep` spares: {_UNRECORDED}"
 _Ways = frozenset[Kleene]

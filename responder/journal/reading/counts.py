@@ -8,12 +8,11 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, func, or_, select
 
-from responder.model import Outcome
+from responder.model import WOULD_OUTCOMES, Outcome
 from responder.store.database.tables import ACTING, OPEN, chains, decisions, entries, rearms
 from responder.store.limits import COUNTED
 
 _LOOKED_THROUGH = 1_000
-_WOULD = (Outcome.WOULD_KILL, Outcome.WOULD_TERMINATE)
 
 Counts = dict[tuple[str, str], int]
 
@@ -55,7 +54,7 @@ def would_have(conn: Connection, since: datetime) -> Counts:
     """Count what each rule has said since then that it would do: (portal, rule)."""
     found = conn.execute(
         select(decisions.c.portal, decisions.c.rule, func.count())
-        .where(decisions.c.outcome.in_(_WOULD), decisions.c.at >= since)
+        .where(decisions.c.outcome.in_(WOULD_OUTCOMES), decisions.c.at >= since)
         .group_by(decisions.c.portal, decisions.c.rule)
     )
     return {(portal, rule): count for portal, rule, count in found}

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
-from responder.model import Action, Mode
+from responder.model import KILLING, Action, Mode
 from responder.rules.facts import registry, values
 from responder.rules.facts.conditions import All, AnyOf, FactTest, Part, fact_test
 from responder.rules.facts.derived import NEEDS
@@ -27,8 +27,7 @@ RULE_KEYS = (
     *("every_template", "limit", "sweep", "portals", "disabled", "expires"),
     *RESTRAINT_KEYS,
 )
-_ACTING = (Action.KILL, Action.TERMINATE)
-_ACTIONS = (*_ACTING, Action.LEAVE)
+_ACTIONS = (*KILLING, Action.LEAVE)
 _ID = re.compile(r"[a-z0-9-]+")
 _PORTAL = re.compile(r"[a-z0-9_]+")
 _NAMES_A_TEMPLATE = frozenset({"workflow.template_id", "template.id", "workflow.id"})
@@ -74,7 +73,7 @@ class RuleReader:
         condition = All(self._clause(node, "if", clauses))
         exception = AnyOf(self._clause(node, "unless", clauses))
         readable = (read := len(self.mistakes.found)) == before
-        when = WhenReader(keys, self.setting.zone or UTC).read(node, required=action in _ACTING)
+        when = WhenReader(keys, self.setting.zone or UTC).read(node, required=action in KILLING)
         self._of_one_kind(clauses.uses, when if len(self.mistakes.found) == read else None)
         tests = (*condition.tests(), *exception.tests())
         every_template = self._every_template(node, keys, action, tests if readable else None)
@@ -190,7 +189,7 @@ class RuleReader:
         names = tuple(keys.names(node, "portals"))
         if names:
             return self.portals(names)
-        if action not in _ACTING:
+        if action not in KILLING:
             # A guard is never narrowed by what it does not say itself.
             return None
         if self.defaults.portals is not None:
@@ -264,7 +263,7 @@ def _robots(
     A template named by its id is meant, listed or not; one that is only told what it is not may
     be a robot's.
     """
-    if action not in _ACTING or _names_a_template(condition):
+    if action not in KILLING or _names_a_template(condition):
         return None
     if any(test.fact.path == _KNOWN for test in tests):
         return None

@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from functools import partial
 
 from responder.journal import open_stops
-from responder.judge.plans import WOULD, Known
-from responder.model import OPEN_OUTCOMES, Outcome
+from responder.judge.plans import Known
+from responder.model import OPEN_OUTCOMES, STOPPED, WOULD_OUTCOMES
 from responder.rules.revision import same
 from responder.store.database.database import Connection, Database
 from responder.store.limits import APPROVAL
 
 IDS_AT_ONCE = 2_000  # asked about in one read of the store, which must be short
-STOPPED = (Outcome.KILLED, Outcome.TERMINATED)
 
 
 async def known_of(database: Database, portal: str, ids: Sequence[str], revision: str) -> Known:
@@ -33,7 +32,7 @@ def _read(conn: Connection, portal: str, ids: Sequence[str], revision: str) -> K
         unchanged={
             (one.workflow_id, one.rule, one.action)
             for one in known
-            if one.outcome in WOULD.values() and same(one.ruleset, revision)
+            if one.outcome in WOULD_OUTCOMES and same(one.ruleset, revision)
         },
         shadows={
             (one.workflow_id, one.rule)

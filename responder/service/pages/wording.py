@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from responder.model import Outcome, Reason
+from responder.model import STOPPED, WOULD_OUTCOMES, Outcome, Reason
 
 Tone = Literal["done", "would", "spared", "open", "trouble", "quiet"]
 
@@ -108,7 +108,7 @@ def _fate(decision: Mapping[str, Any]) -> str:
     if outcome in _FATES:
         return _FATES[outcome]
     done, would = _DOES.get(decision["action"], ("was stopped", "would have been stopped"))
-    return done if outcome in (Outcome.KILLED, Outcome.TERMINATED) else would
+    return done if outcome in STOPPED else would
 
 
 def because(decision: Mapping[str, Any]) -> str:
@@ -124,7 +124,7 @@ def because(decision: Mapping[str, Any]) -> str:
 def proofs(decision: Mapping[str, Any]) -> Sequence[str]:
     """Say how sure it is that what is said was done."""
     said = []
-    if decision["outcome"] in (Outcome.KILLED, Outcome.TERMINATED):
+    if decision["outcome"] in STOPPED:
         said.append(
             "The portal confirmed it."
             if decision["receipt"]
@@ -132,6 +132,6 @@ def proofs(decision: Mapping[str, Any]) -> Sequence[str]:
         )
         if decision["verified_at"]:
             said.append("It was looked for again afterwards, and not found.")
-    if decision["outcome"] in (Outcome.WOULD_KILL, Outcome.WOULD_TERMINATE):
+    if decision["outcome"] in WOULD_OUTCOMES:
         said.append("Nothing was done: it was only observed.")
     return said

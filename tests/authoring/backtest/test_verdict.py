@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from responder.authoring.backtest.past_situation import NOT_RECORDED
-from responder.authoring.backtest.verdict import KILLING, fates
-from responder.model import Unknown
+from responder.authoring.backtest.verdict import fates
+from responder.model import KILLING, Unknown
 from responder.rules.decide import judge
 from responder.rules.ruleset import load
 from tests.rules.make import NOW, a_situation, a_workflow
