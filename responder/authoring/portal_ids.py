@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from responder.bitrix24 import documents
-from responder.bitrix24.client.answers import Answer, Command, Failure
-from responder.bitrix24.lists.paged import Listing, Row, Send, explain, settle
+from responder.bitrix24.client.answers import Answer, Command, Failure, explain
+from responder.bitrix24.lists.paged import Listing, Row, Send, settle
 from responder.rules.facts import registry
 from responder.rules.source import Items, Mistake, Mistakes, Node, Scalar, Table, nearest
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from responder.bitrix24.client.answers import Answer, Command, FailureKind, is_done
+from responder.bitrix24.client.answers import Answer, Command, FailureKind, explain, is_done
 from responder.bitrix24.client.client import OPERATING_LIMIT, QUERY_LIMIT, WITHHELD
 from responder.judge.lifecycle import Seen, Standing, Step, step
 from responder.model import Action, Outcome
@@ -63,8 +63,7 @@ def seen_in(answer: Answer) -> tuple[Seen, str]:
     failure = answer.failure
     if failure is None:
         return Seen.LOST, "the answer was not `true`"
-    of_ours = failure.code in ("", WITHHELD)
-    why = failure.text if of_ours else f"{failure.code}: {failure.text}"
+    why = failure.text if failure.code == WITHHELD else explain(failure)
     match failure.kind:
         case FailureKind.BUSY:
             unsent = failure.code in (*LIMIT_CODES, WITHHELD)

@@ -26,11 +26,10 @@ from datetime import datetime, timedelta
 import structlog
 
 from responder.bitrix24.client import rate_limit
-from responder.bitrix24.client.answers import STOPPING, Failure, FailureKind
+from responder.bitrix24.client.answers import STOPPING, Failure, FailureKind, explain
 from responder.bitrix24.facts import lookup
 from responder.bitrix24.facts.lookup import Ask, Reading
 from responder.bitrix24.facts.survey import Survey
-from responder.bitrix24.lists.paged import explain
 from responder.bitrix24.lists.requests import PORTION, Errands
 from responder.bitrix24.lists.row_warnings import OddRows
 from responder.bitrix24.lists.workflows import Everything, Listed, pages_of

@@ -26,10 +26,10 @@ from collections.abc import (
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from responder.bitrix24.client.answers import explain
 from responder.bitrix24.facts.lookup import Reading
 from responder.bitrix24.facts.survey import Survey
 from responder.bitrix24.facts.templates import Templates
-from responder.bitrix24.lists.paged import explain
 from responder.model import KILLING, Document, Judgement, Situation, Trigger, Unknown, Workflow
 from responder.rules import schedules
 from responder.rules.decide import judge, matching

@@ -53,6 +53,11 @@ class Failure:
     text: str
 
 
+def explain(failure: Failure) -> str:
+    """Say a failure in one line, for the log and for the value of what could not be read."""
+    return f"{failure.code}: {failure.text}" if failure.code else failure.text
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """A method of the portal's REST interface, and its parameters."""

@@ -10,11 +10,11 @@ from responder.bitrix24.client.answers import (
     Failure,
     FailureKind,
     as_list,
+    explain,
     uncertain,
 )
 from responder.bitrix24.facts.smart_types import TypesRead
 from responder.bitrix24.facts.stages import SEMANTIC, STAGE, StagesRead
-from responder.bitrix24.lists.paged import explain
 from responder.model import Document, Unknown
 
 _EXISTS = "document.exists"

@@ -17,13 +17,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from responder.bitrix24.client.answers import Failure, uncertain
+from responder.bitrix24.client.answers import Failure, explain, uncertain
 from responder.bitrix24.facts.items import ItemRead
 from responder.bitrix24.facts.people import People, needs_tasks
 from responder.bitrix24.facts.smart_types import TypesRead
 from responder.bitrix24.facts.stages import StagesRead
 from responder.bitrix24.facts.templates import Templates, TemplatesRead
-from responder.bitrix24.lists.paged import Listing, Read, Row, Send, explain, settle
+from responder.bitrix24.lists.paged import Listing, Read, Row, Send, settle
 from responder.bitrix24.lists.senseless_rows import Odd
 from responder.bitrix24.lists.workflow_row import (
     WORKFLOW_ID,

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from responder.bitrix24.client.answers import Command, Failure
+from responder.bitrix24.client.answers import Command, Failure, explain
 from responder.bitrix24.facts.people import in_order, key_of, waits
 from responder.bitrix24.facts.templates import Templates, TemplatesRead
 from responder.bitrix24.lists.id_ranges import RangedList, pages_of
-from responder.bitrix24.lists.paged import Listing, Row, Send, explain, settle, told
+from responder.bitrix24.lists.paged import Listing, Row, Send, settle, told
 from responder.bitrix24.lists.requests import Errands, Whole
 from responder.model import Unknown, Workflow
 

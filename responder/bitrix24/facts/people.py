@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
 
-from responder.bitrix24.client.answers import Answer, Command, Failure, as_list, uncertain
+from responder.bitrix24.client.answers import Answer, Command, Failure, as_list, explain, uncertain
 from responder.bitrix24.lists.id_ranges import RangedList
-from responder.bitrix24.lists.paged import REMEMBERED_FOR, Listing, Row, explain, told
+from responder.bitrix24.lists.paged import REMEMBERED_FOR, Listing, Row, told
 from responder.model import Unknown
 
 RUNNING = "0"  # STATUS of a task that still waits, USER_STATUS of whom it waits for

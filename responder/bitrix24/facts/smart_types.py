@@ -11,8 +11,8 @@ gone all the same.
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from responder.bitrix24.client.answers import Answer, Command, Failure, uncertain
-from responder.bitrix24.lists.paged import explain, told
+from responder.bitrix24.client.answers import Answer, Command, Failure, explain, uncertain
+from responder.bitrix24.lists.paged import told
 from responder.model import Unknown
 
 KNOWN_FOR = timedelta(minutes=10)

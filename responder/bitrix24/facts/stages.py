@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from responder.bitrix24 import documents
-from responder.bitrix24.client.answers import Command, Failure
-from responder.bitrix24.lists.paged import REMEMBERED_FOR, Listing, Row, explain, told
+from responder.bitrix24.client.answers import Command, Failure, explain
+from responder.bitrix24.lists.paged import REMEMBERED_FOR, Listing, Row, told
 from responder.model import Unknown
 
 SEMANTIC = "stage_semantic_id"

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from responder.bitrix24.client.answers import Command, Failure, uncertain
+from responder.bitrix24.client.answers import Command, Failure, explain, uncertain
 from responder.bitrix24.facts.people import Users
 from responder.bitrix24.facts.stages import Stages
-from responder.bitrix24.lists.paged import REMEMBERED_FOR, Listing, Row, explain, told
+from responder.bitrix24.lists.paged import REMEMBERED_FOR, Listing, Row, told
 from responder.model import Unknown
 
 CLOCKS_MAY_DIFFER = timedelta(minutes=5)

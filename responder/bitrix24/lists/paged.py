@@ -175,11 +175,6 @@ class Listing:
         self._ahead = [0]
 
 
-def explain(failure: Failure) -> str:
-    """Say a failure in one line, for the log and for the value of what could not be read."""
-    return f"{failure.code}: {failure.text}" if failure.code else failure.text
-
-
 def told(failure: Failure) -> Failure | None:
     """Return a failure that kept something from being read; a refusal of a request is an answer."""
     return None if failure.kind is FailureKind.REJECTED else failure

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from responder.bitrix24.client.answers import Answer, Failure, FailureKind
+from responder.bitrix24.client.answers import Answer, Failure, FailureKind, explain
 from responder.rules.rule import Rule
 from responder.service.doctor.checks import Finding, fine, problem, warning
 from responder.settings.settings import PortalSettings
@@ -86,7 +86,7 @@ def webhook_variable(portal: str) -> str:
 def unreachable(failure: Failure, portal: str) -> Finding:
     """Report that the portal cannot be called."""
     advice = _ADVICE.get(failure.code, _OTHER_ADVICE).format(variable=webhook_variable(portal))
-    said = f"{failure.code}: {failure.text}" if failure.code else failure.text
+    said = explain(failure)
     if failure.code in ("QUERY_LIMIT_EXCEEDED", "OPERATION_TIME_LIMIT"):
         return warning("reachable", said, _ADVICE["QUERY_LIMIT_EXCEEDED"])
     return problem("reachable", said, advice)
@@ -262,7 +262,7 @@ def breakers(opened: Collection[Breaker], portal: str) -> list[Finding]:
 
 
 def _unread(check: str, failure: Failure) -> Finding:
-    said = f"{failure.code}: {failure.text}" if failure.code else failure.text
+    said = explain(failure)
     if failure.kind in (FailureKind.PORTAL, FailureKind.METHOD):
         return problem(check, said, "The webhook may not ask this: see its scopes and its user.")
     return warning(check, f"could not be read: {said}", "Try again.")
