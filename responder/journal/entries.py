@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from responder.model import (
     OPEN_OUTCOMES,
@@ -197,7 +198,7 @@ def index_row(
         "event": evaluation.event,
         "event_names": canonical(evaluation.event_names),
         "document": None if document is None else document.ref,
-        "triple": None if document is None else _document_text(document),
+        "triple": document_text(document),
         "workflow_id": None if workflow is None else workflow.id,
         "template_id": None if workflow is None else _template_id(workflow),
         "rule": decision.rule,
@@ -235,8 +236,27 @@ def spared_in(text: str | None) -> Spared | None:
     return Spared(told["keep"], tuple(told["ids"]))
 
 
-def _document_text(document: Document) -> str:
+def document_named(named: Mapping[str, Any] | None) -> Document | None:
+    """Return the document that an evaluation's entry names, None where it names none."""
+    if named is None:
+        return None
+    return _document(named["kind"], named["item_id"], *named["triple"])
+
+
+def document_text(document: Document | None) -> str | None:
+    """Return a document as a row of the index has it."""
+    if document is None:
+        return None
     return canonical((document.kind, document.item_id, *document.triple))
+
+
+def document_in(text: str) -> Document:
+    """Read a document, as a row of the index has it."""
+    return _document(*json.loads(text))
+
+
+def _document(kind: str, item_id: str, module: str, entity: str, document_id: str) -> Document:
+    return Document(kind=kind, item_id=item_id, module=module, entity=entity, id=document_id)
 
 
 def _template_id(workflow: Workflow) -> str | None:

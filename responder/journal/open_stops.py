@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, and_, select
 from sqlalchemy import Row as Record
 
 from responder.journal.approval_proof import Approval, approval_of
-from responder.journal.entries import Spared, spared_in
+from responder.journal.entries import Spared, document_in, spared_in
 from responder.model import KILLING, OPEN_OUTCOMES, Action, Document, Outcome, Trigger
 from responder.store.database.tables import (
     ACTING,
@@ -298,11 +298,10 @@ def _stops(
 
 
 def _stop(record: Record[tuple[object, ...]]) -> Stop:
-    kind, item_id, module, entity, document_id = json.loads(record.triple)
     return Stop(
         decision_id=decision_name(record.portal, record.seq, record.n),
         portal=record.portal,
-        document=Document(kind=kind, item_id=item_id, module=module, entity=entity, id=document_id),
+        document=document_in(record.triple),
         workflow_id=record.workflow_id,
         rule=record.rule,
         action=Action(record.action),

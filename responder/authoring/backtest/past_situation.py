@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
+from responder.journal.entries import document_named
 from responder.journal.reading.history import Past
 from responder.model import Condition, Document, Reason, Situation, Unknown, Workflow
 from responder.rules.facts import registry
@@ -25,13 +26,7 @@ _Json = Mapping[str, Any]
 
 def document_of(past: Past) -> Document | None:
     """Return the document that was judged; None for what was concluded without a reading."""
-    named = past.body["document"]
-    if named is None:
-        return None
-    module, entity, document_id = named["triple"]
-    return Document(
-        kind=named["kind"], item_id=named["item_id"], module=module, entity=entity, id=document_id
-    )
+    return document_named(past.body["document"])
 
 
 def situation(

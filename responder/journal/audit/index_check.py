@@ -18,7 +18,8 @@ from sqlalchemy import Connection, LargeBinary, cast, select
 from sqlalchemy import Row as Record
 
 from responder.journal.chain import evidence_digest
-from responder.model import OPEN_OUTCOMES, Document, Mode
+from responder.journal.entries import document_named, document_text
+from responder.model import OPEN_OUTCOMES, Mode
 from responder.store.canonical_json import canonical, instant_text
 from responder.store.database.columns import clean
 from responder.store.database.tables import approvals, decisions, entries, evidence
@@ -229,7 +230,7 @@ _NEVER_CHANGE = (
 def _decided(entry: Row, body: _Json, decided: _Json) -> _Json:
     """Return what an evaluation tells of one of its decisions, as the index has to say it."""
     workflow = decided["workflow"] or {"id": None, "template_id": None}
-    document = _document(body["document"])
+    document = document_named(body["document"])
     return {
         "at": entry.at,
         "received_at": body["received_at"],
@@ -237,9 +238,7 @@ def _decided(entry: Row, body: _Json, decided: _Json) -> _Json:
         "event": _clean(body["event"]),
         "event_names": canonical(body["event_names"]),
         "document": None if document is None else clean(document.ref),
-        "triple": None
-        if document is None
-        else canonical((document.kind, document.item_id, *document.triple)),
+        "triple": document_text(document),
         "workflow_id": _clean(workflow["id"]),
         "template_id": _clean(workflow["template_id"]),
         "rule": _clean(decided["rule"]),
@@ -256,15 +255,6 @@ def _told_if_open(decided: _Json, value: object) -> str | None:
     if value is None or decided["outcome"] not in OPEN_OUTCOMES:
         return None
     return clean(canonical(value))
-
-
-def _document(named: _Json | None) -> Document | None:
-    if named is None:
-        return None
-    module, entity, document_id = named["triple"]
-    return Document(
-        kind=named["kind"], item_id=named["item_id"], module=module, entity=entity, id=document_id
-    )
 
 
 def _may_be(record: Row, entry: Row, decided: _Json) -> bool:
