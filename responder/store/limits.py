@@ -164,30 +164,20 @@ def begin(tx: Connection, portal: str, rule: str, set_name: str, revision: str) 
 
 def would_have(conn: Connection, portal: str, rule: str, since: datetime) -> int:
     """Count what a rule has said since then that it would do."""
-    query = (
-        select(func.count())
-        .select_from(decisions)
-        .where(
-            decisions.c.portal == portal,
-            decisions.c.rule == rule,
-            decisions.c.outcome.in_(WOULD_OUTCOMES),
-            decisions.c.at >= since,
-        )
-    )
-    return conn.execute(query).scalar_one()
+    return _would_have(conn, portal, since, decisions.c.rule == rule)
 
 
 def would_have_on(conn: Connection, portal: str, document: str, since: datetime) -> int:
     """Count what rules have said since then that they would do on a document."""
-    query = (
-        select(func.count())
-        .select_from(decisions)
-        .where(
-            decisions.c.portal == portal,
-            decisions.c.document == document,
-            decisions.c.outcome.in_(WOULD_OUTCOMES),
-            decisions.c.at >= since,
-        )
+    return _would_have(conn, portal, since, decisions.c.document == document)
+
+
+def _would_have(conn: Connection, portal: str, since: datetime, which: ColumnElement[bool]) -> int:
+    query = select(func.count()).where(
+        decisions.c.portal == portal,
+        which,
+        decisions.c.outcome.in_(WOULD_OUTCOMES),
+        decisions.c.at >= since,
     )
     return conn.execute(query).scalar_one()
 
