@@ -13,6 +13,7 @@ wish round with everything else.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import ClassVar
 
 from responder.model import Condition, Unknown
 from responder.rules.facts.derived import ABSENT
@@ -171,10 +172,12 @@ class FactTest:
 
 
 @dataclass(frozen=True, slots=True)
-class All:
-    """Holds when all its parts do."""
+class _Group:
+    """Parts that hold together. The first one that comes out as `settled_by` settles it."""
 
     parts: tuple["Part", ...]
+
+    settled_by: ClassVar[bool]
 
     @property
     def about_workflow(self) -> bool:
@@ -182,12 +185,12 @@ class All:
         return any(part.about_workflow for part in self.parts)
 
     def holds(self, view: View) -> Kleene:
-        """Return false at the first part that is, unknown if one was and none is false."""
-        result: Kleene = True
+        """Read the parts up to the one that settles it; without one, unknown if a part was."""
+        result: Kleene = not self.settled_by
         for part in self.parts:
             found = part.holds(view)
-            if found is False:
-                return False
+            if found is self.settled_by:
+                return found
             if found is None:
                 result = None
         return result
@@ -198,32 +201,18 @@ class All:
             yield from part.tests()
 
 
-@dataclass(frozen=True, slots=True)
-class AnyOf:
-    """Holds when one of its parts does."""
+class All(_Group):
+    """Holds when all its parts do: a false one settles it."""
 
-    parts: tuple["Part", ...]
+    __slots__ = ()
+    settled_by = False
 
-    @property
-    def about_workflow(self) -> bool:
-        """Tell whether any test within looks at a workflow."""
-        return any(part.about_workflow for part in self.parts)
 
-    def holds(self, view: View) -> Kleene:
-        """Return true at the first part that is, unknown if one was and none is true."""
-        result: Kleene = False
-        for part in self.parts:
-            found = part.holds(view)
-            if found:
-                return True
-            if found is None:
-                result = None
-        return result
+class AnyOf(_Group):
+    """Holds when one of its parts does: a true one settles it."""
 
-    def tests(self) -> Iterator[FactTest]:
-        """Yield every test within."""
-        for part in self.parts:
-            yield from part.tests()
+    __slots__ = ()
+    settled_by = True
 
 
 @dataclass(frozen=True, slots=True)
