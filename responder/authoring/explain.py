@@ -122,9 +122,7 @@ def facts_of(
 ) -> dict[str, object]:
     """Return what a judgement of this workflow knows."""
     facts: dict[str, object] = {
-        "event.name": situation.events,
-        "document.kind": situation.document.kind,
-        "document.id": situation.document.item_id,
+        **derived.of_judgement(situation.events, situation.document),
         "workflow.id": workflow.id,
         **situation.facts,
         **workflow.facts,

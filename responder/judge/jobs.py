@@ -8,6 +8,7 @@ from responder.bitrix24 import documents
 from responder.bitrix24.facts.lookup import Ask, Reading
 from responder.journal.open_stops import Stop
 from responder.model import Document, Situation, Trigger, Unknown, Workflow
+from responder.rules.facts import derived
 from responder.rules.keep import DOCUMENT, Choice, nobody_of
 from responder.rules.rule import Rule
 from responder.rules.ruleset import Ruleset, paths
@@ -78,16 +79,12 @@ class Subject:
     def situation(self, reading: Reading) -> Situation:
         """Put together what the judgement rests on."""
         assert self.document is not None
-        facts = dict(reading.facts)
-        facts["event.name"] = self.events
-        facts["document.kind"] = self.document.kind
-        facts["document.id"] = self.document.item_id
         return Situation(
             portal=self.portal,
             trigger=self.trigger,
             events=self.events,
             document=self.document,
-            facts=facts,
+            facts={**reading.facts, **derived.of_judgement(self.events, self.document)},
             workflows=reading.workflows,
         )
 

@@ -28,7 +28,7 @@ from responder.model import (
 )
 from responder.rules import keep as keeping
 from responder.rules.facts.conditions import Facts, View
-from responder.rules.facts.derived import ABSENT, NEEDS, derived
+from responder.rules.facts.derived import ABSENT, NEEDS, derived, of_judgement
 from responder.rules.keep import Candidate, Choice, Keep
 from responder.rules.rule import Rule
 from responder.rules.ruleset import Ruleset, without_idle_guards
@@ -126,13 +126,10 @@ def _unlisted(rules: Sequence[Rule], unknown: Unknown) -> Condition:
 
 def _facts(situation: Situation) -> dict[str, object]:
     """Return the facts of a situation, with those that it says of itself."""
-    facts: dict[str, object] = {
-        "event.name": situation.events,
-        "document.kind": situation.document.kind,
-        "document.id": situation.document.item_id,
+    return {
+        **of_judgement(situation.events, situation.document),
+        **situation.facts,
     }
-    facts.update(situation.facts)
-    return facts
 
 
 def _judgement(reading: "_Reading", threads: Sequence["_Thread"], *, awaits: bool) -> Judgement:

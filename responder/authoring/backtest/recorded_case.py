@@ -12,11 +12,10 @@ from responder.authoring.backtest import past_situation as record
 from responder.journal.reading.history import Past
 from responder.model import Action, Situation, Unknown, Workflow
 from responder.rules.facts import registry
+from responder.rules.facts.derived import OF_JUDGEMENT
 from responder.rules.ruleset import Ruleset, paths
 
 Decision = Mapping[str, object]
-
-_OF_THE_CASE = ("document.kind", "document.id", "event.name")
 
 
 class NothingToJudgeError(Exception):
@@ -77,7 +76,7 @@ def _nested(known: Mapping[str, object], unknown: dict[str, None]) -> dict[str, 
         owner, _, name = path.partition(".")
         if isinstance(value, Unknown):
             unknown[path] = None
-        elif path not in _OF_THE_CASE and registry.find(path) is not None:
+        elif path not in OF_JUDGEMENT and registry.find(path) is not None:
             nested.setdefault(owner, {})[name] = value
     return dict(nested)
 

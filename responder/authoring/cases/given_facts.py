@@ -9,17 +9,14 @@ from dataclasses import dataclass
 
 from responder.model import Unknown, Workflow
 from responder.rules.facts import registry
-from responder.rules.facts.derived import SOURCES, STARTED_BY
+from responder.rules.facts.derived import OF_JUDGEMENT, SOURCES, STARTED_BY
 from responder.rules.facts.fields import ALWAYS
 from responder.rules.source import Items, Mistakes, Node, Scalar, Table, truth
 
 WORKFLOWS = "workflows"
 UNREADABLE = Unknown("the test says that it cannot be read")
 # What a judgement knows of itself, without the portal.
-_SELF_EVIDENT = (
-    *("document.kind", "document.id", "event.name"),
-    *("workflow.id", "template.id", "starter.id"),
-)
+_SELF_EVIDENT = (*OF_JUDGEMENT, "workflow.id", "template.id", "starter.id")
 
 Facts = dict[str, object]
 

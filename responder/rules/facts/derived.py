@@ -1,12 +1,13 @@
 """Works out the facts that the portal does not send: how old, how idle, whether stuck.
 
-Who started a workflow follows from its row as far as nobody did: then there is no such user.
+Who started a workflow follows from its row as far as nobody did: then there is no such user. What
+set a judgement off, and on which document, it knows itself.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
 
-from responder.model import Unknown
+from responder.model import Document, Unknown
 from responder.rules.facts import values
 from responder.rules.facts.fields import Type
 
@@ -20,8 +21,14 @@ STARTED_BY = "workflow.started_by"
 # What must be read so that a fact can be told.
 NEEDS: Mapping[str, str] = {**SOURCES, **dict.fromkeys(STARTER, STARTED_BY)}
 ABSENT = Unknown("the portal's answer does not have it")
+OF_JUDGEMENT = ("event.name", "document.kind", "document.id")
 # A run holds its workflow for minutes; one that is over for longer did not end by itself.
 _STUCK_AFTER = timedelta(minutes=5)
+
+
+def of_judgement(events: Sequence[str], document: Document) -> dict[str, object]:
+    """Return the facts of a judgement itself: the events that set it off, and its document."""
+    return dict(zip(OF_JUDGEMENT, (events, document.kind, document.item_id), strict=True))
 
 
 def derived(facts: Mapping[str, object], now: datetime, zone: tzinfo) -> dict[str, object]:
