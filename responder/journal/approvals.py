@@ -78,7 +78,7 @@ def note(tx: Connection, decision_id: str, together: str | None = None) -> None:
 
     That is its evaluation, unless it was found by a run, which makes an evaluation a document.
     """
-    portal, seq, n = _place(decision_id)
+    portal, seq, n = journal.place_or_raise(decision_id)
     together = together or f"{portal}-{seq}"
     tx.execute(
         insert(tx, approvals)
@@ -93,7 +93,7 @@ def ask(tx: Connection, decision_id: str, lapses_at: datetime, at: datetime) -> 
     What was asked before goes on: it keeps the list that it is of, and lapses when it would have.
     """
     note(tx, decision_id)
-    asked = _at(_place(decision_id))
+    asked = _at(journal.place_or_raise(decision_id))
     lapses_at = tx.execute(select(approvals.c.lapses_at).where(asked)).scalar() or lapses_at
     tx.execute(update(approvals).where(asked).values(lapses_at=lapses_at))
     journal.postpone(
@@ -189,7 +189,7 @@ def approve(tx: Connection, portal: str, decision_ids: Sequence[str], by: str, a
     body = {"control": "approve", "decisions": list(decision_ids), "by": by}
     entry = journal.control(tx, portal, at, body)
     for name in decision_ids:
-        place = _place(name)
+        place = journal.place_or_raise(name)
         tx.execute(
             update(approvals).where(_at(place)).values(approved_at=at, approved_by=by, entry=entry)
         )
@@ -213,7 +213,7 @@ def approve(tx: Connection, portal: str, decision_ids: Sequence[str], by: str, a
 def is_in_log(tx: Connection, decision_id: str, approval: Approval) -> bool:
     """Tell whether the entry that an approval names is there, and says what the approval says."""
     query = select(entries.c.at, entries.c.body).where(
-        entries.c.portal == _place(decision_id)[0],
+        entries.c.portal == journal.place_or_raise(decision_id)[0],
         entries.c.seq == approval.entry,
         entries.c.kind == "control",
     )
@@ -259,10 +259,3 @@ def _list_of(place: Place) -> Select[tuple[str, str | None, str]]:
 def _at(place: Place) -> ColumnElement[bool]:
     portal, seq, n = place
     return and_(approvals.c.portal == portal, approvals.c.seq == seq, approvals.c.n == n)
-
-
-def _place(decision_id: str) -> Place:
-    place = place_of(decision_id)
-    if place is None:
-        raise journal.NotOpen(decision_id)
-    return place

@@ -175,7 +175,7 @@ def conclude(
 
 def verified(tx: Connection, decision_id: str, at: datetime, *, absent: bool = True) -> None:
     """Write that a stopped workflow's id was looked for again, and was absent, or had come back."""
-    place = _place_or_raise(decision_id)
+    place = place_or_raise(decision_id)
     body = {"decision": decision_id, "absent": absent}
     seq = chain.append(tx, place[0], "verified", at, body)
     seen = {"verify_at": None, "verified_at": at if absent else None, "changed": seq}
@@ -184,7 +184,7 @@ def verified(tx: Connection, decision_id: str, at: datetime, *, absent: bool = T
 
 def verify_later(tx: Connection, decision_id: str, verify_at: datetime | None) -> None:
     """Put off the look for a stopped workflow's id: it could not be made now. No entry."""
-    tx.execute(_UPDATE, {**_at(_place_or_raise(decision_id)), "verify_at": verify_at})
+    tx.execute(_UPDATE, {**_at(place_or_raise(decision_id)), "verify_at": verify_at})
 
 
 def postpone(
@@ -228,8 +228,16 @@ def postpone(
 def open_stop(tx: Connection, decision_id: str) -> Stop:
     """Return an open decision, locked until the transaction ends. Raise NotOpen where it is not."""
     _open_decision(tx, decision_id)
-    place = _place_or_raise(decision_id)
+    place = place_or_raise(decision_id)
     return at_place(tx, place)[0]
+
+
+def place_or_raise(decision_id: str) -> Place:
+    """Return the place of a decision in the log. Raise NotOpen for what is no decision's name."""
+    place = place_of(decision_id)
+    if place is None:
+        raise NotOpen(decision_id)
+    return place
 
 
 def control(tx: Connection, portal: str, at: datetime, body: Mapping[str, object]) -> int:
@@ -242,15 +250,8 @@ def _at(place: Place) -> dict[str, object]:
     return {"of": portal, "evaluation_seq": seq, "place": n}
 
 
-def _place_or_raise(decision_id: str) -> Place:
-    place = place_of(decision_id)
-    if place is None:
-        raise NotOpen(decision_id)
-    return place
-
-
 def _open_decision(tx: Connection, decision_id: str) -> Record[tuple[object, ...]]:
-    found = tx.execute(_FIND_OPEN, _at(_place_or_raise(decision_id))).one_or_none()
+    found = tx.execute(_FIND_OPEN, _at(place_or_raise(decision_id))).one_or_none()
     if found is None:
         raise NotOpen(decision_id)
     return found

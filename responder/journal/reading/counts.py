@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, or_, select
+from sqlalchemy import Column, Connection, Select, and_, func, or_, select
 
 from responder.model import WOULD_OUTCOMES, Outcome
 from responder.store.database.tables import ACTING, OPEN, chains, decisions, entries, rearms
@@ -33,8 +33,8 @@ def acted(conn: Connection, portals: Collection[str], since: datetime) -> Counts
     What it is about to stop is not counted here.
     """
     forgiven = and_(rearms.c.portal == decisions.c.portal, rearms.c.rule == decisions.c.rule)
-    found = conn.execute(
-        select(decisions.c.portal, decisions.c.rule, func.count())
+    query = (
+        _of_each(decisions.c.rule)
         .select_from(decisions.outerjoin(rearms, forgiven))
         .where(
             decisions.c.portal.in_(portals),
@@ -45,39 +45,34 @@ def acted(conn: Connection, portals: Collection[str], since: datetime) -> Counts
                 decisions.c.concluded > func.coalesce(rearms.c.seq, 0),
             ),
         )
-        .group_by(decisions.c.portal, decisions.c.rule)
     )
-    return {(portal, rule): count for portal, rule, count in found}
+    return _counted(conn, query)
 
 
 def would_have(conn: Connection, since: datetime) -> Counts:
     """Count what each rule has said since then that it would do: (portal, rule)."""
-    found = conn.execute(
-        select(decisions.c.portal, decisions.c.rule, func.count())
-        .where(decisions.c.outcome.in_(WOULD_OUTCOMES), decisions.c.at >= since)
-        .group_by(decisions.c.portal, decisions.c.rule)
-    )
-    return {(portal, rule): count for portal, rule, count in found}
+    said = (decisions.c.outcome.in_(WOULD_OUTCOMES), decisions.c.at >= since)
+    return _counted(conn, _of_each(decisions.c.rule).where(*said))
 
 
 def held(conn: Connection) -> Counts:
     """Count what is held of each rule: (portal, rule)."""
-    found = conn.execute(
-        select(decisions.c.portal, decisions.c.rule, func.count())
-        .where(OPEN, decisions.c.outcome == Outcome.HELD)
-        .group_by(decisions.c.portal, decisions.c.rule)
+    return _counted(
+        conn, _of_each(decisions.c.rule).where(OPEN, decisions.c.outcome == Outcome.HELD)
     )
-    return {(portal, rule): count for portal, rule, count in found}
 
 
 def open_stops(conn: Connection) -> Counts:
     """Count the stops that are not concluded yet: (portal, outcome)."""
-    found = conn.execute(
-        select(decisions.c.portal, decisions.c.outcome, func.count())
-        .where(ACTING)
-        .group_by(decisions.c.portal, decisions.c.outcome)
-    )
-    return {(portal, outcome): count for portal, outcome, count in found}
+    return _counted(conn, _of_each(decisions.c.outcome).where(ACTING))
+
+
+def _of_each(column: Column[str]) -> Select[str, str, int]:
+    return select(decisions.c.portal, column, func.count()).group_by(decisions.c.portal, column)
+
+
+def _counted(conn: Connection, query: Select[str, str, int]) -> Counts:
+    return {(portal, one): count for portal, one, count in conn.execute(query)}
 
 
 def heads(conn: Connection) -> dict[str, tuple[int, str]]:
