@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from responder.adapters.metrics import Metrics
 from responder.bitrix24.client.client import Lane
@@ -40,3 +40,23 @@ class Means:
     def portal(self) -> str:
         """Name the portal."""
         return self.gate.portal
+
+
+class Interval:
+    """How long a driver leaves alone what it looks at now and then."""
+
+    def __init__(self, length: timedelta) -> None:
+        self._length = length
+        self._looked_at: datetime | None = None
+
+    def is_over(self, now: datetime) -> bool:
+        """Tell whether it is time to look; if so, the next interval begins."""
+        # `abs`, for a clock that was set back must not make it longer
+        if self._looked_at is not None and abs(now - self._looked_at) < self._length:
+            return False
+        self._looked_at = now
+        return True
+
+    def end(self) -> None:
+        """Have it be over at once, because there may be more to see."""
+        self._looked_at = None

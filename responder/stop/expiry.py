@@ -10,7 +10,7 @@ import structlog
 
 from responder.journal import approvals, chain
 from responder.journal.open_stops import Stop, unanswered
-from responder.judge.context import Means
+from responder.judge.context import Interval, Means
 from responder.judge.lifecycle import Seen, step
 from responder.judge.recheck import standing_of
 from responder.model import Outcome
@@ -32,18 +32,17 @@ class Lapses:
         self._database = means.database
         self._metrics = means.metrics
         self._now = means.now
-        self._looked_at: datetime | None = None
+        self._interval = Interval(LOOK_EVERY)
 
     async def step(self) -> bool:
         """Conclude what has lapsed, some of it at a time. Return False where nothing has."""
         now = self._now()
-        if self._looked_at is not None and abs(now - self._looked_at) < LOOK_EVERY:
+        if not self._interval.is_over(now):
             return False
-        self._looked_at = now
         stops = await self._database.reading(lambda conn: unanswered(conn, self._portal, now))
         if not stops:
             return False
-        self._looked_at = None  # there may be more
+        self._interval.end()  # there may be more
         lapsed = await self._gate.write(lambda tx: self._conclude(tx, stops[:MOST], now))
         for stop in lapsed:
             self._metrics.decided(stop.action.value, Outcome.CANCELLED.value, stop.rule)

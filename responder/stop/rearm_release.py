@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from responder.journal import chain
 from responder.journal import record as journal
-from responder.judge.context import Means
+from responder.judge.context import Interval, Means
 from responder.model import Outcome
 from responder.store import limits, sweep_runs
 from responder.store.database.database import Connection
@@ -33,17 +33,16 @@ class Freeing:
         self._lane = means.lane
         self._now = means.now
         self._was_asked = True  # perhaps under a driver of an older version, which clears nothing
-        self._looked_at: datetime | None = None
+        self._interval = Interval(LOOK_EVERY)
 
     async def step(self) -> bool:
         """Clear some of it. Return False where there is nothing."""
         now = self._now()
-        if self._looked_at is not None and abs(now - self._looked_at) < LOOK_EVERY:
+        if not self._interval.is_over(now):
             return False
-        self._looked_at = now
         if self._lane.shut is not None or not await self._database.reading(self._is_due):
             return False
-        self._looked_at = None  # there may be more
+        self._interval.end()  # there may be more
         for one in await self._gate.write(lambda tx: self._clear(tx, now)):
             self._metrics.decided(one.action, Outcome.CLEARED.value, one.rule)
         return True

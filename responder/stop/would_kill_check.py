@@ -3,11 +3,11 @@
 It is the least urgent work a driver has: a few ids in one request, when the bucket has room.
 """
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from responder.bitrix24.facts import lookup
 from responder.journal import would_kills
-from responder.judge.context import Means
+from responder.judge.context import Interval, Means
 
 LOOK_EVERY = timedelta(seconds=10)
 
@@ -17,20 +17,18 @@ class Watching:
 
     def __init__(self, means: Means) -> None:
         self._means = means
-        self._looked_at: datetime | None = None
+        self._interval = Interval(LOOK_EVERY)
 
     async def step(self) -> bool:
         """Look for what is due, one request at most. Return False where nothing was."""
         means, now = self._means, self._means.now()
-        early = self._looked_at is not None and abs(now - self._looked_at) < LOOK_EVERY
-        if early or not means.lane.has_room():
+        if not means.lane.has_room() or not self._interval.is_over(now):
             return False
-        self._looked_at = now
         due = await means.database.reading(lambda conn: would_kills.due(conn, means.portal, now))
         if not due:
             return False
         found = await lookup.present(means.lane.send, [one.workflow_id for one in due])
         seen_at = means.now()
         await means.gate.write(lambda tx: would_kills.see(tx, means.portal, due, found, seen_at))
-        self._looked_at = None  # there may be more of them
+        self._interval.end()  # there may be more of them
         return True

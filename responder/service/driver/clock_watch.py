@@ -1,10 +1,10 @@
 """Looks now and then whether a clock that was ahead put something off (`clock_setback`)."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import structlog
 
-from responder.judge.context import Means
+from responder.judge.context import Interval, Means
 from responder.store import clock_setback
 
 LOOK_EVERY = timedelta(minutes=1)
@@ -17,14 +17,13 @@ class Rewinding:
 
     def __init__(self, means: Means) -> None:
         self._means = means
-        self._looked_at: datetime | None = None
+        self._interval = Interval(LOOK_EVERY)
 
     async def step(self) -> bool:
         """Move what must not wait so long. Return False where there is nothing."""
         means, now = self._means, self._means.now()
-        if self._looked_at is not None and abs(now - self._looked_at) < LOOK_EVERY:
+        if not self._interval.is_over(now):
             return False
-        self._looked_at = now
         if not await means.database.reading(
             lambda conn: clock_setback.is_due(conn, means.portal, now)
         ):
