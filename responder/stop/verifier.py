@@ -10,7 +10,8 @@ our stops is listed with it, and where something does that is not known yet, the
 once more by the same rules.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
@@ -42,6 +43,53 @@ Beside = Mapping[str, Collection[str] | Unknown]
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """Stops that are to be looked for: those in doubt, and those that were made a moment ago."""
+
+    doubted: Sequence[Stop]
+    fresh: Sequence[Stop]
+
+    @property
+    def ids(self) -> list[str]:
+        """Return the ids of their workflows, each once."""
+        return list(dict.fromkeys(stop.workflow_id for stop in (*self.doubted, *self.fresh)))
+
+    def among(self, ids: Collection[str]) -> "Sought":
+        """Return those of these workflows."""
+        return Sought(
+            [stop for stop in self.doubted if stop.workflow_id in ids],
+            [stop for stop in self.fresh if stop.workflow_id in ids],
+        )
+
+    def parts(self) -> Iterator["Sought"]:
+        """Yield them in parts of what one transaction writes."""
+        for start in range(0, max(len(self.doubted), len(self.fresh)), WRITTEN):
+            some = slice(start, start + WRITTEN)
+            yield Sought(self.doubted[some], self.fresh[some])
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What a look showed at an instant: of each workflow its row, and what runs beside it.
+
+    A document that is not in `beside` has more stops due: it is judged once more after these.
+    """
+
+    rows: Mapping[str, Row]
+    beside: Beside
+    at: datetime
+
+    def running_on(self, documents: Collection[str]) -> list[str]:
+        """Return the workflows that run on these documents."""
+        return [
+            one
+            for ref, ids in self.beside.items()
+            if ref in documents and not isinstance(ids, Unknown)
+            for one in ids
+        ]
+
+
 class Looking:
     """The looks of one portal's driver. `tell` is told each step that a stop took."""
 
@@ -58,29 +106,36 @@ class Looking:
     async def look(self, *, wait_for_list: bool) -> bool:
         """Look for what is due; many may wait for the list that this round reads in any case."""
         now = self._now()
-        doubted, fresh = await self.due(now)
-        ids = list(dict.fromkeys(stop.workflow_id for stop in (*doubted, *fresh)))
+        due = await self.due(now)
+        ids = due.ids
         if not ids:
             return False
         if len(ids) > self._few:
             if wait_for_list:
                 return False
-            self._readings.begin()
-            rows = await self._readings.all_running(len(ids))
-            if rows is not None:
-                settling = self.settling(rows, now)
-                while await settling.step():
-                    pass
+            if await self._look_through_list(len(ids), now):
                 return True
-        self._readings.begin()
-        some = set(ids[:ASKED])
-        doubted = [stop for stop in doubted if stop.workflow_id in some]
-        fresh = [stop for stop in fresh if stop.workflow_id in some]
-        documents = await self._to_list(fresh)
-        found, listed = await lookup.present_and_beside(self._lane.send, ids[:ASKED], documents)
-        beside = {document.ref: running for document, running in listed.items()}
-        await self.write(doubted, fresh, found, beside, self._now())
+        await self._ask(due.among(set(ids[:ASKED])))
         return True
+
+    async def _look_through_list(self, ids: int, began_at: datetime) -> bool:
+        """Look for so many in the list of all that runs. Return False where asking is better."""
+        self._readings.begin()
+        rows = await self._readings.all_running(ids)
+        if rows is None:
+            return False
+        settling = self.settling(rows, began_at)
+        while await settling.step():
+            pass
+        return True
+
+    async def _ask(self, due: Sought) -> None:
+        """Ask for workflows by their ids, and for what runs on their documents."""
+        self._readings.begin()
+        documents = await self._to_list(due.fresh)
+        found, listed = await lookup.present_and_beside(self._lane.send, due.ids, documents)
+        beside = {document.ref: running for document, running in listed.items()}
+        await self.write(due, Sight(found, beside, self._now()))
 
     async def _to_list(self, fresh: Sequence[Stop]) -> list[Document]:
         """Return the documents of our stops, but those of which more is due now."""
@@ -118,54 +173,35 @@ class Looking:
         left = sorted(one for one in ids if one not in found)
         return found | await lookup.present(self._lane.send, left) if left else found
 
-    async def due(self, at: datetime) -> tuple[list[Stop], list[Stop]]:
-        """Read what was to be looked for by then: stops in doubt, and what was stopped."""
+    async def due(self, at: datetime) -> Sought:
+        """Read what was to be looked for by then."""
 
-        def read(conn: Connection) -> tuple[list[Stop], list[Stop]]:
+        def read(conn: Connection) -> Sought:
             doubted = open_stops.due(conn, self.portal, at, Outcome.IN_DOUBT)
-            return doubted, open_stops.to_verify(conn, self.portal, at)
+            return Sought(doubted, open_stops.to_verify(conn, self.portal, at))
 
         return await self._database.reading(read)
 
-    async def write(
-        self,
-        doubted: Sequence[Stop],
-        fresh: Sequence[Stop],
-        found: Mapping[str, Row],
-        beside: Beside,
-        seen_at: datetime,
-    ) -> None:
-        """Write down what was seen at an instant.
+    async def write(self, sought: Sought, seen: Sight) -> None:
+        """Write down what was seen of these stops, some in one transaction."""
+        for part in sought.parts():
+            await self._write(part, seen)
 
-        A document that is not in `beside` has more stops due: it is judged once more after these.
-        """
-        for start in range(0, max(len(doubted), len(fresh)), WRITTEN):
-            some = slice(start, start + WRITTEN)
-            refs = {stop.document.ref for stop in fresh[some]}
-            on_them = {ref: running for ref, running in beside.items() if ref in refs}
-            await self._write(doubted[some], fresh[some], found, on_them, seen_at)
-
-    async def _write(
-        self,
-        doubted: Sequence[Stop],
-        fresh: Sequence[Stop],
-        found: Mapping[str, Row],
-        beside: Beside,
-        seen_at: datetime,
-    ) -> None:
+    async def _write(self, sought: Sought, seen: Sight) -> None:
         steps = [
-            (stop, recheck.after_look(stop, found[stop.workflow_id], seen_at)) for stop in doubted
+            (stop, recheck.after_look(stop, seen.rows[stop.workflow_id], seen.at))
+            for stop in sought.doubted
         ]
         now = self._now()
 
         def write(tx: Connection) -> None:
             for stop, taken in steps:
                 take(tx, stop.decision_id, taken, now)
-            known = open_stops.under_way(tx, self.portal, _listed(beside))
-            for stop in fresh:
-                seen = self._verify(tx, stop, found[stop.workflow_id], now)
-                if seen:
-                    self._judge_beside(tx, stop, beside.get(stop.document.ref), known, now)
+            on_them = seen.running_on({stop.document.ref for stop in sought.fresh})
+            known = open_stops.under_way(tx, self.portal, on_them)
+            for stop in sought.fresh:
+                if self._verify(tx, stop, seen.rows[stop.workflow_id], now):
+                    self._judge_beside(tx, stop, seen.beside.get(stop.document.ref), known, now)
 
         await self._gate.write(write)
         for stop, taken in steps:
@@ -226,10 +262,6 @@ class Looking:
         )
 
 
-def _listed(beside: Beside) -> list[str]:
-    return [one for ids in beside.values() if not isinstance(ids, Unknown) for one in ids]
-
-
 class Settling:
     """What a whole list of all that runs tells of the looks that were due when it was begun."""
 
@@ -237,21 +269,20 @@ class Settling:
         self._looking = looking
         self._rows = rows
         self._began_at = began_at
-        self._doubted: list[Stop] = []
-        self._fresh: list[Stop] = []
+        self._left: Iterator[Sought] = iter(())
         self._by_document: dict[Compact, list[str]] | None = None
 
     async def step(self) -> bool:
         """Write down some of it. Return False when there is nothing more."""
-        if not self._doubted and not self._fresh:
-            self._doubted, self._fresh = await self._looking.due(self._began_at)
-        doubted, self._doubted = self._doubted[:WRITTEN], self._doubted[WRITTEN:]
-        fresh, self._fresh = self._fresh[:WRITTEN], self._fresh[WRITTEN:]
-        if not doubted and not fresh:
+        part = next(self._left, None)
+        if part is None:
+            self._left = (await self._looking.due(self._began_at)).parts()
+            part = next(self._left, None)
+        if part is None:
             return False
-        found = {one.workflow_id: row_of(one.workflow_id, self._rows) for one in (*doubted, *fresh)}
-        beside = self._beside(fresh)
-        await self._looking.write(doubted, fresh, found, beside, self._began_at)
+        found = {one: row_of(one, self._rows) for one in part.ids}
+        beside = self._beside(part.fresh)
+        await self._looking.write(part, Sight(found, beside, self._began_at))
         return True
 
     def _beside(self, fresh: Sequence[Stop]) -> Beside:
