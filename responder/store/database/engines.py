@@ -148,41 +148,16 @@ def sqlite_engine(file: File, *, writes: bool) -> Engine:
     """Make an engine on a SQLite file; its transactions begin as writers or as readers."""
     module = sqlite_module()
     address = f"{file.path.absolute().as_uri()}?mode=rw"  # one that is gone is not made anew
-
-    def connect() -> object:
-        file.must_be_in_place()
-        connection = module.connect(
-            address,
-            uri=True,
-            timeout=BUSY_MILLISECONDS / 1000,
-            isolation_level=None,  # we say BEGIN ourselves
-            check_same_thread=False,
-        )
-        try:
-            file.must_be_in_place()
-        except StoreUnavailable:
-            connection.close()
-            raise
-        return connection
-
     engine = create_engine(
         "sqlite://",
         module=module,
-        creator=connect,
+        creator=lambda: _sqlite_connection(module, file, address),
         poolclass=QueuePool,
         pool_size=1 if writes else 4,
         max_overflow=4,
         hide_parameters=True,
     )
-    pragmas = (
-        f"busy_timeout={BUSY_MILLISECONDS}",
-        f"journal_mode={wanted_journal(module)}",
-        "synchronous=FULL",
-        "foreign_keys=ON",
-        "journal_size_limit=67108864",
-        f"query_only={'OFF' if writes else 'ON'}",
-    )
-    _run_on_connect(engine, tuple(f"PRAGMA {pragma}" for pragma in pragmas))
+    _run_on_connect(engine, _pragmas(module, writes=writes))
     begin_statement = "BEGIN IMMEDIATE" if writes else "BEGIN"
 
     def begin(connection: Connection) -> None:
@@ -191,6 +166,37 @@ def sqlite_engine(file: File, *, writes: bool) -> Engine:
 
     event.listen(engine, "begin", begin)
     return engine
+
+
+def _sqlite_connection(module: ModuleType, file: File, address: str) -> object:
+    """Connect to a SQLite file that is at its path, before and after."""
+    file.must_be_in_place()
+    connection = module.connect(
+        address,
+        uri=True,
+        timeout=BUSY_MILLISECONDS / 1000,
+        isolation_level=None,  # we say BEGIN ourselves
+        check_same_thread=False,
+    )
+    try:
+        file.must_be_in_place()
+    except StoreUnavailable:
+        connection.close()
+        raise
+    return connection
+
+
+def _pragmas(module: ModuleType, *, writes: bool) -> tuple[str, ...]:
+    """Return the statements that set up a connection to a SQLite file."""
+    pragmas = (
+        f"busy_timeout={BUSY_MILLISECONDS}",
+        f"journal_mode={wanted_journal(module)}",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "journal_size_limit=67108864",
+        f"query_only={'OFF' if writes else 'ON'}",
+    )
+    return tuple(f"PRAGMA {pragma}" for pragma in pragmas)
 
 
 def postgres_engine(url: URL) -> Engine:
