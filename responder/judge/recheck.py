@@ -76,44 +76,68 @@ def again(
     running: Running,
 ) -> Rejudged:
     """Judge a waiting stop afresh. `running` tells of those that were spared in its stead."""
-    subject = of_stop(stop)
-    situation = subject.situation(reading)
-    standing = standing_of(stop)
-
-    def seen(what: Seen, why: str = "") -> Rejudged:
-        taken = step(Outcome.WAITING, what, standing, now, why)
-        return Rejudged(stop=stop, step=taken, situation=situation)
-
     rule = next((rule for rule in ruleset.rules if rule.id == stop.rule), None)
-    if _has_lapsed(stop.approval, None if rule is None else rule.during, now):
-        return seen(Seen.LAPSED, "it could not be carried out within a day of its approval")
-    listed = situation.workflows
-    if isinstance(listed, Unknown):
-        return seen(_unread(reading.failure, away=known.away), listed.why)
-    ended = _is_over(stop, reading, listed) or _is_void(stop, rule, running)
-    if ended is not None:
+    subject = of_stop(stop)
+    waiting = _Waiting(stop, subject, subject.situation(reading), reading, known, now)
+    return waiting.unjudged(rule, running) or waiting.judged(rule, ruleset, enforcing=enforcing)
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A stop that waits, with what was read and is known of its document now."""
+
+    stop: Stop
+    subject: Subject
+    situation: Situation
+    reading: Reading
+    known: Known
+    now: datetime
+
+    def seen(self, what: Seen, why: str, cleared_by: Judgement | None = None) -> Rejudged:
+        """Return it with the step that follows where it does not stand."""
+        taken = step(Outcome.WAITING, what, standing_of(self.stop), self.now, why)
+        return Rejudged(stop=self.stop, step=taken, situation=self.situation, cleared_by=cleared_by)
+
+    def unread(self, why: str) -> Rejudged:
+        """Return it with the step that follows where something could not be read."""
+        return self.seen(_unread(self.reading.failure, away=self.known.away), why)
+
+    def unjudged(self, rule: Rule | None, running: Running) -> Rejudged | None:
+        """Return what becomes of it before the rules are asked; None where they have to be."""
+        stop, listed = self.stop, self.situation.workflows
+        if _has_lapsed(stop.approval, None if rule is None else rule.during, self.now):
+            why = "it could not be carried out within a day of its approval"
+            return self.seen(Seen.LAPSED, why)
+        if isinstance(listed, Unknown):
+            return self.unread(listed.why)
+        ended = _is_over(stop, self.reading, listed) or _is_void(stop, rule, running)
+        if ended is None:
+            return None
         # The next run chooses anew whom to keep; an event does not come again.
         anew = ended[0] is Seen.SPARED and stop.trigger not in RUNS
-        return replace(seen(*ended), look=anew)
-    judgement = judge(
-        ruleset,
-        situation,
-        enforcing=enforcing,
-        now=now,
-        only=stop.workflow_id,
-        rules=subject.rules(ruleset),
-        choices=_choices(subject, ruleset, rule, listed),
-    )
-    verdict = next((one for one in judgement.verdicts if _is_same(one, stop)), None)
-    if verdict is not None:
-        taken = next_step(verdict, ruleset, standing, known, now)
-        return Rejudged(stop=stop, step=taken, situation=situation, verdict=verdict)
-    if reading.failure is not None:
-        why = f"not all facts could be read: {reading.failure.text}"
-        return seen(_unread(reading.failure, away=known.away), why)
-    other = any(one.action in KILLING for one in judgement.verdicts)
-    why = f"rule {stop.rule} no longer condemns it"
-    return replace(seen(Seen.SPARED, why), look=other, cleared_by=judgement)
+        return replace(self.seen(*ended), look=anew)
+
+    def judged(self, rule: Rule | None, ruleset: Ruleset, *, enforcing: bool) -> Rejudged:
+        """Return what becomes of it by the rules."""
+        stop = self.stop
+        judgement = judge(
+            ruleset,
+            self.situation,
+            enforcing=enforcing,
+            now=self.now,
+            only=stop.workflow_id,
+            rules=self.subject.rules(ruleset),
+            choices=_choices(self.subject, ruleset, rule, self.situation.workflows),
+        )
+        verdict = next((one for one in judgement.verdicts if _is_same(one, stop)), None)
+        if verdict is not None:
+            taken = next_step(verdict, ruleset, standing_of(stop), self.known, self.now)
+            return Rejudged(stop=stop, step=taken, situation=self.situation, verdict=verdict)
+        if self.reading.failure is not None:
+            return self.unread(f"not all facts could be read: {self.reading.failure.text}")
+        other = any(one.action in KILLING for one in judgement.verdicts)
+        why = f"rule {stop.rule} no longer condemns it"
+        return replace(self.seen(Seen.SPARED, why, judgement), look=other)
 
 
 def _is_over(stop: Stop, reading: Reading, listed: tuple[Workflow, ...]) -> tuple[Seen, str] | None:
@@ -152,7 +176,7 @@ def _is_same(verdict: Verdict, stop: Stop) -> bool:
 
 
 def _choices(
-    subject: Subject, ruleset: Ruleset, rule: Rule | None, listed: tuple[Workflow, ...]
+    subject: Subject, ruleset: Ruleset, rule: Rule | None, listed: Sequence[Workflow] | Unknown
 ) -> dict[str, Choice]:
     """Return whom `keep` spares: the stop's own rule those that it spared then."""
     choices, stop = subject.choices(ruleset, listed), subject.stop
