@@ -77,47 +77,20 @@ class Service:
         self.metrics = Metrics()
         self.strangers = Strangers(self.metrics)
         self.room = Room(most_connections(len(settings.portals)), self.metrics)
-        self.database = Database(settings.database_url.get_secret_value())
-        self.database.open()
-        self.database.lock_for_serving()
-        self.database.migrate()
+        self.database = self._opened_database()
         self.notifier = self._notifier()
         self.commits = SharedCommit(self.database)
-        self.leases = Leases(
-            settings.portals,
-            holder=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
-            database=self.database,
-            commits=self.commits,
-            ruleset=self._goes_by,
-            clock=clock,
-        )
+        self.leases = self._leases(clock)
         self.lanes = {name: self._lane(name, portal) for name, portal in settings.portals.items()}
         self.poll = self._poll()
         self.drivers = {name: self._driver(name) for name in settings.portals}
         self.waking = Waking(self.database, self.drivers, self.leases, lambda: self.rules.ruleset)
         self.commits.on_commit = self.waking.stored
         self.leases.granted = self.waking.wake
-        self.condition = Condition(
-            settings,
-            rules=self.rules,
-            database=self.database,
-            commits=self.commits,
-            leases=self.leases,
-            lanes=self.lanes,
-            drivers=self.drivers,
-        )
+        self.condition = self._condition()
         self.refusing = Refusing(self.commits.write, now)
         pages, apart = self._pages(), settings.admin_port is not None
-        self.web = Web(
-            settings.portals,
-            accept=self.commits.add,
-            ready=self.condition.ready,
-            metrics=self.metrics,
-            now=now,
-            tells_strangers=not apart,
-            pages=None if apart else pages,
-            refused=self.refusing.note,
-        )
+        self.web = self._web(None if apart else pages)
         self.admin_side = others(self.condition.ready, self.metrics, pages) if apart else None
         self._stopping_at = 0.0
 
@@ -126,6 +99,47 @@ class Service:
         yield self.settings.port, self.web
         if self.admin_side is not None and self.settings.admin_port is not None:
             yield self.settings.admin_port, self.admin_side
+
+    def _opened_database(self) -> Database:
+        database = Database(self.settings.database_url.get_secret_value())
+        database.open()
+        database.lock_for_serving()
+        database.migrate()
+        return database
+
+    def _leases(self, clock: Clock) -> Leases:
+        return Leases(
+            self.settings.portals,
+            holder=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
+            database=self.database,
+            commits=self.commits,
+            ruleset=self._goes_by,
+            clock=clock,
+        )
+
+    def _condition(self) -> Condition:
+        return Condition(
+            self.settings,
+            rules=self.rules,
+            database=self.database,
+            commits=self.commits,
+            leases=self.leases,
+            lanes=self.lanes,
+            drivers=self.drivers,
+        )
+
+    def _web(self, pages: ASGIApp | None) -> Web:
+        """Build what receives events; `pages` are those that are served on the same port."""
+        return Web(
+            self.settings.portals,
+            accept=self.commits.add,
+            ready=self.condition.ready,
+            metrics=self.metrics,
+            now=self.now,
+            tells_strangers=self.settings.admin_port is None,
+            pages=pages,
+            refused=self.refusing.note,
+        )
 
     def _pages(self) -> ASGIApp | None:
         """Build the pages where there are admins; what they need is loaded for them alone."""
