@@ -17,7 +17,7 @@ from typing import ClassVar
 
 from responder.model import Condition, Unknown
 from responder.rules.facts.derived import ABSENT
-from responder.rules.facts.moments import Holds
+from responder.rules.facts.moments import Holds, any_of
 from responder.rules.facts.operators import Operator, Prepared
 from responder.rules.facts.registry import Fact
 from responder.rules.facts.values import duration_in_words, is_empty
@@ -149,7 +149,7 @@ class FactTest:
         """Hold if it holds for one of them; nothing but empty ones are empty together."""
         if all(is_empty(value, self.fact.type) for value in several):
             return self.operator.empty
-        return _any_of(self._of_one(value, now) for value in several)
+        return any_of(self._of_one(value, now) for value in several)
 
     def _of_pair(self, value: object, view: View) -> Holds:
         other, pair = self.operand.other, self.operand.pair
@@ -162,7 +162,7 @@ class FactTest:
         right = [one for one in _several(against) if not is_empty(one, other.type)]
         if not left or not right:
             return self.operator.empty
-        return _any_of(pair(one, two) for one in left for two in right)
+        return any_of(pair(one, two) for one in left for two in right)
 
     def _pair_wording(self, view: View) -> str:
         assert self.operand.other is not None
@@ -256,16 +256,6 @@ def fact_test(rule: str, fact: Fact, place: str, operator: Operator, operand: Pr
         about_workflow=fact.about_workflow or (other is not None and other.about_workflow),
         remembers=other is None and operand.timeless,
     )
-
-
-def _any_of(answers: Iterator[Holds]) -> Holds:
-    unknown: Unknown | None = None
-    for found in answers:
-        if isinstance(found, Unknown):
-            unknown = found
-        elif found:
-            return True
-    return unknown or False
 
 
 def _several(value: object) -> Sequence[object]:

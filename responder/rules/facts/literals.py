@@ -4,7 +4,7 @@ A literal becomes a `Sought`: how to read the portal's value, and what it should
 cannot be one, `MisfitError` says at which node and why; those who write rules see exactly that.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta, tzinfo
 from functools import lru_cache
@@ -144,12 +144,17 @@ def age(node: Node, fact: Fact, setting: Setting) -> timedelta | Moment:
 
 def calendar(node: Node, setting: Setting) -> Calendar:
     """Return the calendar that a node names."""
+    return setting.calendars[named(node, setting.calendars, "calendar")]
+
+
+def named(node: Node, known: Collection[str], what: str) -> str:
+    """Return the name of a list, or of a calendar, that there is; `what` says which of the two."""
     if not isinstance(node, Scalar):
-        raise MisfitError(node, "the name of one of `calendars` is expected here")
-    if node.text not in setting.calendars:
-        meant = nearest(node.text, setting.calendars)
-        raise MisfitError(node, f"there is no calendar `{node.text}` in `calendars`", meant)
-    return setting.calendars[node.text]
+        raise MisfitError(node, f"the name of one of `{what}s` is expected here")
+    if node.text not in known:
+        meant = nearest(node.text, known)
+        raise MisfitError(node, f"there is no {what} `{node.text}` in `{what}s`", meant)
+    return node.text
 
 
 def _number(scalar: Scalar, fact: Fact) -> object:

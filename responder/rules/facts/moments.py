@@ -147,7 +147,7 @@ def between(found: Readings, ends: tuple[Moment, Moment]) -> Holds:
 
 def among(found: Readings, wanted: Iterable[Moment]) -> Holds:
     """Tell whether a value is one of these."""
-    return agreed(_any(_compare(operator.eq, one, two) for two in wanted) for one in found)
+    return agreed(any_of(_compare(operator.eq, one, two) for two in wanted) for one in found)
 
 
 def at_instants(found: Readings, test: Callable[[datetime], bool]) -> Holds:
@@ -197,7 +197,8 @@ def _both(one: Holds, two: Holds) -> Holds:
     return two if one is True else one
 
 
-def _any(answers: Iterable[Holds]) -> Holds:
+def any_of(answers: Iterable[Holds]) -> Holds:
+    """Return true at the first answer that is, else unknown if one was."""
     unknown: Unknown | None = None
     for found in answers:
         if isinstance(found, Unknown):

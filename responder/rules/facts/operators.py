@@ -21,7 +21,7 @@ from responder.rules.facts.literals import MisfitError, Setting, Sought
 from responder.rules.facts.moments import Holds, Moment
 from responder.rules.facts.registry import Fact
 from responder.rules.facts.values import Reader
-from responder.rules.source import Items, Node, Scalar, nearest, truth
+from responder.rules.source import Items, Node, Scalar, truth
 
 Check = Callable[[object, datetime], Holds]
 PairCheck = Callable[[object, object], Holds]
@@ -146,17 +146,13 @@ def _one_of(node: Node, fact: Fact, setting: Setting) -> Prepared:
 
 
 def _in_list(node: Node, fact: Fact, setting: Setting) -> Prepared:
-    if not isinstance(node, Scalar):
-        raise MisfitError(node, "the name of one of `lists` is expected here")
-    if node.text not in setting.lists:
-        meant = nearest(node.text, setting.lists)
-        raise MisfitError(node, f"there is no list `{node.text}` in `lists`", meant)
+    name = literals.named(node, setting.lists, "list")
     try:
-        check = _membership(setting.lists[node.text], fact, setting)
+        check = _membership(setting.lists[name], fact, setting)
     except MisfitError as misfit:
-        message = f"the list `{node.text}` does not fit `{fact.path}`: {misfit.message}"
+        message = f"the list `{name}` does not fit `{fact.path}`: {misfit.message}"
         raise MisfitError(node, message) from misfit
-    return Prepared(node.text, check)
+    return Prepared(name, check)
 
 
 def _membership(nodes: Sequence[Node], fact: Fact, setting: Setting) -> Check:
