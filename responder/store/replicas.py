@@ -24,16 +24,13 @@ _KEPT_SECONDS = 3_600
 class Standing:
     """Who is alive, with the revision of its rules, and who drives which portal.
 
-    `at` is the instant on the database's clock.
+    Who drives a portal and does not say that it is alive has no revision: it is leaving. `at` is
+    the instant on the database's clock.
     """
 
     at: datetime
     alive: Mapping[str, str]
     drivers: Mapping[str, str]
-
-    def driven_by(self, holder: str) -> int:
-        """Count the portals that a replica drives."""
-        return sum(driver == holder for driver in self.drivers.values())
 
 
 def alike(one: str, other: str) -> bool:
@@ -46,7 +43,7 @@ NOBODY = Standing(instant(0), {}, {})
 
 
 def look(conn: Connection) -> Standing:
-    """Read who is alive and who drives what; one of the version before is known by its leases."""
+    """Read who is alive and who drives what."""
     now = now_of(conn)
     driven = select(leases.c.portal, leases.c.holder).where(leases.c.expires_at > now)
     said = select(replicas.c.holder, replicas.c.ruleset).where(replicas.c.expires_at > now)

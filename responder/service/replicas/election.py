@@ -1,4 +1,4 @@
-"""Which portals this process drives: it claims what is free, renews it, and shares with others.
+"""Which portals this process drives: it claims what is free, renews it, and hands over to others.
 
 Theory of operation. One loop does it for all portals, so that a hundred and fifty of them cost what
 one does: every half second a reading of who drives what, and every second one commit that says we
@@ -10,11 +10,12 @@ the database stops driving before anybody else may begin. One that was stopped a
 held off by the fence (`store.leases`). What a dead process drove is seen to be free within half a
 second of the lease's end.
 
-*Shares.* Portals spread over the replicas that are alive. Who has less than its share (portals by
-replicas, rounded up) claims at once; who has its share first leaves half a second to the others,
-for portals may be set up in one replica and not in another. Who has more, and sees one with less,
-gives up what is too much, once nobody has come or gone for a few seconds. What comes back then,
-because nobody else would have it, is kept.
+*Owners.* Each portal has one owner among the replicas that are alive, who draws the highest lot for
+it (rendezvous hashing): so portals spread over them evenly on average, and when one comes or goes
+only those that it owns change hands. The owner claims what is free at once. Others leave it half a
+second, for portals may be set up in one replica and not in another. Who drives what another owns
+gives it up, once nobody has come or gone for a few seconds. What comes back then, because its owner
+would not have it, is kept.
 """
 
 import asyncio
@@ -45,7 +46,7 @@ class Pace:
     lease: float = 4.0
     renew: float = 1.0
     look: float = 0.5
-    others_first: float = 0.5
+    owner_first: float = 0.5
     settled: float = 5.0
     stumbled: float = 1.0
 
@@ -87,7 +88,7 @@ class Leases:
         self._free_since: dict[str, float] = {}
         self._not_before: dict[str, float] = {}
         self._left: set[str] = set()
-        self._alive: set[str] = set()
+        self._alive = {holder}
         self._looking: asyncio.Future[tuple[datetime, Standing, datetime]] | None = None
         self._blind = False
         self._settled_at = 0.0
@@ -179,7 +180,7 @@ class Leases:
             await self._release(claimed)  # its driver has ended meanwhile
             claimed = []
         self._take(held, kept, claimed, asked_at + self._pace.lease)
-        self._share()
+        self._hand_over()
 
     async def _looked(self) -> bool:
         """Look who drives what. Return False where that is not known yet: others read as well.
@@ -261,29 +262,25 @@ class Leases:
                 "other replicas have other rules, or another mode; the driver's count",
                 replicas=others,
             )
-        alive = {*standing.alive, self._holder}
+        # A replica that is leaving says so before it gives up its leases: it owns nothing any more.
+        alive = {self._holder, *(who for who, rules in standing.alive.items() if rules)}
         if alive != self._alive:
             self._alive, self._settled_at = alive, _clock() + self._pace.settled
             self._left.clear()
-
-    @property
-    def _share_size(self) -> int:
-        return math.ceil(len(self._portals) / max(1, len(self._alive)))
 
     def _wanted(self) -> list[str]:
         """Choose what to claim now, in the one order in which everybody claims."""
         if self._leaving:
             return []
         now = _clock()
-        free = [portal for portal in self._portals if self._is_free(portal, now)]
-        room = max(0, self._share_size - len(self._grants))
-        mine = sorted(free, key=self._preference)
-        others_first = [
-            portal
-            for portal in mine[room:]
-            if now - self._free_since.setdefault(portal, now) >= self._pace.others_first
-        ]
-        return sorted([*mine[:room], *others_first])
+        return [portal for portal in self._portals if self._may_claim(portal, now)]
+
+    def _may_claim(self, portal: str, now: float) -> bool:
+        """Tell whether a portal is free, and ours or left free by its owner."""
+        if not self._is_free(portal, now):
+            return False
+        free_for = now - self._free_since.setdefault(portal, now)
+        return self._owns(portal) or free_for >= self._pace.owner_first
 
     def _is_free(self, portal: str, now: float) -> bool:
         driver = self.standing.drivers.get(portal, self._holder)
@@ -292,27 +289,24 @@ class Leases:
             return False
         return portal not in self._grants and now >= self._not_before.get(portal, 0.0)
 
-    def _preference(self, portal: str) -> bytes:
-        """Order portals differently in each replica, so that they begin at different ends."""
-        return blake2b(f"{self._holder} {portal}".encode(), digest_size=8).digest()
+    def _owns(self, portal: str) -> bool:
+        """Tell whether a portal is ours, of all that are alive."""
+        return self._holder == max(self._alive, key=lambda holder: lot(holder, portal))
 
-    def _share(self) -> None:
-        """Mark what is too much, if there is somebody who has less than its share."""
-        size = self._share_size
-        others = self._alive - {self._holder}
-        poorer = any(self.standing.driven_by(other) < size for other in others)
-        if not poorer or _clock() < self._settled_at:
+    def _hand_over(self) -> None:
+        """Mark what another owns, once for each owner: it may not want it."""
+        if _clock() < self._settled_at:
             return
-        too_many = len(self._grants) - size
-        for portal in sorted(self._grants, key=self._preference, reverse=True):
-            if too_many <= 0:
-                return
-            grant = self._grants[portal]
-            if portal not in self._left:
+        for portal, grant in self._grants.items():
+            if portal not in self._left and not self._owns(portal):
                 self._left.add(portal)
                 grant.ending = True
                 self.granted(portal)
-            too_many -= grant.ending
+
+
+def lot(holder: str, portal: str) -> bytes:
+    """Draw a replica's lot for a portal, which is the same whoever draws it."""
+    return blake2b(f"{holder} {portal}".encode(), digest_size=8).digest()
 
 
 def _clock() -> float:
