@@ -1,4 +1,4 @@
-"""The words that every room uses."""
+"""Defines the values that every room uses: documents, workflows, situations, verdicts, outcomes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ Trigger = Literal["event", "robot", "sweep", "schedule"]
 
 
 class Action(StrEnum):
-    """What the rules say shall happen to a workflow."""
+    """The action that the rules choose for a workflow."""
 
     KILL = "kill"
     TERMINATE = "terminate"
@@ -21,9 +21,10 @@ KILLING = (Action.KILL, Action.TERMINATE)
 
 
 class Mode(StrEnum):
-    """Whether a decision is acted on. A kill needs the installation's mode and the rule's.
+    """The mode of the installation or of a rule: whether decisions are acted on.
 
-    `approve` acts too, once somebody has approved that decision. It is a rule's mode alone.
+    A kill needs both: the installation's `enforce`, and the rule's `enforce` or `approve`.
+    `approve` acts once somebody has approved that decision; only a rule can have it.
     """
 
     OBSERVE = "observe"
@@ -35,7 +36,7 @@ ACTING_MODES = (Mode.ENFORCE, Mode.APPROVE)
 
 
 class Outcome(StrEnum):
-    """What happened. The last three last a while; all others are final."""
+    """The outcome of a decision. The last three are open and change later; all others are final."""
 
     KILLED = "killed"
     TERMINATED = "terminated"
@@ -59,7 +60,7 @@ WOULD_OUTCOMES = tuple(WOULD.values())
 
 
 class Reason(StrEnum):
-    """Why nothing was condemned."""
+    """The reason why an evaluation condemned no workflow."""
 
     NO_RULE = "no_rule"
     NO_DOCUMENT = "no_document"
@@ -78,10 +79,10 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """What a workflow runs on: Bitrix24's triple, and the name that rules give it.
+    """A document that workflows run on: Bitrix24's triple, and the name that rules give it.
 
-    `kind` is `deal`, `lead`, `item_147`, `task` …, or `other` for a triple that no rule can look
-    into. `item_id` is the id within the kind: digits, or the whole document id for `other`.
+    `kind` is `deal`, `lead`, `item_147`, `task` …, or `other` for a document whose fields no rule
+    can read. `item_id` is the id within the kind: digits, or the whole document id for `other`.
     """
 
     kind: str
@@ -92,7 +93,7 @@ class Document:
 
     @property
     def ref(self) -> str:
-        """Name the document in one word: `deal:759`, or the whole triple for `other`."""
+        """Return the document's name as one word: `deal:759`, or the whole triple for `other`."""
         if self.kind == "other":
             return "|".join((self.module, self.entity, self.id))
         return f"{self.kind}:{self.item_id}"
@@ -105,7 +106,7 @@ class Document:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workflow:
-    """A running workflow, as the portal's list of instances told.
+    """A running workflow, as one row of the portal's list of instances.
 
     `facts` maps a fact's path (`workflow.template_id`, `template.known` …) to its value as the
     portal sent it, or to `Unknown`. An absent path is unknown too.
@@ -117,7 +118,7 @@ class Workflow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
-    """All that a judgement rests on: what set it off, the facts, the running workflows.
+    """All that a judgement rests on: the trigger, the facts, the running workflows.
 
     `events` are the portal's own event names in upper case, the newest last; empty for a robot
     call. `workflows` is `Unknown` where the list could not be read.
@@ -131,10 +132,9 @@ class Situation:
     workflows: tuple[Workflow, ...] | Unknown
 
 
+# A tuple, because each test of a judgement makes one, and a tuple is made five times as fast.
 class Condition(NamedTuple):
-    """One test of one fact, as it came out. `holds` is None where it is unknown.
-
-    A judgement makes one for each test, so it is a tuple, which is made five times as fast.
+    """The result of one test of one fact. `holds` is None where the result is unknown.
 
     `path` is the place in the rule (`if.deal.stage_id`), `test` its wording (`is F`), `value` the
     fact as the portal sent it, `why` the reason where it is unknown. `workflow` names the workflow
@@ -152,9 +152,10 @@ class Condition(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What one rule says of one workflow. `mode` is the effective one; None for `leave`.
+    """The verdict of one rule on one workflow. `mode` is the effective one; None for `leave`.
 
-    `spared` has, of a rule with `keep`, the ids of those that live in its stead; None without.
+    `spared` has, for a rule with `keep`, the ids of the workflows that it kept of the same group;
+    None for any other rule.
     """
 
     workflow: Workflow
@@ -168,12 +169,12 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """What the rules say of one situation.
+    """The result of applying the rules to one situation.
 
-    `verdicts` has each workflow that was condemned or left, in the order of the reading;
-    `conditions` the tests of all the rest, each naming its workflow. `reason` tells why nothing was
-    condemned for the rest. `look_again` says that some rule's tests of the document hold and that
-    rule condemned nothing: the workflow it speaks of may not be listed yet.
+    `verdicts` has each workflow that was condemned or left, in the order of the workflows and then
+    of the rules; `conditions` the tests of all other workflows, each naming its workflow. `reason`
+    says why those were not condemned. `look_again` is true where all document tests of some rule
+    hold and that rule condemned nothing: the workflow it is about may not be listed yet.
     """
 
     verdicts: tuple[Verdict, ...] = ()

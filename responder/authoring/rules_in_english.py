@@ -21,7 +21,7 @@ def aloud(ruleset: Ruleset) -> Iterator[str]:
         if number > 1:
             yield ""
         yield f"{number}. {rule.id} ({_how(rule)})"
-        yield from _wrapped(english.told(rule))
+        yield from _wrapped(english.paragraph(rule))
         if rule.because is not None:
             yield from _wrapped(f"Because: {rule.because}")
 

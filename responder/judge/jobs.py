@@ -9,7 +9,7 @@ from responder.bitrix24.facts.lookup import Ask, Reading
 from responder.journal.open_stops import Stop
 from responder.model import Document, Situation, Trigger, Unknown, Workflow
 from responder.rules.facts import derived
-from responder.rules.keep import DOCUMENT, Choice, nobody_of
+from responder.rules.keep import DOCUMENT, Choice, spare_all
 from responder.rules.rule import Rule
 from responder.rules.ruleset import Ruleset, paths
 from responder.store.inbox.inbox import Alike, Waiting, newest_last
@@ -74,7 +74,7 @@ class Subject:
             rule for rule in self.rules(ruleset) if rule.keep and DOCUMENT not in rule.keep.per
         )
         ids = [workflow.id for workflow in listed]
-        return {rule.id: nobody_of(ids, CHOSEN_IN_RUNS) for rule in elsewhere}
+        return {rule.id: spare_all(ids, CHOSEN_IN_RUNS) for rule in elsewhere}
 
     def situation(self, reading: Reading) -> Situation:
         """Put together what the judgement rests on."""

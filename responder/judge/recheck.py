@@ -30,7 +30,7 @@ from responder.model import (
 )
 from responder.rules.calendars import Calendar
 from responder.rules.decide import judge
-from responder.rules.keep import Choice, as_before
+from responder.rules.keep import Choice, repeat_choice
 from responder.rules.rule import Rule
 from responder.rules.ruleset import Ruleset
 from responder.store.limits import RUNS
@@ -181,7 +181,7 @@ def _choices(
     """Return whom `keep` spares: the stop's own rule those that it spared then."""
     choices, stop = subject.choices(ruleset, listed), subject.stop
     if stop is not None and stop.spared is not None and rule is not None and rule.keep is not None:
-        choices[rule.id] = as_before(stop.spared.ids, stop.workflow_id)
+        choices[rule.id] = repeat_choice(stop.spared.ids, stop.workflow_id)
     return choices
 
 

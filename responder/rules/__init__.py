@@ -1,1 +1,1 @@
-"""What should happen, decided without waiting, clock or network."""
+"""Rules and judgements: pure functions of their arguments, without waiting, clock or network."""

@@ -1,8 +1,8 @@
-"""Says when an office is open.
+"""Defines calendars: when an office is open.
 
-Its hours belong to the day on which they begin: a night shift from 22:00 to 06:00 on Fridays ends
-on Saturday morning, and a holiday has no shift that begins on it. Hours are those of the wall
-clock, so that a day on which clocks change is shorter or longer.
+Hours belong to the day on which they begin: a night shift from 22:00 to 06:00 on Fridays ends on
+Saturday morning, and no shift begins on a holiday. Hours are those of the wall clock, so a day on
+which clocks change is shorter or longer.
 """
 
 from dataclasses import dataclass
@@ -34,12 +34,12 @@ class Calendar:
     holidays: tuple[tuple[date, date], ...] = ()
 
     def is_open(self, at: datetime) -> bool:
-        """Tell whether it is open at this instant; at its closing time it no longer is."""
+        """Return whether the office is open at this instant; at its closing time it is not."""
         day = at.astimezone(self.zone).date()
         return any(start <= at < end for start, end in map(self._hours, (day, day - _DAY)))
 
     def is_open_on(self, day: date) -> bool | None:
-        """Tell whether it is open all that day (true), none of it (false), or a part of it."""
+        """Return whether the office is open all that day: true, false, or None for a part of it."""
         first, last = (time_zones.instant(one, _MIDNIGHT, self.zone) for one in (day, day + _DAY))
         shifts = map(self._hours, (day - _DAY, day))
         within = ((max(start, first), min(end, last)) for start, end in shifts)
@@ -47,9 +47,9 @@ class Calendar:
         return None if _NONE < open_for < last - first else open_for > _NONE
 
     def opens_at(self, at: datetime) -> datetime:
-        """Return the first instant from this one on at which it is open.
+        """Return the first instant, from this one on, at which the office is open.
 
-        Where it is closed for ten years that is their end.
+        If it is closed for the next ten years, return the end of these.
         """
         if self.is_open(at):
             return at
@@ -61,7 +61,7 @@ class Calendar:
         return at + _FAR * _DAY
 
     def _hours(self, day: date) -> tuple[datetime, datetime]:
-        """Return from when until when it is open on a day; the same instant twice for never."""
+        """Return from when until when the office is open on a day; one instant twice if never."""
         start = time_zones.instant(day, self.opens, self.zone)
         if day.weekday() not in self.days or self._is_holiday(day):
             return start, start

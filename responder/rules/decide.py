@@ -1,11 +1,11 @@
-"""Judges a situation: reads the rules from the top for each workflow and says what shall happen.
+"""Judges a situation: reads the rules from the top for each workflow and returns verdicts.
 
 The first `leave`, approve or enforce rule whose tests all hold ends the reading of a workflow. An
 observe rule that holds gives its verdict and the reading goes on, so that trying a rule never
-disarms another. A `leave` rule that is unknown protects from all below it: what could not be read
-might be the exception. Of those that a rule with `keep` condemns one of each group is spared, and
-for it the reading goes on; therefore all workflows are read side by side, rule by rule. Nothing
-here waits, looks at a clock or calls anything; the same situation, rules and moment give the same
+disarms another. A `leave` rule that is unknown protects from all below it: a fact that could not be
+read might be the exception. A rule with `keep` spares one of each group that it condemns, and the
+reading goes on for that one; therefore all workflows are read side by side, rule by rule. Nothing
+here waits, reads a clock or calls anything: the same situation, rules and moment give the same
 judgement.
 """
 
@@ -47,19 +47,20 @@ def judge(
     rules: tuple[Rule, ...] | None = None,
     choices: Mapping[str, Choice] | None = None,
 ) -> Judgement:
-    """Say what the rules want of each running workflow, and why of the rest nothing.
+    """Return the rules' verdict on each running workflow, and why the others are not condemned.
 
     `enforcing` is the installation's own mode. `only` is the id of the one workflow that a call
-    named; the others are then not judged. `rules` are those to read, guards among them, where the
-    trigger does not tell (`Ruleset.with_guards`). `choices` has, for rules with `keep` whose choice
-    was made before, or over several documents, whom each of them spares (`keep.choose`).
+    named; no other is then judged. `rules` are the rules to read, guards among them, where the
+    trigger does not decide it (`Ruleset.with_guards`). `choices` has, for rules with `keep` whose
+    choice was made before or over several documents, the workflows that each spares
+    (`keep.choose`).
     """
     asked = _in_question(ruleset, situation, rules, now)
     if not asked:
         return Judgement(reason=Reason.NO_RULE)
     if isinstance(situation.workflows, Unknown):
         return Judgement(
-            reason=Reason.UNREADABLE, conditions=(_unlisted(asked, situation.workflows),)
+            reason=Reason.UNREADABLE, conditions=(_unlisted_condition(asked, situation.workflows),)
         )
     reading = _reading(ruleset, situation, asked, now=now, enforcing=enforcing, choices=choices)
     # `keep` compares a workflow with all the others, also where it alone is asked after.
@@ -72,7 +73,10 @@ def judge(
 def matching(
     ruleset: Ruleset, situation: Situation, rules: Collection[Rule], *, now: datetime
 ) -> set[str]:
-    """Name those of these rules whose tests all hold for some workflow, whatever stands above."""
+    """Return the ids of those of these rules whose tests all hold for some workflow.
+
+    Each rule is tested alone, whatever stands above it.
+    """
     if isinstance(situation.workflows, Unknown):
         return set()
     reading = _reading(ruleset, situation, tuple(rules), now=now)
@@ -113,7 +117,7 @@ def _in_question(
     return without_idle_guards(rule for rule in rules if not rule.expired(now))
 
 
-def _unlisted(rules: Sequence[Rule], unknown: Unknown) -> Condition:
+def _unlisted_condition(rules: Sequence[Rule], unknown: Unknown) -> Condition:
     return Condition(
         rule=next(rule.id for rule in rules if rule.acts),
         path="workflows",
@@ -125,7 +129,7 @@ def _unlisted(rules: Sequence[Rule], unknown: Unknown) -> Condition:
 
 
 def _facts(situation: Situation) -> dict[str, object]:
-    """Return the facts of a situation, with those that it says of itself."""
+    """Return the situation's facts, with those that follow from its own fields."""
     return {
         **of_judgement(situation.events, situation.document),
         **situation.facts,
@@ -147,19 +151,15 @@ def _judgement(reading: "_Reading", threads: Sequence["_Thread"], *, awaits: boo
 
 @dataclass(slots=True, kw_only=True)
 class _Thread:
-    """The reading of the rules for one workflow.
-
-    A verdict has every test made since the one before it, so that it also tells which rules did
-    not hold; what is left after the last belongs to it too.
-    """
+    """The reading of the rules for one workflow."""
 
     workflow: Workflow
     view: View
     verdicts: list[Verdict] = field(default_factory=list)
     ended: bool = False
 
-    def take(self, rule: Rule, mode: Mode | None, spared: tuple[str, ...] | None) -> None:
-        """Take the verdict of a rule."""
+    def add_verdict(self, rule: Rule, mode: Mode | None, spared: tuple[str, ...] | None) -> None:
+        """Add a rule's verdict, with the tests made since the verdict before it."""
         self.verdicts.append(
             Verdict(
                 workflow=self.workflow,
@@ -167,6 +167,7 @@ class _Thread:
                 because=rule.because,
                 action=rule.then,
                 mode=mode,
+                # all tests since the verdict before: they also show which rules did not hold
                 conditions=tuple(self.view.trace),
                 spared=spared,
             )
@@ -174,7 +175,7 @@ class _Thread:
         self.view.trace = []
 
     def close(self) -> None:
-        """Give the last verdict the tests that were made after it."""
+        """Add the tests made after the last verdict to that verdict."""
         if self.verdicts and self.view.trace:
             last = self.verdicts[-1]
             self.verdicts[-1] = replace(last, conditions=(*last.conditions, *self.view.trace))
@@ -193,10 +194,10 @@ class _Reading:
     enforcing: bool
     choices: Mapping[str, Choice]
     derives: bool
-    hopeless: set[str] = field(default_factory=set)
+    failed_on_document: set[str] = field(default_factory=set)
 
     def of(self, workflows: Iterable[Workflow]) -> list[_Thread]:
-        """Read the rules for the workflows of the document, side by side where one keeps."""
+        """Read the rules for these workflows, side by side at each rule with `keep`."""
         threads = [_Thread(workflow=one, view=self.view(one)) for one in workflows]
         start = 0
         for place, rule in enumerate(self.rules):
@@ -208,7 +209,7 @@ class _Reading:
         return threads
 
     def _read(self, threads: Iterable[_Thread], rules: Sequence[Rule]) -> None:
-        """Read rules that do not compare workflows: for each on its own, to the end of it."""
+        """Read rules without `keep` for each workflow, until a rule ends its reading."""
         for thread in threads:
             if thread.ended:
                 continue
@@ -221,29 +222,29 @@ class _Reading:
                         break
 
     def _keep(self, threads: Iterable[_Thread], rule: Rule, keep: Keep) -> None:
-        """Read a rule for all workflows, and spare those that it keeps."""
+        """Read a rule with `keep` for all workflows, and condemn those that it does not spare."""
         held = [thread for thread in threads if not thread.ended and rule.holds(thread.view)]
         choice = self.choices.get(rule.id)
         if choice is None:
             candidates = (Candidate(self.document, thread.workflow) for thread in held)
             choice = keeping.choose(candidates, keep, self.ruleset.zone)
         for thread in held:
-            thread.view.trace.append(_kept(rule, keep, thread.workflow, choice))
+            thread.view.trace.append(_keep_condition(rule, keep, thread.workflow, choice))
             if thread.workflow.id not in choice.spared:
                 self._condemn(thread, rule, choice.kept_beside(thread.workflow.id))
 
     def _condemn(self, thread: _Thread, rule: Rule, spared: tuple[str, ...] | None = None) -> None:
         mode = rule.mode if self.enforcing else Mode.OBSERVE
-        thread.take(rule, mode if rule.acts else None, spared)
+        thread.add_verdict(rule, mode if rule.acts else None, spared)
         thread.ended = not rule.acts or rule.mode in ACTING_MODES
 
     def view(self, workflow: Workflow) -> View:
-        """Return what rules see of a workflow."""
+        """Return the input of rules for one workflow."""
         return View(
             facts=self._facts_of(workflow),
             now=self.now,
             workflow=workflow.id,
-            hopeless=self.hopeless,
+            failed_on_document=self.failed_on_document,
         )
 
     def _facts_of(self, workflow: Workflow) -> Facts:
@@ -255,27 +256,27 @@ class _Reading:
         return facts
 
     def awaits_another(self, condemned: Collection[str]) -> bool:
-        """Tell whether a rule that condemned nothing could condemn a workflow not listed yet.
+        """Return whether a rule that condemned nothing could condemn a workflow not listed yet.
 
-        That is where all tests of a kill or terminate rule hold that do not speak of workflows.
+        That is where all tests of a kill or terminate rule hold except those of workflows.
         """
-        view = View(facts=self.facts, now=self.now, wish=True)
+        view = View(facts=self.facts, now=self.now, assumed=True)
         return any(
             rule.acts
             and rule.id not in condemned
-            and rule.id not in self.hopeless
+            and rule.id not in self.failed_on_document
             and rule.holds(view) is True
             for rule in self.rules
         )
 
     def document_is_unreadable(self) -> bool:
-        """Tell whether the document was looked for and is gone or cannot be read."""
+        """Return whether the document was read for, and is gone or cannot be read."""
         exists = self.facts.get(_EXISTS)
         return exists is False or isinstance(exists, Unknown)
 
 
-def _kept(rule: Rule, keep: Keep, workflow: Workflow, choice: Choice) -> Condition:
-    """Write down whether a workflow was spared, as one more test of the rule."""
+def _keep_condition(rule: Rule, keep: Keep, workflow: Workflow, choice: Choice) -> Condition:
+    """Build the condition that records whether `keep` spared a workflow, as one more test."""
     started = workflow.facts.get(keeping.STARTED)
     why = choice.spared.get(workflow.id)
     return Condition(

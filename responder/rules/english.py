@@ -1,7 +1,7 @@
-"""Reads rules aloud: each as a sentence or two that people who do not program can check.
+"""Writes rules in English: each as a sentence or two that people who do not program can check.
 
-The words of a test are its operator's own. This adds the nouns (what a fact is called), joins the
-tests, and tells what sets the rule off, what it does, and what holds it back.
+The words of a test are its operator's own. This module adds the nouns (the names of facts), joins
+the tests, and adds the trigger, the action, and what holds the rule back.
 """
 
 import re
@@ -73,22 +73,22 @@ _TEMPLATES = frozenset({"workflow.template_id", "template.id"})
 
 
 def sentence(rule: Rule) -> str:
-    """Return what a rule says of workflows, in one sentence."""
-    about_workflows, others = _parted(rule.condition.parts)
+    """Return a rule as one sentence: trigger, conditions, action, exceptions."""
+    about_workflows, others = _split_by_subject(rule.condition.parts)
     its = _is_of_its_kind(rule)
-    conditions = [_part(part, _Voice(its=its)) for part in others]
+    conditions = [_part(part, _Pronouns(its=its)) for part in others]
     lead = _lead(rule)
     condition = f" if {_joined(conditions, 'and')}," if conditions else ""
     verb, ending = _ACTIONS[rule.then]
     whose = _workflows(about_workflows) or (" of any template" if rule.every_template else "")
-    but = _kept(rule.keep) if rule.keep else ""
-    exceptions = [_part(part, _Voice()) for part in rule.exception.parts]
+    but = _spared_in_words(rule.keep) if rule.keep else ""
+    exceptions = [_part(part, _Pronouns()) for part in rule.exception.parts]
     unless = f", unless {_joined(exceptions, 'or')}" if exceptions else ""
     return f"{lead}:{condition} {verb}{whose}{but}{ending}{unless}."
 
 
 def remarks(rule: Rule) -> Iterator[str]:
-    """Yield what else is to be known of a rule, each as a sentence."""
+    """Yield the other properties of a rule, each as a sentence."""
     if rule.robots is not None:
         yield "Robots' runs are spared."
     yield from _restraints(rule)
@@ -97,7 +97,7 @@ def remarks(rule: Rule) -> Iterator[str]:
     if rule.expires_at is not None:
         yield f"It ends at {rule.expires_at.isoformat(sep=' ', timespec='minutes')}."
     if rule.disabled is not None:
-        yield f"It is switched off: {_ended(rule.disabled)}"
+        yield f"It is switched off: {_with_full_stop(rule.disabled)}"
     elif rule.mode is Mode.OBSERVE:
         yield "It only observes."
     elif rule.mode is Mode.APPROVE:
@@ -122,20 +122,23 @@ def _limits(limit: Limit) -> Iterator[str]:
         yield f"{limit.percent_of_running} percent of all that run"
 
 
-def told(rule: Rule) -> str:
-    """Return a rule as a paragraph: its sentence and what else is to be known."""
+def paragraph(rule: Rule) -> str:
+    """Return a rule as a paragraph: its sentence, then its remarks."""
     return " ".join([sentence(rule), *remarks(rule)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Voice:
-    """How facts are named: `its` amount where the document was just spoken of."""
+class _Pronouns:
+    """The pronouns that may stand for a fact's owner.
+
+    `its` is used where the document was just named, `whose` where the workflow was.
+    """
 
     its: bool = False
     whose: bool = False
 
     def of(self, fact: Fact) -> str:
-        """Name a fact: `its amount`, `the deal's amount`, `whose age`."""
+        """Return the words for a fact: `its amount`, `the deal's amount`, `whose age`."""
         owner, _, name = fact.path.partition(".")
         noun = _noun(fact.path, name)
         if fact.kind:
@@ -154,31 +157,31 @@ def _noun(path: str, name: str) -> str:
 
 
 def kind_in_words(kind: str) -> str:
-    """Name a kind of document: `deal`, `item of smart process 147`."""
+    """Return the words for a kind of document: `deal`, `item of smart process 147`."""
     number = kind.removeprefix("item_")
     return kind if number == kind else f"item of smart process {number}"
 
 
 def a_kind(kind: str) -> str:
-    """Name one document of a kind, with its article."""
+    """Return the words for one document of a kind, with the article."""
     article = "an" if kind[0] in "aeiou" else "a"
     return f"{article} {kind_in_words(kind)}"
 
 
 def part_in_words(part: Part) -> str:
-    """Return one test, or a group of them, as it is said alone: `the deal's amount is over 5`."""
-    return _part(part, _Voice())
+    """Return one test, or a group of them, in words of its own: `the deal's amount is over 5`."""
+    return _part(part, _Pronouns())
 
 
-def _test(test: FactTest, voice: _Voice) -> str:
+def _test(test: FactTest, pronouns: _Pronouns) -> str:
     phrase = _PHRASES.get((test.fact.path, test.wording))
-    return phrase or f"{voice.of(test.fact)} {_predicate(test)}"
+    return phrase or f"{pronouns.of(test.fact)} {_predicate(test)}"
 
 
 def _predicate(test: FactTest) -> str:
     other = test.operand.other
     if other is not None:
-        words = _Voice().of(other)
+        words = _Pronouns().of(other)
     elif test.operator.name in ("one_of", "none_of"):
         return _choice(test)
     else:
@@ -188,7 +191,7 @@ def _predicate(test: FactTest) -> str:
 
 
 def _choice(test: FactTest) -> str:
-    """Say `is 0 or 2` where no value can be mistaken for two."""
+    """Return `is 0 or 2`, unless a value could be mistaken for two."""
     values = test.operand.words.split(", ")
     if not all(map(_CODE.fullmatch, values)):
         return f"is {test.wording}"
@@ -202,17 +205,17 @@ def _meaning(fact: Fact, value: str) -> str:
     return _MEANINGS.get((fact.path.partition(".")[2], value), value)
 
 
-def _part(part: Part, voice: _Voice) -> str:
+def _part(part: Part, pronouns: _Pronouns) -> str:
     match part:
         case FactTest():
-            return _test(part, voice)
+            return _test(part, pronouns)
         case Not(inner):
-            return f"it is not so that {_part(inner, voice)}"
+            return f"it is not so that {_part(inner, pronouns)}"
         case All(parts) if _of_one_fact(parts):
-            return _several_tests(parts, voice)
+            return _several_tests(parts, pronouns)
         case All(parts) | AnyOf(parts):
             word = "and" if isinstance(part, All) else "or"
-            said = _joined([_part(one, voice) for one in parts], word)
+            said = _joined([_part(one, pronouns) for one in parts], word)
             return f"({said})" if len(parts) > 1 else said
 
 
@@ -221,27 +224,27 @@ def _of_one_fact(parts: Sequence[Part]) -> bool:
     return len(tests) == len(parts) > 1 and len({test.place for test in tests}) == 1
 
 
-def _several_tests(parts: Sequence[Part], voice: _Voice) -> str:
+def _several_tests(parts: Sequence[Part], pronouns: _Pronouns) -> str:
     tests = [part for part in parts if isinstance(part, FactTest)]
-    return f"{voice.of(tests[0].fact)} {_joined([_predicate(test) for test in tests], 'and')}"
+    return f"{pronouns.of(tests[0].fact)} {_joined([_predicate(test) for test in tests], 'and')}"
 
 
-def _parted(parts: Sequence[Part]) -> tuple[list[Part], list[Part]]:
-    """Part what a rule asks of the workflow alone from all the rest."""
-    about = [part for part in parts if _says_itself_of_workflows(part)]
+def _split_by_subject(parts: Sequence[Part]) -> tuple[list[Part], list[Part]]:
+    """Split a rule's conditions into those about the workflow alone, and all others."""
+    about = [part for part in parts if _is_about_workflows_alone(part)]
     return about, [part for part in parts if part not in about]
 
 
-def _says_itself_of_workflows(part: Part) -> bool:
+def _is_about_workflows_alone(part: Part) -> bool:
     plain = isinstance(part, FactTest) or (isinstance(part, All) and _of_one_fact(part.parts))
     return plain and all(test.fact.about_workflow for test in part.tests())
 
 
 def _workflows(parts: Sequence[Part]) -> str:
-    """Say which workflows: ` of template 61 whose age is over 30d`."""
+    """Return which workflows are meant: ` of template 61 whose age is over 30d`."""
     named = [part for part in parts if _names_templates(part)]
     said = [_of_template(part) for part in named if isinstance(part, FactTest)]
-    whose = [_part(part, _Voice(whose=True)) for part in parts if part not in named]
+    whose = [_part(part, _Pronouns(whose=True)) for part in parts if part not in named]
     # What does not begin with `whose` is a clause of its own, and stands last.
     whose.sort(key=lambda words: not words.startswith("whose"))
     joined = [words if words.startswith("whose") else f"where {words}" for words in whose]
@@ -261,7 +264,7 @@ def _of_template(test: FactTest) -> str:
     return f"of template {_joined(test.operand.words.split(', '), 'or')}"
 
 
-def _kept(keep: Keep) -> str:
+def _spared_in_words(keep: Keep) -> str:
     which = "newest" if keep.newest else "oldest"
     groups = [name for name in GROUPS if name in keep.per]
     return f" but the {which}" + (f" of each {_joined(groups, 'and')}" if groups else "")
@@ -287,7 +290,7 @@ def _trigger(trigger: Trigger) -> str:
 
 
 def _is_of_its_kind(rule: Rule) -> bool:
-    """Tell whether all that sets a rule off speaks of the document it looks into."""
+    """Return whether every trigger of a rule brings the document that its tests are about."""
     if rule.kind is None:
         return False
     return rule.triggers is None or all(
@@ -301,5 +304,5 @@ def _joined(words: Sequence[str], last: str) -> str:
     return f"{', '.join(words[:-1])} {last} {words[-1]}"
 
 
-def _ended(text: str) -> str:
+def _with_full_stop(text: str) -> str:
     return text if text.endswith((".", "!", "?")) else f"{text}."

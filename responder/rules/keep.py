@@ -1,8 +1,8 @@
-"""Chooses which of several workflows that a rule matches are spared, by `keep`.
+"""Chooses which of several workflows that a rule condemns are spared, by the rule's `keep`.
 
-Of each group the newest, or the oldest, lives. The order is that of their starts, then of their
-ids; where the start of one cannot be read, or its template where groups are by template, any of its
-group might be the one to keep, so that all of them are spared.
+Of each group the newest, or the oldest, is kept. The order is that of their starts, then of their
+ids. Where one start cannot be read (or one template, where groups are by template), any workflow of
+the group might be the one to keep, so all of them are spared.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,14 +22,14 @@ _INCOMPLETE = "the list of workflows may lack some"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keep:
-    """Which one of each group to spare, and what makes a group."""
+    """The key `keep` of a rule: which workflow of each group to spare, and what makes a group."""
 
     newest: bool
     per: frozenset[str]
 
     @property
     def english(self) -> str:
-        """Say the test that each condemned workflow must pass."""
+        """Return the test that each condemned workflow passes, in words."""
         which = "newest" if self.newest else "oldest"
         groups = " and ".join(name for name in GROUPS if name in self.per)
         return f"is not the {which}" + (f" of its {groups}" if groups else "")
@@ -41,7 +41,7 @@ class Keep:
 
 
 class Candidate(NamedTuple):
-    """A workflow whose tests all hold, and the name of the document it runs on."""
+    """A workflow whose tests all hold, and the name of its document."""
 
     document: str
     workflow: Workflow
@@ -49,42 +49,42 @@ class Candidate(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Whom a rule with `keep` spares: ids, each with None, or why nobody of its group is condemned.
+    """The workflows that a rule with `keep` spares.
 
-    `beside` has for each workflow that it condemns those that are kept of its group: that they run
-    is the reason why it need not.
+    `spared` maps their ids to None, or to the reason why nobody of the group is condemned. `beside`
+    maps each condemned workflow to those kept of its group: it need not run because they do.
     """
 
     spared: Mapping[str, str | None]
     beside: Mapping[str, tuple[str, ...]]
 
     def kept_beside(self, workflow_id: str) -> tuple[str, ...]:
-        """Return the ids of those that are kept in the group of a condemned workflow."""
+        """Return the ids of the workflows that are kept in the group of a condemned one."""
         return self.beside.get(workflow_id, ())
 
 
-def as_before(kept: Iterable[str], workflow_id: str) -> Choice:
+def repeat_choice(kept: Iterable[str], workflow_id: str) -> Choice:
     """Return the choice by which a workflow was condemned, to judge it once more."""
     ids = tuple(kept)
     return Choice(dict.fromkeys(ids), {workflow_id: ids})
 
 
-def nobody_of(ids: Iterable[str], why: str) -> Choice:
-    """Return the choice that condemns none of these workflows."""
+def spare_all(ids: Iterable[str], why: str) -> Choice:
+    """Return the choice that condemns none of these workflows, for the reason given."""
     return Choice(dict.fromkeys(ids, why), {})
 
 
 def choose(
     candidates: Iterable[Candidate], keep: Keep, zone: tzinfo, *, complete: bool = True
 ) -> Choice:
-    """Choose whom a rule spares of all that its tests match.
+    """Choose the workflows that a rule spares among all that its tests match.
 
-    `zone` is that of instants which name none. `complete` says that no workflow is missing from the
-    lists; else any of those that are could be the one to keep, and nobody is condemned.
+    `zone` is the zone of instants that name none. `complete` is false where the lists may lack
+    workflows: one of those could be the one to keep, so all are spared.
     """
     found = list(candidates)
     if not complete:
-        return nobody_of((one.workflow.id for one in found), _INCOMPLETE)
+        return spare_all((one.workflow.id for one in found), _INCOMPLETE)
     spared: dict[str, str | None] = {}
     beside: dict[str, tuple[str, ...]] = {}
     for scope in _by_document(found, keep):
@@ -106,7 +106,7 @@ def _by_document(candidates: Iterable[Candidate], keep: Keep) -> Iterable[list[W
 
 
 def _of_scope(scope: Sequence[Workflow], keep: Keep, zone: tzinfo) -> Iterator[_Group]:
-    """Spare one of each template's, or everybody where it is unknown whose template is which."""
+    """Yield each group of workflows with those it keeps; one group where a template is unknown."""
     if TEMPLATE not in keep.per:
         yield scope, _of_group(scope, keep, zone)
         return

@@ -1,7 +1,7 @@
 """Finds rules that are never reached, because a rule above ends the reading wherever they apply.
 
-That is so only where it is certain: the rule above has no test that the lower one lacks, nothing
-that excepts, keeps or ends it, and all that sets the lower one off sets it off too.
+A rule is reported only where this is certain: the rule above has no test that the lower one lacks,
+no `unless`, `keep` or `expires`, and everything that sets the lower one off sets it off too.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ _FEW = 8
 
 
 class Shadowed(NamedTuple):
-    """A rule that is never reached, and the one above that sees to it."""
+    """A rule that is never reached, and the rule above that ends the reading before it."""
 
     rule: Rule
     by: Rule
@@ -40,14 +40,12 @@ def shadowed(rules: Sequence[Rule]) -> Iterator[Shadowed]:
 def _asking_less(
     above: Mapping[frozenset[str], list[Rule]], asked: frozenset[str]
 ) -> Iterator[Rule]:
-    """Yield the rules above that have no test which is not asked.
-
-    Of a rule with few tests each choice of them is looked up, so that ten thousand rules need not
-    be held against each other.
-    """
+    """Yield the rules above that have no test which is not among these."""
     if len(asked) > _FEW:
         yield from (rule for tests, some in above.items() if tests <= asked for rule in some)
         return
+    # Each subset of the few tests is looked up, so that ten thousand rules need not be compared in
+    # pairs.
     for count in range(len(asked) + 1):
         for tests in combinations(asked, count):
             yield from above.get(frozenset(tests), ())
@@ -58,21 +56,20 @@ def _asked(parts: Sequence[Part]) -> frozenset[str]:
 
 
 def _ends_always(rule: Rule) -> bool:
-    """Tell whether it ends the reading of every workflow that passes its tests, for ever."""
+    """Return whether a rule ends the reading of every workflow that passes its tests, for ever."""
     ends = not rule.acts or rule.mode in ACTING_MODES
     return ends and not rule.exception.parts and rule.keep is None and rule.expires_at is None
 
 
 def _covers(upper: Rule, lower: Rule) -> bool:
-    """Tell whether all that sets the lower rule off sets the upper one off, in all its portals."""
+    """Return whether all that sets the lower rule off sets off the upper one, in all portals."""
     if upper.kind not in (None, lower.kind) or (upper.robots and not lower.robots):
         return False
     if upper.portals is not None and not (lower.portals and lower.portals <= upper.portals):
         return False
     if upper.triggers is None:
         return True
-    # What the upper one brings along must not be narrower either: events of one name bring many
-    # kinds of document.
+    # The upper one must bring the same kinds too: events of one name bring many kinds of document.
     ours = {(one.name, one.brings) for one in upper.triggers}
     if lower.triggers is None or not {(one.name, one.brings) for one in lower.triggers} <= ours:
         return False

@@ -1,8 +1,8 @@
-"""The name of a rules file: the SHA-256 of its bytes, as 64 hexadecimal digits.
+"""Names a rules file: the SHA-256 of its bytes, as 64 hexadecimal digits.
 
-People are shown the first 16. That was the whole name once, and the log of an older version holds
-it: such a name is read as the beginning of one. But two files that begin alike can be made, one of
-which protects what the other kills; so what names a file today names it whole.
+People are shown the first 16 digits. Older versions used those as the whole name, and their log
+entries hold it: such a name matches every name that begins with it. New entries hold all 64 digits,
+since two files with the same first 16 can be made, one of which protects what the other kills.
 """
 
 from hashlib import sha256
@@ -16,12 +16,12 @@ def revision_of(data: bytes) -> str:
 
 
 def shown(revision: str) -> str:
-    """Return what people are shown of a revision."""
+    """Return the digits of a revision that people are shown."""
     return revision[:SHOWN_DIGITS]
 
 
 def same(one: str, other: str) -> bool:
-    """Tell whether two name one file, of which either may be a name of an older version."""
+    """Return whether two revisions name one file; either may be an older version's short name."""
     return one == other or (
         SHOWN_DIGITS in (len(one), len(other)) and (one.startswith(other) or other.startswith(one))
     )

@@ -1,4 +1,4 @@
-"""One rule as it was loaded: when it is read, what it asks, what it then does."""
+"""Defines one rule as it was loaded: its triggers, its tests, its action and what holds it back."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,13 +14,14 @@ from responder.rules.triggers import Trigger
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """A rule. `then` is kill, terminate or leave; a `leave` rule has no mode.
+    """A loaded rule. `then` is kill, terminate or leave; a `leave` rule has no mode.
 
-    `text` is its YAML as it stands in the file, `paths` every fact it reads, `kind` the kind of
-    document it looks into (None: any). `triggers` is None for a `leave` rule that guards always.
-    `portals` is None where it is for all. `robots` is the test that spares robots' runs, of rules
-    that name no template. `expires_at` is the end of its last day. `wait` is how long it looks on
-    before it acts, `during` the hours in which it does, `keep` whom of the condemned it spares.
+    `text` is its YAML as it stands in the file, `paths` every fact that it reads, `kind` the kind
+    of document that it tests (None: any). `triggers` is None for a `leave` rule that guards always.
+    `portals` is None where it is for all. `robots` is the test that spares robots' runs, in rules
+    that name no template. `expires_at` is the end of its last day. `wait` is the time from the
+    decision to the act, after which all must still hold; `during` the hours in which it acts;
+    `keep` chooses which condemned workflows it spares.
     """
 
     id: str
@@ -46,25 +47,25 @@ class Rule:
 
     @property
     def acts(self) -> bool:
-        """Tell whether it kills or terminates, rather than leaves."""
+        """Return whether the rule kills or terminates; false for a `leave` rule."""
         return self.then is not Action.LEAVE
 
     def expired(self, now: datetime) -> bool:
-        """Tell whether its last day is over."""
+        """Return whether the rule's last day is over."""
         return self.expires_at is not None and now >= self.expires_at
 
     @property
     def schedules(self) -> tuple[Schedule, ...]:
-        """Return the schedules that set it off."""
+        """Return the schedules that set the rule off."""
         return tuple(one.schedule for one in self.triggers or () if one.schedule is not None)
 
     @property
     def is_swept(self) -> bool:
-        """Tell whether a sweep evaluates it as if one of its events had come."""
+        """Return whether a sweep evaluates the rule as if one of its events had come."""
         return self.sweep and any(one.events for one in self.triggers or ())
 
     def guards_against(self, other: "Rule") -> bool:
-        """Tell whether this `leave` rule is read wherever the other one is."""
+        """Return whether this `leave` rule is read wherever the other rule is."""
         if self.triggers is None:
             return True
         return any(
@@ -72,21 +73,21 @@ class Rule:
         )
 
     def may_see(self, kind: str, portal: str) -> bool:
-        """Tell whether it looks at documents of this kind in this portal at all."""
+        """Return whether the rule applies to documents of this kind in this portal at all."""
         return (self.kind is None or self.kind == kind) and self.may_act_in(portal)
 
     def may_act_in(self, portal: str) -> bool:
-        """Tell whether it is for this portal."""
+        """Return whether the rule is for this portal."""
         return self.portals is None or portal in self.portals
 
     def holds(self, view: View) -> Kleene:
-        """Read it for one workflow. What its `unless` leaves unknown is not excluded: unknown."""
+        """Return whether the rule holds for one workflow; an unknown `unless` makes it unknown."""
         held: Kleene = True
         for part in self.condition.parts:
             found = part.holds(view)
             if found is False:
                 if not part.about_workflow:
-                    view.hopeless.add(self.id)
+                    view.failed_on_document.add(self.id)
                 return False
             if found is None:
                 held = None
@@ -99,9 +100,9 @@ class Rule:
         return True if held and excepted is False and listed else None
 
     def _excepted(self, view: View) -> Kleene:
-        """Ask `unless`, where a wish for a workflow that fits is a wish that no test holds."""
-        wish = view.wish
-        view.wish = None if wish is None else not wish
+        """Return whether `unless` holds, with `assumed` inverted as `Not` inverts it."""
+        assumed = view.assumed
+        view.assumed = None if assumed is None else not assumed
         excepted = self.exception.holds(view)
-        view.wish = wish
+        view.assumed = assumed
         return excepted

@@ -1,7 +1,7 @@
-"""rules.yaml as a whole: which rules are in question for an event, and how the file is loaded.
+"""Loads rules.yaml as a whole, and selects the rules in question for an event.
 
-Loading is all or nothing. A `Ruleset` is made of bytes that had no mistake; else `RulesError` has
-every mistake there is.
+Loading is all or nothing: a `Ruleset` is made from a file without mistakes; otherwise `RulesError`
+has every mistake of the file.
 """
 
 from collections.abc import Collection, Iterable
@@ -25,7 +25,7 @@ class RulesError(Exception):
 
 
 class Ruleset:
-    """The rules in force. It does not change; `revision` names the very bytes it was made of."""
+    """The rules of one file, immutable. `revision` identifies the bytes that it was made from."""
 
     def __init__(
         self,
@@ -54,11 +54,11 @@ class Ruleset:
     def in_question(
         self, trigger: Trigger, events: tuple[str, ...], kind: str, portal: str
     ) -> tuple[Rule, ...]:
-        """Return the rules to be read, in their order, when this comes with such a document.
+        """Return the rules to read, in their order, for a trigger and a document.
 
         Empty unless a kill or terminate rule is among them; the `leave` rules that guard against
-        one are. For a schedule these are all that have one; `with_guards` takes those that are due.
-        Whether a rule has expired is not asked here, for this has no clock.
+        such a rule are included. For a schedule these are all rules that have one; `with_guards`
+        selects those that are due. Expired rules are included, because there is no clock here.
         """
         if trigger != "event":
             return self._select(trigger, frozenset(), kind, portal)
@@ -68,7 +68,7 @@ class Ruleset:
         return self._select(trigger, named, kind, portal)
 
     def may_concern(self, trigger: str, event: str | None) -> bool:
-        """Say whether some rule may be in question, whatever the document: no is certain."""
+        """Return whether some rule may be in question for some document; a false one is certain."""
         return trigger != "event" or (event is not None and event.upper() in self._named)
 
     def scheduled(self, portal: str) -> tuple[Rule, ...]:
@@ -84,7 +84,7 @@ class Ruleset:
         return self.in_question("sweep", (), kind, portal)
 
     def with_guards(self, rules: Collection[str], kind: str, portal: str) -> tuple[Rule, ...]:
-        """Return those of these rules, by id, that look at such a document, and their guards.
+        """Return those of these rules, by id, that test such a document, and their guards.
 
         A `leave` rule guards against a rule if it has no `when`, or a trigger in common with it,
         whatever set the rule off this time. Empty if no kill or terminate rule is left.
@@ -112,7 +112,7 @@ class Ruleset:
 
 
 def without_idle_guards(rules: Iterable[Rule]) -> tuple[Rule, ...]:
-    """Drop the `leave` rules that stand below every rule they could protect from."""
+    """Return the rules, less the `leave` rules below the last rule that they could protect from."""
     kept = list(rules)
     while kept and not kept[-1].acts:
         kept.pop()
@@ -133,7 +133,7 @@ def _is_set_off(rule: Rule, trigger: Trigger, events: frozenset[str], kind: str)
 
 
 def load(data: bytes, *, file: str, portals: Collection[str] | None = None) -> Ruleset:
-    """Return the rules that a file's bytes are, or raise `RulesError` with every mistake.
+    """Return the rules in a file, or raise `RulesError` with every mistake.
 
     `portals` are the portals of the settings; None where they are not known.
     """

@@ -1,9 +1,8 @@
-"""Says when a schedule is due.
+"""Computes when a schedule is due.
 
-What runs every so often is due at the multiples of its length since 1970 in UTC, so that a restart
-shifts nothing. What runs daily is due once each day of its zone: a time of day that does not exist,
-because clocks go forward, is due at the next instant that does; one that exists twice is due the
-first time.
+`every` is due at the multiples of its length since 1970 in UTC, so that a restart shifts nothing.
+`daily_at` is due once each day of its zone: a time of day that does not exist, because clocks go
+forward, is due at the next instant that does; one that exists twice is due the first time.
 """
 
 from dataclasses import dataclass
@@ -17,14 +16,14 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Every:
-    """Due again and again, this long apart."""
+    """A schedule that is due again and again, this long apart."""
 
     length: timedelta
 
 
 @dataclass(frozen=True, slots=True)
 class DailyAt:
-    """Due once a day."""
+    """A schedule that is due once a day."""
 
     at: time
     zone: tzinfo
@@ -41,9 +40,9 @@ def next_after(schedule: Schedule, at: datetime) -> datetime:
 
 
 def last_due(schedule: Schedule, since: datetime, now: datetime) -> datetime | None:
-    """Return the last instant, after `since` and no later than now, at which it was due.
+    """Return the last instant, after `since` and up to `now`, at which a schedule was due.
 
-    However many were missed meanwhile, this is the one to catch up with.
+    Of several missed times this is the only one that is caught up.
     """
     if isinstance(schedule, Every):
         last = _EPOCH + (now - _EPOCH) // schedule.length * schedule.length
@@ -53,10 +52,8 @@ def last_due(schedule: Schedule, since: datetime, now: datetime) -> datetime | N
 
 
 def _around(schedule: DailyAt, at: datetime) -> list[datetime]:
-    """Return when it is due on the days about an instant, two to each side.
-
-    One would be too few where a zone has left a whole day out.
-    """
+    """Return when a schedule is due on the five days around an instant."""
     today: date = at.astimezone(schedule.zone).date()
+    # Two to each side: one would be too few where a zone has left a whole day out.
     days = (today + ahead * _DAY for ahead in range(-2, 3))
     return [time_zones.instant(day, schedule.at, schedule.zone) for day in days]

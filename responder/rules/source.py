@@ -1,10 +1,10 @@
-"""Turns the bytes of a rules file into a tree that remembers where everything stands.
+"""Parses the bytes of a rules file into a tree whose nodes know their lines and columns.
 
-Scalars follow the core schema of YAML 1.2, with one narrowing: only decimal numbers without
-leading zeros are numbers, everything else that is not null or a truth is text (`on`, `18:00`,
-`0123`, `1e3`). What YAML offers beyond maps, lists and scalars (aliases, tags, several documents)
-is a mistake, because it lets a line mean something that its reader does not see. The parser is
-driven by its events with a stack of our own, so that no depth of nesting can exhaust Python's.
+Scalars follow the core schema of YAML 1.2, with one narrowing: only decimal numbers without leading
+zeros are numbers, everything else that is not null or a truth is text (`on`, `18:00`, `0123`,
+`1e3`). Other YAML (aliases, tags, several documents) is a mistake, because it lets a line mean
+something that its reader does not see. The parser's events are handled with a stack of our own, so
+that no depth of nesting can exhaust Python's.
 """
 
 import re
@@ -32,7 +32,7 @@ Kind = Literal["null", "truth", "number", "text", "broken"]
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """Something wrong in a file: where (from 1), how bad, and the nearest right name."""
+    """A mistake in a file: its place (from 1), its severity, and the nearest right name."""
 
     file: str
     line: int
@@ -43,7 +43,7 @@ class Mistake:
     length: int = 1
 
     def __str__(self) -> str:
-        """Say it in one line, as compilers do."""
+        """Return the mistake in one line, as compilers write it."""
         hint = f" (did you mean `{self.suggestion}`?)" if self.suggestion else ""
         place = f"{self.file}:{self.line}:{self.column}"
         return f"{place}: {self.severity}: {self.message}{hint}"
@@ -51,7 +51,7 @@ class Mistake:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """A place in the file: its first character and its last line, counted from 1."""
+    """A part of the file: the place of its first character, and its last line, counted from 1."""
 
     line: int
     column: int
@@ -61,7 +61,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scalar(Node):
-    """One value as it is written. `broken` stands for one that was reported already."""
+    """One value as it is written. Kind `broken` is a value that was reported already."""
 
     text: str
     kind: Kind
@@ -88,25 +88,25 @@ class Table(Node):
         return None
 
     def key(self, key: str) -> Scalar | None:
-        """Return the key itself, for its place."""
+        """Return the node of a key itself, for its place."""
         return next((name for name, _ in self.pairs if name.text == key), None)
 
 
 @dataclass(slots=True)
 class Mistakes:
-    """What was found wrong in one file so far."""
+    """The mistakes found in one file so far."""
 
     file: str
     found: list[Mistake] = field(default_factory=list)
 
     def error(self, node: Node, message: str, suggestion: str | None = None) -> None:
-        """Note an error at a node, unless that node was reported already."""
+        """Add an error at a node, unless that node was reported already."""
         if isinstance(node, Scalar) and node.kind == "broken":
             return
         self.at(node.line, node.column, message, suggestion, length=node.length)
 
     def warn(self, node: Node, message: str) -> None:
-        """Note something that loads but is probably not meant."""
+        """Add a warning: the file loads, but this is probably not what its author meant."""
         self.found.append(
             Mistake(self.file, node.line, node.column, "warning", message, None, node.length)
         )
@@ -114,21 +114,21 @@ class Mistakes:
     def at(
         self, line: int, column: int, message: str, suggestion: str | None = None, length: int = 1
     ) -> None:
-        """Note an error at a place that has no node."""
+        """Add an error at a place that has no node."""
         self.found.append(Mistake(self.file, line, column, "error", message, suggestion, length))
 
     def in_order(self) -> tuple[Mistake, ...]:
-        """Return what was found, in the order of the file."""
+        """Return the mistakes in the order of the file."""
         return tuple(sorted(self.found, key=lambda mistake: (mistake.line, mistake.column)))
 
     @property
     def fatal(self) -> bool:
-        """Tell whether anything found forbids loading the file."""
+        """Return whether any mistake is an error, so that the file cannot be loaded."""
         return any(mistake.severity == "error" for mistake in self.found)
 
 
 def nearest(word: str, names: Iterable[str], *, likeness: float = 0.6) -> str | None:
-    """Return the name that was probably meant, or None."""
+    """Return the name that is nearest to a wrong word, or None. `likeness` is from 0 to 1."""
     found = get_close_matches(word, list(names), n=1, cutoff=likeness)
     return found[0] if found else None
 
@@ -149,7 +149,7 @@ def read(data: bytes, mistakes: Mistakes) -> Node | None:
     builder = _Builder(mistakes)
     try:
         for event in _events(text):
-            builder.take(event)
+            builder.add_event(event)
     except _TooDeepError:
         return None
     except yaml.MarkedYAMLError as error:
@@ -169,7 +169,7 @@ def _text(data: bytes, mistakes: Mistakes) -> str | None:
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
-        line, column = _place(data[: error.start].decode())
+        line, column = _position_after(data[: error.start].decode())
         mistakes.at(line, column, f"byte 0x{data[error.start]:02x} here is not valid UTF-8")
         return None
     # A byte order mark is what some editors put before the first character; it is not a text.
@@ -177,13 +177,13 @@ def _text(data: bytes, mistakes: Mistakes) -> str | None:
     wrong = _FORBIDDEN.search(text)
     if wrong is None:
         return text
-    line, column = _place(text[: wrong.start()])
+    line, column = _position_after(text[: wrong.start()])
     name = "NUL" if wrong[0] == "\0" else f"U+{ord(wrong[0]):04X}"
     mistakes.at(line, column, f"the character {name} is not allowed in a rules file")
     return None
 
 
-def _place(before: str) -> tuple[int, int]:
+def _position_after(before: str) -> tuple[int, int]:
     split = lines(before)
     return len(split), len(split[-1]) + 1
 
@@ -194,7 +194,7 @@ def _events(text: str) -> Iterator[yaml.Event]:
 
 
 def _not_yaml(error: yaml.MarkedYAMLError, text: str, mistakes: Mistakes) -> None:
-    line, column = _from_one(error.problem_mark or error.context_mark)
+    line, column = _line_and_column(error.problem_mark or error.context_mark)
     if error.problem and "nesting depth" in error.problem:
         mistakes.at(line, column, _TOO_DEEP)
         return
@@ -210,24 +210,24 @@ class _Mark(Protocol):
     column: int
 
 
-def _from_one(mark: _Mark | None) -> tuple[int, int]:
+def _line_and_column(mark: _Mark | None) -> tuple[int, int]:
     return (mark.line + 1, mark.column + 1) if mark else (1, 1)
 
 
 class _TooDeepError(Exception):
-    """The file nests deeper than anyone can read."""
+    """The file nests deeper than `MAX_DEPTH`."""
 
 
 @dataclass(slots=True)
 class _Open:
-    """A collection whose end has not come yet. A map's parts are keys and values in turn."""
+    """A list or map whose end was not parsed yet. A map's parts are keys and values in turn."""
 
     event: yaml.CollectionStartEvent
     parts: list[Node] = field(default_factory=list)
 
 
 class _Builder:
-    """Takes the parser's events one by one and holds the tree they make."""
+    """A builder of the tree from the parser's events."""
 
     def __init__(self, mistakes: Mistakes) -> None:
         self.root: Node | None = None
@@ -235,7 +235,7 @@ class _Builder:
         self._open: list[_Open] = []
         self._documents = 0
 
-    def take(self, event: yaml.Event) -> None:
+    def add_event(self, event: yaml.Event) -> None:
         """Add one event to the tree."""
         match event:
             case yaml.DocumentStartEvent():
@@ -244,7 +244,7 @@ class _Builder:
                 self._refuse(event, "an alias (`*`) is not allowed: write the value out")
                 self._add(_scalar(event, f"*{event.anchor}", "broken"))
             case yaml.ScalarEvent():
-                self._decorated(event)
+                self._refuse_anchor_or_tag(event)
                 self._add(_scalar(event, event.value, _kind(event)))
             case yaml.CollectionStartEvent():
                 self._start(event)
@@ -259,7 +259,7 @@ class _Builder:
             self._refuse(event, "a rules file is one document: this starts a second")
 
     def _start(self, event: yaml.CollectionStartEvent) -> None:
-        self._decorated(event)
+        self._refuse_anchor_or_tag(event)
         if len(self._open) == MAX_DEPTH:
             self._refuse(event, _TOO_DEEP)
             raise _TooDeepError
@@ -267,12 +267,12 @@ class _Builder:
 
     def _end(self, event: yaml.CollectionEndEvent) -> None:
         done = self._open.pop()
-        line, column = _from_one(done.event.start_mark)
+        line, column = _line_and_column(done.event.start_mark)
         # A block collection ends where the next thing begins; what a reader calls its last line
         # is that of its last part.
         last = max([line, *(part.last_line for part in done.parts)])
         if done.event.flow_style:
-            last, _ = _from_one(event.end_mark)
+            last, _ = _line_and_column(event.end_mark)
         place = {"line": line, "column": column, "length": 1, "last_line": last}
         if isinstance(done.event, yaml.SequenceStartEvent):
             self._add(Items(items=tuple(done.parts), **place))
@@ -297,19 +297,19 @@ class _Builder:
         elif self._documents == 1:
             self.root = node
 
-    def _decorated(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> None:
+    def _refuse_anchor_or_tag(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> None:
         if event.anchor is not None:
             self._refuse(event, "an anchor (`&`) is not allowed: write the value out")
         if event.tag is not None:
             self._refuse(event, "a tag (`!`) is not allowed: values are what they look like")
 
     def _refuse(self, event: yaml.Event, message: str) -> None:
-        self._mistakes.at(*_from_one(event.start_mark), message)
+        self._mistakes.at(*_line_and_column(event.start_mark), message)
 
 
 def _scalar(event: yaml.NodeEvent, text: str, kind: Kind) -> Scalar:
-    line, column = _from_one(event.start_mark)
-    end_line, end_column = _from_one(event.end_mark)
+    line, column = _line_and_column(event.start_mark)
+    end_line, end_column = _line_and_column(event.end_mark)
     # A block scalar's end mark stands at the start of the line after it.
     last = end_line - 1 if end_column == 1 and end_line > line else end_line
     length = max(end_column - column, 1) if end_line == line else 1

@@ -1,7 +1,7 @@
-"""Says which instant a time of day is, in zones whose clocks change, and reads zones by name.
+"""Converts a time of day to an instant in zones whose clocks change, and parses names of zones.
 
-Where clocks go forward some times of day do not exist; such a time stands for the first instant
-after it that does. Where they go back some exist twice; such a time stands for the first of both.
+Where clocks go forward some times of day do not exist; such a time means the first instant after it
+that does. Where they go back some exist twice; such a time means the first of both.
 """
 
 import re
@@ -18,7 +18,7 @@ _Otherwise = TypeVar("_Otherwise", bound=tzinfo | None)
 
 
 def read(table: Table, keys: Keys, otherwise: _Otherwise) -> tzinfo | _Otherwise:
-    """Read the key `timezone` of a map."""
+    """Read the key `timezone` of a map; return `otherwise` where it is missing or wrong."""
     name = keys.text(table, "timezone")
     if name is None:
         return otherwise
@@ -33,13 +33,13 @@ def read(table: Table, keys: Keys, otherwise: _Otherwise) -> tzinfo | _Otherwise
 
 
 def time_of_day(written: str) -> time | None:
-    """Read a time of day as a rule writes it, `09:00`; None if it is none."""
+    """Parse a time of day as a rule writes it, `09:00`; None if the text is not one."""
     found = _TIME.fullmatch(written)
     return time(int(found[1]), int(found[2])) if found else None
 
 
 def instant(day: date, at: time, zone: tzinfo) -> datetime:
-    """Return when this time of this day is, in UTC."""
+    """Return the instant of this time on this day, in UTC."""
     local = datetime.combine(day, at, zone)
     found = local.astimezone(UTC)
     if found.astimezone(zone).replace(tzinfo=None) == local.replace(tzinfo=None):

@@ -1,8 +1,8 @@
-"""Knows what can set a rule off, which of the portal's events that is, and what document it brings.
+"""Defines the triggers of rules: the portal's events for each, and the documents that they bring.
 
 The names that rules use (`deal.updated`) stand for the portal's own (`ONCRMDEALUPDATE`), which may
-be written too. Only events that bring a document workflows can run on are known here: a rule on
-any other could never act.
+be written too. Only events that bring a document with workflows are known here: a rule on any
+other could never act.
 https://apidocs.bitrix24.com/api-reference/crm/universal/events/index.html
 """
 
@@ -25,7 +25,7 @@ _SMART_INVOICE = "31"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trigger:
-    """One thing that sets a rule off: the portal's event names, a robot call or a schedule.
+    """One trigger of a rule: events by the portal's names, a robot call or a schedule.
 
     `events` is empty for the latter two. `brings` is the kind of document it comes with: one kind,
     `item_*` for invoices and all smart processes (their events have one name), or `*` for any.
@@ -38,16 +38,16 @@ class Trigger:
 
     @property
     def is_robot(self) -> bool:
-        """Tell whether this is a robot's call and no event."""
+        """Return whether this is a robot call."""
         return self.name == ROBOT
 
     @property
     def is_update(self) -> bool:
-        """Tell whether it says that a document was changed, which the sweep can find again."""
+        """Return whether this is a change of a document, which the sweep can find again."""
         return any("UPDATE" in event for event in self.events)
 
     def is_like(self, other: "Trigger") -> bool:
-        """Tell whether the two have something in common: a robot's call, a schedule, an event.
+        """Return whether two triggers have something in common: a robot call, a schedule, an event.
 
         All schedules count as one, and events by the portal's names.
         """
@@ -58,14 +58,14 @@ class Trigger:
         return not self.events.isdisjoint(other.events)
 
     def can_bring(self, kind: str) -> bool:
-        """Tell whether a document of this kind can come with it."""
+        """Return whether a document of this kind can come with this trigger."""
         if self.brings == "item_*":
             return kind == "invoice" or kind.startswith("item_")
         return self.brings in ("*", kind)
 
 
 def find(name: str) -> Trigger | None:
-    """Return the trigger of this name; the portal's own names are read in any case."""
+    """Return the trigger of this name, or None; the portal's own names are read in any case."""
     if name == ROBOT:
         return Trigger(name=ROBOT, events=frozenset(), brings="*")
     kind, _, done = name.partition(".")
@@ -77,7 +77,7 @@ def find(name: str) -> Trigger | None:
 
 
 def scheduled(schedule: Schedule) -> Trigger:
-    """Return the trigger that a schedule is; its name says when, for people."""
+    """Return the trigger for a schedule, named for people: `daily at 03:00 UTC`."""
     if isinstance(schedule, Every):
         name = f"every {duration_in_words(schedule.length)}"
     else:
@@ -86,18 +86,18 @@ def scheduled(schedule: Schedule) -> Trigger:
 
 
 def names() -> list[str]:
-    """Return the names there are, with smart process 147 for all of its kind."""
+    """Return the names of all triggers, with smart process 147 as the example of its kind."""
     kinds = [*registry.KINDS, "item_147"]
     return [ROBOT, *(f"{kind}.{done}" for kind in kinds for done in _DONE), *_BRINGS]
 
 
 def is_a_portals_name(name: str) -> bool:
-    """Tell whether this is written as the portal names its events."""
+    """Return whether a name has the form of the portal's own event names."""
     return "." not in name and name.upper().startswith("ON")
 
 
-def meant(name: str) -> str | None:
-    """Return the trigger that was probably meant by a wrong name."""
+def nearest_trigger(name: str) -> str | None:
+    """Return the name of the trigger that is nearest to a wrong one, or None."""
     if is_a_portals_name(name):
         # The portal has a hundred events that look alike: only a slip of the pen is put right.
         return nearest(name.upper(), _BRINGS, likeness=0.93)

@@ -8,7 +8,7 @@ from responder.authoring import explain
 from responder.authoring.cases import case_runs
 from responder.authoring.check import check
 from responder.model import Mode, Verdict
-from responder.rules.english import told
+from responder.rules.english import paragraph
 from responder.rules.reach import shadowed
 from responder.service.doctor.checks import loaded_rules, right_settings
 from tests.rules.make import NOW, a_rule, a_ruleset, in_a_file, judged
@@ -47,7 +47,7 @@ def test_it_hides_what_is_below_it_as_any_rule_that_acts() -> None:
 
 def test_it_is_read_aloud() -> None:
     (rule,) = a_ruleset(ASKING).rules
-    assert told(rule) == (
+    assert paragraph(rule) == (
         "When a deal changes: kill each running workflow of template 61. "
         "It asks first: nothing is done until somebody approves it."
     )

@@ -12,7 +12,7 @@ HEAD = "lists: {vip: [17]}\ncalendars: {office: {from: 9:00, to: 18:00}}\n"
 
 def told(rule: str) -> str:
     ruleset = load(in_a_file(rule, HEAD).encode(), file="rules.yaml")
-    return english.told(ruleset.rules[0])
+    return english.paragraph(ruleset.rules[0])
 
 
 def test_a_rule_reads_as_a_sentence() -> None:

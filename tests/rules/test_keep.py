@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from responder.model import Judgement, Unknown, Workflow
 from responder.rules.decide import judge
-from responder.rules.keep import Candidate, Choice, Keep, as_before, choose
+from responder.rules.keep import Candidate, Choice, Keep, choose, repeat_choice
 from tests.rules.make import (
     NOW,
     a_rule,
@@ -178,7 +178,7 @@ def test_a_verdict_names_who_lives_in_its_stead() -> None:
 
 def test_a_choice_that_stood_is_judged_by_once_more() -> None:
     rules, situation = a_ruleset(NEWEST), a_situation({}, FIVE[:2])
-    before = {"one": as_before(["elsewhere"], "b")}
+    before = {"one": repeat_choice(["elsewhere"], "b")}
     judgement = judge(rules, situation, enforcing=True, now=NOW, only="b", choices=before)
     assert [(one.workflow.id, one.spared) for one in judgement.verdicts] == [("b", ("elsewhere",))]
 

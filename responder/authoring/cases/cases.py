@@ -155,7 +155,7 @@ class _CaseReader:
         found = triggers.find(name)
         if found is not None and found.events:
             return found
-        meant = nearest(name, _OTHERS) or triggers.meant(name)
+        meant = nearest(name, _OTHERS) or triggers.nearest_trigger(name)
         self.mistakes.error(node, f"there is no event `{name}`", meant)
         return None
 

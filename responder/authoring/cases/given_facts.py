@@ -130,7 +130,7 @@ class FactsReader:
             message = f"`{path}` is worked out from `{SOURCES[path]}`: give that"
             self.mistakes.error(key, message, SOURCES[path])
         elif registry.find(path) is None:
-            self.mistakes.error(key, f"there is no fact `{path}`", registry.meant(path))
+            self.mistakes.error(key, f"there is no fact `{path}`", registry.nearest_fact(path))
         else:
             return True
         return False

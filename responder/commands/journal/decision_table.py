@@ -136,7 +136,7 @@ def sentence(database: Database, decision: Decision) -> str | None:
 
     None where that is not known: its text was not kept, or another version wrote it.
     """
-    from responder.rules.english import told  # slow, and needed for this alone
+    from responder.rules.english import paragraph  # slow, and needed for this alone
     from responder.rules.ruleset import RulesError, load
 
     text = database.read(lambda conn: rulesets.text(conn, str(decision["ruleset"])))
@@ -146,7 +146,7 @@ def sentence(database: Database, decision: Decision) -> str | None:
         ruleset = load(text.encode(), file="rules.yaml")
     except RulesError:
         return None
-    return next((told(rule) for rule in ruleset.rules if rule.id == decision["rule"]), None)
+    return next((paragraph(rule) for rule in ruleset.rules if rule.id == decision["rule"]), None)
 
 
 def one(decision: Decision, said: str | None = None, *, as_json: bool) -> str:

@@ -40,10 +40,10 @@ def rules(context: click.Context, portal: str | None, *, as_json: bool) -> None:
 
 
 def _paragraph(rule: "Rule", figures: "Figures | None") -> str:
-    from responder.rules.english import told
+    from responder.rules.english import paragraph
 
     mode = "guards" if rule.mode is None else rule.mode.value
-    said = [f"\n{rule.id} ({mode})", told(rule)]
+    said = [f"\n{rule.id} ({mode})", paragraph(rule)]
     done = _DONE.get(rule.then, "stopped")
     if figures is not None:
         said.append(f"Observed since {figures.since:%Y-%m-%d}: {figures.sentence(done)}.")
@@ -54,7 +54,7 @@ def _paragraph(rule: "Rule", figures: "Figures | None") -> str:
 
 def _object(rule: "Rule", figures: "Figures | None", revision: str) -> str:
     from responder.adapters.printable_text import to_json
-    from responder.rules.english import told
+    from responder.rules.english import paragraph
 
     shown: dict[str, object] | None = None
     if figures is not None:
@@ -67,7 +67,7 @@ def _object(rule: "Rule", figures: "Figures | None", revision: str) -> str:
             "mode": rule.mode,
             "then": rule.then,
             "because": rule.because,
-            "in_words": told(rule),
+            "in_words": paragraph(rule),
             "revision": revision,
             "shadow": shown,
         }

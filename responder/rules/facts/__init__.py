@@ -1,1 +1,1 @@
-"""What rules can test: which facts there are, of what types, and how they are compared."""
+"""The facts that rules can test: their names, their types, and how values are compared."""

@@ -1,13 +1,13 @@
-"""One test of one fact, and how tests join: true, false or unknown.
+"""Evaluates one test of one fact, and groups of tests: true, false or unknown.
 
 The logic is Kleene's. A test of a fact that could not be read is unknown; false and unknown is
 false, true or unknown is true, and `not` leaves unknown. Evaluation ends where the answer is
-certain and goes on past an unknown, writing down every test it made on the way, so that the log
-can say what was known. What is empty is known: equality is false for it, order is unknown.
+certain and goes on past an unknown, and records each test that it made, so that the log shows what
+was known. An empty value is known: equality is false for it, order is unknown.
 
-The same tree answers a second question: could a workflow that is not listed yet make this hold? For
-that a `View` carries a `wish`, which tests of workflows return instead of looking; `Not` turns the
-wish round with everything else.
+The same tree answers a second question: could a workflow that is not listed yet make the rule hold?
+For that, a `View` has `assumed` set: each test of a workflow returns it instead of testing, and
+`Not` inverts it for the part within.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +26,8 @@ Kleene = bool | None
 Facts = Mapping[str, object]
 
 
-# How many answers a test remembers before it begins anew.
+# Portals send the same few values over and over. A test caches so many answers, then starts anew,
+# and caches none for a text longer than this.
 _REMEMBERED = 32
 _LONG = 100
 _new_tuple = tuple.__new__
@@ -34,26 +35,26 @@ _new_tuple = tuple.__new__
 
 @dataclass(slots=True, kw_only=True)
 class View:
-    """What rules see when they are read for one workflow, and the trace that they leave.
+    """The input of rules for one workflow (facts and time), and the record of the tests made.
 
-    With a `wish` nothing is traced. `hopeless` has the ids of rules that were found not to hold by
-    a test of the document, so that no other workflow on it could make them.
+    Where `assumed` is set, nothing is recorded. `failed_on_document` collects the ids of rules that
+    a test of the document made false, so that no workflow on that document can make them hold.
     """
 
     facts: Facts
     now: datetime
     workflow: str | None = None
-    wish: bool | None = None
+    assumed: bool | None = None
     trace: list[Condition] = field(default_factory=list)
-    hopeless: set[str] = field(default_factory=set)
+    failed_on_document: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FactTest:
-    """One test of one fact, in a rule. `place` is where the rule has it: `if.deal.stage_id`.
+    """One test of one fact, in a rule. `place` is its position in the rule: `if.deal.stage_id`.
 
-    Portals send the same few values over and over, so a test remembers its answers to texts and
-    whole numbers in `answers`, unless they also depend on something else.
+    `answers` caches the answers for texts and whole numbers, unless an answer depends on more than
+    the value (`remembers`).
     """
 
     rule: str
@@ -70,19 +71,19 @@ class FactTest:
 
     @property
     def facts(self) -> tuple[Fact, ...]:
-        """Return the facts that this test looks at."""
+        """Return the facts that this test reads."""
         return (self.fact, self.operand.other) if self.operand.other else (self.fact,)
 
     def holds(self, view: View) -> Kleene:
-        """Make the test and write down how it came out."""
-        wish = view.wish
-        if wish is not None and self.about_workflow:
-            return wish
+        """Make the test, record it in the view, and return its result."""
+        assumed = view.assumed
+        if assumed is not None and self.about_workflow:
+            return assumed
         value = view.facts.get(self.path, ABSENT)
         if type(value) is str or type(value) is int:
             known: Kleene = self.answers.get(value)
             if known is not None:
-                if wish is None:
+                if assumed is None:
                     view.trace.append(
                         _new_tuple(
                             Condition,
@@ -98,13 +99,13 @@ class FactTest:
                         )
                     )
                 return known
-        return self._asked(value, view)
+        return self._evaluate(value, view)
 
-    def _asked(self, value: object, view: View) -> Kleene:
-        """Make a test whose answer is not remembered, and remember it where that is possible."""
-        found = value if isinstance(value, Unknown) else self._of(value, view)
+    def _evaluate(self, value: object, view: View) -> Kleene:
+        """Make a test whose answer is not cached, and cache the answer where that is possible."""
+        found = value if isinstance(value, Unknown) else self._answer(value, view)
         known = None if isinstance(found, Unknown) else found is not self.negated
-        if view.wish is None:
+        if view.assumed is None:
             view.trace.append(
                 Condition(
                     rule=self.rule,
@@ -131,35 +132,35 @@ class FactTest:
         """Yield this test, as a group yields its own."""
         yield self
 
-    def _of(self, value: object, view: View) -> Holds:
-        """Answer before negation."""
+    def _answer(self, value: object, view: View) -> Holds:
+        """Return the answer before negation."""
         if self.operand.other is not None:
-            return self._of_pair(value, view)
+            return self._answer_for_pair(value, view)
         if isinstance(value, list | tuple | dict):
-            return self._of_several(_several(value), view.now)
-        return self._of_one(value, view.now)
+            return self._answer_for_several(_values_of(value), view.now)
+        return self._answer_for_one(value, view.now)
 
-    def _of_one(self, value: object, now: datetime) -> Holds:
+    def _answer_for_one(self, value: object, now: datetime) -> Holds:
         if is_empty(value, self.fact.type):
             return self.operator.empty
         assert self.operand.check is not None
         return self.operand.check(value, now)
 
-    def _of_several(self, several: Sequence[object], now: datetime) -> Holds:
-        """Hold if it holds for one of them; nothing but empty ones are empty together."""
+    def _answer_for_several(self, several: Sequence[object], now: datetime) -> Holds:
+        """Return whether the test holds for one of several values; all empty count as one empty."""
         if all(is_empty(value, self.fact.type) for value in several):
             return self.operator.empty
-        return any_of(self._of_one(value, now) for value in several)
+        return any_of(self._answer_for_one(value, now) for value in several)
 
-    def _of_pair(self, value: object, view: View) -> Holds:
+    def _answer_for_pair(self, value: object, view: View) -> Holds:
         other, pair = self.operand.other, self.operand.pair
         assert other is not None
         assert pair is not None
         against = view.facts.get(other.path, ABSENT)
         if isinstance(against, Unknown):
             return against
-        left = [one for one in _several(value) if not is_empty(one, self.fact.type)]
-        right = [one for one in _several(against) if not is_empty(one, other.type)]
+        left = [one for one in _values_of(value) if not is_empty(one, self.fact.type)]
+        right = [one for one in _values_of(against) if not is_empty(one, other.type)]
         if not left or not right:
             return self.operator.empty
         return any_of(pair(one, two) for one in left for two in right)
@@ -181,11 +182,11 @@ class _Group:
 
     @property
     def about_workflow(self) -> bool:
-        """Tell whether any test within looks at a workflow."""
+        """Return whether any test within is about a workflow."""
         return any(part.about_workflow for part in self.parts)
 
     def holds(self, view: View) -> Kleene:
-        """Read the parts up to the one that settles it; without one, unknown if a part was."""
+        """Return the first answer that settles the group; else unknown if a part was unknown."""
         result: Kleene = not self.settled_by
         for part in self.parts:
             found = part.holds(view)
@@ -202,14 +203,13 @@ class _Group:
 
 
 class All(_Group):
-    """Holds when all its parts do: a false one settles it."""
+    """A group that holds when all its parts do: a false one settles it."""
 
     __slots__ = ()
     settled_by = False
 
-
 class AnyOf(_Group):
-    """Holds when one of its parts does: a true one settles it."""
+    """A group that holds when one of its parts does: a true one settles it."""
 
     __slots__ = ()
     settled_by = True
@@ -217,20 +217,20 @@ class AnyOf(_Group):
 
 @dataclass(frozen=True, slots=True)
 class Not:
-    """Holds when its part does not."""
+    """A part that holds when the part within does not."""
 
     part: "Part"
 
     @property
     def about_workflow(self) -> bool:
-        """Tell whether the test within looks at a workflow."""
+        """Return whether the test within is about a workflow."""
         return self.part.about_workflow
 
     def holds(self, view: View) -> Kleene:
-        """Return the opposite, and unknown for unknown."""
-        view.wish = None if view.wish is None else not view.wish
+        """Return the opposite of the part within, and unknown for unknown."""
+        view.assumed = None if view.assumed is None else not view.assumed
         found = self.part.holds(view)
-        view.wish = None if view.wish is None else not view.wish
+        view.assumed = None if view.assumed is None else not view.assumed
         return None if found is None else not found
 
     def tests(self) -> Iterator[FactTest]:
@@ -242,7 +242,7 @@ Part = FactTest | All | AnyOf | Not
 
 
 def fact_test(rule: str, fact: Fact, place: str, operator: Operator, operand: Prepared) -> FactTest:
-    """Join a fact, an operator and what it was prepared with."""
+    """Build the test of a fact from an operator and its prepared operand."""
     other = operand.other
     return FactTest(
         rule=rule,
@@ -258,13 +258,11 @@ def fact_test(rule: str, fact: Fact, place: str, operator: Operator, operand: Pr
     )
 
 
-def _several(value: object) -> Sequence[object]:
-    """Return the values of a field that may have several.
-
-    PHP sends a list whose numbering has holes as an object.
-    """
+def _values_of(value: object) -> Sequence[object]:
+    """Return the values of a field as a sequence; a single value as a sequence of one."""
     if isinstance(value, list | tuple):
         return value
+    # PHP sends a list whose numbering has holes as an object.
     if isinstance(value, dict) and all(str(key).isdigit() for key in value):
         return list(value.values())
     return (value,)

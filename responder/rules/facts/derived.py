@@ -1,7 +1,7 @@
-"""Works out the facts that the portal does not send: how old, how idle, whether stuck.
+"""Computes the facts that the portal does not send: how old, how idle, whether stuck.
 
-Who started a workflow follows from its row as far as nobody did: then there is no such user. What
-set a judgement off, and on which document, it knows itself.
+It also fills the facts of the starter where the workflow's row alone decides them, and those of the
+judgement itself: its events and its document.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ SOURCES: Mapping[str, str] = {
 }
 STARTER = frozenset({"starter.id", "starter.active", "starter.department"})
 STARTED_BY = "workflow.started_by"
-# What must be read so that a fact can be told.
+# The fact to read (value) so that a derived one (key) can be computed.
 NEEDS: Mapping[str, str] = {**SOURCES, **dict.fromkeys(STARTER, STARTED_BY)}
 ABSENT = Unknown("the portal's answer does not have it")
 OF_JUDGEMENT = ("event.name", "document.kind", "document.id")
@@ -32,7 +32,7 @@ def of_judgement(events: Sequence[str], document: Document) -> dict[str, object]
 
 
 def derived(facts: Mapping[str, object], now: datetime, zone: tzinfo) -> dict[str, object]:
-    """Return the derived facts of a workflow at this moment."""
+    """Return the derived facts of a workflow at `now`; dates without a zone are in `zone`."""
     since = {path: _since(facts.get(source, ABSENT), now, zone) for path, source in SOURCES.items()}
     over = since["workflow.stuck"]
     if not isinstance(over, Unknown):
@@ -41,7 +41,7 @@ def derived(facts: Mapping[str, object], now: datetime, zone: tzinfo) -> dict[st
 
 
 def _starter(facts: Mapping[str, object]) -> dict[str, object]:
-    """Return what is known of the starter from the workflow's row alone."""
+    """Return the `starter.*` facts that follow from the row: all empty where nobody started it."""
     by = facts.get(STARTED_BY, ABSENT)
     if isinstance(by, Unknown):
         return {}
@@ -51,7 +51,7 @@ def _starter(facts: Mapping[str, object]) -> dict[str, object]:
 
 
 def _since(value: object, now: datetime, zone: tzinfo) -> object:
-    """Return how long ago that was, None where the value is empty."""
+    """Return the time from a date until `now`, None where the value is empty."""
     if isinstance(value, Unknown):
         return value
     if values.is_empty(value, Type.DATE):

@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 
 class Type(StrEnum):
-    """What a fact's value is, which decides the tests it takes and when it is empty.
+    """The type of a fact's value, which decides the tests that fit it and when it is empty.
 
-    A reference is the number of something else (a user, a company), and 0 there means none. An
-    `id` is text even where it looks like a number. A date is a moment, a day has no time. `any` is
-    a field whose type only the portal knows.
+    A reference is the number of something else (a user, a company), and 0 there means none. An `id`
+    is text even where it looks like a number. A date is a moment, a day has no time. `any` is a
+    field whose type only the portal knows.
     """
 
     TEXT = "text"

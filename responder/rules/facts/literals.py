@@ -1,7 +1,7 @@
-"""Reads the values that a rule compares facts with, each as the fact's type asks.
+"""Parses the values that a rule compares facts with, each according to the fact's type.
 
-A literal becomes a `Sought`: how to read the portal's value, and what it should then be. Where it
-cannot be one, `MisfitError` says at which node and why; those who write rules see exactly that.
+A literal becomes a `Comparand`: a reader of the portal's value, and the value to compare it with.
+Where a literal does not fit, `MisfitError` names the node and the reason; `check` prints both.
 """
 
 from collections.abc import Collection, Mapping
@@ -25,7 +25,7 @@ _DURATIONS = "45s, 10m, 12h, 30d or 2w"
 
 
 class MisfitError(Exception):
-    """An operand does not fit its operator or its fact. `node` is where that is."""
+    """An operand that does not fit its operator or its fact. `node` is its place in the file."""
 
     def __init__(self, node: Node, message: str, suggestion: str | None = None) -> None:
         super().__init__(message)
@@ -33,8 +33,8 @@ class MisfitError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
-    """What the rest of the file says that values need: its lists, calendars and time zone.
+class FileContext:
+    """The parts of the rules file that operands refer to: its lists, calendars and time zone.
 
     `zone` is None where the file names none.
     """
@@ -44,56 +44,56 @@ class Setting:
     calendars: Mapping[str, Calendar] = field(default_factory=dict)
 
 
-class Sought(NamedTuple):
-    """What to read a value as, and what it should then be."""
+class Comparand(NamedTuple):
+    """A literal of a rule: the reader for the portal's value, and the value to compare with."""
 
     read: Reader
     value: Any
 
 
-def sought(node: Node, fact: Fact, setting: Setting) -> Sought:
-    """Read a literal that a fact is to equal."""
+def comparand(node: Node, fact: Fact, context: FileContext) -> Comparand:
+    """Parse a literal that a fact is tested for equality with."""
     scalar = scalar_of(node, fact)
     match fact.type:
         case Type.NUMBER | Type.REFERENCE:
-            return Sought(values.number, _number(scalar, fact))
+            return Comparand(values.number, _number(scalar, fact))
         case Type.TRUTH:
-            return Sought(values.truth, _truth(scalar, fact))
+            return Comparand(values.truth, _truth(scalar, fact))
         case Type.DATE | Type.DAY:
-            return Sought(moments.reader(fact.type, setting.zone), moment(scalar, fact, setting))
+            return Comparand(moments.reader(fact.type, context.zone), moment(scalar, fact, context))
         case Type.ANY:
-            return _sought_any(scalar, setting)
+            return _comparand_of_any_type(scalar, context)
         case _:
-            return Sought(values.text, text(scalar, fact))
+            return Comparand(values.text, text(scalar, fact))
 
 
-def _sought_any(scalar: Scalar, setting: Setting) -> Sought:
-    """Take the type from the literal, where only the portal knows the field's."""
+def _comparand_of_any_type(scalar: Scalar, context: FileContext) -> Comparand:
+    """Parse a literal for a field whose type only the portal knows, by the literal's own form."""
     if scalar.kind == "truth":
-        return Sought(values.truth, truth(scalar))
+        return Comparand(values.truth, truth(scalar))
     number = values.number(scalar.text)
     if not isinstance(number, Unknown):
         # The portal writes yes and no of user fields now as Y and N, now as 1 and 0.
         read = values.bit_or_words if number in (0, 1) else values.number_or_words
-        return Sought(read, number)
+        return Comparand(read, number)
     money = values.money(scalar.text)
     if not isinstance(money, Unknown):
-        return Sought(values.money_or_words, money)
-    date = moments.literal(scalar.text, setting.zone)
+        return Comparand(values.money_or_words, money)
+    date = moments.literal(scalar.text, context.zone)
     if date is not None:
-        return Sought(_dates_or_words(setting.zone), date)
-    return Sought(values.reader_like(scalar.text), scalar.text)
+        return Comparand(_dates_or_words(context.zone), date)
+    return Comparand(values.reader_like(scalar.text), scalar.text)
 
 
 @lru_cache(maxsize=16)
 def _dates_or_words(zone: tzinfo | None) -> Reader:
-    """Return a reader of dates to which words are not unknown, but no date at all."""
+    """Return a reader of dates to which a text without digits is no date, and not unknown."""
     dates = moments.reader(Type.ANY, zone)
     return lambda value: () if values.is_words(value) else dates(value)
 
 
 def scalar_of(node: Node, fact: Fact) -> Scalar:
-    """Return the one value that stands here, which is neither empty nor the name of a fact."""
+    """Return the one value at a node; raise MisfitError where it is empty or the name of a fact."""
     if isinstance(node, Items):
         raise MisfitError(node, "one value is expected here; several are written with `one_of`")
     if not isinstance(node, Scalar):
@@ -106,45 +106,45 @@ def scalar_of(node: Node, fact: Fact) -> Scalar:
     return node
 
 
-def measure(node: Node, fact: Fact) -> Sought:
-    """Read a number or a duration that a fact is larger or smaller than."""
+def measure(node: Node, fact: Fact) -> Comparand:
+    """Parse a number or a duration, for the tests of order (`over`, `below`, `between` …)."""
     scalar = scalar_of(node, fact)
     if fact.type is Type.DURATION:
         length = values.duration(scalar.text)
         if length is None:
             raise MisfitError(scalar, f"`{scalar.text}` is not a duration, such as {_DURATIONS}")
-        return Sought(values.as_it_is, length)
+        return Comparand(values.as_it_is, length)
     read = values.number(scalar.text)
     if isinstance(read, Unknown):
         raise MisfitError(scalar, f"`{scalar.text}` is not a number")
-    return Sought(values.number, read)
+    return Comparand(values.number, read)
 
 
-def moment(node: Node, fact: Fact, setting: Setting) -> Moment:
-    """Read a date and time, or a day."""
+def moment(node: Node, fact: Fact, context: FileContext) -> Moment:
+    """Parse a date and time, or a day."""
     scalar = scalar_of(node, fact)
-    read = moments.literal(scalar.text, setting.zone)
+    read = moments.literal(scalar.text, context.zone)
     if read is None:
         raise MisfitError(scalar, f"`{scalar.text}` is not a date, such as {_DATES}")
     return read
 
 
-def age(node: Node, fact: Fact, setting: Setting) -> timedelta | Moment:
-    """Read how old something is to be: a duration, or a date."""
+def age(node: Node, fact: Fact, context: FileContext) -> timedelta | Moment:
+    """Parse the operand of `older_than` and `newer_than`: a duration, or a date."""
     scalar = scalar_of(node, fact)
     length = values.duration(scalar.text)
     if length is not None:
         return length
-    read = moments.literal(scalar.text, setting.zone)
+    read = moments.literal(scalar.text, context.zone)
     if read is None:
         message = f"`{scalar.text}` is neither a duration, such as {_DURATIONS}, nor a date"
         raise MisfitError(scalar, message)
     return read
 
 
-def calendar(node: Node, setting: Setting) -> Calendar:
+def calendar(node: Node, context: FileContext) -> Calendar:
     """Return the calendar that a node names."""
-    return setting.calendars[named(node, setting.calendars, "calendar")]
+    return context.calendars[named(node, context.calendars, "calendar")]
 
 
 def named(node: Node, known: Collection[str], what: str) -> str:
@@ -175,14 +175,14 @@ def _truth(scalar: Scalar, fact: Fact) -> bool:
 
 
 def text(scalar: Scalar, fact: Fact) -> str:
-    """Read a text; a bare `true` is refused, for it is probably not meant as one."""
+    """Parse a text. A bare `true` or `false` is refused: its author probably meant yes or no."""
     if scalar.kind == "truth":
         raise MisfitError(scalar, f'`{fact.path}` is a text: write "{scalar.text}" in quotes')
     return scalar.text
 
 
 def other_fact(node: Node, fact: Fact) -> Fact | None:
-    """Return the fact that an operand names (`{fact: PATH}`), None where it is a literal."""
+    """Return the fact that an operand names (`{fact: PATH}`), or None where it is a literal."""
     if not isinstance(node, Table) or not node.pairs:
         return None
     key, value = node.pairs[0]
@@ -192,7 +192,9 @@ def other_fact(node: Node, fact: Fact) -> Fact | None:
         raise MisfitError(value, "the name of a fact is expected here")
     other = registry.find(value.text)
     if other is None:
-        raise MisfitError(value, f"there is no fact `{value.text}`", registry.meant(value.text))
+        raise MisfitError(
+            value, f"there is no fact `{value.text}`", registry.nearest_fact(value.text)
+        )
     if _family(fact) != _family(other) and Type.ANY not in (fact.type, other.type):
         message = f"`{fact.path}` ({fact.type}) and `{other.path}` ({other.type})"
         raise MisfitError(value, f"{message} cannot be compared")

@@ -1,17 +1,17 @@
 """Reads dates and times, and compares them with each other and with days.
 
-A day has one meaning, whatever test asks for it. A moment is on the day that the clock showed in
-the file's own zone (`defaults.timezone`) or, where the file names none, in the offset that the
-portal sent with it. A field that is a day is the day that the portal wrote. Where one side is a
-day, days are compared; everything else is compared in UTC, because two moments of the hour that
-comes twice in autumn are never equal across zones in Python.
+A day has one meaning, whatever the test. A moment belongs to the day that the clock showed in the
+file's own zone (`defaults.timezone`) or, where the file names none, in the offset that the portal
+sent with it. A field that is a day is the day that the portal wrote. If either side is a day, days
+are compared; everything else is compared in UTC, because Python never calls two moments of the
+autumn hour that comes twice equal across zones.
 
 The CRM writes a day as midnight of UTC in the portal's own offset (module rest,
 CRestUtil::ConvertDate): 24 September is `2026-09-24T03:00:00+03:00`, and west of Greenwich
-`2026-09-23T19:00:00-05:00`; an hour beside that where the clocks are changed between that day and
+`2026-09-23T19:00:00-05:00`; it may be an hour off where the clocks change between that day and
 today. Older portals write their own midnight. A user field may be a day or a moment, and only its
-value can tell: what looks like a day is read both ways, and where the two do not give one answer
-there is none.
+value shows which: a value that looks like a day is read both ways, and is unknown where the two
+readings give different answers.
 """
 
 import operator
@@ -39,9 +39,9 @@ _DAY = timedelta(days=1)
 
 
 class Moment(NamedTuple):
-    """One way to read a date: what the clock showed, the instant in UTC, whether a whole day.
+    """One reading of a date: the wall-clock time, the instant in UTC, whether it is a whole day.
 
-    `instant` is None where nothing tells the zone.
+    `instant` is None where the zone is not known.
     """
 
     local: datetime
@@ -55,7 +55,7 @@ Readings = tuple[Moment, ...]
 
 @lru_cache(maxsize=64)
 def reader(type_: Type, zone: tzinfo | None) -> Reader:
-    """Return what reads the dates of fields of a type: into `Readings`, or `Unknown`."""
+    """Return the reader of dates for fields of a type: a value in, `Readings` or `Unknown` out."""
     of_type = {Type.DAY: _of_a_day, Type.ANY: _of_either}.get(type_, _of_a_moment)
 
     def read(value: object) -> Readings | Unknown:
@@ -71,7 +71,7 @@ def reader(type_: Type, zone: tzinfo | None) -> Reader:
 
 
 def literal(written: str, zone: tzinfo | None) -> Moment | None:
-    """Read a day or a moment as a rule writes it; None if it is neither."""
+    """Parse a day or a moment as a rule writes it; None if the text is neither."""
     found = values.date_and_time(written)
     if isinstance(found, Unknown):
         return None
@@ -108,7 +108,7 @@ def _whole(day: date, zone: tzinfo | None) -> Moment:
 
 
 def _day_meant(read: datetime) -> date:
-    """Return the day that the portal wrote: the next one where it wrote the evening before."""
+    """Return the day that the portal meant: the next one where it wrote the evening before."""
     day, offset = read.date(), read.utcoffset()
     is_west = offset is not None and offset < timedelta() and read.hour >= 12
     return day + _DAY if is_west and _is_midnight_of_utc(read) and day < date.max else day
@@ -120,7 +120,7 @@ def _is_midnight_of_utc(read: datetime) -> bool:
 
 
 def compared(order: Order) -> Callable[[Readings, Moment], Holds]:
-    """Return what compares a value with what a rule says."""
+    """Return a check that compares a value with a literal of a rule."""
 
     def holds(found: Readings, wanted: Moment) -> Holds:
         return agreed(_compare(order, one, wanted) for one in found)
@@ -129,7 +129,7 @@ def compared(order: Order) -> Callable[[Readings, Moment], Holds]:
 
 
 def compared_facts(order: Order) -> Callable[[Readings, Readings], Holds]:
-    """Return what compares the values of two facts."""
+    """Return a check that compares the values of two facts."""
 
     def holds(left: Readings, right: Readings) -> Holds:
         return agreed(_compare_facts(order, one, two) for one, two in product(left, right))
@@ -138,7 +138,7 @@ def compared_facts(order: Order) -> Callable[[Readings, Readings], Holds]:
 
 
 def between(found: Readings, ends: tuple[Moment, Moment]) -> Holds:
-    """Tell whether a value lies between two ends or on one of them."""
+    """Return whether a value lies between two ends or equals one of them."""
     low, high = ends
     return agreed(
         _both(_compare(operator.ge, one, low), _compare(operator.le, one, high)) for one in found
@@ -146,17 +146,17 @@ def between(found: Readings, ends: tuple[Moment, Moment]) -> Holds:
 
 
 def among(found: Readings, wanted: Iterable[Moment]) -> Holds:
-    """Tell whether a value is one of these."""
+    """Return whether a value equals one of these."""
     return agreed(any_of(_compare(operator.eq, one, two) for two in wanted) for one in found)
 
 
 def at_instants(found: Readings, test: Callable[[datetime], bool]) -> Holds:
-    """Ask a question of the instant that a value stands for; a day stands for its first one."""
+    """Return the result of `test` for the value's instant; a day counts as its first instant."""
     return agreed(_UNPLACED if one.instant is None else test(one.instant) for one in found)
 
 
 def in_hours(found: Readings, calendar: Calendar) -> Holds:
-    """Tell whether a calendar is open then: for a day, whether it is open for all of it."""
+    """Return whether a calendar is open at the value; for a day, whether it is open all day."""
     return agreed(_in_hours(one, calendar) for one in found)
 
 
@@ -170,7 +170,7 @@ def _in_hours(moment: Moment, calendar: Calendar) -> Holds:
 
 
 def agreed(answers: Iterable[Holds]) -> Holds:
-    """Return the answer that all ways to read a value give; no way at all is a false one."""
+    """Return the answer that all readings share, unknown where they differ, false without any."""
     found = set(answers)
     if len(found) > 1:
         return next((one for one in found if isinstance(one, Unknown)), _AMBIGUOUS)

@@ -1,8 +1,8 @@
-"""Holds the one table of operators: what each takes, what it means, and how it reads in English.
+"""Defines the table of operators: the types that each takes, its check, and its words in English.
 
-An operator is prepared for one fact and one operand of the file. What comes out is the operand in
-words and a check of one value that is not empty. Emptiness, several values and negation are alike
-for all operators and are left to `conditions`.
+An operator is prepared for one fact and one operand of the file. The result is the operand in words
+and a check of one value that is not empty. Empty values, several values and negation work alike for
+all operators, and are done in `conditions`.
 """
 
 import operator
@@ -17,7 +17,7 @@ import re2
 from responder.model import Unknown
 from responder.rules.facts import literals, moments, values
 from responder.rules.facts.fields import Type
-from responder.rules.facts.literals import MisfitError, Setting, Sought
+from responder.rules.facts.literals import Comparand, FileContext, MisfitError
 from responder.rules.facts.moments import Holds, Moment
 from responder.rules.facts.registry import Fact
 from responder.rules.facts.values import Reader
@@ -31,11 +31,11 @@ Relation = Callable[[Any, Any], Holds]
 
 
 class Prepared(NamedTuple):
-    """An operator ready to be asked.
+    """An operator prepared for one fact and one operand.
 
-    `check` takes one value and the time; compared with another fact, `pair` takes both values.
-    `negated` turns the answer round, as `negates` does for every use of an operator. `timeless`
-    says that the answer does not depend on the time.
+    `check` takes one value and the time; where the operand is another fact (`other`), `pair` takes
+    both values. `negated` inverts the answer, as `negates` does for every use of an operator.
+    `timeless` is true where the answer does not depend on the time.
     """
 
     words: str
@@ -46,12 +46,12 @@ class Prepared(NamedTuple):
     timeless: bool = True
 
 
-Prepare = Callable[[Node, Fact, Setting], Prepared]
+Prepare = Callable[[Node, Fact, FileContext], Prepared]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operator:
-    """One operator. `empty` is what it says of an empty value, before it is negated."""
+    """One operator. `empty` is its answer for an empty value, before negation."""
 
     name: str
     english: str
@@ -61,22 +61,22 @@ class Operator:
     empty: Holds = False
 
 
-def _equality(node: Node, fact: Fact, setting: Setting) -> Prepared:
+def _equality(node: Node, fact: Fact, context: FileContext) -> Prepared:
     other = literals.other_fact(node, fact)
     if other is not None:
         type_ = other.type if fact.type is Type.ANY else fact.type
         if type_ in _DATES:
-            return _against_date(fact, other, operator.eq, setting)
+            return _against_date(fact, other, operator.eq, context)
         if type_ is Type.ANY:
-            return Prepared(other.path, other=other, pair=_alike(setting))
+            return Prepared(other.path, other=other, pair=_untyped_equality(context))
         return _against(other, values.READERS[type_], operator.eq)
-    return Prepared(_words(node), _ordered(literals.sought(node, fact, setting), operator.eq))
+    return Prepared(_words(node), _ordered(literals.comparand(node, fact, context), operator.eq))
 
 
-def _ordered(sought: Sought, order: Order) -> Check:
-    if isinstance(sought.value, Moment):
-        return _related(sought.read, moments.compared(order), sought.value)
-    return _related(sought.read, order, sought.value)
+def _ordered(comparand: Comparand, order: Order) -> Check:
+    if isinstance(comparand.value, Moment):
+        return _related(comparand.read, moments.compared(order), comparand.value)
+    return _related(comparand.read, order, comparand.value)
 
 
 def _related(read: Reader, relation: Relation, wanted: object) -> Check:
@@ -87,8 +87,8 @@ def _related(read: Reader, relation: Relation, wanted: object) -> Check:
     return check
 
 
-def _against_date(fact: Fact, other: Fact, order: Order, setting: Setting) -> Prepared:
-    read, read_other = (moments.reader(one.type, setting.zone) for one in (fact, other))
+def _against_date(fact: Fact, other: Fact, order: Order, context: FileContext) -> Prepared:
+    read, read_other = (moments.reader(one.type, context.zone) for one in (fact, other))
     return _against(other, read, moments.compared_facts(order), read_other)
 
 
@@ -96,17 +96,18 @@ def _against(
     other: Fact, read: Reader, relation: Relation, read_other: Reader | None = None
 ) -> Prepared:
     def pair(left: object, right: object) -> Holds:
-        return _known(read(left), (read_other or read)(right), relation)
+        return _relate(read(left), (read_other or read)(right), relation)
 
     return Prepared(other.path, other=other, pair=pair)
 
 
-def _alike(setting: Setting) -> PairCheck:
-    """Compare values of which only the portal knows the types: as dates, numbers, money or texts.
+def _untyped_equality(context: FileContext) -> PairCheck:
+    """Return a comparison for two fields whose types only the portal knows.
 
-    Where one of them is no text, what the other is must be known too.
+    Both are read as dates, then as numbers, as money, and last as texts: the first form that fits
+    one of them must fit the other too, or the answer is unknown.
     """
-    dates = moments.reader(Type.ANY, setting.zone)
+    dates = moments.reader(Type.ANY, context.zone)
     ways: tuple[tuple[Reader, Relation], ...] = (
         (dates, moments.compared_facts(operator.eq)),
         (values.number, operator.eq),
@@ -118,47 +119,50 @@ def _alike(setting: Setting) -> PairCheck:
             one, two = read(left), read(right)
             if not (isinstance(one, Unknown) and isinstance(two, Unknown)):
                 words = values.is_words(left) or values.is_words(right)
-                return _unlike(left, right) if words else _known(one, two, relation)
-        return _known(values.text(left), values.text(right), operator.eq)
+                return _words_against_value(left, right) if words else _relate(one, two, relation)
+        return _relate(values.text(left), values.text(right), operator.eq)
 
     return pair
 
 
-def _unlike(left: object, right: object) -> Holds:
-    """Tell that words are no number, unless both are yes or no in different notations."""
+def _words_against_value(left: object, right: object) -> Holds:
+    """Return false: a text without digits equals no number, date or amount.
+
+    The answer is unknown where both sides may be yes or no, written differently.
+    """
     flags = [values.truth(value) for value in (left, right)]
     return False if any(isinstance(flag, Unknown) for flag in flags) else _NOTATIONS
 
 
-def _known(one: Any, two: Any, relation: Relation) -> Holds:  # noqa: ANN401  # as in Relation
-    """Compare two values that were read, if they could be."""
+def _relate(one: Any, two: Any, relation: Relation) -> Holds:  # noqa: ANN401  # as in Relation
+    """Return the relation of two values; unknown where either could not be read."""
     if isinstance(one, Unknown):
         return one
     return two if isinstance(two, Unknown) else relation(one, two)
 
 
-def _one_of(node: Node, fact: Fact, setting: Setting) -> Prepared:
+def _one_of(node: Node, fact: Fact, context: FileContext) -> Prepared:
     if not isinstance(node, Items):
         raise MisfitError(node, "a list of values is expected here, such as [1, 2]")
     if not node.items:
         raise MisfitError(node, "this list is empty, so nothing is one of it")
-    return Prepared(", ".join(map(_words, node.items)), _membership(node.items, fact, setting))
+    return Prepared(", ".join(map(_words, node.items)), _membership(node.items, fact, context))
 
 
-def _in_list(node: Node, fact: Fact, setting: Setting) -> Prepared:
-    name = literals.named(node, setting.lists, "list")
+def _in_list(node: Node, fact: Fact, context: FileContext) -> Prepared:
+    name = literals.named(node, context.lists, "list")
     try:
-        check = _membership(setting.lists[name], fact, setting)
+        check = _membership(context.lists[name], fact, context)
     except MisfitError as misfit:
         message = f"the list `{name}` does not fit `{fact.path}`: {misfit.message}"
         raise MisfitError(node, message) from misfit
     return Prepared(name, check)
 
 
-def _membership(nodes: Sequence[Node], fact: Fact, setting: Setting) -> Check:
+def _membership(nodes: Sequence[Node], fact: Fact, context: FileContext) -> Check:
     wanted: dict[Reader, list[Any]] = {}
     for node in nodes:
-        read, value = literals.sought(node, fact, setting)
+        read, value = literals.comparand(node, fact, context)
         wanted.setdefault(read, []).append(value)
     ways = [(read, _among(some)) for read, some in wanted.items()]
 
@@ -177,14 +181,14 @@ def _membership(nodes: Sequence[Node], fact: Fact, setting: Setting) -> Check:
 
 
 def _among(wanted: Sequence[Any]) -> Callable[[Any], Holds]:
-    """Return what looks up values that one reader reads."""
+    """Return a check for membership among values of one reader."""
     if isinstance(wanted[0], Moment):
         return partial(moments.among, wanted=tuple(wanted))
     return frozenset(wanted).__contains__
 
 
 def _order(order: Order) -> Prepare:
-    def prepare(node: Node, fact: Fact, _setting: Setting) -> Prepared:
+    def prepare(node: Node, fact: Fact, _setting: FileContext) -> Prepared:
         other = literals.other_fact(node, fact)
         if other is None:
             read, bound = literals.measure(node, fact)
@@ -197,16 +201,16 @@ def _order(order: Order) -> Prepare:
     return prepare
 
 
-def _between(node: Node, fact: Fact, setting: Setting) -> Prepared:
+def _between(node: Node, fact: Fact, context: FileContext) -> Prepared:
     if not isinstance(node, Items) or len(node.items) != 2:
         raise MisfitError(node, "two values are expected here, such as [1, 5]")
     first, last = node.items
     read: Reader
     relation: Relation
     ends: tuple[Any, Any]
-    if fact.type in _DATES or (fact.type is Type.ANY and _is_date(first, setting)):
-        read, relation = moments.reader(fact.type, setting.zone), moments.between
-        low, high = (literals.moment(end, fact, setting) for end in node.items)
+    if fact.type in _DATES or (fact.type is Type.ANY and _is_date(first, context)):
+        read, relation = moments.reader(fact.type, context.zone), moments.between
+        low, high = (literals.moment(end, fact, context) for end in node.items)
         ends, crossed = (low, high), moments.compared(operator.gt)((low,), high) is True
     else:
         (read, low), (_, high) = literals.measure(first, fact), literals.measure(last, fact)
@@ -216,8 +220,8 @@ def _between(node: Node, fact: Fact, setting: Setting) -> Prepared:
     return Prepared(f"{_words(first)} and {_words(last)}", _related(read, relation, ends))
 
 
-def _is_date(node: Node, setting: Setting) -> bool:
-    return isinstance(node, Scalar) and moments.literal(node.text, setting.zone) is not None
+def _is_date(node: Node, context: FileContext) -> bool:
+    return isinstance(node, Scalar) and moments.literal(node.text, context.zone) is not None
 
 
 def _within(found: Any, bounds: tuple[Any, Any]) -> bool:  # noqa: ANN401  # as in Relation
@@ -225,23 +229,23 @@ def _within(found: Any, bounds: tuple[Any, Any]) -> bool:  # noqa: ANN401  # as 
 
 
 def _age(*, older: bool) -> Prepare:
-    """Compare a date with now less a duration, or with a date."""
+    """Return the preparation of `older_than` or `newer_than`, which take a duration or a date."""
     order: Order = operator.lt if older else operator.gt
 
-    def prepare(node: Node, fact: Fact, setting: Setting) -> Prepared:
+    def prepare(node: Node, fact: Fact, context: FileContext) -> Prepared:
         other = literals.other_fact(node, fact)
         if other is not None:
-            return _against_date(fact, other, order, setting)
-        bound = literals.age(node, fact, setting)
-        read = moments.reader(fact.type, setting.zone)
+            return _against_date(fact, other, order, context)
+        bound = literals.age(node, fact, context)
+        read = moments.reader(fact.type, context.zone)
         if isinstance(bound, Moment):
             return Prepared(_words(node), _related(read, moments.compared(order), bound))
-        return Prepared(_words(node), _old(read, bound, older=older), timeless=False)
+        return Prepared(_words(node), _age_check(read, bound, older=older), timeless=False)
 
     return prepare
 
 
-def _old(read: Reader, length: timedelta, *, older: bool) -> Check:
+def _age_check(read: Reader, length: timedelta, *, older: bool) -> Check:
     def check(value: object, now: datetime) -> Holds:
         found = read(value)
         if isinstance(found, Unknown):
@@ -254,9 +258,9 @@ def _old(read: Reader, length: timedelta, *, older: bool) -> Check:
     return check
 
 
-def _calendar(node: Node, fact: Fact, setting: Setting) -> Prepared:
-    calendar = literals.calendar(node, setting)
-    read = moments.reader(fact.type, setting.zone)
+def _calendar(node: Node, fact: Fact, context: FileContext) -> Prepared:
+    calendar = literals.calendar(node, context)
+    read = moments.reader(fact.type, context.zone)
 
     def check(value: object, _now: datetime) -> Holds:
         found = read(value)
@@ -266,7 +270,7 @@ def _calendar(node: Node, fact: Fact, setting: Setting) -> Prepared:
 
 
 def _textual(relation: Callable[[str, str], bool]) -> Prepare:
-    def prepare(node: Node, fact: Fact, _setting: Setting) -> Prepared:
+    def prepare(node: Node, fact: Fact, _setting: FileContext) -> Prepared:
         part = literals.text(literals.scalar_of(node, fact), fact)
 
         def check(value: object, _now: datetime) -> Holds:
@@ -278,7 +282,7 @@ def _textual(relation: Callable[[str, str], bool]) -> Prepare:
     return prepare
 
 
-def _matches(node: Node, fact: Fact, _setting: Setting) -> Prepared:
+def _matches(node: Node, fact: Fact, _setting: FileContext) -> Prepared:
     written = literals.text(literals.scalar_of(node, fact), fact)
     options = re2.Options()
     options.log_errors = False
@@ -299,8 +303,8 @@ def _matches(node: Node, fact: Fact, _setting: Setting) -> Prepared:
     return Prepared(written, check)
 
 
-def _exists(node: Node, fact: Fact, _setting: Setting) -> Prepared:
-    """Tell whether there is a value. What is plainly empty does not come here."""
+def _exists(node: Node, fact: Fact, _setting: FileContext) -> Prepared:
+    """Prepare `exists`. Its check is called only for values that `is_empty` does not call empty."""
     if not isinstance(node, Scalar) or node.kind != "truth":
         raise MisfitError(node, f"write `{fact.path}: {{exists: true}}` or `{{exists: false}}`")
     exists = truth(node)

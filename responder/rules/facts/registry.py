@@ -1,9 +1,9 @@
-"""Says which facts exist, of what type each is, and which was meant when a name is wrong.
+"""Lists the facts that exist with their types, and finds the nearest name for a wrong one.
 
 A fact's path is its owner and its field: `deal.stage_id`, `workflow.age`. Owners are the kinds of
 document, whose fields are Bitrix24's own in snake case, and the few that every situation has
-(`event`, `document`, `workflow`, `template`, `starter`, `waiting_for`). The tables themselves are
-in `fields`.
+(`event`, `document`, `workflow`, `template`, `starter`, `waiting_for`). The tables of fields are in
+`fields`.
 """
 
 import re
@@ -62,7 +62,7 @@ _CALLED = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """One thing a rule may test. `kind` is the kind of document it belongs to, None for others."""
+    """One fact that rules may test. `kind` is its kind of document; None where it has none."""
 
     path: str
     type: Type
@@ -92,12 +92,12 @@ def find(path: str) -> Fact | None:
 
 
 def spells_a_fact(text: str) -> bool:
-    """Tell whether a plain text is the name of a fact, which its writer then probably meant."""
+    """Return whether a plain text is the name of a fact, which its author then probably meant."""
     return _PATH.fullmatch(text) is not None and find(text) is not None
 
 
 def is_kind(name: str) -> bool:
-    """Tell whether a kind of document has this name: `deal`, `item_147`."""
+    """Return whether a kind of document has this name: `deal`, `item_147`."""
     if name in KINDS:
         return True
     item = _ITEM.fullmatch(name)
@@ -110,18 +110,18 @@ def of_kind(kind: str) -> tuple[Field, ...]:
 
 
 def describe(owner: str) -> str:
-    """Say in a sentence what has these facts."""
+    """Return a sentence that describes an owner of facts, for people who write rules."""
     number = owner.removeprefix("item_")
     return {**KINDS, **_OWNERS}.get(owner, f"An item of smart process {number} (entityTypeId).")
 
 
 def nearest_owner(name: str) -> str | None:
-    """Return the kind, or other owner of facts, that was probably meant."""
+    """Return the kind, or other owner of facts, that is nearest to a wrong name."""
     return nearest(name.lower(), [*KINDS, *fields.ALWAYS, "item_147"])
 
 
-def meant(path: str) -> str | None:
-    """Return the fact that was probably meant by a wrong path."""
+def nearest_fact(path: str) -> str | None:
+    """Return the path of the fact that is nearest to a wrong path, or None."""
     owner, _, name = path.partition(".")
     owner, name = _snake(owner), _snake(name)
     if not _fields(owner):

@@ -1,9 +1,9 @@
-"""Reads what the portal sends, and what a rule says, as values that can be compared.
+"""Reads values that the portal sent, or a rule names, as values that can be compared.
 
 Bitrix24 sends text where it means numbers (`"2"`, `"1000.00"`), `Y` and `N` or `1` and `0` where it
-means yes and no, and typed JSON where it feels like it. A reader takes such a value and returns
-one that can be compared, or `Unknown` where it cannot be read: a number that is none is not 0.
-Emptiness is not the readers' business; `is_empty` is asked first.
+means yes and no, and sometimes typed JSON. A reader returns a value that can be compared, or
+`Unknown` where the value cannot be read: a malformed number is not 0. Readers are not called for
+empty values; `is_empty` is asked first.
 """
 
 import re
@@ -35,7 +35,7 @@ _UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds
 
 
 def is_empty(value: object, type_: Type) -> bool:
-    """Tell whether a value that was read says "none": null, "", [] and 0 in a reference."""
+    """Return whether a value means "none": null, "", [], and 0 in a reference."""
     if value is None:
         return True
     if isinstance(value, str | list | tuple | dict):
@@ -44,18 +44,16 @@ def is_empty(value: object, type_: Type) -> bool:
 
 
 def may_be_empty(value: object, type_: Type) -> bool:
-    """Tell whether a value that is not empty may say "none" all the same.
-
-    Tasks send false for a user field without values, and what only the portal knows to be a
-    reference has 0 for none.
-    """
+    """Return whether a value that `is_empty` does not call empty may mean "none" all the same."""
+    # Tasks send false for a user field without values; a field whose type only the portal knows may
+    # be a reference, where 0 is none.
     return (value is False and type_ is not Type.TRUTH) or (
         type_ is Type.ANY and is_empty(value, Type.REFERENCE)
     )
 
 
 def number(value: object) -> int | Decimal | Unknown:
-    """Read a number. Text must be written as one and nothing else: `2`, `-0.5`, not `007`."""
+    """Read a number. Text must have its exact form: `2`, `-0.5`, not `007`."""
     if type(value) is int or type(value) is Decimal:
         return value
     if type(value) is str and NUMBER.fullmatch(value):
@@ -67,12 +65,12 @@ def number(value: object) -> int | Decimal | Unknown:
 
 
 def number_or_words(value: object) -> int | Decimal | str | Unknown:
-    """Read a value of unknown type where a rule says a number: words are surely none."""
+    """Read a value of unknown type for a rule's number; a text without digits is kept as a text."""
     return value if is_words(value) else number(value)
 
 
 def bit_or_words(value: object) -> int | Decimal | str | Unknown:
-    """Read a value of unknown type where a rule says 1 or 0, which may be its yes and no."""
+    """Read a value of unknown type for a rule's 1 or 0; unknown for `Y`, `N` and the like."""
     other = is_words(value) and not isinstance(truth(value), Unknown)
     return _unreadable(value, "1 or 0") if other else number_or_words(value)
 
@@ -86,15 +84,15 @@ def money(value: object) -> tuple[Decimal, str] | Unknown:
 
 
 def money_or_words(value: object) -> tuple[Decimal, str] | str | Unknown:
-    """Read a value of unknown type where a rule says an amount with its currency."""
+    """Read a value of unknown type for a rule's amount; a text without digits is kept as a text."""
     return value if is_words(value) else money(value)
 
 
 def reader_like(written: str) -> Reader:
-    """Return what reads a value of unknown type where a rule says this text.
+    """Return the reader of values of unknown type for a rule's text.
 
-    What the portal may write in another way is unknown in that way: yes and no, a link to an item
-    of the CRM (`D_5`, and `5` where the field links to one kind alone), a day.
+    Where the portal may write the same thing in another way, that other way is read as unknown: yes
+    and no, a day, a link to a CRM item (`D_5`, or `5` where the field links to one kind alone).
     """
     if written in _MARKS:
         return _mark
@@ -120,9 +118,9 @@ def _code(value: object) -> str | Unknown:
 
 
 def is_words(value: object) -> TypeGuard[str]:
-    """Tell whether something is a text without a digit, and so surely no number and no date.
+    """Return whether a value is a text without a digit, so certainly neither a number nor a date.
 
-    Of all other texts people may have meant one: `1 000`, `24.09.2026`, `1000|RUB`.
+    A text with digits may be meant as one: `1 000`, `24.09.2026`, `1000|RUB`.
     """
     return isinstance(value, str) and not any(map(str.isdigit, value))
 
@@ -139,7 +137,7 @@ def truth(value: object) -> bool | Unknown:
 
 
 def text(value: object) -> str | Unknown:
-    """Read a text. A number is the text it is written as."""
+    """Read a text; a number becomes the text that it is written as."""
     if type(value) is str:
         return value
     if type(value) is int or type(value) is float or type(value) is Decimal:
@@ -148,7 +146,7 @@ def text(value: object) -> str | Unknown:
 
 
 def date_and_time(value: object) -> datetime | Unknown:
-    """Read an ISO 8601 date and time, or the first moment of a day; its zone only if it has one."""
+    """Read an ISO 8601 date and time, or a day as its first moment; naive if it names no zone."""
     if type(value) is str and (_INSTANT.fullmatch(value) or _DATE.fullmatch(value)):
         try:
             return datetime.fromisoformat(value)
@@ -158,7 +156,7 @@ def date_and_time(value: object) -> datetime | Unknown:
 
 
 def instants(zone: tzinfo) -> Reader:
-    """Return a reader of instants, in UTC; what names no zone is of this one."""
+    """Return a reader of instants, in UTC; a value that names no zone is in `zone`."""
 
     def instant(value: object) -> datetime | Unknown:
         read = date_and_time(value)
@@ -170,7 +168,7 @@ def instants(zone: tzinfo) -> Reader:
 
 
 def in_zone(at: datetime, zone: tzinfo) -> datetime:
-    """Return the same instant in another zone, as far as the calendar reaches."""
+    """Return the same instant in another zone, clipped to the years 1 to 9999."""
     try:
         return at.astimezone(zone)
     except OverflowError:
@@ -179,7 +177,7 @@ def in_zone(at: datetime, zone: tzinfo) -> datetime:
 
 
 def as_it_is(value: object) -> object:
-    """Read what we made ourselves: a duration."""
+    """Read a duration, which the program made itself and which needs no conversion."""
     return value if isinstance(value, timedelta) else _unreadable(value, "a duration")
 
 
@@ -194,12 +192,12 @@ READERS: Mapping[Type, Reader] = {
 
 
 def is_day(value: object) -> bool:
-    """Tell whether something that was read as a date is a day without a time."""
+    """Return whether a value that was read as a date is a day without a time."""
     return isinstance(value, str) and _DATE.fullmatch(value) is not None
 
 
 def day(written: str) -> date | None:
-    """Read a day as a rule writes it, `2026-09-24`; None if it is none."""
+    """Parse a day as a rule writes it, `2026-09-24`; None if the text is not one."""
     if not _DATE.fullmatch(written):
         return None
     try:
@@ -209,7 +207,7 @@ def day(written: str) -> date | None:
 
 
 def duration(written: str) -> timedelta | None:
-    """Read a duration as a rule writes it: `45s`, `10m`, `12h`, `30d`, `2w`, `1d 12h`."""
+    """Parse a duration as a rule writes it: `45s`, `10m`, `12h`, `30d`, `2w`, `1d 12h`."""
     if not _DURATION.fullmatch(written):
         return None
     parts = re.findall(r"([0-9]+)([wdhms])", written)
@@ -220,7 +218,7 @@ def duration(written: str) -> timedelta | None:
 
 
 def duration_in_words(length: timedelta) -> str:
-    """Write a duration as rules do: `31d 4h`."""
+    """Return a duration as rules write it: `31d 4h`."""
     seconds = int(length.total_seconds())
     sign, seconds = ("-", -seconds) if seconds < 0 else ("", seconds)
     parts = []

@@ -1,4 +1,4 @@
-"""Reads `calendars`: the offices whose hours rules keep to."""
+"""Parses `calendars`: the offices whose hours rules keep to."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ _HOLIDAYS = "2026-05-09, 2026-01-01..2026-01-08 or {from: 2026-01-01, to: 2026-0
 
 
 def read(root: Table, keys: Keys, zone: tzinfo) -> Mapping[str, Calendar]:
-    """Read the calendars of a file; one that names no zone is of this one."""
+    """Parse the calendars of a file, by name; a calendar that names no zone is in `zone`."""
     table = root.get("calendars")
     if table is None:
         return {}
@@ -31,7 +31,7 @@ def read(root: Table, keys: Keys, zone: tzinfo) -> Mapping[str, Calendar]:
 
 @dataclass(frozen=True, slots=True)
 class _Reader:
-    """Reads single calendars."""
+    """A parser of single calendars."""
 
     keys: Keys
     zone: tzinfo
@@ -104,7 +104,7 @@ class _Reader:
                 yield first, last
 
     def _ends(self, item: Node) -> tuple[str, str] | None:
-        """Return the first and the last day of a holiday as they are written."""
+        """Return the first and the last day of a holiday as they are written, or None."""
         if isinstance(item, Scalar):
             first, dots, last = item.text.partition("..")
             return first.strip(), last.strip() if dots else first.strip()

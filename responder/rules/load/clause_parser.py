@@ -1,7 +1,7 @@
-"""Reads `if` and `unless`: maps of tests, and `any`, `all` and `not` within them.
+"""Parses `if` and `unless`: maps of tests, and `any`, `all` and `not` within them.
 
-Every mistake is noted where it stands and the reading goes on, so that all of them are reported at
-once. What is returned after a mistake is not fit to be asked, and the file is not loaded.
+Every mistake is recorded with its place and parsing goes on, so that all are reported at once. The
+result of a clause with a mistake must not be evaluated; the file is then not loaded.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from responder.rules.facts import registry
 from responder.rules.facts.conditions import All, AnyOf, FactTest, Not, Part, fact_test
-from responder.rules.facts.literals import MisfitError, Setting
+from responder.rules.facts.literals import FileContext, MisfitError
 from responder.rules.facts.operators import OPERATORS
 from responder.rules.facts.registry import Fact
 from responder.rules.source import Items, Mistakes, Node, Scalar, Table, nearest
@@ -19,7 +19,7 @@ GROUPS = ("any", "all", "not")
 
 
 class Use(NamedTuple):
-    """A fact that a rule looks at, and where it says so."""
+    """A fact that a rule tests, and the node that names it."""
 
     fact: Fact
     node: Node
@@ -27,15 +27,15 @@ class Use(NamedTuple):
 
 @dataclass(slots=True)
 class ClauseReader:
-    """Reads the clauses of one rule and keeps which facts they look at."""
+    """A parser of the clauses of one rule, which collects the facts that they use."""
 
     rule: str
     mistakes: Mistakes
-    setting: Setting
+    context: FileContext
     uses: list[Use] = field(default_factory=list)
 
     def read(self, node: Node, place: str) -> tuple[Part, ...]:
-        """Return the parts of a map of tests, which is at `place` in its rule."""
+        """Parse a map of tests, which is at `place` in its rule."""
         if not isinstance(node, Table):
             self.mistakes.error(node, f"`{place}` is a map of tests, such as deal.stage_id: NEW")
             return ()
@@ -82,14 +82,16 @@ class ClauseReader:
     def _fact(self, key: Scalar) -> Fact | None:
         fact = registry.find(key.text)
         if fact is None:
-            meant = registry.meant(key.text) if "." in key.text else nearest(key.text, GROUPS)
+            meant = (
+                registry.nearest_fact(key.text) if "." in key.text else nearest(key.text, GROUPS)
+            )
             self.mistakes.error(key, f"there is no fact `{key.text}`", meant)
         return fact
 
     def _test(
         self, fact: Fact, key: Scalar, name: str, operand: Node, place: str
     ) -> Iterator[FactTest]:
-        """Read one test. `key` is where its operator stands, or the fact in the short form."""
+        """Parse one test. `key` is the node of its operator, or of the fact in the short form."""
         operator = OPERATORS.get(name)
         if operator is None:
             self._no_operator(key)
@@ -97,7 +99,7 @@ class ClauseReader:
             self.mistakes.error(key, _does_not_take(fact, name))
         else:
             try:
-                prepared = operator.prepare(operand, fact, self.setting)
+                prepared = operator.prepare(operand, fact, self.context)
             except MisfitError as misfit:
                 self.mistakes.error(misfit.node, misfit.message, misfit.suggestion)
                 return

@@ -1,4 +1,4 @@
-"""Reads the plain keys of a rules file: texts, yes and no, words to choose from, lists of names."""
+"""Parses plain keys of a rules file: texts, yes and no, words to choose from, lists of names."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from responder.rules.source import Items, Mistakes, Node, Scalar, Table, nearest
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Reads keys and notes what is wrong with them. What could not be read is None."""
+    """A parser of single keys, which records mistakes and returns None where there is one."""
 
     mistakes: Mistakes
 
     def known(self, table: Table, names: Iterable[str]) -> None:
-        """Note every key of a map that is not one of these."""
+        """Record a mistake for every key of a map that is not one of these names."""
         names = list(names)
         for key, _ in table.pairs:
             if key.text not in names:
@@ -21,7 +21,7 @@ class Keys:
                 self.mistakes.error(key, f"there is no key `{key.text}` here", meant)
 
     def text(self, table: Table, name: str) -> str | None:
-        """Read a key that is a text with something in it."""
+        """Read a key whose value is a text that is not empty."""
         node = table.get(name)
         if node is None:
             return None
@@ -31,7 +31,7 @@ class Keys:
         return None
 
     def truth(self, table: Table, name: str) -> bool | None:
-        """Read a key that is true or false."""
+        """Read a key whose value is true or false."""
         node = table.get(name)
         if node is None:
             return None
@@ -41,7 +41,7 @@ class Keys:
         return None
 
     def choice(self, table: Table, name: str, choices: Iterable[str]) -> str | None:
-        """Read a key that is one of a few words."""
+        """Read a key whose value is one of a few words."""
         node = table.get(name)
         if node is None:
             return None
@@ -54,7 +54,7 @@ class Keys:
         return None
 
     def names(self, table: Table, name: str) -> Iterator[Scalar]:
-        """Read a key that is a list of names, with one at least."""
+        """Read a key whose value is a list of names, at least one."""
         node = table.get(name)
         if node is None:
             return
@@ -68,7 +68,7 @@ class Keys:
                 self.mistakes.error(item, f"`{name}` is a list of names")
 
     def _shown(self, table: Table, name: str) -> Node:
-        """Return the value, or its key where there is no value to point at."""
+        """Return the node to point at: the value, or its key where the value is empty."""
         value, key = table.get(name), table.key(name)
         assert value is not None
         assert key is not None

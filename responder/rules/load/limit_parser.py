@@ -1,7 +1,7 @@
-"""Reads `limit`: how much a rule may do before it stops by itself.
+"""Parses `limit`: how much a rule may do before it stops by itself.
 
 The keys of a rule's `limit` and of `defaults.limit` merge. 0 means none at all, and never "no
-limit": a guard rail cannot be written away.
+limit", so that a guard rail cannot be disabled by mistake.
 """
 
 import re
@@ -15,10 +15,11 @@ _NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
-    """How many stops a rule may begin in an hour, and any rules on one document in a day.
+    """The limits of a rule: stops that may begin in an hour, and on one document in a day.
 
-    `per_run` and `percent_of_running` are for sweeps and schedules: how many one run may begin, as
-    a number and as a part of all that run. None is no such limit.
+    `per_document` counts the stops of all rules. `per_run` and `percent_of_running` are for sweeps
+    and schedules: how many one run may begin, as a number and as a part of all that run. None is no
+    such limit.
     """
 
     per_hour: int = 30
@@ -31,7 +32,7 @@ NAMES = tuple(field.name for field in fields(Limit))
 
 
 def read(table: Table, keys: Keys, otherwise: Limit) -> Limit:
-    """Read the `limit` of a rule or of the defaults; what it does not say is `otherwise`."""
+    """Parse the `limit` of a rule or of the defaults; keys that it lacks come from `otherwise`."""
     node = table.get("limit")
     if node is None:
         return otherwise

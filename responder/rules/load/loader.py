@@ -1,7 +1,7 @@
-"""Reads rules.yaml: its version, its defaults, its lists and its rules.
+"""Parses rules.yaml: its version, its defaults, its lists and its rules.
 
-Keys that are not known are mistakes everywhere, because a misspelt `unless` that is read over
-widens a kill. Every mistake is noted and the reading goes on with what is left.
+Unknown keys are mistakes everywhere, because a misspelt `unless` that is ignored widens a kill.
+Every mistake is recorded, and parsing goes on with the rest.
 """
 
 import re
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from responder.model import Mode
 from responder.rules import time_zones
-from responder.rules.facts.literals import Setting
+from responder.rules.facts.literals import FileContext
 from responder.rules.load import calendar_parser, limit_parser
 from responder.rules.load.key_parser import Keys
 from responder.rules.load.limit_parser import Limit
@@ -26,7 +26,7 @@ _NAME = re.compile(r"[a-z0-9_-]+")
 
 
 class Loaded(NamedTuple):
-    """What a file says: its rules, and the zone of dates that name none."""
+    """The content of a file: its rules, and the zone of dates that name none."""
 
     rules: tuple[Rule, ...]
     zone: tzinfo
@@ -38,7 +38,7 @@ def read(
     mistakes: Mistakes,
     portals: Collection[str] | None,
 ) -> Loaded:
-    """Return what a file says; with any mistake noted it is not fit for use."""
+    """Parse the tree of a file; the result must not be used if any mistake is recorded."""
     if not isinstance(root, Table):
         mistakes.error(root, "a rules file is a map with `version` and `rules`")
         return Loaded((), UTC)
@@ -46,13 +46,13 @@ def read(
     keys.known(root, FILE_KEYS)
     _version(root, mistakes)
     defaults = _defaults(root, keys)
-    setting = Setting(
+    context = FileContext(
         zone=defaults.zone,
         lists=_lists(root, mistakes),
         calendars=calendar_parser.read(root, keys, defaults.zone or UTC),
     )
     reader = RuleReader(
-        mistakes=mistakes, defaults=defaults, setting=setting, lines=lines, known_portals=portals
+        mistakes=mistakes, defaults=defaults, context=context, lines=lines, known_portals=portals
     )
     reader.portals(defaults.portals)
     rules = tuple(_rules(root, reader, mistakes))
@@ -128,7 +128,7 @@ def _rules(root: Table, reader: RuleReader, mistakes: Mistakes) -> Iterator[Rule
 
 
 def _idle_guards(rules: tuple[Rule, ...], mistakes: Mistakes, root: Table) -> None:
-    """Warn of `leave` rules that stand where no rule comes after them."""
+    """Warn of `leave` rules below the last rule that they could protect from."""
     acting = [place for place, rule in enumerate(rules) if rule.acts]
     last = acting[-1] if acting else -1
     node = root.get("rules")

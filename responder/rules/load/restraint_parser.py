@@ -1,4 +1,4 @@
-"""Reads what holds a rule back once its tests hold: `wait`, `during` and `keep`."""
+"""Parses the keys that hold a rule back once its tests hold: `wait`, `during` and `keep`."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -6,7 +6,7 @@ from datetime import timedelta
 from responder.model import Action
 from responder.rules.calendars import Calendar
 from responder.rules.facts import literals, values
-from responder.rules.facts.literals import MisfitError, Setting
+from responder.rules.facts.literals import FileContext, MisfitError
 from responder.rules.keep import GROUPS, Keep
 from responder.rules.load.key_parser import Keys
 from responder.rules.source import Table, nearest
@@ -17,15 +17,15 @@ _LONGEST = timedelta(days=366)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restraints:
-    """What holds a rule back: how long to wait, when to act, whom to spare."""
+    """The keys that hold a rule back: how long to wait, when to act, which workflows to spare."""
 
     wait: timedelta | None = None
     during: Calendar | None = None
     keep: Keep | None = None
 
 
-def read(node: Table, keys: Keys, setting: Setting, action: Action | None) -> Restraints:
-    """Read the restraints of a rule."""
+def read(node: Table, keys: Keys, context: FileContext, action: Action | None) -> Restraints:
+    """Parse the restraints of a rule; a `leave` rule has none."""
     if action is Action.LEAVE:
         for name in RESTRAINT_KEYS:
             key = node.key(name)
@@ -34,7 +34,7 @@ def read(node: Table, keys: Keys, setting: Setting, action: Action | None) -> Re
                 keys.mistakes.error(key, message)
         return Restraints()
     return Restraints(
-        wait=_wait(node, keys), during=_during(node, keys, setting), keep=_keep(node, keys)
+        wait=_wait(node, keys), during=_during(node, keys, context), keep=_keep(node, keys)
     )
 
 
@@ -52,13 +52,13 @@ def _wait(node: Table, keys: Keys) -> timedelta | None:
     return length
 
 
-def _during(node: Table, keys: Keys, setting: Setting) -> Calendar | None:
+def _during(node: Table, keys: Keys, context: FileContext) -> Calendar | None:
     if keys.text(node, "during") is None:
         return None
     value = node.get("during")
     assert value is not None
     try:
-        return literals.calendar(value, setting)
+        return literals.calendar(value, context)
     except MisfitError as misfit:
         keys.mistakes.error(misfit.node, misfit.message, misfit.suggestion)
         return None

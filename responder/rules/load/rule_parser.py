@@ -1,4 +1,4 @@
-"""Reads one rule of rules.yaml, and refuses it where it could not act or would act on too much."""
+"""Parses one rule of rules.yaml, and refuses one that could not act or would act on too much."""
 
 import re
 from collections.abc import Collection, Sequence
@@ -9,7 +9,7 @@ from responder.model import KILLING, Action, Mode
 from responder.rules.facts import registry, values
 from responder.rules.facts.conditions import All, AnyOf, FactTest, Part, fact_test
 from responder.rules.facts.derived import NEEDS
-from responder.rules.facts.literals import Setting
+from responder.rules.facts.literals import FileContext
 from responder.rules.facts.operators import OPERATORS
 from responder.rules.keep import Keep
 from responder.rules.load import limit_parser, restraint_parser
@@ -37,7 +37,7 @@ _KNOWN = "template.known"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Defaults:
-    """What rules have that do not say otherwise. `zone` is None where the file names none."""
+    """The values for keys that a rule does not give. `zone` is None where the file names none."""
 
     mode: Mode = Mode.OBSERVE
     portals: tuple[Scalar, ...] | None = None
@@ -47,17 +47,17 @@ class Defaults:
 
 @dataclass(slots=True, kw_only=True)
 class RuleReader:
-    """Reads the rules of one file, one after the other."""
+    """A parser of the rules of one file, one after the other."""
 
     mistakes: Mistakes
     defaults: Defaults
-    setting: Setting
+    context: FileContext
     lines: list[str]
     known_portals: Collection[str] | None
     _ids: dict[str, int] = field(default_factory=dict)
 
     def read(self, node: Node) -> Rule | None:
-        """Return the rule at a node; None where there is none that could be read."""
+        """Parse the rule at a node; None where there is none that could be read."""
         if not isinstance(node, Table):
             self.mistakes.error(node, "a rule is a map that begins with `id:`")
             return None
@@ -68,18 +68,18 @@ class RuleReader:
             self.mistakes.error(node, "`then` is missing: kill, terminate or leave")
         action = Action(then) if then else None
         id_ = self._id(node, keys)
-        clauses = ClauseReader(id_, self.mistakes, self.setting)
+        clauses = ClauseReader(id_, self.mistakes, self.context)
         before = len(self.mistakes.found)
         condition = All(self._clause(node, "if", clauses))
         exception = AnyOf(self._clause(node, "unless", clauses))
         readable = (read := len(self.mistakes.found)) == before
-        when = WhenReader(keys, self.setting.zone or UTC).read(node, required=action in KILLING)
+        when = WhenReader(keys, self.context.zone or UTC).read(node, required=action in KILLING)
         self._of_one_kind(clauses.uses, when if len(self.mistakes.found) == read else None)
         tests = (*condition.tests(), *exception.tests())
         every_template = self._every_template(node, keys, action, tests if readable else None)
         robots = _robots(id_, action, condition, tests)
         self._amounts(tests, clauses.uses)
-        restraint = restraint_parser.read(node, keys, self.setting, action)
+        restraint = restraint_parser.read(node, keys, self.context, action)
         return Rule(
             id=id_,
             because=keys.text(node, "because"),
@@ -104,7 +104,7 @@ class RuleReader:
         )
 
     def portals(self, names: tuple[Scalar, ...] | None) -> frozenset[str] | None:
-        """Check names of portals against the settings, where those are known."""
+        """Check names of portals against the settings, where those are known, and return them."""
         for name in names or ():
             if not _PORTAL.fullmatch(name.text):
                 meant = name.text.lower() if _PORTAL.fullmatch(name.text.lower()) else None
@@ -151,7 +151,7 @@ class RuleReader:
         return clauses.read(value, name)
 
     def _of_one_kind(self, uses: list[Use], when: tuple[Trigger, ...] | None) -> None:
-        """Refuse a rule that looks at two kinds of document, or at one that never comes."""
+        """Refuse a rule that tests two kinds of document, or one that no trigger of it brings."""
         looking = [use for use in uses if use.fact.kind]
         if not looking:
             return
@@ -228,7 +228,7 @@ class RuleReader:
         return datetime.combine(day + timedelta(days=1), time.min, self.defaults.zone or UTC)
 
     def _amounts(self, tests: Sequence[FactTest], uses: list[Use]) -> None:
-        """Warn of amounts that are compared whatever their currency."""
+        """Warn of amounts that are compared without a test of their currency."""
         looked_at = {use.fact.path for use in uses}
         for test in tests:
             path = test.fact.path
@@ -258,10 +258,10 @@ def _tests_template(test: FactTest) -> bool:
 def _robots(
     rule: str, action: Action | None, condition: All, tests: Sequence[FactTest]
 ) -> FactTest | None:
-    """Return the test that spares robots' runs, for a rule that is not about a named template.
+    """Return the test that spares robots' runs, for a rule that names no template by its id.
 
-    A template named by its id is meant, listed or not; one that is only told what it is not may
-    be a robot's.
+    A template named by its id is meant, whether the portal lists it or not; a test that only
+    excludes templates may still match a robot's.
     """
     if action not in KILLING or _names_a_template(condition):
         return None
@@ -271,7 +271,7 @@ def _robots(
     assert fact is not None
     yes = Scalar(line=1, column=1, length=1, last_line=1, text="true", kind="truth")
     operator = OPERATORS["is"]
-    prepared = operator.prepare(yes, fact, Setting(lists={}))
+    prepared = operator.prepare(yes, fact, FileContext(lists={}))
     return fact_test(rule, fact, _KNOWN, operator, prepared)
 
 

@@ -1,9 +1,8 @@
 """Describes the language as JSON Schema 2020-12, for editors that complete and underline.
 
-It is made of the loader's own tables, and is never stricter: what it refuses the loader refuses
-too. What only the whole file can tell (a list that there is not, two rules of one id) is left to
-`check`. YAML's scalars are what the loader takes them for, so a number is accepted as text where
-the loader reads it so.
+The schema is made from the loader's own tables, and is never stricter: the loader refuses whatever
+it refuses. What needs the whole file (a list that does not exist, two rules of one id) is left to
+`check`. A number is accepted as text where the loader reads it so.
 """
 
 import re
@@ -85,7 +84,7 @@ _OPERATORS: Mapping[str, str] = {
 
 
 def schema(tests: Schema) -> dict[str, object]:
-    """Return the schema of a rules file; `tests` is that of one of its tests."""
+    """Return the schema of a rules file; `tests` is the schema of one of its tests."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "responder rules",
@@ -116,11 +115,11 @@ def _table(
     required: Iterable[str] = (),
     **more: object,
 ) -> dict[str, object]:
-    """Return the schema of a map whose keys are those of the loader's table."""
+    """Return the schema of a map whose keys are those of a table of the loader."""
     return table({name: described[name] for name in names}, required=required, **more)
 
 
-def _said(text: str, schema: Schema) -> dict[str, object]:
+def _doc(text: str, schema: Schema) -> dict[str, object]:
     return {"description": text, **schema}
 
 
@@ -141,44 +140,44 @@ def _file_keys() -> dict[str, Schema]:
     named = {"type": "object", "propertyNames": {"pattern": _NAME}}
     values = _list({"type": ["string", "number", "boolean"], "minLength": 1}, least=0)
     return {
-        "version": _said("The version of the language.", {"const": 1}),
-        "defaults": _said(
+        "version": _doc("The version of the language.", {"const": 1}),
+        "defaults": _doc(
             "What rules have that do not say otherwise.",
             _table(DEFAULT_KEYS, _default_keys()),
         ),
-        "lists": _said(
+        "lists": _doc(
             "Lists of values, by name, for `in_list`.", {**named, "additionalProperties": values}
         ),
-        "calendars": _said(
+        "calendars": _doc(
             "Offices and their hours, by name.", {**named, "additionalProperties": _calendar()}
         ),
-        "rules": _said(
+        "rules": _doc(
             "The rules, read from the top for each workflow.", _list(_ref("rule"), least=0)
         ),
-        "tests": _said("Tests of these rules, for `responder test`.", _list(_ref("test"))),
+        "tests": _doc("Tests of these rules, for `responder test`.", _list(_ref("test"))),
     }
 
 
 def _default_keys() -> dict[str, Schema]:
     return {name: _rule_keys()[name] for name in ("mode", "limit", "portals")} | {
-        "timezone": _said("The zone in which days begin, such as Europe/Moscow.", _SENTENCE)
+        "timezone": _doc("The zone in which days begin, such as Europe/Moscow.", _SENTENCE)
     }
 
 
 def _calendar() -> dict[str, object]:
     holiday = {"anyOf": [_INSTANT, table({"from": _INSTANT, "to": _INSTANT})]}
     described: dict[str, Schema] = {
-        "timezone": _said("The zone of its hours.", _SENTENCE),
-        "days": _said("The days on which it opens.", _list({"enum": list(DAYS)})),
-        "from": _said("When it opens.", _TIME),
-        "to": _said("When it closes.", _TIME),
-        "holidays": _said("Days on which it does not open.", _list(holiday, least=0)),
+        "timezone": _doc("The zone of its hours.", _SENTENCE),
+        "days": _doc("The days on which it opens.", _list({"enum": list(DAYS)})),
+        "from": _doc("When it opens.", _TIME),
+        "to": _doc("When it closes.", _TIME),
+        "holidays": _doc("Days on which it does not open.", _list(holiday, least=0)),
     }
     return _table(CALENDAR_KEYS, described, minProperties=1)
 
 
 def _rule() -> dict[str, object]:
-    """Return the schema of a rule: what acts says when, and what protects has no mode."""
+    """Return the schema of a rule: kill and terminate need `when`, and `leave` has no mode."""
     guards = {"properties": {"then": {"const": Action.LEAVE.value}}}
     acting = [
         name for name in ("mode", "limit", "wait", "during", "keep", "per") if name in RULE_KEYS
@@ -198,44 +197,44 @@ def _rule() -> dict[str, object]:
 def _rule_keys() -> dict[str, Schema]:
     actions = [Action.KILL.value, Action.TERMINATE.value, Action.LEAVE.value]
     return {
-        "id": _said("Its name, which stays: a-z, 0-9 and -.", {**_TEXT, "pattern": "^[a-z0-9-]+$"}),
-        "because": _said("A sentence for the log and the people affected.", _SENTENCE),
-        "mode": _said(
+        "id": _doc("Its name, which stays: a-z, 0-9 and -.", {**_TEXT, "pattern": "^[a-z0-9-]+$"}),
+        "because": _doc("A sentence for the log and the people affected.", _SENTENCE),
+        "mode": _doc(
             "observe only records what it would do (the default). Where RESPONDER_MODE says "
             "enforce, enforce acts, and approve acts once somebody has approved that decision.",
             {"enum": [mode.value for mode in Mode]},
         ),
-        "when": _said("What sets it off.", _list({"anyOf": [_event(), *_schedules()]})),
-        "if": _said("All of these tests must hold.", _ref("tests")),
-        "unless": _said("None of these tests may hold.", _ref("tests")),
-        "every_template": _said(
+        "when": _doc("What sets it off.", _list({"anyOf": [_event(), *_schedules()]})),
+        "if": _doc("All of these tests must hold.", _ref("tests")),
+        "unless": _doc("None of these tests may hold.", _ref("tests")),
+        "every_template": _doc(
             "true is required of a rule that kills or terminates and tests no template.",
             {"type": "boolean"},
         ),
-        "during": _said("The calendar in whose hours it acts.", _TEXT),
-        "wait": _said("How long it looks on: all must still hold then.", _DURATION),
-        "then": _said(
+        "during": _doc("The calendar in whose hours it acts.", _TEXT),
+        "wait": _doc("How long it waits before it acts: all must still hold then.", _DURATION),
+        "then": _doc(
             "kill deletes the workflow with its data, terminate stops it and keeps them, leave "
             "protects it from all rules below.",
             {"enum": actions},
         ),
-        "keep": _said("Spare this one of each group.", {"enum": ["newest", "oldest"]}),
-        "per": _said("What makes a group for `keep`.", _list({"enum": list(GROUPS)})),
-        "limit": _said("How much it may do before it stops by itself; 0 is none.", _limit()),
-        "sweep": _said("Whether the regular sweep reads it too.", {"type": "boolean"}),
-        "portals": _said("The portals it is for.", _list({**_TEXT, "pattern": "^[a-z0-9_]+$"})),
-        "disabled": _said("Why it is switched off.", _SENTENCE),
-        "expires": _said("The last day on which it acts.", {**_INSTANT, "pattern": f"^{_DAY}$"}),
+        "keep": _doc("Spare this one of each group.", {"enum": ["newest", "oldest"]}),
+        "per": _doc("What makes a group for `keep`.", _list({"enum": list(GROUPS)})),
+        "limit": _doc("How much it may do before it stops by itself; 0 is none.", _limit()),
+        "sweep": _doc("Whether the regular sweep reads it too.", {"type": "boolean"}),
+        "portals": _doc("The portals it is for.", _list({**_TEXT, "pattern": "^[a-z0-9_]+$"})),
+        "disabled": _doc("Why it is switched off.", _SENTENCE),
+        "expires": _doc("The last day on which it acts.", {**_INSTANT, "pattern": f"^{_DAY}$"}),
     }
 
 
 def _limit() -> dict[str, object]:
     number = {"type": "integer", "minimum": 0, "maximum": 999_999_999}
     described: dict[str, Schema] = {
-        "per_hour": _said("How many stops it may begin in an hour.", number),
-        "per_document": _said("How many any rules may begin on one document in a day.", number),
-        "per_run": _said("How many one sweep or scheduled run may begin.", number),
-        "percent_of_running": _said(
+        "per_hour": _doc("How many stops it may begin in an hour.", number),
+        "per_document": _doc("How many any rules may begin on one document in a day.", number),
+        "per_run": _doc("How many one sweep or scheduled run may begin.", number),
+        "percent_of_running": _doc(
             "What part of all running workflows one sweep or scheduled run may stop.",
             {**number, "maximum": 100},
         ),
@@ -256,24 +255,24 @@ def _event() -> dict[str, object]:
 
 
 def _schedules() -> list[dict[str, object]]:
-    zone = _said("The zone of that time.", _SENTENCE)
+    zone = _doc("The zone of that time.", _SENTENCE)
     all_of_them: dict[str, dict[str, Schema]] = {
-        "every": {"every": _said("How long from one run to the next.", _DURATION)},
-        "daily_at": {"daily_at": _said("The time of day.", _TIME), "timezone": zone},
+        "every": {"every": _doc("How long from one run to the next.", _DURATION)},
+        "daily_at": {"daily_at": _doc("The time of day.", _TIME), "timezone": zone},
     }
     return [table(keys, required=(name,)) for name, keys in all_of_them.items()]
 
 
 def _clause() -> dict[str, object]:
-    """Return the schema of a map of tests: every fact there is, and groups of tests."""
+    """Return the schema of a map of tests: every fact, and groups of tests."""
     properties: dict[str, Schema] = {
-        "any": _said("One of these must hold.", _list(_ref("tests"))),
-        "all": _said("All of these must hold.", _list(_ref("tests"))),
-        "not": _said("This must not hold.", _ref("tests")),
+        "any": _doc("One of these must hold.", _list(_ref("tests"))),
+        "all": _doc("All of these must hold.", _list(_ref("tests"))),
+        "not": _doc("This must not hold.", _ref("tests")),
     }
     for owner in (*fields.ALWAYS, *registry.KINDS):
         for field in registry.of_kind(owner):
-            described = _said(field.description, _ref(_name(field.type)))
+            described = _doc(field.description, _ref(_name(field.type)))
             properties[f"{owner}.{field.name}"] = described
     return {
         "type": "object",
@@ -287,7 +286,7 @@ def _clause() -> dict[str, object]:
 def _open_facts() -> Iterable[tuple[str, Schema]]:
     """Yield the facts whose names only a portal knows, and those of smart processes."""
     kinds = "|".join([*registry.KINDS, _ITEM])
-    yield f"^(?:{kinds})\\.uf_[a-z0-9_]+$", _said("A field of your portal.", _ref(_name(Type.ANY)))
+    yield f"^(?:{kinds})\\.uf_[a-z0-9_]+$", _doc("A field of your portal.", _ref(_name(Type.ANY)))
     crm = "|".join([*(kind for kind in registry.KINDS if kind != "task"), _ITEM])
     yield f"^(?:{crm})\\.parent_id_[1-9][0-9]*$", _ref(_name(Type.REFERENCE))
     by_type: dict[Type, list[Field]] = {}
@@ -299,10 +298,10 @@ def _open_facts() -> Iterable[tuple[str, Schema]]:
 
 
 def _of_type(type_: Type) -> dict[str, object]:
-    """Return the schema of what may stand under a fact: a value, several, or a map of tests."""
+    """Return the schema of the value of a fact: a literal, several, or a map of tests."""
     literal = _LITERALS[type_]
     operators = {
-        name: _said(_OPERATORS[name], _operand(name, literal))
+        name: _doc(_OPERATORS[name], _operand(name, literal))
         for name, operator in OPERATORS.items()
         if type_ in operator.types
     }

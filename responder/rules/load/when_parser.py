@@ -1,4 +1,4 @@
-"""Reads `when`: the events, robot calls and schedules that set a rule off."""
+"""Parses `when`: the events, robot calls and schedules that set a rule off."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ _SHORTEST, _LONGEST = timedelta(seconds=1), timedelta(days=366)
 
 @dataclass(frozen=True, slots=True)
 class WhenReader:
-    """Reads the `when` of one rule. `zone` is that of schedules which name none."""
+    """A parser of the `when` of one rule. `zone` is the zone of schedules that name none."""
 
     keys: Keys
     zone: tzinfo
 
     def read(self, node: Table, *, required: bool) -> tuple[Trigger, ...] | None:
-        """Return what sets a rule off; None where it does not say."""
+        """Parse the triggers of a rule; None where it has no `when`."""
         value, key = node.get("when"), node.key("when")
         if value is None or key is None:
             if required:
@@ -52,7 +52,7 @@ class WhenReader:
         message = f"there is no event `{item.text}`"
         if triggers.is_a_portals_name(item.text):
             message = f"`{item.text}` is no event that brings a document workflows can run on"
-        self._error(item, message, triggers.meant(item.text))
+        self._error(item, message, triggers.nearest_trigger(item.text))
 
     def _scheduled(self, item: Table) -> Trigger | None:
         names = [key.text for key, _ in item.pairs]

@@ -9,7 +9,7 @@ from responder.bitrix24.document_links import portal_page
 from responder.bitrix24.documents import from_triple
 from responder.journal.reading.detail import MOST_SIBLINGS, Dossier, dossier
 from responder.model import Outcome
-from responder.rules.english import told
+from responder.rules.english import paragraph
 from responder.rules.rule import Rule
 from responder.rules.ruleset import RulesError, Ruleset, load
 from responder.service.pages import decision_story, wording
@@ -61,7 +61,7 @@ def show(site: Site, visit: Visit) -> Response:
         more_facts=max(0, len(facts) - MOST_FACTS),
         moments=list(decision_story.timeline(found)),
         rule_text=_rule_text(found, rule),
-        rule_said=None if rule is None else told(rule),
+        rule_said=None if rule is None else paragraph(rule),
         most_siblings=MOST_SIBLINGS,
         may_cancel=decision["outcome"] in (Outcome.WAITING, Outcome.HELD),
         may_approve=decision["outcome"] == Outcome.HELD and found.hold == APPROVAL,

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from responder.journal import would_kills
 from responder.journal.reading import counts
 from responder.model import Action, Mode
-from responder.rules.english import told
+from responder.rules.english import paragraph
 from responder.rules.rule import Rule
 from responder.service.pages.page_requests import Visit
 from responder.service.pages.site import Site
@@ -137,7 +137,7 @@ def _shown(site: Site, rule: Rule, number: int, numbers: _Numbers, now: datetime
     return Shown(
         rule=rule,
         number=number,
-        said=told(rule),
+        said=paragraph(rule),
         state=_state(rule, now),
         effect=_effect(rule, site.settings.mode, now),
         budgets=tuple(_budgets(site, rule, numbers)) if rule.acts else (),

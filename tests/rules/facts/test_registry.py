@@ -84,4 +84,4 @@ def test_every_kind_with_stages_knows_what_its_stage_means(kind: str) -> None:
     ],
 )
 def test_the_name_that_was_meant_is_found(wrong: str, right: str | None) -> None:
-    assert registry.meant(wrong) == right
+    assert registry.nearest_fact(wrong) == right
