@@ -1,1 +1,1 @@
-"""What the people who write rules run."""
+"""Commands for people who write rules: check, test, explain, backtest, schema, fields, recipes."""

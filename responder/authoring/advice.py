@@ -1,4 +1,4 @@
-"""Says what in a rules file that loads is probably not meant."""
+"""Warns of rules that load but probably do not do what their author meant."""
 
 from collections.abc import Collection, Iterator, Sequence
 
@@ -9,7 +9,7 @@ from responder.rules.source import Items, Mistakes, Node, Table
 
 
 def advise(root: Table, rules: Sequence[Rule], tested: Collection[str], mistakes: Mistakes) -> None:
-    """Note what is probably not meant. `tested` are the rules that some test expects to speak."""
+    """Record warnings and errors on the rules. `tested` are the rules that some test expects."""
     items = root.get("rules")
     assert isinstance(items, Items)
     nodes = {rule.id: node for rule, node in zip(rules, items.items, strict=True)}
@@ -46,7 +46,7 @@ def _remarks(
 
 
 def _is_unshielded(upper: Rule, guard: Rule) -> bool:
-    """Tell whether a rule acts on what a guard below it is there to protect."""
+    """Return whether a rule acts on workflows that a guard below it is there to protect."""
     if not upper.acts or upper.disabled is not None:
         return False
     alike = guard.kind is None or upper.kind is None or guard.kind == upper.kind

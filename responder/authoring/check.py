@@ -24,9 +24,9 @@ def check(
     portals: Collection[str] | None = None,
     tested: Collection[str] = (),
 ) -> tuple[Mistake, ...]:
-    """Return the mistakes and warnings of a file, in its order; none of them an error is fine.
+    """Return the mistakes and warnings of a file, in its order; without an error the file is fine.
 
-    `tested` are rules that tests in another file expect to speak.
+    `tested` are the rules that tests in another file expect in a verdict.
     """
     try:
         ruleset = load(data, file=file, portals=portals)
@@ -41,7 +41,7 @@ def check(
 
 
 def _tested(root: Table, ruleset: Ruleset, mistakes: Mistakes) -> set[str]:
-    """Read the tests in a rules file, with their mistakes, and return the rules they expect."""
+    """Read the tests in a rules file, record their mistakes, and return the rules they expect."""
     tests = root.get("tests")
     if tests is None:
         return set()
@@ -50,7 +50,7 @@ def _tested(root: Table, ruleset: Ruleset, mistakes: Mistakes) -> set[str]:
 
 
 def render(mistakes: Iterable[Mistake], data: bytes, *, format: Format = "text") -> str:  # noqa: A002  # the option's own name
-    """Return mistakes as people or programs read them, each ending its line."""
+    """Return mistakes for people or programs, each ending its line."""
     if format == "json":
         return "".join(f"{_json(mistake)}\n" for mistake in mistakes)
     if format == "github":
@@ -66,7 +66,7 @@ def _json(mistake: Mistake) -> str:
 
 
 def _github(mistake: Mistake) -> str:
-    """Write a workflow command, which GitHub shows at the line.
+    """Return a workflow command, which GitHub shows at the line.
 
     https://docs.github.com/en/actions/reference/workflow-commands-for-github-actions
     """
@@ -102,5 +102,5 @@ def _text(mistake: Mistake, lines: list[str]) -> Iterator[str]:
 
 
 def _printable(text: str) -> str:
-    """Replace what a terminal would obey instead of show."""
+    """Replace characters that a terminal would obey instead of show."""
     return "".join(one if one.isprintable() or one == "\t" else "\ufffd" for one in text)

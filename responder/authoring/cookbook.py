@@ -13,7 +13,7 @@ _SUFFIX = ".yaml"
 
 
 class UnknownRecipeError(Exception):
-    """There is no recipe of this name. `suggestion` is the nearest one."""
+    """The error for a recipe that does not exist. `suggestion` is the nearest name."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f"there is no recipe `{name}`")
@@ -30,14 +30,14 @@ def names() -> list[str]:
 
 
 def text(name: str) -> str:
-    """Return a recipe as it stands in its file. Raise UnknownRecipeError if there is none."""
+    """Return the text of a recipe, or raise UnknownRecipeError."""
     if name not in names():
         raise UnknownRecipeError(name)
     return _folder().joinpath(name + _SUFFIX).read_text(encoding="utf-8")
 
 
 def index() -> Iterator[str]:
-    """Yield a line for each recipe: its name and what it is for."""
+    """Yield a line for each recipe: its name and its purpose."""
     width = max(map(len, names()))
     for name in names():
         first, _, _ = text(name).partition("\n")

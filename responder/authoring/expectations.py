@@ -1,7 +1,7 @@
-"""Says what a test case expects of each workflow, and whether a judgement is that.
+"""Reads the expectations of a test case, and compares them with a judgement.
 
-A workflow that the case does not name is expected to be let alone: a kill that nobody expected is
-a failure. Rules that only observe count as if they acted, for what they would do is what is tested.
+A workflow that the case does not name is expected to be left alone: a kill that nobody expected is
+a failure. Rules that only observe count as if they acted, since their effect is what is tested.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,7 +27,7 @@ WORDS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What is expected of one workflow: one of `WORDS`, and by which rule (None: by any)."""
+    """The expected result for one workflow: one of `WORDS`, and the rule (None: any rule)."""
 
     what: str
     rule: str | None = None
@@ -36,8 +36,8 @@ class Expectation:
         return self.what if self.rule is None else f"{self.what} by {self.rule}"
 
 
-class Came(NamedTuple):
-    """What came out for one workflow, by which rule, in which mode, and what it waits for."""
+class Actual(NamedTuple):
+    """An actual result for one workflow: one of `WORDS`, the rule, its mode, what it waits for."""
 
     what: str
     rule: str
@@ -54,7 +54,7 @@ NOTHING = (Expectation(NONE),)
 
 
 def read(node: Node | None, rules: Sequence[Rule], mistakes: Mistakes) -> Expected | None:
-    """Return what a case expects, by the ids of its workflows; empty for `none` of all."""
+    """Read the expectations of a case, by workflow id; empty for `none` of all."""
     if node is None:
         return None
     if isinstance(node, Scalar) and node.text == NONE:
@@ -91,12 +91,12 @@ def _one(node: Node, rules: Sequence[Rule], mistakes: Mistakes) -> Iterator[Expe
         mistakes.error(word, message, nearest(word.text, WORDS))
     elif rule is None:
         yield Expectation(word.text)
-    elif _is_there(word.text, rule, rules, mistakes):
+    elif _rule_exists(word.text, rule, rules, mistakes):
         assert isinstance(rule, Scalar)
         yield Expectation(word.text, rule.text)
 
 
-def _is_there(what: str, node: Node, rules: Sequence[Rule], mistakes: Mistakes) -> bool:
+def _rule_exists(what: str, node: Node, rules: Sequence[Rule], mistakes: Mistakes) -> bool:
     name = node.text if isinstance(node, Scalar) else ""
     rule = next((rule for rule in rules if rule.id == name), None)
     if rule is None:
@@ -109,39 +109,41 @@ def _is_there(what: str, node: Node, rules: Sequence[Rule], mistakes: Mistakes) 
     return False
 
 
-def came_of(verdicts: Sequence[Verdict], rules: Sequence[Rule], now: datetime) -> tuple[Came, ...]:
-    """Return what becomes of a workflow at this moment: a rule may have to wait."""
+def actual_of(
+    verdicts: Sequence[Verdict], rules: Sequence[Rule], now: datetime
+) -> tuple[Actual, ...]:
+    """Return the results for a workflow at this moment, from the verdicts on it."""
     known = {rule.id: rule for rule in rules}
-    return tuple(_came(verdict, known[verdict.rule], now) for verdict in verdicts)
+    return tuple(_actual(verdict, known[verdict.rule], now) for verdict in verdicts)
 
 
-def _came(verdict: Verdict, rule: Rule, now: datetime) -> Came:
+def _actual(verdict: Verdict, rule: Rule, now: datetime) -> Actual:
     why: str | None = None
     if rule.wait is not None:
         why = f"to act in {duration_in_words(rule.wait)} if it still holds"
     elif rule.during is not None and not rule.during.is_open(now):
         why = f"for the hours of {rule.during.name}"
-    return Came(verdict.action if why is None else WAITING, rule.id, verdict.mode, why)
+    return Actual(verdict.action if why is None else WAITING, rule.id, verdict.mode, why)
 
 
-def met(expected: Sequence[Expectation], came: Sequence[Came]) -> bool:
-    """Tell whether what came out for a workflow is what was expected.
+def is_met(expected: Sequence[Expectation], actual: Sequence[Actual]) -> bool:
+    """Return whether the actual results for a workflow are the expected ones.
 
-    Each thing expected is among it. Where nothing is expected there is nothing, and what is to be
-    left is condemned by no rule above.
+    Each expected result must be among them. `none` allows no result, and `leave` no other result:
+    the workflow must not be condemned by a rule above the one that protects it.
     """
     if any(one.what == NONE for one in expected):
-        return not came
+        return not actual
     if any(one.what == Action.LEAVE for one in expected):
-        return len(came) == 1 and all(_is(one, came[0]) for one in expected)
-    return all(any(_is(one, other) for other in came) for one in expected)
+        return len(actual) == 1 and all(_is(one, actual[0]) for one in expected)
+    return all(any(_is(one, other) for other in actual) for one in expected)
 
 
-def _is(expectation: Expectation, came: Came) -> bool:
-    return expectation.what == came.what and expectation.rule in (came.rule, None)
+def _is(expectation: Expectation, actual: Actual) -> bool:
+    return expectation.what == actual.what and expectation.rule in (actual.rule, None)
 
 
 def rules_of(expected: Expected | None) -> set[str]:
-    """Return the rules that are expected to say something."""
+    """Return the rules that are named in expectations."""
     rows: Iterable[tuple[Expectation, ...]] = (expected or {}).values()
     return {one.rule for row in rows for one in row if one.rule is not None}

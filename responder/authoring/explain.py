@@ -1,7 +1,7 @@
-"""Goes through a situation rule by rule: every test, the value it saw, and how the rule came out.
+"""Explains a situation rule by rule: every test, the value it was made on, and the rule's result.
 
-A judgement stops at the first test that is false. Whoever asks why wants to see the others too, so
-here each test of each rule in question is made alone. Who won is what `judge` itself says.
+A judgement stops at the first test that is false. An explanation shows the others too, so here each
+test of each rule in question is made alone. The verdict itself comes from `judge`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from responder.adapters.printable_text import printable, to_json
-from responder.authoring.expectations import Came, came_of
+from responder.authoring.expectations import Actual, actual_of
 from responder.model import Condition, Judgement, Mode, Situation, Unknown, Workflow
 from responder.rules.decide import judge
 from responder.rules.facts import derived
@@ -21,11 +21,11 @@ MARKS: dict[bool | None, str] = {True: "yes", False: "no", None: "unknown"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Read:
-    """One rule, read for one workflow: each of its tests, and how it comes out as a whole.
+class RuleReading:
+    """The reading of one rule for one workflow: each test, and the result of the whole rule.
 
-    `decides`: it said what happens. `kept`: `keep` spared it. `shielded_by` is the rule above that
-    ended the reading.
+    `decides` is true where the rule gave a verdict, `kept` where its `keep` spared the workflow.
+    `shielded_by` is the rule above that ended the reading.
     """
 
     rule: Rule
@@ -38,16 +38,16 @@ class Read:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
-    """One workflow with every rule in question, read for it."""
+    """One workflow, with the reading of every rule in question."""
 
     workflow: Workflow
-    reads: tuple[Read, ...]
-    came: tuple[Came, ...]
+    readings: tuple[RuleReading, ...]
+    actual: tuple[Actual, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """A situation gone through. `passed_over` has the rules not in question, and why."""
+    """The explanation of a situation. `passed_over` has the rules not in question, and why."""
 
     situation: Situation
     at: datetime
@@ -57,7 +57,7 @@ class Explanation:
 
 
 def explain(ruleset: Ruleset, situation: Situation, now: datetime) -> Explanation:
-    """Go through a situation as it is judged when everything that may act acts."""
+    """Explain a situation as it is judged when everything that may act acts."""
     judgement = judge(ruleset, situation, enforcing=True, now=now)
     chosen = ruleset.in_question(
         situation.trigger, situation.events, situation.document.kind, situation.portal
@@ -87,15 +87,15 @@ def _trace(
 ) -> Trace:
     facts = facts_of(ruleset, situation, workflow, now)
     verdicts = [one for one in judgement.verdicts if one.workflow.id == workflow.id]
-    told = [*(c for one in verdicts for c in one.conditions), *judgement.conditions]
-    keeps = {c.rule: c for c in told if c.path == "keep" and c.workflow == workflow.id}
-    reads: list[Read] = []
+    conditions = [*(c for one in verdicts for c in one.conditions), *judgement.conditions]
+    keeps = {c.rule: c for c in conditions if c.path == "keep" and c.workflow == workflow.id}
+    readings: list[RuleReading] = []
     shielded_by = None
     for rule in rules:
         verdict = next((one for one in verdicts if one.rule == rule.id), None)
         keep = keeps.get(rule.id)
-        reads.append(
-            Read(
+        readings.append(
+            RuleReading(
                 rule=rule,
                 held=rule.holds(View(facts=facts, now=now, workflow=workflow.id)),
                 tests=(*_tests(rule, facts, now), *([keep] if keep else [])),
@@ -106,7 +106,9 @@ def _trace(
         )
         if verdict is not None and verdict.mode is not Mode.OBSERVE:
             shielded_by = rule.id
-    return Trace(workflow=workflow, reads=tuple(reads), came=came_of(verdicts, rules, now))
+    return Trace(
+        workflow=workflow, readings=tuple(readings), actual=actual_of(verdicts, rules, now)
+    )
 
 
 def _tests(rule: Rule, facts: dict[str, object], now: datetime) -> Iterator[Condition]:
@@ -120,7 +122,7 @@ def _tests(rule: Rule, facts: dict[str, object], now: datetime) -> Iterator[Cond
 def facts_of(
     ruleset: Ruleset, situation: Situation, workflow: Workflow, now: datetime
 ) -> dict[str, object]:
-    """Return what a judgement of this workflow knows."""
+    """Return all facts that a judgement of this workflow uses, derived ones included."""
     facts: dict[str, object] = {
         **derived.of_judgement(situation.events, situation.document),
         "workflow.id": workflow.id,
@@ -132,7 +134,7 @@ def facts_of(
 
 
 def why_passed_over(rule: Rule, situation: Situation, now: datetime) -> str:
-    """Say why a rule is not in question."""
+    """Return why a rule is not in question."""
     if rule.disabled is not None:
         return f"switched off: {rule.disabled}"
     if rule.expired(now):
@@ -147,7 +149,7 @@ def why_passed_over(rule: Rule, situation: Situation, now: datetime) -> str:
 
 
 def what_happened(situation: Situation) -> str:
-    """Name what set the rules off, in a word or two."""
+    """Return what set the rules off, in a word or two."""
     return ", ".join(situation.events) or f"a {situation.trigger}"
 
 
@@ -162,8 +164,8 @@ def render(explanation: Explanation) -> Iterator[str]:
         yield "  no workflow runs on it"
     for trace in explanation.traces:
         yield ""
-        yield f"workflow {printable(trace.workflow.id)}: {outcome(trace.came)}"
-        for read in trace.reads:
+        yield f"workflow {printable(trace.workflow.id)}: {outcome(trace.actual)}"
+        for read in trace.readings:
             yield from _read_lines(read)
     if explanation.passed_over:
         yield ""
@@ -172,18 +174,18 @@ def render(explanation: Explanation) -> Iterator[str]:
             yield f"  {rule.id}: {why}"
 
 
-def outcome(came: Sequence[Came]) -> str:
-    """Say what becomes of one workflow."""
-    return "; ".join(map(str, came)) or "nothing"
+def outcome(actual: Sequence[Actual]) -> str:
+    """Return the results for one workflow in words."""
+    return "; ".join(map(str, actual)) or "nothing"
 
 
-def _read_lines(read: Read) -> Iterator[str]:
-    yield f"  {read.rule.id}: {_how(read)}"
+def _read_lines(read: RuleReading) -> Iterator[str]:
+    yield f"  {read.rule.id}: {_result_in_words(read)}"
     for condition in read.tests:
         yield f"    {condition_line(condition)}"
 
 
-def _how(read: Read) -> str:
+def _result_in_words(read: RuleReading) -> str:
     rule = read.rule
     if read.shielded_by is not None:
         held = {True: "would hold", False: "would not hold", None: "would be unknown"}[read.held]
@@ -198,7 +200,7 @@ def _how(read: Read) -> str:
 
 
 def condition_line(condition: Condition) -> str:
-    """Show one test: how it came out, what it asked, and the value it saw."""
+    """Return one test as a line: its result, its wording, and the value it was made on."""
     seen = f"it is {to_json(condition.value)}"
     if condition.why is not None:
         seen = f"because {printable(condition.why)}"

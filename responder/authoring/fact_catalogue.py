@@ -10,7 +10,7 @@ _USER_FIELDS = fields.Field("uf_…", fields.Type.ANY, "A field that your portal
 
 
 class UnknownKindError(Exception):
-    """There is no kind of document of this name. `suggestion` is the nearest one."""
+    """The error for a kind of document that does not exist. `suggestion` is the nearest name."""
 
     def __init__(self, kind: str) -> None:
         super().__init__(f"there is no kind `{kind}`")
@@ -18,9 +18,9 @@ class UnknownKindError(Exception):
 
 
 def render(kind: str | None, *, as_json: bool) -> str:
-    """Return the facts of one kind, or of all, as lines; `item_147` names a smart process.
+    """Return the facts of one kind, or of all, as lines; `item_147` is a smart process.
 
-    Raises UnknownKindError for a kind that there is not.
+    Raise UnknownKindError for a kind that does not exist.
     """
     owners = list(_owners()) if kind is None else [kind]
     if kind is not None and not registry.of_kind(kind):

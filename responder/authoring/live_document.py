@@ -1,7 +1,7 @@
-"""Looks at a document in the portal as it is now, to explain what the rules say of it.
+"""Reads a document from the portal as it is now, to explain the rules' verdict on it.
 
-It asks as a driver asks, and does nothing else: no intent, no call that changes anything, nothing
-written.
+The reads are those of a driver. Nothing else is done: no call that changes anything, nothing
+written to the log.
 """
 
 from collections.abc import Sequence
@@ -18,27 +18,27 @@ from responder.rules import triggers
 from responder.rules.ruleset import Ruleset, paths
 
 
-class Happening(NamedTuple):
-    """What is to have set the rules off: a trigger, and the portal's names of its events."""
+class Cause(NamedTuple):
+    """A cause to explain the rules for: a trigger, and the portal's names of its events."""
 
     trigger: Trigger
     events: tuple[str, ...] = ()
 
 
-def happening(name: str) -> Happening | None:
-    """Return what a name stands for: an event's name, robot, sweep or schedule."""
+def cause_named(name: str) -> Cause | None:
+    """Return the cause for a name (an event, robot, sweep or schedule), or None."""
     for trigger in get_args(Trigger):
         if name == trigger != "event":
-            return Happening(trigger)
+            return Cause(trigger)
     found = triggers.find(name)
     if found is None or not found.events:
         return None
     # Of the names an event goes by, the shortest is the usual one.
-    return Happening("event", (min(found.events, key=len),))
+    return Cause("event", (min(found.events, key=len),))
 
 
 def sender(portal: Portal) -> Send:
-    """Return what carries commands out in batches, without a lane: for the few of one command."""
+    """Return a function that sends commands in batches without a rate limit, for a few requests."""
 
     async def send(commands: Sequence[Command]) -> list[Answer]:
         answers: list[Answer] = []
@@ -49,16 +49,16 @@ def sender(portal: Portal) -> Send:
     return send
 
 
-async def look(
+async def read_situation(
     portal: Portal,
     document: Document,
-    happened: Happening,
+    cause: Cause,
     *,
     ruleset: Ruleset,
     now: datetime,
 ) -> Situation:
-    """Read what the rules in question need to know of a document."""
-    trigger, events = happened
+    """Read the facts and workflows that the rules in question need, for one document."""
+    trigger, events = cause
     rules = ruleset.in_question(trigger, events, document.kind, portal.name)
     (reading,) = await gather(sender(portal), [Ask(document, paths(rules))], Templates(), now)
     return Situation(

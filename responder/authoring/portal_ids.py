@@ -1,8 +1,8 @@
-"""Compares the ids in a rules file with a portal: what each is called there, if it is there.
+"""Compares the ids in a rules file with a portal: the name of each there, or that it is not there.
 
-Ids mean nothing to a reader, and one of another portal, or a slip of the pen, makes a rule that
-never acts or acts on the wrong thing. So stages, pipelines, templates, users and the portal's own
-fields are looked up. What cannot be read is said once, and not taken for absent.
+An id means nothing to a reader, and a wrong one makes a rule that never acts, or acts on the wrong
+thing. So stages, pipelines, templates, users and the portal's own fields are looked up. A list that
+cannot be read is reported once, and its ids are not called absent.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,7 +31,7 @@ _DIRECTORIES = {"deal": "DEAL_STAGE", "lead": "STATUS", "quote": "QUOTE_STATUS"}
 
 
 class Note(NamedTuple):
-    """What something in a rules file is called in the portal."""
+    """The name in the portal of an id in a rules file, and the id's place."""
 
     line: int
     column: int
@@ -40,14 +40,14 @@ class Note(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What the ids are called, and what is probably wrong with them."""
+    """The names of the ids that were found, and warnings for the others."""
 
     notes: tuple[Note, ...]
     warnings: tuple[Mistake, ...]
 
 
 class Subject(NamedTuple):
-    """What an id is an id of: `template`, `user`, or a kind's `stage`, `pipeline` or `field`."""
+    """The subject of an id: `template`, `user`, or a kind's `stage`, `pipeline` or `field`."""
 
     what: str
     kind: str = ""
@@ -57,7 +57,7 @@ class Subject(NamedTuple):
 
 
 class Use(NamedTuple):
-    """An id in a rules file, and where it stands."""
+    """An id in a rules file, and its place."""
 
     subject: Subject
     id: str
@@ -65,7 +65,7 @@ class Use(NamedTuple):
 
 
 async def compare(send: Send, root: Table, file: str, portal: str) -> Comparison:
-    """Look up every id of a rules file that loads."""
+    """Look up every id of a rules file that loads, and return notes and warnings."""
     uses = list(uses_in(root))
     names = await _names(send, uses)
     mistakes = Mistakes(file)
@@ -117,7 +117,7 @@ def _in_clause(node: Node | None, lists: Table | None) -> Iterator[Use]:
 
 
 def _values(node: Node, lists: Table | None) -> Iterator[Scalar]:
-    """Yield the values that a fact is held against, those of a list where they stand in it."""
+    """Yield the values that a fact is compared with, from `lists` where a list is named."""
     match node:
         case Scalar():
             yield node
@@ -153,8 +153,8 @@ Names = Mapping[str, str]
 
 
 @dataclass(slots=True)
-class _Asked:
-    """One question that is answered at once, for `settle`."""
+class _SingleQuestion:
+    """A question that one round of requests answers, as a read for `settle`."""
 
     commands: list[Command]
     read: Callable[[object], Iterator[tuple[str, str]]]
@@ -162,12 +162,12 @@ class _Asked:
     failure: Failure | None = None
 
     def wanted(self) -> list[Command]:
-        """Ask once."""
+        """Return the commands, the first time; nothing after that."""
         asked, self.commands = self.commands, []
         return asked
 
     def take(self, answers: Sequence[Answer]) -> None:
-        """Keep the names in the answers."""
+        """Add the names in the answers, and keep the first failure."""
         for answer in answers:
             self.failure = self.failure or answer.failure
             self.names.update(self.read(answer.value))
@@ -178,8 +178,8 @@ class _Asked:
 
 
 @dataclass(slots=True)
-class _Listed:
-    """A list of the portal that is read to its end, of which some rows have names of interest."""
+class _ListQuestion:
+    """A question that a whole list of the portal answers, of which some rows hold the names."""
 
     listing: Listing
     id_of: Callable[[Row], str | None]
@@ -202,29 +202,35 @@ async def _names(send: Send, uses: Sequence[Use]) -> dict[Subject, Names | Failu
         subject: _question(subject, list(dict.fromkeys(some)), statuses)
         for subject, some in ids.items()
     }
-    listings = {id(one.listing): one.listing for one in asked.values() if isinstance(one, _Listed)}
-    questions = [one for one in asked.values() if isinstance(one, _Asked)]
+    listings = {
+        id(one.listing): one.listing for one in asked.values() if isinstance(one, _ListQuestion)
+    }
+    questions = [one for one in asked.values() if isinstance(one, _SingleQuestion)]
     await settle(send, [*listings.values(), *questions])
     return {subject: one.found() for subject, one in asked.items()}
 
 
-def _question(subject: Subject, ids: list[str], statuses: Listing) -> _Asked | _Listed:
+def _question(
+    subject: Subject, ids: list[str], statuses: Listing
+) -> _SingleQuestion | _ListQuestion:
     type_id = documents.entity_type_id(subject.kind)
     match subject.what:
         case "template":
             method = "bizproc.workflow.template.list"
             command = Command(method, {"SELECT": ["ID", "NAME"], "ORDER": {"ID": "ASC"}})
-            return _Listed(Listing(command, id_of=_row_id), _row_id)
+            return _ListQuestion(Listing(command, id_of=_row_id), _row_id)
         case "user":
             commands = [Command("user.get", {"FILTER": {"ID": user}}) for user in ids]
-            return _Asked(commands, _users)
+            return _SingleQuestion(commands, _users)
         case "stage":
-            return _Listed(statuses, lambda row: _stage_id(row, subject.kind))
+            return _ListQuestion(statuses, lambda row: _stage_id(row, subject.kind))
         case "pipeline":
-            return _Asked([Command("crm.category.list", {"entityTypeId": type_id})], _pipelines)
+            return _SingleQuestion(
+                [Command("crm.category.list", {"entityTypeId": type_id})], _pipelines
+            )
         case _:
             params = {"entityTypeId": type_id, "useOriginalUfNames": "Y"}
-            return _Asked([Command("crm.item.fields", params)], _fields)
+            return _SingleQuestion([Command("crm.item.fields", params)], _fields)
 
 
 def _row_id(row: Row) -> str | None:
@@ -233,7 +239,7 @@ def _row_id(row: Row) -> str | None:
 
 
 def _stage_id(row: Row, kind: str) -> str | None:
-    """Return the stage that a row of the directories is, if it is one of this kind's.
+    """Return the id of the stage in a row of `crm.status.list`, or None if it is of another kind.
 
     https://apidocs.bitrix24.com/api-reference/crm/status/crm-status-list.html
     """

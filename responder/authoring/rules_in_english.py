@@ -1,4 +1,4 @@
-"""Reads a rules file aloud: rule by rule, in plain English, in the order in which it is read."""
+"""Prints a rules file in plain English: rule by rule, in the order in which it is read."""
 
 import textwrap
 from collections.abc import Iterator
@@ -12,21 +12,21 @@ from responder.rules.ruleset import Ruleset
 _WIDTH = 100
 
 
-def aloud(ruleset: Ruleset) -> Iterator[str]:
-    """Yield a ruleset as lines for people."""
+def ruleset_in_english(ruleset: Ruleset) -> Iterator[str]:
+    """Yield the lines of a ruleset in plain English."""
     if not ruleset.rules:
         yield "There are no rules, so nothing is ever stopped."
         return
     for number, rule in enumerate(ruleset.rules, start=1):
         if number > 1:
             yield ""
-        yield f"{number}. {rule.id} ({_how(rule)})"
+        yield f"{number}. {rule.id} ({_mode_in_words(rule)})"
         yield from _wrapped(english.paragraph(rule))
         if rule.because is not None:
             yield from _wrapped(f"Because: {rule.because}")
 
 
-def _how(rule: Rule) -> str:
+def _mode_in_words(rule: Rule) -> str:
     return "protects" if rule.then is Action.LEAVE else str(rule.mode)
 
 

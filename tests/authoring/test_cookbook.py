@@ -19,7 +19,7 @@ def test_there_is_a_dozen_and_each_says_in_a_line_what_it_is_for() -> None:
 
 @pytest.mark.parametrize("name", cookbook.names())
 def test_a_recipe_passes_its_own_tests_which_show_every_rule_speak(name: str) -> None:
-    suite = case_runs.of_rules(cookbook.text(name).encode(), name)
+    suite = case_runs.suite_of_rules(cookbook.text(name).encode(), name)
     results = case_runs.run(suite, NOW)
     assert "\n".join(case_runs.render(results, [])).endswith("all fine")
     shown = frozenset[str]().union(*(result.shown for result in results))

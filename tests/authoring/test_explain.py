@@ -110,7 +110,7 @@ def test_an_explanation_never_differs_from_the_judgement(
     situation = a_situation(facts, (a_workflow(template_id=template),))
     explained = explain.explain(RULESET, situation, NOW)
     (trace,) = explained.traces
-    made = {(c.rule, c.path, c.test): c for read in trace.reads for c in read.tests}
+    made = {(c.rule, c.path, c.test): c for read in trace.readings for c in read.tests}
     judgement = explained.judgement
     told = [*judgement.conditions, *(c for v in judgement.verdicts for c in v.conditions)]
     assert all(
@@ -118,7 +118,7 @@ def test_an_explanation_never_differs_from_the_judgement(
         == (c.holds, c.value)
         for c in told
     )
-    deciding = [read.rule.id for read in trace.reads if read.decides]
+    deciding = [read.rule.id for read in trace.readings if read.decides]
     assert deciding == [verdict.rule for verdict in judgement.verdicts]
 
 

@@ -21,4 +21,6 @@ def test_every_rules_file_in_it_loads(block: str) -> None:
 
 def test_every_test_in_it_fits_the_rules_of_the_first_file() -> None:
     ruleset = load(RULES[0].encode(), file="README.md")
-    assert all(case_runs.of_cases(block.encode(), "README.md", ruleset).cases for block in TESTS)
+    assert all(
+        case_runs.suite_of_tests(block.encode(), "README.md", ruleset).cases for block in TESTS
+    )

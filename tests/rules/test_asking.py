@@ -54,7 +54,7 @@ def test_it_is_read_aloud() -> None:
 
 
 def test_a_test_expects_of_it_what_it_does_once_approved() -> None:
-    suite = case_runs.of_rules((in_a_file(ASKING) + TESTS).encode(), "r")
+    suite = case_runs.suite_of_rules((in_a_file(ASKING) + TESTS).encode(), "r")
     results = case_runs.run(suite, NOW)
     assert [result.passed for result in results] == [True]
     assert case_runs.untested(suite, results) == []
@@ -63,7 +63,7 @@ def test_a_test_expects_of_it_what_it_does_once_approved() -> None:
 
 
 def test_one_that_no_test_shows_is_named() -> None:
-    suite = case_runs.of_rules(in_a_file(ASKING + BELOW).encode(), "r")
+    suite = case_runs.suite_of_rules(in_a_file(ASKING + BELOW).encode(), "r")
     unshown = case_runs.untested(suite, ())
     assert "      asking acts where it is approved, and no test shows that it acts" in list(
         case_runs.render((), unshown)

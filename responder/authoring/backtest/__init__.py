@@ -1,1 +1,1 @@
-"""Other rules, tried on what was recorded."""
+"""Trying other rules on recorded situations."""

@@ -1,14 +1,15 @@
-"""Judges what was recorded by other rules, and says what would have been different.
+"""Judges recorded situations with other rules, and reports what would have been different.
 
-Evaluations are gone through in the order in which they were made, each at its own instant, by the
-engine that serves. Only what was condemned is compared, whatever the mode: a rule that observes is
-tried because it may act one day, and a recorded `would_kill` counts as a kill. Limits and pauses
-are not applied. A `wait` and closed hours are taken to end as they did where the same rule waited
-then; else what held then is taken to hold on, and said.
+Evaluations are judged in the order in which they were made, each at its own instant, by the engine
+that serves. Only condemned workflows are compared, whatever the mode: a rule that observes is tried
+because it may act one day, and a recorded `would_kill` counts as a kill. Limits and pauses are not
+applied. Where the same rule waited then (`wait`, closed hours), its recorded end is used; otherwise
+the result notes that the rule waits, and what held is assumed to hold on.
 
 Workflows are counted, not evaluations: one that is condemned again and again can be killed once.
-What nobody read or kept is counted as undecidable, never guessed. Sweeps and schedules leave a
-record only where they condemned something, so what else new rules would find in one is not known.
+What was not read or not kept is counted as undecidable, never guessed. Sweeps and schedules leave a
+record only where they condemned something, so whatever else new rules would find in one is not
+known.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -18,9 +19,9 @@ from functools import partial
 
 from responder.authoring.backtest import difference as reasons
 from responder.authoring.backtest import past_situation as record
-from responder.authoring.backtest.difference import Side
+from responder.authoring.backtest.difference import Baseline
 from responder.authoring.backtest.result import Difference, Kind, Result, Unjudged
-from responder.authoring.backtest.verdict import Fate, fates
+from responder.authoring.backtest.verdict import Ruling, rulings
 from responder.bitrix24 import documents
 from responder.journal.reading import history
 from responder.journal.reading.history import Past, Span
@@ -47,7 +48,7 @@ class _Case:
 
 @dataclass(slots=True)
 class Backtest:
-    """One run over the log of a database."""
+    """One backtest of the log in a database."""
 
     database: Database
     new: Ruleset
@@ -61,11 +62,11 @@ class Backtest:
     _named: frozenset[str] | None = None
 
     def spans(self, portal: str | None) -> list[Span]:
-        """Return what there is to go through."""
+        """Return the parts of the log to read, one for each portal."""
         return self.database.read(partial(history.spans, since=self.since, portal=portal))
 
     def run(self, spans: list[Span], tick: Tick) -> Result:
-        """Go through it; `tick` is told how many entries were done."""
+        """Judge these parts; `tick` is called with the number of entries done after each page."""
         for span in spans:
             for page in history.evaluations(self.database, span):
                 for past in page:
@@ -78,15 +79,15 @@ class Backtest:
     def _judge(self, past: Past) -> None:
         document = record.document_of(past)
         if document is None:
-            self._unread(past)
+            self._count_unread(past)
             return
         then = self._revision(past.body["ruleset"])
         rules = record.in_question(self.new, past, document, then)
-        recorded = reasons.recorded(past)
-        if not rules and not any(side.kills for side in recorded.values()):
+        recorded = reasons.recorded_baselines(past)
+        if not rules and not any(baseline.kills for baseline in recorded.values()):
             return
         if past.content is None:
-            self._erased(past, document, recorded)
+            self._record_erased(past, document, recorded)
         elif not record.is_repetition(past):
             self._compare(past, document, rules, recorded, then)
 
@@ -95,33 +96,39 @@ class Backtest:
         past: Past,
         document: Document,
         rules: tuple[Rule, ...],
-        recorded: Mapping[str, Side],
+        recorded: Mapping[str, Baseline],
         then: Ruleset | None,
     ) -> None:
         asked = record.asked_then(then, past, document)
         now = {
             one.workflow.id: one
-            for one in self._fates(self.new, rules, past, document, asked, then)
+            for one in self._rulings(self.new, rules, past, document, asked, then)
         }
-        sides = recorded
+        baselines = recorded
         if self.against is not None:
             before = record.in_question(self.against, past, document, then)
-            found = self._fates(self.against, before, past, document, asked, then)
-            sides = {fate.workflow.id: Side.of(fate) for fate in found}
-        for name in {**sides, **now}:
-            side, fate = sides.get(name, Side()), now.get(name)
-            if side.kills or side.doubt or (fate is not None and (fate.kills or fate.doubt)):
-                moment = reasons.Moment(
+            found = self._rulings(self.against, before, past, document, asked, then)
+            baselines = {ruling.workflow.id: Baseline.of(ruling) for ruling in found}
+        for name in {**baselines, **now}:
+            baseline, ruling = baselines.get(name, Baseline()), now.get(name)
+            if (
+                baseline.kills
+                or baseline.doubt
+                or (ruling is not None and (ruling.kills or ruling.doubt))
+            ):
+                compared = reasons.ComparedWorkflow(
                     past=past,
                     document=document,
                     workflow_id=name,
                     then=self.against or then,
                     new=self.new,
-                    template_id=side.template_id if fate is None else reasons.template_of(fate),
+                    template_id=baseline.template_id
+                    if ruling is None
+                    else reasons.template_of(ruling),
                 )
-                self._note(moment, side, fate)
+                self._record(compared, baseline, ruling)
 
-    def _fates(
+    def _rulings(
         self,
         ruleset: Ruleset,
         rules: tuple[Rule, ...],
@@ -129,10 +136,10 @@ class Backtest:
         document: Document,
         asked: frozenset[str],
         then: Ruleset | None,
-    ) -> Iterator[Fate]:
+    ) -> Iterator[Ruling]:
         situation = record.situation(past, document, self._paths(rules), asked)
         only = record.only_of(past)
-        return fates(
+        return rulings(
             ruleset,
             rules,
             situation,
@@ -142,44 +149,48 @@ class Backtest:
             condemned=record.condemned(past),
         )
 
-    def _note(self, moment: reasons.Moment, side: Side, fate: Fate | None) -> None:
-        """Keep what this evaluation tells of a workflow."""
-        case = self._cases.setdefault((moment.past.portal, moment.workflow_id), _Case())
-        noted, at = case.differences, moment.past.at
-        if side.doubt is not None:
-            noted.setdefault("undecidable", reasons.in_doubt(moment, side.doubt))
+    def _record(
+        self, compared: reasons.ComparedWorkflow, baseline: Baseline, ruling: Ruling | None
+    ) -> None:
+        """Record what this evaluation shows of a workflow; of each kind the first one counts."""
+        case = self._cases.setdefault((compared.past.portal, compared.workflow_id), _Case())
+        noted, at = case.differences, compared.past.at
+        if baseline.doubt is not None:
+            noted.setdefault("undecidable", reasons.in_doubt(compared, baseline.doubt))
             return
-        kills, undecided = reasons.now_of(moment, side, fate)
-        for rule in side.kills:
+        kills, undecided = reasons.kills_now(compared, baseline, ruling)
+        for rule in baseline.kills:
             case.then.setdefault(rule, at)
         for rule in kills:
             case.now.setdefault(rule, at)
         if undecided is not None:
             noted.setdefault("undecidable", undecided)
-        elif kills and not side.kills:
-            noted.setdefault("added", reasons.added(moment, side, fate))
-        elif side.kills and not kills:
-            noted.setdefault("removed", reasons.removed(moment, side, fate))
-        elif kills and set(kills).isdisjoint(side.kills):
-            noted.setdefault("changed", reasons.changed(moment, side, kills))
+        elif kills and not baseline.kills:
+            noted.setdefault("added", reasons.added(compared, baseline, ruling))
+        elif baseline.kills and not kills:
+            noted.setdefault("removed", reasons.removed(compared, baseline, ruling))
+        elif kills and set(kills).isdisjoint(baseline.kills):
+            noted.setdefault("changed", reasons.changed(compared, baseline, kills))
 
-    def _erased(self, past: Past, document: Document, recorded: Mapping[str, Side]) -> None:
-        condemned = {name: side for name, side in recorded.items() if side.kills}
+    def _record_erased(
+        self, past: Past, document: Document, recorded: Mapping[str, Baseline]
+    ) -> None:
+        condemned = {name: baseline for name, baseline in recorded.items() if baseline.kills}
         if not condemned:
             self._count_unjudged("evaluation", ERASED, 1)
-        for name, side in condemned.items():
-            moment = reasons.Moment(
+        for name, baseline in condemned.items():
+            compared = reasons.ComparedWorkflow(
                 past=past, document=document, workflow_id=name, then=None, new=self.new
             )
             case = self._cases.setdefault((past.portal, name), _Case())
-            case.then |= dict.fromkeys(side.kills, past.at)
-            told = moment.difference("undecidable", next(iter(side.kills)), ERASED)
-            case.differences.setdefault("undecidable", told)
+            case.then |= dict.fromkeys(baseline.kills, past.at)
+            found = compared.difference("undecidable", next(iter(baseline.kills)), ERASED)
+            case.differences.setdefault("undecidable", found)
 
-    def _unread(self, past: Past) -> None:
-        """Count what was concluded without a reading, and what these rules name."""
+    def _count_unread(self, past: Past) -> None:
+        """Count the events of an entry that was concluded unread and that the new rules name."""
         if self._named is None:
-            self._named = reasons.named(self.new)
+            self._named = reasons.named_events(self.new)
         if self._named.isdisjoint((*past.body["event_names"], "robot")):
             return
         for one in self.database.read(partial(history.concluded, past=past)):
@@ -205,7 +216,8 @@ class Backtest:
         return self._revisions[revision]
 
     def _paths(self, rules: tuple[Rule, ...]) -> frozenset[str]:
-        """Return the facts that rules need; a ruleset hands out the same few tuples of them."""
+        """Return the facts that rules need."""
+        # A ruleset returns the same few tuples again and again: their paths are cached by identity.
         known = self._wanted.get(id(rules))
         if known is None or known[0] is not rules:
             known = self._wanted[id(rules)] = (rules, paths(rules))
@@ -240,7 +252,7 @@ class Backtest:
         )
 
     def _untried(self) -> tuple[str, ...]:
-        """Name the rules that were never read, so that nothing is known of them."""
+        """Return the ids of the rules that were never read, so that nothing is known of them."""
         tried = {id(rule) for rules, _ in self._wanted.values() for rule in rules}
         return tuple(
             rule.id
@@ -249,7 +261,7 @@ class Backtest:
         )
 
     def _condemned_earlier(self) -> set[tuple[str, str]]:
-        """Return what only seems new: it was condemned before the first evaluation we read."""
+        """Return the workflows that only seem new: condemned before the first evaluation read."""
         asked: dict[str, list[str]] = {}
         if self.against is None:
             for (portal, name), case in self._cases.items():

@@ -1,4 +1,4 @@
-"""Names what made the difference between what was decided of a workflow and what would be now."""
+"""Finds the reason of a difference between a workflow's recorded decision and the new ruling."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from responder.authoring.backtest import past_situation as record
 from responder.authoring.backtest.result import Difference, Kind
-from responder.authoring.backtest.verdict import Doubt, Fate
+from responder.authoring.backtest.verdict import Doubt, Ruling
 from responder.authoring.explain import why_passed_over
 from responder.journal.reading.history import Past
 from responder.model import KILLING, Condition, Document, Outcome, Situation, Unknown
@@ -19,11 +19,11 @@ _CLEARED = "when it was looked at again it was cleared, on facts that were not r
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Side:
-    """What was made of one workflow: recorded, or by the rules that are compared with.
+class Baseline:
+    """The result that a workflow's new ruling is compared with: recorded, or by other rules.
 
-    `cleared` are the rules that condemned it first, and no longer when it was looked at again.
-    `conditions` is None where they are to be taken from the record.
+    `cleared` are the rules that condemned it first, and no longer when it was judged again.
+    `conditions` is None where they are to be read from the record.
     """
 
     kills: Mapping[str, str] = field(default_factory=dict)
@@ -34,19 +34,19 @@ class Side:
     template_id: str | None = None
 
     @classmethod
-    def of(cls, fate: Fate) -> "Side":
-        """Take what rules make of it."""
+    def of(cls, ruling: Ruling) -> "Baseline":
+        """Build the baseline from a ruling."""
         return cls(
-            kills={verdict.rule: verdict.action.value for verdict in fate.kills},
-            left_by=fate.left_by,
-            doubt=fate.doubt,
-            conditions=fate.conditions,
-            template_id=template_of(fate),
+            kills={verdict.rule: verdict.action.value for verdict in ruling.kills},
+            left_by=ruling.left_by,
+            doubt=ruling.doubt,
+            conditions=ruling.conditions,
+            template_id=template_of(ruling),
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
+class ComparedWorkflow:
     """One workflow at one evaluation. `then` are the rules it is compared with, if known."""
 
     past: Past
@@ -66,7 +66,7 @@ class Moment:
         test: Condition | None = None,
         facts: tuple[str, ...] = (),
     ) -> Difference:
-        """Say what is different."""
+        """Build a difference for this workflow."""
         return Difference(
             kind=kind,
             portal=self.past.portal,
@@ -84,7 +84,7 @@ class Moment:
         )
 
     def not_in_question(self, rule: Rule) -> str:
-        """Say why a rule was not read."""
+        """Return why a rule was not read."""
         situation = Situation(
             portal=self.past.portal,
             trigger=self.past.body["trigger"],
@@ -96,8 +96,8 @@ class Moment:
         return why_passed_over(rule, situation, self.past.at)
 
 
-def recorded(past: Past) -> dict[str, Side]:
-    """Return by workflow what an evaluation decided, as its outcome stands."""
+def recorded_baselines(past: Past) -> dict[str, Baseline]:
+    """Return the recorded result for each workflow of an evaluation, as its outcome is now."""
     kills: dict[str, dict[str, str]] = {}
     cleared: dict[str, set[str]] = {}
     left_by: dict[str, str] = {}
@@ -114,7 +114,7 @@ def recorded(past: Past) -> dict[str, Side]:
         else:
             kills.setdefault(name, {})[rule] = decided["action"]
     return {
-        name: Side(
+        name: Baseline(
             kills=kills.get(name, {}),
             cleared=frozenset(cleared.get(name, ())),
             left_by=left_by.get(name),
@@ -124,33 +124,35 @@ def recorded(past: Past) -> dict[str, Side]:
     }
 
 
-def now_of(
-    moment: Moment, side: Side, fate: Fate | None
+def kills_now(
+    compared: ComparedWorkflow, baseline: Baseline, ruling: Ruling | None
 ) -> tuple[dict[str, str], Difference | None]:
-    """Return which rules condemn a workflow now, or why that cannot be told."""
-    if fate is None:
+    """Return the rules that condemn a workflow now with their actions, or why it is undecidable."""
+    if ruling is None:
         return {}, None
-    if fate.doubt is not None:
-        return {}, in_doubt(moment, fate.doubt)
+    if ruling.doubt is not None:
+        return {}, in_doubt(compared, ruling.doubt)
     kills: dict[str, str] = {}
-    for verdict in fate.kills:
-        ends = _after_clearing(moment, side, verdict.rule)
+    for verdict in ruling.kills:
+        ends = _after_clearing(compared, baseline, verdict.rule)
         if ends is None:
-            told = moment.difference("undecidable", verdict.rule, _CLEARED, action=verdict.action)
-            return {}, told
+            found = compared.difference(
+                "undecidable", verdict.rule, _CLEARED, action=verdict.action
+            )
+            return {}, found
         if not ends:
             kills[verdict.rule] = verdict.action.value
     return kills, None
 
 
-def _after_clearing(moment: Moment, side: Side, rule_id: str) -> bool | None:
-    """Tell whether what cleared a workflow then clears it of this rule too; None if unknown."""
-    if not side.cleared:
+def _after_clearing(compared: ComparedWorkflow, baseline: Baseline, rule_id: str) -> bool | None:
+    """Return whether the recorded clearing would clear it of this rule too; None if unknown."""
+    if not baseline.cleared:
         return False
-    new, old = _rule(moment.new, rule_id), _rule(moment.then, rule_id)
-    if rule_id in side.cleared and new and old and _timing(new) == _timing(old):
+    new, old = _rule(compared.new, rule_id), _rule(compared.then, rule_id)
+    if rule_id in baseline.cleared and new and old and _timing(new) == _timing(old):
         return True
-    waited = [_rule(moment.then, one) for one in side.cleared]
+    waited = [_rule(compared.then, one) for one in baseline.cleared]
     if new and _timing(new) == (None, None) and all(w and w.wait is not None for w in waited):
         return False
     return None
@@ -160,45 +162,47 @@ def _timing(rule: Rule) -> tuple[object, object]:
     return (rule.wait, rule.during)
 
 
-def in_doubt(moment: Moment, doubt: Doubt) -> Difference:
-    """Say which facts are lacking."""
+def in_doubt(compared: ComparedWorkflow, doubt: Doubt) -> Difference:
+    """Build an undecidable difference that names the facts without a record."""
     lacking = ", ".join(doubt.facts)
     were = "was" if len(doubt.facts) == 1 else "were"
     why = f"{lacking} {were} not recorded"
-    return moment.difference("undecidable", doubt.rule, why, facts=doubt.facts)
+    return compared.difference("undecidable", doubt.rule, why, facts=doubt.facts)
 
 
-def added(moment: Moment, side: Side, fate: Fate | None) -> Difference:
-    """Say which test made it a kill."""
-    assert fate is not None
-    verdict = fate.kills[0]
-    conditions = side.conditions
+def added(compared: ComparedWorkflow, baseline: Baseline, ruling: Ruling | None) -> Difference:
+    """Build the difference for a kill that is new, with the test that decided it."""
+    assert ruling is not None
+    verdict = ruling.kills[0]
+    conditions = baseline.conditions
     if conditions is None:
-        conditions = record.conditions(moment.past, moment.workflow_id)
-    why, test = _why_not(moment, moment.then, verdict.rule, side.left_by, conditions, "then")
-    if verdict.rule in side.cleared:
+        conditions = record.conditions(compared.past, compared.workflow_id)
+    why, test = _why_not(
+        compared, compared.then, verdict.rule, baseline.left_by, conditions, "then"
+    )
+    if verdict.rule in baseline.cleared:
         why, test = "its `wait` cleared it then", None
     if test is None:
-        test = _last(fate.conditions, verdict.rule)
-    return moment.difference("added", verdict.rule, why, action=verdict.action, test=test)
+        test = _last(ruling.conditions, verdict.rule)
+    return compared.difference("added", verdict.rule, why, action=verdict.action, test=test)
 
 
-def removed(moment: Moment, side: Side, fate: Fate | None) -> Difference:
-    """Say which test made it no kill any more."""
-    rule, action = next(iter(side.kills.items()))
-    left_by, conditions = (None, ()) if fate is None else (fate.left_by, fate.conditions)
-    why, test = _why_not(moment, moment.new, rule, left_by, conditions, "now")
-    return moment.difference("removed", rule, why, action=action, test=test)
+def removed(compared: ComparedWorkflow, baseline: Baseline, ruling: Ruling | None) -> Difference:
+    """Build the difference for a kill that falls away, with the test that decided it."""
+    rule, action = next(iter(baseline.kills.items()))
+    left_by, conditions = (None, ()) if ruling is None else (ruling.left_by, ruling.conditions)
+    why, test = _why_not(compared, compared.new, rule, left_by, conditions, "now")
+    return compared.difference("removed", rule, why, action=action, test=test)
 
 
-def changed(moment: Moment, side: Side, kills: Mapping[str, str]) -> Difference:
-    """Say that another rule condemns it."""
+def changed(compared: ComparedWorkflow, baseline: Baseline, kills: Mapping[str, str]) -> Difference:
+    """Build the difference for a kill by another rule."""
     rule, action = next(iter(kills.items()))
-    why = f"condemned by {', '.join(side.kills)} then, and by {', '.join(kills)} now"
-    return moment.difference("changed", rule, why, action=action)
+    why = f"condemned by {', '.join(baseline.kills)} then, and by {', '.join(kills)} now"
+    return compared.difference("changed", rule, why, action=action)
 
 
-def named(ruleset: Ruleset) -> frozenset[str]:
+def named_events(ruleset: Ruleset) -> frozenset[str]:
     """Return the portal's events that set a kill or terminate rule off, and `robot`."""
     triggers = [
         one
@@ -211,7 +215,7 @@ def named(ruleset: Ruleset) -> frozenset[str]:
 
 
 def tripped(ruleset: Ruleset, begun: Mapping[str, Sequence[datetime]]) -> Iterator[str]:
-    """Say which rules would have tripped: more in an hour than their `per_hour`."""
+    """Yield a line for each rule that would have tripped: more in an hour than its `per_hour`."""
     for rule in ruleset.rules:
         most = _most_in_an_hour(sorted(begun.get(rule.id, ())))
         if most > rule.limit.per_hour:
@@ -231,31 +235,31 @@ def _most_in_an_hour(instants: Sequence[datetime]) -> int:
 
 
 def _why_not(
-    moment: Moment,
+    compared: ComparedWorkflow,
     ruleset: Ruleset | None,
     rule_id: str,
     left_by: str | None,
     conditions: Sequence[Condition],
     when: str,
 ) -> tuple[str, Condition | None]:
-    """Say why a rule did not condemn, then or now, and name the test that decided."""
+    """Return why a rule did not condemn, then or now, and the test that decided."""
     was = when == "then"
     if left_by is not None:
         protects = "protected" if was else "protects"
         return f"{left_by} {protects} it {when}", _last(conditions, left_by)
     test = _deciding([one for one in conditions if one.rule == rule_id])
     if test is not None:
-        return f"{rule_id} {_came_out(test, was=was)} {when}", test
+        return f"{rule_id} {_result_in_words(test, was=was)} {when}", test
     rule = _rule(ruleset, rule_id)
     is_or_was = "was" if was else "is"
     if rule is not None:
-        return f"{rule_id} {is_or_was} not read {when}: {moment.not_in_question(rule)}", None
+        return f"{rule_id} {is_or_was} not read {when}: {compared.not_in_question(rule)}", None
     if ruleset is None:
         return "the rules that decided then cannot be read by this version", None
     return f"there {is_or_was} no rule {rule_id} {when}", None
 
 
-def _came_out(test: Condition, *, was: bool) -> str:
+def _result_in_words(test: Condition, *, was: bool) -> str:
     if test.holds is None:
         return "was unknown" if was else "is unknown"
     return "did not hold" if was else "does not hold"
@@ -291,7 +295,7 @@ def _waits(rule: Rule | None, at: datetime) -> str | None:
     return None
 
 
-def template_of(fate: Fate) -> str | None:
+def template_of(ruling: Ruling) -> str | None:
     """Return the id of a workflow's template, where it is known."""
-    value = fate.workflow.facts.get("workflow.template_id")
+    value = ruling.workflow.facts.get("workflow.template_id")
     return None if value is None or isinstance(value, Unknown) else str(value)

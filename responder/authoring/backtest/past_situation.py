@@ -1,10 +1,10 @@
-"""Makes a situation of a recorded evaluation again, for the rules that decided it and for others.
+"""Restores the situation of a recorded evaluation, for the rules that decided it and for others.
 
-What a record holds. Its facts are those that some rule in question needed then, so other rules may
-need one that nobody read: such a fact is `NOT_RECORDED`, which is not the same as one that could
-not be read (`Unknown`, and no rule acts on it) or that the portal's answer lacked. The workflows
-that ran on the document stand in it with their rows, those that no decision names in `rest`. The
-version before this one did not write that: of such a workflow is known what the tests saw.
+A record holds the facts that some rule in question needed then, so other rules may need a fact that
+nobody read: such a fact is `NOT_RECORDED`. That differs from one that could not be read (`Unknown`,
+and no rule acts on it) and from one that the portal's answer lacked. Workflows that ran on the
+document are recorded with their rows, those that no decision names in `rest`. The version before
+this one did not write `rest`: of such a workflow only the values in tests are known.
 """
 
 from collections.abc import Iterator, Mapping
@@ -25,16 +25,16 @@ _Json = Mapping[str, Any]
 
 
 def document_of(past: Past) -> Document | None:
-    """Return the document that was judged; None for what was concluded without a reading."""
+    """Return the document that was judged; None where events were concluded without a reading."""
     return document_named(past.body["document"])
 
 
 def situation(
     past: Past, document: Document, wanted: frozenset[str], asked: frozenset[str]
 ) -> Situation:
-    """Return what an evaluation rested on, for rules that want these facts.
+    """Return the situation of an evaluation, for rules that need the facts `wanted`.
 
-    `asked` are those that were asked of the portal then. The evidence must not be erased.
+    `asked` are the facts that were asked of the portal then. The evidence must not be erased.
     """
     assert past.content is not None
     known = past.content["facts"]
@@ -62,7 +62,7 @@ def only_of(past: Past) -> str | None:
 
 
 def is_repetition(past: Past) -> bool:
-    """Tell whether it says only that what was decided before still stands."""
+    """Return whether an evaluation only found that earlier decisions still hold."""
     rest = (past.content or {}).get("rest")
     return rest is None and any(
         decided["reason"] == Reason.UNCHANGED for decided in past.body["decisions"]
@@ -70,21 +70,21 @@ def is_repetition(past: Past) -> bool:
 
 
 def condemned(past: Past) -> list[tuple[str, str]]:
-    """Return what was condemned or left: pairs of rule and workflow."""
+    """Return which workflows were condemned or left: pairs of rule and workflow."""
     named = [one for one in past.body["decisions"] if one["workflow"] is not None]
     return [(decided["rule"], decided["workflow"]["id"]) for decided in named]
 
 
 def conditions(past: Past, workflow_id: str) -> list[Condition]:
-    """Return the recorded tests that were made for a workflow, with the values they saw."""
+    """Return the recorded tests that were made for a workflow, with their values."""
     return [one for one in _conditions(past) if one.workflow in (workflow_id, None)]
 
 
 def _conditions(past: Past) -> Iterator[Condition]:
     for place, decided in enumerate(past.body["decisions"]):
-        told = decided["conditions"]
-        seen = past.content["values"][place] if past.content else [(None, None)] * len(told)
-        for condition, (value, why) in zip(told, seen, strict=True):
+        rows = decided["conditions"]
+        seen = past.content["values"][place] if past.content else [(None, None)] * len(rows)
+        for condition, (value, why) in zip(rows, seen, strict=True):
             yield Condition(
                 rule=condition["rule"],
                 path=condition["path"],
@@ -145,7 +145,7 @@ def _workflow(name: str, known: Mapping[str, object], missing: frozenset[str]) -
 
 
 def _read(row: Mapping[str, object]) -> Mapping[str, object]:
-    """Read facts as they were written: one that could not be read says why."""
+    """Return recorded facts, with `Unknown` and its reason for each that could not be read."""
     if not any(type(value) is dict for value in row.values()):
         return row
     return {path: _value(value) for path, value in row.items()}
@@ -166,7 +166,7 @@ def _unlisted(past: Past) -> str | None:
 
 
 def _seen(past: Past) -> dict[str, dict[str, object]]:
-    """Return what tests saw of the workflows that no decision names."""
+    """Return the values that tests were made on, for the workflows that no decision names."""
     seen: dict[str, dict[str, object]] = {}
     for one in _conditions(past):
         if one.workflow is None:
@@ -179,11 +179,11 @@ def _seen(past: Past) -> dict[str, dict[str, object]]:
 
 
 def in_question(ruleset: Ruleset, past: Past, document: Document, then: Ruleset | None) -> "Rules":
-    """Return the rules of a ruleset that what set the evaluation off sets off, guards among them.
+    """Return the rules of a ruleset that the trigger of an evaluation sets off, guards among them.
 
-    A sweep reads those that are swept. A run reads the rules that it asked then, as far as the
-    ruleset has them, and those that share a schedule with one of them. Older entries do not name
-    those, but the rules that decided.
+    For a sweep these are the rules that sweeps read. For a run of schedules, those that it asked
+    then, as far as the ruleset has them, and those that share a schedule with one of them. Older
+    entries do not name the rules asked, but those that decided.
     """
     trigger, kind = past.body["trigger"], document.kind
     if trigger in ("event", "robot"):

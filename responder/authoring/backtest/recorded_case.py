@@ -1,6 +1,6 @@
-"""Tells what a recorded decision rested on, and writes it as a test case.
+"""Restores the situation of a recorded decision, and writes it as a test case.
 
-What was not recorded is unknown, and never guessed.
+A fact that was not recorded is unknown, and never guessed.
 """
 
 from collections.abc import Mapping
@@ -19,11 +19,11 @@ Decision = Mapping[str, object]
 
 
 class NothingToJudgeError(Exception):
-    """There is nothing to go through: no document was judged, or its facts were erased."""
+    """The error for a decision without a situation: it had no document, or its facts are erased."""
 
 
 def situation(decision: Decision, past: Past, ruleset: Ruleset) -> Situation:
-    """Return what a decision rested on: its workflow, or all the rest that no decision names.
+    """Return the situation of a decision, with its workflow alone, or all that no decision names.
 
     `past` is its evaluation. Raise NothingToJudgeError where nothing is known.
     """
@@ -47,7 +47,7 @@ def situation(decision: Decision, past: Past, ruleset: Ruleset) -> Situation:
 
 
 def as_test(decision: Decision, past: Past, ruleset: Ruleset) -> str:
-    """Write a recorded decision as a test, in YAML."""
+    """Return a recorded decision as a test, in YAML."""
     rested_on = situation(decision, past, ruleset)
     unknown: dict[str, None] = {}
     workflows = rested_on.workflows

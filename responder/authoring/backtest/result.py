@@ -1,4 +1,4 @@
-"""What a backtest found, as lines for people and as one JSON object a line."""
+"""Prints the result of a backtest, as lines for people and as one JSON object a line."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,10 +22,10 @@ _NOTE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """One workflow to which something else would have happened, and the test that made it so.
+    """One workflow with another result than before, and the test that made the difference.
 
-    `why` says it in words, `facts` are those that were never recorded, `waits` says what its rule
-    waits for before it acts.
+    `why` gives the reason in words, `facts` are those that were never recorded, `waits` is what the
+    rule waits for before it acts.
     """
 
     kind: Kind
@@ -45,7 +45,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Unjudged:
-    """What cannot be judged, counted under one name: an event, or a reason."""
+    """Events that cannot be judged, counted under one name: an event, or a reason."""
 
     what: str
     why: str
@@ -54,10 +54,11 @@ class Unjudged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """All that a backtest found.
+    """The result of a backtest.
 
-    `rules` has, by rule, how many it condemned then and now; `tripped` says which would have gone
-    over their limits; `untried` are those that nothing on record sets off.
+    `rules` has, by rule, how many workflows it condemned then and now; `tripped` has a line for
+    each rule that would have exceeded its limit; `untried` are those that nothing recorded sets
+    off.
     """
 
     differences: tuple[Difference, ...]
@@ -71,7 +72,7 @@ class Result:
     untried: tuple[str, ...]
 
     def count(self, kind: Kind) -> int:
-        """Count the workflows of one kind; what cannot be judged is undecidable too."""
+        """Return the number of workflows of one kind. What cannot be judged is undecidable too."""
         of_kind = sum(one.kind == kind for one in self.differences)
         if kind != "undecidable":
             return of_kind
@@ -79,13 +80,13 @@ class Result:
 
     @property
     def headline(self) -> str:
-        """Say it in a line: kills that are added, kills that fall away, what is undecidable."""
+        """Return one line: the numbers of kills added, kills removed, and undecidable ones."""
         added, removed = self.count("added"), self.count("removed")
         return f"+{added} kills, {MINUS}{removed}, {self.count('undecidable')} undecidable"
 
 
 def render(result: Result) -> Iterator[str]:
-    """Yield the result as lines for people; the last but the notes is the headline."""
+    """Yield the result as lines for people; the headline is the last."""
     for one in result.differences:
         yield from _lines(one)
     for bulk in result.unjudged:
@@ -115,10 +116,10 @@ def notes(result: Result) -> Iterator[str]:
 def to_lines(result: Result) -> Iterator[str]:
     """Yield one JSON object a line: each difference, what cannot be judged, then a summary."""
     for one in result.differences:
-        yield to_json(_told(one))
+        yield to_json(_as_row(one))
     for bulk in result.unjudged:
-        told = {"difference": "undecidable", "what": bulk.what, "number": bulk.number}
-        yield to_json(told | {"why": bulk.why})
+        row = {"difference": "undecidable", "what": bulk.what, "number": bulk.number}
+        yield to_json(row | {"why": bulk.why})
     counts: dict[str, object] = {kind: result.count(kind) for kind in _MARKS}
     yield to_json(
         {
@@ -147,7 +148,7 @@ def _lines(one: Difference) -> Iterator[str]:
         yield f"    {one.waits}"
 
 
-def _told(one: Difference) -> dict[str, object]:
+def _as_row(one: Difference) -> dict[str, object]:
     test = one.test
     return {
         "difference": one.kind,

@@ -1,9 +1,10 @@
-"""Says what rules make of a recorded situation, and where that cannot be told.
+"""Judges a recorded situation with given rules, and finds where the ruling is in doubt.
 
 The judgement is that of the engine that serves, to which a fact that was never recorded is unknown.
 What it condemns so is condemned whatever the fact was, for unknown never kills. What it does not
-condemn may still have been: so where a test met such a fact, the rules are read once more with all
-answers that it could have given (`_ways`). Only where none of them condemns it is it let alone.
+condemn might have been: where a test needed such a fact, the rules are read once more with every
+answer that the test could have given (`_possible_answers`). Only where no combination condemns the
+workflow is it certainly left alone.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -30,22 +31,22 @@ from responder.rules.ruleset import Ruleset
 
 _UNRECORDED = NOT_RECORDED.why
 _ELSEWHERE = f"whom `keep` spares: {_UNRECORDED}"
-_Ways = frozenset[Kleene]
-_ANY: _Ways = frozenset({True, False, None})
-_CERTAIN: Mapping[Kleene, _Ways] = {one: frozenset({one}) for one in (True, False, None)}
+_Answers = frozenset[Kleene]
+_ANY: _Answers = frozenset({True, False, None})
+_CERTAIN: Mapping[Kleene, _Answers] = {one: frozenset({one}) for one in (True, False, None)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doubt:
-    """Why it cannot be told whether a rule condemns: the facts that were never recorded."""
+    """The doubt whether a rule condemns a workflow, and the facts that were not recorded."""
 
     rule: str
     facts: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fate:
-    """What rules make of one workflow: who condemns it, or who protects it, or a doubt."""
+class Ruling:
+    """The ruling on one workflow: the rules that condemn it, its protector, or a doubt."""
 
     workflow: Workflow
     kills: tuple[Verdict, ...]
@@ -54,7 +55,7 @@ class Fate:
     conditions: tuple[Condition, ...]
 
 
-def fates(
+def rulings(
     ruleset: Ruleset,
     rules: tuple[Rule, ...],
     situation: Situation,
@@ -63,10 +64,10 @@ def fates(
     now: datetime,
     then: Ruleset | None,
     condemned: Collection[tuple[str, str]],
-) -> Iterator[Fate]:
-    """Yield what these rules make of each workflow.
+) -> Iterator[Ruling]:
+    """Yield the ruling of these rules on each workflow.
 
-    `then` is the ruleset that decided, and `condemned` has what it did: (rule, workflow).
+    `then` is the ruleset that decided, and `condemned` has its decisions: (rule, workflow).
     """
     if isinstance(situation.workflows, Unknown) or not rules:
         return
@@ -80,17 +81,17 @@ def fates(
         rules=rules,
         choices=choices,
     )
-    told = _told(judgement)
-    unsure = {name for name, conditions in told.items() if _is_unsure(conditions)}
-    read = _Doubts(ruleset, [r for r in rules if not r.expired(now)], situation, now)
+    conditions_of = _conditions_by_workflow(judgement)
+    unsure = {name for name, conditions in conditions_of.items() if _is_unsure(conditions)}
+    read = _PossibleAnswers(ruleset, [r for r in rules if not r.expired(now)], situation, now)
     for workflow in situation.workflows:
         if only not in (None, workflow.id):
             continue
         verdicts = [one for one in judgement.verdicts if one.workflow.id == workflow.id]
         kills = tuple(one for one in verdicts if one.action in KILLING)
-        conditions = told.get(workflow.id, ())
+        conditions = conditions_of.get(workflow.id, ())
         may_be = not kills and (workflow.id in unsure or (unsure and _was_kept(conditions)))
-        yield Fate(
+        yield Ruling(
             workflow=workflow,
             kills=kills,
             left_by=next((one.rule for one in verdicts if one.action is Action.LEAVE), None),
@@ -99,15 +100,15 @@ def fates(
         )
 
 
-def _told(judgement: Judgement) -> Mapping[str, Sequence[Condition]]:
-    """Return the tests by workflow: those of its verdicts, or what is left for all the rest."""
-    told: dict[str, list[Condition]] = {}
+def _conditions_by_workflow(judgement: Judgement) -> Mapping[str, Sequence[Condition]]:
+    """Return the tests by workflow: those of its verdicts, or those of the judgement's rest."""
+    conditions_of: dict[str, list[Condition]] = {}
     for verdict in judgement.verdicts:
-        told.setdefault(verdict.workflow.id, []).extend(verdict.conditions)
+        conditions_of.setdefault(verdict.workflow.id, []).extend(verdict.conditions)
     for one in judgement.conditions:
         if one.workflow is not None:
-            told.setdefault(one.workflow, []).append(one)
-    return told
+            conditions_of.setdefault(one.workflow, []).append(one)
+    return conditions_of
 
 
 def _is_unsure(conditions: Iterable[Condition]) -> bool:
@@ -124,10 +125,10 @@ def _choices(
     then: Ruleset | None,
     condemned: Collection[tuple[str, str]],
 ) -> dict[str, Choice] | None:
-    """Say whom `keep` spares where it chooses over all documents, of which one alone is recorded.
+    """Return the choice of each rule whose `keep` spans all documents, of which one is recorded.
 
-    The very same rule spares now whom it spared then, and the same `keep` nobody whom it condemned;
-    of any other nothing is known.
+    The very same rule spares now the workflows it spared then, and a rule with the same `keep` none
+    that it condemned; of any other nothing is known.
     """
     if isinstance(situation.workflows, Unknown):
         return None
@@ -147,8 +148,8 @@ def _choices(
 
 
 @dataclass(frozen=True, slots=True)
-class _Doubts:
-    """The rules in question, read with every answer that what was not recorded could have given."""
+class _PossibleAnswers:
+    """The rules in question, read with every answer that unrecorded facts could have given."""
 
     ruleset: Ruleset
     rules: Sequence[Rule]
@@ -156,19 +157,19 @@ class _Doubts:
     now: datetime
 
     def of(self, workflow: Workflow) -> Doubt | None:
-        """Return the first rule that may condemn it, and the facts that it hangs on."""
+        """Return the first rule that may condemn a workflow, with the facts in doubt, or None."""
         view = self._view(workflow)
         facts = view.facts
-        lacking: list[str] = []
+        unrecorded: list[str] = []
         for place, rule in enumerate(self.rules):
-            ways = _ways_of_rule(rule, view)
-            if rule.acts and True in ways and not self._has_chosen(place):
-                found = [*lacking, *_lacking(rule, facts)]
+            answers = _possible_answers_of_rule(rule, view)
+            if rule.acts and True in answers and not self._has_chosen(place):
+                found = [*unrecorded, *_unrecorded(rule, facts)]
                 return Doubt(rule=rule.id, facts=tuple(dict.fromkeys(found)) or (_others(rule),))
-            if not rule.acts and False not in ways:
+            if not rule.acts and False not in answers:
                 return None
-            if not rule.acts and ways != _CERTAIN[False]:
-                lacking += _lacking(rule, facts)
+            if not rule.acts and answers != _CERTAIN[False]:
+                unrecorded += _unrecorded(rule, facts)
         return None
 
     def _view(self, workflow: Workflow) -> View:
@@ -176,7 +177,7 @@ class _Doubts:
         return View(facts=facts, now=self.now, workflow=workflow.id)
 
     def _has_chosen(self, place: int) -> bool:
-        """Tell whether a rule's `keep` has chosen among workflows of which all is known."""
+        """Return whether a rule's `keep` chose among workflows whose facts are all known."""
         keep, workflows = self.rules[place].keep, self.situation.workflows
         if (
             keep is None
@@ -187,13 +188,15 @@ class _Doubts:
         views = [self._view(one) for one in workflows]
         return all(
             all(view.facts.get(path) is not NOT_RECORDED for path in keep.paths)
-            and all(len(_ways_of_rule(rule, view)) == 1 for rule in self.rules[: place + 1])
+            and all(
+                len(_possible_answers_of_rule(rule, view)) == 1 for rule in self.rules[: place + 1]
+            )
             for view in views
         )
 
 
 def _spares_elsewhere(keep: Keep, situation: Situation) -> bool:
-    """Tell whether `keep` chooses among the workflows of all documents, not of this one alone."""
+    """Return whether `keep` chooses among the workflows of all documents, not of this one alone."""
     return situation.trigger in ("sweep", "schedule") and DOCUMENT not in keep.per
 
 
@@ -201,7 +204,7 @@ def _others(rule: Rule) -> str:
     return f"whom `{rule.id}` keeps"
 
 
-def _lacking(rule: Rule, facts: Mapping[str, object]) -> Iterator[str]:
+def _unrecorded(rule: Rule, facts: Mapping[str, object]) -> Iterator[str]:
     robots = () if rule.robots is None else (rule.robots,)
     for test in (*rule.condition.tests(), *rule.exception.tests(), *robots):
         for fact in test.facts:
@@ -209,31 +212,31 @@ def _lacking(rule: Rule, facts: Mapping[str, object]) -> Iterator[str]:
                 yield fact.path
 
 
-def _ways_of_rule(rule: Rule, view: View) -> _Ways:
-    ways = _all(_ways(part, view) for part in rule.condition.parts)
+def _possible_answers_of_rule(rule: Rule, view: View) -> _Answers:
+    answers = _all(_possible_answers(part, view) for part in rule.condition.parts)
     if rule.exception.parts:
-        ways = _all((ways, _not(_ways(rule.exception, view))))
-    return ways if rule.robots is None else _all((ways, _ways(rule.robots, view)))
+        answers = _all((answers, _not(_possible_answers(rule.exception, view))))
+    return answers if rule.robots is None else _all((answers, _possible_answers(rule.robots, view)))
 
 
-def _ways(part: Part, view: View) -> _Ways:
-    """Return all answers that a test can give, whatever the facts were that nobody recorded."""
+def _possible_answers(part: Part, view: View) -> _Answers:
+    """Return every answer that a test could have given, over all values of unrecorded facts."""
     match part:
         case FactTest():
             unrecorded = any(view.facts.get(fact.path) is NOT_RECORDED for fact in part.facts)
             return _ANY if unrecorded else _CERTAIN[part.holds(view)]
         case All():
-            return _all(_ways(inner, view) for inner in part.parts)
+            return _all(_possible_answers(inner, view) for inner in part.parts)
         case AnyOf():
-            return _not(_all(_not(_ways(inner, view)) for inner in part.parts))
+            return _not(_all(_not(_possible_answers(inner, view)) for inner in part.parts))
         case Not():
-            return _not(_ways(part.part, view))
+            return _not(_possible_answers(part.part, view))
 
 
-def _all(parts: Iterable[_Ways]) -> _Ways:
+def _all(parts: Iterable[_Answers]) -> _Answers:
     result = _CERTAIN[True]
-    for ways in parts:
-        result = frozenset(_and(one, two) for one in result for two in ways)
+    for answers in parts:
+        result = frozenset(_and(one, two) for one in result for two in answers)
     return result
 
 
@@ -243,5 +246,5 @@ def _and(one: Kleene, two: Kleene) -> Kleene:
     return True if one and two else None
 
 
-def _not(ways: _Ways) -> _Ways:
-    return frozenset(None if one is None else not one for one in ways)
+def _not(answers: _Answers) -> _Answers:
+    return frozenset(None if one is None else not one for one in answers)

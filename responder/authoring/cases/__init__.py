@@ -1,1 +1,1 @@
-"""Tests of rules: read, run, described as a schema."""
+"""Test cases of rules: parsed, run, and described as JSON Schema."""

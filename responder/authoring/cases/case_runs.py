@@ -1,6 +1,6 @@
-"""Runs the tests of a rules file by the engine that serves, and shows what came out otherwise.
+"""Runs the tests of a rules file with the engine that serves, and prints the differences.
 
-Tests stand in the rules file under `tests`, or in a file of their own that is run against the rules
+Tests are in the rules file under `tests`, or in a file of their own that is run against the rules
 in use. They are judged as if the installation enforced, so that a rule that still observes is
 tested as it will act.
 """
@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 from responder.authoring import expectations, explain
 from responder.authoring.cases import cases
 from responder.authoring.cases.cases import Case
-from responder.authoring.expectations import Came, Expectation
+from responder.authoring.expectations import Actual, Expectation
 from responder.model import ACTING_MODES, Condition, Mode, Unknown
 from responder.rules import source
 from responder.rules.decide import judge
@@ -26,7 +26,7 @@ _FILE_KEYS = ("version", "tests")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suite:
-    """Rules, and the cases that are to be held against them."""
+    """A ruleset, and the cases to run against it."""
 
     ruleset: Ruleset
     cases: tuple[Case, ...]
@@ -34,21 +34,21 @@ class Suite:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """A workflow that did not come out as expected, with the tests that tell why."""
+    """A workflow whose result is not the expected one, with the tests that explain it."""
 
     workflow: str
     expected: tuple[Expectation, ...]
-    came: tuple[Came, ...]
+    actual: tuple[Actual, ...]
     conditions: tuple[Condition, ...]
 
     def __str__(self) -> str:
         wanted = " and ".join(map(str, self.expected))
-        return f"{self.workflow}: expected {wanted}; got {explain.outcome(self.came)}"
+        return f"{self.workflow}: expected {wanted}; got {explain.outcome(self.actual)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """How one case came out. `shown` are the rules that spoke where they were to."""
+    """The result of one case. `shown` are the rules that gave the verdict expected of them."""
 
     case: Case
     differences: tuple[Difference, ...]
@@ -56,12 +56,12 @@ class Result:
 
     @property
     def passed(self) -> bool:
-        """Tell whether everything was as expected."""
+        """Return whether everything was as expected."""
         return not self.differences
 
 
 def has_rules(data: bytes) -> bool:
-    """Tell whether a file has rules of its own; a broken one counts as if it had."""
+    """Return whether a file has rules of its own; a broken file counts as one that has."""
     root = source.read(data, Mistakes(""))
     return not isinstance(root, Table) or root.get("rules") is not None or _is_bare(root)
 
@@ -70,13 +70,13 @@ def _is_bare(root: Table) -> bool:
     return root.get("tests") is None and root.get("event") is None
 
 
-def of_rules(data: bytes, file: str) -> Suite:
+def suite_of_rules(data: bytes, file: str) -> Suite:
     """Load a rules file with the tests in it. Raise RulesError with every mistake."""
     ruleset = load(data, file=file)
     return Suite(ruleset=ruleset, cases=_read(data, file, ruleset))
 
 
-def of_cases(data: bytes, file: str, ruleset: Ruleset) -> Suite:
+def suite_of_tests(data: bytes, file: str, ruleset: Ruleset) -> Suite:
     """Load a file of tests, or of one bare case, for rules that are elsewhere."""
     return Suite(ruleset=ruleset, cases=_read(data, file, ruleset))
 
@@ -95,7 +95,7 @@ def _read(data: bytes, file: str, ruleset: Ruleset) -> tuple[Case, ...]:
 
 
 def _cases_in(root: Table, ruleset: Ruleset, mistakes: Mistakes) -> tuple[Case, ...]:
-    """Return the cases under `tests`, or the one that a whole file is."""
+    """Return the cases under `tests`, or the single case of a file without that key."""
     tests = root.get("tests")
     if root.get("rules") is not None:
         return () if tests is None else cases.read(tests, ruleset, mistakes)
@@ -109,7 +109,7 @@ def _cases_in(root: Table, ruleset: Ruleset, mistakes: Mistakes) -> tuple[Case, 
 
 
 def run(suite: Suite, now: datetime) -> list[Result]:
-    """Judge every case and compare."""
+    """Judge every case and return its result; a case without `at` is judged at `now`."""
     return [_run(suite.ruleset, case, case.at or now) for case in suite.cases]
 
 
@@ -122,34 +122,34 @@ def _run(ruleset: Ruleset, case: Case, now: datetime) -> Result:
     shown: set[str] = set()
     for workflow in ids:
         verdicts = tuple(one for one in judgement.verdicts if one.workflow.id == workflow)
-        came = expectations.came_of(verdicts, ruleset.rules, now)
-        if expectations.met(case.of(workflow), came):
-            shown |= {one.rule for one in came}
+        actual = expectations.actual_of(verdicts, ruleset.rules, now)
+        if expectations.is_met(case.of(workflow), actual):
+            shown |= {one.rule for one in actual}
         else:
-            told = [*(c for one in verdicts for c in one.conditions), *judgement.conditions]
-            differences.append(_difference(workflow, case.of(workflow), came, told))
+            conditions = [*(c for one in verdicts for c in one.conditions), *judgement.conditions]
+            differences.append(_difference(workflow, case.of(workflow), actual, conditions))
     return Result(case=case, differences=tuple(differences), shown=frozenset(shown))
 
 
 def _difference(
     workflow: str,
     expected: tuple[Expectation, ...],
-    came: tuple[Came, ...],
-    told: Iterable[Condition],
+    actual: tuple[Actual, ...],
+    conditions: Iterable[Condition],
 ) -> Difference:
-    """Join what came out with the tests of the rules that spoke and of those that were to."""
-    rules = {one.rule for one in expected if one.rule} | {one.rule for one in came}
-    conditions = tuple(c for c in told if c.workflow in (workflow, None))
+    """Build a difference, with the tests of the rules that gave a verdict or were expected to."""
+    rules = {one.rule for one in expected if one.rule} | {one.rule for one in actual}
+    own = tuple(c for c in conditions if c.workflow in (workflow, None))
     return Difference(
         workflow=workflow,
         expected=expected,
-        came=came,
-        conditions=tuple(c for c in conditions if c.rule in rules) or conditions,
+        actual=actual,
+        conditions=tuple(c for c in own if c.rule in rules) or own,
     )
 
 
 def untested(suite: Suite, results: Iterable[Result]) -> list[Rule]:
-    """Return the rules in force, asking first or not, that no test shows acting."""
+    """Return the rules that may act and that no passed test shows acting."""
     shown = frozenset().union(*(result.shown for result in results))
     return [
         rule
@@ -159,7 +159,7 @@ def untested(suite: Suite, results: Iterable[Result]) -> list[Rule]:
 
 
 def without_expectations(suite: Suite) -> tuple[source.Mistake, ...]:
-    """Return a mistake for each case that expects nothing: it could never fail."""
+    """Return a mistake for each case that expects nothing: such a case could never fail."""
     return tuple(
         source.Mistake(
             case.file,
@@ -174,7 +174,7 @@ def without_expectations(suite: Suite) -> tuple[source.Mistake, ...]:
 
 
 def render(results: Sequence[Result], rules: Sequence[Rule]) -> Iterator[str]:
-    """Yield how the tests came out, with the rules that none of them tests."""
+    """Yield the results as lines, then the rules that no test covers."""
     for result in results:
         if result.passed:
             yield f"ok    {result.case.name}"

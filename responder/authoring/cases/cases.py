@@ -1,7 +1,6 @@
-"""Reads test cases: an event, a clock, facts, running workflows, and what is expected of each.
+"""Parses test cases: an event, a clock, facts, running workflows, and what is expected of each.
 
-A case is read like a rule: whatever is not known, be it a key, a fact or a rule, is a mistake with
-its place.
+A case is parsed like a rule: an unknown key, fact or rule is a mistake with its place.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -36,7 +35,7 @@ _OTHERS = tuple(name for name in get_args(Trigger) if name != "event")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One test. `expected` is None where nothing was said to be expected; `at` None is now."""
+    """One test case. `expected` is None where it has no `expect`; `at` is None for now."""
 
     name: str
     file: str
@@ -46,12 +45,12 @@ class Case:
     expected: Expected | None
 
     def of(self, workflow: str) -> tuple[Expectation, ...]:
-        """Return what is expected of a workflow; nothing where it is not named."""
+        """Return the expectations for a workflow; `NOTHING` where the case does not name it."""
         return (self.expected or {}).get(workflow, NOTHING)
 
 
 def read(node: Node, ruleset: Ruleset, mistakes: Mistakes) -> tuple[Case, ...]:
-    """Return the cases of a list. They are not fit for use if any mistake was noted."""
+    """Parse a list of cases; the result must not be used if any mistake is recorded."""
     if not isinstance(node, Items) or not node.items:
         mistakes.error(node, "`tests` is a list: each test begins with `- name:`")
         return ()
@@ -59,7 +58,7 @@ def read(node: Node, ruleset: Ruleset, mistakes: Mistakes) -> tuple[Case, ...]:
 
 
 def read_one(node: Table, ruleset: Ruleset, mistakes: Mistakes) -> Case:
-    """Return the case that a map is."""
+    """Parse the single case in a map."""
     return _CaseReader(ruleset, mistakes, node).case()
 
 
@@ -77,7 +76,7 @@ def _cases(items: Iterable[Node], ruleset: Ruleset, mistakes: Mistakes) -> Itera
 
 
 class _Event(NamedTuple):
-    """What sets the rules off, and the kind of document that comes with it, if that is one."""
+    """The trigger and events of a case, and the kind of document that they bring, if it is one."""
 
     trigger: Trigger
     names: tuple[str, ...] = ()
@@ -86,24 +85,24 @@ class _Event(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _CaseReader:
-    """Reads one case and notes what is wrong with it."""
+    """A parser of one case, which records its mistakes."""
 
     ruleset: Ruleset
     mistakes: Mistakes
     node: Table
 
     def case(self) -> Case:
-        """Return the case."""
+        """Parse the case."""
         self._keys()
         event = self._event()
         reader = FactsReader(self.mistakes)
         given = reader.given(self.node, paths(self.ruleset.rules))
         expected = expectations.read(self.node.get("expect"), self.ruleset.rules, self.mistakes)
-        rules = self._concerned(expected)
+        rules = self._expected_first(expected)
         document = self._document(event, given, rules)
-        self._of_one_kind(document)
+        self._check_kind(document)
         workflows = tuple(reader.workflows(self.node, given))
-        self._all_are_there(expected, [workflow.id for workflow in workflows])
+        self._check_workflows_exist(expected, [workflow.id for workflow in workflows])
         return Case(
             name=self._text("name") or f"the case on line {self.node.line}",
             file=self.mistakes.file,
@@ -169,8 +168,8 @@ class _CaseReader:
         self.mistakes.error(node, "`at` is a moment, such as 2026-09-24T12:00:00+03:00")
         return None
 
-    def _concerned(self, expected: Expected | None) -> list[Rule]:
-        """Return all rules, those first that are expected to say something."""
+    def _expected_first(self, expected: Expected | None) -> list[Rule]:
+        """Return all rules, those first that are expected to give a verdict."""
         named = expectations.rules_of(expected)
         return sorted(self.ruleset.rules, key=lambda rule: rule.id not in named)
 
@@ -191,8 +190,8 @@ class _CaseReader:
     def _portal(self, rules: list[Rule]) -> str:
         return next((min(rule.portals) for rule in rules if rule.portals), "main")
 
-    def _of_one_kind(self, document: Document) -> None:
-        """Refuse facts of another kind of document than the one at hand."""
+    def _check_kind(self, document: Document) -> None:
+        """Record a mistake for each fact of another kind of document than the case's."""
         table = self.node.get("facts")
         for key, _ in table.pairs if isinstance(table, Table) else ():
             kind = key.text.partition(".")[0]
@@ -200,7 +199,7 @@ class _CaseReader:
                 message = f"this test is about a {document.kind}, which has no facts of a {kind}"
                 self.mistakes.error(key, message)
 
-    def _all_are_there(self, expected: Expected | None, ids: list[str]) -> None:
+    def _check_workflows_exist(self, expected: Expected | None, ids: list[str]) -> None:
         node = self.node.get("expect")
         for key, _ in node.pairs if expected and isinstance(node, Table) else ():
             if key.text not in ids:

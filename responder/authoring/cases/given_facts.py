@@ -1,7 +1,7 @@
-"""Reads the facts that a test case gives: of the document, of each workflow, and the unknown ones.
+"""Parses the facts of a test case: of the document, of each workflow, and the unknown ones.
 
-A fact that is not given is empty, if any rule reads it. Two that would be clumsy to repeat are what
-they nearly always are: the portal lists the workflow's template, and the document exists.
+A fact that a rule reads and the case does not give is empty. Two are assumed, because they nearly
+always hold: the portal lists the workflow's template, and the document exists.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,7 +23,7 @@ Facts = dict[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """Facts that were given, those that are unknown, and the paths that the rules read."""
+    """The facts that a case gives, those it calls unknown, and the paths that the rules read."""
 
     facts: Mapping[str, object]
     unknown: frozenset[str]
@@ -31,22 +31,22 @@ class Given:
 
     @property
     def paths(self) -> list[str]:
-        """Return the facts that are spoken of."""
+        """Return the paths of the given and the unknown facts."""
         return [*self.facts, *self.unknown]
 
     def of_document(self) -> Facts:
-        """Return the facts of the document: the given ones, else empty, else unknown."""
-        return {"document.exists": True} | self._whole({}, about_workflow=False)
+        """Return the document's facts: unknown where the case says so, else given, else empty."""
+        return {"document.exists": True} | self._complete({}, about_workflow=False)
 
     def of_workflow(self, own: Facts) -> Workflow:
-        """Return a workflow with these facts of its own, and the shared ones."""
-        found = {"template.known": True} | self._whole(own, about_workflow=True)
+        """Return a workflow with these facts of its own, and the facts shared by all."""
+        found = {"template.known": True} | self._complete(own, about_workflow=True)
         started_by_someone = any(path.startswith("starter.") for path in {*self.facts, *own})
         if found.get(STARTED_BY) is None and started_by_someone:
             found[STARTED_BY] = found.get("starter.id", "1")
         return Workflow(id=str(own["workflow.id"]), facts=found)
 
-    def _whole(self, own: Facts, *, about_workflow: bool) -> Facts:
+    def _complete(self, own: Facts, *, about_workflow: bool) -> Facts:
         def concerned(path: str) -> bool:
             return (path.partition(".")[0] in registry.ABOUT_WORKFLOWS) is about_workflow
 
@@ -59,16 +59,16 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class FactsReader:
-    """Reads facts, and notes each that there is not."""
+    """A parser of facts, which records a mistake for each fact that does not exist."""
 
     mistakes: Mistakes
 
     def given(self, case: Table, read: frozenset[str]) -> Given:
-        """Return what a case gives, for rules that read these facts."""
+        """Parse the facts of a case, for rules that read the paths `read`."""
         return Given(self._map(case.get("facts")), frozenset(self._unknown(case)), read)
 
     def workflows(self, case: Table, given: Given) -> Iterator[Workflow]:
-        """Return the workflows of a case."""
+        """Yield the workflows of a case."""
         node = case.get(WORKFLOWS)
         if node is None:
             return
@@ -98,7 +98,7 @@ class FactsReader:
         return found
 
     def _map(self, node: Node | None, owner: str | None = None) -> Facts:
-        """Read facts by owner, `deal: {stage_id: NEW}`, or by their path, `deal.stage_id: NEW`."""
+        """Parse facts by owner, `deal: {stage_id: NEW}`, or by path, `deal.stage_id: NEW`."""
         if node is None:
             return {}
         if not isinstance(node, Table):
@@ -123,9 +123,9 @@ class FactsReader:
         return {}
 
     def _one(self, key: Scalar, path: str, value: Node) -> Facts:
-        return {path: _plain(value)} if self._is_there(key, path) else {}
+        return {path: _plain(value)} if self._exists(key, path) else {}
 
-    def _is_there(self, key: Scalar, path: str) -> bool:
+    def _exists(self, key: Scalar, path: str) -> bool:
         if path in SOURCES:
             message = f"`{path}` is worked out from `{SOURCES[path]}`: give that"
             self.mistakes.error(key, message, SOURCES[path])
@@ -145,7 +145,7 @@ class FactsReader:
         for item in node.items:
             if not isinstance(item, Scalar):
                 self.mistakes.error(item, "the name of a fact is expected here")
-            elif item.text == WORKFLOWS or self._is_there(item, item.text):
+            elif item.text == WORKFLOWS or self._exists(item, item.text):
                 yield item.text
 
 

@@ -1,4 +1,4 @@
-"""Prints the whole language as JSON Schema: the rules' own, and that of their tests."""
+"""Prints the whole language as JSON Schema: that of the rules, and that of their tests."""
 
 import json
 from collections.abc import Mapping

@@ -74,7 +74,7 @@ def _tested(tests: Path | None, data: bytes, file: Path) -> set[str]:
     except RulesError:
         return set()
     try:
-        cases = case_runs.of_cases(tests.read_bytes(), str(tests), ruleset).cases
+        cases = case_runs.suite_of_tests(tests.read_bytes(), str(tests), ruleset).cases
     except RulesError as error:
         show_mistakes(error)
         sys.exit(2)

@@ -23,7 +23,7 @@ from responder.rules.revision import shown
 if TYPE_CHECKING:
     from responder.authoring.backtest.recorded_case import Decision
     from responder.authoring.cases.case_runs import Suite
-    from responder.authoring.live_document import Happening
+    from responder.authoring.live_document import Cause
     from responder.journal.reading.history import Past
     from responder.model import Document, Situation
     from responder.rules.ruleset import Ruleset
@@ -106,8 +106,8 @@ def _suite(file: Path) -> "Suite":
 
     data = file.read_bytes()
     if case_runs.has_rules(data):
-        return case_runs.of_rules(data, str(file))
-    return case_runs.of_cases(data, str(file), _ruleset(rules_in_use()))
+        return case_runs.suite_of_rules(data, str(file))
+    return case_runs.suite_of_tests(data, str(file), _ruleset(rules_in_use()))
 
 
 def _ruleset(path: Path) -> "Ruleset":
@@ -183,7 +183,7 @@ def _explain_file(file: Path, case: str | None) -> None:
     from responder.authoring.cases import case_runs
 
     if case is None and case_runs.has_rules(file.read_bytes()):
-        for line in rules_in_english.aloud(_ruleset(file)):
+        for line in rules_in_english.ruleset_in_english(_ruleset(file)):
             click.echo(line)
         return
     suite = _suite(file)
@@ -213,36 +213,36 @@ def _explain_decision(decision_id: str) -> None:
 def _explain_document(ref: str, event: str | None, portal: str | None, rules: Path | None) -> None:
     import asyncio
 
-    from responder.authoring.live_document import happening
+    from responder.authoring.live_document import cause_named
     from responder.bitrix24 import documents
 
     document = documents.parse_ref(ref)
     if document is None:
         fail(f"{ref!r} is no document; name a kind and a number, such as deal:759")
-    happened = happening(event or f"{document.kind}.updated")
-    if happened is None:
+    cause = cause_named(event or f"{document.kind}.updated")
+    if cause is None:
         fail(f"there is no event {event!r}" if event else "say with --event what is to have come")
     given = settings()
     name = portal_named(portal, given)
     ruleset = _ruleset(rules or given.rules)
     now = datetime.now(UTC)
-    _go_through(ruleset, asyncio.run(_look(given, name, document, happened, ruleset, now)), now)
+    _go_through(ruleset, asyncio.run(_look(given, name, document, cause, ruleset, now)), now)
 
 
 async def _look(
     given: "Settings",
     name: str,
     document: "Document",
-    happened: "Happening",
+    cause: "Cause",
     ruleset: "Ruleset",
     now: datetime,
 ) -> "Situation":
-    from responder.authoring.live_document import look
+    from responder.authoring.live_document import read_situation
     from responder.bitrix24.client.rest import Portal
 
     portal = Portal(name, given.portals[name].url.get_secret_value())
     try:
-        return await look(portal, document, happened, ruleset=ruleset, now=now)
+        return await read_situation(portal, document, cause, ruleset=ruleset, now=now)
     finally:
         await portal.close()
 

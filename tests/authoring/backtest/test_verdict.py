@@ -1,4 +1,4 @@
-"""Where a fact was not recorded, a fate is told only if no value of it could make another."""
+"""Where a fact was not recorded, a ruling is given only if no value of it could make another."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from responder.authoring.backtest.past_situation import NOT_RECORDED
-from responder.authoring.backtest.verdict import fates
+from responder.authoring.backtest.verdict import rulings
 from responder.model import KILLING, Unknown
 from responder.rules.decide import judge
 from responder.rules.ruleset import load
@@ -60,7 +60,7 @@ def in_yaml(value: Any) -> str:  # noqa: ANN401 -- what YAML holds
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(rules, min_size=1, max_size=4), known_facts, st.sets(st.sampled_from(PATHS)))
-def test_a_fate_that_is_told_is_the_one_that_all_facts_give(
+def test_a_ruling_without_a_doubt_is_the_one_that_all_facts_give(
     written: list[dict[str, object]], facts: dict[str, object], unread: set[str]
 ) -> None:
     lines = [in_yaml({"id": f"r{number}", **rule}) for number, rule in enumerate(written)]
@@ -73,12 +73,12 @@ def test_a_fate_that_is_told_is_the_one_that_all_facts_give(
     condemned = {one.workflow.id for one in truth.verdicts if one.action in KILLING}
     recorded = a_situation({**facts, **dict.fromkeys(unread, NOT_RECORDED)}, workflows)
     asked = ruleset.in_question("event", recorded.events, "deal", "main")
-    told = list(fates(ruleset, asked, recorded, only=None, now=NOW, then=None, condemned=()))
+    found = list(rulings(ruleset, asked, recorded, only=None, now=NOW, then=None, condemned=()))
     if asked:
-        assert len(told) == len(workflows)
-    for fate in told:
-        if fate.doubt is None:
-            assert bool(fate.kills) == (fate.workflow.id in condemned)
+        assert len(found) == len(workflows)
+    for ruling in found:
+        if ruling.doubt is None:
+            assert bool(ruling.kills) == (ruling.workflow.id in condemned)
         else:
-            assert set(fate.doubt.facts) <= unread
-            assert fate.doubt.facts
+            assert set(ruling.doubt.facts) <= unread
+            assert ruling.doubt.facts

@@ -50,7 +50,7 @@ RULESET = load(RULES.encode(), file="rules.yaml")
 
 def results(cases: str) -> list[case_runs.Result]:
     text = f"tests:\n{indent(dedent(cases).strip(), '  ')}\n"
-    return case_runs.run(case_runs.of_cases(text.encode(), "tests.yaml", RULESET), NOW)
+    return case_runs.run(case_runs.suite_of_tests(text.encode(), "tests.yaml", RULESET), NOW)
 
 
 def passes(case: str) -> bool:
@@ -156,12 +156,12 @@ def test_a_file_of_tests_has_nothing_else_in_it() -> None:
         (b"5", "a file of tests is a map"),
     ):
         with pytest.raises(RulesError) as caught:
-            case_runs.of_cases(text, "t", RULESET)
+            case_runs.suite_of_tests(text, "t", RULESET)
         assert any(message in one.message for one in caught.value.mistakes)
 
 
 def test_tests_in_a_rules_file_are_those_under_their_key() -> None:
-    assert case_runs.of_rules(RULES.encode(), "r").cases == ()
+    assert case_runs.suite_of_rules(RULES.encode(), "r").cases == ()
 
 
 def mistakes(case: str) -> list[Mistake]:
@@ -232,7 +232,7 @@ def test_two_tests_of_one_name_are_a_mistake() -> None:
 
 def test_a_test_without_an_expectation_could_never_fail() -> None:
     text = b"tests: [{event: deal.updated, workflows: [{id: a}]}]"
-    suite = case_runs.of_cases(text, "t", RULESET)
+    suite = case_runs.suite_of_tests(text, "t", RULESET)
     assert "`expect` is missing" in case_runs.without_expectations(suite)[0].message
 
 
@@ -248,7 +248,7 @@ def test_a_difference_tells_what_was_expected_what_came_and_why() -> None:
 
 
 def test_enforced_rules_that_no_passing_test_shows_are_listed() -> None:
-    suite = case_runs.of_cases(f"tests:\n{one('{a: kill}')}".encode(), "t", RULESET)
+    suite = case_runs.suite_of_tests(f"tests:\n{one('{a: kill}')}".encode(), "t", RULESET)
     untested = case_runs.untested(suite, case_runs.run(suite, NOW))
     assert [rule.id for rule in untested] == ["patient"]
     assert "patient is enforced, and no test" in "\n".join(case_runs.render([], untested))
@@ -298,5 +298,5 @@ def test_days_are_what_they_are_to_the_service(sent: str, expected: str) -> None
         f"  - {{name: a day, event: deal.updated, facts: {{deal: {{uf_crm_day: '{sent}'}}}},"
         f" workflows: [{{id: a, template_id: 61}}], expect: {expected}}}\n"
     )
-    (result,) = case_runs.run(case_runs.of_rules((MONTH + case).encode(), "rules.yaml"), NOW)
+    (result,) = case_runs.run(case_runs.suite_of_rules((MONTH + case).encode(), "rules.yaml"), NOW)
     assert result.passed, result.differences
