@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from responder.bitrix24 import documents
 from responder.bitrix24.client.answers import Answer, Command, Failure, explain
-from responder.bitrix24.lists.paged import Listing, Row, Send, settle
+from responder.bitrix24.lists.paged import Listing, Row, Send, read_all
 from responder.rules.facts import registry
 from responder.rules.source import Items, Mistake, Mistakes, Node, Scalar, Table, nearest
 
@@ -154,19 +154,19 @@ Names = Mapping[str, str]
 
 @dataclass(slots=True)
 class _SingleQuestion:
-    """A question that one round of requests answers, as a read for `settle`."""
+    """A question that one round of requests answers, as a read for `read_all`."""
 
     commands: list[Command]
     read: Callable[[object], Iterator[tuple[str, str]]]
     names: dict[str, str] = field(default_factory=dict)
     failure: Failure | None = None
 
-    def wanted(self) -> list[Command]:
+    def next_commands(self) -> list[Command]:
         """Return the commands, the first time; nothing after that."""
         asked, self.commands = self.commands, []
         return asked
 
-    def take(self, answers: Sequence[Answer]) -> None:
+    def accept(self, answers: Sequence[Answer]) -> None:
         """Add the names in the answers, and keep the first failure."""
         for answer in answers:
             self.failure = self.failure or answer.failure
@@ -206,7 +206,7 @@ async def _names(send: Send, uses: Sequence[Use]) -> dict[Subject, Names | Failu
         id(one.listing): one.listing for one in asked.values() if isinstance(one, _ListQuestion)
     }
     questions = [one for one in asked.values() if isinstance(one, _SingleQuestion)]
-    await settle(send, [*listings.values(), *questions])
+    await read_all(send, [*listings.values(), *questions])
     return {subject: one.found() for subject, one in asked.items()}
 
 

@@ -1,1 +1,1 @@
-"""How a portal speaks: the only room that knows its quirks."""
+"""Bitrix24: its REST calls, its lists, facts and events, and all the quirks of a portal."""

@@ -1,4 +1,4 @@
-"""Where a portal shows a document: on the host of the settings, and never with its secret path."""
+"""Builds links to documents: on the host of the settings, and never with the secret path."""
 
 from urllib.parse import urlsplit
 

@@ -1,8 +1,8 @@
-"""Says which workflow document an event, a triple or a reference speaks of.
+"""Finds the workflow document that an event, a triple or a reference names.
 
 Bitrix24 names a document by a triple: MODULE_ID, ENTITY, DOCUMENT_ID. Bare ids (tasks, lists,
-Drive) collide across modules, so all three parts always belong together. Anything these tables do
-not know exactly is kind `other`: it can be named and compared, but no rule can look into it.
+Drive) collide across modules, so all three parts are always used. Anything that these tables do not
+know exactly is kind `other`: it can be named and compared, but no rule can test its fields.
 """
 
 import re
@@ -15,7 +15,7 @@ Path = tuple[str, ...]
 
 
 class _Entity(NamedTuple):
-    """How the portal names one kind of document."""
+    """The portal's names for one kind of document."""
 
     module: str
     entity: str
@@ -107,8 +107,8 @@ def entity_type_id(kind: str) -> int | None:
     return named.type_id if named else _smart_process(kind)
 
 
-class _Subject(NamedTuple):
-    """What an event speaks of: a kind (None: its ENTITY_TYPE_ID says), and where the id stands."""
+class _EventDocument(NamedTuple):
+    """The document of an event: its kind (None: see ENTITY_TYPE_ID), and the paths of its id."""
 
     kind: str | None
     ids: tuple[Path, ...]
@@ -125,8 +125,8 @@ _TASK_OF_COMMENT: tuple[Path, ...] = (
 
 # https://apidocs.bitrix24.com/api-reference/events/index.html. An event that is not here speaks
 # of no workflow document, or, as activities and timeline comments do, does not say of which.
-_SUBJECTS: dict[str, _Subject] = {
-    name + change: _Subject(kind, ids)
+_SUBJECTS: dict[str, _EventDocument] = {
+    name + change: _EventDocument(kind, ids)
     for name, kind, ids in (
         ("ONCRMDEAL", "deal", (_ID,)),
         ("ONCRMLEAD", "lead", (_ID,)),
@@ -140,17 +140,16 @@ _SUBJECTS: dict[str, _Subject] = {
     for change in ("ADD", "UPDATE", "DELETE")
 }
 # A deal that moves to another funnel fires this event and not ONCRMDEALUPDATE.
-_SUBJECTS["ONCRMDEALMOVETOCATEGORY"] = _Subject("deal", (_ID,))
+_SUBJECTS["ONCRMDEALMOVETOCATEGORY"] = _EventDocument("deal", (_ID,))
 
 PATHS: tuple[Path, ...] = (_ID, _ENTITY_TYPE_ID, *_TASK_ID, *_TASK_OF_COMMENT)
 """Every place in a body that `document_at` may ask for."""
 
 
 def document_at(name: str, value_at: Callable[[Path], str | None]) -> Document | None:
-    """Return the document that an event speaks of; `name` in upper case.
+    """Return the document of an event, or None; `name` is in upper case.
 
-    `value_at` gives the text that stands at one of `PATHS`, or None. So a caller who has no nested
-    data need not build it.
+    `value_at` returns the text at one of `PATHS`, or None, so that no nested data need be built.
     """
     subject = _SUBJECTS.get(name)
     if subject is None:
@@ -171,9 +170,9 @@ def document_at(name: str, value_at: Callable[[Path], str | None]) -> Document |
 
 
 def _kind_of_type(type_id: str | None, suffix: str | None = None) -> str | None:
-    """Name the kind of a dynamic event, whose name may repeat the type (ONCRMDYNAMICITEMADD_147).
+    """Return the kind of a dynamic event, whose name may repeat the type (ONCRMDYNAMICITEMADD_147).
 
-    Where body and name disagree there is no telling which is right: no document.
+    Where body and name disagree, either may be wrong: return None.
     """
     if type_id is None or (suffix is not None and suffix != type_id):
         return None

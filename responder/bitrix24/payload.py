@@ -1,20 +1,20 @@
-"""Reads what Bitrix24 posts: bytes in; token, document and a form fit to be stored out.
+"""Parses what Bitrix24 posts: from bytes to token, document, and a form that may be stored.
 
 Bitrix24 is written in PHP and encodes names as PHP does: `data[FIELDS][ID]=759`, its brackets
-percent-encoded or raw. So a name here means exactly what PHP's `parse_str` takes it to mean:
+percent-encoded or raw. So a name here means exactly what it means to PHP's `parse_str`:
 
-- names and values are decoded once; a bad percent sign stands for itself, `+` is a space;
+- names and values are decoded once; a bad percent sign stays as it is, `+` is a space;
 - leading spaces are dropped, and the name ends at NUL; spaces and dots before the first bracket
-  become underscores; a pair without a name does not exist;
-- `a[]` appends; what follows a closing bracket, other than an opening one, is ignored; an opening
+  become underscores; a pair without a name is ignored;
+- `a[]` appends; text after a closing bracket, other than an opening one, is ignored; an opening
   bracket that is never closed is an underscore in the first place and ignored later;
-- of two pairs with one name the last counts, and so it is where one of them is nested
-  (`a=1&a[b]=2` is only `a[b]`; `a[b]=2&a=1` is only `a`).
+- of two pairs with one name the last counts, also where one of them is nested (`a=1&a[b]=2` is only
+  `a[b]`; `a[b]=2&a=1` is only `a`).
 
-Every event of a portal has the same few names, and reading them is most of the work. `scan` goes
-over the pairs once and looks each raw name up in a bounded cache, which says whether the pair is
-stored and whether it touches one of the dozen places that decide token, shape and document.
-Values stay undecoded until someone asks. `event` builds the whole tree, away from the hot path.
+All events of a portal have the same few names, and parsing names is most of the work. `scan` goes
+over the pairs once and looks each raw name up in a bounded cache, which holds whether the pair is
+stored and whether it affects one of the dozen places that decide token, shape and document. Values
+are decoded only when they are used. `event` builds the whole tree, away from the hot path.
 """
 
 import operator
@@ -39,8 +39,8 @@ _TOKEN: _Path = ("auth", "application_token")
 _MEMBER_ID: _Path = ("auth", "member_id")
 _DOMAIN: _Path = ("auth", "domain")
 _WANTED: frozenset[_Path] = frozenset((_EVENT, _TOKEN, _MEMBER_ID, *documents.PATHS))
-# What may be stored: what tells the event, its document and its time, and which portal it is of.
-# Secrets stand elsewhere, and so does all that a caller could fill the disk with.
+# The places that may be stored: those of the event, its document, its time and its portal. Secrets
+# are in other places, and so is everything that a caller could fill the disk with.
 _KEPT: frozenset[_Path] = frozenset((_EVENT, ("ts",), _MEMBER_ID, _DOMAIN, *documents.PATHS))
 _OF_ROBOTS = frozenset(("document_id", "workflow_id"))
 _NOWHERE: _Path = ()
@@ -48,16 +48,16 @@ _TOO_DEEP: _Path = (None,)  # no name begins with `[]`, so this is free to stand
 
 
 class TooLarge(Exception):  # noqa: N818 - says what the body is
-    """The body has more pairs, or a name more brackets, than Bitrix24 ever sends."""
+    """A body with more pairs, or a name with more brackets, than Bitrix24 ever sends."""
 
 
 class Unreadable(Exception):  # noqa: N818 - says what the body is
-    """The body is none of the shapes that Bitrix24 sends."""
+    """A body that has none of the shapes that Bitrix24 sends."""
 
 
 # Both are made for every delivery, and a frozen dataclass costs twice as much to make.
 class Scan(NamedTuple):
-    """What one pass over a body found. Token and member id are percent-decoded, not checked."""
+    """The result of one pass over a body. Token and member id are percent-decoded, not checked."""
 
     token: bytes | None
     member_id: bytes | None
@@ -66,7 +66,7 @@ class Scan(NamedTuple):
 
 
 class Call(NamedTuple):
-    """What a body says, and `form`: the part of it that is stored, small and free of secrets."""
+    """The content of a body, and its `form`: the part that is stored, small and without secrets."""
 
     shape: Literal["event", "robot", "webhook_robot"]
     event: str | None
@@ -76,7 +76,7 @@ class Call(NamedTuple):
 
 
 def scan(body: bytes) -> Scan:
-    """Find the token, and all that `call` needs. Raise `TooLarge` past 200 pairs."""
+    """Find the token in a body, and all that `call` needs. Raise `TooLarge` past 200 pairs."""
     pairs = body.split(b"&")
     if len(pairs) > MOST_PAIRS:
         pairs = [pair for pair in pairs if pair]
@@ -87,7 +87,7 @@ def scan(body: bytes) -> Scan:
     known = _KNOWN_NAMES.get
     for pair in pairs:
         raw, _, value = pair.partition(b"=")
-        storable, effect = known(raw) or _learned(raw)
+        storable, effect = known(raw) or _cached_meaning(raw)
         if storable:
             kept.append(pair)
         if effect is not None:
@@ -106,7 +106,7 @@ def scan(body: bytes) -> Scan:
 
 
 def call(scanned: Scan) -> Call:
-    """Say what the scanned body is and which document it speaks of.
+    """Return the content of a scanned body: its shape, its event, its document.
 
     Raise `TooLarge` for a name with more than five brackets, and `Unreadable` for a body that is
     neither an event nor a robot's call.
@@ -131,7 +131,7 @@ def call(scanned: Scan) -> Call:
 
 
 def _robot(form: bytes) -> Call:
-    """Read a robot's call: rare, so it goes the long way through the tree."""
+    """Parse a robot's call. It is rare, so the whole tree is built."""
     tree = event(form)
     document = _document(tree.get("document_id"))
     if document is None:
@@ -145,12 +145,12 @@ def _robot(form: bytes) -> Call:
 
 
 def _stored(form: bytes) -> bytes:
-    """Keep a form, unless it is longer than any that says no more than it must."""
+    """Return the form to store; empty where it is longer than any that Bitrix24 sends."""
     return form if len(form) <= MOST_KEPT else b""
 
 
 def domain(scanned: Scan) -> str | None:
-    """Return the address that a body says its portal has; anybody can say it."""
+    """Return the portal's address as the body claims it, which proves nothing."""
     for pair in reversed(scanned.kept):
         raw, _, value = pair.partition(b"=")
         if _path(_decoded(raw)) == _DOMAIN:
@@ -187,11 +187,11 @@ def event(form: bytes) -> dict[str, object]:
         raw, _, value = pair.partition(b"=")
         path = _path(_decoded(raw))
         if path and len(path) <= MOST_BRACKETS + 1:
-            _plant(tree, path, _text(value))
+            _insert(tree, path, _text(value))
     return tree
 
 
-def _plant(tree: dict[str, object], path: _Path, text: str) -> None:
+def _insert(tree: dict[str, object], path: _Path, text: str) -> None:
     for part in path[:-1]:
         key = _next_index(tree) if part is None else part
         below = tree.get(key)
@@ -208,23 +208,21 @@ def _next_index(tree: dict[str, object]) -> str:
     return str(max((int(key) + 1 for key in tree if _INDEX.fullmatch(key)), default=0))
 
 
-# What a raw name means to `scan`: whether the pair is stored, and its effect on the places
-# that somebody asks for, if it has one: the place its value takes, if any, and the places that no
-# longer exist once it is there. Plain tuples, because those are the cheapest to take apart.
+# The meaning of a raw name: whether its pair is stored, and its effect, if any, on the places that
+# `scan` returns: the place of its value, if any, and the places that it overwrites. Plain tuples,
+# because those are the cheapest to unpack.
 _Effect = tuple[_Path, tuple[_Path, ...]]
 _Meaning = tuple[bool, _Effect | None]
 
 _KNOWN_NAMES: dict[bytes, _Meaning] = {}
 
 
-def _learned(raw: bytes) -> _Meaning:
-    """Read a raw name and remember it: never a long one, and never more than a thousand.
-
-    Strangers can fill this memory, for names are read before the token is known. Then it starts
-    again: reading a name afresh is cheap enough.
-    """
+def _cached_meaning(raw: bytes) -> _Meaning:
+    """Return the meaning of a raw name, and cache it: no long name, and at most a thousand."""
     meaning = _meaning(raw)
     if len(raw) <= _LONGEST_KNOWN_NAME:
+        # Strangers can fill this cache, for names are read before the token is known. Then it
+        # starts again: parsing a name afresh is cheap enough.
         if len(_KNOWN_NAMES) >= _MOST_KNOWN_NAMES:
             _KNOWN_NAMES.clear()
         _KNOWN_NAMES[raw] = meaning
@@ -247,17 +245,17 @@ def _meaning(raw: bytes) -> _Meaning:
 
 
 def _path(name: bytes) -> _Path:
-    """Take a decoded name apart as PHP's php_register_variable_ex does; () if it has none."""
+    """Split a decoded name as PHP's php_register_variable_ex does; () if it is no name."""
     name = name.partition(b"\0")[0].lstrip(b" ")
     head = name.partition(b"[")[0]
     if not head:
         return ()
-    parts: list[str | None] = [_mangled(head)]
+    parts: list[str | None] = [_php_name(head)]
     at = len(head)
     while name[at : at + 1] == b"[" and len(parts) <= MOST_BRACKETS + 1:
         end = name.find(b"]", at + 1)
         if end < 0:
-            return tuple(parts) if len(parts) > 1 else (_mangled(name),)
+            return tuple(parts) if len(parts) > 1 else (_php_name(name),)
         key = name[at + 1 : end]
         appends = not key or (len(key) == 1 and key.isspace())
         parts.append(None if appends else key.decode("utf-8", "replace"))
@@ -268,7 +266,7 @@ def _path(name: bytes) -> _Path:
 _MANGLED = bytes.maketrans(b" .[", b"___")
 
 
-def _mangled(name: bytes) -> str:
+def _php_name(name: bytes) -> str:
     return name.translate(_MANGLED).decode("utf-8", "replace")
 
 

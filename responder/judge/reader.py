@@ -3,11 +3,11 @@
 Theory of operation. A few documents are read *one by one* (`lookup.gather`): two commands each,
 fifty commands a request. Many are read *by pages* (`Survey.of`): all that runs, about fifty rows a
 command, and then their fields, fifty documents a command. Which one takes fewer requests depends on
-how much runs in the portal, and each list of everything tells that anew; before the first one, its
+how much runs in the portal, and each list of listing tells that anew; before the first one, its
 first page does. The same holds for looking whether workflows still run.
 
-A list of everything may fail where single documents would not (it changed too fast). Then
-everything is read one by one for a minute.
+A list of listing may fail where single documents would not (it changed too fast). Then
+listing is read one by one for a minute.
 
 The larger part of the portal's bucket is for rounds that are worth it: once a good third of it is
 used up, what is due gathers for up to two seconds after the last reading, or until enough has
@@ -30,9 +30,9 @@ from responder.bitrix24.client.answers import STOPPING, Failure, FailureKind, ex
 from responder.bitrix24.facts import lookup
 from responder.bitrix24.facts.lookup import Ask, Reading
 from responder.bitrix24.facts.survey import Survey
-from responder.bitrix24.lists.requests import PORTION, Errands
-from responder.bitrix24.lists.row_warnings import OddRows
-from responder.bitrix24.lists.workflows import Everything, Listed, pages_of
+from responder.bitrix24.lists.requests import PORTION, SharedRequests
+from responder.bitrix24.lists.row_warnings import RowWarnings
+from responder.bitrix24.lists.workflows import RunningWorkflows, WorkflowList, pages_of
 from responder.judge.context import Means
 from responder.model import Unknown
 
@@ -67,7 +67,7 @@ class Found:
     """
 
     readings: list[Reading]
-    rows: Listed | None = None
+    rows: RunningWorkflows | None = None
     failure: Failure | None = None
 
 
@@ -81,7 +81,7 @@ class Readings:
         self._templates = means.templates
         self._now = means.now
         self._few = means.few
-        self._odd_rows = OddRows(means.portal, means.now)
+        self._row_warnings = RowWarnings(means.portal, means.now)
         self._slice_seconds = FIRST_SLICE_SECONDS
         self._one_by_one_until: datetime | None = None
         self._read_at: datetime | None = None
@@ -151,7 +151,7 @@ class Readings:
         if not by_pages:
             readings = await lookup.gather(self._lane.send, asks, self._templates, now)
             for reading in readings:
-                self._odd_rows.name(reading.odd)
+                self._row_warnings.warn(reading.odd)
             return Found(readings=readings)
         survey = Survey.of(asks, self._templates, now)
         knew = self.running is not None
@@ -169,12 +169,12 @@ class Readings:
             unread = Reading({}, Unknown(explain(failure)), failure)
             return Found(readings=[unread] * len(asks), failure=failure)
         self._tell(survey.running)
-        self._odd_rows.name(survey.odd)
+        self._row_warnings.warn(survey.odd)
         found = dict(survey.readings())
         return Found(readings=[found[ask.document] for ask in asks], rows=survey.listed)
 
     def spoil(self, failure: Failure | None) -> None:
-        """Read everything one by one for a while: the list of all that runs could not be read."""
+        """Read listing one by one for a while: the list of all that runs could not be read."""
         self._one_by_one_until = self._now() + ONE_BY_ONE_FOR
         log.warning(
             "what runs could not be read by pages; documents are read one by one",
@@ -182,23 +182,23 @@ class Readings:
             why=None if failure is None else explain(failure),
         )
 
-    async def all_running(self, ids: int) -> Listed | None:
+    async def all_running(self, ids: int) -> RunningWorkflows | None:
         """List all that runs, to look for so many workflows; None where asking by id is better.
 
         So it is where the list has rows that may be any of these.
         """
         if self._is_spoilt() or (self.running is not None and pages_of(self.running) >= ids):
             return None
-        everything, errands = Everything(), Errands()
-        errands.set_out([everything])
-        while await errands.step(self._lane.send):
-            self._tell(everything.total)
+        listing, requests = WorkflowList(), SharedRequests()
+        requests.set_sources([listing])
+        while await requests.step(self._lane.send):
+            self._tell(listing.total)
             if self.running is not None and pages_of(self.running) >= ids:
                 return None
-        if everything.whole:
-            self._odd_rows.name(everything.odd)
-            return None if everything.odd.nameless else Listed(everything.rows, everything.odd)
-        self.spoil(everything.failure or errands.failure)
+        if listing.whole:
+            self._row_warnings.warn(listing.odd)
+            return None if listing.odd.nameless else RunningWorkflows(listing.rows, listing.odd)
+        self.spoil(listing.failure or requests.failure)
         return None
 
     def _is_spoilt(self) -> bool:

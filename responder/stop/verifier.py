@@ -19,7 +19,7 @@ import structlog
 from responder.bitrix24.facts import lookup
 from responder.bitrix24.facts.lookup import Reading
 from responder.bitrix24.lists.workflow_row import WORKFLOW_ID
-from responder.bitrix24.lists.workflows import Compact, Listed, triple, unpacked
+from responder.bitrix24.lists.workflows import Compact, RunningWorkflows, triple, unpacked
 from responder.journal import open_stops
 from responder.journal import record as journal
 from responder.journal.open_stops import Stop
@@ -133,7 +133,7 @@ class Looking:
         """Ask for workflows by their ids, and for what runs on their documents."""
         self._readings.begin()
         documents = await self._to_list(due.fresh)
-        found, listed = await lookup.present_and_beside(self._lane.send, due.ids, documents)
+        found, listed = await lookup.present_with_documents(self._lane.send, due.ids, documents)
         beside = {document.ref: running for document, running in listed.items()}
         await self.write(due, Sight(found, beside, self._now()))
 
@@ -148,7 +148,7 @@ class Looking:
         )
         return [document for ref, document in documents.items() if ref not in busy]
 
-    def settling(self, rows: Listed, began_at: datetime) -> "Settling":
+    def settling(self, rows: RunningWorkflows, began_at: datetime) -> "Settling":
         """Settle all looks that were due when the list of all that runs was begun."""
         return Settling(self, rows, began_at)
 
@@ -156,7 +156,7 @@ class Looking:
         self,
         ids: Collection[str],
         readings: Iterable[Reading],
-        rows: Listed | None,
+        rows: RunningWorkflows | None,
     ) -> Running:
         """Say of workflows on any document whether they run: as read already, or asked for now."""
         if not ids:
@@ -265,7 +265,7 @@ class Looking:
 class Settling:
     """What a whole list of all that runs tells of the looks that were due when it was begun."""
 
-    def __init__(self, looking: Looking, rows: Listed, began_at: datetime) -> None:
+    def __init__(self, looking: Looking, rows: RunningWorkflows, began_at: datetime) -> None:
         self._looking = looking
         self._rows = rows
         self._began_at = began_at
@@ -295,9 +295,9 @@ class Settling:
         return {stop.document.ref: by_document.get(stop.document.triple, []) for stop in fresh}
 
 
-def row_of(workflow_id: str, rows: Listed) -> Row:
+def row_of(workflow_id: str, rows: RunningWorkflows) -> Row:
     """Return a workflow's row of the list of all that runs; None where it certainly ended."""
     if not WORKFLOW_ID.fullmatch(workflow_id):
         return Unknown("this is no workflow's id")
-    row = rows.look_for(workflow_id)
-    return lookup.as_found(unpacked(row)) if isinstance(row, tuple) else row
+    row = rows.find_row(workflow_id)
+    return lookup.as_texts(unpacked(row)) if isinstance(row, tuple) else row

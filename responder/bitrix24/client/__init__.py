@@ -1,1 +1,1 @@
-"""Requests to a portal: one or a batch, at the rate that it allows, and what its answers mean."""
+"""Requests to a portal: one command or a batch, within its rate limits, and their answers."""

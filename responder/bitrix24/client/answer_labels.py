@@ -1,4 +1,4 @@
-"""Names a portal's answers for the metrics, whose labels are bounded."""
+"""Names a portal's answers for the metrics, whose labels must be few."""
 
 from responder.bitrix24.client.answers import TABLE
 
@@ -18,7 +18,7 @@ _OUR_WORDS = frozenset(
 
 
 def answer_label(code: str | None) -> str:
-    """Name an answer: `ok`, a code that is known, or `other`, since portals make up codes."""
+    """Return the label of an answer: `ok`, a known code, or `other` (portals make up codes)."""
     if code is None:
         return "ok"
     if not code:

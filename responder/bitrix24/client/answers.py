@@ -1,16 +1,16 @@
-"""Says what a portal's answer means: status and bytes in, a value or a failure out.
+"""Parses a portal's answers: from status and bytes to a value or a failure.
 
-Theory of operation. After a call there are five things to know, and they lead to different acts.
-Was it certainly not carried out, and worth another try (busy)? May it have been carried out
-(uncertain), so that a kill must be looked up before it is tried again? Will nothing of this portal
-work (portal), or nothing of this method (method), until a person mends it? Or was this one request
-refused (rejected)? Statuses differ between versions of the portal and texts are localised, so the
-code decides first, compared without its case, and the status only where the code is not known.
-One code has several widths: `ACCESS_DENIED` says "not this item", "no administrator" and, with 401
-or 403, "REST is available only by subscription". The table takes it for the narrow thing; an answer
-that may be the wide one is marked (`denied`), and who makes the calls (`client`) finds out.
+Theory of operation. After a call there are five kinds of failure, which lead to different acts. The
+call was certainly not carried out, and may be tried again (busy). It may have been carried out
+(uncertain), so that a kill must be looked up before it is tried again. No call to this portal works
+(portal), or none of this method (method), until a person mends it. Or this one request was refused
+(rejected). Statuses differ between versions of the portal and texts are localised, so the code
+decides first, compared without its case, and the status only where the code is not known. One code
+has several widths: `ACCESS_DENIED` means "not this item", "no administrator" and, with 401 or 403,
+"REST is available only by subscription". The table takes the narrow meaning; an answer that may
+have the wide one is marked (`denied`), and the caller (`client`) finds out.
 
-A key `error` is a failure, whatever stands in it and under whatever status: an unknown workflow is
+A key `error` is a failure, whatever its value and under whatever status: an unknown workflow is
 `"error": ""`, and some methods answer errors with 200 (docs: _includes/system-errors.md).
 """
 
@@ -30,7 +30,7 @@ Redact = Callable[[str], str]
 
 
 class FailureKind(StrEnum):
-    """How wide a failure is, and whether the call may have been carried out."""
+    """The width of a failure, and whether the call may have been carried out."""
 
     BUSY = "busy"
     UNCERTAIN = "uncertain"
@@ -41,11 +41,12 @@ class FailureKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why there is no value. `code` is the portal's own (known ones in one spelling, `""` too).
+    """The reason why there is no value. `code` is the portal's own, in one spelling if it is known.
 
-    Where the portal gave none, `code` is a word of ours in lower case: `no_connection`, `timeout`,
-    `dropped`, `not_json`, `too_big`, `encoded`, `wrong_type`, `missing_part`, `http_302`; or
-    `unsendable`, for what we did not even ask. `text` is at most 200 characters, without secrets.
+    It may be `""`. Where the portal gave no code, `code` is a word of ours in lower case:
+    `no_connection`, `timeout`, `dropped`, `not_json`, `too_big`, `encoded`, `wrong_type`,
+    `missing_part`, `http_302`; or `unsendable`, for a request that was not sent. `text` is at most
+    200 characters, without secrets.
     """
 
     kind: FailureKind
@@ -68,13 +69,13 @@ class Command:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What one command came to: a value, or a failure.
+    """The answer to one command: a value, or a failure.
 
     `total` and `next` come with lists. `seconds` is how long the portal took, and `finished_at`
-    (Unix time, by the portal's clock) when it had done it. `operating` is the time, in seconds,
+    (Unix time, by the portal's clock) when it had finished. `operating` is the time, in seconds,
     that the method has used of its allowance; `operating_reset_at` is when part of that is
     forgotten. `denied`: the failure may be the whole portal's (in a batch there is no status that
-    would tell).
+    would decide it).
     """
 
     value: object = None
@@ -89,7 +90,7 @@ class Answer:
 
 
 def is_done(answer: Answer) -> bool:
-    """Say whether the portal confirmed a kill or terminate: `true` itself, nothing truthy."""
+    """Return whether the portal confirmed a kill or terminate: `true` itself, nothing truthy."""
     return answer.failure is None and answer.value is True
 
 
@@ -185,7 +186,7 @@ TABLE: tuple[Row, ...] = (
 )
 
 
-def judge(code: str, status: int | None, method: str) -> Row:
+def classify(code: str, status: int | None, method: str) -> Row:
     """Return the first row of the table for this code, status (None in a batch) and method."""
     for row in TABLE:
         if row.code and row.code.casefold() != code.casefold():
@@ -207,7 +208,7 @@ def uncertain(code: str, text: str) -> Failure:
 
 
 def read(status: int, body: bytes, method: str, redact: Redact) -> Answer:
-    """Read the answer to one call."""
+    """Parse the answer to one call."""
     content = _decoded(body)
     if content is None or ("error" not in content and status != 200):
         code = "not_json" if status == 200 else f"http_{status}"
@@ -222,7 +223,7 @@ def read(status: int, body: bytes, method: str, redact: Redact) -> Answer:
 def read_batch(
     status: int, body: bytes, methods: Mapping[str, str], redact: Redact
 ) -> dict[str, Answer]:
-    """Read the answer to a batch; `methods` names the method of each command's key."""
+    """Parse the answer to a batch; `methods` has the method of each command's key."""
     whole = read(status, body, "batch", redact)
     if whole.failure is not None:
         return dict.fromkeys(methods, whole)
@@ -295,7 +296,7 @@ def _count_or_none(value: object) -> bool:
 
 
 def _seconds(value: object) -> float | None:
-    """Read a number of seconds; None for what is no number, or beyond all reckoning."""
+    """Return a number of seconds; None for anything else, or beyond `LATEST`."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if -LATEST <= value <= LATEST else None
@@ -313,24 +314,22 @@ def _refusal(
     content: Mapping[str, object], status: int | None, method: str, redact: Redact
 ) -> Failure:
     error: object = content.get("error")
-    told: object = content.get("error_description")
+    description: object = content.get("error_description")
     if isinstance(error, dict):  # REST 3.0 nests them
-        told = error.get("message", told)
+        description = error.get("message", description)
         error = error.get("code")
     sent = error if isinstance(error, str) else "" if error is None else reprlib.repr(error)
-    row = judge(sent, status, method)
+    row = classify(sent, status, method)
     code = row.code or clipped(redact(sent), CODE_LENGTH)
-    text = clipped(redact(told), TEXT_LENGTH) if isinstance(told, str) else ""
+    text = clipped(redact(description), TEXT_LENGTH) if isinstance(description, str) else ""
     return Failure(row.kind, code, text or f"the portal refused: {code or 'it gave no code'}")
 
 
 def as_list(value: object) -> object:
-    """Return several values as the list that they are, also where they came as a map with holes.
-
-    PHP writes a list whose places are not 0, 1, 2 … as an object: `{"1": 5, "3": 7}`.
-    """
+    """Return several values as a list, also where they came as a map with numbers for keys."""
     if not isinstance(value, dict) or not value:
         return value
+    # PHP writes a list whose places are not 0, 1, 2 … as an object: `{"1": 5, "3": 7}`.
     are_places = all(key.isascii() and key.isdigit() for key in value)
     are_plain = not any(isinstance(one, dict | list) for one in value.values())
     return list(value.values()) if are_places and are_plain else value

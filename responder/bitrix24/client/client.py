@@ -1,27 +1,28 @@
-"""The one way to a portal: every call goes through here, in turn, batched, paced, behind breakers.
+"""Sends every call to a portal: in turn, in batches, within the rate limits, behind breakers.
 
 Theory of operation. A portal allows two requests a second with a bucket of fifty, and a `batch` of
-fifty commands counts as one (docs: limits.md). So what a round has to ask goes out together, and a
-lone command goes out alone, without the batch around it. A batch holds no more than what took ten
+fifty commands counts as one (docs: limits.md). So all that a round asks goes out in one batch, and
+a single command goes out without a batch around it. A batch holds no more than what took ten
 seconds lately (`rate_limit`). Waiting for the bucket happens in `turn`, which the driver awaits
-*before* it commits an intent: between the gate and the call nothing waits.
+*before* it commits an intent: nothing waits between the gate and the call.
 
 A *breaker* is open for the whole portal (its method is the empty text) or for one method. It lets
-one command through a minute as a probe and closes when that succeeds. A method whose operating time
-is used up has a breaker too: it opens before the portal refuses, and is probed when the portal
-forgets some of that time. What it withholds was not refused: it waits, and no try is counted.
+one command a minute through as a probe, and closes when that succeeds. A method whose operating
+time is used up has a breaker too: it opens before the portal refuses, and is probed when the portal
+forgets some of that time. A command that it withholds was not refused: it waits, and no try is
+counted.
 
-A denial (`ACCESS_DENIED`) may be one document's, one method's, or say that the portal has no plan
-with REST. Where nothing else in the request was answered `profile` is asked, which everybody may
-ask: is that refused too, the denial is the portal's. If it is answered, denials are believed to be
-narrow for as long as anything that one reading found serves the next.
+A denial (`ACCESS_DENIED`) may be one document's, one method's, or mean that the portal has no plan
+with REST. If nothing else in the request was answered, `profile` is called, which everybody may
+call: if that is refused too, the denial is the portal's. If it is answered, denials are taken to be
+narrow for as long as cached facts are used (`REMEMBERED_FOR`).
 
-Breakers are copied to the store with the driver's commits, so that the next driver goes on where
-this one was. The bucket is written down *ahead*: the row counts some requests more than were made,
-so that whoever takes over after a crash knows of every one of them. Each commit of the gate renews
-this lead; where many requests are made without one, `keep` commits it by itself. How long commands
-take, and operating time that is not used up, is written nowhere: the first answer tells it, and
-until then a batch is small.
+Breakers are copied to the store with the driver's commits, so that the next driver goes on from
+there. The bucket is stored *ahead*: the row counts some requests more than were made, so that after
+a crash the next driver knows of every one of them. Each commit of the gate renews this lead; where
+many requests are made without one, `keep` commits it by itself. How long commands take, and
+operating time that is not used up, is not stored: the first answer contains it, and until then a
+batch is small.
 """
 
 import asyncio
@@ -50,12 +51,12 @@ log = structlog.get_logger()
 WITHHELD = "withheld"  # of our own: the call was not sent
 
 Unless = Callable[[], str | None]
-"""Says at the last moment why nothing may be sent; None where it may."""
+"""Returns, right before a request, why nothing may be sent; None where it may."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Breaker:
-    """Why a portal (method `""`) or a method is not called, and when it is probed next."""
+    """The reason why a portal (method `""`) or a method is not called, and its next probe."""
 
     method: str
     code: str
@@ -64,7 +65,7 @@ class Breaker:
 
 
 class Lead(NamedTuple):
-    """The bucket's level as it is written down, some requests ahead of what it is.
+    """The bucket's level as it is stored, some requests ahead of the real one.
 
     `through` is the number of the last request that it counts.
     """
@@ -76,8 +77,8 @@ class Lead(NamedTuple):
 class Lane:
     """All calls of one portal. Not for concurrent use: its driver sends in turn.
 
-    `keep` commits the bucket, ahead; without it (a command, a test) nothing is written down.
-    `address` is a mark of the portal's address: breakers of another one are not gone on with.
+    `keep` commits the bucket, ahead; without it (a command, a test) nothing is stored. `address` is
+    a fingerprint of the portal's address: breakers of another address are not resumed.
     """
 
     def __init__(
@@ -102,14 +103,16 @@ class Lane:
         self.keep: Callable[[], Awaitable[None]] | None = None
         self._requests = 0
         self._counted_through = 0
-        self._let_in_at: datetime | None = None  # answered when it was asked because of a denial
+        self._profile_answered_at: datetime | None = (
+            None  # when `profile` was answered after a denial
+        )
         self._paces = Paces(portal.name, metrics, self._seconds)
         self._metrics = metrics
         self._now = now
         metrics.bucket_level.labels(portal.name).set_function(self._level)
 
     def resume(self, bucket: tuple[float, float] | None, breakers: Sequence[Breaker]) -> None:
-        """Go on where another driver was: its bucket's (level, age in seconds), its breakers."""
+        """Continue from another driver: its bucket's (level, age in seconds), its breakers."""
         if bucket is not None:
             level, age_seconds = bucket
             self.bucket = rate_limit.Bucket(level, self._seconds() - age_seconds)
@@ -119,13 +122,13 @@ class Lane:
             self._metrics.breaker_open.labels(self.portal.name, breaker.method).set(1)
 
     def lead(self) -> Lead:
-        """Return what is to be written down of the bucket now. Any thread may ask."""
+        """Return the bucket's level to store now. Any thread may call this."""
         requests = self._requests  # before the level, which may then be newer
         ahead = rate_limit.ahead(self.burst)
         return Lead(self._level() + ahead, requests + ahead)
 
     def kept(self, lead: Lead) -> None:
-        """Note that a lead is committed."""
+        """Record that a lead is committed."""
         self._counted_through = max(self._counted_through, lead.through)
 
     @property
@@ -134,16 +137,14 @@ class Lane:
         return self.breakers.get(WHOLE_PORTAL)
 
     def has_room(self) -> bool:
-        """Say whether a reading that is not urgent may go now, leaving a reserve for what is.
-
-        What has leaked out is noted: while no request is made, nothing else would do so after a
-        clock was set back.
-        """
+        """Return whether a reading that is not urgent may go now; urgent ones keep a reserve."""
+        # What has leaked out is stored: while no request is made, nothing else would do so after a
+        # clock was set back.
         self.bucket = rate_limit.drained(self.bucket, self._seconds(), self.rate)
         return self.bucket.level + 1 <= self.burst * RESERVE
 
     def capacity(self, method: str) -> int:
-        """Say how many commands of a method one batch carries now, from 1 to 50."""
+        """Return how many commands of a method one batch carries now, from 1 to 50."""
         return min(self._paces.fitting(method), max(1, self._allowed(method)))
 
     async def turn(self) -> None:
@@ -155,10 +156,11 @@ class Lane:
     async def send(
         self, commands: Sequence[Command], *, unless: Unless | None = None
     ) -> list[Answer]:
-        """Answer each command, in its place; those behind an open breaker without a call.
+        """Send commands and return each one's answer in its place.
 
-        Those that a batch has no room for go out in the next, in their order. `unless` is asked
-        right before each request.
+        A command behind an open breaker is answered without a call. Commands that do not fit into a
+        batch go out in the next, in their order. `unless` is called right before each request;
+        where it returns a reason, nothing is sent.
         """
         answers: dict[int, Answer] = {}
         left = list(range(len(commands)))
@@ -175,7 +177,7 @@ class Lane:
         return [answers[place] for place in range(len(commands))]
 
     def withheld(self) -> dict[str, str]:
-        """Return the methods that are not called now, with the codes they were refused with."""
+        """Return the methods that are not called now, with the codes of their breakers."""
         return {
             method: breaker.code
             for method, breaker in self.breakers.items()
@@ -183,12 +185,12 @@ class Lane:
         }
 
     async def probe(self) -> None:
-        """Ask an open portal who we are, once a minute; any proper answer closes its breaker."""
+        """Call `profile` on a portal with an open breaker, once a minute; an answer closes it."""
         if self.shut is not None and self._may_probe(self.shut):
             await self.send([Command("profile", {})])
 
     def _portion(self, commands: Sequence[Command], left: Sequence[int]) -> list[int]:
-        """Choose what goes out now: in order, as much as time and each method's allowance bear."""
+        """Choose the commands to send now: in order, within the time and methods' allowances."""
         counts: dict[str, int] = {}
         chosen: list[int] = []
         for place in left:
@@ -202,7 +204,7 @@ class Lane:
         return chosen[:fitting]
 
     def _allowed(self, method: str) -> int:
-        """Say how many commands of a method may go out in one request: one is a probe."""
+        """Return how many commands of a method may go out in one request; 1 is a probe."""
         if self._refusal(method) is not None:
             return 0
         return 1 if method in self.breakers else max(1, self._paces.room(method))
@@ -216,14 +218,14 @@ class Lane:
             return [Answer(failure=Failure(FailureKind.BUSY, WITHHELD, why))] * len(commands)
         self.bucket, _ = rate_limit.take(self.bucket, self._seconds(), self.rate, self.burst)
         self._requests += 1
-        self._probing(commands)
+        self._set_next_probe(commands)
         asked_at = self._seconds()
         if len(commands) == 1:
             answers = [await self.portal.call(commands[0])]
         else:
             answers = await self.portal.batch(commands)
         self._paces.learn(commands, answers, max(0.0, self._seconds() - asked_at))
-        answers = await self._as_wide_as_they_are(answers)
+        answers = await self._widened(answers)
         for command, answer in zip(commands, answers, strict=True):
             self._learn(command, answer)
         self._learn_limit(answers)
@@ -235,25 +237,25 @@ class Lane:
             ]
         return answers
 
-    async def _as_wide_as_they_are(self, answers: list[Answer]) -> list[Answer]:
-        """Find out whether denials are the portal's, and return them as what they are then."""
-        if not _may_be_shut_out(answers) or self._was_let_in():
+    async def _widened(self, answers: list[Answer]) -> list[Answer]:
+        """Check whether denials are the portal's, and return the answers with that failure then."""
+        if not _may_be_shut_out(answers) or self._profile_was_answered():
             return answers
         (profile,) = await self._request([Command("profile", {})])
         failure = profile.failure
         if failure is None or failure.kind in (FailureKind.METHOD, FailureKind.REJECTED):
-            self._let_in_at = self._now()
+            self._profile_answered_at = self._now()
             return answers
         if failure.kind is not FailureKind.PORTAL:  # denied, and nobody knows how widely
             failure = replace(failure, kind=FailureKind.BUSY)
         return [Answer(failure=failure) if answer.denied else answer for answer in answers]
 
-    def _was_let_in(self) -> bool:
-        at = self._let_in_at
+    def _profile_was_answered(self) -> bool:
+        at = self._profile_answered_at
         return at is not None and timedelta(0) <= self._now() - at < REMEMBERED_FOR
 
     def _refusal(self, method: str) -> Failure | None:
-        """Say why this method is not called now, or let it through as the minute's probe."""
+        """Return why a method is not called now, or None where it is called or probed."""
         for name, kind in ((WHOLE_PORTAL, FailureKind.PORTAL), (method, FailureKind.METHOD)):
             breaker = self.breakers.get(name)
             if breaker is None or self._may_probe(breaker):
@@ -264,15 +266,15 @@ class Lane:
             return Failure(kind, breaker.code, "not called: its breaker is open")
         return None
 
-    def _probing(self, commands: Sequence[Command]) -> None:
-        """Let a breaker's next probe be a minute from now, whatever becomes of this one."""
+    def _set_next_probe(self, commands: Sequence[Command]) -> None:
+        """Set the next probe of these commands' breakers to a minute from now."""
         for name in {WHOLE_PORTAL, *(command.method for command in commands)}:
             breaker = self.breakers.get(name)
             if breaker is not None:
                 self.breakers[name] = replace(breaker, probe_at=self._now() + PROBE_EVERY)
 
     def _may_probe(self, breaker: Breaker) -> bool:
-        """Say whether its time is over; a clock that was set back must not lengthen it."""
+        """Return whether a breaker's time is over. A clock set back must not prolong it."""
         now = self._now()
         longest = PROBE_EVERY
         if breaker.code == OPERATING_LIMIT:
@@ -285,7 +287,7 @@ class Lane:
         self._metrics.portal_calls.labels(self.portal.name, command.method, word).inc()
         if failure is None or failure.kind is FailureKind.REJECTED:
             self._close(WHOLE_PORTAL)
-            self._close_or_rest(command.method)
+            self._close_or_open_until_reset(command.method)
         elif failure.kind is FailureKind.PORTAL:
             self._open(WHOLE_PORTAL, failure.code, PROBE_EVERY)
         elif failure.kind is FailureKind.METHOD:
@@ -294,23 +296,23 @@ class Lane:
         elif failure.code == OPERATING_LIMIT:
             self._close(WHOLE_PORTAL)
             self._paces.refused(command.method)
-            self._rest(command.method)
+            self._open_until_reset(command.method)
 
     def _learn_limit(self, answers: Sequence[Answer]) -> None:
-        """Believe the portal that its bucket is full. It says so once for a whole batch."""
+        """Fill the bucket where the portal says that it is full: it does once for a whole batch."""
         if any(a.failure is not None and a.failure.code == QUERY_LIMIT for a in answers):
             self._metrics.portal_limited.inc()
             self.bucket = rate_limit.filled(self.bucket, self._seconds(), self.burst)
 
-    def _close_or_rest(self, method: str) -> None:
+    def _close_or_open_until_reset(self, method: str) -> None:
         """Close a method's breaker, or open it while its operating time is used up."""
         if self._paces.room(method):
             self._close(method)
         else:
-            self._rest(method)
+            self._open_until_reset(method)
 
-    def _rest(self, method: str) -> None:
-        """Leave a method alone until the portal forgets some of its operating time."""
+    def _open_until_reset(self, method: str) -> None:
+        """Open a method's breaker until the portal forgets some of its operating time."""
         wait = timedelta(seconds=self._paces.shut_seconds(method))
         self._open(method, OPERATING_LIMIT, wait)
 
@@ -342,13 +344,13 @@ class Lane:
 
 
 def _may_be_shut_out(answers: Sequence[Answer]) -> bool:
-    """Say whether something of a request was denied, and nothing of it answered."""
+    """Return whether some command of a request was denied, and none answered."""
     is_open = any(answer.failure is None for answer in answers)
     return not is_open and any(answer.denied for answer in answers)
 
 
 def _may_be_halved(commands: Sequence[Command], answers: Sequence[Answer]) -> bool:
-    """Say whether a batch of reads had too large an answer. What stops is never sent twice."""
+    """Return whether a batch of reads had too large an answer. A kill is never sent twice."""
     if any(command.method in STOPPING for command in commands):
         return False
     return all(a.failure is not None and a.failure.code == "too_big" for a in answers)

@@ -1,6 +1,6 @@
-"""How long a portal's commands take, and how much of its operating time each method has used.
+"""Measures how long a portal's commands take, and how much operating time each method has used.
 
-Both are learnt from the answers and kept in memory alone: the first answer tells them again.
+Both are read from the answers and kept in memory alone: the first answer contains them again.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ from responder.bitrix24.client.rate_limit import BATCH, Operating
 
 
 class Paces:
-    """The pace of each method of one portal."""
+    """The measured times of each method of one portal."""
 
     def __init__(self, portal: str, metrics: Metrics, seconds: Callable[[], float]) -> None:
         self._portal = portal
@@ -28,45 +28,43 @@ class Paces:
         return self._took.get(method, unknown)
 
     def room(self, method: str) -> int:
-        """Say how many commands of this method its operating time allows in one batch."""
+        """Return how many commands of this method its operating time allows in one batch."""
         return rate_limit.room(self._operating.get(method), self._seconds(), self.took(method))
 
     def shut_seconds(self, method: str) -> float:
-        """Say how long to leave a method alone whose operating time is used up."""
+        """Return for how long not to call a method whose operating time is used up."""
         return rate_limit.shut_seconds(self._operating.get(method), self._seconds())
 
     def fitting(self, method: str) -> int:
-        """Say how many commands of this method go into one batch, by the time they take."""
+        """Return how many commands of this method go into one batch, by the time they take."""
         return rate_limit.fitting([self.took(method)] * BATCH)
 
     def learn(self, commands: Sequence[Command], answers: Sequence[Answer], elapsed: float) -> None:
-        """Take from the answers to one request how long its commands took.
-
-        A command that may have been carried out, but whose time nobody told (no answer came in
-        time), took its share of what we waited.
-        """
-        told: dict[str, list[float]] = {}
+        """Update the measured times from the answers to one request that took `elapsed` seconds."""
+        seconds_by_method: dict[str, list[float]] = {}
         for command, answer in zip(commands, answers, strict=True):
             failure = answer.failure
             if answer.seconds is not None:
-                told.setdefault(command.method, []).append(answer.seconds)
+                seconds_by_method.setdefault(command.method, []).append(answer.seconds)
             elif failure is not None and failure.kind is FailureKind.UNCERTAIN:
-                told.setdefault(command.method, []).append(elapsed / len(commands))
-            self._note(command.method, answer)
-        for method, times in told.items():
+                # It may have been carried out, and no answer says how long it took: its share of
+                # the wait is counted.
+                seconds_by_method.setdefault(command.method, []).append(elapsed / len(commands))
+            self._learn_operating(command.method, answer)
+        for method, times in seconds_by_method.items():
             mean = sum(times) / len(times)
             self._took[method] = rate_limit.recent(self._took.get(method), mean)
 
     def refused(self, method: str) -> None:
-        """Note that the portal refused a method because its operating time is used up."""
+        """Record that the portal refused a method because its operating time is used up."""
         known = self._operating.get(method)
-        self._keep(method, rate_limit.refused(known, self._seconds()))
+        self._keep(method, rate_limit.exhausted(known, self._seconds()))
 
-    def _note(self, method: str, answer: Answer) -> None:
+    def _learn_operating(self, method: str, answer: Answer) -> None:
         if answer.operating is not None:
             now = self._seconds()
             reset_at, finished_at = answer.operating_reset_at, answer.finished_at
-            self._keep(method, rate_limit.told(answer.operating, reset_at, finished_at, now))
+            self._keep(method, rate_limit.measured(answer.operating, reset_at, finished_at, now))
         elif answer.failure is None:
             self._operating.pop(method, None)  # it answers, and counts nothing
 

@@ -1,22 +1,22 @@
-"""Does the arithmetic of a portal's limits: levels, seconds and instants in, waits and counts out.
+"""Computes a portal's limits: from levels, seconds and instants to waits and counts.
 
 **Requests.** A portal keeps a leaky bucket for each caller's address: every request adds one,
 `rate` a second leaks out, and above `burst` it answers QUERY_LIMIT_EXCEEDED (docs: limits.md). This
 is our copy of it, kept a little fuller than theirs, since requests reach the portal sooner or later
-than we sent them and others may call from the same address. Where the portal says that it is full,
-it is right. A level above the line is a debt: calls that were promised a later moment. So there are
-no instants in the future, and a clock that steps back costs only the time it stepped.
+than we sent them and others may call from the same address. When the portal says that it is full,
+the copy is set to full. The level may exceed the burst: each unit above it is a request that waits
+its turn. No future instants are stored, so a clock set back by n seconds delays by n seconds.
 
-**One request** is cut at 60 s by the portal, and a batch of fifty commands is one request. So a
-batch holds what took ten seconds lately. How long a command takes nobody knows before the first was
-answered. Of one that stops something half a second is assumed, so that twenty go out first: they
-come to an answer on a portal where each takes three. A read that was cut off is asked again, and no
+**One request** is cut off at 60 s by the portal, and a batch of fifty commands is one request. So a
+batch holds what took ten seconds lately. How long a command takes is not known before the first
+answer. For one that stops something half a second is assumed, so that twenty go out first: they are
+answered in time on a portal where each takes three. A read that was cut off is repeated, and no
 harm is done; so fifty of them go out at once.
 
-**Operating time.** What a method took is added up over ten minutes, and past the portal's limit the
-method is refused (OPERATION_TIME_LIMIT) while others go on. Each answer tells the sum, whoever
-used it up, and when the oldest minute of it is forgotten. The documentation's example of the limit
-is 480 s, a portal's own default 420 s; we stop short of both by more than a batch takes.
+**Operating time.** The time that a method took is added up over ten minutes, and past the portal's
+limit the method is refused (OPERATION_TIME_LIMIT) while others go on. Each answer contains the sum,
+whoever used it up, and when the oldest minute of it is forgotten. The documentation's example of
+the limit is 480 s, a portal's own default 420 s; we stop short of both by more than a batch takes.
 """
 
 from collections.abc import Iterable
@@ -39,14 +39,14 @@ MINUTE_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """How full the bucket was (in requests), and when (Unix seconds)."""
+    """The level of the bucket (in requests) at an instant (Unix seconds)."""
 
     level: float
     at: float
 
 
 def drained(bucket: Bucket, now: float, rate: float) -> Bucket:
-    """Return the bucket as it is now, after what has leaked out since it was looked at."""
+    """Return the bucket as it is now, less what has leaked out since its instant."""
     leaked = max(0.0, now - bucket.at) * rate * SAFE_RATE
     return Bucket(max(0.0, bucket.level - leaked), now)
 
@@ -61,26 +61,27 @@ def take(
 
 
 def filled(bucket: Bucket, now: float, burst: float) -> Bucket:
-    """Return the bucket after the portal said that it is full."""
+    """Return the bucket as full, because the portal said that it is."""
     return Bucket(max(bucket.level, float(burst)), now)
 
 
 def ahead(burst: float) -> int:
-    """Return for how many requests room is written down before they are made."""
+    """Return how many requests are stored as made before they are made."""
     return max(1, int(burst * AHEAD_SHARE))
 
 
 def recent(known: float | None, seen: float) -> float:
-    """Return the seconds that a command took lately: at once where it took longer than was known.
+    """Return the new estimate of a command's seconds after one took `seen`.
 
-    A method that was slow once is trusted again by degrees, four times as much with each answer.
+    The estimate rises at once to a slower command, and falls to no less than a quarter with each
+    faster one.
     """
     seen = max(0.0, seen)
     return seen if known is None else max(seen, known / FORGIVEN)
 
 
 def fitting(seconds: Iterable[float]) -> int:
-    """Say how many of these commands, from the first on, go out in one batch: at least one."""
+    """Return how many of these commands, from the first on, go out in one batch: at least one."""
     spent, count = 0.0, 0
     for one in seconds:
         spent += one
@@ -92,7 +93,7 @@ def fitting(seconds: Iterable[float]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Operating:
-    """The operating time that a method had used, when the portal told so, and when it forgets some.
+    """The operating time of a method: seconds used, when that was measured, when some is forgotten.
 
     Instants are Unix seconds by our clock.
     """
@@ -102,27 +103,29 @@ class Operating:
     forgets_at: float
 
 
-def told(used: float, reset_at: float | None, finished_at: float | None, now: float) -> Operating:
-    """Take what an answer tells; `reset_at` and `finished_at` are by the portal's clock."""
+def measured(
+    used: float, reset_at: float | None, finished_at: float | None, now: float
+) -> Operating:
+    """Return the operating time in an answer, whose two instants are by the portal's clock."""
     left = 0.0 if reset_at is None else reset_at - (now if finished_at is None else finished_at)
     return Operating(used, now, now + min(max(0.0, left), WINDOW_SECONDS))
 
 
-def refused(known: Operating | None, now: float) -> Operating:
-    """Take it that the time is used up: the portal refused, and does not say for how long."""
+def exhausted(known: Operating | None, now: float) -> Operating:
+    """Return the operating time as used up, because the portal refused the method."""
     forgets_at = now if known is None else known.forgets_at
     return Operating(OPERATING_SECONDS, now, forgets_at)
 
 
 def used(known: Operating | None, now: float) -> float:
-    """Return the operating time that counts now: what was told ten minutes ago is forgotten."""
+    """Return the operating time that counts now; what was measured ten minutes ago is forgotten."""
     if known is None or not 0 <= now - known.at < WINDOW_SECONDS:
         return 0.0
     return known.used
 
 
 def room(known: Operating | None, now: float, each_seconds: float) -> int:
-    """Say how many commands of a method its operating time allows in one batch; 0: none."""
+    """Return how many commands of a method its operating time allows in one batch; 0 is none."""
     left = OPERATING_SECONDS - used(known, now)
     if left <= 0:
         return 0
@@ -130,10 +133,9 @@ def room(known: Operating | None, now: float, each_seconds: float) -> int:
 
 
 def shut_seconds(known: Operating | None, now: float) -> float:
-    """Say how long to leave a method alone that has used up its operating time.
+    """Return for how long not to call a method that has used up its operating time.
 
-    Until the portal forgets the oldest minute of it; a minute where that is not known. Then some of
-    it is free, perhaps.
+    That is until the portal forgets the oldest minute of it, or a minute where that is not known.
     """
     left = 0.0 if known is None else known.forgets_at - now
     return left if left > 0 else MINUTE_SECONDS

@@ -1,8 +1,8 @@
 """Calls a portal: one POST for a command, one for a batch of up to fifty.
 
 Theory of operation. The address of a portal's incoming webhook *is* its secret, so calls go through
-`transport`, which tells nobody of it. Exceptions end here; what leaves is a `Failure` whose text
-has been searched for the secret.
+`transport`, which reveals it to nobody. Exceptions end here: callers get a `Failure`, from whose
+text the secret has been removed.
 
 An answer is not trusted with our memory or time: it has a deadline, at most 1 MiB, and is never
 compressed.
@@ -48,7 +48,7 @@ _HEADERS = {
 
 
 class Portal:
-    """One portal, called through its incoming webhook. Nothing it does raises."""
+    """One portal, called through its incoming webhook. A failed call returns, and never raises."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Portal:
         return f"Portal({self.name!r})"
 
     async def call(self, command: Command) -> Answer:
-        """Call one method."""
+        """Call one method and return its answer."""
         came = await self._post(command.method, dict(command.params))
         if isinstance(came, Failure):
             return Answer(failure=came)
@@ -78,15 +78,16 @@ class Portal:
         return read(status, body, command.method, self._redacted)
 
     async def batch(self, commands: Sequence[Command]) -> list[Answer]:
-        """Call up to fifty methods in one request, in their order; one's failure stops no other.
+        """Call up to fifty methods in one request, and return their answers in the same order.
 
-        The keys are text: with numbers PHP would turn the maps of the answer into lists
-        (docs: how-to-call-rest-api/batch.md).
+        A failure of one stops no other. Raise ValueError for more than fifty.
         """
         if len(commands) > MAX_COMMANDS:
             raise ValueError(f"a batch has at most {MAX_COMMANDS} commands, not {len(commands)}")
         if not commands:
             return []
+        # The keys are text: with numbers PHP would turn the maps of the answer into lists
+        # (docs: how-to-call-rest-api/batch.md).
         keyed = {f"c{place}": command for place, command in enumerate(commands)}
         written = {key: _written(command) for key, command in keyed.items()}
         cmd = {key: text for key, text in written.items() if text is not None}
@@ -113,14 +114,16 @@ class Portal:
         try:
             came = await self._transport.post(self._url + method, _HEADERS, body)
         except NotSentError as error:
-            return Failure(FailureKind.BUSY, "no_connection", self._told("no connection", error))
+            return Failure(
+                FailureKind.BUSY, "no_connection", self._failure_text("no connection", error)
+            )
         except TimedOutError:
             return uncertain("timeout", "the portal did not answer in time")
         except BrokenError as error:
-            return uncertain("dropped", self._told("the connection broke", error))
-        return _unread(came) or (came.status, came.body)
+            return uncertain("dropped", self._failure_text("the connection broke", error))
+        return _why_unread(came) or (came.status, came.body)
 
-    def _told(self, what: str, error: Exception) -> str:
+    def _failure_text(self, what: str, error: Exception) -> str:
         return clipped(self._redacted(f"{what}: {error}"), TEXT_LENGTH)
 
     def _redacted(self, text: str) -> str:
@@ -130,15 +133,15 @@ class Portal:
 
 
 def _written(command: Command) -> str | None:
-    """Write a command as a batch holds it, None where it cannot be written."""
+    """Return a command as a batch holds it, None where it cannot be written."""
     try:
         return f"{command.method}?{urlencode(query(command.params))}"
     except _UNWRITABLE:
         return None
 
 
-def _unread(came: Response) -> Failure | None:
-    """Say why an answer is not read."""
+def _why_unread(came: Response) -> Failure | None:
+    """Return why an answer is not read, None where it is."""
     if came.headers.get("content-encoding", "identity").lower() != "identity":
         return uncertain("encoded", "the answer is compressed, which was not asked for")
     if not came.whole:
@@ -147,7 +150,7 @@ def _unread(came: Response) -> Failure | None:
 
 
 def _secret_parts(url: str) -> tuple[str, ...]:
-    """Return what must not be told of `https://host/rest/<user>/<secret>/`, longest first."""
+    """Return the secret parts of `https://host/rest/<user>/<secret>/`, the longest first."""
     path = urlsplit(url).path.strip("/")
     secret = path.rpartition("/")[2]
     parts = (path, quote(path, safe=""), secret, quote(secret, safe=""))

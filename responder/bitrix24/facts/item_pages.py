@@ -1,8 +1,9 @@
 """Reads the fields of thousands of documents, fifty a command, and single ones where that fails.
 
-A list leaves out what does not exist and what we may not read, and a filter that the portal did not
-understand gives others. So every row is compared with the ids that were asked for, and a document
-that is not among them is asked for by its own id: only that tells "not found" from "denied".
+A list leaves out items that do not exist or may not be read, and a filter that the portal did not
+understand returns others. So every row is compared with the ids that were asked for, and a document
+that is not among them is asked for by its own id: only that distinguishes "not found" from
+"denied".
 https://apidocs.bitrix24.com/api-reference/crm/universal/crm-item-list.html: `@` takes several
 values; fields of `select` that a kind does not have are dropped. In tasks.task.list it is the bare
 name that takes several (module tasks, CTasks::FilterCreate).
@@ -26,7 +27,7 @@ _STAGE = frozenset({"stage_id", "category_id"})
 
 @dataclass(frozen=True, slots=True)
 class _Chunk:
-    """Documents of one kind of which the same fields are needed."""
+    """Up to fifty documents of one kind, of which the same fields are needed."""
 
     documents: tuple[Document, ...]
     paths: frozenset[str]
@@ -67,7 +68,7 @@ class _Chunk:
             yield _Chunk(part, self.paths)
 
     def answers(self, value: object) -> dict[Document, Mapping[str, object]] | None:
-        """Find the rows of these documents in the answer; None where it is no list."""
+        """Return the rows of these documents in an answer; None where it is no list."""
         holder = "tasks" if self.kind == "task" else "items"
         rows = value.get(holder) if isinstance(value, dict) else None
         if not isinstance(rows, list):
@@ -86,7 +87,7 @@ class _Chunk:
 
 
 class ItemsRead:
-    """The fields of many documents, as a source of commands for `Errands`."""
+    """The fields of many documents, as a source for `SharedRequests`."""
 
     def __init__(self) -> None:
         self._paths: dict[Document, frozenset[str]] = {}
@@ -97,7 +98,7 @@ class ItemsRead:
         self._found: dict[Document, Mapping[str, object] | Answer] = {}
 
     def ask(self, wanted: Mapping[Document, frozenset[str]]) -> None:
-        """Let these documents be read, as far as the paths need it."""
+        """Plan the reads of these documents, as far as the paths need them."""
         alike: dict[tuple[str, frozenset[str]], list[Document]] = {}
         for document, paths in wanted.items():
             if ItemRead.of(document, paths) is not None:
@@ -107,7 +108,7 @@ class ItemsRead:
             for start in range(0, len(same), IDS):
                 self._ahead.append(_Chunk(tuple(same[start : start + IDS]), paths))
 
-    def wanted(self, room: int) -> list[tuple[int, Command]]:
+    def next_commands(self, room: int) -> list[tuple[int, Command]]:
         """Return the next lists, and with what is left of the room, single items."""
         chunks, self._ahead = self._ahead[:room], self._ahead[room:]
         left = room - len(chunks)
@@ -115,8 +116,8 @@ class ItemsRead:
         commands = [self._numbered(chunk, chunk.command()) for chunk in chunks]
         return commands + [self._numbered(one, self._get(one)) for one in singles]
 
-    def take(self, number: int, answer: Answer) -> None:
-        """Take the answer to a list or to a single item."""
+    def accept(self, number: int, answer: Answer) -> None:
+        """Accept the answer to a list or to a single item."""
         asked = self._asked.pop(number)
         if isinstance(asked, Document):
             self._found[asked] = answer
@@ -147,10 +148,10 @@ class ItemsRead:
     def _get(self, document: Document) -> Command:
         read = ItemRead.of(document, self._paths[document])
         assert read is not None
-        return read.wanted()[0]
+        return read.next_commands()[0]
 
     def ask_more(self, stages: StagesRead, types: TypesRead) -> None:
-        """Let be read what the items' own answers leave open: stages' meanings, absent types."""
+        """Plan the reads of what the items' own answers lack: meanings of stages, absent types."""
         for document, paths in self._paths.items():
             found = self._found[document]
             if f"{document.kind}.{SEMANTIC}" in paths or isinstance(found, Answer):
@@ -164,8 +165,8 @@ class ItemsRead:
             return None
         read = ItemRead.of(document, self._paths[document])
         assert read is not None
-        read.wanted()
-        read.take([_as_single(document, self._found[document])])
+        read.next_commands()
+        read.accept([_as_single(document, self._found[document])])
         return read
 
 
@@ -177,5 +178,5 @@ def _as_single(document: Document, found: Mapping[str, object] | Answer) -> Answ
 
 
 def _as_selected(name: str) -> str:
-    """Return a field's name as a list is asked for it: user fields in upper case, as they are."""
+    """Return a field's name as a list's `select` has it: user fields in upper case."""
     return name.upper() if name.startswith("uf_") else camel(name)

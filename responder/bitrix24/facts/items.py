@@ -41,10 +41,10 @@ def camel(name: str) -> str:
 
 
 def naming(kind: str, asked: Iterable[str]) -> Callable[[str], str]:
-    """Return what turns a field's name in an answer into its name in rules.
+    """Return a function from a field's name in an answer to its name in rules.
 
-    Tasks have even their user fields in camelCase, which does not tell where the underscores were:
-    they are known by what was asked for, and those that would come under one name are neither.
+    Tasks have even their user fields in camelCase, which hides where the underscores were. So those
+    are found among the fields that were `asked` for; two that would have one name are neither.
     """
     if kind != "task":
         return snake
@@ -57,7 +57,7 @@ def naming(kind: str, asked: Iterable[str]) -> Callable[[str], str]:
 class ItemRead:
     """The read of one document's item: its fields by their names in rules, or why there are none.
 
-    It does not exist only after a get by id answered NOT_FOUND, and its type is known to.
+    The document does not exist only if a get by id was answered NOT_FOUND and its type exists.
     """
 
     def __init__(
@@ -91,12 +91,12 @@ class ItemRead:
         )
         return cls(document, command, "item", names)
 
-    def wanted(self) -> list[Command]:
-        """Return the one call this is."""
+    def next_commands(self) -> list[Command]:
+        """Return the one command, until it is answered."""
         return [] if self._command is None else [self._command]
 
-    def take(self, answers: Sequence[Answer]) -> None:
-        """Take its answer."""
+    def accept(self, answers: Sequence[Answer]) -> None:
+        """Accept its answer."""
         self._command = None
         (answer,) = answers
         if answer.failure is not None:
@@ -137,9 +137,9 @@ class ItemRead:
         self._exists = Unknown(why)
 
     def ask_more(self, paths: frozenset[str], stages: StagesRead, types: TypesRead) -> None:
-        """Let be read what the item's own answer leaves open.
+        """Plan the reads of what the item's own answer lacks.
 
-        That is what its stage means, and, where it was not found, whether its type exists.
+        That is the meaning of its stage, and, where it was not found, whether its type exists.
         """
         if self._lacks_meaning(paths) and self._fields is not None:
             stages.ask(self.document.kind, self._fields)
@@ -150,9 +150,9 @@ class ItemRead:
     def facts(
         self, paths: frozenset[str], stages: StagesRead, types: TypesRead
     ) -> tuple[dict[str, object], Failure | None]:
-        """Return the facts asked for, and what kept one from being read.
+        """Return the facts asked for, and the failure that kept one from being read.
 
-        One that the answer did not have is absent.
+        A fact that the answer did not have is absent.
         """
         kind, names = self.document.kind, _names(self.document, paths)
         if not names and _EXISTS not in paths:
@@ -180,9 +180,9 @@ class ItemRead:
         wanted = f"{self.document.kind}.{SEMANTIC}" in paths and self._holder == "item"
         if not wanted or self._fields is None:
             return False
-        told = self._fields.get(SEMANTIC)
+        meaning = self._fields.get(SEMANTIC)
         return SEMANTIC not in self._fields or (
-            told in (None, "") and bool(self._fields.get(STAGE))
+            meaning in (None, "") and bool(self._fields.get(STAGE))
         )
 
 

@@ -1,4 +1,4 @@
-"""Asks when documents changed last, to notice a webhook that has fallen silent."""
+"""Reads when documents changed last, so that a webhook that has fallen silent is noticed."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -9,7 +9,7 @@ from responder.bitrix24.lists.paged import Send
 
 
 async def last_changed(send: Send, kinds: Iterable[str]) -> datetime | None:
-    """Return when a document of these kinds changed last; None where nobody can tell."""
+    """Return when a document of these kinds changed last; None where that cannot be read."""
     types = {number for kind in kinds if (number := entity_type_id(kind)) is not None}
     commands = [
         Command(

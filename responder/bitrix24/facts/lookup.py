@@ -1,13 +1,13 @@
-"""Gathers what rules need to know of documents, in as few calls as possible.
+"""Reads the facts that rules need of some documents, in as few calls as possible.
 
 Theory of operation. One `send` asks for everything that can be asked at once: each document's item
-and the first page of its running workflows, and the list of templates where a rule asks about
-them. Only what depends on those answers (further pages, the meaning of a stage, a template that a
-cached list lacks) is asked afterwards. Nothing is guessed: what an answer does not say is absent
-from the facts, and what could not be read is `Unknown` with the reason.
+and the first page of its running workflows, and the list of templates where a rule asks about them.
+Only what depends on those answers (further pages, the meaning of a stage, a template that a cached
+list lacks) is asked afterwards. Nothing is guessed: a value that an answer does not have is absent
+from the facts, and one that could not be read is `Unknown` with the reason.
 
 The portal drops a filter that it does not understand without a word, and then lists the workflows
-of every document; one that it does understand finds what is *like* it, and nothing where it has a
+of every document; one that it does understand finds rows *like* the value, and none where it has a
 backslash, as ENTITY has of most kinds (see `workflow_row`). So the filter names the module and the
 id, and every row is compared again, in full, with the document (docs:
 bizproc-workflow-instances.md).
@@ -23,8 +23,8 @@ from responder.bitrix24.facts.people import People, needs_tasks
 from responder.bitrix24.facts.smart_types import TypesRead
 from responder.bitrix24.facts.stages import StagesRead
 from responder.bitrix24.facts.templates import Templates, TemplatesRead
-from responder.bitrix24.lists.paged import Listing, Read, Row, Send, settle
-from responder.bitrix24.lists.senseless_rows import Odd
+from responder.bitrix24.lists.paged import Listing, Read, Row, Send, read_all
+from responder.bitrix24.lists.senseless_rows import OddRows
 from responder.bitrix24.lists.workflow_row import (
     WORKFLOW_ID,
     id_of,
@@ -36,13 +36,15 @@ from responder.bitrix24.lists.workflow_row import (
 )
 from responder.model import Document, Unknown, Workflow
 
+__all__ = ["Ask", "Reading", "Send", "Templates", "as_texts", "explain", "gather", "present"]
+
 
 @dataclass(frozen=True, slots=True)
 class Ask:
     """A document, and the paths of the facts that the rules in question read.
 
-    `stops` are workflows which will be said to be gone where they are not found on the document: so
-    they are looked for by their ids too.
+    `stops` are workflows that will be called gone if they are not found on the document: so they
+    are looked up by their ids too.
     """
 
     document: Document
@@ -52,15 +54,16 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What was found. `failure` is the widest one that kept something needed from being read.
+    """The facts and workflows of one document, as read.
 
-    `odd` knows why a workflow that is not among these may run all the same.
+    `failure` is the widest one that kept a needed fact from being read. `odd` has the reasons why a
+    workflow that is not among these may run all the same.
     """
 
     facts: dict[str, object]
     workflows: tuple[Workflow, ...] | Unknown
     failure: Failure | None
-    odd: Odd = field(default_factory=Odd)
+    odd: OddRows = field(default_factory=OddRows)
 
 
 async def gather(
@@ -72,7 +75,7 @@ async def gather(
     known = TemplatesRead(templates, now, paths)
     people = People(templates.users, now)
     items = [case.item for case in cases.values() if case.item is not None]
-    await settle(send, [*items, *(case.listing for case in cases.values()), *known.reads()])
+    await read_all(send, [*items, *(case.listing for case in cases.values()), *known.reads()])
     known.keep()
     stages, types = StagesRead(templates.stages, now), TypesRead(templates.types, now)
     for ask in asks:
@@ -80,42 +83,43 @@ async def gather(
     asked = [(row, case.paths) for case in cases.values() for row in case.listing.rows.values()]
     rows = [row for row, _ in asked]
     tasks = people.task_reads(str(row["ID"]) for row, wanted in asked if needs_tasks(wanted))
-    missed = [look for case in cases.values() for look in case.look_for_missed()]
+    missed = [look for case in cases.values() for look in case.reads_of_missed()]
     others: list[Read] = [*stages.reads(), *types.reads(), *known.reads_again(rows)]
-    await settle(send, [*others, *tasks, *missed])
+    await read_all(send, [*others, *tasks, *missed])
     known.keep()
     stages.keep()
     types.keep()
-    await settle(send, people.user_reads(asked))
+    await read_all(send, people.user_reads(asked))
     people.keep()
     return [cases[ask.document].reading(ask, known, stages, types, people) for ask in asks]
 
 
 Found = dict[str, Mapping[str, str | None] | Unknown | None]
-Beside = dict[Document, tuple[str, ...] | Unknown]
+OnDocuments = dict[Document, tuple[str, ...] | Unknown]
 
 
 async def present(send: Send, ids: Sequence[str]) -> Found:
-    """Say of each workflow whether it is running: its row, None if certainly not, or `Unknown`.
-
-    An answer may have any rows: those with another id are not looked at.
-    """
-    found, _ = await present_and_beside(send, ids, ())
+    """Return for each workflow id its row if it runs, None if certainly not, or `Unknown`."""
+    found, _ = await present_with_documents(send, ids, ())
     return found
 
 
-async def present_and_beside(
+async def present_with_documents(
     send: Send, ids: Sequence[str], documents: Sequence[Document]
-) -> tuple[Found, Beside]:
-    """Say with the same calls which workflows run on each document: their ids, or `Unknown`."""
+) -> tuple[Found, OnDocuments]:
+    """Return the rows by workflow id (see `present`), and the ids that run on each document.
+
+    Both are read with the same calls; a document whose list is not whole has `Unknown`.
+    """
     named = dict.fromkeys(ids)
     listings = {one: _listing_of_id(one) for one in named if WORKFLOW_ID.fullmatch(one)}
     beside = {document: _listing_of(document) for document in documents}
-    await settle(send, [*listings.values(), *beside.values()])
+    await read_all(send, [*listings.values(), *beside.values()])
     found: Found = dict.fromkeys(named, Unknown("this is no workflow's id"))
     for workflow_id, listing in listings.items():
+        # An answer may have rows with other ids too; these are ignored.
         row = listing.rows.get(workflow_id)
-        found[workflow_id] = as_found(row) if row is not None else listing.absence(workflow_id)
+        found[workflow_id] = as_texts(row) if row is not None else listing.absence(workflow_id)
     return found, {document: _running(listing) for document, listing in beside.items()}
 
 
@@ -123,24 +127,24 @@ def _running(listing: "_Workflows") -> tuple[str, ...] | Unknown:
     return tuple(sorted(listing.rows)) if listing.whole else Unknown(_why(listing.failure))
 
 
-def as_found(row: Row) -> dict[str, str | None]:
-    """Return the row of a workflow that runs, its fields as text."""
+def as_texts(row: Row) -> dict[str, str | None]:
+    """Return the row of a running workflow, its fields as text."""
     return {key: value if value is None else str(value) for key, value in row.items()}
 
 
 class _Workflows(Listing):
-    """A list of the workflows for which these fields are so; what makes no sense is `odd`."""
+    """A list of the workflows whose fields have these values; senseless rows go to `odd`."""
 
     def __init__(
         self, wanted: Mapping[str, str], *, keep: Callable[[Row], bool], until: str | None = None
     ) -> None:
-        self.odd = Odd()
+        self.odd = OddRows()
         super().__init__(
-            instances(wanted), id_of=id_of, keep=keep, odd=self.odd.note, twice=True, until=until
+            instances(wanted), id_of=id_of, keep=keep, odd=self.odd.add, twice=True, until=until
         )
 
     def absence(self, workflow_id: str) -> Unknown | None:
-        """Say what it means that a workflow is not on the list: None where it does not run."""
+        """Return None if a workflow that is not on the list does not run, else why it may."""
         if not self.whole:
             return Unknown(_why(self.failure))
         why = self.odd.why(workflow_id)
@@ -149,7 +153,7 @@ class _Workflows(Listing):
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """One document's reads. Several asks may share them."""
+    """The reads of one document, which several asks may share."""
 
     document: Document
     paths: frozenset[str]
@@ -158,8 +162,8 @@ class _Case:
     item: ItemRead | None
     missed: dict[str, _Workflows] = field(default_factory=dict)
 
-    def look_for_missed(self) -> list[_Workflows]:
-        """Return looks for the stops' workflows that are not on the document's list."""
+    def reads_of_missed(self) -> list[_Workflows]:
+        """Return reads, by id, of the stops' workflows that are not on the document's list."""
         if self.listing.whole:
             missed = sorted(self.stops - self.listing.rows.keys())
             self.missed.update((one, _listing_of_id(one)) for one in missed)
@@ -195,12 +199,12 @@ class _Case:
             failures += [unlisted, *unread]
         return Reading(facts, tuple(workflows), widest(failures), self._odd())
 
-    def _odd(self) -> Odd:
+    def _odd(self) -> OddRows:
         odd = self.listing.odd
         for workflow_id, look in self.missed.items():
             absence = look.absence(workflow_id)
             if workflow_id in look.rows:
-                odd.is_elsewhere(workflow_id)
+                odd.add_elsewhere(workflow_id)
             elif absence is not None:
                 odd.elsewhere[workflow_id] = absence.why
         return odd

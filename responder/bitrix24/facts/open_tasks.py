@@ -1,7 +1,7 @@
-"""Reads what is kept of a workflow before it is stopped: its open tasks, its template's name.
+"""Reads the evidence that is kept before a workflow is stopped: open tasks, its template's name.
 
-Nothing that the portal gives restores a killed workflow; this is proof, not a backup. It is read
-for condemned workflows alone: the tasks of each, or, for many of them, from the list of all
+The portal gives nothing that could restore a killed workflow; this is proof, not a backup. It is
+read for condemned workflows alone: the tasks of each, or, for many of them, from the list of all
 tasks, which then takes fewer requests.
 """
 
@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from responder.bitrix24.client.answers import Command, Failure, explain
-from responder.bitrix24.facts.people import in_order, key_of, waits
+from responder.bitrix24.facts.people import is_waiting, task_key, task_order
 from responder.bitrix24.facts.templates import Templates, TemplatesRead
 from responder.bitrix24.lists.id_ranges import RangedList, pages_of
-from responder.bitrix24.lists.paged import Listing, Row, Send, settle, told
-from responder.bitrix24.lists.requests import Errands, Whole
+from responder.bitrix24.lists.paged import Listing, Row, Send, read_all, unless_rejected
+from responder.bitrix24.lists.requests import ReadSource, SharedRequests
 from responder.model import Unknown, Workflow
 
 TASK_FIELDS = (
@@ -33,25 +33,27 @@ _NAME = frozenset({"template.name"})
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What the portal tells of one workflow besides its row."""
+    """The evidence of one workflow besides its row."""
 
     tasks: tuple[Row, ...]
     template_name: object
 
     def contradicts(self, workflow: Workflow) -> bool:
-        """Tell whether it waits for others than the facts say by which it was condemned.
+        """Return whether the workflow waits for others now than when it was condemned.
 
-        Tasks move on between two requests. Where rules did not ask for them, nothing is said.
+        Tasks move on between two requests. Where rules did not ask for tasks, return False.
         """
-        told = workflow.facts.get("waiting_for.id")
-        if not isinstance(told, list):
+        expected = workflow.facts.get("waiting_for.id")
+        if not isinstance(expected, list):
             return False
-        return {str(one) for one in told} != {str(t.get("USER_ID")) for t in self.tasks if waits(t)}
+        return {str(one) for one in expected} != {
+            str(t.get("USER_ID")) for t in self.tasks if is_waiting(t)
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """Why the evidence of a workflow could not be read."""
+    """The reason why the evidence of a workflow could not be read."""
 
     why: str
     failure: Failure | None
@@ -63,7 +65,7 @@ async def gather(
     """Read the evidence of each workflow, by its id."""
     names = TemplatesRead(templates, now, _NAME)
     tasks = {workflow.id: _tasks_of(workflow.id) for workflow in workflows}
-    await settle(send, [*tasks.values(), *names.reads()])
+    await read_all(send, [*tasks.values(), *names.reads()])
     names.keep()
     return {workflow.id: _of(workflow, tasks[workflow.id], names) for workflow in workflows}
 
@@ -71,38 +73,38 @@ async def gather(
 async def gather_by_pages(
     send: Send, workflows: Sequence[Workflow], templates: Templates, now: datetime
 ) -> tuple[dict[str, Evidence | Missing], int | None]:
-    """Read the evidence of many workflows from the list of all tasks; tell how many tasks it has.
+    """Read the evidence of many workflows from the list of all tasks, and return the list's length.
 
-    Nothing is found where the list has more pages than there are workflows to ask for, which the
-    first request tells, or where it did not come out whole: then each must be asked for.
+    The evidence is empty where that list has more pages than there are workflows, which the first
+    request shows, or where it was not whole: then the tasks of each must be asked for.
     """
     names = TemplatesRead(templates, now, _NAME)
     tasks = _all_tasks({workflow.id for workflow in workflows})
-    errands = Errands()
-    errands.set_out([*map(Whole, names.reads()), tasks])
-    while await errands.step(send):
+    requests = SharedRequests()
+    requests.set_sources([*map(ReadSource, names.reads()), tasks])
+    while await requests.step(send):
         if tasks.total is not None and pages_of(tasks.total) > len(workflows):
             return {}, tasks.total
     if not tasks.whole:
         return {}, tasks.total
     names.keep()
     rows: dict[str, list[Row]] = {workflow.id: [] for workflow in workflows}
-    for row in sorted(tasks.rows.values(), key=in_order):
+    for row in sorted(tasks.rows.values(), key=task_order):
         rows[str(row["WORKFLOW_ID"])].append(row)
     return {w.id: _with(w, rows[w.id], names) for w in workflows}, tasks.total
 
 
 def _all_tasks(wanted: set[str]) -> RangedList:
-    """List all tasks, whatever became of them, and keep those of these workflows."""
+    """Return a list of all tasks, open or not, that keeps those of these workflows."""
     command = Command("bizproc.task.list", {"SELECT": list(TASK_FIELDS), "ORDER": {"ID": "ASC"}})
 
     return RangedList(
-        command, key_of=key_of, keep=lambda row: str(row.get("WORKFLOW_ID")) in wanted
+        command, key_of=task_key, keep=lambda row: str(row.get("WORKFLOW_ID")) in wanted
     )
 
 
 def _tasks_of(workflow_id: str) -> Listing:
-    """List a workflow's tasks; rows of others may come where the portal dropped the filter."""
+    """Return a list of a workflow's tasks; other rows come where the portal dropped the filter."""
     command = Command(
         "bizproc.task.list",
         {
@@ -113,7 +115,7 @@ def _tasks_of(workflow_id: str) -> Listing:
     )
     return Listing(
         command,
-        id_of=key_of,
+        id_of=task_key,
         keep=lambda row: row.get("WORKFLOW_ID") == workflow_id,
         twice=True,
     )
@@ -123,13 +125,13 @@ def _of(workflow: Workflow, tasks: Listing, names: TemplatesRead) -> Evidence | 
     if not tasks.whole:
         failure = tasks.failure
         return Missing(explain(failure) if failure else "its tasks were not read", failure)
-    return _with(workflow, sorted(tasks.rows.values(), key=in_order), names)
+    return _with(workflow, sorted(tasks.rows.values(), key=task_order), names)
 
 
 def _with(workflow: Workflow, tasks: Sequence[Row], names: TemplatesRead) -> Evidence | Missing:
     row = {"TEMPLATE_ID": workflow.facts.get("workflow.template_id")}
     facts, failure = names.facts(row, _NAME)
-    if failure is not None and told(failure) is not None:
+    if failure is not None and unless_rejected(failure) is not None:
         return Missing(explain(failure), failure)
     name = facts.get("template.name")
     return Evidence(tuple(tasks), None if isinstance(name, Unknown) else name)

@@ -1,9 +1,9 @@
-"""Reads who a workflow waits for and who started it: its open tasks, and the users behind ids.
+"""Reads the people of a workflow: those it waits for (its open tasks), and who started it.
 
-Only workflows that wait for a person have tasks (docs: bizproc-task-list.md), so no task is an
-answer: nobody is waited for. A task of several users has a row for each of them, also of those who
-have answered already (module bizproc, CBPTaskService::GetList joins b_bp_task_user). A user that
-the portal does not show (hidden system users never are, docs: user-get.md) is unknown. Users are
+Only workflows that wait for a person have tasks (docs: bizproc-task-list.md), so a workflow without
+tasks waits for nobody. A task of several users has a row for each of them, also of those who have
+answered already (module bizproc, CBPTaskService::GetList joins b_bp_task_user). A user that the
+portal does not show (hidden system users never are, docs: user-get.md) is unknown. Users are
 remembered for a moment: they change rarely, and every workflow of a portal asks for the same few.
 """
 
@@ -14,10 +14,10 @@ from functools import lru_cache
 
 from responder.bitrix24.client.answers import Answer, Command, Failure, as_list, explain, uncertain
 from responder.bitrix24.lists.id_ranges import RangedList
-from responder.bitrix24.lists.paged import REMEMBERED_FOR, Listing, Row, told
+from responder.bitrix24.lists.paged import REMEMBERED_FOR, Listing, Row, unless_rejected
 from responder.model import Unknown
 
-RUNNING = "0"  # STATUS of a task that still waits, USER_STATUS of whom it waits for
+RUNNING = "0"  # STATUS of a task that still waits, USER_STATUS of a user it waits for
 _FIELDS = ("ID", "WORKFLOW_ID", "USER_ID", "STATUS", "USER_STATUS")
 
 _TASKS = frozenset({"workflow.tasks"})
@@ -33,7 +33,7 @@ _EMPTY_STARTER: Mapping[str, object] = {
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A user as `user.get` told: whether active, and the ids of the departments."""
+    """A user as `user.get` returns it: whether active, and the ids of the departments."""
 
     active: object
     department: object
@@ -41,20 +41,20 @@ class User:
 
 @dataclass(slots=True)
 class Users:
-    """What a portal's driver remembers of users, each with when it was read."""
+    """The users that a portal's driver remembers, each with the time of the read."""
 
     known: dict[str, tuple[datetime, User]] = field(default_factory=dict)
 
 
 @lru_cache(_MANY)
 def needs_tasks(paths: frozenset[str]) -> bool:
-    """Say whether tasks are asked for."""
+    """Return whether these facts need the tasks of a workflow."""
     return bool(paths & _TASKS) or any(path.startswith("waiting_for.") for path in paths)
 
 
 @lru_cache(_MANY)
 def needs_users(paths: frozenset[str]) -> bool:
-    """Say whether more of a user than the id is asked for."""
+    """Return whether these facts need more of a user than the id."""
     return any(
         path.startswith(("waiting_for.", "starter.")) and not path.endswith(".id") for path in paths
     )
@@ -66,7 +66,7 @@ def _asks_starter(paths: frozenset[str]) -> bool:
 
 
 def tasks_of(workflow_id: str) -> Listing:
-    """List the tasks that a workflow waits for; rows of others are not kept."""
+    """Return a list of the tasks that a workflow waits for; rows of others are not kept."""
     return Listing(
         Command(
             "bizproc.task.list",
@@ -76,14 +76,14 @@ def tasks_of(workflow_id: str) -> Listing:
                 "ORDER": {"ID": "ASC"},
             },
         ),
-        id_of=_key_of_whole,
-        keep=lambda row: row.get("WORKFLOW_ID") == workflow_id and waits(row),
+        id_of=_checked_task_key,
+        keep=lambda row: row.get("WORKFLOW_ID") == workflow_id and is_waiting(row),
         twice=True,
     )
 
 
 def all_tasks() -> RangedList:
-    """List every task of the portal that waits for somebody, while people work on them."""
+    """Return a list of every task of the portal that waits for somebody."""
     return RangedList(
         Command(
             "bizproc.task.list",
@@ -93,13 +93,13 @@ def all_tasks() -> RangedList:
                 "ORDER": {"ID": "ASC"},
             },
         ),
-        key_of=_key_of_whole,
-        keep=waits,
+        key_of=_checked_task_key,
+        keep=is_waiting,
     )
 
 
 class UserRead:
-    """One user's read, for `paged.settle`."""
+    """The read of one user, for `paged.read_all`."""
 
     def __init__(self, user_id: str) -> None:
         self.user_id = user_id
@@ -107,14 +107,14 @@ class UserRead:
         self.failure: Failure | None = None
         self._asked = False
 
-    def wanted(self) -> list[Command]:
-        """Ask once."""
+    def next_commands(self) -> list[Command]:
+        """Return the command, the first time; nothing after that."""
         if self._asked:
             return []
         self._asked = True
         return [Command("user.get", {"FILTER": {"ID": self.user_id}})]
 
-    def take(self, answers: Sequence[Answer]) -> None:
+    def accept(self, answers: Sequence[Answer]) -> None:
         """Find the user among the rows, whoever else is there."""
         (answer,) = answers
         if answer.failure is not None:
@@ -139,7 +139,8 @@ class UserRead:
 class People:
     """The people of one gathering: tasks by workflow, users by id.
 
-    What is read, and told, of a workflow is what the rules of its own document ask for (`paths`).
+    For each workflow, only the facts that the rules of its own document need (`paths`) are read and
+    returned.
     """
 
     def __init__(self, users: Users, now: datetime) -> None:
@@ -160,7 +161,7 @@ class People:
     def all_task_reads(self) -> list[RangedList]:
         """Return the read of all tasks, for a reading of many workflows.
 
-        It must not begin before it is known which workflows run: one that starts meanwhile would
+        It must not begin before the running workflows are known: one that starts meanwhile would
         have its task after the tasks were read, and seem to wait for nobody.
         """
         self._all = all_tasks()
@@ -168,7 +169,7 @@ class People:
 
     @property
     def unread(self) -> Failure | None:
-        """Say why the list of all tasks could not be read; None where it was, or was not asked."""
+        """Return why the list of all tasks could not be read; None where it was, or need not be."""
         return None if self._all is None else self._all.failure
 
     def user_reads(self, asked: Iterable[tuple[Row, frozenset[str]]]) -> list[UserRead]:
@@ -176,7 +177,7 @@ class People:
         for row in self._all.rows.values() if self._all is not None else ():
             self._by_workflow.setdefault(str(row.get("WORKFLOW_ID")), []).append(row)
         for tasks in self._by_workflow.values():
-            tasks.sort(key=in_order)  # they may have come in any order
+            tasks.sort(key=task_order)  # they may have come in any order
         wanted = dict.fromkeys(user for row, paths in asked for user in self._users_of(row, paths))
         # Kept here, since another gathering may forget them before this one has come to its end.
         self._found = {u: known for u in wanted if (known := self._remembered(u)) is not None}
@@ -198,7 +199,7 @@ class People:
     def facts(
         self, row: Row, paths: frozenset[str]
     ) -> tuple[dict[str, object], tuple[Failure, ...]]:
-        """Return a workflow's facts of tasks and people, and what kept some from being read."""
+        """Return a workflow's facts of tasks and people, and the failures behind unknown ones."""
         facts: dict[str, object] = {}
         if _asks_starter(paths):
             facts |= self._starter(row, with_user=needs_users(paths))
@@ -211,11 +212,11 @@ class People:
         met = [None if listing is None else listing.failure]
         met += [self._failures.get(user) for user in self._users_of(row, paths)]
         for failure in met:
-            if failure is not None and told(failure) is not None:
+            if failure is not None and unless_rejected(failure) is not None:
                 yield failure
 
     def _users_of(self, row: Row, paths: frozenset[str]) -> Iterator[str]:
-        """Give the users of whom more than the id is asked for."""
+        """Yield the users of whom more than the id is needed."""
         if not needs_users(paths):
             return
         if _asks_starter(paths) and (starter := _user_id(row.get("STARTED_BY"))):
@@ -231,7 +232,7 @@ class People:
         if self._all is not None:
             return self._by_workflow.get(workflow_id, [])
         listing = self._tasks.get(workflow_id)
-        return sorted(listing.rows.values(), key=in_order) if listing is not None else []
+        return sorted(listing.rows.values(), key=task_order) if listing is not None else []
 
     def _waiting_for(self, workflow_id: str, *, with_users: bool) -> dict[str, object]:
         listing = self._listing(workflow_id)
@@ -274,7 +275,7 @@ class People:
 
 
 def _each(users: Sequence[User | Unknown], name: str) -> object:
-    """Put the values of several users together; one that is unknown makes all of it unknown."""
+    """Return the values of several users as one list; one unknown makes all of it unknown."""
     values: list[object] = []
     for user in users:
         value = user if isinstance(user, Unknown) else getattr(user, name)
@@ -284,13 +285,13 @@ def _each(users: Sequence[User | Unknown], name: str) -> object:
     return values
 
 
-def waits(row: Row) -> bool:
-    """Tell whether a task still waits for the user that this row names."""
+def is_waiting(row: Row) -> bool:
+    """Return whether a task still waits for the user that this row names."""
     return all(str(row.get(name, RUNNING)) == RUNNING for name in ("STATUS", "USER_STATUS"))
 
 
-def in_order(row: Row) -> tuple[int, int]:
-    """Return what rows of tasks are sorted by: the task, then the user."""
+def task_order(row: Row) -> tuple[int, int]:
+    """Return the sort key of rows of tasks: the task, then the user."""
     task, user = (str(row.get(name)) for name in ("ID", "USER_ID"))
     return _number(task), _number(user)
 
@@ -305,19 +306,19 @@ def _user_id(value: object) -> str | None:
     return str(value)
 
 
-def _key_of_whole(row: Row) -> str | None:
-    """Return a row's key if it also says whose task it is and whether it waits: else it is none."""
+def _checked_task_key(row: Row) -> str | None:
+    """Return a row's key, or None where it lacks a workflow, a user or a state that can be read."""
     if not isinstance(row.get("WORKFLOW_ID"), str):
         return None
     for name in ("USER_ID", "STATUS", "USER_STATUS"):
         value = row.get(name)
         if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).isdigit():
             return None
-    return key_of(row)
+    return task_key(row)
 
 
-def key_of(row: Row) -> str | None:
-    """Return what tells a row from others: its task's id, and its user's where it has one."""
+def task_key(row: Row) -> str | None:
+    """Return a row's key: its task's id, and its user's where it has one."""
     value = row.get("ID")
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None

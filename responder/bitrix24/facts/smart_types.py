@@ -1,10 +1,10 @@
 """Finds out whether a type of CRM items exists, where an item of it was not found.
 
-`crm.item.get` answers NOT_FOUND for an item that is gone, and as well for one of a smart process
+`crm.item.get` answers NOT_FOUND for an item that is gone, and also for any item of a smart process
 that the portal does not have (module crm, lib/controller/item.php, Service/Container.php; smart
-invoices are a type as well). So NOT_FOUND says that a document does not exist only where its type
-does: a list of that type answers then, be it empty. A type that was there is remembered for a
-while; it can only be deleted once it has no items, so that what was not found in it meanwhile is
+invoices are a type as well). So NOT_FOUND means that a document does not exist only where its type
+does: then a list of that type is answered, be it empty. A type that exists is remembered for a
+while; it can only be deleted once it has no items, so an item that was not found in it meanwhile is
 gone all the same.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from responder.bitrix24.client.answers import Answer, Command, Failure, explain, uncertain
-from responder.bitrix24.lists.paged import told
+from responder.bitrix24.lists.paged import unless_rejected
 from responder.model import Unknown
 
 KNOWN_FOR = timedelta(minutes=10)
@@ -21,23 +21,23 @@ _ALWAYS_THERE = frozenset({1, 2, 3, 4, 7})  # leads, deals, contacts, companies,
 
 
 class TypeRead:
-    """One type's read, for `paged.settle`: a list that looks for an item that never is."""
+    """The read of one type, for `paged.read_all`: a list that asks for an item with the id 0."""
 
     def __init__(self, type_id: int) -> None:
         self.type_id = type_id
         self.failure: Failure | None = uncertain("", "it was not read")
         self._asked = False
 
-    def wanted(self) -> list[Command]:
-        """Ask once."""
+    def next_commands(self) -> list[Command]:
+        """Return the command, the first time; nothing after that."""
         if self._asked:
             return []
         self._asked = True
         params = {"entityTypeId": self.type_id, "filter": {"id": 0}, "select": ["id"]}
         return [Command("crm.item.list", params)]
 
-    def take(self, answers: Sequence[Answer]) -> None:
-        """Take whether the list was answered."""
+    def accept(self, answers: Sequence[Answer]) -> None:
+        """Accept the answer, which is a list where the type exists."""
         (answer,) = answers
         self.failure = answer.failure
         listed = answer.value.get("items") if isinstance(answer.value, dict) else None
@@ -46,7 +46,7 @@ class TypeRead:
 
 
 class TypesRead:
-    """The types that one gathering asks after. `known` is remembered for the next."""
+    """The types that one gathering needs. `known` is remembered for the next."""
 
     def __init__(self, known: dict[int, datetime], now: datetime) -> None:
         self._known = known
@@ -54,12 +54,12 @@ class TypesRead:
         self._reads: dict[int, TypeRead] = {}
 
     def ask(self, type_id: int) -> None:
-        """Let it be read whether a type exists, unless that is remembered."""
+        """Plan a read of whether a type exists, unless that is remembered."""
         if not self._remembers(type_id):
             self._reads.setdefault(type_id, TypeRead(type_id))
 
     def reads(self) -> list[TypeRead]:
-        """Return the reads that were asked for, one a type."""
+        """Return the planned reads, one a type."""
         return list(self._reads.values())
 
     def keep(self) -> None:
@@ -69,12 +69,12 @@ class TypesRead:
                 self._known[type_id] = self._now
 
     def exists(self, type_id: int) -> tuple[bool | Unknown, Failure | None]:
-        """Say whether a type exists, and what kept that from being read."""
+        """Return whether a type exists, and the failure that kept it from being read."""
         read = self._reads.get(type_id)
         if read is None or read.failure is None:
             return True, None
         why = f"it was not found, and no more was its type {type_id}: {explain(read.failure)}"
-        return Unknown(why), told(read.failure)
+        return Unknown(why), unless_rejected(read.failure)
 
     def _remembers(self, type_id: int) -> bool:
         if type_id in _ALWAYS_THERE:

@@ -1,9 +1,9 @@
-"""Finds out what a document's stage means: P in progress, S success, F failure.
+"""Finds the meaning of a document's stage: P in progress, S success, F failure.
 
-Deals and leads tell it themselves (`stageSemanticId`); quotes, invoices and smart processes do not,
-so theirs is looked up in the directory of their stages (docs: crm/universal/object-fields.md,
-crm/status/crm-status-list.md). A directory is remembered for a moment; a stage that it lacks has
-it read again.
+Deals and leads contain it themselves (`stageSemanticId`); quotes, invoices and smart processes do
+not, so theirs is looked up in the directory of their stages (docs: crm/universal/object-fields.md,
+crm/status/crm-status-list.md). A directory is remembered for a moment; for a stage that it lacks it
+is read again.
 """
 
 import re
@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from responder.bitrix24 import documents
 from responder.bitrix24.client.answers import Command, Failure, explain
-from responder.bitrix24.lists.paged import REMEMBERED_FOR, Listing, Row, told
+from responder.bitrix24.lists.paged import REMEMBERED_FOR, Listing, Row, unless_rejected
 from responder.model import Unknown
 
 SEMANTIC = "stage_semantic_id"
@@ -24,7 +24,7 @@ _CATEGORY = re.compile(r"[0-9]{1,18}")
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """What the stages of one directory mean, as read at an instant."""
+    """The meanings of the stages of one directory, as read at an instant."""
 
     meanings: Mapping[str, str | Unknown]
     read_at: datetime
@@ -39,7 +39,7 @@ class StagesRead:
         self._listings: dict[str, Listing] = {}
 
     def ask(self, kind: str, fields: Mapping[str, object]) -> None:
-        """Let the directory of an item's stage be read, unless what is remembered will do."""
+        """Plan a read of the directory of an item's stage, unless that stage is remembered."""
         stage, directory = fields.get(STAGE), directory_of(kind, fields)
         if not isinstance(stage, str) or not stage or directory is None:
             return
@@ -53,11 +53,11 @@ class StagesRead:
         return timedelta(0) <= self._now - remembered.read_at < REMEMBERED_FOR
 
     def reads(self) -> list[Listing]:
-        """Return the reads that were asked for, one a directory."""
+        """Return the planned reads, one a directory."""
         return list(self._listings.values())
 
     def keep(self) -> None:
-        """Remember what was read."""
+        """Remember the directories that were read."""
         for directory, listing in self._listings.items():
             if listing.whole:
                 meanings = {str(row["STATUS_ID"]): _meaning(row) for row in listing.rows.values()}
@@ -66,9 +66,9 @@ class StagesRead:
     def meaning(
         self, kind: str, fields: Mapping[str, object]
     ) -> tuple[str | Unknown | None, Failure | None]:
-        """Say what an item's stage means (None: it is in none), and what kept it from being read.
+        """Return the meaning of an item's stage, and the failure that kept it from being read.
 
-        The directory was asked for with the same fields.
+        None means that the item is in no stage. `ask` must have been called with the same fields.
         """
         stage, directory = fields.get(STAGE), directory_of(kind, fields)
         if STAGE in fields and stage in (None, ""):
@@ -77,13 +77,13 @@ class StagesRead:
             return Unknown("the item does not say in which stage it is"), None
         listing = self._listings.get(directory)
         if listing is not None and listing.failure is not None:
-            return Unknown(explain(listing.failure)), told(listing.failure)
+            return Unknown(explain(listing.failure)), unless_rejected(listing.failure)
         unlisted = Unknown(f"the portal does not list the stage {stage}")
         return self._remembered[directory].meanings.get(stage, unlisted), None
 
 
 def directory_of(kind: str, fields: Mapping[str, object]) -> str | None:
-    """Name the directory of an item's stages (docs: how-to-get-stages-with-semantics.md)."""
+    """Return the directory of an item's stages (docs: how-to-get-stages-with-semantics.md)."""
     if kind in ("quote", "lead"):
         return "QUOTE_STATUS" if kind == "quote" else "STATUS"
     category = str(fields.get("category_id"))
@@ -118,16 +118,14 @@ _WORDS = {"process": "P", "success": "S", "failure": "F", "apology": "F"}
 
 
 def _meaning(row: Row) -> str | Unknown:
-    """Return P, S or F. The directory says it twice; where the two differ it is unknown.
-
-    `SEMANTICS` is null in progress, but also where an old stage was never given one.
-    """
+    """Return P, S or F. The directory has it twice; where the two differ it is unknown."""
     letter = row.get("SEMANTICS")
     extra = row.get("EXTRA")
     word = extra.get("SEMANTICS") if isinstance(extra, dict) else None
     meanings = set()
     if word is not None:
         meanings.add(_WORDS.get(str(word)))
+    # `SEMANTICS` is null in progress, but also where an old stage was never given one.
     if letter or (word is None and "SEMANTICS" in row):
         meanings.add(_LETTERS.get(str(letter or "")))
     meaning = meanings.pop() if len(meanings) == 1 else None

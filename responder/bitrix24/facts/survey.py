@@ -1,21 +1,23 @@
-"""Reads all running workflows of a portal, and what rules need to know of many documents.
+"""Reads all running workflows of a portal, and the facts that rules need of many documents.
 
-Theory of operation. A survey goes by steps of one request, between which its caller does what is
-more urgent. It has four stretches, each filling its requests as far as it can:
+Theory of operation. A survey is made in steps of one request, between which its caller does what is
+more urgent. It has four phases, each filling its requests as far as it can:
 
-1. the list of everything that runs, and beside it the templates where rules ask for them;
-2. for each document `wanted` says whether a rule can concern it, and what of it must be read. The
-   rows of all others are dropped;
+1. the list of everything that runs, and the templates where rules ask for them;
+2. for each document the caller's `wanted` decides whether a rule can concern it, and what of it
+   must be read. The rows of all others are dropped;
 3. the fields of those documents, fifty a command, and the tasks where rules ask for them;
-4. the users that rules ask about, and what the documents themselves do not tell: the meaning of
-   stages, whether a type exists.
+4. the users that rules ask about, and what the documents themselves lack: the meaning of stages,
+   whether a type exists.
 
-Which documents are read is said in one of two ways. A sweep does not know them before: it is asked
-of each that has workflows (`wanted`). Who has many documents to judge names them (`Survey.of`), and
-is told of each what `lookup.gather` would have told, also of those on which nothing runs.
+The documents are chosen in one of two ways. A sweep does not know them before: `wanted` is called
+for each document that has workflows. A caller that has many documents to judge names them
+(`Survey.of`), and gets for each the reading that `lookup.gather` would return, also for those on
+which nothing runs.
 
-What was found is handed out one document at a time, and only then put together. If the list of
-workflows is not whole, or nothing of the portal works, the survey fails, and proves nothing.
+The readings are put together one document at a time, when the caller iterates over them. If the
+list of workflows is not whole, or no call to the portal works, the survey fails, and proves
+nothing.
 """
 
 import asyncio
@@ -31,26 +33,32 @@ from responder.bitrix24.facts.smart_types import TypesRead
 from responder.bitrix24.facts.stages import StagesRead
 from responder.bitrix24.facts.templates import Templates, TemplatesRead
 from responder.bitrix24.lists.paged import Read, Row, Send
-from responder.bitrix24.lists.requests import Errands, Whole
-from responder.bitrix24.lists.senseless_rows import Odd
+from responder.bitrix24.lists.requests import ReadSource, SharedRequests
+from responder.bitrix24.lists.senseless_rows import OddRows
 from responder.bitrix24.lists.workflow_row import widest, workflow_facts
-from responder.bitrix24.lists.workflows import Compact, Everything, Listed, triple, unpacked
+from responder.bitrix24.lists.workflows import (
+    Compact,
+    RunningWorkflows,
+    WorkflowList,
+    triple,
+    unpacked,
+)
 from responder.model import Document, Unknown, Workflow
 
 Wanted = Callable[[Document, Sequence[Workflow]], frozenset[str] | None]
-"""Says what must be read of a document that has these workflows; None: no rule can concern it."""
+"""Returns the facts to read of a document with these workflows; None where no rule concerns it."""
 
-# What is done before others have their turn.
+# So much is done before other tasks of the event loop have their turn.
 AT_ONCE = 100
 ROWS_AT_ONCE = 1000
 
 
 class Survey:
-    """One reading of a whole portal. `wanted` is asked once for each document with workflows.
+    """One reading of a whole portal. `wanted` is called once for each document with workflows.
 
-    Those workflows have their own facts and those of their templates; `workflow_paths` names what
-    rules read of workflows, templates and people. `failure` is set when the survey had to give up:
-    then nothing may be concluded.
+    Those workflows have their own facts and those of their templates; `workflow_paths` are the
+    facts that rules read of workflows, templates and people. `failure` is set when the survey had
+    to give up: then nothing may be concluded.
     """
 
     def __init__(
@@ -68,7 +76,7 @@ class Survey:
         self._asks: Mapping[Document, frozenset[str]] | None = None
         self._stops: Mapping[str, Document] = {}
         self._workflow_paths = workflow_paths
-        self._everything = Everything()
+        self._list = WorkflowList()
         self._templates = TemplatesRead(templates, now, workflow_paths)
         self._people = People(templates.users, now)
         self._items = ItemsRead()
@@ -76,14 +84,14 @@ class Survey:
         self._types = TypesRead(templates.types, now)
         self._rows: dict[Document, list[Compact]] = {}
         self._paths: dict[Document, frozenset[str]] = {}
-        self._errands = Errands()
-        beside = map(Whole, self._templates.reads())
-        self._errands.set_out([*beside, self._everything])
+        self._requests = SharedRequests()
+        beside = map(ReadSource, self._templates.reads())
+        self._requests.set_sources([*beside, self._list])
         self._next = self._after_the_list
 
     @classmethod
     def of(cls, asks: Sequence[Ask], templates: Templates, now: datetime) -> "Survey":
-        """Return a survey of these documents alone. Its list of what runs is kept: see `listed`."""
+        """Return a survey of these documents alone; its list of everything that runs is kept."""
         paths: dict[Document, frozenset[str]] = {}
         for ask in asks:
             paths[ask.document] = paths.get(ask.document, frozenset()) | ask.paths
@@ -94,38 +102,38 @@ class Survey:
         return made
 
     @property
-    def listed(self) -> Listed:
-        """Return what the list of all that runs told."""
-        return Listed(self._everything.rows, self.odd)
+    def listed(self) -> RunningWorkflows:
+        """Return the list of everything that runs."""
+        return RunningWorkflows(self._list.rows, self.odd)
 
     @property
-    def odd(self) -> Odd:
-        """Return the rows of that list which are left alone, because they make no sense.
+    def odd(self) -> OddRows:
+        """Return the rows of that list that are left alone, because they make no sense.
 
-        Where there are `rows` of these, the workflows of a document may be more than were found.
+        If it has `rows`, a document may have more workflows than were found.
         """
-        return self._everything.odd
+        return self._list.odd
 
     @property
     def unread(self) -> Failure | None:
-        """Say why the list of all tasks could not be read where rules ask for tasks."""
+        """Return why the list of all tasks could not be read, where rules ask for tasks."""
         return self._people.unread
 
     @property
     def read(self) -> int:
-        """Say how many workflows have been read so far."""
-        return self.running or len(self._everything.rows)
+        """Return how many workflows have been read so far."""
+        return self.running or len(self._list.rows)
 
     @property
     def total(self) -> int | None:
-        """Say how many there are, as the portal told last."""
-        return self._everything.total
+        """Return how many workflows there are, by the portal's last answer."""
+        return self._list.total
 
     async def step(self, send: Send) -> bool:
         """Send one request at most. Return False when the survey is finished, or has failed."""
         while not self.complete and self.failure is None:
-            sent = await self._errands.step(send)
-            self.failure = self._errands.failure or self._everything.failure
+            sent = await self._requests.step(send)
+            self.failure = self._requests.failure or self._list.failure
             if sent:
                 return self.failure is None
             if self.failure is None:
@@ -133,30 +141,32 @@ class Survey:
         return False
 
     async def _after_the_list(self) -> None:
-        """Go on when everything that runs is known."""
-        self.running = len(self._everything.rows)
+        """Continue once everything that runs is known."""
+        self.running = len(self._list.rows)
         self._templates.keep()
-        rows: Iterable[Compact] = self._everything.rows.values()
+        rows: Iterable[Compact] = self._list.rows.values()
         if self._asks is not None:
             await self._choose_asked(self._asks)
             rows = (row for some in self._rows.values() for row in some)
-        self._errands.set_out(map(Whole, self._templates.reads_again(map(unpacked, rows))))
+        self._requests.set_sources(
+            map(ReadSource, self._templates.reads_again(map(unpacked, rows)))
+        )
         self._next = self._after_the_templates
 
     async def _after_the_templates(self) -> None:
-        """Go on when it is decided what must be read of which document; forget all others."""
+        """Continue once the templates are known: choose the documents to read, drop all others."""
         self._templates.keep()
         if self._asks is None:
             await self._choose_wanted()
-            self._everything.rows.clear()
+            self._list.rows.clear()
         self._items.ask(self._paths)
         asked = (self._asked_of(document) for document, rows in self._rows.items() if rows)
         tasks = self._people.all_task_reads() if any(map(needs_tasks, asked)) else ()
-        self._errands.set_out([*tasks, self._items])
+        self._requests.set_sources([*tasks, self._items])
         self._next = self._after_the_items
 
-    def _kept(self) -> Iterator[tuple[Row, frozenset[str]]]:
-        """Give each workflow that is left, with what rules ask of it."""
+    def _chosen_rows(self) -> Iterator[tuple[Row, frozenset[str]]]:
+        """Yield each workflow of the chosen documents, with the facts that rules ask of it."""
         for document, rows in self._rows.items():
             for row in rows:
                 yield unpacked(row), self._asked_of(document)
@@ -165,19 +175,19 @@ class Survey:
         return self._workflow_paths if self._asks is None else self._paths[document]
 
     async def _choose_asked(self, asks: Mapping[Document, frozenset[str]]) -> None:
-        """Take the rows of the documents that were named; a document may well have none."""
-        grouped = await _by_triple(self._everything.rows.values())
+        """Choose the documents that the caller named; one may have no workflows."""
+        grouped = await _by_triple(self._list.rows.values())
         for document, paths in asks.items():
             self._rows[document] = grouped.get(document.triple, [])
             self._paths[document] = paths
         for workflow_id, document in self._stops.items():
-            row = self._everything.rows.get(workflow_id)
+            row = self._list.rows.get(workflow_id)
             if row is not None and triple(row) != document.triple:
-                self.odd.is_elsewhere(workflow_id)
+                self.odd.add_elsewhere(workflow_id)
 
     async def _choose_wanted(self) -> None:
-        """Ask of each document that has workflows whether it must be read."""
-        grouped = await _by_triple(self._everything.rows.values())
+        """Choose, by `wanted`, among the documents that have workflows."""
+        grouped = await _by_triple(self._list.rows.values())
         for place, (named, rows) in enumerate(grouped.items()):
             document = documents.from_triple(*named)
             found = (self._workflow(unpacked(row), self._workflow_paths, None) for row in rows)
@@ -188,11 +198,11 @@ class Survey:
                 await asyncio.sleep(0)
 
     async def _after_the_items(self) -> None:
-        """Look up the users, what the stages mean that were met, and which types there are."""
+        """Continue once the fields are known: read users, meanings of stages, and types."""
         self._items.ask_more(self._stages, self._types)
-        users = self._people.user_reads(self._kept())
+        users = self._people.user_reads(self._chosen_rows())
         more: list[Read] = [*users, *self._stages.reads(), *self._types.reads()]
-        self._errands.set_out(map(Whole, more))
+        self._requests.set_sources(map(ReadSource, more))
         self._next = self._after_the_rest
 
     async def _after_the_rest(self) -> None:
@@ -201,7 +211,7 @@ class Survey:
         self.complete = True
 
     def readings(self) -> Iterator[tuple[Document, Reading]]:
-        """Hand out what was found of each document that was named, or that a rule can concern."""
+        """Yield the reading of each chosen document. The survey must be complete."""
         if not self.complete:
             raise RuntimeError("a survey that is not complete proves nothing")
         for document, rows in self._rows.items():
@@ -235,7 +245,7 @@ class Survey:
 
 
 async def _by_triple(rows: Iterable[Compact]) -> dict[tuple[str, str, str], list[Compact]]:
-    """Put the rows of each document together. A row that names none is nobody's: it is left out."""
+    """Group the rows by document. A row that names none is left out."""
     found: dict[tuple[str, str, str], list[Compact]] = {}
     for place, compact in enumerate(rows):
         module, entity, document_id = triple(compact)

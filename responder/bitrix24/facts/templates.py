@@ -1,9 +1,9 @@
-"""Knows the portal's workflow templates, and which workflows are runs of robots.
+"""Reads the portal's workflow templates, and finds which workflows are runs of robots.
 
 Robots run as workflows of templates that the portal never lists (docs: bizproc-workflow-template-
-list.md). So "unlisted" means a robot's run, but only if the list is whole and later than the
-workflow: a template may be younger than a list that was read before. Either the clocks say so with
-room to spare, or the list is read again after the workflow was seen.
+list.md). So "unlisted" means a robot's run, but only if the list is whole and was read after the
+workflow started: a template may be younger than a list that was read before. Either the clocks
+prove that with some minutes to spare, or the list is read again after the workflow was seen.
 """
 
 import re
@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from responder.bitrix24.client.answers import Command, Failure, explain, uncertain
 from responder.bitrix24.facts.people import Users
 from responder.bitrix24.facts.stages import Stages
-from responder.bitrix24.lists.paged import REMEMBERED_FOR, Listing, Row, told
+from responder.bitrix24.lists.paged import REMEMBERED_FOR, Listing, Row, unless_rejected
 from responder.model import Unknown
 
 CLOCKS_MAY_DIFFER = timedelta(minutes=5)
@@ -25,10 +25,10 @@ _NEED_THE_LIST = frozenset({"template.name", "template.known"})
 
 @dataclass(slots=True)
 class Templates:
-    """What a portal's driver remembers of a reading for the next: templates, stages, users, types.
+    """The cache of a portal's driver: templates, stages, users, types.
 
     `names` is the complete list, template id → name, as read at `read_at`; None before the first.
-    `types` are smart processes that exist, each with when it was seen.
+    `types` are smart processes that exist, each with the time when it was seen.
     """
 
     names: Mapping[str, object] = field(default_factory=dict)
@@ -50,7 +50,7 @@ class TemplatesRead:
         self._failure: Failure | None = None
 
     def reads(self) -> list[Listing]:
-        """Return the read of the list, unless it is not needed or the remembered one is good."""
+        """Return the read of the list, unless it is not needed or the remembered one is recent."""
         read_at = self._templates.read_at
         if not self._needed:
             return []
@@ -81,7 +81,7 @@ class TemplatesRead:
         self._listing = None
 
     def facts(self, row: Row, paths: frozenset[str]) -> tuple[dict[str, object], Failure | None]:
-        """Return a workflow's `template.*` facts, and what kept one from being read."""
+        """Return a workflow's `template.*` facts, and the failure that kept one from being read."""
         facts: dict[str, object] = {}
         if "TEMPLATE_ID" in row:
             facts["template.id"] = row["TEMPLATE_ID"]
@@ -93,7 +93,7 @@ class TemplatesRead:
         elif self._failure is not None and (template_id not in self._names or not self._again):
             unread = Unknown(explain(self._failure))
             facts |= {"template.known": unread, "template.name": unread}
-            return facts, told(self._failure)
+            return facts, unless_rejected(self._failure)
         elif template_id in self._names:
             facts |= {"template.known": True, "template.name": self._names[template_id]}
         else:

@@ -1,26 +1,26 @@
 """Reads a long list of numbered rows by ranges of their numbers, where pages prove nothing.
 
-Theory of operation. `bizproc.task.list` counts in whole pages: what `start` names is rounded down
-to a multiple of fifty, and a page behind the end may be the first one again (module rest,
+Theory of operation. `bizproc.task.list` counts in whole pages: `start` is rounded down to a
+multiple of fifty, and a page behind the end may be the first one again (module rest,
 IRestService::getNavData; module main, CDBResult::DBNavStart). So pages cannot overlap as those of
 `workflows` do, and a row that moves from one to another is missed. A *range* of numbers whose rows
-all fit into one answer cannot miss any: that answer is what there was at that moment. The list
-tells its first number and its last one, in both orders, and is read in ranges from the one to the
+all fit into one answer cannot miss any: that answer has all rows of that moment. The list is asked
+for its first number and its last one, in both orders, and is read in ranges from the one to the
 other. A range that has more rows than an answer is cut into smaller ones. One number alone may have
-many rows, since a task has one for each of its users: these are read by pages, and so is all of it
-where the portal does not understand such a filter.
+many rows, since a task has one for each of its users: these are read by pages, and so is the whole
+list where the portal does not understand such a filter.
 
 Meanwhile rows go, and others come: a workflow whose task is answered has its next one as a new row.
 New rows have higher numbers than any before. So when all ranges are answered the *open range* is
-asked for, whatever is above the last number known; if that is too much for one answer, the last
-number is looked up anew, and what lies between is read in ranges first. Then nothing is missing
-that is there at the moment of that last answer. For take such a row. Either it is above the last
-number that was known, and so on that answer. Or it is in a range; each was asked for after a higher
-number had been seen, so the row was there already when its range was answered, and is on that
-answer. (Its number may have been given out some moments before it could be seen, and a higher one
-have been seen before it: so the open range begins a few rows early.) Whoever waits at that moment
-is therefore known to wait. What was seen of one workflow may be of two moments, though: its task,
-and the one that followed.
+asked for, all numbers above the last one known; if that is too much for one answer, the last number
+is looked up anew, and the numbers up to it are read in ranges first. Then nothing is missing that
+is there at the moment of that last answer. For take such a row. Either it is above the last number
+that was known, and so on that answer. Or it is in a range; each was asked for after a higher number
+had been seen, so the row was there already when its range was answered, and is on that answer. (Its
+number may have been given out some moments before it could be seen, and a higher one have been seen
+before it: so the open range begins a few rows early.) Whoever waits at that moment is therefore
+known to wait. But the rows seen of one workflow may be of two moments: its task, and the one that
+followed.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -30,22 +30,22 @@ from itertools import pairwise
 
 from responder.bitrix24.client.answers import Answer, Command, Failure, uncertain
 from responder.bitrix24.lists.paged import Listing, Row
-from responder.bitrix24.lists.requests import Whole
+from responder.bitrix24.lists.requests import ReadSource
 
 PAGE = 50
 AIM = 30  # rows in a range, as far as they lie evenly
-EARLY = 10  # rows of which the open range sees again
-OPENED = 5  # times that the open range is asked for
+EARLY = 10  # rows that the open range reads again
+OPENED = 5  # times that the open range is asked for, at most
 MOST_ASKED = 8_000
 
 
 def pages_of(rows: int) -> int:
-    """Say in about how many requests a list of so many rows is read."""
+    """Return in about how many requests a list of so many rows is read."""
     return 1 if rows <= PAGE else 3 + rows // AIM
 
 
 class _End(Enum):
-    """The first page of the list in both orders."""
+    """The two ends of the list, each with the order that has it first."""
 
     FIRST = "ASC"
     LAST = "DESC"
@@ -53,18 +53,18 @@ class _End(Enum):
 
 @dataclass(frozen=True, slots=True)
 class _Range:
-    """The numbers above `after`, `through` the last one."""
+    """The numbers above `after`, up to `through`."""
 
     after: int
     through: int
 
     @property
     def filter(self) -> dict[str, object]:
-        """Return what a list is filtered by."""
+        """Return the filter for these numbers."""
         return {">ID": self.after, "<=ID": self.through}
 
     def cut(self, rows: int) -> Iterator["_Range"]:
-        """Cut it into ranges that have some thirty rows, if they lie evenly."""
+        """Yield smaller ranges with some thirty rows each, if the numbers are spread evenly."""
         width = self.through - self.after
         parts = min(width, max(2, -(-rows // AIM)))
         bounds = [self.after + width * part // parts for part in range(parts + 1)]
@@ -80,19 +80,19 @@ class _Open:
 
     @property
     def filter(self) -> dict[str, object]:
-        """Return what a list is filtered by."""
+        """Return the filter for these numbers."""
         return {">ID": self.after}
 
 
-_Asked = _End | _Range | _Open | tuple[Whole, int]
+_Asked = _End | _Range | _Open | tuple[ReadSource, int]
 
 
 class RangedList:
-    """A list read by ranges, as a source of commands for `Errands`.
+    """A list read by ranges, as a source for `SharedRequests`.
 
-    `rows` holds by their keys the rows that `keep` says are wanted. They count for something once
-    `whole` is true; if it never will be, `failure` says why. `key_of` tells rows of one number
-    apart.
+    `rows` has, by their keys, the rows that `keep` accepts. They count for something once `whole`
+    is true; if it never will be, `failure` is the reason. `key_of` distinguishes rows of one
+    number.
     """
 
     def __init__(
@@ -113,16 +113,16 @@ class RangedList:
         self._ahead: list[_End | _Range | _Open] = [_End.FIRST, _End.LAST]
         self._asked: dict[int, _Asked] = {}
         self._ends: dict[_End, list[int]] = {}
-        self._paged: list[tuple[Whole, Listing]] = []
-        self._told: set[int] = set()  # numbers at both ends; all of them do not vanish at once
-        self._seen_again = False
+        self._paged: list[tuple[ReadSource, Listing]] = []
+        self._at_ends: set[int] = set()  # numbers at both ends; all of them do not vanish at once
+        self._seen_again = False  # a range had one of these, so its filter was understood
         self._last = 0  # all ranges up to here are read, or will be
-        self._above = 0  # rows that the list told above it
-        self._open: _Open | None = None  # what is asked for after them
+        self._above = 0  # how many rows the list has above it
+        self._open: _Open | None = None  # to be asked for after them
         self._opened = 0
 
-    def wanted(self, room: int) -> list[tuple[int, Command]]:
-        """Return what to ask next."""
+    def next_commands(self, room: int) -> list[tuple[int, Command]]:
+        """Return the next commands."""
         if self.whole or self.failure is not None or not room:
             return []  # without room, that nothing is asked does not mean that all is known
         asking = self._next(room)
@@ -137,7 +137,7 @@ class RangedList:
         some, self._ahead = self._ahead[:room], self._ahead[room:]
         asking = [self._numbered(one, self._command_of(one)) for one in some]
         for source, _ in self._paged:
-            for number, command in source.wanted(room - len(asking)):
+            for number, command in source.next_commands(room - len(asking)):
                 asking.append(self._numbered((source, number), command))
         return asking
 
@@ -150,14 +150,14 @@ class RangedList:
             self._open = None
             self._opened += 1
 
-    def take(self, number: int, answer: Answer) -> None:
-        """Take an answer; one to a question that matters no more is left alone."""
+    def accept(self, number: int, answer: Answer) -> None:
+        """Accept an answer; one to a command that no longer matters is ignored."""
         asked = self._asked.pop(number, None)
         if asked is None:
             return
         if isinstance(asked, tuple):
             source, place = asked
-            source.take(place, answer)
+            source.accept(place, answer)
         elif answer.failure is not None:
             self.failure = answer.failure
         elif not isinstance(answer.value, list) or answer.total is None:
@@ -204,7 +204,7 @@ class RangedList:
             self._read_by_pages()  # the portal dropped the filter
         elif total <= len(found):
             self._take_in(found)
-            self._seen_again |= not self._told.isdisjoint(numbers)
+            self._seen_again |= not self._at_ends.isdisjoint(numbers)
         elif asked.through - asked.after == 1:
             self._page(self._command_of(asked))
         else:
@@ -239,8 +239,8 @@ class RangedList:
         if not _are_ends(first, last):
             self._read_by_pages()  # there is no telling where the list begins and ends
             return
-        if not self._told:
-            self._told = set(first) | set(last)
+        if not self._at_ends:
+            self._at_ends = set(first) | set(last)
             self._last, self._above = first[0] - 1, total
         self._open = _Open(last[min(EARLY, len(last) - 1)])
         if last[0] > self._last:
@@ -248,7 +248,7 @@ class RangedList:
             self._cut(new, self._above)
 
     def _cut(self, asked: _Range, rows: int) -> None:
-        """Ask for parts of a range. That a list is too long is seen before it is planned."""
+        """Plan the parts of a range, unless its list is too long."""
         if pages_of(rows) > MOST_ASKED:
             self._is_too_long()
         else:
@@ -267,7 +267,7 @@ class RangedList:
 
     def _page(self, command: Command) -> None:
         listing = Listing(command, id_of=self._key_of, twice=True)
-        self._paged.append((Whole(listing), listing))
+        self._paged.append((ReadSource(listing), listing))
 
     def _take_in(self, rows: Collection[Row]) -> None:
         for row in rows:
@@ -282,14 +282,14 @@ class RangedList:
                 self.failure = listing.failure or changed
                 return
             self._take_in(listing.rows.values())
-        if self._told and not self._seen_again and not self._paged:
+        if self._at_ends and not self._seen_again and not self._paged:
             self.failure = uncertain("incomplete", "no range had a row that the whole list had")
             return
         self.whole = True
 
 
 def _are_ends(first: list[int], last: list[int]) -> bool:
-    """Say whether these are the numbers on the first page of a list in both orders."""
+    """Return whether these can be the numbers on the first page of a list in both orders."""
     ordered = first == sorted(first) and last == sorted(last, reverse=True)
     return ordered and bool(first and last) and first[0] <= last[0]
 

@@ -1,19 +1,19 @@
-"""Reads lists of the portal to their end, many at a time, and knows when one is not whole.
+"""Reads lists of the portal to their end by offset, many at a time, and notices incomplete ones.
 
 Theory of operation. A list comes in pages of fifty by offset, and the rows behind an offset move
-when workflows end meanwhile: a page may miss a row that it should have had. So rows are collected
-by their id, and a list is *whole* only if every page told the same total and as many ids were
-found. If not it is read once more from its start, and then given up. A list that is not whole
-proves nobody's absence. Where absence will be believed, a list of several pages must come out the
-same twice, row for row: one row that ended and one that started leave the total as it was, and a
-third row may have slipped between two pages. What came out the same twice is what there was at the
-moment when the second reading began, whatever moved: each of its rows was there before and after
-that moment, as it is told, and there were as many as they are. (A row that went does not come back,
-nor one that changed become what it was: a task that was answered waits no more.)
+when workflows end meanwhile: a page may then miss a row. So rows are collected by their id, and a
+list is *whole* only if every page had the same total and as many ids were found. If not it is read
+once more from its start, and then given up. A list that is not whole proves nobody's absence. Where
+absence will be believed, a list of several pages must be read twice with the same result, row for
+row: one row that ended and one that started leave the total as it was, and a third row may have
+slipped between two pages. Two equal readings show the list as it was at the moment when the second
+began, whatever moved: each of its rows was there before and after that moment, with the same
+values, and their number was the total. (A row that went does not come back, nor does one that
+changed become what it was: a task that was answered waits no more.)
 
-The first page tells how many there are; then the rest is asked for together. Filters need not have
-been understood (the portal drops what it does not know without a word), so rows that nobody asked
-for are counted, since the total counts them, and not kept.
+The first page has the total; then all other pages are asked for at once. Filters may not have been
+understood (the portal drops what it does not know without a word), so rows that were not asked for
+are counted, since the total counts them, and not kept.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -23,12 +23,12 @@ from typing import Protocol
 from responder.bitrix24.client.answers import Answer, Command, Failure, FailureKind, uncertain
 
 Send = Callable[[Sequence[Command]], Awaitable[list[Answer]]]
-"""Carries commands out in their order and gives each one's answer in its place."""
+"""Sends commands in their order and returns each one's answer in its place."""
 
 Row = Mapping[str, object]
 
-# How long what one reading found of templates, users and stages serves the next ones too. So much
-# older than a reading its facts may be, and so much earlier the reading itself is too old.
+# For how long the next readings use the templates, users and stages of one. So much older than a
+# reading its facts may be, and so much sooner it is too old to act on.
 REMEMBERED_FOR = timedelta(seconds=5)
 MAX_PAGES = 1000
 MAX_READINGS = 3
@@ -36,34 +36,35 @@ PAGES_AT_ONCE = 200
 
 
 class Read(Protocol):
-    """Something that asks the portal one or more times until it knows."""
+    """Something that sends commands to the portal, in one or more rounds, until it is finished."""
 
-    def wanted(self) -> list[Command]:
-        """Return what to ask next; nothing when it knows, or will not know."""
+    def next_commands(self) -> list[Command]:
+        """Return the commands of the next round; none when it is finished or has failed."""
 
-    def take(self, answers: Sequence[Answer]) -> None:
-        """Take the answers to what was wanted."""
+    def accept(self, answers: Sequence[Answer]) -> None:
+        """Accept the answers to these commands, in their order."""
 
 
-async def settle(send: Send, reads: Sequence[Read]) -> None:
-    """Ask all that is wanted, together, until nothing more is."""
+async def read_all(send: Send, reads: Sequence[Read]) -> None:
+    """Send the commands of all reads, each round in one, until all are finished."""
     while True:
-        asked = [(read, commands) for read in reads if (commands := read.wanted())]
+        asked = [(read, commands) for read in reads if (commands := read.next_commands())]
         if not asked:
             return
         answers = await send([command for _, commands in asked for command in commands])
         place = 0
         for read, commands in asked:
-            read.take(answers[place : place + len(commands)])
+            read.accept(answers[place : place + len(commands)])
             place += len(commands)
 
 
 class Listing:
-    """One list: its kept rows by id, and whether it is whole; if it is not, `failure` says why.
+    """One list: its kept rows by id, and whether it is whole; `failure` is the reason if not.
 
-    `id_of` gives a row's id, or None for a row that cannot be read; one of those spoils the list,
-    unless `odd` is told of each row and keeps what they forbid. `twice`: absence will be believed.
-    `until` is an id whose row is all that matters: once it is found no further page is read.
+    `id_of` returns a row's id, or None for a row that cannot be read. Such a row makes the list
+    fail, unless `odd` is given: it is then called with every row, and decides what may be
+    concluded. `twice` is for lists whose absent rows are taken to be gone. `until` is an id whose
+    row alone matters: once it is found no further page is read.
     """
 
     def __init__(
@@ -95,14 +96,14 @@ class Listing:
         self._readings = 1
         self._before: tuple[set[str], int, dict[str, Row]] | None = None
 
-    def wanted(self) -> list[Command]:
-        """Return the pages to ask for next."""
+    def next_commands(self) -> list[Command]:
+        """Return the commands for the next pages."""
         self._asked = self._ahead[:PAGES_AT_ONCE]
         del self._ahead[:PAGES_AT_ONCE]
         return [self._page_at(start) for start in self._asked]
 
-    def take(self, answers: Sequence[Answer]) -> None:
-        """Take the pages that were wanted."""
+    def accept(self, answers: Sequence[Answer]) -> None:
+        """Accept these pages."""
         for start, answer in zip(self._asked, answers, strict=True):
             self._take_page(start, answer)
         if self._broken or self._until in self.rows:
@@ -141,7 +142,7 @@ class Listing:
             self._give_up(uncertain("wrong_type", "the list has a row that cannot be read"))
 
     def _look_ahead(self, start: int, total: int, following: int | None) -> None:
-        """Plan the rest after the first page, and one more page where a last one has a next."""
+        """Plan the other pages after the first page, and one more where the last one has a next."""
         if following is None or following <= max([start, *self._asked, *self._ahead]):
             return
         if self._pages + total // following > MAX_PAGES:
@@ -175,6 +176,6 @@ class Listing:
         self._ahead = [0]
 
 
-def told(failure: Failure) -> Failure | None:
-    """Return a failure that kept something from being read; a refusal of a request is an answer."""
+def unless_rejected(failure: Failure) -> Failure | None:
+    """Return the failure, or None if the portal merely rejected this one request."""
     return None if failure.kind is FailureKind.REJECTED else failure

@@ -1,11 +1,11 @@
-"""Names in the log the rows of a portal's list of workflows that make no sense."""
+"""Logs the rows of a portal's list of workflows that make no sense, each once in ten minutes."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import structlog
 
-from responder.bitrix24.lists.senseless_rows import Odd
+from responder.bitrix24.lists.senseless_rows import OddRows
 
 NAMED_FOR = timedelta(minutes=10)
 AT_ONCE = 20
@@ -13,16 +13,16 @@ AT_ONCE = 20
 log = structlog.get_logger()
 
 
-class OddRows:
-    """The odd rows of one portal that were named lately: each is, once in ten minutes."""
+class RowWarnings:
+    """The warnings about rows of one portal that were logged lately."""
 
     def __init__(self, portal: str, now: Callable[[], datetime]) -> None:
         self._portal = portal
         self._now = now
         self._named: dict[str, datetime] = {}
 
-    def name(self, odd: Odd) -> None:
-        """Name those that were not named lately."""
+    def warn(self, odd: OddRows) -> None:
+        """Log the rows that were not logged in the last ten minutes."""
         now = self._now()
         lately = {row for row, at in self._named.items() if timedelta(0) <= now - at < NAMED_FOR}
         new = [row for row in odd.rows if row not in lately]

@@ -1,9 +1,9 @@
-"""Keeps apart the rows of a list of workflows that make no sense, and says what they forbid.
+"""Collects the rows of a list of workflows that make no sense, and what they forbid to conclude.
 
-Such a row is named and left alone: no rule is asked about it, and all other rows are judged. But
-the list told less than it has, so its presence forbids conclusions from absence. Where a row's id
-cannot be read it may be any workflow's, and nobody is known to be gone. Where its document cannot
-be read, that workflow is there, on a document that nobody knows; so it is where the row names none
+Such a row is logged and left alone: no rule is asked about it, and all other rows are judged. But
+with it the list shows less than there is, so absence from the list proves less. If a row's id
+cannot be read, it may be any workflow's, and no workflow is known to be gone. If its document
+cannot be read, that workflow runs, on an unknown document; the same holds where the row names none
 (one that was stopped while it executed may come back so: module bizproc, workflowpersister.php).
 """
 
@@ -22,19 +22,20 @@ _IN_SHORT.maxdict, _IN_SHORT.maxlevel, _IN_SHORT.maxstring = 12, 3, 60
 
 
 @dataclass(slots=True)
-class Odd:
+class OddRows:
     """The rows of one list that are left alone.
 
-    `rows` shows those that make no sense, each in a line. `elsewhere` has the workflows that run,
-    or may, and are on no document's list, each with why. `nameless`: some row's id cannot be read.
+    `rows` has a line for each that makes no sense. `elsewhere` has the workflows that run, or may,
+    and are on no document's list, each with the reason. `nameless`: the id of some row cannot be
+    read.
     """
 
     rows: dict[str, None] = field(default_factory=dict)
     elsewhere: dict[str, str] = field(default_factory=dict)
     nameless: bool = False
 
-    def note(self, row: object) -> None:
-        """Take note of a row, if it has to be left alone."""
+    def add(self, row: object) -> None:
+        """Add a row, if it has to be left alone."""
         workflow_id = id_of(row) if isinstance(row, Mapping) else None
         if workflow_id is None or not isinstance(row, Mapping):
             self.nameless = True
@@ -46,13 +47,13 @@ class Odd:
                 return  # it says that it is nobody's, which makes sense
         self.rows[clipped(_IN_SHORT.repr(row), SHOWN_LENGTH)] = None
 
-    def is_elsewhere(self, workflow_id: str) -> None:
-        """Take note that a workflow runs that is not on the list of what runs on its document."""
+    def add_elsewhere(self, workflow_id: str) -> None:
+        """Add a workflow that runs and is not among the workflows of its document."""
         why = "it is listed, and not among the workflows of its document"
         self.elsewhere.setdefault(workflow_id, why)
 
     def why(self, workflow_id: str) -> str | None:
-        """Say why a workflow that is not on its document's list may run; None where it does not."""
+        """Return why a workflow that is not on its document's list may run, or None."""
         if self.nameless and workflow_id not in self.elsewhere:
             return "the list of workflows has a row whose id cannot be read"
         return self.elsewhere.get(workflow_id)

@@ -1,4 +1,4 @@
-"""Knows a row of the portal's list of running workflows: whose it is, and what facts it holds."""
+"""Reads one row of the portal's list of running workflows: its document, and the facts it holds."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -29,14 +29,15 @@ _WIDEST_FIRST = (
 
 
 def instances(wanted: Mapping[str, str]) -> Command:
-    """List the running workflows for which these fields are so, and maybe others; all for none.
+    """Return the command for the workflows whose fields have these values, and perhaps others.
 
-    The filter has the one form that all versions of the portal understand: upper case, no operator.
-    It is SQL's `LIKE` (module bizproc, lib/restservice.php `getFilter`): `_` stands for any
-    character, so other rows may come, and a text with a backslash does not find its own, which
-    would read as "nothing runs". Such a text is left out, and the list is longer.
+    All workflows are listed where no value is given.
     """
     params: dict[str, object] = {"SELECT": list(INSTANCE_FIELDS), "ORDER": {"ID": "ASC"}}
+    # The filter has the one form that all versions of the portal understand: upper case, no
+    # operator. It is SQL's `LIKE` (module bizproc, lib/restservice.php `getFilter`): `_` stands for
+    # any character, so other rows may come, and a text with a backslash does not find its own rows,
+    # which would read as "nothing runs". Such a text is left out, and the list is longer.
     if found := {name: text for name, text in wanted.items() if "\\" not in text}:
         params["FILTER"] = found
     return Command("bizproc.workflow.instances", params)
@@ -51,7 +52,7 @@ def id_of(row: Row) -> str | None:
 
 
 def id_of_whole_row(row: Row) -> str | None:
-    """Return the id of a row that also says whose it is, be it nobody's (null)."""
+    """Return the id of a row that also names its document, or says that it has none (null)."""
     for name in ("MODULE_ID", "ENTITY", "DOCUMENT_ID"):
         if name not in row or not isinstance(row[name], str | None):
             return None
@@ -59,7 +60,7 @@ def id_of_whole_row(row: Row) -> str | None:
 
 
 def triple(row: Row) -> tuple[object, object, object]:
-    """Return what a row says of its document: module, entity, id."""
+    """Return the document that a row names: module, entity, id."""
     return (row["MODULE_ID"], row["ENTITY"], row["DOCUMENT_ID"])
 
 

@@ -2,24 +2,25 @@
 
 Theory of operation. The list is ordered by id and read in pages by offset. When a workflow ends,
 all rows behind it move up by one, and the next page would begin one row too late. So each page
-begins with the row that was last on the page before, and a page *joins* another one if they share
-a row. In the order of the ids a page is an interval: whatever ran at that moment, and lies between
+begins with the row that was last on the page before, and a page *joins* another one if they share a
+row. In the order of the ids a page is an interval: whatever ran at that moment, and lies between
 its first row and its last, is on it. (A page that is neither full nor the last has lost rows, and
 joins nothing.) Two intervals that share a row are one interval. So once the page that begins the
-list is joined, over whichever others and read in whatever order, to one that ends it, all that ran
-from the first request to the last has been seen, because it lay on one of the pages. What started
-or ended in between may be there or not.
+list is joined, over whichever others and read in whatever order, to one that ends it, every
+workflow that ran from the first request to the last has been seen, because it was on one of the
+pages. Workflows that started or ended in between may be there or not.
 
-Where two neighbours do not join, because more ended than one row of overlap can bear, pages are
-read in between, backwards from the later one: there the rows are now that moved away. If that
-does not help a few times, all is read once more, and then the list is given up: it proves nothing.
-So it is at once where it counts in whole pages, as that of tasks does (`id_ranges`).
+Where two neighbours do not join, because more workflows ended than one row of overlap allows for,
+pages are read in between, backwards from the later one: there the rows are now that moved away. If
+that does not help a few times, all is read once more, and then the list is given up: it proves
+nothing. It is given up at once if its offsets count in whole pages, as those of tasks do
+(`id_ranges`).
 
 A row whose id cannot be read joins nothing, and is left alone like one whose document cannot be
 read (`senseless_rows`). Two pages that share such a row alone are joined by others, further back.
 
-A page knows how many rows there are in all, and the first request cannot. It asks for some pages
-on trust: one behind the end is empty, and costs nothing but its place in a batch.
+The first request is sent before the number of rows is known, so some pages are asked for without
+knowing that they exist: one behind the end is empty, and costs nothing but its place in a batch.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,7 +29,7 @@ from itertools import pairwise
 
 from responder.bitrix24.client.answers import Answer, Command, Failure, uncertain
 from responder.bitrix24.lists.paged import Row
-from responder.bitrix24.lists.senseless_rows import Odd
+from responder.bitrix24.lists.senseless_rows import OddRows
 from responder.bitrix24.lists.workflow_row import INSTANCE_FIELDS, id_of, instances
 from responder.model import Unknown
 
@@ -53,40 +54,41 @@ _BEGIN, _END = 0, 1  # two nodes besides the pages: the list's own ends
 
 
 def pages_of(rows: int) -> int:
-    """Say in how many pages a list of so many rows is read."""
+    """Return in how many pages a list of so many rows is read."""
     return 1 + max(0, rows - 2) // STRIDE
 
 
 def triple(compact: Compact) -> Compact:
-    """Return what a packed row says of its document: module, entity, id."""
+    """Return the document that a packed row names: module, entity, id."""
     return compact[_TRIPLE]
 
 
 def unpacked(compact: Compact) -> dict[str, object]:
-    """Return a row by the names of its fields; what the portal did not send is not there."""
+    """Return a row by the names of its fields; a field that the portal did not send is absent."""
     fields = zip(INSTANCE_FIELDS, compact, strict=True)
     return {name: value for name, value in fields if value is not _ABSENT}
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """What a whole list of all that runs told: its rows by id, and those that are left alone."""
+class RunningWorkflows:
+    """The content of a whole list of running workflows: rows by id, and rows left alone."""
 
     rows: Mapping[str, Compact]
-    odd: Odd
+    odd: OddRows
 
-    def look_for(self, workflow_id: str) -> Compact | Unknown | None:
+    def find_row(self, workflow_id: str) -> Compact | Unknown | None:
         """Return a workflow's row; None where it certainly does not run."""
         row = self.rows.get(workflow_id)
         why = self.odd.why(workflow_id) if row is None else None
         return row if why is None else Unknown(why)
 
 
-class Everything:
-    """All running workflows, as a source of commands for `Errands`.
+class WorkflowList:
+    """The list of all running workflows, as a source for `SharedRequests`.
 
     `rows` holds them by id, packed: a large portal has tens of thousands. They count for something
-    once `whole` is true; if it never will be, `failure` says why. `odd` is what is left alone.
+    once `whole` is true; if it never will be, `failure` is the reason. `odd` has the rows that are
+    left alone.
     """
 
     def __init__(self) -> None:
@@ -94,7 +96,7 @@ class Everything:
         self.total: int | None = None
         self.whole = False
         self.failure: Failure | None = None
-        self.odd = Odd()
+        self.odd = OddRows()
         self._command = instances({})
         self._readings = 0
         self._shared: dict[str, str] = {}
@@ -104,7 +106,7 @@ class Everything:
         self._readings += 1
         self._repairs = 0
         self.rows.clear()
-        self.odd = Odd()
+        self.odd = OddRows()
         self._page_of: dict[str, int] = {}
         self._parents = [_BEGIN, _END]
         self._pages: list[tuple[int, int, int]] = []  # start, node, total
@@ -112,7 +114,7 @@ class Everything:
         self._ahead = [STRIDE * number for number in range(pages)]
         self._furthest = self._ahead[-1]
 
-    def wanted(self, room: int) -> list[tuple[int, Command]]:
+    def next_commands(self, room: int) -> list[tuple[int, Command]]:
         """Return the next pages to read, each under its offset."""
         if self.failure is None and not self._ahead and not self._asked:
             self._conclude()
@@ -122,8 +124,8 @@ class Everything:
         self._asked.update(starts)
         return [(start, self._page_at(start)) for start in starts]
 
-    def take(self, number: int, answer: Answer) -> None:
-        """Take the page at this offset."""
+    def accept(self, number: int, answer: Answer) -> None:
+        """Accept the page at this offset."""
         self._asked.discard(number)
         if answer.failure is not None:
             self.failure = answer.failure
@@ -152,7 +154,7 @@ class Everything:
             self._join(node, _END)
         ids: list[str] = []
         for row in rows:
-            self.odd.note(row)
+            self.odd.add(row)
             workflow_id = id_of(row) if isinstance(row, dict) else None
             if workflow_id is not None and isinstance(row, dict):
                 ids.append(workflow_id)
@@ -162,7 +164,7 @@ class Everything:
             self.failure = uncertain("wrong_order", "the list is not ordered by id")
 
     def _packed(self, row: Row) -> Compact:
-        """Pack a row; a text that many rows have in common (who, which template) is kept once."""
+        """Return a row as a tuple; a text that many rows share (user, template) is stored once."""
         packed = [row.get(name, _ABSENT) for name in INSTANCE_FIELDS]
         for place in _COMMON:
             text = packed[place]
@@ -196,10 +198,10 @@ class Everything:
             self.failure = uncertain("incomplete", "the list changed while it was read")
 
     def _starts_between(self) -> Iterator[int]:
-        """Say where to read between neighbours that do not join, further back each time.
+        """Yield the offsets to read between neighbours that do not join, further back each time.
 
-        As many rows moved away as ended between the two pages, and the others move on while more
-        end. The totals tell how many, as far as no others started meanwhile.
+        As many rows moved away as workflows ended between the two pages, and more move while more
+        end. The totals show how many, as long as no others started meanwhile.
         """
         now = self.total or 0
         pages = [*sorted(self._pages), (self._furthest + STRIDE, _END, now)]
@@ -222,10 +224,10 @@ class Everything:
 
 
 def _doubt(start: int, rows: Sequence[object], total: int, following: int | None) -> Failure | None:
-    """Say why a page is not believed: where it ends is told twice (module rest, setNavData).
+    """Return why a page is not believed, or None: its end must agree with its total and its next.
 
-    Lists that count in whole pages tell another end (`id_ranges`): where theirs is would be a
-    guess.
+    Lists whose offsets count in whole pages have another end (`id_ranges`): where it is would be a
+    guess. (Module rest, setNavData.)
     """
     end = start + len(rows)
     if rows and (total < end or (following is None) is (end < total)):
@@ -236,10 +238,8 @@ def _doubt(start: int, rows: Sequence[object], total: int, following: int | None
 
 
 def _are_in_order(ids: Sequence[str]) -> bool:
-    """Say whether ids ascend, as far as that can be told without the database's own rules.
-
-    Those that the portal makes are of one length, with a point in one place (PHP: uniqid).
-    """
+    """Return whether ids ascend, as far as that can be decided without the database's own rules."""
+    # The ids that the portal makes are of one length, with a point in one place (PHP: uniqid).
     last: dict[tuple[int, int], str] = {}  # of each shape
     for one in map(str.lower, ids):
         shape = (len(one), one.find("."))

@@ -1,11 +1,11 @@
-"""Says what a call comes to: an answer, a refusal, or a broken line."""
+"""Defines the results of a call: an answer, a refusal, or a broken line."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a method gave; `total` and `next` only where it is a list."""
+    """The result of a method; `total` and `next` only where it is a list."""
 
     value: object
     total: int | None = None
@@ -16,7 +16,7 @@ class RefusedError(Exception):
     """An error that the portal words itself: `{"error": code, "error_description": text}`.
 
     `status` is the documentation's, and the cloud's; `on_premise` that of the portal's modules,
-    where it is another.
+    where it differs.
     """
 
     def __init__(self, status: int, code: str, text: str, *, on_premise: int | None = None) -> None:
@@ -28,7 +28,7 @@ class RefusedError(Exception):
 
 
 class BrokenLineError(Exception):
-    """The whole HTTP answer is lost or replaced, whatever the other commands of a batch came to.
+    """The loss or replacement of the whole HTTP answer, whatever the other commands of a batch did.
 
     Where `acted` is false, the commands that follow in the batch are not carried out either.
     """

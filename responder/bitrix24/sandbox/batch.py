@@ -1,4 +1,4 @@
-"""Carries out a batch: up to 50 commands, always 200, each part `[]` when empty."""
+"""Carries out a batch: up to 50 commands, always answered 200, each part `[]` when empty."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ _REFERENCE = re.compile(r"\$result((?:\[[^\]]+\])+)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """One command of a batch, taken apart."""
+    """One parsed command of a batch."""
 
     key: str
     method: str
@@ -22,10 +22,9 @@ class Command:
 
 
 def commands(params: Mapping[str, object]) -> tuple[Command, ...]:
-    """Take `cmd` apart. Commands that are not strings are skipped without a word.
+    """Parse `cmd`. Commands that are not strings are skipped without a word.
 
-    The query of a command is decoded once here: in a JSON body it is encoded once, in a form
-    twice.
+    The query of a command is decoded once here: in a JSON body it is encoded once, in a form twice.
     """
     found = []
     for key, command in php.mapping(params.get("cmd")).items():
@@ -103,9 +102,9 @@ def _check(number: int, command: Command) -> None:
 
 
 def _resolved(value: object, result: object) -> object:
-    """Put earlier results in place of `$result[key][field]`.
+    """Replace `$result[key][field]` by the earlier result that it names.
 
-    A path that cannot be followed to its end gives what was reached, so a missing id can become
+    A path that cannot be followed to its end gives the value reached, so a missing id can become
     all the results of other commands.
     """
     if isinstance(value, dict | list):

@@ -30,7 +30,7 @@ class Refusal(NamedTuple):
     on_premise: int | None = None
 
     def error(self) -> RefusedError:
-        """Return it, to be raised."""
+        """Return the error to raise."""
         return RefusedError(self.status, self.code, self.text, on_premise=self.on_premise)
 
 
@@ -102,18 +102,18 @@ class Faults:
         self._planned: list[_Planned] = []
 
     def plan(self, method: str, fault: Fault, times: int) -> None:
-        """Let the next `times` calls of the method fail; `*` is any method, `batch` a batch."""
+        """Plan a fault for the next calls of a method; `*` is any method, `batch` a whole batch."""
         if isinstance(fault, str) and fault not in NAMES:
             raise ValueError(f"no fault {fault!r}; there are: {', '.join(sorted(NAMES))}")
         self._planned.append(_Planned(method.lower(), fault, times))
 
     @property
     def planned(self) -> int:
-        """Count the faults that have not struck yet."""
+        """Return how many faults have not struck yet."""
         return len(self._planned)
 
     def clear(self) -> None:
-        """Forget every fault that has not struck yet."""
+        """Remove every fault that has not struck yet."""
         self._planned.clear()
 
     def strike(self, method: str, carry_out: Callable[[], Answer]) -> Answer:
@@ -124,12 +124,12 @@ class Faults:
         if fault in REFUSALS:
             raise REFUSALS[fault].error()
         if fault in ACTED_AND_REFUSED:
-            _let_go(carry_out)
+            _carry_out_quietly(carry_out)
             raise REFUSALS[ACTED_AND_REFUSED[fault]].error()
         if fault in NOTHING_DONE:
             raise BrokenLineError(fault, acted=False)
         if fault in ANSWER_LOST:
-            _let_go(carry_out)
+            _carry_out_quietly(carry_out)
             raise BrokenLineError(fault, acted=True)
         answer = carry_out()
         return answer if fault is None else ALTERATIONS[fault](answer)
@@ -144,7 +144,7 @@ class Faults:
         return None
 
 
-def _let_go(carry_out: Callable[[], Answer]) -> None:
+def _carry_out_quietly(carry_out: Callable[[], Answer]) -> None:
     try:
         carry_out()
     except RefusedError:

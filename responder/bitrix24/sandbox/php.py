@@ -1,4 +1,4 @@
-"""Has the ways of PHP that a caller of the portal can see."""
+"""Converts values as PHP does, as far as a caller of the portal can see it."""
 
 import re
 from collections.abc import Mapping
@@ -9,45 +9,45 @@ _INTEGER = re.compile(r"\s*([+-]?\d{1,18})")
 
 
 def nest(form: str) -> dict[str, object]:
-    """Read `a[b][0]=v` as PHP does: the last duplicate wins, `[]` appends, 0..n-1 is a list."""
+    """Parse `a[b][0]=v` as PHP does: the last duplicate wins, `[]` appends, 0..n-1 is a list."""
     tree: dict[str, object] = {}
     for name, value in parse_qsl(form, keep_blank_values=True):
         match = _NAME.match(name)
         if match:
             _put(tree, [match[1], *re.findall(r"\[([^\]]*)\]", match[2])], value)
-    return {name: _listed(value) for name, value in tree.items()}
+    return {name: _with_lists(value) for name, value in tree.items()}
 
 
 def _put(tree: dict[str, object], path: list[str], value: str) -> None:
     for key in path[:-1]:
-        branch = tree.setdefault(_slot(tree, key), {})
+        branch = tree.setdefault(_key_for(tree, key), {})
         if not isinstance(branch, dict):
             branch = tree[key] = {}
         tree = branch
-    tree[_slot(tree, path[-1])] = value
+    tree[_key_for(tree, path[-1])] = value
 
 
-def _slot(tree: Mapping[str, object], key: str) -> str:
+def _key_for(tree: Mapping[str, object], key: str) -> str:
     if key:
         return key
     return str(max((int(name) for name in tree if name.isdecimal()), default=-1) + 1)
 
 
-def _listed(value: object) -> object:
+def _with_lists(value: object) -> object:
     if not isinstance(value, dict):
         return value
-    return array({name: _listed(inner) for name, inner in value.items()})
+    return array({name: _with_lists(inner) for name, inner in value.items()})
 
 
 def array(mapping: Mapping[str, object]) -> object:
-    """Encode a PHP array: `[]` when empty, a list when its keys are 0..n-1, else an object."""
+    """Return a PHP array as JSON has it: `[]` if empty, a list for keys 0..n-1, else an object."""
     if list(mapping) == [str(number) for number in range(len(mapping))]:
         return list(mapping.values())
     return dict(mapping)
 
 
 def is_empty(value: object) -> bool:
-    """Tell what PHP's `empty` tells."""
+    """Return what PHP's `empty` returns."""
     return value in (None, "", "0", 0, False) or value == [] or value == {}
 
 
@@ -69,14 +69,14 @@ def text(value: object) -> str:
 
 
 def mapping(value: object) -> dict[str, object]:
-    """Take a parameter as an associative array; anything else is an empty one."""
+    """Return a parameter as an associative array; anything else is an empty one."""
     if isinstance(value, list):
         return {str(number): inner for number, inner in enumerate(value)}
     return value if isinstance(value, dict) else {}
 
 
 def texts(value: object) -> list[str]:
-    """Take a parameter as a list of strings; a single value is a list of one."""
+    """Return a parameter as a list of strings; a single value is a list of one."""
     if value is None:
         return []
     inner = mapping(value).values() if isinstance(value, dict | list) else [value]

@@ -1,4 +1,4 @@
-"""Holds the sandbox itself: a Bitrix24 portal in miniature, as an ASGI application.
+"""Serves the sandbox: a Bitrix24 portal in miniature, as an ASGI application.
 
 A request is authorised, recorded, counted in the leaky bucket, then carried out: alone, or as a
 batch of at most 50 commands that always answers 200. A fault planned with `fail_next` strikes at
@@ -23,10 +23,10 @@ DRIP_SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxCall:
-    """One call as it arrived, whatever became of it.
+    """One call as it arrived, whether it was carried out or not.
 
-    `batch` is the number of the HTTP request that brought it in a batch, None for a call of its
-    own. A batch itself is no call: it is counted in `http_requests`.
+    `batch` is the number of the HTTP request that brought it in a batch, None for a single call. A
+    batch itself is no call: it is counted in `http_requests`.
     """
 
     method: str
@@ -36,12 +36,12 @@ class SandboxCall:
 
 
 class Sandbox(State):
-    """A portal in miniature: what exists in it, what was asked of it, and how it shall fail.
+    """A portal in miniature: its contents, the calls it got, and its planned faults.
 
     `limits` turns on the leaky bucket (`rate` a second, `burst` at once) and, in the cloud, the
     blocking of methods. `answer_seconds` is how long each call takes, and the caller waits; `takes`
-    says for a method how long it is said to take, and nobody waits. Both are told and add up to
-    operating time. So does `operating`, which each method is said to have used already; with
+    has, by method, a time that is only reported, and nobody waits. Both are in the answers and add
+    up to operating time. `operating` has, by method, seconds that count as used already; with
     `limits`, 420 seconds block a method.
     """
 
@@ -67,7 +67,7 @@ class Sandbox(State):
         self.answer_seconds = 0.0
         self.takes: dict[str, float] = {}
         self.operating_time = OperatingTime()
-        self.operating = self.operating_time.said
+        self.operating = self.operating_time.added
         self.calls: list[SandboxCall] = []
         self.http_requests = 0
         self.limited = 0
@@ -76,7 +76,7 @@ class Sandbox(State):
         self._level_at = clock()
 
     def fail_next(self, method: str, fault: Fault, times: int = 1) -> None:
-        """Let the next calls of a method fail; `batch` is a batch as a whole, `*` anything."""
+        """Plan a fault for the next calls of a method; `batch` is a whole batch, `*` anything."""
         with self.lock:
             self.faults.plan(method, fault, times)
 
@@ -93,10 +93,10 @@ class Sandbox(State):
             with self.lock:
                 reply = self._answer(request, commands)
         except BrokenLineError as line:
-            await _break(line.fault, scope, receive, send)
+            await _send_broken(line.fault, scope, receive, send)
         else:
             if self.answer_seconds:
-                await _gone(receive, within=self.answer_seconds * max(1, len(commands)))
+                await _wait_until_gone(receive, within=self.answer_seconds * max(1, len(commands)))
             await wire.send_reply(reply, send)
 
     def _answer(self, request: wire.Request, commands: Sequence[batch.Command]) -> wire.Reply:
@@ -197,8 +197,10 @@ class Sandbox(State):
         return times
 
 
-async def _break(fault: str, scope: wire.Scope, receive: wire.Receive, send: wire.Send) -> None:
-    """Send what stands in for the answer, or nothing, and close."""
+async def _send_broken(
+    fault: str, scope: wire.Scope, receive: wire.Receive, send: wire.Send
+) -> None:
+    """Send the fault's own answer, or none, and close the connection."""
     reply = wire.broken(fault)
     if reply:
         await wire.send_reply(reply, send)
@@ -206,23 +208,23 @@ async def _break(fault: str, scope: wire.Scope, receive: wire.Receive, send: wir
         await _drip(receive, send)
     else:
         if fault.endswith("hang"):
-            await _gone(receive, within=HANG_SECONDS)
+            await _wait_until_gone(receive, within=HANG_SECONDS)
         _close(scope)
-        await _gone(receive, within=HANG_SECONDS)
+        await _wait_until_gone(receive, within=HANG_SECONDS)
 
 
 async def _drip(receive: wire.Receive, send: wire.Send) -> None:
-    """Answer a byte every 50 ms, so that no single read ever times out."""
+    """Send a byte every 50 ms, so that no single read ever times out."""
     await send({"type": "http.response.start", "status": 200, "headers": []})
     ends_at = time.monotonic() + HANG_SECONDS
     while time.monotonic() < ends_at:
         await send({"type": "http.response.body", "body": b" ", "more_body": True})
-        if await _gone(receive, within=DRIP_SECONDS):
+        if await _wait_until_gone(receive, within=DRIP_SECONDS):
             return
 
 
-async def _gone(receive: wire.Receive, *, within: float) -> bool:
-    """Wait until the caller has gone, or the server stops; tell whether that was in time."""
+async def _wait_until_gone(receive: wire.Receive, *, within: float) -> bool:
+    """Wait until the caller has gone, or the server stops; return whether that was in time."""
     try:
         async with asyncio.timeout(within):
             while (await receive())["type"] != "http.disconnect":

@@ -1,11 +1,11 @@
 """Selects, filters, sorts and pages rows as the portal's lists do.
 
-A filter key that a list does not understand (another case, an operator it does not know, a field
-it does not have) is dropped without a word, and the list answers as if it had not been asked.
+A filter key that a list does not understand (another case, an operator it does not know, a field it
+does not have) is dropped without a word, and the list answers as if the key were absent.
 
 Some lists compare texts without an operator by SQL's `LIKE`, with no `ESCAPE` (module bizproc,
 lib/restservice.php `getFilter`; module main, classes/general/sqlwhere.php `addStringFilter`): `_`
-and `%` stand for any characters, and a backslash takes the next character as it is and is gone
+and `%` stand for any characters, and a backslash takes the next character as it is and is dropped
 itself. So a text that has a backslash does not find its own rows.
 """
 
@@ -27,13 +27,14 @@ Row = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """What one list understands. Without `fields` every field of its rows is one.
+    """The filters, orders and fields that one list understands.
 
-    With `like` texts are compared by SQL's `LIKE`; `numbers` are the fields that are cast to whole
-    numbers, `dates` those that are read from ISO 8601; a filter by one of the `misread` finds
-    nothing. A start of -1 asks for no count, which not every list `skips_count` for. With
-    `whole_pages` it rounds an offset down to that of a page, and has the first page where there is
-    none (module rest, IRestService::getNavData; module main, CDBResult::DBNavStart).
+    Without `fields` every field of its rows is one. With `like` texts are compared by SQL's `LIKE`;
+    `numbers` are the fields that are cast to whole numbers, `dates` those that are read from ISO
+    8601; a filter by one of the `misread` finds nothing. A start of -1 asks for no count, which not
+    every list `skips_count` for. With `whole_pages` it rounds an offset down to that of a page, and
+    has the first page where there is none (module rest, IRestService::getNavData; module main,
+    CDBResult::DBNavStart).
     """
 
     fields: tuple[str, ...]
@@ -49,19 +50,19 @@ class Listing:
     whole_pages: bool = False
 
     def field(self, name: str) -> str | None:
-        """Find the field of that name, if the list has it."""
+        """Return the list's own name of a field, or None."""
         name = name.upper() if self.any_case else name
         return name if name in self.fields else None
 
     def split(self, key: str) -> tuple[str, str] | None:
-        """Take a filter key apart into operator and field; None drops it."""
+        """Split a filter key into operator and field; None drops it."""
         operator = next((sign for sign in self.operators if key.startswith(sign)), "")
         field = self.field(key[len(operator) :])
         return None if field is None else (operator, field)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class ListParams:
     """The parameters of a list call."""
 
     filter: Mapping[str, object]
@@ -70,11 +71,11 @@ class Asked:
     start: int
 
 
-def page(rows: Iterable[Row], asked: Asked, listing: Listing) -> Answer:
-    """Answer one page. `next` is there while more rows follow, `total` always.
+def page(rows: Iterable[Row], asked: ListParams, listing: Listing) -> Answer:
+    """Return one page. `next` is there while more rows follow, `total` always.
 
-    Both are as the portal reckons them (module rest, IRestService::setNavData): without a count the
-    total is 0, and a start of -1 is reckoned from.
+    Both are computed as the portal does (module rest, IRestService::setNavData): without a count
+    the total is 0, and a start of -1 counts as an offset.
     """
     tests = _tests(asked.filter, listing)
     found = [row for row in rows if all(holds(row.get(field)) for field, holds in tests)]
@@ -98,7 +99,7 @@ Holds = Callable[[object], bool]
 
 
 def _tests(filters: Mapping[str, object], listing: Listing) -> list[tuple[str, Holds]]:
-    """Make the keys of a filter ready for many rows: a field, and what its value must be."""
+    """Return the tests of a filter, ready for many rows: a field, and a check of its value."""
     keys = [(listing.split(key), wanted) for key, wanted in filters.items()]
     return [(key[1], _test(*key, wanted, listing)) for key, wanted in keys if key]
 
@@ -133,7 +134,7 @@ def _equals(field: str, wanted: object, listing: Listing) -> Holds:
 
 
 def _like(patterns: Sequence[str]) -> Holds:
-    """Return SQL's `LIKE a OR LIKE b`; an empty text also finds what is null."""
+    """Return SQL's `LIKE a OR LIKE b`; an empty text also finds null."""
     one_of = "|".join(map(_regular, patterns)) if patterns else "(?!)"
     pattern = re.compile(one_of, re.IGNORECASE | re.DOTALL)
     is_empty = "" in patterns
@@ -147,7 +148,7 @@ def _like(patterns: Sequence[str]) -> Holds:
 
 
 def _regular(pattern: str) -> str:
-    """Write a pattern of `LIKE` as a regular expression; a backslash at its end is itself."""
+    """Return a pattern of `LIKE` as a regular expression; a backslash at its end is itself."""
     parts = re.findall(r"\\?.", pattern, re.DOTALL)
     return "".join({"%": ".*", "_": "."}.get(part) or re.escape(part[-1]) for part in parts)
 
@@ -180,7 +181,7 @@ def _comparable(value: str) -> tuple[int, float, str]:
         return (2, 0.0, value.casefold())
 
 
-def _sort(rows: list[Row], asked: Asked, listing: Listing) -> None:
+def _sort(rows: list[Row], asked: ListParams, listing: Listing) -> None:
     named = [(listing.field(name), php.text(way)) for name, way in asked.order.items()]
     order = [(name, way) for name, way in named if name] or list(listing.order)
     for name, way in reversed(order):

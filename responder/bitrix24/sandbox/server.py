@@ -14,8 +14,8 @@ from responder.bitrix24.sandbox.portal import Sandbox
 START_SECONDS = 10.0
 
 
-class _OpenHanded(HttpToolsProtocol):
-    """Lets the application close its connection: ASGI itself has no way to give no answer."""
+class _ClosableProtocol(HttpToolsProtocol):
+    """A protocol that lets the application close its connection, which ASGI itself cannot."""
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -23,13 +23,13 @@ class _OpenHanded(HttpToolsProtocol):
 
 
 class _QuickServer(uvicorn.Server):
-    """Starts and stops at once: uvicorn's own loop looks every 0.1 s and waits for answers."""
+    """A server that starts and stops at once; uvicorn's own loop polls every 0.1 s."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         super().__init__(
             uvicorn.Config(
                 sandbox,
-                http=_OpenHanded,
+                http=_ClosableProtocol,
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -69,7 +69,7 @@ class _QuickServer(uvicorn.Server):
 class SandboxServer:
     """A sandbox on a free port of 127.0.0.1, in a thread of its own.
 
-    It may be started again after a stop, on the same port: a portal that was away.
+    It may be started again after a stop, on the same port, as a portal that was away.
     """
 
     def __init__(self, sandbox: Sandbox | None = None) -> None:
@@ -80,11 +80,11 @@ class SandboxServer:
 
     @property
     def url(self) -> str:
-        """Return the incoming webhook of this portal."""
+        """Return the address of the incoming webhook of this portal."""
         return f"http://127.0.0.1:{self.port}/rest/{self.sandbox.user_id}/{self.sandbox.secret}/"
 
     def start(self) -> Self:
-        """Serve; return when connections are accepted."""
+        """Start to serve, and return when connections are accepted."""
         listener = _listen("127.0.0.1", self.port, socket.AF_INET)
         self.port = listener.getsockname()[1]
         server = _QuickServer(self.sandbox)
@@ -117,7 +117,7 @@ class SandboxServer:
 
 
 async def run(host: str, port: int, sandbox: Sandbox) -> None:
-    """Serve a sandbox until the process is told to stop; `OSError` where the port is taken."""
+    """Serve a sandbox until the process is stopped; raise `OSError` where the port is taken."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = _listen(host, port, family)
     server = _QuickServer(sandbox)
@@ -131,10 +131,9 @@ async def run(host: str, port: int, sandbox: Sandbox) -> None:
 
 
 def _listen(host: str, port: int, family: socket.AddressFamily) -> socket.socket:
-    """Listen; what is accepted sends at once, which asyncio sees to only where it listens itself.
-
-    Else each answer's body would wait 40 ms for the caller to acknowledge its head.
-    """
+    """Return a listening socket whose connections send at once."""
     listener = socket.create_server((host, port), family=family, backlog=1024)
+    # asyncio sets this only where it listens itself; without it each answer's body would wait 40 ms
+    # for the caller to acknowledge its head.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener

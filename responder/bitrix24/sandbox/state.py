@@ -1,4 +1,4 @@
-"""Holds what exists in the sandbox: items, workflows, templates, tasks, people."""
+"""Holds the contents of the sandbox: items, workflows, templates, tasks, people."""
 
 import itertools
 import threading
@@ -20,11 +20,11 @@ LEAD, DEAL, CONTACT, COMPANY, QUOTE, INVOICE = 1, 2, 3, 4, 7, 31
 
 
 class State:
-    """A portal's contents, and the switches for its oddities.
+    """The contents of a portal, and the switches for its oddities.
 
-    It is one of two kinds. The `cloud` lets two workflows at a time wait on an item of the CRM, and
-    counts operating time; a portal `on_premise` does neither, and its module answers some refusals
-    with other statuses than the cloud's documentation says.
+    There are two kinds of portal. In the `cloud` two workflows at a time wait on an item of the
+    CRM, and operating time is counted; `on_premise` has neither, and its module answers some
+    refusals with other statuses than the cloud's documentation says.
 
     Everything may be changed while the sandbox is served: a test's thread changes, the server's
     thread reads, and both hold `lock` while they do.
@@ -211,12 +211,12 @@ class State:
             return [start.workflow_id for start in self.slots.queue]
 
     def is_of_robots(self, template_id: int | str) -> bool:
-        """Say whether a template is one of those that the portal never lists."""
+        """Return whether a template is one of those that the portal never lists."""
         row = self.templates.get(str(template_id), {})
         return php.integer(row.get("AUTO_EXECUTE")) >= ROBOTS
 
     def add_bizproc_task(self, workflow_id: str, user_id: int | str, name: str) -> str:
-        """Let a workflow wait for someone; return the id of that task."""
+        """Add a task, for which a workflow waits for a user; return the task's id."""
         with self.lock:
             row: Mapping[str, object] = self.workflows[workflow_id]
             task_id = str(1000 + next(self._serial))
@@ -241,24 +241,22 @@ class State:
             }
         return task_id
 
-    def ask_too(self, task_id: str, user_id: int | str, *, answer: int = 0) -> None:
-        """Let a task be one of another user too, who may have answered already."""
+    def add_task_user(self, task_id: str, user_id: int | str, *, answer: int = 0) -> None:
+        """Add another user to a task, who may have answered already."""
         with self.lock:
             row: dict[str, object] = {"USER_ID": str(user_id), "USER_STATUS": str(answer)}
             self.bizproc_tasks[f"{task_id} {user_id}"] = self.bizproc_tasks[task_id] | row
 
     def end_workflow(self, workflow_id: str) -> bool:
-        """Let a workflow end by itself; tell whether it was running. Its tasks are done, and stay.
-
-        (The cloud keeps them for a day.)
-        """
+        """End a workflow as if by itself; return whether it was running."""
         with self.lock:
+            # Its tasks are done, and stay: the cloud keeps them for a day.
             for task in self._tasks_of(workflow_id).values():
                 task["STATUS"] = task["USER_STATUS"] = DONE
             return self._leave(workflow_id)
 
     def stop_workflow(self, workflow_id: str) -> bool:
-        """Kill or terminate a workflow, its tasks with it; tell whether it was running."""
+        """Kill or terminate a workflow and delete its tasks; return whether it was running."""
         with self.lock:
             for task_id in self._tasks_of(workflow_id):
                 del self.bizproc_tasks[task_id]
@@ -274,7 +272,7 @@ class State:
         return left
 
     def instant(self, at: Instant = None) -> str:
-        """Write an instant (by default now) as the portal does: ISO 8601, whole seconds, offset."""
+        """Return an instant (by default now) as the portal writes it: ISO 8601, seconds, offset."""
         if isinstance(at, str):
             return at
         now = datetime.fromtimestamp(self.clock(), MOSCOW)

@@ -1,4 +1,4 @@
-"""Turns HTTP requests into calls, and what calls came to into HTTP answers."""
+"""Converts HTTP requests to calls, and the results of calls to HTTP answers."""
 
 import functools
 import json
@@ -77,13 +77,13 @@ def _parameters(content_type: str, body: bytes) -> dict[str, object]:
 
 
 def encode(status: int, value: object) -> Reply:
-    """Write an answer as PHP's `json_encode` does: ASCII only, slashes escaped."""
+    """Return an answer as PHP's `json_encode` writes it: ASCII only, slashes escaped."""
     text = json.dumps(value, separators=(",", ":")).replace("/", "\\/")
     return Reply(status=status, body=text.encode())
 
 
 def error(status: int, code: str, text: str) -> Reply:
-    """Write an error; there is no `time` in it."""
+    """Return an error; there is no `time` in it."""
     return encode(status, {"error": code, "error_description": text})
 
 
@@ -96,7 +96,7 @@ async def send_reply(reply: Reply, send: Send) -> None:
 
 
 def broken(fault: str) -> Reply | None:
-    """Return what stands in for the answer, or None where the connection simply closes."""
+    """Return the answer that a fault sends instead, or None where the connection simply closes."""
     write = _BROKEN.get(fault)
     return write() if write else None
 

@@ -208,6 +208,7 @@ class All(_Group):
     __slots__ = ()
     settled_by = False
 
+
 class AnyOf(_Group):
     """A group that holds when one of its parts does: a true one settles it."""
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from responder.bitrix24.facts.last_changes import last_changed
-from responder.bitrix24.lists.row_warnings import OddRows
+from responder.bitrix24.lists.row_warnings import RowWarnings
 from responder.journal import run_entries
 from responder.judge import planner, sweep
 from responder.judge.context import Means
@@ -52,7 +52,7 @@ class Runner:
         self._sweep_every = sweep_every
         self._metrics = means.metrics
         self._now = means.now
-        self._odd_rows = OddRows(means.portal, means.now)
+        self._row_warnings = RowWarnings(means.portal, means.now)
         self._run: Run | None = None
         self._looked_at: datetime | None = None
         self._unfinished = Unfinished()
@@ -166,7 +166,7 @@ class Runner:
     async def _finish(self, run: Run) -> None:
         """Judge what was read, and write what was found, all sets of it or none."""
         self._run = None
-        self._odd_rows.name(run.survey.odd)
+        self._row_warnings.warn(run.survey.odd)
         found = await run.found()
         known = Known() if run.due.observes else await self._known(run, found)
         plans = [plan for item in found if (plan := self._plan(run, item, known)).planned]

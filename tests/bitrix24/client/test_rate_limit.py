@@ -13,14 +13,14 @@ from responder.bitrix24.client.rate_limit import (
     Bucket,
     ahead,
     drained,
+    exhausted,
     filled,
     fitting,
+    measured,
     recent,
-    refused,
     room,
     shut_seconds,
     take,
-    told,
     used,
 )
 from responder.bitrix24.sandbox.method_time import OperatingTime
@@ -139,7 +139,7 @@ def test_no_batch_of_several_commands_takes_over_ten_seconds(seconds: list[float
 
 
 def test_what_an_answer_told_is_forgotten_after_ten_minutes() -> None:
-    known = told(399.0, 1_060.0, 1_000.0, 5_000.0)
+    known = measured(399.0, 1_060.0, 1_000.0, 5_000.0)
     assert used(known, 5_599.0) == 399.0
     assert used(known, 5_600.0) == 0.0
     assert used(known, 4_999.0) == 0.0  # the clock was set back
@@ -147,25 +147,25 @@ def test_what_an_answer_told_is_forgotten_after_ten_minutes() -> None:
 
 
 def test_a_reset_is_counted_by_the_portals_own_clock() -> None:
-    assert shut_seconds(told(500.0, 1_060.0, 1_000.0, 5_000.0), 5_000.0) == 60.0
-    assert shut_seconds(told(500.0, 5_030.0, None, 5_000.0), 5_000.0) == 30.0
+    assert shut_seconds(measured(500.0, 1_060.0, 1_000.0, 5_000.0), 5_000.0) == 60.0
+    assert shut_seconds(measured(500.0, 5_030.0, None, 5_000.0), 5_000.0) == 30.0
 
 
 @pytest.mark.parametrize("reset_at", [None, 900.0])
 def test_a_minute_is_waited_where_no_reset_is_known(reset_at: float | None) -> None:
-    assert shut_seconds(told(500.0, reset_at, 1_000.0, 1_000.0), 1_000.0) == MINUTE_SECONDS
+    assert shut_seconds(measured(500.0, reset_at, 1_000.0, 1_000.0), 1_000.0) == MINUTE_SECONDS
     assert shut_seconds(None, 1_000.0) == MINUTE_SECONDS
 
 
 def test_no_reset_lies_further_away_than_ten_minutes() -> None:
-    assert shut_seconds(told(500.0, 1e9, 1_000.0, 1_000.0), 1_000.0) == WINDOW_SECONDS
+    assert shut_seconds(measured(500.0, 1e9, 1_000.0, 1_000.0), 1_000.0) == WINDOW_SECONDS
 
 
 def test_a_refusal_uses_up_the_time_and_keeps_the_reset_that_was_told_last() -> None:
-    known = refused(told(100.0, 1_300.0, 1_000.0, 1_000.0), 1_200.0)
+    known = exhausted(measured(100.0, 1_300.0, 1_000.0, 1_000.0), 1_200.0)
     assert room(known, 1_200.0, 0.0) == 0
     assert shut_seconds(known, 1_200.0) == 100.0
-    assert shut_seconds(refused(None, 1_200.0), 1_200.0) == MINUTE_SECONDS
+    assert shut_seconds(exhausted(None, 1_200.0), 1_200.0) == MINUTE_SECONDS
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_a_refusal_uses_up_the_time_and_keeps_the_reset_that_was_told_last() -> 
 def test_a_method_has_room_for_what_is_left_of_its_time(
     seconds: float, each: float, count: int
 ) -> None:
-    assert room(told(seconds, None, None, 0.0), 0.0, each) == count
+    assert room(measured(seconds, None, None, 0.0), 0.0, each) == count
 
 
 @settings(max_examples=50)
@@ -198,7 +198,7 @@ def test_a_method_that_keeps_to_its_room_is_never_refused_for_its_time(
         for _ in range(count):
             assert not theirs.is_over("kill", now)
             theirs.spend("kill", cost, now)
-        known = told(theirs.used("kill", now), theirs.reset_at("kill", now), now, now)
+        known = measured(theirs.used("kill", now), theirs.reset_at("kill", now), now, now)
         took = recent(took, cost)
         shut_until = 0.0 if room(known, now, took) else now + shut_seconds(known, now)
 

@@ -96,8 +96,8 @@ def test_a_task_of_several_users_waits_for_those_who_have_not_answered(
     workflow = server.sandbox.start_workflow(DEAL, 61, started_by=7)
     task = server.sandbox.add_bizproc_task(workflow, 12, "Approve")
     server.sandbox.add_user(8, active=False)
-    server.sandbox.ask_too(task, 7)
-    server.sandbox.ask_too(task, 8, answer=1)
+    server.sandbox.add_task_user(task, 7)
+    server.sandbox.add_task_user(task, 8, answer=1)
     found = facts(read(server))
     assert found["workflow.tasks"] == 1
     assert found["waiting_for.id"] == ["7", "12"]
@@ -225,7 +225,7 @@ def begun(users: Users, now: datetime) -> tuple[People, list[Command]]:
     people = People(users, now)
     asked = []
     for read in people.user_reads([(ROW, ACTIVE)]):
-        asked += read.wanted()
-        read.take([Answer(value=[{"ID": "7", "ACTIVE": True, "UF_DEPARTMENT": [2]}])])
+        asked += read.next_commands()
+        read.accept([Answer(value=[{"ID": "7", "ACTIVE": True, "UF_DEPARTMENT": [2]}])])
     people.keep()
     return people, asked

@@ -133,7 +133,7 @@ def _start(sandbox: Sandbox, on: Document, chance: random.Random) -> None:
     for _ in range(chance.choice((0, 0, 1, 2))):
         task = sandbox.add_bizproc_task(started, chance.randint(1, 5), "Approve")
         for _ in range(chance.choice((0, 0, 1, 2))):
-            sandbox.ask_too(task, chance.randint(6, 9), answer=chance.choice((0, 1)))
+            sandbox.add_task_user(task, chance.randint(6, 9), answer=chance.choice((0, 1)))
     if chance.random() < 0.3 and sandbox.bizproc_tasks:
         list(sandbox.bizproc_tasks.values())[-1]["STATUS"] = "1"
 
@@ -299,7 +299,7 @@ def test_evidence_from_the_list_of_all_tasks_is_that_of_each_workflow(
     for place, one in enumerate(ids):
         for user in range(place % 4):
             task = sandbox.add_bizproc_task(one, 1 + user, "Approve")
-            sandbox.ask_too(task, 5, answer=user % 2)
+            sandbox.add_task_user(task, 5, answer=user % 2)
     next(iter(sandbox.bizproc_tasks.values()))["STATUS"] = "1"
     singly, paged, total = evidence_of(running, ids[::2])
     assert singly == paged

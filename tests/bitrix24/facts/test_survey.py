@@ -414,8 +414,8 @@ def test_what_is_too_much_for_one_answer_is_read_in_halves(
 def test_an_answer_without_a_list_makes_its_documents_unknown(value: object) -> None:
     items = ItemsRead()
     items.ask({document("deal:1"): frozenset({"deal.title"})})
-    ((number, _),) = items.wanted(50)
-    items.take(number, Answer(value=value))
+    ((number, _),) = items.next_commands(50)
+    items.accept(number, Answer(value=value))
     read = items.read(document("deal:1"))
     assert read is not None
     facts, _ = read.facts(frozenset({"deal.title"}), StagesRead({}, NOW), TypesRead({}, NOW))
@@ -425,8 +425,8 @@ def test_an_answer_without_a_list_makes_its_documents_unknown(value: object) -> 
 def test_a_row_of_another_type_is_not_taken_for_the_document() -> None:
     items = ItemsRead()
     items.ask({document("deal:1"): frozenset({"deal.title"})})
-    ((number, _),) = items.wanted(50)
-    items.take(number, Answer(value={"items": [{"id": 1, "entityTypeId": 3, "title": "No"}]}))
+    ((number, _),) = items.next_commands(50)
+    items.accept(number, Answer(value={"items": [{"id": 1, "entityTypeId": 3, "title": "No"}]}))
     read = items.read(document("deal:1"))
     assert read is not None
     facts, _ = read.facts(frozenset({"deal.title"}), StagesRead({}, NOW), TypesRead({}, NOW))

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from responder.bitrix24.client.answers import Answer, Command
 from responder.bitrix24.facts.templates import Templates, TemplatesRead
-from responder.bitrix24.lists.paged import settle
+from responder.bitrix24.lists.paged import read_all
 from responder.model import Unknown
 
 NOW = datetime(2026, 9, 24, 12, tzinfo=UTC)
@@ -35,7 +35,7 @@ class Listed:
 
 def facts_of(rows: list[dict[str, object]], template_id: object) -> dict[str, object]:
     read = TemplatesRead(Templates(), NOW, PATHS)
-    asyncio.run(settle(Listed(rows).send, read.reads()))
+    asyncio.run(read_all(Listed(rows).send, read.reads()))
     read.keep()
     return read.facts({"TEMPLATE_ID": template_id, "STARTED": "2026-09-01T10:00:00+03:00"}, PATHS)[
         0

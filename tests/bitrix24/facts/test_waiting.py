@@ -11,12 +11,12 @@ from responder.bitrix24.client.answers import Answer, Command
 from responder.bitrix24.facts import open_tasks
 from responder.bitrix24.facts.lookup import Reading, gather
 from responder.bitrix24.facts.open_tasks import Evidence
-from responder.bitrix24.facts.people import all_tasks, key_of
+from responder.bitrix24.facts.people import all_tasks, task_key
 from responder.bitrix24.facts.survey import Survey
 from responder.bitrix24.facts.templates import Templates
 from responder.bitrix24.lists.id_ranges import RangedList
 from responder.bitrix24.lists.paged import Listing
-from responder.bitrix24.lists.requests import Errands
+from responder.bitrix24.lists.requests import SharedRequests
 from responder.model import Unknown, Workflow
 from tests.bitrix24.moving_portal import Moving
 
@@ -46,9 +46,9 @@ def nobody(portal: Moving, waiting: dict[str, object]) -> list[str]:
 
 
 async def ranged(portal: Moving) -> RangedList:
-    tasks, errands = all_tasks(), Errands()
-    errands.set_out([tasks])
-    while await errands.step(portal.send):
+    tasks, requests = all_tasks(), SharedRequests()
+    requests.set_sources([tasks])
+    while await requests.step(portal.send):
         pass
     return tasks
 
@@ -70,22 +70,22 @@ def test_ranges_are_read_to_their_end_although_tasks_move() -> None:
 
 def test_pages_prove_nothing_where_a_row_changed_between_two_readings() -> None:
     rows = [{"ID": str(number), "STATUS": "0"} for number in range(130)]
-    listing = Listing(Command("bizproc.task.list", {}), id_of=key_of, twice=True)
+    listing = Listing(Command("bizproc.task.list", {}), id_of=task_key, twice=True)
 
     def page(start: int) -> Answer:
         part = [dict(row) for row in rows[start : start + 50]]
         return Answer(value=part, total=len(rows), next=start + 50 if start < 100 else None)
 
     for reading in (1, 2):
-        listing.wanted()
-        listing.take([page(0)])
-        listing.wanted()
+        listing.next_commands()
+        listing.accept([page(0)])
+        listing.next_commands()
         last = page(100)
         if reading == 2:  # the page before was lost, and is asked for again after the last one
             rows[70]["STATUS"] = "1"
             rows.append({"ID": "130", "STATUS": "0"})
             del rows[120]
-        listing.take([page(50), last])
+        listing.accept([page(50), last])
     assert not listing.whole
 
 

@@ -63,9 +63,11 @@ class Tasks:
 
     def read(self, room: int = 50) -> RangedList:
         read = all_tasks()
-        while read.wanted(0) == [] and (asked := read.wanted(room)):  # others may fill a portion
+        while read.next_commands(0) == [] and (
+            asked := read.next_commands(room)
+        ):  # others may fill a portion
             for number, command in asked:
-                read.take(number, self.answer(command))
+                read.accept(number, self.answer(command))
         return read
 
 
@@ -95,9 +97,9 @@ def test_whatever_was_there_all_the_time_is_read(
 
 def test_that_there_was_no_room_to_ask_does_not_make_it_whole() -> None:
     there, read = Tasks(of(200)), all_tasks()
-    for number, command in read.wanted(50):
-        read.take(number, there.answer(command))
-    assert read.wanted(0) == []
+    for number, command in read.next_commands(50):
+        read.accept(number, there.answer(command))
+    assert read.next_commands(0) == []
     assert not read.whole
 
 
@@ -135,30 +137,30 @@ def test_pages_that_change_prove_nothing() -> None:
 
 def test_a_list_that_counts_rows_and_shows_none_proves_nothing() -> None:
     read = all_tasks()
-    while asked := read.wanted(50):
+    while asked := read.next_commands(50):
         for number, _ in asked:
-            read.take(number, Answer(value=[], total=PAGE + 1))
+            read.accept(number, Answer(value=[], total=PAGE + 1))
     assert not read.whole
     assert read.failure is not None
 
 
 def test_an_answer_that_failed_fails_the_list() -> None:
     read = all_tasks()
-    ((number, _), *_) = read.wanted(50)
-    read.take(number, Answer(failure=Failure(FailureKind.METHOD, "no", "no")))
-    assert (read.whole, read.wanted(50)) == (False, [])
+    ((number, _), *_) = read.next_commands(50)
+    read.accept(number, Answer(failure=Failure(FailureKind.METHOD, "no", "no")))
+    assert (read.whole, read.next_commands(50)) == (False, [])
     assert read.failure is not None
 
 
 def test_a_row_that_cannot_be_read_fails_the_list() -> None:
     for row in ({"ID": True}, {"ID": "x"}, "text"):
         read = all_tasks()
-        ((number, _), *_) = read.wanted(50)
-        read.take(number, Answer(value=[row], total=1))
+        ((number, _), *_) = read.next_commands(50)
+        read.accept(number, Answer(value=[row], total=1))
         assert read.failure is not None
     read = all_tasks()
-    ((number, _), *_) = read.wanted(50)
-    read.take(number, Answer(value="text", total=1))
+    ((number, _), *_) = read.next_commands(50)
+    read.accept(number, Answer(value="text", total=1))
     assert read.failure is not None
 
 
@@ -166,10 +168,10 @@ def test_a_task_that_does_not_say_whose_it_is_or_whether_it_waits_fails_the_list
     for odd in ("WORKFLOW_ID", "USER_ID", "STATUS", "USER_STATUS"):
         for value in (None, "", True):
             read, one = all_tasks(), tasks_of("w")
-            ((number, _), *_) = read.wanted(50)
-            read.take(number, Answer(value=[{**task(1), odd: value}], total=1))
-            one.wanted()
-            one.take([Answer(value=[{**task(1), odd: value}], total=1)])
+            ((number, _), *_) = read.next_commands(50)
+            read.accept(number, Answer(value=[{**task(1), odd: value}], total=1))
+            one.next_commands()
+            one.accept([Answer(value=[{**task(1), odd: value}], total=1)])
             told = (read.failure is None, one.failure is None)
             # an empty id is no workflow's: such a row concerns nobody
             assert told == ((True, True) if (odd, value) == ("WORKFLOW_ID", "") else (False, False))
@@ -177,11 +179,11 @@ def test_a_task_that_does_not_say_whose_it_is_or_whether_it_waits_fails_the_list
 
 def test_a_list_beyond_all_measure_is_not_planned() -> None:
     read = all_tasks()
-    for number, command in read.wanted(50):
+    for number, command in read.next_commands(50):
         order = command.params["ORDER"]
         assert isinstance(order, Mapping)
         ids = range(1, 51) if order["ID"] == "ASC" else range(10**9, 10**9 - 50, -1)
-        read.take(number, Answer(value=[task(one) for one in ids], total=3 * 10**7, next=50))
+        read.accept(number, Answer(value=[task(one) for one in ids], total=3 * 10**7, next=50))
     assert read.failure is not None
     assert read.failure.code == "too_long"
 
@@ -189,9 +191,9 @@ def test_a_list_beyond_all_measure_is_not_planned() -> None:
 def test_rows_that_come_faster_than_they_are_read_are_read_in_ranges_too() -> None:
     tasks = Tasks(of(200))
     read, news = all_tasks(), 0
-    while asked := read.wanted(50):
+    while asked := read.next_commands(50):
         for number, command in asked:
-            read.take(number, tasks.answer(command))
+            read.accept(number, tasks.answer(command))
         if tasks.asked > 2 and news < 3:  # after each of the first rounds
             news += 1
             last = tasks.rows[-1][0]
@@ -203,20 +205,20 @@ def test_rows_that_come_faster_than_they_are_read_are_read_in_ranges_too() -> No
 def test_a_row_that_can_be_seen_later_than_a_higher_one_is_seen() -> None:
     late = (1_000_195, 1)  # its number was given out, and another hit was faster
     tasks, read = Tasks([key for key in of(200, each=1) if key != late]), all_tasks()
-    while asked := read.wanted(50):
+    while asked := read.next_commands(50):
         for number, command in asked:
             if is_range(command) and late not in tasks.rows and "<=ID" not in str(command.params):
                 tasks.rows.append(late)
-            read.take(number, tasks.answer(command))
+            read.accept(number, tasks.answer(command))
     assert read.whole
     assert late in keys(read)
 
 
 def test_a_list_that_never_stops_growing_is_given_up() -> None:
     tasks, read = Tasks(of(200)), all_tasks()
-    while asked := read.wanted(50):
+    while asked := read.next_commands(50):
         for number, command in asked:
-            read.take(number, tasks.answer(command))
+            read.accept(number, tasks.answer(command))
             last = tasks.rows[-1][0]
             tasks.rows += [(last + 1 + place, 1) for place in range(70)]
     assert read.failure is not None
@@ -259,7 +261,7 @@ def test_answers_that_contradict_themselves_or_each_other_prove_nothing(
     told: Callable[[Tasks, Command], Answer],
 ) -> None:
     there, read = Tasks(of(120, each=1)), all_tasks()
-    while asked := read.wanted(50):
+    while asked := read.next_commands(50):
         for number, command in asked:
-            read.take(number, told(there, command))
+            read.accept(number, told(there, command))
     assert not read.whole

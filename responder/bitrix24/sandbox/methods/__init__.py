@@ -1,1 +1,1 @@
-"""The methods that the sandbox knows."""
+"""The methods that the sandbox has."""

@@ -1,10 +1,10 @@
-"""Has the methods about people, and about the webhook itself."""
+"""Implements the methods about people, and about the webhook itself."""
 
 from collections.abc import Mapping
 
 from responder.bitrix24.sandbox import php
 from responder.bitrix24.sandbox.answers import Answer
-from responder.bitrix24.sandbox.rows import Asked, Listing, page
+from responder.bitrix24.sandbox.rows import Listing, ListParams, page
 from responder.bitrix24.sandbox.state import State
 
 _USER_FIELDS = ("ID", "ACTIVE", "NAME", "LAST_NAME", "USER_TYPE", "UF_DEPARTMENT")
@@ -18,9 +18,9 @@ _USERS = Listing(
 
 
 def users(state: State, params: Mapping[str, object]) -> Answer:
-    """List users; ACTIVE is a boolean, all else text. Those that are hidden are never there.
+    """List users; ACTIVE is a boolean, all else text. Hidden users are never there.
 
-    A filter may stand outside `FILTER` where there is none; of nobody there is no total (module
+    A filter may stand outside `FILTER` where there is none; an empty list has no total (module
     rest, lib/api/user.php `userGet`).
     """
     asked = {name.upper(): value for name, value in params.items()}
@@ -28,7 +28,7 @@ def users(state: State, params: Mapping[str, object]) -> Answer:
     wanted = php.mapping(asked.get("FILTER")) or outside
     found = page(
         [user for key, user in state.users.items() if key not in state.hidden_users],
-        Asked(
+        ListParams(
             filter={} if state.drop_filters else {key: _flag(one) for key, one in wanted.items()},
             order={php.text(asked.get("SORT")): asked.get("ORDER")},
             select=php.texts(asked.get("SELECT")),
@@ -44,13 +44,13 @@ def _flag(value: object) -> object:
 
 
 def current_user(state: State, _params: Mapping[str, object]) -> Answer:
-    """Read the user behind the webhook."""
+    """Return the user of the webhook."""
     user = state.users.get(state.user_id)
     return Answer(value=user if user and user["ACTIVE"] else [])
 
 
 def profile(state: State, _params: Mapping[str, object]) -> Answer:
-    """Tell who calls, and whether they are an administrator; `[]` for an inactive user."""
+    """Return who calls, and whether they are an administrator; `[]` for an inactive user."""
     user = state.users.get(state.user_id)
     if not user or not user["ACTIVE"]:
         return Answer(value=[])
@@ -74,10 +74,10 @@ def scope(state: State, _params: Mapping[str, object]) -> Answer:
 
 
 def app_info(state: State, _params: Mapping[str, object]) -> Answer:
-    """Tell the scopes and the licence."""
+    """Return the scopes and the licence."""
     return Answer(value={"SCOPE": list(state.scopes), "LICENSE": "ru_demo"})
 
 
 def server_time(state: State, _params: Mapping[str, object]) -> Answer:
-    """Tell the portal's clock."""
+    """Return the time on the portal's clock."""
     return Answer(value=state.instant())

@@ -1,11 +1,11 @@
-"""Has the methods of workflows: https://apidocs.bitrix24.com/api-reference/bizproc/."""
+"""Implements the methods of workflows: https://apidocs.bitrix24.com/api-reference/bizproc/."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from responder.bitrix24.sandbox import php
 from responder.bitrix24.sandbox.answers import Answer, RefusedError
-from responder.bitrix24.sandbox.rows import BIZPROC_OPERATORS, Asked, Listing, Row, page
+from responder.bitrix24.sandbox.rows import BIZPROC_OPERATORS, Listing, ListParams, Row, page
 from responder.bitrix24.sandbox.state import State
 
 _INSTANCES = Listing(
@@ -140,9 +140,9 @@ def templates(state: State, params: Mapping[str, object]) -> Answer:
 
 
 def waiting_tasks(state: State, params: Mapping[str, object]) -> Answer:
-    """List the tasks that workflows wait for; who is no administrator sees their own.
+    """List the tasks that workflows wait for; a user who is no administrator sees only their own.
 
-    There is a row for each user of a task where anything of users is asked for.
+    There is a row for each user of a task where any user field is asked for.
     """
     rows: Iterable[Row] = state.bizproc_tasks.values()
     if "USER_" not in str(_upper(params)):
@@ -177,7 +177,7 @@ def _page(
     asked = _upper(params)
     return page(
         rows,
-        Asked(
+        ListParams(
             filter={} if state.drop_filters else php.mapping(asked.get("FILTER")),
             order=php.mapping(asked.get("ORDER")),
             select=php.texts(asked.get("SELECT")),

@@ -1,11 +1,11 @@
-"""Has the methods of CRM: https://apidocs.bitrix24.com/api-reference/crm/universal/."""
+"""Implements the methods of CRM: https://apidocs.bitrix24.com/api-reference/crm/universal/."""
 
 import re
 from collections.abc import Iterable, Mapping
 
 from responder.bitrix24.sandbox import php
 from responder.bitrix24.sandbox.answers import Answer, RefusedError
-from responder.bitrix24.sandbox.rows import Asked, Listing, page
+from responder.bitrix24.sandbox.rows import Listing, ListParams, page
 from responder.bitrix24.sandbox.state import State
 
 DEAL = 2
@@ -55,7 +55,7 @@ def item_list(state: State, params: Mapping[str, object]) -> Answer:
     listing = Listing(fields=names, select=names, order=(("id", "ASC"),))
     found = page(
         items,
-        Asked(
+        ListParams(
             filter={} if state.drop_filters else php.mapping(params.get("filter")),
             order=php.mapping(params.get("order")),
             select=[name for name in php.texts(params.get("select")) if name != "*"],
@@ -82,7 +82,7 @@ def status_list(state: State, params: Mapping[str, object]) -> Answer:
     asked = {name.lower(): value for name, value in params.items()}
     return page(
         state.statuses,
-        Asked(
+        ListParams(
             filter={} if state.drop_filters else php.mapping(asked.get("filter")),
             order=php.mapping(asked.get("order")),
             select=(),
@@ -133,12 +133,12 @@ def _is_user_field(name: str) -> bool:
 
 
 def original(name: str) -> str:
-    """Turn `stageId` into `STAGE_ID`, `ufCrm2_16` into `UF_CRM_2_16`."""
+    """Convert `stageId` to `STAGE_ID`, `ufCrm2_16` to `UF_CRM_2_16`."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[a-z])(?=[0-9])", "_", name).upper()
 
 
 def camel(name: str) -> str:
-    """Turn `UF_CRM_16` into `ufCrm_16`, `UF_CRM_2_16` into `ufCrm2_16`."""
+    """Convert `UF_CRM_16` to `ufCrm_16`, `UF_CRM_2_16` to `ufCrm2_16`."""
     if name[:2] != "UF":
         return name
     first, *rest = name.lower().split("_")

@@ -1,4 +1,4 @@
-"""Is the table of the methods that the sandbox knows, and the scopes they need."""
+"""Lists the methods that the sandbox has, and the scopes they need."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Method:
     scopes: tuple[str, ...] = ()
 
     def granted(self, scopes: Collection[str]) -> bool:
-        """Tell whether a webhook with these scopes may call it."""
+        """Return whether a webhook with these scopes may call the method."""
         return not self.scopes or any(scope in scopes for scope in self.scopes)
 
 
@@ -45,7 +45,7 @@ METHODS: dict[str, Method] = {
     "crm.status.list": Method(crm.status_list, ("crm",)),
     "crm.deal.get": Method(crm.deal_get, ("crm",)),
     "tasks.task.get": Method(tasks.get, ("task",)),
-    "tasks.task.list": Method(tasks.listed, ("task",)),
+    "tasks.task.list": Method(tasks.list_tasks, ("task",)),
     "user.get": Method(account.users, USER_SCOPES),
     "user.current": Method(account.current_user, USER_SCOPES),
     "profile": Method(account.profile),

@@ -1,16 +1,16 @@
-"""Has the methods of tasks: https://apidocs.bitrix24.com/api-reference/tasks/."""
+"""Implements the methods of tasks: https://apidocs.bitrix24.com/api-reference/tasks/."""
 
 from collections.abc import Iterable, Mapping
 
 from responder.bitrix24.sandbox import php
 from responder.bitrix24.sandbox.answers import Answer, RefusedError
 from responder.bitrix24.sandbox.methods.crm import original
-from responder.bitrix24.sandbox.rows import Asked, Listing, page
+from responder.bitrix24.sandbox.rows import Listing, ListParams, page
 from responder.bitrix24.sandbox.state import State
 
 
 def get(state: State, params: Mapping[str, object]) -> Answer:
-    """Read one task. One that does not exist, or may not be read, is an empty array."""
+    """Read one task. A task that does not exist, or may not be read, is an empty array."""
     if "taskId" not in params:
         text = "CTaskItem All parameters in the constructor must have real class type"
         raise RefusedError(400, "100", text)
@@ -21,13 +21,13 @@ def get(state: State, params: Mapping[str, object]) -> Answer:
     return Answer(value={"task": _answered(row, _selected(row, params))})
 
 
-def listed(state: State, params: Mapping[str, object]) -> Answer:
-    """List tasks; asked for under upper-case names, answered in camelCase."""
+def list_tasks(state: State, params: Mapping[str, object]) -> Answer:
+    """List tasks; fields are asked for in upper case and answered in camelCase."""
     rows = [_row(task) for task in state.tasks.values()]
     names = tuple(dict.fromkeys(name for row in rows for name in row))
     found = page(
         rows,
-        Asked(
+        ListParams(
             filter={} if state.drop_filters else php.mapping(params.get("filter")),
             order=php.mapping(params.get("order")),
             select=_selected(names, params),
@@ -56,7 +56,7 @@ def _selected(names: Iterable[str], params: Mapping[str, object]) -> list[str]:
 
 
 def _answered(row: Mapping[str, object], names: Iterable[str]) -> dict[str, object]:
-    """Return fields under the names of the answer, from which the own ones cannot be told.
+    """Return fields under the names of the answer, which cannot be converted back.
 
     `UF_TASK2_X` comes as `ufTask2X`, and so would `UF_TASK_2X` (module main, StringHelper).
     """

@@ -219,7 +219,7 @@ def test_a_task_has_a_row_for_each_of_its_users_where_users_are_asked_for(
     sandbox: Sandbox, caller: Caller
 ) -> None:
     task = sandbox.add_bizproc_task(sandbox.start_workflow(DEAL, 61), 9, "Approve")
-    sandbox.ask_too(task, 7, answer=1)
+    sandbox.add_task_user(task, 7, answer=1)
     assert caller.ids("bizproc.task.list") == [task]
     assert caller.rows("bizproc.task.list", {"SELECT": ["ID", "USER_ID", "USER_STATUS"]}) == [
         {"ID": task, "USER_ID": "9", "USER_STATUS": "0"},
