@@ -122,7 +122,7 @@ class ItemsRead:
         if isinstance(asked, Document):
             self._found[asked] = answer
         elif answer.failure is None:
-            self._take_list(asked, answer)
+            self._accept_list(asked, answer)
         elif answer.failure.code == "too_big" and len(asked.documents) > 1:
             self._ahead += asked.halves()
         elif answer.failure.kind is FailureKind.REJECTED:
@@ -131,7 +131,7 @@ class ItemsRead:
         else:
             self._found.update(dict.fromkeys(asked.documents, answer))
 
-    def _take_list(self, chunk: _Chunk, answer: Answer) -> None:
+    def _accept_list(self, chunk: _Chunk, answer: Answer) -> None:
         found = chunk.answers(answer.value)
         if found is None:
             failed = Answer(failure=uncertain("wrong_type", "the answer is no list of items"))

@@ -165,7 +165,7 @@ class RangedList:
         elif self._contradicts_itself(answer.value, answer.total, answer.next):
             self.failure = uncertain("incomplete", "the answer contradicts itself")
         else:
-            self._take_rows(asked, answer.value, answer.total)
+            self._accept_rows(asked, answer.value, answer.total)
 
     def _contradicts_itself(
         self, rows: Sequence[object], total: int, following: int | None
@@ -191,37 +191,41 @@ class RangedList:
         wanted = dict(given) if isinstance(given, Mapping) else {}
         return Command(self._command.method, {**params, "FILTER": wanted | asked.filter})
 
-    def _take_rows(self, asked: _End | _Range | _Open, rows: Sequence[object], total: int) -> None:
+    def _accept_rows(
+        self, asked: _End | _Range | _Open, rows: Sequence[object], total: int
+    ) -> None:
         found = [row for row in rows if isinstance(row, dict) and self._key_of(row) is not None]
         numbers = [number for row in found if (number := _number(row)) is not None]
         if len(numbers) < len(rows):
             self.failure = uncertain("wrong_type", "the list has a row that cannot be read")
         elif isinstance(asked, _End):
-            self._take_end(asked, found, numbers, total)
+            self._accept_end(asked, found, numbers, total)
         elif isinstance(asked, _Open):
-            self._take_open(asked, found, numbers, total)
+            self._accept_open(asked, found, numbers, total)
         elif any(not asked.after < number <= asked.through for number in numbers):
             self._read_by_pages()  # the portal dropped the filter
         elif total <= len(found):
-            self._take_in(found)
+            self._keep_rows(found)
             self._seen_again |= not self._at_ends.isdisjoint(numbers)
         elif asked.through - asked.after == 1:
             self._page(self._command_of(asked))
         else:
             self._cut(asked, total)
 
-    def _take_open(self, asked: _Open, rows: Sequence[Row], numbers: list[int], total: int) -> None:
+    def _accept_open(
+        self, asked: _Open, rows: Sequence[Row], numbers: list[int], total: int
+    ) -> None:
         if any(number <= asked.after for number in numbers):
             self._read_by_pages()
         elif total <= len(rows):
-            self._take_in(rows)
+            self._keep_rows(rows)
         elif self._opened < OPENED:
             self._above = total
             self._ahead.append(_End.LAST)
         else:
             self.failure = uncertain("incomplete", "the list grew faster than it could be read")
 
-    def _take_end(self, end: _End, rows: Sequence[Row], numbers: list[int], total: int) -> None:
+    def _accept_end(self, end: _End, rows: Sequence[Row], numbers: list[int], total: int) -> None:
         if end is _End.FIRST:
             self.total = total
         if total <= len(rows):
@@ -230,7 +234,7 @@ class RangedList:
                 return
             self._stop_asking()
             self.rows.clear()
-            self._take_in(rows)
+            self._keep_rows(rows)
             return
         self._ends[end] = numbers
         if len(self._ends) < len(_End):
@@ -269,7 +273,7 @@ class RangedList:
         listing = Listing(command, id_of=self._key_of, twice=True)
         self._paged.append((ReadSource(listing), listing))
 
-    def _take_in(self, rows: Collection[Row]) -> None:
+    def _keep_rows(self, rows: Collection[Row]) -> None:
         for row in rows:
             key = self._key_of(row)
             if key is not None and self._keep(row):
@@ -281,7 +285,7 @@ class RangedList:
                 changed = uncertain("incomplete", "the list changed while it was read")
                 self.failure = listing.failure or changed
                 return
-            self._take_in(listing.rows.values())
+            self._keep_rows(listing.rows.values())
         if self._at_ends and not self._seen_again and not self._paged:
             self.failure = uncertain("incomplete", "no range had a row that the whole list had")
             return

@@ -105,7 +105,7 @@ class Listing:
     def accept(self, answers: Sequence[Answer]) -> None:
         """Accept these pages."""
         for start, answer in zip(self._asked, answers, strict=True):
-            self._take_page(start, answer)
+            self._accept_page(start, answer)
         if self._broken or self._until in self.rows:
             self._ahead = []
         elif not self._ahead:
@@ -116,7 +116,7 @@ class Listing:
             return self._command
         return Command(self._command.method, {**self._command.params, "start": start})
 
-    def _take_page(self, start: int, answer: Answer) -> None:
+    def _accept_page(self, start: int, answer: Answer) -> None:
         if answer.failure is not None:
             self._give_up(answer.failure)
         elif not isinstance(answer.value, list) or answer.total is None:
@@ -125,10 +125,10 @@ class Listing:
             self._pages += 1
             self._totals.add(answer.total)
             for row in answer.value:
-                self._take_row(row)
+                self._accept_row(row)
             self._look_ahead(start, answer.total, answer.next)
 
-    def _take_row(self, row: object) -> None:
+    def _accept_row(self, row: object) -> None:
         if self._odd is not None:
             self._odd(row)
         row_id = self._id_of(row) if isinstance(row, dict) else None

@@ -82,7 +82,7 @@ class SharedRequests:
             return False
         answers = await send([pending.command for pending in portion])
         for pending, answer in zip(portion, answers, strict=True):
-            self._take(pending, answer)
+            self._accept(pending, answer)
         return True
 
     def _portion(self) -> list[_Pending]:
@@ -92,7 +92,7 @@ class SharedRequests:
                 portion.append(_Pending(source, number, command))
         return portion
 
-    def _take(self, pending: _Pending, answer: Answer) -> None:
+    def _accept(self, pending: _Pending, answer: Answer) -> None:
         failure = answer.failure
         if failure is not None and failure.kind is FailureKind.PORTAL:
             self.failure = failure

@@ -134,12 +134,12 @@ class WorkflowList:
         else:
             self.failure = _doubt(number, answer.value, answer.total, answer.next)
             if self.failure is None:
-                self._take_page(number, answer.value, answer.total)
+                self._accept_page(number, answer.value, answer.total)
 
     def _page_at(self, start: int) -> Command:
         return Command(self._command.method, {**self._command.params, "start": start})
 
-    def _take_page(self, start: int, rows: Sequence[object], total: int) -> None:
+    def _accept_page(self, start: int, rows: Sequence[object], total: int) -> None:
         node = len(self._parents)
         self._parents.append(node)
         self._pages.append((start, node, total))

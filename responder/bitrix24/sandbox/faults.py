@@ -118,7 +118,7 @@ class Faults:
 
     def strike(self, method: str, carry_out: Callable[[], Answer]) -> Answer:
         """Carry out a call under the oldest fault planned for it, if there is one."""
-        fault = self._take(method)
+        fault = self._next_fault(method)
         if isinstance(fault, tuple):
             raise RefusedError(*fault[1:])
         if fault in REFUSALS:
@@ -134,7 +134,7 @@ class Faults:
         answer = carry_out()
         return answer if fault is None else ALTERATIONS[fault](answer)
 
-    def _take(self, method: str) -> Fault | None:
+    def _next_fault(self, method: str) -> Fault | None:
         for planned in self._planned:
             if planned.method in (method, ANY_METHOD):
                 planned.times -= 1
