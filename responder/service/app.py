@@ -43,7 +43,7 @@ from responder.service.replicas.database_time import Clock
 from responder.service.replicas.election import Leases
 from responder.settings.settings import PortalSettings, Settings
 from responder.settings.validators import SHORTEST_URL_KEY
-from responder.settings.webhook_signature import keys_of, mark
+from responder.settings.webhook_signature import fingerprint, keys_of
 from responder.stop.gate import Gate
 from responder.store.database.database import Database
 from responder.store.group_commit import SharedCommit
@@ -168,7 +168,9 @@ class Service:
             burst=portal.burst,
             metrics=self.metrics,
             now=self.now,
-            address=mark(url, *(token.get_secret_value() for token in portal.application_tokens)),
+            address=fingerprint(
+                url, *(token.get_secret_value() for token in portal.application_tokens)
+            ),
         )
 
     def _poll(self) -> Poll:

@@ -1,1 +1,1 @@
-"""From the environment to the settings, and which variable is wrong."""
+"""Settings: read from the environment, checked, and reported by the variable that is wrong."""

@@ -1,10 +1,10 @@
-"""Reads the settings: what can be set, what is right, and which variable is wrong and why.
+"""Reads the settings, and reports every variable that is wrong, with the reason.
 
 Every place is searched for `RESPONDER_` names that do not exist, because a misspelt guard rail is
 an absent one. A variable that is empty counts as not given.
 
-An error names the variable and the reason, never the value: pydantic is told to hide its input, and
-what it raises is rendered here and not passed on.
+An error names the variable and the reason, never the value: pydantic is configured to hide its
+input, and its errors are rewritten here and not passed on.
 """
 
 import os
@@ -47,7 +47,7 @@ _SHORTEST_SEGMENT = 6
 
 
 class SettingsError(Exception):
-    """The settings are wrong. `problems` names each variable and why, and holds no value."""
+    """The error for wrong settings. `problems` has each variable with the reason, and no value."""
 
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)
@@ -55,7 +55,7 @@ class SettingsError(Exception):
 
 
 class PortalSettings(BaseModel):
-    """One portal: where it is called, and what proves that an event is its own."""
+    """The settings of one portal: its address, and the secrets that its events are known by."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", hide_input_in_errors=True, str_strip_whitespace=True
@@ -63,7 +63,9 @@ class PortalSettings(BaseModel):
 
     url: Annotated[SecretStr, AfterValidator(validators.portal_url)]
     application_tokens: Annotated[
-        tuple[SecretStr, ...], BeforeValidator(validators.listed), AfterValidator(validators.tokens)
+        tuple[SecretStr, ...],
+        BeforeValidator(validators.split_list),
+        AfterValidator(validators.tokens),
     ]
     member_id: str | None = None
     url_key: Annotated[SecretStr, AfterValidator(validators.url_key)] | None = None
@@ -83,7 +85,7 @@ class Settings(BaseSettings):
     )
 
     portals: Annotated[
-        dict[str, PortalSettings], AfterValidator(validators.named), Field(min_length=1)
+        dict[str, PortalSettings], AfterValidator(validators.valid_names), Field(min_length=1)
     ]
     rules: Path = Path("rules.yaml")
     database_url: Annotated[SecretStr, AfterValidator(validators.database_url)] = SecretStr(
@@ -97,7 +99,9 @@ class Settings(BaseSettings):
         Literal["debug", "info", "warning", "error", "critical"], BeforeValidator(validators.lower)
     ] = "info"
     keep_days: int = Field(default=400, ge=1, le=36_500)
-    admins: Annotated[dict[str, validators.PasswordHash], AfterValidator(validators.named)] = {}
+    admins: Annotated[
+        dict[str, validators.PasswordHash], AfterValidator(validators.valid_names)
+    ] = {}
     admin_port: int | None = Field(default=None, ge=0, le=65535)
     notify_url: Annotated[SecretStr, AfterValidator(validators.notify_url)] | None = None
     notify_secret: Annotated[SecretStr, AfterValidator(validators.notify_secret)] | None = None
@@ -112,7 +116,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take what the caller gives, and nothing from the surroundings."""
+        """Return the caller's values as the only source, and nothing from the environment."""
         del settings_cls, env_settings, dotenv_settings, file_secret_settings
         return (init_settings,)
 
@@ -129,7 +133,9 @@ class Settings(BaseSettings):
 
 
 def _shared_secrets(portals: Mapping[str, PortalSettings]) -> Iterator[str]:
-    """Find what would not tell which portal is speaking, and one portal under two names."""
+    """Yield a problem for each secret or address that two portals share."""
+    # With a shared secret an event would not show which portal sent it, and with a shared address
+    # one portal would have two names.
     owners: dict[tuple[str, str], str] = {}
     for name, portal in portals.items():
         proofs = [("APPLICATION_TOKENS", token) for token in portal.application_tokens]
@@ -168,7 +174,7 @@ def load(
 
 
 def secrets(settings: Settings) -> frozenset[str]:
-    """Collect every text that must never be printed."""
+    """Return every text that must never be printed."""
     found: set[str] = set()
     for portal in settings.portals.values():
         found |= _url_secrets(portal.url.get_secret_value())
@@ -195,7 +201,7 @@ def _url_secrets(url: str) -> set[str]:
 
 
 def _receiver_secrets(url: SecretStr | None) -> set[str]:
-    """Return what of the address is long enough to be a secret of its receiver's, and no word."""
+    """Return the parts of a receiver's address that are long enough to be a secret."""
     if url is None:
         return set()
     parts = urlsplit(url.get_secret_value())
@@ -234,7 +240,7 @@ def _unknown(variable: str) -> str:
 
 
 def _nearest(name: str) -> str | None:
-    """Find the name that was meant; within a portal, only its last part is compared."""
+    """Return the nearest name of a setting; within a portal, only the last part is compared."""
     first, *rest = name.split("__")
     if first == "PORTALS" and rest and validators.NAME.fullmatch(rest[0].lower()):
         fields = [field.upper() for field in PortalSettings.model_fields]
@@ -269,9 +275,13 @@ def _sentences(detail: ErrorDetails) -> Iterator[str]:
         # pydantic adds the key or the position of an item; the variable is enough
         depth = {"PORTALS": 3, "ADMINS": 2}.get(place[0], 1)
         variable = PREFIX + "__".join(place[:depth])
-        yield f"{variable} is missing" if detail["type"] == "missing" else _said(variable, message)
+        yield (
+            f"{variable} is missing"
+            if detail["type"] == "missing"
+            else _sentence(variable, message)
+        )
 
 
-def _said(variable: str, message: str) -> str:
+def _sentence(variable: str, message: str) -> str:
     own_words = message.split(" ", 1)[0] in ("is", "must", "holds", "has")
     return f"{variable} {message}" if own_words else f"{variable}: {message}"

@@ -2,7 +2,7 @@
 
 The later place wins: the files of the secrets directory (`RESPONDER_SECRETS_DIR`, by default
 `/run/secrets` where it exists; a file is named like the variable and holds its value), `.env` in
-the working directory, the environment. Other names in these places are not ours to judge.
+the working directory, the environment. Other names in these places are ignored.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,7 +22,7 @@ _LARGEST_SECRET_FILE = 64 * 1024
 
 
 def gather(environ: Mapping[str, str], env_file: Path | None) -> tuple[dict[str, str], list[str]]:
-    """Return our variables, upper case, from all places, and what could not be read."""
+    """Return our variables, upper case, from all places, and the problems in reading them."""
     problems: list[str] = []
     outer = _ours(_dotenv(env_file, problems), ".env", problems)
     outer |= _ours(environ, "the environment", problems)
@@ -31,10 +31,9 @@ def gather(environ: Mapping[str, str], env_file: Path | None) -> tuple[dict[str,
 
 
 def database_url(environ: Mapping[str, str], env_file: Path | None) -> tuple[str, list[str]]:
-    """Return the database's address, and what is wrong with that; no other setting is judged.
+    """Return the database's address and its problems, for commands that only read the log.
 
-    Who reads the log alone need not know, nor be able to read, any other. Where the environment has
-    it, nothing else is read.
+    No other setting is checked, nor even read where the environment has the address.
     """
     problems: list[str] = []
     alone = {name: value for name, value in environ.items() if name.upper() == DATABASE_URL}
@@ -47,18 +46,17 @@ def database_url(environ: Mapping[str, str], env_file: Path | None) -> tuple[str
 
 
 def _concerns_all(problem: str) -> bool:
-    """Tell a place that cannot be read from one variable that is none of ours here."""
+    """Return whether a problem is with a whole place, or with a variable that is needed here."""
     variable = problem.partition(" ")[0]
     return not variable.startswith(PREFIX) or variable in (DATABASE_URL, SECRETS_DIR)
 
 
 def _misspelt(given: Mapping[str, str]) -> Iterator[str]:
-    """Find what was meant to be the address: another log would be read, and nothing would say so.
-
-    Compared without what all names begin with.
-    """
+    """Yield a problem for each name that probably means the database's address."""
+    # Without this, another log would be read, and nothing would say so.
     if DATABASE_URL in given:
         return
+    # Compared without the prefix that all names share.
     names = [name.removeprefix(PREFIX) for name in given]
     for near in get_close_matches(DATABASE_URL.removeprefix(PREFIX), names, cutoff=0.75):
         yield f"{PREFIX}{near} is not a setting; did you mean {DATABASE_URL}?"

@@ -1,4 +1,4 @@
-"""What the value of each setting may be: texts in, values out, or a sentence of what is wrong.
+"""Checks and converts the value of each setting; raises ValueError with a sentence if it is wrong.
 
 The sentence follows the name of the variable, and never holds the value.
 """
@@ -62,7 +62,7 @@ def _must_be_safe(parts: SplitResult) -> None:
 
 
 def portal_url(given: SecretStr) -> SecretStr:
-    """Take the address of a portal's inbound webhook, ending in a slash."""
+    """Check the address of a portal's incoming webhook, and return it ending in a slash."""
     url = given.get_secret_value().strip()
     parts = _split(url)
     _must_be_safe(parts)
@@ -72,7 +72,7 @@ def portal_url(given: SecretStr) -> SecretStr:
     return SecretStr(f"{parts.scheme}://{parts.netloc}{path}")
 
 
-def listed(given: object) -> object:
+def split_list(given: object) -> object:
     """Split `a,b` or `["a", "b"]` into texts."""
     if not isinstance(given, str):
         return given
@@ -88,7 +88,7 @@ def listed(given: object) -> object:
 
 
 def tokens(given: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-    """Take tokens that are long enough to be secrets, each once."""
+    """Check that tokens are long enough to be secrets, and return each once."""
     if not given:
         raise ValueError("is missing")
     if any(len(token.get_secret_value()) < SHORTEST_TOKEN for token in given):
@@ -97,7 +97,7 @@ def tokens(given: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
 
 
 def url_key(given: SecretStr) -> SecretStr:
-    """Take a path segment that is long enough to be a secret."""
+    """Check that a path segment is long enough to be a secret."""
     key = given.get_secret_value()
     if not _URL_KEY.fullmatch(key):
         raise ValueError("must consist of letters, digits and - _ . ~")
@@ -107,7 +107,7 @@ def url_key(given: SecretStr) -> SecretStr:
 
 
 def database_url(given: SecretStr) -> SecretStr:
-    """Take the address of a database that survives a restart."""
+    """Check that the address is of a database that survives a restart."""
     url = given.get_secret_value().strip()
     if not url.startswith(_DATABASES):
         raise ValueError(f"must begin with {' or '.join(_DATABASES)}")
@@ -126,7 +126,7 @@ def database_url(given: SecretStr) -> SecretStr:
 
 
 def notify_url(given: SecretStr) -> SecretStr:
-    """Take the address of a receiver that is reached safely."""
+    """Check that the address of a receiver is https, or a loopback address."""
     parts = _split(given.get_secret_value().strip())
     _must_be_safe(parts)
     if "@" in parts.netloc or parts.fragment:
@@ -135,7 +135,7 @@ def notify_url(given: SecretStr) -> SecretStr:
 
 
 def notify_secret(given: SecretStr) -> SecretStr:
-    """Take what signs notifications."""
+    """Check the keys that sign notifications."""
     if not webhook_signature.keys_of(given.get_secret_value()):
         raise ValueError("is missing")
     return given
@@ -151,7 +151,7 @@ PasswordHash = Annotated[SecretStr, AfterValidator(_password_hash)]
 
 
 def duration(given: object) -> object:
-    """Read `30s`, `15m`, `2h`, `1d` or `0`."""
+    """Parse `30s`, `15m`, `2h`, `1d` or `0`."""
     if not isinstance(given, str):
         return given
     if given.strip() == "0":
@@ -163,20 +163,20 @@ def duration(given: object) -> object:
 
 
 def lower(given: object) -> object:
-    """Write a word small."""
+    """Return a word in lower case."""
     return given.strip().lower() if isinstance(given, str) else given
 
 
 def mode(given: object) -> object:
-    """Refuse `approve`, which is a rule's own mode: what is left of it here would be `enforce`."""
+    """Check the mode; `approve` is refused, because it is a mode of rules alone."""
     lowered = lower(given)
     if lowered not in (Mode.OBSERVE, Mode.ENFORCE):
         raise ValueError(f"Input should be '{Mode.OBSERVE}' or '{Mode.ENFORCE}'")
     return lowered
 
 
-def named(given: dict[str, T]) -> dict[str, T]:
-    """Take a table whose names can stand in variables, labels and ids."""
+def valid_names(given: dict[str, T]) -> dict[str, T]:
+    """Check that the names of a table can be parts of variables, labels and ids."""
     for name in given:
         if not NAME.fullmatch(name):
             raise ValueError("has a name that is not made of a-z, 0-9 and single underscores")

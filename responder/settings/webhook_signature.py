@@ -39,8 +39,8 @@ def _key(text: str) -> bytes:
     return key
 
 
-def mark(secret: str, *keys: str) -> str:
-    """Return what changes with a secret, and tells nothing of it to who does not have the keys."""
+def fingerprint(secret: str, *keys: str) -> str:
+    """Return a fingerprint of a secret: 16 hexadecimal digits, useless without the keys."""
     key = "\n".join(keys).encode("utf-8", "surrogatepass")
     return hmac.new(key, secret.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:16]
 
