@@ -1,11 +1,12 @@
-"""Writes the log: one JSON object a line on stderr, with every secret taken out.
+"""Writes the log: one JSON object a line on stderr, with every secret removed.
 
-Everything goes one way: structlog hands its events to the standard library, where those of uvicorn,
-SQLAlchemy and the rest arrive too, and one handler on the root logger renders a record to its final
-line. The secrets are looked for there, in the finished line, because that is the one place that
-sees all of it: the message and its arguments, fields, the text of exceptions, stacks. A filter on a
-logger would miss the loggers below it, and a filter of messages the tracebacks. Local variables are
-never rendered. A traceback that nobody caught is logged as well, instead of printed past us.
+Everything goes one way: structlog passes its events to the standard library, where those of
+uvicorn, SQLAlchemy and other libraries arrive too, and one handler on the root logger renders a
+record to its final line. Secrets are searched for there, in the finished line, because that is the
+one place that has all of it: the message and its arguments, fields, the text of exceptions, stacks.
+A filter on a logger would miss the loggers below it, and a filter of messages the tracebacks. Local
+variables are never rendered. An exception that nobody caught is logged as well, and not printed by
+Python.
 """
 
 import contextlib
@@ -37,7 +38,7 @@ def redactor(secrets: Iterable[str]) -> Callable[[str], str]:
 
 
 def _in_any_form(secret: str) -> str:
-    """Match a secret with any of its characters percent-encoded or escaped."""
+    """Return a pattern for a secret, any character of which may be percent-encoded or escaped."""
     return "".join(_character(character) for character in secret)
 
 
@@ -53,7 +54,7 @@ def _character(character: str) -> str:
 
 
 class _Redacting(logging.Formatter):
-    """Renders a record with another formatter, then takes the secrets out of the line."""
+    """A formatter that renders a record with another one, then removes secrets from the line."""
 
     def __init__(self, inner: logging.Formatter, redact: Callable[[str], str]) -> None:
         super().__init__()
@@ -65,12 +66,13 @@ class _Redacting(logging.Formatter):
 
 
 class _StderrHandler(logging.Handler):
-    """Writes to whatever stderr is now. A record that cannot be rendered is not printed raw."""
+    """A handler that writes to the current stderr."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
             line = self.format(record)
         except Exception as error:  # noqa: BLE001 - a log line must never stop the program
+            # The record is not printed raw: it may hold secrets.
             line = json.dumps(
                 {
                     "event": "A log record could not be rendered.",
@@ -117,7 +119,7 @@ def configure(level: str, secrets: Iterable[str]) -> None:
 
 
 def _with_stack(_logger: object, _name: str, record: EventDict) -> EventDict:
-    """Name the stack that the standard library took as structlog names its own."""
+    """Rename the standard library's stack to structlog's name for it."""
     if "stack_info" in record:
         record["stack"] = record.pop("stack_info")
     return record

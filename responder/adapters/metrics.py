@@ -1,7 +1,7 @@
-"""Counts what happens, for Prometheus.
+"""Defines the metrics of the process, for Prometheus.
 
-Labels are bounded: answers, actions, methods, the names of portals, and of the rules that are in
-the file. Never an id from an event, nor a text that a portal made up.
+Labels have few values: answers, actions, methods, the names of portals, and of the rules in the
+file. Never an id from an event, nor a text that a portal made up.
 """
 
 from collections.abc import Collection
@@ -238,25 +238,25 @@ class Metrics:
             self.rule_decisions.labels(rule, outcome).inc()
 
     def tripped(self, rule: str, *, is_tripped: bool) -> None:
-        """Say whether a rule is tripped."""
+        """Set whether a rule is tripped."""
         self._rules.add(rule)
         self.rule_tripped.labels(rule).set(is_tripped)
 
     def only_rules(self, rules: Collection[str]) -> None:
-        """Forget the rules that are no longer there."""
+        """Remove the series of all rules but these."""
         for rule in self._rules.difference(rules):
             self.rule_decisions.remove_by_labels({"rule": rule})
             self.rule_tripped.remove_by_labels({"rule": rule})
         self._rules.intersection_update(rules)
 
     def rules_in_force(self, revision: str, since: float) -> None:
-        """Say which rules decide, and since when."""
+        """Set the revision of the rules in force, and since when (Unix seconds) they are."""
         self.ruleset_info.clear()
         self.ruleset_info.labels(revision).set(1)
         self.rules_loaded_at.set(since)
 
     def render(self) -> bytes:
-        """Write everything in the text format, 0.0.4."""
+        """Return all metrics in the text format, 0.0.4."""
         return generate_latest(self.registry)
 
 

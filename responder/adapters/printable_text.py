@@ -1,15 +1,15 @@
-"""Writes what strangers sent so that it cannot move the cursor, colour the terminal or hide."""
+"""Makes texts of strangers printable, so that they cannot move the cursor, colour or hide."""
 
 import json
 
 
 def printable(text: str) -> str:
-    """Put U+FFFD in place of every character that is not printable."""
+    """Replace every character that is not printable by U+FFFD."""
     return text if text.isprintable() else "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
 def to_json(value: object) -> str:
-    """Write JSON on one line; what is not printable is escaped, and reads as what it was."""
+    """Return a value as JSON on one line; characters that are not printable are escaped."""
     text = json.dumps(value, ensure_ascii=False)
     if text.isprintable():
         return text

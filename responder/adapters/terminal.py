@@ -1,8 +1,8 @@
-"""The streams that commands write to: what portals and strangers sent is shown, and does nothing.
+"""Escapes, in all that commands print, the characters that a terminal would obey.
 
-Every command writes what others wrote: names, messages, titles. A terminal obeys some characters,
-others turn the direction of reading, and those that cannot be encoded end the program. So on the
-way out they are written as JSON escapes them, which within JSON is what they are.
+Every command prints texts of others: names, messages, titles. A terminal obeys some characters,
+others reverse the direction of reading, and those that cannot be encoded end the program. So they
+are printed as JSON escapes them, and within JSON they remain what they were.
 """
 
 import re
@@ -15,14 +15,14 @@ _MAY_BE_OBEYED = re.compile(r"(?!\A\r)(?!\r\n)[^\n\t\x20-\x7e]")
 _OBEYED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
-class Plain:
-    """A text stream that writes out what a terminal would obey."""
+class EscapingStream:
+    """A text stream that escapes characters that a terminal would obey."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """Write a text, and return the length of what was written."""
+        """Write a text with escapes, and return the length of what was written."""
         return self._stream.write(_MAY_BE_OBEYED.sub(_shown, text))
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 -- all else is the stream's own
@@ -37,16 +37,16 @@ def _shown(found: re.Match[str]) -> str:
     return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
-def keep_plain() -> None:
-    """Have all that is printed from now on be plain."""
-    if not isinstance(sys.stdout, Plain):
-        sys.stdout = Plain(sys.stdout)
-    if not isinstance(sys.stderr, Plain):
-        sys.stderr = Plain(sys.stderr)
+def escape_output() -> None:
+    """Replace stdout and stderr by streams that escape."""
+    if not isinstance(sys.stdout, EscapingStream):
+        sys.stdout = EscapingStream(sys.stdout)
+    if not isinstance(sys.stderr, EscapingStream):
+        sys.stderr = EscapingStream(sys.stderr)
 
 
-def exactly(text: str) -> None:
-    """Print a text as it is into a file or a pipe; on a terminal it is plain as all else."""
+def print_verbatim(text: str) -> None:
+    """Print a text unchanged into a file or a pipe; on a terminal it is escaped."""
     if sys.stdout.isatty():
         sys.stdout.write(text)
     else:

@@ -1,13 +1,13 @@
-"""Sends a request and reads its answer: the only module that knows httpx.
+"""Sends an HTTP request and reads its answer: the only module that imports httpx.
 
-Theory of operation. The addresses we post to are secrets themselves, and an HTTP client is
-talkative about addresses: it logs each one, repeats it in exceptions, carries it to where a
-redirect or a proxy of the environment points. So requests go through httpx's transport, one floor
-below its client, which does none of this. What is raised here says what is known of the request,
-in words that a caller still has to search for its own secrets.
+Theory of operation. The addresses we post to are secrets themselves, and an HTTP client reveals
+addresses: it logs each one, repeats it in exceptions, and sends it to the target of a redirect or
+to a proxy that the environment names. So requests go through httpx's transport, the layer below its
+client, which does none of this. The exceptions raised here say what is known of the request; their
+text may hold the address, and the caller must remove its secrets from it.
 
-An answer is not trusted with our memory or time: a deadline over the whole exchange (httpx's own is
-for each read, and a drip of bytes never meets it), and no more bytes than were asked for.
+An answer is not trusted with our memory or time: a deadline covers the whole exchange (httpx's own
+is for each read, and a drip of bytes never meets it), and no more bytes are read than `most_bytes`.
 """
 
 import asyncio
@@ -22,24 +22,24 @@ _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
 class TransportError(Exception):
-    """There is no answer. The text says why, and may hold the address."""
+    """The error for a request without an answer. Its text may hold the address."""
 
 
 class NotSentError(TransportError):
-    """No connection came about, so nothing was sent."""
+    """The error for a connection that was not made, so that nothing was sent."""
 
 
 class TimedOutError(TransportError):
-    """No whole answer came in time; the request may have been carried out."""
+    """The error for an answer that did not come in time; the request may have been carried out."""
 
 
 class BrokenError(TransportError):
-    """The connection broke; the request may have been carried out."""
+    """The error for a connection that broke; the request may have been carried out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An answer, whatever its status. `whole` is False where its body was longer than is read."""
+    """An answer, whatever its status. `whole` is False where its body is longer than was read."""
 
     status: int
     headers: Mapping[str, str]

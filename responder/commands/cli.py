@@ -10,7 +10,7 @@ import importlib
 
 import click
 
-from responder.adapters.terminal import keep_plain
+from responder.adapters.terminal import escape_output
 
 COMMANDS = {
     "serve": ("serve:serve", "Receive events, decide and act."),
@@ -86,4 +86,4 @@ class _Commands(click.Group):
 @click.version_option(package_name="responder")
 def main() -> None:
     """Stop Bitrix24 workflows that break a company's rules, and say why."""
-    keep_plain()
+    escape_output()

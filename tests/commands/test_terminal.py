@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from responder.adapters.terminal import Plain
+from responder.adapters.terminal import EscapingStream
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
 from tests.support.processes import LOST_DEAL, Running, event, running
 from tests.support.under_load import DEAL
@@ -129,12 +129,12 @@ def test_what_is_written_out_is_what_hides_or_moves_and_nothing_else(
     given: str, shown: str
 ) -> None:
     written = StringIO(newline="")
-    Plain(written).write(given)
+    EscapingStream(written).write(given)
     assert written.getvalue() == shown
 
 
 def test_it_is_a_stream_like_the_one_behind_it() -> None:
-    plain = Plain(sys.stdout)
+    plain = EscapingStream(sys.stdout)
     assert plain.encoding == sys.stdout.encoding
     with pytest.raises(TypeError):
         plain.write(b"bytes")  # type: ignore[arg-type]  # which click finds out so

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from responder.adapters.terminal import exactly
+from responder.adapters.terminal import print_verbatim
 from responder.commands.context import kept_revision, must_know, opened, opened_log
 from responder.commands.operate import ruleset_of
 from responder.rules.revision import shown
@@ -80,4 +80,4 @@ def show(revision: str) -> None:
     """Print the text of a revision, as a decision names it, by its first 16 digits or all."""
     with opened_log() as database:
         _, text = kept_revision(database, revision)
-    exactly(text)
+    print_verbatim(text)

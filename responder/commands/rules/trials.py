@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from responder.adapters.terminal import exactly
+from responder.adapters.terminal import print_verbatim
 from responder.commands.context import (
     fail,
     of_revision,
@@ -120,7 +120,7 @@ def _print_as_test(decision_id: str) -> None:
     from responder.authoring.backtest import recorded_case
 
     try:
-        exactly(recorded_case.as_test(*_recorded(decision_id)))
+        print_verbatim(recorded_case.as_test(*_recorded(decision_id)))
     except recorded_case.NothingToJudgeError as error:
         fail(str(error))
 
