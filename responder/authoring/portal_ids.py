@@ -84,7 +84,7 @@ async def compare(send: Send, root: Table, file: str, portal: str) -> Comparison
     for subject, known in names.items():
         if isinstance(known, Failure):
             first = next(use.node for use in uses if use.subject == subject)
-            message = f"{portal} did not tell its {subject}s, which are not compared:"
+            message = f"the {subject}s of {portal} could not be read, and are not compared:"
             mistakes.warn(first, f"{message} {explain(known)}")
     return Comparison(tuple(notes), mistakes.in_order())
 

@@ -85,7 +85,7 @@ def test_a_portal_tells_what_ids_are_called_and_which_it_does_not_have() -> None
         "deal field UF_CRM_1720019876534 is “UF_CRM_1720019876534” in main",
         "user 12 is “User 12 (dismissed)” in main",
     ]
-    assert [one for one in warnings if "did not tell" not in one] == [
+    assert [one for one in warnings if "could not be read" not in one] == [
         "main has no user 99",
         "main has no template 62",
         "main has no deal stage C2:WN; is `C2:WON` meant?",
@@ -115,7 +115,8 @@ def test_pipelines_have_names_and_what_cannot_be_read_is_said_once() -> None:
     assert notes == ["deal pipeline 0 is “General” in main"]
     assert warnings == [
         "main has no deal pipeline 5",
-        "main did not tell its item_147 stages, which are not compared: insufficient_scope: "
+        "the item_147 stages of main could not be read, and are not compared: insufficient_scope: "
         "no scope",
-        "main did not tell its templates, which are not compared: insufficient_scope: no scope",
+        "the templates of main could not be read, and are not compared: insufficient_scope: "
+        "no scope",
     ]

@@ -127,7 +127,7 @@ class FactsReader:
 
     def _exists(self, key: Scalar, path: str) -> bool:
         if path in SOURCES:
-            message = f"`{path}` is worked out from `{SOURCES[path]}`: give that"
+            message = f"`{path}` is computed from `{SOURCES[path]}`: give that instead"
             self.mistakes.error(key, message, SOURCES[path])
         elif registry.find(path) is None:
             self.mistakes.error(key, f"there is no fact `{path}`", registry.nearest_fact(path))

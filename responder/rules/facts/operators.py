@@ -145,7 +145,7 @@ def _one_of(node: Node, fact: Fact, context: FileContext) -> Prepared:
     if not isinstance(node, Items):
         raise MisfitError(node, "a list of values is expected here, such as [1, 2]")
     if not node.items:
-        raise MisfitError(node, "this list is empty, so nothing is one of it")
+        raise MisfitError(node, "this list is empty, so no value is in it")
     return Prepared(", ".join(map(_words, node.items)), _membership(node.items, fact, context))
 
 

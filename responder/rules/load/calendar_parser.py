@@ -70,7 +70,7 @@ class _Reader:
         opens, closes = self._time(table, "from"), self._time(table, "to")
         start, end = table.get("from"), table.get("to")
         if isinstance(start, Scalar) and isinstance(end, Scalar) and start.text == end.text:
-            self._error(end, "this opens and closes at the same time; for all day write neither")
+            self._error(end, "this opens and closes at the same time; for all day leave out both")
         return opens, closes
 
     def _time(self, table: Table, name: str) -> time:

@@ -159,7 +159,7 @@ class RuleReader:
         assert kind is not None
         other = next((use for use in looking if use.fact.kind != kind), None)
         if other is not None:
-            message = f"a document is of one kind, and this rule looks at {kind} above"
+            message = f"this rule tests a {kind} above, and a document is of one kind"
             self.mistakes.error(other.node, message)
         elif when and not any(trigger.can_bring(kind) for trigger in when):
             brought = ", ".join(trigger.name for trigger in when)

@@ -51,7 +51,7 @@ class WhenReader:
     def _no_trigger(self, item: Scalar) -> None:
         message = f"there is no event `{item.text}`"
         if triggers.is_a_portals_name(item.text):
-            message = f"`{item.text}` is no event that brings a document workflows can run on"
+            message = f"`{item.text}` is no event that brings a document with workflows"
         self._error(item, message, triggers.nearest_trigger(item.text))
 
     def _scheduled(self, item: Table) -> Trigger | None:

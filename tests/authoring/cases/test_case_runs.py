@@ -185,7 +185,7 @@ def mistakes(case: str) -> list[Mistake]:
         (one("none", "{id: a}, {id: a}"), "there are two workflows `a`", None, 4),
         (
             one("none", "{id: a, age: 30d}"),
-            "`workflow.age` is worked out from `workflow.started`",
+            "`workflow.age` is computed from `workflow.started`",
             "workflow.started",
             4,
         ),
