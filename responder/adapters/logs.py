@@ -29,7 +29,7 @@ _QUIET = ("httpx", "httpcore", "sqlalchemy", "watchfiles", "asyncio", "alembic.r
 
 def redactor(secrets: Iterable[str]) -> Callable[[str], str]:
     """Return a function that replaces every secret in a text, however it is written there."""
-    # the longest first, lest a short one leaves the rest of a long one standing
+    # the longest first, or a short one inside a long one would leave the rest of it
     longest_first = sorted({secret for secret in secrets if secret}, key=lambda s: (-len(s), s))
     if not longest_first:
         return str

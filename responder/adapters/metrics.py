@@ -26,7 +26,7 @@ class Metrics:
     """All metrics of one process, in a registry of their own."""
 
     def __init__(self) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, which nobody looks at
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, which nobody uses
         self.registry = CollectorRegistry()
         self._receiving()
         self._deciding()
@@ -79,7 +79,9 @@ class Metrics:
         )
         for action in ("kill", "terminate"):
             for outcome in ("refused", "gave_up"):
-                self.decisions.labels(action, outcome)  # what is to alarm begins with 0
+                self.decisions.labels(
+                    action, outcome
+                )  # so that an alert on these has a 0 to begin with
         self.rule_decisions = self._counter(
             "responder_rule_decisions",
             "Decisions about a workflow, by rule and outcome; counted when the outcome is final.",

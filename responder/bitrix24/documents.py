@@ -123,8 +123,8 @@ _TASK_OF_COMMENT: tuple[Path, ...] = (
     ("data", "FIELDS_BEFORE", "TASK_ID"),
 )
 
-# https://apidocs.bitrix24.com/api-reference/events/index.html. An event that is not here speaks
-# of no workflow document, or, as activities and timeline comments do, does not say of which.
+# https://apidocs.bitrix24.com/api-reference/events/index.html. An event that is not here is
+# about no workflow document, or, like those of activities and timeline comments, does not name it.
 _SUBJECTS: dict[str, _EventDocument] = {
     name + change: _EventDocument(kind, ids)
     for name, kind, ids in (

@@ -44,7 +44,7 @@ _WANTED: frozenset[_Path] = frozenset((_EVENT, _TOKEN, _MEMBER_ID, *documents.PA
 _KEPT: frozenset[_Path] = frozenset((_EVENT, ("ts",), _MEMBER_ID, _DOMAIN, *documents.PATHS))
 _OF_ROBOTS = frozenset(("document_id", "workflow_id"))
 _NOWHERE: _Path = ()
-_TOO_DEEP: _Path = (None,)  # no name begins with `[]`, so this is free to stand for all of them
+_TOO_DEEP: _Path = (None,)  # no name begins with `[]`, so this value is free to mean all of them
 
 
 class TooLarge(Exception):  # noqa: N818 - says what the body is

@@ -15,7 +15,7 @@ EVERY_DAY = frozenset(range(len(DAYS)))
 _MIDNIGHT = time.min
 _DAY = timedelta(days=1)
 _NONE = timedelta()
-# How far ahead an opening is looked for.
+# How many days ahead an opening is searched for.
 _FAR = 3660
 
 

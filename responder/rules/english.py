@@ -41,7 +41,7 @@ _MEANINGS: Mapping[tuple[str, str], str] = {
     ("stage_semantic_id", "S"): "S (won)",
     ("stage_semantic_id", "F"): "F (lost)",
 }
-# What would be clumsy otherwise: yes and no said of the thing itself.
+# Tests of yes and no that would be clumsy in the general form.
 _PHRASES: Mapping[tuple[str, str], str] = {
     ("document.exists", "is true"): "the document exists",
     ("document.exists", "is false"): "the document is gone",
@@ -245,7 +245,7 @@ def _workflows(parts: Sequence[Part]) -> str:
     named = [part for part in parts if _names_templates(part)]
     said = [_of_template(part) for part in named if isinstance(part, FactTest)]
     whose = [_part(part, _Pronouns(whose=True)) for part in parts if part not in named]
-    # What does not begin with `whose` is a clause of its own, and stands last.
+    # A condition that does not begin with `whose` is a clause of its own, at the end.
     whose.sort(key=lambda words: not words.startswith("whose"))
     joined = [words if words.startswith("whose") else f"where {words}" for words in whose]
     return "".join(f" {words}" for words in [*said, *([" and ".join(joined)] if joined else [])])

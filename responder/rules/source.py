@@ -268,8 +268,8 @@ class _Builder:
     def _end(self, event: yaml.CollectionEndEvent) -> None:
         done = self._open.pop()
         line, column = _line_and_column(done.event.start_mark)
-        # A block collection ends where the next thing begins; what a reader calls its last line
-        # is that of its last part.
+        # A block collection ends where the next node begins; its last line for a reader is that
+        # of its last part.
         last = max([line, *(part.last_line for part in done.parts)])
         if done.event.flow_style:
             last, _ = _line_and_column(event.end_mark)
@@ -310,7 +310,7 @@ class _Builder:
 def _scalar(event: yaml.NodeEvent, text: str, kind: Kind) -> Scalar:
     line, column = _line_and_column(event.start_mark)
     end_line, end_column = _line_and_column(event.end_mark)
-    # A block scalar's end mark stands at the start of the line after it.
+    # A block scalar's end mark is at the start of the line after it.
     last = end_line - 1 if end_column == 1 and end_line > line else end_line
     length = max(end_column - column, 1) if end_line == line else 1
     return Scalar(line=line, column=column, length=length, last_line=last, text=text, kind=kind)

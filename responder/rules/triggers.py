@@ -99,7 +99,7 @@ def is_a_portals_name(name: str) -> bool:
 def nearest_trigger(name: str) -> str | None:
     """Return the name of the trigger that is nearest to a wrong one, or None."""
     if is_a_portals_name(name):
-        # The portal has a hundred events that look alike: only a slip of the pen is put right.
+        # The portal has a hundred similar events, so only a slip of the pen is corrected.
         return nearest(name.upper(), _BRINGS, likeness=0.93)
     kind, _, done = name.lower().partition(".")
     if kind == f"item_{_SMART_INVOICE}":

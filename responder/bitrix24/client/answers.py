@@ -123,12 +123,12 @@ _HTTP = "RFC 9110"
 # The first row that matches holds. Sources are pages of the official documentation (bitrix24/
 # b24restdocs), modules of the product, or an official SDK.
 TABLE: tuple[Row, ...] = (
-    # A redirect's body is nobody's answer, and its target is never followed (docs: change-domen).
+    # A redirect's body is no answer, and its target is never followed (docs: change-domen).
     Row("", "3xx", "", _UNCERTAIN, _HTTP),
     Row("QUERY_LIMIT_EXCEEDED", "", "", _BUSY, _LIMITS),
     Row("OPERATION_TIME_LIMIT", "", "", _BUSY, _LIMITS),
     Row("OVERLOAD_LIMIT", "", "", _PORTAL, _SYSTEM),
-    # Beside these statuses the code is nobody's word on an item.
+    # With these statuses the code proves nothing of an item.
     Row("NOT_FOUND", "401", "", _PORTAL, _HTTP),
     Row("NOT_FOUND", "403", "", _UNCERTAIN, _HTTP),
     Row("NOT_FOUND", "429", "", _BUSY, _HTTP),
@@ -144,7 +144,7 @@ TABLE: tuple[Row, ...] = (
     Row("APPLICATION_NOT_FOUND", "", "", _PORTAL, _SDK),
     Row("NOT_INSTALLED", "", "", _PORTAL, _SDK),
     Row("INVALID_REQUEST", "", "", _PORTAL, _SYSTEM),  # "Https required"
-    # `batch` and `profile` need no right and no scope: who is refused these has no REST at all.
+    # `batch` and `profile` need no right and no scope: a caller refused these has no REST at all.
     Row("ACCESS_DENIED", "", "batch", _PORTAL, _SYSTEM),
     Row("ACCESS_DENIED", "", "profile", _PORTAL, _SYSTEM),
     Row("ACCESS_DENIED", "", "crm.item.", _REJECTED, _ITEM),

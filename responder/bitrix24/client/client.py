@@ -98,8 +98,8 @@ class Lane:
         self.bucket = rate_limit.Bucket(0.0, 0.0)
         self.breakers: dict[str, Breaker] = {}
         self.breakers_changed = False
-        self.silent = False  # its webhook says nothing while documents change
-        self.away_since: datetime | None = None  # it does not answer even who we are
+        self.silent = False  # no events come from it while documents change
+        self.away_since: datetime | None = None  # since when it does not even answer `profile`
         self.keep: Callable[[], Awaitable[None]] | None = None
         self._requests = 0
         self._counted_through = 0

@@ -107,7 +107,7 @@ class Portal:
 
     async def _post(self, method: str, params: dict[str, object]) -> tuple[int, bytes] | Failure:
         try:
-            # What is no JSON would be read as a call without parameters: a list unfiltered, say.
+            # Invalid JSON would be read as a call without parameters: a list without filter.
             body = json.dumps(params, ensure_ascii=False, allow_nan=False).encode()
         except _UNWRITABLE:
             return UNSENDABLE

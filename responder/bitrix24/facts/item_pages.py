@@ -21,7 +21,7 @@ from responder.model import Document
 
 IDS = 50
 
-# What tells the meaning of a stage where the item itself does not.
+# The fields that a stage's meaning is looked up by, where the item does not contain it.
 _STAGE = frozenset({"stage_id", "category_id"})
 
 

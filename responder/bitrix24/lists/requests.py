@@ -104,5 +104,5 @@ class SharedRequests:
 
 
 def _passes(failure: Failure) -> bool:
-    # What was too much for one answer will be so again.
+    # An answer that was too big will be so again.
     return failure.kind in _PASSING and failure.code != "too_big"

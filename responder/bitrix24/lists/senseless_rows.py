@@ -44,7 +44,7 @@ class OddRows:
         else:
             self.elsewhere[workflow_id] = "it is listed, and its row names no document"
             if id_of_whole_row(row) is not None:
-                return  # it says that it is nobody's, which makes sense
+                return  # a row that names no document makes sense
         self.rows[clipped(_IN_SHORT.repr(row), SHOWN_LENGTH)] = None
 
     def add_elsewhere(self, workflow_id: str) -> None:

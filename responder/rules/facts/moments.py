@@ -181,7 +181,7 @@ def _compare(order: Order, found: Moment, wanted: Moment) -> Holds:
     if found.whole or wanted.whole:
         return order(found.local.date(), wanted.local.date())
     if wanted.instant is None:
-        # What a rule says without a zone is in the value's own, as a day is.
+        # A moment that a rule gives without a zone is in the value's own zone, as a day is.
         return order(found.local, wanted.local)
     return _UNPLACED if found.instant is None else order(found.instant, wanted.instant)
 

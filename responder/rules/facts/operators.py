@@ -340,7 +340,7 @@ def _row(
     negates: bool = False,
     empty: Holds = False,
 ) -> Operator:
-    # `exists` says both of its ways itself.
+    # The operand of `exists` contains the verb, for true and for false.
     english = "{}" if name == "exists" else name.replace("_", " ") + " {}"
     return Operator(
         name=name, english=english, types=types, prepare=prepare, negates=negates, empty=empty

@@ -39,7 +39,7 @@ _ITEM = re.compile(r"item_([1-9][0-9]{2,9})")
 _USER_FIELD = re.compile(r"uf_[a-z0-9_]+")
 _PARENT = re.compile(r"parent_id_[1-9][0-9]*")
 _PATH = re.compile(r"[a-z0-9_]+\.[a-z0-9_]+")
-# What people call a field before they have looked at the portal's own name.
+# Names that people use for a field until they have seen the portal's own name.
 _CALLED = {
     "amount": "opportunity",
     "sum": "opportunity",

@@ -190,7 +190,7 @@ class RuleReader:
         if names:
             return self.portals(names)
         if action not in KILLING:
-            # A guard is never narrowed by what it does not say itself.
+            # A guard is never narrowed by `defaults`, only by its own `portals`.
             return None
         if self.defaults.portals is not None:
             return frozenset(name.text for name in self.defaults.portals)
