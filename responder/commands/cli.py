@@ -40,7 +40,7 @@ COMMANDS = {
     ),
     "backtest": ("rules.backtest:backtest", "Judge what was recorded by other rules."),
     "schema": ("rules.files:schema", "Print the rule language as JSON Schema, for editors."),
-    "recipes": ("rules.files:recipes", "List policies that people ask for, or print one."),
+    "recipes": ("texts:recipes", "List policies that people ask for, or print one."),
     "rules": (
         "rules.in_force:rules",
         "Say each rule in plain English, and what it would have done.",

@@ -75,7 +75,7 @@ NOT_IMPORTED: dict[str, set[str]] = {
     "test": FOR_AUTHORS,
     "explain": FOR_AUTHORS,
     "fields deal": FOR_AUTHORS,
-    "recipes": FOR_AUTHORS,
+    "recipes": FOR_NOBODY,
     "schema": FOR_AUTHORS,
     "decisions": FOR_AUDITORS | RULES,
     "decisions --json --since 1h": FOR_AUDITORS | RULES,

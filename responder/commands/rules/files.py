@@ -122,20 +122,3 @@ def schema() -> None:
     from responder.authoring.cases.json_schema import render
 
     click.echo(render(), nl=False)
-
-
-@click.command()
-@click.argument("name", required=False)
-def recipes(name: str | None) -> None:
-    """List policies that people ask for, or print one: a rules file with its tests."""
-    from responder.authoring import cookbook
-
-    if name is None:
-        for line in cookbook.index():
-            click.echo(line)
-        return
-    try:
-        click.echo(cookbook.text(name), nl=False)
-    except cookbook.UnknownRecipeError as error:
-        hint = f"; did you mean {error.suggestion}?" if error.suggestion else ""
-        fail(f"{error}{hint}")

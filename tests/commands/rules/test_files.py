@@ -1,4 +1,4 @@
-"""The commands for those who write rules: check, schema, recipes, fields."""
+"""The commands for those who write rules: check, schema, fields."""
 
 import json
 from collections.abc import Callable
@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from responder.authoring import cookbook
 from responder.bitrix24.sandbox import SandboxServer, demo_portal
 from responder.commands.cli import main
 from tests.support.processes import TOKEN
@@ -86,15 +85,8 @@ def test_a_portal_tells_what_ids_are_called(rules: Path) -> None:
         assert responder("check", rules, "--portal", "other", **settings).exit_code == 2
 
 
-def test_the_schema_is_json_and_recipes_are_listed_and_printed() -> None:
+def test_the_schema_is_json() -> None:
     assert json.loads(responder("schema").output)["$schema"].endswith("2020-12/schema")
-    assert len(responder("recipes").output.splitlines()) == len(cookbook.names())
-    assert responder("recipes", "lost-deals").output == cookbook.text("lost-deals")
-    wrong = responder("recipes", "lost-deal")
-    assert (wrong.exit_code, wrong.output) == (
-        2,
-        "there is no recipe `lost-deal`; did you mean lost-deals?\n",
-    )
 
 
 def test_fields_of_a_kind_are_listed() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from responder.authoring import cookbook
+from responder.adapters.package_texts import RECIPES
 from responder.authoring.cases import json_schema
 from responder.rules.facts import fields, registry
 from responder.rules.facts.operators import OPERATORS
@@ -192,6 +192,6 @@ def test_every_key_fact_and_operator_is_there_with_words_about_it() -> None:
     }
 
 
-@pytest.mark.parametrize("name", cookbook.names())
+@pytest.mark.parametrize("name", RECIPES.names())
 def test_recipes_are_accepted(name: str) -> None:
-    assert accepted(cookbook.text(name))
+    assert accepted(RECIPES.text(name))

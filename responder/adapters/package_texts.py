@@ -1,0 +1,47 @@
+"""Texts that are installed with the program: recipes.
+
+The name of a text is the name of its file without the ending, in lower case. The first line of
+each, `# …`, says what it is for.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import responder
+
+
+class UnknownTextError(LookupError):
+    """There is no text of this name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """The texts in one folder of the package; `kind` is what people call one of them."""
+
+    kind: str
+    folder: str
+
+    def names(self) -> list[str]:
+        """Return the names of all texts."""
+        return sorted(self._files())
+
+    def text(self, name: str) -> str:
+        """Return a text as it stands in its file. Raise UnknownTextError if there is none."""
+        file = self._files().get(name)
+        if file is None:
+            raise UnknownTextError(f"there is no {self.kind} `{name}`")
+        return file.read_text(encoding="utf-8")
+
+    def index(self) -> Iterator[tuple[str, str]]:
+        """Yield each name and what the text is for."""
+        for name in self.names():
+            first, _, _ = self.text(name).partition("\n")
+            yield name, first.removeprefix("# ")
+
+    def _files(self) -> dict[str, Path]:
+        folder = Path(responder.__file__).parent / self.folder
+        return {file.stem.lower(): file for file in folder.iterdir() if file.is_file()}
+
+
+RECIPES = Texts("recipe", "authoring/recipes")

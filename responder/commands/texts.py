@@ -1,0 +1,33 @@
+"""Commands that print what is installed with the program. They need no settings."""
+
+import click
+
+from responder.adapters.package_texts import RECIPES, Texts, UnknownTextError
+from responder.adapters.terminal import exactly
+from responder.commands.context import fail
+
+
+@click.command()
+@click.argument("name", required=False)
+def recipes(name: str | None) -> None:
+    """List policies that people ask for, or print one: a rules file with its tests."""
+    _print("recipes", RECIPES, name)
+
+
+def _print(command: str, texts: Texts, name: str | None) -> None:
+    """Print a text as it is; without a name, a line for each there is."""
+    if name is None:
+        width = max(map(len, texts.names()))
+        for known, line in texts.index():
+            click.echo(f"{known:<{width}}  {line}")
+        return
+    try:
+        exactly(texts.text(name))
+    except UnknownTextError as error:
+        from responder.rules.source import nearest
+
+        meant = nearest(name, texts.names())
+        fail(
+            f"{error}; "
+            + (f"did you mean {meant}?" if meant else f"`responder {command}` lists all")
+        )
