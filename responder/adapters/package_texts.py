@@ -1,4 +1,4 @@
-"""Texts that are installed with the program: recipes.
+"""Texts that are installed with the program: recipes, files to deploy it with.
 
 The name of a text is the name of its file without the ending, in lower case. The first line of
 each, `# …`, says what it is for.
@@ -45,3 +45,4 @@ class Texts:
 
 
 RECIPES = Texts("recipe", "authoring/recipes")
+DEPLOY = Texts("file", "deploy")

@@ -2,9 +2,9 @@
 
 import pytest
 
-from responder.adapters.package_texts import RECIPES, Texts, UnknownTextError
+from responder.adapters.package_texts import DEPLOY, RECIPES, Texts, UnknownTextError
 
-ALL = pytest.mark.parametrize("texts", [RECIPES], ids=lambda texts: texts.folder)
+ALL = pytest.mark.parametrize("texts", [DEPLOY, RECIPES], ids=lambda texts: texts.folder)
 
 
 @ALL
@@ -19,3 +19,7 @@ def test_each_says_in_its_first_line_what_it_is_for(texts: Texts) -> None:
 def test_another_name_is_no_way_out_of_the_folder(texts: Texts, name: str) -> None:
     with pytest.raises(UnknownTextError):
         texts.text(name)
+
+
+def test_names_are_those_of_the_files_in_lower_case_without_their_endings() -> None:
+    assert DEPLOY.names() == ["alerts", "caddyfile", "compose"]

@@ -76,6 +76,8 @@ NOT_IMPORTED: dict[str, set[str]] = {
     "explain": FOR_AUTHORS,
     "fields deal": FOR_AUTHORS,
     "recipes": FOR_NOBODY,
+    "deploy": FOR_NOBODY,
+    "deploy compose": FOR_NOBODY,
     "schema": FOR_AUTHORS,
     "decisions": FOR_AUDITORS | RULES,
     "decisions --json --since 1h": FOR_AUDITORS | RULES,

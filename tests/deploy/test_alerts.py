@@ -1,4 +1,4 @@
-"""The README's alerts, by Prometheus's own tools: each fires when it should, else none does.
+"""The alerts, by Prometheus's own tools: each fires when it should, else none does.
 
 They need `promtool` (Debian packages it), and are skipped, saying so, where there is none.
 """
@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 import yaml
 
+from responder.adapters.package_texts import DEPLOY
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
 from tests.support.processes import LOST_DEAL, event, eventually, running
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
-(BLOCK,) = re.findall(r"^```yaml\n(groups:\n.*?)^```", README, re.MULTILINE | re.DOTALL)
+TEXT = DEPLOY.text("alerts")
 ALERTS: dict[str, dict[str, Any]] = {
-    rule["alert"]: rule for rule in yaml.safe_load(BLOCK)["groups"][0]["rules"]
+    rule["alert"]: rule for rule in yaml.safe_load(TEXT)["groups"][0]["rules"]
 }
 PROMTOOL = shutil.which("promtool")
 
@@ -179,7 +179,7 @@ def test_every_alert_has_a_case_and_says_what_to_do() -> None:
 
 @needs_promtool
 def test_each_alert_fires_alone_and_none_fires_when_all_is_well(tmp_path: Path) -> None:
-    (tmp_path / "alerts.yaml").write_text(BLOCK)
+    (tmp_path / "alerts.yaml").write_text(TEXT)
     checked = promtool("check", "rules", str(tmp_path / "alerts.yaml"))
     assert checked.returncode == 0, checked.stdout + checked.stderr
     cases = [case("all is well", {}, None, {})]

@@ -1,4 +1,4 @@
-"""The compose.yaml of the README fits the Dockerfile, the settings and what the program answers."""
+"""compose.yaml and Caddyfile fit the Dockerfile, the settings and what the program answers."""
 
 import re
 from pathlib import Path
@@ -9,6 +9,7 @@ import yaml
 from starlette.routing import Route
 
 from responder.adapters.metrics import Metrics
+from responder.adapters.package_texts import DEPLOY
 from responder.receive.endpoint import others
 from responder.service.app import RED_SECONDS, STOP_SECONDS
 from responder.settings.settings import Settings
@@ -20,6 +21,7 @@ from tests.support.uvicorn_thread import connected, parsed
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 CHAPTER = README.split("\n## Beyond one machine\n")[1].split("\n## ")[0]
+CADDYFILE = DEPLOY.text("caddyfile")
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 SECRET_PATH = "a-secret-path-0001"
 Compose = dict[str, Any]
@@ -34,8 +36,7 @@ def instruction(name: str) -> str:
 
 @pytest.fixture(scope="module")
 def compose() -> Compose:
-    (block,) = re.findall(r"^```yaml\n(x-responder.*?)^```", CHAPTER, re.MULTILINE | re.DOTALL)
-    loaded: Compose = yaml.safe_load(block)
+    loaded: Compose = yaml.safe_load(DEPLOY.text("compose"))
     return loaded
 
 
@@ -91,14 +92,13 @@ def test_the_rules_are_where_the_setting_looks_for_them(compose: Compose) -> Non
     assert how == "ro"
 
 
-def test_the_proxy_asks_each_replica_on_the_image_s_port_and_path(compose: Compose) -> None:
-    proxy = compose["configs"]["caddyfile"]["content"]
+def test_the_proxy_asks_each_replica_on_the_image_s_port_and_path() -> None:
     port = instruction("EXPOSE")
     assert int(port) == Settings.model_fields["port"].default
-    (upstreams,) = re.findall(r"reverse_proxy (.*) \{", proxy)
+    (upstreams,) = re.findall(r"reverse_proxy (.*) \{", CADDYFILE)
     assert upstreams.split() == [f"{name}:{port}" for name in REPLICAS]
-    assert "handle /events* {" in proxy
-    (health,) = re.findall(r"health_uri (.*)", proxy)
+    assert "handle /events* {" in CADDYFILE
+    (health,) = re.findall(r"health_uri (.*)", CADDYFILE)
 
     async def ready() -> tuple[bool, dict[str, object]]:
         return True, {}
@@ -108,13 +108,10 @@ def test_the_proxy_asks_each_replica_on_the_image_s_port_and_path(compose: Compo
 
 
 @pytest.mark.skipif(CADDY is None, reason="caddy is not installed")
-def test_what_the_proxy_logs_of_an_error_holds_no_secret_path(
-    compose: Compose, tmp_path: Path
-) -> None:
+def test_what_the_proxy_logs_of_an_error_holds_no_secret_path(tmp_path: Path) -> None:
     port, nobody = free_port(), free_port()
-    content = compose["configs"]["caddyfile"]["content"]
-    content = content.replace("{\n", "{\n  admin off\n  auto_https off\n", 1)
-    content = content.replace("responder.example.com", f"http://:{port}")
+    content = CADDYFILE.replace("{\n", "{\n  admin off\n  auto_https off\n", 1)
+    content = content.replace("\nresponder.example.com {", f"\nhttp://:{port} {{")
     content = re.sub(r"responder-\d:8000", f"127.0.0.1:{nobody}", content)
     for newer_or_slow in ("request_buffers 70KiB", "lb_try_duration 5s"):
         content = content.replace(newer_or_slow, "")
@@ -140,6 +137,8 @@ def test_what_is_named_stands_there(compose: Compose) -> None:
     assert compose["services"]["proxy"]["configs"] == [
         {"source": "caddyfile", "target": "/etc/caddy/Caddyfile"}
     ]
+    assert compose["configs"] == {"caddyfile": {"file": "./Caddyfile"}}
+    assert (ROOT / "responder" / "deploy" / "Caddyfile").is_file()
     for name in REPLICAS:
         assert set(compose["services"][name]["depends_on"]) <= set(compose["services"])
 
