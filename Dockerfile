@@ -1,5 +1,5 @@
 # Two stages: the first installs from the lock with hashes, the second holds nothing but the result.
-# A tag is moved with each security update; the README says how to pin what was built on.
+# A tag is moved with each security update; `responder docs operating` says how to pin what was built on.
 ARG PYTHON_IMAGE=python:3.13-slim
 FROM ${PYTHON_IMAGE} AS build
 WORKDIR /build

@@ -1,4 +1,4 @@
-"""Texts that are installed with the program: recipes, files to deploy it with.
+"""Texts that are installed with the program: recipes, documentation, files to deploy it with.
 
 The name of a text is the name of its file without the ending, in lower case. The first line of
 each, `# …`, says what it is for.
@@ -45,4 +45,5 @@ class Texts:
 
 
 RECIPES = Texts("recipe", "authoring/recipes")
+DOCS = Texts("page", "docs")
 DEPLOY = Texts("file", "deploy")

@@ -48,6 +48,7 @@ COMMANDS = {
     "fields": ("rules.files:fields", "List the facts that rules may test."),
     "doctor": ("doctor:doctor", "Say what is wrong with this installation, and what to do."),
     "password": ("password:password", "Hash a password for RESPONDER_ADMINS__<NAME>."),
+    "docs": ("texts:docs", "List the pages of the documentation, or print one."),
     "deploy": ("texts:deploy", "List the files to deploy and watch it with, or print one."),
 }
 

@@ -2,7 +2,7 @@
 
 import click
 
-from responder.adapters.package_texts import DEPLOY, RECIPES, Texts, UnknownTextError
+from responder.adapters.package_texts import DEPLOY, DOCS, RECIPES, Texts, UnknownTextError
 from responder.adapters.terminal import exactly
 from responder.commands.context import fail
 
@@ -12,6 +12,13 @@ from responder.commands.context import fail
 def recipes(name: str | None) -> None:
     """List policies that people ask for, or print one: a rules file with its tests."""
     _print("recipes", RECIPES, name)
+
+
+@click.command()
+@click.argument("name", required=False)
+def docs(name: str | None) -> None:
+    """List the pages of the documentation, or print one."""
+    _print("docs", DOCS, name)
 
 
 @click.command()

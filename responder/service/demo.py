@@ -260,8 +260,10 @@ def _say_the_end(portal: SandboxServer, *, fine: bool) -> None:
         _say(click.style("The story ended as it should.", fg="green", bold=True))
     else:
         _say(click.style("The story did NOT end as it should.", fg="red", bold=True))
-    _say("Next: `responder demo --keep` leaves both running; README.md says how to point your own")
-    _say("portal at `responder serve`, which starts in observe mode and kills nothing.")
+    _say(
+        "Next: `responder demo --keep` leaves both running. `responder docs operating` says how to"
+    )
+    _say("point your own portal at `responder serve`, which observes at first and kills nothing.")
 
 
 async def _stay(settings: Settings, port: int) -> None:

@@ -2,12 +2,12 @@
 
 import re
 from importlib.metadata import version
-from pathlib import Path
 
 import pytest
 from prometheus_client import Counter, Gauge, Histogram
 
 from responder.adapters.metrics import Metrics
+from responder.adapters.package_texts import DOCS
 from responder.bitrix24.client.answer_labels import answer_label
 
 
@@ -45,9 +45,8 @@ def test_the_names_are_the_documented_ones() -> None:
     }
 
 
-def test_the_readme_names_every_metric_and_its_labels_and_no_other() -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    table = readme.partition("\n| metric | what |\n")[2].partition("\n\n")[0]
+def test_their_page_names_every_metric_and_its_labels_and_no_other() -> None:
+    table = DOCS.text("metrics").partition("\n| metric | what |\n")[2].partition("\n\n")[0]
     told = dict(re.findall(r"`(responder_\w+)(?:\{([a-z,]+)\})?`", table))
     metrics = vars(Metrics()).values()
     measured = {

@@ -2,9 +2,9 @@
 
 import pytest
 
-from responder.adapters.package_texts import DEPLOY, RECIPES, Texts, UnknownTextError
+from responder.adapters.package_texts import DEPLOY, DOCS, RECIPES, Texts, UnknownTextError
 
-ALL = pytest.mark.parametrize("texts", [DEPLOY, RECIPES], ids=lambda texts: texts.folder)
+ALL = pytest.mark.parametrize("texts", [DEPLOY, DOCS, RECIPES], ids=lambda texts: texts.folder)
 
 
 @ALL

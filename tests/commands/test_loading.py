@@ -76,6 +76,8 @@ NOT_IMPORTED: dict[str, set[str]] = {
     "explain": FOR_AUTHORS,
     "fields deal": FOR_AUTHORS,
     "recipes": FOR_NOBODY,
+    "docs": FOR_NOBODY,
+    "docs how-it-works": FOR_NOBODY,
     "deploy": FOR_NOBODY,
     "deploy compose": FOR_NOBODY,
     "schema": FOR_AUTHORS,

@@ -1,4 +1,4 @@
-"""The commands that print what is installed with the program: recipes, deploy."""
+"""The commands that print what is installed with the program: recipes, docs, deploy."""
 
 import subprocess
 import sys
@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from responder.adapters.package_texts import DEPLOY, RECIPES, Texts
+from responder.adapters.package_texts import DEPLOY, DOCS, RECIPES, Texts
 from responder.commands.cli import main
 
-EACH = pytest.mark.parametrize(("command", "texts"), [("recipes", RECIPES), ("deploy", DEPLOY)])
+EACH = pytest.mark.parametrize(
+    ("command", "texts"), [("recipes", RECIPES), ("docs", DOCS), ("deploy", DEPLOY)]
+)
 
 
 def responder(*words: str) -> Result:
@@ -46,7 +48,9 @@ def test_each_is_printed_as_it_is_without_any_setting(
     ("words", "said"),
     [
         (("recipes", "lost-deal"), "there is no recipe `lost-deal`; did you mean lost-deals?\n"),
+        (("docs", "how_it_works"), "there is no page `how_it_works`; did you mean how-it-works?\n"),
         (("deploy", "Caddyfile"), "there is no file `Caddyfile`; did you mean caddyfile?\n"),
+        (("docs", "xyz"), "there is no page `xyz`; `responder docs` lists all\n"),
     ],
 )
 def test_a_name_that_does_not_exist_is_answered_with_the_nearest(

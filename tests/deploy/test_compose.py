@@ -9,7 +9,7 @@ import yaml
 from starlette.routing import Route
 
 from responder.adapters.metrics import Metrics
-from responder.adapters.package_texts import DEPLOY
+from responder.adapters.package_texts import DEPLOY, DOCS
 from responder.receive.endpoint import others
 from responder.service.app import RED_SECONDS, STOP_SECONDS
 from responder.settings.settings import Settings
@@ -19,8 +19,6 @@ from tests.support.proxies import CADDY, caddy
 from tests.support.uvicorn_thread import connected, parsed
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
-CHAPTER = README.split("\n## Beyond one machine\n")[1].split("\n## ")[0]
 CADDYFILE = DEPLOY.text("caddyfile")
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 SECRET_PATH = "a-secret-path-0001"
@@ -59,7 +57,7 @@ def test_the_image_installs_nothing_without_a_hash_and_its_base_can_be_pinned() 
     ] == []
     assert re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE) == ["${PYTHON_IMAGE}"] * 2
     (argument,) = re.findall(r"^ARG (\w+)=python:", DOCKERFILE, re.MULTILINE)
-    assert f"--build-arg {argument}=" in README
+    assert f"--build-arg {argument}=" in DOCS.text("operating")
 
 
 @pytest.mark.parametrize("name", ["requirements.lock", ".ci/build.lock"])
@@ -146,9 +144,3 @@ def test_what_is_named_stands_there(compose: Compose) -> None:
 def test_a_replica_is_given_the_time_that_it_takes_to_end(compose: Compose) -> None:
     seconds = int(compose["services"]["responder-1"]["stop_grace_period"].removesuffix("s"))
     assert seconds > STOP_SECONDS + RED_SECONDS
-
-
-def test_every_metric_of_the_chapter_exists() -> None:
-    there = {metric.name for metric in Metrics().registry.collect()}
-    named = set(re.findall(r"\b(?:responder|process)_[a-z_]+", CHAPTER))
-    assert {name.removesuffix("_total") for name in named} <= there

@@ -23,7 +23,7 @@ def exported(database: Database, portal: str = "main") -> list[str]:
     return [json.dumps(entry) for entry in checkpoints.export(database, portal)]
 
 
-# From here to the next comment: written from the README's chapter alone, as a stranger would.
+# From here to the next comment: written from `docs/audit.md` alone, as a stranger would.
 
 
 def sha256(*lines: object) -> str:

@@ -1,15 +1,14 @@
 """Telling a receiver: what is told, in which form, and how often."""
 
 import asyncio
-import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
+from responder.adapters.package_texts import DOCS
 from responder.journal import outbox
 from responder.journal import record as journal
 from responder.journal.entries import NewDecision
@@ -22,6 +21,7 @@ from responder.store import limits
 from responder.store.database.database import Connection, Database
 from responder.store.database.engines import StoreUnavailable
 from responder.store.leases import LeaseLost
+from tests.docs.texts import blocks
 from tests.support.evaluations import AT, LATER, REVISION, kill, record, workflow
 from tests.support.listener import SECRET, Listener
 from tests.support.notified import DAY, World, conclude
@@ -264,9 +264,8 @@ def test_an_id_is_another_in_another_chain(database: Database) -> None:
     assert all(one.startswith("msg_") and "." not in one for one in ids)
 
 
-def test_the_readmes_code_accepts_what_is_sent_and_nothing_else() -> None:
-    readme = (Path(__file__).parents[3] / "README.md").read_text()
-    (code,) = re.findall(r"^```python\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+def test_the_documented_code_accepts_what_is_sent_and_nothing_else() -> None:
+    (code,) = blocks(DOCS.text("notifications"), "python")
     there: dict[str, Any] = {}
     exec(code, there)  # noqa: S102 -- it is our own, and people copy it
     notice = Notice(portal="main", seq=1, message_id="msg_1", body='{"type":"x"}', at=AT)

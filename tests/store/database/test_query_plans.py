@@ -28,7 +28,7 @@ from tests.support.statements import BIG, FILE, Statement
 
 # Together they send all that is ever sent to a big table, in a quarter of a minute.
 PLAYED = (
-    "authoring/backtest/test_backtest_readme.py",
+    "authoring/backtest/test_documented_example.py",
     "journal/upkeep/test_forged_prune.py",
     "commands/journal/test_log.py",
     "commands/test_status.py",

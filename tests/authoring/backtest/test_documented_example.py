@@ -1,14 +1,13 @@
-"""What the README shows of a backtest is what a backtest prints."""
+"""What the page of testing shows of a backtest is what a backtest prints."""
 
-from pathlib import Path
-
+from responder.adapters.package_texts import DOCS
 from responder.authoring.backtest import result as told
 from responder.journal.would_kills import Figures
 from responder.store.database.database import Database
 from tests.rules.make import a_rule, a_workflow
 from tests.support.past_log import NOW, PastRules, deal, rules
 
-README = (Path(__file__).parents[3] / "README.md").read_text()
+PAGE = DOCS.text("testing")
 OLD = a_rule(
     "deal.stage_semantic_id: F, deal.category_id: 0, workflow.template_id: 61",
     name="lost-deal",
@@ -38,7 +37,7 @@ def test_the_example_of_a_backtest_is_what_it_prints(database: Database) -> None
     past.happened(small, a_workflow("66f2a1b0.10000003", template_id="7"), document=deal(761))
     past.unnamed("lead:12", "lead:12", "lead:13")
     lines = [f"    {line}" for line in told.render(past.tried(NEW))]
-    assert "\n".join(lines) in README, "\n".join(lines)
+    assert "\n".join(lines) in PAGE, "\n".join(lines)
 
 
 def test_the_example_of_what_a_rule_would_have_done_is_what_it_says() -> None:
@@ -53,4 +52,4 @@ def test_the_example_of_what_a_rule_would_have_done_is_what_it_says() -> None:
         since=NOW,
         until=NOW,
     )
-    assert f"Observed since {figures.since:%Y-%m-%d}: {figures.sentence()}." in README
+    assert f"Observed since {figures.since:%Y-%m-%d}: {figures.sentence()}." in PAGE
