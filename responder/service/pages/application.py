@@ -24,6 +24,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from responder.adapters.package_texts import DOCS, UnknownTextError
 from responder.service.pages import actions, decision, decision_list, page_requests, rules, status
 from responder.service.pages.login import login
 from responder.service.pages.page_requests import Form, NotOurs, Visit
@@ -174,6 +175,8 @@ def application(site: Site) -> ASGIApp:
         route("/rules/{rule}/rearm", POST=actions.rearm),
         route("/revisions/{revision}", GET=rules.revision),
         route("/status", GET=status.show),
+        route("/docs", GET=_docs),
+        route("/docs/{name}", GET=_docs),
         route("/pause", POST=actions.pause),
         route("/resume", POST=actions.resume),
         Route(f"/{style}", _file(sheet, "text/css; charset=utf-8")),
@@ -183,6 +186,18 @@ def application(site: Site) -> ASGIApp:
     pages = Starlette(routes=routes, exception_handlers=wrong)
     pages.router.redirect_slashes = False
     return pages
+
+
+def _docs(site: Site, visit: Visit) -> Response:
+    """List the pages of the documentation, or show the text of one."""
+    name = visit.path.get("name")
+    if name is None:
+        return site.page("docs.html", visit, name=None, index=DOCS.index())
+    try:
+        return site.page("docs.html", visit, name=name, text=DOCS.text(name))
+    except UnknownTextError:
+        why = "The documentation has no page of this name."
+        return site.message(visit, HTTPStatus.NOT_FOUND, "There is no such page", why)
 
 
 def _made(site: Site, page: Page, request: Request, form: Form, terms: _Terms) -> Response:

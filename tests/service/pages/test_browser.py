@@ -190,7 +190,8 @@ def test_on_a_telephone_nothing_is_wider_than_the_screen(
     browser: Browser, place: House, kept: str, width: int
 ) -> None:
     with visiting(browser, place, kept, scripts=True, width=width) as page:
-        for path in ("/?show=all", "/rules", "/status", "/nope", *decisions_of(place)):
+        texts = ("/docs", "/docs/rules", "/docs/audit")
+        for path in ("/?show=all", "/rules", "/status", "/nope", *texts, *decisions_of(place)):
             page.goto(path)
             needed = page.evaluate("document.documentElement.scrollWidth")
             assert needed <= width, path
