@@ -3,7 +3,7 @@
 import click
 
 from responder.adapters.package_texts import DEPLOY, DOCS, RECIPES, Texts, UnknownTextError
-from responder.adapters.terminal import exactly
+from responder.adapters.terminal import print_verbatim
 from responder.commands.context import fail
 
 
@@ -36,7 +36,7 @@ def _print(command: str, texts: Texts, name: str | None) -> None:
             click.echo(f"{known:<{width}}  {line}")
         return
     try:
-        exactly(texts.text(name))
+        print_verbatim(texts.text(name))
     except UnknownTextError as error:
         from responder.rules.source import nearest
 

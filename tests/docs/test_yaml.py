@@ -26,7 +26,9 @@ def test_every_rules_file_in_them_loads(block: str) -> None:
 
 def test_every_test_in_them_fits_the_first_rules_file_of_their_page() -> None:
     ruleset = load(blocks(PAGES["rules"], "yaml")[0].encode(), file="rules.md")
-    assert all(case_runs.suite_of_tests(block.encode(), "testing.md", ruleset).cases for block in TESTS)
+    assert all(
+        case_runs.suite_of_tests(block.encode(), "testing.md", ruleset).cases for block in TESTS
+    )
 
 
 def test_the_readmes_rule_is_the_first_one_that_the_page_of_rules_explains() -> None:
