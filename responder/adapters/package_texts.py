@@ -1,7 +1,7 @@
-"""Texts that are installed with the program: recipes, documentation, files to deploy it with.
+"""Reads texts that are installed with the program: recipes, documentation, files to deploy it with.
 
 The name of a text is the name of its file without the ending, in lower case. The first line of
-each, `# …`, says what it is for.
+each, `# …`, is its description.
 """
 
 from collections.abc import Iterator
@@ -12,12 +12,12 @@ import responder
 
 
 class UnknownTextError(LookupError):
-    """There is no text of this name."""
+    """The error for a text that does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """The texts in one folder of the package; `kind` is what people call one of them."""
+    """The texts in one folder of the package; `kind` is the word for one of them."""
 
     kind: str
     folder: str
@@ -27,14 +27,14 @@ class Texts:
         return sorted(self._files())
 
     def text(self, name: str) -> str:
-        """Return a text as it stands in its file. Raise UnknownTextError if there is none."""
+        """Return the text of a file. Raise UnknownTextError if there is none of this name."""
         file = self._files().get(name)
         if file is None:
             raise UnknownTextError(f"there is no {self.kind} `{name}`")
         return file.read_text(encoding="utf-8")
 
     def index(self) -> Iterator[tuple[str, str]]:
-        """Yield each name and what the text is for."""
+        """Yield each name with its description."""
         for name in self.names():
             first, _, _ = self.text(name).partition("\n")
             yield name, first.removeprefix("# ")

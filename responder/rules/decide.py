@@ -129,7 +129,7 @@ def _unlisted_condition(rules: Sequence[Rule], unknown: Unknown) -> Condition:
 
 
 def _facts(situation: Situation) -> dict[str, object]:
-    """Return the situation's facts, with those that follow from its own fields."""
+    """Return the situation's facts, with those of the judgement itself."""
     return {
         **of_judgement(situation.events, situation.document),
         **situation.facts,

@@ -55,7 +55,7 @@ class Failure:
 
 
 def explain(failure: Failure) -> str:
-    """Say a failure in one line, for the log and for the value of what could not be read."""
+    """Return a failure in one line, for the log and for the reason of an unknown fact."""
     return f"{failure.code}: {failure.text}" if failure.code else failure.text
 
 

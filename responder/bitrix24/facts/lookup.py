@@ -36,8 +36,6 @@ from responder.bitrix24.lists.workflow_row import (
 )
 from responder.model import Document, Unknown, Workflow
 
-__all__ = ["Ask", "Reading", "Send", "Templates", "as_texts", "explain", "gather", "present"]
-
 
 @dataclass(frozen=True, slots=True)
 class Ask:

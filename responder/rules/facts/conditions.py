@@ -174,7 +174,7 @@ class FactTest:
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """Parts that hold together. The first one that comes out as `settled_by` settles it."""
+    """A group of parts. The first part whose result is `settled_by` decides the group's."""
 
     parts: tuple["Part", ...]
 
@@ -186,7 +186,7 @@ class _Group:
         return any(part.about_workflow for part in self.parts)
 
     def holds(self, view: View) -> Kleene:
-        """Return the first answer that settles the group; else unknown if a part was unknown."""
+        """Return `settled_by` at the first such part; unknown if another was unknown."""
         result: Kleene = not self.settled_by
         for part in self.parts:
             found = part.holds(view)
@@ -203,14 +203,14 @@ class _Group:
 
 
 class All(_Group):
-    """A group that holds when all its parts do: a false one settles it."""
+    """A group that holds when all its parts do: one false part decides it."""
 
     __slots__ = ()
     settled_by = False
 
 
 class AnyOf(_Group):
-    """A group that holds when one of its parts does: a true one settles it."""
+    """A group that holds when one of its parts does: one true part decides it."""
 
     __slots__ = ()
     settled_by = True

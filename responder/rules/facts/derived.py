@@ -1,7 +1,7 @@
 """Computes the facts that the portal does not send: how old, how idle, whether stuck.
 
-It also fills the facts of the starter where the workflow's row alone decides them, and those of the
-judgement itself: its events and its document.
+It also fills the facts of a judgement itself (its events, its document), and those of the starter
+where the workflow's row alone decides them.
 """
 
 from collections.abc import Mapping, Sequence

@@ -148,7 +148,7 @@ def calendar(node: Node, context: FileContext) -> Calendar:
 
 
 def named(node: Node, known: Collection[str], what: str) -> str:
-    """Return the name of a list, or of a calendar, that there is; `what` says which of the two."""
+    """Return the name at a node if there is such a list or calendar; `what` is which of the two."""
     if not isinstance(node, Scalar):
         raise MisfitError(node, f"the name of one of `{what}s` is expected here")
     if node.text not in known:
