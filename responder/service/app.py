@@ -84,7 +84,7 @@ class Service:
         self.lanes = {name: self._lane(name, portal) for name, portal in settings.portals.items()}
         self.poll = self._poll()
         self.drivers = {name: self._driver(name) for name in settings.portals}
-        self.waking = Waking(self.database, self.drivers, self.leases, lambda: self.rules.ruleset)
+        self.waking = Waking(self.drivers, lambda: self.rules.ruleset)
         self.commits.on_commit = self.waking.stored
         self.leases.granted = self.waking.wake
         self.condition = self._condition()
@@ -223,7 +223,6 @@ class Service:
             ThreadPoolExecutor(LOOKING_UP + len(self.lanes))
         )
         self.commits.start()
-        self.waking.start()
         leasing = asyncio.create_task(self.leases.run())
         tasks = [asyncio.create_task(driver.run()) for driver in self.drivers.values()]
         beside = [
@@ -305,7 +304,6 @@ class Service:
         with contextlib.suppress(TimeoutError):  # where the database does not answer
             async with asyncio.timeout(LEAVING_SECONDS):
                 await leasing
-        await self.waking.stop()
         for lane in self.lanes.values():
             await lane.portal.close()
         await self.commits.close()

@@ -15,7 +15,6 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, extract, func, select, update
 
-from responder.store.database.bell import About, ring
 from responder.store.database.clock import micros_of, now_of
 from responder.store.database.tables import breakers as table
 from responder.store.database.tables import buckets, insert, leases
@@ -79,10 +78,8 @@ def claim(
 
 
 def release(tx: Connection, lease: Lease) -> None:
-    """Give the lease up, and tell others, so that the next driver need not wait for its end."""
-    given_up = tx.execute(update(leases).where(_is(lease)).values(holder="", expires_at=0)).rowcount
-    if given_up:
-        ring(tx, About.FREE, [lease.portal])
+    """Give the lease up, so that the next driver need not wait for its end."""
+    tx.execute(update(leases).where(_is(lease)).values(holder="", expires_at=0))
 
 
 def check(tx: Connection, lease: Lease) -> None:

@@ -2,8 +2,8 @@
 
 A hundred and fifty drivers that each asked the database twice a second would keep a processor busy
 with nothing. So an idle driver rests for ten seconds, unless it is woken: by a delivery that was
-stored, by the bell of another replica, or from here. Only one whose rules have schedules looks as
-often as before, for a schedule may be due every second.
+stored in its process, or from here, where those are found that another process stored. Only one
+whose rules have schedules looks as often as before, for a schedule may be due every second.
 """
 
 import asyncio

@@ -7,8 +7,8 @@ are alive, renews what we hold, and claims what we found free.
 *Silence.* A lease lasts for four seconds on the database's clock. We count them from before the
 commit that renewed it, on our own clock, which only goes forward: so a process that cannot reach
 the database stops driving before anybody else may begin. One that was stopped and does not know is
-held off by the fence (`store.leases`). What a dead process drove is seen to be free within half a
-second of the lease's end.
+held off by the fence (`store.leases`). What a process gave up is seen to be free within half a
+second, and what a dead one drove within half a second of the lease's end.
 
 *Owners.* Each portal has one owner among the replicas that are alive, who draws the highest lot for
 it (rendezvous hashing): so portals spread over them evenly on average, and when one comes or goes
@@ -116,10 +116,6 @@ class Leases:
         ours = self._ruleset()
         said = self.standing.alive.items()
         return sorted(who for who, rules in said if rules and not replicas.alike(rules, ours))
-
-    def wake(self) -> None:
-        """Say that somebody gave a lease up."""
-        self._wake.set()
 
     async def run(self) -> None:
         """Claim, renew and share until closed."""
