@@ -33,7 +33,7 @@ from responder.bitrix24.facts.survey import Survey
 from responder.bitrix24.lists.requests import PORTION, Errands
 from responder.bitrix24.lists.row_warnings import OddRows
 from responder.bitrix24.lists.workflows import Everything, Listed, pages_of
-from responder.judge.context import Means
+from responder.judge.context import Context
 from responder.model import Unknown
 
 WITHIN_SECONDS = 20.0
@@ -74,14 +74,10 @@ class Found:
 class Readings:
     """The readings of one portal's rounds, and what they know of its size and speed."""
 
-    def __init__(self, means: Means) -> None:
+    def __init__(self, context: Context) -> None:
+        self._context = context
         self._told: tuple[datetime, int] | None = None
-        self._portal = means.portal
-        self._lane = means.lane
-        self._templates = means.templates
-        self._now = means.now
-        self._few = means.few
-        self._odd_rows = OddRows(means.portal, means.now)
+        self._odd_rows = OddRows(context.portal, context.now)
         self._slice_seconds = FIRST_SLICE_SECONDS
         self._one_by_one_until: datetime | None = None
         self._read_at: datetime | None = None
@@ -89,53 +85,53 @@ class Readings:
     @property
     def running(self) -> int | None:
         """Say how many workflows run, as the portal told not long ago; None where it did not."""
-        if self._told is None or not timedelta(0) <= self._now() - self._told[0] < TOLD_FOR:
+        if self._told is None or not timedelta(0) <= self._context.now() - self._told[0] < TOLD_FOR:
             return None
         return self._told[1]
 
     def _tell(self, running: int | None) -> None:
         if running is not None:
-            self._told = (self._now(), running)
+            self._told = (self._context.now(), running)
 
     def gathers_for(self) -> float:
         """Say how many seconds what is due had better gather before it is read; mostly none."""
-        now = self._now()
-        if self._read_at is None or self._level() <= self._lane.burst * GATHERS_ABOVE:
+        now = self._context.now()
+        if self._read_at is None or self._level() <= self._context.client.burst * GATHERS_ABOVE:
             return 0.0
         left = self._read_at + GATHERS_FOR - now
         return left.total_seconds() if timedelta(0) < left <= GATHERS_FOR else 0.0
 
     def begin(self) -> datetime:
         """Note that something is read now."""
-        self._read_at = self._now()
+        self._read_at = self._context.now()
         return self._read_at
 
     def way(self, documents: int) -> Way:
         """Say how so many documents that are due are best read, and how many of them now."""
-        few = Way(by_pages=False, documents=self._few)
-        if documents <= self._few:
+        few = Way(by_pages=False, documents=self._context.few)
+        if documents <= self._context.few:
             return few
-        requests, a_batch = self._requests(), max(map(self._lane.capacity, STOPPING))
+        requests, a_batch = self._requests(), max(map(self._context.client.capacity, STOPPING))
         pages = pages_of(self.running or 0) / PORTION
         some = min(MOST, int((requests - pages - 1) / (1 / a_batch + 1 / IN_BULK)))
-        if some > self._few and not self._is_spoilt() and pages < requests / 2:
+        if some > self._context.few and not self._is_spoilt() and pages < requests / 2:
             now = min(documents, some)
             if self.running is None or pages + now / IN_BULK < now * EACH / PORTION:
                 return Way(by_pages=True, documents=some)
         # one more command for each is its tasks, which are the evidence
         some = min(MOST, int(requests / (1 / a_batch + (EACH + 1) / PORTION)))
-        return Way(by_pages=False, documents=some) if some > self._few else few
+        return Way(by_pages=False, documents=some) if some > self._context.few else few
 
     def _requests(self) -> float:
         """Say how many requests can be made in time."""
-        lane = self._lane
-        room = max(0.0, lane.burst * rate_limit.SAFE_SHARE - self._level())
-        allowed = room + WITHIN_SECONDS * lane.rate * rate_limit.SAFE_RATE
+        client = self._context.client
+        room = max(0.0, client.burst * rate_limit.SAFE_SHARE - self._level())
+        allowed = room + WITHIN_SECONDS * client.rate * rate_limit.SAFE_RATE
         return min(allowed, WITHIN_SECONDS / self._slice_seconds)
 
     def _level(self) -> float:
-        lane = self._lane
-        return rate_limit.drained(lane.bucket, self._now().timestamp(), lane.rate).level
+        client, seconds = self._context.client, self._context.now().timestamp()
+        return rate_limit.drained(client.bucket, seconds, client.rate).level
 
     def took(self, seconds: float) -> None:
         """Learn how long a slice took, from its turn to its outcomes."""
@@ -147,15 +143,15 @@ class Readings:
 
     async def read(self, asks: Sequence[Ask], *, by_pages: bool) -> Found | None:
         """Read each ask; None where the first page told that the other way is the better one."""
-        now = self.begin()
+        now, send, templates = self.begin(), self._context.client.send, self._context.templates
         if not by_pages:
-            readings = await lookup.gather(self._lane.send, asks, self._templates, now)
+            readings = await lookup.gather(send, asks, templates, now)
             for reading in readings:
                 self._odd_rows.name(reading.odd)
             return Found(readings=readings)
-        survey = Survey.of(asks, self._templates, now)
+        survey = Survey.of(asks, templates, now)
         knew = self.running is not None
-        while await survey.step(self._lane.send):
+        while await survey.step(send):
             if survey.total is None or knew:
                 continue
             knew = True
@@ -175,10 +171,10 @@ class Readings:
 
     def spoil(self, failure: Failure | None) -> None:
         """Read everything one by one for a while: the list of all that runs could not be read."""
-        self._one_by_one_until = self._now() + ONE_BY_ONE_FOR
+        self._one_by_one_until = self._context.now() + ONE_BY_ONE_FOR
         log.warning(
             "what runs could not be read by pages; documents are read one by one",
-            portal=self._portal,
+            portal=self._context.portal,
             why=None if failure is None else lookup.explain(failure),
         )
 
@@ -191,7 +187,7 @@ class Readings:
             return None
         everything, errands = Everything(), Errands()
         errands.set_out([everything])
-        while await errands.step(self._lane.send):
+        while await errands.step(self._context.client.send):
             self._tell(everything.total)
             if self.running is not None and pages_of(self.running) >= ids:
                 return None
@@ -202,5 +198,5 @@ class Readings:
         return None
 
     def _is_spoilt(self) -> bool:
-        until, now = self._one_by_one_until, self._now()
+        until, now = self._one_by_one_until, self._context.now()
         return until is not None and now < until <= now + ONE_BY_ONE_FOR

@@ -20,7 +20,7 @@ from responder.bitrix24.client.client import Lane
 from responder.bitrix24.client.rest import Portal
 from responder.bitrix24.facts.lookup import Templates
 from responder.journal import outbox
-from responder.judge.context import Means
+from responder.judge.context import Context
 from responder.judge.rules_in_force import RulesInForce, wait_until_still
 from responder.model import Mode
 from responder.receive.endpoint import Web, others
@@ -168,30 +168,19 @@ class Service:
         )
 
     def _driver(self, name: str) -> Driver:
-        templates = Templates()
+        context = Context(
+            client=self.lanes[name],
+            database=self.database,
+            rules=self.rules,
+            templates=Templates(),
+            enforcing=self.settings.mode is Mode.ENFORCE,
+            metrics=self.metrics,
+            now=self.now,
+        )
 
         def rounds(lease: Lease) -> Rounds:
-            gate = Gate(
-                portal=name,
-                lease=lease,
-                lane=self.lanes[name],
-                commits=self.commits,
-                rules=self.rules,
-                metrics=self.metrics,
-                now=self.now,
-            )
-            means = Means(
-                gate=gate,
-                lane=self.lanes[name],
-                database=self.database,
-                rules=self.rules,
-                templates=templates,
-                leased=lambda: self.leases.has_time(lease),
-                enforcing=self.settings.mode is Mode.ENFORCE,
-                metrics=self.metrics,
-                now=self.now,
-            )
-            return Rounds(means, Runner(means, self.settings.sweep_every))
+            gate = Gate(context, lease, self.commits, self.leases.has_time)
+            return Rounds(context, gate, Runner(context, gate, self.settings.sweep_every))
 
         return Driver(name, leases=self.leases, rounds=rounds, idle_seconds=self.poll.idle_seconds)
 

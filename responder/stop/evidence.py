@@ -8,7 +8,7 @@ from responder.bitrix24.facts import open_tasks
 from responder.bitrix24.facts.open_tasks import Evidence, Missing
 from responder.bitrix24.lists.id_ranges import pages_of
 from responder.judge import recheck
-from responder.judge.context import Means
+from responder.judge.context import Context
 from responder.judge.plans import Plan
 from responder.judge.recheck import Rejudged
 from responder.model import Workflow
@@ -22,11 +22,8 @@ Proved = tuple[list[Plan], list[Rejudged], dict[str, Evidence | Missing]]
 class Proofs:
     """The evidence of one portal's condemned workflows, kept for a call that is put off."""
 
-    def __init__(self, means: Means) -> None:
-        self._lane = means.lane
-        self._templates = means.templates
-        self._now = means.now
-        self._few = means.few
+    def __init__(self, context: Context) -> None:
+        self._context = context
         self._tasks: tuple[datetime, int] | None = None  # in the portal, as told last
         self._kept: dict[str, tuple[datetime, Evidence | Missing]] = {}
 
@@ -35,37 +32,38 @@ class Proofs:
 
         What this leaves open, each slice asks for.
         """
-        now = self._now()
+        now = self._context.now()
         self._forget(now)
         unproved = self._unproved(_condemned(plans, rejudged))
-        if len(unproved) <= self._few:
+        if len(unproved) <= self._context.few:
             return
         if self._tasks is not None:
             at, tasks = self._tasks
             if timedelta(0) <= now - at < TOLD_FOR and pages_of(tasks) > len(unproved):
                 return
         proofs, told = await open_tasks.gather_by_pages(
-            self._lane.send, unproved, self._templates, now
+            self._context.client.send, unproved, self._context.templates, now
         )
         self._tasks = None if told is None else (now, told)
         self._kept |= {key: (now, proof) for key, proof in proofs.items()}
 
     async def prove(self, plans: Sequence[Plan], rejudged: Sequence[Rejudged]) -> Proved:
         """Read what is missing, and put off what has no evidence. Then wait for the call's turn."""
-        now = self._now()
+        now = self._context.now()
         self._forget(now)
         condemned = _condemned(plans, rejudged)
         self._drop_older(condemned)
         unproved = self._unproved(condemned)
         if unproved:
-            read = await open_tasks.gather(self._lane.send, unproved, self._templates, now)
+            send, templates = self._context.client.send, self._context.templates
+            read = await open_tasks.gather(send, unproved, templates, now)
             self._kept |= {key: (now, proof) for key, proof in read.items()}
         proofs = {w.id: _borne_out(w, self._kept[w.id][1]) for w in condemned}
         missing = {key: proof for key, proof in proofs.items() if isinstance(proof, Missing)}
         for key in missing:
             del self._kept[key]  # it is read anew
         if condemned:
-            await self._lane.turn()
+            await self._context.client.turn()
         return (
             [recheck.unproved(plan, missing, now) for plan in plans],
             [_put_off(one, missing, now) for one in rejudged],

@@ -11,10 +11,11 @@ import structlog
 from responder.journal import approvals, chain
 from responder.journal.open_stops import unanswered
 from responder.journal.record import Stop
-from responder.judge.context import Means
+from responder.judge.context import Context
 from responder.judge.lifecycle import Seen, step
 from responder.judge.recheck import standing_of
 from responder.model import Outcome
+from responder.stop.gate import Gate
 from responder.stop.intents import take
 from responder.store.database.database import Connection
 
@@ -27,32 +28,29 @@ log = structlog.get_logger()
 class Lapses:
     """What nobody approved in time, in one portal."""
 
-    def __init__(self, means: Means) -> None:
-        self._portal = means.portal
-        self._gate = means.gate
-        self._database = means.database
-        self._metrics = means.metrics
-        self._now = means.now
+    def __init__(self, context: Context, gate: Gate) -> None:
+        self._context = context
+        self._gate = gate
         self._looked_at: datetime | None = None
 
     async def step(self) -> bool:
         """Conclude what has lapsed, some of it at a time. Return False where nothing has."""
-        now = self._now()
+        now = self._context.now()
         if self._looked_at is not None and abs(now - self._looked_at) < LOOK_EVERY:
             return False
         self._looked_at = now
-        stops = await self._database.reading(lambda conn: unanswered(conn, self._portal, now))
+        stops = await self._context.read(unanswered, now)
         if not stops:
             return False
         self._looked_at = None  # there may be more
         lapsed = await self._gate.write(lambda tx: self._conclude(tx, stops[:MOST], now))
         for stop in lapsed:
-            self._metrics.decided(stop.action.value, Outcome.CANCELLED.value, stop.rule)
-            log.info("nobody approved it", portal=self._portal, decision=stop.decision_id)
+            self._context.metrics.decided(stop.action.value, Outcome.CANCELLED.value, stop.rule)
+            log.info("nobody approved it", portal=self._context.portal, decision=stop.decision_id)
         return True
 
     def _conclude(self, tx: Connection, stops: Sequence[Stop], now: datetime) -> list[Stop]:
-        chain.lock(tx, self._portal)
+        chain.lock(tx, self._context.portal)
         lapsed = []
         for stop in stops:
             found = approvals.find(tx, stop.decision_id)

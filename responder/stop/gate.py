@@ -13,15 +13,14 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
-from responder.adapters.metrics import Metrics
-from responder.bitrix24.client.client import Lane, Lead
+from responder.bitrix24.client.client import Lead
 from responder.bitrix24.facts.open_tasks import Evidence, Missing
 from responder.journal import chain
 from responder.journal import record as journal
 from responder.judge.calls import Called
+from responder.judge.context import Context
 from responder.judge.plans import Hold, Plan
 from responder.judge.recheck import Rejudged
-from responder.judge.rules_in_force import RulesInForce
 from responder.rules.ruleset import Ruleset
 from responder.stop.intents import StaleError, Writing, still_standing
 from responder.stop.limiter import Budget, Holds, RunSets
@@ -39,39 +38,38 @@ STUMBLES = (0.2, 0.5, 1.0, 2.0)
 
 
 class Gate:
-    """Writes for one portal, under one lease."""
+    """Writes for one portal, under one lease. `has_time` says whether a lease has time left."""
 
     def __init__(
         self,
-        *,
-        portal: str,
+        context: Context,
         lease: Lease,
-        lane: Lane,
         commits: SharedCommit,
-        rules: RulesInForce,
-        metrics: Metrics,
-        now: Callable[[], datetime],
+        has_time: Callable[[Lease], bool],
     ) -> None:
-        self.portal = portal
+        self.portal = context.portal
+        self._context = context
         self._lease = lease
-        self._lane = lane
         self._commits = commits
-        self._rules = rules
-        self._metrics = metrics
-        self._now = now
-        lane.keep = self._keep_bucket
+        self._has_time = has_time
+        context.client.keep = self._keep_bucket
+
+    @property
+    def has_time(self) -> bool:
+        """Return whether the lease lasts long enough for a call to be made under it."""
+        return self._has_time(self._lease)
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Commit `work`, if this process still drives the portal."""
 
         def guarded(tx: Connection) -> tuple[T, Lead]:
             self._guard(tx)
-            lead = self._lane.lead()
+            lead = self._context.client.lead()
             leases.save_bucket(tx, self.portal, lead.level)
             return work(tx), lead
 
         done, lead = await self._commits.write(guarded)
-        self._lane.kept(lead)
+        self._context.client.kept(lead)
         return done
 
     async def _keep_bucket(self) -> None:
@@ -114,7 +112,7 @@ class Gate:
         rules have changed, or somebody has let go since what held the run; LeaseLost when another
         process drives the portal, StoreUnavailable when nothing could be committed.
         """
-        now = self._now()
+        now = self._context.now()
 
         def work(tx: Connection) -> list[Called]:
             budget = self._budget(tx, ruleset, now)
@@ -138,14 +136,14 @@ class Gate:
         Return by rule why not, or, where it only observes, what would have kept it. Raise as
         `pass_through` does.
         """
-        now = self._now()
+        now = self._context.now()
         return await self.write(lambda tx: self._budget(tx, ruleset, now).hold_run(sets))
 
     def _budget(self, tx: Connection, ruleset: Ruleset, now: datetime) -> Budget:
         chain.lock(tx, self.portal)
-        if self._rules.ruleset.revision != ruleset.revision:
+        if self._context.rules.ruleset.revision != ruleset.revision:
             raise StaleError("the rules have changed")
-        return Budget(tx, self.portal, ruleset, self._metrics, now)
+        return Budget(tx, self.portal, ruleset, self._context.metrics, now)
 
     def _guard(self, tx: Connection) -> None:
         leases.check(tx, self._lease)

@@ -7,7 +7,7 @@ import structlog
 
 from responder.journal.record import Stop
 from responder.judge.calls import Called
-from responder.judge.context import Means
+from responder.judge.context import Context
 from responder.judge.lifecycle import Step
 from responder.judge.plans import Plan
 from responder.model import OPEN_OUTCOMES
@@ -18,10 +18,8 @@ log = structlog.get_logger()
 class Telling:
     """What one portal's rounds tell."""
 
-    def __init__(self, means: Means) -> None:
-        self.portal = means.portal
-        self._metrics = means.metrics
-        self._now = means.now
+    def __init__(self, context: Context) -> None:
+        self._context = context
 
     def decided(self, plans: Sequence[Plan], now: datetime) -> None:
         """Count the decisions that are final as soon as they are made."""
@@ -30,18 +28,18 @@ class Telling:
                 decision = planned.decision
                 if decision.outcome not in OPEN_OUTCOMES:
                     said = "none" if decision.outcome is None else decision.outcome.value
-                    self._metrics.decided(decision.action.value, said, decision.rule)
+                    self._context.metrics.decided(decision.action.value, said, decision.rule)
                     self._took(plan.subject.received_at, now)
 
     def went_on(self, stop: Stop | Called, taken: Step, received_at: datetime | None) -> None:
         """Count what came of a stop, and say it."""
         if taken.outcome not in OPEN_OUTCOMES:
-            self._metrics.decided(stop.action.value, taken.outcome.value, stop.rule)
-            self._took(received_at, self._now())
+            self._context.metrics.decided(stop.action.value, taken.outcome.value, stop.rule)
+            self._took(received_at, self._context.now())
         log.info(
             "a stop went on",
             outcome=taken.outcome.value,
-            portal=self.portal,
+            portal=self._context.portal,
             workflow=stop.workflow_id,
             rule=stop.rule,
             decision=stop.decision_id,
@@ -51,4 +49,4 @@ class Telling:
 
     def _took(self, received_at: datetime | None, now: datetime) -> None:
         if received_at is not None:
-            self._metrics.event_to_outcome.observe((now - received_at).total_seconds())
+            self._context.metrics.event_to_outcome.observe((now - received_at).total_seconds())

@@ -23,11 +23,12 @@ from responder.journal import open_stops
 from responder.journal import record as journal
 from responder.journal.record import Stop
 from responder.judge import jobs, recheck
-from responder.judge.context import Means
+from responder.judge.context import Context
 from responder.judge.lifecycle import LOOK_AGAIN, Step
 from responder.judge.reader import Readings
 from responder.judge.recheck import Running
 from responder.model import Document, Outcome, Unknown
+from responder.stop.gate import Gate
 from responder.stop.intents import take
 from responder.store.database.database import Connection
 from responder.store.inbox import second_looks
@@ -45,24 +46,20 @@ log = structlog.get_logger()
 class Looking:
     """The looks of one portal's driver. `tell` is told each step that a stop took."""
 
-    def __init__(self, means: Means, readings: Readings, tell: Tell) -> None:
-        self.portal = means.portal
-        self._gate = means.gate
-        self._lane = means.lane
-        self._database = means.database
-        self._now = means.now
-        self._few = means.few_ids
+    def __init__(self, context: Context, gate: Gate, readings: Readings, tell: Tell) -> None:
+        self._context = context
+        self._gate = gate
         self._readings = readings
         self._tell = tell
 
     async def look(self, *, wait_for_list: bool) -> bool:
         """Look for what is due; many may wait for the list that this round reads in any case."""
-        now = self._now()
+        now = self._context.now()
         doubted, fresh = await self.due(now)
         ids = list(dict.fromkeys(stop.workflow_id for stop in (*doubted, *fresh)))
         if not ids:
             return False
-        if len(ids) > self._few:
+        if len(ids) > self._context.few_ids:
             if wait_for_list:
                 return False
             self._readings.begin()
@@ -77,9 +74,10 @@ class Looking:
         doubted = [stop for stop in doubted if stop.workflow_id in some]
         fresh = [stop for stop in fresh if stop.workflow_id in some]
         documents = await self._to_list(fresh)
-        found, listed = await lookup.present_and_beside(self._lane.send, ids[:ASKED], documents)
+        send = self._context.client.send
+        found, listed = await lookup.present_and_beside(send, ids[:ASKED], documents)
         beside = {document.ref: running for document, running in listed.items()}
-        await self.write(doubted, fresh, found, beside, self._now())
+        await self.write(doubted, fresh, found, beside, self._context.now())
         return True
 
     async def _to_list(self, fresh: Sequence[Stop]) -> list[Document]:
@@ -87,10 +85,7 @@ class Looking:
         documents = {stop.document.ref: stop.document for stop in fresh if not stop.alone}
         if not documents:
             return []
-        now = self._now()
-        busy = await self._database.reading(
-            lambda conn: open_stops.busy(conn, self.portal, list(documents), now)
-        )
+        busy = await self._context.read(open_stops.busy, list(documents), self._context.now())
         return [document for ref, document in documents.items() if ref not in busy]
 
     def settling(self, rows: Listed, began_at: datetime) -> "Settling":
@@ -116,16 +111,16 @@ class Looking:
             if workflow.id in ids
         }
         left = sorted(one for one in ids if one not in found)
-        return found | await lookup.present(self._lane.send, left) if left else found
+        return found | await lookup.present(self._context.client.send, left) if left else found
 
     async def due(self, at: datetime) -> tuple[list[Stop], list[Stop]]:
         """Read what was to be looked for by then: stops in doubt, and what was stopped."""
 
-        def read(conn: Connection) -> tuple[list[Stop], list[Stop]]:
-            doubted = journal.due(conn, self.portal, at, Outcome.IN_DOUBT)
-            return doubted, journal.to_verify(conn, self.portal, at)
+        def read(conn: Connection, portal: str) -> tuple[list[Stop], list[Stop]]:
+            doubted = journal.due(conn, portal, at, Outcome.IN_DOUBT)
+            return doubted, journal.to_verify(conn, portal, at)
 
-        return await self._database.reading(read)
+        return await self._context.read(read)
 
     async def write(
         self,
@@ -156,12 +151,12 @@ class Looking:
         steps = [
             (stop, recheck.after_look(stop, found[stop.workflow_id], seen_at)) for stop in doubted
         ]
-        now = self._now()
+        now = self._context.now()
 
         def write(tx: Connection) -> None:
             for stop, taken in steps:
                 take(tx, stop.decision_id, taken, now)
-            known = open_stops.under_way(tx, self.portal, _listed(beside))
+            known = open_stops.under_way(tx, self._context.portal, _listed(beside))
             for stop in fresh:
                 seen = self._verify(tx, stop, found[stop.workflow_id], now)
                 if seen:
@@ -184,7 +179,7 @@ class Looking:
         if row is not None:
             log.warning(
                 "a workflow came back after it was stopped",
-                portal=self.portal,
+                portal=self._context.portal,
                 workflow=stop.workflow_id,
                 decision=stop.decision_id,
             )
@@ -216,7 +211,7 @@ class Looking:
     ) -> None:
         second_looks.schedule(
             tx,
-            self.portal,
+            self._context.portal,
             stop.document.ref,
             stop.trigger,
             workflow_id,

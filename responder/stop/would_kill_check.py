@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 
 from responder.bitrix24.facts import lookup
 from responder.journal import would_kills
-from responder.judge.context import Means
+from responder.judge.context import Context
+from responder.stop.gate import Gate
 
 LOOK_EVERY = timedelta(seconds=10)
 
@@ -15,22 +16,23 @@ LOOK_EVERY = timedelta(seconds=10)
 class Watching:
     """The watch list of one portal, under one lease."""
 
-    def __init__(self, means: Means) -> None:
-        self._means = means
+    def __init__(self, context: Context, gate: Gate) -> None:
+        self._context = context
+        self._gate = gate
         self._looked_at: datetime | None = None
 
     async def step(self) -> bool:
         """Look for what is due, one request at most. Return False where nothing was."""
-        means, now = self._means, self._means.now()
+        context, now = self._context, self._context.now()
         early = self._looked_at is not None and abs(now - self._looked_at) < LOOK_EVERY
-        if early or not means.lane.has_room():
+        if early or not context.client.has_room():
             return False
         self._looked_at = now
-        due = await means.database.reading(lambda conn: would_kills.due(conn, means.portal, now))
+        due = await context.read(would_kills.due, now)
         if not due:
             return False
-        found = await lookup.present(means.lane.send, [one.workflow_id for one in due])
-        seen_at = means.now()
-        await means.gate.write(lambda tx: would_kills.see(tx, means.portal, due, found, seen_at))
+        found = await lookup.present(context.client.send, [one.workflow_id for one in due])
+        seen_at = context.now()
+        await self._gate.write(lambda tx: would_kills.see(tx, context.portal, due, found, seen_at))
         self._looked_at = None  # there may be more of them
         return True

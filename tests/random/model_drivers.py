@@ -18,7 +18,7 @@ from responder.bitrix24.client.rest import Portal
 from responder.bitrix24.facts.lookup import Templates
 from responder.bitrix24.sandbox import Sandbox
 from responder.bitrix24.sandbox.wire import Message
-from responder.judge.context import Means
+from responder.judge.context import Context
 from responder.judge.rules_in_force import RulesInForce
 from responder.service.driver.round import Rounds
 from responder.service.driver.sweeper import Runner
@@ -274,30 +274,20 @@ class Replica:
         lease = self.database.write(claim)
         assert lease is not None
         world = self._world
-        gate = world.parts.gate(
-            portal=PORTAL,
-            lease=lease,
-            lane=self._lane,
-            commits=self.commits,
-            rules=self.rules,
-            metrics=world.metrics,
-            now=world.now,
-        )
-        means = Means(
-            gate=gate,
-            lane=self._lane,
+        context = Context(
+            client=self._lane,
             database=self.database,
             rules=self.rules,
             templates=self._templates,
-            leased=lambda: True,
             enforcing=self.enforcing,
             metrics=world.metrics,
             now=world.now,
             few=world.parts.few,
             few_ids=world.parts.few,
         )
-        self._runner = world.parts.runner(means, world.parts.sweep_every)
-        self.rounds = world.parts.rounds(means, self._runner)
+        gate = world.parts.gate(context, lease, self.commits, has_time=lambda _: True)
+        self._runner = world.parts.runner(context, gate, world.parts.sweep_every)
+        self.rounds = world.parts.rounds(context, gate, self._runner)
         await self.rounds.load()
         self.database.moments = self.moments
 

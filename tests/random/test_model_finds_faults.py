@@ -46,7 +46,7 @@ class CallsAgainAtOnce(Rounds):
 
     async def _call(self, called: Sequence[Called], read_at: datetime) -> None:
         if called:
-            answers = await self._lane.send([call.command for call in called])
+            answers = await self._context.client.send([call.command for call in called])
             lost = [c for c, answer in zip(called, answers, strict=True) if answer.failure]
             await super()._call(lost, read_at)
 
@@ -55,7 +55,7 @@ class WritesBeforeItCalls(Rounds):
     """The outcome is written first, and then the call is made."""
 
     async def _call(self, called: Sequence[Called], read_at: datetime) -> None:  # noqa: ARG002
-        now = self._now()
+        now = self._context.now()
 
         def write(tx: Connection) -> None:
             for call in called:
@@ -64,7 +64,7 @@ class WritesBeforeItCalls(Rounds):
 
         if called:
             await self._gate.insist(write)
-            await self._lane.send([call.command for call in called])
+            await self._context.client.send([call.command for call in called])
 
 
 class GuessesWhatItCannotRead(Rounds):
@@ -128,7 +128,7 @@ class KeepsToOldRules(Gate):
         holds: Holds | None = None,
     ) -> list[Called]:
         """Take the rules that are in force for those that judged."""
-        ruleset = self._rules.ruleset
+        ruleset = self._context.rules.ruleset
         return await super().pass_through(
             plans, rejudged, evidence, ruleset, most_calls=most_calls, holds=holds
         )

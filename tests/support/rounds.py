@@ -18,7 +18,7 @@ from responder.bitrix24.client.rest import Portal
 from responder.bitrix24.facts.lookup import Templates
 from responder.bitrix24.sandbox import Kind, Sandbox, SandboxServer
 from responder.journal import record as journal
-from responder.judge.context import Means
+from responder.judge.context import Context
 from responder.judge.rules_in_force import RulesInForce
 from responder.service.driver.round import Rounds
 from responder.service.driver.sweeper import Runner
@@ -80,27 +80,18 @@ class Driving:
         """Take the lease and begin."""
         if self.rounds is None:
             self.commits.start()
-        gate = Gate(
-            portal=PORTAL,
-            lease=self.take_lease("this one"),
-            lane=self.lane,
-            commits=self.commits,
-            rules=self.rules,
-            metrics=self.metrics,
-            now=self.now,
-        )
-        means = Means(
-            gate=gate,
-            lane=self.lane,
+        context = Context(
+            client=self.lane,
             database=self.database,
             rules=self.rules,
             templates=self.templates,
-            leased=lambda: self.leased,
             enforcing=True,
             metrics=self.metrics,
             now=self.now,
         )
-        self.rounds = Rounds(means, Runner(means, self.sweep_every))
+        lease = self.take_lease("this one")
+        gate = Gate(context, lease, self.commits, has_time=lambda _: self.leased)
+        self.rounds = Rounds(context, gate, Runner(context, gate, self.sweep_every))
         await self.rounds.load()
 
     def take_lease(self, holder: str) -> leases.Lease:

@@ -27,7 +27,7 @@ from responder.journal.open_stops import tests_of
 from responder.judge import jobs, planner, recheck
 from responder.judge.backoff import Patience
 from responder.judge.calls import LIMIT_CODES, Called
-from responder.judge.context import Means
+from responder.judge.context import Context
 from responder.judge.jobs import Subject
 from responder.judge.lifecycle import CALL_WITHIN, FACTS_STALE_AFTER
 from responder.judge.plans import Known, Plan
@@ -45,7 +45,7 @@ from responder.service.driver.unmatched import Idle
 from responder.stop.batches import Judged, Slice
 from responder.stop.evidence import Proofs
 from responder.stop.expiry import Lapses
-from responder.stop.gate import StaleError
+from responder.stop.gate import Gate, StaleError
 from responder.stop.intents import take
 from responder.stop.outcome_log import Telling
 from responder.stop.rearm_release import Freeing
@@ -64,31 +64,27 @@ log = structlog.get_logger()
 class Rounds:
     """The rounds of one portal's driver, under one lease."""
 
-    def __init__(self, means: Means, runner: Runner) -> None:
-        self.portal = means.portal
-        self._gate = means.gate
+    def __init__(self, context: Context, gate: Gate, runner: Runner) -> None:
+        self._context = context
+        self._gate = gate
         self._runner = runner
-        self._lane = means.lane
-        self._database = means.database
-        self._rules = means.rules
-        self._leased = means.leased
-        self._enforcing = means.enforcing
-        self._now = means.now
-        self._patience = Patience(means.portal)
-        self._stumbling = Stumbling(means, self._patience)
-        self._proofs = Proofs(means)
-        self._kept = KeptLane(means)
-        self._few = means.few
-        self._telling = Telling(means)
-        self._intake = Intake(means, self._patience)
-        self._idle = Idle(means, self._intake, self._telling)
-        self._readings = Readings(means)
+        self._patience = Patience(context.portal)
+        self._stumbling = Stumbling(context, gate, self._patience)
+        self._proofs = Proofs(context)
+        self._kept = KeptLane(context, gate)
+        self._telling = Telling(context)
+        self._intake = Intake(context, self._patience)
+        self._idle = Idle(context, gate, self._intake, self._telling)
+        self._readings = Readings(context)
         self._looking = Looking(
-            means, self._readings, lambda stop, step: self._telling.went_on(stop, step, None)
+            context,
+            gate,
+            self._readings,
+            lambda stop, step: self._telling.went_on(stop, step, None),
         )
         self._work: _Work | None = None
-        self._upkeep = (Rewinding(means), Freeing(means), Lapses(means))
-        self._watching = Watching(means)
+        self._upkeep = (Rewinding(context, gate), Freeing(context, gate), Lapses(context, gate))
+        self._watching = Watching(context, gate)
 
     async def load(self) -> None:
         """Go on where the last driver was: its bucket and its open breakers."""
@@ -96,18 +92,18 @@ class Rounds:
 
     async def round(self) -> bool:
         """Do what is due, or the next slice of what was judged. Return False when nothing was."""
-        await self._lane.probe()
+        await self._context.client.probe()
         done = False
         for upkeep in self._upkeep:  # that needs nothing of the portal
             done = done or await upkeep.step()
-        if self._lane.shut is not None:
+        if self._context.client.shut is not None:
             self._work = None
         else:
             judged = await self._judge_or_go_on()
             done |= judged or self._work is not None
             if self._work is None:  # however much there is to judge, a run goes on in between
                 done |= await self._runner.step() or judged or await self._watching.step()
-        self._lane.away_since = self._patience.away_since
+        self._context.client.away_since = self._patience.away_since
         await self._kept.keep()
         return done
 
@@ -124,14 +120,14 @@ class Rounds:
 
     def idle_seconds(self, at_most: float) -> float:
         """Say how long to wait when nothing is due: until the first document has rested."""
-        wait = self._patience.until_the_first(self._now(), at_most)
+        wait = self._patience.until_the_first(self._context.now(), at_most)
         return max(wait, min(self._readings.gathers_for(), at_most))
 
     async def _look_and_judge(self) -> bool:
         """Look for what is due, and judge what is due."""
-        if self._readings.gathers_for() or self._patience.leaves_alone(self._now()):
+        if self._readings.gathers_for() or self._patience.leaves_alone(self._context.now()):
             return False
-        ruleset = self._rules.ruleset
+        ruleset = self._context.rules.ruleset
         due = await self._intake.due()
         asked, idle = jobs.split(due.subjects, ruleset)
         if idle:
@@ -139,11 +135,11 @@ class Rounds:
         if due.more and not asked:
             await self._idle.conclude_unnamed(ruleset)
         way = self._way(asked, more=due.more)
-        if way.documents > self._few and due.more:
+        if way.documents > self._context.few and due.more:
             asked, _ = jobs.split(await self._intake.much(way.documents), ruleset)
         refs = list(dict.fromkeys(subject.ref for subject in asked))
-        first = self._patience.together(refs, most=way.documents, few=self._few)
-        by_pages = way.by_pages and len(first) > self._few
+        first = self._patience.together(refs, most=way.documents, few=self._context.few)
+        by_pages = way.by_pages and len(first) > self._context.few
         looked = await self._looking.look(wait_for_list=by_pages)
         taken = set(first)
         chosen = [subject for subject in asked if subject.ref in taken]
@@ -152,9 +148,9 @@ class Rounds:
 
     def _way(self, asked: Sequence[Subject], *, more: bool) -> Way:
         if self._patience.is_away:
-            return self._readings.way(self._few)  # enough to see whether it is back
+            return self._readings.way(self._context.few)  # enough to see whether it is back
         documents = len({subject.ref for subject in asked})
-        return self._readings.way(MOST if more and documents > self._few else documents)
+        return self._readings.way(MOST if more and documents > self._context.few else documents)
 
     async def _judge_guarded(
         self, chosen: Sequence[Subject], ruleset: Ruleset, *, by_pages: bool
@@ -169,7 +165,7 @@ class Rounds:
 
     async def _judge(self, chosen: Sequence[Subject], ruleset: Ruleset, *, by_pages: bool) -> bool:
         """Read what the rules ask for, judge it, and begin to act on it."""
-        read_at = self._now()
+        read_at = self._context.now()
         asks = jobs.asks(chosen, ruleset)
         found = await self._readings.read(list(asks.values()), by_pages=by_pages)
         if found is None:
@@ -179,8 +175,8 @@ class Rounds:
             self._readings.spoil(found.failure)
             return True
         readings = dict(zip(asks, found.readings, strict=True))
-        now = self._now()
-        among_many = len(asks) > self._few
+        now = self._context.now()
+        among_many = len(asks) > self._context.few
         deferred = {
             ref
             for ref, reading in readings.items()
@@ -189,7 +185,7 @@ class Rounds:
         if deferred and among_many:
             log.warning(
                 "the portal could not be read; documents wait",
-                portal=self.portal,
+                portal=self._context.portal,
                 documents=len(deferred),
             )
         ready = [s for s in chosen if s.stop is not None or s.ref not in deferred]
@@ -200,7 +196,7 @@ class Rounds:
         plans, rejudged = await self._plan(ready, readings, ruleset, known, kept)
         await self._proofs.gather(plans, rejudged)
         self._work = _Work(
-            left=Judged(plans, rejudged, order=asks, capacity=self._lane.capacity),
+            left=Judged(plans, rejudged, order=asks, capacity=self._context.client.capacity),
             settling=None if found.rows is None else self._looking.settling(found.rows, read_at),
             ruleset=ruleset,
             read_at=read_at,
@@ -237,7 +233,7 @@ class Rounds:
     async def _pass(self, work: "_Work", piece: Slice) -> bool:
         """Pass the gate and call. Return False where the rest must be judged afresh."""
         plans, rejudged, proofs = await self._proofs.prove(piece.plans, piece.rejudged)
-        began_at = self._now()
+        began_at = self._context.now()
         if not _is_fresh(work.read_at, began_at + COMMITS_WITHIN):
             self._readings.was_too_slow()
             if work.begun:
@@ -254,21 +250,23 @@ class Rounds:
                 most_calls=piece.most_calls,
             )
         except StaleError as stale:
-            log.info("judged afresh", portal=self.portal, why=str(stale))
+            log.info("judged afresh", portal=self._context.portal, why=str(stale))
             return False
         work.begun = True
-        now = self._now()
+        now = self._context.now()
         for plan in plans:
             self._patience.judged(plan.subject.ref, now)
         self._telling.decided(plans, now)
         await self._call(called, work.read_at)
         if called:
-            self._readings.took((self._now() - began_at).total_seconds())
+            self._readings.took((self._context.now() - began_at).total_seconds())
         return True
 
     def _shut(self) -> dict[str, str]:
         """Return the methods that stop workflows and are not called now, and why."""
-        return {name: why for name, why in self._lane.withheld().items() if name in STOPPING}
+        return {
+            name: why for name, why in self._context.client.withheld().items() if name in STOPPING
+        }
 
     async def _see_whether_away(self, answers: Sequence[Reading]) -> None:
         """Ask who we are where something could not be read, to see if it is the portal itself."""
@@ -278,9 +276,9 @@ class Rounds:
             if any(answer.failure is None for answer in answers):
                 self._patience.answered()
             return
-        (answer,) = await self._lane.send([Command("profile", {})])
+        (answer,) = await self._context.client.send([Command("profile", {})])
         if answer.failure is not None and answer.failure.kind in LOST:
-            self._patience.went_away(self._now())
+            self._patience.went_away(self._context.now())
         else:
             self._patience.answered()
 
@@ -292,8 +290,8 @@ class Rounds:
             if not isinstance(reading.workflows, Unknown)
             for workflow in reading.workflows
         ]
-        known = await known_of(self._database, self.portal, ids, ruleset.revision)
-        return replace(known, shut=self._lane.withheld(), away=self._patience.is_away)
+        known = await known_of(self._context.database, self._context.portal, ids, ruleset.revision)
+        return replace(known, shut=self._context.client.withheld(), away=self._patience.is_away)
 
     async def _plan(
         self,
@@ -304,7 +302,7 @@ class Rounds:
         kept: Running,
     ) -> tuple[list[Plan], list[Rejudged]]:
         """Judge each subject; a workflow condemned twice in one round is stopped once."""
-        now = self._now()
+        now = self._context.now()
         plans: list[Plan] = []
         rejudged: list[Rejudged] = []
         for place, subject in enumerate(ready, start=1):
@@ -312,7 +310,12 @@ class Rounds:
             stop = subject.stop
             if stop is None:
                 made = planner.plan(
-                    subject, reading, ruleset, enforcing=self._enforcing, known=known, now=now
+                    subject,
+                    reading,
+                    ruleset,
+                    enforcing=self._context.enforcing,
+                    known=known,
+                    now=now,
                 )
                 plans.append(made)
                 known.begin(made)
@@ -322,7 +325,7 @@ class Rounds:
                         stop,
                         reading,
                         ruleset,
-                        enforcing=self._enforcing,
+                        enforcing=self._context.enforcing,
                         known=known,
                         now=now,
                         running=kept,
@@ -337,7 +340,7 @@ class Rounds:
         cleared = [one.stop for one in rejudged if one.cleared_by is not None]
         if not cleared:
             return rejudged
-        tests = await self._database.reading(lambda conn: tests_of(conn, self.portal, cleared))
+        tests = await self._context.read(tests_of, cleared)
         return [
             recheck.explained(one, tests.get(one.stop.decision_id, {}), now) for one in rejudged
         ]
@@ -346,14 +349,15 @@ class Rounds:
         """Make the calls whose intents are committed, and commit what came of them."""
         if not called:
             return
-        now = self._now()
+        now = self._context.now()
         if not _is_fresh(read_at, now):
             self._readings.was_too_slow()
             steps = [(call, call.too_late(now)) for call in called]
         else:
             unless = partial(self._may_not_call, max(call.intended_at for call in called))
-            answers = await self._lane.send([call.command for call in called], unless=unless)
-            now = self._now()
+            commands = [call.command for call in called]
+            answers = await self._context.client.send(commands, unless=unless)
+            now = self._context.now()
             steps = [
                 (call, call.after(answer, now))
                 for call, answer in zip(called, answers, strict=True)
@@ -372,9 +376,9 @@ class Rounds:
 
         Another may drive by now and have decided otherwise; no fence reaches as far as the portal.
         """
-        if not self._leased():
+        if not self._gate.has_time:
             return "not called: the lease had no time left"
-        if not timedelta(0) <= self._now() - intended_at <= CALL_WITHIN:
+        if not timedelta(0) <= self._context.now() - intended_at <= CALL_WITHIN:
             return "not called: the process was stopped after its intent"
         return None
 

@@ -15,13 +15,14 @@ from responder.bitrix24.facts.last_changes import last_changed
 from responder.bitrix24.lists.row_warnings import OddRows
 from responder.journal import run_entries
 from responder.judge import planner, sweep
-from responder.judge.context import Means
+from responder.judge.context import Context
 from responder.judge.jobs import Subject
 from responder.judge.plans import Hold, Known, Plan, Planned
 from responder.judge.sweep import Due, Found, Run
 from responder.model import OPEN_OUTCOMES, Mode, Unknown
 from responder.service.driver.known_workflows import known_of
 from responder.service.driver.unfinished_runs import Unfinished
+from responder.stop.gate import Gate
 from responder.stop.intents import StaleError
 from responder.stop.limiter import Holds, RunSets
 from responder.store import limits, sweep_runs
@@ -41,30 +42,23 @@ log = structlog.get_logger()
 class Runner:
     """The runs of one portal, under one lease."""
 
-    def __init__(self, means: Means, sweep_every: timedelta) -> None:
-        self.portal = means.portal
-        self._gate = means.gate
-        self._lane = means.lane
-        self._database = means.database
-        self._rules = means.rules
-        self._templates = means.templates
-        self._enforcing = means.enforcing
+    def __init__(self, context: Context, gate: Gate, sweep_every: timedelta) -> None:
+        self._context = context
+        self._gate = gate
         self._sweep_every = sweep_every
-        self._metrics = means.metrics
-        self._now = means.now
-        self._odd_rows = OddRows(means.portal, means.now)
+        self._odd_rows = OddRows(context.portal, context.now)
         self._run: Run | None = None
         self._looked_at: datetime | None = None
         self._unfinished = Unfinished()
 
     async def step(self) -> bool:
         """Go one request further. Return False when there is nothing to run, or no room."""
-        if self._run is not None and self._run.ruleset is not self._rules.ruleset:
+        if self._run is not None and self._run.ruleset is not self._context.rules.ruleset:
             self._run = None  # other rules: from the beginning
         if self._run is None:
             self._run = await self._next()
         run = self._run
-        if run is None or not self._lane.has_room():
+        if run is None or not self._context.client.has_room():
             return False
         try:
             await self._go_on(run)
@@ -72,12 +66,12 @@ class Runner:
             raise
         except Exception as error:
             # Given up, it is not read again at once, and for ever.
-            log.exception("a run could not be judged", portal=self.portal)
+            log.exception("a run could not be judged", portal=self._context.portal)
             await self._give_up(run, f"a fault of ours ({type(error).__name__})")
         return True
 
     async def _go_on(self, run: Run) -> None:
-        more = await run.survey.step(self._lane.send)
+        more = await run.survey.step(self._context.client.send)
         if run.due.request is not None:
             await self._progress(run, run.due.request)
         failure = run.survey.failure
@@ -88,22 +82,22 @@ class Runner:
 
     async def _next(self) -> Run | None:
         """Find what is due: what somebody asked for just now, else the longest overdue."""
-        now = self._now()
+        now = self._context.now()
         if self._looked_at is not None and abs(now - self._looked_at) < LOOK_EVERY:
             return None
         self._looked_at = now
-        ruleset, resting = self._rules.ruleset, self._unfinished.resting(now)
+        ruleset, resting = self._context.rules.ruleset, self._unfinished.resting(now)
 
-        def read(conn: Connection) -> tuple[list[Request], dict[str, datetime]]:
-            asked = sweep_runs.asked(conn, self.portal, now - sweep_runs.ASKED_FOR)
-            if asked and limits.freed(conn, self.portal, most=1):  # it would pass over what is open
+        def read(conn: Connection, portal: str) -> tuple[list[Request], dict[str, datetime]]:
+            asked = sweep_runs.asked(conn, portal, now - sweep_runs.ASKED_FOR)
+            if asked and limits.freed(conn, portal, most=1):  # it would pass over what is open
                 asked = [request for request in asked if request.observe]
-            return asked, sweep_runs.last(conn, self.portal)
+            return asked, sweep_runs.last(conn, portal)
 
-        requests, last = await self._database.reading(read)
+        requests, last = await self._context.read(read)
         dues, new = sweep.due_now(
             ruleset,
-            self.portal,
+            self._context.portal,
             last=last,
             sweep_every=self._sweep_every,
             now=now,
@@ -112,7 +106,7 @@ class Runner:
         if new:
             await self._gate.write(lambda tx: self._begin_to_count(tx, new, now))
         dues += (
-            sweep.requested(request, ruleset, self.portal)
+            sweep.requested(request, ruleset, self._context.portal)
             for request in requests
             if sweep.request_name(request) not in resting
         )
@@ -121,17 +115,17 @@ class Runner:
 
     def _begin_to_count(self, tx: Connection, new: Sequence[str], now: datetime) -> None:
         for key in new:
-            sweep_runs.ran(tx, self.portal, key, now)
+            sweep_runs.ran(tx, self._context.portal, key, now)
 
     def _begin(self, due: Due) -> Run:
         return Run(
-            portal=self.portal,
+            portal=self._context.portal,
             due=due,
-            ruleset=self._rules.ruleset,
-            enforcing=self._enforcing and not due.observes,
-            templates=self._templates,
-            started_at=self._now(),
-            now=self._now,
+            ruleset=self._context.rules.ruleset,
+            enforcing=self._context.enforcing and not due.observes,
+            templates=self._context.templates,
+            started_at=self._context.now(),
+            now=self._context.now,
         )
 
     async def _progress(self, run: Run, request: Request) -> None:
@@ -141,16 +135,16 @@ class Runner:
     async def _give_up(self, run: Run, why: str) -> None:
         """Write that a run could not be made. It is made again after a minute."""
         self._run = None
-        now = self._now()
+        now = self._context.now()
         self._note_unfinished(run, {}, now)
-        self._metrics.runs.labels(run.due.trigger, "failed").inc()
-        log.warning("a run was given up", portal=self.portal, why=why)
+        self._context.metrics.runs.labels(run.due.trigger, "failed").inc()
+        log.warning("a run was given up", portal=self._context.portal, why=why)
 
         def write(tx: Connection) -> None:
             body = self._totals(run, {}, {}) | {"failure": why}
-            run_entries.record(tx, self.portal, now, body)
+            run_entries.record(tx, self._context.portal, now, body)
             if not run.due.observes:
-                sweep_runs.unread(tx, self.portal, run.due.trigger, now)
+                sweep_runs.unread(tx, self._context.portal, run.due.trigger, now)
             if run.due.request is not None:
                 self._answer_later(tx, run.due.request, {"failure": why})
 
@@ -176,10 +170,10 @@ class Runner:
             if not run.due.observes:
                 await self._write(run, plans, holds)
         except StaleError as stale:
-            log.info("a run is made again", portal=self.portal, why=str(stale))
+            log.info("a run is made again", portal=self._context.portal, why=str(stale))
             return
         if run.unread:
-            self._note_unfinished(run, sets.let_go(holds), self._now())
+            self._note_unfinished(run, sets.let_go(holds), self._context.now())
         else:
             self._unfinished.forget(run.due)
         await self._close(run, [plan.held(holds) for plan in plans], holds)
@@ -188,13 +182,15 @@ class Runner:
 
     def _plan(self, run: Run, item: Found, known: Known) -> Plan:
         subject = Subject(
-            portal=self.portal,
+            portal=self._context.portal,
             document=item.document,
             trigger=run.due.trigger,
             events=(),
             asked=item.asked,
         )
-        planned = planner.of_run(item.judgement.verdicts, run.ruleset, known=known, now=self._now())
+        planned = planner.of_run(
+            item.judgement.verdicts, run.ruleset, known=known, now=self._context.now()
+        )
         return Plan(
             subject=subject,
             facts=item.facts,
@@ -212,39 +208,41 @@ class Runner:
 
     async def _listen(self, run: Run) -> None:
         """Raise the alarm when documents change and a webhook once heard says nothing of it."""
-        heard = await self._database.reading(lambda conn: inbox.last_received(conn, self.portal))
-        silent = False
-        if heard is not None and self._now() - heard > SILENCE:
+        context, silent = self._context, False
+        heard = await context.read(inbox.last_received)
+        if heard is not None and context.now() - heard > SILENCE:
             triggers = [one for rule in run.due.rules for one in rule.triggers or () if one.events]
-            changed = await last_changed(self._lane.send, {one.brings for one in triggers})
+            changed = await last_changed(context.client.send, {one.brings for one in triggers})
             silent = changed is not None and changed - heard > SILENCE
-        if silent and not self._lane.silent:
+        if silent and not context.client.silent:
             log.error(
                 "the webhook has fallen silent while documents change",
-                portal=self.portal,
+                portal=context.portal,
                 last_event_at=heard,
             )
-        self._lane.silent = silent
-        self._metrics.webhook_silent.labels(self.portal).set(silent)
+        context.client.silent = silent
+        context.metrics.webhook_silent.labels(context.portal).set(silent)
 
     async def _known(self, run: Run, found: Sequence[Found]) -> Known:
         ids = [verdict.workflow.id for item in found for verdict in item.judgement.verdicts]
-        return await known_of(self._database, self.portal, ids, run.ruleset.revision)
+        return await known_of(
+            self._context.database, self._context.portal, ids, run.ruleset.revision
+        )
 
     async def _close(self, run: Run, plans: Sequence[Plan], holds: Holds) -> None:
         """Write the run's own entry with its totals, and note it as done if it read everything."""
-        now = self._now()
+        now = self._context.now()
         totals = self._totals(run, _counts(plans), holds)
         result = totals | {"found": [_told(plan, one) for plan in plans for one in plan.planned]}
         request = run.due.request
 
         def write(tx: Connection) -> None:
             if not run.due.observes:
-                run_entries.record(tx, self.portal, now, totals)
+                run_entries.record(tx, self._context.portal, now, totals)
                 self._note_unread(tx, run, now)
             if not run.unread:
                 for key, at in run.due.keys:
-                    sweep_runs.ran(tx, self.portal, key, at)
+                    sweep_runs.ran(tx, self._context.portal, key, at)
             if request is not None and run.unread:
                 self._answer_later(tx, request, result)
             elif request is not None:
@@ -257,9 +255,9 @@ class Runner:
     def _note_unread(self, tx: Connection, run: Run, now: datetime) -> None:
         """Note since when runs of its trigger cannot read everything, or that all of them can."""
         if run.unread:
-            sweep_runs.unread(tx, self.portal, run.due.trigger, now)
+            sweep_runs.unread(tx, self._context.portal, run.due.trigger, now)
         elif not self._unfinished.has(run.due.trigger):
-            sweep_runs.unread(tx, self.portal, run.due.trigger, None)
+            sweep_runs.unread(tx, self._context.portal, run.due.trigger, None)
 
     def _answer_later(self, tx: Connection, request: Request, result: Mapping[str, object]) -> None:
         """Tell who asks what came of a request so far; who only looks is told for good."""
@@ -289,15 +287,17 @@ class Runner:
     def _tell(self, run: Run, plans: Sequence[Plan]) -> None:
         counts = _counts(plans)
         state = "incomplete" if run.unread else "complete"
-        self._metrics.runs.labels(run.due.trigger, state).inc()
-        took = (self._now() - run.started_at).total_seconds()
-        self._metrics.run_seconds.labels(run.due.trigger).observe(max(0.0, took))
+        self._context.metrics.runs.labels(run.due.trigger, state).inc()
+        took = (self._context.now() - run.started_at).total_seconds()
+        self._context.metrics.run_seconds.labels(run.due.trigger).observe(max(0.0, took))
         for decision in (one.decision for plan in plans for one in plan.planned):
             if decision.outcome is not None and decision.outcome not in OPEN_OUTCOMES:
-                self._metrics.decided(decision.action.value, decision.outcome.value, decision.rule)
+                self._context.metrics.decided(
+                    decision.action.value, decision.outcome.value, decision.rule
+                )
         if run.due.trigger == "sweep":
-            self._metrics.found_by_sweep.inc(sum(counts.values()))
-        facts = {"portal": self.portal, "trigger": run.due.trigger, "condemned": counts}
+            self._context.metrics.found_by_sweep.inc(sum(counts.values()))
+        facts = {"portal": self._context.portal, "trigger": run.due.trigger, "condemned": counts}
         if run.unread:
             log.warning(
                 "a run is incomplete: it is made again after a minute",

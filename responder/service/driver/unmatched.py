@@ -10,12 +10,12 @@ import structlog
 
 from responder.journal import record as journal
 from responder.judge import planner
-from responder.judge.context import Means
+from responder.judge.context import Context
 from responder.judge.jobs import Subject
 from responder.judge.plans import Plan
 from responder.judge.queue import Intake
 from responder.rules.ruleset import Ruleset
-from responder.stop.gate import StaleError
+from responder.stop.gate import Gate, StaleError
 from responder.stop.outcome_log import Telling
 from responder.store import rulesets
 from responder.store.database.database import Connection
@@ -30,18 +30,16 @@ log = structlog.get_logger()
 class Idle:
     """What no rule is asked about, in one portal."""
 
-    def __init__(self, means: Means, intake: Intake, telling: Telling) -> None:
-        self._portal = means.portal
-        self._gate = means.gate
-        self._rules = means.rules
-        self._now = means.now
+    def __init__(self, context: Context, gate: Gate, intake: Intake, telling: Telling) -> None:
+        self._context = context
+        self._gate = gate
         self._intake = intake
         self._telling = telling
 
     async def conclude(self, idle: Sequence[Subject], ruleset: Ruleset) -> None:
         """Conclude what no rule names, all as one, and what concerns no document, one by one."""
         done = [subject.look for subject in idle if subject.look is not None]
-        await self._write(planner.without_rules(self._portal, idle), done, ruleset)
+        await self._write(planner.without_rules(self._context.portal, idle), done, ruleset)
 
     async def conclude_unnamed(self, ruleset: Ruleset) -> None:
         """Conclude events that no rule names, thousands at a time, while no other is among them."""
@@ -52,10 +50,10 @@ class Idle:
 
     async def _write(self, plans: Sequence[Plan], looked: Sequence[Look], ruleset: Ruleset) -> bool:
         """Write this, unless other rules have come into force: these may be asked about it."""
-        now = self._now()
+        now = self._context.now()
 
         def write(tx: Connection) -> None:
-            if self._rules.ruleset.revision != ruleset.revision:
+            if self._context.rules.ruleset.revision != ruleset.revision:
                 raise StaleError("other rules are in force")
             rulesets.keep(tx, ruleset.revision, ruleset.text, now)
             for plan in plans:
@@ -66,7 +64,7 @@ class Idle:
         try:
             await self._gate.write(write)
         except StaleError as stale:
-            log.info("judged afresh", portal=self._portal, why=str(stale))
+            log.info("judged afresh", portal=self._context.portal, why=str(stale))
             return False
         self._telling.decided(plans, now)
         return True
