@@ -21,6 +21,7 @@ from responder.judge.calls import Called
 from responder.judge.context import Context
 from responder.judge.plans import Hold, Plan
 from responder.judge.recheck import Rejudged
+from responder.model import Breaker
 from responder.rules.ruleset import Ruleset
 from responder.stop.intents import StaleError, Writing, still_standing
 from responder.stop.limiter import Budget, Holds, RunSets
@@ -32,6 +33,7 @@ from responder.store.leases import Lease
 __all__ = ["Gate", "StaleError"]
 
 T = TypeVar("T")
+Kept = tuple[tuple[float, float] | None, list[Breaker]]
 
 CALLS = 50
 STUMBLES = (0.2, 0.5, 1.0, 2.0)
@@ -52,7 +54,7 @@ class Gate:
         self._lease = lease
         self._commits = commits
         self._has_time = has_time
-        context.client.keep = self._keep_bucket
+        context.client.keep = self.save_client
 
     @property
     def has_time(self) -> bool:
@@ -66,14 +68,24 @@ class Gate:
             self._guard(tx)
             lead = self._context.client.lead()
             leases.save_bucket(tx, self.portal, lead.level)
+            if lead.breakers is not None:
+                leases.save_breakers(tx, self.portal, lead.breakers)
             return work(tx), lead
 
         done, lead = await self._commits.write(guarded)
         self._context.client.kept(lead)
         return done
 
-    async def _keep_bucket(self) -> None:
-        """Commit the bucket by itself, where requests are made that no other commit counts."""
+    async def load_client(self) -> None:
+        """Have the client go on where the last driver was: with its bucket and its breakers."""
+
+        def read(conn: Connection, portal: str) -> Kept:
+            return leases.bucket(conn, portal), leases.breakers(conn, portal)
+
+        self._context.client.resume(*await self._context.read(read))
+
+    async def save_client(self) -> None:
+        """Commit bucket and breakers by themselves, where no other commit counts them."""
         await self.write(lambda _tx: None)
 
     async def insist(self, work: Callable[[Connection], None]) -> None:

@@ -16,17 +16,17 @@ with REST. Where nothing else in the request was answered `profile` is asked, wh
 ask: is that refused too, the denial is the portal's. If it is answered, denials are believed to be
 narrow for as long as anything that one reading found serves the next.
 
-Breakers are copied to the store with the driver's commits, so that the next driver goes on where
-this one was. The bucket is written down *ahead*: the row counts some requests more than were made,
-so that whoever takes over after a crash knows of every one of them. Each commit of the gate renews
-this lead; where many requests are made without one, `keep` commits it by itself. How long commands
+Bucket and breakers are written down with each commit of the gate (`Lead`), so that the next driver
+goes on where this one was. The bucket is written *ahead*: the row counts some requests more than
+were made, so that whoever takes over after a crash knows of every one of them. Where many requests
+are made without a commit of the gate, `keep` commits it by itself. How long commands
 take, and operating time that is not used up, is written nowhere: the first answer tells it, and
 until then a batch is small.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -39,6 +39,7 @@ from responder.bitrix24.client.answers import STOPPING
 from responder.bitrix24.client.operating_time import Paces
 from responder.bitrix24.client.rest import Answer, Command, Failure, FailureKind, Portal
 from responder.bitrix24.lists.paged import REMEMBERED_FOR
+from responder.model import Breaker
 
 RESERVE = 0.8  # of the bucket, for what is not urgent
 PROBE_EVERY = timedelta(seconds=60)
@@ -53,30 +54,22 @@ Unless = Callable[[], str | None]
 """Says at the last moment why nothing may be sent; None where it may."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Breaker:
-    """Why a portal (method `""`) or a method is not called, and when it is probed next."""
-
-    method: str
-    code: str
-    opened_at: datetime
-    probe_at: datetime
-
-
 class Lead(NamedTuple):
-    """The bucket's level as it is written down, some requests ahead of what it is.
+    """What is to be written down for the next driver.
 
-    `through` is the number of the last request that it counts.
+    `level` is the bucket's, some requests ahead of what it is; `through` is the number of the last
+    request that it counts. `breakers` are those that are open, None where they are written already.
     """
 
     level: float
     through: int
+    breakers: tuple[Breaker, ...] | None = None
 
 
 class Lane:
     """All calls of one portal. Not for concurrent use: its driver sends in turn.
 
-    `keep` commits the bucket, ahead; without it (a command, a test) nothing is written down.
+    `keep` commits the lead; without it (a command, a test) nothing is written down.
     `address` is a mark of the portal's address: breakers of another one are not gone on with.
     """
 
@@ -114,19 +107,28 @@ class Lane:
             level, age_seconds = bucket
             self.bucket = rate_limit.Bucket(level, self._seconds() - age_seconds)
         self._counted_through = 0
-        self.breakers = {breaker.method: breaker for breaker in breakers}
-        for breaker in breakers:
-            self._metrics.breaker_open.labels(self.portal.name, breaker.method).set(1)
+        ours = [
+            one for one in breakers if one.address in (None, self.address) or self.address is None
+        ]
+        self.breakers = {one.method: replace(one, address=self.address) for one in ours}
+        if len(ours) < len(breakers):
+            self.breakers_changed = True  # so that the others' rows go too
+            log.warning("breakers are closed, for the address is another", portal=self.portal.name)
+        for method in self.breakers:
+            self._metrics.breaker_open.labels(self.portal.name, method).set(1)
 
     def lead(self) -> Lead:
-        """Return what is to be written down of the bucket now. Any thread may ask."""
+        """Return what is to be written down now. Any thread may ask."""
         requests = self._requests  # before the level, which may then be newer
         ahead = rate_limit.ahead(self.burst)
-        return Lead(self._level() + ahead, requests + ahead)
+        breakers = tuple(self.breakers.values()) if self.breakers_changed else None
+        return Lead(self._level() + ahead, requests + ahead, breakers)
 
     def kept(self, lead: Lead) -> None:
         """Note that a lead is committed."""
         self._counted_through = max(self._counted_through, lead.through)
+        if lead.breakers is not None:
+            self.breakers_changed = False
 
     @property
     def shut(self) -> Breaker | None:
@@ -318,10 +320,12 @@ class Lane:
         now = self._now()
         known = self.breakers.get(method)
         self.breakers[method] = Breaker(
+            portal=self.portal.name,
             method=method,
             code=code,
             opened_at=known.opened_at if known else now,
             probe_at=now + wait,
+            address=self.address,
         )
         self.breakers_changed = True
         self._metrics.breaker_open.labels(self.portal.name, method).set(1)

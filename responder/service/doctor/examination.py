@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from responder.bitrix24.client.rest import Command, Failure, FailureKind, Portal
+from responder.model import Breaker
 from responder.receive.server import uvicorn_parts
 from responder.rules.ruleset import RulesError, Ruleset, load
 from responder.service.doctor import checks, portal_checks, refusal_checks
@@ -25,7 +26,6 @@ from responder.store.database import durability
 from responder.store.database.database import Connection, Database, DatabaseError
 from responder.store.inbox import inbox, refusals
 from responder.store.inbox.refusals import Refused
-from responder.store.leases import Breaker
 from responder.store.limits import Trip
 
 PORTAL_SECONDS = 9.0

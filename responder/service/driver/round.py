@@ -39,7 +39,6 @@ from responder.rules.ruleset import Ruleset
 from responder.service.driver.clock_watch import Rewinding
 from responder.service.driver.known_workflows import known_of
 from responder.service.driver.quarantine import Stumbling
-from responder.service.driver.saved_client import KeptLane
 from responder.service.driver.sweeper import Runner
 from responder.service.driver.unmatched import Idle
 from responder.stop.batches import Judged, Slice
@@ -71,7 +70,6 @@ class Rounds:
         self._patience = Patience(context.portal)
         self._stumbling = Stumbling(context, gate, self._patience)
         self._proofs = Proofs(context)
-        self._kept = KeptLane(context, gate)
         self._telling = Telling(context)
         self._intake = Intake(context, self._patience)
         self._idle = Idle(context, gate, self._intake, self._telling)
@@ -88,7 +86,7 @@ class Rounds:
 
     async def load(self) -> None:
         """Go on where the last driver was: its bucket and its open breakers."""
-        await self._kept.load()
+        await self._gate.load_client()
 
     async def round(self) -> bool:
         """Do what is due, or the next slice of what was judged. Return False when nothing was."""
@@ -104,7 +102,8 @@ class Rounds:
             if self._work is None:  # however much there is to judge, a run goes on in between
                 done |= await self._runner.step() or judged or await self._watching.step()
         self._context.client.away_since = self._patience.away_since
-        await self._kept.keep()
+        if self._context.client.breakers_changed:  # and nothing else was committed since
+            await self._gate.save_client()
         return done
 
     async def _judge_or_go_on(self) -> bool:

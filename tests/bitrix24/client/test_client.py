@@ -7,11 +7,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from responder.adapters.metrics import Metrics
-from responder.bitrix24.client.client import Breaker, Lane, Lead
+from responder.bitrix24.client.client import Lane, Lead
 from responder.bitrix24.client.rate_limit import Bucket
 from responder.bitrix24.client.rest import Answer, Command, FailureKind, Portal
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
 from responder.bitrix24.sandbox.faults import Fault
+from responder.model import Breaker
 
 KILL = "bizproc.workflow.kill"
 SCOPE = Command("scope", {})
@@ -228,7 +229,9 @@ def test_a_portal_that_counts_no_operating_time_is_believed_after_a_refusal(
 def test_one_command_probes_a_method_and_the_rest_follows_once_it_is_answered(
     server: SandboxServer, clock: Clock, play: Callable[[Played], Metrics]
 ) -> None:
-    open_breaker = Breaker(method=KILL, code="ACCESS_DENIED", opened_at=NOON, probe_at=NOON)
+    open_breaker = Breaker(
+        portal="main", method=KILL, code="ACCESS_DENIED", opened_at=NOON, probe_at=NOON
+    )
 
     async def part(lane: Lane) -> None:
         lane.resume(None, [open_breaker])
