@@ -29,10 +29,10 @@ from responder.receive.refused_callers import Strangers
 from responder.receive.server.connections import Room, most_connections
 from responder.receive.server.server import receivers
 from responder.service import process_end
+from responder.service.driver.assembly import Assembly
 from responder.service.driver.driver import Driver
 from responder.service.driver.poller import Poll
 from responder.service.driver.round import Rounds
-from responder.service.driver.sweeper import Runner
 from responder.service.driver.waker import Waking
 from responder.service.gauges import Gauges
 from responder.service.health import Condition
@@ -44,7 +44,6 @@ from responder.service.replicas.election import Leases
 from responder.settings.settings import PortalSettings, Settings
 from responder.settings.validators import SHORTEST_URL_KEY
 from responder.settings.webhook_signature import keys_of, mark
-from responder.stop.gate import Gate
 from responder.store.database.database import Database
 from responder.store.group_commit import SharedCommit
 from responder.store.leases import Lease
@@ -168,6 +167,7 @@ class Service:
         )
 
     def _driver(self, name: str) -> Driver:
+        assembly = Assembly(sweep_every=self.settings.sweep_every)
         context = Context(
             client=self.lanes[name],
             database=self.database,
@@ -179,8 +179,7 @@ class Service:
         )
 
         def rounds(lease: Lease) -> Rounds:
-            gate = Gate(context, lease, self.commits, self.leases.has_time)
-            return Rounds(context, gate, Runner(context, gate, self.settings.sweep_every))
+            return assembly.build(context, lease, self.commits, self.leases.has_time)
 
         return Driver(name, leases=self.leases, rounds=rounds, idle_seconds=self.poll.idle_seconds)
 

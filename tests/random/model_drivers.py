@@ -20,9 +20,9 @@ from responder.bitrix24.sandbox import Sandbox
 from responder.bitrix24.sandbox.wire import Message
 from responder.judge.context import Context
 from responder.judge.rules_in_force import RulesInForce
+from responder.service.driver.assembly import Assembly
 from responder.service.driver.round import Rounds
 from responder.service.driver.sweeper import Runner
-from responder.stop.gate import Gate
 from responder.store import leases
 from responder.store.database.database import Connection, Database
 from responder.store.group_commit import SharedCommit, StoreUnavailable
@@ -73,13 +73,11 @@ class SeenRunner(Runner):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
+class Parts(Assembly):
     """What a driver is built of; a planted fault takes one's place."""
 
-    gate: type[Gate] = Gate
-    rounds: type[Rounds] = Rounds
-    runner: type[SeenRunner] = SeenRunner
     sweep_every: timedelta = NO_SWEEP
+    runner: type[Runner] = SeenRunner
     few: int = 20  # documents read, and workflows looked for, one by one
     a_batch: int = 50  # calls that go out together
 
@@ -256,12 +254,12 @@ class Replica:
         self._lane.a_batch = world.parts.a_batch
         self._templates = Templates()
         self.rounds: Rounds | None = None
-        self._runner: SeenRunner | None = None
 
     @property
     def is_running(self) -> bool:
         """Return whether what it writes now is what a run found."""
-        return self._runner is not None and self._runner.is_at_work
+        runner = None if self.rounds is None else self.rounds.runner
+        return isinstance(runner, SeenRunner) and runner.is_at_work
 
     async def claim(self) -> None:
         """Take the lease from whoever has it, and begin anew."""
@@ -285,9 +283,7 @@ class Replica:
             few=world.parts.few,
             few_ids=world.parts.few,
         )
-        gate = world.parts.gate(context, lease, self.commits, has_time=lambda _: True)
-        self._runner = world.parts.runner(context, gate, world.parts.sweep_every)
-        self.rounds = world.parts.rounds(context, gate, self._runner)
+        self.rounds = world.parts.build(context, lease, self.commits, has_time=lambda _: True)
         await self.rounds.load()
         self.database.moments = self.moments
 

@@ -20,9 +20,8 @@ from responder.bitrix24.sandbox import Kind, Sandbox, SandboxServer
 from responder.journal import record as journal
 from responder.judge.context import Context
 from responder.judge.rules_in_force import RulesInForce
+from responder.service.driver.assembly import Assembly
 from responder.service.driver.round import Rounds
-from responder.service.driver.sweeper import Runner
-from responder.stop.gate import Gate
 from responder.store import leases
 from responder.store.database.database import Database
 from responder.store.group_commit import SharedCommit
@@ -90,8 +89,9 @@ class Driving:
             now=self.now,
         )
         lease = self.take_lease("this one")
-        gate = Gate(context, lease, self.commits, has_time=lambda _: self.leased)
-        self.rounds = Rounds(context, gate, Runner(context, gate, self.sweep_every))
+        self.rounds = Assembly(sweep_every=self.sweep_every).build(
+            context, lease, self.commits, has_time=lambda _: self.leased
+        )
         await self.rounds.load()
 
     def take_lease(self, holder: str) -> leases.Lease:

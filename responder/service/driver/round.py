@@ -66,7 +66,7 @@ class Rounds:
     def __init__(self, context: Context, gate: Gate, runner: Runner) -> None:
         self._context = context
         self._gate = gate
-        self._runner = runner
+        self.runner = runner
         self._patience = Patience(context.portal)
         self._stumbling = Stumbling(context, gate, self._patience)
         self._proofs = Proofs(context)
@@ -100,7 +100,7 @@ class Rounds:
             judged = await self._judge_or_go_on()
             done |= judged or self._work is not None
             if self._work is None:  # however much there is to judge, a run goes on in between
-                done |= await self._runner.step() or judged or await self._watching.step()
+                done |= await self.runner.step() or judged or await self._watching.step()
         self._context.client.away_since = self._patience.away_since
         if self._context.client.breakers_changed:  # and nothing else was committed since
             await self._gate.save_client()

@@ -1,0 +1,33 @@
+"""Builds what drives one portal under a lease: the gate, and the rounds that write through it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from responder.judge.context import Context
+from responder.service.driver.round import Rounds
+from responder.service.driver.sweeper import Runner
+from responder.stop.gate import Gate
+from responder.store.group_commit import SharedCommit
+from responder.store.leases import Lease
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assembly:
+    """The classes that a driver's rounds are built of, and how often the portal is swept."""
+
+    sweep_every: timedelta
+    gate: type[Gate] = Gate
+    runner: type[Runner] = Runner
+    rounds: type[Rounds] = Rounds
+
+    def build(
+        self,
+        context: Context,
+        lease: Lease,
+        commits: SharedCommit,
+        has_time: Callable[[Lease], bool],
+    ) -> Rounds:
+        """Build the rounds of the portal's driver. `has_time` says whether the lease still has."""
+        gate = self.gate(context, lease, commits, has_time)
+        return self.rounds(context, gate, self.runner(context, gate, self.sweep_every))
