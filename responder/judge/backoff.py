@@ -16,10 +16,9 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from responder.bitrix24.client.client import OPERATING_LIMIT
+from responder.bitrix24.client.client import LIMIT_CODES, OPERATING_LIMIT
 from responder.bitrix24.client.rest import Failure, FailureKind
 from responder.bitrix24.facts.lookup import Reading
-from responder.judge.calls import LIMIT_CODES
 from responder.judge.lifecycle import BUSY_AGAIN, REFUSED_AGAIN, RETRY_AFTER, TRIES
 from responder.model import Unknown
 

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from responder.bitrix24.client.answers import stopping_method
 from responder.bitrix24.facts.lookup import Reading
 from responder.journal.entries import Spared
 from responder.journal.record import NewDecision
-from responder.judge.calls import method
 from responder.judge.jobs import Subject
 from responder.judge.lifecycle import Seen, Standing, Step, not_before, step
 from responder.judge.plans import KILLING, WOULD, Known, Plan, Planned
@@ -215,7 +215,7 @@ def next_step(
         return step(Outcome.WAITING, Seen.OBSERVED, standing, now)
     if verdict.mode is Mode.APPROVE and standing.approval is None:
         return step(Outcome.WAITING, Seen.UNAPPROVED, standing, now)
-    name = method(verdict.action)
+    name = stopping_method(verdict.action)
     if name in known.shut:
         return step(Outcome.WAITING, Seen.PORTAL_SHUT, standing, now, f"{name}: {known.shut[name]}")
     executing = may_be_executing(verdict.workflow, now)

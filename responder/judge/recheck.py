@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from responder.bitrix24.client.client import LIMIT_CODES
 from responder.bitrix24.client.rest import Failure, FailureKind
 from responder.bitrix24.facts.lookup import Reading
 from responder.bitrix24.facts.open_tasks import Missing
 from responder.journal.approval_proof import Approval
 from responder.journal.approvals import GOOD_FOR
 from responder.journal.record import Stop
-from responder.judge.calls import LIMIT_CODES
 from responder.judge.jobs import Subject, of_stop
 from responder.judge.lifecycle import Seen, Standing, Step, step
 from responder.judge.planner import next_step

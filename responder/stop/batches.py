@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from responder.judge.calls import method
+from responder.bitrix24.client.answers import stopping_method
 from responder.judge.jobs import Subject, of_stop
 from responder.judge.plans import Plan
 from responder.judge.recheck import Rejudged
@@ -52,7 +52,7 @@ class Slice:
         planned = (one for plan in self.plans for one in plan.planned)
         actions = {one.decision.action for one in planned if one.step and one.step.call}
         actions |= {one.stop.action for one in self.rejudged if one.step.call}
-        return {method(action) for action in actions}
+        return {stopping_method(action) for action in actions}
 
     def add(self, other: "Slice") -> None:
         """Take in another one's plans and stops."""

@@ -17,12 +17,12 @@ from responder.bitrix24.client.client import Lead
 from responder.bitrix24.facts.open_tasks import Evidence, Missing
 from responder.journal import chain
 from responder.journal import record as journal
-from responder.judge.calls import Called
 from responder.judge.context import Context
 from responder.judge.plans import Hold, Plan
 from responder.judge.recheck import Rejudged
 from responder.model import Breaker
 from responder.rules.ruleset import Ruleset
+from responder.stop.call import Called
 from responder.stop.intents import StaleError, Writing, still_standing
 from responder.stop.limiter import Budget, Holds, RunSets
 from responder.store import leases, rulesets

@@ -16,12 +16,12 @@ from responder.journal import approvals
 from responder.journal import record as journal
 from responder.journal.record import Stop
 from responder.judge import jobs
-from responder.judge.calls import Called
 from responder.judge.lifecycle import Seen, Standing, Step, step
 from responder.judge.plans import KILLING, Hold, Plan, Planned
 from responder.judge.recheck import Rejudged
 from responder.model import OPEN_OUTCOMES, Mode, Outcome, Unknown
 from responder.rules.ruleset import Ruleset
+from responder.stop.call import Called
 from responder.stop.limiter import Holds
 from responder.store import limits
 from responder.store.database.database import Connection

@@ -6,11 +6,11 @@ from datetime import datetime
 import structlog
 
 from responder.journal.record import Stop
-from responder.judge.calls import Called
 from responder.judge.context import Context
 from responder.judge.lifecycle import Step
 from responder.judge.plans import Plan
 from responder.model import OPEN_OUTCOMES
+from responder.stop.call import Called
 
 log = structlog.get_logger()
 

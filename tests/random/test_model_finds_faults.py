@@ -18,7 +18,6 @@ from responder.bitrix24.facts.open_tasks import Evidence, Missing
 from responder.bitrix24.lists.paged import Listing
 from responder.bitrix24.lists.workflows import Compact
 from responder.judge import lifecycle
-from responder.judge.calls import Called
 from responder.judge.lifecycle import Seen, step
 from responder.judge.plans import Hold, Known, Plan
 from responder.judge.recheck import Rejudged
@@ -27,6 +26,7 @@ from responder.rules.ruleset import Ruleset
 from responder.service.driver import round as rounds
 from responder.service.driver.round import Rounds
 from responder.stop import gate, verifier
+from responder.stop.call import Called
 from responder.stop.gate import Gate
 from responder.stop.intents import take
 from responder.stop.limiter import Budget, Holds

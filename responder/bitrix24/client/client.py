@@ -46,6 +46,7 @@ PROBE_EVERY = timedelta(seconds=60)
 WHOLE_PORTAL = ""
 QUERY_LIMIT = "QUERY_LIMIT_EXCEEDED"
 OPERATING_LIMIT = "OPERATION_TIME_LIMIT"
+LIMIT_CODES = (QUERY_LIMIT, OPERATING_LIMIT)
 
 log = structlog.get_logger()
 WITHHELD = "withheld"  # of our own: the call was not sent

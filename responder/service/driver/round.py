@@ -20,13 +20,13 @@ from functools import partial
 import structlog
 
 from responder.bitrix24.client.answers import STOPPING
+from responder.bitrix24.client.client import LIMIT_CODES
 from responder.bitrix24.client.rest import Command, Failure
 from responder.bitrix24.facts.lookup import Reading
 from responder.bitrix24.lists.paged import REMEMBERED_FOR
 from responder.journal.open_stops import tests_of
 from responder.judge import jobs, planner, recheck
 from responder.judge.backoff import Patience
-from responder.judge.calls import LIMIT_CODES, Called
 from responder.judge.context import Context
 from responder.judge.jobs import Subject
 from responder.judge.lifecycle import CALL_WITHIN, FACTS_STALE_AFTER
@@ -42,6 +42,7 @@ from responder.service.driver.quarantine import Stumbling
 from responder.service.driver.sweeper import Runner
 from responder.service.driver.unmatched import Idle
 from responder.stop.batches import Judged, Slice
+from responder.stop.call import Called
 from responder.stop.evidence import Proofs
 from responder.stop.expiry import Lapses
 from responder.stop.gate import Gate, StaleError
