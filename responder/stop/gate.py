@@ -20,7 +20,7 @@ from responder.journal import record as journal
 from responder.judge.context import Context
 from responder.judge.plans import Hold, Plan
 from responder.judge.recheck import Rejudged
-from responder.model import Breaker
+from responder.model import OPEN_OUTCOMES, Breaker
 from responder.rules.ruleset import Ruleset
 from responder.stop.call import Called
 from responder.stop.intents import StaleError, Writing, still_standing
@@ -140,7 +140,9 @@ class Gate:
             writing.again(standing, held)
             return writing.called
 
-        return await self.write(work)
+        called = await self.write(work)
+        self._count(plans)
+        return called
 
     async def begin_run(self, sets: RunSets, ruleset: Ruleset) -> dict[str, Hold | str]:
         """Ask for each rule whether all that it condemned in a run may be begun.
@@ -156,6 +158,19 @@ class Gate:
         if self._context.rules.ruleset.revision != ruleset.revision:
             raise StaleError("the rules have changed")
         return Budget(tx, self.portal, ruleset, self._context.metrics, now)
+
+    def _count(self, plans: Sequence[Plan]) -> None:
+        """Count the decisions that are final as soon as they are made."""
+        now = self._context.now()
+        for plan in plans:
+            received_at = plan.subject.received_at
+            after = None if received_at is None else now - received_at
+            for decision in (planned.decision for planned in plan.planned):
+                if decision.outcome not in OPEN_OUTCOMES:
+                    outcome = "none" if decision.outcome is None else decision.outcome.value
+                    self._context.metrics.decided(
+                        decision.action.value, outcome, decision.rule, after
+                    )
 
     def _guard(self, tx: Connection) -> None:
         leases.check(tx, self._lease)

@@ -22,7 +22,6 @@ from responder.judge.recheck import Rejudged, standing_of
 from responder.model import Outcome, Reason, Unknown
 from responder.rules.ruleset import Ruleset
 from responder.stop.gate import Gate, StaleError
-from responder.stop.outcome_log import Telling
 from responder.store.group_commit import StoreUnavailable
 from responder.store.leases import LeaseLost
 
@@ -36,7 +35,6 @@ class Stumbling:
         self._context = context
         self._gate = gate
         self._patience = patience
-        self._telling = Telling(context)
 
     async def over(self, chosen: Sequence[Subject], ruleset: Ruleset, error: Exception) -> bool:
         """Go on after judging these failed. Return True where others may be judged at once."""
@@ -84,7 +82,6 @@ class Stumbling:
         ]
         if stops or plans:
             await self._gate.pass_through(plans, stops, {}, ruleset)
-            self._telling.decided(plans, self._context.now())
 
     def _later(self, subject: Subject, why: str) -> Rejudged | None:
         if subject.stop is None:

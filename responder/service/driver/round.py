@@ -73,7 +73,7 @@ class Rounds:
         self._proofs = Proofs(context)
         self._telling = Telling(context)
         self._intake = Intake(context, self._patience)
-        self._idle = Idle(context, gate, self._intake, self._telling)
+        self._idle = Idle(context, gate, self._intake)
         self._readings = Readings(context)
         self._looking = Looking(
             context,
@@ -256,7 +256,6 @@ class Rounds:
         now = self._context.now()
         for plan in plans:
             self._patience.judged(plan.subject.ref, now)
-        self._telling.decided(plans, now)
         await self._call(called, work.read_at)
         if called:
             self._readings.took((self._context.now() - began_at).total_seconds())

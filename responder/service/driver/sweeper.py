@@ -19,7 +19,7 @@ from responder.judge.context import Context
 from responder.judge.jobs import Subject
 from responder.judge.plans import Hold, Known, Plan, Planned
 from responder.judge.sweep import Due, Found, Run
-from responder.model import OPEN_OUTCOMES, Mode, Unknown
+from responder.model import Mode, Unknown
 from responder.service.driver.known_workflows import known_of
 from responder.service.driver.unfinished_runs import Unfinished
 from responder.stop.gate import Gate
@@ -290,11 +290,6 @@ class Runner:
         self._context.metrics.runs.labels(run.due.trigger, state).inc()
         took = (self._context.now() - run.started_at).total_seconds()
         self._context.metrics.run_seconds.labels(run.due.trigger).observe(max(0.0, took))
-        for decision in (one.decision for plan in plans for one in plan.planned):
-            if decision.outcome is not None and decision.outcome not in OPEN_OUTCOMES:
-                self._context.metrics.decided(
-                    decision.action.value, decision.outcome.value, decision.rule
-                )
         if run.due.trigger == "sweep":
             self._context.metrics.found_by_sweep.inc(sum(counts.values()))
         facts = {"portal": self._context.portal, "trigger": run.due.trigger, "condemned": counts}
