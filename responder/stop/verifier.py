@@ -10,7 +10,7 @@ our stops is listed with it, and where something does that is not known yet, the
 once more by the same rules.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 import structlog
@@ -24,10 +24,11 @@ from responder.journal import record as journal
 from responder.journal.record import Stop
 from responder.judge import jobs, recheck
 from responder.judge.context import Context
-from responder.judge.lifecycle import LOOK_AGAIN, Step
+from responder.judge.lifecycle import LOOK_AGAIN
 from responder.judge.reader import Readings
 from responder.judge.recheck import Running
 from responder.model import Document, Outcome, Unknown
+from responder.stop.executor import report
 from responder.stop.gate import Gate
 from responder.stop.intents import take
 from responder.store.database.database import Connection
@@ -37,20 +38,18 @@ ASKED = 100  # looked for by their ids in one round
 WRITTEN = 20  # looks in one transaction: acknowledging must not wait for all of them
 
 Row = Mapping[str, str | None] | Unknown | None
-Tell = Callable[[Stop, Step], None]
 Beside = Mapping[str, Collection[str] | Unknown]
 
 log = structlog.get_logger()
 
 
 class Looking:
-    """The looks of one portal's driver. `tell` is told each step that a stop took."""
+    """The looks of one portal's driver."""
 
-    def __init__(self, context: Context, gate: Gate, readings: Readings, tell: Tell) -> None:
+    def __init__(self, context: Context, gate: Gate, readings: Readings) -> None:
         self._context = context
         self._gate = gate
         self._readings = readings
-        self._tell = tell
 
     async def look(self, *, wait_for_list: bool) -> bool:
         """Look for what is due; many may wait for the list that this round reads in any case."""
@@ -164,7 +163,7 @@ class Looking:
 
         await self._gate.write(write)
         for stop, taken in steps:
-            self._tell(stop, taken)
+            report(self._context, stop, taken)
 
     def _verify(self, tx: Connection, stop: Stop, row: Row, now: datetime) -> bool:
         """Write down that a stopped workflow stayed away, or have one that came back judged.

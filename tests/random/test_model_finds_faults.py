@@ -23,10 +23,10 @@ from responder.judge.plans import Hold, Known, Plan
 from responder.judge.recheck import Rejudged
 from responder.model import Document, Outcome, Unknown
 from responder.rules.ruleset import Ruleset
-from responder.service.driver import round as rounds
 from responder.service.driver.round import Rounds
-from responder.stop import gate, verifier
+from responder.stop import executor, gate, verifier
 from responder.stop.call import Called
+from responder.stop.executor import Taken
 from responder.stop.gate import Gate
 from responder.stop.intents import take
 from responder.stop.limiter import Budget, Holds
@@ -44,17 +44,17 @@ RUNS, STEPS = 400, 30
 class CallsAgainAtOnce(Rounds):
     """A kill whose answer was lost is sent once more, blindly."""
 
-    async def _call(self, called: Sequence[Called], read_at: datetime) -> None:
+    async def _send(self, called: Sequence[Called], read_at: datetime) -> list[Taken]:
         if called:
             answers = await self._context.client.send([call.command for call in called])
-            lost = [c for c, answer in zip(called, answers, strict=True) if answer.failure]
-            await super()._call(lost, read_at)
+            called = [c for c, answer in zip(called, answers, strict=True) if answer.failure]
+        return await super()._send(called, read_at)
 
 
 class WritesBeforeItCalls(Rounds):
     """The outcome is written first, and then the call is made."""
 
-    async def _call(self, called: Sequence[Called], read_at: datetime) -> None:  # noqa: ARG002
+    async def _send(self, called: Sequence[Called], read_at: datetime) -> list[Taken]:  # noqa: ARG002
         now = self._context.now()
 
         def write(tx: Connection) -> None:
@@ -65,6 +65,7 @@ class WritesBeforeItCalls(Rounds):
         if called:
             await self._gate.insist(write)
             await self._context.client.send([call.command for call in called])
+        return []
 
 
 class GuessesWhatItCannotRead(Rounds):
@@ -255,7 +256,7 @@ def test_an_impatient_retry_is_found(
 def test_stale_facts_are_found(
     folder: Path, migrated_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rounds, "FACTS_STALE_AFTER", timedelta(days=1))
+    monkeypatch.setattr(executor, "FACTS_STALE_AFTER", timedelta(days=1))
     found(folder, migrated_file, "on facts older than 30 s")
 
 
@@ -269,7 +270,7 @@ def test_rows_by_pages_that_are_not_compared_with_the_document_are_found(
 def test_facts_that_grow_old_between_two_slices_are_found(
     folder: Path, migrated_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rounds, "FACTS_STALE_AFTER", timedelta(days=1))
+    monkeypatch.setattr(executor, "FACTS_STALE_AFTER", timedelta(days=1))
     found(folder, migrated_file, "on facts older than 30 s|does not condemn", STORM)
 
 

@@ -15,7 +15,6 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import partial
 
 import structlog
 
@@ -23,13 +22,11 @@ from responder.bitrix24.client.answers import STOPPING
 from responder.bitrix24.client.client import LIMIT_CODES
 from responder.bitrix24.client.rest import Command, Failure
 from responder.bitrix24.facts.lookup import Reading
-from responder.bitrix24.lists.paged import REMEMBERED_FOR
 from responder.journal.open_stops import tests_of
 from responder.judge import jobs, planner, recheck
 from responder.judge.backoff import Patience
 from responder.judge.context import Context
 from responder.judge.jobs import Subject
-from responder.judge.lifecycle import CALL_WITHIN, FACTS_STALE_AFTER
 from responder.judge.plans import Known, Plan
 from responder.judge.queue import Intake
 from responder.judge.reader import LOST, MOST, Readings, Way
@@ -44,14 +41,12 @@ from responder.service.driver.unmatched import Idle
 from responder.stop.batches import Judged, Slice
 from responder.stop.call import Called
 from responder.stop.evidence import Proofs
+from responder.stop.executor import Executor, Taken, is_fresh
 from responder.stop.expiry import Lapses
 from responder.stop.gate import Gate, StaleError
-from responder.stop.intents import take
-from responder.stop.outcome_log import Telling
 from responder.stop.rearm_release import Freeing
 from responder.stop.verifier import Looking, Settling
 from responder.stop.would_kill_check import Watching
-from responder.store.database.database import Connection
 from responder.store.group_commit import StoreUnavailable
 from responder.store.leases import LeaseLost
 
@@ -71,16 +66,11 @@ class Rounds:
         self._patience = Patience(context.portal)
         self._stumbling = Stumbling(context, gate, self._patience)
         self._proofs = Proofs(context)
-        self._telling = Telling(context)
         self._intake = Intake(context, self._patience)
         self._idle = Idle(context, gate, self._intake)
         self._readings = Readings(context)
-        self._looking = Looking(
-            context,
-            gate,
-            self._readings,
-            lambda stop, step: self._telling.went_on(stop, step, None),
-        )
+        self._executor = Executor(context, gate, self._readings)
+        self._looking = Looking(context, gate, self._readings)
         self._work: _Work | None = None
         self._upkeep = (Rewinding(context, gate), Freeing(context, gate), Lapses(context, gate))
         self._watching = Watching(context, gate)
@@ -234,7 +224,7 @@ class Rounds:
         """Pass the gate and call. Return False where the rest must be judged afresh."""
         plans, rejudged, proofs = await self._proofs.prove(piece.plans, piece.rejudged)
         began_at = self._context.now()
-        if not _is_fresh(work.read_at, began_at + COMMITS_WITHIN):
+        if not is_fresh(work.read_at, began_at + COMMITS_WITHIN):
             self._readings.was_too_slow()
             if work.begun:
                 return False
@@ -256,10 +246,14 @@ class Rounds:
         now = self._context.now()
         for plan in plans:
             self._patience.judged(plan.subject.ref, now)
-        await self._call(called, work.read_at)
+        await self._executor.record(await self._send(called, work.read_at))
         if called:
             self._readings.took((self._context.now() - began_at).total_seconds())
         return True
+
+    async def _send(self, called: Sequence[Called], read_at: datetime) -> list[Taken]:
+        """Make the calls whose intents are committed."""
+        return await self._executor.send(called, read_at)
 
     def _shut(self) -> dict[str, str]:
         """Return the methods that stop workflows and are not called now, and why."""
@@ -344,43 +338,6 @@ class Rounds:
             recheck.explained(one, tests.get(one.stop.decision_id, {}), now) for one in rejudged
         ]
 
-    async def _call(self, called: Sequence[Called], read_at: datetime) -> None:
-        """Make the calls whose intents are committed, and commit what came of them."""
-        if not called:
-            return
-        now = self._context.now()
-        if not _is_fresh(read_at, now):
-            self._readings.was_too_slow()
-            steps = [(call, call.too_late(now)) for call in called]
-        else:
-            unless = partial(self._may_not_call, max(call.intended_at for call in called))
-            commands = [call.command for call in called]
-            answers = await self._context.client.send(commands, unless=unless)
-            now = self._context.now()
-            steps = [
-                (call, call.after(answer, now))
-                for call, answer in zip(called, answers, strict=True)
-            ]
-
-        def write(tx: Connection) -> None:
-            for call, taken in steps:
-                take(tx, call.decision_id, taken, now)
-
-        await self._gate.insist(write)
-        for call, taken in steps:
-            self._telling.went_on(call, taken, call.received_at)
-
-    def _may_not_call(self, intended_at: datetime) -> str | None:
-        """Say why nothing may be sent at this moment, right before it would be.
-
-        Another may drive by now and have decided otherwise; no fence reaches as far as the portal.
-        """
-        if not self._gate.has_time:
-            return "not called: the lease had no time left"
-        if not timedelta(0) <= self._context.now() - intended_at <= CALL_WITHIN:
-            return "not called: the process was stopped after its intent"
-        return None
-
 
 @dataclass(slots=True, kw_only=True)
 class _Work:
@@ -392,8 +349,3 @@ class _Work:
     read_at: datetime
     shut: Mapping[str, str]
     begun: bool = False
-
-
-def _is_fresh(read_at: datetime, now: datetime) -> bool:
-    """Say whether facts read then may be acted on; what was remembered of some is older yet."""
-    return timedelta(0) <= now - read_at <= FACTS_STALE_AFTER - REMEMBERED_FOR
