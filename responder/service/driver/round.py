@@ -11,7 +11,6 @@ if it were alone. When one of them says no, what is left is dropped: it was not 
 due as before, and judged afresh.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -22,19 +21,17 @@ from responder.bitrix24.client.answers import STOPPING
 from responder.bitrix24.client.client import LIMIT_CODES
 from responder.bitrix24.client.rest import Command, Failure
 from responder.bitrix24.facts.lookup import Reading
-from responder.journal.open_stops import tests_of
-from responder.judge import jobs, planner, recheck
+from responder.judge import jobs, judgement, recheck
 from responder.judge.backoff import Patience
 from responder.judge.context import Context
 from responder.judge.jobs import Subject
-from responder.judge.plans import Known, Plan
+from responder.judge.judgement import Grounds
+from responder.judge.plans import Known
 from responder.judge.queue import Intake
 from responder.judge.reader import LOST, MOST, Readings, Way
-from responder.judge.recheck import Rejudged, Running
 from responder.model import Unknown
 from responder.rules.ruleset import Ruleset
 from responder.service.driver.clock_watch import Rewinding
-from responder.service.driver.known_workflows import known_of
 from responder.service.driver.quarantine import Stumbling
 from responder.service.driver.sweeper import Runner
 from responder.service.driver.unmatched import Idle
@@ -51,7 +48,6 @@ from responder.store.group_commit import StoreUnavailable
 from responder.store.leases import LeaseLost
 
 COMMITS_WITHIN = timedelta(seconds=3)  # mostly: so much younger are the facts at the gate
-JUDGED_AT_ONCE = 100  # between two looks at what else the process has to do
 
 log = structlog.get_logger()
 
@@ -183,7 +179,8 @@ class Rounds:
             return False
         known = await self._known(readings, ruleset)
         kept = await self._looking.of_others(jobs.kept_beside(ready), readings.values(), found.rows)
-        plans, rejudged = await self._plan(ready, readings, ruleset, known, kept)
+        grounds = Grounds(ruleset=ruleset, readings=readings, known=known, running=kept)
+        plans, rejudged = await judgement.judge_all(self._context, ready, grounds)
         await self._proofs.gather(plans, rejudged)
         self._work = _Work(
             left=Judged(plans, rejudged, order=asks, capacity=self._context.client.capacity),
@@ -283,60 +280,8 @@ class Rounds:
             if not isinstance(reading.workflows, Unknown)
             for workflow in reading.workflows
         ]
-        known = await known_of(self._context.database, self._context.portal, ids, ruleset.revision)
+        known = await judgement.known_of(self._context, ids, ruleset.revision)
         return replace(known, shut=self._context.client.withheld(), away=self._patience.is_away)
-
-    async def _plan(
-        self,
-        ready: Sequence[Subject],
-        readings: Mapping[str, Reading],
-        ruleset: Ruleset,
-        known: Known,
-        kept: Running,
-    ) -> tuple[list[Plan], list[Rejudged]]:
-        """Judge each subject; a workflow condemned twice in one round is stopped once."""
-        now = self._context.now()
-        plans: list[Plan] = []
-        rejudged: list[Rejudged] = []
-        for place, subject in enumerate(ready, start=1):
-            reading = readings[subject.ref]
-            stop = subject.stop
-            if stop is None:
-                made = planner.plan(
-                    subject,
-                    reading,
-                    ruleset,
-                    enforcing=self._context.enforcing,
-                    known=known,
-                    now=now,
-                )
-                plans.append(made)
-                known.begin(made)
-            else:
-                rejudged.append(
-                    recheck.again(
-                        stop,
-                        reading,
-                        ruleset,
-                        enforcing=self._context.enforcing,
-                        known=known,
-                        now=now,
-                        running=kept,
-                    )
-                )
-            if place % JUDGED_AT_ONCE == 0:
-                await asyncio.sleep(0)
-        return plans, await self._explained(rejudged, now)
-
-    async def _explained(self, rejudged: list[Rejudged], now: datetime) -> list[Rejudged]:
-        """Say of what is cleared what is different, compared with what condemned it."""
-        cleared = [one.stop for one in rejudged if one.cleared_by is not None]
-        if not cleared:
-            return rejudged
-        tests = await self._context.read(tests_of, cleared)
-        return [
-            recheck.explained(one, tests.get(one.stop.decision_id, {}), now) for one in rejudged
-        ]
 
 
 @dataclass(slots=True, kw_only=True)

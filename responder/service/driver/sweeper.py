@@ -17,10 +17,10 @@ from responder.journal import run_entries
 from responder.judge import planner, sweep
 from responder.judge.context import Context
 from responder.judge.jobs import Subject
+from responder.judge.judgement import known_of
 from responder.judge.plans import Hold, Known, Plan, Planned
 from responder.judge.sweep import Due, Found, Run
 from responder.model import Mode, Unknown
-from responder.service.driver.known_workflows import known_of
 from responder.service.driver.unfinished_runs import Unfinished
 from responder.stop.gate import Gate
 from responder.stop.intents import StaleError
@@ -225,9 +225,7 @@ class Runner:
 
     async def _known(self, run: Run, found: Sequence[Found]) -> Known:
         ids = [verdict.workflow.id for item in found for verdict in item.judgement.verdicts]
-        return await known_of(
-            self._context.database, self._context.portal, ids, run.ruleset.revision
-        )
+        return await known_of(self._context, ids, run.ruleset.revision)
 
     async def _close(self, run: Run, plans: Sequence[Plan], holds: Holds) -> None:
         """Write the run's own entry with its totals, and note it as done if it read everything."""
