@@ -11,7 +11,7 @@ little of it: it is *doubted*, not counted, and read with a few of its like.
 None of it needs to outlive the process: what waits is in the inbox.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -128,7 +128,26 @@ class Patience:
         """Say whether the portal did not answer even who we are."""
         return self._away > 0
 
-    def defers(self, ref: str, reading: Reading, now: datetime, *, among_many: bool) -> bool:
+    def deferred(self, readings: Mapping[str, Reading], now: datetime, *, few: int) -> set[str]:
+        """Name the documents that could not be read, and have them rest.
+
+        More than `few` that were read together say little of each of them.
+        """
+        among_many = len(readings) > few
+        found = {
+            ref
+            for ref, reading in readings.items()
+            if self._defers(ref, reading, now, among_many=among_many)
+        }
+        if found and among_many:
+            log.warning(
+                "the portal could not be read; documents wait",
+                portal=self._portal,
+                documents=len(found),
+            )
+        return found
+
+    def _defers(self, ref: str, reading: Reading, now: datetime, *, among_many: bool) -> bool:
         """Say whether a document waits because it could not be read, and have it rest then."""
         failure = reading.failure
         wait = None

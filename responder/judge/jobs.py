@@ -184,6 +184,11 @@ def kept_beside(ready: Sequence[Subject]) -> set[str]:
     return {one for stop in stops if stop.spared is not None for one in stop.spared.ids}
 
 
+def refs(due: Iterable[Subject]) -> list[str]:
+    """Name the documents that jobs concern, each once, in their order."""
+    return list(dict.fromkeys(subject.ref for subject in due))
+
+
 def split(due: Sequence[Subject], ruleset: Ruleset) -> tuple[list[Subject], list[Subject]]:
     """Tell apart what rules ask about and what no rule names."""
     asked: list[Subject] = []

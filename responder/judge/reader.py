@@ -19,20 +19,22 @@ allow, as they went lately. Facts would be too old for a call soon after that; w
 is read again, and the next round is smaller.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
 
 from responder.bitrix24.client import rate_limit
-from responder.bitrix24.client.answers import STOPPING, Failure, FailureKind
+from responder.bitrix24.client.answers import STOPPING, Command, Failure, FailureKind
+from responder.bitrix24.client.client import LIMIT_CODES
 from responder.bitrix24.facts import lookup
 from responder.bitrix24.facts.lookup import Ask, Reading
 from responder.bitrix24.facts.survey import Survey
 from responder.bitrix24.lists.requests import PORTION, Errands
 from responder.bitrix24.lists.row_warnings import OddRows
 from responder.bitrix24.lists.workflows import Everything, Listed, pages_of
+from responder.judge.backoff import Patience
 from responder.judge.context import Context
 from responder.model import Unknown
 
@@ -60,22 +62,35 @@ class Way:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What was read of each ask, in its place.
+    """What was read of documents, by their names, and when that was begun.
 
     `rows` is the list of all that runs, where it was read by pages. `failure` is what spoilt such a
-    reading.
+    reading. `deferred` are the documents that are read again later, because they could not be.
     """
 
-    readings: list[Reading]
+    began_at: datetime
+    readings: Mapping[str, Reading]
     rows: Listed | None = None
     failure: Failure | None = None
+    deferred: Collection[str] = ()
+
+    @property
+    def workflows(self) -> list[str]:
+        """Name the workflows on all of them."""
+        return [
+            workflow.id
+            for reading in self.readings.values()
+            if not isinstance(reading.workflows, Unknown)
+            for workflow in reading.workflows
+        ]
 
 
 class Readings:
     """The readings of one portal's rounds, and what they know of its size and speed."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, patience: Patience) -> None:
         self._context = context
+        self._patience = patience
         self._told: tuple[datetime, int] | None = None
         self._odd_rows = OddRows(context.portal, context.now)
         self._slice_seconds = FIRST_SLICE_SECONDS
@@ -93,8 +108,18 @@ class Readings:
         if running is not None:
             self._told = (self._context.now(), running)
 
-    def gathers_for(self) -> float:
-        """Say how many seconds what is due had better gather before it is read; mostly none."""
+    @property
+    def must_wait(self) -> bool:
+        """Return whether nothing is read now: what is due gathers, or the portal is left alone."""
+        return bool(self._gathers_for()) or self._patience.leaves_alone(self._context.now())
+
+    def idle_seconds(self, at_most: float) -> float:
+        """Return how long to wait when nothing is due: until the first document has rested."""
+        wait = self._patience.until_the_first(self._context.now(), at_most)
+        return max(wait, min(self._gathers_for(), at_most))
+
+    def _gathers_for(self) -> float:
+        """Return how many seconds what is due had better gather before it is read; mostly none."""
         now = self._context.now()
         if self._read_at is None or self._level() <= self._context.client.burst * GATHERS_ABOVE:
             return 0.0
@@ -106,8 +131,13 @@ class Readings:
         self._read_at = self._context.now()
         return self._read_at
 
-    def way(self, documents: int) -> Way:
-        """Say how so many documents that are due are best read, and how many of them now."""
+    def way(self, documents: int, *, more: bool) -> Way:
+        """Say how so many documents that are due, or `more`, are best read, and how many now."""
+        if self._patience.is_away:
+            return self._way(self._context.few)  # enough to see whether it is back
+        return self._way(MOST if more and documents > self._context.few else documents)
+
+    def _way(self, documents: int) -> Way:
         few = Way(by_pages=False, documents=self._context.few)
         if documents <= self._context.few:
             return few
@@ -141,33 +171,73 @@ class Readings:
         """Learn that facts grew too old before all of a round was done."""
         self._slice_seconds *= 2
 
-    async def read(self, asks: Sequence[Ask], *, by_pages: bool) -> Found | None:
-        """Read each ask; None where the first page told that the other way is the better one."""
-        now, send, templates = self.begin(), self._context.client.send, self._context.templates
-        if not by_pages:
-            readings = await lookup.gather(send, asks, templates, now)
-            for reading in readings:
-                self._odd_rows.name(reading.odd)
-            return Found(readings=readings)
-        survey = Survey.of(asks, templates, now)
+    async def read(self, asks: Mapping[str, Ask], *, by_pages: bool) -> Found | None:
+        """Read what is asked of each document; None where it is read in the other way, later."""
+        found = await (self._by_pages(asks) if by_pages else self._one_by_one(asks))
+        if found is None:
+            return None
+        await self._see_whether_away(found.readings.values())
+        self._context.client.away_since = self._patience.away_since
+        if found.failure is not None and self._is_lists_own(found.failure):
+            self.spoil(found.failure)
+            return None
+        now, few = self._context.now(), self._context.few
+        return replace(found, deferred=self._patience.deferred(found.readings, now, few=few))
+
+    async def _one_by_one(self, asks: Mapping[str, Ask]) -> Found:
+        now, context = self.begin(), self._context
+        readings = await lookup.gather(
+            context.client.send, list(asks.values()), context.templates, now
+        )
+        for reading in readings:
+            self._odd_rows.name(reading.odd)
+        return Found(began_at=now, readings=dict(zip(asks, readings, strict=True)))
+
+    async def _by_pages(self, asks: Mapping[str, Ask]) -> Found | None:
+        """Read all that runs; None where the first page told that the other way is better."""
+        now = self.begin()
+        survey = Survey.of(list(asks.values()), self._context.templates, now)
         knew = self.running is not None
-        while await survey.step(send):
+        while await survey.step(self._context.client.send):
             if survey.total is None or knew:
                 continue
             knew = True
             self._tell(survey.total)
-            if not self.way(len(asks)).by_pages:
+            if not self._way(len(asks)).by_pages:
                 return None
+        return self._of_pages(survey, asks, now)
+
+    def _of_pages(self, survey: Survey, asks: Mapping[str, Ask], began_at: datetime) -> Found:
         failure = survey.failure
         if failure is None and survey.unread is not None and survey.unread.kind in LOST:
             failure = survey.unread
         if failure is not None:
             unread = Reading({}, Unknown(lookup.explain(failure)), failure)
-            return Found(readings=[unread] * len(asks), failure=failure)
+            return Found(began_at=began_at, readings=dict.fromkeys(asks, unread), failure=failure)
         self._tell(survey.running)
         self._odd_rows.name(survey.odd)
         found = dict(survey.readings())
-        return Found(readings=[found[ask.document] for ask in asks], rows=survey.listed)
+        readings = {ref: found[ask.document] for ref, ask in asks.items()}
+        return Found(began_at=began_at, readings=readings, rows=survey.listed)
+
+    async def _see_whether_away(self, readings: Collection[Reading]) -> None:
+        """Ask who we are where something could not be read, to see if it is the portal itself."""
+        failures = [reading.failure for reading in readings if reading.failure is not None]
+        lost = [one for one in failures if one.kind in LOST and one.code not in LIMIT_CODES]
+        if not lost:
+            if any(reading.failure is None for reading in readings):
+                self._patience.answered()
+            return
+        (answer,) = await self._context.client.send([Command("profile", {})])
+        if answer.failure is not None and answer.failure.kind in LOST:
+            self._patience.went_away(self._context.now())
+        else:
+            self._patience.answered()
+
+    def _is_lists_own(self, failure: Failure) -> bool:
+        """Return whether the list of all that runs cannot be read, and not the portal."""
+        passing = failure.kind in LOST and failure.code not in LIMIT_CODES
+        return passing and not self._patience.is_away
 
     def spoil(self, failure: Failure | None) -> None:
         """Read everything one by one for a while: the list of all that runs could not be read."""

@@ -29,10 +29,10 @@ from responder.receive.refused_callers import Strangers
 from responder.receive.server.connections import Room, most_connections
 from responder.receive.server.server import receivers
 from responder.service import process_end
+from responder.service.driver.agenda import Agenda
 from responder.service.driver.assembly import Assembly
 from responder.service.driver.driver import Driver
 from responder.service.driver.poller import Poll
-from responder.service.driver.round import Rounds
 from responder.service.driver.waker import Waking
 from responder.service.gauges import Gauges
 from responder.service.health import Condition
@@ -178,10 +178,10 @@ class Service:
             now=self.now,
         )
 
-        def rounds(lease: Lease) -> Rounds:
+        def agenda(lease: Lease) -> Agenda:
             return assembly.build(context, lease, self.commits, self.leases.has_time)
 
-        return Driver(name, leases=self.leases, rounds=rounds, idle_seconds=self.poll.idle_seconds)
+        return Driver(name, leases=self.leases, agenda=agenda, idle_seconds=self.poll.idle_seconds)
 
     def _goes_by(self) -> str:
         """Say by which rules we drive, and that we only observe, for replicas to compare."""

@@ -64,7 +64,7 @@ class Looking:
             self._readings.begin()
             rows = await self._readings.all_running(len(ids))
             if rows is not None:
-                settling = self.settling(rows, now)
+                settling = Settling(self, rows, now)
                 while await settling.step():
                     pass
                 return True
@@ -87,9 +87,9 @@ class Looking:
         busy = await self._context.read(open_stops.busy, list(documents), self._context.now())
         return [document for ref, document in documents.items() if ref not in busy]
 
-    def settling(self, rows: Listed, began_at: datetime) -> "Settling":
-        """Settle all looks that were due when the list of all that runs was begun."""
-        return Settling(self, rows, began_at)
+    def settling(self, rows: Listed | None, began_at: datetime) -> "Settling | None":
+        """Settle all looks that were due when the list of all that runs was begun, if there is."""
+        return None if rows is None else Settling(self, rows, began_at)
 
     async def of_others(
         self,

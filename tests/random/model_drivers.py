@@ -20,8 +20,8 @@ from responder.bitrix24.sandbox import Sandbox
 from responder.bitrix24.sandbox.wire import Message
 from responder.judge.context import Context
 from responder.judge.rules_in_force import RulesInForce
+from responder.service.driver.agenda import Agenda
 from responder.service.driver.assembly import Assembly
-from responder.service.driver.round import Rounds
 from responder.service.driver.sweeper import Runner
 from responder.store import leases
 from responder.store.database.database import Connection, Database
@@ -253,12 +253,12 @@ class Replica:
         )
         self._lane.a_batch = world.parts.a_batch
         self._templates = Templates()
-        self.rounds: Rounds | None = None
+        self.agenda: Agenda | None = None
 
     @property
     def is_running(self) -> bool:
         """Return whether what it writes now is what a run found."""
-        runner = None if self.rounds is None else self.rounds.runner
+        runner = None if self.agenda is None else self.agenda.runner
         return isinstance(runner, SeenRunner) and runner.is_at_work
 
     async def claim(self) -> None:
@@ -283,8 +283,8 @@ class Replica:
             few=world.parts.few,
             few_ids=world.parts.few,
         )
-        self.rounds = world.parts.build(context, lease, self.commits, has_time=lambda _: True)
-        await self.rounds.load()
+        self.agenda = world.parts.build(context, lease, self.commits, has_time=lambda _: True)
+        await self.agenda.load()
         self.database.moments = self.moments
 
     def asked_for_tasks(self, params: Mapping[str, Sequence[str]], place: int) -> None:

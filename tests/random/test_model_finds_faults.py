@@ -6,7 +6,7 @@ in the words of the watcher, so that it is found for the right reason.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import ClassVar
 
@@ -19,11 +19,12 @@ from responder.bitrix24.lists.paged import Listing
 from responder.bitrix24.lists.workflows import Compact
 from responder.judge import lifecycle
 from responder.judge.lifecycle import Seen, step
-from responder.judge.plans import Hold, Known, Plan
+from responder.judge.plans import Hold, Plan
+from responder.judge.reader import Found
 from responder.judge.recheck import Rejudged
 from responder.model import Document, Outcome, Unknown
 from responder.rules.ruleset import Ruleset
-from responder.service.driver.round import Rounds
+from responder.service.driver.round import Batch, Rounds, Work
 from responder.stop import executor, gate, verifier
 from responder.stop.call import Called
 from responder.stop.executor import Taken
@@ -44,17 +45,21 @@ RUNS, STEPS = 400, 30
 class CallsAgainAtOnce(Rounds):
     """A kill whose answer was lost is sent once more, blindly."""
 
-    async def _send(self, called: Sequence[Called], read_at: datetime) -> list[Taken]:
+    async def _send(self, work: Work | None, called: Sequence[Called]) -> Sequence[Taken]:
         if called:
             answers = await self._context.client.send([call.command for call in called])
             called = [c for c, answer in zip(called, answers, strict=True) if answer.failure]
-        return await super()._send(called, read_at)
+        return await super()._send(work, called)
 
 
 class WritesBeforeItCalls(Rounds):
     """The outcome is written first, and then the call is made."""
 
-    async def _send(self, called: Sequence[Called], read_at: datetime) -> list[Taken]:  # noqa: ARG002
+    async def _send(
+        self,
+        work: Work | None,  # noqa: ARG002
+        called: Sequence[Called],
+    ) -> Sequence[Taken]:
         now = self._context.now()
 
         def write(tx: Connection) -> None:
@@ -65,7 +70,7 @@ class WritesBeforeItCalls(Rounds):
         if called:
             await self._gate.insist(write)
             await self._context.client.send([call.command for call in called])
-        return []
+        return ()
 
 
 class GuessesWhatItCannotRead(Rounds):
@@ -73,10 +78,12 @@ class GuessesWhatItCannotRead(Rounds):
 
     GUESSES: ClassVar = {"deal.stage_semantic_id": "F", "deal.opportunity": "1"}
 
-    async def _known(self, readings: Mapping[str, Reading], ruleset: Ruleset) -> Known:
-        assert isinstance(readings, dict)
-        readings.update({ref: self._guess(reading) for ref, reading in readings.items()})
-        return await super()._known(readings, ruleset)
+    async def _read(self, batch: Batch | None) -> Found | None:
+        found = await super()._read(batch)
+        if found is None:
+            return None
+        readings = {ref: self._guess(reading) for ref, reading in found.readings.items()}
+        return replace(found, readings=readings)
 
     def _guess(self, reading: Reading) -> Reading:
         facts = {

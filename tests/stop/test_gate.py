@@ -18,12 +18,14 @@ def test_breakers_that_changed_are_written_by_a_commit_that_is_made_anyway(
     driven: Driving,
 ) -> None:
     async def story(there: Driving) -> None:
-        there.lost_deals([1])
+        there.lost_deals([1, 2])
         there.deliver([1])
+        await there.round()
+        there.deliver([2])
         there.lane._open("user.get", "ACCESS_DENIED", A_MINUTE)
         before = there.commits.commits
         await there.round()
-        assert there.outcomes() == {"killed": 1}
+        assert there.outcomes() == {"killed": 2}
         assert there.commits.commits == before + 2  # the intent, and what came of it
         assert _breakers(there) == ["user.get"]
 

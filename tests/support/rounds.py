@@ -20,8 +20,8 @@ from responder.bitrix24.sandbox import Kind, Sandbox, SandboxServer
 from responder.journal import record as journal
 from responder.judge.context import Context
 from responder.judge.rules_in_force import RulesInForce
+from responder.service.driver.agenda import Agenda
 from responder.service.driver.assembly import Assembly
-from responder.service.driver.round import Rounds
 from responder.store import leases
 from responder.store.database.database import Database
 from responder.store.group_commit import SharedCommit
@@ -64,7 +64,7 @@ class Driving:
         self.lane = Lane(self.portal, rate=1e4, burst=5000, metrics=self.metrics, now=self.now)
         self.templates = Templates()
         self.sweep_every = timedelta(0)
-        self.rounds: Rounds | None = None
+        self.agenda: Agenda | None = None
         self.leased = True
 
     def now(self) -> datetime:
@@ -77,7 +77,7 @@ class Driving:
 
     async def drive(self) -> None:
         """Take the lease and begin."""
-        if self.rounds is None:
+        if self.agenda is None:
             self.commits.start()
         context = Context(
             client=self.lane,
@@ -89,10 +89,10 @@ class Driving:
             now=self.now,
         )
         lease = self.take_lease("this one")
-        self.rounds = Assembly(sweep_every=self.sweep_every).build(
+        self.agenda = Assembly(sweep_every=self.sweep_every).build(
             context, lease, self.commits, has_time=lambda _: self.leased
         )
-        await self.rounds.load()
+        await self.agenda.load()
 
     def take_lease(self, holder: str) -> leases.Lease:
         """Take the portal's lease from whoever has it."""
@@ -102,8 +102,8 @@ class Driving:
 
     async def round(self) -> bool:
         """Do one round."""
-        assert self.rounds is not None
-        return await self.rounds.round()
+        assert self.agenda is not None
+        return await self.agenda.step()
 
     async def until_idle(self, most: int = 400) -> int:
         """Do rounds until nothing is due, and return how many."""

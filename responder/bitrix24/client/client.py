@@ -108,6 +108,7 @@ class Lane:
             level, age_seconds = bucket
             self.bucket = rate_limit.Bucket(level, self._seconds() - age_seconds)
         self._counted_through = 0
+        self.away_since = None
         ours = [
             one for one in breakers if one.address in (None, self.address) or self.address is None
         ]

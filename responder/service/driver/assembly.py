@@ -1,10 +1,11 @@
-"""Builds what drives one portal under a lease: the gate, and the rounds that write through it."""
+"""Builds what drives one portal under a lease: the gate, and what writes through it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
 from responder.judge.context import Context
+from responder.service.driver.agenda import Agenda
 from responder.service.driver.round import Rounds
 from responder.service.driver.sweeper import Runner
 from responder.stop.gate import Gate
@@ -14,7 +15,7 @@ from responder.store.leases import Lease
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assembly:
-    """The classes that a driver's rounds are built of, and how often the portal is swept."""
+    """The classes that a driver is built of, and how often its portal is swept."""
 
     sweep_every: timedelta
     gate: type[Gate] = Gate
@@ -27,7 +28,8 @@ class Assembly:
         lease: Lease,
         commits: SharedCommit,
         has_time: Callable[[Lease], bool],
-    ) -> Rounds:
-        """Build the rounds of the portal's driver. `has_time` says whether the lease still has."""
+    ) -> Agenda:
+        """Build the agenda of the portal's driver. `has_time` says whether the lease still has."""
         gate = self.gate(context, lease, commits, has_time)
-        return self.rounds(context, gate, self.runner(context, gate, self.sweep_every))
+        rounds = self.rounds(context, gate)
+        return Agenda(context, gate, rounds, self.runner(context, gate, self.sweep_every))

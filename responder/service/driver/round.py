@@ -1,7 +1,7 @@
-"""One round of a driver: look, read, judge, pass the gate, call, write down what came of it.
+"""One round of a driver: fetch, verify, read, judge, gate, send, record.
 
-Theory of operation: see `driver`. Everything that decides is in `planner` and `lifecycle`, which
-are pure; this file moves values between them, the gate and the lane.
+Theory of operation: see `driver`. Everything that decides is in `judge` and `rules`; this file
+moves values from one step to the next.
 
 What was read and judged together passes the gate in *slices* (`batches`), each with no more calls
 than one batch carries. A round that judged does the first slice at once, and each round after it
@@ -18,32 +18,22 @@ from datetime import datetime, timedelta
 import structlog
 
 from responder.bitrix24.client.answers import STOPPING
-from responder.bitrix24.client.client import LIMIT_CODES
-from responder.bitrix24.client.rest import Command, Failure
-from responder.bitrix24.facts.lookup import Reading
 from responder.judge import jobs, judgement, recheck
 from responder.judge.backoff import Patience
 from responder.judge.context import Context
 from responder.judge.jobs import Subject
 from responder.judge.judgement import Grounds
-from responder.judge.plans import Known
 from responder.judge.queue import Intake
-from responder.judge.reader import LOST, MOST, Readings, Way
-from responder.model import Unknown
+from responder.judge.reader import Found, Readings
 from responder.rules.ruleset import Ruleset
-from responder.service.driver.clock_watch import Rewinding
 from responder.service.driver.quarantine import Stumbling
-from responder.service.driver.sweeper import Runner
 from responder.service.driver.unmatched import Idle
 from responder.stop.batches import Judged, Slice
 from responder.stop.call import Called
 from responder.stop.evidence import Proofs
 from responder.stop.executor import Executor, Taken, is_fresh
-from responder.stop.expiry import Lapses
 from responder.stop.gate import Gate, StaleError
-from responder.stop.rearm_release import Freeing
 from responder.stop.verifier import Looking, Settling
-from responder.stop.would_kill_check import Watching
 from responder.store.group_commit import StoreUnavailable
 from responder.store.leases import LeaseLost
 
@@ -52,67 +42,82 @@ COMMITS_WITHIN = timedelta(seconds=3)  # mostly: so much younger are the facts a
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Jobs that are read and judged together, and by which rules."""
+
+    jobs: Sequence[Subject]
+    ruleset: Ruleset
+    by_pages: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Work:
+    """What was judged together and goes on slice by slice, and what it rests on.
+
+    `piece` is the slice of this round, which passed the gate at `gated_at` if it `is_stale` not.
+    """
+
+    left: Judged
+    settling: Settling | None
+    ruleset: Ruleset
+    read_at: datetime
+    shut: Mapping[str, str]
+    has_begun: bool = False
+    piece: Slice | None = None
+    gated_at: datetime | None = None
+    is_stale: bool = False
+
+
 class Rounds:
     """The rounds of one portal's driver, under one lease."""
 
-    def __init__(self, context: Context, gate: Gate, runner: Runner) -> None:
+    def __init__(self, context: Context, gate: Gate) -> None:
         self._context = context
         self._gate = gate
-        self.runner = runner
         self._patience = Patience(context.portal)
-        self._stumbling = Stumbling(context, gate, self._patience)
-        self._proofs = Proofs(context)
         self._intake = Intake(context, self._patience)
-        self._idle = Idle(context, gate, self._intake)
-        self._readings = Readings(context)
-        self._executor = Executor(context, gate, self._readings)
+        self._readings = Readings(context, self._patience)
         self._looking = Looking(context, gate, self._readings)
-        self._work: _Work | None = None
-        self._upkeep = (Rewinding(context, gate), Freeing(context, gate), Lapses(context, gate))
-        self._watching = Watching(context, gate)
-
-    async def load(self) -> None:
-        """Go on where the last driver was: its bucket and its open breakers."""
-        await self._gate.load_client()
+        self._proofs = Proofs(context)
+        self._executor = Executor(context, gate, self._readings)
+        self._idle = Idle(context, gate, self._intake)
+        self._stumbling = Stumbling(context, gate, self._patience)
+        self._work: Work | None = None  # which the next round goes on with
+        self._at_hand: Batch | None = None  # what a fault of ours would concern now
+        self._was_busy = False
 
     async def round(self) -> bool:
-        """Do what is due, or the next slice of what was judged. Return False when nothing was."""
-        await self._context.client.probe()
-        done = False
-        for upkeep in self._upkeep:  # that needs nothing of the portal
-            done = done or await upkeep.step()
-        if self._context.client.shut is not None:
-            self._work = None
-        else:
-            judged = await self._judge_or_go_on()
-            done |= judged or self._work is not None
-            if self._work is None:  # however much there is to judge, a run goes on in between
-                done |= await self.runner.step() or judged or await self._watching.step()
-        self._context.client.away_since = self._patience.away_since
-        if self._context.client.breakers_changed:  # and nothing else was committed since
-            await self._gate.save_client()
-        return done
+        """Do what is due, or the next slice of what was judged. Return False where nothing was.
 
-    async def _judge_or_go_on(self) -> bool:
-        """Do the next slice of what was judged; where nothing is left, judge what is due."""
-        if self._work is not None:
-            return await self._go_on(self._work)
-        return await self._look_and_judge()
+        If that fails by a fault of ours, find the document that makes it fail.
+        """
+        self._at_hand, self._was_busy = None, False
+        try:
+            await self._one_slice()
+        except (LeaseLost, StoreUnavailable):
+            raise
+        except Exception as error:
+            if self._at_hand is None:  # it is no document's
+                raise
+            some = self._at_hand
+            self._was_busy |= await self._stumbling.over(some.jobs, some.ruleset, error)
+        return self._was_busy
 
-    @property
-    def is_amid_work(self) -> bool:
-        """Say whether something was judged that is not written yet."""
-        return self._work is not None
+    async def _one_slice(self) -> None:
+        """Take what is due all the way, or what is left of it from the gate on."""
+        batch = await self._fetch()
+        await self._verify(batch)
+        found = await self._read(batch)
+        work = await self._judge(batch, found)
+        called = await self._pass_gate(work)
+        steps = await self._send(work, called)
+        await self._record(work, steps)
 
-    def idle_seconds(self, at_most: float) -> float:
-        """Say how long to wait when nothing is due: until the first document has rested."""
-        wait = self._patience.until_the_first(self._context.now(), at_most)
-        return max(wait, min(self._readings.gathers_for(), at_most))
-
-    async def _look_and_judge(self) -> bool:
-        """Look for what is due, and judge what is due."""
-        if self._readings.gathers_for() or self._patience.leaves_alone(self._context.now()):
-            return False
+    async def _fetch(self) -> Batch | None:
+        """Fetch what is due, as much as is read at once; conclude what no rule names."""
+        if self._work is not None or self._readings.must_wait:
+            return None
         ruleset = self._context.rules.ruleset
         due = await self._intake.due()
         asked, idle = jobs.split(due.subjects, ruleset)
@@ -120,177 +125,126 @@ class Rounds:
             await self._idle.conclude(idle, ruleset)
         if due.more and not asked:
             await self._idle.conclude_unnamed(ruleset)
-        way = self._way(asked, more=due.more)
-        if way.documents > self._context.few and due.more:
+        self._was_busy |= bool(idle) and due.more
+        return await self._choose(asked, ruleset, more=due.more)
+
+    async def _choose(self, asked: Sequence[Subject], ruleset: Ruleset, *, more: bool) -> Batch:
+        """Choose which documents are read together, and how; where `more` may be due, of all."""
+        few = self._context.few
+        way = self._readings.way(len(jobs.refs(asked)), more=more)
+        if way.documents > few and more:
             asked, _ = jobs.split(await self._intake.much(way.documents), ruleset)
-        refs = list(dict.fromkeys(subject.ref for subject in asked))
-        first = self._patience.together(refs, most=way.documents, few=self._context.few)
-        by_pages = way.by_pages and len(first) > self._context.few
-        looked = await self._looking.look(wait_for_list=by_pages)
-        taken = set(first)
-        chosen = [subject for subject in asked if subject.ref in taken]
-        judged = bool(chosen) and await self._judge_guarded(chosen, ruleset, by_pages=by_pages)
-        return judged or looked or (bool(idle) and due.more)
+        chosen = self._patience.together(jobs.refs(asked), most=way.documents, few=few)
+        taken = set(chosen)
+        some = [job for job in asked if job.ref in taken]
+        return Batch(jobs=some, ruleset=ruleset, by_pages=way.by_pages and len(taken) > few)
 
-    def _way(self, asked: Sequence[Subject], *, more: bool) -> Way:
-        if self._patience.is_away:
-            return self._readings.way(self._context.few)  # enough to see whether it is back
-        documents = len({subject.ref for subject in asked})
-        return self._readings.way(MOST if more and documents > self._context.few else documents)
+    async def _verify(self, batch: Batch | None) -> None:
+        """Look for what was called and what was just stopped; many wait for the list of all."""
+        if batch is not None:
+            self._was_busy |= await self._looking.look(wait_for_list=batch.by_pages)
 
-    async def _judge_guarded(
-        self, chosen: Sequence[Subject], ruleset: Ruleset, *, by_pages: bool
-    ) -> bool:
-        """Judge; if that fails by a fault of ours, find the document that makes it fail."""
-        try:
-            return await self._judge(chosen, ruleset, by_pages=by_pages)
-        except (LeaseLost, StoreUnavailable):
-            raise
-        except Exception as error:  # noqa: BLE001 -- it is said, and tried again
-            return await self._stumbling.over(chosen, ruleset, error)
+    async def _read(self, batch: Batch | None) -> Found | None:
+        """Read what the rules ask of each document."""
+        if batch is None or not batch.jobs:
+            return None
+        self._at_hand = batch
+        asks = jobs.asks(batch.jobs, batch.ruleset)
+        found = await self._readings.read(asks, by_pages=batch.by_pages)
+        self._was_busy |= found is None  # the next round reads it in the other way
+        return found
 
-    async def _judge(self, chosen: Sequence[Subject], ruleset: Ruleset, *, by_pages: bool) -> bool:
-        """Read what the rules ask for, judge it, and begin to act on it."""
-        read_at = self._context.now()
-        asks = jobs.asks(chosen, ruleset)
-        found = await self._readings.read(list(asks.values()), by_pages=by_pages)
-        if found is None:
-            return True
-        await self._see_whether_away(found.readings)
-        if found.failure is not None and self._is_spoilt(found.failure):
-            self._readings.spoil(found.failure)
-            return True
-        readings = dict(zip(asks, found.readings, strict=True))
-        now = self._context.now()
-        among_many = len(asks) > self._context.few
-        deferred = {
-            ref
-            for ref, reading in readings.items()
-            if self._patience.defers(ref, reading, now, among_many=among_many)
-        }
-        if deferred and among_many:
-            log.warning(
-                "the portal could not be read; documents wait",
-                portal=self._context.portal,
-                documents=len(deferred),
-            )
-        ready = [s for s in chosen if s.stop is not None or s.ref not in deferred]
+    async def _judge(self, batch: Batch | None, found: Found | None) -> Work | None:
+        """Judge what was read; where nothing was, go on with what is left of what was judged."""
+        if batch is None or found is None:
+            work, self._work = self._work, None
+            return work
+        ready = [job for job in batch.jobs if job.stop is not None or job.ref not in found.deferred]
         if not ready:
-            return False
-        known = await self._known(readings, ruleset)
-        kept = await self._looking.of_others(jobs.kept_beside(ready), readings.values(), found.rows)
-        grounds = Grounds(ruleset=ruleset, readings=readings, known=known, running=kept)
+            return None
+        grounds = await self._grounds(ready, batch, found)
         plans, rejudged = await judgement.judge_all(self._context, ready, grounds)
         await self._proofs.gather(plans, rejudged)
-        self._work = _Work(
-            left=Judged(plans, rejudged, order=asks, capacity=self._context.client.capacity),
-            settling=None if found.rows is None else self._looking.settling(found.rows, read_at),
-            ruleset=ruleset,
-            read_at=read_at,
+        capacity = self._context.client.capacity
+        return Work(
+            left=Judged(plans, rejudged, order=found.readings, capacity=capacity),
+            settling=self._looking.settling(found.rows, found.began_at),
+            ruleset=batch.ruleset,
+            read_at=found.began_at,
             shut=self._shut(),
         )
-        return await self._go_on(self._work)
 
-    def _is_spoilt(self, failure: Failure) -> bool:
-        """Say whether it is the list of all that runs that cannot be read, and not the portal."""
-        passing = failure.kind in LOST and failure.code not in LIMIT_CODES
-        return passing and not self._patience.is_away
+    async def _grounds(self, ready: Sequence[Subject], batch: Batch, found: Found) -> Grounds:
+        """Read what else these are judged by: the journal, and who was kept in others' stead."""
+        known = await judgement.known_of(self._context, found.workflows, batch.ruleset.revision)
+        withheld = self._context.client.withheld()
+        known = replace(known, shut=withheld, away=self._patience.is_away)
+        kept = jobs.kept_beside(ready)
+        running = await self._looking.of_others(kept, found.readings.values(), found.rows)
+        return Grounds(ruleset=batch.ruleset, readings=found.readings, known=known, running=running)
 
-    async def _go_on(self, work: "_Work") -> bool:
-        """Write and call the next slice, then something of what the list of all that runs tells.
-
-        What is left when facts grew too old, or something else changed, is judged afresh: nothing
-        of it is written.
-        """
-        self._work = None
-        piece = work.left.cut() if work.left else None
+    async def _pass_gate(self, work: Work | None) -> Sequence[Called]:
+        """Commit the next slice of what was judged, and return the calls that may now be made."""
+        if work is None:
+            return ()
+        work.piece = work.left.cut() if work.left else None
+        piece = work.piece or Slice()
+        self._at_hand = Batch(jobs=piece.subjects, ruleset=work.ruleset)
         try:
-            if piece is not None and not await self._pass(work, piece):
-                return True
-        except (LeaseLost, StoreUnavailable):
-            raise
-        except Exception as error:  # noqa: BLE001 -- it is said, and tried again
-            judged = [] if piece is None else piece.subjects
-            return await self._stumbling.over(judged, work.ruleset, error)
-        settled = work.settling is not None and await work.settling.step()
-        if work.left or settled:
-            self._work = work
-        return piece is not None or settled
-
-    async def _pass(self, work: "_Work", piece: Slice) -> bool:
-        """Pass the gate and call. Return False where the rest must be judged afresh."""
-        plans, rejudged, proofs = await self._proofs.prove(piece.plans, piece.rejudged)
-        began_at = self._context.now()
-        if not is_fresh(work.read_at, began_at + COMMITS_WITHIN):
-            self._readings.was_too_slow()
-            if work.begun:
-                return False
-            plans, rejudged = recheck.too_old(plans, rejudged, began_at)
-        if work.begun and self._shut() != work.shut:
-            return False
-        try:
-            called = await self._gate.pass_through(
-                plans,
-                rejudged,
-                proofs,
-                work.ruleset,
-                most_calls=piece.most_calls,
-            )
+            return await self._commit(work, piece) if piece.size else ()
         except StaleError as stale:
             log.info("judged afresh", portal=self._context.portal, why=str(stale))
-            return False
-        work.begun = True
-        now = self._context.now()
-        for plan in plans:
-            self._patience.judged(plan.subject.ref, now)
-        await self._executor.record(await self._send(called, work.read_at))
-        if called:
-            self._readings.took((self._context.now() - began_at).total_seconds())
-        return True
+            work.is_stale = self._was_busy = True
+            return ()
 
-    async def _send(self, called: Sequence[Called], read_at: datetime) -> list[Taken]:
+    async def _commit(self, work: Work, piece: Slice) -> Sequence[Called]:
+        plans, rejudged, proofs = await self._proofs.prove(piece.plans, piece.rejudged)
+        work.gated_at = now = self._context.now()
+        if not is_fresh(work.read_at, now + COMMITS_WITHIN):
+            self._readings.was_too_slow()
+            if work.has_begun:
+                raise StaleError("the facts have grown too old for the rest")
+            plans, rejudged = recheck.too_old(plans, rejudged, now)
+        if work.has_begun and self._shut() != work.shut:
+            raise StaleError("other methods are withheld than when it was judged")
+        called = await self._gate.pass_through(
+            plans, rejudged, proofs, work.ruleset, most_calls=piece.most_calls
+        )
+        work.has_begun = True
+        for plan in plans:
+            self._patience.judged(plan.subject.ref, self._context.now())
+        return called
+
+    async def _send(self, work: Work | None, called: Sequence[Called]) -> Sequence[Taken]:
         """Make the calls whose intents are committed."""
-        return await self._executor.send(called, read_at)
+        return () if work is None else await self._executor.send(called, work.read_at)
+
+    async def _record(self, work: Work | None, steps: Sequence[Taken]) -> None:
+        """Commit what came of the calls, and some of what the list of all that runs tells."""
+        if work is None or work.is_stale:  # what is left was not written, and is judged afresh
+            return
+        await self._executor.record(steps)
+        if steps and work.gated_at is not None:
+            self._readings.took((self._context.now() - work.gated_at).total_seconds())
+        settled = work.settling is not None and await work.settling.step()
+        self._was_busy |= settled or work.piece is not None
+        if work.left or settled:
+            self._work = work
 
     def _shut(self) -> dict[str, str]:
         """Return the methods that stop workflows and are not called now, and why."""
-        return {
-            name: why for name, why in self._context.client.withheld().items() if name in STOPPING
-        }
+        withheld = self._context.client.withheld()
+        return {method: withheld[method] for method in STOPPING if method in withheld}
 
-    async def _see_whether_away(self, answers: Sequence[Reading]) -> None:
-        """Ask who we are where something could not be read, to see if it is the portal itself."""
-        failures = [answer.failure for answer in answers if answer.failure is not None]
-        lost = [one for one in failures if one.kind in LOST and one.code not in LIMIT_CODES]
-        if not lost:
-            if any(answer.failure is None for answer in answers):
-                self._patience.answered()
-            return
-        (answer,) = await self._context.client.send([Command("profile", {})])
-        if answer.failure is not None and answer.failure.kind in LOST:
-            self._patience.went_away(self._context.now())
-        else:
-            self._patience.answered()
+    def drop(self) -> None:
+        """Drop what was judged and not written yet: it is due as before."""
+        self._work = None
 
-    async def _known(self, readings: Mapping[str, Reading], ruleset: Ruleset) -> Known:
-        """Read what the journal holds on the workflows at hand."""
-        ids = [
-            workflow.id
-            for reading in readings.values()
-            if not isinstance(reading.workflows, Unknown)
-            for workflow in reading.workflows
-        ]
-        known = await judgement.known_of(self._context, ids, ruleset.revision)
-        return replace(known, shut=self._context.client.withheld(), away=self._patience.is_away)
+    @property
+    def is_amid_work(self) -> bool:
+        """Say whether something was judged that is not written yet."""
+        return self._work is not None
 
-
-@dataclass(slots=True, kw_only=True)
-class _Work:
-    """What a round judged and goes on with, slice by slice, and what it rests on."""
-
-    left: Judged
-    settling: Settling | None
-    ruleset: Ruleset
-    read_at: datetime
-    shut: Mapping[str, str]
-    begun: bool = False
+    def idle_seconds(self, at_most: float) -> float:
+        """Return how long to wait when nothing is due: until the first document has rested."""
+        return self._readings.idle_seconds(at_most)

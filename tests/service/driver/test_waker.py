@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import pytest
 
 from responder.rules.ruleset import load
+from responder.service.driver.agenda import Agenda
 from responder.service.driver.driver import Driver
-from responder.service.driver.round import Rounds
 from responder.service.driver.waker import Waking
 from responder.service.replicas.database_time import Clock
 from responder.service.replicas.election import Leases
@@ -26,10 +26,10 @@ class Sleeper(Driver):
     """A driver that only notes that it was woken."""
 
     def __init__(self, portal: str, leases: Leases) -> None:
-        def rounds(_lease: Lease) -> Rounds:
+        def agenda(_lease: Lease) -> Agenda:
             raise NotImplementedError
 
-        super().__init__(portal, leases=leases, rounds=rounds, idle_seconds=lambda _portal: 10.0)
+        super().__init__(portal, leases=leases, agenda=agenda, idle_seconds=lambda _portal: 10.0)
         self.woken = asyncio.Event()
 
     def wake(self) -> None:
