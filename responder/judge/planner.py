@@ -15,6 +15,7 @@ from responder.journal.record import NewDecision
 from responder.judge.jobs import Subject
 from responder.judge.lifecycle import Seen, Standing, Step, not_before, step
 from responder.judge.plans import KILLING, WOULD, Known, Plan, Planned
+from responder.judge.sweep import Found
 from responder.model import (
     ACTING_MODES,
     Action,
@@ -125,19 +126,24 @@ def plan(
     )
 
 
-def of_run(
-    verdicts: Sequence[Verdict], ruleset: Ruleset, *, known: Known, now: datetime
-) -> tuple[Planned, ...]:
+def of_run(found: Found, ruleset: Ruleset, *, known: Known, now: datetime) -> Plan:
     """Plan what a run condemned on one document; what it left or repeats is not written.
 
     Nothing is called from here: what may be is due at once, and is judged afresh then.
     """
     planned = (
         _decision(verdict, ruleset, known, now)
-        for verdict in verdicts
+        for verdict in found.judgement.verdicts
         if verdict.action in KILLING and _repeats(verdict, known) is None
     )
-    return tuple(_due_at_once(one, now) for one in planned)
+    return Plan(
+        subject=found.job,
+        facts=found.facts,
+        planned=tuple(_due_at_once(one, now) for one in planned),
+        running=found.workflows,
+        set_name=found.set_name,
+        running_in_all=found.running_in_all,
+    )
 
 
 def _due_at_once(planned: Planned, now: datetime) -> Planned:

@@ -28,6 +28,7 @@ from datetime import datetime, timedelta
 
 from responder.bitrix24.facts.lookup import Reading, Templates, explain
 from responder.bitrix24.facts.survey import Survey
+from responder.judge.jobs import Subject
 from responder.judge.plans import KILLING
 from responder.model import Document, Judgement, Situation, Trigger, Unknown, Workflow
 from responder.rules import schedules
@@ -86,13 +87,17 @@ class Due:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """One document with what was condemned on it, and the rules that were asked about it."""
+    """What was condemned on one document, and what that rests on.
 
-    document: Document
+    It is a part of the run that `set_name` names, which counted so many workflows in all.
+    """
+
+    job: Subject
     facts: Mapping[str, object]
     workflows: tuple[Workflow, ...] | Unknown
     judgement: Judgement
-    asked: tuple[str, ...]
+    set_name: str | None = None
+    running_in_all: int | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -133,6 +138,16 @@ class Run:
             self._asked[kind] = tuple(r.id for r in self.due.rules if self.due.asks(r, kind))
         return self._asked[kind]
 
+    def job(self, document: Document) -> Subject:
+        """Return what is judged of such a document."""
+        return Subject(
+            portal=self.portal,
+            document=document,
+            trigger=self.due.trigger,
+            events=(),
+            asked=self.asked(document),
+        )
+
     def rules_for(self, document: Document) -> tuple[Rule, ...]:
         """Return the rules of this run that look at such a document, and their guards."""
         return self.ruleset.with_guards(self.asked(document), document.kind, self.portal)
@@ -156,11 +171,12 @@ class Run:
             if any(verdict.action in KILLING for verdict in judgement.verdicts):
                 found.append(
                     Found(
-                        document=document,
+                        job=self.job(document),
                         facts=_facts(reading),
                         workflows=reading.workflows,
                         judgement=judgement,
-                        asked=self.asked(document),
+                        set_name=self.name,
+                        running_in_all=self.survey.running,
                     )
                 )
         return found

@@ -30,7 +30,7 @@ from responder.journal import record as journal
 from responder.journal.open_stops import Stop
 from responder.judge.plans import Hold, Plan
 from responder.judge.recheck import Rejudged
-from responder.model import OPEN_OUTCOMES, Mode, Outcome
+from responder.model import ACTING_MODES, OPEN_OUTCOMES, Mode, Outcome
 from responder.rules.ruleset import Ruleset
 from responder.store import limits
 from responder.store.database.database import Connection
@@ -57,6 +57,20 @@ class RunSets:
     observed: Mapping[str, Collection[str]]
     running: int
     before: Mapping[str, Collection[str]]
+
+    @classmethod
+    def of(
+        cls, plans: Iterable[Plan], running: int, before: Mapping[str, Collection[str]]
+    ) -> "RunSets":
+        """Group what a run condemned by rule: what acts, asking first or not, what is observed."""
+        acting: dict[str, set[str]] = {}
+        observed: dict[str, set[str]] = {}
+        for plan in plans:
+            for mode in (*ACTING_MODES, Mode.OBSERVE):
+                sets = observed if mode is Mode.OBSERVE else acting
+                for rule, workflows in plan.sets(mode).items():
+                    sets.setdefault(rule, set()).update(workflows)
+        return cls(acting=acting, observed=observed, running=running, before=before)
 
     def in_all(self, rule: str, workflows: Collection[str]) -> int:
         """Count what a rule condemned in all tries of the run."""

@@ -15,6 +15,7 @@ from responder.journal.record import NewEvaluation, Recorded
 from responder.judge import planner
 from responder.judge.jobs import Subject
 from responder.judge.plans import Known
+from responder.judge.sweep import Found
 from responder.model import Document, Trigger, Unknown, Workflow
 from responder.rules.decide import judge
 from responder.rules.keep import Candidate, choose
@@ -127,20 +128,15 @@ class PastRules:
         judgement = judge(
             self.ruleset, situation, enforcing=True, now=self.now, rules=chosen, choices=choices
         )
-        planned = planner.of_run(judgement.verdicts, self.ruleset, known=Known(), now=self.now)
-        if planned:
-            self.record(
-                NewEvaluation(
-                    portal="main",
-                    at=self.now,
-                    trigger=trigger,
-                    document=document,
-                    ruleset=self.ruleset.revision,
-                    facts={**facts, "event.name": ()},
-                    running=tuple(workflows),
-                    decisions=tuple(one.decision for one in planned),
-                )
-            )
+        found = Found(
+            job=Subject(portal="main", document=document, trigger=trigger, events=()),
+            facts={**facts, "event.name": ()},
+            workflows=tuple(workflows),
+            judgement=judgement,
+        )
+        plan = planner.of_run(found, self.ruleset, known=Known(), now=self.now)
+        if plan.planned:
+            self.record(plan.evaluation(self.ruleset, self.now))
 
     def tried(
         self,

@@ -4,8 +4,6 @@ Theory of operation: see `sweep`. A run that is under way is kept in memory alon
 is when each run was due last, and what people asked for.
 """
 
-import json
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -16,11 +14,10 @@ from responder.bitrix24.lists.row_warnings import OddRows
 from responder.journal import run_entries
 from responder.judge import planner, sweep
 from responder.judge.context import Context
-from responder.judge.jobs import Subject
 from responder.judge.judgement import known_of
-from responder.judge.plans import Hold, Known, Plan, Planned
-from responder.judge.sweep import Due, Found, Run
-from responder.model import Mode, Unknown
+from responder.judge.plans import Known, Plan
+from responder.judge.sweep import Due, Run
+from responder.service.driver import run_report
 from responder.service.driver.unfinished_runs import Unfinished
 from responder.stop.gate import Gate
 from responder.stop.intents import StaleError
@@ -141,7 +138,7 @@ class Runner:
         log.warning("a run was given up", portal=self._context.portal, why=why)
 
         def write(tx: Connection) -> None:
-            body = self._totals(run, {}, {}) | {"failure": why}
+            body = run_report.totals(run, (), {}) | {"failure": why}
             run_entries.record(tx, self._context.portal, now, body)
             if not run.due.observes:
                 sweep_runs.unread(tx, self._context.portal, run.due.trigger, now)
@@ -158,17 +155,13 @@ class Runner:
             self._unfinished.note(run.due, condemned, now)
 
     async def _finish(self, run: Run) -> None:
-        """Judge what was read, and write what was found, all sets of it or none."""
+        """Take what was condemned the way of an event: plan it, ask for its sets, pass the gate."""
         self._run = None
         self._odd_rows.name(run.survey.odd)
-        found = await run.found()
-        known = Known() if run.due.observes else await self._known(run, found)
-        plans = [plan for item in found if (plan := self._plan(run, item, known)).planned]
-        sets = _sets(plans, run.survey.running, self._unfinished.condemned(run.due))
+        plans = await self._plan(run)
+        sets = RunSets.of(plans, run.survey.running, self._unfinished.condemned(run.due))
         try:
-            holds = await self._gate.begin_run(sets, run.ruleset)
-            if not run.due.observes:
-                await self._write(run, plans, holds)
+            holds = await self._pass_gate(run, plans, sets)
         except StaleError as stale:
             log.info("a run is made again", portal=self._context.portal, why=str(stale))
             return
@@ -180,31 +173,23 @@ class Runner:
         if run.due.trigger == "sweep" and not run.due.observes:
             await self._listen(run)
 
-    def _plan(self, run: Run, item: Found, known: Known) -> Plan:
-        subject = Subject(
-            portal=self._context.portal,
-            document=item.document,
-            trigger=run.due.trigger,
-            events=(),
-            asked=item.asked,
-        )
-        planned = planner.of_run(
-            item.judgement.verdicts, run.ruleset, known=known, now=self._context.now()
-        )
-        return Plan(
-            subject=subject,
-            facts=item.facts,
-            planned=planned,
-            running=item.workflows,
-            set_name=run.name,
-            running_in_all=run.survey.running,
-        )
+    async def _plan(self, run: Run) -> list[Plan]:
+        """Judge what was read, and plan what follows on each document of which something does."""
+        found, known = await run.found(), Known()
+        if not run.due.observes:
+            ids = [verdict.workflow.id for item in found for verdict in item.judgement.verdicts]
+            known = await known_of(self._context, ids, run.ruleset.revision)
+        now = self._context.now()
+        plans = (planner.of_run(item, run.ruleset, known=known, now=now) for item in found)
+        return [plan for plan in plans if plan.planned]
 
-    async def _write(self, run: Run, plans: Sequence[Plan], holds: Holds) -> None:
-        """Let what was found pass the gate, some of it at a time; nothing is called from here."""
-        for start in range(0, len(plans), ROWS):
+    async def _pass_gate(self, run: Run, plans: Sequence[Plan], sets: RunSets) -> Holds:
+        """Ask for all sets of a run as a whole, then write it, some at a time; call nothing."""
+        holds = await self._gate.begin_run(sets, run.ruleset)
+        for start in range(0, 0 if run.due.observes else len(plans), ROWS):
             chunk = plans[start : start + ROWS]
             await self._gate.pass_through(chunk, [], {}, run.ruleset, most_calls=0, holds=holds)
+        return holds
 
     async def _listen(self, run: Run) -> None:
         """Raise the alarm when documents change and a webhook once heard says nothing of it."""
@@ -223,15 +208,11 @@ class Runner:
         context.client.silent = silent
         context.metrics.webhook_silent.labels(context.portal).set(silent)
 
-    async def _known(self, run: Run, found: Sequence[Found]) -> Known:
-        ids = [verdict.workflow.id for item in found for verdict in item.judgement.verdicts]
-        return await known_of(self._context, ids, run.ruleset.revision)
-
     async def _close(self, run: Run, plans: Sequence[Plan], holds: Holds) -> None:
         """Write the run's own entry with its totals, and note it as done if it read everything."""
         now = self._context.now()
-        totals = self._totals(run, _counts(plans), holds)
-        result = totals | {"found": [_told(plan, one) for plan in plans for one in plan.planned]}
+        totals = run_report.totals(run, plans, holds)
+        result = totals | {"found": run_report.found(plans)}
         request = run.due.request
 
         def write(tx: Connection) -> None:
@@ -248,7 +229,7 @@ class Runner:
 
         await self._gate.write(write)
         if not run.due.observes:  # what was only looked for is no find of the sweep's
-            self._tell(run, plans)
+            run_report.count(self._context, run, plans)
 
     def _note_unread(self, tx: Connection, run: Run, now: datetime) -> None:
         """Note since when runs of its trigger cannot read everything, or that all of them can."""
@@ -263,77 +244,3 @@ class Runner:
             sweep_runs.finish(tx, request.id, result)
         else:
             sweep_runs.tried(tx, request.id, result)
-
-    def _totals(self, run: Run, condemned: Mapping[str, int], holds: Holds) -> dict[str, object]:
-        return {
-            "trigger": run.due.trigger,
-            "rules": [rule.id for rule in run.due.rules],
-            "ruleset": run.ruleset.revision,
-            "started_at": run.started_at,
-            "running": run.survey.running,
-            "read": run.survey.read,
-            "judged": run.judged,
-            "condemned": dict(condemned),
-            "held": {
-                rule: hold.why if isinstance(hold, Hold) else hold for rule, hold in holds.items()
-            },
-            "asked_by": run.due.request.by if run.due.request is not None else None,
-            "unread": run.unread,
-            "why_unread": run.why_unread,
-        }
-
-    def _tell(self, run: Run, plans: Sequence[Plan]) -> None:
-        counts = _counts(plans)
-        state = "incomplete" if run.unread else "complete"
-        self._context.metrics.runs.labels(run.due.trigger, state).inc()
-        took = (self._context.now() - run.started_at).total_seconds()
-        self._context.metrics.run_seconds.labels(run.due.trigger).observe(max(0.0, took))
-        if run.due.trigger == "sweep":
-            self._context.metrics.found_by_sweep.inc(sum(counts.values()))
-        facts = {"portal": self._context.portal, "trigger": run.due.trigger, "condemned": counts}
-        if run.unread:
-            log.warning(
-                "a run is incomplete: it is made again after a minute",
-                unread=run.unread,
-                why=run.why_unread,
-                **facts,
-            )
-        else:
-            log.info("a run is complete", running=run.survey.running, **facts)
-
-
-def _sets(plans: Sequence[Plan], running: int, before: Mapping[str, Collection[str]]) -> RunSets:
-    """Group what was condemned by rule: what acts, asking first or not, and what is observed."""
-    acting: dict[str, set[str]] = {}
-    observed: dict[str, set[str]] = {}
-    for plan in plans:
-        for mode in (Mode.ENFORCE, Mode.APPROVE):
-            for rule, workflows in plan.sets(mode).items():
-                acting.setdefault(rule, set()).update(workflows)
-        for rule, workflows in plan.sets(Mode.OBSERVE).items():
-            observed.setdefault(rule, set()).update(workflows)
-    return RunSets(acting=acting, observed=observed, running=running, before=before)
-
-
-def _counts(plans: Sequence[Plan]) -> dict[str, int]:
-    return dict(Counter(one.decision.rule or "" for plan in plans for one in plan.planned))
-
-
-def _told(plan: Plan, planned: Planned) -> dict[str, object]:
-    decision = planned.decision
-    workflow = decision.workflow
-    return {
-        "document": plan.subject.ref,
-        "workflow": None if workflow is None else workflow.id,
-        "template_id": None
-        if workflow is None
-        else _plain(workflow.facts.get("workflow.template_id")),
-        "rule": decision.rule,
-        "action": decision.action.value,
-        "outcome": None if decision.outcome is None else decision.outcome.value,
-        "detail": decision.detail,
-    }
-
-
-def _plain(value: object) -> object:
-    return None if isinstance(value, Unknown) else json.loads(json.dumps(value, default=str))
