@@ -35,7 +35,7 @@ def happening(name: str) -> Happening | None:
 
 
 def sender(portal: Portal) -> Send:
-    """Return what carries commands out in batches, without a lane: for the few of one command."""
+    """Return what carries commands out in batches, without a client: for the few of one command."""
 
     async def send(commands: Sequence[Command]) -> list[Answer]:
         answers: list[Answer] = []

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Concatenate, ParamSpec, TypeVar
 
 from responder.adapters.metrics import Metrics
-from responder.bitrix24.client.client import Lane
+from responder.bitrix24.client.client import Client
 from responder.bitrix24.facts.lookup import Templates
 from responder.judge.rules_in_force import RulesInForce
 from responder.store.database.database import Connection, Database
@@ -26,7 +26,7 @@ class Context:
     `few` documents are read, and `few_ids` workflows looked for, one by one whatever it costs.
     """
 
-    client: Lane
+    client: Client
     database: Database
     rules: RulesInForce
     templates: Templates

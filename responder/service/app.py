@@ -16,7 +16,7 @@ import structlog
 from starlette.types import ASGIApp
 
 from responder.adapters.metrics import Metrics
-from responder.bitrix24.client.client import Lane
+from responder.bitrix24.client.client import Client
 from responder.bitrix24.client.rest import Portal
 from responder.bitrix24.facts.lookup import Templates
 from responder.journal import outbox
@@ -90,7 +90,9 @@ class Service:
             ruleset=self._goes_by,
             clock=clock,
         )
-        self.lanes = {name: self._lane(name, portal) for name, portal in settings.portals.items()}
+        self.clients = {
+            name: self._client(name, portal) for name, portal in settings.portals.items()
+        }
         self.poll = self._poll()
         self.drivers = {name: self._driver(name) for name in settings.portals}
         self.waking = Waking(self.database, self.drivers, self.leases, lambda: self.rules.ruleset)
@@ -102,7 +104,7 @@ class Service:
             database=self.database,
             commits=self.commits,
             leases=self.leases,
-            lanes=self.lanes,
+            clients=self.clients,
             drivers=self.drivers,
         )
         self.refusing = Refusing(self.commits.write, now)
@@ -145,9 +147,9 @@ class Service:
             )
         )
 
-    def _lane(self, name: str, portal: PortalSettings) -> Lane:
+    def _client(self, name: str, portal: PortalSettings) -> Client:
         url = portal.url.get_secret_value()
-        return Lane(
+        return Client(
             Portal(name, url),
             rate=portal.requests_per_second,
             burst=portal.burst,
@@ -169,7 +171,7 @@ class Service:
     def _driver(self, name: str) -> Driver:
         assembly = Assembly(sweep_every=self.settings.sweep_every)
         context = Context(
-            client=self.lanes[name],
+            client=self.clients[name],
             database=self.database,
             rules=self.rules,
             templates=Templates(),
@@ -192,7 +194,7 @@ class Service:
         """Drive every portal until cancelled; then let the rounds under way end."""
         # Names are looked up there, and one that nobody answers for keeps a thread for long.
         asyncio.get_running_loop().set_default_executor(
-            ThreadPoolExecutor(LOOKING_UP + len(self.lanes))
+            ThreadPoolExecutor(LOOKING_UP + len(self.clients))
         )
         self.commits.start()
         self.waking.start()
@@ -278,8 +280,8 @@ class Service:
             async with asyncio.timeout(LEAVING_SECONDS):
                 await leasing
         await self.waking.stop()
-        for lane in self.lanes.values():
-            await lane.portal.close()
+        for client in self.clients.values():
+            await client.portal.close()
         await self.commits.close()
         self.database.close()
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
-from responder.bitrix24.client.client import Lead
+from responder.bitrix24.client.client import Handover
 from responder.bitrix24.facts.open_tasks import Evidence, Missing
 from responder.journal import chain
 from responder.journal import record as journal
@@ -64,16 +64,16 @@ class Gate:
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Commit `work`, if this process still drives the portal."""
 
-        def guarded(tx: Connection) -> tuple[T, Lead]:
+        def guarded(tx: Connection) -> tuple[T, Handover]:
             self._guard(tx)
-            lead = self._context.client.lead()
-            leases.save_bucket(tx, self.portal, lead.level)
-            if lead.breakers is not None:
-                leases.save_breakers(tx, self.portal, lead.breakers)
-            return work(tx), lead
+            handover = self._context.client.handover()
+            leases.save_bucket(tx, self.portal, handover.level)
+            if handover.breakers is not None:
+                leases.save_breakers(tx, self.portal, handover.breakers)
+            return work(tx), handover
 
-        done, lead = await self._commits.write(guarded)
-        self._context.client.kept(lead)
+        done, handover = await self._commits.write(guarded)
+        self._context.client.saved(handover)
         return done
 
     async def load_client(self) -> None:

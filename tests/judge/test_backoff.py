@@ -48,7 +48,7 @@ def test_an_event_waits_where_the_portal_shuts_amid_its_reading(
         there.sandbox.fail_next("profile", refusal)
         there.deliver([1])
         await there.round()
-        assert there.lane.shut is not None
+        assert there.client.shut is not None
         assert (there.waiting, there.decisions()) == (1, [])
         there.later(seconds=61)
         await there.come_to_rest()

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 from sqlalchemy import Engine
 
 from responder.bitrix24.client.answers import Failure, uncertain
-from responder.bitrix24.client.client import Lane
+from responder.bitrix24.client.client import Client
 from responder.bitrix24.client.rest import Portal
 from responder.bitrix24.facts.lookup import Templates
 from responder.bitrix24.sandbox import Sandbox
@@ -220,8 +220,8 @@ class SteppedCommit(SharedCommit):
         return written
 
 
-class SmallLane(Lane):
-    """A lane whose batches carry few calls."""
+class SmallClient(Client):
+    """A client whose batches carry few calls."""
 
     a_batch = 50
 
@@ -248,10 +248,10 @@ class Replica:
         self.tasks_seen: dict[str, int] = {}
         self.portal = SteppedPortal(world, self)
         self._world = world
-        self._lane = SmallLane(
+        self._client = SmallClient(
             self.portal, rate=1e6, burst=50, metrics=world.metrics, now=world.now
         )
-        self._lane.a_batch = world.parts.a_batch
+        self._client.a_batch = world.parts.a_batch
         self._templates = Templates()
         self.agenda: Agenda | None = None
 
@@ -273,7 +273,7 @@ class Replica:
         assert lease is not None
         world = self._world
         context = Context(
-            client=self._lane,
+            client=self._client,
             database=self.database,
             rules=self.rules,
             templates=self._templates,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from responder.adapters.metrics import Metrics
-from responder.bitrix24.client.client import Lane
+from responder.bitrix24.client.client import Client
 from responder.bitrix24.client.rest import Portal
 from responder.bitrix24.facts.lookup import Templates
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
@@ -73,7 +73,7 @@ class Steps:
 
         rules, metrics = RulesInForce(self._rules, portals=["main"], now=now), Metrics()
         return Context(
-            client=Lane(portal, rate=2, burst=burst, metrics=metrics, now=now),
+            client=Client(portal, rate=2, burst=burst, metrics=metrics, now=now),
             database=self.database,
             rules=rules,
             templates=Templates(),

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from responder.adapters.metrics import Metrics
-from responder.bitrix24.client.client import Lane
+from responder.bitrix24.client.client import Client
 from responder.bitrix24.client.rest import Portal
 from responder.bitrix24.facts.lookup import Templates
 from responder.bitrix24.sandbox import Kind, Sandbox, SandboxServer
@@ -61,7 +61,7 @@ class Driving:
         self.rules = RulesInForce(self.rules_path, portals=[PORTAL], now=self.now)
         self.commits = SharedCommit(self.database)
         self.portal = Portal(PORTAL, self.server.url)
-        self.lane = Lane(self.portal, rate=1e4, burst=5000, metrics=self.metrics, now=self.now)
+        self.client = Client(self.portal, rate=1e4, burst=5000, metrics=self.metrics, now=self.now)
         self.templates = Templates()
         self.sweep_every = timedelta(0)
         self.agenda: Agenda | None = None
@@ -80,7 +80,7 @@ class Driving:
         if self.agenda is None:
             self.commits.start()
         context = Context(
-            client=self.lane,
+            client=self.client,
             database=self.database,
             rules=self.rules,
             templates=self.templates,

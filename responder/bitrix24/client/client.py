@@ -16,12 +16,12 @@ with REST. Where nothing else in the request was answered `profile` is asked, wh
 ask: is that refused too, the denial is the portal's. If it is answered, denials are believed to be
 narrow for as long as anything that one reading found serves the next.
 
-Bucket and breakers are written down with each commit of the gate (`Lead`), so that the next driver
-goes on where this one was. The bucket is written *ahead*: the row counts some requests more than
-were made, so that whoever takes over after a crash knows of every one of them. Where many requests
-are made without a commit of the gate, `keep` commits it by itself. How long commands
-take, and operating time that is not used up, is written nowhere: the first answer tells it, and
-until then a batch is small.
+Bucket and breakers are written down with each commit of the gate (`Handover`), so that the next
+driver goes on where this one was. The bucket is written *ahead*: the row counts some requests more
+than were made, so that whoever takes over after a crash knows of every one of them. Where many
+requests are made without a commit of the gate, `keep` commits it by itself. How long commands take,
+and operating time that is not used up, is written nowhere: the first answer tells it, and until
+then a batch is small.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ from responder.adapters.metrics import Metrics
 from responder.bitrix24.client import rate_limit
 from responder.bitrix24.client.answer_labels import answer_label
 from responder.bitrix24.client.answers import STOPPING
-from responder.bitrix24.client.operating_time import Paces
+from responder.bitrix24.client.operating_time import MethodTimes
 from responder.bitrix24.client.rest import Answer, Command, Failure, FailureKind, Portal
 from responder.bitrix24.lists.paged import REMEMBERED_FOR
 from responder.model import Breaker
@@ -55,7 +55,7 @@ Unless = Callable[[], str | None]
 """Says at the last moment why nothing may be sent; None where it may."""
 
 
-class Lead(NamedTuple):
+class Handover(NamedTuple):
     """What is to be written down for the next driver.
 
     `level` is the bucket's, some requests ahead of what it is; `through` is the number of the last
@@ -67,10 +67,10 @@ class Lead(NamedTuple):
     breakers: tuple[Breaker, ...] | None = None
 
 
-class Lane:
+class Client:
     """All calls of one portal. Not for concurrent use: its driver sends in turn.
 
-    `keep` commits the lead; without it (a command, a test) nothing is written down.
+    `keep` commits a handover; without it (a command, a test) nothing is written down.
     `address` is a mark of the portal's address: breakers of another one are not gone on with.
     """
 
@@ -97,7 +97,7 @@ class Lane:
         self._requests = 0
         self._counted_through = 0
         self._let_in_at: datetime | None = None  # answered when it was asked because of a denial
-        self._paces = Paces(portal.name, metrics, self._seconds)
+        self._times = MethodTimes(portal.name, metrics, self._seconds)
         self._metrics = metrics
         self._now = now
         metrics.bucket_level.labels(portal.name).set_function(self._level)
@@ -119,17 +119,17 @@ class Lane:
         for method in self.breakers:
             self._metrics.breaker_open.labels(self.portal.name, method).set(1)
 
-    def lead(self) -> Lead:
+    def handover(self) -> Handover:
         """Return what is to be written down now. Any thread may ask."""
         requests = self._requests  # before the level, which may then be newer
         ahead = rate_limit.ahead(self.burst)
         breakers = tuple(self.breakers.values()) if self.breakers_changed else None
-        return Lead(self._level() + ahead, requests + ahead, breakers)
+        return Handover(self._level() + ahead, requests + ahead, breakers)
 
-    def kept(self, lead: Lead) -> None:
-        """Note that a lead is committed."""
-        self._counted_through = max(self._counted_through, lead.through)
-        if lead.breakers is not None:
+    def saved(self, handover: Handover) -> None:
+        """Note that a handover is committed."""
+        self._counted_through = max(self._counted_through, handover.through)
+        if handover.breakers is not None:
             self.breakers_changed = False
 
     @property
@@ -148,7 +148,7 @@ class Lane:
 
     def capacity(self, method: str) -> int:
         """Say how many commands of a method one batch carries now, from 1 to 50."""
-        return min(self._paces.fitting(method), max(1, self._allowed(method)))
+        return min(self._times.fitting(method), max(1, self._allowed(method)))
 
     async def turn(self) -> None:
         """Wait until the portal's bucket has room for one request."""
@@ -202,14 +202,14 @@ class Lane:
                 chosen.append(place)
         if self.shut is not None:
             return chosen[:1]
-        fitting = rate_limit.fitting(self._paces.took(commands[place].method) for place in chosen)
+        fitting = rate_limit.fitting(self._times.took(commands[place].method) for place in chosen)
         return chosen[:fitting]
 
     def _allowed(self, method: str) -> int:
         """Say how many commands of a method may go out in one request: one is a probe."""
         if self._refusal(method) is not None:
             return 0
-        return 1 if method in self.breakers else max(1, self._paces.room(method))
+        return 1 if method in self.breakers else max(1, self._times.room(method))
 
     async def _request(self, commands: list[Command], unless: Unless | None = None) -> list[Answer]:
         if self.keep is not None and self._requests >= self._counted_through:
@@ -226,7 +226,7 @@ class Lane:
             answers = [await self.portal.call(commands[0])]
         else:
             answers = await self.portal.batch(commands)
-        self._paces.learn(commands, answers, max(0.0, self._seconds() - asked_at))
+        self._times.learn(commands, answers, max(0.0, self._seconds() - asked_at))
         answers = await self._as_wide_as_they_are(answers)
         for command, answer in zip(commands, answers, strict=True):
             self._learn(command, answer)
@@ -297,7 +297,7 @@ class Lane:
             self._open(command.method, failure.code, PROBE_EVERY)
         elif failure.code == OPERATING_LIMIT:
             self._close(WHOLE_PORTAL)
-            self._paces.refused(command.method)
+            self._times.refused(command.method)
             self._rest(command.method)
 
     def _learn_limit(self, answers: Sequence[Answer]) -> None:
@@ -308,14 +308,14 @@ class Lane:
 
     def _close_or_rest(self, method: str) -> None:
         """Close a method's breaker, or open it while its operating time is used up."""
-        if self._paces.room(method):
+        if self._times.room(method):
             self._close(method)
         else:
             self._rest(method)
 
     def _rest(self, method: str) -> None:
         """Leave a method alone until the portal forgets some of its operating time."""
-        wait = timedelta(seconds=self._paces.shut_seconds(method))
+        wait = timedelta(seconds=self._times.shut_seconds(method))
         self._open(method, OPERATING_LIMIT, wait)
 
     def _open(self, method: str, code: str, wait: timedelta) -> None:

@@ -12,8 +12,8 @@ from responder.bitrix24.client.rate_limit import BATCH, Operating
 from responder.bitrix24.client.rest import Answer, Command, FailureKind
 
 
-class Paces:
-    """The pace of each method of one portal."""
+class MethodTimes:
+    """What each method of one portal takes."""
 
     def __init__(self, portal: str, metrics: Metrics, seconds: Callable[[], float]) -> None:
         self._portal = portal

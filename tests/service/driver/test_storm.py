@@ -250,8 +250,8 @@ def test_events_that_come_amid_a_storm_are_judged_on_facts_read_after_them(drive
 
 def test_once_much_of_the_bucket_is_used_what_is_due_gathers(driven: Driving) -> None:
     async def story(there: Driving) -> None:
-        there.lane.rate, there.lane.burst = 2, 50
-        there.lane.bucket = Bucket(30, there.now().timestamp())
+        there.client.rate, there.client.burst = 2, 50
+        there.client.bucket = Bucket(30, there.now().timestamp())
         await begin(there, range(1, 2))
         assert len(there.sandbox.killed) == 1
         await begin(there, range(2, 3))
