@@ -30,7 +30,7 @@ LONGEST_REST = max(REST, REFUSED_AGAIN, BUSY_AGAIN, *AWAY_AGAIN, *RETRY_AFTER)
 log = structlog.get_logger()
 
 
-class Patience:
+class Backoff:
     """Rests and tries of one portal's documents, by their names."""
 
     def __init__(self, portal: str) -> None:

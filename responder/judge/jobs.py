@@ -189,10 +189,16 @@ def refs(due: Iterable[Subject]) -> list[str]:
     return list(dict.fromkeys(subject.ref for subject in due))
 
 
+def on(documents: Collection[str], due: Iterable[Subject]) -> list[Subject]:
+    """Return the jobs that concern these documents."""
+    names = set(documents)
+    return [subject for subject in due if subject.ref in names]
+
+
 def split(due: Sequence[Subject], ruleset: Ruleset) -> tuple[list[Subject], list[Subject]]:
-    """Tell apart what rules ask about and what no rule names."""
-    asked: list[Subject] = []
-    idle: list[Subject] = []
+    """Return what some rule asks about, and what no rule names."""
+    matched: list[Subject] = []
+    unmatched: list[Subject] = []
     for one in due:
-        (asked if one.stop is not None or one.rules(ruleset) else idle).append(one)
-    return asked, idle
+        (matched if one.stop is not None or one.rules(ruleset) else unmatched).append(one)
+    return matched, unmatched

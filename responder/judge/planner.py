@@ -42,22 +42,22 @@ def nothing(reason: Reason, detail: str | None = None) -> Planned:
     return Planned(decision=_none(reason, (), detail))
 
 
-def without_rules(portal: str, idle: Sequence[Subject]) -> list[Plan]:
+def without_rules(portal: str, unmatched: Sequence[Subject]) -> list[Plan]:
     """Plan for what no rule names: one evaluation for all, and one for each without a document.
 
     A second look at a document ends without one.
     """
     plans = [
         Plan(subject=subject, facts={}, planned=(nothing(Reason.NO_DOCUMENT),))
-        for subject in idle
+        for subject in unmatched
         if subject.document is None
     ]
     plans += [
         Plan(subject=subject, facts={}, planned=())
-        for subject in idle
+        for subject in unmatched
         if subject.document is not None and subject.look is not None
     ]
-    named_by_none = [s for s in idle if s.document is not None and s.deliveries]
+    named_by_none = [s for s in unmatched if s.document is not None and s.deliveries]
     if named_by_none:
         plans.append(unnamed(_together(portal, named_by_none)))
     return plans

@@ -13,7 +13,7 @@ from responder.journal import record as journal
 from responder.journal.open_stops import MOST
 from responder.journal.record import Stop
 from responder.judge import jobs
-from responder.judge.backoff import Patience
+from responder.judge.backoff import Backoff
 from responder.judge.context import Context
 from responder.judge.jobs import Subject
 from responder.model import Outcome
@@ -36,12 +36,12 @@ class Due:
     at: datetime
 
 
-class Intake:
+class EventQueue:
     """Finds what is due in one portal."""
 
-    def __init__(self, context: Context, patience: Patience) -> None:
+    def __init__(self, context: Context, backoff: Backoff) -> None:
         self._context = context
-        self._patience = patience
+        self._backoff = backoff
 
     async def due(self) -> Due:
         """Gather what is due, for a few hundred documents."""
@@ -105,7 +105,7 @@ class Intake:
 
     def _older(self, conn: Connection, now: datetime) -> tuple[list[Subject], list[Subject]]:
         due = journal.due(conn, self._context.portal, now, Outcome.WAITING)
-        resting = self._patience.resting(now)
+        resting = self._backoff.resting(now)
         second = [
             jobs.of_look(self._context.portal, look)
             for look in second_looks.due(conn, self._context.portal, now)
@@ -114,7 +114,7 @@ class Intake:
         return [jobs.of_stop(stop) for stop in due], second
 
     def _waiting(self, conn: Connection, now: datetime, documents: int) -> list[Waiting]:
-        resting = self._patience.resting(now)
+        resting = self._backoff.resting(now)
         return inbox.waiting(conn, self._context.portal, documents=documents, skip=resting)
 
     def _early(self, conn: Connection, now: datetime, refs: Sequence[str]) -> list[Subject]:

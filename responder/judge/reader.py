@@ -34,7 +34,7 @@ from responder.bitrix24.facts.survey import Survey
 from responder.bitrix24.lists.requests import PORTION, Errands
 from responder.bitrix24.lists.row_warnings import OddRows
 from responder.bitrix24.lists.workflows import Everything, Listed, pages_of
-from responder.judge.backoff import Patience
+from responder.judge.backoff import Backoff
 from responder.judge.context import Context
 from responder.model import Unknown
 
@@ -53,7 +53,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
+class ReadStrategy:
     """How the next documents are read, and how many of them at once."""
 
     by_pages: bool
@@ -61,7 +61,7 @@ class Way:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class FactsRead:
     """What was read of documents, by their names, and when that was begun.
 
     `rows` is the list of all that runs, where it was read by pages. `failure` is what spoilt such a
@@ -85,12 +85,12 @@ class Found:
         ]
 
 
-class Readings:
+class FactReader:
     """The readings of one portal's rounds, and what they know of its size and speed."""
 
-    def __init__(self, context: Context, patience: Patience) -> None:
+    def __init__(self, context: Context, backoff: Backoff) -> None:
         self._context = context
-        self._patience = patience
+        self._backoff = backoff
         self._told: tuple[datetime, int] | None = None
         self._odd_rows = OddRows(context.portal, context.now)
         self._slice_seconds = FIRST_SLICE_SECONDS
@@ -111,11 +111,11 @@ class Readings:
     @property
     def must_wait(self) -> bool:
         """Return whether nothing is read now: what is due gathers, or the portal is left alone."""
-        return bool(self._gathers_for()) or self._patience.leaves_alone(self._context.now())
+        return bool(self._gathers_for()) or self._backoff.leaves_alone(self._context.now())
 
     def idle_seconds(self, at_most: float) -> float:
         """Return how long to wait when nothing is due: until the first document has rested."""
-        wait = self._patience.until_the_first(self._context.now(), at_most)
+        wait = self._backoff.until_the_first(self._context.now(), at_most)
         return max(wait, min(self._gathers_for(), at_most))
 
     def _gathers_for(self) -> float:
@@ -131,14 +131,14 @@ class Readings:
         self._read_at = self._context.now()
         return self._read_at
 
-    def way(self, documents: int, *, more: bool) -> Way:
+    def strategy(self, documents: int, *, more: bool) -> ReadStrategy:
         """Say how so many documents that are due, or `more`, are best read, and how many now."""
-        if self._patience.is_away:
-            return self._way(self._context.few)  # enough to see whether it is back
-        return self._way(MOST if more and documents > self._context.few else documents)
+        if self._backoff.is_away:
+            return self._strategy(self._context.few)  # enough to see whether it is back
+        return self._strategy(MOST if more and documents > self._context.few else documents)
 
-    def _way(self, documents: int) -> Way:
-        few = Way(by_pages=False, documents=self._context.few)
+    def _strategy(self, documents: int) -> ReadStrategy:
+        few = ReadStrategy(by_pages=False, documents=self._context.few)
         if documents <= self._context.few:
             return few
         requests, a_batch = self._requests(), max(map(self._context.client.capacity, STOPPING))
@@ -147,10 +147,10 @@ class Readings:
         if some > self._context.few and not self._is_spoilt() and pages < requests / 2:
             now = min(documents, some)
             if self.running is None or pages + now / IN_BULK < now * EACH / PORTION:
-                return Way(by_pages=True, documents=some)
+                return ReadStrategy(by_pages=True, documents=some)
         # one more command for each is its tasks, which are the evidence
         some = min(MOST, int(requests / (1 / a_batch + (EACH + 1) / PORTION)))
-        return Way(by_pages=False, documents=some) if some > self._context.few else few
+        return ReadStrategy(by_pages=False, documents=some) if some > self._context.few else few
 
     def _requests(self) -> float:
         """Say how many requests can be made in time."""
@@ -171,29 +171,29 @@ class Readings:
         """Learn that facts grew too old before all of a round was done."""
         self._slice_seconds *= 2
 
-    async def read(self, asks: Mapping[str, Ask], *, by_pages: bool) -> Found | None:
+    async def read(self, asks: Mapping[str, Ask], *, by_pages: bool) -> FactsRead | None:
         """Read what is asked of each document; None where it is read in the other way, later."""
         found = await (self._by_pages(asks) if by_pages else self._one_by_one(asks))
         if found is None:
             return None
         await self._see_whether_away(found.readings.values())
-        self._context.client.away_since = self._patience.away_since
+        self._context.client.away_since = self._backoff.away_since
         if found.failure is not None and self._is_lists_own(found.failure):
             self.spoil(found.failure)
             return None
         now, few = self._context.now(), self._context.few
-        return replace(found, deferred=self._patience.deferred(found.readings, now, few=few))
+        return replace(found, deferred=self._backoff.deferred(found.readings, now, few=few))
 
-    async def _one_by_one(self, asks: Mapping[str, Ask]) -> Found:
+    async def _one_by_one(self, asks: Mapping[str, Ask]) -> FactsRead:
         now, context = self.begin(), self._context
         readings = await lookup.gather(
             context.client.send, list(asks.values()), context.templates, now
         )
         for reading in readings:
             self._odd_rows.name(reading.odd)
-        return Found(began_at=now, readings=dict(zip(asks, readings, strict=True)))
+        return FactsRead(began_at=now, readings=dict(zip(asks, readings, strict=True)))
 
-    async def _by_pages(self, asks: Mapping[str, Ask]) -> Found | None:
+    async def _by_pages(self, asks: Mapping[str, Ask]) -> FactsRead | None:
         """Read all that runs; None where the first page told that the other way is better."""
         now = self.begin()
         survey = Survey.of(list(asks.values()), self._context.templates, now)
@@ -203,22 +203,24 @@ class Readings:
                 continue
             knew = True
             self._tell(survey.total)
-            if not self._way(len(asks)).by_pages:
+            if not self._strategy(len(asks)).by_pages:
                 return None
         return self._of_pages(survey, asks, now)
 
-    def _of_pages(self, survey: Survey, asks: Mapping[str, Ask], began_at: datetime) -> Found:
+    def _of_pages(self, survey: Survey, asks: Mapping[str, Ask], began_at: datetime) -> FactsRead:
         failure = survey.failure
         if failure is None and survey.unread is not None and survey.unread.kind in LOST:
             failure = survey.unread
         if failure is not None:
             unread = Reading({}, Unknown(lookup.explain(failure)), failure)
-            return Found(began_at=began_at, readings=dict.fromkeys(asks, unread), failure=failure)
+            return FactsRead(
+                began_at=began_at, readings=dict.fromkeys(asks, unread), failure=failure
+            )
         self._tell(survey.running)
         self._odd_rows.name(survey.odd)
         found = dict(survey.readings())
         readings = {ref: found[ask.document] for ref, ask in asks.items()}
-        return Found(began_at=began_at, readings=readings, rows=survey.listed)
+        return FactsRead(began_at=began_at, readings=readings, rows=survey.listed)
 
     async def _see_whether_away(self, readings: Collection[Reading]) -> None:
         """Ask who we are where something could not be read, to see if it is the portal itself."""
@@ -226,18 +228,18 @@ class Readings:
         lost = [one for one in failures if one.kind in LOST and one.code not in LIMIT_CODES]
         if not lost:
             if any(reading.failure is None for reading in readings):
-                self._patience.answered()
+                self._backoff.answered()
             return
         (answer,) = await self._context.client.send([Command("profile", {})])
         if answer.failure is not None and answer.failure.kind in LOST:
-            self._patience.went_away(self._context.now())
+            self._backoff.went_away(self._context.now())
         else:
-            self._patience.answered()
+            self._backoff.answered()
 
     def _is_lists_own(self, failure: Failure) -> bool:
         """Return whether the list of all that runs cannot be read, and not the portal."""
         passing = failure.kind in LOST and failure.code not in LIMIT_CODES
-        return passing and not self._patience.is_away
+        return passing and not self._backoff.is_away
 
     def spoil(self, failure: Failure | None) -> None:
         """Read everything one by one for a while: the list of all that runs could not be read."""

@@ -93,7 +93,7 @@ class Slice:
         return calls <= max(self.most_calls, self.calls) and size <= most
 
 
-class Judged:
+class Backlog:
     """What a round judged and has not written yet; `order` names the documents, the oldest first.
 
     `capacity` says of a method how many of its commands go into one batch at that moment.

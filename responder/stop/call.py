@@ -11,7 +11,7 @@ from responder.model import Action, Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Called:
+class StopCall:
     """An intent that is committed: the call to make, and what is known of its stop."""
 
     decision_id: str

@@ -19,7 +19,7 @@ TOLD_FOR = timedelta(minutes=10)
 Proved = tuple[list[Plan], list[Rejudged], dict[str, Evidence | Missing]]
 
 
-class Proofs:
+class EvidenceReader:
     """The evidence of one portal's condemned workflows, kept for a call that is put off."""
 
     def __init__(self, context: Context) -> None:

@@ -17,16 +17,16 @@ from responder.bitrix24.lists.paged import REMEMBERED_FOR
 from responder.journal.record import Stop
 from responder.judge.context import Context
 from responder.judge.lifecycle import CALL_WITHIN, FACTS_STALE_AFTER, Step
-from responder.judge.reader import Readings
+from responder.judge.reader import FactReader
 from responder.model import OPEN_OUTCOMES
-from responder.stop.call import Called
+from responder.stop.call import StopCall
 from responder.stop.gate import Gate
 from responder.stop.intents import take
 from responder.store.database.database import Connection
 
 log = structlog.get_logger()
 
-Taken = tuple[Called, Step]
+Taken = tuple[StopCall, Step]
 """A call, and the step that its stop takes."""
 
 
@@ -39,27 +39,27 @@ def is_fresh(read_at: datetime, now: datetime) -> bool:
 
 
 class Executor:
-    """Calls one portal, under one lease; the readings learn from it what was too slow."""
+    """Calls one portal, under one lease; the reader learns from it what was too slow."""
 
-    def __init__(self, context: Context, gate: Gate, readings: Readings) -> None:
+    def __init__(self, context: Context, gate: Gate, reader: FactReader) -> None:
         self._context = context
         self._gate = gate
-        self._readings = readings
+        self._reader = reader
 
-    async def send(self, called: Sequence[Called], read_at: datetime) -> list[Taken]:
+    async def send(self, calls: Sequence[StopCall], read_at: datetime) -> list[Taken]:
         """Make the calls, unless their facts are too old by now; return what follows from each."""
-        if not called:
+        if not calls:
             return []
         now = self._context.now()
         if not is_fresh(read_at, now):
-            self._readings.was_too_slow()
-            return [(call, call.too_late(now)) for call in called]
-        unless = partial(self._may_not_call, max(call.intended_at for call in called))
-        commands = [call.command for call in called]
+            self._reader.was_too_slow()
+            return [(call, call.too_late(now)) for call in calls]
+        unless = partial(self._may_not_call, max(call.intended_at for call in calls))
+        commands = [call.command for call in calls]
         answers = await self._context.client.send(commands, unless=unless)
         now = self._context.now()
         return [
-            (call, call.after(answer, now)) for call, answer in zip(called, answers, strict=True)
+            (call, call.after(answer, now)) for call, answer in zip(calls, answers, strict=True)
         ]
 
     async def record(self, steps: Sequence[Taken]) -> None:
@@ -86,7 +86,7 @@ class Executor:
 
 
 def report(
-    context: Context, stop: Stop | Called, taken: Step, received_at: datetime | None = None
+    context: Context, stop: Stop | StopCall, taken: Step, received_at: datetime | None = None
 ) -> None:
     """Count the step that a stop took if it is the last one, and say it."""
     if taken.outcome not in OPEN_OUTCOMES:

@@ -22,7 +22,7 @@ from responder.judge.plans import Hold, Plan
 from responder.judge.recheck import Rejudged
 from responder.model import OPEN_OUTCOMES, Breaker
 from responder.rules.ruleset import Ruleset
-from responder.stop.call import Called
+from responder.stop.call import StopCall
 from responder.stop.intents import StaleError, Writing, still_standing
 from responder.stop.limiter import Budget, Holds, RunSets
 from responder.store import leases, rulesets
@@ -116,7 +116,7 @@ class Gate:
         *,
         most_calls: int = CALLS,
         holds: Holds | None = None,
-    ) -> list[Called]:
+    ) -> list[StopCall]:
         """Commit evaluations and intents together; return the calls that may now be made.
 
         What would be called beyond `most_calls` waits for the next round. `holds` are those of a
@@ -126,7 +126,7 @@ class Gate:
         """
         now = self._context.now()
 
-        def work(tx: Connection) -> list[Called]:
+        def work(tx: Connection) -> list[StopCall]:
             budget = self._budget(tx, ruleset, now)
             if holds is not None and budget.lets_go(holds):
                 raise StaleError("what held the run was let go")
@@ -138,11 +138,11 @@ class Gate:
             for plan, why in zip(plans, new, strict=True):
                 writing.evaluation(plan, why)
             writing.again(standing, held)
-            return writing.called
+            return writing.calls
 
-        called = await self.write(work)
+        calls = await self.write(work)
         self._count(plans)
-        return called
+        return calls
 
     async def begin_run(self, sets: RunSets, ruleset: Ruleset) -> dict[str, Hold | str]:
         """Ask for each rule whether all that it condemned in a run may be begun.

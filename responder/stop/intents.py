@@ -21,7 +21,7 @@ from responder.judge.plans import KILLING, Hold, Plan, Planned
 from responder.judge.recheck import Rejudged
 from responder.model import OPEN_OUTCOMES, Mode, Outcome, Unknown
 from responder.rules.ruleset import Ruleset
-from responder.stop.call import Called
+from responder.stop.call import StopCall
 from responder.stop.limiter import Holds
 from responder.store import limits
 from responder.store.database.database import Connection
@@ -95,7 +95,7 @@ class Writing:
         now: datetime,
         most_calls: int,
     ) -> None:
-        self.called: list[Called] = []
+        self.calls: list[StopCall] = []
         self._tx = tx
         self._portal = portal
         self._ruleset = ruleset
@@ -140,7 +140,7 @@ class Writing:
         self,
         planned: Planned,
         first: Step,
-        call: Called,
+        call: StopCall,
         hold: Hold | str | None,
         set_name: str | None,
     ) -> bool:
@@ -221,17 +221,17 @@ class Writing:
         workflow = one.verdict.workflow.facts
         return self._intend(call, self._proof(call, workflow, one.situation.facts))
 
-    def _hold(self, call: Called, hold: Hold) -> None:
+    def _hold(self, call: StopCall, hold: Hold) -> None:
         held = step(Outcome.WAITING, Seen.HELD, call.standing, self._now, hold.why)
         take(self._tx, call.decision_id, replace(held, hold=hold.by), self._now)
 
-    def _intend(self, call: Called, proof: Mapping[str, object]) -> bool:
+    def _intend(self, call: StopCall, proof: Mapping[str, object]) -> bool:
         """Write the intent of a call, or put it off to the next round when this one is full."""
-        if len(self.called) < self._most_calls:
+        if len(self.calls) < self._most_calls:
             approval = call.standing.approval
             entry = None if approval is None else approval.entry
             journal.intend(self._tx, self._portal, call.decision_id, self._now, proof, entry)
-            self.called.append(call)
+            self.calls.append(call)
             return True
         waits = Step(
             outcome=Outcome.WAITING,
@@ -243,7 +243,7 @@ class Writing:
         return False
 
     def _proof(
-        self, call: Called, workflow: Mapping[str, object], facts: Mapping[str, object] | None
+        self, call: StopCall, workflow: Mapping[str, object], facts: Mapping[str, object] | None
     ) -> dict[str, object]:
         """Return what is kept with an intent; a new one's facts stand with its evaluation."""
         read = self._evidence[call.workflow_id]
@@ -268,11 +268,11 @@ class Writing:
 
 def _call_of(
     decision_id: str, planned: Planned, received_at: datetime | None, now: datetime
-) -> Called:
+) -> StopCall:
     decision = planned.decision
     assert decision.workflow is not None
     assert decision.rule is not None
-    return Called(
+    return StopCall(
         decision_id=decision_id,
         workflow_id=decision.workflow.id,
         rule=decision.rule,
@@ -283,8 +283,8 @@ def _call_of(
     )
 
 
-def _call_again(stop: Stop, tries: int, now: datetime) -> Called:
-    return Called(
+def _call_again(stop: Stop, tries: int, now: datetime) -> StopCall:
+    return StopCall(
         decision_id=stop.decision_id,
         workflow_id=stop.workflow_id,
         rule=stop.rule,

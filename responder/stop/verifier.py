@@ -25,7 +25,7 @@ from responder.journal.record import Stop
 from responder.judge import jobs, recheck
 from responder.judge.context import Context
 from responder.judge.lifecycle import LOOK_AGAIN
-from responder.judge.reader import Readings
+from responder.judge.reader import FactReader
 from responder.judge.recheck import Running
 from responder.model import Document, Outcome, Unknown
 from responder.stop.executor import report
@@ -43,15 +43,15 @@ Beside = Mapping[str, Collection[str] | Unknown]
 log = structlog.get_logger()
 
 
-class Looking:
+class Verifier:
     """The looks of one portal's driver."""
 
-    def __init__(self, context: Context, gate: Gate, readings: Readings) -> None:
+    def __init__(self, context: Context, gate: Gate, reader: FactReader) -> None:
         self._context = context
         self._gate = gate
-        self._readings = readings
+        self._reader = reader
 
-    async def look(self, *, wait_for_list: bool) -> bool:
+    async def verify(self, *, wait_for_list: bool) -> bool:
         """Look for what is due; many may wait for the list that this round reads in any case."""
         now = self._context.now()
         doubted, fresh = await self.due(now)
@@ -61,14 +61,14 @@ class Looking:
         if len(ids) > self._context.few_ids:
             if wait_for_list:
                 return False
-            self._readings.begin()
-            rows = await self._readings.all_running(len(ids))
+            self._reader.begin()
+            rows = await self._reader.all_running(len(ids))
             if rows is not None:
-                settling = Settling(self, rows, now)
-                while await settling.step():
+                settlement = Settlement(self, rows, now)
+                while await settlement.step():
                     pass
                 return True
-        self._readings.begin()
+        self._reader.begin()
         some = set(ids[:ASKED])
         doubted = [stop for stop in doubted if stop.workflow_id in some]
         fresh = [stop for stop in fresh if stop.workflow_id in some]
@@ -87,9 +87,9 @@ class Looking:
         busy = await self._context.read(open_stops.busy, list(documents), self._context.now())
         return [document for ref, document in documents.items() if ref not in busy]
 
-    def settling(self, rows: Listed | None, began_at: datetime) -> "Settling | None":
+    def settlement(self, rows: Listed | None, began_at: datetime) -> "Settlement | None":
         """Settle all looks that were due when the list of all that runs was begun, if there is."""
-        return None if rows is None else Settling(self, rows, began_at)
+        return None if rows is None else Settlement(self, rows, began_at)
 
     async def of_others(
         self,
@@ -224,11 +224,11 @@ def _listed(beside: Beside) -> list[str]:
     return [one for ids in beside.values() if not isinstance(ids, Unknown) for one in ids]
 
 
-class Settling:
+class Settlement:
     """What a whole list of all that runs tells of the looks that were due when it was begun."""
 
-    def __init__(self, looking: Looking, rows: Listed, began_at: datetime) -> None:
-        self._looking = looking
+    def __init__(self, verifier: Verifier, rows: Listed, began_at: datetime) -> None:
+        self._verifier = verifier
         self._rows = rows
         self._began_at = began_at
         self._doubted: list[Stop] = []
@@ -238,14 +238,14 @@ class Settling:
     async def step(self) -> bool:
         """Write down some of it. Return False when there is nothing more."""
         if not self._doubted and not self._fresh:
-            self._doubted, self._fresh = await self._looking.due(self._began_at)
+            self._doubted, self._fresh = await self._verifier.due(self._began_at)
         doubted, self._doubted = self._doubted[:WRITTEN], self._doubted[WRITTEN:]
         fresh, self._fresh = self._fresh[:WRITTEN], self._fresh[WRITTEN:]
         if not doubted and not fresh:
             return False
         found = {one.workflow_id: row_of(one.workflow_id, self._rows) for one in (*doubted, *fresh)}
         beside = self._beside(fresh)
-        await self._looking.write(doubted, fresh, found, beside, self._began_at)
+        await self._verifier.write(doubted, fresh, found, beside, self._began_at)
         return True
 
     def _beside(self, fresh: Sequence[Stop]) -> Beside:

@@ -20,13 +20,13 @@ from responder.bitrix24.lists.workflows import Compact
 from responder.judge import lifecycle
 from responder.judge.lifecycle import Seen, step
 from responder.judge.plans import Hold, Plan
-from responder.judge.reader import Found
+from responder.judge.reader import FactsRead
 from responder.judge.recheck import Rejudged
 from responder.model import Document, Outcome, Unknown
 from responder.rules.ruleset import Ruleset
 from responder.service.driver.round import Batch, Rounds, Work
 from responder.stop import executor, gate, verifier
-from responder.stop.call import Called
+from responder.stop.call import StopCall
 from responder.stop.executor import Taken
 from responder.stop.gate import Gate
 from responder.stop.intents import take
@@ -45,11 +45,11 @@ RUNS, STEPS = 400, 30
 class CallsAgainAtOnce(Rounds):
     """A kill whose answer was lost is sent once more, blindly."""
 
-    async def _send(self, work: Work | None, called: Sequence[Called]) -> Sequence[Taken]:
-        if called:
-            answers = await self._context.client.send([call.command for call in called])
-            called = [c for c, answer in zip(called, answers, strict=True) if answer.failure]
-        return await super()._send(work, called)
+    async def _send(self, work: Work | None, calls: Sequence[StopCall]) -> Sequence[Taken]:
+        if calls:
+            answers = await self._context.client.send([call.command for call in calls])
+            calls = [c for c, answer in zip(calls, answers, strict=True) if answer.failure]
+        return await super()._send(work, calls)
 
 
 class WritesBeforeItCalls(Rounds):
@@ -58,18 +58,18 @@ class WritesBeforeItCalls(Rounds):
     async def _send(
         self,
         work: Work | None,  # noqa: ARG002
-        called: Sequence[Called],
+        calls: Sequence[StopCall],
     ) -> Sequence[Taken]:
         now = self._context.now()
 
         def write(tx: Connection) -> None:
-            for call in called:
+            for call in calls:
                 done = step(Outcome.IN_DOUBT, Seen.DONE, call.standing, now)
                 take(tx, call.decision_id, done, now)
 
-        if called:
+        if calls:
             await self._gate.insist(write)
-            await self._context.client.send([call.command for call in called])
+            await self._context.client.send([call.command for call in calls])
         return ()
 
 
@@ -78,7 +78,7 @@ class GuessesWhatItCannotRead(Rounds):
 
     GUESSES: ClassVar = {"deal.stage_semantic_id": "F", "deal.opportunity": "1"}
 
-    async def _read(self, batch: Batch | None) -> Found | None:
+    async def _read(self, batch: Batch | None) -> FactsRead | None:
         found = await super()._read(batch)
         if found is None:
             return None
@@ -112,7 +112,7 @@ class ConcludesFirst(Gate):
         *,
         most_calls: int = gate.CALLS,
         holds: Holds | None = None,
-    ) -> list[Called]:
+    ) -> list[StopCall]:
         """Conclude, then write."""
         ids = [number for plan in plans for number in plan.subject.deliveries]
         await self.write(lambda tx: inbox.conclude(tx, ids, f"{self.portal}-0"))
@@ -134,7 +134,7 @@ class KeepsToOldRules(Gate):
         *,
         most_calls: int = gate.CALLS,
         holds: Holds | None = None,
-    ) -> list[Called]:
+    ) -> list[StopCall]:
         """Take the rules that are in force for those that judged."""
         ruleset = self._context.rules.ruleset
         return await super().pass_through(

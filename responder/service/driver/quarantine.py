@@ -13,7 +13,7 @@ import structlog
 
 from responder.bitrix24.facts.lookup import Reading
 from responder.judge import planner
-from responder.judge.backoff import REST, Patience
+from responder.judge.backoff import REST, Backoff
 from responder.judge.context import Context
 from responder.judge.jobs import Subject
 from responder.judge.lifecycle import REFUSED_AGAIN, TRIES, Seen, step
@@ -28,15 +28,15 @@ from responder.store.leases import LeaseLost
 log = structlog.get_logger()
 
 
-class Stumbling:
+class Quarantine:
     """What becomes of one portal's documents over which a round stumbled."""
 
-    def __init__(self, context: Context, gate: Gate, patience: Patience) -> None:
+    def __init__(self, context: Context, gate: Gate, backoff: Backoff) -> None:
         self._context = context
         self._gate = gate
-        self._patience = patience
+        self._backoff = backoff
 
-    async def over(self, chosen: Sequence[Subject], ruleset: Ruleset, error: Exception) -> bool:
+    async def isolate(self, chosen: Sequence[Subject], ruleset: Ruleset, error: Exception) -> bool:
         """Go on after judging these failed. Return True where others may be judged at once."""
         refs = sorted({subject.ref for subject in chosen})
         log.error(
@@ -48,14 +48,14 @@ class Stumbling:
         if len(refs) != 1:
             for ref in refs:
                 many = len(refs) > self._context.few
-                self._patience.suspect(ref, self._context.now(), REST, among_many=many)
+                self._backoff.suspect(ref, self._context.now(), REST, among_many=many)
             return bool(refs)
         return await self._alone(refs[0], chosen, ruleset, error)
 
     async def _alone(
         self, ref: str, chosen: Sequence[Subject], ruleset: Ruleset, error: Exception
     ) -> bool:
-        tries = self._patience.stumbled(ref, self._context.now())
+        tries = self._backoff.stumbled(ref, self._context.now())
         why = f"it could not be judged because of a fault of ours ({type(error).__name__})"
         try:
             await self._write(chosen, ruleset, why, give_up=tries >= TRIES)
@@ -66,7 +66,7 @@ class Stumbling:
             log.info("judged afresh", portal=self._context.portal, why=str(stale))
         except Exception:
             log.exception("a fault of ours could not be written down", portal=self._context.portal)
-            self._patience.suspect(ref, self._context.now(), REFUSED_AGAIN, among_many=False)
+            self._backoff.suspect(ref, self._context.now(), REFUSED_AGAIN, among_many=False)
         return False
 
     async def _write(

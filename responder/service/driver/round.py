@@ -19,21 +19,21 @@ import structlog
 
 from responder.bitrix24.client.answers import STOPPING
 from responder.judge import jobs, judgement, recheck
-from responder.judge.backoff import Patience
+from responder.judge.backoff import Backoff
 from responder.judge.context import Context
 from responder.judge.jobs import Subject
 from responder.judge.judgement import Grounds
-from responder.judge.queue import Intake
-from responder.judge.reader import Found, Readings
+from responder.judge.queue import EventQueue
+from responder.judge.reader import FactReader, FactsRead
 from responder.rules.ruleset import Ruleset
-from responder.service.driver.quarantine import Stumbling
-from responder.service.driver.unmatched import Idle
-from responder.stop.batches import Judged, Slice
-from responder.stop.call import Called
-from responder.stop.evidence import Proofs
+from responder.service.driver.quarantine import Quarantine
+from responder.service.driver.unmatched import UnmatchedEvents
+from responder.stop.batches import Backlog, Slice
+from responder.stop.call import StopCall
+from responder.stop.evidence import EvidenceReader
 from responder.stop.executor import Executor, Taken, is_fresh
 from responder.stop.gate import Gate, StaleError
-from responder.stop.verifier import Looking, Settling
+from responder.stop.verifier import Settlement, Verifier
 from responder.store.group_commit import StoreUnavailable
 from responder.store.leases import LeaseLost
 
@@ -58,8 +58,8 @@ class Work:
     `piece` is the slice of this round, which passed the gate at `gated_at` if it `is_stale` not.
     """
 
-    left: Judged
-    settling: Settling | None
+    left: Backlog
+    settlement: Settlement | None
     ruleset: Ruleset
     read_at: datetime
     shut: Mapping[str, str]
@@ -75,14 +75,14 @@ class Rounds:
     def __init__(self, context: Context, gate: Gate) -> None:
         self._context = context
         self._gate = gate
-        self._patience = Patience(context.portal)
-        self._intake = Intake(context, self._patience)
-        self._readings = Readings(context, self._patience)
-        self._looking = Looking(context, gate, self._readings)
-        self._proofs = Proofs(context)
-        self._executor = Executor(context, gate, self._readings)
-        self._idle = Idle(context, gate, self._intake)
-        self._stumbling = Stumbling(context, gate, self._patience)
+        self._backoff = Backoff(context.portal)
+        self._queue = EventQueue(context, self._backoff)
+        self._reader = FactReader(context, self._backoff)
+        self._verifier = Verifier(context, gate, self._reader)
+        self._evidence = EvidenceReader(context)
+        self._executor = Executor(context, gate, self._reader)
+        self._unmatched = UnmatchedEvents(context, gate, self._queue)
+        self._quarantine = Quarantine(context, gate, self._backoff)
         self._work: Work | None = None  # which the next round goes on with
         self._at_hand: Batch | None = None  # what a fault of ours would concern now
         self._was_busy = False
@@ -101,7 +101,7 @@ class Rounds:
             if self._at_hand is None:  # it is no document's
                 raise
             some = self._at_hand
-            self._was_busy |= await self._stumbling.over(some.jobs, some.ruleset, error)
+            self._was_busy |= await self._quarantine.isolate(some.jobs, some.ruleset, error)
         return self._was_busy
 
     async def _one_slice(self) -> None:
@@ -110,51 +110,50 @@ class Rounds:
         await self._verify(batch)
         found = await self._read(batch)
         work = await self._judge(batch, found)
-        called = await self._pass_gate(work)
-        steps = await self._send(work, called)
+        calls = await self._pass_gate(work)
+        steps = await self._send(work, calls)
         await self._record(work, steps)
 
     async def _fetch(self) -> Batch | None:
         """Fetch what is due, as much as is read at once; conclude what no rule names."""
-        if self._work is not None or self._readings.must_wait:
+        if self._work is not None or self._reader.must_wait:
             return None
         ruleset = self._context.rules.ruleset
-        due = await self._intake.due()
-        asked, idle = jobs.split(due.subjects, ruleset)
-        if idle:
-            await self._idle.conclude(idle, ruleset)
-        if due.more and not asked:
-            await self._idle.conclude_unnamed(ruleset)
-        self._was_busy |= bool(idle) and due.more
-        return await self._choose(asked, ruleset, more=due.more)
+        due = await self._queue.due()
+        matched, unmatched = jobs.split(due.subjects, ruleset)
+        if unmatched:
+            await self._unmatched.conclude(unmatched, ruleset)
+        if due.more and not matched:
+            await self._unmatched.conclude_unnamed(ruleset)
+        self._was_busy |= bool(unmatched) and due.more
+        return await self._choose(matched, ruleset, more=due.more)
 
-    async def _choose(self, asked: Sequence[Subject], ruleset: Ruleset, *, more: bool) -> Batch:
+    async def _choose(self, matched: Sequence[Subject], ruleset: Ruleset, *, more: bool) -> Batch:
         """Choose which documents are read together, and how; where `more` may be due, of all."""
         few = self._context.few
-        way = self._readings.way(len(jobs.refs(asked)), more=more)
-        if way.documents > few and more:
-            asked, _ = jobs.split(await self._intake.much(way.documents), ruleset)
-        chosen = self._patience.together(jobs.refs(asked), most=way.documents, few=few)
-        taken = set(chosen)
-        some = [job for job in asked if job.ref in taken]
-        return Batch(jobs=some, ruleset=ruleset, by_pages=way.by_pages and len(taken) > few)
+        strategy = self._reader.strategy(len(jobs.refs(matched)), more=more)
+        if strategy.documents > few and more:
+            matched, _ = jobs.split(await self._queue.much(strategy.documents), ruleset)
+        chosen = self._backoff.together(jobs.refs(matched), most=strategy.documents, few=few)
+        by_pages = strategy.by_pages and len(chosen) > few
+        return Batch(jobs=jobs.on(chosen, matched), ruleset=ruleset, by_pages=by_pages)
 
     async def _verify(self, batch: Batch | None) -> None:
         """Look for what was called and what was just stopped; many wait for the list of all."""
         if batch is not None:
-            self._was_busy |= await self._looking.look(wait_for_list=batch.by_pages)
+            self._was_busy |= await self._verifier.verify(wait_for_list=batch.by_pages)
 
-    async def _read(self, batch: Batch | None) -> Found | None:
+    async def _read(self, batch: Batch | None) -> FactsRead | None:
         """Read what the rules ask of each document."""
         if batch is None or not batch.jobs:
             return None
         self._at_hand = batch
         asks = jobs.asks(batch.jobs, batch.ruleset)
-        found = await self._readings.read(asks, by_pages=batch.by_pages)
+        found = await self._reader.read(asks, by_pages=batch.by_pages)
         self._was_busy |= found is None  # the next round reads it in the other way
         return found
 
-    async def _judge(self, batch: Batch | None, found: Found | None) -> Work | None:
+    async def _judge(self, batch: Batch | None, found: FactsRead | None) -> Work | None:
         """Judge what was read; where nothing was, go on with what is left of what was judged."""
         if batch is None or found is None:
             work, self._work = self._work, None
@@ -164,26 +163,26 @@ class Rounds:
             return None
         grounds = await self._grounds(ready, batch, found)
         plans, rejudged = await judgement.judge_all(self._context, ready, grounds)
-        await self._proofs.gather(plans, rejudged)
+        await self._evidence.gather(plans, rejudged)
         capacity = self._context.client.capacity
         return Work(
-            left=Judged(plans, rejudged, order=found.readings, capacity=capacity),
-            settling=self._looking.settling(found.rows, found.began_at),
+            left=Backlog(plans, rejudged, order=found.readings, capacity=capacity),
+            settlement=self._verifier.settlement(found.rows, found.began_at),
             ruleset=batch.ruleset,
             read_at=found.began_at,
             shut=self._shut(),
         )
 
-    async def _grounds(self, ready: Sequence[Subject], batch: Batch, found: Found) -> Grounds:
+    async def _grounds(self, ready: Sequence[Subject], batch: Batch, found: FactsRead) -> Grounds:
         """Read what else these are judged by: the journal, and who was kept in others' stead."""
         known = await judgement.known_of(self._context, found.workflows, batch.ruleset.revision)
         withheld = self._context.client.withheld()
-        known = replace(known, shut=withheld, away=self._patience.is_away)
+        known = replace(known, shut=withheld, away=self._backoff.is_away)
         kept = jobs.kept_beside(ready)
-        running = await self._looking.of_others(kept, found.readings.values(), found.rows)
+        running = await self._verifier.of_others(kept, found.readings.values(), found.rows)
         return Grounds(ruleset=batch.ruleset, readings=found.readings, known=known, running=running)
 
-    async def _pass_gate(self, work: Work | None) -> Sequence[Called]:
+    async def _pass_gate(self, work: Work | None) -> Sequence[StopCall]:
         """Commit the next slice of what was judged, and return the calls that may now be made."""
         if work is None:
             return ()
@@ -197,27 +196,27 @@ class Rounds:
             work.is_stale = self._was_busy = True
             return ()
 
-    async def _commit(self, work: Work, piece: Slice) -> Sequence[Called]:
-        plans, rejudged, proofs = await self._proofs.prove(piece.plans, piece.rejudged)
+    async def _commit(self, work: Work, piece: Slice) -> Sequence[StopCall]:
+        plans, rejudged, proofs = await self._evidence.prove(piece.plans, piece.rejudged)
         work.gated_at = now = self._context.now()
         if not is_fresh(work.read_at, now + COMMITS_WITHIN):
-            self._readings.was_too_slow()
+            self._reader.was_too_slow()
             if work.has_begun:
                 raise StaleError("the facts have grown too old for the rest")
             plans, rejudged = recheck.too_old(plans, rejudged, now)
         if work.has_begun and self._shut() != work.shut:
             raise StaleError("other methods are withheld than when it was judged")
-        called = await self._gate.pass_through(
+        calls = await self._gate.pass_through(
             plans, rejudged, proofs, work.ruleset, most_calls=piece.most_calls
         )
         work.has_begun = True
         for plan in plans:
-            self._patience.judged(plan.subject.ref, self._context.now())
-        return called
+            self._backoff.judged(plan.subject.ref, self._context.now())
+        return calls
 
-    async def _send(self, work: Work | None, called: Sequence[Called]) -> Sequence[Taken]:
+    async def _send(self, work: Work | None, calls: Sequence[StopCall]) -> Sequence[Taken]:
         """Make the calls whose intents are committed."""
-        return () if work is None else await self._executor.send(called, work.read_at)
+        return () if work is None else await self._executor.send(calls, work.read_at)
 
     async def _record(self, work: Work | None, steps: Sequence[Taken]) -> None:
         """Commit what came of the calls, and some of what the list of all that runs tells."""
@@ -225,8 +224,8 @@ class Rounds:
             return
         await self._executor.record(steps)
         if steps and work.gated_at is not None:
-            self._readings.took((self._context.now() - work.gated_at).total_seconds())
-        settled = work.settling is not None and await work.settling.step()
+            self._reader.took((self._context.now() - work.gated_at).total_seconds())
+        settled = work.settlement is not None and await work.settlement.step()
         self._was_busy |= settled or work.piece is not None
         if work.left or settled:
             self._work = work
@@ -247,4 +246,4 @@ class Rounds:
 
     def idle_seconds(self, at_most: float) -> float:
         """Return how long to wait when nothing is due: until the first document has rested."""
-        return self._readings.idle_seconds(at_most)
+        return self._reader.idle_seconds(at_most)

@@ -12,7 +12,7 @@ from responder.judge import planner
 from responder.judge.context import Context
 from responder.judge.jobs import Subject
 from responder.judge.plans import Plan
-from responder.judge.queue import Intake
+from responder.judge.queue import EventQueue
 from responder.rules.ruleset import Ruleset
 from responder.stop.gate import Gate, StaleError
 
@@ -21,22 +21,22 @@ MOST_UNNAMED = 10  # portions of what no rule names, concluded in one round
 log = structlog.get_logger()
 
 
-class Idle:
+class UnmatchedEvents:
     """What no rule is asked about, in one portal."""
 
-    def __init__(self, context: Context, gate: Gate, intake: Intake) -> None:
+    def __init__(self, context: Context, gate: Gate, queue: EventQueue) -> None:
         self._portal = context.portal
         self._gate = gate
-        self._intake = intake
+        self._queue = queue
 
-    async def conclude(self, idle: Sequence[Subject], ruleset: Ruleset) -> None:
+    async def conclude(self, unmatched: Sequence[Subject], ruleset: Ruleset) -> None:
         """Conclude what no rule names, all as one, and what concerns no document, one by one."""
-        await self._pass(planner.without_rules(self._portal, idle), ruleset)
+        await self._pass(planner.without_rules(self._portal, unmatched), ruleset)
 
     async def conclude_unnamed(self, ruleset: Ruleset) -> None:
         """Conclude events that no rule names, thousands at a time, while no other is among them."""
         for _ in range(MOST_UNNAMED):
-            subject = await self._intake.unnamed(ruleset)
+            subject = await self._queue.unnamed(ruleset)
             if subject is None or not await self._pass([planner.unnamed(subject)], ruleset):
                 return
 
