@@ -13,7 +13,7 @@ from responder.bitrix24.facts.lookup import Reading
 from responder.journal import open_stops
 from responder.judge import planner, recheck
 from responder.judge.context import Context
-from responder.judge.jobs import Subject
+from responder.judge.jobs import Job
 from responder.judge.plans import WOULD, Known, Plan
 from responder.judge.recheck import Rejudged, Running
 from responder.model import OPEN_OUTCOMES, Outcome
@@ -42,7 +42,7 @@ class Grounds:
 
 
 async def judge_all(
-    context: Context, jobs: Sequence[Subject], grounds: Grounds
+    context: Context, jobs: Sequence[Job], grounds: Grounds
 ) -> tuple[list[Plan], list[Rejudged]]:
     """Judge each job; a workflow condemned twice among them is stopped once."""
     now = context.now()
@@ -58,7 +58,7 @@ async def judge_all(
     return plans, await _explained(context, rejudged, now)
 
 
-def _plan(context: Context, job: Subject, grounds: Grounds, now: datetime) -> Plan:
+def _plan(context: Context, job: Job, grounds: Grounds, now: datetime) -> Plan:
     made = planner.plan(
         job,
         grounds.readings[job.ref],
@@ -71,7 +71,7 @@ def _plan(context: Context, job: Subject, grounds: Grounds, now: datetime) -> Pl
     return made
 
 
-def _again(context: Context, job: Subject, grounds: Grounds, now: datetime) -> Rejudged:
+def _again(context: Context, job: Job, grounds: Grounds, now: datetime) -> Rejudged:
     assert job.stop is not None
     return recheck.again(
         job.stop,

@@ -15,7 +15,7 @@ from responder.journal.record import Stop
 from responder.judge import jobs
 from responder.judge.backoff import Backoff
 from responder.judge.context import Context
-from responder.judge.jobs import Subject
+from responder.judge.jobs import Job
 from responder.model import Outcome
 from responder.rules.ruleset import Ruleset
 from responder.store.database.database import Connection
@@ -31,7 +31,7 @@ REFS = 100  # documents whose waiting stops one query finds
 class Due:
     """What is due at that instant, stops first. `more`: there may be others, not looked at."""
 
-    subjects: list[Subject]
+    jobs: list[Job]
     more: bool
     at: datetime
 
@@ -53,12 +53,12 @@ class EventQueue:
             fresh = [jobs.of_waiting(self._context.portal, group) for group in waiting]
             early = self._early(conn, now, [one.ref for one in fresh if one.ref])
             more = len(waiting) >= CLAIMED or len(stops) >= MOST
-            return Due(subjects=[*stops, *second, *fresh, *early], more=more, at=now)
+            return Due(jobs=[*stops, *second, *fresh, *early], more=more, at=now)
 
         return await self._context.database.reading(read)
 
-    async def unnamed(self, ruleset: Ruleset) -> Subject | None:
-        """Return the events that have waited longest as one subject, if no rule names any of them.
+    async def unnamed(self, ruleset: Ruleset) -> Job | None:
+        """Return the events that have waited longest as one job, if no rule names any of them.
 
         Robot calls, and events without a document, are concluded singly and left where they are.
         """
@@ -73,7 +73,7 @@ class EventQueue:
             return True
         return bool(ruleset.in_question("event", (alike.event,), alike.kind, self._context.portal))
 
-    async def much(self, documents: int) -> list[Subject]:
+    async def much(self, documents: int) -> list[Job]:
         """Gather what is due for so many documents, with all that is due on each of them."""
         now, database = self._context.now(), self._context.database
         stops, second = await database.reading(lambda conn: self._older(conn, now))
@@ -103,7 +103,7 @@ class EventQueue:
             return True
         return ref in heard and self._is_early(stop, now)
 
-    def _older(self, conn: Connection, now: datetime) -> tuple[list[Subject], list[Subject]]:
+    def _older(self, conn: Connection, now: datetime) -> tuple[list[Job], list[Job]]:
         due = journal.due(conn, self._context.portal, now, Outcome.WAITING)
         resting = self._backoff.resting(now)
         second = [
@@ -117,7 +117,7 @@ class EventQueue:
         resting = self._backoff.resting(now)
         return inbox.waiting(conn, self._context.portal, documents=documents, skip=resting)
 
-    def _early(self, conn: Connection, now: datetime, refs: Sequence[str]) -> list[Subject]:
+    def _early(self, conn: Connection, now: datetime, refs: Sequence[str]) -> list[Job]:
         """Find what waits for its time on documents of which something was heard."""
         stops = self._on(conn, refs)
         return [jobs.of_stop(stop) for stop in stops if self._is_early(stop, now)]

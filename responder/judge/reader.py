@@ -1,4 +1,4 @@
-"""Reads what many subjects need in the cheaper of two ways, and says how much a round can take.
+"""Reads what many jobs need in the cheaper of two ways, and says how much a round can take.
 
 Theory of operation. A few documents are read *one by one* (`lookup.gather`): two commands each,
 fifty commands a request. Many are read *by pages* (`Survey.of`): all that runs, about fifty rows a

@@ -11,7 +11,7 @@ from responder.bitrix24.facts.open_tasks import Missing
 from responder.journal.approval_proof import Approval
 from responder.journal.approvals import GOOD_FOR
 from responder.journal.record import Stop
-from responder.judge.jobs import Subject, of_stop
+from responder.judge.jobs import Job, of_stop
 from responder.judge.lifecycle import Seen, Standing, Step, step
 from responder.judge.planner import next_step
 from responder.judge.plans import KILLING, Known, Plan, Planned
@@ -75,8 +75,8 @@ def again(
     running: Running,
 ) -> Rejudged:
     """Judge a waiting stop afresh. `running` tells of those that were spared in its stead."""
-    subject = of_stop(stop)
-    situation = subject.situation(reading)
+    job = of_stop(stop)
+    situation = job.situation(reading)
     standing = standing_of(stop)
 
     def seen(what: Seen, why: str = "") -> Rejudged:
@@ -100,8 +100,8 @@ def again(
         enforcing=enforcing,
         now=now,
         only=stop.workflow_id,
-        rules=subject.rules(ruleset),
-        choices=_choices(subject, ruleset, rule, listed),
+        rules=job.rules(ruleset),
+        choices=_choices(job, ruleset, rule, listed),
     )
     verdict = next((one for one in judgement.verdicts if _is_same(one, stop)), None)
     if verdict is not None:
@@ -151,10 +151,10 @@ def _is_same(verdict: Verdict, stop: Stop) -> bool:
 
 
 def _choices(
-    subject: Subject, ruleset: Ruleset, rule: Rule | None, listed: tuple[Workflow, ...]
+    job: Job, ruleset: Ruleset, rule: Rule | None, listed: tuple[Workflow, ...]
 ) -> dict[str, Choice]:
     """Return whom `keep` spares: the stop's own rule those that it spared then."""
-    choices, stop = subject.choices(ruleset, listed), subject.stop
+    choices, stop = job.choices(ruleset, listed), job.stop
     if stop is not None and stop.spared is not None and rule is not None and rule.keep is not None:
         choices[rule.id] = as_before(stop.spared.ids, stop.workflow_id)
     return choices

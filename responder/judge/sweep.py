@@ -28,7 +28,7 @@ from datetime import datetime, timedelta
 
 from responder.bitrix24.facts.lookup import Reading, Templates, explain
 from responder.bitrix24.facts.survey import Survey
-from responder.judge.jobs import Subject
+from responder.judge.jobs import Job
 from responder.judge.plans import KILLING
 from responder.model import Document, Judgement, Situation, Trigger, Unknown, Workflow
 from responder.rules import schedules
@@ -92,7 +92,7 @@ class Found:
     It is a part of the run that `set_name` names, which counted so many workflows in all.
     """
 
-    job: Subject
+    job: Job
     facts: Mapping[str, object]
     workflows: tuple[Workflow, ...] | Unknown
     judgement: Judgement
@@ -138,9 +138,9 @@ class Run:
             self._asked[kind] = tuple(r.id for r in self.due.rules if self.due.asks(r, kind))
         return self._asked[kind]
 
-    def job(self, document: Document) -> Subject:
+    def job(self, document: Document) -> Job:
         """Return what is judged of such a document."""
-        return Subject(
+        return Job(
             portal=self.portal,
             document=document,
             trigger=self.due.trigger,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from responder.bitrix24.client.answers import stopping_method
-from responder.judge.jobs import Subject, of_stop
+from responder.judge.jobs import Job, of_stop
 from responder.judge.plans import Plan
 from responder.judge.recheck import Rejudged
 
@@ -38,13 +38,13 @@ class Slice:
     @property
     def refs(self) -> set[str]:
         """Name the documents."""
-        of_plans = {plan.subject.ref for plan in self.plans}
+        of_plans = {plan.job.ref for plan in self.plans}
         return of_plans | {one.stop.document.ref for one in self.rejudged}
 
     @property
-    def subjects(self) -> list[Subject]:
+    def jobs(self) -> list[Job]:
         """Return what was judged."""
-        return [plan.subject for plan in self.plans] + [of_stop(one.stop) for one in self.rejudged]
+        return [plan.job for plan in self.plans] + [of_stop(one.stop) for one in self.rejudged]
 
     @property
     def methods(self) -> set[str]:
@@ -139,7 +139,7 @@ def _by_document(
 ) -> list[Slice]:
     found = {ref: Slice() for ref in order}
     for plan in plans:
-        unit = found[plan.subject.ref]
+        unit = found[plan.job.ref]
         unit.plans.append(plan)
         unit.calls += plan.calls
     for one in rejudged:

@@ -163,7 +163,7 @@ class Gate:
         """Count the decisions that are final as soon as they are made."""
         now = self._context.now()
         for plan in plans:
-            received_at = plan.subject.received_at
+            received_at = plan.job.received_at
             after = None if received_at is None else now - received_at
             for decision in (planned.decision for planned in plan.planned):
                 if decision.outcome not in OPEN_OUTCOMES:

@@ -105,21 +105,21 @@ class Writing:
 
     def evaluation(self, plan: Plan, holds: Holds) -> None:
         """Write an evaluation; a second look that condemned nothing leaves no entry."""
-        subject = plan.subject
-        if subject.look is not None:
-            second_looks.done(self._tx, subject.look)
+        job = plan.job
+        if job.look is not None:
+            second_looks.done(self._tx, job.look)
             if not any(planned.decision.action in KILLING for planned in plan.planned):
                 return
-        if plan.look_at is not None and subject.document is not None:
+        if plan.look_at is not None and job.document is not None:
             second_looks.schedule(
                 self._tx,
                 self._portal,
-                subject.document.ref,
-                subject.trigger,
-                subject.only,
-                subject.events,
+                job.document.ref,
+                job.trigger,
+                job.only,
+                job.events,
                 plan.look_at,
-                None if subject.asked is None else frozenset(subject.asked),
+                None if job.asked is None else frozenset(job.asked),
             )
         self._overtake(plan)
         plan = plan.held(holds)
@@ -129,7 +129,7 @@ class Writing:
         for decision_id, planned in zip(recorded.decisions, plan.planned, strict=True):
             if planned.step is None:
                 continue
-            call = _call_of(decision_id, planned, subject.received_at, self._now)
+            call = _call_of(decision_id, planned, job.received_at, self._now)
             hold = holds.get(call.rule)
             if self._take_first(planned, planned.step, call, hold, plan.set_name):
                 begun.add(call.rule)

@@ -118,7 +118,7 @@ class Budget:
 
         Of a rule that only observes it says what would have kept it.
         """
-        document = plan.subject.ref
+        document = plan.job.ref
         holds: dict[str, Hold | str] = {}
         for rule, workflows in plan.sets(Mode.OBSERVE).items():
             why = self._would_trip(rule, document, len(workflows))
@@ -134,10 +134,10 @@ class Budget:
         paused = self._hold_paused()
         if paused is not None:
             return paused
-        if plan.subject.trigger in limits.RUNS:
+        if plan.job.trigger in limits.RUNS:
             self._trip_if(rule, self._over_in_run(rule, count, 0))
         self._trip_if_over(rule, count)
-        document = plan.subject.ref
+        document = plan.job.ref
         hold = self._hold_tripped(rule) or self._hold_document(rule, document, count, but_set="")
         if hold is None and plan.begins(rule):
             self._begin(rule, {document: count})

@@ -114,9 +114,9 @@ class ConcludesFirst(Gate):
         holds: Holds | None = None,
     ) -> list[StopCall]:
         """Conclude, then write."""
-        ids = [number for plan in plans for number in plan.subject.deliveries]
+        ids = [number for plan in plans for number in plan.job.deliveries]
         await self.write(lambda tx: inbox.conclude(tx, ids, f"{self.portal}-0"))
-        bare = [replace(plan, subject=replace(plan.subject, deliveries=())) for plan in plans]
+        bare = [replace(plan, job=replace(plan.job, deliveries=())) for plan in plans]
         return await super().pass_through(
             bare, rejudged, evidence, ruleset, most_calls=most_calls, holds=holds
         )

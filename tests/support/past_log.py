@@ -13,7 +13,7 @@ from responder.bitrix24.facts.lookup import Reading
 from responder.journal import record as journal
 from responder.journal.record import NewEvaluation, Recorded
 from responder.judge import planner
-from responder.judge.jobs import Subject
+from responder.judge.jobs import Job
 from responder.judge.plans import Known
 from responder.judge.sweep import Found
 from responder.model import Document, Trigger, Unknown, Workflow
@@ -59,7 +59,7 @@ class PastRules:
         unlisted: Unknown | None = None,
     ) -> Recorded:
         """Judge and record; `as_before` as the version before did, without the other rows."""
-        subject = Subject(
+        job = Job(
             portal="main",
             document=document,
             trigger=trigger,
@@ -68,7 +68,7 @@ class PastRules:
         )
         reading = Reading({"document.exists": True, **facts}, unlisted or workflows, None)
         plan = planner.plan(
-            subject, reading, self.ruleset, enforcing=True, known=self.known, now=self.now
+            job, reading, self.ruleset, enforcing=True, known=self.known, now=self.now
         )
         if as_before:
             plan = replace(plan, running=None)
@@ -95,8 +95,8 @@ class PastRules:
             return [row.id for row in tx.execute(deliveries.select().where(waiting))]
 
         ids = self.database.write(receive)
-        subjects = [
-            Subject(
+        jobs = [
+            Job(
                 portal="main",
                 document=DEAL,
                 trigger="event",
@@ -105,7 +105,7 @@ class PastRules:
                 received_at=self.now,
             )
         ]
-        for plan in planner.without_rules("main", subjects):
+        for plan in planner.without_rules("main", jobs):
             self.record(plan.evaluation(self.ruleset, self.now))
 
     def swept(
@@ -129,7 +129,7 @@ class PastRules:
             self.ruleset, situation, enforcing=True, now=self.now, rules=chosen, choices=choices
         )
         found = Found(
-            job=Subject(portal="main", document=document, trigger=trigger, events=()),
+            job=Job(portal="main", document=document, trigger=trigger, events=()),
             facts={**facts, "event.name": ()},
             workflows=tuple(workflows),
             judgement=judgement,

@@ -15,7 +15,7 @@ from responder.bitrix24.facts.lookup import Reading
 from responder.judge import planner
 from responder.judge.backoff import REST, Backoff
 from responder.judge.context import Context
-from responder.judge.jobs import Subject
+from responder.judge.jobs import Job
 from responder.judge.lifecycle import REFUSED_AGAIN, TRIES, Seen, step
 from responder.judge.plans import Plan
 from responder.judge.recheck import Rejudged, standing_of
@@ -36,9 +36,9 @@ class Quarantine:
         self._gate = gate
         self._backoff = backoff
 
-    async def isolate(self, chosen: Sequence[Subject], ruleset: Ruleset, error: Exception) -> bool:
+    async def isolate(self, chosen: Sequence[Job], ruleset: Ruleset, error: Exception) -> bool:
         """Go on after judging these failed. Return True where others may be judged at once."""
-        refs = sorted({subject.ref for subject in chosen})
+        refs = sorted({job.ref for job in chosen})
         log.error(
             "documents could not be judged",
             portal=self._context.portal,
@@ -53,7 +53,7 @@ class Quarantine:
         return await self._alone(refs[0], chosen, ruleset, error)
 
     async def _alone(
-        self, ref: str, chosen: Sequence[Subject], ruleset: Ruleset, error: Exception
+        self, ref: str, chosen: Sequence[Job], ruleset: Ruleset, error: Exception
     ) -> bool:
         tries = self._backoff.stumbled(ref, self._context.now())
         why = f"it could not be judged because of a fault of ours ({type(error).__name__})"
@@ -70,23 +70,23 @@ class Quarantine:
         return False
 
     async def _write(
-        self, chosen: Sequence[Subject], ruleset: Ruleset, why: str, *, give_up: bool
+        self, chosen: Sequence[Job], ruleset: Ruleset, why: str, *, give_up: bool
     ) -> None:
         """Count a try of each stop that waits, and conclude the rest when it was the last one."""
         stops = [again for one in chosen if (again := self._later(one, why)) is not None]
         detail = f"{why}, {TRIES} times"
         plans = [
-            Plan(subject=one, facts={}, planned=(planner.nothing(Reason.UNREADABLE, detail),))
+            Plan(job=one, facts={}, planned=(planner.nothing(Reason.UNREADABLE, detail),))
             for one in chosen
             if give_up and one.stop is None
         ]
         if stops or plans:
             await self._gate.pass_through(plans, stops, {}, ruleset)
 
-    def _later(self, subject: Subject, why: str) -> Rejudged | None:
-        if subject.stop is None:
+    def _later(self, job: Job, why: str) -> Rejudged | None:
+        if job.stop is None:
             return None
-        standing = standing_of(subject.stop)
+        standing = standing_of(job.stop)
         taken = step(Outcome.WAITING, Seen.UNREADABLE, standing, self._context.now(), why)
-        unread = subject.situation(Reading({}, Unknown(why), None))
-        return Rejudged(stop=subject.stop, step=taken, situation=unread)
+        unread = job.situation(Reading({}, Unknown(why), None))
+        return Rejudged(stop=job.stop, step=taken, situation=unread)

@@ -21,7 +21,7 @@ from responder.bitrix24.client.answers import STOPPING
 from responder.judge import jobs, judgement, recheck
 from responder.judge.backoff import Backoff
 from responder.judge.context import Context
-from responder.judge.jobs import Subject
+from responder.judge.jobs import Job
 from responder.judge.judgement import Grounds
 from responder.judge.queue import EventQueue
 from responder.judge.reader import FactReader, FactsRead
@@ -46,7 +46,7 @@ log = structlog.get_logger()
 class Batch:
     """Jobs that are read and judged together, and by which rules."""
 
-    jobs: Sequence[Subject]
+    jobs: Sequence[Job]
     ruleset: Ruleset
     by_pages: bool = False
 
@@ -120,7 +120,7 @@ class Rounds:
             return None
         ruleset = self._context.rules.ruleset
         due = await self._queue.due()
-        matched, unmatched = jobs.split(due.subjects, ruleset)
+        matched, unmatched = jobs.split(due.jobs, ruleset)
         if unmatched:
             await self._unmatched.conclude(unmatched, ruleset)
         if due.more and not matched:
@@ -128,7 +128,7 @@ class Rounds:
         self._was_busy |= bool(unmatched) and due.more
         return await self._choose(matched, ruleset, more=due.more)
 
-    async def _choose(self, matched: Sequence[Subject], ruleset: Ruleset, *, more: bool) -> Batch:
+    async def _choose(self, matched: Sequence[Job], ruleset: Ruleset, *, more: bool) -> Batch:
         """Choose which documents are read together, and how; where `more` may be due, of all."""
         few = self._context.few
         strategy = self._reader.strategy(len(jobs.refs(matched)), more=more)
@@ -173,7 +173,7 @@ class Rounds:
             shut=self._shut(),
         )
 
-    async def _grounds(self, ready: Sequence[Subject], batch: Batch, found: FactsRead) -> Grounds:
+    async def _grounds(self, ready: Sequence[Job], batch: Batch, found: FactsRead) -> Grounds:
         """Read what else these are judged by: the journal, and who was kept in others' stead."""
         known = await judgement.known_of(self._context, found.workflows, batch.ruleset.revision)
         withheld = self._context.client.withheld()
@@ -188,7 +188,7 @@ class Rounds:
             return ()
         work.piece = work.left.cut() if work.left else None
         piece = work.piece or Slice()
-        self._at_hand = Batch(jobs=piece.subjects, ruleset=work.ruleset)
+        self._at_hand = Batch(jobs=piece.jobs, ruleset=work.ruleset)
         try:
             return await self._commit(work, piece) if piece.size else ()
         except StaleError as stale:
@@ -211,7 +211,7 @@ class Rounds:
         )
         work.has_begun = True
         for plan in plans:
-            self._backoff.judged(plan.subject.ref, self._context.now())
+            self._backoff.judged(plan.job.ref, self._context.now())
         return calls
 
     async def _send(self, work: Work | None, calls: Sequence[StopCall]) -> Sequence[Taken]:

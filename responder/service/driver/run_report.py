@@ -45,7 +45,7 @@ def _decision(plan: Plan, planned: Planned) -> dict[str, object]:
     decision = planned.decision
     workflow = decision.workflow
     return {
-        "document": plan.subject.ref,
+        "document": plan.job.ref,
         "workflow": None if workflow is None else workflow.id,
         "template_id": None
         if workflow is None

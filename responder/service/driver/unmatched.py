@@ -10,7 +10,7 @@ import structlog
 
 from responder.judge import planner
 from responder.judge.context import Context
-from responder.judge.jobs import Subject
+from responder.judge.jobs import Job
 from responder.judge.plans import Plan
 from responder.judge.queue import EventQueue
 from responder.rules.ruleset import Ruleset
@@ -29,15 +29,15 @@ class UnmatchedEvents:
         self._gate = gate
         self._queue = queue
 
-    async def conclude(self, unmatched: Sequence[Subject], ruleset: Ruleset) -> None:
+    async def conclude(self, unmatched: Sequence[Job], ruleset: Ruleset) -> None:
         """Conclude what no rule names, all as one, and what concerns no document, one by one."""
         await self._pass(planner.without_rules(self._portal, unmatched), ruleset)
 
     async def conclude_unnamed(self, ruleset: Ruleset) -> None:
         """Conclude events that no rule names, thousands at a time, while no other is among them."""
         for _ in range(MOST_UNNAMED):
-            subject = await self._queue.unnamed(ruleset)
-            if subject is None or not await self._pass([planner.unnamed(subject)], ruleset):
+            job = await self._queue.unnamed(ruleset)
+            if job is None or not await self._pass([planner.unnamed(job)], ruleset):
                 return
 
     async def _pass(self, plans: Sequence[Plan], ruleset: Ruleset) -> bool:
