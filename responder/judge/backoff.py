@@ -67,7 +67,7 @@ class Backoff:
         self._doubted.discard(ref)
         self.rest(ref, now)
 
-    def together(self, refs: Sequence[str], *, most: int, few: int) -> list[str]:
+    def next_batch(self, refs: Sequence[str], *, most: int, few: int) -> list[str]:
         """Choose which of these documents are read together: sound ones, doubted ones, or one.
 
         Each kind has its turn, for while events come steadily there always are sound ones.

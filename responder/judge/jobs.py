@@ -105,7 +105,7 @@ def of_waiting(portal: str, waiting: Waiting) -> Job:
     )
 
 
-def together(portal: str, alike: Sequence[Alike]) -> Job:
+def of_unmatched(portal: str, alike: Sequence[Alike]) -> Job:
     """Make one job of deliveries that no rule is asked about, the newest of them last."""
     return Job(
         portal=portal,

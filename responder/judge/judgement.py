@@ -15,7 +15,7 @@ from responder.judge import planner, recheck
 from responder.judge.context import Context
 from responder.judge.jobs import Job
 from responder.judge.plans import WOULD, Known, Plan
-from responder.judge.recheck import Rejudged, Running
+from responder.judge.recheck import Recheck, Running
 from responder.model import OPEN_OUTCOMES, Outcome
 from responder.rules.revision import same
 from responder.rules.ruleset import Ruleset
@@ -43,19 +43,19 @@ class Grounds:
 
 async def judge_all(
     context: Context, jobs: Sequence[Job], grounds: Grounds
-) -> tuple[list[Plan], list[Rejudged]]:
+) -> tuple[list[Plan], list[Recheck]]:
     """Judge each job; a workflow condemned twice among them is stopped once."""
     now = context.now()
     plans: list[Plan] = []
-    rejudged: list[Rejudged] = []
+    rechecks: list[Recheck] = []
     for place, job in enumerate(jobs, start=1):
         if job.stop is None:
             plans.append(_plan(context, job, grounds, now))
         else:
-            rejudged.append(_again(context, job, grounds, now))
+            rechecks.append(_again(context, job, grounds, now))
         if place % JUDGED_AT_ONCE == 0:
             await asyncio.sleep(0)
-    return plans, await _explained(context, rejudged, now)
+    return plans, await _explained(context, rechecks, now)
 
 
 def _plan(context: Context, job: Job, grounds: Grounds, now: datetime) -> Plan:
@@ -71,7 +71,7 @@ def _plan(context: Context, job: Job, grounds: Grounds, now: datetime) -> Plan:
     return made
 
 
-def _again(context: Context, job: Job, grounds: Grounds, now: datetime) -> Rejudged:
+def _again(context: Context, job: Job, grounds: Grounds, now: datetime) -> Recheck:
     assert job.stop is not None
     return recheck.again(
         job.stop,
@@ -84,13 +84,13 @@ def _again(context: Context, job: Job, grounds: Grounds, now: datetime) -> Rejud
     )
 
 
-async def _explained(context: Context, rejudged: list[Rejudged], now: datetime) -> list[Rejudged]:
+async def _explained(context: Context, rechecks: list[Recheck], now: datetime) -> list[Recheck]:
     """Say of what is cleared what is different, compared with what condemned it."""
-    cleared = [one.stop for one in rejudged if one.cleared_by is not None]
+    cleared = [one.stop for one in rechecks if one.cleared_by is not None]
     if not cleared:
-        return rejudged
+        return rechecks
     tests = await context.read(open_stops.tests_of, cleared)
-    return [recheck.explained(one, tests.get(one.stop.decision_id, {}), now) for one in rejudged]
+    return [recheck.explained(one, tests.get(one.stop.decision_id, {}), now) for one in rechecks]
 
 
 async def known_of(context: Context, ids: Sequence[str], revision: str) -> Known:

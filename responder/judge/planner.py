@@ -15,7 +15,7 @@ from responder.journal.record import NewDecision
 from responder.judge.jobs import Job
 from responder.judge.lifecycle import Seen, Standing, Step, not_before, step
 from responder.judge.plans import KILLING, WOULD, Known, Plan, Planned
-from responder.judge.sweep import Found
+from responder.judge.sweep import Condemned
 from responder.model import (
     ACTING_MODES,
     Action,
@@ -126,7 +126,7 @@ def plan(
     )
 
 
-def of_run(found: Found, ruleset: Ruleset, *, known: Known, now: datetime) -> Plan:
+def of_run(found: Condemned, ruleset: Ruleset, *, known: Known, now: datetime) -> Plan:
     """Plan what a run condemned on one document; what it left or repeats is not written.
 
     Nothing is called from here: what may be is due at once, and is judged afresh then.

@@ -28,7 +28,7 @@ REFS = 100  # documents whose waiting stops one query finds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Due:
+class DueJobs:
     """What is due at that instant, stops first. `more`: there may be others, not looked at."""
 
     jobs: list[Job]
@@ -43,17 +43,17 @@ class EventQueue:
         self._context = context
         self._backoff = backoff
 
-    async def due(self) -> Due:
+    async def due(self) -> DueJobs:
         """Gather what is due, for a few hundred documents."""
         now = self._context.now()
 
-        def read(conn: Connection) -> Due:
+        def read(conn: Connection) -> DueJobs:
             stops, second = self._older(conn, now)
             waiting = self._waiting(conn, now, CLAIMED)
             fresh = [jobs.of_waiting(self._context.portal, group) for group in waiting]
             early = self._early(conn, now, [one.ref for one in fresh if one.ref])
             more = len(waiting) >= CLAIMED or len(stops) >= MOST
-            return Due(jobs=[*stops, *second, *fresh, *early], more=more, at=now)
+            return DueJobs(jobs=[*stops, *second, *fresh, *early], more=more, at=now)
 
         return await self._context.database.reading(read)
 
@@ -66,7 +66,7 @@ class EventQueue:
         events = [one for one in front if one.trigger == "event" and one.kind is not None]
         if not events or any(self._is_named(ruleset, one) for one in events):
             return None
-        return jobs.together(self._context.portal, events)
+        return jobs.of_unmatched(self._context.portal, events)
 
     def _is_named(self, ruleset: Ruleset, alike: Alike) -> bool:
         if alike.event is None or alike.kind is None:

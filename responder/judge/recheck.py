@@ -36,7 +36,7 @@ from responder.store.limits import RUNS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rejudged:
+class Recheck:
     """A waiting stop, judged afresh: its step, and the verdict where it still stands.
 
     `look` asks for a new judgement of the document: something else may condemn the workflow now.
@@ -73,15 +73,15 @@ def again(
     known: Known,
     now: datetime,
     running: Running,
-) -> Rejudged:
+) -> Recheck:
     """Judge a waiting stop afresh. `running` tells of those that were spared in its stead."""
     job = of_stop(stop)
     situation = job.situation(reading)
     standing = standing_of(stop)
 
-    def seen(what: Seen, why: str = "") -> Rejudged:
+    def seen(what: Seen, why: str = "") -> Recheck:
         taken = step(Outcome.WAITING, what, standing, now, why)
-        return Rejudged(stop=stop, step=taken, situation=situation)
+        return Recheck(stop=stop, step=taken, situation=situation)
 
     rule = next((rule for rule in ruleset.rules if rule.id == stop.rule), None)
     if _has_lapsed(stop.approval, None if rule is None else rule.during, now):
@@ -106,7 +106,7 @@ def again(
     verdict = next((one for one in judgement.verdicts if _is_same(one, stop)), None)
     if verdict is not None:
         taken = next_step(verdict, ruleset, standing, known, now)
-        return Rejudged(stop=stop, step=taken, situation=situation, verdict=verdict)
+        return Recheck(stop=stop, step=taken, situation=situation, verdict=verdict)
     if reading.failure is not None:
         why = f"not all facts could be read: {reading.failure.text}"
         return seen(_unread(reading.failure, away=known.away), why)
@@ -184,7 +184,7 @@ Before = Mapping[tuple[str, str], bool | None]
 """How each test of a rule came out when it condemned, by its path and its wording."""
 
 
-def explained(one: Rejudged, before: Before, now: datetime) -> Rejudged:
+def explained(one: Recheck, before: Before, now: datetime) -> Recheck:
     """Say what is different since a stop was condemned that is cleared now."""
     if one.cleared_by is None:
         return one
@@ -252,8 +252,8 @@ def without_evidence(standing: Standing, missing: Missing, now: datetime) -> Ste
 
 
 def too_old(
-    plans: Sequence[Plan], rejudged: Sequence[Rejudged], now: datetime
-) -> tuple[list[Plan], list[Rejudged]]:
+    plans: Sequence[Plan], rechecks: Sequence[Recheck], now: datetime
+) -> tuple[list[Plan], list[Recheck]]:
     """Return what is written where the facts grew too old for a call: it is judged afresh later."""
     why = "the portal answers slowly: the facts were too old when it was to be called"
 
@@ -268,7 +268,7 @@ def too_old(
         [replace(plan, planned=tuple(map(put_off, plan.planned))) for plan in plans],
         [
             replace(one, step=later(standing_of(one.stop))) if one.step.call else one
-            for one in rejudged
+            for one in rechecks
         ],
     )
 

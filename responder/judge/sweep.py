@@ -49,7 +49,7 @@ _NOBODY = Choice({}, {})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Due:
+class DueRun:
     """What is to be run now: by which trigger, which rules, and what to note when it is done.
 
     `keys` are the runs that this one is, each with the instant it was due; `since` is when the
@@ -86,7 +86,7 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class Condemned:
     """What was condemned on one document, and what that rests on.
 
     It is a part of the run that `set_name` names, which counted so many workflows in all.
@@ -105,7 +105,7 @@ class Run:
     """One run, from its first page to what it found."""
 
     portal: str
-    due: Due
+    due: DueRun
     ruleset: Ruleset
     enforcing: bool
     templates: Templates
@@ -152,7 +152,7 @@ class Run:
         """Return the rules of this run that look at such a document, and their guards."""
         return self.ruleset.with_guards(self.asked(document), document.kind, self.portal)
 
-    async def found(self) -> list[Found]:
+    async def found(self) -> list[Condemned]:
         """Judge all that was read, as of one moment; `keep` chooses over all documents together.
 
         What began to match in between would be condemned although nobody was spared for it.
@@ -170,7 +170,7 @@ class Run:
             judgement = self._judge(document, reading, self.rules_for(document), choices, now)
             if any(verdict.action in KILLING for verdict in judgement.verdicts):
                 found.append(
-                    Found(
+                    Condemned(
                         job=self.job(document),
                         facts=_facts(reading),
                         workflows=reading.workflows,
@@ -293,7 +293,7 @@ def due_now(
     sweep_every: timedelta,
     now: datetime,
     resting: Collection[str] = (),
-) -> tuple[list[Due], list[str]]:
+) -> tuple[list[DueRun], list[str]]:
     """Say which runs are due, the longest overdue first, and which keys begin to count now.
 
     These are new ones, and those whose last run lies in the future: our clock was wrong then.
@@ -313,7 +313,7 @@ def _scheduled(
     last: Mapping[str, datetime],
     now: datetime,
     but: Collection[str],
-) -> Due | None:
+) -> DueRun | None:
     """Return the schedules that are due as one run."""
     rules: dict[str, Rule] = {}
     fallen: list[tuple[str, datetime]] = []
@@ -326,17 +326,17 @@ def _scheduled(
             missed.append(schedules.next_after(schedule, last[key]))
     if not rules:
         return None
-    return Due(
+    return DueRun(
         trigger="schedule", rules=tuple(rules.values()), keys=tuple(fallen), since=min(missed)
     )
 
 
 def _sweep(
     swept: tuple[Rule, ...], last: Mapping[str, datetime], every: timedelta, now: datetime
-) -> Due | None:
+) -> DueRun | None:
     if not swept or SWEEP not in last or now - last[SWEEP] < every:
         return None
-    return Due(trigger="sweep", rules=swept, keys=((SWEEP, now),), since=last[SWEEP] + every)
+    return DueRun(trigger="sweep", rules=swept, keys=((SWEEP, now),), since=last[SWEEP] + every)
 
 
 def _keys(ruleset: Ruleset, portal: str) -> Iterator[tuple[str, tuple[Rule, Schedule]]]:
@@ -354,19 +354,19 @@ def swept_rules(ruleset: Ruleset, portal: str) -> tuple[Rule, ...]:
     )
 
 
-def requested(request: Request, ruleset: Ruleset, portal: str) -> Due:
+def requested(request: Request, ruleset: Ruleset, portal: str) -> DueRun:
     """Say what a person's request runs: one rule, whatever sets it off, or all that are swept."""
     if request.rule is None:
         rules = swept_rules(ruleset, portal)
         scheduled = tuple(r for r in ruleset.scheduled(portal) if r not in rules)
         rules = (*rules, *scheduled)
-        return Due(trigger="sweep", rules=rules, request=request, since=request.at)
+        return DueRun(trigger="sweep", rules=rules, request=request, since=request.at)
     rules = tuple(
         rule
         for rule in ruleset.rules
         if rule.id == request.rule and rule.acts and rule.may_act_in(portal)
     )
-    return Due(trigger="sweep", rules=rules, request=request, since=request.at)
+    return DueRun(trigger="sweep", rules=rules, request=request, since=request.at)
 
 
 def request_name(request: Request) -> str:

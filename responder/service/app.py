@@ -23,7 +23,7 @@ from responder.journal import outbox
 from responder.judge.context import Context
 from responder.judge.rules_in_force import RulesInForce, wait_until_still
 from responder.model import Mode
-from responder.receive.endpoint import Web, others
+from responder.receive.endpoint import Endpoint, others
 from responder.receive.refusal_counts import Refusing
 from responder.receive.refused_callers import Strangers
 from responder.receive.server.connections import Room, most_connections
@@ -32,8 +32,8 @@ from responder.service import process_end
 from responder.service.driver.agenda import Agenda
 from responder.service.driver.assembly import Assembly
 from responder.service.driver.driver import Driver
-from responder.service.driver.poller import Poll
-from responder.service.driver.waker import Waking
+from responder.service.driver.poller import Poller
+from responder.service.driver.waker import Waker
 from responder.service.gauges import Gauges
 from responder.service.health import Condition
 from responder.service.housekeeping import Housekeeping, Write, fenced
@@ -93,11 +93,11 @@ class Service:
         self.clients = {
             name: self._client(name, portal) for name, portal in settings.portals.items()
         }
-        self.poll = self._poll()
+        self.poller = self._poll()
         self.drivers = {name: self._driver(name) for name in settings.portals}
-        self.waking = Waking(self.database, self.drivers, self.leases, lambda: self.rules.ruleset)
-        self.commits.on_commit = self.waking.stored
-        self.leases.granted = self.waking.wake
+        self.waker = Waker(self.database, self.drivers, self.leases, lambda: self.rules.ruleset)
+        self.commits.on_commit = self.waker.stored
+        self.leases.granted = self.waker.wake
         self.condition = Condition(
             settings,
             rules=self.rules,
@@ -109,7 +109,7 @@ class Service:
         )
         self.refusing = Refusing(self.commits.write, now)
         pages, apart = self._pages(), settings.admin_port is not None
-        self.web = Web(
+        self.endpoint = Endpoint(
             settings.portals,
             accept=self.commits.add,
             ready=self.condition.ready,
@@ -124,7 +124,7 @@ class Service:
 
     def ports(self) -> Iterator[tuple[int, ASGIApp]]:
         """Say what is served on which port, the one for events first."""
-        yield self.settings.port, self.web
+        yield self.settings.port, self.endpoint
         if self.admin_side is not None and self.settings.admin_port is not None:
             yield self.settings.admin_port, self.admin_side
 
@@ -158,10 +158,10 @@ class Service:
             address=mark(url, *(token.get_secret_value() for token in portal.application_tokens)),
         )
 
-    def _poll(self) -> Poll:
-        return Poll(
+    def _poll(self) -> Poller:
+        return Poller(
             database=self.database,
-            wake=lambda portal: self.waking.wake(portal),
+            wake=lambda portal: self.waker.wake(portal),
             driven=self._driven,
             ruleset=lambda: self.rules.ruleset,
             sweep_every=self.settings.sweep_every,
@@ -183,7 +183,9 @@ class Service:
         def agenda(lease: Lease) -> Agenda:
             return assembly.build(context, lease, self.commits, self.leases.has_time)
 
-        return Driver(name, leases=self.leases, agenda=agenda, idle_seconds=self.poll.idle_seconds)
+        return Driver(
+            name, leases=self.leases, agenda=agenda, idle_seconds=self.poller.idle_seconds
+        )
 
     def _goes_by(self) -> str:
         """Say by which rules we drive, and that we only observe, for replicas to compare."""
@@ -197,11 +199,11 @@ class Service:
             ThreadPoolExecutor(LOOKING_UP + len(self.clients))
         )
         self.commits.start()
-        self.waking.start()
+        self.waker.start()
         leasing = asyncio.create_task(self.leases.run())
         tasks = [asyncio.create_task(driver.run()) for driver in self.drivers.values()]
         beside = [
-            asyncio.create_task(self.poll.run()),
+            asyncio.create_task(self.poller.run()),
             asyncio.create_task(self._gauges().run()),
             asyncio.create_task(self._housekeeping().run()),
             asyncio.create_task(self.rules.watch()),
@@ -279,7 +281,7 @@ class Service:
         with contextlib.suppress(TimeoutError):  # where the database does not answer
             async with asyncio.timeout(LEAVING_SECONDS):
                 await leasing
-        await self.waking.stop()
+        await self.waker.stop()
         for client in self.clients.values():
             await client.portal.close()
         await self.commits.close()

@@ -10,13 +10,13 @@ from responder.bitrix24.lists.id_ranges import pages_of
 from responder.judge import recheck
 from responder.judge.context import Context
 from responder.judge.plans import Plan
-from responder.judge.recheck import Rejudged
+from responder.judge.recheck import Recheck
 from responder.model import Workflow
 
 GOOD_FOR = timedelta(seconds=120)
 TOLD_FOR = timedelta(minutes=10)
 
-Proved = tuple[list[Plan], list[Rejudged], dict[str, Evidence | Missing]]
+Proved = tuple[list[Plan], list[Recheck], dict[str, Evidence | Missing]]
 
 
 class EvidenceReader:
@@ -27,14 +27,14 @@ class EvidenceReader:
         self._tasks: tuple[datetime, int] | None = None  # in the portal, as told last
         self._kept: dict[str, tuple[datetime, Evidence | Missing]] = {}
 
-    async def gather(self, plans: Sequence[Plan], rejudged: Sequence[Rejudged]) -> None:
+    async def gather(self, plans: Sequence[Plan], rechecks: Sequence[Recheck]) -> None:
         """Read ahead what many calls need, where the list of all tasks tells it in fewer requests.
 
         What this leaves open, each slice asks for.
         """
         now = self._context.now()
         self._forget(now)
-        unproved = self._unproved(_condemned(plans, rejudged))
+        unproved = self._unproved(_condemned(plans, rechecks))
         if len(unproved) <= self._context.few:
             return
         if self._tasks is not None:
@@ -47,11 +47,11 @@ class EvidenceReader:
         self._tasks = None if told is None else (now, told)
         self._kept |= {key: (now, proof) for key, proof in proofs.items()}
 
-    async def prove(self, plans: Sequence[Plan], rejudged: Sequence[Rejudged]) -> Proved:
+    async def prove(self, plans: Sequence[Plan], rechecks: Sequence[Recheck]) -> Proved:
         """Read what is missing, and put off what has no evidence. Then wait for the call's turn."""
         now = self._context.now()
         self._forget(now)
-        condemned = _condemned(plans, rejudged)
+        condemned = _condemned(plans, rechecks)
         self._drop_older(condemned)
         unproved = self._unproved(condemned)
         if unproved:
@@ -66,7 +66,7 @@ class EvidenceReader:
             await self._context.client.turn()
         return (
             [recheck.unproved(plan, missing, now) for plan in plans],
-            [_put_off(one, missing, now) for one in rejudged],
+            [_put_off(one, missing, now) for one in rechecks],
             proofs,
         )
 
@@ -95,12 +95,12 @@ def _borne_out(workflow: Workflow, proof: Evidence | Missing) -> Evidence | Miss
     return proof
 
 
-def _condemned(plans: Sequence[Plan], rejudged: Sequence[Rejudged]) -> list[Workflow]:
+def _condemned(plans: Sequence[Plan], rechecks: Sequence[Recheck]) -> list[Workflow]:
     condemned = [workflow for plan in plans for workflow in plan.condemned]
-    return condemned + [one.verdict.workflow for one in rejudged if one.step.call and one.verdict]
+    return condemned + [one.verdict.workflow for one in rechecks if one.step.call and one.verdict]
 
 
-def _put_off(one: Rejudged, missing: Mapping[str, Missing], now: datetime) -> Rejudged:
+def _put_off(one: Recheck, missing: Mapping[str, Missing], now: datetime) -> Recheck:
     found = missing.get(one.stop.workflow_id)
     if found is None or not one.step.call:
         return one

@@ -25,7 +25,7 @@ MOST = 25  # decisions in one transaction: acknowledging must not wait for a lon
 log = structlog.get_logger()
 
 
-class Lapses:
+class ApprovalExpiry:
     """What nobody approved in time, in one portal."""
 
     def __init__(self, context: Context, gate: Gate) -> None:

@@ -19,12 +19,12 @@ from responder.journal import chain
 from responder.journal import record as journal
 from responder.judge.context import Context
 from responder.judge.plans import Hold, Plan
-from responder.judge.recheck import Rejudged
+from responder.judge.recheck import Recheck
 from responder.model import OPEN_OUTCOMES, Breaker
 from responder.rules.ruleset import Ruleset
 from responder.stop.call import StopCall
-from responder.stop.intents import StaleError, Writing, still_standing
-from responder.stop.limiter import Budget, Holds, RunSets
+from responder.stop.intents import IntentWriter, StaleError, still_standing
+from responder.stop.limiter import Holds, Limiter, RunSets
 from responder.store import leases, rulesets
 from responder.store.database.database import Connection
 from responder.store.group_commit import SharedCommit, StoreUnavailable
@@ -110,7 +110,7 @@ class Gate:
     async def pass_through(
         self,
         plans: Sequence[Plan],
-        rejudged: Sequence[Rejudged],
+        rechecks: Sequence[Recheck],
         evidence: Mapping[str, Evidence | Missing],
         ruleset: Ruleset,
         *,
@@ -127,18 +127,18 @@ class Gate:
         now = self._context.now()
 
         def work(tx: Connection) -> list[StopCall]:
-            budget = self._budget(tx, ruleset, now)
-            if holds is not None and budget.lets_go(holds):
+            limiter = self._limiter(tx, ruleset, now)
+            if holds is not None and limiter.lets_go(holds):
                 raise StaleError("what held the run was let go")
             rulesets.keep(tx, ruleset.revision, ruleset.text, now)
-            standing = still_standing(tx, self.portal, rejudged)
-            new = [budget.hold_plan(plan) if holds is None else holds for plan in plans]
-            held = budget.hold_all(standing)
-            writing = Writing(tx, self.portal, ruleset, evidence, now, most_calls)
+            standing = still_standing(tx, self.portal, rechecks)
+            new = [limiter.hold_plan(plan) if holds is None else holds for plan in plans]
+            held = limiter.hold_all(standing)
+            writer = IntentWriter(tx, self.portal, ruleset, evidence, now, most_calls)
             for plan, why in zip(plans, new, strict=True):
-                writing.evaluation(plan, why)
-            writing.again(standing, held)
-            return writing.calls
+                writer.evaluation(plan, why)
+            writer.again(standing, held)
+            return writer.calls
 
         calls = await self.write(work)
         self._count(plans)
@@ -151,13 +151,13 @@ class Gate:
         `pass_through` does.
         """
         now = self._context.now()
-        return await self.write(lambda tx: self._budget(tx, ruleset, now).hold_run(sets))
+        return await self.write(lambda tx: self._limiter(tx, ruleset, now).hold_run(sets))
 
-    def _budget(self, tx: Connection, ruleset: Ruleset, now: datetime) -> Budget:
+    def _limiter(self, tx: Connection, ruleset: Ruleset, now: datetime) -> Limiter:
         chain.lock(tx, self.portal)
         if self._context.rules.ruleset.revision != ruleset.revision:
             raise StaleError("the rules have changed")
-        return Budget(tx, self.portal, ruleset, self._context.metrics, now)
+        return Limiter(tx, self.portal, ruleset, self._context.metrics, now)
 
     def _count(self, plans: Sequence[Plan]) -> None:
         """Count the decisions that are final as soon as they are made."""

@@ -18,7 +18,7 @@ from responder.journal.record import Stop
 from responder.judge import jobs
 from responder.judge.lifecycle import Seen, Standing, Step, step
 from responder.judge.plans import KILLING, Hold, Plan, Planned
-from responder.judge.recheck import Rejudged
+from responder.judge.recheck import Recheck
 from responder.model import OPEN_OUTCOMES, Mode, Outcome, Unknown
 from responder.rules.ruleset import Ruleset
 from responder.stop.call import StopCall
@@ -77,13 +77,13 @@ def take(tx: Connection, decision_id: str, taken: Step, now: datetime) -> None:
         )
 
 
-def still_standing(tx: Connection, portal: str, rejudged: Sequence[Rejudged]) -> list[Rejudged]:
+def still_standing(tx: Connection, portal: str, rechecks: Sequence[Recheck]) -> list[Recheck]:
     """Leave out what was cancelled, held or let go while it was judged."""
-    waiting = journal.still_waiting(tx, portal, [one.stop for one in rejudged])
-    return [one for one in rejudged if one.stop.decision_id in waiting]
+    waiting = journal.still_waiting(tx, portal, [one.stop for one in rechecks])
+    return [one for one in rechecks if one.stop.decision_id in waiting]
 
 
-class Writing:
+class IntentWriter:
     """What one transaction of the gate writes, and the calls that may be made once it commits."""
 
     def __init__(
@@ -164,10 +164,10 @@ class Writing:
                 if not approvals.overtake(self._tx, self._portal, workflow_id, rule, self._now):
                     raise StaleError("what waited to be approved was settled meanwhile")
 
-    def again(self, rejudged: Sequence[Rejudged], held: Mapping[str, tuple[Stop, Hold]]) -> None:
+    def again(self, rechecks: Sequence[Recheck], held: Mapping[str, tuple[Stop, Hold]]) -> None:
         """Write what became of stops that waited, and hold what is held, at hand or not."""
         begun: dict[tuple[str, str], None] = {}
-        for one in rejudged:
+        for one in rechecks:
             if one.stop.decision_id in held:
                 continue
             if not self._is_approved_in_log(one.stop):
@@ -196,7 +196,7 @@ class Writing:
         )
         return False
 
-    def _settle(self, one: Rejudged) -> None:
+    def _settle(self, one: Recheck) -> None:
         """Write the step of a stop that no longer stands, or only observes."""
         take(self._tx, one.stop.decision_id, one.step, self._now)
         if one.look:
@@ -211,7 +211,7 @@ class Writing:
                 jobs.asked_again(one.stop),
             )
 
-    def _go_on(self, one: Rejudged) -> bool:
+    def _go_on(self, one: Recheck) -> bool:
         """Write the next step of a stop that still stands. Return True where it is called."""
         if not one.step.call:
             take(self._tx, one.stop.decision_id, one.step, self._now)

@@ -29,7 +29,7 @@ from responder.journal import open_stops
 from responder.journal import record as journal
 from responder.journal.open_stops import Stop
 from responder.judge.plans import Hold, Plan
-from responder.judge.recheck import Rejudged
+from responder.judge.recheck import Recheck
 from responder.model import ACTING_MODES, OPEN_OUTCOMES, Mode, Outcome
 from responder.rules.ruleset import Ruleset
 from responder.store import limits
@@ -86,7 +86,7 @@ class RunSets:
         }
 
 
-class Budget:
+class Limiter:
     """What may be begun in one transaction."""
 
     def __init__(
@@ -143,11 +143,11 @@ class Budget:
             self._begin(rule, {document: count})
         return hold
 
-    def hold_all(self, rejudged: Sequence[Rejudged]) -> dict[str, tuple[Stop, Hold]]:
+    def hold_all(self, rechecks: Sequence[Recheck]) -> dict[str, tuple[Stop, Hold]]:
         """Say which stops are held of the sets of those that would go on, by their decisions."""
-        over = {one.stop.decision_id for one in rejudged if one.step.outcome not in OPEN_OUTCOMES}
+        over = {one.stop.decision_id for one in rechecks if one.step.outcome not in OPEN_OUTCOMES}
         sets: dict[tuple[str, str], list[Stop]] = {}
-        for one in rejudged:
+        for one in rechecks:
             if one.verdict is None or not one.may_act or one.stop.decision_id in over:
                 continue
             of = (one.stop.rule, one.stop.set_name or one.stop.decision_id)

@@ -1,7 +1,7 @@
 """Clears what a run condemned and was held for, once its rule has been rearmed.
 
 It is one set, so another run looks for all of it afresh, which is asked for with the rearm. That
-run waits until all of it is cleared (`Runner`), for it would pass over what is still open. There
+run waits until all of it is cleared (`Sweeper`), for it would pass over what is still open. There
 may be very many of them, and each leaves an entry in the log: so they are cleared some at a time,
 and a driver that dies in between is followed by one that goes on.
 """
@@ -23,7 +23,7 @@ BY = "responder"
 DETAIL = "rearmed: looked for afresh by another run"
 
 
-class Freeing:
+class RearmRelease:
     """What is to be cleared in one portal, under one lease."""
 
     def __init__(self, context: Context, gate: Gate) -> None:

@@ -13,7 +13,7 @@ from responder.stop.gate import Gate
 LOOK_EVERY = timedelta(seconds=10)
 
 
-class Watching:
+class WouldKillCheck:
     """The watch list of one portal, under one lease."""
 
     def __init__(self, context: Context, gate: Gate) -> None:

@@ -63,16 +63,16 @@ def test_sound_doubted_and_suspected_documents_are_read_apart_and_in_turn() -> N
     backoff.suspect("b", NOW, A_WHILE, among_many=True)
     backoff.suspect("c", NOW, A_WHILE, among_many=False)
     backoff.suspect("d", NOW, A_WHILE, among_many=False)
-    read = [backoff.together(["a", "b", "c", "d", "e"], most=9, few=2) for _ in range(6)]
+    read = [backoff.next_batch(["a", "b", "c", "d", "e"], most=9, few=2) for _ in range(6)]
     assert sorted(read[:3]) == sorted(read[3:]) == [["a", "e"], ["b"], ["c"]]
-    assert backoff.together([], most=9, few=2) == []
+    assert backoff.next_batch([], most=9, few=2) == []
 
 
 def test_a_document_that_was_judged_is_sound_again() -> None:
     backoff = Backoff("main")
     backoff.suspect("a", NOW, A_WHILE, among_many=False)
     backoff.judged("a", NOW)
-    assert backoff.together(["a", "b"], most=9, few=2) == ["a", "b"]
+    assert backoff.next_batch(["a", "b"], most=9, few=2) == ["a", "b"]
 
 
 def test_the_fifth_stumble_is_the_last_and_begins_anew() -> None:

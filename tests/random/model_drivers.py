@@ -22,7 +22,7 @@ from responder.judge.context import Context
 from responder.judge.rules_in_force import RulesInForce
 from responder.service.driver.agenda import Agenda
 from responder.service.driver.assembly import Assembly
-from responder.service.driver.sweeper import Runner
+from responder.service.driver.sweeper import Sweeper
 from responder.store import leases
 from responder.store.database.database import Connection, Database
 from responder.store.group_commit import SharedCommit, StoreUnavailable
@@ -58,7 +58,7 @@ class Happening:
 Plan = Mapping[int, Happening]
 
 
-class SeenRunner(Runner):
+class SeenSweeper(Sweeper):
     """Runs of which is seen when they write something."""
 
     is_at_work = False
@@ -77,7 +77,7 @@ class Parts(Assembly):
     """What a driver is built of; a planted fault takes one's place."""
 
     sweep_every: timedelta = NO_SWEEP
-    runner: type[Runner] = SeenRunner
+    sweeper: type[Sweeper] = SeenSweeper
     few: int = 20  # documents read, and workflows looked for, one by one
     a_batch: int = 50  # calls that go out together
 
@@ -258,8 +258,8 @@ class Replica:
     @property
     def is_running(self) -> bool:
         """Return whether what it writes now is what a run found."""
-        runner = None if self.agenda is None else self.agenda.runner
-        return isinstance(runner, SeenRunner) and runner.is_at_work
+        sweeper = None if self.agenda is None else self.agenda.sweeper
+        return isinstance(sweeper, SeenSweeper) and sweeper.is_at_work
 
     async def claim(self) -> None:
         """Take the lease from whoever has it, and begin anew."""

@@ -1,6 +1,6 @@
 """A portal, its people and our drivers in one program that can be stopped at every await.
 
-Theory of operation. The drivers are real: `Rounds`, `Runner`, `Gate`, `Client`, `SharedCommit`,
+Theory of operation. The drivers are real: `Rounds`, `Sweeper`, `Gate`, `Client`, `SharedCommit`,
 SQLite. They are stepped by hand, one round at a time, against the sandbox's own state, which they
 reach through `Portal` with the wire left out. There are two clocks: real time, which only passes,
 and ours, which may be set.

@@ -21,16 +21,16 @@ from responder.judge import lifecycle
 from responder.judge.lifecycle import Seen, step
 from responder.judge.plans import Hold, Plan
 from responder.judge.reader import FactsRead
-from responder.judge.recheck import Rejudged
+from responder.judge.recheck import Recheck
 from responder.model import Document, Outcome, Unknown
 from responder.rules.ruleset import Ruleset
-from responder.service.driver.round import Batch, Rounds, Work
+from responder.service.driver.round import JobBatch, Rounds, Work
 from responder.stop import executor, gate, verifier
 from responder.stop.call import StopCall
 from responder.stop.executor import Taken
 from responder.stop.gate import Gate
 from responder.stop.intents import take
-from responder.stop.limiter import Budget, Holds
+from responder.stop.limiter import Holds, Limiter
 from responder.store.database.database import Connection
 from responder.store.inbox import inbox
 from tests.random.model_drivers import Parts
@@ -78,7 +78,7 @@ class GuessesWhatItCannotRead(Rounds):
 
     GUESSES: ClassVar = {"deal.stage_semantic_id": "F", "deal.opportunity": "1"}
 
-    async def _read(self, batch: Batch | None) -> FactsRead | None:
+    async def _read(self, batch: JobBatch | None) -> FactsRead | None:
         found = await super()._read(batch)
         if found is None:
             return None
@@ -106,7 +106,7 @@ class ConcludesFirst(Gate):
     async def pass_through(
         self,
         plans: Sequence[Plan],
-        rejudged: Sequence[Rejudged],
+        rechecks: Sequence[Recheck],
         evidence: Mapping[str, Evidence | Missing],
         ruleset: Ruleset,
         *,
@@ -118,7 +118,7 @@ class ConcludesFirst(Gate):
         await self.write(lambda tx: inbox.conclude(tx, ids, f"{self.portal}-0"))
         bare = [replace(plan, job=replace(plan.job, deliveries=())) for plan in plans]
         return await super().pass_through(
-            bare, rejudged, evidence, ruleset, most_calls=most_calls, holds=holds
+            bare, rechecks, evidence, ruleset, most_calls=most_calls, holds=holds
         )
 
 
@@ -128,7 +128,7 @@ class KeepsToOldRules(Gate):
     async def pass_through(
         self,
         plans: Sequence[Plan],
-        rejudged: Sequence[Rejudged],
+        rechecks: Sequence[Recheck],
         evidence: Mapping[str, Evidence | Missing],
         ruleset: Ruleset,
         *,
@@ -138,18 +138,18 @@ class KeepsToOldRules(Gate):
         """Take the rules that are in force for those that judged."""
         ruleset = self._context.rules.ruleset
         return await super().pass_through(
-            plans, rejudged, evidence, ruleset, most_calls=most_calls, holds=holds
+            plans, rechecks, evidence, ruleset, most_calls=most_calls, holds=holds
         )
 
 
-class CountsNothing(Budget):
+class CountsNothing(Limiter):
     """What was done before does not count; only the set at hand is held against the limit."""
 
     def _trip_if_over(self, *given: object) -> None:
         """Never trip."""
 
 
-class IgnoresThePause(Budget):
+class IgnoresThePause(Limiter):
     """A pause is for others."""
 
     def _hold_paused(self) -> Hold | None:
@@ -234,14 +234,14 @@ def test_a_conclusion_apart_from_its_evaluation_is_found(folder: Path, migrated_
 def test_a_limit_that_counts_nothing_is_found(
     folder: Path, migrated_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gate, "Budget", CountsNothing)
+    monkeypatch.setattr(gate, "Limiter", CountsNothing)
     found(folder, migrated_file, "in an hour, allowed")
 
 
 def test_a_pause_that_is_not_looked_at_is_found(
     folder: Path, migrated_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gate, "Budget", IgnoresThePause)
+    monkeypatch.setattr(gate, "Limiter", IgnoresThePause)
     found(folder, migrated_file, "although all is paused")
 
 

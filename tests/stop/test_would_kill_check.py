@@ -18,7 +18,7 @@ from responder.judge.context import Context
 from responder.judge.rules_in_force import RulesInForce
 from responder.model import Outcome
 from responder.stop.gate import Gate
-from responder.stop.would_kill_check import LOOK_EVERY, Watching
+from responder.stop.would_kill_check import LOOK_EVERY, WouldKillCheck
 from responder.store import leases
 from responder.store.database.database import Database
 from responder.store.group_commit import SharedCommit
@@ -58,10 +58,10 @@ class Steps:
             lease = await commits.write(lambda tx: leases.claim(tx, "main", "test", 60, force=True))
             assert lease is not None
             context = self._context(portal, burst)
-            watching = Watching(context, Gate(context, lease, commits, has_time=lambda _: True))
+            check = WouldKillCheck(context, Gate(context, lease, commits, has_time=lambda _: True))
             done = []
             for self.now in instants:
-                done.append(await watching.step())
+                done.append(await check.step())
             return done
         finally:
             await commits.close()

@@ -15,7 +15,7 @@ from responder.journal.record import NewEvaluation, Recorded
 from responder.judge import planner
 from responder.judge.jobs import Job
 from responder.judge.plans import Known
-from responder.judge.sweep import Found
+from responder.judge.sweep import Condemned
 from responder.model import Document, Trigger, Unknown, Workflow
 from responder.rules.decide import judge
 from responder.rules.keep import Candidate, choose
@@ -128,7 +128,7 @@ class PastRules:
         judgement = judge(
             self.ruleset, situation, enforcing=True, now=self.now, rules=chosen, choices=choices
         )
-        found = Found(
+        found = Condemned(
             job=Job(portal="main", document=document, trigger=trigger, events=()),
             facts={**facts, "event.name": ()},
             workflows=tuple(workflows),

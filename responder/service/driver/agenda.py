@@ -6,25 +6,29 @@ to do, what rules would have stopped is looked for.
 """
 
 from responder.judge.context import Context
-from responder.service.driver.clock_watch import Rewinding
+from responder.service.driver.clock_watch import ClockWatch
 from responder.service.driver.round import Rounds
-from responder.service.driver.sweeper import Runner
-from responder.stop.expiry import Lapses
+from responder.service.driver.sweeper import Sweeper
+from responder.stop.expiry import ApprovalExpiry
 from responder.stop.gate import Gate
-from responder.stop.rearm_release import Freeing
-from responder.stop.would_kill_check import Watching
+from responder.stop.rearm_release import RearmRelease
+from responder.stop.would_kill_check import WouldKillCheck
 
 
 class Agenda:
     """The agenda of one portal's driver, under one lease."""
 
-    def __init__(self, context: Context, gate: Gate, rounds: Rounds, runner: Runner) -> None:
+    def __init__(self, context: Context, gate: Gate, rounds: Rounds, sweeper: Sweeper) -> None:
         self.rounds = rounds
-        self.runner = runner
+        self.sweeper = sweeper
         self._context = context
         self._gate = gate
-        self._upkeep = (Rewinding(context, gate), Freeing(context, gate), Lapses(context, gate))
-        self._watching = Watching(context, gate)
+        self._upkeep = (
+            ClockWatch(context, gate),
+            RearmRelease(context, gate),
+            ApprovalExpiry(context, gate),
+        )
+        self._would_kills = WouldKillCheck(context, gate)
 
     async def load(self) -> None:
         """Go on where the last driver was: its bucket and its open breakers."""
@@ -53,7 +57,7 @@ class Agenda:
         judged = await self.rounds.round()
         if self.rounds.is_amid_work:
             return True
-        return await self.runner.step() or judged or await self._watching.step()
+        return await self.sweeper.step() or judged or await self._would_kills.step()
 
     def idle_seconds(self, at_most: float) -> float:
         """Say how long to wait when nothing is due: until the first document has rested."""

@@ -7,7 +7,7 @@ from datetime import timedelta
 from responder.judge.context import Context
 from responder.service.driver.agenda import Agenda
 from responder.service.driver.round import Rounds
-from responder.service.driver.sweeper import Runner
+from responder.service.driver.sweeper import Sweeper
 from responder.stop.gate import Gate
 from responder.store.group_commit import SharedCommit
 from responder.store.leases import Lease
@@ -19,7 +19,7 @@ class Assembly:
 
     sweep_every: timedelta
     gate: type[Gate] = Gate
-    runner: type[Runner] = Runner
+    sweeper: type[Sweeper] = Sweeper
     rounds: type[Rounds] = Rounds
 
     def build(
@@ -32,4 +32,4 @@ class Assembly:
         """Build the agenda of the portal's driver. `has_time` says whether the lease still has."""
         gate = self.gate(context, lease, commits, has_time)
         rounds = self.rounds(context, gate)
-        return Agenda(context, gate, rounds, self.runner(context, gate, self.sweep_every))
+        return Agenda(context, gate, rounds, self.sweeper(context, gate, self.sweep_every))

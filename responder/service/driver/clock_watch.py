@@ -13,7 +13,7 @@ LOOK_EVERY = timedelta(minutes=1)
 log = structlog.get_logger()
 
 
-class Rewinding:
+class ClockWatch:
     """What one portal's clock put off, under one lease."""
 
     def __init__(self, context: Context, gate: Gate) -> None:

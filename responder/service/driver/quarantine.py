@@ -18,7 +18,7 @@ from responder.judge.context import Context
 from responder.judge.jobs import Job
 from responder.judge.lifecycle import REFUSED_AGAIN, TRIES, Seen, step
 from responder.judge.plans import Plan
-from responder.judge.recheck import Rejudged, standing_of
+from responder.judge.recheck import Recheck, standing_of
 from responder.model import Outcome, Reason, Unknown
 from responder.rules.ruleset import Ruleset
 from responder.stop.gate import Gate, StaleError
@@ -83,10 +83,10 @@ class Quarantine:
         if stops or plans:
             await self._gate.pass_through(plans, stops, {}, ruleset)
 
-    def _later(self, job: Job, why: str) -> Rejudged | None:
+    def _later(self, job: Job, why: str) -> Recheck | None:
         if job.stop is None:
             return None
         standing = standing_of(job.stop)
         taken = step(Outcome.WAITING, Seen.UNREADABLE, standing, self._context.now(), why)
         unread = job.situation(Reading({}, Unknown(why), None))
-        return Rejudged(stop=job.stop, step=taken, situation=unread)
+        return Recheck(stop=job.stop, step=taken, situation=unread)

@@ -43,7 +43,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
+class JobBatch:
     """Jobs that are read and judged together, and by which rules."""
 
     jobs: Sequence[Job]
@@ -84,7 +84,7 @@ class Rounds:
         self._unmatched = UnmatchedEvents(context, gate, self._queue)
         self._quarantine = Quarantine(context, gate, self._backoff)
         self._work: Work | None = None  # which the next round goes on with
-        self._at_hand: Batch | None = None  # what a fault of ours would concern now
+        self._at_hand: JobBatch | None = None  # what a fault of ours would concern now
         self._was_busy = False
 
     async def round(self) -> bool:
@@ -114,7 +114,7 @@ class Rounds:
         steps = await self._send(work, calls)
         await self._record(work, steps)
 
-    async def _fetch(self) -> Batch | None:
+    async def _fetch(self) -> JobBatch | None:
         """Fetch what is due, as much as is read at once; conclude what no rule names."""
         if self._work is not None or self._reader.must_wait:
             return None
@@ -128,22 +128,22 @@ class Rounds:
         self._was_busy |= bool(unmatched) and due.more
         return await self._choose(matched, ruleset, more=due.more)
 
-    async def _choose(self, matched: Sequence[Job], ruleset: Ruleset, *, more: bool) -> Batch:
+    async def _choose(self, matched: Sequence[Job], ruleset: Ruleset, *, more: bool) -> JobBatch:
         """Choose which documents are read together, and how; where `more` may be due, of all."""
         few = self._context.few
         strategy = self._reader.strategy(len(jobs.refs(matched)), more=more)
         if strategy.documents > few and more:
             matched, _ = jobs.split(await self._queue.much(strategy.documents), ruleset)
-        chosen = self._backoff.together(jobs.refs(matched), most=strategy.documents, few=few)
+        chosen = self._backoff.next_batch(jobs.refs(matched), most=strategy.documents, few=few)
         by_pages = strategy.by_pages and len(chosen) > few
-        return Batch(jobs=jobs.on(chosen, matched), ruleset=ruleset, by_pages=by_pages)
+        return JobBatch(jobs=jobs.on(chosen, matched), ruleset=ruleset, by_pages=by_pages)
 
-    async def _verify(self, batch: Batch | None) -> None:
+    async def _verify(self, batch: JobBatch | None) -> None:
         """Look for what was called and what was just stopped; many wait for the list of all."""
         if batch is not None:
             self._was_busy |= await self._verifier.verify(wait_for_list=batch.by_pages)
 
-    async def _read(self, batch: Batch | None) -> FactsRead | None:
+    async def _read(self, batch: JobBatch | None) -> FactsRead | None:
         """Read what the rules ask of each document."""
         if batch is None or not batch.jobs:
             return None
@@ -153,7 +153,7 @@ class Rounds:
         self._was_busy |= found is None  # the next round reads it in the other way
         return found
 
-    async def _judge(self, batch: Batch | None, found: FactsRead | None) -> Work | None:
+    async def _judge(self, batch: JobBatch | None, found: FactsRead | None) -> Work | None:
         """Judge what was read; where nothing was, go on with what is left of what was judged."""
         if batch is None or found is None:
             work, self._work = self._work, None
@@ -162,18 +162,18 @@ class Rounds:
         if not ready:
             return None
         grounds = await self._grounds(ready, batch, found)
-        plans, rejudged = await judgement.judge_all(self._context, ready, grounds)
-        await self._evidence.gather(plans, rejudged)
+        plans, rechecks = await judgement.judge_all(self._context, ready, grounds)
+        await self._evidence.gather(plans, rechecks)
         capacity = self._context.client.capacity
         return Work(
-            left=Backlog(plans, rejudged, order=found.readings, capacity=capacity),
+            left=Backlog(plans, rechecks, order=found.readings, capacity=capacity),
             settlement=self._verifier.settlement(found.rows, found.began_at),
             ruleset=batch.ruleset,
             read_at=found.began_at,
             shut=self._shut(),
         )
 
-    async def _grounds(self, ready: Sequence[Job], batch: Batch, found: FactsRead) -> Grounds:
+    async def _grounds(self, ready: Sequence[Job], batch: JobBatch, found: FactsRead) -> Grounds:
         """Read what else these are judged by: the journal, and who was kept in others' stead."""
         known = await judgement.known_of(self._context, found.workflows, batch.ruleset.revision)
         withheld = self._context.client.withheld()
@@ -188,7 +188,7 @@ class Rounds:
             return ()
         work.piece = work.left.cut() if work.left else None
         piece = work.piece or Slice()
-        self._at_hand = Batch(jobs=piece.jobs, ruleset=work.ruleset)
+        self._at_hand = JobBatch(jobs=piece.jobs, ruleset=work.ruleset)
         try:
             return await self._commit(work, piece) if piece.size else ()
         except StaleError as stale:
@@ -197,17 +197,17 @@ class Rounds:
             return ()
 
     async def _commit(self, work: Work, piece: Slice) -> Sequence[StopCall]:
-        plans, rejudged, proofs = await self._evidence.prove(piece.plans, piece.rejudged)
+        plans, rechecks, proofs = await self._evidence.prove(piece.plans, piece.rechecks)
         work.gated_at = now = self._context.now()
         if not is_fresh(work.read_at, now + COMMITS_WITHIN):
             self._reader.was_too_slow()
             if work.has_begun:
                 raise StaleError("the facts have grown too old for the rest")
-            plans, rejudged = recheck.too_old(plans, rejudged, now)
+            plans, rechecks = recheck.too_old(plans, rechecks, now)
         if work.has_begun and self._shut() != work.shut:
             raise StaleError("other methods are withheld than when it was judged")
         calls = await self._gate.pass_through(
-            plans, rejudged, proofs, work.ruleset, most_calls=piece.most_calls
+            plans, rechecks, proofs, work.ruleset, most_calls=piece.most_calls
         )
         work.has_begun = True
         for plan in plans:

@@ -16,9 +16,9 @@ from responder.judge import planner, sweep
 from responder.judge.context import Context
 from responder.judge.judgement import known_of
 from responder.judge.plans import Known, Plan
-from responder.judge.sweep import Due, Run
+from responder.judge.sweep import DueRun, Run
 from responder.service.driver import run_report
-from responder.service.driver.unfinished_runs import Unfinished
+from responder.service.driver.unfinished_runs import UnfinishedRuns
 from responder.stop.gate import Gate
 from responder.stop.intents import StaleError
 from responder.stop.limiter import Holds, RunSets
@@ -36,7 +36,7 @@ ROWS = 25  # evaluations in one transaction: acknowledging must not wait for a w
 log = structlog.get_logger()
 
 
-class Runner:
+class Sweeper:
     """The runs of one portal, under one lease."""
 
     def __init__(self, context: Context, gate: Gate, sweep_every: timedelta) -> None:
@@ -46,7 +46,7 @@ class Runner:
         self._odd_rows = OddRows(context.portal, context.now)
         self._run: Run | None = None
         self._looked_at: datetime | None = None
-        self._unfinished = Unfinished()
+        self._unfinished = UnfinishedRuns()
 
     async def step(self) -> bool:
         """Go one request further. Return False when there is nothing to run, or no room."""
@@ -114,7 +114,7 @@ class Runner:
         for key in new:
             sweep_runs.ran(tx, self._context.portal, key, now)
 
-    def _begin(self, due: Due) -> Run:
+    def _begin(self, due: DueRun) -> Run:
         return Run(
             portal=self._context.portal,
             due=due,

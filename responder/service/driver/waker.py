@@ -12,7 +12,7 @@ from responder.store.database.bell import About, Bell
 from responder.store.database.database import Database
 
 
-class Waking:
+class Waker:
     """Wakes this process's drivers, and tells other replicas of what is theirs to do."""
 
     def __init__(

@@ -8,7 +8,7 @@ import pytest
 from responder.rules.ruleset import load
 from responder.service.driver.agenda import Agenda
 from responder.service.driver.driver import Driver
-from responder.service.driver.waker import Waking
+from responder.service.driver.waker import Waker
 from responder.service.replicas.database_time import Clock
 from responder.service.replicas.election import Leases
 from responder.store import leases as lease_rows
@@ -51,11 +51,11 @@ class Process:
         self.drivers = {name: Sleeper(name, self.leases) for name in PORTALS}
         if drives is not None:
             self.drivers[drives].lease = Lease(drives, 1, "somebody")
-        self.waking = Waking(database, self.drivers, self.leases, lambda: RULESET)
+        self.waker = Waker(database, self.drivers, self.leases, lambda: RULESET)
 
     async def begin(self) -> None:
         """Listen; everybody is woken once, since nobody knows what was told before."""
-        self.waking.start()
+        self.waker.start()
         await asyncio.wait_for(self.drivers["main"].woken.wait(), 10)
         await asyncio.sleep(0.05)
         for driver in self.drivers.values():
@@ -72,13 +72,13 @@ def test_a_delivery_wakes_its_driver_wherever_it_is_and_nobody_else(database: Da
         one, two = Process(database, drives="main"), Process(database, drives="other")
         await one.begin()
         await two.begin()
-        one.waking.stored({("main", "event", UPDATED), ("other", "robot", None)})
+        one.waker.stored({("main", "event", UPDATED), ("other", "robot", None)})
         await asyncio.wait_for(two.drivers["other"].woken.wait(), 10)
         assert one.drivers["main"].woken.is_set()
         assert not one.drivers["other"].woken.is_set()
         assert not two.drivers["main"].woken.is_set()
-        await one.waking.stop()
-        await two.waking.stop()
+        await one.waker.stop()
+        await two.waker.stop()
 
     asyncio.run(play())
 
@@ -87,11 +87,11 @@ def test_what_no_rule_names_wakes_nobody(database: Database) -> None:
     async def play() -> None:
         process = Process(database, drives="main")
         await process.begin()
-        process.waking.stored({("main", "event", "ONCRMLEADUPDATE"), ("main", "event", None)})
+        process.waker.stored({("main", "event", "ONCRMLEADUPDATE"), ("main", "event", None)})
         assert not process.drivers["main"].woken.is_set()
-        process.waking.stored({("main", "event", UPDATED.lower())})
+        process.waker.stored({("main", "event", UPDATED.lower())})
         assert process.drivers["main"].woken.is_set()
-        await process.waking.stop()
+        await process.waker.stop()
 
     asyncio.run(play())
 
@@ -106,6 +106,6 @@ def test_a_lease_that_is_given_up_wakes_those_who_claim(database: Database) -> N
         database.write(lambda tx: lease_rows.release(tx, lease))
         await asyncio.wait_for(process.leases._wake.wait(), 10)
         assert not process.drivers["main"].woken.is_set()
-        await process.waking.stop()
+        await process.waker.stop()
 
     asyncio.run(play())
