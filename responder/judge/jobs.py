@@ -91,6 +91,19 @@ class Job:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobBatch:
+    """Jobs that are read and judged together, and by which rules."""
+
+    jobs: Sequence[Job]
+    ruleset: Ruleset
+    by_pages: bool = False
+
+    def ready(self, deferred: Collection[str]) -> list[Job]:
+        """Return those that are judged: stops, and others where their document could be read."""
+        return [job for job in self.jobs if job.stop is not None or job.ref not in deferred]
+
+
 def of_waiting(portal: str, waiting: Waiting) -> Job:
     """Make a job of deliveries that are judged together."""
     ref = waiting.document_ref

@@ -18,13 +18,14 @@ from responder.bitrix24.facts.open_tasks import Evidence, Missing
 from responder.bitrix24.lists.paged import Listing
 from responder.bitrix24.lists.workflows import Compact
 from responder.judge import lifecycle
+from responder.judge.jobs import JobBatch
 from responder.judge.lifecycle import Seen, step
 from responder.judge.plans import Hold, Plan
 from responder.judge.reader import FactsRead
 from responder.judge.recheck import Recheck
 from responder.model import Document, Outcome, Unknown
 from responder.rules.ruleset import Ruleset
-from responder.service.driver.round import JobBatch, Rounds, Work
+from responder.service.driver.round import Rounds, Work
 from responder.stop import executor, gate, verifier
 from responder.stop.call import StopCall
 from responder.stop.executor import Taken

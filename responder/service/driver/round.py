@@ -21,7 +21,7 @@ from responder.bitrix24.client.answers import STOPPING
 from responder.judge import jobs, judgement, recheck
 from responder.judge.backoff import Backoff
 from responder.judge.context import Context
-from responder.judge.jobs import Job
+from responder.judge.jobs import Job, JobBatch
 from responder.judge.judgement import Grounds
 from responder.judge.queue import EventQueue
 from responder.judge.reader import FactReader, FactsRead
@@ -40,15 +40,6 @@ from responder.store.leases import LeaseLost
 COMMITS_WITHIN = timedelta(seconds=3)  # mostly: so much younger are the facts at the gate
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobBatch:
-    """Jobs that are read and judged together, and by which rules."""
-
-    jobs: Sequence[Job]
-    ruleset: Ruleset
-    by_pages: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -88,19 +79,16 @@ class Rounds:
         self._was_busy = False
 
     async def round(self) -> bool:
-        """Do what is due, or the next slice of what was judged. Return False where nothing was.
-
-        If that fails by a fault of ours, find the document that makes it fail.
-        """
+        """Do what is due, or the next slice of what was judged. Return False where nothing was."""
         self._at_hand, self._was_busy = None, False
         try:
             await self._one_slice()
         except (LeaseLost, StoreUnavailable):
             raise
         except Exception as error:
-            if self._at_hand is None:  # it is no document's
+            some = self._at_hand  # among which is the document that makes it fail
+            if some is None:
                 raise
-            some = self._at_hand
             self._was_busy |= await self._quarantine.isolate(some.jobs, some.ruleset, error)
         return self._was_busy
 
@@ -158,15 +146,20 @@ class Rounds:
         if batch is None or found is None:
             work, self._work = self._work, None
             return work
-        ready = [job for job in batch.jobs if job.stop is not None or job.ref not in found.deferred]
+        ready = batch.ready(found.deferred)
         if not ready:
             return None
         grounds = await self._grounds(ready, batch, found)
         plans, rechecks = await judgement.judge_all(self._context, ready, grounds)
         await self._evidence.gather(plans, rechecks)
-        capacity = self._context.client.capacity
+        backlog = Backlog(
+            plans, rechecks, order=found.readings, capacity=self._context.client.capacity
+        )
+        return self._work_of(batch, found, backlog)
+
+    def _work_of(self, batch: JobBatch, found: FactsRead, backlog: Backlog) -> Work:
         return Work(
-            left=Backlog(plans, rechecks, order=found.readings, capacity=capacity),
+            left=backlog,
             settlement=self._verifier.settlement(found.rows, found.began_at),
             ruleset=batch.ruleset,
             read_at=found.began_at,
@@ -199,13 +192,8 @@ class Rounds:
     async def _commit(self, work: Work, piece: Slice) -> Sequence[StopCall]:
         plans, rechecks, proofs = await self._evidence.prove(piece.plans, piece.rechecks)
         work.gated_at = now = self._context.now()
-        if not is_fresh(work.read_at, now + COMMITS_WITHIN):
-            self._reader.was_too_slow()
-            if work.has_begun:
-                raise StaleError("the facts have grown too old for the rest")
+        if not self._is_fresh(work, now):
             plans, rechecks = recheck.too_old(plans, rechecks, now)
-        if work.has_begun and self._shut() != work.shut:
-            raise StaleError("other methods are withheld than when it was judged")
         calls = await self._gate.pass_through(
             plans, rechecks, proofs, work.ruleset, most_calls=piece.most_calls
         )
@@ -213,6 +201,17 @@ class Rounds:
         for plan in plans:
             self._backoff.judged(plan.job.ref, self._context.now())
         return calls
+
+    def _is_fresh(self, work: Work, now: datetime) -> bool:
+        """Return whether what was read may be acted on; raise StaleError if it is a rest of it."""
+        fresh = is_fresh(work.read_at, now + COMMITS_WITHIN)
+        if not fresh:
+            self._reader.was_too_slow()
+        if work.has_begun and not fresh:
+            raise StaleError("the facts have grown too old for the rest")
+        if work.has_begun and self._shut() != work.shut:
+            raise StaleError("other methods are withheld than when it was judged")
+        return fresh
 
     async def _send(self, work: Work | None, calls: Sequence[StopCall]) -> Sequence[Taken]:
         """Make the calls whose intents are committed."""
