@@ -1,7 +1,8 @@
 """One portal's driver: whoever holds the lease decides, acts and writes for that portal.
 
 Theory of operation. A driver works in *rounds* (see `round`), one after the other, so that what
-gathers while a call is under way goes out together in the next one. A round
+gathers while a call is under way goes out together in the next one; what else it does, and in which
+order, is its `agenda`. A round
 
 1. fetches documents with deliveries, a second look or a waiting stop;
 2. verifies stops in doubt and fresh kills: they are looked for by their ids, all in one question,
