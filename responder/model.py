@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
@@ -130,6 +131,22 @@ class Situation:
     document: Document
     facts: Mapping[str, object]
     workflows: tuple[Workflow, ...] | Unknown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breaker:
+    """Why a portal, or one of its methods, is not called for a while, and when it is probed next.
+
+    `method` is `""` where it is the whole portal. `address` is a mark of the address at which it
+    refused, where that is known.
+    """
+
+    portal: str
+    method: str
+    code: str
+    opened_at: datetime
+    probe_at: datetime
+    address: str | None = None
 
 
 # A tuple, because each test of a judgement makes one, and a tuple is made five times as fast.

@@ -5,6 +5,7 @@ file. Never an id from an event, nor a text that a portal made up.
 """
 
 from collections.abc import Collection
+from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
 
 from prometheus_client import (
@@ -232,8 +233,12 @@ class Metrics:
     def _histogram(self, name: str, what: str, *labels: str) -> Histogram:
         return Histogram(name, what, labels, buckets=_SECONDS, registry=self.registry)
 
-    def decided(self, action: str, outcome: str, rule: str | None) -> None:
-        """Count a decision whose outcome is final."""
+    def decided(
+        self, action: str, outcome: str, rule: str | None, after: timedelta | None = None
+    ) -> None:
+        """Count a decision whose outcome is final, so long `after` its event was received."""
+        if after is not None:
+            self.event_to_outcome.observe(after.total_seconds())
         self.decisions.labels(action, outcome).inc()
         if rule is not None:
             self._rules.add(rule)

@@ -11,15 +11,14 @@ little of it: it is *doubted*, not counted, and read with a few of its like.
 None of it needs to outlive the process: what waits is in the inbox.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import structlog
 
 from responder.bitrix24.client.answers import Failure, FailureKind
-from responder.bitrix24.client.client import OPERATING_LIMIT
+from responder.bitrix24.client.client import LIMIT_CODES, OPERATING_LIMIT
 from responder.bitrix24.facts.lookup import Reading
-from responder.judge.calls import LIMIT_CODES
 from responder.judge.lifecycle import BUSY_AGAIN, REFUSED_AGAIN, RETRY_AFTER, TRIES
 from responder.model import Unknown
 
@@ -31,7 +30,7 @@ LONGEST_REST = max(REST, REFUSED_AGAIN, BUSY_AGAIN, *AWAY_AGAIN, *RETRY_AFTER)
 log = structlog.get_logger()
 
 
-class Patience:
+class Backoff:
     """Rests and tries of one portal's documents, by their names."""
 
     def __init__(self, portal: str) -> None:
@@ -68,7 +67,7 @@ class Patience:
         self._doubted.discard(ref)
         self.rest(ref, now)
 
-    def together(self, refs: Sequence[str], *, most: int, few: int) -> list[str]:
+    def next_batch(self, refs: Sequence[str], *, most: int, few: int) -> list[str]:
         """Choose which of these documents are read together: sound ones, doubted ones, or one.
 
         Each kind has its turn, for while events come steadily there always are sound ones.
@@ -129,7 +128,26 @@ class Patience:
         """Say whether the portal did not answer even who we are."""
         return self._away > 0
 
-    def defers(self, ref: str, reading: Reading, now: datetime, *, among_many: bool) -> bool:
+    def deferred(self, readings: Mapping[str, Reading], now: datetime, *, few: int) -> set[str]:
+        """Name the documents that could not be read, and have them rest.
+
+        More than `few` that were read together say little of each of them.
+        """
+        among_many = len(readings) > few
+        found = {
+            ref
+            for ref, reading in readings.items()
+            if self._defers(ref, reading, now, among_many=among_many)
+        }
+        if found and among_many:
+            log.warning(
+                "the portal could not be read; documents wait",
+                portal=self._portal,
+                documents=len(found),
+            )
+        return found
+
+    def _defers(self, ref: str, reading: Reading, now: datetime, *, among_many: bool) -> bool:
         """Say whether a document waits because it could not be read, and have it rest then."""
         failure = reading.failure
         wait = None

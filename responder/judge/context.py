@@ -1,35 +1,35 @@
-"""What a driver works with, for as long as it holds a portal's lease."""
+"""What the judgement of one portal's workflows rests on, and what it may use."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Concatenate, ParamSpec, TypeVar
 
 from responder.adapters.metrics import Metrics
-from responder.bitrix24.client.client import Lane
+from responder.bitrix24.client.client import Client
 from responder.bitrix24.facts.templates import Templates
 from responder.judge.rules_in_force import RulesInForce
-from responder.stop.gate import Gate
-from responder.store.database.database import Database
+from responder.store.database.database import Connection, Database
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 DOCUMENTS = 20  # read one by one; past that it may be cheaper to read all that runs
 IDS = 50  # looked for one by one: they go out in one request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Means:
-    """The gate it writes through, the lane it calls through, what it reads and decides by.
+class Context:
+    """One portal's client, the rules in force, and the database, which it reads and never writes.
 
-    `leased` tells whether the lease has time left. `enforcing` is the installation's mode.
-    `templates` is what readings remember of the portal. `few` documents are read, and `few_ids`
-    workflows looked for, one by one whatever it costs.
+    `enforcing` is the installation's mode. `templates` is what readings remember of the portal.
+    `few` documents are read, and `few_ids` workflows looked for, one by one whatever it costs.
     """
 
-    gate: Gate
-    lane: Lane
+    client: Client
     database: Database
     rules: RulesInForce
     templates: Templates
-    leased: Callable[[], bool]
     enforcing: bool
     metrics: Metrics
     now: Callable[[], datetime]
@@ -39,7 +39,13 @@ class Means:
     @property
     def portal(self) -> str:
         """Name the portal."""
-        return self.gate.portal
+        return self.client.portal.name
+
+    async def read(
+        self, query: Callable[Concatenate[Connection, str, P], T], *args: P.args, **named: P.kwargs
+    ) -> T:
+        """Ask the database something about the portal: `query(connection, portal, …)`."""
+        return await self.database.reading(lambda conn: query(conn, self.portal, *args, **named))
 
 
 class Interval:

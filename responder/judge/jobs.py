@@ -20,7 +20,7 @@ CHOSEN_IN_RUNS = "it is chosen over all documents, in the next run"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class Job:
     """One thing to judge, whatever brought it up: an event, a look, a run, a stop that waited.
 
     It says from the start to the end which rules are asked: those that its trigger and events set
@@ -89,10 +89,23 @@ class Subject:
         )
 
 
-def of_waiting(portal: str, waiting: Waiting) -> Subject:
-    """Make a subject of deliveries that are judged together."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobBatch:
+    """Jobs that are read and judged together, and by which rules."""
+
+    jobs: Sequence[Job]
+    ruleset: Ruleset
+    by_pages: bool = False
+
+    def ready(self, deferred: Collection[str]) -> list[Job]:
+        """Return those that are judged: stops, and others where their document could be read."""
+        return [job for job in self.jobs if job.stop is not None or job.ref not in deferred]
+
+
+def of_waiting(portal: str, waiting: Waiting) -> Job:
+    """Make a job of deliveries that are judged together."""
     ref = waiting.document_ref
-    return Subject(
+    return Job(
         portal=portal,
         document=documents.parse_ref(ref) if ref is not None else None,
         trigger=waiting.trigger,
@@ -103,9 +116,9 @@ def of_waiting(portal: str, waiting: Waiting) -> Subject:
     )
 
 
-def together(portal: str, alike: Sequence[Alike]) -> Subject:
-    """Make one subject of deliveries that no rule is asked about, the newest of them last."""
-    return Subject(
+def of_unmatched(portal: str, alike: Sequence[Alike]) -> Job:
+    """Make one job of deliveries that no rule is asked about, the newest of them last."""
+    return Job(
         portal=portal,
         document=None,
         trigger="event",
@@ -115,9 +128,9 @@ def together(portal: str, alike: Sequence[Alike]) -> Subject:
     )
 
 
-def of_look(portal: str, look: Look) -> Subject:
-    """Make a subject of a second look."""
-    return Subject(
+def of_look(portal: str, look: Look) -> Job:
+    """Make a job of a second look."""
+    return Job(
         portal=portal,
         document=documents.parse_ref(look.document_ref),
         trigger=look.trigger,
@@ -128,9 +141,9 @@ def of_look(portal: str, look: Look) -> Subject:
     )
 
 
-def of_stop(stop: Stop) -> Subject:
-    """Make a subject of a stop that is judged afresh."""
-    return Subject(
+def of_stop(stop: Stop) -> Job:
+    """Make a job of a stop that is judged afresh."""
+    return Job(
         portal=stop.portal,
         document=stop.document,
         trigger=stop.trigger,
@@ -159,33 +172,44 @@ def _asked(
     return condemned if trigger == "schedule" or (condemned and trigger in RUNS) else None
 
 
-def asks(subjects: Iterable[Subject], ruleset: Ruleset) -> dict[str, Ask]:
-    """Say what to read: one question a document, for all subjects that speak of it."""
+def asks(jobs: Iterable[Job], ruleset: Ruleset) -> dict[str, Ask]:
+    """Say what to read: one question a document, for all jobs that speak of it."""
     wanted: dict[str, Ask] = {}
-    for subject in subjects:
-        if subject.document is None:
+    for job in jobs:
+        if job.document is None:
             continue
-        ref = subject.document.ref
-        needed, stops = paths(subject.rules(ruleset)), frozenset[str]()
-        if subject.stop is not None:
-            stops |= {subject.stop.workflow_id}
+        ref = job.document.ref
+        needed, stops = paths(job.rules(ruleset)), frozenset[str]()
+        if job.stop is not None:
+            stops |= {job.stop.workflow_id}
         known = wanted.get(ref)
         if known is not None:
             needed, stops = needed | known.paths, stops | known.stops
-        wanted[ref] = Ask(subject.document, needed, stops)
+        wanted[ref] = Ask(job.document, needed, stops)
     return wanted
 
 
-def kept_beside(ready: Sequence[Subject]) -> set[str]:
+def kept_beside(ready: Sequence[Job]) -> set[str]:
     """Name the workflows that were kept when others were condemned, which must still run."""
-    stops = (subject.stop for subject in ready if subject.stop is not None)
+    stops = (job.stop for job in ready if job.stop is not None)
     return {one for stop in stops if stop.spared is not None for one in stop.spared.ids}
 
 
-def split(due: Sequence[Subject], ruleset: Ruleset) -> tuple[list[Subject], list[Subject]]:
-    """Tell apart what rules ask about and what no rule names."""
-    asked: list[Subject] = []
-    idle: list[Subject] = []
+def refs(due: Iterable[Job]) -> list[str]:
+    """Name the documents that jobs concern, each once, in their order."""
+    return list(dict.fromkeys(job.ref for job in due))
+
+
+def on(documents: Collection[str], due: Iterable[Job]) -> list[Job]:
+    """Return the jobs that concern these documents."""
+    names = set(documents)
+    return [job for job in due if job.ref in names]
+
+
+def split(due: Sequence[Job], ruleset: Ruleset) -> tuple[list[Job], list[Job]]:
+    """Return what some rule asks about, and what no rule names."""
+    matched: list[Job] = []
+    unmatched: list[Job] = []
     for one in due:
-        (asked if one.stop is not None or one.rules(ruleset) else idle).append(one)
-    return asked, idle
+        (matched if one.stop is not None or one.rules(ruleset) else unmatched).append(one)
+    return matched, unmatched

@@ -1,4 +1,4 @@
-"""From a subject and what was read of it to what is written and called: no I/O, no clock.
+"""From a job and what was read of it to what is written and called: no I/O, no clock.
 
 A plan is made anew each time: nothing in it outlives the round, and the facts it rests on are
 seconds old when its intent is committed.
@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from responder.bitrix24.client.answers import stopping_method
 from responder.bitrix24.facts.lookup import Reading
 from responder.journal.entries import NewDecision, Spared
-from responder.judge.calls import method
-from responder.judge.jobs import Subject
+from responder.judge.jobs import Job
 from responder.judge.lifecycle import Seen, Standing, Step, not_before, step
 from responder.judge.plans import Known, Plan, Planned
+from responder.judge.sweep import Condemned
 from responder.model import (
     ACTING_MODES,
     KILLING,
@@ -42,40 +43,48 @@ def nothing(reason: Reason, detail: str | None = None) -> Planned:
     return Planned(decision=_none(reason, (), detail))
 
 
-def without_rules(portal: str, idle: Sequence[Subject]) -> list[Plan]:
-    """Plan for what no rule names: one evaluation for all, and one for each without a document."""
+def without_rules(portal: str, unmatched: Sequence[Job]) -> list[Plan]:
+    """Plan for what no rule names: one evaluation for all, and one for each without a document.
+
+    A second look at a document ends without one.
+    """
     plans = [
-        Plan(subject=subject, facts={}, planned=(nothing(Reason.NO_DOCUMENT),))
-        for subject in idle
-        if subject.document is None
+        Plan(job=job, facts={}, planned=(nothing(Reason.NO_DOCUMENT),))
+        for job in unmatched
+        if job.document is None
     ]
-    named_by_none = [s for s in idle if s.document is not None and s.deliveries]
+    plans += [
+        Plan(job=job, facts={}, planned=())
+        for job in unmatched
+        if job.document is not None and job.look is not None
+    ]
+    named_by_none = [s for s in unmatched if s.document is not None and s.deliveries]
     if named_by_none:
         plans.append(unnamed(_together(portal, named_by_none)))
     return plans
 
 
-def unnamed(subject: Subject) -> Plan:
+def unnamed(job: Job) -> Plan:
     """Plan for what no rule names."""
-    return Plan(subject=subject, facts={}, planned=(nothing(Reason.NO_RULE),))
+    return Plan(job=job, facts={}, planned=(nothing(Reason.NO_RULE),))
 
 
-def _together(portal: str, unnamed: Sequence[Subject]) -> Subject:
-    in_order = sorted(unnamed, key=lambda subject: max(subject.deliveries))
-    events = newest_last(name for subject in in_order for name in subject.events)
+def _together(portal: str, unnamed: Sequence[Job]) -> Job:
+    in_order = sorted(unnamed, key=lambda job: max(job.deliveries))
+    events = newest_last(name for job in in_order for name in job.events)
     received = [s.received_at for s in unnamed if s.received_at is not None]
-    return Subject(
+    return Job(
         portal=portal,
         document=None,
         trigger="event" if events else "robot",
         events=events,
-        deliveries=tuple(d for subject in unnamed for d in subject.deliveries),
+        deliveries=tuple(d for job in unnamed for d in job.deliveries),
         received_at=min(received, default=None),
     )
 
 
 def plan(
-    subject: Subject,
+    job: Job,
     reading: Reading,
     ruleset: Ruleset,
     *,
@@ -83,34 +92,34 @@ def plan(
     known: Known,
     now: datetime,
 ) -> Plan:
-    """Judge a subject by the rules and say what follows."""
-    situation = subject.situation(reading)
+    """Judge a job by the rules and say what follows."""
+    situation = job.situation(reading)
     judgement = judge(
         ruleset,
         situation,
         enforcing=enforcing,
         now=now,
-        only=subject.only,
-        rules=subject.rules(ruleset),
-        choices=subject.choices(ruleset, reading.workflows),
+        only=job.only,
+        rules=job.rules(ruleset),
+        choices=job.choices(ruleset, reading.workflows),
     )
     planned: list[Planned] = []
     repeated: list[str] = []
     for verdict in judgement.verdicts:
-        why = _repeats(verdict, known) or _is_out_of_turn(verdict, subject, ruleset, known)
+        why = _repeats(verdict, known) or _is_out_of_turn(verdict, job, ruleset, known)
         if why is None:
             planned.append(_decision(verdict, ruleset, known, now))
         else:
             repeated.append(why)
     look_at = None
-    if judgement.look_again and subject.deliveries and subject.look is None:
+    if judgement.look_again and job.deliveries and job.look is None:
         look_at = now + LOOK_AFTER
     if judgement.reason is not None:
         planned.append(Planned(decision=_rest(judgement, reading, look_at)))
     elif not planned:
         planned.append(nothing(Reason.UNCHANGED, "; ".join(repeated)))
     return Plan(
-        subject=subject,
+        job=job,
         facts=situation.facts,
         planned=tuple(planned),
         look_at=look_at,
@@ -118,19 +127,24 @@ def plan(
     )
 
 
-def of_run(
-    verdicts: Sequence[Verdict], ruleset: Ruleset, *, known: Known, now: datetime
-) -> tuple[Planned, ...]:
+def of_run(found: Condemned, ruleset: Ruleset, *, known: Known, now: datetime) -> Plan:
     """Plan what a run condemned on one document; what it left or repeats is not written.
 
     Nothing is called from here: what may be is due at once, and is judged afresh then.
     """
     planned = (
         _decision(verdict, ruleset, known, now)
-        for verdict in verdicts
+        for verdict in found.judgement.verdicts
         if verdict.action in KILLING and _repeats(verdict, known) is None
     )
-    return tuple(_due_at_once(one, now) for one in planned)
+    return Plan(
+        job=found.job,
+        facts=found.facts,
+        planned=tuple(_due_at_once(one, now) for one in planned),
+        running=found.workflows,
+        set_name=found.set_name,
+        running_in_all=found.running_in_all,
+    )
 
 
 def _due_at_once(planned: Planned, now: datetime) -> Planned:
@@ -161,19 +175,17 @@ def _repeats(verdict: Verdict, known: Known) -> str | None:
     return None
 
 
-def _is_out_of_turn(
-    verdict: Verdict, subject: Subject, ruleset: Ruleset, known: Known
-) -> str | None:
+def _is_out_of_turn(verdict: Verdict, job: Job, ruleset: Ruleset, known: Known) -> str | None:
     """Say why a rule may not act on what came back, where only its own runs set it off.
 
     A look at what came back after a stop is no run: it asks again what events may set off.
     """
-    if subject.look is None or subject.trigger not in RUNS:
+    if job.look is None or job.trigger not in RUNS:
         return None
     workflow = verdict.workflow.id
     if workflow not in known.stopped or verdict.action not in KILLING:
         return None
-    if subject.trigger == "sweep" and _rule(ruleset, verdict.rule).is_swept:
+    if job.trigger == "sweep" and _rule(ruleset, verdict.rule).is_swept:
         return None
     return f"{workflow} came back; {verdict.rule} acts on it in its next run"
 
@@ -216,7 +228,7 @@ def next_step(
         return step(Outcome.WAITING, Seen.OBSERVED, standing, now)
     if verdict.mode is Mode.APPROVE and standing.approval is None:
         return step(Outcome.WAITING, Seen.UNAPPROVED, standing, now)
-    name = method(verdict.action)
+    name = stopping_method(verdict.action)
     if name in known.shut:
         return step(Outcome.WAITING, Seen.PORTAL_SHUT, standing, now, f"{name}: {known.shut[name]}")
     executing = may_be_executing(verdict.workflow, now)

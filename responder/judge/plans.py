@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from responder.journal.entries import NewDecision, NewEvaluation
-from responder.judge.jobs import Subject
+from responder.judge.jobs import Job
 from responder.judge.lifecycle import Step
 from responder.model import (
     ACTING_MODES,
@@ -61,13 +61,13 @@ class Planned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What one subject's judgement leads to. `look_at` asks for a second look.
+    """What one job's judgement leads to. `look_at` asks for a second look.
 
     What one rule condemns in it is a set, or a part of that of the run which `set_name` names, and
     which counted so many workflows `running_in_all`.
     """
 
-    subject: Subject
+    job: Job
     facts: Mapping[str, object]
     planned: tuple[Planned, ...]
     look_at: datetime | None = None
@@ -120,20 +120,20 @@ class Plan:
     def evaluation(self, ruleset: Ruleset, now: datetime) -> NewEvaluation:
         """Return what the journal records."""
         return NewEvaluation(
-            portal=self.subject.portal,
+            portal=self.job.portal,
             at=now,
-            trigger=self.subject.trigger,
-            event=self.subject.newest,
-            event_names=self.subject.events,
-            document=self.subject.document,
+            trigger=self.job.trigger,
+            event=self.job.newest,
+            event_names=self.job.events,
+            document=self.job.document,
             ruleset=ruleset.revision,
             facts=self.facts,
             decisions=tuple(planned.decision for planned in self.planned),
-            deliveries=self.subject.deliveries,
-            received_at=self.subject.received_at,
+            deliveries=self.job.deliveries,
+            received_at=self.job.received_at,
             running=self.running,
-            only=self.subject.only,
-            asked=self.subject.asked,
+            only=self.job.only,
+            asked=self.job.asked,
             set_name=self.set_name,
             running_in_all=self.running_in_all,
         )

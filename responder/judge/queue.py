@@ -12,9 +12,9 @@ from functools import partial
 from responder.journal import open_stops
 from responder.journal.open_stops import MOST, Stop
 from responder.judge import jobs
-from responder.judge.backoff import Patience
-from responder.judge.context import Means
-from responder.judge.jobs import Subject
+from responder.judge.backoff import Backoff
+from responder.judge.context import Context
+from responder.judge.jobs import Job
 from responder.model import Outcome
 from responder.rules.ruleset import Ruleset
 from responder.store.database.database import Connection
@@ -27,60 +27,57 @@ REFS = 100  # documents whose waiting stops one query finds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Due:
+class DueJobs:
     """What is due at that instant, stops first. `more`: there may be others, not looked at."""
 
-    subjects: list[Subject]
+    jobs: list[Job]
     more: bool
     at: datetime
 
 
-class Intake:
+class EventQueue:
     """Finds what is due in one portal."""
 
-    def __init__(self, means: Means, patience: Patience) -> None:
-        self.portal = means.portal
-        self._database = means.database
-        self._rules = means.rules
-        self._now = means.now
-        self._patience = patience
+    def __init__(self, context: Context, backoff: Backoff) -> None:
+        self._context = context
+        self._backoff = backoff
 
-    async def due(self) -> Due:
+    async def due(self) -> DueJobs:
         """Gather what is due, for a few hundred documents."""
-        now = self._now()
+        now = self._context.now()
 
-        def read(conn: Connection) -> Due:
+        def read(conn: Connection) -> DueJobs:
             stops, second = self._older(conn, now)
             waiting = self._waiting(conn, now, CLAIMED)
-            fresh = [jobs.of_waiting(self.portal, group) for group in waiting]
+            fresh = [jobs.of_waiting(self._context.portal, group) for group in waiting]
             early = self._early(conn, now, [one.ref for one in fresh if one.ref])
             more = len(waiting) >= CLAIMED or len(stops) >= MOST
-            return Due(subjects=[*stops, *second, *fresh, *early], more=more, at=now)
+            return DueJobs(jobs=[*stops, *second, *fresh, *early], more=more, at=now)
 
-        return await self._database.reading(read)
+        return await self._context.database.reading(read)
 
-    async def unnamed(self, ruleset: Ruleset) -> Subject | None:
-        """Return the events that have waited longest as one subject, if no rule names any of them.
+    async def unnamed(self, ruleset: Ruleset) -> Job | None:
+        """Return the events that have waited longest as one job, if no rule names any of them.
 
         Robot calls, and events without a document, are concluded singly and left where they are.
         """
-        front = await self._database.reading(lambda conn: inbox.front(conn, self.portal, UNNAMED))
+        front = await self._context.read(inbox.front, UNNAMED)
         events = [one for one in front if one.trigger == "event" and one.kind is not None]
         if not events or any(self._is_named(ruleset, one) for one in events):
             return None
-        return jobs.together(self.portal, events)
+        return jobs.of_unmatched(self._context.portal, events)
 
     def _is_named(self, ruleset: Ruleset, alike: Alike) -> bool:
         if alike.event is None or alike.kind is None:
             return True
-        return bool(ruleset.in_question("event", (alike.event,), alike.kind, self.portal))
+        return bool(ruleset.in_question("event", (alike.event,), alike.kind, self._context.portal))
 
-    async def much(self, documents: int) -> list[Subject]:
+    async def much(self, documents: int) -> list[Job]:
         """Gather what is due for so many documents, with all that is due on each of them."""
-        now = self._now()
-        stops, second = await self._database.reading(lambda conn: self._older(conn, now))
-        waiting = await self._database.reading(lambda conn: self._waiting(conn, now, documents))
-        fresh = [jobs.of_waiting(self.portal, group) for group in waiting]
+        now, database = self._context.now(), self._context.database
+        stops, second = await database.reading(lambda conn: self._older(conn, now))
+        waiting = await database.reading(lambda conn: self._waiting(conn, now, documents))
+        fresh = [jobs.of_waiting(self._context.portal, group) for group in waiting]
         refs = list(dict.fromkeys(one.ref for one in (*stops, *second, *fresh) if one.ref))
         first = set(refs[:documents])
         found = [one for one in (*stops, *second, *fresh) if not one.ref or one.ref in first]
@@ -94,7 +91,7 @@ class Intake:
             on = partial(self._on, refs=some[start : start + REFS])
             found += [
                 jobs.of_stop(stop)
-                for stop in await self._database.reading(on)
+                for stop in await database.reading(on)
                 if stop.decision_id not in known and self._belongs(stop, now, heard, torn)
             ]
         return found
@@ -105,28 +102,28 @@ class Intake:
             return True
         return ref in heard and self._is_early(stop, now)
 
-    def _older(self, conn: Connection, now: datetime) -> tuple[list[Subject], list[Subject]]:
-        due = open_stops.due(conn, self.portal, now, Outcome.WAITING)
-        resting = self._patience.resting(now)
+    def _older(self, conn: Connection, now: datetime) -> tuple[list[Job], list[Job]]:
+        due = open_stops.due(conn, self._context.portal, now, Outcome.WAITING)
+        resting = self._backoff.resting(now)
         second = [
-            jobs.of_look(self.portal, look)
-            for look in second_looks.due(conn, self.portal, now)
+            jobs.of_look(self._context.portal, look)
+            for look in second_looks.due(conn, self._context.portal, now)
             if look.document_ref not in resting
         ]
         return [jobs.of_stop(stop) for stop in due], second
 
     def _waiting(self, conn: Connection, now: datetime, documents: int) -> list[Waiting]:
-        resting = self._patience.resting(now)
-        return inbox.waiting(conn, self.portal, documents=documents, skip=resting)
+        resting = self._backoff.resting(now)
+        return inbox.waiting(conn, self._context.portal, documents=documents, skip=resting)
 
-    def _early(self, conn: Connection, now: datetime, refs: Sequence[str]) -> list[Subject]:
+    def _early(self, conn: Connection, now: datetime, refs: Sequence[str]) -> list[Job]:
         """Find what waits for its time on documents of which something was heard."""
         stops = self._on(conn, refs)
         return [jobs.of_stop(stop) for stop in stops if self._is_early(stop, now)]
 
     def _on(self, conn: Connection, refs: Sequence[str]) -> list[Stop]:
         """Return all stops that wait on these documents, though one query gives a thousand."""
-        found = open_stops.waiting_on(conn, self.portal, refs)
+        found = open_stops.waiting_on(conn, self._context.portal, refs)
         if len(found) < MOST or len(refs) < 2:
             return found
         middle = len(refs) // 2
@@ -136,7 +133,7 @@ class Intake:
         """Any event is one more look at what its rule waits for."""
         if stop.due_at is None or stop.due_at <= now:
             return False
-        rules = self._rules.ruleset.rules
+        rules = self._context.rules.ruleset.rules
         return any(
             rule.id == stop.rule and (rule.wait is not None or rule.during is not None)
             for rule in rules

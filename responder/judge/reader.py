@@ -1,4 +1,4 @@
-"""Reads what many subjects need in the cheaper of two ways, and says how much a round can take.
+"""Reads what many jobs need in the cheaper of two ways, and says how much a round can take.
 
 Theory of operation. A few documents are read *one by one* (`lookup.gather`): two commands each,
 fifty commands a request. Many are read *by pages* (`Survey.of`): all that runs, about fifty rows a
@@ -19,21 +19,23 @@ allow, as they went lately. Facts would be too old for a call soon after that; w
 is read again, and the next round is smaller.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
 
 from responder.bitrix24.client import rate_limit
-from responder.bitrix24.client.answers import STOPPING, Failure, FailureKind, explain
+from responder.bitrix24.client.answers import STOPPING, Command, Failure, FailureKind, explain
+from responder.bitrix24.client.client import LIMIT_CODES
 from responder.bitrix24.facts import lookup
 from responder.bitrix24.facts.lookup import Ask, Reading
 from responder.bitrix24.facts.survey import Survey
 from responder.bitrix24.lists.requests import PORTION, SharedRequests
 from responder.bitrix24.lists.row_warnings import RowWarnings
 from responder.bitrix24.lists.workflows import RunningWorkflows, WorkflowList, pages_of
-from responder.judge.context import Means
+from responder.judge.backoff import Backoff
+from responder.judge.context import Context
 from responder.model import Unknown
 
 WITHIN_SECONDS = 20.0
@@ -51,7 +53,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
+class ReadStrategy:
     """How the next documents are read, and how many of them at once."""
 
     by_pages: bool
@@ -59,29 +61,38 @@ class Way:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """What was read of each ask, in its place.
+class FactsRead:
+    """What was read of documents, by their names, and when that was begun.
 
     `rows` is the list of all that runs, where it was read by pages. `failure` is what spoilt such a
-    reading.
+    reading. `deferred` are the documents that are read again later, because they could not be.
     """
 
-    readings: list[Reading]
+    began_at: datetime
+    readings: Mapping[str, Reading]
     rows: RunningWorkflows | None = None
     failure: Failure | None = None
+    deferred: Collection[str] = ()
+
+    @property
+    def workflows(self) -> list[str]:
+        """Name the workflows on all of them."""
+        return [
+            workflow.id
+            for reading in self.readings.values()
+            if not isinstance(reading.workflows, Unknown)
+            for workflow in reading.workflows
+        ]
 
 
-class Readings:
+class FactReader:
     """The readings of one portal's rounds, and what they know of its size and speed."""
 
-    def __init__(self, means: Means) -> None:
+    def __init__(self, context: Context, backoff: Backoff) -> None:
+        self._context = context
+        self._backoff = backoff
         self._told: tuple[datetime, int] | None = None
-        self._portal = means.portal
-        self._lane = means.lane
-        self._templates = means.templates
-        self._now = means.now
-        self._few = means.few
-        self._row_warnings = RowWarnings(means.portal, means.now)
+        self._row_warnings = RowWarnings(context.portal, context.now)
         self._slice_seconds = FIRST_SLICE_SECONDS
         self._one_by_one_until: datetime | None = None
         self._read_at: datetime | None = None
@@ -89,53 +100,68 @@ class Readings:
     @property
     def running(self) -> int | None:
         """Say how many workflows run, as the portal told not long ago; None where it did not."""
-        if self._told is None or not timedelta(0) <= self._now() - self._told[0] < TOLD_FOR:
+        if self._told is None or not timedelta(0) <= self._context.now() - self._told[0] < TOLD_FOR:
             return None
         return self._told[1]
 
     def _tell(self, running: int | None) -> None:
         if running is not None:
-            self._told = (self._now(), running)
+            self._told = (self._context.now(), running)
 
-    def gathers_for(self) -> float:
-        """Say how many seconds what is due had better gather before it is read; mostly none."""
-        now = self._now()
-        if self._read_at is None or self._level() <= self._lane.burst * GATHERS_ABOVE:
+    @property
+    def must_wait(self) -> bool:
+        """Return whether nothing is read now: what is due gathers, or the portal is left alone."""
+        return bool(self._gathers_for()) or self._backoff.leaves_alone(self._context.now())
+
+    def idle_seconds(self, at_most: float) -> float:
+        """Return how long to wait when nothing is due: until the first document has rested."""
+        wait = self._backoff.until_the_first(self._context.now(), at_most)
+        return max(wait, min(self._gathers_for(), at_most))
+
+    def _gathers_for(self) -> float:
+        """Return how many seconds what is due had better gather before it is read; mostly none."""
+        now = self._context.now()
+        if self._read_at is None or self._level() <= self._context.client.burst * GATHERS_ABOVE:
             return 0.0
         left = self._read_at + GATHERS_FOR - now
         return left.total_seconds() if timedelta(0) < left <= GATHERS_FOR else 0.0
 
     def begin(self) -> datetime:
         """Note that something is read now."""
-        self._read_at = self._now()
+        self._read_at = self._context.now()
         return self._read_at
 
-    def way(self, documents: int) -> Way:
-        """Say how so many documents that are due are best read, and how many of them now."""
-        few = Way(by_pages=False, documents=self._few)
-        if documents <= self._few:
+    def strategy(self, documents: int, *, more: bool) -> ReadStrategy:
+        """Say how so many documents that are due, or `more`, are best read, and how many now."""
+        if self._backoff.is_away:
+            return self._strategy(self._context.few)  # enough to see whether it is back
+        return self._strategy(MOST if more and documents > self._context.few else documents)
+
+    def _strategy(self, documents: int) -> ReadStrategy:
+        few = ReadStrategy(by_pages=False, documents=self._context.few)
+        if documents <= self._context.few:
             return few
-        requests, a_batch = self._requests(), max(map(self._lane.capacity, STOPPING))
+        requests, a_batch = self._requests(), max(map(self._context.client.capacity, STOPPING))
         pages = pages_of(self.running or 0) / PORTION
         some = min(MOST, int((requests - pages - 1) / (1 / a_batch + 1 / IN_BULK)))
-        if some > self._few and not self._is_spoilt() and pages < requests / 2:
+        if some > self._context.few and not self._is_spoilt() and pages < requests / 2:
             now = min(documents, some)
             if self.running is None or pages + now / IN_BULK < now * EACH / PORTION:
-                return Way(by_pages=True, documents=some)
+                return ReadStrategy(by_pages=True, documents=some)
         # one more command for each is its tasks, which are the evidence
         some = min(MOST, int(requests / (1 / a_batch + (EACH + 1) / PORTION)))
-        return Way(by_pages=False, documents=some) if some > self._few else few
+        return ReadStrategy(by_pages=False, documents=some) if some > self._context.few else few
 
     def _requests(self) -> float:
         """Say how many requests can be made in time."""
-        lane = self._lane
-        room = max(0.0, lane.burst * rate_limit.SAFE_SHARE - self._level())
-        allowed = room + WITHIN_SECONDS * lane.rate * rate_limit.SAFE_RATE
+        client = self._context.client
+        room = max(0.0, client.burst * rate_limit.SAFE_SHARE - self._level())
+        allowed = room + WITHIN_SECONDS * client.rate * rate_limit.SAFE_RATE
         return min(allowed, WITHIN_SECONDS / self._slice_seconds)
 
     def _level(self) -> float:
-        lane = self._lane
-        return rate_limit.drained(lane.bucket, self._now().timestamp(), lane.rate).level
+        client, seconds = self._context.client, self._context.now().timestamp()
+        return rate_limit.drained(client.bucket, seconds, client.rate).level
 
     def took(self, seconds: float) -> None:
         """Learn how long a slice took, from its turn to its outcomes."""
@@ -145,40 +171,82 @@ class Readings:
         """Learn that facts grew too old before all of a round was done."""
         self._slice_seconds *= 2
 
-    async def read(self, asks: Sequence[Ask], *, by_pages: bool) -> Found | None:
-        """Read each ask; None where the first page told that the other way is the better one."""
+    async def read(self, asks: Mapping[str, Ask], *, by_pages: bool) -> FactsRead | None:
+        """Read what is asked of each document; None where it is read in the other way, later."""
+        found = await (self._by_pages(asks) if by_pages else self._one_by_one(asks))
+        if found is None:
+            return None
+        await self._see_whether_away(found.readings.values())
+        self._context.client.away_since = self._backoff.away_since
+        if found.failure is not None and self._is_lists_own(found.failure):
+            self.spoil(found.failure)
+            return None
+        now, few = self._context.now(), self._context.few
+        return replace(found, deferred=self._backoff.deferred(found.readings, now, few=few))
+
+    async def _one_by_one(self, asks: Mapping[str, Ask]) -> FactsRead:
+        now, context = self.begin(), self._context
+        readings = await lookup.gather(
+            context.client.send, list(asks.values()), context.templates, now
+        )
+        for reading in readings:
+            self._row_warnings.warn(reading.odd)
+        return FactsRead(began_at=now, readings=dict(zip(asks, readings, strict=True)))
+
+    async def _by_pages(self, asks: Mapping[str, Ask]) -> FactsRead | None:
+        """Read all that runs; None where the first page told that the other way is better."""
         now = self.begin()
-        if not by_pages:
-            readings = await lookup.gather(self._lane.send, asks, self._templates, now)
-            for reading in readings:
-                self._row_warnings.warn(reading.odd)
-            return Found(readings=readings)
-        survey = Survey.of(asks, self._templates, now)
+        survey = Survey.of(list(asks.values()), self._context.templates, now)
         knew = self.running is not None
-        while await survey.step(self._lane.send):
+        while await survey.step(self._context.client.send):
             if survey.total is None or knew:
                 continue
             knew = True
             self._tell(survey.total)
-            if not self.way(len(asks)).by_pages:
+            if not self._strategy(len(asks)).by_pages:
                 return None
+        return self._of_pages(survey, asks, now)
+
+    def _of_pages(self, survey: Survey, asks: Mapping[str, Ask], began_at: datetime) -> FactsRead:
         failure = survey.failure
         if failure is None and survey.unread is not None and survey.unread.kind in LOST:
             failure = survey.unread
         if failure is not None:
             unread = Reading({}, Unknown(explain(failure)), failure)
-            return Found(readings=[unread] * len(asks), failure=failure)
+            return FactsRead(
+                began_at=began_at, readings=dict.fromkeys(asks, unread), failure=failure
+            )
         self._tell(survey.running)
         self._row_warnings.warn(survey.odd)
         found = dict(survey.readings())
-        return Found(readings=[found[ask.document] for ask in asks], rows=survey.listed)
+        readings = {ref: found[ask.document] for ref, ask in asks.items()}
+        return FactsRead(began_at=began_at, readings=readings, rows=survey.listed)
+
+    async def _see_whether_away(self, readings: Collection[Reading]) -> None:
+        """Ask who we are where something could not be read, to see if it is the portal itself."""
+        failures = [reading.failure for reading in readings if reading.failure is not None]
+        lost = [one for one in failures if one.kind in LOST and one.code not in LIMIT_CODES]
+        if not lost:
+            if any(reading.failure is None for reading in readings):
+                self._backoff.answered()
+            return
+        (answer,) = await self._context.client.send([Command("profile", {})])
+        if answer.failure is not None and answer.failure.kind in LOST:
+            self._backoff.went_away(self._context.now())
+        else:
+            self._backoff.answered()
+
+    def _is_lists_own(self, failure: Failure) -> bool:
+        """Return whether the list of all that runs cannot be read, and not the portal."""
+        passing = failure.kind in LOST and failure.code not in LIMIT_CODES
+        return passing and not self._backoff.is_away
 
     def spoil(self, failure: Failure | None) -> None:
-        """Read listing one by one for a while: the list of all that runs could not be read."""
-        self._one_by_one_until = self._now() + ONE_BY_ONE_FOR
+        """Read everything one by one for a while: the list of all that runs could not be read."""
+        self._one_by_one_until = self._context.now() + ONE_BY_ONE_FOR
         log.warning(
             "what runs could not be read by pages; documents are read one by one",
-            portal=self._portal,
+            portal=self._context.portal,
             why=None if failure is None else explain(failure),
         )
 
@@ -191,7 +259,7 @@ class Readings:
             return None
         listing, requests = WorkflowList(), SharedRequests()
         requests.set_sources([listing])
-        while await requests.step(self._lane.send):
+        while await requests.step(self._context.client.send):
             self._tell(listing.total)
             if self.running is not None and pages_of(self.running) >= ids:
                 return None
@@ -202,5 +270,5 @@ class Readings:
         return None
 
     def _is_spoilt(self) -> bool:
-        until, now = self._one_by_one_until, self._now()
+        until, now = self._one_by_one_until, self._context.now()
         return until is not None and now < until <= now + ONE_BY_ONE_FOR

@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from responder.bitrix24.client.answers import Failure, FailureKind
+from responder.bitrix24.client.client import LIMIT_CODES
 from responder.bitrix24.facts.lookup import Reading
 from responder.bitrix24.facts.open_tasks import Missing
 from responder.journal.approval_proof import Approval
 from responder.journal.approvals import GOOD_FOR
 from responder.journal.open_stops import Stop
-from responder.judge.calls import LIMIT_CODES
-from responder.judge.jobs import Subject, of_stop
+from responder.judge.jobs import Job, of_stop
 from responder.judge.lifecycle import Seen, Standing, Step, step
 from responder.judge.planner import next_step
 from responder.judge.plans import Known, Plan, Planned
@@ -37,7 +37,7 @@ from responder.store.limits import RUNS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rejudged:
+class Recheck:
     """A waiting stop, judged afresh: its step, and the verdict where it still stands.
 
     `look` asks for a new judgement of the document: something else may condemn the workflow now.
@@ -74,11 +74,11 @@ def again(
     known: Known,
     now: datetime,
     running: Running,
-) -> Rejudged:
+) -> Recheck:
     """Judge a waiting stop afresh. `running` tells of those that were spared in its stead."""
     rule = next((rule for rule in ruleset.rules if rule.id == stop.rule), None)
-    subject = of_stop(stop)
-    waiting = _Waiting(stop, subject, subject.situation(reading), reading, known, now)
+    job = of_stop(stop)
+    waiting = _Waiting(stop, job, job.situation(reading), reading, known, now)
     return waiting.unjudged(rule, running) or waiting.judged(rule, ruleset, enforcing=enforcing)
 
 
@@ -87,22 +87,22 @@ class _Waiting:
     """A stop that waits, with what was read and is known of its document now."""
 
     stop: Stop
-    subject: Subject
+    job: Job
     situation: Situation
     reading: Reading
     known: Known
     now: datetime
 
-    def seen(self, what: Seen, why: str, cleared_by: Judgement | None = None) -> Rejudged:
+    def seen(self, what: Seen, why: str, cleared_by: Judgement | None = None) -> Recheck:
         """Return it with the step that follows where it does not stand."""
         taken = step(Outcome.WAITING, what, standing_of(self.stop), self.now, why)
-        return Rejudged(stop=self.stop, step=taken, situation=self.situation, cleared_by=cleared_by)
+        return Recheck(stop=self.stop, step=taken, situation=self.situation, cleared_by=cleared_by)
 
-    def unread(self, why: str) -> Rejudged:
+    def unread(self, why: str) -> Recheck:
         """Return it with the step that follows where something could not be read."""
         return self.seen(_unread(self.reading.failure, away=self.known.away), why)
 
-    def unjudged(self, rule: Rule | None, running: Running) -> Rejudged | None:
+    def unjudged(self, rule: Rule | None, running: Running) -> Recheck | None:
         """Return what becomes of it before the rules are asked; None where they have to be."""
         stop, listed = self.stop, self.situation.workflows
         if _has_lapsed(stop.approval, None if rule is None else rule.during, self.now):
@@ -117,7 +117,7 @@ class _Waiting:
         anew = ended[0] is Seen.SPARED and stop.trigger not in RUNS
         return replace(self.seen(*ended), look=anew)
 
-    def judged(self, rule: Rule | None, ruleset: Ruleset, *, enforcing: bool) -> Rejudged:
+    def judged(self, rule: Rule | None, ruleset: Ruleset, *, enforcing: bool) -> Recheck:
         """Return what becomes of it by the rules."""
         stop = self.stop
         judgement = judge(
@@ -126,13 +126,13 @@ class _Waiting:
             enforcing=enforcing,
             now=self.now,
             only=stop.workflow_id,
-            rules=self.subject.rules(ruleset),
-            choices=_choices(self.subject, ruleset, rule, self.situation.workflows),
+            rules=self.job.rules(ruleset),
+            choices=_choices(self.job, ruleset, rule, self.situation.workflows),
         )
         verdict = next((one for one in judgement.verdicts if _is_same(one, stop)), None)
         if verdict is not None:
             taken = next_step(verdict, ruleset, standing_of(stop), self.known, self.now)
-            return Rejudged(stop=stop, step=taken, situation=self.situation, verdict=verdict)
+            return Recheck(stop=stop, step=taken, situation=self.situation, verdict=verdict)
         if self.reading.failure is not None:
             return self.unread(f"not all facts could be read: {self.reading.failure.text}")
         other = any(one.action in KILLING for one in judgement.verdicts)
@@ -176,10 +176,10 @@ def _is_same(verdict: Verdict, stop: Stop) -> bool:
 
 
 def _choices(
-    subject: Subject, ruleset: Ruleset, rule: Rule | None, listed: Sequence[Workflow] | Unknown
+    job: Job, ruleset: Ruleset, rule: Rule | None, listed: Sequence[Workflow] | Unknown
 ) -> dict[str, Choice]:
     """Return whom `keep` spares: the stop's own rule those that it spared then."""
-    choices, stop = subject.choices(ruleset, listed), subject.stop
+    choices, stop = job.choices(ruleset, listed), job.stop
     if stop is not None and stop.spared is not None and rule is not None and rule.keep is not None:
         choices[rule.id] = repeat_choice(stop.spared.ids, stop.workflow_id)
     return choices
@@ -209,7 +209,7 @@ Before = Mapping[tuple[str, str], bool | None]
 """How each test of a rule came out when it condemned, by its path and its wording."""
 
 
-def explained(one: Rejudged, before: Before, now: datetime) -> Rejudged:
+def explained(one: Recheck, before: Before, now: datetime) -> Recheck:
     """Say what is different since a stop was condemned that is cleared now."""
     if one.cleared_by is None:
         return one
@@ -277,8 +277,8 @@ def without_evidence(standing: Standing, missing: Missing, now: datetime) -> Ste
 
 
 def too_old(
-    plans: Sequence[Plan], rejudged: Sequence[Rejudged], now: datetime
-) -> tuple[list[Plan], list[Rejudged]]:
+    plans: Sequence[Plan], rechecks: Sequence[Recheck], now: datetime
+) -> tuple[list[Plan], list[Recheck]]:
     """Return what is written where the facts grew too old for a call: it is judged afresh later."""
     why = "the portal answers slowly: the facts were too old when it was to be called"
 
@@ -293,7 +293,7 @@ def too_old(
         [replace(plan, planned=tuple(map(put_off, plan.planned))) for plan in plans],
         [
             replace(one, step=later(standing_of(one.stop))) if one.step.call else one
-            for one in rejudged
+            for one in rechecks
         ],
     )
 

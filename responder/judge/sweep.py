@@ -30,6 +30,7 @@ from responder.bitrix24.client.answers import explain
 from responder.bitrix24.facts.lookup import Reading
 from responder.bitrix24.facts.survey import Survey
 from responder.bitrix24.facts.templates import Templates
+from responder.judge.jobs import Job
 from responder.model import KILLING, Document, Judgement, Situation, Trigger, Unknown, Workflow
 from responder.rules import schedules
 from responder.rules.decide import judge, matching
@@ -49,7 +50,7 @@ _NOBODY = Choice({}, {})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Due:
+class DueRun:
     """What is to be run now: by which trigger, which rules, and what to note when it is done.
 
     `keys` are the runs that this one is, each with the instant it was due; `since` is when the
@@ -86,14 +87,18 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """One document with what was condemned on it, and the rules that were asked about it."""
+class Condemned:
+    """What was condemned on one document, and what that rests on.
 
-    document: Document
+    It is a part of the run that `set_name` names, which counted so many workflows in all.
+    """
+
+    job: Job
     facts: Mapping[str, object]
     workflows: tuple[Workflow, ...] | Unknown
     judgement: Judgement
-    asked: tuple[str, ...]
+    set_name: str | None = None
+    running_in_all: int | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -101,7 +106,7 @@ class Run:
     """One run, from its first page to what it found."""
 
     portal: str
-    due: Due
+    due: DueRun
     ruleset: Ruleset
     enforcing: bool
     templates: Templates
@@ -134,11 +139,21 @@ class Run:
             self._asked[kind] = tuple(r.id for r in self.due.rules if self.due.asks(r, kind))
         return self._asked[kind]
 
+    def job(self, document: Document) -> Job:
+        """Return what is judged of such a document."""
+        return Job(
+            portal=self.portal,
+            document=document,
+            trigger=self.due.trigger,
+            events=(),
+            asked=self.asked(document),
+        )
+
     def rules_for(self, document: Document) -> tuple[Rule, ...]:
         """Return the rules of this run that look at such a document, and their guards."""
         return self.ruleset.with_guards(self.asked(document), document.kind, self.portal)
 
-    async def found(self) -> list[Found]:
+    async def found(self) -> list[Condemned]:
         """Judge all that was read, as of one moment; `keep` chooses over all documents together.
 
         What began to match in between would be condemned although nobody was spared for it.
@@ -156,12 +171,13 @@ class Run:
             judgement = self._judge(document, reading, self.rules_for(document), choices, now)
             if any(verdict.action in KILLING for verdict in judgement.verdicts):
                 found.append(
-                    Found(
-                        document=document,
+                    Condemned(
+                        job=self.job(document),
                         facts=_facts(reading),
                         workflows=reading.workflows,
                         judgement=judgement,
-                        asked=self.asked(document),
+                        set_name=self.name,
+                        running_in_all=self.survey.running,
                     )
                 )
         return found
@@ -278,7 +294,7 @@ def due_now(
     sweep_every: timedelta,
     now: datetime,
     resting: Collection[str] = (),
-) -> tuple[list[Due], list[str]]:
+) -> tuple[list[DueRun], list[str]]:
     """Say which runs are due, the longest overdue first, and which keys begin to count now.
 
     These are new ones, and those whose last run lies in the future: our clock was wrong then.
@@ -298,7 +314,7 @@ def _scheduled(
     last: Mapping[str, datetime],
     now: datetime,
     but: Collection[str],
-) -> Due | None:
+) -> DueRun | None:
     """Return the schedules that are due as one run."""
     rules: dict[str, Rule] = {}
     fallen: list[tuple[str, datetime]] = []
@@ -311,17 +327,17 @@ def _scheduled(
             missed.append(schedules.next_after(schedule, last[key]))
     if not rules:
         return None
-    return Due(
+    return DueRun(
         trigger="schedule", rules=tuple(rules.values()), keys=tuple(fallen), since=min(missed)
     )
 
 
 def _sweep(
     swept: tuple[Rule, ...], last: Mapping[str, datetime], every: timedelta, now: datetime
-) -> Due | None:
+) -> DueRun | None:
     if not swept or SWEEP not in last or now - last[SWEEP] < every:
         return None
-    return Due(trigger="sweep", rules=swept, keys=((SWEEP, now),), since=last[SWEEP] + every)
+    return DueRun(trigger="sweep", rules=swept, keys=((SWEEP, now),), since=last[SWEEP] + every)
 
 
 def _keys(ruleset: Ruleset, portal: str) -> Iterator[tuple[str, tuple[Rule, Schedule]]]:
@@ -339,19 +355,19 @@ def swept_rules(ruleset: Ruleset, portal: str) -> tuple[Rule, ...]:
     )
 
 
-def requested(request: Request, ruleset: Ruleset, portal: str) -> Due:
+def requested(request: Request, ruleset: Ruleset, portal: str) -> DueRun:
     """Say what a person's request runs: one rule, whatever sets it off, or all that are swept."""
     if request.rule is None:
         rules = swept_rules(ruleset, portal)
         scheduled = tuple(r for r in ruleset.scheduled(portal) if r not in rules)
         rules = (*rules, *scheduled)
-        return Due(trigger="sweep", rules=rules, request=request, since=request.at)
+        return DueRun(trigger="sweep", rules=rules, request=request, since=request.at)
     rules = tuple(
         rule
         for rule in ruleset.rules
         if rule.id == request.rule and rule.acts and rule.may_act_in(portal)
     )
-    return Due(trigger="sweep", rules=rules, request=request, since=request.at)
+    return DueRun(trigger="sweep", rules=rules, request=request, since=request.at)
 
 
 def request_name(request: Request) -> str:

@@ -60,7 +60,7 @@ class Refused(Exception):  # noqa: N818 - a delivery that is refused is no error
         super().__init__(why)
 
 
-class Web:
+class Endpoint:
     """The ASGI application.
 
     `accept` stores one row of the inbox and is done when it is durable; `ready` says whether we can

@@ -16,24 +16,24 @@ import structlog
 from starlette.types import ASGIApp
 
 from responder.adapters.metrics import Metrics
-from responder.bitrix24.client.client import Lane
+from responder.bitrix24.client.client import Client
 from responder.bitrix24.client.rest import Portal
 from responder.bitrix24.facts.templates import Templates
 from responder.journal import outbox
-from responder.judge.context import Means
+from responder.judge.context import Context
 from responder.judge.rules_in_force import RulesInForce, wait_until_still
 from responder.model import Mode
-from responder.receive.endpoint import Web, others
+from responder.receive.endpoint import Endpoint, others
 from responder.receive.refusal_counts import Refusing
 from responder.receive.refused_callers import Strangers
 from responder.receive.server.connections import Room, most_connections
 from responder.receive.server.server import receivers
 from responder.service import process_end
+from responder.service.driver.agenda import Agenda
+from responder.service.driver.assembly import Assembly
 from responder.service.driver.driver import Driver
-from responder.service.driver.poller import Poll
-from responder.service.driver.round import Rounds
-from responder.service.driver.sweeper import Runner
-from responder.service.driver.waker import Waking
+from responder.service.driver.poller import Poller
+from responder.service.driver.waker import Waker
 from responder.service.gauges import Gauges
 from responder.service.health import Condition
 from responder.service.housekeeping import Housekeeping, Write, fenced
@@ -44,7 +44,6 @@ from responder.service.replicas.election import Leases
 from responder.settings.settings import PortalSettings, Settings
 from responder.settings.validators import SHORTEST_URL_KEY
 from responder.settings.webhook_signature import fingerprint, keys_of
-from responder.stop.gate import Gate
 from responder.store.database.database import Database
 from responder.store.group_commit import SharedCommit
 from responder.store.leases import Lease
@@ -81,22 +80,24 @@ class Service:
         self.notifier = self._notifier()
         self.commits = SharedCommit(self.database)
         self.leases = self._leases(clock)
-        self.lanes = {name: self._lane(name, portal) for name, portal in settings.portals.items()}
-        self.poll = self._poll()
+        self.clients = {
+            name: self._client(name, portal) for name, portal in settings.portals.items()
+        }
+        self.poller = self._poll()
         self.drivers = {name: self._driver(name) for name in settings.portals}
-        self.waking = Waking(self.drivers, lambda: self.rules.ruleset)
-        self.commits.on_commit = self.waking.stored
-        self.leases.granted = self.waking.wake
+        self.waker = Waker(self.drivers, lambda: self.rules.ruleset)
+        self.commits.on_commit = self.waker.stored
+        self.leases.granted = self.waker.wake
         self.condition = self._condition()
         self.refusing = Refusing(self.commits.write, now)
         pages, apart = self._pages(), settings.admin_port is not None
-        self.web = self._web(None if apart else pages)
+        self.endpoint = self._endpoint(None if apart else pages)
         self.admin_side = others(self.condition.ready, self.metrics, pages) if apart else None
         self._stopping_at = 0.0
 
     def ports(self) -> Iterator[tuple[int, ASGIApp]]:
         """Say what is served on which port, the one for events first."""
-        yield self.settings.port, self.web
+        yield self.settings.port, self.endpoint
         if self.admin_side is not None and self.settings.admin_port is not None:
             yield self.settings.admin_port, self.admin_side
 
@@ -124,13 +125,13 @@ class Service:
             database=self.database,
             commits=self.commits,
             leases=self.leases,
-            lanes=self.lanes,
+            clients=self.clients,
             drivers=self.drivers,
         )
 
-    def _web(self, pages: ASGIApp | None) -> Web:
+    def _endpoint(self, pages: ASGIApp | None) -> Endpoint:
         """Build what receives events; `pages` are those that are served on the same port."""
-        return Web(
+        return Endpoint(
             self.settings.portals,
             accept=self.commits.add,
             ready=self.condition.ready,
@@ -160,9 +161,9 @@ class Service:
             )
         )
 
-    def _lane(self, name: str, portal: PortalSettings) -> Lane:
+    def _client(self, name: str, portal: PortalSettings) -> Client:
         url = portal.url.get_secret_value()
-        return Lane(
+        return Client(
             Portal(name, url),
             rate=portal.requests_per_second,
             burst=portal.burst,
@@ -173,10 +174,10 @@ class Service:
             ),
         )
 
-    def _poll(self) -> Poll:
-        return Poll(
+    def _poll(self) -> Poller:
+        return Poller(
             database=self.database,
-            wake=lambda portal: self.waking.wake(portal),
+            wake=lambda portal: self.waker.wake(portal),
             driven=self._driven,
             ruleset=lambda: self.rules.ruleset,
             sweep_every=self.settings.sweep_every,
@@ -184,32 +185,23 @@ class Service:
         )
 
     def _driver(self, name: str) -> Driver:
-        templates = Templates()
+        assembly = Assembly(sweep_every=self.settings.sweep_every)
+        context = Context(
+            client=self.clients[name],
+            database=self.database,
+            rules=self.rules,
+            templates=Templates(),
+            enforcing=self.settings.mode is Mode.ENFORCE,
+            metrics=self.metrics,
+            now=self.now,
+        )
 
-        def rounds(lease: Lease) -> Rounds:
-            gate = Gate(
-                portal=name,
-                lease=lease,
-                lane=self.lanes[name],
-                commits=self.commits,
-                rules=self.rules,
-                metrics=self.metrics,
-                now=self.now,
-            )
-            means = Means(
-                gate=gate,
-                lane=self.lanes[name],
-                database=self.database,
-                rules=self.rules,
-                templates=templates,
-                leased=lambda: self.leases.has_time(lease),
-                enforcing=self.settings.mode is Mode.ENFORCE,
-                metrics=self.metrics,
-                now=self.now,
-            )
-            return Rounds(means, Runner(means, self.settings.sweep_every))
+        def agenda(lease: Lease) -> Agenda:
+            return assembly.build(context, lease, self.commits, self.leases.has_time)
 
-        return Driver(name, leases=self.leases, rounds=rounds, idle_seconds=self.poll.idle_seconds)
+        return Driver(
+            name, leases=self.leases, agenda=agenda, idle_seconds=self.poller.idle_seconds
+        )
 
     def _goes_by(self) -> str:
         """Say by which rules we drive, and that we only observe, for replicas to compare."""
@@ -220,13 +212,13 @@ class Service:
         """Drive every portal until cancelled; then let the rounds under way end."""
         # Names are looked up there, and one that nobody answers for keeps a thread for long.
         asyncio.get_running_loop().set_default_executor(
-            ThreadPoolExecutor(LOOKING_UP + len(self.lanes))
+            ThreadPoolExecutor(LOOKING_UP + len(self.clients))
         )
         self.commits.start()
         leasing = asyncio.create_task(self.leases.run())
         tasks = [asyncio.create_task(driver.run()) for driver in self.drivers.values()]
         beside = [
-            asyncio.create_task(self.poll.run()),
+            asyncio.create_task(self.poller.run()),
             asyncio.create_task(self._gauges().run()),
             asyncio.create_task(self._housekeeping().run()),
             asyncio.create_task(self.rules.watch()),
@@ -304,8 +296,8 @@ class Service:
         with contextlib.suppress(TimeoutError):  # where the database does not answer
             async with asyncio.timeout(LEAVING_SECONDS):
                 await leasing
-        for lane in self.lanes.values():
-            await lane.portal.close()
+        for client in self.clients.values():
+            await client.portal.close()
         await self.commits.close()
         self.database.close()
 

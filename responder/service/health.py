@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from responder.bitrix24.client.client import Lane
+from responder.bitrix24.client.client import Client
 from responder.judge.rules_in_force import RulesInForce
 from responder.service.driver.driver import Driver
 from responder.service.replicas.election import Leases
@@ -25,7 +25,7 @@ class Condition:
         database: Database,
         commits: SharedCommit,
         leases: Leases,
-        lanes: Mapping[str, Lane],
+        clients: Mapping[str, Client],
         drivers: Mapping[str, Driver],
     ) -> None:
         self.draining = False
@@ -34,7 +34,7 @@ class Condition:
         self._database = database
         self._commits = commits
         self._leases = leases
-        self._lanes = lanes
+        self._clients = clients
         self._drivers = drivers
 
     async def ready(self) -> tuple[bool, dict[str, object]]:
@@ -49,7 +49,7 @@ class Condition:
                 "since": instant_text(self._rules.since),
                 "error": self._rules.error,
             },
-            "portals": {name: self.portal(name) for name in self._lanes},
+            "portals": {name: self.portal(name) for name in self._clients},
             "replicas": {
                 "alive": max(1, len(self._leases.standing.alive)),
                 "other_rules": self._leases.other_rules(),
@@ -62,13 +62,13 @@ class Condition:
 
     def portal(self, name: str) -> dict[str, object]:
         """Say how a portal is, as this very process sees it."""
-        lane = self._lanes[name]
+        client = self._clients[name]
         return {
-            "breaker": lane.shut.code if lane.shut else None,
-            "methods": {method: b.code for method, b in lane.breakers.items() if method},
-            "unreachable_since": instant_text(lane.away_since) if lane.away_since else None,
+            "breaker": client.shut.code if client.shut else None,
+            "methods": {method: b.code for method, b in client.breakers.items() if method},
+            "unreachable_since": instant_text(client.away_since) if client.away_since else None,
             "driving": self._drivers[name].lease is not None,
-            "webhook_silent": lane.silent,
+            "webhook_silent": client.silent,
         }
 
     async def _store(self) -> tuple[bool, bool | None, str | None]:

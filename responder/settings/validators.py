@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import AfterValidator, SecretStr
 
 from responder.model import Mode
-from responder.settings import webhook_signature
+from responder.settings import database_address, webhook_signature
 
 T = TypeVar("T")
 
@@ -115,13 +115,11 @@ def database_url(given: SecretStr) -> SecretStr:
         if url.partition("?")[0] in ("sqlite:///", "sqlite:///:memory:"):
             raise ValueError("must name a file: what is only in memory does not survive")
     else:
-        from responder.store.database.engines import DatabaseError, parse  # slow, and needed then
-
         _split(url, needs_host=False)  # without one, PostgreSQL is reached through its socket
-        try:
-            parse(url)
-        except DatabaseError as error:
-            raise ValueError(str(error)) from None
+        if database_address.is_torn(url):
+            raise ValueError(database_address.TORN)
+        if not database_address.has_readable_host(url):
+            raise ValueError("is not a URL")
     return SecretStr(url)
 
 

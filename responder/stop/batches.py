@@ -11,10 +11,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from responder.judge.calls import method
-from responder.judge.jobs import Subject, of_stop
+from responder.bitrix24.client.answers import stopping_method
+from responder.judge.jobs import Job, of_stop
 from responder.judge.plans import Plan
-from responder.judge.recheck import Rejudged
+from responder.judge.recheck import Recheck
 
 # Evaluations and steps in one transaction: a delivery that comes meanwhile waits for all of them.
 # What goes out in one batch of calls must be written together; what calls nothing need not be.
@@ -23,41 +23,41 @@ WITH_CALLS, WRITTEN = 100, 20
 
 @dataclass(slots=True)
 class Slice:
-    """Plans and rejudged stops that pass the gate together, and how many calls they ask for."""
+    """Plans and rechecked stops that pass the gate together, and how many calls they ask for."""
 
     plans: list[Plan] = field(default_factory=list)
-    rejudged: list[Rejudged] = field(default_factory=list)
+    rechecks: list[Recheck] = field(default_factory=list)
     calls: int = 0
     most_calls: int = 0
 
     @property
     def size(self) -> int:
         """Say how much there is to write."""
-        return len(self.plans) + len(self.rejudged)
+        return len(self.plans) + len(self.rechecks)
 
     @property
     def refs(self) -> set[str]:
         """Name the documents."""
-        of_plans = {plan.subject.ref for plan in self.plans}
-        return of_plans | {one.stop.document.ref for one in self.rejudged}
+        of_plans = {plan.job.ref for plan in self.plans}
+        return of_plans | {one.stop.document.ref for one in self.rechecks}
 
     @property
-    def subjects(self) -> list[Subject]:
+    def jobs(self) -> list[Job]:
         """Return what was judged."""
-        return [plan.subject for plan in self.plans] + [of_stop(one.stop) for one in self.rejudged]
+        return [plan.job for plan in self.plans] + [of_stop(one.stop) for one in self.rechecks]
 
     @property
     def methods(self) -> set[str]:
         """Name the methods of the calls."""
         planned = (one for plan in self.plans for one in plan.planned)
         actions = {one.decision.action for one in planned if one.step and one.step.call}
-        actions |= {one.stop.action for one in self.rejudged if one.step.call}
-        return {method(action) for action in actions}
+        actions |= {one.stop.action for one in self.rechecks if one.step.call}
+        return {stopping_method(action) for action in actions}
 
     def add(self, other: "Slice") -> None:
         """Take in another one's plans and stops."""
         self.plans += other.plans
-        self.rejudged += other.rejudged
+        self.rechecks += other.rechecks
         self.calls += other.calls
 
     def parts(self) -> "list[Slice]":
@@ -65,22 +65,22 @@ class Slice:
 
         It comes before the calls, for until it is written it counts as what waits of its set.
         """
-        quiet = [one for one in self.rejudged if not one.step.call]
+        quiet = [one for one in self.rechecks if not one.step.call]
         if len(quiet) <= WRITTEN:
             return [self]
         starts = range(0, len(quiet), WRITTEN)
-        parts = [Slice(rejudged=quiet[start : start + WRITTEN]) for start in starts]
-        acting = [one for one in self.rejudged if one.step.call]
-        rest = Slice(plans=self.plans, rejudged=acting, calls=self.calls)
+        parts = [Slice(rechecks=quiet[start : start + WRITTEN]) for start in starts]
+        acting = [one for one in self.rechecks if one.step.call]
+        rest = Slice(plans=self.plans, rechecks=acting, calls=self.calls)
         return [*parts, rest] if rest.size else parts
 
     def split(self, calls: int) -> tuple["Slice", "Slice"]:
         """Cut off as many stops as ask for so many calls; an evaluation stands in front, whole."""
         first, rest = Slice(plans=self.plans), Slice()
         first.calls = sum(plan.calls for plan in self.plans)
-        for one in self.rejudged:
+        for one in self.rechecks:
             part = first if first.calls + one.step.call <= calls else rest
-            part.rejudged.append(one)
+            part.rechecks.append(one)
             part.calls += one.step.call
         return first, rest
 
@@ -93,7 +93,7 @@ class Slice:
         return calls <= max(self.most_calls, self.calls) and size <= most
 
 
-class Judged:
+class Backlog:
     """What a round judged and has not written yet; `order` names the documents, the oldest first.
 
     `capacity` says of a method how many of its commands go into one batch at that moment.
@@ -102,12 +102,12 @@ class Judged:
     def __init__(
         self,
         plans: Sequence[Plan],
-        rejudged: Sequence[Rejudged],
+        rechecks: Sequence[Recheck],
         *,
         order: Iterable[str],
         capacity: Callable[[str], int],
     ) -> None:
-        units = _by_document(plans, rejudged, order)
+        units = _by_document(plans, rechecks, order)
         self._acting = deque(part for unit in units if unit.calls for part in unit.parts())
         self._quiet = deque(part for unit in units if not unit.calls for part in unit.parts())
         self._methods = set[str]().union(*(unit.methods for unit in self._acting))
@@ -135,15 +135,15 @@ class Judged:
 
 
 def _by_document(
-    plans: Sequence[Plan], rejudged: Sequence[Rejudged], order: Iterable[str]
+    plans: Sequence[Plan], rechecks: Sequence[Recheck], order: Iterable[str]
 ) -> list[Slice]:
     found = {ref: Slice() for ref in order}
     for plan in plans:
-        unit = found[plan.subject.ref]
+        unit = found[plan.job.ref]
         unit.plans.append(plan)
         unit.calls += plan.calls
-    for one in rejudged:
+    for one in rechecks:
         unit = found[one.stop.document.ref]
-        unit.rejudged.append(one)
+        unit.rechecks.append(one)
         unit.calls += one.step.call
     return [unit for unit in found.values() if unit.size]

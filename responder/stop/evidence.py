@@ -8,67 +8,65 @@ from responder.bitrix24.facts import open_tasks
 from responder.bitrix24.facts.open_tasks import Evidence, Missing
 from responder.bitrix24.lists.id_ranges import pages_of
 from responder.judge import recheck
-from responder.judge.context import Means
+from responder.judge.context import Context
 from responder.judge.plans import Plan
-from responder.judge.recheck import Rejudged
+from responder.judge.recheck import Recheck
 from responder.model import Workflow
 
 GOOD_FOR = timedelta(seconds=120)
 TOLD_FOR = timedelta(minutes=10)
 
-Proved = tuple[list[Plan], list[Rejudged], dict[str, Evidence | Missing]]
+Proved = tuple[list[Plan], list[Recheck], dict[str, Evidence | Missing]]
 
 
-class Proofs:
+class EvidenceReader:
     """The evidence of one portal's condemned workflows, kept for a call that is put off."""
 
-    def __init__(self, means: Means) -> None:
-        self._lane = means.lane
-        self._templates = means.templates
-        self._now = means.now
-        self._few = means.few
+    def __init__(self, context: Context) -> None:
+        self._context = context
         self._tasks: tuple[datetime, int] | None = None  # in the portal, as told last
         self._kept: dict[str, tuple[datetime, Evidence | Missing]] = {}
 
-    async def gather(self, plans: Sequence[Plan], rejudged: Sequence[Rejudged]) -> None:
+    async def gather(self, plans: Sequence[Plan], rechecks: Sequence[Recheck]) -> None:
         """Read ahead what many calls need, where the list of all tasks tells it in fewer requests.
 
         What this leaves open, each slice asks for.
         """
-        now = self._now()
+        now = self._context.now()
         self._forget(now)
-        unproved = self._unproved(_condemned(plans, rejudged))
-        if len(unproved) <= self._few:
+        unproved = self._unproved(_condemned(plans, rechecks))
+        if len(unproved) <= self._context.few:
             return
         if self._tasks is not None:
             at, tasks = self._tasks
             if timedelta(0) <= now - at < TOLD_FOR and pages_of(tasks) > len(unproved):
                 return
         proofs, told = await open_tasks.gather_by_pages(
-            self._lane.send, unproved, self._templates, now
+            self._context.client.send, unproved, self._context.templates, now
         )
         self._tasks = None if told is None else (now, told)
         self._kept |= {key: (now, proof) for key, proof in proofs.items()}
 
-    async def prove(self, plans: Sequence[Plan], rejudged: Sequence[Rejudged]) -> Proved:
+    async def prove(self, plans: Sequence[Plan], rechecks: Sequence[Recheck]) -> Proved:
         """Read what is missing, and put off what has no evidence. Then wait for the call's turn."""
-        now = self._now()
+        now = self._context.now()
         self._forget(now)
-        condemned = _condemned(plans, rejudged)
+        condemned = _condemned(plans, rechecks)
         self._drop_older(condemned)
         unproved = self._unproved(condemned)
         if unproved:
-            read = await open_tasks.gather(self._lane.send, unproved, self._templates, now)
+            send, templates = self._context.client.send, self._context.templates
+            read = await open_tasks.gather(send, unproved, templates, now)
             self._kept |= {key: (now, proof) for key, proof in read.items()}
         proofs = {w.id: _borne_out(w, self._kept[w.id][1]) for w in condemned}
         missing = {key: proof for key, proof in proofs.items() if isinstance(proof, Missing)}
         for key in missing:
             del self._kept[key]  # it is read anew
         if condemned:
-            await self._lane.turn()
+            await self._context.client.turn()
         return (
             [recheck.unproved(plan, missing, now) for plan in plans],
-            [_put_off(one, missing, now) for one in rejudged],
+            [_put_off(one, missing, now) for one in rechecks],
             proofs,
         )
 
@@ -97,12 +95,12 @@ def _borne_out(workflow: Workflow, proof: Evidence | Missing) -> Evidence | Miss
     return proof
 
 
-def _condemned(plans: Sequence[Plan], rejudged: Sequence[Rejudged]) -> list[Workflow]:
+def _condemned(plans: Sequence[Plan], rechecks: Sequence[Recheck]) -> list[Workflow]:
     condemned = [workflow for plan in plans for workflow in plan.condemned]
-    return condemned + [one.verdict.workflow for one in rejudged if one.step.call and one.verdict]
+    return condemned + [one.verdict.workflow for one in rechecks if one.step.call and one.verdict]
 
 
-def _put_off(one: Rejudged, missing: Mapping[str, Missing], now: datetime) -> Rejudged:
+def _put_off(one: Recheck, missing: Mapping[str, Missing], now: datetime) -> Recheck:
     found = missing.get(one.stop.workflow_id)
     if found is None or not one.step.call:
         return one

@@ -10,10 +10,11 @@ import structlog
 
 from responder.journal import approvals, chain
 from responder.journal.open_stops import Stop, unanswered
-from responder.judge.context import Interval, Means
+from responder.judge.context import Context, Interval
 from responder.judge.lifecycle import Seen, step
 from responder.judge.recheck import standing_of
 from responder.model import Outcome
+from responder.stop.gate import Gate
 from responder.stop.intents import take
 from responder.store.database.database import Connection
 
@@ -23,34 +24,31 @@ MOST = 25  # decisions in one transaction: acknowledging must not wait for a lon
 log = structlog.get_logger()
 
 
-class Lapses:
+class ApprovalExpiry:
     """What nobody approved in time, in one portal."""
 
-    def __init__(self, means: Means) -> None:
-        self._portal = means.portal
-        self._gate = means.gate
-        self._database = means.database
-        self._metrics = means.metrics
-        self._now = means.now
+    def __init__(self, context: Context, gate: Gate) -> None:
+        self._context = context
+        self._gate = gate
         self._interval = Interval(LOOK_EVERY)
 
     async def step(self) -> bool:
         """Conclude what has lapsed, some of it at a time. Return False where nothing has."""
-        now = self._now()
+        now = self._context.now()
         if not self._interval.is_over(now):
             return False
-        stops = await self._database.reading(lambda conn: unanswered(conn, self._portal, now))
+        stops = await self._context.read(unanswered, now)
         if not stops:
             return False
         self._interval.end()  # there may be more
         lapsed = await self._gate.write(lambda tx: self._conclude(tx, stops[:MOST], now))
         for stop in lapsed:
-            self._metrics.decided(stop.action.value, Outcome.CANCELLED.value, stop.rule)
-            log.info("nobody approved it", portal=self._portal, decision=stop.decision_id)
+            self._context.metrics.decided(stop.action.value, Outcome.CANCELLED.value, stop.rule)
+            log.info("nobody approved it", portal=self._context.portal, decision=stop.decision_id)
         return True
 
     def _conclude(self, tx: Connection, stops: Sequence[Stop], now: datetime) -> list[Stop]:
-        chain.lock(tx, self._portal)
+        chain.lock(tx, self._context.portal)
         lapsed = []
         for stop in stops:
             found = approvals.find(tx, stop.decision_id)

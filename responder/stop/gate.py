@@ -13,18 +13,18 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
-from responder.adapters.metrics import Metrics
-from responder.bitrix24.client.client import Lane, Lead
+from responder.bitrix24.client.client import Handover
 from responder.bitrix24.facts.open_tasks import Evidence, Missing
 from responder.journal import chain
 from responder.journal import record as journal
-from responder.judge.calls import Called
+from responder.judge.context import Context
 from responder.judge.plans import Hold, Plan
-from responder.judge.recheck import Rejudged
-from responder.judge.rules_in_force import RulesInForce
+from responder.judge.recheck import Recheck
+from responder.model import OPEN_OUTCOMES, Breaker
 from responder.rules.ruleset import Ruleset
-from responder.stop.intents import StaleError, Writing, still_standing
-from responder.stop.limiter import Budget, Holds, RunSets
+from responder.stop.call import StopCall
+from responder.stop.intents import IntentWriter, StaleError, still_standing
+from responder.stop.limiter import Holds, Limiter, RunSets
 from responder.store import leases, rulesets
 from responder.store.database.database import Connection
 from responder.store.database.engines import StoreUnavailable
@@ -32,50 +32,60 @@ from responder.store.group_commit import SharedCommit
 from responder.store.leases import Lease
 
 T = TypeVar("T")
+Kept = tuple[tuple[float, float] | None, list[Breaker]]
 
 CALLS = 50
 STUMBLES = (0.2, 0.5, 1.0, 2.0)
 
 
 class Gate:
-    """Writes for one portal, under one lease."""
+    """Writes for one portal, under one lease. `has_time` says whether a lease has time left."""
 
     def __init__(
         self,
-        *,
-        portal: str,
+        context: Context,
         lease: Lease,
-        lane: Lane,
         commits: SharedCommit,
-        rules: RulesInForce,
-        metrics: Metrics,
-        now: Callable[[], datetime],
+        has_time: Callable[[Lease], bool],
     ) -> None:
-        self.portal = portal
+        self.portal = context.portal
+        self._context = context
         self._lease = lease
-        self._lane = lane
         self._commits = commits
-        self._rules = rules
-        self._metrics = metrics
-        self._now = now
-        lane.keep = self._keep_bucket
+        self._has_time = has_time
+        context.client.keep = self.save_client
+
+    @property
+    def has_time(self) -> bool:
+        """Return whether the lease lasts long enough for a call to be made under it."""
+        return self._has_time(self._lease)
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Commit `work`, if this process still drives the portal."""
 
-        def guarded(tx: Connection) -> tuple[T, Lead]:
+        def guarded(tx: Connection) -> tuple[T, Handover]:
             self._guard(tx)
-            lead = self._lane.lead()
-            leases.save_bucket(tx, self.portal, lead.level)
+            handover = self._context.client.handover()
+            leases.save_bucket(tx, self.portal, handover.level)
+            if handover.breakers is not None:
+                leases.save_breakers(tx, self.portal, handover.breakers)
             with chain.gathered(tx):
-                return work(tx), lead
+                return work(tx), handover
 
-        done, lead = await self._commits.write(guarded)
-        self._lane.kept(lead)
+        done, handover = await self._commits.write(guarded)
+        self._context.client.saved(handover)
         return done
 
-    async def _keep_bucket(self) -> None:
-        """Commit the bucket by itself, where requests are made that no other commit counts."""
+    async def load_client(self) -> None:
+        """Have the client go on where the last driver was: with its bucket and its breakers."""
+
+        def read(conn: Connection, portal: str) -> Kept:
+            return leases.bucket(conn, portal), leases.breakers(conn, portal)
+
+        self._context.client.resume(*await self._context.read(read))
+
+    async def save_client(self) -> None:
+        """Commit bucket and breakers by themselves, where no other commit counts them."""
         await self.write(lambda _tx: None)
 
     async def insist(self, work: Callable[[Connection], None]) -> None:
@@ -100,13 +110,13 @@ class Gate:
     async def pass_through(
         self,
         plans: Sequence[Plan],
-        rejudged: Sequence[Rejudged],
+        rechecks: Sequence[Recheck],
         evidence: Mapping[str, Evidence | Missing],
         ruleset: Ruleset,
         *,
         most_calls: int = CALLS,
         holds: Holds | None = None,
-    ) -> list[Called]:
+    ) -> list[StopCall]:
         """Commit evaluations and intents together; return the calls that may now be made.
 
         What would be called beyond `most_calls` waits for the next round. `holds` are those of a
@@ -114,23 +124,25 @@ class Gate:
         rules have changed, or somebody has let go since what held the run; LeaseLost when another
         process drives the portal, StoreUnavailable when nothing could be committed.
         """
-        now = self._now()
+        now = self._context.now()
 
-        def work(tx: Connection) -> list[Called]:
-            budget = self._budget(tx, ruleset, now)
-            if holds is not None and budget.lets_go(holds):
+        def work(tx: Connection) -> list[StopCall]:
+            limiter = self._limiter(tx, ruleset, now)
+            if holds is not None and limiter.lets_go(holds):
                 raise StaleError("what held the run was let go")
             rulesets.keep(tx, ruleset.revision, ruleset.text, now)
-            standing = still_standing(tx, self.portal, rejudged)
-            new = [budget.hold_plan(plan) if holds is None else holds for plan in plans]
-            held = budget.hold_all(standing)
-            writing = Writing(tx, self.portal, ruleset, evidence, now, most_calls)
+            standing = still_standing(tx, self.portal, rechecks)
+            new = [limiter.hold_plan(plan) if holds is None else holds for plan in plans]
+            held = limiter.hold_all(standing)
+            writer = IntentWriter(tx, self.portal, ruleset, evidence, now, most_calls)
             for plan, why in zip(plans, new, strict=True):
-                writing.evaluation(plan, why)
-            writing.again(standing, held)
-            return writing.called
+                writer.evaluation(plan, why)
+            writer.again(standing, held)
+            return writer.calls
 
-        return await self.write(work)
+        calls = await self.write(work)
+        self._count(plans)
+        return calls
 
     async def begin_run(self, sets: RunSets, ruleset: Ruleset) -> dict[str, Hold | str]:
         """Ask for each rule whether all that it condemned in a run may be begun.
@@ -138,14 +150,27 @@ class Gate:
         Return by rule why not, or, where it only observes, what would have kept it. Raise as
         `pass_through` does.
         """
-        now = self._now()
-        return await self.write(lambda tx: self._budget(tx, ruleset, now).hold_run(sets))
+        now = self._context.now()
+        return await self.write(lambda tx: self._limiter(tx, ruleset, now).hold_run(sets))
 
-    def _budget(self, tx: Connection, ruleset: Ruleset, now: datetime) -> Budget:
+    def _limiter(self, tx: Connection, ruleset: Ruleset, now: datetime) -> Limiter:
         chain.lock(tx, self.portal)
-        if self._rules.ruleset.revision != ruleset.revision:
+        if self._context.rules.ruleset.revision != ruleset.revision:
             raise StaleError("the rules have changed")
-        return Budget(tx, self.portal, ruleset, self._metrics, now)
+        return Limiter(tx, self.portal, ruleset, self._context.metrics, now)
+
+    def _count(self, plans: Sequence[Plan]) -> None:
+        """Count the decisions that are final as soon as they are made."""
+        now = self._context.now()
+        for plan in plans:
+            received_at = plan.job.received_at
+            after = None if received_at is None else now - received_at
+            for decision in (planned.decision for planned in plan.planned):
+                if decision.outcome not in OPEN_OUTCOMES:
+                    outcome = "none" if decision.outcome is None else decision.outcome.value
+                    self._context.metrics.decided(
+                        decision.action.value, outcome, decision.rule, after
+                    )
 
     def _guard(self, tx: Connection) -> None:
         leases.check(tx, self._lease)

@@ -16,12 +16,12 @@ from responder.journal import approvals, open_stops
 from responder.journal import record as journal
 from responder.journal.open_stops import Stop
 from responder.judge import jobs
-from responder.judge.calls import Called
 from responder.judge.lifecycle import Seen, Standing, Step, step
 from responder.judge.plans import Hold, Plan, Planned
-from responder.judge.recheck import Rejudged
+from responder.judge.recheck import Recheck
 from responder.model import KILLING, OPEN_OUTCOMES, Mode, Outcome, Unknown
 from responder.rules.ruleset import Ruleset
+from responder.stop.call import StopCall
 from responder.stop.limiter import Holds
 from responder.store import limits
 from responder.store.database.database import Connection
@@ -77,13 +77,13 @@ def take(tx: Connection, decision_id: str, taken: Step, now: datetime) -> None:
         )
 
 
-def still_standing(tx: Connection, portal: str, rejudged: Sequence[Rejudged]) -> list[Rejudged]:
+def still_standing(tx: Connection, portal: str, rechecks: Sequence[Recheck]) -> list[Recheck]:
     """Leave out what was cancelled, held or let go while it was judged."""
-    waiting = open_stops.still_waiting(tx, portal, [one.stop for one in rejudged])
-    return [one for one in rejudged if one.stop.decision_id in waiting]
+    waiting = open_stops.still_waiting(tx, portal, [one.stop for one in rechecks])
+    return [one for one in rechecks if one.stop.decision_id in waiting]
 
 
-class Writing:
+class IntentWriter:
     """What one transaction of the gate writes, and the calls that may be made once it commits."""
 
     def __init__(
@@ -95,7 +95,7 @@ class Writing:
         now: datetime,
         most_calls: int,
     ) -> None:
-        self.called: list[Called] = []
+        self.calls: list[StopCall] = []
         self._tx = tx
         self._portal = portal
         self._ruleset = ruleset
@@ -105,21 +105,21 @@ class Writing:
 
     def evaluation(self, plan: Plan, holds: Holds) -> None:
         """Write an evaluation; a second look that condemned nothing leaves no entry."""
-        subject = plan.subject
-        if subject.look is not None:
-            second_looks.done(self._tx, subject.look)
+        job = plan.job
+        if job.look is not None:
+            second_looks.done(self._tx, job.look)
             if not any(planned.decision.action in KILLING for planned in plan.planned):
                 return
-        if plan.look_at is not None and subject.document is not None:
+        if plan.look_at is not None and job.document is not None:
             second_looks.schedule(
                 self._tx,
                 self._portal,
-                subject.document.ref,
-                subject.trigger,
-                subject.only,
-                subject.events,
+                job.document.ref,
+                job.trigger,
+                job.only,
+                job.events,
                 plan.look_at,
-                None if subject.asked is None else frozenset(subject.asked),
+                None if job.asked is None else frozenset(job.asked),
             )
         self._overtake(plan)
         plan = plan.held(holds)
@@ -129,7 +129,7 @@ class Writing:
         for decision_id, planned in zip(recorded.decisions, plan.planned, strict=True):
             if planned.step is None:
                 continue
-            call = _call_of(decision_id, planned, subject.received_at, self._now)
+            call = _call_of(decision_id, planned, job.received_at, self._now)
             hold = holds.get(call.rule)
             if self._take_first(planned, planned.step, call, hold, plan.set_name):
                 begun.add(call.rule)
@@ -140,7 +140,7 @@ class Writing:
         self,
         planned: Planned,
         first: Step,
-        call: Called,
+        call: StopCall,
         hold: Hold | str | None,
         set_name: str | None,
     ) -> bool:
@@ -164,10 +164,10 @@ class Writing:
                 if not approvals.overtake(self._tx, self._portal, workflow_id, rule, self._now):
                     raise StaleError("what waited to be approved was settled meanwhile")
 
-    def again(self, rejudged: Sequence[Rejudged], held: Mapping[str, tuple[Stop, Hold]]) -> None:
+    def again(self, rechecks: Sequence[Recheck], held: Mapping[str, tuple[Stop, Hold]]) -> None:
         """Write what became of stops that waited, and hold what is held, at hand or not."""
         begun: dict[tuple[str, str], None] = {}
-        for one in rejudged:
+        for one in rechecks:
             if one.stop.decision_id in held:
                 continue
             if not self._is_approved_in_log(one.stop):
@@ -196,7 +196,7 @@ class Writing:
         )
         return False
 
-    def _settle(self, one: Rejudged) -> None:
+    def _settle(self, one: Recheck) -> None:
         """Write the step of a stop that no longer stands, or only observes."""
         take(self._tx, one.stop.decision_id, one.step, self._now)
         if one.look:
@@ -211,7 +211,7 @@ class Writing:
                 jobs.asked_again(one.stop),
             )
 
-    def _go_on(self, one: Rejudged) -> bool:
+    def _go_on(self, one: Recheck) -> bool:
         """Write the next step of a stop that still stands. Return True where it is called."""
         if not one.step.call:
             take(self._tx, one.stop.decision_id, one.step, self._now)
@@ -221,17 +221,17 @@ class Writing:
         workflow = one.verdict.workflow.facts
         return self._intend(call, self._proof(call, workflow, one.situation.facts))
 
-    def _hold(self, call: Called, hold: Hold) -> None:
+    def _hold(self, call: StopCall, hold: Hold) -> None:
         held = step(Outcome.WAITING, Seen.HELD, call.standing, self._now, hold.why)
         take(self._tx, call.decision_id, replace(held, hold=hold.by), self._now)
 
-    def _intend(self, call: Called, proof: Mapping[str, object]) -> bool:
+    def _intend(self, call: StopCall, proof: Mapping[str, object]) -> bool:
         """Write the intent of a call, or put it off to the next round when this one is full."""
-        if len(self.called) < self._most_calls:
+        if len(self.calls) < self._most_calls:
             approval = call.standing.approval
             entry = None if approval is None else approval.entry
             journal.intend(self._tx, self._portal, call.decision_id, self._now, proof, entry)
-            self.called.append(call)
+            self.calls.append(call)
             return True
         waits = Step(
             outcome=Outcome.WAITING,
@@ -243,7 +243,7 @@ class Writing:
         return False
 
     def _proof(
-        self, call: Called, workflow: Mapping[str, object], facts: Mapping[str, object] | None
+        self, call: StopCall, workflow: Mapping[str, object], facts: Mapping[str, object] | None
     ) -> dict[str, object]:
         """Return what is kept with an intent; a new one's facts stand with its evaluation."""
         read = self._evidence[call.workflow_id]
@@ -268,11 +268,11 @@ class Writing:
 
 def _call_of(
     decision_id: str, planned: Planned, received_at: datetime | None, now: datetime
-) -> Called:
+) -> StopCall:
     decision = planned.decision
     assert decision.workflow is not None
     assert decision.rule is not None
-    return Called(
+    return StopCall(
         decision_id=decision_id,
         workflow_id=decision.workflow.id,
         rule=decision.rule,
@@ -283,8 +283,8 @@ def _call_of(
     )
 
 
-def _call_again(stop: Stop, tries: int, now: datetime) -> Called:
-    return Called(
+def _call_again(stop: Stop, tries: int, now: datetime) -> StopCall:
+    return StopCall(
         decision_id=stop.decision_id,
         workflow_id=stop.workflow_id,
         rule=stop.rule,

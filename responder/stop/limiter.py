@@ -29,8 +29,8 @@ from responder.journal import open_stops
 from responder.journal import record as journal
 from responder.journal.open_stops import Stop
 from responder.judge.plans import Hold, Plan
-from responder.judge.recheck import Rejudged
-from responder.model import OPEN_OUTCOMES, Mode, Outcome
+from responder.judge.recheck import Recheck
+from responder.model import ACTING_MODES, OPEN_OUTCOMES, Mode, Outcome
 from responder.rules.ruleset import Ruleset
 from responder.store import limits
 from responder.store.database.database import Connection
@@ -58,6 +58,20 @@ class RunSets:
     running: int
     before: Mapping[str, Collection[str]]
 
+    @classmethod
+    def of(
+        cls, plans: Iterable[Plan], running: int, before: Mapping[str, Collection[str]]
+    ) -> "RunSets":
+        """Group what a run condemned by rule: what acts, asking first or not, what is observed."""
+        acting: dict[str, set[str]] = {}
+        observed: dict[str, set[str]] = {}
+        for plan in plans:
+            for mode in (*ACTING_MODES, Mode.OBSERVE):
+                sets = observed if mode is Mode.OBSERVE else acting
+                for rule, workflows in plan.sets(mode).items():
+                    sets.setdefault(rule, set()).update(workflows)
+        return cls(acting=acting, observed=observed, running=running, before=before)
+
     def in_all(self, rule: str, workflows: Collection[str]) -> int:
         """Count what a rule condemned in all tries of the run."""
         return len({*workflows, *self.before.get(rule, ())})
@@ -72,7 +86,7 @@ class RunSets:
         }
 
 
-class Budget:
+class Limiter:
     """What may be begun in one transaction."""
 
     def __init__(
@@ -104,7 +118,7 @@ class Budget:
 
         Of a rule that only observes it says what would have kept it.
         """
-        document = plan.subject.ref
+        document = plan.job.ref
         holds: dict[str, Hold | str] = {}
         for rule, workflows in plan.sets(Mode.OBSERVE).items():
             why = self._would_trip(rule, document, len(workflows))
@@ -120,20 +134,20 @@ class Budget:
         paused = self._hold_paused()
         if paused is not None:
             return paused
-        if plan.subject.trigger in limits.RUNS:
+        if plan.job.trigger in limits.RUNS:
             self._trip_if(rule, self._over_in_run(rule, count, 0))
         self._trip_if_over(rule, count)
-        document = plan.subject.ref
+        document = plan.job.ref
         hold = self._hold_tripped(rule) or self._hold_document(rule, document, count, but_set="")
         if hold is None and plan.begins(rule):
             self._begin(rule, {document: count})
         return hold
 
-    def hold_all(self, rejudged: Sequence[Rejudged]) -> dict[str, tuple[Stop, Hold]]:
+    def hold_all(self, rechecks: Sequence[Recheck]) -> dict[str, tuple[Stop, Hold]]:
         """Say which stops are held of the sets of those that would go on, by their decisions."""
-        over = {one.stop.decision_id for one in rejudged if one.step.outcome not in OPEN_OUTCOMES}
+        over = {one.stop.decision_id for one in rechecks if one.step.outcome not in OPEN_OUTCOMES}
         sets: dict[tuple[str, str], list[Stop]] = {}
-        for one in rejudged:
+        for one in rechecks:
             if one.verdict is None or not one.may_act or one.stop.decision_id in over:
                 continue
             of = (one.stop.rule, one.stop.set_name or one.stop.decision_id)

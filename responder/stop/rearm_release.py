@@ -1,7 +1,7 @@
 """Clears what a run condemned and was held for, once its rule has been rearmed.
 
 It is one set, so another run looks for all of it afresh, which is asked for with the rearm. That
-run waits until all of it is cleared (`Runner`), for it would pass over what is still open. There
+run waits until all of it is cleared (`Sweeper`), for it would pass over what is still open. There
 may be very many of them, and each leaves an entry in the log: so they are cleared some at a time,
 and a driver that dies in between is followed by one that goes on.
 """
@@ -10,8 +10,9 @@ from datetime import UTC, datetime, timedelta
 
 from responder.journal import chain
 from responder.journal import record as journal
-from responder.judge.context import Interval, Means
+from responder.judge.context import Context, Interval
 from responder.model import Outcome
+from responder.stop.gate import Gate
 from responder.store import limits, sweep_runs
 from responder.store.database.database import Connection
 
@@ -22,43 +23,39 @@ BY = "responder"
 DETAIL = "rearmed: looked for afresh by another run"
 
 
-class Freeing:
+class RearmRelease:
     """What is to be cleared in one portal, under one lease."""
 
-    def __init__(self, means: Means) -> None:
-        self._portal = means.portal
-        self._gate = means.gate
-        self._database = means.database
-        self._metrics = means.metrics
-        self._lane = means.lane
-        self._now = means.now
+    def __init__(self, context: Context, gate: Gate) -> None:
+        self._context = context
+        self._gate = gate
         self._was_asked = True  # perhaps under a driver of an older version, which clears nothing
         self._interval = Interval(LOOK_EVERY)
 
     async def step(self) -> bool:
         """Clear some of it. Return False where there is nothing."""
-        now = self._now()
+        now = self._context.now()
         if not self._interval.is_over(now):
             return False
-        if self._lane.shut is not None or not await self._database.reading(self._is_due):
+        if self._context.client.shut is not None or not await self._context.read(self._is_due):
             return False
         self._interval.end()  # there may be more
         for one in await self._gate.write(lambda tx: self._clear(tx, now)):
-            self._metrics.decided(one.action, Outcome.CLEARED.value, one.rule)
+            self._context.metrics.decided(one.action, Outcome.CLEARED.value, one.rule)
         return True
 
-    def _is_due(self, conn: Connection) -> bool:
+    def _is_due(self, conn: Connection, portal: str) -> bool:
         """Tell whether there is any; among very many that wait it is not looked for in vain."""
         was_asked, self._was_asked = (
             self._was_asked,
-            bool(sweep_runs.asked(conn, self._portal, _EVER)),
+            bool(sweep_runs.asked(conn, portal, _EVER)),
         )
         is_asked = was_asked or self._was_asked
-        return bool(is_asked and limits.freed(conn, self._portal, most=1))
+        return bool(is_asked and limits.freed(conn, portal, most=1))
 
     def _clear(self, tx: Connection, now: datetime) -> list[limits.Freed]:
-        chain.lock(tx, self._portal)
-        some = limits.freed(tx, self._portal, most=MOST)
+        chain.lock(tx, self._context.portal)
+        some = limits.freed(tx, self._context.portal, most=MOST)
         for one in some:
             journal.conclude(tx, one.decision_id, Outcome.CLEARED, at=now, detail=DETAIL)
         for rule in {one.rule for one in some}:
@@ -67,6 +64,6 @@ class Freeing:
 
     def _ask(self, tx: Connection, rule: str, now: datetime) -> None:
         """Ask for the run where nobody does any more: a day has passed, or it came too soon."""
-        asked = sweep_runs.asked(tx, self._portal, now - sweep_runs.ASKED_FOR)
+        asked = sweep_runs.asked(tx, self._context.portal, now - sweep_runs.ASKED_FOR)
         if not any(one.rule == rule and not one.observe for one in asked):
-            sweep_runs.ask(tx, self._portal, rule=rule, observe=False, by=BY, at=now)
+            sweep_runs.ask(tx, self._context.portal, rule=rule, observe=False, by=BY, at=now)

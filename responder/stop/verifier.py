@@ -10,7 +10,7 @@ our stops is listed with it, and where something does that is not known yet, the
 once more by the same rules.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -24,11 +24,13 @@ from responder.journal import open_stops
 from responder.journal import record as journal
 from responder.journal.open_stops import Stop
 from responder.judge import jobs, recheck
-from responder.judge.context import Means
-from responder.judge.lifecycle import LOOK_AGAIN, Step
-from responder.judge.reader import Readings
+from responder.judge.context import Context
+from responder.judge.lifecycle import LOOK_AGAIN
+from responder.judge.reader import FactReader
 from responder.judge.recheck import Running
 from responder.model import Document, Outcome, Unknown
+from responder.stop.executor import report
+from responder.stop.gate import Gate
 from responder.stop.intents import take
 from responder.store.database.database import Connection
 from responder.store.inbox import second_looks
@@ -37,7 +39,6 @@ ASKED = 100  # looked for by their ids in one round
 WRITTEN = 20  # looks in one transaction: acknowledging must not wait for all of them
 
 Row = Mapping[str, str | None] | Unknown | None
-Tell = Callable[[Stop, Step], None]
 Beside = Mapping[str, Collection[str] | Unknown]
 
 log = structlog.get_logger()
@@ -90,27 +91,22 @@ class Sight:
         ]
 
 
-class Looking:
-    """The looks of one portal's driver. `tell` is told each step that a stop took."""
+class Verifier:
+    """The looks of one portal's driver."""
 
-    def __init__(self, means: Means, readings: Readings, tell: Tell) -> None:
-        self.portal = means.portal
-        self._gate = means.gate
-        self._lane = means.lane
-        self._database = means.database
-        self._now = means.now
-        self._few = means.few_ids
-        self._readings = readings
-        self._tell = tell
+    def __init__(self, context: Context, gate: Gate, reader: FactReader) -> None:
+        self._context = context
+        self._gate = gate
+        self._reader = reader
 
-    async def look(self, *, wait_for_list: bool) -> bool:
+    async def verify(self, *, wait_for_list: bool) -> bool:
         """Look for what is due; many may wait for the list that this round reads in any case."""
-        now = self._now()
+        now = self._context.now()
         due = await self.due(now)
         ids = due.ids
         if not ids:
             return False
-        if len(ids) > self._few:
+        if len(ids) > self._context.few_ids:
             if wait_for_list:
                 return False
             if await self._look_through_list(len(ids), now):
@@ -120,37 +116,36 @@ class Looking:
 
     async def _look_through_list(self, ids: int, began_at: datetime) -> bool:
         """Look for so many in the list of all that runs. Return False where asking is better."""
-        self._readings.begin()
-        rows = await self._readings.all_running(ids)
+        self._reader.begin()
+        rows = await self._reader.all_running(ids)
         if rows is None:
             return False
-        settling = self.settling(rows, began_at)
-        while await settling.step():
+        settlement = Settlement(self, rows, began_at)
+        while await settlement.step():
             pass
         return True
 
     async def _ask(self, due: Sought) -> None:
         """Ask for workflows by their ids, and for what runs on their documents."""
-        self._readings.begin()
+        self._reader.begin()
         documents = await self._to_list(due.fresh)
-        found, listed = await lookup.present_with_documents(self._lane.send, due.ids, documents)
+        found, listed = await lookup.present_with_documents(
+            self._context.client.send, due.ids, documents
+        )
         beside = {document.ref: running for document, running in listed.items()}
-        await self.write(due, Sight(found, beside, self._now()))
+        await self.write(due, Sight(found, beside, self._context.now()))
 
     async def _to_list(self, fresh: Sequence[Stop]) -> list[Document]:
         """Return the documents of our stops, but those of which more is due now."""
         documents = {stop.document.ref: stop.document for stop in fresh if not stop.alone}
         if not documents:
             return []
-        now = self._now()
-        busy = await self._database.reading(
-            lambda conn: open_stops.busy(conn, self.portal, list(documents), now)
-        )
+        busy = await self._context.read(open_stops.busy, list(documents), self._context.now())
         return [document for ref, document in documents.items() if ref not in busy]
 
-    def settling(self, rows: RunningWorkflows, began_at: datetime) -> "Settling":
-        """Settle all looks that were due when the list of all that runs was begun."""
-        return Settling(self, rows, began_at)
+    def settlement(self, rows: RunningWorkflows | None, began_at: datetime) -> "Settlement | None":
+        """Settle all looks that were due when the list of all that runs was begun, if there is."""
+        return None if rows is None else Settlement(self, rows, began_at)
 
     async def of_others(
         self,
@@ -171,16 +166,16 @@ class Looking:
             if workflow.id in ids
         }
         left = sorted(one for one in ids if one not in found)
-        return found | await lookup.present(self._lane.send, left) if left else found
+        return found | await lookup.present(self._context.client.send, left) if left else found
 
     async def due(self, at: datetime) -> Sought:
         """Read what was to be looked for by then."""
 
-        def read(conn: Connection) -> Sought:
-            doubted = open_stops.due(conn, self.portal, at, Outcome.IN_DOUBT)
-            return Sought(doubted, open_stops.to_verify(conn, self.portal, at))
+        def read(conn: Connection, portal: str) -> Sought:
+            doubted = open_stops.due(conn, portal, at, Outcome.IN_DOUBT)
+            return Sought(doubted, open_stops.to_verify(conn, portal, at))
 
-        return await self._database.reading(read)
+        return await self._context.read(read)
 
     async def write(self, sought: Sought, seen: Sight) -> None:
         """Write down what was seen of these stops, some in one transaction."""
@@ -192,20 +187,20 @@ class Looking:
             (stop, recheck.after_look(stop, seen.rows[stop.workflow_id], seen.at))
             for stop in sought.doubted
         ]
-        now = self._now()
+        now = self._context.now()
 
         def write(tx: Connection) -> None:
             for stop, taken in steps:
                 take(tx, stop.decision_id, taken, now)
             on_them = seen.running_on({stop.document.ref for stop in sought.fresh})
-            known = open_stops.under_way(tx, self.portal, on_them)
+            known = open_stops.under_way(tx, self._context.portal, on_them)
             for stop in sought.fresh:
                 if self._verify(tx, stop, seen.rows[stop.workflow_id], now):
                     self._judge_beside(tx, stop, seen.beside.get(stop.document.ref), known, now)
 
         await self._gate.write(write)
         for stop, taken in steps:
-            self._tell(stop, taken)
+            report(self._context, stop, taken)
 
     def _verify(self, tx: Connection, stop: Stop, row: Row, now: datetime) -> bool:
         """Write down that a stopped workflow stayed away, or have one that came back judged.
@@ -220,7 +215,7 @@ class Looking:
         if row is not None:
             log.warning(
                 "a workflow came back after it was stopped",
-                portal=self.portal,
+                portal=self._context.portal,
                 workflow=stop.workflow_id,
                 decision=stop.decision_id,
             )
@@ -252,7 +247,7 @@ class Looking:
     ) -> None:
         second_looks.schedule(
             tx,
-            self.portal,
+            self._context.portal,
             stop.document.ref,
             stop.trigger,
             workflow_id,
@@ -262,11 +257,11 @@ class Looking:
         )
 
 
-class Settling:
+class Settlement:
     """What a whole list of all that runs tells of the looks that were due when it was begun."""
 
-    def __init__(self, looking: Looking, rows: RunningWorkflows, began_at: datetime) -> None:
-        self._looking = looking
+    def __init__(self, verifier: Verifier, rows: RunningWorkflows, began_at: datetime) -> None:
+        self._verifier = verifier
         self._rows = rows
         self._began_at = began_at
         self._left: Iterator[Sought] = iter(())
@@ -276,13 +271,13 @@ class Settling:
         """Write down some of it. Return False when there is nothing more."""
         part = next(self._left, None)
         if part is None:
-            self._left = (await self._looking.due(self._began_at)).parts()
+            self._left = (await self._verifier.due(self._began_at)).parts()
             part = next(self._left, None)
         if part is None:
             return False
         found = {one: row_of(one, self._rows) for one in part.ids}
         beside = self._beside(part.fresh)
-        await self._looking.write(part, Sight(found, beside, self._began_at))
+        await self._verifier.write(part, Sight(found, beside, self._began_at))
         return True
 
     def _beside(self, fresh: Sequence[Stop]) -> Beside:

@@ -7,28 +7,30 @@ from datetime import timedelta
 
 from responder.bitrix24.facts import lookup
 from responder.journal import would_kills
-from responder.judge.context import Interval, Means
+from responder.judge.context import Context, Interval
+from responder.stop.gate import Gate
 
 LOOK_EVERY = timedelta(seconds=10)
 
 
-class Watching:
+class WouldKillCheck:
     """The watch list of one portal, under one lease."""
 
-    def __init__(self, means: Means) -> None:
-        self._means = means
+    def __init__(self, context: Context, gate: Gate) -> None:
+        self._context = context
+        self._gate = gate
         self._interval = Interval(LOOK_EVERY)
 
     async def step(self) -> bool:
         """Look for what is due, one request at most. Return False where nothing was."""
-        means, now = self._means, self._means.now()
-        if not means.lane.has_room() or not self._interval.is_over(now):
+        context, now = self._context, self._context.now()
+        if not context.client.has_room() or not self._interval.is_over(now):
             return False
-        due = await means.database.reading(lambda conn: would_kills.due(conn, means.portal, now))
+        due = await context.read(would_kills.due, now)
         if not due:
             return False
-        found = await lookup.present(means.lane.send, [one.workflow_id for one in due])
-        seen_at = means.now()
-        await means.gate.write(lambda tx: would_kills.see(tx, means.portal, due, found, seen_at))
+        found = await lookup.present(context.client.send, [one.workflow_id for one in due])
+        seen_at = context.now()
+        await self._gate.write(lambda tx: would_kills.see(tx, context.portal, due, found, seen_at))
         self._interval.end()  # there may be more of them
         return True

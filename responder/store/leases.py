@@ -10,11 +10,12 @@ A claim never waits: a row that is locked belongs to somebody who is writing thi
 """
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, extract, func, select, update
 
+from responder.model import Breaker
 from responder.store.database.clock import micros_of, now_of
 from responder.store.database.tables import breakers as table
 from responder.store.database.tables import buckets, insert, leases
@@ -34,21 +35,6 @@ class Lease:
     portal: str
     fence: int
     holder: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Breaker:
-    """A portal, or one of its methods, that is not called for a while. `method` may be empty.
-
-    `address` is a mark of the address at which it refused, where that is known.
-    """
-
-    portal: str
-    method: str
-    code: str
-    opened_at: datetime
-    probe_at: datetime
-    address: str | None = None
 
 
 def claim(
@@ -120,23 +106,25 @@ def save_bucket(tx: Connection, portal: str, level: float) -> None:
     )
 
 
-def open_breaker(
-    tx: Connection,
-    portal: str,
-    method: str,
-    code: str,
-    at: datetime,
-    probe_at: datetime,
-    address: str | None = None,
-) -> None:
-    """Open a breaker, or move its next probe: of one method, or of the whole portal (`""`).
+def save_breakers(tx: Connection, portal: str, opened: Collection[Breaker]) -> None:
+    """Keep the breakers of a portal that are open now, and no others, for the next driver."""
+    methods = {breaker.method for breaker in opened}
+    for kept in breakers(tx, portal):
+        if kept.method not in methods:
+            close_breaker(tx, portal, kept.method)
+    for breaker in opened:
+        open_breaker(tx, breaker)
+
+
+def open_breaker(tx: Connection, breaker: Breaker) -> None:
+    """Open a breaker, or move its next probe.
 
     One that is open already keeps the time it was opened at.
     """
-    now = {"code": code, "probe_at": probe_at, "address": address}
+    now = {"code": breaker.code, "probe_at": breaker.probe_at, "address": breaker.address}
     tx.execute(
         insert(tx, table)
-        .values(portal=portal, method=method, opened_at=at, **now)
+        .values(portal=breaker.portal, method=breaker.method, opened_at=breaker.opened_at, **now)
         .on_conflict_do_update(index_elements=["portal", "method"], set_=now)
     )
 

@@ -33,7 +33,7 @@ from pydantic import SecretStr
 from starlette.types import Receive, Scope, Send
 
 from responder.adapters.metrics import Metrics
-from responder.receive.endpoint import Web
+from responder.receive.endpoint import Endpoint
 from responder.receive.server import fast_path
 from responder.receive.server.fast_server import server_config
 from responder.service import app
@@ -106,8 +106,10 @@ async def serve_receiving(port: int, url: str) -> None:
     async def ready() -> tuple[bool, dict[str, object]]:
         return True, {}
 
-    web = Web({"main": _portal()}, accept=commit.add, ready=ready, metrics=Metrics())
-    config = server_config(web, host="127.0.0.1", port=port, speaks=fast_path.speaking_for(web))
+    endpoint = Endpoint({"main": _portal()}, accept=commit.add, ready=ready, metrics=Metrics())
+    config = server_config(
+        endpoint, host="127.0.0.1", port=port, speaks=fast_path.speaking_for(endpoint)
+    )
     await uvicorn.Server(config).serve()
     await commit.close()
     database.close()

@@ -18,7 +18,7 @@ from responder.journal import chain
 from responder.journal import entries as shapes
 from responder.journal.entries import NewEvaluation
 from responder.judge import planner
-from responder.judge.jobs import Subject
+from responder.judge.jobs import Job
 from responder.judge.plans import Known
 from responder.model import Document, Workflow
 from responder.rules.ruleset import Ruleset, load
@@ -146,9 +146,9 @@ def evaluation(rules: Ruleset, seq: int) -> NewEvaluation:
         "deal.category_id": str(seq % 10),
     }
     running = tuple(workflow(f"{seq:x}.{template}", template) for template in (61, 7))
-    subject = Subject(portal="main", document=deal, trigger="event", events=("ONCRMDEALUPDATE",))
+    job = Job(portal="main", document=deal, trigger="event", events=("ONCRMDEALUPDATE",))
     reading = Reading(dict(facts), running, None)
-    plan = planner.plan(subject, reading, rules, enforcing=True, known=Known(), now=now)
+    plan = planner.plan(job, reading, rules, enforcing=True, known=Known(), now=now)
     return plan.evaluation(rules, now)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from responder.adapters.metrics import Metrics
 from responder.bitrix24.client.answers import Answer, Command
-from responder.bitrix24.client.client import Lane
+from responder.bitrix24.client.client import Client
 from responder.bitrix24.client.rest import Portal
 from responder.bitrix24.facts.survey import Survey
 from responder.bitrix24.facts.templates import Templates
@@ -97,13 +97,13 @@ def wanted(_document: Document, _workflows: Sequence[Workflow]) -> frozenset[str
 async def survey(url: str, watch: Watch) -> tuple[int, int, int, float]:
     """Survey once; return requests, workflows, documents and seconds."""
     there = CountingPortal("main", url, answer_seconds=120)
-    lane = Lane(there, rate=1e6, burst=10**6, metrics=Metrics(), now=lambda: datetime.now(UTC))
+    client = Client(there, rate=1e6, burst=10**6, metrics=Metrics(), now=lambda: datetime.now(UTC))
     watching = asyncio.create_task(watch.run())
     began = time.monotonic()
     paths = frozenset({"template.known"})
     made = Survey(Templates(), datetime.now(UTC), wanted=wanted, workflow_paths=paths)
     try:
-        while await made.step(lane.send):
+        while await made.step(client.send):
             pass
         spent = time.monotonic() - began
     finally:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from responder.bitrix24.sandbox.faults import Fault
-from responder.judge.backoff import Patience
+from responder.judge.backoff import Backoff
 from responder.judge.lifecycle import RETRY_AFTER
 from responder.store.database.database import Database
 from tests.support.rounds import RULES, Driving, driving, play
@@ -48,7 +48,7 @@ def test_an_event_waits_where_the_portal_shuts_amid_its_reading(
         there.sandbox.fail_next("profile", refusal)
         there.deliver([1])
         await there.round()
-        assert there.lane.shut is not None
+        assert there.client.shut is not None
         assert (there.waiting, there.decisions()) == (1, [])
         there.later(seconds=61)
         await there.come_to_rest()
@@ -59,22 +59,22 @@ def test_an_event_waits_where_the_portal_shuts_amid_its_reading(
 
 
 def test_sound_doubted_and_suspected_documents_are_read_apart_and_in_turn() -> None:
-    patience = Patience("main")
-    patience.suspect("b", NOW, A_WHILE, among_many=True)
-    patience.suspect("c", NOW, A_WHILE, among_many=False)
-    patience.suspect("d", NOW, A_WHILE, among_many=False)
-    read = [patience.together(["a", "b", "c", "d", "e"], most=9, few=2) for _ in range(6)]
+    backoff = Backoff("main")
+    backoff.suspect("b", NOW, A_WHILE, among_many=True)
+    backoff.suspect("c", NOW, A_WHILE, among_many=False)
+    backoff.suspect("d", NOW, A_WHILE, among_many=False)
+    read = [backoff.next_batch(["a", "b", "c", "d", "e"], most=9, few=2) for _ in range(6)]
     assert sorted(read[:3]) == sorted(read[3:]) == [["a", "e"], ["b"], ["c"]]
-    assert patience.together([], most=9, few=2) == []
+    assert backoff.next_batch([], most=9, few=2) == []
 
 
 def test_a_document_that_was_judged_is_sound_again() -> None:
-    patience = Patience("main")
-    patience.suspect("a", NOW, A_WHILE, among_many=False)
-    patience.judged("a", NOW)
-    assert patience.together(["a", "b"], most=9, few=2) == ["a", "b"]
+    backoff = Backoff("main")
+    backoff.suspect("a", NOW, A_WHILE, among_many=False)
+    backoff.judged("a", NOW)
+    assert backoff.next_batch(["a", "b"], most=9, few=2) == ["a", "b"]
 
 
 def test_the_fifth_stumble_is_the_last_and_begins_anew() -> None:
-    patience = Patience("main")
-    assert [patience.stumbled("a", NOW) for _ in range(6)] == [1, 2, 3, 4, 5, 1]
+    backoff = Backoff("main")
+    assert [backoff.stumbled("a", NOW) for _ in range(6)] == [1, 2, 3, 4, 5, 1]

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from responder.judge.sweep import SWEEP, Due, due_now
+from responder.judge.sweep import SWEEP, DueRun, due_now
 from responder.rules.ruleset import Ruleset
 from tests.rules.make import a_rule, a_ruleset
 
@@ -13,7 +13,9 @@ def at(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def due(ruleset: Ruleset, last: dict[str, datetime], now: datetime) -> tuple[list[Due], list[str]]:
+def due(
+    ruleset: Ruleset, last: dict[str, datetime], now: datetime
+) -> tuple[list[DueRun], list[str]]:
     return due_now(ruleset, "main", last=last, sweep_every=timedelta(minutes=15), now=now)
 
 

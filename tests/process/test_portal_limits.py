@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
+from responder.model import Breaker
 from responder.store import leases
 from responder.store.database.database import Database
-from responder.store.leases import Breaker
 from tests.support.processes import LOST_DEAL, event, eventually, running
 from tests.support.under_load import lost_deal
 

@@ -13,16 +13,16 @@ from urllib.parse import parse_qs
 from sqlalchemy import Engine
 
 from responder.bitrix24.client.answers import Failure, uncertain
-from responder.bitrix24.client.client import Lane
+from responder.bitrix24.client.client import Client
 from responder.bitrix24.client.rest import Portal
 from responder.bitrix24.facts.templates import Templates
 from responder.bitrix24.sandbox import Sandbox
 from responder.bitrix24.sandbox.wire import Message
-from responder.judge.context import Means
+from responder.judge.context import Context
 from responder.judge.rules_in_force import RulesInForce
-from responder.service.driver.round import Rounds
-from responder.service.driver.sweeper import Runner
-from responder.stop.gate import Gate
+from responder.service.driver.agenda import Agenda
+from responder.service.driver.assembly import Assembly
+from responder.service.driver.sweeper import Sweeper
 from responder.store import leases
 from responder.store.database.database import Connection, Database
 from responder.store.database.engines import StoreUnavailable
@@ -59,7 +59,7 @@ class Happening:
 Plan = Mapping[int, Happening]
 
 
-class SeenRunner(Runner):
+class SeenSweeper(Sweeper):
     """Runs of which is seen when they write something."""
 
     is_at_work = False
@@ -74,13 +74,11 @@ class SeenRunner(Runner):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
+class Parts(Assembly):
     """What a driver is built of; a planted fault takes one's place."""
 
-    gate: type[Gate] = Gate
-    rounds: type[Rounds] = Rounds
-    runner: type[SeenRunner] = SeenRunner
     sweep_every: timedelta = NO_SWEEP
+    sweeper: type[Sweeper] = SeenSweeper
     few: int = 20  # documents read, and workflows looked for, one by one
     a_batch: int = 50  # calls that go out together
 
@@ -223,8 +221,8 @@ class SteppedCommit(SharedCommit):
         return written
 
 
-class SmallLane(Lane):
-    """A lane whose batches carry few calls."""
+class SmallClient(Client):
+    """A client whose batches carry few calls."""
 
     a_batch = 50
 
@@ -251,18 +249,18 @@ class Replica:
         self.tasks_seen: dict[str, int] = {}
         self.portal = SteppedPortal(world, self)
         self._world = world
-        self._lane = SmallLane(
+        self._client = SmallClient(
             self.portal, rate=1e6, burst=50, metrics=world.metrics, now=world.now
         )
-        self._lane.a_batch = world.parts.a_batch
+        self._client.a_batch = world.parts.a_batch
         self._templates = Templates()
-        self.rounds: Rounds | None = None
-        self._runner: SeenRunner | None = None
+        self.agenda: Agenda | None = None
 
     @property
     def is_running(self) -> bool:
         """Return whether what it writes now is what a run found."""
-        return self._runner is not None and self._runner.is_at_work
+        sweeper = None if self.agenda is None else self.agenda.sweeper
+        return isinstance(sweeper, SeenSweeper) and sweeper.is_at_work
 
     async def claim(self) -> None:
         """Take the lease from whoever has it, and begin anew."""
@@ -275,31 +273,19 @@ class Replica:
         lease = self.database.write(claim)
         assert lease is not None
         world = self._world
-        gate = world.parts.gate(
-            portal=PORTAL,
-            lease=lease,
-            lane=self._lane,
-            commits=self.commits,
-            rules=self.rules,
-            metrics=world.metrics,
-            now=world.now,
-        )
-        means = Means(
-            gate=gate,
-            lane=self._lane,
+        context = Context(
+            client=self._client,
             database=self.database,
             rules=self.rules,
             templates=self._templates,
-            leased=lambda: True,
             enforcing=self.enforcing,
             metrics=world.metrics,
             now=world.now,
             few=world.parts.few,
             few_ids=world.parts.few,
         )
-        self._runner = world.parts.runner(means, world.parts.sweep_every)
-        self.rounds = world.parts.rounds(means, self._runner)
-        await self.rounds.load()
+        self.agenda = world.parts.build(context, lease, self.commits, has_time=lambda _: True)
+        await self.agenda.load()
         self.database.moments = self.moments
 
     def asked_for_tasks(self, params: Mapping[str, Sequence[str]], place: int) -> None:

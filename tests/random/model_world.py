@@ -1,6 +1,6 @@
 """A portal, its people and our drivers in one program that can be stopped at every await.
 
-Theory of operation. The drivers are real: `Rounds`, `Runner`, `Gate`, `Lane`, `SharedCommit`,
+Theory of operation. The drivers are real: `Rounds`, `Sweeper`, `Gate`, `Client`, `SharedCommit`,
 SQLite. They are stepped by hand, one round at a time, against the sandbox's own state, which they
 reach through `Portal` with the wire left out. There are two clocks: real time, which only passes,
 and ours, which may be set.
@@ -137,12 +137,12 @@ class World(Deeds):
         """Let the driver do a round; return whether there was something to do."""
         replica = self.driver
         assert replica is not None
-        assert replica.rounds is not None
+        assert replica.agenda is not None
         self.rounds += 1
         replica.moments.begin(plan, between or {})
-        if not replica.rounds.is_amid_work:
+        if not replica.agenda.rounds.is_amid_work:
             replica.began_in = self.watch.history.place
-        replica.task = asyncio.create_task(replica.rounds.round())
+        replica.task = asyncio.create_task(replica.agenda.step())
         asleep = asyncio.create_task(replica.moments.asleep.wait())
         await asyncio.wait({replica.task, asleep}, return_when=asyncio.FIRST_COMPLETED)
         asleep.cancel()
@@ -184,10 +184,10 @@ class World(Deeds):
         if not self.zombies:
             return
         zombie = self.zombies.pop(0)
-        assert zombie.rounds is not None
+        assert zombie.agenda is not None
         zombie.moments.begin({}, {})
         zombie.moments.awake.set()
-        task = zombie.task or asyncio.create_task(zombie.rounds.round())
+        task = zombie.task or asyncio.create_task(zombie.agenda.step())
         zombie.task = None
         with contextlib.suppress(LeaseLost):
             await task

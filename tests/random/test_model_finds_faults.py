@@ -6,7 +6,7 @@ in the words of the watcher, so that it is found for the right reason.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import ClassVar
 
@@ -18,18 +18,20 @@ from responder.bitrix24.facts.open_tasks import Evidence, Missing
 from responder.bitrix24.lists.paged import Listing
 from responder.bitrix24.lists.workflows import Compact
 from responder.judge import lifecycle
-from responder.judge.calls import Called
+from responder.judge.jobs import JobBatch
 from responder.judge.lifecycle import Seen, step
-from responder.judge.plans import Hold, Known, Plan
-from responder.judge.recheck import Rejudged
+from responder.judge.plans import Hold, Plan
+from responder.judge.reader import FactsRead
+from responder.judge.recheck import Recheck
 from responder.model import Document, Outcome, Unknown
 from responder.rules.ruleset import Ruleset
-from responder.service.driver import round as rounds
-from responder.service.driver.round import Rounds
-from responder.stop import gate, verifier
+from responder.service.driver.round import Rounds, Work
+from responder.stop import executor, gate, verifier
+from responder.stop.call import StopCall
+from responder.stop.executor import Taken
 from responder.stop.gate import Gate
 from responder.stop.intents import take
-from responder.stop.limiter import Budget, Holds
+from responder.stop.limiter import Holds, Limiter
 from responder.store.database.database import Connection
 from responder.store.inbox import inbox
 from tests.random.model_drivers import Parts
@@ -44,27 +46,32 @@ RUNS, STEPS = 400, 30
 class CallsAgainAtOnce(Rounds):
     """A kill whose answer was lost is sent once more, blindly."""
 
-    async def _call(self, called: Sequence[Called], read_at: datetime) -> None:
-        if called:
-            answers = await self._lane.send([call.command for call in called])
-            lost = [c for c, answer in zip(called, answers, strict=True) if answer.failure]
-            await super()._call(lost, read_at)
+    async def _send(self, work: Work | None, calls: Sequence[StopCall]) -> Sequence[Taken]:
+        if calls:
+            answers = await self._context.client.send([call.command for call in calls])
+            calls = [c for c, answer in zip(calls, answers, strict=True) if answer.failure]
+        return await super()._send(work, calls)
 
 
 class WritesBeforeItCalls(Rounds):
     """The outcome is written first, and then the call is made."""
 
-    async def _call(self, called: Sequence[Called], read_at: datetime) -> None:  # noqa: ARG002
-        now = self._now()
+    async def _send(
+        self,
+        work: Work | None,  # noqa: ARG002
+        calls: Sequence[StopCall],
+    ) -> Sequence[Taken]:
+        now = self._context.now()
 
         def write(tx: Connection) -> None:
-            for call in called:
+            for call in calls:
                 done = step(Outcome.IN_DOUBT, Seen.DONE, call.standing, now)
                 take(tx, call.decision_id, done, now)
 
-        if called:
+        if calls:
             await self._gate.insist(write)
-            await self._lane.send([call.command for call in called])
+            await self._context.client.send([call.command for call in calls])
+        return ()
 
 
 class GuessesWhatItCannotRead(Rounds):
@@ -72,10 +79,12 @@ class GuessesWhatItCannotRead(Rounds):
 
     GUESSES: ClassVar = {"deal.stage_semantic_id": "F", "deal.opportunity": "1"}
 
-    async def _known(self, readings: Mapping[str, Reading], ruleset: Ruleset) -> Known:
-        assert isinstance(readings, dict)
-        readings.update({ref: self._guess(reading) for ref, reading in readings.items()})
-        return await super()._known(readings, ruleset)
+    async def _read(self, batch: JobBatch | None) -> FactsRead | None:
+        found = await super()._read(batch)
+        if found is None:
+            return None
+        readings = {ref: self._guess(reading) for ref, reading in found.readings.items()}
+        return replace(found, readings=readings)
 
     def _guess(self, reading: Reading) -> Reading:
         facts = {
@@ -98,19 +107,19 @@ class ConcludesFirst(Gate):
     async def pass_through(
         self,
         plans: Sequence[Plan],
-        rejudged: Sequence[Rejudged],
+        rechecks: Sequence[Recheck],
         evidence: Mapping[str, Evidence | Missing],
         ruleset: Ruleset,
         *,
         most_calls: int = gate.CALLS,
         holds: Holds | None = None,
-    ) -> list[Called]:
+    ) -> list[StopCall]:
         """Conclude, then write."""
-        ids = [number for plan in plans for number in plan.subject.deliveries]
+        ids = [number for plan in plans for number in plan.job.deliveries]
         await self.write(lambda tx: inbox.conclude(tx, ids, f"{self.portal}-0"))
-        bare = [replace(plan, subject=replace(plan.subject, deliveries=())) for plan in plans]
+        bare = [replace(plan, job=replace(plan.job, deliveries=())) for plan in plans]
         return await super().pass_through(
-            bare, rejudged, evidence, ruleset, most_calls=most_calls, holds=holds
+            bare, rechecks, evidence, ruleset, most_calls=most_calls, holds=holds
         )
 
 
@@ -120,28 +129,28 @@ class KeepsToOldRules(Gate):
     async def pass_through(
         self,
         plans: Sequence[Plan],
-        rejudged: Sequence[Rejudged],
+        rechecks: Sequence[Recheck],
         evidence: Mapping[str, Evidence | Missing],
         ruleset: Ruleset,
         *,
         most_calls: int = gate.CALLS,
         holds: Holds | None = None,
-    ) -> list[Called]:
+    ) -> list[StopCall]:
         """Take the rules that are in force for those that judged."""
-        ruleset = self._rules.ruleset
+        ruleset = self._context.rules.ruleset
         return await super().pass_through(
-            plans, rejudged, evidence, ruleset, most_calls=most_calls, holds=holds
+            plans, rechecks, evidence, ruleset, most_calls=most_calls, holds=holds
         )
 
 
-class CountsNothing(Budget):
+class CountsNothing(Limiter):
     """What was done before does not count; only the set at hand is held against the limit."""
 
     def _trip_if_over(self, *given: object) -> None:
         """Never trip."""
 
 
-class IgnoresThePause(Budget):
+class IgnoresThePause(Limiter):
     """A pause is for others."""
 
     def _hold_paused(self) -> Hold | None:
@@ -226,14 +235,14 @@ def test_a_conclusion_apart_from_its_evaluation_is_found(folder: Path, migrated_
 def test_a_limit_that_counts_nothing_is_found(
     folder: Path, migrated_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gate, "Budget", CountsNothing)
+    monkeypatch.setattr(gate, "Limiter", CountsNothing)
     found(folder, migrated_file, "in an hour, allowed")
 
 
 def test_a_pause_that_is_not_looked_at_is_found(
     folder: Path, migrated_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gate, "Budget", IgnoresThePause)
+    monkeypatch.setattr(gate, "Limiter", IgnoresThePause)
     found(folder, migrated_file, "although all is paused")
 
 
@@ -255,7 +264,7 @@ def test_an_impatient_retry_is_found(
 def test_stale_facts_are_found(
     folder: Path, migrated_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rounds, "FACTS_STALE_AFTER", timedelta(days=1))
+    monkeypatch.setattr(executor, "FACTS_STALE_AFTER", timedelta(days=1))
     found(folder, migrated_file, "on facts older than 30 s")
 
 
@@ -269,7 +278,7 @@ def test_rows_by_pages_that_are_not_compared_with_the_document_are_found(
 def test_facts_that_grow_old_between_two_slices_are_found(
     folder: Path, migrated_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rounds, "FACTS_STALE_AFTER", timedelta(days=1))
+    monkeypatch.setattr(executor, "FACTS_STALE_AFTER", timedelta(days=1))
     found(folder, migrated_file, "on facts older than 30 s|does not condemn", STORM)
 
 

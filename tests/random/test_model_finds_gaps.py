@@ -14,7 +14,7 @@ from sqlalchemy import Select, bindparam, func, select
 from responder.bitrix24.facts.open_tasks import Evidence
 from responder.bitrix24.lists.id_ranges import RangedList
 from responder.judge import jobs, planner, recheck
-from responder.judge.jobs import Subject
+from responder.judge.jobs import Job
 from responder.judge.sweep import Run
 from responder.model import Document, Trigger
 from responder.rules.rule import Rule
@@ -37,7 +37,7 @@ from tests.random.test_model import folder as folder
 
 Patch = pytest.MonkeyPatch
 RUNS, STEPS = 300, 8
-RULES_OF_RUN, RULES_OF_SUBJECT, LET_GO = Run.rules_for, Subject.rules, limits._free
+RULES_OF_RUN, RULES_OF_JOB, LET_GO = Run.rules_for, Job.rules, limits._free
 
 
 def _was_read(rule: Rule, trigger: Trigger) -> bool:
@@ -51,14 +51,14 @@ def guards_are_read_for_events_alone(patch: Patch) -> None:
         rules = RULES_OF_RUN(self, document)
         return tuple(rule for rule in rules if _was_read(rule, self.due.trigger))
 
-    def of_subject(self: Subject, ruleset: Ruleset) -> tuple[Rule, ...]:
-        rules = RULES_OF_SUBJECT(self, ruleset)
+    def of_job(self: Job, ruleset: Ruleset) -> tuple[Rule, ...]:
+        rules = RULES_OF_JOB(self, ruleset)
         if self.asked is None:
             return rules
         return tuple(rule for rule in rules if _was_read(rule, self.trigger))
 
     patch.setattr(Run, "rules_for", of_run)
-    patch.setattr(Subject, "rules", of_subject)
+    patch.setattr(Job, "rules", of_job)
 
 
 def who_was_spared_is_forgotten(patch: Patch) -> None:

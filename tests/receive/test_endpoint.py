@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from responder.adapters.metrics import Metrics
 from responder.receive.credentials import Credentials
-from responder.receive.endpoint import Web
+from responder.receive.endpoint import Endpoint
 from responder.settings.settings import PortalSettings
 from responder.store.database.database import Database
 from responder.store.database.engines import StoreUnavailable
@@ -59,7 +59,7 @@ class Service:
         self.is_ready = True
         self.readiness_failure: Exception | None = None
         self.metrics = Metrics()
-        self.app = Web(
+        self.app = Endpoint(
             PORTALS,
             accept=self.accept,
             ready=self.ready,
@@ -473,7 +473,7 @@ def test_the_server_does_not_say_what_it_is(service: Service) -> None:
 
 def test_metrics_and_details_can_be_kept_off_the_public_port() -> None:
     service = Service()
-    app = Web(
+    app = Endpoint(
         PORTALS,
         accept=service.accept,
         ready=service.ready,
@@ -494,7 +494,7 @@ def test_what_was_acknowledged_is_in_the_database(tmp_path: Path) -> None:
     database.migrate()
     commit = SharedCommit(database)
     service = Service()
-    web = Web(PORTALS, accept=commit.add, ready=service.ready, metrics=service.metrics)
+    endpoint = Endpoint(PORTALS, accept=commit.add, ready=service.ready, metrics=service.metrics)
 
     started: list[bool] = []
 
@@ -502,7 +502,7 @@ def test_what_was_acknowledged_is_in_the_database(tmp_path: Path) -> None:
         if not started:
             commit.start()
             started.append(True)
-        await web(scope, receive, send)
+        await endpoint(scope, receive, send)
 
     with served(app) as port:
         assert asked(port, request(signed(DEAL))).status == 200

@@ -34,10 +34,10 @@ def no_fencing() -> None:
 
 def no_look_after_a_lost_answer() -> None:
     """Send a kill whose answer was lost once more, blindly."""
-    really = client.Lane.send
+    really = client.Client.send
 
     async def send(
-        self: client.Lane, commands: Sequence[Command], *, unless: client.Unless | None = None
+        self: client.Client, commands: Sequence[Command], *, unless: client.Unless | None = None
     ) -> list[Answer]:
         answers = await really(self, commands, unless=unless)
         stops = all(command.method in STOPPING for command in commands)
@@ -45,7 +45,7 @@ def no_look_after_a_lost_answer() -> None:
             return await really(self, commands, unless=unless)
         return answers
 
-    put(client.Lane, "send", send)
+    put(client.Client, "send", send)
 
 
 def _is_lost(answer: Answer) -> bool:

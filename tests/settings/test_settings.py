@@ -137,6 +137,7 @@ BROKEN = [
     ("DATABASE_URL", f"postgresql+psycopg://u:1/{CANARY}@db/x", "/ as %2F"),
     ("DATABASE_URL", f"postgresql+psycopg://u:1?{CANARY}@db/x", "? as %3F"),
     ("DATABASE_URL", f"postgresql+psycopg://u:1#{CANARY}@db/x", "# as %23"),
+    ("DATABASE_URL", f"postgresql+psycopg://db:54#{CANARY}/x", "is not a URL"),
     ("DATABASE_URL", "sqlite:///:memory:", "must name a file"),
     ("MODE", CANARY, "'observe' or 'enforce'"),
     ("MODE", "approve", "'observe' or 'enforce'"),

@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 
 from responder.adapters.metrics import Metrics
-from responder.bitrix24.client.client import Lane
+from responder.bitrix24.client.client import Client
 from responder.bitrix24.client.rest import Portal
 from responder.bitrix24.facts.templates import Templates
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
 from responder.journal import would_kills
 from responder.journal.would_kills import LOOKS
-from responder.judge.context import Means
+from responder.judge.context import Context
 from responder.judge.rules_in_force import RulesInForce
 from responder.model import Outcome
 from responder.stop.gate import Gate
-from responder.stop.would_kill_check import LOOK_EVERY, Watching
+from responder.stop.would_kill_check import LOOK_EVERY, WouldKillCheck
 from responder.store import leases
 from responder.store.database.database import Database
 from responder.store.group_commit import SharedCommit
@@ -55,38 +55,28 @@ class Steps:
         commits, portal = SharedCommit(self.database), Portal("main", self._server.url)
         commits.start()
         try:
-            watching = Watching(await self._means(commits, portal, burst))
+            lease = await commits.write(lambda tx: leases.claim(tx, "main", "test", 60, force=True))
+            assert lease is not None
+            context = self._context(portal, burst)
+            check = WouldKillCheck(context, Gate(context, lease, commits, has_time=lambda _: True))
             done = []
             for self.now in instants:
-                done.append(await watching.step())
+                done.append(await check.step())
             return done
         finally:
             await commits.close()
             await portal.close()
 
-    async def _means(self, commits: SharedCommit, portal: Portal, burst: int) -> Means:
+    def _context(self, portal: Portal, burst: int) -> Context:
         def now() -> datetime:
             return self.now
 
-        lease = await commits.write(lambda tx: leases.claim(tx, "main", "test", 60, force=True))
-        assert lease is not None
         rules, metrics = RulesInForce(self._rules, portals=["main"], now=now), Metrics()
-        lane = Lane(portal, rate=2, burst=burst, metrics=metrics, now=now)
-        return Means(
-            gate=Gate(
-                portal="main",
-                lease=lease,
-                lane=lane,
-                commits=commits,
-                rules=rules,
-                metrics=metrics,
-                now=now,
-            ),
-            lane=lane,
+        return Context(
+            client=Client(portal, rate=2, burst=burst, metrics=metrics, now=now),
             database=self.database,
             rules=rules,
             templates=Templates(),
-            leased=lambda: True,
             enforcing=False,
             metrics=metrics,
             now=now,

@@ -2,10 +2,12 @@
 
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import Connection
 
+from responder.model import Breaker
 from responder.store import leases, replicas
 from responder.store.database.database import Database
 from responder.store.leases import Lease, LeaseLost
@@ -141,21 +143,32 @@ def test_a_bucket_is_left_to_the_next_driver_with_its_age_by_the_databases_clock
 
 
 def test_breakers_open_move_their_probe_and_close(database: Database) -> None:
+    first = Breaker(portal="main", method="", code="NO_AUTH_FOUND", opened_at=AT, probe_at=LATER)
+
     def write(tx: Connection) -> None:
-        leases.open_breaker(tx, "main", "", "NO_AUTH_FOUND", AT, LATER)
-        leases.open_breaker(tx, "main", "crm.item.get", "insufficient_scope", AT, LATER)
-        leases.open_breaker(tx, "other", "", "OVERLOAD_LIMIT", AT, LATER)
-        leases.open_breaker(tx, "main", "", "NO_AUTH_FOUND", LATER, MUCH_LATER)
+        leases.open_breaker(tx, first)
+        leases.open_breaker(tx, replace(first, method="crm.item.get", code="insufficient_scope"))
+        leases.open_breaker(tx, replace(first, portal="other", code="OVERLOAD_LIMIT"))
+        leases.open_breaker(tx, replace(first, opened_at=LATER, probe_at=MUCH_LATER))
 
     database.write(write)
     portal, method = database.read(lambda c: leases.breakers(c, "main"))
-    assert portal == leases.Breaker(
-        portal="main", method="", code="NO_AUTH_FOUND", opened_at=AT, probe_at=MUCH_LATER
-    )
+    assert portal == replace(first, probe_at=MUCH_LATER)
     assert method.method == "crm.item.get"
     database.write(lambda tx: leases.close_breaker(tx, "main", ""))
     database.write(lambda tx: leases.close_breaker(tx, "main", ""))
     assert [each.portal for each in database.read(leases.breakers)] == ["main", "other"]
+
+
+def test_breakers_that_are_saved_are_those_that_are_open_then(database: Database) -> None:
+    first = Breaker(
+        portal="main", method="user.get", code="ACCESS_DENIED", opened_at=AT, probe_at=LATER
+    )
+    elsewhere, second = replace(first, portal="other"), replace(first, method="crm.item.get")
+    database.write(lambda tx: leases.save_breakers(tx, "other", [elsewhere]))
+    database.write(lambda tx: leases.save_breakers(tx, "main", [first]))
+    database.write(lambda tx: leases.save_breakers(tx, "main", [second]))
+    assert database.read(leases.breakers) == [second, elsewhere]
 
 
 def test_a_machine_that_is_an_hour_ahead_finds_no_lease_over(

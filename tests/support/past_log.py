@@ -14,8 +14,9 @@ from responder.journal import record as journal
 from responder.journal.entries import NewEvaluation
 from responder.journal.record import Recorded
 from responder.judge import planner
-from responder.judge.jobs import Subject
+from responder.judge.jobs import Job
 from responder.judge.plans import Known
+from responder.judge.sweep import Condemned
 from responder.model import Document, Trigger, Unknown, Workflow
 from responder.rules.decide import judge
 from responder.rules.keep import Candidate, choose
@@ -59,7 +60,7 @@ class PastRules:
         unlisted: Unknown | None = None,
     ) -> Recorded:
         """Judge and record; `as_before` as the version before did, without the other rows."""
-        subject = Subject(
+        job = Job(
             portal="main",
             document=document,
             trigger=trigger,
@@ -68,7 +69,7 @@ class PastRules:
         )
         reading = Reading({"document.exists": True, **facts}, unlisted or workflows, None)
         plan = planner.plan(
-            subject, reading, self.ruleset, enforcing=True, known=self.known, now=self.now
+            job, reading, self.ruleset, enforcing=True, known=self.known, now=self.now
         )
         if as_before:
             plan = replace(plan, running=None)
@@ -95,8 +96,8 @@ class PastRules:
             return [row.id for row in tx.execute(deliveries.select().where(waiting))]
 
         ids = self.database.write(receive)
-        subjects = [
-            Subject(
+        jobs = [
+            Job(
                 portal="main",
                 document=DEAL,
                 trigger="event",
@@ -105,7 +106,7 @@ class PastRules:
                 received_at=self.now,
             )
         ]
-        for plan in planner.without_rules("main", subjects):
+        for plan in planner.without_rules("main", jobs):
             self.record(plan.evaluation(self.ruleset, self.now))
 
     def swept(
@@ -128,20 +129,15 @@ class PastRules:
         judgement = judge(
             self.ruleset, situation, enforcing=True, now=self.now, rules=chosen, choices=choices
         )
-        planned = planner.of_run(judgement.verdicts, self.ruleset, known=Known(), now=self.now)
-        if planned:
-            self.record(
-                NewEvaluation(
-                    portal="main",
-                    at=self.now,
-                    trigger=trigger,
-                    document=document,
-                    ruleset=self.ruleset.revision,
-                    facts={**facts, "event.name": ()},
-                    running=tuple(workflows),
-                    decisions=tuple(one.decision for one in planned),
-                )
-            )
+        found = Condemned(
+            job=Job(portal="main", document=document, trigger=trigger, events=()),
+            facts={**facts, "event.name": ()},
+            workflows=tuple(workflows),
+            judgement=judgement,
+        )
+        plan = planner.of_run(found, self.ruleset, known=Known(), now=self.now)
+        if plan.planned:
+            self.record(plan.evaluation(self.ruleset, self.now))
 
     def tried(
         self,

@@ -13,16 +13,15 @@ from pathlib import Path
 from typing import TypeVar
 
 from responder.adapters.metrics import Metrics
-from responder.bitrix24.client.client import Lane
+from responder.bitrix24.client.client import Client
 from responder.bitrix24.client.rest import Portal
 from responder.bitrix24.facts.templates import Templates
 from responder.bitrix24.sandbox import Kind, Sandbox, SandboxServer
 from responder.journal.reading import decisions
-from responder.judge.context import Means
+from responder.judge.context import Context
 from responder.judge.rules_in_force import RulesInForce
-from responder.service.driver.round import Rounds
-from responder.service.driver.sweeper import Runner
-from responder.stop.gate import Gate
+from responder.service.driver.agenda import Agenda
+from responder.service.driver.assembly import Assembly
 from responder.store import leases
 from responder.store.database.database import Database
 from responder.store.group_commit import SharedCommit
@@ -63,10 +62,10 @@ class Driving:
         self.rules = RulesInForce(self.rules_path, portals=[PORTAL], now=self.now)
         self.commits = SharedCommit(self.database)
         self.portal = Portal(PORTAL, self.server.url)
-        self.lane = Lane(self.portal, rate=1e4, burst=5000, metrics=self.metrics, now=self.now)
+        self.client = Client(self.portal, rate=1e4, burst=5000, metrics=self.metrics, now=self.now)
         self.templates = Templates()
         self.sweep_every = timedelta(0)
-        self.rounds: Rounds | None = None
+        self.agenda: Agenda | None = None
         self.leased = True
 
     def now(self) -> datetime:
@@ -79,30 +78,22 @@ class Driving:
 
     async def drive(self) -> None:
         """Take the lease and begin."""
-        if self.rounds is None:
+        if self.agenda is None:
             self.commits.start()
-        gate = Gate(
-            portal=PORTAL,
-            lease=self.take_lease("this one"),
-            lane=self.lane,
-            commits=self.commits,
-            rules=self.rules,
-            metrics=self.metrics,
-            now=self.now,
-        )
-        means = Means(
-            gate=gate,
-            lane=self.lane,
+        context = Context(
+            client=self.client,
             database=self.database,
             rules=self.rules,
             templates=self.templates,
-            leased=lambda: self.leased,
             enforcing=True,
             metrics=self.metrics,
             now=self.now,
         )
-        self.rounds = Rounds(means, Runner(means, self.sweep_every))
-        await self.rounds.load()
+        lease = self.take_lease("this one")
+        self.agenda = Assembly(sweep_every=self.sweep_every).build(
+            context, lease, self.commits, has_time=lambda _: self.leased
+        )
+        await self.agenda.load()
 
     def take_lease(self, holder: str) -> leases.Lease:
         """Take the portal's lease from whoever has it."""
@@ -112,8 +103,8 @@ class Driving:
 
     async def round(self) -> bool:
         """Do one round."""
-        assert self.rounds is not None
-        return await self.rounds.round()
+        assert self.agenda is not None
+        return await self.agenda.step()
 
     async def until_idle(self, most: int = 400) -> int:
         """Do rounds until nothing is due, and return how many."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import uvloop
 
 from responder.adapters.metrics import Metrics
-from responder.receive.endpoint import Web
+from responder.receive.endpoint import Endpoint
 from responder.receive.server import fast_path, protocol
 from responder.receive.server.connections import Room
 from responder.receive.server.fast_server import Server, server_config
@@ -27,7 +27,9 @@ def served(app: object, *, patience_seconds: float = 10.0) -> Iterator[int]:
         host="127.0.0.1",
         port=0,
         patience_seconds=patience_seconds,
-        speaks=fast_path.speaking_for(app) if isinstance(app, Web) else protocol.PatientProtocol,
+        speaks=fast_path.speaking_for(app)
+        if isinstance(app, Endpoint)
+        else protocol.PatientProtocol,
     )
     server = Server(config, Room(10_000, Metrics()))
     thread = threading.Thread(target=uvloop.run, args=(server.serve([listener]),))

@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+from responder.model import Action
+
 TEXT_LENGTH = 200
 CODE_LENGTH = 64
 MOST_ROWS = 10**12  # no list is longer
@@ -266,6 +268,11 @@ _DENIED_WITH = (401, 403, None)
 
 # For these any result but `true` leaves open what happened.
 STOPPING = ("bizproc.workflow.kill", "bizproc.workflow.terminate")
+
+
+def stopping_method(action: Action) -> str:
+    """Name the REST method that carries an action out."""
+    return f"bizproc.workflow.{action.value}"
 
 
 def _answer(method: str, value: object, beside: Mapping[str, object]) -> Answer:

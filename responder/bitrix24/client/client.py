@@ -17,17 +17,17 @@ with REST. If nothing else in the request was answered, `profile` is called, whi
 call: if that is refused too, the denial is the portal's. If it is answered, denials are taken to be
 narrow for as long as cached facts are used (`REMEMBERED_FOR`).
 
-Breakers are copied to the store with the driver's commits, so that the next driver goes on from
-there. The bucket is stored *ahead*: the row counts some requests more than were made, so that after
-a crash the next driver knows of every one of them. Each commit of the gate renews this lead; where
-many requests are made without one, `keep` commits it by itself. How long commands take, and
-operating time that is not used up, is not stored: the first answer contains it, and until then a
-batch is small.
+Bucket and breakers are stored with each commit of the gate (`Handover`), so that the next driver
+goes on from there. The bucket is stored *ahead*: the row counts some requests more than were made,
+so that after a crash the next driver knows of every one of them. Where many requests are made
+without a commit of the gate, `keep` commits it by itself. How long commands take, and operating
+time that is not used up, is not stored: the first answer contains it, and until then a batch is
+small.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -37,15 +37,17 @@ from responder.adapters.metrics import Metrics
 from responder.bitrix24.client import rate_limit
 from responder.bitrix24.client.answer_labels import answer_label
 from responder.bitrix24.client.answers import STOPPING, Answer, Command, Failure, FailureKind
-from responder.bitrix24.client.operating_time import Paces
+from responder.bitrix24.client.operating_time import MethodTimes
 from responder.bitrix24.client.rest import Portal
 from responder.bitrix24.lists.paged import REMEMBERED_FOR
+from responder.model import Breaker
 
 RESERVE = 0.8  # of the bucket, for what is not urgent
 PROBE_EVERY = timedelta(seconds=60)
 WHOLE_PORTAL = ""
 QUERY_LIMIT = "QUERY_LIMIT_EXCEEDED"
 OPERATING_LIMIT = "OPERATION_TIME_LIMIT"
+LIMIT_CODES = (QUERY_LIMIT, OPERATING_LIMIT)
 
 log = structlog.get_logger()
 WITHHELD = "withheld"  # of our own: the call was not sent
@@ -54,31 +56,24 @@ Unless = Callable[[], str | None]
 """Returns, right before a request, why nothing may be sent; None where it may."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Breaker:
-    """The reason why a portal (method `""`) or a method is not called, and its next probe."""
+class Handover(NamedTuple):
+    """The state of a client that the gate stores for the next driver.
 
-    method: str
-    code: str
-    opened_at: datetime
-    probe_at: datetime
-
-
-class Lead(NamedTuple):
-    """The bucket's level as it is stored, some requests ahead of the real one.
-
-    `through` is the number of the last request that it counts.
+    `level` is the bucket's, some requests ahead of the real one; `through` is the number of the
+    last request that it counts. `breakers` are those that are open, None where they are stored
+    already.
     """
 
     level: float
     through: int
+    breakers: tuple[Breaker, ...] | None = None
 
 
-class Lane:
+class Client:
     """All calls of one portal. Not for concurrent use: its driver sends in turn.
 
-    `keep` commits the bucket, ahead; without it (a command, a test) nothing is stored. `address` is
-    a fingerprint of the portal's address: breakers of another address are not resumed.
+    `keep` commits a handover; without it (a command, a test) nothing is stored. `address` is a
+    fingerprint of the portal's address: breakers of another address are not resumed.
     """
 
     def __init__(
@@ -106,7 +101,7 @@ class Lane:
         self._profile_answered_at: datetime | None = (
             None  # when `profile` was answered after a denial
         )
-        self._paces = Paces(portal.name, metrics, self._seconds)
+        self._times = MethodTimes(portal.name, metrics, self._seconds)
         self._metrics = metrics
         self._now = now
         metrics.bucket_level.labels(portal.name).set_function(self._level)
@@ -117,19 +112,29 @@ class Lane:
             level, age_seconds = bucket
             self.bucket = rate_limit.Bucket(level, self._seconds() - age_seconds)
         self._counted_through = 0
-        self.breakers = {breaker.method: breaker for breaker in breakers}
-        for breaker in breakers:
-            self._metrics.breaker_open.labels(self.portal.name, breaker.method).set(1)
+        self.away_since = None
+        ours = [
+            one for one in breakers if one.address in (None, self.address) or self.address is None
+        ]
+        self.breakers = {one.method: replace(one, address=self.address) for one in ours}
+        if len(ours) < len(breakers):
+            self.breakers_changed = True  # so that the others' rows go too
+            log.warning("breakers are closed, for the address is another", portal=self.portal.name)
+        for method in self.breakers:
+            self._metrics.breaker_open.labels(self.portal.name, method).set(1)
 
-    def lead(self) -> Lead:
-        """Return the bucket's level to store now. Any thread may call this."""
+    def handover(self) -> Handover:
+        """Return what is to be stored now. Any thread may call this."""
         requests = self._requests  # before the level, which may then be newer
         ahead = rate_limit.ahead(self.burst)
-        return Lead(self._level() + ahead, requests + ahead)
+        breakers = tuple(self.breakers.values()) if self.breakers_changed else None
+        return Handover(self._level() + ahead, requests + ahead, breakers)
 
-    def kept(self, lead: Lead) -> None:
-        """Record that a lead is committed."""
-        self._counted_through = max(self._counted_through, lead.through)
+    def saved(self, handover: Handover) -> None:
+        """Record that a handover is committed."""
+        self._counted_through = max(self._counted_through, handover.through)
+        if handover.breakers is not None:
+            self.breakers_changed = False
 
     @property
     def shut(self) -> Breaker | None:
@@ -145,7 +150,7 @@ class Lane:
 
     def capacity(self, method: str) -> int:
         """Return how many commands of a method one batch carries now, from 1 to 50."""
-        return min(self._paces.fitting(method), max(1, self._allowed(method)))
+        return min(self._times.fitting(method), max(1, self._allowed(method)))
 
     async def turn(self) -> None:
         """Wait until the portal's bucket has room for one request."""
@@ -200,14 +205,14 @@ class Lane:
                 chosen.append(place)
         if self.shut is not None:
             return chosen[:1]
-        fitting = rate_limit.fitting(self._paces.took(commands[place].method) for place in chosen)
+        fitting = rate_limit.fitting(self._times.took(commands[place].method) for place in chosen)
         return chosen[:fitting]
 
     def _allowed(self, method: str) -> int:
         """Return how many commands of a method may go out in one request; 1 is a probe."""
         if self._refusal(method) is not None:
             return 0
-        return 1 if method in self.breakers else max(1, self._paces.room(method))
+        return 1 if method in self.breakers else max(1, self._times.room(method))
 
     async def _request(self, commands: list[Command], unless: Unless | None = None) -> list[Answer]:
         if self.keep is not None and self._requests >= self._counted_through:
@@ -224,7 +229,7 @@ class Lane:
             answers = [await self.portal.call(commands[0])]
         else:
             answers = await self.portal.batch(commands)
-        self._paces.learn(commands, answers, max(0.0, self._seconds() - asked_at))
+        self._times.learn(commands, answers, max(0.0, self._seconds() - asked_at))
         answers = await self._widened(answers)
         for command, answer in zip(commands, answers, strict=True):
             self._learn(command, answer)
@@ -295,7 +300,7 @@ class Lane:
             self._open(command.method, failure.code, PROBE_EVERY)
         elif failure.code == OPERATING_LIMIT:
             self._close(WHOLE_PORTAL)
-            self._paces.refused(command.method)
+            self._times.refused(command.method)
             self._open_until_reset(command.method)
 
     def _learn_limit(self, answers: Sequence[Answer]) -> None:
@@ -306,24 +311,26 @@ class Lane:
 
     def _close_or_open_until_reset(self, method: str) -> None:
         """Close a method's breaker, or open it while its operating time is used up."""
-        if self._paces.room(method):
+        if self._times.room(method):
             self._close(method)
         else:
             self._open_until_reset(method)
 
     def _open_until_reset(self, method: str) -> None:
         """Open a method's breaker until the portal forgets some of its operating time."""
-        wait = timedelta(seconds=self._paces.shut_seconds(method))
+        wait = timedelta(seconds=self._times.shut_seconds(method))
         self._open(method, OPERATING_LIMIT, wait)
 
     def _open(self, method: str, code: str, wait: timedelta) -> None:
         now = self._now()
         known = self.breakers.get(method)
         self.breakers[method] = Breaker(
+            portal=self.portal.name,
             method=method,
             code=code,
             opened_at=known.opened_at if known else now,
             probe_at=now + wait,
+            address=self.address,
         )
         self.breakers_changed = True
         self._metrics.breaker_open.labels(self.portal.name, method).set(1)

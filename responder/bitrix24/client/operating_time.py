@@ -11,7 +11,7 @@ from responder.bitrix24.client.answers import STOPPING, Answer, Command, Failure
 from responder.bitrix24.client.rate_limit import BATCH, Operating
 
 
-class Paces:
+class MethodTimes:
     """The measured times of each method of one portal."""
 
     def __init__(self, portal: str, metrics: Metrics, seconds: Callable[[], float]) -> None:

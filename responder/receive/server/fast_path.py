@@ -17,15 +17,15 @@ from typing import Any, ClassVar
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-from responder.receive.endpoint import Web
+from responder.receive.endpoint import Endpoint
 from responder.receive.server.protocol import PatientProtocol
 from responder.store.commit_batch import Shared
 
 
 class QuickProtocol(PatientProtocol):
-    """HTTP/1.1 for one `Web`; see `speaking_for`."""
+    """HTTP/1.1 for one `Endpoint`; see `speaking_for`."""
 
-    web: ClassVar[Web]
+    endpoint: ClassVar[Endpoint]
     dated: ClassVar[list[tuple[bytes, bytes]] | None] = None
     written: ClassVar[bytes] = b""
 
@@ -63,7 +63,7 @@ class QuickProtocol(PatientProtocol):
         if cycle is None:
             return
         self._held = None
-        stored = self.web.stored(cycle.scope, bytes(cycle.body))  # type: ignore[arg-type]
+        stored = self.endpoint.stored(cycle.scope, bytes(cycle.body))  # type: ignore[arg-type]
         if stored is None:
             super()._start_asgi_task(cycle, self.app)
         else:
@@ -72,7 +72,7 @@ class QuickProtocol(PatientProtocol):
 
     def _answer(self, cycle: RequestResponseCycle, stored: "asyncio.Future[None]") -> None:
         """Answer once it is known whether the delivery is durable."""
-        reply = self.web.became_of(stored)
+        reply = self.endpoint.became_of(stored)
         if not self.transport.is_closing():
             closes = b"" if cycle.keep_alive else b"connection: close\r\n"  # the server stops
             self.transport.write(STATUS_LINE[reply.status] + self._always() + closes + reply.tail)
@@ -90,6 +90,6 @@ class QuickProtocol(PatientProtocol):
         return kind.written
 
 
-def speaking_for(web: Web) -> type[QuickProtocol]:
+def speaking_for(endpoint: Endpoint) -> type[QuickProtocol]:
     """Make the protocol that stores through this application."""
-    return type("Protocol", (QuickProtocol,), {"web": web})
+    return type("Protocol", (QuickProtocol,), {"endpoint": endpoint})

@@ -11,7 +11,7 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
-from responder.receive.endpoint import Web
+from responder.receive.endpoint import Endpoint
 from responder.receive.server import uvicorn_parts
 from responder.receive.server.connections import Room
 from responder.receive.server.sockets import Note
@@ -62,5 +62,5 @@ def _fast(app: ASGIApp, room: Room, note: Note, **given: Any) -> Receiving:  # n
     from responder.receive.server.fast_server import Server, server_config
     from responder.receive.server.protocol import PatientProtocol
 
-    speaks = fast_path.speaking_for(app) if isinstance(app, Web) else PatientProtocol
+    speaks = fast_path.speaking_for(app) if isinstance(app, Endpoint) else PatientProtocol
     return Server(server_config(app, speaks=speaks, note=note, **given), room)

@@ -15,6 +15,7 @@ from functools import partial
 
 from responder.bitrix24.client.answers import Command, Failure, FailureKind
 from responder.bitrix24.client.rest import Portal
+from responder.model import Breaker
 from responder.receive.server import uvicorn_parts
 from responder.rules.ruleset import RulesError, Ruleset, load
 from responder.service.doctor import checks, portal_checks, refusal_checks
@@ -27,7 +28,6 @@ from responder.store.database.database import Connection, Database
 from responder.store.database.engines import DatabaseError
 from responder.store.inbox import inbox, refusals
 from responder.store.inbox.refusals import Refused
-from responder.store.leases import Breaker
 from responder.store.limits import Trip
 
 PORTAL_SECONDS = 9.0

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from responder.bitrix24.client.answers import Answer, Failure, FailureKind, explain
+from responder.model import Breaker
 from responder.rules.rule import Rule
 from responder.service.doctor.checks import Finding, fine, problem, warning
 from responder.settings.settings import PortalSettings
-from responder.store.leases import Breaker
 
 SLOW_SECONDS = 3.0
 SKEW_SECONDS, BAD_SKEW_SECONDS = 5.0, 60.0

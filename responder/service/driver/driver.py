@@ -1,19 +1,23 @@
 """One portal's driver: whoever holds the lease decides, acts and writes for that portal.
 
 Theory of operation. A driver works in *rounds* (see `round`), one after the other, so that what
-gathers while a call is under way goes out together in the next one. A round
+gathers while a call is under way goes out together in the next one; what else it does, and in which
+order, is its `agenda`. A round
 
-1. looks: stops in doubt and fresh kills are looked for by their ids, all in one question;
-2. reads: documents with deliveries, a second look or a waiting stop, in as few calls as possible;
-3. judges each by the rules in force (`planner`, which is pure);
-4. passes the gate (`gate`) with as much of it as one batch carries: one transaction that checks
-   lease and ruleset, writes evaluations and intents, and concludes the deliveries;
-5. calls, and commits what came of it.
+1. fetches documents with deliveries, a second look or a waiting stop;
+2. verifies stops in doubt and fresh kills: they are looked for by their ids, all in one question,
+   or many of them in the list of all that runs, where the third step reads it in any case;
+3. reads what the rules ask, in as few calls as possible;
+4. judges each document by the rules in force (`planner` and `recheck`, which are pure);
+5. passes the gate with as much of it as one batch carries: one transaction that checks lease and
+   ruleset, writes evaluations and intents, and concludes the deliveries;
+6. sends the calls;
+7. records what came of them.
 
-While something of what was judged is left, a round is 4 and 5 alone, with the next *slice* of it.
+While something of what was judged is left, a round is 5 to 7 alone, with the next *slice* of it.
 
-A crash anywhere is safe: before 4 the deliveries still wait; after 4 each intent stands in the
-journal as `in_doubt`, and step 1 of the next driver looks before anything else is done.
+A crash anywhere is safe: before 5 the deliveries still wait; after 5 each intent stands in the
+journal as `in_doubt`, and step 2 of the next driver looks before anything else is called.
 
 The lease is claimed and renewed for all portals together (`election`). A driver whose lease was not
 renewed in time stops of itself; one that was paused past its lease finds it taken in the first
@@ -26,7 +30,7 @@ from collections.abc import Callable
 
 import structlog
 
-from responder.service.driver.round import Rounds
+from responder.service.driver.agenda import Agenda
 from responder.service.replicas.election import Grant, Leases
 from responder.store.database.engines import StoreUnavailable
 from responder.store.leases import Lease, LeaseLost
@@ -49,13 +53,13 @@ class Driver:
         portal: str,
         *,
         leases: Leases,
-        rounds: Callable[[Lease], Rounds],
+        agenda: Callable[[Lease], Agenda],
         idle_seconds: Callable[[str], float],
     ) -> None:
         self.portal = portal
         self.lease: Lease | None = None
         self._leases = leases
-        self._rounds = rounds
+        self._agenda = agenda
         self._idle_seconds = idle_seconds
         self._wake = asyncio.Event()
         self._stopping = False
@@ -102,16 +106,16 @@ class Driver:
 
     async def _drive(self, grant: Grant) -> None:
         loop = asyncio.get_running_loop()
-        rounds = self._rounds(grant.lease)
-        await rounds.load()
+        agenda = self._agenda(grant.lease)
+        await agenda.load()
         while not self._stopping and not grant.ending:
             if not self._leases.holds(grant):
                 raise LeaseLost(self.portal)
             self._wake.clear()
             began_at = loop.time()
-            if not await rounds.round():
+            if not await agenda.step():
                 ended_at = loop.time()
-                await self._pause(rounds.idle_seconds(self._idle_seconds(self.portal)))
+                await self._pause(agenda.idle_seconds(self._idle_seconds(self.portal)))
                 # Woken by every delivery while all that waits must rest, it would only look.
                 rest = min(RESTS_AT_MOST, RESTS_FOR_EACH * (ended_at - began_at))
                 await asyncio.sleep(max(0.0, ended_at + rest - loop.time()))

@@ -24,7 +24,7 @@ _SHARE_OF_SWEEP = 20
 log = structlog.get_logger()
 
 
-class Poll:
+class Poller:
     """Looks for what is due, on behalf of a process's drivers; `driven` names their portals."""
 
     def __init__(

@@ -13,53 +13,50 @@ import structlog
 
 from responder.bitrix24.facts.lookup import Reading
 from responder.judge import planner
-from responder.judge.backoff import REST, Patience
-from responder.judge.context import Means
-from responder.judge.jobs import Subject
+from responder.judge.backoff import REST, Backoff
+from responder.judge.context import Context
+from responder.judge.jobs import Job
 from responder.judge.lifecycle import REFUSED_AGAIN, TRIES, Seen, step
 from responder.judge.plans import Plan
-from responder.judge.recheck import Rejudged, standing_of
+from responder.judge.recheck import Recheck, standing_of
 from responder.model import Outcome, Reason, Unknown
 from responder.rules.ruleset import Ruleset
+from responder.stop.gate import Gate
 from responder.stop.intents import StaleError
-from responder.stop.outcome_log import Telling
 from responder.store.database.engines import StoreUnavailable
 from responder.store.leases import LeaseLost
 
 log = structlog.get_logger()
 
 
-class Stumbling:
+class Quarantine:
     """What becomes of one portal's documents over which a round stumbled."""
 
-    def __init__(self, means: Means, patience: Patience) -> None:
-        self._portal = means.portal
-        self._gate = means.gate
-        self._now = means.now
-        self._few = means.few
-        self._patience = patience
-        self._telling = Telling(means)
+    def __init__(self, context: Context, gate: Gate, backoff: Backoff) -> None:
+        self._context = context
+        self._gate = gate
+        self._backoff = backoff
 
-    async def over(self, chosen: Sequence[Subject], ruleset: Ruleset, error: Exception) -> bool:
+    async def isolate(self, chosen: Sequence[Job], ruleset: Ruleset, error: Exception) -> bool:
         """Go on after judging these failed. Return True where others may be judged at once."""
-        refs = sorted({subject.ref for subject in chosen})
+        refs = sorted({job.ref for job in chosen})
         log.error(
             "documents could not be judged",
-            portal=self._portal,
+            portal=self._context.portal,
             documents=refs[:20],
             exc_info=error,
         )
         if len(refs) != 1:
             for ref in refs:
-                many = len(refs) > self._few
-                self._patience.suspect(ref, self._now(), REST, among_many=many)
+                many = len(refs) > self._context.few
+                self._backoff.suspect(ref, self._context.now(), REST, among_many=many)
             return bool(refs)
         return await self._alone(refs[0], chosen, ruleset, error)
 
     async def _alone(
-        self, ref: str, chosen: Sequence[Subject], ruleset: Ruleset, error: Exception
+        self, ref: str, chosen: Sequence[Job], ruleset: Ruleset, error: Exception
     ) -> bool:
-        tries = self._patience.stumbled(ref, self._now())
+        tries = self._backoff.stumbled(ref, self._context.now())
         why = f"it could not be judged because of a fault of ours ({type(error).__name__})"
         try:
             await self._write(chosen, ruleset, why, give_up=tries >= TRIES)
@@ -67,31 +64,30 @@ class Stumbling:
         except (LeaseLost, StoreUnavailable):
             raise
         except StaleError as stale:
-            log.info("judged afresh", portal=self._portal, why=str(stale))
+            log.info("judged afresh", portal=self._context.portal, why=str(stale))
         except Exception:
-            log.exception("a fault of ours could not be written down", portal=self._portal)
-            self._patience.suspect(ref, self._now(), REFUSED_AGAIN, among_many=False)
+            log.exception("a fault of ours could not be written down", portal=self._context.portal)
+            self._backoff.suspect(ref, self._context.now(), REFUSED_AGAIN, among_many=False)
         return False
 
     async def _write(
-        self, chosen: Sequence[Subject], ruleset: Ruleset, why: str, *, give_up: bool
+        self, chosen: Sequence[Job], ruleset: Ruleset, why: str, *, give_up: bool
     ) -> None:
         """Count a try of each stop that waits, and conclude the rest when it was the last one."""
         stops = [again for one in chosen if (again := self._later(one, why)) is not None]
         detail = f"{why}, {TRIES} times"
         plans = [
-            Plan(subject=one, facts={}, planned=(planner.nothing(Reason.UNREADABLE, detail),))
+            Plan(job=one, facts={}, planned=(planner.nothing(Reason.UNREADABLE, detail),))
             for one in chosen
             if give_up and one.stop is None
         ]
         if stops or plans:
             await self._gate.pass_through(plans, stops, {}, ruleset)
-            self._telling.decided(plans, self._now())
 
-    def _later(self, subject: Subject, why: str) -> Rejudged | None:
-        if subject.stop is None:
+    def _later(self, job: Job, why: str) -> Recheck | None:
+        if job.stop is None:
             return None
-        standing = standing_of(subject.stop)
-        taken = step(Outcome.WAITING, Seen.UNREADABLE, standing, self._now(), why)
-        unread = subject.situation(Reading({}, Unknown(why), None))
-        return Rejudged(stop=subject.stop, step=taken, situation=unread)
+        standing = standing_of(job.stop)
+        taken = step(Outcome.WAITING, Seen.UNREADABLE, standing, self._context.now(), why)
+        unread = job.situation(Reading({}, Unknown(why), None))
+        return Recheck(stop=job.stop, step=taken, situation=unread)

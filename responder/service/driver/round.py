@@ -1,7 +1,7 @@
-"""One round of a driver: look, read, judge, pass the gate, call, write down what came of it.
+"""One round of a driver: fetch, verify, read, judge, gate, send, record.
 
-Theory of operation: see `driver`. Everything that decides is in `planner` and `lifecycle`, which
-are pure; this file moves values between them, the gate and the lane.
+Theory of operation: see `driver`. Everything that decides is in `judge` and `rules`; this file
+moves values from one step to the next.
 
 What was read and judged together passes the gate in *slices* (`batches`), each with no more calls
 than one batch carries. A round that judged does the first slice at once, and each round after it
@@ -11,109 +11,233 @@ if it were alone. When one of them says no, what is left is dropped: it was not 
 due as before, and judged afresh.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import partial
 
 import structlog
 
-from responder.bitrix24.client.answers import STOPPING, Command, Failure
-from responder.bitrix24.facts.lookup import Reading
-from responder.bitrix24.lists.paged import REMEMBERED_FOR
-from responder.journal.open_stops import tests_of
-from responder.judge import jobs, planner, recheck
-from responder.judge.backoff import Patience
-from responder.judge.calls import LIMIT_CODES, Called
-from responder.judge.context import Means
-from responder.judge.jobs import Subject
-from responder.judge.lifecycle import CALL_WITHIN, FACTS_STALE_AFTER
-from responder.judge.plans import Known, Plan
-from responder.judge.queue import Intake
-from responder.judge.reader import LOST, MOST, Readings, Way
-from responder.judge.recheck import Rejudged, Running
-from responder.model import Unknown
+from responder.bitrix24.client.answers import STOPPING
+from responder.judge import jobs, judgement, recheck
+from responder.judge.backoff import Backoff
+from responder.judge.context import Context
+from responder.judge.jobs import Job, JobBatch
+from responder.judge.judgement import Grounds
+from responder.judge.queue import EventQueue
+from responder.judge.reader import FactReader, FactsRead
 from responder.rules.ruleset import Ruleset
-from responder.service.driver.clock_watch import Rewinding
-from responder.service.driver.known_workflows import known_of
-from responder.service.driver.quarantine import Stumbling
-from responder.service.driver.saved_client import KeptLane
-from responder.service.driver.sweeper import Runner
-from responder.service.driver.unmatched import Idle
-from responder.stop.batches import Judged, Slice
-from responder.stop.evidence import Proofs
-from responder.stop.expiry import Lapses
-from responder.stop.intents import StaleError, take
-from responder.stop.outcome_log import Telling
-from responder.stop.rearm_release import Freeing
-from responder.stop.verifier import Looking, Settling
-from responder.stop.would_kill_check import Watching
-from responder.store.database.database import Connection
+from responder.service.driver.quarantine import Quarantine
+from responder.service.driver.unmatched import UnmatchedEvents
+from responder.stop.batches import Backlog, Slice
+from responder.stop.call import StopCall
+from responder.stop.evidence import EvidenceReader
+from responder.stop.executor import Executor, Taken, is_fresh
+from responder.stop.gate import Gate
+from responder.stop.intents import StaleError
+from responder.stop.verifier import Settlement, Verifier
 from responder.store.database.engines import StoreUnavailable
 from responder.store.leases import LeaseLost
 
 COMMITS_WITHIN = timedelta(seconds=3)  # mostly: so much younger are the facts at the gate
-JUDGED_AT_ONCE = 10  # a few milliseconds; between two such, deliveries are acknowledged
 
 log = structlog.get_logger()
+
+
+@dataclass(slots=True, kw_only=True)
+class Work:
+    """What was judged together and goes on slice by slice, and what it rests on.
+
+    `piece` is the slice of this round, which passed the gate at `gated_at` if it `is_stale` not.
+    """
+
+    left: Backlog
+    settlement: Settlement | None
+    ruleset: Ruleset
+    read_at: datetime
+    shut: Mapping[str, str]
+    has_begun: bool = False
+    piece: Slice | None = None
+    gated_at: datetime | None = None
+    is_stale: bool = False
 
 
 class Rounds:
     """The rounds of one portal's driver, under one lease."""
 
-    def __init__(self, means: Means, runner: Runner) -> None:
-        self.portal = means.portal
-        self._gate = means.gate
-        self._runner = runner
-        self._lane = means.lane
-        self._database = means.database
-        self._rules = means.rules
-        self._leased = means.leased
-        self._enforcing = means.enforcing
-        self._now = means.now
-        self._patience = Patience(means.portal)
-        self._stumbling = Stumbling(means, self._patience)
-        self._proofs = Proofs(means)
-        self._kept = KeptLane(means)
-        self._few = means.few
-        self._telling = Telling(means)
-        self._intake = Intake(means, self._patience)
-        self._idle = Idle(means, self._intake, self._telling)
-        self._readings = Readings(means)
-        self._looking = Looking(
-            means, self._readings, lambda stop, step: self._telling.went_on(stop, step, None)
-        )
-        self._work: _Work | None = None
-        self._upkeep = (Rewinding(means), Freeing(means), Lapses(means))
-        self._watching = Watching(means)
-
-    async def load(self) -> None:
-        """Go on where the last driver was: its bucket and its open breakers."""
-        await self._kept.load()
+    def __init__(self, context: Context, gate: Gate) -> None:
+        self._context = context
+        self._gate = gate
+        self._backoff = Backoff(context.portal)
+        self._queue = EventQueue(context, self._backoff)
+        self._reader = FactReader(context, self._backoff)
+        self._verifier = Verifier(context, gate, self._reader)
+        self._evidence = EvidenceReader(context)
+        self._executor = Executor(context, gate, self._reader)
+        self._unmatched = UnmatchedEvents(context, gate, self._queue)
+        self._quarantine = Quarantine(context, gate, self._backoff)
+        self._work: Work | None = None  # which the next round goes on with
+        self._at_hand: JobBatch | None = None  # what a fault of ours would concern now
+        self._was_busy = False
 
     async def round(self) -> bool:
-        """Do what is due, or the next slice of what was judged. Return False when nothing was."""
-        await self._lane.probe()
-        done = False
-        for upkeep in self._upkeep:  # that needs nothing of the portal
-            done = done or await upkeep.step()
-        if self._lane.shut is not None:
-            self._work = None
-        else:
-            judged = await self._judge_or_go_on()
-            done |= judged or self._work is not None
-            if self._work is None:  # however much there is to judge, a run goes on in between
-                done |= await self._runner.step() or judged or await self._watching.step()
-        self._lane.away_since = self._patience.away_since
-        await self._kept.keep()
-        return done
+        """Do what is due, or the next slice of what was judged. Return False where nothing was."""
+        self._at_hand, self._was_busy = None, False
+        try:
+            await self._one_slice()
+        except (LeaseLost, StoreUnavailable):
+            raise
+        except Exception as error:
+            some = self._at_hand  # among which is the document that makes it fail
+            if some is None:
+                raise
+            self._was_busy |= await self._quarantine.isolate(some.jobs, some.ruleset, error)
+        return self._was_busy
 
-    async def _judge_or_go_on(self) -> bool:
-        """Do the next slice of what was judged; where nothing is left, judge what is due."""
-        if self._work is not None:
-            return await self._go_on(self._work)
-        return await self._look_and_judge()
+    async def _one_slice(self) -> None:
+        """Take what is due all the way, or what is left of it from the gate on."""
+        batch = await self._fetch()
+        await self._verify(batch)
+        found = await self._read(batch)
+        work = await self._judge(batch, found)
+        calls = await self._pass_gate(work)
+        steps = await self._send(work, calls)
+        await self._record(work, steps)
+
+    async def _fetch(self) -> JobBatch | None:
+        """Fetch what is due, as much as is read at once; conclude what no rule names."""
+        if self._work is not None or self._reader.must_wait:
+            return None
+        ruleset = self._context.rules.ruleset
+        due = await self._queue.due()
+        matched, unmatched = jobs.split(due.jobs, ruleset)
+        if unmatched:
+            await self._unmatched.conclude(unmatched, ruleset)
+        if due.more and not matched:
+            await self._unmatched.conclude_unnamed(ruleset)
+        self._was_busy |= bool(unmatched) and due.more
+        return await self._choose(matched, ruleset, more=due.more)
+
+    async def _choose(self, matched: Sequence[Job], ruleset: Ruleset, *, more: bool) -> JobBatch:
+        """Choose which documents are read together, and how; where `more` may be due, of all."""
+        few = self._context.few
+        strategy = self._reader.strategy(len(jobs.refs(matched)), more=more)
+        if strategy.documents > few and more:
+            matched, _ = jobs.split(await self._queue.much(strategy.documents), ruleset)
+        chosen = self._backoff.next_batch(jobs.refs(matched), most=strategy.documents, few=few)
+        by_pages = strategy.by_pages and len(chosen) > few
+        return JobBatch(jobs=jobs.on(chosen, matched), ruleset=ruleset, by_pages=by_pages)
+
+    async def _verify(self, batch: JobBatch | None) -> None:
+        """Look for what was called and what was just stopped; many wait for the list of all."""
+        if batch is not None:
+            self._was_busy |= await self._verifier.verify(wait_for_list=batch.by_pages)
+
+    async def _read(self, batch: JobBatch | None) -> FactsRead | None:
+        """Read what the rules ask of each document."""
+        if batch is None or not batch.jobs:
+            return None
+        self._at_hand = batch
+        asks = jobs.asks(batch.jobs, batch.ruleset)
+        found = await self._reader.read(asks, by_pages=batch.by_pages)
+        self._was_busy |= found is None  # the next round reads it in the other way
+        return found
+
+    async def _judge(self, batch: JobBatch | None, found: FactsRead | None) -> Work | None:
+        """Judge what was read; where nothing was, go on with what is left of what was judged."""
+        if batch is None or found is None:
+            work, self._work = self._work, None
+            return work
+        ready = batch.ready(found.deferred)
+        if not ready:
+            return None
+        grounds = await self._grounds(ready, batch, found)
+        plans, rechecks = await judgement.judge_all(self._context, ready, grounds)
+        await self._evidence.gather(plans, rechecks)
+        backlog = Backlog(
+            plans, rechecks, order=found.readings, capacity=self._context.client.capacity
+        )
+        return self._work_of(batch, found, backlog)
+
+    def _work_of(self, batch: JobBatch, found: FactsRead, backlog: Backlog) -> Work:
+        return Work(
+            left=backlog,
+            settlement=self._verifier.settlement(found.rows, found.began_at),
+            ruleset=batch.ruleset,
+            read_at=found.began_at,
+            shut=self._shut(),
+        )
+
+    async def _grounds(self, ready: Sequence[Job], batch: JobBatch, found: FactsRead) -> Grounds:
+        """Read what else these are judged by: the journal, and who was kept in others' stead."""
+        known = await judgement.known_of(self._context, found.workflows, batch.ruleset.revision)
+        withheld = self._context.client.withheld()
+        known = replace(known, shut=withheld, away=self._backoff.is_away)
+        kept = jobs.kept_beside(ready)
+        running = await self._verifier.of_others(kept, found.readings.values(), found.rows)
+        return Grounds(ruleset=batch.ruleset, readings=found.readings, known=known, running=running)
+
+    async def _pass_gate(self, work: Work | None) -> Sequence[StopCall]:
+        """Commit the next slice of what was judged, and return the calls that may now be made."""
+        if work is None:
+            return ()
+        work.piece = work.left.cut() if work.left else None
+        piece = work.piece or Slice()
+        self._at_hand = JobBatch(jobs=piece.jobs, ruleset=work.ruleset)
+        try:
+            return await self._commit(work, piece) if piece.size else ()
+        except StaleError as stale:
+            log.info("judged afresh", portal=self._context.portal, why=str(stale))
+            work.is_stale = self._was_busy = True
+            return ()
+
+    async def _commit(self, work: Work, piece: Slice) -> Sequence[StopCall]:
+        plans, rechecks, proofs = await self._evidence.prove(piece.plans, piece.rechecks)
+        work.gated_at = now = self._context.now()
+        if not self._is_fresh(work, now):
+            plans, rechecks = recheck.too_old(plans, rechecks, now)
+        calls = await self._gate.pass_through(
+            plans, rechecks, proofs, work.ruleset, most_calls=piece.most_calls
+        )
+        work.has_begun = True
+        for plan in plans:
+            self._backoff.judged(plan.job.ref, self._context.now())
+        return calls
+
+    def _is_fresh(self, work: Work, now: datetime) -> bool:
+        """Return whether what was read may be acted on; raise StaleError if it is a rest of it."""
+        fresh = is_fresh(work.read_at, now + COMMITS_WITHIN)
+        if not fresh:
+            self._reader.was_too_slow()
+        if work.has_begun and not fresh:
+            raise StaleError("the facts have grown too old for the rest")
+        if work.has_begun and self._shut() != work.shut:
+            raise StaleError("other methods are withheld than when it was judged")
+        return fresh
+
+    async def _send(self, work: Work | None, calls: Sequence[StopCall]) -> Sequence[Taken]:
+        """Make the calls whose intents are committed."""
+        return () if work is None else await self._executor.send(calls, work.read_at)
+
+    async def _record(self, work: Work | None, steps: Sequence[Taken]) -> None:
+        """Commit what came of the calls, and some of what the list of all that runs tells."""
+        if work is None or work.is_stale:  # what is left was not written, and is judged afresh
+            return
+        await self._executor.record(steps)
+        if steps and work.gated_at is not None:
+            self._reader.took((self._context.now() - work.gated_at).total_seconds())
+        settled = work.settlement is not None and await work.settlement.step()
+        self._was_busy |= settled or work.piece is not None
+        if work.left or settled:
+            self._work = work
+
+    def _shut(self) -> dict[str, str]:
+        """Return the methods that stop workflows and are not called now, and why."""
+        withheld = self._context.client.withheld()
+        return {method: withheld[method] for method in STOPPING if method in withheld}
+
+    def drop(self) -> None:
+        """Drop what was judged and not written yet: it is due as before."""
+        self._work = None
 
     @property
     def is_amid_work(self) -> bool:
@@ -121,274 +245,5 @@ class Rounds:
         return self._work is not None
 
     def idle_seconds(self, at_most: float) -> float:
-        """Say how long to wait when nothing is due: until the first document has rested."""
-        wait = self._patience.until_the_first(self._now(), at_most)
-        return max(wait, min(self._readings.gathers_for(), at_most))
-
-    async def _look_and_judge(self) -> bool:
-        """Look for what is due, and judge what is due."""
-        if self._readings.gathers_for() or self._patience.leaves_alone(self._now()):
-            return False
-        ruleset = self._rules.ruleset
-        due = await self._intake.due()
-        asked, idle = jobs.split(due.subjects, ruleset)
-        if idle:
-            await self._idle.conclude(idle, ruleset)
-        if due.more and not asked:
-            await self._idle.conclude_unnamed(ruleset)
-        way = self._way(asked, more=due.more)
-        if way.documents > self._few and due.more:
-            asked, _ = jobs.split(await self._intake.much(way.documents), ruleset)
-        refs = list(dict.fromkeys(subject.ref for subject in asked))
-        first = self._patience.together(refs, most=way.documents, few=self._few)
-        by_pages = way.by_pages and len(first) > self._few
-        looked = await self._looking.look(wait_for_list=by_pages)
-        taken = set(first)
-        chosen = [subject for subject in asked if subject.ref in taken]
-        judged = bool(chosen) and await self._judge_guarded(chosen, ruleset, by_pages=by_pages)
-        return judged or looked or (bool(idle) and due.more)
-
-    def _way(self, asked: Sequence[Subject], *, more: bool) -> Way:
-        if self._patience.is_away:
-            return self._readings.way(self._few)  # enough to see whether it is back
-        documents = len({subject.ref for subject in asked})
-        return self._readings.way(MOST if more and documents > self._few else documents)
-
-    async def _judge_guarded(
-        self, chosen: Sequence[Subject], ruleset: Ruleset, *, by_pages: bool
-    ) -> bool:
-        """Judge; if that fails by a fault of ours, find the document that makes it fail."""
-        try:
-            return await self._judge(chosen, ruleset, by_pages=by_pages)
-        except (LeaseLost, StoreUnavailable):
-            raise
-        except Exception as error:  # noqa: BLE001 -- it is said, and tried again
-            return await self._stumbling.over(chosen, ruleset, error)
-
-    async def _judge(self, chosen: Sequence[Subject], ruleset: Ruleset, *, by_pages: bool) -> bool:
-        """Read what the rules ask for, judge it, and begin to act on it."""
-        read_at = self._now()
-        asks = jobs.asks(chosen, ruleset)
-        found = await self._readings.read(list(asks.values()), by_pages=by_pages)
-        if found is None:
-            return True
-        await self._see_whether_away(found.readings)
-        if found.failure is not None and self._is_spoilt(found.failure):
-            self._readings.spoil(found.failure)
-            return True
-        readings = dict(zip(asks, found.readings, strict=True))
-        now = self._now()
-        among_many = len(asks) > self._few
-        deferred = {
-            ref
-            for ref, reading in readings.items()
-            if self._patience.defers(ref, reading, now, among_many=among_many)
-        }
-        if deferred and among_many:
-            log.warning(
-                "the portal could not be read; documents wait",
-                portal=self.portal,
-                documents=len(deferred),
-            )
-        ready = [s for s in chosen if s.stop is not None or s.ref not in deferred]
-        if not ready:
-            return False
-        known = await self._known(readings, ruleset)
-        kept = await self._looking.of_others(jobs.kept_beside(ready), readings.values(), found.rows)
-        plans, rejudged = await self._plan(ready, readings, ruleset, known, kept)
-        await self._proofs.gather(plans, rejudged)
-        self._work = _Work(
-            left=Judged(plans, rejudged, order=asks, capacity=self._lane.capacity),
-            settling=None if found.rows is None else self._looking.settling(found.rows, read_at),
-            ruleset=ruleset,
-            read_at=read_at,
-            shut=self._shut(),
-        )
-        return await self._go_on(self._work)
-
-    def _is_spoilt(self, failure: Failure) -> bool:
-        """Say whether it is the list of all that runs that cannot be read, and not the portal."""
-        passing = failure.kind in LOST and failure.code not in LIMIT_CODES
-        return passing and not self._patience.is_away
-
-    async def _go_on(self, work: "_Work") -> bool:
-        """Write and call the next slice, then something of what the list of all that runs tells.
-
-        What is left when facts grew too old, or something else changed, is judged afresh: nothing
-        of it is written.
-        """
-        self._work = None
-        piece = work.left.cut() if work.left else None
-        try:
-            if piece is not None and not await self._pass(work, piece):
-                return True
-        except (LeaseLost, StoreUnavailable):
-            raise
-        except Exception as error:  # noqa: BLE001 -- it is said, and tried again
-            judged = [] if piece is None else piece.subjects
-            return await self._stumbling.over(judged, work.ruleset, error)
-        settled = work.settling is not None and await work.settling.step()
-        if work.left or settled:
-            self._work = work
-        return piece is not None or settled
-
-    async def _pass(self, work: "_Work", piece: Slice) -> bool:
-        """Pass the gate and call. Return False where the rest must be judged afresh."""
-        plans, rejudged, proofs = await self._proofs.prove(piece.plans, piece.rejudged)
-        began_at = self._now()
-        if not _is_fresh(work.read_at, began_at + COMMITS_WITHIN):
-            self._readings.was_too_slow()
-            if work.begun:
-                return False
-            plans, rejudged = recheck.too_old(plans, rejudged, began_at)
-        if work.begun and self._shut() != work.shut:
-            return False
-        try:
-            called = await self._gate.pass_through(
-                plans,
-                rejudged,
-                proofs,
-                work.ruleset,
-                most_calls=piece.most_calls,
-            )
-        except StaleError as stale:
-            log.info("judged afresh", portal=self.portal, why=str(stale))
-            return False
-        work.begun = True
-        now = self._now()
-        for plan in plans:
-            self._patience.judged(plan.subject.ref, now)
-        self._telling.decided(plans, now)
-        await self._call(called, work.read_at)
-        if called:
-            self._readings.took((self._now() - began_at).total_seconds())
-        return True
-
-    def _shut(self) -> dict[str, str]:
-        """Return the methods that stop workflows and are not called now, and why."""
-        return {name: why for name, why in self._lane.withheld().items() if name in STOPPING}
-
-    async def _see_whether_away(self, answers: Sequence[Reading]) -> None:
-        """Ask who we are where something could not be read, to see if it is the portal itself."""
-        failures = [answer.failure for answer in answers if answer.failure is not None]
-        lost = [one for one in failures if one.kind in LOST and one.code not in LIMIT_CODES]
-        if not lost:
-            if any(answer.failure is None for answer in answers):
-                self._patience.answered()
-            return
-        (answer,) = await self._lane.send([Command("profile", {})])
-        if answer.failure is not None and answer.failure.kind in LOST:
-            self._patience.went_away(self._now())
-        else:
-            self._patience.answered()
-
-    async def _known(self, readings: Mapping[str, Reading], ruleset: Ruleset) -> Known:
-        """Read what the journal holds on the workflows at hand."""
-        ids = [
-            workflow.id
-            for reading in readings.values()
-            if not isinstance(reading.workflows, Unknown)
-            for workflow in reading.workflows
-        ]
-        known = await known_of(self._database, self.portal, ids, ruleset.revision)
-        return replace(known, shut=self._lane.withheld(), away=self._patience.is_away)
-
-    async def _plan(
-        self,
-        ready: Sequence[Subject],
-        readings: Mapping[str, Reading],
-        ruleset: Ruleset,
-        known: Known,
-        kept: Running,
-    ) -> tuple[list[Plan], list[Rejudged]]:
-        """Judge each subject; a workflow condemned twice in one round is stopped once."""
-        now = self._now()
-        plans: list[Plan] = []
-        rejudged: list[Rejudged] = []
-        for place, subject in enumerate(ready, start=1):
-            reading = readings[subject.ref]
-            stop = subject.stop
-            if stop is None:
-                made = planner.plan(
-                    subject, reading, ruleset, enforcing=self._enforcing, known=known, now=now
-                )
-                plans.append(made)
-                known.begin(made)
-            else:
-                rejudged.append(
-                    recheck.again(
-                        stop,
-                        reading,
-                        ruleset,
-                        enforcing=self._enforcing,
-                        known=known,
-                        now=now,
-                        running=kept,
-                    )
-                )
-            if place % JUDGED_AT_ONCE == 0:
-                await asyncio.sleep(0)
-        return plans, await self._explained(rejudged, now)
-
-    async def _explained(self, rejudged: list[Rejudged], now: datetime) -> list[Rejudged]:
-        """Say of what is cleared what is different, compared with what condemned it."""
-        cleared = [one.stop for one in rejudged if one.cleared_by is not None]
-        if not cleared:
-            return rejudged
-        tests = await self._database.reading(lambda conn: tests_of(conn, self.portal, cleared))
-        return [
-            recheck.explained(one, tests.get(one.stop.decision_id, {}), now) for one in rejudged
-        ]
-
-    async def _call(self, called: Sequence[Called], read_at: datetime) -> None:
-        """Make the calls whose intents are committed, and commit what came of them."""
-        if not called:
-            return
-        now = self._now()
-        if not _is_fresh(read_at, now):
-            self._readings.was_too_slow()
-            steps = [(call, call.too_late(now)) for call in called]
-        else:
-            unless = partial(self._may_not_call, max(call.intended_at for call in called))
-            answers = await self._lane.send([call.command for call in called], unless=unless)
-            now = self._now()
-            steps = [
-                (call, call.after(answer, now))
-                for call, answer in zip(called, answers, strict=True)
-            ]
-
-        def write(tx: Connection) -> None:
-            for call, taken in steps:
-                take(tx, call.decision_id, taken, now)
-
-        await self._gate.insist(write)
-        for call, taken in steps:
-            self._telling.went_on(call, taken, call.received_at)
-
-    def _may_not_call(self, intended_at: datetime) -> str | None:
-        """Say why nothing may be sent at this moment, right before it would be.
-
-        Another may drive by now and have decided otherwise; no fence reaches as far as the portal.
-        """
-        if not self._leased():
-            return "not called: the lease had no time left"
-        if not timedelta(0) <= self._now() - intended_at <= CALL_WITHIN:
-            return "not called: the process was stopped after its intent"
-        return None
-
-
-@dataclass(slots=True, kw_only=True)
-class _Work:
-    """What a round judged and goes on with, slice by slice, and what it rests on."""
-
-    left: Judged
-    settling: Settling | None
-    ruleset: Ruleset
-    read_at: datetime
-    shut: Mapping[str, str]
-    begun: bool = False
-
-
-def _is_fresh(read_at: datetime, now: datetime) -> bool:
-    """Say whether facts read then may be acted on; what was remembered of some is older yet."""
-    return timedelta(0) <= now - read_at <= FACTS_STALE_AFTER - REMEMBERED_FOR
+        """Return how long to wait when nothing is due: until the first document has rested."""
+        return self._reader.idle_seconds(at_most)

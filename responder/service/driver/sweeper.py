@@ -4,8 +4,6 @@ Theory of operation: see `sweep`. A run that is under way is kept in memory alon
 is when each run was due last, and what people asked for.
 """
 
-import json
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -15,13 +13,13 @@ from responder.bitrix24.facts.last_changes import last_changed
 from responder.bitrix24.lists.row_warnings import RowWarnings
 from responder.journal import run_entries
 from responder.judge import planner, sweep
-from responder.judge.context import Means
-from responder.judge.jobs import Subject
-from responder.judge.plans import Hold, Known, Plan, Planned
-from responder.judge.sweep import Due, Found, Run
-from responder.model import OPEN_OUTCOMES, Mode, Unknown
-from responder.service.driver.known_workflows import known_of
-from responder.service.driver.unfinished_runs import Unfinished
+from responder.judge.context import Context
+from responder.judge.judgement import known_of
+from responder.judge.plans import Known, Plan
+from responder.judge.sweep import DueRun, Run
+from responder.service.driver import run_report
+from responder.service.driver.unfinished_runs import UnfinishedRuns
+from responder.stop.gate import Gate
 from responder.stop.intents import StaleError
 from responder.stop.limiter import Holds, RunSets
 from responder.store import limits, sweep_runs
@@ -38,33 +36,26 @@ ROWS = 25  # evaluations in one transaction: acknowledging must not wait for a w
 log = structlog.get_logger()
 
 
-class Runner:
+class Sweeper:
     """The runs of one portal, under one lease."""
 
-    def __init__(self, means: Means, sweep_every: timedelta) -> None:
-        self.portal = means.portal
-        self._gate = means.gate
-        self._lane = means.lane
-        self._database = means.database
-        self._rules = means.rules
-        self._templates = means.templates
-        self._enforcing = means.enforcing
+    def __init__(self, context: Context, gate: Gate, sweep_every: timedelta) -> None:
+        self._context = context
+        self._gate = gate
         self._sweep_every = sweep_every
-        self._metrics = means.metrics
-        self._now = means.now
-        self._row_warnings = RowWarnings(means.portal, means.now)
+        self._row_warnings = RowWarnings(context.portal, context.now)
         self._run: Run | None = None
         self._looked_at: datetime | None = None
-        self._unfinished = Unfinished()
+        self._unfinished = UnfinishedRuns()
 
     async def step(self) -> bool:
         """Go one request further. Return False when there is nothing to run, or no room."""
-        if self._run is not None and self._run.ruleset is not self._rules.ruleset:
+        if self._run is not None and self._run.ruleset is not self._context.rules.ruleset:
             self._run = None  # other rules: from the beginning
         if self._run is None:
             self._run = await self._next()
         run = self._run
-        if run is None or not self._lane.has_room():
+        if run is None or not self._context.client.has_room():
             return False
         try:
             await self._go_on(run)
@@ -72,12 +63,12 @@ class Runner:
             raise
         except Exception as error:
             # Given up, it is not read again at once, and for ever.
-            log.exception("a run could not be judged", portal=self.portal)
+            log.exception("a run could not be judged", portal=self._context.portal)
             await self._give_up(run, f"a fault of ours ({type(error).__name__})")
         return True
 
     async def _go_on(self, run: Run) -> None:
-        more = await run.survey.step(self._lane.send)
+        more = await run.survey.step(self._context.client.send)
         if run.due.request is not None:
             await self._progress(run, run.due.request)
         failure = run.survey.failure
@@ -88,22 +79,22 @@ class Runner:
 
     async def _next(self) -> Run | None:
         """Find what is due: what somebody asked for just now, else the longest overdue."""
-        now = self._now()
+        now = self._context.now()
         if self._looked_at is not None and abs(now - self._looked_at) < LOOK_EVERY:
             return None
         self._looked_at = now
-        ruleset, resting = self._rules.ruleset, self._unfinished.resting(now)
+        ruleset, resting = self._context.rules.ruleset, self._unfinished.resting(now)
 
-        def read(conn: Connection) -> tuple[list[Request], dict[str, datetime]]:
-            asked = sweep_runs.asked(conn, self.portal, now - sweep_runs.ASKED_FOR)
-            if asked and limits.freed(conn, self.portal, most=1):  # it would pass over what is open
+        def read(conn: Connection, portal: str) -> tuple[list[Request], dict[str, datetime]]:
+            asked = sweep_runs.asked(conn, portal, now - sweep_runs.ASKED_FOR)
+            if asked and limits.freed(conn, portal, most=1):  # it would pass over what is open
                 asked = [request for request in asked if request.observe]
-            return asked, sweep_runs.last(conn, self.portal)
+            return asked, sweep_runs.last(conn, portal)
 
-        requests, last = await self._database.reading(read)
+        requests, last = await self._context.read(read)
         dues, new = sweep.due_now(
             ruleset,
-            self.portal,
+            self._context.portal,
             last=last,
             sweep_every=self._sweep_every,
             now=now,
@@ -112,7 +103,7 @@ class Runner:
         if new:
             await self._gate.write(lambda tx: self._begin_to_count(tx, new, now))
         dues += (
-            sweep.requested(request, ruleset, self.portal)
+            sweep.requested(request, ruleset, self._context.portal)
             for request in requests
             if sweep.request_name(request) not in resting
         )
@@ -121,17 +112,17 @@ class Runner:
 
     def _begin_to_count(self, tx: Connection, new: Sequence[str], now: datetime) -> None:
         for key in new:
-            sweep_runs.ran(tx, self.portal, key, now)
+            sweep_runs.ran(tx, self._context.portal, key, now)
 
-    def _begin(self, due: Due) -> Run:
+    def _begin(self, due: DueRun) -> Run:
         return Run(
-            portal=self.portal,
+            portal=self._context.portal,
             due=due,
-            ruleset=self._rules.ruleset,
-            enforcing=self._enforcing and not due.observes,
-            templates=self._templates,
-            started_at=self._now(),
-            now=self._now,
+            ruleset=self._context.rules.ruleset,
+            enforcing=self._context.enforcing and not due.observes,
+            templates=self._context.templates,
+            started_at=self._context.now(),
+            now=self._context.now,
         )
 
     async def _progress(self, run: Run, request: Request) -> None:
@@ -141,16 +132,16 @@ class Runner:
     async def _give_up(self, run: Run, why: str) -> None:
         """Write that a run could not be made. It is made again after a minute."""
         self._run = None
-        now = self._now()
+        now = self._context.now()
         self._note_unfinished(run, {}, now)
-        self._metrics.runs.labels(run.due.trigger, "failed").inc()
-        log.warning("a run was given up", portal=self.portal, why=why)
+        self._context.metrics.runs.labels(run.due.trigger, "failed").inc()
+        log.warning("a run was given up", portal=self._context.portal, why=why)
 
         def write(tx: Connection) -> None:
-            body = self._totals(run, {}, {}) | {"failure": why}
-            run_entries.record(tx, self.portal, now, body)
+            body = run_report.totals(run, (), {}) | {"failure": why}
+            run_entries.record(tx, self._context.portal, now, body)
             if not run.due.observes:
-                sweep_runs.unread(tx, self.portal, run.due.trigger, now)
+                sweep_runs.unread(tx, self._context.portal, run.due.trigger, now)
             if run.due.request is not None:
                 self._answer_later(tx, run.due.request, {"failure": why})
 
@@ -164,87 +155,73 @@ class Runner:
             self._unfinished.note(run.due, condemned, now)
 
     async def _finish(self, run: Run) -> None:
-        """Judge what was read, and write what was found, all sets of it or none."""
+        """Take what was condemned the way of an event: plan it, ask for its sets, pass the gate."""
         self._run = None
         self._row_warnings.warn(run.survey.odd)
-        found = await run.found()
-        known = Known() if run.due.observes else await self._known(run, found)
-        plans = [plan for item in found if (plan := self._plan(run, item, known)).planned]
-        sets = _sets(plans, run.survey.running, self._unfinished.condemned(run.due))
+        plans = await self._plan(run)
+        sets = RunSets.of(plans, run.survey.running, self._unfinished.condemned(run.due))
         try:
-            holds = await self._gate.begin_run(sets, run.ruleset)
-            if not run.due.observes:
-                await self._write(run, plans, holds)
+            holds = await self._pass_gate(run, plans, sets)
         except StaleError as stale:
-            log.info("a run is made again", portal=self.portal, why=str(stale))
+            log.info("a run is made again", portal=self._context.portal, why=str(stale))
             return
         if run.unread:
-            self._note_unfinished(run, sets.let_go(holds), self._now())
+            self._note_unfinished(run, sets.let_go(holds), self._context.now())
         else:
             self._unfinished.forget(run.due)
         await self._close(run, [plan.held(holds) for plan in plans], holds)
         if run.due.trigger == "sweep" and not run.due.observes:
             await self._listen(run)
 
-    def _plan(self, run: Run, item: Found, known: Known) -> Plan:
-        subject = Subject(
-            portal=self.portal,
-            document=item.document,
-            trigger=run.due.trigger,
-            events=(),
-            asked=item.asked,
-        )
-        planned = planner.of_run(item.judgement.verdicts, run.ruleset, known=known, now=self._now())
-        return Plan(
-            subject=subject,
-            facts=item.facts,
-            planned=planned,
-            running=item.workflows,
-            set_name=run.name,
-            running_in_all=run.survey.running,
-        )
+    async def _plan(self, run: Run) -> list[Plan]:
+        """Judge what was read, and plan what follows on each document of which something does."""
+        found, known = await run.found(), Known()
+        if not run.due.observes:
+            ids = [verdict.workflow.id for item in found for verdict in item.judgement.verdicts]
+            known = await known_of(self._context, ids, run.ruleset.revision)
+        now = self._context.now()
+        plans = (planner.of_run(item, run.ruleset, known=known, now=now) for item in found)
+        return [plan for plan in plans if plan.planned]
 
-    async def _write(self, run: Run, plans: Sequence[Plan], holds: Holds) -> None:
-        """Let what was found pass the gate, some of it at a time; nothing is called from here."""
-        for start in range(0, len(plans), ROWS):
+    async def _pass_gate(self, run: Run, plans: Sequence[Plan], sets: RunSets) -> Holds:
+        """Ask for all sets of a run as a whole, then write it, some at a time; call nothing."""
+        holds = await self._gate.begin_run(sets, run.ruleset)
+        for start in range(0, 0 if run.due.observes else len(plans), ROWS):
             chunk = plans[start : start + ROWS]
             await self._gate.pass_through(chunk, [], {}, run.ruleset, most_calls=0, holds=holds)
+        return holds
 
     async def _listen(self, run: Run) -> None:
         """Raise the alarm when documents change and a webhook once heard says nothing of it."""
-        heard = await self._database.reading(lambda conn: inbox.last_received(conn, self.portal))
-        silent = False
-        if heard is not None and self._now() - heard > SILENCE:
+        context, silent = self._context, False
+        heard = await context.read(inbox.last_received)
+        if heard is not None and context.now() - heard > SILENCE:
             triggers = [one for rule in run.due.rules for one in rule.triggers or () if one.events]
-            changed = await last_changed(self._lane.send, {one.brings for one in triggers})
+            changed = await last_changed(context.client.send, {one.brings for one in triggers})
             silent = changed is not None and changed - heard > SILENCE
-        if silent and not self._lane.silent:
+        if silent and not context.client.silent:
             log.error(
                 "the webhook has fallen silent while documents change",
-                portal=self.portal,
+                portal=context.portal,
                 last_event_at=heard,
             )
-        self._lane.silent = silent
-        self._metrics.webhook_silent.labels(self.portal).set(silent)
-
-    async def _known(self, run: Run, found: Sequence[Found]) -> Known:
-        ids = [verdict.workflow.id for item in found for verdict in item.judgement.verdicts]
-        return await known_of(self._database, self.portal, ids, run.ruleset.revision)
+        context.client.silent = silent
+        context.metrics.webhook_silent.labels(context.portal).set(silent)
 
     async def _close(self, run: Run, plans: Sequence[Plan], holds: Holds) -> None:
         """Write the run's own entry with its totals, and note it as done if it read everything."""
-        now = self._now()
-        totals = self._totals(run, _counts(plans), holds)
-        result = totals | {"found": [_told(plan, one) for plan in plans for one in plan.planned]}
+        now = self._context.now()
+        totals = run_report.totals(run, plans, holds)
+        result = totals | {"found": run_report.found(plans)}
         request = run.due.request
 
         def write(tx: Connection) -> None:
             if not run.due.observes:
-                run_entries.record(tx, self.portal, now, totals)
+                run_entries.record(tx, self._context.portal, now, totals)
                 self._note_unread(tx, run, now)
             if not run.unread:
                 for key, at in run.due.keys:
-                    sweep_runs.ran(tx, self.portal, key, at)
+                    sweep_runs.ran(tx, self._context.portal, key, at)
             if request is not None and run.unread:
                 self._answer_later(tx, request, result)
             elif request is not None:
@@ -252,14 +229,14 @@ class Runner:
 
         await self._gate.write(write)
         if not run.due.observes:  # what was only looked for is no find of the sweep's
-            self._tell(run, plans)
+            run_report.count(self._context, run, plans)
 
     def _note_unread(self, tx: Connection, run: Run, now: datetime) -> None:
         """Note since when runs of its trigger cannot read everything, or that all of them can."""
         if run.unread:
-            sweep_runs.unread(tx, self.portal, run.due.trigger, now)
+            sweep_runs.unread(tx, self._context.portal, run.due.trigger, now)
         elif not self._unfinished.has(run.due.trigger):
-            sweep_runs.unread(tx, self.portal, run.due.trigger, None)
+            sweep_runs.unread(tx, self._context.portal, run.due.trigger, None)
 
     def _answer_later(self, tx: Connection, request: Request, result: Mapping[str, object]) -> None:
         """Tell who asks what came of a request so far; who only looks is told for good."""
@@ -267,80 +244,3 @@ class Runner:
             sweep_runs.finish(tx, request.id, result)
         else:
             sweep_runs.tried(tx, request.id, result)
-
-    def _totals(self, run: Run, condemned: Mapping[str, int], holds: Holds) -> dict[str, object]:
-        return {
-            "trigger": run.due.trigger,
-            "rules": [rule.id for rule in run.due.rules],
-            "ruleset": run.ruleset.revision,
-            "started_at": run.started_at,
-            "running": run.survey.running,
-            "read": run.survey.read,
-            "judged": run.judged,
-            "condemned": dict(condemned),
-            "held": {
-                rule: hold.why if isinstance(hold, Hold) else hold for rule, hold in holds.items()
-            },
-            "asked_by": run.due.request.by if run.due.request is not None else None,
-            "unread": run.unread,
-            "why_unread": run.why_unread,
-        }
-
-    def _tell(self, run: Run, plans: Sequence[Plan]) -> None:
-        counts = _counts(plans)
-        state = "incomplete" if run.unread else "complete"
-        self._metrics.runs.labels(run.due.trigger, state).inc()
-        took = (self._now() - run.started_at).total_seconds()
-        self._metrics.run_seconds.labels(run.due.trigger).observe(max(0.0, took))
-        for decision in (one.decision for plan in plans for one in plan.planned):
-            if decision.outcome is not None and decision.outcome not in OPEN_OUTCOMES:
-                self._metrics.decided(decision.action.value, decision.outcome.value, decision.rule)
-        if run.due.trigger == "sweep":
-            self._metrics.found_by_sweep.inc(sum(counts.values()))
-        facts = {"portal": self.portal, "trigger": run.due.trigger, "condemned": counts}
-        if run.unread:
-            log.warning(
-                "a run is incomplete: it is made again after a minute",
-                unread=run.unread,
-                why=run.why_unread,
-                **facts,
-            )
-        else:
-            log.info("a run is complete", running=run.survey.running, **facts)
-
-
-def _sets(plans: Sequence[Plan], running: int, before: Mapping[str, Collection[str]]) -> RunSets:
-    """Group what was condemned by rule: what acts, asking first or not, and what is observed."""
-    acting: dict[str, set[str]] = {}
-    observed: dict[str, set[str]] = {}
-    for plan in plans:
-        for mode in (Mode.ENFORCE, Mode.APPROVE):
-            for rule, workflows in plan.sets(mode).items():
-                acting.setdefault(rule, set()).update(workflows)
-        for rule, workflows in plan.sets(Mode.OBSERVE).items():
-            observed.setdefault(rule, set()).update(workflows)
-    return RunSets(acting=acting, observed=observed, running=running, before=before)
-
-
-def _counts(plans: Sequence[Plan]) -> dict[str, int]:
-    return dict(Counter(one.decision.rule or "" for plan in plans for one in plan.planned))
-
-
-def _told(plan: Plan, planned: Planned) -> dict[str, object]:
-    decision = planned.decision
-    workflow = decision.workflow
-    return {
-        "document": plan.subject.ref,
-        "workflow": None if workflow is None else workflow.id,
-        "template_id": None
-        if workflow is None
-        else _plain(workflow.facts.get("workflow.template_id")),
-        "rule": decision.rule,
-        "action": decision.action.value,
-        "outcome": None if decision.outcome is None else decision.outcome.value,
-        "detail": decision.detail,
-    }
-
-
-def _plain(value: object) -> object:
-    return None if isinstance(value, Unknown) else json.loads(json.dumps(value, default=str))

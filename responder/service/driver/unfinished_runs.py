@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from responder.judge.sweep import Due
+from responder.judge.sweep import DueRun
 
 AGAIN_AFTER = timedelta(seconds=60)
 FORGOTTEN_AFTER = timedelta(hours=1)  # its rule or schedule is there no more
@@ -22,8 +22,8 @@ class _Tried:
     condemned: dict[str, set[str]] = field(default_factory=dict)
 
 
-class Unfinished:
-    """The unfinished runs of one portal, by their names (`Due.names`)."""
+class UnfinishedRuns:
+    """The unfinished runs of one portal, by their names (`DueRun.names`)."""
 
     def __init__(self) -> None:
         self._tried: dict[str, _Tried] = {}
@@ -39,7 +39,7 @@ class Unfinished:
             name for name, tried in self._tried.items() if now < tried.until <= now + AGAIN_AFTER
         }
 
-    def turn(self, due: Due, now: datetime) -> tuple[bool, datetime]:
+    def turn(self, due: DueRun, now: datetime) -> tuple[bool, datetime]:
         """Return what runs are ordered by: what was asked for just now, then the longest overdue.
 
         One that was tried is overdue since it has rested.
@@ -48,7 +48,7 @@ class Unfinished:
         is_new = due.request is not None and due.request.result is None and not rested
         return not is_new, min(now, max([due.since or now, *rested]))
 
-    def condemned(self, due: Due) -> dict[str, set[str]]:
+    def condemned(self, due: DueRun) -> dict[str, set[str]]:
         """Return by rule what its tries condemned so far."""
         found: dict[str, set[str]] = {}
         for tried in (self._tried[name] for name in due.names if name in self._tried):
@@ -56,7 +56,7 @@ class Unfinished:
                 found.setdefault(rule, set()).update(workflows)
         return found
 
-    def note(self, due: Due, condemned: Mapping[str, Collection[str]], now: datetime) -> None:
+    def note(self, due: DueRun, condemned: Mapping[str, Collection[str]], now: datetime) -> None:
         """Note that a run is to be made again, and what it condemned this time."""
         for name in due.names:
             tried = self._tried.setdefault(name, _Tried(trigger=due.trigger, until=now))
@@ -64,7 +64,7 @@ class Unfinished:
             for rule, workflows in condemned.items():
                 tried.condemned.setdefault(rule, set()).update(workflows)
 
-    def forget(self, due: Due) -> None:
+    def forget(self, due: DueRun) -> None:
         """Forget a run that is done."""
         for name in due.names:
             self._tried.pop(name, None)

@@ -10,7 +10,7 @@ from responder.service.driver.driver import Driver
 from responder.store.commit_batch import Heard
 
 
-class Waking:
+class Waker:
     """Wakes this process's drivers, by their portals' names."""
 
     def __init__(self, drivers: Mapping[str, Driver], ruleset: Callable[[], Ruleset]) -> None:

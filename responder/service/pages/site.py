@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from responder.judge.rules_in_force import RulesInForce
+from responder.model import Breaker
 from responder.service.pages.login.passwords import Admins
 from responder.service.pages.login.throttle import Throttle
 from responder.service.pages.page_requests import Visit
@@ -125,7 +126,7 @@ class Site:
             "broken": self.rules.error,
         }
 
-    def _unreachable(self, breakers: Sequence[leases.Breaker]) -> dict[str, str]:
+    def _unreachable(self, breakers: Sequence[Breaker]) -> dict[str, str]:
         """Say of portals that are not called why, as the store knows it and as we see it."""
         away = {name: "no answer" for name in self.portals if self._is_away(name)}
         shut = {row.portal: row.code for row in breakers if not row.method}

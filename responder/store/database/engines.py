@@ -23,10 +23,11 @@ import os
 from pathlib import Path
 from types import ModuleType
 from typing import Protocol
-from urllib.parse import urlsplit
 
 from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
+
+from responder.settings.database_address import TORN, is_torn
 
 BUSY_MILLISECONDS = 5_000
 SAFE_WAL = (3, 51, 3)
@@ -108,8 +109,8 @@ class _Record(Protocol):
 def parse(url: str | URL) -> URL:
     """Read a database URL; raise DatabaseError, without repeating it, where it is none of ours."""
     try:
-        if isinstance(url, str) and not url.startswith("sqlite") and _is_torn(url):
-            raise DatabaseError("in a password, write @ as %40, / as %2F, ? as %3F and # as %23")
+        if isinstance(url, str) and not url.startswith("sqlite") and is_torn(url):
+            raise DatabaseError(TORN)
         parsed = make_url(url)
     except (ArgumentError, ValueError):
         raise DatabaseError("the database URL cannot be read") from None
@@ -120,15 +121,6 @@ def parse(url: str | URL) -> URL:
     if parsed.drivername in ("postgresql", "postgresql+psycopg"):
         return parsed.set(drivername="postgresql+psycopg")
     raise DatabaseError("the database URL must begin with sqlite:/// or postgresql+psycopg://")
-
-
-def _is_torn(url: str) -> bool:
-    """Tell whether a password with a sign of its own tore the URL, and would be taken for a host.
-
-    What comes after it is then what a driver names in its errors.
-    """
-    parts = urlsplit(url)
-    return parts.netloc.count("@") > 1 or "@" in parts.path + parts.query + parts.fragment
 
 
 def sqlite_module() -> ModuleType:

@@ -1,4 +1,4 @@
-"""A lane batches by the time commands take, keeps to both limits, and waits where it is told to."""
+"""A client batches by the time commands take, keeps to both limits, and waits where told to."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
@@ -8,11 +8,12 @@ import pytest
 
 from responder.adapters.metrics import Metrics
 from responder.bitrix24.client.answers import Answer, Command, FailureKind
-from responder.bitrix24.client.client import Breaker, Lane, Lead
+from responder.bitrix24.client.client import Client, Handover
 from responder.bitrix24.client.rate_limit import Bucket
 from responder.bitrix24.client.rest import Portal
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
 from responder.bitrix24.sandbox.faults import Fault
+from responder.model import Breaker
 
 KILL = "bizproc.workflow.kill"
 SCOPE = Command("scope", {})
@@ -20,7 +21,7 @@ NOON = datetime(2026, 9, 24, 12, tzinfo=UTC)
 
 
 class Clock:
-    """An instant that moves when it is told to; lane and portal share it."""
+    """An instant that moves when it is told to; client and portal share it."""
 
     def __init__(self) -> None:
         self.at = NOON
@@ -46,19 +47,19 @@ def server(clock: Clock) -> Iterator[SandboxServer]:
         yield server
 
 
-Played = Callable[[Lane], Awaitable[None]]
+Played = Callable[[Client], Awaitable[None]]
 
 
 @pytest.fixture
 def play(server: SandboxServer, clock: Clock) -> Callable[[Played], Metrics]:
-    """Let something happen on a lane to the sandbox; return its metrics."""
+    """Let something happen on a client to the sandbox; return its metrics."""
 
     def play(part: Played) -> Metrics:
         metrics = Metrics()
 
         async def run() -> None:
             portal = Portal("main", server.url)
-            await part(Lane(portal, rate=1e6, burst=10**6, metrics=metrics, now=clock.now))
+            await part(Client(portal, rate=1e6, burst=10**6, metrics=metrics, now=clock.now))
             await portal.close()
 
         asyncio.run(run())
@@ -91,11 +92,11 @@ def test_twenty_stops_of_unknown_cost_go_out_first_and_then_fifty(
     deals = [("crm", "CCrmDocumentDeal", f"DEAL_{number}") for number in range(1, 131)]
     ids = [server.sandbox.start_workflow(deal, 61) for deal in deals]
 
-    async def part(lane: Lane) -> None:
-        assert lane.capacity(kill) == 20
-        answers = await lane.send([Command(kill, {"ID": one}) for one in ids])
+    async def part(client: Client) -> None:
+        assert client.capacity(kill) == 20
+        answers = await client.send([Command(kill, {"ID": one}) for one in ids])
         assert codes(answers) == ["ok"] * 130
-        assert lane.capacity(kill) == 50
+        assert client.capacity(kill) == 50
 
     play(part)
     assert sizes(server, kill) == [20, 50, 50, 10]
@@ -104,9 +105,9 @@ def test_twenty_stops_of_unknown_cost_go_out_first_and_then_fifty(
 def test_reads_of_unknown_cost_go_out_by_fifty(
     server: SandboxServer, play: Callable[[Played], Metrics]
 ) -> None:
-    async def part(lane: Lane) -> None:
-        assert lane.capacity("scope") == 50
-        assert codes(await lane.send([SCOPE] * 130)) == ["ok"] * 130
+    async def part(client: Client) -> None:
+        assert client.capacity("scope") == 50
+        assert codes(await client.send([SCOPE] * 130)) == ["ok"] * 130
 
     play(part)
     assert sizes(server, "scope") == [50, 50, 30]
@@ -117,15 +118,15 @@ def test_a_batch_carries_what_took_ten_seconds_lately(
 ) -> None:
     server.sandbox.takes = {"scope": 2.5, "profile": 1.0}
 
-    async def part(lane: Lane) -> None:
-        await lane.send([SCOPE, Command("profile", {})])
-        assert (lane.capacity("scope"), lane.capacity("profile")) == (4, 10)
-        await lane.send([SCOPE] * 3 + [Command("profile", {})] * 5)
+    async def part(client: Client) -> None:
+        await client.send([SCOPE, Command("profile", {})])
+        assert (client.capacity("scope"), client.capacity("profile")) == (4, 10)
+        await client.send([SCOPE] * 3 + [Command("profile", {})] * 5)
         server.sandbox.takes["scope"] = 0.1
-        await lane.send([SCOPE])
-        assert lane.capacity("scope") == 16
-        await lane.send([SCOPE])
-        assert lane.capacity("scope") == 50
+        await client.send([SCOPE])
+        assert client.capacity("scope") == 16
+        await client.send([SCOPE])
+        assert client.capacity("scope") == 50
 
     play(part)
     assert sizes(server, "scope") == [1, 3, 1, 1]
@@ -135,9 +136,9 @@ def test_a_batch_carries_what_took_ten_seconds_lately(
 def test_answers_stand_in_the_places_of_their_commands_however_they_were_sent(
     play: Callable[[Played], Metrics],
 ) -> None:
-    async def part(lane: Lane) -> None:
+    async def part(client: Client) -> None:
         commands = [SCOPE, Command("no.such.method", {}), Command("profile", {})] * 30
-        answers = await lane.send(commands)
+        answers = await client.send(commands)
         assert codes(answers) == ["ok", "ERROR_METHOD_NOT_FOUND", "ok"] * 30
         assert [isinstance(answer.value, list) for answer in answers[::3]] == [True] * 30
         assert [isinstance(answer.value, dict) for answer in answers[2::3]] == [True] * 30
@@ -150,14 +151,14 @@ def test_what_gets_no_answer_goes_out_in_smaller_batches_afterwards(
 ) -> None:
     server.sandbox.fail_next("batch", "hang")
 
-    async def part(lane: Lane) -> None:
-        lane.portal = Portal("main", server.url, answer_seconds=0.2)
-        sending = asyncio.ensure_future(lane.send([SCOPE] * 20))
+    async def part(client: Client) -> None:
+        client.portal = Portal("main", server.url, answer_seconds=0.2)
+        sending = asyncio.ensure_future(client.send([SCOPE] * 20))
         await asyncio.sleep(0.05)
         clock.go_on(30)
         assert codes(await sending) == ["timeout"] * 20
-        assert lane.capacity("scope") == 6
-        await lane.portal.close()
+        assert client.capacity("scope") == 6
+        await client.portal.close()
 
     play(part)
 
@@ -169,20 +170,20 @@ def test_a_method_near_its_operating_limit_is_withheld_until_the_portal_forgets_
     server.sandbox.rate, server.sandbox.burst = 1e6, 10**6
     server.sandbox.takes = {"scope": 2.0}
 
-    async def part(lane: Lane) -> None:
-        answers = await lane.send([SCOPE] * 300)
+    async def part(client: Client) -> None:
+        answers = await client.send([SCOPE] * 300)
         assert codes(answers) == ["ok"] * 200 + ["OPERATION_TIME_LIMIT"] * 100
         assert {a.failure.kind for a in answers if a.failure} == {FailureKind.BUSY}
-        assert lane.withheld() == {"scope": "OPERATION_TIME_LIMIT"}
-        assert lane.capacity("scope") == 1
-        assert codes(await lane.send([Command("profile", {})])) == ["ok"]
+        assert client.withheld() == {"scope": "OPERATION_TIME_LIMIT"}
+        assert client.capacity("scope") == 1
+        assert codes(await client.send([Command("profile", {})])) == ["ok"]
         clock.go_on(599)
-        assert lane.withheld()
+        assert client.withheld()
         clock.go_on(2)
-        assert lane.withheld() == {}
-        assert lane.capacity("scope") == 1
-        assert codes(await lane.send([SCOPE] * 9)) == ["ok"] * 9
-        assert lane.breakers == {}
+        assert client.withheld() == {}
+        assert client.capacity("scope") == 1
+        assert codes(await client.send([SCOPE] * 9)) == ["ok"] * 9
+        assert client.breakers == {}
 
     metrics = play(part)
     assert server.sandbox.operating_time.most["scope"] == 400.0
@@ -193,20 +194,20 @@ def test_a_method_near_its_operating_limit_is_withheld_until_the_portal_forgets_
 def test_a_refusal_for_operating_time_shuts_the_method_until_its_reset(
     server: SandboxServer, clock: Clock, play: Callable[[Played], Metrics]
 ) -> None:
-    async def part(lane: Lane) -> None:
-        await lane.send([SCOPE])
+    async def part(client: Client) -> None:
+        await client.send([SCOPE])
         server.sandbox.limits = True
         server.sandbox.operating["scope"] = 500.0  # another application's
-        assert codes(await lane.send([SCOPE] * 3)) == ["OPERATION_TIME_LIMIT"] * 3
-        assert codes(await lane.send([SCOPE] * 3)) == ["OPERATION_TIME_LIMIT"] * 3
+        assert codes(await client.send([SCOPE] * 3)) == ["OPERATION_TIME_LIMIT"] * 3
+        assert codes(await client.send([SCOPE] * 3)) == ["OPERATION_TIME_LIMIT"] * 3
         assert len(server.sandbox.calls_of("scope")) == 4
         clock.go_on(601)
-        assert codes(await lane.send([SCOPE] * 3)) == ["OPERATION_TIME_LIMIT"] * 3
+        assert codes(await client.send([SCOPE] * 3)) == ["OPERATION_TIME_LIMIT"] * 3
         assert len(server.sandbox.calls_of("scope")) == 5  # one, to see
         clock.go_on(61)
         del server.sandbox.operating["scope"]
-        assert codes(await lane.send([SCOPE] * 3)) == ["ok"] * 3
-        assert lane.breakers == {}
+        assert codes(await client.send([SCOPE] * 3)) == ["ok"] * 3
+        assert client.breakers == {}
 
     assert 'breaker_open{method="scope",portal="main"} 0.0' in shown(play(part))
 
@@ -217,11 +218,11 @@ def test_a_portal_that_counts_no_operating_time_is_believed_after_a_refusal(
     server.sandbox.tells_operating = False
     server.sandbox.fail_next("scope", "429_operating")
 
-    async def part(lane: Lane) -> None:
-        assert codes(await lane.send([SCOPE])) == ["OPERATION_TIME_LIMIT"]
+    async def part(client: Client) -> None:
+        assert codes(await client.send([SCOPE])) == ["OPERATION_TIME_LIMIT"]
         clock.go_on(61)
-        assert codes(await lane.send([SCOPE] * 5)) == ["ok"] * 5
-        assert lane.breakers == {}
+        assert codes(await client.send([SCOPE] * 5)) == ["ok"] * 5
+        assert client.breakers == {}
 
     play(part)
 
@@ -229,16 +230,18 @@ def test_a_portal_that_counts_no_operating_time_is_believed_after_a_refusal(
 def test_one_command_probes_a_method_and_the_rest_follows_once_it_is_answered(
     server: SandboxServer, clock: Clock, play: Callable[[Played], Metrics]
 ) -> None:
-    open_breaker = Breaker(method=KILL, code="ACCESS_DENIED", opened_at=NOON, probe_at=NOON)
+    open_breaker = Breaker(
+        portal="main", method=KILL, code="ACCESS_DENIED", opened_at=NOON, probe_at=NOON
+    )
 
-    async def part(lane: Lane) -> None:
-        lane.resume(None, [open_breaker])
-        assert lane.capacity(KILL) == 1
+    async def part(client: Client) -> None:
+        client.resume(None, [open_breaker])
+        assert client.capacity(KILL) == 1
         server.sandbox.fail_next(KILL, ("error", 403, "ACCESS_DENIED", "no"))
-        assert codes(await lane.send(kills(5))) == ["ACCESS_DENIED"] * 5
-        assert lane.withheld() == {KILL: "ACCESS_DENIED"}
+        assert codes(await client.send(kills(5))) == ["ACCESS_DENIED"] * 5
+        assert client.withheld() == {KILL: "ACCESS_DENIED"}
         clock.go_on(61)
-        assert codes(await lane.send(kills(5))) == [""] * 5
+        assert codes(await client.send(kills(5))) == [""] * 5
 
     play(part)
     assert sizes(server, KILL) == [1, 1, 4]
@@ -249,11 +252,11 @@ def test_one_command_probes_a_portal(
 ) -> None:
     server.sandbox.fail_next("*", "401")
 
-    async def part(lane: Lane) -> None:
-        assert codes(await lane.send([SCOPE])) == ["NO_AUTH_FOUND"]
-        assert codes(await lane.send([SCOPE, Command("profile", {})])) == ["NO_AUTH_FOUND"] * 2
+    async def part(client: Client) -> None:
+        assert codes(await client.send([SCOPE])) == ["NO_AUTH_FOUND"]
+        assert codes(await client.send([SCOPE, Command("profile", {})])) == ["NO_AUTH_FOUND"] * 2
         clock.go_on(61)
-        assert codes(await lane.send([SCOPE] * 3)) == ["ok"] * 3
+        assert codes(await client.send([SCOPE] * 3)) == ["ok"] * 3
 
     play(part)
     assert sizes(server, "scope") == [1, 1, 2]
@@ -271,12 +274,12 @@ def test_a_portal_that_denies_even_who_we_are_is_shut(
     denied: Fault = ("error", status, "ACCESS_DENIED", "REST is available only by subscription.")
     server.sandbox.fail_next("*", denied, times=2)
 
-    async def part(lane: Lane) -> None:
-        (answer,) = await lane.send([Command(method, {"ID": "1", "id": 1, "entityTypeId": 2})])
+    async def part(client: Client) -> None:
+        (answer,) = await client.send([Command(method, {"ID": "1", "id": 1, "entityTypeId": 2})])
         assert answer.failure is not None
         assert (answer.failure.kind, answer.failure.code) == (FailureKind.PORTAL, "ACCESS_DENIED")
-        assert list(lane.breakers) == [""]
-        assert codes(await lane.send([SCOPE])) == ["ACCESS_DENIED"]
+        assert list(client.breakers) == [""]
+        assert codes(await client.send([SCOPE])) == ["ACCESS_DENIED"]
 
     play(part)
     assert [one.method for one in server.sandbox.calls] == [method, "profile"]
@@ -288,19 +291,19 @@ def test_a_denial_where_we_may_say_who_we_are_is_that_methods_or_that_documents_
     server.sandbox.fail_next("crm.item.get", DENIED, times=3)
     server.sandbox.fail_next("user.get", DENIED)
 
-    async def part(lane: Lane) -> None:
+    async def part(client: Client) -> None:
         for _ in range(2):
-            (answer,) = await lane.send([ITEM])
+            (answer,) = await client.send([ITEM])
             assert answer.failure is not None
             assert answer.failure.kind is FailureKind.REJECTED
         assert len(server.sandbox.calls_of("profile")) == 1  # of many denials, once a while
         clock.go_on(6)
-        (answer,) = await lane.send([ITEM])
+        (answer,) = await client.send([ITEM])
         assert answer.failure is not None
         assert answer.failure.kind is FailureKind.REJECTED
         assert len(server.sandbox.calls_of("profile")) == 2
-        await lane.send([Command("user.get", {})])
-        assert list(lane.breakers) == ["user.get"]
+        await client.send([Command("user.get", {})])
+        assert list(client.breakers) == ["user.get"]
 
     play(part)
 
@@ -310,12 +313,12 @@ def test_a_batch_that_was_answered_in_part_comes_from_a_portal_that_is_open(
 ) -> None:
     server.sandbox.fail_next("crm.item.get", DENIED, times=4)
 
-    async def part(lane: Lane) -> None:
-        told = codes(await lane.send([ITEM, SCOPE, ITEM]))
+    async def part(client: Client) -> None:
+        told = codes(await client.send([ITEM, SCOPE, ITEM]))
         assert told == ["ACCESS_DENIED", "ok", "ACCESS_DENIED"]
         assert server.sandbox.calls_of("profile") == []
         server.sandbox.fail_next("profile", DENIED)
-        answers = await lane.send([ITEM, ITEM])
+        answers = await client.send([ITEM, ITEM])
         assert {one.failure.kind for one in answers if one.failure} == {FailureKind.PORTAL}
 
     play(part)
@@ -328,11 +331,11 @@ def test_a_denial_of_unknown_width_is_worth_another_try(
     server.sandbox.fail_next("user.get", DENIED)
     server.sandbox.fail_next("profile", "500")
 
-    async def part(lane: Lane) -> None:
-        (answer,) = await lane.send([Command("user.get", {})])
+    async def part(client: Client) -> None:
+        (answer,) = await client.send([Command("user.get", {})])
         assert answer.failure is not None
         assert answer.failure.kind is FailureKind.BUSY
-        assert lane.breakers == {}
+        assert client.breakers == {}
 
     play(part)
 
@@ -342,9 +345,9 @@ def test_a_batch_refused_by_the_request_limit_is_one_refusal_and_fills_the_bucke
 ) -> None:
     server.sandbox.fail_next("batch", "503_limit")
 
-    async def part(lane: Lane) -> None:
-        assert codes(await lane.send(kills(20))) == ["QUERY_LIMIT_EXCEEDED"] * 20
-        assert lane.bucket.level == lane.burst
+    async def part(client: Client) -> None:
+        assert codes(await client.send(kills(20))) == ["QUERY_LIMIT_EXCEEDED"] * 20
+        assert client.bucket.level == client.burst
 
     metrics = play(part)
     assert "responder_portal_limited_total 1.0" in shown(metrics)
@@ -357,8 +360,8 @@ def test_a_batch_of_reads_whose_answer_is_too_large_is_halved(
 ) -> None:
     server.sandbox.fail_next("batch", "big")
 
-    async def part(lane: Lane) -> None:
-        assert codes(await lane.send([SCOPE] * 4)) == ["ok"] * 4
+    async def part(client: Client) -> None:
+        assert codes(await client.send([SCOPE] * 4)) == ["ok"] * 4
 
     play(part)
 
@@ -366,22 +369,22 @@ def test_a_batch_of_reads_whose_answer_is_too_large_is_halved(
 def test_room_is_committed_before_a_request_that_no_commit_counts(
     play: Callable[[Played], Metrics],
 ) -> None:
-    kept: list[Lead] = []
+    kept: list[Handover] = []
 
-    async def part(lane: Lane) -> None:
-        lane.burst = 30
+    async def part(client: Client) -> None:
+        client.burst = 30
 
         async def keep() -> None:
-            kept.append(lane.lead())
-            lane.kept(kept[-1])
+            kept.append(client.handover())
+            client.saved(kept[-1])
 
-        lane.keep = keep
+        client.keep = keep
         for _ in range(7):
-            await lane.send([SCOPE])
-        assert [lead.through for lead in kept] == [3, 6, 9]
-        lane.kept(lane.lead())  # as a commit of the gate does
+            await client.send([SCOPE])
+        assert [handover.through for handover in kept] == [3, 6, 9]
+        client.saved(client.handover())  # as a commit of the gate does
         for _ in range(3):
-            await lane.send([SCOPE])
+            await client.send([SCOPE])
         assert len(kept) == 3
 
     play(part)
@@ -394,12 +397,12 @@ def shown(metrics: Metrics) -> str:
 def test_what_leaked_out_after_a_clock_was_set_back_makes_room(
     play: Callable[[Played], Metrics], clock: Clock
 ) -> None:
-    async def part(lane: Lane) -> None:
-        lane.rate, lane.burst = 2, 50
-        lane.bucket = Bucket(42, clock.seconds())
+    async def part(client: Client) -> None:
+        client.rate, client.burst = 2, 50
+        client.bucket = Bucket(42, clock.seconds())
         clock.go_on(-36_000)
-        assert not lane.has_room()
+        assert not client.has_room()
         clock.go_on(60)
-        assert lane.has_room()
+        assert client.has_room()
 
     play(part)

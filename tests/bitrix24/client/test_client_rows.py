@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from responder.adapters.metrics import Metrics
 from responder.bitrix24.client.answers import Command
-from responder.bitrix24.client.client import Lane
+from responder.bitrix24.client.client import Client
 from responder.bitrix24.client.rest import Portal
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
 from responder.store import leases
@@ -27,9 +27,9 @@ def server() -> Iterator[SandboxServer]:
         yield server
 
 
-def lane_of(database: Database, server: SandboxServer, ahead: timedelta) -> Lane:
-    """Make a lane as a driver has it that took over, on a machine whose clock is ahead."""
-    lane = Lane(
+def client_of(database: Database, server: SandboxServer, ahead: timedelta) -> Client:
+    """Make a client as a driver has it that took over, on a machine whose clock is ahead."""
+    client = Client(
         Portal("main", server.url),
         rate=RATE,
         burst=BURST,
@@ -38,17 +38,17 @@ def lane_of(database: Database, server: SandboxServer, ahead: timedelta) -> Lane
     )
 
     async def keep() -> None:
-        lead = lane.lead()
+        handover = client.handover()
 
         def write(tx: Connection) -> None:
-            leases.save_bucket(tx, "main", lead.level)
+            leases.save_bucket(tx, "main", handover.level)
 
         database.write(write)
-        lane.kept(lead)
+        client.saved(handover)
 
-    lane.keep = keep
-    lane.resume(database.read(lambda conn: leases.bucket(conn, "main")), [])
-    return lane
+    client.keep = keep
+    client.resume(database.read(lambda conn: leases.bucket(conn, "main")), [])
+    return client
 
 
 def test_drivers_that_are_killed_leave_no_call_uncounted(
@@ -59,11 +59,11 @@ def test_drivers_that_are_killed_leave_no_call_uncounted(
     async def live() -> None:
         for _ in range(LIVES):
             ahead = timedelta(seconds=chance.choice([-30, 0, 30]))
-            lane = lane_of(database, server, ahead)
+            client = client_of(database, server, ahead)
             for _ in range(chance.randrange(5, 30)):
-                (answer,) = await lane.send([SCOPE])
+                (answer,) = await client.send([SCOPE])
                 assert answer.failure is None
-            await lane.portal.close()  # and not a word more: its process was killed
+            await client.portal.close()  # and not a word more: its process was killed
 
     asyncio.run(live())
     assert server.sandbox.limited == 0
@@ -73,9 +73,9 @@ def test_a_long_storm_of_batches_is_never_refused(
     database: Database, server: SandboxServer
 ) -> None:
     async def storm() -> int:
-        lane = lane_of(database, server, timedelta(0))
-        answers = await lane.send([SCOPE] * 50 * 60)
-        await lane.portal.close()
+        client = client_of(database, server, timedelta(0))
+        answers = await client.send([SCOPE] * 50 * 60)
+        await client.portal.close()
         return sum(answer.failure is None for answer in answers)
 
     assert asyncio.run(storm()) == 50 * 60
@@ -87,17 +87,17 @@ def test_with_a_bucket_that_others_filled_the_lane_waits_and_goes_on(
     database: Database, server: SandboxServer
 ) -> None:
     async def beside_others() -> list[str]:
-        lane = lane_of(database, server, timedelta(0))
-        lane.rate = server.sandbox.rate = 2
-        await lane.send([SCOPE])  # what it commits counts the next one too
+        client = client_of(database, server, timedelta(0))
+        client.rate = server.sandbox.rate = 2
+        await client.send([SCOPE])  # what it commits counts the next one too
         others = Portal("main", server.url)
         while (await others.call(SCOPE)).failure is None:
             pass
         codes = []
         for _ in range(3):
-            (answer,) = await lane.send([SCOPE])
+            (answer,) = await client.send([SCOPE])
             codes.append(answer.failure.code if answer.failure else "ok")
-        await lane.portal.close()
+        await client.portal.close()
         await others.close()
         return codes
 

@@ -17,7 +17,7 @@ from responder.bitrix24.sandbox import Sandbox, SandboxServer
 from responder.commands.cli import main
 from responder.journal import record as journal
 from responder.judge import planner
-from responder.judge.jobs import Subject
+from responder.judge.jobs import Job
 from responder.judge.plans import Known
 from responder.model import Unknown, Workflow
 from responder.rules.ruleset import load
@@ -215,11 +215,9 @@ def recorded(database: Database, migrated_url: str) -> Callable[..., dict[str, s
         facts: dict[str, object], *workflows: Workflow, unlisted: Unknown | None = None
     ) -> dict[str, str]:
         ruleset = load(RULES.encode(), file="rules.yaml")
-        subject = Subject(
-            portal="main", document=DEAL, trigger="event", events=("ONCRMDEALUPDATE",)
-        )
+        job = Job(portal="main", document=DEAL, trigger="event", events=("ONCRMDEALUPDATE",))
         reading = Reading({"document.exists": True, **facts}, unlisted or workflows, None)
-        plan = planner.plan(subject, reading, ruleset, enforcing=True, known=Known(), now=NOW)
+        plan = planner.plan(job, reading, ruleset, enforcing=True, known=Known(), now=NOW)
         database.write(lambda tx: rulesets.keep(tx, ruleset.revision, ruleset.text, NOW))
         database.write(lambda tx: journal.record(tx, plan.evaluation(ruleset, NOW)))
         return {**of_portal("https://portal.example/rest/1/secret/"), "DATABASE_URL": migrated_url}
@@ -300,8 +298,8 @@ def test_a_decision_without_a_document_has_nothing_to_go_through(
 ) -> None:
     settings = recorded({}, a_workflow())
     ruleset = load(RULES.encode(), file="rules.yaml")
-    subject = Subject(portal="main", document=None, trigger="event", events=("ONAPPTEST",))
-    (plan,) = planner.without_rules("main", [subject])
+    job = Job(portal="main", document=None, trigger="event", events=("ONAPPTEST",))
+    (plan,) = planner.without_rules("main", [job])
     database.write(lambda tx: journal.record(tx, plan.evaluation(ruleset, NOW)))
     for words in (("explain", "main-2-1"), ("test", "--from", "main-2-1")):
         result = responder(*words, **settings)

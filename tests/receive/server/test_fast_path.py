@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from starlette.types import Receive, Scope, Send
 
 from responder.adapters.metrics import Metrics
-from responder.receive.endpoint import Web
+from responder.receive.endpoint import Endpoint
 from responder.settings.settings import PortalSettings
 from responder.store.database.engines import StoreUnavailable
 from responder.store.inbox import inbox
@@ -44,7 +44,7 @@ class Receiving:
             application_tokens=(SecretStr(TOKEN),),
         )
         self.metrics = Metrics()
-        self.web = _Watched(self, portal)
+        self.endpoint = _Watched(self, portal)
 
     def accept(self, row: inbox.Row) -> asyncio.Future[None]:
         return asyncio.ensure_future(self._commit(row))
@@ -60,7 +60,7 @@ class Receiving:
         return self.metrics.registry.get_sample_value(name, labels) or 0
 
 
-class _Watched(Web):
+class _Watched(Endpoint):
     """Counts the requests that were given to the application."""
 
     def __init__(self, receiving: Receiving, portal: PortalSettings) -> None:
@@ -81,7 +81,7 @@ class _Watched(Web):
 @contextmanager
 def receiving() -> Iterator[tuple[Receiving, int]]:
     application = Receiving()
-    with served(application.web, patience_seconds=1) as port:
+    with served(application.endpoint, patience_seconds=1) as port:
         yield application, port
 
 
@@ -185,7 +185,7 @@ def test_a_delivery_under_way_when_the_server_stops_is_answered_and_the_connecti
 @contextmanager
 def connected_while_stopping(application: Receiving) -> Iterator[socket.socket]:
     stopping = threading.Event()
-    with served(application.web) as port:
+    with served(application.endpoint) as port:
         connection = connected(port)
         connection.sendall(staying(DEAL % 1))
         threading.Event().wait(0.1)

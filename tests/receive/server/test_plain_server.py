@@ -32,7 +32,7 @@ class Plain(Receiving):
 
     async def serve(self) -> None:
         server = PlainServer(
-            self.web,
+            self.endpoint,
             host="127.0.0.1",
             port=0,
             room=Room(MOST, Metrics()),

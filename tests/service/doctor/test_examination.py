@@ -13,6 +13,7 @@ import pytest
 
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
 from responder.bitrix24.sandbox.faults import Fault
+from responder.model import Breaker
 from responder.service.doctor.checks import Finding, Status
 from responder.service.doctor.examination import examine
 from responder.settings import settings
@@ -176,9 +177,10 @@ def test_what_the_database_knows_of_a_portal_is_told(
     database = Database(migrated_url)
     database.open()
     database.write(lambda tx: inbox.add(tx, [row]))
-    database.write(
-        lambda tx: leases.open_breaker(tx, "main", "", "OVERLOAD_LIMIT", heard_at, heard_at)
+    shut = Breaker(
+        portal="main", method="", code="OVERLOAD_LIMIT", opened_at=heard_at, probe_at=heard_at
     )
+    database.write(lambda tx: leases.open_breaker(tx, shut))
     database.write(lambda tx: limits.pause(tx, heard_at, "anna"))
     database.write(lambda tx: limits.trip(tx, "main", "lost-deal", heard_at, "too many"))
     database.close()

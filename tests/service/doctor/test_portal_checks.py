@@ -6,12 +6,12 @@ import pytest
 from pydantic import SecretStr
 
 from responder.bitrix24.client.answers import TABLE, Answer, Failure, FailureKind
+from responder.model import Breaker
 from responder.rules.ruleset import load
 from responder.service.doctor import portal_checks as judged
 from responder.service.doctor.checks import Finding, Status
 from responder.service.doctor.portal_checks import Needs
 from responder.settings.settings import PortalSettings
-from responder.store.leases import Breaker
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 NOTHING = Needs()

@@ -53,7 +53,7 @@ async def a_sweep(there: Driving) -> None:
 
 
 async def a_breaker_that_opened(there: Driving) -> None:
-    there.lane._open("profile", "ACCESS_DENIED", timedelta(minutes=1))
+    there.client._open("profile", "ACCESS_DENIED", timedelta(minutes=1))
 
 
 async def an_approval_that_lapses(there: Driving) -> None:
@@ -101,7 +101,7 @@ def test_nothing_is_written_without_the_lease(
 
 def test_an_outcome_is_written_by_who_has_the_lease_alone(driven: Driving) -> None:
     async def story(there: Driving) -> None:
-        send = there.lane.send
+        send = there.client.send
 
         async def taken_meanwhile(
             commands: list[object], *, unless: Unless | None = None
@@ -111,7 +111,7 @@ def test_an_outcome_is_written_by_who_has_the_lease_alone(driven: Driving) -> No
                 there.take_lease("another")
             return answers  # type: ignore[return-value]
 
-        there.lane.send = taken_meanwhile  # type: ignore[method-assign,assignment]
+        there.client.send = taken_meanwhile  # type: ignore[method-assign,assignment]
         await a_condemned_workflow(there)
         with pytest.raises(LeaseLost):
             await there.round()
@@ -168,7 +168,7 @@ def test_a_call_that_may_be_under_way_is_not_followed_by_another_within_the_port
         await a_condemned_workflow(there)
         there.sandbox.fail_next(KILL, "hang")
         there.portal = Portal(PORTAL, there.server.url, answer_seconds=0.2)
-        there.lane.portal = there.portal
+        there.client.portal = there.portal
         await there.until_idle()
         assert there.outcomes() == {"in_doubt": 1}
         assert len(there.sandbox.calls_of(KILL)) == 1

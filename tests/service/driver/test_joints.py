@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from responder.bitrix24.client.client import Lane
+from responder.bitrix24.client.client import Client
 from responder.bitrix24.sandbox.slots import Slots
 from responder.stop import control
 from responder.store import limits, sweep_runs
@@ -385,7 +385,7 @@ def test_evidence_that_contradicts_the_facts_is_a_reason_to_judge_afresh(tell: T
     async def story(there: Driving) -> None:
         a_deal(there, 1, "a")
         task = there.sandbox.add_bizproc_task("a", 9, "Approve")
-        send = Lane.send.__get__(there.lane)
+        send = Client.send.__get__(there.client)
         moved: list[str] = []
 
         async def moving(commands: Sequence[object], **given: object) -> list[object]:
@@ -395,7 +395,7 @@ def test_evidence_that_contradicts_the_facts_is_a_reason_to_judge_afresh(tell: T
                 moved.append(there.sandbox.add_bizproc_task("a", 7, "Approve"))
             return list(await send(commands, **given))
 
-        there.lane.send = moving  # type: ignore[method-assign,assignment]
+        there.client.send = moving  # type: ignore[method-assign,assignment]
         there.deliver([1])
         await there.come_to_rest()
         assert moved
@@ -414,7 +414,7 @@ def test_a_set_that_was_begun_is_finished_and_the_next_is_not_begun(tell: Tell) 
 
     async def story(there: Driving) -> None:
         await begin(there)
-        there.lane.capacity = lambda method: 20  # type: ignore[method-assign]  # noqa: ARG005
+        there.client.capacity = lambda method: 20  # type: ignore[method-assign]  # noqa: ARG005
         for number in (1, 2):
             a_deal(there, number, *(f"{number}-{place:02d}" for place in range(25)))
         there.deliver([1])
@@ -475,7 +475,7 @@ def test_a_set_that_was_paused_in_the_middle_is_finished_when_it_is_resumed(tell
 
     async def story(there: Driving) -> None:
         await begin(there)
-        there.lane.capacity = lambda method: 10  # type: ignore[method-assign]  # noqa: ARG005
+        there.client.capacity = lambda method: 10  # type: ignore[method-assign]  # noqa: ARG005
         a_deal(there, 1, *(f"a-{place:02d}" for place in range(25)))
         there.deliver([1])
         await there.round()

@@ -391,7 +391,7 @@ def test_a_set_is_not_asked_of_the_store_once_for_each_of_its_documents(tell: Te
 
     async def story(there: Driving) -> None:
         await begin(there)
-        there.lane.capacity = lambda method: 10  # type: ignore[method-assign]  # noqa: ARG005
+        there.client.capacity = lambda method: 10  # type: ignore[method-assign]  # noqa: ARG005
         for number in range(1, 41):
             a_deal(there, number, f"w{number}")
         asked: list[str] = []
@@ -588,7 +588,7 @@ def test_a_comment_in_the_rules_keeps_nothing_of_a_set_that_was_begun(tell: Tell
         await begin(there)
         names = [f"{number:02d}" for number in range(30)]
         a_deal(there, 1, *names)
-        there.lane.capacity = lambda method: 10  # type: ignore[method-assign]  # noqa: ARG005
+        there.client.capacity = lambda method: 10  # type: ignore[method-assign]  # noqa: ARG005
         there.deliver([1])
         await there.round()
         assert 0 < len(there.sandbox.killed) < 30
@@ -608,7 +608,7 @@ def test_rules_that_are_put_back_do_not_take_up_what_other_rules_began(tell: Tel
         a_deal(there, 1, *(f"one{number:02d}" for number in range(30)))
         a_deal(there, 2, *(f"two{number:02d}" for number in range(10)))
         size = 10
-        there.lane.capacity = lambda method: size  # type: ignore[method-assign]  # noqa: ARG005
+        there.client.capacity = lambda method: size  # type: ignore[method-assign]  # noqa: ARG005
         there.deliver([1])
         await there.round()
         change_rules(there, text + "# said more clearly")
@@ -632,7 +632,7 @@ def test_what_was_held_and_let_go_amid_a_reading_is_judged_afresh(tell: Tell) ->
     async def story(there: Driving) -> None:
         await begin(there)
         a_deal(there, 1, *(f"{number:02d}" for number in range(40)))
-        there.lane.capacity = lambda method: 10  # type: ignore[method-assign]  # noqa: ARG005
+        there.client.capacity = lambda method: 10  # type: ignore[method-assign]  # noqa: ARG005
         there.deliver([1])
         await there.round()
         await there.round()

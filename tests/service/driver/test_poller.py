@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from responder.rules.ruleset import load
-from responder.service.driver.poller import Poll
+from responder.service.driver.poller import Poller
 from responder.store import leases
 from responder.store.database.database import Database
 from tests.support.evaluations import AT, deliver
@@ -16,8 +16,8 @@ from tests.support.processes import LOST_DEAL
 RULESET = load(LOST_DEAL.encode(), file="rules.yaml")
 
 
-def poll(database: Database, woken: asyncio.Queue[str], *, driven: set[str]) -> Poll:
-    return Poll(
+def poll(database: Database, woken: asyncio.Queue[str], *, driven: set[str]) -> Poller:
+    return Poller(
         database=database,
         wake=woken.put_nowait,
         driven=lambda: driven,

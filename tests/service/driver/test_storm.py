@@ -16,7 +16,7 @@ def test_many_documents_are_read_by_pages_and_killed_in_full_batches(driven: Dri
         there.deliver([9_999])
         await there.until_idle()  # now it is known how long a kill takes
         await begin(there)
-        while there.rounds is not None and there.rounds.is_amid_work:
+        while there.agenda is not None and there.agenda.rounds.is_amid_work:
             await there.round()
         assert there.batches_of(KILL) == [1, 50, 50, 20]
         assert read_singly(there) == 1
@@ -58,7 +58,7 @@ def test_a_reading_by_pages_verifies_what_was_stopped_before(driven: Driving) ->
         await there.until_idle()
         there.later(seconds=3)
         await begin(there, range(201, 321))
-        while there.rounds is not None and there.rounds.is_amid_work:
+        while there.agenda is not None and there.agenda.rounds.is_amid_work:
             await there.round()
         verified = [one for one in there.decisions() if one["verified_at"]]
         assert len(verified) == len(MANY)
@@ -250,8 +250,8 @@ def test_events_that_come_amid_a_storm_are_judged_on_facts_read_after_them(drive
 
 def test_once_much_of_the_bucket_is_used_what_is_due_gathers(driven: Driving) -> None:
     async def story(there: Driving) -> None:
-        there.lane.rate, there.lane.burst = 2, 50
-        there.lane.bucket = Bucket(30, there.now().timestamp())
+        there.client.rate, there.client.burst = 2, 50
+        there.client.bucket = Bucket(30, there.now().timestamp())
         await begin(there, range(1, 2))
         assert len(there.sandbox.killed) == 1
         await begin(there, range(2, 3))

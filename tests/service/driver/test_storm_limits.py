@@ -187,7 +187,7 @@ def test_the_newest_event_of_many_is_the_last_of_their_names(database: Database)
     rows = [inbox.row(PORTAL, at, "event", name, ref, None, b"form") for name, ref in came]
     database.write(lambda tx: inbox.add(tx, rows))
     front = database.read(lambda conn: inbox.front(conn, PORTAL, 10))
-    assert jobs.together(PORTAL, front).events == ("A", "U")
+    assert jobs.of_unmatched(PORTAL, front).events == ("A", "U")
 
 
 def test_one_failed_reading_of_many_documents_suspects_none_of_them(driven: Driving) -> None:

@@ -218,12 +218,12 @@ def test_a_breaker_that_opens_in_the_middle_ends_it_there(driven: Driving) -> No
 def test_a_driver_that_ends_amid_a_storm_leaves_the_rest_as_it_was(driven: Driving) -> None:
     async def story(there: Driving) -> None:
         await begin(there)
-        assert there.rounds is not None
-        assert there.rounds.is_amid_work
+        assert there.agenda is not None
+        assert there.agenda.rounds.is_amid_work
         done = len(there.sandbox.killed)
         await there.drive()  # nothing of what was judged is kept
-        assert there.rounds is not None
-        assert not there.rounds.is_amid_work
+        assert there.agenda is not None
+        assert not there.agenda.rounds.is_amid_work
         assert there.waiting == len(MANY) - done
         await all_is_done(there)
         assert there.killed_once()

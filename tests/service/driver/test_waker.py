@@ -4,9 +4,9 @@ import asyncio
 from datetime import UTC, datetime
 
 from responder.rules.ruleset import load
+from responder.service.driver.agenda import Agenda
 from responder.service.driver.driver import Driver
-from responder.service.driver.round import Rounds
-from responder.service.driver.waker import Waking
+from responder.service.driver.waker import Waker
 from responder.service.replicas.database_time import Clock
 from responder.service.replicas.election import Leases
 from responder.store.database.database import Database
@@ -23,10 +23,10 @@ class Sleeper(Driver):
     """A driver that only notes that it was woken."""
 
     def __init__(self, portal: str, leases: Leases) -> None:
-        def rounds(_lease: Lease) -> Rounds:
+        def agenda(_lease: Lease) -> Agenda:
             raise NotImplementedError
 
-        super().__init__(portal, leases=leases, rounds=rounds, idle_seconds=lambda _portal: 10.0)
+        super().__init__(portal, leases=leases, agenda=agenda, idle_seconds=lambda _portal: 10.0)
         self.woken = asyncio.Event()
 
     def wake(self) -> None:
@@ -48,7 +48,7 @@ def sleepers(database: Database) -> dict[str, Sleeper]:
 def test_a_delivery_wakes_the_driver_of_its_portal_and_no_other(database: Database) -> None:
     async def play() -> None:
         drivers = sleepers(database)
-        Waking(drivers, lambda: RULESET).stored({("main", "robot", None)})
+        Waker(drivers, lambda: RULESET).stored({("main", "robot", None)})
         assert drivers["main"].woken.is_set()
         assert not drivers["other"].woken.is_set()
 
@@ -58,10 +58,10 @@ def test_a_delivery_wakes_the_driver_of_its_portal_and_no_other(database: Databa
 def test_what_no_rule_names_wakes_nobody(database: Database) -> None:
     async def play() -> None:
         drivers = sleepers(database)
-        waking = Waking(drivers, lambda: RULESET)
-        waking.stored({("main", "event", "ONCRMLEADUPDATE"), ("main", "event", None)})
+        waker = Waker(drivers, lambda: RULESET)
+        waker.stored({("main", "event", "ONCRMLEADUPDATE"), ("main", "event", None)})
         assert not drivers["main"].woken.is_set()
-        waking.stored({("main", "event", UPDATED.lower())})
+        waker.stored({("main", "event", UPDATED.lower())})
         assert drivers["main"].woken.is_set()
 
     asyncio.run(play())

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from responder.model import Breaker
 from responder.store import leases
 from responder.store.database.database import Database
 from tests.service.pages.login.test_login import HASHED
@@ -15,15 +16,10 @@ FINE = {"driving": True, "webhook_silent": False, "breaker": None, "unreachable_
 
 def test_a_portal_whose_breaker_is_open_is_an_alarm(database: Database, tmp_path: Path) -> None:
     for portal, method in (("main", ""), ("main", "crm.item.list"), ("gone", "")):
-        opened = partial(
-            leases.open_breaker,
-            portal=portal,
-            method=method,
-            code="NO_AUTH_FOUND",
-            at=NOW,
-            probe_at=NOW,
+        opened = Breaker(
+            portal=portal, method=method, code="NO_AUTH_FOUND", opened_at=NOW, probe_at=NOW
         )
-        database.write(opened)
+        database.write(partial(leases.open_breaker, breaker=opened))
     given = settings(tmp_path, anna=HASHED)
     with pages(database, given, logged_in=True, condition=FINE) as visitor:
         words = visitor.get("/rules").words

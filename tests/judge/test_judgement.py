@@ -1,13 +1,12 @@
 """What the journal holds on workflows that were just read, as the next judgement must know it."""
 
-import asyncio
 from dataclasses import replace
 
 from responder.journal import record as journal
+from responder.judge.judgement import known_in
 from responder.judge.plans import Known
 from responder.model import Action, Mode, Outcome
 from responder.rules.revision import shown
-from responder.service.driver import known_workflows
 from responder.store.database.database import Database
 from tests.support.evaluations import LATER, REVISION, kill, record
 
@@ -15,7 +14,7 @@ A, B = "65e5a449e8f135.00000001", "65e5a449e8f135.00000002"
 
 
 def known(database: Database, ruleset: str = REVISION) -> Known:
-    return asyncio.run(known_workflows.known_of(database, "main", [A, B], ruleset))
+    return database.read(lambda conn: known_in(conn, "main", [A, B], ruleset))
 
 
 def test_nothing_is_known_of_a_workflow_that_was_never_decided_on(database: Database) -> None:

@@ -3,16 +3,21 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from responder.bitrix24.client.answers import Answer, Command, FailureKind, explain, is_done
-from responder.bitrix24.client.client import OPERATING_LIMIT, QUERY_LIMIT, WITHHELD
+from responder.bitrix24.client.answers import (
+    Answer,
+    Command,
+    FailureKind,
+    explain,
+    is_done,
+    stopping_method,
+)
+from responder.bitrix24.client.client import LIMIT_CODES, WITHHELD
 from responder.judge.lifecycle import Seen, Standing, Step, step
 from responder.model import Action, Outcome
 
-LIMIT_CODES = (QUERY_LIMIT, OPERATING_LIMIT)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Called:
+class StopCall:
     """An intent that is committed: the call to make, and what is known of its stop."""
 
     decision_id: str
@@ -32,7 +37,7 @@ class Called:
         params: dict[str, object] = {"ID": self.workflow_id}
         if self.standing.action is Action.TERMINATE:
             params["STATUS"] = f"Stopped by rule {self.rule}"
-        return Command(method(self.standing.action), params)
+        return Command(stopping_method(self.standing.action), params)
 
     @property
     def intended_at(self) -> datetime:
@@ -49,11 +54,6 @@ class Called:
         """Say what follows from the portal's answer."""
         seen, why = seen_in(answer)
         return step(Outcome.IN_DOUBT, seen, self.standing, now, why)
-
-
-def method(action: Action) -> str:
-    """Name the REST method that carries an action out."""
-    return f"bizproc.workflow.{action.value}"
 
 
 def seen_in(answer: Answer) -> tuple[Seen, str]:

@@ -1,0 +1,122 @@
+"""Judges jobs by what was read of them, and by what the journal holds on their workflows.
+
+What follows from each is worked out by `planner`, for what is new, and by `recheck`, for a stop
+that waited. Both are pure; what they need to know is read here.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from responder.bitrix24.facts.lookup import Reading
+from responder.journal import open_stops
+from responder.judge import planner, recheck
+from responder.judge.context import Context
+from responder.judge.jobs import Job
+from responder.judge.plans import Known, Plan
+from responder.judge.recheck import Recheck, Running
+from responder.model import OPEN_OUTCOMES, STOPPED, WOULD_OUTCOMES
+from responder.rules.revision import same
+from responder.rules.ruleset import Ruleset
+from responder.store.database.database import Connection
+from responder.store.limits import APPROVAL
+
+JUDGED_AT_ONCE = 10  # a few milliseconds; between two such, deliveries are acknowledged
+IDS_AT_ONCE = 2_000  # asked about in one read of the store, which must be short
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grounds:
+    """What jobs are judged by.
+
+    `readings` has what was read, by the names of the documents; `known` what the journal holds on
+    the workflows among it; `running` tells of workflows on any document that were kept.
+    """
+
+    ruleset: Ruleset
+    readings: Mapping[str, Reading]
+    known: Known
+    running: Running
+
+
+async def judge_all(
+    context: Context, jobs: Sequence[Job], grounds: Grounds
+) -> tuple[list[Plan], list[Recheck]]:
+    """Judge each job; a workflow condemned twice among them is stopped once."""
+    now = context.now()
+    plans: list[Plan] = []
+    rechecks: list[Recheck] = []
+    for place, job in enumerate(jobs, start=1):
+        if job.stop is None:
+            plans.append(_plan(context, job, grounds, now))
+        else:
+            rechecks.append(_again(context, job, grounds, now))
+        if place % JUDGED_AT_ONCE == 0:
+            await asyncio.sleep(0)
+    return plans, await _explained(context, rechecks, now)
+
+
+def _plan(context: Context, job: Job, grounds: Grounds, now: datetime) -> Plan:
+    made = planner.plan(
+        job,
+        grounds.readings[job.ref],
+        grounds.ruleset,
+        enforcing=context.enforcing,
+        known=grounds.known,
+        now=now,
+    )
+    grounds.known.begin(made)
+    return made
+
+
+def _again(context: Context, job: Job, grounds: Grounds, now: datetime) -> Recheck:
+    assert job.stop is not None
+    return recheck.again(
+        job.stop,
+        grounds.readings[job.ref],
+        grounds.ruleset,
+        enforcing=context.enforcing,
+        known=grounds.known,
+        now=now,
+        running=grounds.running,
+    )
+
+
+async def _explained(context: Context, rechecks: list[Recheck], now: datetime) -> list[Recheck]:
+    """Say of what is cleared what is different, compared with what condemned it."""
+    cleared = [one.stop for one in rechecks if one.cleared_by is not None]
+    if not cleared:
+        return rechecks
+    tests = await context.read(open_stops.tests_of, cleared)
+    return [recheck.explained(one, tests.get(one.stop.decision_id, {}), now) for one in rechecks]
+
+
+async def known_of(context: Context, ids: Sequence[str], revision: str) -> Known:
+    """Read what a judgement by this revision of the rules must know of these workflows."""
+    known = Known()
+    for start in range(0, len(ids), IDS_AT_ONCE):
+        some = ids[start : start + IDS_AT_ONCE]
+        known = known.also(await context.read(known_in, some, revision))
+    return known
+
+
+def known_in(conn: Connection, portal: str, ids: Sequence[str], revision: str) -> Known:
+    """Return what the journal of a portal holds on these workflows."""
+    known = open_stops.known(conn, portal, ids)
+    acting = [one for one in known if one.outcome in OPEN_OUTCOMES and not one.shadow]
+    return Known(
+        under_way={one.workflow_id for one in acting},
+        asked={one.workflow_id for one in acting if one.hold == APPROVAL},
+        unchanged={
+            (one.workflow_id, one.rule, one.action)
+            for one in known
+            if one.outcome in WOULD_OUTCOMES and same(one.ruleset, revision)
+        },
+        shadows={
+            (one.workflow_id, one.rule)
+            for one in known
+            if one.outcome in OPEN_OUTCOMES and one.shadow
+        },
+        stopped={one.workflow_id for one in known if one.outcome in STOPPED},
+    )

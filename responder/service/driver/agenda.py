@@ -1,0 +1,64 @@
+"""What a driver does for its portal, the most urgent first, a step at a time.
+
+Upkeep comes first, which needs nothing of the portal. Then a round of what is due (`round`), and
+however much of that there is, a step of a run (`sweeper`) in between. Where there is nothing else
+to do, what rules would have stopped is looked for.
+"""
+
+from responder.judge.context import Context
+from responder.service.driver.clock_watch import ClockWatch
+from responder.service.driver.round import Rounds
+from responder.service.driver.sweeper import Sweeper
+from responder.stop.expiry import ApprovalExpiry
+from responder.stop.gate import Gate
+from responder.stop.rearm_release import RearmRelease
+from responder.stop.would_kill_check import WouldKillCheck
+
+
+class Agenda:
+    """The agenda of one portal's driver, under one lease."""
+
+    def __init__(self, context: Context, gate: Gate, rounds: Rounds, sweeper: Sweeper) -> None:
+        self.rounds = rounds
+        self.sweeper = sweeper
+        self._context = context
+        self._gate = gate
+        self._upkeep = (
+            ClockWatch(context, gate),
+            RearmRelease(context, gate),
+            ApprovalExpiry(context, gate),
+        )
+        self._would_kills = WouldKillCheck(context, gate)
+
+    async def load(self) -> None:
+        """Go on where the last driver was: its bucket and its open breakers."""
+        await self._gate.load_client()
+
+    async def step(self) -> bool:
+        """Do what is due next. Return False when nothing was."""
+        client = self._context.client
+        await client.probe()
+        done = await self._keep_up()
+        if client.shut is None:
+            done |= await self._judge_and_run()
+        else:
+            self.rounds.drop()
+        if client.breakers_changed:  # and nothing else was committed since
+            await self._gate.save_client()
+        return done
+
+    async def _keep_up(self) -> bool:
+        for upkeep in self._upkeep:
+            if await upkeep.step():
+                return True
+        return False
+
+    async def _judge_and_run(self) -> bool:
+        judged = await self.rounds.round()
+        if self.rounds.is_amid_work:
+            return True
+        return await self.sweeper.step() or judged or await self._would_kills.step()
+
+    def idle_seconds(self, at_most: float) -> float:
+        """Say how long to wait when nothing is due: until the first document has rested."""
+        return self.rounds.idle_seconds(at_most)

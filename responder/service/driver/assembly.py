@@ -1,0 +1,35 @@
+"""Builds what drives one portal under a lease: the gate, and what writes through it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from responder.judge.context import Context
+from responder.service.driver.agenda import Agenda
+from responder.service.driver.round import Rounds
+from responder.service.driver.sweeper import Sweeper
+from responder.stop.gate import Gate
+from responder.store.group_commit import SharedCommit
+from responder.store.leases import Lease
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assembly:
+    """The classes that a driver is built of, and how often its portal is swept."""
+
+    sweep_every: timedelta
+    gate: type[Gate] = Gate
+    sweeper: type[Sweeper] = Sweeper
+    rounds: type[Rounds] = Rounds
+
+    def build(
+        self,
+        context: Context,
+        lease: Lease,
+        commits: SharedCommit,
+        has_time: Callable[[Lease], bool],
+    ) -> Agenda:
+        """Build the agenda of the portal's driver. `has_time` says whether the lease still has."""
+        gate = self.gate(context, lease, commits, has_time)
+        rounds = self.rounds(context, gate)
+        return Agenda(context, gate, rounds, self.sweeper(context, gate, self.sweep_every))

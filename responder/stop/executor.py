@@ -1,0 +1,104 @@
+"""Makes the calls whose intents are committed, and writes down what came of each.
+
+Between the gate's commit and the request nothing waits: the bucket's turn was awaited before. Right
+before each request it is asked once more whether it may be made, for another process may drive by
+now and have decided otherwise, and no fence reaches as far as the portal. What is not sent then, or
+rests on facts that are too old, is judged afresh; what was sent is committed even if the store
+stumbles (`Gate.insist`), and where nobody knows what came of it, `verifier` looks.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from functools import partial
+
+import structlog
+
+from responder.bitrix24.lists.paged import REMEMBERED_FOR
+from responder.journal.open_stops import Stop
+from responder.judge.context import Context
+from responder.judge.lifecycle import CALL_WITHIN, FACTS_STALE_AFTER, Step
+from responder.judge.reader import FactReader
+from responder.model import OPEN_OUTCOMES
+from responder.stop.call import StopCall
+from responder.stop.gate import Gate
+from responder.stop.intents import take
+from responder.store.database.database import Connection
+
+log = structlog.get_logger()
+
+Taken = tuple[StopCall, Step]
+"""A call, and the step that its stop takes."""
+
+
+def is_fresh(read_at: datetime, now: datetime) -> bool:
+    """Return whether a call may rest on facts that were read then.
+
+    Templates, users and stages among them may have been read some seconds earlier, and be older.
+    """
+    return timedelta(0) <= now - read_at <= FACTS_STALE_AFTER - REMEMBERED_FOR
+
+
+class Executor:
+    """Calls one portal, under one lease; the reader learns from it what was too slow."""
+
+    def __init__(self, context: Context, gate: Gate, reader: FactReader) -> None:
+        self._context = context
+        self._gate = gate
+        self._reader = reader
+
+    async def send(self, calls: Sequence[StopCall], read_at: datetime) -> list[Taken]:
+        """Make the calls, unless their facts are too old by now; return what follows from each."""
+        if not calls:
+            return []
+        now = self._context.now()
+        if not is_fresh(read_at, now):
+            self._reader.was_too_slow()
+            return [(call, call.too_late(now)) for call in calls]
+        unless = partial(self._may_not_call, max(call.intended_at for call in calls))
+        commands = [call.command for call in calls]
+        answers = await self._context.client.send(commands, unless=unless)
+        now = self._context.now()
+        return [
+            (call, call.after(answer, now)) for call, answer in zip(calls, answers, strict=True)
+        ]
+
+    async def record(self, steps: Sequence[Taken]) -> None:
+        """Commit what came of the calls, count it and say it."""
+        if not steps:
+            return
+        now = self._context.now()
+
+        def write(tx: Connection) -> None:
+            for call, taken in steps:
+                take(tx, call.decision_id, taken, now)
+
+        await self._gate.insist(write)
+        for call, taken in steps:
+            report(self._context, call, taken, call.received_at)
+
+    def _may_not_call(self, intended_at: datetime) -> str | None:
+        """Return why nothing may be sent at this moment, None where it may."""
+        if not self._gate.has_time:
+            return "not called: the lease had no time left"
+        if not timedelta(0) <= self._context.now() - intended_at <= CALL_WITHIN:
+            return "not called: the process was stopped after its intent"
+        return None
+
+
+def report(
+    context: Context, stop: Stop | StopCall, taken: Step, received_at: datetime | None = None
+) -> None:
+    """Count the step that a stop took if it is the last one, and say it."""
+    if taken.outcome not in OPEN_OUTCOMES:
+        after = None if received_at is None else context.now() - received_at
+        context.metrics.decided(stop.action.value, taken.outcome.value, stop.rule, after)
+    log.info(
+        "a stop went on",
+        outcome=taken.outcome.value,
+        portal=context.portal,
+        workflow=stop.workflow_id,
+        rule=stop.rule,
+        decision=stop.decision_id,
+        receipt=taken.receipt,
+        detail=taken.detail,
+    )
