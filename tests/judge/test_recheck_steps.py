@@ -93,6 +93,7 @@ def test_what_is_known_of_a_stop_is_what_the_journal_has() -> None:
 
 DEAL_TEST = ("if.deal.stage_semantic_id", "is F")
 TEMPLATE_TEST = ("if.workflow.template_id", "is 61")
+GUARD = a_rule("workflow.template_id: 61", name="guard", when=None, then="leave")
 AS_CONDEMNED: Before = {DEAL_TEST: True, TEMPLATE_TEST: True}
 ANNA = "unless: {deal.assigned_by_id: 9}"
 ANNAS = ("unless.deal.assigned_by_id", "is 9")
@@ -154,6 +155,24 @@ DIFFERENT = {
         AS_CONDEMNED,
         "rule the-rule is in mode observe now",
     ),
+    "its rule observes, as one above it does": (
+        a_condemning_rule(name="other", mode="observe") + a_condemning_rule(mode="observe"),
+        a_reading(),
+        AS_CONDEMNED,
+        "rule the-rule is in mode observe now",
+    ),
+    "its rule does something else": (
+        a_condemning_rule(then="terminate"),
+        a_reading(),
+        AS_CONDEMNED,
+        "rule the-rule says terminate now",
+    ),
+    "a guard stands between one that observes and its rule": (
+        a_condemning_rule(name="other", mode="observe") + GUARD + a_condemning_rule(),
+        a_reading(),
+        AS_CONDEMNED,
+        "rule the-rule no longer condemns it; guard says leave",
+    ),
     "another rule is read first": (
         a_condemning_rule(name="other") + a_condemning_rule(),
         a_reading(),
@@ -161,8 +180,7 @@ DIFFERENT = {
         "rule the-rule no longer condemns it; other says kill",
     ),
     "a guard stands above it": (
-        a_rule("workflow.template_id: 61", name="guard", when=None, then="leave")
-        + a_condemning_rule(),
+        GUARD + a_condemning_rule(),
         a_reading(),
         AS_CONDEMNED,
         "rule the-rule no longer condemns it; guard says leave",
