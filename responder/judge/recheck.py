@@ -18,7 +18,6 @@ from responder.judge.plans import Known, Plan, Planned
 from responder.model import (
     ACTING_MODES,
     KILLING,
-    Action,
     Condition,
     Judgement,
     Mode,
@@ -234,11 +233,14 @@ def _what_is_different(judgement: Judgement, stop: Stop, before: Before) -> str:
         known = [test for test in changed if (test.path, test.test) in before]
         one = known[-1] if known else changed[0]
         return f"{one.path} {one.test} {_now(one)}"
-    for verdict in judgement.verdicts:
-        if verdict.rule == stop.rule:
-            return f"rule {stop.rule} is in mode {verdict.mode} now"
-        if verdict.action in KILLING or verdict.action is Action.LEAVE:
-            return f"rule {stop.rule} no longer condemns it; {verdict.rule} says {verdict.action}"
+    own = next((verdict for verdict in judgement.verdicts if verdict.rule == stop.rule), None)
+    if own is not None and own.action is not stop.action:
+        return f"rule {stop.rule} says {own.action} now"
+    if own is not None:
+        return f"rule {stop.rule} is in mode {own.mode} now"
+    if judgement.verdicts:  # rules that only observe end no reading: the last one may have
+        last = judgement.verdicts[-1]
+        return f"rule {stop.rule} no longer condemns it; {last.rule} says {last.action}"
     return f"rule {stop.rule} no longer condemns it"
 
 

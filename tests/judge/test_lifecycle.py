@@ -7,14 +7,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from responder.journal.approval_proof import Approval
+from responder.journal.approvals import GOOD_FOR, approved_text
 from responder.judge.lifecycle import (
+    BUSY_AGAIN,
+    EXECUTING_AGAIN,
     LIFE,
+    LOOK_AGAIN,
     PORTAL_CUTS_AT,
+    REFUSED_AGAIN,
+    RETRY_AFTER,
     SENT_WITHIN,
     TRIES,
     Seen,
     Standing,
     Step,
+    not_before,
     step,
 )
 from responder.model import OPEN_OUTCOMES, Action, Outcome
@@ -149,3 +157,101 @@ def test_a_call_made_while_our_clock_was_ahead_has_its_time_from_when_it_was_loo
     assert (again.outcome, again.due_at) == (Outcome.IN_DOUBT, NOW + longest)
     over = seen(Outcome.IN_DOUBT, Seen.PRESENT, called_at=ahead, postponed_at=NOW - longest)
     assert (over.outcome, over.due_at) == (Outcome.WAITING, NOW)
+
+
+LAST: dict[str, object] = {"tries": TRIES - 1}
+W, H, D = Outcome.WAITING, Outcome.HELD, Outcome.IN_DOUBT
+LONG_AGO = NOW - timedelta(hours=1)
+# what is seen of a stop, what is known of it, and what it does then: its outcome, how long it
+# rests, and how many tries it has had
+ROWS = {
+    "condemned: it is called": (W, Seen.CONDEMNED, {}, D, None, 0),
+    "executing: ten seconds": (W, Seen.EXECUTING, {}, W, EXECUTING_AGAIN, 0),
+    "spared": (W, Seen.SPARED, {}, Outcome.CLEARED, None, 0),
+    "gone": (W, Seen.GONE, {}, Outcome.ALREADY_GONE, None, 0),
+    "unreadable: a try": (W, Seen.UNREADABLE, {}, W, RETRY_AFTER[0], 1),
+    "unreadable, for the fifth time": (W, Seen.UNREADABLE, LAST, Outcome.GAVE_UP, None, 0),
+    "not sent: no try": (W, Seen.NOT_SENT, LAST, W, BUSY_AGAIN, TRIES - 1),
+    "shut: no try": (W, Seen.PORTAL_SHUT, LAST, W, REFUSED_AGAIN, TRIES - 1),
+    "held: until it is freed": (W, Seen.HELD, LAST, H, None, TRIES - 1),
+    "observed": (W, Seen.OBSERVED, {}, Outcome.WOULD_KILL, None, 0),
+    "unapproved: for a day": (W, Seen.UNAPPROVED, LAST, H, GOOD_FOR, TRIES - 1),
+    "lapsed, while it waited": (W, Seen.LAPSED, {}, Outcome.CANCELLED, None, 0),
+    "lapsed, while it was held": (H, Seen.LAPSED, {}, Outcome.CANCELLED, None, 0),
+    "done": (D, Seen.DONE, {}, Outcome.KILLED, None, 0),
+    "called, and not sent: no try": (D, Seen.NOT_SENT, LAST, W, BUSY_AGAIN, TRIES - 1),
+    "called, and unreachable: a try": (D, Seen.UNREACHABLE, {}, W, RETRY_AFTER[0], 1),
+    "unreachable, for the fifth time": (D, Seen.UNREACHABLE, LAST, Outcome.GAVE_UP, None, 0),
+    "called, and shut: no try": (D, Seen.PORTAL_SHUT, LAST, W, REFUSED_AGAIN, TRIES - 1),
+    "lost: looked for at once": (D, Seen.LOST, LAST, D, timedelta(0), TRIES - 1),
+    "unknown id: looked for at once": (D, Seen.UNKNOWN_ID, LAST, D, timedelta(0), TRIES - 1),
+    "refused": (D, Seen.REFUSED, {}, Outcome.REFUSED, None, 0),
+    "forbidden: a try": (D, Seen.FORBIDDEN, {}, W, RETRY_AFTER[0], 1),
+    "forbidden, for the fifth time": (D, Seen.FORBIDDEN, LAST, Outcome.REFUSED, None, 0),
+    "absent: it worked": (D, Seen.ABSENT, {}, Outcome.KILLED, None, 0),
+    "present, the call over: a try": (D, Seen.PRESENT, {"called_at": LONG_AGO}, W, timedelta(0), 1),
+    "present, for the fifth time": (
+        D,
+        Seen.PRESENT,
+        {**LAST, "called_at": LONG_AGO},
+        Outcome.GAVE_UP,
+        None,
+        0,
+    ),
+    "unseen: looked for again": (D, Seen.UNSEEN, LAST, D, LOOK_AGAIN, TRIES - 1),
+}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "what", "known", "after", "rests", "tries"), ROWS.values(), ids=ROWS
+)
+def test_what_is_seen_of_a_stop_moves_it_along(
+    outcome: Outcome,
+    what: Seen,
+    known: dict[str, object],
+    after: Outcome,
+    rests: timedelta | None,
+    tries: int,
+) -> None:
+    taken = seen(outcome, what, **known)
+    due_at = None if rests is None else NOW + rests
+    assert (taken.outcome, taken.due_at, taken.tries) == (after, due_at, tries)
+
+
+def test_the_table_has_a_row_for_everything_that_can_be_seen() -> None:
+    assert {(outcome, what) for outcome, what, *_ in ROWS.values()} == set(LIFE)
+
+
+BY_ANNA = approved_text("anna", NOW)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "what", "detail"),
+    [
+        pytest.param(D, Seen.DONE, BY_ANNA, id="nothing else is to be said"),
+        pytest.param(W, Seen.SPARED, f"{BY_ANNA}; why", id="and what came of it"),
+        pytest.param(W, Seen.UNREADABLE, "why", id="it is not over"),
+    ],
+)
+def test_what_was_approved_says_by_whom_once_it_is_over(
+    outcome: Outcome, what: Seen, detail: str
+) -> None:
+    taken = seen(outcome, what, approval=Approval("anna", NOW, 7))
+    assert taken.detail == detail
+
+
+def test_an_answer_that_was_awaited_before_is_awaited_no_longer() -> None:
+    soon = NOW + timedelta(hours=1)
+    assert seen(W, Seen.UNAPPROVED, lapses_at=soon).due_at == soon
+
+
+def test_not_before_keeps_what_was_tried() -> None:
+    standing = Standing(action=Action.KILL, tries=3, condemned_at=NOW)
+    taken = not_before(standing, NOW + timedelta(hours=1), "not yet")
+    assert (taken.outcome, taken.tries, taken.call) == (Outcome.WAITING, 3, False)
+    assert (taken.due_at, taken.detail) == (NOW + timedelta(hours=1), "not yet")
+
+
+def test_a_wait_begins_when_it_was_condemned() -> None:
+    standing = Standing(action=Action.KILL, tries=0, condemned_at=LONG_AGO, postponed_at=NOW)
+    assert standing.waits_from(NOW) == LONG_AGO
