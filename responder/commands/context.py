@@ -102,7 +102,7 @@ def kept_revision(database: "Readable", revision: str) -> tuple[str, str]:
     """Return a revision that somebody named by its first digits, and its text, or exit."""
     from responder.store import rulesets
 
-    found = database.read(lambda conn: rulesets.kept(conn, revision))
+    found = database.read(lambda conn: rulesets.matching(conn, revision))
     if not found:
         fail(f"No decision was made by a revision {revision}.")
     if len(found) > 1:

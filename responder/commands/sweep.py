@@ -48,7 +48,7 @@ def _sweep(
         sys.exit(1)
     at = database.now()
     request_id = database.write(
-        lambda tx: sweep_runs.ask(tx, portal, rule=rule, observe=observe, by=who(), at=at)
+        lambda tx: sweep_runs.add_request(tx, portal, rule=rule, observe=observe, by=who(), at=at)
     )
     result = _wait(database, portal, request_id)
     if "failure" in result:

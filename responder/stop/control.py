@@ -118,7 +118,7 @@ def _run_again(tx: Connection, portal: str, rule: str, by: str, at: datetime) ->
     """Have what a run condemned looked for by another run, for it is one set."""
     held = limits.clear_later(tx, portal, rule, at)
     if held:
-        sweep_runs.ask(tx, portal, rule=rule, observe=False, by=by, at=at)
+        sweep_runs.add_request(tx, portal, rule=rule, observe=False, by=by, at=at)
     return held
 
 

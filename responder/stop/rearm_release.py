@@ -48,7 +48,7 @@ class RearmRelease:
         """Tell whether there is any; among very many that wait it is not looked for in vain."""
         was_asked, self._was_asked = (
             self._was_asked,
-            bool(sweep_runs.asked(conn, portal, _EVER)),
+            bool(sweep_runs.open_requests(conn, portal, _EVER)),
         )
         is_asked = was_asked or self._was_asked
         return bool(is_asked and limits.freed(conn, portal, most=1))
@@ -64,6 +64,8 @@ class RearmRelease:
 
     def _ask(self, tx: Connection, rule: str, now: datetime) -> None:
         """Ask for the run where nobody does any more: a day has passed, or it came too soon."""
-        asked = sweep_runs.asked(tx, self._context.portal, now - sweep_runs.ASKED_FOR)
+        asked = sweep_runs.open_requests(tx, self._context.portal, now - sweep_runs.ASKED_FOR)
         if not any(one.rule == rule and not one.observe for one in asked):
-            sweep_runs.ask(tx, self._context.portal, rule=rule, observe=False, by=BY, at=now)
+            sweep_runs.add_request(
+                tx, self._context.portal, rule=rule, observe=False, by=BY, at=now
+            )

@@ -1,1 +1,1 @@
-"""What is kept beside the log: deliveries, leases, limits, and the commit they share."""
+"""Stores what is not in the log: deliveries, leases, limits, and the commit that writers share."""

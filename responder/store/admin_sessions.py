@@ -1,6 +1,7 @@
-"""Who is logged in to the pages: rows, so that any replica knows them and any may end them.
+"""Stores who is logged in to the pages, as rows, so that any replica can check or end a session.
 
-A session is named by the hash of what stands in the cookie: who reads the database cannot use it.
+A row's key is the SHA-256 of the token in the cookie, so whoever reads the database cannot log in
+with what it holds.
 """
 
 import hashlib
@@ -12,11 +13,14 @@ from responder.store.database.tables import sessions
 
 IDLE = timedelta(hours=12)
 LONGEST = timedelta(days=7)
-NOTED_EVERY = timedelta(minutes=5)  # a page that is looked at need not write each time
+RENEWED_EVERY = timedelta(minutes=5)  # so that not every page that is read causes a write
 
 
 def begin(tx: Connection, token: str, name: str, mark: str, at: datetime) -> None:
-    """Begin a session, and remove those that are over."""
+    """Insert a session, and delete those that are over.
+
+    `mark` is what the caller compares to see that the password is still the same one.
+    """
     over = or_(sessions.c.seen_at < at - IDLE, sessions.c.begun_at < at - LONGEST)
     tx.execute(delete(sessions).where(over))
     tx.execute(
@@ -25,7 +29,10 @@ def begin(tx: Connection, token: str, name: str, mark: str, at: datetime) -> Non
 
 
 def find(conn: Connection, token: str, at: datetime) -> tuple[str, str, bool] | None:
-    """Return name and mark of a session that is not over, and whether to note that it was seen."""
+    """Return name and mark of a live session, and whether its `seen_at` is due to be renewed.
+
+    Return None where there is no such session, or where it is over.
+    """
     found = conn.execute(
         select(sessions).where(
             sessions.c.id == _id(token),
@@ -35,16 +42,16 @@ def find(conn: Connection, token: str, at: datetime) -> tuple[str, str, bool] | 
     ).one_or_none()
     if found is None:
         return None
-    return found.name, found.mark, at - found.seen_at >= NOTED_EVERY
+    return found.name, found.mark, at - found.seen_at >= RENEWED_EVERY
 
 
 def seen(tx: Connection, token: str, at: datetime) -> None:
-    """Note that a session was used."""
+    """Write when a session was last used."""
     tx.execute(update(sessions).where(sessions.c.id == _id(token)).values(seen_at=at))
 
 
 def end(tx: Connection, token: str) -> None:
-    """End a session."""
+    """Delete a session."""
     tx.execute(delete(sessions).where(sessions.c.id == _id(token)))
 
 

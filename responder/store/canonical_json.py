@@ -8,20 +8,20 @@ from datetime import UTC, datetime
 from responder.model import Unknown
 
 _DEEPEST = 40
-_MOST_BITS = 14_000  # Python turns no longer integer into decimal text
+_MOST_BITS = 14_000  # Python refuses to turn a longer integer into decimal text
 
 
 def canonical(value: object) -> str:
-    """Write any value as canonical JSON, in ASCII, whatever a portal may have sent.
+    """Return a value as canonical JSON in ASCII: sorted keys, no spaces; never raise.
 
-    What JSON cannot hold becomes text: an infinite number, an integer of thousands of digits,
-    what is nested forty levels deep.
+    Whatever a portal sent can be written: a number that JSON lacks, an integer of thousands of
+    digits and anything nested deeper than forty levels become text.
     """
     return json.dumps(_plain(value, 0), sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def instant_text(at: datetime) -> str:
-    """Write an instant as UTC with milliseconds: `2026-09-24T09:00:00.000Z`."""
+    """Return an instant as UTC text with milliseconds: `2026-09-24T09:00:00.000Z`."""
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

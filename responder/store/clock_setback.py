@@ -1,8 +1,8 @@
-"""Puts right what was put off by a clock that was ahead, so that nothing waits longer than it must.
+"""Corrects due times that were written while our clock was ahead, so that nothing waits for days.
 
-A clock that was a day ahead for a minute leaves instants a day in the future. What was put off then
-waits as long from now as it was to wait then: an open stop keeps when its time began
-(`postponed_at`), and everything else here waits for seconds.
+A clock that was a day ahead for a minute leaves due times a day in the future. An open stop records
+when its time began (`postponed_at`), so its wait starts anew from now with its full length. Second
+looks, verifications and notices wait for seconds, so they become due at once.
 """
 
 from datetime import datetime, timedelta
@@ -21,14 +21,14 @@ from responder.store.database.tables import (
 )
 from responder.store.limits import APPROVAL
 
-AHEAD = timedelta(minutes=1)  # so far in the future nothing begins; clocks differ by less
+AHEAD = timedelta(minutes=1)  # no wait began so far in the future; sound clocks differ by less
 LONGEST_LOOK = timedelta(minutes=1)
 LONGEST_NOTICE = timedelta(days=1)
 LONGEST_WATCH = timedelta(days=1)
 
 
 def is_due(conn: Connection, portal: str, now: datetime) -> bool:
-    """Tell whether something waits since a moment in the future, or for longer than it can."""
+    """Return whether some due time of the portal lies further in the future than any can."""
     stops = select(decisions.c.seq).where(_ahead(portal, now)).limit(1)
     if conn.execute(stops).first() is not None:
         return True
@@ -39,7 +39,7 @@ def is_due(conn: Connection, portal: str, now: datetime) -> bool:
 
 
 def rewind(tx: Connection, portal: str, now: datetime) -> int:
-    """Move what was put off from a moment in the future; return how many stops that are."""
+    """Correct the portal's due times too far in the future; return how many stops had one."""
     moved = _stops(tx, portal, now)
     for column, late in _late(portal, now):
         tx.execute(update(column.table).where(late).values({column: now}))
@@ -47,7 +47,7 @@ def rewind(tx: Connection, portal: str, now: datetime) -> int:
 
 
 def _late(portal: str, now: datetime) -> list[tuple[Column[datetime], ColumnElement[bool]]]:
-    """Return what else waits until an instant, and in SQL which of it waits for too long."""
+    """Return each column of due times, with the SQL condition for those too far in the future."""
     waits = (
         (looks.c.due_at, LONGEST_LOOK, true()),
         (decisions.c.verify_at, LONGEST_LOOK, TO_VERIFY),

@@ -1,8 +1,8 @@
-"""What one commit writes, and who waits for it: the deliveries of a batch, and its jobs.
+"""Defines what one commit writes (the deliveries and jobs of a batch) and who waits for it.
 
-A delivery is a tuple and waits for the batch's one future: a future for each would cost more than
-its share of the commit. Everything else is a function of the transaction. It runs in a SAVEPOINT of
-its own, so that one that raises takes back what it did, and nothing else.
+A delivery is a tuple, and all deliveries of a batch share one future: a future for each would cost
+more than its share of the commit. Everything else is a job: a function of the transaction, run in a
+SAVEPOINT of its own, so that a job that raises undoes its own writes and no others.
 """
 
 import asyncio
@@ -18,14 +18,15 @@ from responder.store.inbox import inbox
 
 T = TypeVar("T")
 
-Heard = tuple[str, str, str | None]
-"""Of a delivery: its portal, what set it off, and the event's name."""
+Arrival = tuple[str, str, str | None]
+"""A delivery's portal, trigger and event name."""
 
 
-class Shared(asyncio.Future[None]):
-    """A future that many wait for: one that is cancelled must not cancel it for the others.
+class SharedFuture(asyncio.Future[None]):
+    """A future that many wait for: cancelling one waiter does not cancel it for the rest.
 
-    `then` is `add_done_callback` for many: all are called in one go.
+    `then` adds a callback, as `add_done_callback` does; the event loop is entered once for all
+    callbacks.
     """
 
     def __init__(self, *, loop: asyncio.AbstractEventLoop) -> None:
@@ -33,29 +34,29 @@ class Shared(asyncio.Future[None]):
         self._next: list[Callable[[asyncio.Future[None]], None]] = []
 
     def cancel(self, msg: object = None) -> bool:  # noqa: ARG002
-        """Refuse: the others still wait."""
+        """Return False and do nothing: others still wait."""
         return False
 
     def then(self, call: Callable[[asyncio.Future[None]], None]) -> None:
-        """Call this once the future is done."""
+        """Add a callback, called once the future is done."""
         if self.done():
             self.add_done_callback(call)
         else:
             self._next.append(call)
 
-    def tell(self) -> None:
-        """Call all that was to be called; it is done now."""
+    def run_callbacks(self) -> None:
+        """Call every added callback; the future is done."""
         for call in self._next:
             try:
                 call(self)
             except Exception as error:  # noqa: BLE001 -- the others are called all the same
-                said = {"message": "a delivery could not be answered", "exception": error}
-                self.get_loop().call_exception_handler(said)
+                context = {"message": "a delivery could not be answered", "exception": error}
+                self.get_loop().call_exception_handler(context)
         self._next.clear()
 
 
 class Job(Generic[T]):
-    """A function of the transaction, and what became of it."""
+    """A function of the transaction, with its result or error, and the future of its caller."""
 
     __slots__ = ("error", "future", "result", "write")
 
@@ -66,9 +67,9 @@ class Job(Generic[T]):
         self.error: Exception | None = None
 
     def run(self, connection: Connection) -> bool:
-        """Run it in a SAVEPOINT; keep its failure for its caller, unless all is lost with it.
+        """Run the function in a SAVEPOINT; keep its error, unless the whole transaction failed.
 
-        Return False where it waited in vain for what another process has locked.
+        Return False where a statement timed out waiting for another process's lock.
         """
         self.result = self.error = None
         if self.future.done():  # cancelled, or given up
@@ -77,14 +78,14 @@ class Job(Generic[T]):
         try:
             self.result = self.write(connection)
             connection.exec_driver_sql("RELEASE SAVEPOINT job")
-        except Exception as error:  # noqa: BLE001 -- its caller is told
+        except Exception as error:  # noqa: BLE001 -- its caller gets it
             _undo(connection, error)
             self.error = unavailable(error) if is_unavailable(error) else error
             return not waited_in_vain(error)
         return True
 
     def settle(self, failure: StoreUnavailable | None) -> None:
-        """Tell the caller."""
+        """Set the caller's future; `failure` is that of the whole commit, if it failed."""
         if self.future.done():
             return
         error = self.error or failure
@@ -95,14 +96,14 @@ class Job(Generic[T]):
 
 
 class Batch:
-    """What one commit writes, and how it failed: the rows, the jobs."""
+    """The rows and jobs of one commit, and how the commit of each failed, if it did."""
 
     __slots__ = (
+        "arrivals",
         "bytes",
         "deadline",
         "ends_at",
         "future",
-        "heard",
         "jobs",
         "jobs_failure",
         "rows",
@@ -111,46 +112,44 @@ class Batch:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.rows: list[inbox.Row] = []
-        self.heard: set[Heard] = set()  # known once the rows are written
+        self.arrivals: set[Arrival] = set()  # known once the rows are written
         self.bytes = 0
         self.jobs: list[Job[object]] = []
-        self.future = Shared(loop=loop)
+        self.future = SharedFuture(loop=loop)
         self.deadline: asyncio.TimerHandle | None = None
-        self.ends_at = 0.0  # when those who wait are told that it does not answer
+        self.ends_at = 0.0  # monotonic seconds at which those who wait get StoreUnavailable
         self.rows_failure: StoreUnavailable | None = None
         self.jobs_failure: StoreUnavailable | None = None
 
     def give_up(self, failure: StoreUnavailable) -> None:
-        """Tell everybody that nobody knows what becomes of it."""
+        """Fail every future that is not done, whether or not the commit succeeds later."""
         if not self.future.done():
-            self._tell(failure, failure)
+            self._settle(failure, failure)
 
     def settle(self) -> None:
-        """Tell everybody who waits for it."""
+        """Set every future of the batch to the result of its commit."""
         if not self.future.done():
-            self._tell(self.rows_failure, self.jobs_failure)
+            self._settle(self.rows_failure, self.jobs_failure)
 
-    def _tell(
+    def _settle(
         self, rows_failure: StoreUnavailable | None, jobs_failure: StoreUnavailable | None
     ) -> None:
         if rows_failure is None:
             self.future.set_result(None)
         else:
             self.future.set_exception(rows_failure)
-            self.future.exception()  # it may be that nobody waits any more
-        self.future.tell()
+            self.future.exception()  # else asyncio warns where nobody waits any more
+        self.future.run_callbacks()
         for job in self.jobs:
             job.settle(jobs_failure)
 
 
 def _undo(connection: Connection, error: Exception) -> None:
-    """Undo one job; where that cannot be, the whole transaction is over.
-
-    The connection may be dead, or SQLite may have undone everything because the disk is full: to go
-    on would write the rest of the batch statement by statement.
-    """
+    """Roll one job back; raise where that fails, for the whole transaction has failed then."""
     try:
         connection.exec_driver_sql("ROLLBACK TO SAVEPOINT job")
         connection.exec_driver_sql("RELEASE SAVEPOINT job")
     except SQLAlchemyError as second:
+        # The connection is dead, or SQLite has rolled everything back because the disk is full.
+        # Going on would write the rest of the batch without a transaction, each statement alone.
         raise (error if isinstance(error, DBAPIError) else second) from None

@@ -1,4 +1,4 @@
-"""The names of decisions, and where they stand."""
+"""Converts between the id of a decision (`main-17-1`) and the key of its row."""
 
 from sqlalchemy import ColumnElement, and_
 
@@ -8,12 +8,12 @@ Place = tuple[str, int, int]
 
 
 def decision_name(portal: str, seq: int, n: int) -> str:
-    """Name a decision: `main-17-1`."""
+    """Return the id of a decision: `main-17-1`."""
     return f"{portal}-{seq}-{n}"
 
 
 def place_of(decision_id: str) -> Place | None:
-    """Read a decision's name; None where it is none."""
+    """Return portal, seq and n of a decision id, or None where the text is not one."""
     parts = decision_id.rsplit("-", 2)
     if len(parts) != 3 or not all(_is_number(part) for part in parts[1:]):
         return None
@@ -21,7 +21,7 @@ def place_of(decision_id: str) -> Place | None:
 
 
 def is_decision(place: Place) -> ColumnElement[bool]:
-    """Say in SQL: this decision."""
+    """Return the SQL condition that selects this decision's row."""
     portal, seq, n = place
     return and_(decisions.c.portal == portal, decisions.c.seq == seq, decisions.c.n == n)
 

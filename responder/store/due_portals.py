@@ -1,6 +1,6 @@
-"""Which portals have something to do: one short read for all of them.
+"""Finds the portals that have something to do, in one short read for all of them.
 
-It says where to look, not what is there; each driver finds that out for itself.
+The read only names portals; each driver then reads its own work.
 """
 
 from datetime import datetime
@@ -21,7 +21,7 @@ from responder.store.sweep_runs import ASKED_FOR
 
 
 def portals(conn: Connection, now: datetime) -> set[str]:
-    """Name the portals with deliveries, or with a look, a stop or a sweep that is due."""
+    """Return the portals with waiting deliveries, or a second look, stop or sweep that is due."""
     portal = leases.c.portal
     asked = select(sweeps.c.portal).where(
         sweeps.c.state.in_(("waiting", "running")), sweeps.c.at >= now - ASKED_FOR

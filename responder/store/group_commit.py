@@ -1,27 +1,25 @@
-"""One writer, one commit for everything that gathered while the last commit ran.
+"""Commits everything that gathered while the last commit ran in one transaction, from one thread.
 
-A commit that is durable costs a disk sync, whether it holds one row or a thousand. So everything
-that is to be written gathers in a batch; one thread takes a batch, writes it in one transaction,
-and what comes meanwhile gathers in the next. There is no timer: a lone delivery is committed at
-once, and under load the batches grow by themselves.
+A durable commit costs a disk sync, whether it holds one row or a thousand. So everything to be
+written gathers in a batch (`commit_batch`: deliveries and jobs); one thread writes a batch in one
+transaction, and what comes meanwhile gathers in the next. There is no timer: a lone delivery is
+committed at once, and under load the batches grow by themselves.
 
-A batch is deliveries and jobs (`commit_batch`).
+When the transaction fails as a whole, nothing of the batch was written, and everyone in it gets
+`StoreUnavailable`. One exception: where the connection turns out to be dead before COMMIT was sent
+(PostgreSQL was restarted), nothing can have been written, so the deliveries are written once more
+on a new connection. A sender that gets a 503 never sends its event again.
 
-When the transaction as a whole fails, nothing of the batch was done and everybody in it gets
-`StoreUnavailable`. One case is spared: when the connection turns out to be dead before COMMIT was
-sent (PostgreSQL was restarted), nothing can have been done, and the deliveries are written once
-more on a new connection; a sender that gets a 503 never sends its event again.
+A job may wait for a row that another process has locked, and the deliveries of its batch wait with
+it. After the first job that ran into the lock timeout, the rest of the jobs are refused without
+being run, and the batch is committed. Where nothing was written yet (another process writes into
+the SQLite file for longer than the timeout, or a migration builds an index over the deliveries on
+PostgreSQL), the batch is begun again, for as long as its callers have time.
 
-A job may wait for a row that another process has locked; the deliveries of its batch wait with it.
-So after the first that has waited in vain for as long as the database lets it, the rest of the jobs
-are refused unseen, and the batch is committed. And where another process writes into a SQLite file
-for longer than that, or a migration makes an index over the deliveries on PostgreSQL, a batch
-begins again for as long as those who wait for it have time.
-
-A database may also say nothing at all, for as long as it likes (a synchronous standby is lost, a
-pooler holds everybody). Who has waited for ten seconds is told so, whatever becomes of that commit,
-and until it ends nothing more is taken; what was given up before it was handed over is never
-written.
+A database may also not answer at all (a synchronous standby is lost, a pooler holds every
+connection). Whoever has waited ten seconds gets StoreUnavailable, whatever becomes of that commit,
+and nothing more is accepted until it ends. A batch that was given up before it reached the writer
+is never written.
 """
 
 import asyncio
@@ -35,7 +33,7 @@ from typing import TypeVar, cast
 
 from sqlalchemy import Connection
 
-from responder.store.commit_batch import Batch, Heard, Job, Shared
+from responder.store.commit_batch import Arrival, Batch, Job, SharedFuture
 from responder.store.database.database import Database, unavailable, waited_in_vain
 from responder.store.database.engines import StoreUnavailable
 from responder.store.inbox import inbox
@@ -46,13 +44,13 @@ MOST_ROWS = 20_000
 LONGEST_SECONDS = 10.0  # a database that waits for a lock says no after five
 CLOSING_SECONDS = 6.0
 MOST_BYTES = 64 * 1024 * 1024
-TICKS = 10  # at which a batch is looked at before it is given up
+TICKS = 10  # in which a batch's deadline is counted
 NO_ANSWER = "the database does not answer"
-LOCKED = "another process has locked what was to be written beside it"
+LOCKED = "another process has locked rows that this commit was to write"
 
 
 class _Stage(Enum):
-    """How far a transaction has come."""
+    """The stages of a transaction, in order."""
 
     BEGIN = auto()
     ROWS = auto()
@@ -61,7 +59,7 @@ class _Stage(Enum):
 
 
 class _Writer:
-    """The one connection that writes, in the one thread that uses it."""
+    """The one connection that writes, used by the one writer thread."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -70,7 +68,7 @@ class _Writer:
         self._was_dead = False
 
     def commit(self, batch: Batch) -> None:
-        """Write the batch. What failed is noted in it; nothing is raised."""
+        """Write the batch; record in it what failed, and raise nothing."""
         error = self._attempt(batch.rows, batch.jobs)
         while self._may_begin_again(batch) and waited_in_vain(error):
             error = self._attempt(batch.rows, batch.jobs)
@@ -88,12 +86,12 @@ class _Writer:
             batch.rows_failure = unavailable(again) if again else None
 
     def _may_begin_again(self, batch: Batch) -> bool:
-        """Tell whether nothing was written yet, and somebody still waits for it."""
+        """Return whether nothing was written yet and somebody still waits for the batch."""
         is_early = self._stage in (_Stage.BEGIN, _Stage.ROWS)
         return is_early and time.monotonic() < batch.ends_at
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Return the connection to its pool."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -101,7 +99,7 @@ class _Writer:
     def _attempt(self, rows: Sequence[inbox.Row], jobs: Sequence[Job[object]]) -> Exception | None:
         try:
             self._transact(rows, jobs)
-        except Exception as error:  # noqa: BLE001 -- everybody in the batch is told
+        except Exception as error:  # noqa: BLE001 -- everybody in the batch gets it
             self._drop()
             return error
         return None
@@ -115,12 +113,12 @@ class _Writer:
         if rows:
             inbox.add(self._connection, rows)
         else:
-            self._connection.exec_driver_sql("SELECT 1")  # a dead connection is found out here
+            self._connection.exec_driver_sql("SELECT 1")  # a dead connection fails here
         self._stage = _Stage.JOBS
         self._run(jobs, self._connection)
         self._stage = _Stage.COMMIT
         transaction.commit()
-        self._database.must_be_in_place()  # else it went where nobody will find it
+        self._database.must_be_in_place()  # else it was written to a deleted or moved file
 
     def _run(self, jobs: Sequence[Job[object]], connection: Connection) -> None:
         has_room = True
@@ -140,13 +138,14 @@ class _Writer:
 
 
 class SharedCommit:
-    """What writes for the running service. Its methods belong to one event loop.
+    """The writer of the running service; its methods are called in one event loop.
 
-    `on_commit` is told what was stored. A commit may take `longest_seconds`.
+    `on_commit` is called with the arrivals of each committed batch. A caller waits
+    `longest_seconds` at most.
     """
 
     def __init__(self, database: Database, *, longest_seconds: float = LONGEST_SECONDS) -> None:
-        self.on_commit: Callable[[set[Heard]], None] | None = None
+        self.on_commit: Callable[[set[Arrival]], None] | None = None
         self.commits = 0
         self._database = database
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -160,7 +159,7 @@ class SharedCommit:
         self._idle = asyncio.Event()
 
     def start(self) -> None:
-        """Start the writer. Call it in the event loop that will add and write."""
+        """Start the writer thread. Call it in the event loop that will add and write."""
         self._loop = asyncio.get_running_loop()
         self._gathering = Batch(self._loop)
         self._closed = False
@@ -169,9 +168,9 @@ class SharedCommit:
         self._thread.start()
 
     async def close(self) -> None:
-        """Commit what has gathered, refuse anything more, and stop the writer.
+        """Commit what has gathered, refuse anything more, and stop the writer thread.
 
-        One that hangs is left to itself after some seconds.
+        A thread that does not end within some seconds is left behind.
         """
         self._closed = True
         if self._thread is None:
@@ -186,10 +185,11 @@ class SharedCommit:
             await asyncio.to_thread(self._thread.join)
         self._thread = None
 
-    def add(self, row: inbox.Row) -> Shared:
-        """Store a delivery; the future is done when it is durable.
+    def add(self, row: inbox.Row) -> SharedFuture:
+        """Return a future that is done when the delivery is durable.
 
-        Raise StoreUnavailable at once where too much is waiting already.
+        Raise StoreUnavailable at once where too many rows or bytes wait already, or the database
+        hangs.
         """
         batch = self._open_batch()
         if len(batch.rows) >= MOST_ROWS or batch.bytes >= MOST_BYTES:
@@ -199,10 +199,11 @@ class SharedCommit:
         return batch.future
 
     async def write(self, fn: Callable[[Connection], T]) -> T:
-        """Run `fn` in the shared transaction; return what it returned once that is durable.
+        """Run `fn` in the shared transaction; return its result once that is durable.
 
-        What `fn` raises is raised here, and what it had written is undone. StoreUnavailable means
-        that nothing was written, or, if the connection broke during COMMIT, that nobody knows.
+        An exception of `fn` is raised here, and what it wrote is rolled back. StoreUnavailable
+        means that nothing was written, or, where the connection broke during COMMIT, that nobody
+        knows.
         """
         batch = self._open_batch()
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
@@ -225,7 +226,8 @@ class SharedCommit:
         return batch
 
     def _time(self, batch: Batch, ticks: int) -> None:
-        """Give a batch so many ticks more: while this process is stopped, at most one passes."""
+        """Start the timer of one tick of a batch's deadline, with so many ticks left."""
+        # Ticks, and not one timer: while this process is stopped, at most one of them passes.
         assert self._loop is not None
         seconds = self._longest_seconds / TICKS
         batch.deadline = self._loop.call_later(seconds, self._tick, batch, ticks - 1)
@@ -237,7 +239,7 @@ class SharedCommit:
         self._handed_over.put(batch)
 
     def _tick(self, batch: Batch, ticks: int) -> None:
-        """Answer those who have waited too long."""
+        """Count one tick of a batch's deadline; after the last, fail everyone who waits for it."""
         if ticks:
             self._time(batch, ticks)
             return
@@ -250,7 +252,7 @@ class SharedCommit:
         writer = _Writer(self._database)
         while (batch := self._handed_over.get()) is not None:
             writer.commit(batch)
-            batch.heard = {(row[0], row[2], row[3]) for row in batch.rows}
+            batch.arrivals = {(row[0], row[2], row[3]) for row in batch.rows}
             if not self._report(batch):
                 break
         writer.close()
@@ -265,11 +267,9 @@ class SharedCommit:
         return True
 
     def _settle(self, batch: Batch) -> None:
-        """Tell everybody, and hand the next batch over after that.
-
-        The writer cannot begin before this thread has nothing to do, and those who are told have
-        their next questions ready: these come into the same commit.
-        """
+        """Set the futures of the batch, and only then hand over the next batch."""
+        # In this order: the callers have their next writes ready, and those join the next commit.
+        # The writer thread cannot begin before the event loop is idle in any case.
         self._hangs = False
         if batch.deadline is not None:
             batch.deadline.cancel()
@@ -277,7 +277,7 @@ class SharedCommit:
         try:
             batch.settle()
             if batch.rows and batch.rows_failure is None and self.on_commit is not None:
-                self.on_commit(batch.heard)
+                self.on_commit(batch.arrivals)
         finally:
             self._go_on()
 

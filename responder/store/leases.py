@@ -1,12 +1,12 @@
-"""Who drives a portal, and what its driver leaves to the next: bucket level, breakers.
+"""Stores which process drives a portal, and its request bucket and breakers for the next driver.
 
-A lease is a row with a holder, an end on the database's clock, and a fencing number that grows with
-every claim. Whoever writes for the portal checks it in the same transaction: number and holder must
-still be the row's, and the lease not past its end. The check locks the row until the transaction
+A lease is a row with a holder, an expiry on the database's clock, and a fencing number that grows
+with every claim. Whoever writes for the portal checks it in the same transaction: number and holder
+must still be the row's, and the lease not expired. The check locks the row until the transaction
 ends, so nobody can claim the lease between the check and the commit, and a process that was stopped
 for a minute can commit nothing.
 
-A claim never waits: a row that is locked belongs to somebody who is writing this moment.
+A claim never waits: a locked row belongs to somebody who is writing at this moment.
 """
 
 import time
@@ -22,14 +22,15 @@ from responder.store.database.tables import buckets, insert, leases
 
 
 class LeaseLost(Exception):  # noqa: N818 -- it says a state, not a mistake
-    """Another process drives the portal now, or could: nothing more may be written for it."""
+    """A state: another process may drive the portal now, so nothing more may be written for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to drive a portal, and who has it.
+    """The right of a holder to drive a portal.
 
-    A database that lost its last seconds may give a number twice: so both must be the row's.
+    A database that lost its last seconds may give a fencing number twice, so holder and number must
+    both match the row.
     """
 
     portal: str
@@ -40,9 +41,10 @@ class Lease:
 def claim(
     tx: Connection, portal: str, holder: str, ttl_seconds: float, *, force: bool = False
 ) -> Lease | None:
-    """Take the lease if it is free, over, or the holder's own; None while another has it.
+    """Claim the lease if it is free, expired or the holder's own; return None while another has it.
 
-    `force` takes it from anybody: for a SQLite file, whose lock says already that we are alone.
+    `force` claims it from anybody: for a SQLite file, whose lock has proved already that no other
+    process serves it.
     """
     now = now_of(tx)
     found = tx.execute(
@@ -64,12 +66,12 @@ def claim(
 
 
 def release(tx: Connection, lease: Lease) -> None:
-    """Give the lease up, so that the next driver need not wait for its end."""
+    """Release the lease, so that the next driver need not wait until it expires."""
     tx.execute(update(leases).where(_is(lease)).values(holder="", expires_at=0))
 
 
 def check(tx: Connection, lease: Lease) -> None:
-    """Raise LeaseLost unless the lease holds, and keep it until this transaction ends."""
+    """Raise LeaseLost unless the lease is held; lock its row until this transaction ends."""
     found = tx.execute(
         select(leases.c.expires_at).where(_is(lease)).with_for_update(read=True)
     ).scalar()
@@ -86,9 +88,9 @@ def _is(lease: Lease) -> ColumnElement[bool]:
 
 
 def bucket(conn: Connection, portal: str) -> tuple[float, float] | None:
-    """Return the level of the portal's request bucket, and how many seconds ago it was that.
+    """Return the stored level of the portal's request bucket, and its age in seconds.
 
-    Both instants are the database's: drivers on machines with different clocks agree on it.
+    The age is taken on the database's clock, on which drivers on different machines agree.
     """
     found = conn.execute(
         select(buckets.c.level, buckets.c.at).where(buckets.c.portal == portal)
@@ -97,8 +99,8 @@ def bucket(conn: Connection, portal: str) -> tuple[float, float] | None:
 
 
 def save_bucket(tx: Connection, portal: str, level: float) -> None:
-    """Keep the level that the portal's request bucket has now for the next driver."""
-    values = {"level": level, "at": _clock(tx)}
+    """Write the present level of the portal's request bucket, for the next driver."""
+    values = {"level": level, "at": _database_time(tx)}
     tx.execute(
         insert(tx, buckets)
         .values(portal=portal, **values)
@@ -107,7 +109,7 @@ def save_bucket(tx: Connection, portal: str, level: float) -> None:
 
 
 def save_breakers(tx: Connection, portal: str, opened: Collection[Breaker]) -> None:
-    """Keep the breakers of a portal that are open now, and no others, for the next driver."""
+    """Write the portal's open breakers, and delete its others, for the next driver."""
     methods = {breaker.method for breaker in opened}
     for kept in breakers(tx, portal):
         if kept.method not in methods:
@@ -119,7 +121,7 @@ def save_breakers(tx: Connection, portal: str, opened: Collection[Breaker]) -> N
 def open_breaker(tx: Connection, breaker: Breaker) -> None:
     """Open a breaker, or move its next probe.
 
-    One that is open already keeps the time it was opened at.
+    A breaker that is open already keeps its `opened_at`.
     """
     now = {"code": breaker.code, "probe_at": breaker.probe_at, "address": breaker.address}
     tx.execute(
@@ -130,12 +132,12 @@ def open_breaker(tx: Connection, breaker: Breaker) -> None:
 
 
 def close_breaker(tx: Connection, portal: str, method: str) -> None:
-    """Close a breaker; one that is not open may be closed too."""
+    """Close a breaker; do nothing where it is not open."""
     tx.execute(delete(table).where(table.c.portal == portal, table.c.method == method))
 
 
 def breakers(conn: Connection, portal: str | None = None) -> list[Breaker]:
-    """Return the open breakers, of one portal or of all."""
+    """Return the open breakers of one portal, or of all."""
     query = select(table).order_by(table.c.portal, table.c.method)
     if portal is not None:
         query = query.where(table.c.portal == portal)
@@ -143,15 +145,15 @@ def breakers(conn: Connection, portal: str | None = None) -> list[Breaker]:
 
 
 def driver(conn: Connection, portal: str) -> str | None:
-    """Name who drives a portal now, or None."""
+    """Return the holder of the portal's lease, or None where nobody drives it now."""
     found = conn.execute(select(leases).where(leases.c.portal == portal)).one_or_none()
     if found is None or found.expires_at <= now_of(conn):
         return None
     return str(found.holder)
 
 
-def _clock(tx: Connection) -> float | ColumnElement[int]:
-    """Return the database's time in seconds, as a statement can write it without asking first."""
+def _database_time(tx: Connection) -> float | ColumnElement[int]:
+    """Return the database's time in seconds, as an expression that an INSERT evaluates."""
     if tx.dialect.name == "postgresql":
         return extract("epoch", func.clock_timestamp())
     return time.time()

@@ -1,18 +1,17 @@
-"""How much a rule has done, what tripped, and whether everything is paused.
+"""Counts what rules have stopped, and stores which rules tripped and whether everything is paused.
 
-What counts against a limit is a stop whose call was made and which did or may have done something,
-and what is still to be stopped of a set that has begun, for that will be finished. A call that was
-certainly not carried out (it was never sent, or refused by the request limit) leaves its stop
-waiting, and is none. All of it is counted in the transaction that would commit the next intent, on
-rows, so that neither a restart nor another driver begins at zero.
+A stop counts against a limit where its call was made and did, or may have done, something; and
+where it belongs to a set that has begun, since a set that has begun is finished. A call that
+certainly was not carried out (never sent, or refused by the request limit) leaves its stop waiting
+and does not count. All of it is counted in the transaction that would commit the next intent, on
+rows, so neither a restart nor another driver begins at zero.
 
-A *set* is what one rule condemned in one evaluation, in one run, or what people approved at once.
-It is named by its rule and `set_name`, and has begun once the first intent of it is written; where
-the rules file has changed since then, what is left of it is begun anew, or not at all. What several
-runs condemned while everything was paused, or their rule tripped, becomes one set when it is let
-go.
+A *set* is what one rule condemned in one evaluation or one run, or what people approved in one
+command. Rule and `set_name` identify it, and it has begun once its first intent is written; where
+the rules file has changed since, the rest of it must be begun anew. What several runs condemned
+while everything was paused, or while the rule was tripped, becomes one set on resume or rearm.
 
-`rearm` begins a rule's counts anew: what was before it is forgiven.
+`rearm` resets a rule's counts: what it stopped before no longer counts.
 """
 
 from collections.abc import Collection
@@ -56,8 +55,8 @@ COUNTED = (
 RUNS = ("sweep", "schedule")
 _PAUSE = "pause"
 
-# What a held stop waits for. What a run condemned is freed by another run, as one set again; what
-# waits for somebody's approval (`approvals`) is freed by that alone.
+# What a held stop waits for. What a run condemned is released by the rule's next run, as one set;
+# what waits for an approval (`approvals`) is released by that alone.
 PAUSED, TRIPPED, DOCUMENT, RUN = "pause", "trip", "document", "run"
 APPROVAL = "approval"
 _HELD_BY_RUN = and_(decisions.c.outcome == Outcome.HELD, decisions.c.hold == RUN)
@@ -65,7 +64,7 @@ _HELD_BY_RUN = and_(decisions.c.outcome == Outcome.HELD, decisions.c.hold == RUN
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trip:
-    """A rule that would have done more than its limit allows, and does nothing until rearmed."""
+    """A rule that would have exceeded its limit, and stops nothing until it is rearmed."""
 
     portal: str
     rule: str
@@ -74,7 +73,7 @@ class Trip:
 
 
 class Freed(NamedTuple):
-    """A decision that is to be cleared, since its rule was rearmed."""
+    """A held decision that is to be concluded as `cleared`, because its rule was rearmed."""
 
     decision_id: str
     rule: str
@@ -82,7 +81,7 @@ class Freed(NamedTuple):
 
 
 def acted(conn: Connection, portal: str, rule: str, since: datetime, revision: str) -> int:
-    """Count what this rule has stopped since then, and is about to stop by this ruleset."""
+    """Count what the rule stopped since then, and what is left of sets this ruleset has begun."""
     given = {"of": portal, "by_rule": rule, "since": since, "ruleset": revision}
     called = conn.execute(_ACTED, given).scalar_one()
     return called + conn.execute(_PENDING, given).scalar_one()
@@ -98,9 +97,10 @@ def acted_on(
     *,
     but_set: str,
 ) -> int:
-    """Count what any rule has stopped on a document since then, or is about to by this ruleset.
+    """Count what any rule stopped on a document since then, and what is left of sets begun there.
 
-    What was before `rule` was rearmed is left out, and what is of its own set `but_set`.
+    What was stopped before `rule` was rearmed does not count, nor does the rest of its own set
+    `but_set`.
     """
     given = {"of": portal, "by_rule": rule, "since": since, "ruleset": revision}
     given |= {"on": document, "but": but_set}
@@ -109,7 +109,7 @@ def acted_on(
 
 
 def has_begun(conn: Connection, portal: str, rule: str, set_name: str, revision: str) -> bool:
-    """Tell whether a call was made for this set by this ruleset, and by no other since."""
+    """Return whether the set's last begin was by this ruleset, and stops of it are still open."""
     query = select(decisions.c.seq).where(_begun_of(portal, rule, set_name, revision), OPEN)
     return conn.execute(query.limit(1)).first() is not None
 
@@ -147,7 +147,7 @@ def _begun_of(portal: str, rule: str, set_name: str, revision: str) -> ColumnEle
 
 
 def begin(tx: Connection, portal: str, rule: str, set_name: str, revision: str) -> None:
-    """Note that a set has begun: what is left of it will be finished, by this ruleset."""
+    """Mark the open stops of a set as begun by this ruleset: they will be finished."""
     tx.execute(
         update(decisions)
         .where(
@@ -163,12 +163,12 @@ def begin(tx: Connection, portal: str, rule: str, set_name: str, revision: str) 
 
 
 def would_have(conn: Connection, portal: str, rule: str, since: datetime) -> int:
-    """Count what a rule has said since then that it would do."""
+    """Count the stops that the rule, observing, would have made since then."""
     return _would_have(conn, portal, since, decisions.c.rule == rule)
 
 
 def would_have_on(conn: Connection, portal: str, document: str, since: datetime) -> int:
-    """Count what rules have said since then that they would do on a document."""
+    """Count the stops that observing rules would have made on a document since then."""
     return _would_have(conn, portal, since, decisions.c.document == document)
 
 
@@ -183,14 +183,14 @@ def _would_have(conn: Connection, portal: str, since: datetime, which: ColumnEle
 
 
 def trip(tx: Connection, portal: str, rule: str, at: datetime, why: str) -> None:
-    """Trip a rule; one that is tripped already keeps its reason."""
+    """Trip a rule; a rule that is tripped already keeps its reason."""
     tx.execute(
         insert(tx, trips).values(portal=portal, rule=rule, at=at, why=why).on_conflict_do_nothing()
     )
 
 
 def tripped(conn: Connection, portal: str | None = None) -> list[Trip]:
-    """Return the rules that are tripped, in one portal or in all."""
+    """Return the tripped rules of one portal, or of all."""
     query = select(trips).order_by(trips.c.at, trips.c.rule)
     if portal is not None:
         query = query.where(trips.c.portal == portal)
@@ -201,7 +201,7 @@ def tripped(conn: Connection, portal: str | None = None) -> list[Trip]:
 
 
 def holding(conn: Connection, portal: str) -> set[str]:
-    """Name the rules that are tripped or have stops that are held."""
+    """Return the names of rules that are tripped or have held stops."""
     query = (
         select(decisions.c.rule)
         .where(decisions.c.portal == portal, OPEN, decisions.c.outcome == Outcome.HELD)
@@ -211,10 +211,10 @@ def holding(conn: Connection, portal: str) -> set[str]:
 
 
 def rearm(tx: Connection, portal: str, rule: str, at: datetime) -> int:
-    """Forgive a rule what it did, and have what it held judged afresh; return how much that is.
+    """Reset the rule's counts and make what it held due to be judged afresh; return how many.
 
-    The caller has locked the head of the chain: the order of this and of a trip is that of their
-    entries.
+    The caller has locked the head of the portal's chain, so this and a trip are in the order of
+    their entries.
     """
     tx.execute(delete(trips).where(trips.c.portal == portal, trips.c.rule == rule))
     head = tx.execute(select(chains.c.seq).where(chains.c.portal == portal)).scalar() or 0
@@ -224,16 +224,14 @@ def rearm(tx: Connection, portal: str, rule: str, at: datetime) -> int:
         .on_conflict_do_update(index_elements=["portal", "rule"], set_={"at": at, "seq": head})
     )
     held = (decisions.c.portal == portal, decisions.c.rule == rule)
-    return _free(tx, at, f"rearmed {instant_text(at)}", *held, decisions.c.hold == TRIPPED) + _free(
-        tx, at, None, *held, decisions.c.hold == DOCUMENT
-    )
+    return _release(
+        tx, at, f"rearmed {instant_text(at)}", *held, decisions.c.hold == TRIPPED
+    ) + _release(tx, at, None, *held, decisions.c.hold == DOCUMENT)
 
 
 def clear_later(tx: Connection, portal: str, rule: str, at: datetime) -> int:
-    """Have what runs condemned by a rule, and is held as their set, cleared; return how much.
-
-    There may be very much of it, so the driver does it, some at a time (`freed`).
-    """
+    """Mark what the rule's runs hold as a set as due to be cleared; return how many stops."""
+    # There may be many thousands, so the driver clears them some at a time (`freed`).
     return tx.execute(
         update(decisions)
         .where(decisions.c.portal == portal, OPEN, _HELD_BY_RUN, decisions.c.rule == rule)
@@ -242,7 +240,7 @@ def clear_later(tx: Connection, portal: str, rule: str, at: datetime) -> int:
 
 
 def freed(conn: Connection, portal: str, most: int) -> list[Freed]:
-    """Return what a run condemned and is to be cleared, the longest due first."""
+    """Return at most so many decisions that `clear_later` has made due, the longest due first."""
     of = (decisions.c.portal, decisions.c.seq, decisions.c.n)
     query = (
         select(*of, decisions.c.rule, decisions.c.action)
@@ -255,24 +253,24 @@ def freed(conn: Connection, portal: str, most: int) -> list[Freed]:
 
 
 def pause(tx: Connection, at: datetime, by: str) -> bool:
-    """Stop all new calls, of every portal. Return False where that was so already."""
+    """Pause all new calls, of every portal; return False where they were paused already."""
     begin = insert(tx, switches).values(name=_PAUSE, at=at, by=by).on_conflict_do_nothing()
     made = tx.execute(begin.returning(switches.c.name))  # PostgreSQL counts no inserted row
     return made.first() is not None
 
 
 def resume(tx: Connection, at: datetime) -> int | None:
-    """Allow calls again, and have what was held judged afresh; None where nothing was paused."""
+    """Allow calls again, make what the pause held due, and return how many; None if not paused."""
     if tx.execute(delete(switches).where(switches.c.name == _PAUSE)).rowcount == 0:
         return None
-    return _free(tx, at, f"resumed {instant_text(at)}", decisions.c.hold == PAUSED)
+    return _release(tx, at, f"resumed {instant_text(at)}", decisions.c.hold == PAUSED)
 
 
 def paused(conn: Connection) -> tuple[datetime, str] | None:
     """Return since when and by whom everything is paused, or None.
 
-    Who acts on it locks the head of the portal's chain first: the entry of a pause is appended in
-    the transaction that begins it, so the order in the chain is the order of the two.
+    A caller that decides by it locks the head of the portal's chain first. The entry of a pause is
+    appended in the transaction that begins the pause, so the two are in the order of the chain.
     """
     query = select(switches.c.at, switches.c.by).where(switches.c.name == _PAUSE)
     found = conn.execute(query).one_or_none()
@@ -280,15 +278,17 @@ def paused(conn: Connection) -> tuple[datetime, str] | None:
 
 
 def held(conn: Connection, portal: str) -> int:
-    """Count the stops that are held."""
+    """Count the held stops of a portal."""
     query = select(func.count()).where(
         decisions.c.portal == portal, OPEN, decisions.c.outcome == Outcome.HELD
     )
     return conn.execute(query).scalar_one()
 
 
-def _free(tx: Connection, at: datetime, set_name: str | None, *which: ColumnElement[bool]) -> int:
-    """Let held stops be judged afresh; what runs condemned of a rule becomes one set of it."""
+def _release(
+    tx: Connection, at: datetime, set_name: str | None, *which: ColumnElement[bool]
+) -> int:
+    """Mark held stops as due to be judged afresh; with a name, those of runs become one set."""
     held = and_(OPEN, decisions.c.outcome == Outcome.HELD, *which)
     if set_name is not None:
         tx.execute(
@@ -309,11 +309,10 @@ def _free(tx: Connection, at: datetime, set_name: str | None, *which: ColumnElem
     ).rowcount
 
 
-def _unforgiven() -> ColumnElement[bool]:
-    """Leave out what was settled before the rule was rearmed: by the log's order, not by a clock.
-
-    A clock that steps back would else forgive all that the rule does until it has caught up.
-    """
+def _since_rearm() -> ColumnElement[bool]:
+    """Return the condition that leaves out what was concluded before the rule was rearmed."""
+    # By the order of the log, not by time: after our clock was set back, everything that the rule
+    # stops would look older than the rearm until the clock has caught up, and would not count.
     rearmed = (
         select(rearms.c.seq)
         .where(rearms.c.portal == bindparam("of"), rearms.c.rule == bindparam("by_rule"))
@@ -330,7 +329,7 @@ _BEGUN = (
         decisions.c.portal == bindparam("of"),
         decisions.c.called_at >= bindparam("since"),
         decisions.c.outcome.in_(COUNTED),
-        _unforgiven(),
+        _since_rearm(),
     )
 )
 _LEFT = (
@@ -352,7 +351,8 @@ _called = decisions.alias()
 _PENDING_ON = _LEFT.where(
     decisions.c.document == bindparam("on"),
     or_(decisions.c.rule != bindparam("by_rule"), decisions.c.set_name != bindparam("but")),
-    # the part of a set on a document on which it has not begun is asked for itself, when it does
+    # Of a set that has made no call on this document yet, nothing counts here: it is checked
+    # against the document's limit itself when it makes the first.
     exists().where(
         _called.c.portal == decisions.c.portal,
         _called.c.document == decisions.c.document,

@@ -1,8 +1,8 @@
-"""Which processes are alive beside each other, by which rules, and what each of them drives.
+"""Stores which processes are alive beside each other, their rules, and which portals each drives.
 
-A replica says every second that it is alive, in the transaction that renews its leases: so all of
-it ends at the same instant when it dies. Rows of `replicas` decide nothing: they tell how many
-there are to share the portals. Who may write for a portal is its lease alone (`leases`).
+A replica writes every second that it is alive, in the transaction that renews its leases, so all of
+it expires at the same instant when the process dies. Rows of `replicas` decide nothing: they say
+how many replicas share the portals. The right to write for a portal is its lease alone (`leases`).
 """
 
 from collections.abc import Collection, Mapping
@@ -21,11 +21,11 @@ _KEPT_SECONDS = 3_600
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """Who is alive, with the revision of its rules, and who drives which portal.
+class Replicas:
+    """The living replicas with the revision of their rules, and the driver of each portal.
 
-    Who drives a portal and does not say that it is alive has no revision: it is leaving. `at` is
-    the instant on the database's clock.
+    `alive` maps a replica to its revision, `drivers` a portal to its replica; `at` is the
+    database's time. A driver without a row of its own has no revision: it is leaving.
     """
 
     at: datetime
@@ -33,27 +33,31 @@ class Standing:
     drivers: Mapping[str, str]
 
 
-def alike(one: str, other: str) -> bool:
-    """Tell whether two replicas go by the same rules, in the same mode."""
+def have_same_rules(one: str, other: str) -> bool:
+    """Return whether two replicas have the same rules and mode.
+
+    Each text is a revision, followed by a space and the mode unless it is `enforce`.
+    """
     (rules, _, mode), (other_rules, _, other_mode) = one.partition(" "), other.partition(" ")
     return mode == other_mode and same(rules, other_rules)
 
 
-NOBODY = Standing(instant(0), {}, {})
+NO_REPLICAS = Replicas(instant(0), {}, {})
 
 
-def look(conn: Connection) -> Standing:
-    """Read who is alive and who drives what."""
+def read(conn: Connection) -> Replicas:
+    """Read the living replicas, and who drives what."""
     now = now_of(conn)
     driven = select(leases.c.portal, leases.c.holder).where(leases.c.expires_at > now)
-    said = select(replicas.c.holder, replicas.c.ruleset).where(replicas.c.expires_at > now)
+    living = select(replicas.c.holder, replicas.c.ruleset).where(replicas.c.expires_at > now)
     drivers = {row.portal: row.holder for row in conn.execute(driven)}
-    alive = {row.holder: row.ruleset for row in conn.execute(said)}
-    return Standing(instant(now), dict.fromkeys(drivers.values(), "") | alive, drivers)
+    alive = {row.holder: row.ruleset for row in conn.execute(living)}
+    # a driver that has removed its row is leaving: it has no revision, and owns nothing
+    return Replicas(instant(now), dict.fromkeys(drivers.values(), "") | alive, drivers)
 
 
-def say(tx: Connection, holder: str, ruleset: str, ttl_seconds: float) -> None:
-    """Say that this replica is alive, for so long at least."""
+def record_alive(tx: Connection, holder: str, ruleset: str, ttl_seconds: float) -> None:
+    """Write that this replica is alive, and stays so for `ttl_seconds` at least."""
     now = now_of(tx)
     values = {"ruleset": ruleset, "expires_at": now + micros_of(ttl_seconds)}
     tx.execute(
@@ -64,7 +68,7 @@ def say(tx: Connection, holder: str, ruleset: str, ttl_seconds: float) -> None:
 
 
 def renew(tx: Connection, held: Collection[Lease], holder: str, ttl_seconds: float) -> set[str]:
-    """Hold all these leases for longer; return the portals of those that nobody has taken."""
+    """Extend the leases that are still the holder's; return their portals."""
     if not held:
         return set()
     ends = now_of(tx) + micros_of(ttl_seconds)
@@ -79,8 +83,8 @@ def renew(tx: Connection, held: Collection[Lease], holder: str, ttl_seconds: flo
     )
 
 
-def leave(tx: Connection, holder: str) -> None:
-    """Say that this replica ends, and forget with it those that died without saying so."""
+def remove(tx: Connection, holder: str) -> None:
+    """Delete this replica's row, and the rows of those that died an hour ago or more."""
     gone = (replicas.c.holder == holder) | (
         replicas.c.expires_at < now_of(tx) - micros_of(_KEPT_SECONDS)
     )

@@ -1,4 +1,4 @@
-"""The text of every ruleset that a decision was made by."""
+"""Stores the text of every ruleset by which a decision was made."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,23 +12,23 @@ _DIGITS = frozenset("0123456789abcdef")
 
 
 def keep(tx: Connection, revision: str, text: str, at: datetime) -> None:
-    """Keep a ruleset's text, unless it is kept already."""
+    """Insert a ruleset's text, unless it is stored already."""
     tx.execute(
         insert(tx, rulesets).values(revision=revision, text=text, at=at).on_conflict_do_nothing()
     )
 
 
 def text(conn: Connection, revision: str) -> str | None:
-    """Return the text of a ruleset that the log names, by an older version's short name too."""
-    found = kept(conn, revision)
+    """Return the text of the only ruleset whose revision is this or begins so, else None."""
+    found = matching(conn, revision)
     return found[0][1] if len(found) == 1 else None
 
 
-def kept(conn: Connection, revision: str) -> Sequence[tuple[str, str]]:
-    """Return the revisions, with their texts, that this may name: by all or its first digits.
+def matching(conn: Connection, revision: str) -> Sequence[tuple[str, str]]:
+    """Return (revision, text) of every ruleset whose revision is this, or begins so.
 
-    There may be several, where somebody has made files whose revisions begin alike. A text that
-    was kept by an older version has a short name; it is the one that is meant by just that.
+    A full match comes alone. There may be several others, where somebody has made files whose
+    revisions begin alike. The log of an older version names rulesets by their first digits.
     """
     if len(revision) < SHOWN_DIGITS or not _DIGITS.issuperset(revision):
         return []

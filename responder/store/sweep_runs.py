@@ -1,7 +1,7 @@
-"""When a portal's sweep and schedules ran last, and the sweeps that people asked for.
+"""Stores when a portal's sweep and schedules ran last, and the sweeps that people asked for.
 
-A run is noted when it is complete, in the transaction that writes what it found: one that a crash
-broke off is caught up with, and one that was missed many times is caught up with once.
+A run is recorded when it is complete, in the transaction that writes what it found: a run that a
+crash broke off is run again, and one that was missed many times is run once.
 """
 
 import json
@@ -16,13 +16,16 @@ from responder.store.canonical_json import canonical
 from responder.store.database.tables import insert, runs, sweeps
 
 MOST = 100
-ASKED_FOR = timedelta(days=1)  # a request is tried again, until all of it was read
-_UNREAD = "unread "  # no rule's key begins so: its schedule's text does not end after one word
+ASKED_FOR = timedelta(days=1)  # so long a request is tried again, until all of it was read
+_UNREAD = "unread "  # followed by one word, the trigger; a schedule's key has more words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A sweep that somebody asked for. `observe`: it lists what it would do and does nothing."""
+    """A sweep that somebody asked for. With `observe` it lists what it would do and does nothing.
+
+    `state` is waiting, running or done; `read` of `total` workflows have been read.
+    """
 
     id: int
     portal: str
@@ -37,19 +40,19 @@ class Request:
 
 
 def last(conn: Connection, portal: str) -> dict[str, datetime]:
-    """Return when each of a portal's runs was due last, by its key."""
+    """Return when each run of the portal was last due, by the run's key."""
     found = conn.execute(select(runs.c.key, runs.c.at).where(runs.c.portal == portal))
     return {row.key: row.at for row in found}
 
 
 def last_of_all(conn: Connection, key: str) -> dict[str, datetime]:
-    """Return when a run of this key was due last, by portal."""
+    """Return when the run with this key was last due, by portal."""
     found = conn.execute(select(runs.c.portal, runs.c.at).where(runs.c.key == key))
     return {row.portal: row.at for row in found}
 
 
-def ran(tx: Connection, portal: str, key: str, at: datetime) -> None:
-    """Note that a run is done that was due then."""
+def record_run(tx: Connection, portal: str, key: str, at: datetime) -> None:
+    """Record that the run with this key, due at `at`, is complete."""
     tx.execute(
         insert(tx, runs)
         .values(portal=portal, key=key, at=at)
@@ -57,8 +60,8 @@ def ran(tx: Connection, portal: str, key: str, at: datetime) -> None:
     )
 
 
-def unread(tx: Connection, portal: str, trigger: str, since: datetime | None) -> None:
-    """Note since when runs of a trigger cannot read everything; None where the last one could."""
+def record_unread(tx: Connection, portal: str, trigger: str, since: datetime | None) -> None:
+    """Record since when runs of a trigger cannot read everything; None clears it."""
     key = f"{_UNREAD}{trigger}"
     if since is None:
         tx.execute(delete(runs).where(runs.c.portal == portal, runs.c.key == key))
@@ -68,7 +71,7 @@ def unread(tx: Connection, portal: str, trigger: str, since: datetime | None) ->
 
 
 def incomplete(conn: Connection, portal: str) -> dict[str, datetime]:
-    """Return by trigger since when a portal's runs cannot read everything."""
+    """Return, by trigger, since when the portal's runs cannot read everything."""
     return {
         key.removeprefix(_UNREAD): at
         for key, at in last(conn, portal).items()
@@ -76,10 +79,10 @@ def incomplete(conn: Connection, portal: str) -> dict[str, datetime]:
     }
 
 
-def ask(
+def add_request(
     tx: Connection, portal: str, *, rule: str | None, observe: bool, by: str, at: datetime
 ) -> int:
-    """Ask for a sweep; return the request's id."""
+    """Insert a request for a sweep; return its id."""
     made = tx.execute(
         sweeps.insert().values(
             portal=portal, rule=rule, observe=observe, by=by, at=at, state="waiting", read=0
@@ -89,8 +92,8 @@ def ask(
     return int(made.inserted_primary_key[0])
 
 
-def asked(conn: Connection, portal: str, since: datetime) -> list[Request]:
-    """Return the requests that are not done, the oldest first; those from before then are over."""
+def open_requests(conn: Connection, portal: str, since: datetime) -> list[Request]:
+    """Return a portal's requests that are not done and not older than `since`, oldest first."""
     query = (
         select(sweeps)
         .where(
@@ -105,12 +108,12 @@ def asked(conn: Connection, portal: str, since: datetime) -> list[Request]:
 
 
 def request(conn: Connection, request_id: int) -> Request | None:
-    """Return a request, to see how far it has come."""
+    """Return one request, with its progress, or None."""
     return _request(conn, select(sweeps).where(sweeps.c.id == request_id))
 
 
-def progress(tx: Connection, request_id: int, read: int, total: int | None) -> None:
-    """Note how many workflows were read."""
+def record_progress(tx: Connection, request_id: int, read: int, total: int | None) -> None:
+    """Record how many workflows of a requested sweep have been read."""
     tx.execute(
         update(sweeps)
         .where(sweeps.c.id == request_id)
@@ -118,13 +121,13 @@ def progress(tx: Connection, request_id: int, read: int, total: int | None) -> N
     )
 
 
-def tried(tx: Connection, request_id: int, result: Mapping[str, object]) -> None:
-    """Note what came of a request so far: it could not read everything, and is made again."""
+def record_attempt(tx: Connection, request_id: int, result: Mapping[str, object]) -> None:
+    """Record the result of an attempt that could not read everything; there will be another."""
     tx.execute(update(sweeps).where(sweeps.c.id == request_id).values(result=canonical(result)))
 
 
 def finish(tx: Connection, request_id: int, result: Mapping[str, object]) -> None:
-    """Note what came of a request."""
+    """Record the final result of a request."""
     tx.execute(
         update(sweeps)
         .where(sweeps.c.id == request_id)

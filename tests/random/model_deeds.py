@@ -238,7 +238,7 @@ class Deeds:
     async def ask_for_sweep(self, rule: str | None) -> None:
         """Ask for a sweep of a rule, or of all that are swept."""
         self.database.write(
-            lambda tx: sweep_runs.ask(
+            lambda tx: sweep_runs.add_request(
                 tx, PORTAL, rule=rule, observe=False, by="somebody", at=self.now()
             )
         )
@@ -246,7 +246,7 @@ class Deeds:
     def asked_for(self, rule: str) -> bool:
         """Return whether somebody asked for a sweep of this rule, or of all, that is not done."""
         since = self.now() - 30 * A_DAY
-        asked = self.database.read(lambda conn: sweep_runs.asked(conn, PORTAL, since))
+        asked = self.database.read(lambda conn: sweep_runs.open_requests(conn, PORTAL, since))
         return any(request.rule in (None, rule) for request in asked)
 
     async def change_rules(self, policy: Policy) -> None:

@@ -37,7 +37,7 @@ from tests.random.test_model import folder as folder
 
 Patch = pytest.MonkeyPatch
 RUNS, STEPS = 300, 8
-RULES_OF_RUN, RULES_OF_JOB, LET_GO = Run.rules_for, Job.rules, limits._free
+RULES_OF_RUN, RULES_OF_JOB, LET_GO = Run.rules_for, Job.rules, limits._release
 
 
 def _was_read(rule: Rule, trigger: Trigger) -> bool:
@@ -102,7 +102,7 @@ def _every_call_counts() -> Select[int]:
         .where(
             decisions.c.portal == bindparam("of"),
             decisions.c.called_at >= bindparam("since"),
-            limits._unforgiven(),
+            limits._since_rearm(),
         )
     )
 
@@ -115,7 +115,7 @@ def refused_calls_count(patch: Patch) -> None:
 
 def each_run_is_let_go_by_itself(patch: Patch) -> None:
     """Have the sets of several runs let go one by one."""
-    patch.setattr(limits, "_free", lambda tx, at, _name, *which: LET_GO(tx, at, None, *which))
+    patch.setattr(limits, "_release", lambda tx, at, _name, *which: LET_GO(tx, at, None, *which))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

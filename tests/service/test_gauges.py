@@ -69,7 +69,7 @@ def test_what_is_in_the_database_is_measured(database: Database, tmp_path: Path)
     trip = partial(limits.trip, portal="main", rule="gone-rule", at=AT, why="8 at once")
     database.write(trip)
     database.write(partial(limits.pause, at=AT, by="anna"))
-    database.write(lambda tx: sweep_runs.ran(tx, "main", "sweep", AT))
+    database.write(lambda tx: sweep_runs.record_run(tx, "main", "sweep", AT))
     seen = measuring.look()
     assert seen["responder_inbox_waiting"] == 2
     assert seen["responder_inbox_oldest_age_seconds"] == 10
@@ -112,7 +112,7 @@ def test_the_rules_in_force_are_told_and_those_that_vanished_are_forgotten(
 def test_the_last_sweep_is_told_only_where_one_is_expected(
     database: Database, tmp_path: Path
 ) -> None:
-    database.write(lambda tx: sweep_runs.ran(tx, "main", "sweep", AT))
+    database.write(lambda tx: sweep_runs.record_run(tx, "main", "sweep", AT))
     last = 'responder_last_sweep_timestamp_seconds{portal="main"}'
     assert last not in Measuring(database, tmp_path, sweeps=False).look()
     measuring = Measuring(database, tmp_path)

@@ -60,7 +60,7 @@ def test_what_a_driver_of_an_older_version_left_is_cleared_and_looked_for(tell: 
         there.rules.look(at_once=True)
         there.later(seconds=2)
         rearm(there)
-        (asked,) = there.database.read(lambda conn: sweep_runs.asked(conn, PORTAL, EVER))
+        (asked,) = there.database.read(lambda conn: sweep_runs.open_requests(conn, PORTAL, EVER))
         there.database.write(lambda tx: sweep_runs.finish(tx, asked.id, {}))
         await there.drive()
         await there.come_to_rest()

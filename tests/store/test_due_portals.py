@@ -60,10 +60,12 @@ def test_looks_stops_and_verifications_are_due_in_their_time(database: Database)
 def test_a_sweep_that_is_asked_for_is_due_until_it_is_done(database: Database) -> None:
     known(database)
     asked = database.write(
-        lambda tx: sweep_runs.ask(tx, "swept", rule=None, observe=True, by="somebody", at=AT)
+        lambda tx: sweep_runs.add_request(
+            tx, "swept", rule=None, observe=True, by="somebody", at=AT
+        )
     )
     assert found(database) == {"swept"}
-    database.write(lambda tx: sweep_runs.progress(tx, asked, 1, 2))
+    database.write(lambda tx: sweep_runs.record_progress(tx, asked, 1, 2))
     assert found(database) == {"swept"}
     database.write(lambda tx: sweep_runs.finish(tx, asked, {}))
     assert found(database) == set()

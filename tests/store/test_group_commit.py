@@ -18,7 +18,7 @@ from sqlalchemy.event import listen
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from responder.store import group_commit
-from responder.store.commit_batch import Heard, Job
+from responder.store.commit_batch import Arrival, Job
 from responder.store.database import engines
 from responder.store.database.database import Database
 from responder.store.database.engines import StoreUnavailable
@@ -191,16 +191,16 @@ def test_closing_commits_what_has_gathered_and_refuses_the_rest(database: Databa
 
 
 def test_whoever_takes_the_deliveries_is_woken_after_the_commit(database: Database) -> None:
-    woken: list[tuple[set[Heard], list[str]]] = []
+    woken: list[tuple[set[Arrival], list[str]]] = []
 
     async def body(commit: SharedCommit) -> None:
-        commit.on_commit = lambda heard: woken.append((heard, stored(database)))
+        commit.on_commit = lambda arrivals: woken.append((arrivals, stored(database)))
         await commit.add(delivery(1, "other"))
         await commit.write(put("no delivery"))
 
     committing(database, body)
-    ((heard, durable),) = woken
-    assert {portal for portal, _, _ in heard} == {"other"}
+    ((arrivals, durable),) = woken
+    assert {portal for portal, _, _ in arrivals} == {"other"}
     assert durable == ["n=1"]
 
 

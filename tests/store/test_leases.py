@@ -185,5 +185,5 @@ def test_a_machine_that_is_an_hour_ahead_finds_no_lease_over(
     assert database.write(lambda tx: leases.claim(tx, "main", "B", 4.0)) is None
     database.write(lambda tx: leases.check(tx, lease))
     assert database.read(lambda conn: leases.driver(conn, "main")) == "A"
-    assert database.read(replicas.look).drivers == {"main": "A"}
+    assert database.read(replicas.read).drivers == {"main": "A"}
     database.close()

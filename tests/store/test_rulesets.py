@@ -38,7 +38,7 @@ def test_of_several_that_begin_alike_none_is_taken_for_the_other(database: Datab
     assert text(database, REVISION) == TEXT
     assert text(database, BEGINS_ALIKE) == "version: 1"
     assert text(database, shown(REVISION)) is None
-    found = database.read(lambda conn: rulesets.kept(conn, shown(REVISION)))
+    found = database.read(lambda conn: rulesets.matching(conn, shown(REVISION)))
     assert {revision for revision, _ in found} == {REVISION, BEGINS_ALIKE}
 
 

@@ -76,7 +76,7 @@ def _is_it(act: Act, at: datetime, by: str) -> bool:
 
 def _rulesets(conn: Connection, replay: Replay) -> None:
     for revision in sorted(replay.rulesets):
-        if not rulesets.kept(conn, revision):
+        if not rulesets.matching(conn, revision):
             why = "decisions were made by it, and its text is not kept"
             replay.differs.add("ruleset", revision, why)
 

@@ -105,7 +105,7 @@ def up_to(conn: Connection, portal: str, wanted: datetime) -> datetime:
 
 def reached(tx: Connection, portal: str, before: datetime) -> None:
     """Note up to which instant the log is pruned."""
-    sweep_runs.ran(tx, portal, PRUNED, before)
+    sweep_runs.record_run(tx, portal, PRUNED, before)
 
 
 def concluded_by(conn: Connection, portal: str, numbers: Sequence[int]) -> ColumnElement[bool]:

@@ -19,7 +19,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 
 from responder.receive.endpoint import Endpoint
 from responder.receive.server.protocol import PatientProtocol
-from responder.store.commit_batch import Shared
+from responder.store.commit_batch import SharedFuture
 
 
 class QuickProtocol(PatientProtocol):
@@ -67,7 +67,7 @@ class QuickProtocol(PatientProtocol):
         if stored is None:
             super()._start_asgi_task(cycle, self.app)
         else:
-            told = stored.then if isinstance(stored, Shared) else stored.add_done_callback
+            told = stored.then if isinstance(stored, SharedFuture) else stored.add_done_callback
             told(partial(self._answer, cycle))
 
     def _answer(self, cycle: RequestResponseCycle, stored: "asyncio.Future[None]") -> None:

@@ -86,7 +86,7 @@ class Sweeper:
         ruleset, resting = self._context.rules.ruleset, self._unfinished.resting(now)
 
         def read(conn: Connection, portal: str) -> tuple[list[Request], dict[str, datetime]]:
-            asked = sweep_runs.asked(conn, portal, now - sweep_runs.ASKED_FOR)
+            asked = sweep_runs.open_requests(conn, portal, now - sweep_runs.ASKED_FOR)
             if asked and limits.freed(conn, portal, most=1):  # it would pass over what is open
                 asked = [request for request in asked if request.observe]
             return asked, sweep_runs.last(conn, portal)
@@ -112,7 +112,7 @@ class Sweeper:
 
     def _begin_to_count(self, tx: Connection, new: Sequence[str], now: datetime) -> None:
         for key in new:
-            sweep_runs.ran(tx, self._context.portal, key, now)
+            sweep_runs.record_run(tx, self._context.portal, key, now)
 
     def _begin(self, due: DueRun) -> Run:
         return Run(
@@ -127,7 +127,7 @@ class Sweeper:
 
     async def _progress(self, run: Run, request: Request) -> None:
         read, total = run.survey.read, run.survey.total
-        await self._gate.write(lambda tx: sweep_runs.progress(tx, request.id, read, total))
+        await self._gate.write(lambda tx: sweep_runs.record_progress(tx, request.id, read, total))
 
     async def _give_up(self, run: Run, why: str) -> None:
         """Write that a run could not be made. It is made again after a minute."""
@@ -141,7 +141,7 @@ class Sweeper:
             body = run_report.totals(run, (), {}) | {"failure": why}
             run_entries.record(tx, self._context.portal, now, body)
             if not run.due.observes:
-                sweep_runs.unread(tx, self._context.portal, run.due.trigger, now)
+                sweep_runs.record_unread(tx, self._context.portal, run.due.trigger, now)
             if run.due.request is not None:
                 self._answer_later(tx, run.due.request, {"failure": why})
 
@@ -221,7 +221,7 @@ class Sweeper:
                 self._note_unread(tx, run, now)
             if not run.unread:
                 for key, at in run.due.keys:
-                    sweep_runs.ran(tx, self._context.portal, key, at)
+                    sweep_runs.record_run(tx, self._context.portal, key, at)
             if request is not None and run.unread:
                 self._answer_later(tx, request, result)
             elif request is not None:
@@ -234,13 +234,13 @@ class Sweeper:
     def _note_unread(self, tx: Connection, run: Run, now: datetime) -> None:
         """Note since when runs of its trigger cannot read everything, or that all of them can."""
         if run.unread:
-            sweep_runs.unread(tx, self._context.portal, run.due.trigger, now)
+            sweep_runs.record_unread(tx, self._context.portal, run.due.trigger, now)
         elif not self._unfinished.has(run.due.trigger):
-            sweep_runs.unread(tx, self._context.portal, run.due.trigger, None)
+            sweep_runs.record_unread(tx, self._context.portal, run.due.trigger, None)
 
     def _answer_later(self, tx: Connection, request: Request, result: Mapping[str, object]) -> None:
         """Tell who asks what came of a request so far; who only looks is told for good."""
         if request.observe:
             sweep_runs.finish(tx, request.id, result)
         else:
-            sweep_runs.tried(tx, request.id, result)
+            sweep_runs.record_attempt(tx, request.id, result)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from responder.rules.ruleset import Ruleset
 from responder.service.driver.driver import Driver
-from responder.store.commit_batch import Heard
+from responder.store.commit_batch import Arrival
 
 
 class Waker:
@@ -21,7 +21,7 @@ class Waker:
         """Wake the driver of a portal."""
         self._drivers[portal].wake()
 
-    def stored(self, heard: set[Heard]) -> None:
+    def stored(self, heard: set[Arrival]) -> None:
         """Wake the drivers of portals for which deliveries were stored.
 
         What no rule names is only to be concluded. That is done in bulk when the driver looks the

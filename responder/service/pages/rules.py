@@ -100,7 +100,7 @@ def revision(site: Site, visit: Visit) -> Response:
     running = site.rules.ruleset
     if name == running.revision:
         return site.page("revision.html", visit, name=name, text=running.text, running=True)
-    found = site.database.read(partial(rulesets.kept, revision=name))
+    found = site.database.read(partial(rulesets.matching, revision=name))
     if len(found) == 1:
         (revision, text), *_ = found
         is_running = revision == running.revision

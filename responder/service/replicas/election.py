@@ -34,7 +34,7 @@ from responder.store.database.database import Connection, Database
 from responder.store.database.engines import StoreUnavailable
 from responder.store.group_commit import SharedCommit
 from responder.store.leases import Lease
-from responder.store.replicas import Standing
+from responder.store.replicas import Replicas
 
 log = structlog.get_logger()
 
@@ -74,7 +74,7 @@ class Leases:
         clock: Clock,
         pace: Pace = Pace(),
     ) -> None:
-        self.standing = replicas.NOBODY
+        self.standing = replicas.NO_REPLICAS
         self.granted: Callable[[str], None] = lambda _portal: None
         self._portals = sorted(portals)
         self._holder = holder
@@ -115,7 +115,9 @@ class Leases:
         """Name the replicas that go by other rules than this one."""
         ours = self._ruleset()
         said = self.standing.alive.items()
-        return sorted(who for who, rules in said if rules and not replicas.alike(rules, ours))
+        return sorted(
+            who for who, rules in said if rules and not replicas.have_same_rules(rules, ours)
+        )
 
     async def run(self) -> None:
         """Claim, renew and share until closed."""
@@ -203,9 +205,9 @@ class Leases:
         self._note(standing)
         return True
 
-    def _look(self, conn: Connection) -> tuple[datetime, Standing, datetime]:
+    def _look(self, conn: Connection) -> tuple[datetime, Replicas, datetime]:
         before = self._told_time.local()
-        standing = replicas.look(conn)
+        standing = replicas.read(conn)
         return before, standing, self._told_time.local()
 
     async def _release(self, claimed: Collection[Lease]) -> None:
@@ -220,9 +222,9 @@ class Leases:
         self, tx: Connection, held: Collection[Lease], wanted: Collection[str]
     ) -> tuple[set[str], list[Lease]]:
         if self._leaving:
-            replicas.leave(tx, self._holder)
+            replicas.remove(tx, self._holder)
         elif not self._alone:
-            replicas.say(tx, self._holder, self._ruleset(), self._pace.lease)
+            replicas.record_alive(tx, self._holder, self._ruleset(), self._pace.lease)
         kept = replicas.renew(tx, held, self._holder, self._pace.lease)
         claims = (
             leases.claim(tx, portal, self._holder, self._pace.lease, force=self._alone)
@@ -248,7 +250,7 @@ class Leases:
             self._grants[lease.portal] = Grant(lease, until)
             self.granted(lease.portal)
 
-    def _note(self, standing: Standing) -> None:
+    def _note(self, standing: Replicas) -> None:
         """Take in what was read; say so where others go by other rules."""
         before = self.other_rules()
         self.standing = standing

@@ -1,4 +1,4 @@
-"""The database's clock, by which replicas agree on what is over: in microseconds since 1970."""
+"""Reads the database's clock, on which replicas agree, in microseconds since 1970."""
 
 import time
 
@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 
 def now_of(conn: Connection) -> int:
-    """Return the database's time; for a file that is our own."""
+    """Return the database's time in microseconds; for a SQLite file it is this machine's."""
     if conn.dialect.name == "postgresql":
         statement = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
         return int(conn.exec_driver_sql(statement).scalar_one())
@@ -14,5 +14,5 @@ def now_of(conn: Connection) -> int:
 
 
 def micros_of(seconds: float) -> int:
-    """Turn seconds into microseconds."""
+    """Return seconds as whole microseconds."""
     return int(seconds * 1_000_000)

@@ -1,8 +1,8 @@
-"""The types of columns: instants, and texts from outside.
+"""Defines the types of columns: instants, and texts from outside.
 
-Instants are kept as microseconds since 1970 in a big integer: exact, and ordered alike by every
-database. Texts lose what PostgreSQL cannot hold (NUL, lone surrogates), in both databases, so that
-a poisoned text is no different from one to the other.
+Instants are stored as microseconds since 1970 in a big integer: exact, and ordered alike by every
+database. In texts, characters that PostgreSQL cannot store (NUL, lone surrogates) are replaced, in
+both databases, so that a text is the same in one and in the other.
 """
 
 import re
@@ -17,17 +17,17 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def micros(at: datetime) -> int:
-    """Turn an aware instant into microseconds since 1970."""
+    """Return an aware instant as microseconds since 1970."""
     return (at - EPOCH) // _MICROSECOND
 
 
 def instant(value: int) -> datetime:
-    """Turn microseconds since 1970 into an aware instant."""
+    """Return microseconds since 1970 as an aware instant."""
     return EPOCH + timedelta(microseconds=value)
 
 
 def clean(words: str) -> str:
-    """Replace what PostgreSQL cannot store in a text by U+FFFD."""
+    """Return the text with U+FFFD in place of what PostgreSQL cannot store in a text."""
     if words.isascii() and "\x00" not in words:
         return words
     return _UNSTORABLE.sub("\ufffd", words)
@@ -40,20 +40,20 @@ class Instant(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002
-        """Store microseconds."""
+        """Return the instant as microseconds."""
         return None if value is None else micros(value)
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """Read microseconds."""
+        """Return stored microseconds as an instant."""
         return None if value is None else instant(value)
 
 
 class Words(TypeDecorator[str]):
-    """A text from outside, cleaned of what only one of the databases could hold."""
+    """A text from outside, without characters that only one of the databases could store."""
 
     impl = Text
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
-        """Clean the text."""
+        """Return the cleaned text."""
         return None if value is None else clean(value)

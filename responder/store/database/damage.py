@@ -1,4 +1,4 @@
-"""Tells what is damaged in a database from a database that is away."""
+"""Distinguishes a damaged database from one that cannot be reached."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -13,11 +13,11 @@ NOT_AS_WRITTEN = (TypeError, ValueError, LookupError, AttributeError, OverflowEr
 
 
 class Damaged(Exception):  # noqa: N818 -- it says a state, not a mistake
-    """Something in the database is not what can ever have been written there."""
+    """A state: something in the database cannot have been written there by us."""
 
 
 def undamaged(read: Callable[[], T]) -> T:
-    """Read; raise Damaged where what is read cannot be as it was written."""
+    """Return what `read` returns; raise Damaged where what was stored cannot be understood."""
     try:
         return read()
     except NOT_AS_WRITTEN:
@@ -29,5 +29,5 @@ def undamaged(read: Callable[[], T]) -> T:
 
 
 def _is_damage(cause: BaseException | None) -> bool:
-    """Tell whether a page or a text of a SQLite file is broken."""
+    """Return whether a page or a text of a SQLite file is broken."""
     return type(cause) is SQLDatabaseError or "UTF-8" in str(cause)

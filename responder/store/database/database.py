@@ -1,7 +1,8 @@
-"""One database, opened: its transactions, its schema, and who may serve it.
+"""Opens one database, and offers its transactions, its schema and the lock for serving it.
 
 Reads are short transactions on connections of their own. Writes of the running service go through
-`group_commit.SharedCommit`; `write` is for commands and for what must be known before it starts.
+`group_commit.SharedCommit`; `write` is for commands, and for what the service writes before it
+starts.
 """
 
 import asyncio
@@ -37,13 +38,13 @@ READERS = 6
 _DEADLOCK = "40P01"
 _LOCK_TIMEOUT = "55P03"
 _GIVES_WAY_SECONDS = 60
-_SAYS_NO = ("25006", "25P03")  # it only reads now; it ended a transaction that was idle for long
-_INTERVENED = "57"  # an operator did
+_REFUSES = ("25006", "25P03")  # the server is read-only; the transaction was idle too long
+_OPERATOR_INTERVENTION = "57"  # the class of codes: shut down, cancelled, dropped by an operator
 _MIGRATION_LOCK = 0x7265_7370_6F6E_6472
 
 
 class Database:
-    """A SQLite file or a PostgreSQL database. Close it when done."""
+    """A SQLite file or a PostgreSQL database; the caller closes it."""
 
     def __init__(self, url: str | URL) -> None:
         self._url: URL = engines.parse(url)
@@ -57,14 +58,14 @@ class Database:
 
     @property
     def path(self) -> Path | None:
-        """The file, where the database is one."""
+        """The path of the SQLite file, None for PostgreSQL."""
         if self.dialect != "sqlite" or self._url.database is None:
             return None
         return Path(self._url.database)
 
     @property
     def place(self) -> str:
-        """Where it is, for people: without user and password."""
+        """The database's place for people to read: without user and password."""
         if self.path is not None:
             return f"the file {self.path.resolve()}"
         host = self._url.host or self._url.query.get("host") or "this machine"
@@ -73,20 +74,20 @@ class Database:
         return f"{self._url.database} on {hosts}{port}"
 
     def open(self) -> None:
-        """Connect; create the file where there is none. Raise DatabaseError when it cannot be."""
+        """Connect, creating the file where there is none; raise DatabaseError where that fails."""
         if self._engines is not None:
             return
         self._engines = self._make_engines()
         try:
             # as a reader: who only opens it does not wait for who writes
             with _translated(), self._engines[1].connect() as connection:
-                self._look_at(connection)
+                self._read_version(connection)
         except DatabaseError:
             self.close()
             raise
 
     def close(self) -> None:
-        """Close every connection and give up the right to serve; what still reads is left to it."""
+        """Close every connection and release the lock for serving; reads under way may finish."""
         if self._readers is not None:
             self._readers.shutdown(wait=False, cancel_futures=True)
             self._readers = None
@@ -103,25 +104,22 @@ class Database:
         return self._opened()[0]
 
     def read(self, fn: Callable[[Connection], T]) -> T:
-        """Run `fn` in a read transaction, which it must keep short."""
+        """Return what `fn` returns, run in a read transaction that it must keep short."""
         with _translated(), self._opened()[1].connect() as connection, connection.begin():
             return fn(connection)
 
     async def reading(self, fn: Callable[[Connection], T]) -> T:
-        """Run `fn` in a read transaction, in a thread that does nothing else.
-
-        Not in asyncio's own: there the names of portals are looked up, and some that nobody answers
-        for would keep all of it busy.
-        """
+        """Return what `fn` returns, run in a read transaction in one of the store's own threads."""
+        # Not in asyncio's own threads: there host names are resolved, and some portals whose name
+        # servers do not answer would occupy all of them.
         if self._readers is None:
             self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
         return await asyncio.get_running_loop().run_in_executor(self._readers, self.read, fn)
 
     def write(self, fn: Callable[[Connection], T]) -> T:
-        """Run `fn` in a write transaction of its own, and commit it durably.
+        """Return what `fn` returns, run in a write transaction of its own, committed durably.
 
-        It runs once more where PostgreSQL took it back because it and another waited for each
-        other.
+        `fn` is run once more where PostgreSQL rolled it back to resolve a deadlock.
         """
         try:
             return self._write(fn)
@@ -135,25 +133,25 @@ class Database:
             return fn(tx)
 
     def must_be_in_place(self) -> None:
-        """Raise StoreUnavailable where the file that was opened is not the one at its path."""
+        """Raise StoreUnavailable where the file that was opened is not the one at its path now."""
         if self._file is not None:
             self._file.must_be_in_place()
 
     def now(self) -> datetime:
-        """Return the time by which everybody goes who uses it: the server's; a file has ours."""
+        """Return the time on the clock that all users of the database share."""
         return instant(self.read(now_of))
 
     def migrate(self) -> None:
-        """Bring the schema up to date. Many may call it at once; a newer schema is left alone.
-
-        Replicas that serve take the tables in another order. So on PostgreSQL it gives way to them
-        before it would be a deadlock, which could end their transaction, and begins again.
+        """Bring the schema up to date; leave a newer one alone. Many processes may call it at once.
 
         Raise DatabaseError where the log was moved to another database, StoreUnavailable where
-        others did not let it through for a minute.
+        other processes held locks for a minute.
         """
         if (place := self.moved_to()) is not None:
             raise DatabaseError(f"this log was moved to {place}: set RESPONDER_DATABASE_URL to it")
+        # Replicas that serve lock the tables in another order. On PostgreSQL the migration's lock
+        # timeout is shorter than deadlock detection, which could end their transaction instead of
+        # this one; so this one is rolled back, and begun again.
         last = time.monotonic() + _GIVES_WAY_SECONDS
         while True:
             try:
@@ -175,27 +173,25 @@ class Database:
             upgrade.upgrade(tx)
 
     def moved_to(self) -> str | None:
-        """Return the place where the log was moved to, None where it was not."""
+        """Return the place to which the log was moved, or None."""
         return self.read(move_mark.place_of)
 
     def schema_is_current(self) -> bool:
-        """Tell whether the schema is one we can serve: ours, or one that expands it."""
+        """Return whether this version can serve the schema: its own, or one that extends it."""
         return self.read(is_current)
 
     def touch(self, tx: Connection) -> None:
-        """Write without a change, to see that the database takes it.
-
-        On PostgreSQL without a row's lock either: a migration under way, or a replica that was
-        stopped, would hold it, and everybody's commit would wait.
-        """
+        """Write without changing anything, to see that the database accepts a write."""
         if self.dialect == "postgresql":
+            # It locks no row either: a running migration, or a replica that was stopped, would hold
+            # that lock, and every commit of ours would wait.
             tx.exec_driver_sql("UPDATE alembic_version SET version_num = version_num WHERE false")
             tx.exec_driver_sql("SELECT txid_current()")  # so that there is something to commit
         else:
             tx.exec_driver_sql("UPDATE alembic_version SET version_num = version_num")
 
     def lock_for_serving(self) -> None:
-        """Take the right to serve a SQLite file; raise DatabaseError while another has it."""
+        """Lock the SQLite file for serving; raise DatabaseError where another process has."""
         if self.path is None or self._lock is not None or sys.platform == "win32":
             return
         lock_path = Path(f"{self.path.resolve()}.lock")  # whatever link it is opened by
@@ -243,36 +239,37 @@ class Database:
 
 
 def unavailable(error: Exception) -> StoreUnavailable:
-    """Say in our own words that the database failed, keeping the driver's first line."""
+    """Return a StoreUnavailable with the first line of the driver's message."""
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     first_line = (str(cause).strip() or type(cause).__name__).splitlines()[0]
     return StoreUnavailable(f"the store is not available: {first_line}")
 
 
 def is_unavailable(error: Exception) -> bool:
-    """Tell whether the database failed, not the one who asked.
-
-    A file that is damaged, or no database, is SQLite's DatabaseError itself, and no kind of it.
-    """
+    """Return whether the database failed, and not the statement that it was sent."""
+    # SQLite reports a damaged file, or one that is no database, as DatabaseError itself.
     if type(error) is SQLDatabaseError or move_mark.refused(error):
         return True
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
     state = _sqlstate(error) or ""
-    if state in _SAYS_NO or state.startswith(_INTERVENED):
+    if state in _REFUSES or state.startswith(_OPERATOR_INTERVENTION):
         return True
     return isinstance(error, (OperationalError, InterfaceError, PoolTimeoutError))
 
 
 def waited_in_vain(error: Exception | None) -> bool:
-    """Tell whether a statement waited for what others have locked until the database gave up."""
+    """Return whether a statement ran into the timeout for another process's lock."""
     if _sqlstate(error) == _LOCK_TIMEOUT:
         return True
     return isinstance(error, OperationalError) and "is locked" in str(error.orig)
 
 
 def _sqlstate(error: BaseException | None) -> str | None:
-    """Return PostgreSQL's code of an error, where it has one (its documentation, appendix A)."""
+    """Return PostgreSQL's error code, or None.
+
+    https://www.postgresql.org/docs/current/errcodes-appendix.html
+    """
     state = getattr(error.orig, "sqlstate", None) if isinstance(error, DBAPIError) else None
     return state if isinstance(state, str) else None
 
@@ -288,12 +285,12 @@ def _translated() -> Iterator[None]:
 
 
 def is_current(connection: Connection) -> bool:
-    """Tell whether the schema is one we can serve: ours, or one that expands it."""
+    """Return whether this version can serve the schema: its own, or one that extends it."""
     return (revision(connection) or "") >= SCHEMA
 
 
 def revision(connection: Connection) -> str | None:
-    """Return the migration that the schema stands at, None where there is no schema."""
+    """Return the schema's revision, None where there is no schema."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()

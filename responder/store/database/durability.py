@@ -1,7 +1,6 @@
-"""Says what a database stands on: its library, its schema, its file and that file's surroundings.
+"""Examines what a database's durability depends on: library, schema, file system, settings.
 
-It reads, and creates nothing: a database that is not there yet is judged by the folder it will
-stand in.
+It only reads: a database that does not exist yet is judged by the folder where it will be created.
 """
 
 import os
@@ -21,10 +20,10 @@ _POSTGRES_SWITCHES = ("fsync", "full_page_writes")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """Where a SQLite file stands, or will stand.
+    """The folder and file system of a SQLite file, existing or not.
 
-    `open_to_others` are the names of its files that somebody else may read. `filesystem` is None
-    where it cannot be found out.
+    `open_to_others` are the names of its files that other users may read. `filesystem` is None
+    where it cannot be determined.
     """
 
     path: Path
@@ -38,10 +37,10 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Durability:
-    """What a database stands on.
+    """The properties of a database on which its durability depends.
 
     `schema` is None where there is none yet. `switched_off` are PostgreSQL's own guards against a
-    power cut that its administrator has turned off.
+    power cut that its administrator has switched off.
     """
 
     dialect: str
@@ -55,7 +54,7 @@ class Durability:
 
 
 def of_database(database: Database) -> Durability:
-    """Look at a database that is open."""
+    """Return the durability of an open database."""
     schema, off = database.read(_look)
     found = Durability(
         dialect=database.dialect,
@@ -76,7 +75,7 @@ def of_database(database: Database) -> Durability:
 
 
 def of_absent_file(path: Path) -> Durability:
-    """Look at where a SQLite file will be created."""
+    """Return the durability that a SQLite file will have once it is created."""
     module = engines.sqlite_module()
     return Durability(
         dialect="sqlite",
@@ -100,7 +99,7 @@ def _look(conn: Connection) -> tuple[str | None, tuple[str, ...]]:
 
 
 def surroundings(path: Path) -> Surroundings:
-    """Look at the file and the folder it stands in."""
+    """Return the file's folder, permissions and file system."""
     path = path.absolute()
     folder = path.parent
     exists = folder.is_dir()
@@ -128,10 +127,10 @@ def _mounts() -> str:
 
 
 def filesystem_of(folder: Path, mounts: str) -> str | None:
-    """Name the type of the file system that holds a folder, by Linux's table of mounts.
+    """Return the type of the file system that holds a folder, by Linux's table of mounts.
 
     `mounts` is the text of /proc/self/mountinfo: the mount point is the fifth field, the type the
-    first after a lone dash. Of mounts at one point the last is on top.
+    first after a lone dash. Of several mounts at one point the last is on top.
     """
     best, found = -1, None
     for line in mounts.splitlines():

@@ -1,21 +1,24 @@
-"""How a connection is made so that what it commits survives a power cut.
+"""Creates database connections whose commits survive a power cut.
 
 SQLite: one file, `synchronous=FULL`. The write-ahead log is used only where the library is 3.51.3
-or newer: older ones can corrupt it when two connections reset it at once; there a rollback journal
-does the work. Writers begin with BEGIN IMMEDIATE, because a transaction that reads first and then
+or newer: older ones can corrupt it when two connections reset it at once, and there a rollback
+journal is used. Writers begin with BEGIN IMMEDIATE, because a transaction that reads first and then
 writes fails at once, without waiting, when another has written between. A file may be moved or
-replaced while it is open, and SQLite would go on in what nobody finds again: so each transaction
-begins with a look whether the file at the path is still the one that was opened.
+replaced while it is open, and SQLite would go on writing into the old one; so each transaction
+begins by checking that the path still leads to the file that was opened.
 
 PostgreSQL: `synchronous_commit` is raised to `on` where a role or a database set it lower. A
-transaction that its client left idle for three seconds is ended by the server, so that a process
-that was stopped in the middle cannot hold a portal's lease for longer than the lease itself lasts.
-A server that does not answer any more, because the network between is cut, is given up after some
-ten seconds: TCP alone would wait for a quarter of an hour.
+transaction that its client leaves idle for three seconds is ended by the server, so that a process
+that was stopped in the middle cannot hold a portal's lease row for longer than the lease lasts. A
+server that does not answer any more, because the network between is cut, is given up after some ten
+seconds; TCP alone would wait for a quarter of an hour.
 
 A *pooler* such as pgbouncer may give each transaction another server connection, so nothing may be
-left to the connection: no prepared statements, and the settings are made in every transaction. We
-know one by the number of the server's process: it is not the one that we were given on connecting.
+left in a connection: no prepared statements are used, and settings are made in every transaction. A
+pooler shows by the process id of the server, which is not the one that was sent when we connected.
+
+https://www.sqlite.org/wal.html
+https://www.postgresql.org/docs/current/runtime-config-client.html
 """
 
 import importlib
@@ -42,7 +45,7 @@ SET LOCAL idle_in_transaction_session_timeout = 3000;
 SET LOCAL synchronous_commit = {synchronous_commit}
 """
 _DURABLE = ("on", "remote_apply")
-_POOLED = "responder pooled"  # in what SQLAlchemy keeps of a connection
+_POOLED = "responder pooled"  # a key of the connection's `info`
 _POSTGRES_CONNECTION: dict[str, object] = {
     "connect_timeout": 5,
     "application_name": "responder",
@@ -54,22 +57,22 @@ _POSTGRES_CONNECTION: dict[str, object] = {
 
 
 class DatabaseError(Exception):
-    """What a user must know about the database. The text holds no secret."""
+    """A problem of the database that a user must know of. The text holds no secret."""
 
 
 class StoreUnavailable(DatabaseError):  # noqa: N818 -- it says a state, not a mistake
-    """The store cannot read or commit now. What was asked was not done, or not surely."""
+    """A state: the store cannot read or commit now. A write was not done, or nobody knows."""
 
 
 class File:
-    """A SQLite file at its path, known again by its device and number."""
+    """A SQLite file at its path, identified by its device and inode."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._known = path.stat()
 
     def must_be_in_place(self) -> None:
-        """Raise StoreUnavailable where the path does not lead to it any more."""
+        """Raise StoreUnavailable where the path no longer leads to this file."""
         try:
             found = os.stat(self.path)  # noqa: PTH116 -- half of what a Path needs, at every commit
         except FileNotFoundError:
@@ -93,12 +96,12 @@ class _DriverConnection(Protocol):
     def commit(self) -> object: ...
 
 
-class _Told(Protocol):
+class _ConnectionInfo(Protocol):
     backend_pid: int
 
 
 class _PostgresConnection(_DriverConnection, Protocol):
-    info: _Told
+    info: _ConnectionInfo
     prepare_threshold: int | None
 
 
@@ -107,7 +110,7 @@ class _Record(Protocol):
 
 
 def parse(url: str | URL) -> URL:
-    """Read a database URL; raise DatabaseError, without repeating it, where it is none of ours."""
+    """Parse a database URL; raise DatabaseError, without quoting the URL, where it is not valid."""
     try:
         if isinstance(url, str) and not url.startswith("sqlite") and is_torn(url):
             raise DatabaseError(TORN)
@@ -124,7 +127,7 @@ def parse(url: str | URL) -> URL:
 
 
 def sqlite_module() -> ModuleType:
-    """Return the newest SQLite at hand: pysqlite3 where it has a wheel, else Python's own."""
+    """Return pysqlite3 where it is installed, for its newer SQLite, else Python's own sqlite3."""
     try:
         return importlib.import_module("pysqlite3.dbapi2")
     except ImportError:
@@ -132,12 +135,12 @@ def sqlite_module() -> ModuleType:
 
 
 def wanted_journal(module: ModuleType) -> str:
-    """Name the journal mode that this SQLite can be trusted with."""
+    """Return the journal mode that is safe with this SQLite library."""
     return "wal" if module.sqlite_version_info >= SAFE_WAL else "truncate"
 
 
 def sqlite_engine(file: File, *, writes: bool) -> Engine:
-    """Make an engine on a SQLite file; its transactions begin as writers or as readers."""
+    """Return an engine on a SQLite file, for transactions that write or that only read."""
     module = sqlite_module()
     address = f"{file.path.absolute().as_uri()}?mode=rw"  # one that is gone is not made anew
     engine = create_engine(
@@ -161,7 +164,7 @@ def sqlite_engine(file: File, *, writes: bool) -> Engine:
 
 
 def _sqlite_connection(module: ModuleType, file: File, address: str) -> object:
-    """Connect to a SQLite file that is at its path, before and after."""
+    """Return a connection to a SQLite file that is in place before and after connecting."""
     file.must_be_in_place()
     connection = module.connect(
         address,
@@ -192,7 +195,7 @@ def _pragmas(module: ModuleType, *, writes: bool) -> tuple[str, ...]:
 
 
 def postgres_engine(url: URL) -> Engine:
-    """Make an engine on PostgreSQL; raise DatabaseError where its driver is not installed."""
+    """Return an engine on PostgreSQL; raise DatabaseError where psycopg is not installed."""
     try:
         engine = create_engine(
             url,
@@ -213,7 +216,7 @@ def postgres_engine(url: URL) -> Engine:
 
 
 def is_pooled(connection: Connection) -> bool:
-    """Tell whether a pooler stands between us and the server, and may change it at any time."""
+    """Return whether a pooler is before the server, and may change the server connection."""
     return _POOLED in connection.info
 
 
@@ -238,7 +241,7 @@ def _set_up_transaction(connection: Connection) -> None:
 
 
 def create_private_file(path: Path) -> None:
-    """Create the file, readable by nobody else, where it does not exist."""
+    """Create the file, readable by its owner alone, where it does not exist."""
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 

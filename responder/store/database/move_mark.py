@@ -1,11 +1,11 @@
-"""The mark of a log that was moved to another database: nobody writes into the old one any more.
+"""Marks a log that was moved to another database, so that nobody writes into the old one any more.
 
-The database itself refuses, by a trigger on every table, and names the new place. So it costs
-nothing before, and also holds for a service that was stopped during the move and goes on where it
-was, of whatever version: it begins no transaction anew that writes, and cannot end one. What it
-receives is answered 503, for to its sender a 200 would mean that the event is in the log.
+The database itself refuses, by a trigger on every table, and its error names the new place. So the
+mark costs nothing before, and it also stops a service of any version that was suspended during the
+move: it can begin no transaction that writes, nor commit one. Deliveries that such a service
+receives are answered 503, since a 200 would promise the sender that the event is in the log.
 
-The new place is named as people know it, without what a URL holds besides.
+The new place is named as for people, without user and password.
 """
 
 from collections.abc import Collection
@@ -16,7 +16,7 @@ _SAYS = "this log was moved to "
 _TABLE = "moved_to"
 _PREFIX = "responder_moved"
 
-# 25006 says that the database only reads now; the driver takes a lone percent sign for its own
+# 25006 is "read-only SQL transaction"; %% is one percent sign, as the driver has placeholders
 _REFUSAL = """
 CREATE FUNCTION {prefix}() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -34,7 +34,7 @@ BEGIN SELECT RAISE(ABORT, {said}); END
 
 
 def mark(tx: Connection, tables: Collection[str], place: str) -> None:
-    """Have these tables refuse all that would be written, and say where the log is now."""
+    """Make the database refuse writes to these tables, naming the log's new place."""
     unmark(tx)
     tx.exec_driver_sql(f"CREATE TABLE {_TABLE} (place TEXT NOT NULL)")
     tx.execute(text(f"INSERT INTO {_TABLE} VALUES (:place)"), {"place": place})  # noqa: S608
@@ -50,7 +50,7 @@ def mark(tx: Connection, tables: Collection[str], place: str) -> None:
 
 
 def unmark(tx: Connection) -> None:
-    """Take the mark away, where there is one."""
+    """Remove the mark, if there is one."""
     if tx.dialect.name == "postgresql":
         tx.exec_driver_sql(f"DROP FUNCTION IF EXISTS {_PREFIX}() CASCADE")
     else:
@@ -61,7 +61,7 @@ def unmark(tx: Connection) -> None:
 
 
 def place_of(conn: Connection) -> str | None:
-    """Return where the log was moved to, None where it was not."""
+    """Return the place to which the log was moved, or None."""
     if not inspect(conn).has_table(_TABLE):
         return None
     found: str | None = conn.execute(text(f"SELECT place FROM {_TABLE}")).scalar()  # noqa: S608
@@ -69,5 +69,5 @@ def place_of(conn: Connection) -> str | None:
 
 
 def refused(error: Exception) -> bool:
-    """Tell whether a statement was refused because the log was moved."""
+    """Return whether a statement was refused because the log was moved."""
     return _SAYS in str(getattr(error, "orig", ""))

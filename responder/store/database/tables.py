@@ -1,4 +1,4 @@
-"""The tables, alike on SQLite and PostgreSQL. JSON is kept as text (`canonical_json`)."""
+"""Defines the tables, alike on SQLite and PostgreSQL. JSON is stored as text (`canonical_json`)."""
 
 from sqlalchemy import (
     BigInteger,
@@ -44,7 +44,7 @@ deliveries = Table(
     Column("workflow_id", Words),
     Column("form", LargeBinary, nullable=False),
     Column("evaluation", Text),
-    # one index for all that waits, in the order of arrival, so that adding touches one page
+    # one index of what waits, in order of arrival, so that an insert touches one page of it
     Index(
         "deliveries_waiting",
         "portal",
@@ -60,7 +60,7 @@ deliveries = Table(
     sqlite_autoincrement=True,  # an id is never given twice, not even after pruning
 )
 
-# up to which id the forms of what was concluded are gone (`delivery_forms`)
+# the id up to which the forms of a portal's concluded deliveries are emptied (`delivery_forms`)
 emptied = Table(
     "emptied",
     metadata,
@@ -68,7 +68,7 @@ emptied = Table(
     Column("through", BigInteger, nullable=False),
 )
 
-# deliveries that were refused, by the portal they said they were of ("" for none of ours)
+# counts of refused deliveries, by the portal they claimed to come from ("" for none of ours)
 refusals = Table(
     "refusals",
     metadata,
@@ -206,8 +206,8 @@ decisions = Table(
     ),
 )
 
-# What asks before it acts, while it is in the index: which decisions were condemned together, until
-# when an answer is awaited once they are held, and who gave it in which entry.
+# Decisions of rules with mode `approve`. `together` is the same for all that one approval covers,
+# `lapses_at` is when a held one expires unanswered, `entry` the seq of the approval's entry.
 approvals = Table(
     "approvals",
     metadata,
@@ -222,7 +222,7 @@ approvals = Table(
     Index("approvals_together", "portal", "together"),
 )
 
-# what rules would have stopped, until it is known whether it ended by itself (`would_kills`)
+# what observing rules would have stopped, until it is known how it ended (`would_kills`)
 watched = Table(
     "watched",
     metadata,
@@ -299,7 +299,7 @@ switches = Table(
     Column("by", Words, nullable=False),
 )
 
-# who is logged in to the pages: `id` is the hash of the cookie, `mark` of the password's hash
+# logins to the pages: `id` is the hash of the cookie's token, `mark` that of the password's hash
 sessions = Table(
     "sessions",
     metadata,
@@ -391,7 +391,7 @@ notices = Table(
 
 
 def insert(tx: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
-    """Begin an INSERT that may say what to do on a conflict."""
+    """Return an INSERT for this database that may have an ON CONFLICT clause."""
     if tx.dialect.name == "postgresql":
         return postgresql.insert(table)
     return sqlite.insert(table)

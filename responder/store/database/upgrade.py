@@ -1,4 +1,4 @@
-"""The only way to Alembic, whose import is slow and needed only when the schema changes."""
+"""Runs Alembic: imported only when the schema changes, since importing Alembic is slow."""
 
 import threading
 from pathlib import Path
@@ -7,12 +7,12 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection
 
-_ONE_AT_A_TIME = threading.Lock()  # Alembic keeps what it does in globals of the process
+_ONE_AT_A_TIME = threading.Lock()  # Alembic keeps its state in globals of the process
 _SCRIPTS = Path(__file__).parent / "migrations"
 
 
 def upgrade(tx: Connection, to: str = "head") -> None:
-    """Run every migration that is missing, up to one or all, inside the given transaction."""
+    """Run the missing migrations, up to `to`, inside the given transaction."""
     config = configuration()
     config.attributes["connection"] = tx
     with _ONE_AT_A_TIME:
@@ -20,7 +20,7 @@ def upgrade(tx: Connection, to: str = "head") -> None:
 
 
 def configuration() -> Config:
-    """Say where the migrations are."""
+    """Return Alembic's configuration, with the folder of the migrations."""
     config = Config()
     config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")

@@ -1,1 +1,1 @@
-"""What was received and waits to be judged, and what was refused."""
+"""Stores what was received and waits to be judged, and counts what was refused."""

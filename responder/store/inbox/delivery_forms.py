@@ -1,8 +1,8 @@
-"""The end of a delivery's form: what was judged from it stands in the log, and it goes in a day.
+"""Empties the forms of concluded deliveries a day later; what was judged from them is in the log.
 
-Forms are emptied in the order in which they came, a thousand ids a transaction, and how far that
-has come is kept for each portal. It goes no further than a delivery that still waits, or that is
-not old enough; one from a clock that was ahead is.
+Forms are emptied in order of arrival, a thousand ids a transaction, and how far that has come is
+stored for each portal. It goes no further than a delivery that still waits or is not old enough; a
+delivery with a receive time in the future (our clock was ahead) counts as old enough.
 """
 
 from datetime import datetime
@@ -15,8 +15,8 @@ MOST = 1_000
 
 
 def empty(tx: Connection, portal: str, before: datetime, now: datetime) -> bool:
-    """Empty forms that were received before an instant and concluded; True where more may be."""
-    first, last = (  # each is found at one end; asked for both at once, SQLite goes through all
+    """Empty some forms that were received before an instant; return whether more may be left."""
+    first, last = (  # two statements: asked for both in one, SQLite reads the whole index
         tx.execute(select(end(deliveries.c.id))).scalar() for end in (func.min, func.max)
     )
     if first is None:
@@ -25,7 +25,7 @@ def empty(tx: Connection, portal: str, before: datetime, now: datetime) -> bool:
     through = max(known or 0, first - 1)
     end = min(through + MOST, last)
     theirs = deliveries.c.portal == portal
-    # another portal's too: what is received this moment may be seen later, and has a lower id
+    # of any portal: what is being received now may become visible later, with a lower id
     of_today = deliveries.c.received_at.between(before, now)
     stays = tx.execute(
         select(func.min(deliveries.c.id)).where(

@@ -1,8 +1,8 @@
-"""What was received and acknowledged: added, waiting, concluded by an evaluation.
+"""Stores what was received and acknowledged: adding, reading what waits, concluding.
 
 A delivery waits until an evaluation concludes it; nothing else marks it, so a driver that dies
-leaves nothing to clean up. Deliveries of one document are judged together, so `waiting` gives them
-by document, the longest-waiting first.
+leaves nothing to clean up. Deliveries of one document are judged in one evaluation, so `waiting`
+groups them by document, the longest-waiting first.
 """
 
 import json
@@ -33,7 +33,7 @@ MOST_IDS = 10_000
 _WINDOW = 1_000
 _MOST_READ = 15_000
 _PAGE = 500
-_TOGETHER = 64
+_ROWS_A_STATEMENT = 64
 
 _ADD_SQLITE = """
 INSERT INTO deliveries (portal, received_at, "trigger", event, document, workflow_id, form)
@@ -45,7 +45,7 @@ SELECT * FROM unnest(%s::text[], %s::bigint[], %s::text[], %s::text[], %s::text[
 """
 
 # An empty list skips nothing, and a delivery without a document is never skipped. SQLite's driver
-# lets other threads run at every row, and has to wait for its turn again: so all come in one.
+# releases the GIL at every row and must acquire it again, so all rows come as one JSON text.
 _WAITING_SQLITE = """
 SELECT json_group_array(json_array(id, document, "trigger", workflow_id, event, received_at))
 FROM (
@@ -94,14 +94,14 @@ UPDATE deliveries SET evaluation = %s WHERE evaluation IS NULL AND id = ANY(%s::
 
 
 class AlreadyConcluded(Exception):  # noqa: N818 -- it says a state, not a mistake
-    """A delivery was to be concluded twice: it would be counted twice."""
+    """A state: a delivery was to be concluded, and so counted, a second time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """Deliveries to be judged together.
+    """Waiting deliveries of one document, trigger and workflow, to be judged in one evaluation.
 
-    `events` are distinct names, the newest last; `newest` the name in the newest delivery;
+    `events` are distinct names, the newest last; `newest` is the name in the newest delivery;
     `received_at` the time of the oldest.
     """
 
@@ -116,9 +116,10 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alike:
-    """Waiting deliveries that the same rules are asked about; `received_at` that of the oldest.
+    """Waiting deliveries that differ in nothing that selects rules.
 
-    `kind` is that of their documents, None where they have none.
+    `kind` is that of their documents, None where they have none; `received_at` the time of the
+    oldest.
     """
 
     trigger: Trigger
@@ -130,7 +131,7 @@ class Alike:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """An event as it was stored, and the evaluation that concluded it."""
+    """A delivery as it was stored, with the evaluation that concluded it, if any."""
 
     id: int
     portal: str
@@ -152,7 +153,7 @@ def row(
     workflow_id: str | None,
     form: bytes,
 ) -> Row:
-    """Make what `SharedCommit.add` takes."""
+    """Build the tuple that `SharedCommit.add` accepts."""
     return (
         portal,
         micros(received_at),
@@ -165,20 +166,18 @@ def row(
 
 
 def add(tx: Connection, rows: Sequence[Row]) -> None:
-    """Insert deliveries, many in one statement, with nothing built for each.
-
-    SQLite's driver lets other threads run at every step of a statement, and then has to wait for
-    its turn again: one step for many rows costs a busy process a fifth less than one for each.
-    """
+    """Insert deliveries, many in one statement."""
     if tx.dialect.name == "postgresql":
         tx.exec_driver_sql(_ADD_POSTGRES, tuple(list(column) for column in zip(*rows, strict=True)))
         return
-    for start in range(0, len(rows), _TOGETHER):
-        some = rows[start : start + _TOGETHER]
+    # SQLite's driver releases the GIL at every step of a statement and must acquire it again: one
+    # step for many rows costs a busy process a fifth less than one for each.
+    for start in range(0, len(rows), _ROWS_A_STATEMENT):
+        some = rows[start : start + _ROWS_A_STATEMENT]
         tx.exec_driver_sql(_add_sqlite(len(some)), tuple(chain.from_iterable(some)))
 
 
-@lru_cache(maxsize=_TOGETHER)
+@lru_cache(maxsize=_ROWS_A_STATEMENT)
 def _add_sqlite(count: int) -> str:
     return _ADD_SQLITE + ", ".join(["(?, ?, ?, ?, ?, ?, ?)"] * count)
 
@@ -186,11 +185,12 @@ def _add_sqlite(count: int) -> str:
 def waiting(
     conn: Connection, portal: str, *, documents: int, skip: Collection[str] = ()
 ) -> list[Waiting]:
-    """Return what has waited longest, for at most so many documents, those to `skip` left out.
+    """Return what has waited longest, for at most so many documents, without those to `skip`.
 
-    A delivery without a document comes by itself. It reads on in order of arrival until it has
-    enough documents, and no further than some thousands of deliveries, so that a long backlog costs
-    no more than a short one: what a document has behind them is judged when it comes to the front.
+    A delivery without a document is a group of its own. The inbox is read in order of arrival until
+    there are enough documents, but no further than some thousands of deliveries, so a long backlog
+    costs no more than a short one. What a document has beyond them is judged when it comes to the
+    front.
     """
     groups: dict[tuple[object, ...], list[_Member]] = {}
     window = max(_WINDOW, 2 * documents)
@@ -210,7 +210,7 @@ def waiting(
 
 
 def newest_last(names: Iterable[str | None]) -> tuple[str, ...]:
-    """Return each event's name once, where it came last."""
+    """Return each event name once, in the order of their last occurrence."""
     found: dict[str, None] = {}
     for name in names:
         if name is not None:
@@ -220,9 +220,10 @@ def newest_last(names: Iterable[str | None]) -> tuple[str, ...]:
 
 
 def front(conn: Connection, portal: str, most: int) -> list[Alike]:
-    """Return so many deliveries that have waited longest, all of one kind together.
+    """Return so many of the longest-waiting deliveries, grouped by what selects rules.
 
-    The newest kind comes last. It costs a fraction of `waiting`, for it tells no documents apart.
+    The group with the newest delivery comes last. One statement, a fraction of the cost of
+    `waiting`, since documents are not told apart.
     """
     postgres = conn.dialect.name == "postgresql"
     statement = _FRONT_POSTGRES if postgres else _FRONT_SQLITE
@@ -241,7 +242,7 @@ def front(conn: Connection, portal: str, most: int) -> list[Alike]:
 
 
 def conclude(tx: Connection, ids: Sequence[int], evaluation_id: str) -> None:
-    """Mark deliveries as concluded; raise AlreadyConcluded where one was already."""
+    """Mark deliveries as concluded; raise AlreadyConcluded where one of them was already."""
     if not ids:
         return
     if tx.dialect.name == "postgresql":
@@ -253,7 +254,7 @@ def conclude(tx: Connection, ids: Sequence[int], evaluation_id: str) -> None:
 
 
 def depth(conn: Connection) -> dict[str, tuple[int, datetime]]:
-    """Return, for each portal with waiting deliveries, how many and since when."""
+    """Return, for each portal with waiting deliveries, their number and the time of the oldest."""
     waiting_now = (
         select(
             deliveries.c.portal,
@@ -273,11 +274,10 @@ def depth(conn: Connection) -> dict[str, tuple[int, datetime]]:
 
 
 def last_received(conn: Connection, portal: str) -> datetime | None:
-    """Return when the portal was last heard from.
-
-    Asked for the newest of a portal, PostgreSQL would go back in time through those of all others,
-    which is long where one has fallen silent. In this order there is only the index of both.
-    """
+    """Return when the portal's newest delivery was received, or None."""
+    # Compared and ordered by both columns, which only their index serves. Ordered by time alone,
+    # PostgreSQL may go back through the deliveries of all other portals, and if this one has been
+    # silent for long, that is slow.
     place = tuple_(deliveries.c.portal, deliveries.c.received_at)
     found = conn.execute(
         select(deliveries.c.portal, deliveries.c.received_at)
@@ -295,7 +295,7 @@ def received(
     document: str | None = None,
     limit: int | None = None,
 ) -> Iterator[Delivery]:
-    """Yield what was received, the oldest first, in short reads of a page each."""
+    """Yield deliveries, the oldest first, read in short transactions of one page each."""
     left = limit
     after: tuple[datetime, int] | None = None
     while left is None or left > 0:
@@ -329,7 +329,7 @@ def _page(
 
 
 class _Member(NamedTuple):
-    """A delivery that waits, with what is needed to judge it; its instant as it is stored."""
+    """A waiting delivery: what is needed to group and judge it. `received_at` in microseconds."""
 
     id: int
     document: str | None
@@ -347,10 +347,8 @@ def _key(member: _Member) -> tuple[object, ...]:
 def _in_order(
     conn: Connection, portal: str, after: int, skip: Collection[str], window: int
 ) -> list[_Member]:
-    """Read a window of what waits, with nothing built for each but a tuple.
-
-    What to skip is one parameter: a thousand in a list take longer to send than to search.
-    """
+    """Read a page of waiting deliveries after an id, building nothing but a tuple for each."""
+    # one parameter: a list of a thousand takes longer to send than to search
     rests = sorted(map(clean, skip))
     if conn.dialect.name == "postgresql":
         found = conn.exec_driver_sql(_WAITING_POSTGRES, (portal, after, rests, window)).all()

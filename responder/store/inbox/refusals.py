@@ -1,6 +1,7 @@
-"""Deliveries that were refused, counted by hour, by portal and by why: nothing of them is kept.
+"""Counts refused deliveries by hour, portal and reason; nothing else of them is kept.
 
-Which portal it was is what the delivery said of itself, so anybody can say it: it is told as such.
+The portal is the one that the delivery claimed to come from. Anyone can claim that, and whatever
+shows these counts says so.
 """
 
 from collections.abc import Mapping
@@ -18,7 +19,7 @@ LATELY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """How many deliveries were refused lately for one reason, and when the last one was.
+    """The deliveries refused within a day for one reason: their count, and the time of the last.
 
     `portal` is the one whose address they named, or empty where they named none of ours.
     """
@@ -30,7 +31,7 @@ class Refused:
 
 
 def note(tx: Connection, counts: Mapping[tuple[str, str], int], at: datetime) -> None:
-    """Add what was refused, by portal and why; forget what is old."""
+    """Add counts by (portal, reason), and delete those that are too old."""
     hour = at.replace(minute=0, second=0, microsecond=0)
     for (portal, why), count in sorted(counts.items()):
         first = insert(tx, refusals).values(
@@ -46,7 +47,7 @@ def note(tx: Connection, counts: Mapping[tuple[str, str], int], at: datetime) ->
 
 
 def lately(conn: Connection, now: datetime) -> dict[str, list[Refused]]:
-    """Return for each portal what was refused within a day, the most frequent first."""
+    """Return, by portal, what was refused within a day, the most frequent reason first."""
     count = func.sum(refusals.c.count).label("count")
     found = conn.execute(
         select(
@@ -56,7 +57,7 @@ def lately(conn: Connection, now: datetime) -> dict[str, list[Refused]]:
         .group_by(refusals.c.portal, refusals.c.why)
         .order_by(refusals.c.portal, count.desc(), refusals.c.why)
     )
-    told: dict[str, list[Refused]] = {}
+    by_portal: dict[str, list[Refused]] = {}
     for record in found:
-        told.setdefault(record.portal, []).append(Refused(**record._mapping))
-    return told
+        by_portal.setdefault(record.portal, []).append(Refused(**record._mapping))
+    return by_portal

@@ -1,4 +1,7 @@
-"""Second looks: an event may come before the workflow it concerns is listed."""
+"""Stores second looks: documents to be judged again after some seconds.
+
+An event may be sent before the workflow that it concerns is in Bitrix24's list of instances.
+"""
 
 import json
 from collections.abc import Iterable
@@ -19,7 +22,7 @@ MOST = 1_000
 class Look:
     """A document to be judged once more, as if these events had come again.
 
-    `asked` are the rules that are asked, where trigger and events do not tell.
+    `asked` are the names of the rules to ask; None means those that trigger and events select.
     """
 
     portal: str
@@ -41,11 +44,10 @@ def schedule(
     due_at: datetime,
     asked: frozenset[str] | None = None,
 ) -> None:
-    """Ask for a second look. One that is asked for already waits until the later time.
+    """Write a second look, or merge it into the one that is scheduled for the same place.
 
-    A look sees all that an earlier one would, but not what comes after it; and one that is being
-    taken does not hear of what is asked for meanwhile. It hears more names, and asks more rules:
-    each look asks for rules that may be asked now.
+    The merged look is due at the later of the two times, has the events of both, and asks the rules
+    of both.
     """
     place = {
         "portal": portal,
@@ -58,6 +60,8 @@ def schedule(
     names, at, rules = event_names, due_at, asked
     if known is not None:
         names = tuple(dict.fromkeys((*json.loads(known.event_names), *event_names)))
+        # The later time: that look sees all that an earlier one would. And a look that is being
+        # carried out now does not delete it (`done`), for it knows nothing of these events.
         at = max(known.due_at, due_at)
         before = asked_in(known.asked)
         rules = None if asked is None or before is None else asked | before
@@ -70,7 +74,7 @@ def schedule(
 
 
 def due(conn: Connection, portal: str, now: datetime) -> list[Look]:
-    """Return the looks whose time has come, the longest due first, a thousand at most."""
+    """Return the looks that are due, the longest due first, a thousand at most."""
     found = conn.execute(
         select(looks)
         .where(looks.c.portal == portal, looks.c.due_at <= now)
@@ -92,7 +96,7 @@ def due(conn: Connection, portal: str, now: datetime) -> list[Look]:
 
 
 def done(tx: Connection, look: Look) -> None:
-    """Forget a look that was taken."""
+    """Delete a look that was carried out, unless a later one was scheduled meanwhile."""
     place = {
         "portal": look.portal,
         "document": look.document_ref,
@@ -107,10 +111,10 @@ def _is(place: dict[str, str]) -> ColumnElement[bool]:
 
 
 def asked_text(asked: Iterable[str] | None) -> str | None:
-    """Write the names of the rules that are asked; None where trigger and events tell."""
+    """Return the column's text for the names of the rules to ask."""
     return None if asked is None else canonical(sorted(asked))
 
 
 def asked_in(text: str | None) -> frozenset[str] | None:
-    """Read what `asked_text` wrote."""
+    """Parse what `asked_text` wrote."""
     return None if text is None else frozenset(json.loads(text))

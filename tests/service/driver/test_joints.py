@@ -59,7 +59,9 @@ def ask(there: Driving, name: str, *, observe: bool = False) -> int:
     """Ask for a sweep of one rule, as `responder sweep --rule` does."""
     at = there.now()
     return there.database.write(
-        lambda tx: sweep_runs.ask(tx, PORTAL, rule=name, observe=observe, by="somebody", at=at)
+        lambda tx: sweep_runs.add_request(
+            tx, PORTAL, rule=name, observe=observe, by="somebody", at=at
+        )
     )
 
 

@@ -109,7 +109,9 @@ def test_a_run_that_cannot_be_judged_is_given_up_for_a_minute(driven: Driving) -
         break_it(there)
         lost(there, 1)
         begun = there.database.write(
-            lambda tx: sweep_runs.ask(tx, PORTAL, rule=None, observe=True, by="me", at=there.now())
+            lambda tx: sweep_runs.add_request(
+                tx, PORTAL, rule=None, observe=True, by="me", at=there.now()
+            )
         )
         there.later(seconds=2)
         await there.until_idle()

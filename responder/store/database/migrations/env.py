@@ -1,4 +1,4 @@
-"""What Alembic runs: every migration on the connection, and in the transaction, it was given."""
+"""Runs the migrations on the connection, and in the transaction, that Alembic was given."""
 
 from alembic import context
 

@@ -1,4 +1,4 @@
-"""The first tables: inbox, journal, second looks, rulesets, and who drives a portal."""
+"""Creates the first tables: inbox, journal, second looks, rulesets, leases."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -15,7 +15,7 @@ _TO_VERIFY = sa.text("verify_at IS NOT NULL")
 
 
 def upgrade() -> None:
-    """Create them."""
+    """Create the tables."""
     _create_inbox()
     _create_journal()
     _create_decisions()

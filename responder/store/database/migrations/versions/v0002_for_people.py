@@ -1,4 +1,4 @@
-"""What people use beside the rules: pages, the evidence for switching a rule on, notifications."""
+"""Creates tables for pages, approvals, notices, would-kills, replicas; and more indexes."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Create them; each only adds, so that replicas of the version before go on serving."""
+    """Create tables and indexes; replicas of the version before go on serving."""
     _create_sessions()
     _create_replicas()
     _index_for_pages()
@@ -18,12 +18,12 @@ def upgrade() -> None:
     _create_approvals()
     _create_notices()
     _create_watched()
-    _watch_what_was_decided()
-    _tell_sqlite_what_is_rare()
+    _insert_would_kills()
+    _write_statistics()
 
 
 def _create_replicas() -> None:
-    """Make room for who is alive, so that portals spread over them."""
+    """Create the table of living replicas, among which the portals are shared."""
     op.create_table(
         "replicas",
         sa.Column("holder", sa.Text, primary_key=True),
@@ -44,7 +44,7 @@ def _create_sessions() -> None:
 
 
 def _index_for_pages() -> None:
-    """Find a document's decisions, and the few that are not `none`, among a million."""
+    """Index a document's decisions, and the few whose action is not `none`, among a million."""
     has_document = sa.text("document IS NOT NULL")
     op.create_index(
         "decisions_by_document",
@@ -64,7 +64,7 @@ def _index_for_pages() -> None:
 
 
 def _index_for_storms() -> None:
-    """Count what was called for on one document without going through all of a day's calls."""
+    """Index calls by document, so that counting one document's does not read a whole day's."""
     called = sa.text("called_at IS NOT NULL")
     op.create_index(
         "decisions_called_on",
@@ -76,7 +76,7 @@ def _index_for_storms() -> None:
 
 
 def _create_approvals() -> None:
-    """Keep which decisions ask before they act, until when, and who approved them."""
+    """Create the table of decisions that need an approval."""
     op.create_table(
         "approvals",
         sa.Column("portal", sa.Text, primary_key=True),
@@ -92,7 +92,7 @@ def _create_approvals() -> None:
 
 
 def _create_notices() -> None:
-    """Keep up to where a chain was read for notifications, and what is still to be told."""
+    """Create the tables of notifications: how far each chain was read, and what is to be sent."""
     op.create_table(
         "notice_positions",
         sa.Column("portal", sa.Text, primary_key=True),
@@ -112,7 +112,7 @@ def _create_notices() -> None:
 
 
 def _create_watched() -> None:
-    """Keep what rules would have stopped, and count by rule what became of it."""
+    """Create the tables of would-kills, and of their counts by rule."""
     op.create_table(
         "watched",
         sa.Column("portal", sa.Text, primary_key=True),
@@ -147,8 +147,8 @@ def _create_watched() -> None:
     )
 
 
-def _watch_what_was_decided() -> None:
-    """Count what rules would have stopped so far. Nobody looked how it ended: that is untold."""
+def _insert_would_kills() -> None:
+    """Insert the would-kills of the log so far, as `untold`: how they ended is not known."""
     op.execute(
         """
         INSERT INTO watched (portal, rule, workflow_id, seq, document, at, state)
@@ -169,12 +169,13 @@ def _watch_what_was_decided() -> None:
     )
 
 
-def _tell_sqlite_what_is_rare() -> None:
-    """Have SQLite prefer, in a long log, the index of what is open to that of a whole portal.
+def _write_statistics() -> None:
+    """Write SQLite's statistics for a long log, so that it uses the partial indexes of open stops.
 
-    Without statistics it takes any equality for equally rare, and walks through a million decisions
-    of a portal to find the three that are open. The numbers (rows of the index, then how many have
-    the same first, first two ... columns) are those that its own ANALYZE wrote for such a log.
+    Without statistics it takes all equality conditions for equally rare, and reads a million
+    decisions of a portal to find the three that are open. The numbers (rows of the index, then how
+    many rows share the first column, the first two, and so on) are those that its own ANALYZE wrote
+    for such a log.
     """
     connection = op.get_bind()
     if connection.dialect.name != "sqlite":

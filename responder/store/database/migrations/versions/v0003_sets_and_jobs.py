@@ -1,4 +1,4 @@
-"""What a stop remembers of how it was condemned: the rules asked, who was spared, its set."""
+"""Adds columns for how a stop was condemned: the rules asked, the workflows spared, its set."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add columns that may be empty, so that replicas of the version before go on serving."""
+    """Add nullable columns and indexes; replicas of the version before go on serving."""
     for name, kind in (
         ("asked", sa.Text),
         ("alone", sa.Boolean),
@@ -32,11 +32,11 @@ def upgrade() -> None:
             name, "decisions", ["portal", column], sqlite_where=where, postgresql_where=where
         )
     _name_the_sets_that_are_open()
-    _tell_sqlite_what_is_rare()
+    _write_statistics()
 
 
 def _name_the_sets_that_are_open() -> None:
-    """Let each evaluation's open stops be a set; it is begun where a call was made."""
+    """Make each evaluation's open stops one set, begun where a call was made."""
     op.execute(
         """
         UPDATE decisions
@@ -47,8 +47,8 @@ def _name_the_sets_that_are_open() -> None:
     )
 
 
-def _tell_sqlite_what_is_rare() -> None:
-    """Say of the new indexes what the last migration said of the others."""
+def _write_statistics() -> None:
+    """Write SQLite's statistics for the new indexes, as migration 0002 does for the others."""
     connection = op.get_bind()
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql(

@@ -1,4 +1,4 @@
-"""What was refused lately; how far forms were emptied; at which address a breaker opened."""
+"""Adds counts of refused deliveries, how far forms were emptied, and the address of a breaker."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Create them; replicas of the version before go on serving."""
+    """Create tables and a column; replicas of the version before go on serving."""
     op.create_table(
         "refusals",
         sa.Column("portal", sa.Text, primary_key=True),

@@ -1,4 +1,4 @@
-"""By which rules a set was begun."""
+"""Adds the column for the ruleset by which a set was begun."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,5 +10,5 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Create the column; replicas of the version before go on serving."""
+    """Add the column; replicas of the version before go on serving."""
     op.add_column("decisions", sa.Column("begun_by", sa.Text))
