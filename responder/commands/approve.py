@@ -10,7 +10,7 @@ import click
 from responder.commands.context import fail, opened, who
 
 if TYPE_CHECKING:
-    from responder.journal.approvals import Asking
+    from responder.journal.approvals import PendingApproval
     from responder.store.database.database import Database
 
 
@@ -41,20 +41,20 @@ def approve(decisions: tuple[str, ...], *, whole: bool, yes: bool, as_json: bool
 
 def _asking(
     database: "Database", portals: Sequence[str], like: str | None = None
-) -> "list[Asking]":
+) -> "list[PendingApproval]":
     from responder.journal import approvals
 
-    return database.read(lambda conn: approvals.asking(conn, portals, like=like))
+    return database.read(lambda conn: approvals.pending(conn, portals, like=like))
 
 
-def _show(found: "Sequence[Asking]", *, as_json: bool) -> None:
+def _show(found: "Sequence[PendingApproval]", *, as_json: bool) -> None:
     if not found and not as_json:
         click.echo("Nothing waits to be approved.", err=True)
     for one in found:
         click.echo(_json(one) if as_json else _line(one))
 
 
-def _json(one: "Asking") -> str:
+def _json(one: "PendingApproval") -> str:
     from responder.adapters.printable_text import to_json
     from responder.store.canonical_json import instant_text
 
@@ -64,7 +64,7 @@ def _json(one: "Asking") -> str:
     return to_json(told)
 
 
-def _line(one: "Asking") -> str:
+def _line(one: "PendingApproval") -> str:
     from responder.adapters.printable_text import printable
 
     until = one.lapses_at.strftime("%Y-%m-%d %H:%M")

@@ -1,13 +1,14 @@
-"""Rules that ask first: which decisions wait for a person's approval, and who gave it.
+"""Stores which decisions need a person's approval, and who gave it.
 
-A decision of a rule in mode `approve` has a row here from the moment it is written. It says what it
-was condemned *together* with (by one rule, in one evaluation or one run), for that list is what
-people approve. Once it is held, `lapses_at` says until when an answer is awaited; the same instant
-is when the decision is due. An approval is for the decisions that it names, and for nothing that
-came later. It makes them due at once: they are judged afresh, and called only if they still stand.
+A decision of a rule in mode `approve` has a row here from the moment it is written. Its column
+`together` is the same for all that one rule condemned in one evaluation or one run, since people
+approve that list. Once the decision is held, `lapses_at` is when it expires unanswered; it is also
+when the decision is due. An approval covers the decisions that it names and nothing that came
+later. It makes them due at once: they are judged afresh, and called only if they are condemned
+again.
 
 Approving writes one entry of the kind `control` for each portal, which names the decisions. The row
-alone approves nothing: before a call, its entry is looked for (`is_in_log`), and the call's intent
+alone approves nothing: before a call its entry is searched for (`is_in_log`), and the call's intent
 names it.
 """
 
@@ -42,7 +43,7 @@ _HELD = and_(decisions.c.outcome == Outcome.HELD, decisions.c.hold == APPROVAL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asking:
+class PendingApproval:
     """A decision that is held until somebody approves it."""
 
     decision_id: str
@@ -57,8 +58,8 @@ class Asking:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """How a decision stands that somebody wants to approve."""
+class ApprovalState:
+    """The state of a decision that somebody wants to approve."""
 
     outcome: str | None
     detail: str | None
@@ -68,15 +69,16 @@ class Found:
     approved_by: str | None
 
     @property
-    def asks(self) -> bool:
-        """Tell whether it is held until somebody approves it."""
+    def is_pending(self) -> bool:
+        """Return whether the decision is held until somebody approves it."""
         return self.outcome == Outcome.HELD and self.hold == APPROVAL
 
 
-def note(tx: Connection, decision_id: str, together: str | None = None) -> None:
-    """Write that a decision is one that asks first, and what it was condemned together with.
+def add(tx: Connection, decision_id: str, together: str | None = None) -> None:
+    """Write that a decision needs approval, and in which list it is approved.
 
-    That is its evaluation, unless it was found by a run, which makes an evaluation a document.
+    That list is its evaluation's, unless a run found it: a run makes an evaluation for each
+    document.
     """
     portal, seq, n = journal.place_or_raise(decision_id)
     together = together or f"{portal}-{seq}"
@@ -88,11 +90,11 @@ def note(tx: Connection, decision_id: str, together: str | None = None) -> None:
 
 
 def ask(tx: Connection, decision_id: str, lapses_at: datetime, at: datetime) -> None:
-    """Hold an open decision until somebody approves it, or it lapses. Raise NotOpen as `postpone`.
+    """Write that an open decision is held until approved or expired; raise NotOpen as `postpone`.
 
-    What was asked before goes on: it keeps the list that it is of, and lapses when it would have.
+    A decision that waited for approval before keeps its list and its expiry.
     """
-    note(tx, decision_id)
+    add(tx, decision_id)
     asked = _at(journal.place_or_raise(decision_id))
     lapses_at = tx.execute(select(approvals.c.lapses_at).where(asked)).scalar() or lapses_at
     tx.execute(update(approvals).where(asked).values(lapses_at=lapses_at))
@@ -109,13 +111,15 @@ def ask(tx: Connection, decision_id: str, lapses_at: datetime, at: datetime) -> 
     )
 
 
-def asking(conn: Connection, portals: Collection[str], *, like: str | None = None) -> list[Asking]:
-    """Return what is held until somebody approves it, the oldest first.
+def pending(
+    conn: Connection, portals: Collection[str], *, like: str | None = None
+) -> list[PendingApproval]:
+    """Return the decisions that are held until somebody approves them, the oldest first.
 
-    With `like`, the name of a decision, only what one rule condemned together with it.
+    With `like`, the id of a decision, only those of the same rule and the same list.
     """
     query = (
-        _asking()
+        _pending_query()
         .where(decisions.c.portal.in_(portals))
         .order_by(decisions.c.at, decisions.c.portal, decisions.c.seq, decisions.c.n)
     )
@@ -129,11 +133,11 @@ def asking(conn: Connection, portals: Collection[str], *, like: str | None = Non
             approvals.c.together == found.together,
             decisions.c.rule == found.rule,
         )
-    return [_one(record) for record in conn.execute(query)]
+    return [_pending_of(record) for record in conn.execute(query)]
 
 
-def waiting(conn: Connection) -> dict[str, int]:
-    """Count what is held until somebody approves it, in each portal that has any."""
+def count_pending(conn: Connection) -> dict[str, int]:
+    """Count the decisions that wait for approval, in each portal that has any."""
     query = (
         select(decisions.c.portal, func.count().label("waiting"))
         .where(OPEN, _HELD)
@@ -142,10 +146,12 @@ def waiting(conn: Connection) -> dict[str, int]:
     return {record.portal: record.waiting for record in conn.execute(query)}
 
 
-def overtake(tx: Connection, portal: str, workflow_id: str, rule: str, at: datetime) -> bool:
-    """Clear a stop that is held until it is approved, as a rule that asks nobody condemns it now.
+def clear_unapproved(
+    tx: Connection, portal: str, workflow_id: str, rule: str, at: datetime
+) -> bool:
+    """Conclude (`cleared`) a stop that waits for approval, as an enforce rule now condemns it.
 
-    Return False where there is none: it was approved or settled meanwhile.
+    Return False where there is none: it was approved or concluded meanwhile.
     """
     chain.lock(tx, portal)
     found = tx.execute(
@@ -160,8 +166,8 @@ def overtake(tx: Connection, portal: str, workflow_id: str, rule: str, at: datet
     return True
 
 
-def find(tx: Connection, decision_id: str) -> Found | None:
-    """Return how a decision stands, locked until the transaction ends; None if there is none."""
+def find(tx: Connection, decision_id: str) -> ApprovalState | None:
+    """Return the state of a decision, locked until the transaction ends; None if there is none."""
     place = place_of(decision_id)
     if place is None:
         return None
@@ -170,7 +176,7 @@ def find(tx: Connection, decision_id: str) -> Found | None:
     if row is None:
         return None
     asked = tx.execute(select(approvals).where(_at(place))).one_or_none()
-    return Found(
+    return ApprovalState(
         outcome=row.outcome,
         detail=row.detail,
         hold=row.hold,
@@ -181,10 +187,10 @@ def find(tx: Connection, decision_id: str) -> Found | None:
 
 
 def approve(tx: Connection, portal: str, decision_ids: Sequence[str], by: str, at: datetime) -> int:
-    """Approve decisions of one portal that are held for it; return the number of the entry.
+    """Approve decisions of one portal that wait for it; return the number of the control entry.
 
-    They are due at once, and what is of one rule is a set. The caller has locked them by `find` and
-    seen that they ask.
+    They are due at once, and those of one rule become one set. The caller has locked them with
+    `find` and checked that they are pending.
     """
     body = {"control": "approve", "decisions": list(decision_ids), "by": by}
     entry = journal.control(tx, portal, at, body)
@@ -211,22 +217,24 @@ def approve(tx: Connection, portal: str, decision_ids: Sequence[str], by: str, a
 
 
 def is_in_log(tx: Connection, decision_id: str, approval: Approval) -> bool:
-    """Tell whether the entry that an approval names is there, and says what the approval says."""
+    """Return whether the control entry that an approval names exists, and records it."""
     query = select(entries.c.at, entries.c.body).where(
         entries.c.portal == journal.place_or_raise(decision_id)[0],
         entries.c.seq == approval.entry,
         entries.c.kind == "control",
     )
     entry = tx.execute(query).one_or_none()
-    return entry is not None and approval.is_told(decision_id, entry.at, json.loads(entry.body))
+    return entry is not None and approval.is_recorded_in(
+        decision_id, entry.at, json.loads(entry.body)
+    )
 
 
 def approved_text(by: str, at: datetime) -> str:
-    """Say who approved a decision and when."""
+    """Return the words for who approved a decision and when."""
     return f"approved by {by} at {instant_text(at)}"
 
 
-def _asking() -> Select[tuple[object, ...]]:
+def _pending_query() -> Select[tuple[object, ...]]:
     return (
         select(decisions, approvals.c.together, approvals.c.lapses_at)
         .join(approvals, OF_DECISION)
@@ -234,8 +242,8 @@ def _asking() -> Select[tuple[object, ...]]:
     )
 
 
-def _one(record: Record[tuple[object, ...]]) -> Asking:
-    return Asking(
+def _pending_of(record: Record[tuple[object, ...]]) -> PendingApproval:
+    return PendingApproval(
         decision_id=decision_name(record.portal, record.seq, record.n),
         portal=record.portal,
         document=record.document,

@@ -1,4 +1,4 @@
-"""The chain of immutable entries, and the form in which they are hashed.
+"""Appends immutable entries to a portal's chain, and defines the form in which they are hashed.
 
 Each portal has one chain. Its entries are numbered 1, 2, 3 … without a gap; each is hashed together
 with the hash of the one before, and `chains` holds the number and the hash of the last. To check a
@@ -22,18 +22,18 @@ the SHA-256, in hexadecimal, of the line `<salt>` + line feed + `<content>`. So 
 erased, and the chain still holds; nobody can guess from the digest what was erased. Erased evidence
 leaves its row, with an empty salt and the content `{"erased":<n>}`: entry n, of the kind `control`,
 has in its body `"control":"erase"`, who erased (`by`), which decision (`decision`) and the numbers
-of all entries that lost their evidence (`entries`). Evidence that is missing without one was taken
-away.
+of all entries that lost their evidence (`entries`). Evidence that is missing without such an entry
+was removed by somebody else.
 
 The oldest entries are pruned. Then an entry of the kind `prune` is appended, whose body names the
 number (`through`) and the hash (`hash`) of the last entry that was removed, the instant before
 which all of them were written (`before`), and how many days were kept (`days`, which older versions
-did not write). Where a chain does not begin with 1, its newest `prune` entry tells the hash that
-stands before its first. What shows that a prune removed nothing younger is told in
+did not write). Where a chain does not begin with 1, its newest `prune` entry has the hash that
+comes before its first. How a prune proves that it removed nothing younger is described in
 `checkpoint_marks`.
 
 A chain proves that nothing was changed within it. That its tail was cut off, or all of it written
-anew, can be told only from a checkpoint (portal, number, hash of the head) kept elsewhere.
+anew, shows only by a checkpoint (portal, number, hash of the head) that was kept elsewhere.
 """
 
 import hashlib
@@ -65,13 +65,13 @@ _GATHERING = "responder.chain.gathering"  # where a connection keeps what `gathe
 
 
 def entry_hash(previous: str, portal: str, seq: int, kind: str, at: datetime, body: str) -> str:
-    """Hash an entry, in the form that this module's docstring gives."""
+    """Return the hash of an entry, in the form that this module's docstring gives."""
     lines = (_FORM, previous, portal, str(seq), kind, str(micros(at)), body)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def evidence_digest(salt: str, content: str) -> str:
-    """Hash evidence with its salt."""
+    """Return the digest of evidence with its salt."""
     return hashlib.sha256(f"{salt}\n{content}".encode()).hexdigest()
 
 
@@ -83,10 +83,10 @@ def append(
     body: Mapping[str, object],
     content: object = None,
 ) -> int:
-    """Append an entry, with its evidence apart, and return its number.
+    """Append an entry and its evidence; return the entry's number.
 
-    Lock the head of the chain until the transaction ends, so that numbers have no gaps. Within
-    `gathered` the entry is written at the end of that block.
+    The head of the chain stays locked until the transaction ends, so that numbers have no gaps.
+    Within `gathered` the entry is written at the end of that block.
     """
     gathering = tx.info.get(_GATHERING)
     if isinstance(gathering, _Gathering):
@@ -99,11 +99,11 @@ def append(
 
 @contextmanager
 def gathered(tx: Connection) -> Iterator[None]:
-    """Write all entries that are appended within the block at its end: four statements in all.
+    """Write all entries that are appended within the block at its end, in four statements.
 
-    Statement by statement they cost most of a storm's time, and deliveries wait meanwhile. Nothing
-    within the block may read them back. Where it raises, nothing is written.
+    Nothing within the block may read them back. Where it raises, nothing is written.
     """
+    # Written one by one, entries take most of a storm's time, and deliveries wait meanwhile.
     gathering = tx.info[_GATHERING] = _Gathering()
     try:
         yield
@@ -113,7 +113,7 @@ def gathered(tx: Connection) -> Iterator[None]:
 
 
 class _Ends:
-    """The end of a chain as it will be: entries that follow the head, and are not written yet."""
+    """The new end of a chain: entries that follow its head, and are not written yet."""
 
     def __init__(self, portal: str, previous: str, seq: int) -> None:
         self._portal = portal
@@ -123,7 +123,7 @@ class _Ends:
         self._evidence: list[dict[str, object]] = []
 
     def append(self, kind: Kind, at: datetime, body: Mapping[str, object], content: object) -> int:
-        """Add an entry, and return its number."""
+        """Add an entry; return its number."""
         self._seq += 1
         of = {"portal": self._portal, "seq": self._seq}
         written = dict(body)
@@ -152,13 +152,13 @@ class _Gathering:
         self._ends: dict[str, _Ends] = {}
 
     def of(self, tx: Connection, portal: str) -> _Ends:
-        """Return the end of a portal's chain; lock its head where it is the first time."""
+        """Return the new end of a portal's chain; lock the chain's head the first time."""
         if portal not in self._ends:
             self._ends[portal] = _Ends(portal, *_head(tx, portal))
         return self._ends[portal]
 
     def write(self, tx: Connection) -> None:
-        """Write all of them."""
+        """Write the new ends of all chains."""
         for ends in self._ends.values():
             ends.write(tx)
 
@@ -170,7 +170,7 @@ def heads(conn: Connection) -> dict[str, int]:
 
 
 def lock(tx: Connection, portal: str) -> None:
-    """Lock the head of a chain until the transaction ends, before anything else is locked."""
+    """Lock the head of a chain until the transaction ends; do this before any other lock."""
     _head(tx, portal)
 
 

@@ -1,6 +1,7 @@
-"""Where a portal's chain begins and where it ends, and what stands outside of it.
+"""Finds the beginning and the end of a portal's chain, and rows that lie outside of it.
 
-A chain begins with entry 1, or, once it was pruned, behind the entry that its newest marker names.
+A chain begins with entry 1, or, once it was pruned, after the entry that its newest marker (an
+entry of the kind `prune`) names.
 """
 
 import json
@@ -18,7 +19,7 @@ from responder.store.database.tables import chains, decisions, entries, evidence
 
 T = TypeVar("T")
 
-ALONE = "responder_alone"  # what a connection is told that keeps all others from writing
+EXCLUSIVE = "responder_exclusive"  # execution option of a connection that locks out all writers
 
 _PAGE = 1_000
 _MILLISECOND = timedelta(milliseconds=1)
@@ -26,10 +27,10 @@ _MISSING = "the entry is missing"
 
 
 class Readable(Protocol):
-    """A database, or a transaction of one that is not committed yet."""
+    """A database, or an open transaction of one, that can be read."""
 
     def read(self, fn: Callable[[Connection], T]) -> T:
-        """Run `fn` on a connection that reads."""
+        """Return what `fn` returns, run on a connection that reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +43,9 @@ class BadEntry:
 
 @dataclass(frozen=True, slots=True)
 class Pruning:
-    """What the newest marker says: its number, when it pruned, and what was written before when.
+    """The newest marker: its number, its time, and the instant that all it pruned is older than.
 
-    `days` were kept; None where a version wrote it that did not say.
+    `days` were kept; None where the version that wrote it recorded none.
     """
 
     seq: int
@@ -63,16 +64,13 @@ class End:
 
 
 def snapshot(conn: Connection) -> None:
-    """Have all statements of this transaction see one state. It must be the first of them.
-
-    Where nobody else can write, as the connection's option says, they do so anyway.
-    """
-    if conn.dialect.name == "postgresql" and not conn.get_execution_options().get(ALONE):
+    """Make all statements of this transaction read one state; call this before any of them."""
+    if conn.dialect.name == "postgresql" and not conn.get_execution_options().get(EXCLUSIVE):
         conn.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
 
 
 def portals(conn: Connection) -> list[str]:
-    """Return the portals of which there is anything in the log, by name."""
+    """Return the portals of which anything is in the log, by name."""
     named: set[str] = set()
     for table in (chains, entries, evidence, decisions):
         query = select(func.min(table.c.portal))
@@ -83,7 +81,7 @@ def portals(conn: Connection) -> list[str]:
 
 
 def head_of(conn: Connection, portal: str) -> End:
-    """Return the last entry as the chain's head names it; number 0 where there is none."""
+    """Return the last entry as the row of the chain's head has it; number 0 where there is none."""
     found = conn.execute(
         select(chains.c.seq, chains.c.hash).where(chains.c.portal == portal)
     ).one_or_none()
@@ -102,7 +100,7 @@ def base_of(database: Readable, portal: str) -> End | BadEntry:
 
 
 def instant_of(conn: Connection, portal: str, seq: int) -> datetime | None:
-    """Return when an entry was written, None where there is none of this number."""
+    """Return when an entry was written, None where there is no entry with this number."""
     query = select(entries.c.at).where(entries.c.portal == portal, entries.c.seq == seq)
     return conn.execute(query).scalar()
 
@@ -142,7 +140,7 @@ def _pruning(seq: int, at: datetime, body: Mapping[str, Any]) -> Pruning:
 
 
 def _too_much(pruning: Pruning, oldest: datetime | None) -> str | None:
-    """Say what shows that a prune removed more than it may (`checkpoint_marks` has the rules)."""
+    """Return why a prune removed more than it may (`checkpoint_marks` has the rules), or None."""
     assert pruning.days is not None
     if pruning.days < 1 or pruning.before > pruning.at - timedelta(days=pruning.days):
         return "it prunes what is younger than the days that it says were kept"
@@ -152,7 +150,7 @@ def _too_much(pruning: Pruning, oldest: datetime | None) -> str | None:
 
 
 def outside(conn: Connection, portal: str, after: int, last: int) -> BadEntry | None:
-    """Find what stands under a number that the chain has not, before it or behind it."""
+    """Return a row whose number the chain does not have, before its base or after its end."""
     for table in (entries, evidence, decisions):
         lowest, highest = (  # asked for both at once, SQLite goes through all
             conn.execute(select(end(table.c.seq)).where(table.c.portal == portal)).scalar()
@@ -167,7 +165,8 @@ def outside(conn: Connection, portal: str, after: int, last: int) -> BadEntry | 
 
 
 def _newest_marker(database: Readable, portal: str) -> Record[tuple[object, ...]] | None:
-    """Go back from the head in short reads: a chain that is pruned has its marker near it."""
+    """Return the newest `prune` entry, searched backwards from the head in short reads."""
+    # a chain that is pruned has its marker near the head, for it is pruned every day
     before: int | None = database.read(partial(head_of, portal=portal)).seq + 1
     while before is not None:
         marker, before = database.read(partial(_marker_before, portal=portal, before=before))
@@ -201,7 +200,7 @@ def _marker_before(
 
 
 def _is_whole(marker: Record[tuple[object, ...]]) -> bool:
-    """Tell whether a marker has the hash that it must have behind the entry before it."""
+    """Return whether a marker's hash follows from the entry before it."""
     digest = entry_hash(
         marker.previous, marker.portal, marker.seq, marker.kind, marker.at, marker.body
     )

@@ -1,7 +1,7 @@
-"""What an evaluation looks like: in its entry, in its evidence, in the index of decisions.
+"""Builds an evaluation's entry, its evidence, and its rows in the index of decisions.
 
-The entry holds what was decided and which tests came out how; every value that was read stands in
-the evidence, so that personal data can be erased without breaking the chain.
+The entry has what was decided and how each test came out. Every value that was read is in the
+evidence, so that personal data can be erased without breaking the chain.
 """
 
 import json
@@ -29,7 +29,7 @@ from responder.store.inbox.second_looks import asked_text
 
 @dataclass(frozen=True, slots=True)
 class Spared:
-    """Whom a rule spared when it condemned another: its `keep` in words, and their ids."""
+    """The workflows that a rule spared when it condemned another: its `keep` in words, and ids."""
 
     keep: str
     ids: tuple[str, ...]
@@ -37,7 +37,7 @@ class Spared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewDecision:
-    """What was decided about one workflow, or, without one, about all the rest.
+    """A decision about one workflow, or, without one, about all the rest.
 
     `outcome` is an open one for what is to be done, a final one for what is settled with the
     decision (`would_kill`, `left`), None for the action `none`.
@@ -61,10 +61,10 @@ class NewEvaluation:
     """One judgement of a document, with the deliveries that it concludes.
 
     `running` are the workflows that ran on it, or why they could not be listed; None where nothing
-    was read. `only` is the id of the one that a call named, where no other was judged.
+    was read. `only` is the id of the workflow that a call named, where no other was judged.
 
-    `asked` are the rules that were asked, where trigger and events do not tell (a run). What one of
-    them condemned is a set: that of this evaluation, or of the run whose `set_name` it has;
+    `asked` are the rules that were asked, where trigger and events do not select them (a run). What
+    one of them condemned is a set: that of this evaluation, or of the run whose `set_name` it has;
     `running_in_all` is how many workflows the run counted in the portal.
     """
 
@@ -87,14 +87,14 @@ class NewEvaluation:
 
 
 def body(evaluation: NewEvaluation) -> dict[str, object]:
-    """Return what the entry says and the chain covers."""
+    """Return the body of the entry, which the chain covers."""
     document = evaluation.document
-    told: dict[str, object] = {}
+    of_run: dict[str, object] = {}
     if evaluation.asked is not None:
-        told["asked"] = sorted(evaluation.asked)
+        of_run["asked"] = sorted(evaluation.asked)
     if evaluation.set_name is not None:
-        told["set"] = evaluation.set_name
-    return told | {
+        of_run["set"] = evaluation.set_name
+    return of_run | {
         "trigger": evaluation.trigger,
         "event": evaluation.event,
         "event_names": list(evaluation.event_names),
@@ -110,10 +110,10 @@ def body(evaluation: NewEvaluation) -> dict[str, object]:
 
 def _decision_body(decision: NewDecision) -> dict[str, object]:
     workflow, spared = decision.workflow, decision.spared
-    told: dict[str, object] = {}
+    of_keep: dict[str, object] = {}
     if spared is not None:
-        told["spared"] = {"keep": spared.keep, "ids": list(spared.ids)}
-    return told | {
+        of_keep["spared"] = {"keep": spared.keep, "ids": list(spared.ids)}
+    return of_keep | {
         "workflow": None
         if workflow is None
         else {"id": workflow.id, "template_id": _template_id(workflow)},
@@ -141,9 +141,9 @@ def _condition_body(condition: Condition) -> dict[str, object]:
 
 
 def evidence(evaluation: NewEvaluation) -> dict[str, object]:
-    """Return every value that was read, apart from the entry."""
+    """Return every value that was read, kept apart from the entry."""
     facts = evaluation.facts
-    told: dict[str, object] = {
+    content: dict[str, object] = {
         "facts": {path: value for path, value in facts.items() if not isinstance(value, Unknown)},
         "unknown": {path: value.why for path, value in facts.items() if isinstance(value, Unknown)},
         "workflows": [
@@ -156,10 +156,10 @@ def evidence(evaluation: NewEvaluation) -> dict[str, object]:
         ],
     }
     if evaluation.running is not None:
-        told["rest"] = _rest(evaluation, evaluation.running)
+        content["rest"] = _rest(evaluation, evaluation.running)
     if evaluation.only is not None:
-        told["only"] = evaluation.only
-    return told
+        content["only"] = evaluation.only
+    return content
 
 
 def _rest(
@@ -167,7 +167,8 @@ def _rest(
 ) -> Mapping[str, object] | Unknown:
     """Return the workflows that no decision names, so that other rules can be tried on them.
 
-    They are a table, for a busy document has many: the paths of the facts once, and a row for each.
+    They form a table (the paths of facts once, and a row for each workflow), as a busy document has
+    many workflows.
     """
     if isinstance(running, Unknown):
         return running
@@ -184,7 +185,7 @@ def _rest(
 def index_row(
     evaluation: NewEvaluation, decision: NewDecision, seq: int, n: int
 ) -> dict[str, object]:
-    """Return a decision's row in the index that people read."""
+    """Return a decision's row in the index."""
     document, workflow = evaluation.document, decision.workflow
     is_open = decision.outcome in OPEN_OUTCOMES
     acts = is_open and decision.mode is not Mode.OBSERVE
@@ -229,29 +230,29 @@ def _spared_text(spared: Spared | None) -> str | None:
 
 
 def spared_in(text: str | None) -> Spared | None:
-    """Read whom a rule spared, as a row of the index has it."""
+    """Parse the workflows that a rule spared, as a row of the index has them."""
     if text is None:
         return None
-    told = json.loads(text)
-    return Spared(told["keep"], tuple(told["ids"]))
+    parsed = json.loads(text)
+    return Spared(parsed["keep"], tuple(parsed["ids"]))
 
 
 def document_named(named: Mapping[str, Any] | None) -> Document | None:
-    """Return the document that an evaluation's entry names, None where it names none."""
+    """Return the document that an evaluation's entry names, or None."""
     if named is None:
         return None
     return _document(named["kind"], named["item_id"], *named["triple"])
 
 
 def document_text(document: Document | None) -> str | None:
-    """Return a document as a row of the index has it."""
+    """Return the column's text for a document."""
     if document is None:
         return None
     return canonical((document.kind, document.item_id, *document.triple))
 
 
 def document_in(text: str) -> Document:
-    """Read a document, as a row of the index has it."""
+    """Parse what `document_text` wrote."""
     return _document(*json.loads(text))
 
 

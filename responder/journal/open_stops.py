@@ -1,4 +1,4 @@
-"""What is still to be done about condemned workflows, found in the index of decisions."""
+"""Finds what is still to be done about condemned workflows, in the index of decisions."""
 
 import json
 from collections.abc import Collection, Sequence
@@ -33,7 +33,7 @@ OF_DECISION = and_(
     approvals.c.seq == decisions.c.seq,
     approvals.c.n == decisions.c.n,
 )
-_ASKED = (
+_APPROVAL_COLUMNS = (
     approvals.c.together,
     approvals.c.lapses_at,
     approvals.c.approved_at,
@@ -44,13 +44,13 @@ _ASKED = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
-    """A workflow that was condemned, and how far its stopping has come.
+    """A condemned workflow, and how far stopping it has come.
 
-    `asks`: it acts only once somebody has approved it. `lapses_at` is until when it waits for that.
-    `asked` are the rules that were asked when it was condemned, where trigger and events do not
-    tell; `alone` says that its workflow alone was judged, because a call named it. `spared` are
-    those that lived in its stead. It is one of the set of its rule that `set_name` names, which is
-    `begun` or not; `running` is how many workflows its run counted.
+    `asks`: it is called only once somebody has approved it; `lapses_at` is until when it waits for
+    that. `asked` are the rules that were asked when it was condemned, where trigger and events do
+    not select them; `alone` means that only this workflow was judged, because a call named it.
+    `spared` are the workflows that its rule's `keep` left. It belongs to the set of its rule that
+    `set_name` names, which has `begun` or not; `running` is how many workflows its run counted.
     """
 
     decision_id: str
@@ -83,13 +83,13 @@ class Stop:
 
 
 def due(conn: Connection, portal: str, now: datetime, outcome: Outcome | None = None) -> list[Stop]:
-    """Return the open stops whose time has come, the longest due first, a thousand at most."""
+    """Return the open stops that are due, the longest due first, a thousand at most."""
     chosen = [] if outcome is None else [decisions.c.outcome == outcome]
     return _stops(conn, portal, OPEN, decisions.c.due_at <= now, *chosen, order=decisions.c.due_at)
 
 
 def unanswered(conn: Connection, portal: str, now: datetime) -> list[Stop]:
-    """Return what was held for somebody's approval for as long as an answer is awaited."""
+    """Return the stops that are held for approval and have expired unanswered."""
     held = (decisions.c.outcome == Outcome.HELD, decisions.c.hold == APPROVAL)
     return _stops(conn, portal, OPEN, decisions.c.due_at <= now, *held, order=decisions.c.due_at)
 
@@ -106,14 +106,14 @@ def open_stops(conn: Connection, portal: str) -> list[Stop]:
 
 
 def to_verify(conn: Connection, portal: str, now: datetime) -> list[Stop]:
-    """Return what was stopped and is to be looked for again now, a thousand at most."""
+    """Return the concluded stops whose workflow is to be looked for again, a thousand at most."""
     return _stops(
         conn, portal, TO_VERIFY, decisions.c.verify_at <= now, order=decisions.c.verify_at
     )
 
 
 class Decided(NamedTuple):
-    """What the log holds of one workflow by one rule, as far as the next judgement must know it."""
+    """A decision of one rule on one workflow, as far as the next judgement needs it."""
 
     workflow_id: str
     rule: str
@@ -125,7 +125,7 @@ class Decided(NamedTuple):
 
 
 def known(conn: Connection, portal: str, workflow_ids: Sequence[str]) -> list[Decided]:
-    """Return what was decided of these workflows by rules that stop some, the oldest first."""
+    """Return all decisions of killing rules on these workflows, the oldest first."""
     found: list[Decided] = []
     for start in range(0, len(workflow_ids), _CHUNK):
         query = (
@@ -165,7 +165,7 @@ def under_way(conn: Connection, portal: str, workflow_ids: Sequence[str]) -> set
 def tests_of(
     conn: Connection, portal: str, stops: Sequence[Stop]
 ) -> dict[str, dict[tuple[str, str], bool | None]]:
-    """Return how the tests of each stop's rule came out when it was condemned, by decision."""
+    """Return, by decision, how the tests of each stop's rule came out when it was condemned."""
     places = {place: stop for stop in stops if (place := place_of(stop.decision_id)) is not None}
     numbers = sorted({seq for _, seq, _ in places})
     bodies: dict[int, list[dict[str, Any]]] = {}
@@ -203,7 +203,7 @@ def busy(conn: Connection, portal: str, documents: Sequence[str], now: datetime)
 def due_among(
     conn: Connection, portal: str, workflow_ids: Sequence[str], before: datetime
 ) -> set[str]:
-    """Return those of these workflows whose open stop is due before then."""
+    """Return those of these workflows whose open stop is due before an instant."""
     found: set[str] = set()
     for start in range(0, len(workflow_ids), _CHUNK):
         query = select(decisions.c.workflow_id).where(
@@ -231,7 +231,7 @@ def waiting_on(conn: Connection, portal: str, documents: Sequence[str]) -> list[
 
 
 def at_place(conn: Connection, place: Place) -> list[Stop]:
-    """Return the open stop that has this place in the log, if there is one."""
+    """Return the open stop with this key, if there is one."""
     return _stops(conn, place[0], OPEN, is_decision(place), order=decisions.c.seq)
 
 
@@ -242,7 +242,7 @@ def of_set(
     set_name: str,
     documents: Collection[str] | None = None,
 ) -> list[Stop]:
-    """Return what still waits or is held of a set on these documents, or on all, due or not."""
+    """Return the waiting and held stops of a set on these documents, or on all, due or not."""
     chosen = [] if documents is None else [decisions.c.document.in_(sorted(documents))]
     return _stops(
         conn,
@@ -259,10 +259,10 @@ def of_set(
 
 
 def still_waiting(tx: Connection, portal: str, waited: Sequence[Stop]) -> set[str]:
-    """Return the decisions of those of these stops that wait as they did when they were read.
+    """Return the ids of those of these stops that wait as they did when they were read.
 
-    One that was cancelled or held meanwhile does not, though it was let go since: it is judged
-    afresh, on facts read after that.
+    A stop that was held meanwhile, and released again, is not among them: it must be judged afresh,
+    on facts read after its release.
     """
     wanted = {(place_of(stop.decision_id), stop.postponed_at): stop.decision_id for stop in waited}
     if not wanted:
@@ -288,7 +288,7 @@ def _stops(
     most: int | None = MOST,
 ) -> list[Stop]:
     found = conn.execute(
-        select(decisions, *_ASKED)
+        select(decisions, *_APPROVAL_COLUMNS)
         .outerjoin(approvals, OF_DECISION)
         .where(decisions.c.portal == portal, *cast("list[ColumnElement[bool]]", conditions))
         .order_by(order, decisions.c.seq, decisions.c.n)
@@ -320,7 +320,7 @@ def _stop(record: Record[tuple[object, ...]]) -> Stop:
         approval=None if record.approved_at is None else approval_of(record),
         lapses_at=record.lapses_at,
         asked=asked_in(record.asked),
-        # the version before did not keep it, and a robot's call may have named it
+        # null in rows of an older version, where a robot's call may have named the workflow
         alone=record.trigger == "robot" if record.alone is None else record.alone,
         spared=spared_in(record.spared),
         set_name=record.set_name,

@@ -1,10 +1,10 @@
-"""What a receiver of notifications is to be told: concluded stops, and rules that tripped.
+"""Stores the notifications that are to be sent: of concluded stops, and of rules that tripped.
 
-Theory of operation. There is no second queue: the chain of entries says what happened, and nothing
-is told that does not stand in it. Each portal has a *position*, the number of the entry up to which
-its chain has been read for this. Reading on turns what is worth telling into *notices* and moves
-the position, in one transaction. A notice stays until the receiver has taken it or it is given up,
-so one that is refused keeps no other waiting.
+Theory of operation. There is no second queue: the chain records what happened, and a notification
+is only ever made from an entry. Each portal has a *position*, the number of the entry up to which
+its chain has been read for this. Reading on turns entries into *notices* and advances the position,
+in one transaction. A notice stays until the receiver has accepted it or it is given up, so one that
+is refused does not delay any other.
 
 A message's id is made of its entry's hash: the same for every try, replica and restart, and another
 in every other chain.
@@ -34,7 +34,7 @@ from responder.store.decision_ids import is_decision, place_of
 MOST = 200  # messages in one transaction
 SPAN = 5_000  # entries in one: a reader must not hold it for long
 
-_TOLD = frozenset(
+_NOTIFIED = frozenset(
     outcome.value
     for outcome in (
         Outcome.KILLED,
@@ -49,7 +49,7 @@ _ID_LENGTH = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """A message, what it is made from, and how far telling it has come."""
+    """A message, the entry it is made from, and how often sending it has failed."""
 
     portal: str
     seq: int
@@ -69,7 +69,7 @@ class Behind:
 
 
 def begin(tx: Connection, portals: Collection[str]) -> None:
-    """Begin with what happens from now on, for the portals that have no position yet."""
+    """Write a position for the portals that have none: what happens from now on is notified."""
     reached = heads(tx)
     for portal in portals:
         row = insert(tx, notice_positions).values(portal=portal, seq=reached.get(portal, 0))
@@ -77,7 +77,7 @@ def begin(tx: Connection, portals: Collection[str]) -> None:
 
 
 def behind(conn: Connection, portals: Collection[str]) -> list[Behind]:
-    """Return those of these portals that have something to read."""
+    """Return those of these portals that have entries to read."""
     found = conn.execute(
         select(chains.c.portal, notice_positions.c.seq, chains.c.seq)
         .join(notice_positions, notice_positions.c.portal == chains.c.portal)
@@ -86,8 +86,8 @@ def behind(conn: Connection, portals: Collection[str]) -> list[Behind]:
     return [Behind(*row) for row in found]
 
 
-def read_on(conn: Connection, portal: str, after: int, head: int) -> tuple[list[Notice], int]:
-    """Return what is to be told of the entries after a number, and up to which it has read."""
+def read_notices(conn: Connection, portal: str, after: int, head: int) -> tuple[list[Notice], int]:
+    """Return the notices of the entries after a number, and the number up to which it has read."""
     last = min(head, after + SPAN)
     found = conn.execute(
         select(entries)
@@ -100,8 +100,8 @@ def read_on(conn: Connection, portal: str, after: int, head: int) -> tuple[list[
         .order_by(entries.c.seq)
         .limit(MOST)
     ).all()
-    told = [notice for entry in found if (notice := _notice(conn, entry)) is not None]
-    return told, found[-1].seq if len(found) == MOST else last
+    new = [notice for entry in found if (notice := _notice(conn, entry)) is not None]
+    return new, found[-1].seq if len(found) == MOST else last
 
 
 def first_kept(conn: Connection, portal: str) -> int | None:
@@ -109,8 +109,8 @@ def first_kept(conn: Connection, portal: str) -> int | None:
     return conn.execute(select(func.min(entries.c.seq)).where(entries.c.portal == portal)).scalar()
 
 
-def keep(tx: Connection, new: Sequence[Notice], portal: str, through: int, now: datetime) -> None:
-    """Keep what was read, to be told now, and move the portal's position."""
+def add(tx: Connection, new: Sequence[Notice], portal: str, through: int, now: datetime) -> None:
+    """Insert notices, due now, and advance the portal's position."""
     rows = [{**asdict(notice), "due_at": now} for notice in new]
     if rows:
         tx.execute(insert(tx, notices).on_conflict_do_nothing(), rows)
@@ -120,7 +120,7 @@ def keep(tx: Connection, new: Sequence[Notice], portal: str, through: int, now: 
 
 
 def due(conn: Connection, portals: Collection[str], now: datetime, most: int) -> list[Notice]:
-    """Return what is to be told now, the longest due first."""
+    """Return the notices that are due, the longest due first."""
     query = (
         select(notices)
         .where(notices.c.portal.in_(portals), notices.c.due_at <= now)
@@ -131,7 +131,7 @@ def due(conn: Connection, portals: Collection[str], now: datetime, most: int) ->
 
 
 def older(conn: Connection, portals: Collection[str], before: datetime) -> list[Notice]:
-    """Return what happened before an instant and is still to be told."""
+    """Return the unsent notices of what happened before an instant."""
     query = (
         select(notices)
         .where(notices.c.portal.in_(portals), notices.c.at < before)
@@ -141,18 +141,18 @@ def older(conn: Connection, portals: Collection[str], before: datetime) -> list[
     return [_of_row(row) for row in conn.execute(query)]
 
 
-def done(tx: Connection, notice: Notice) -> None:
-    """Forget a notice: it was taken, or is given up."""
+def remove(tx: Connection, notice: Notice) -> None:
+    """Delete a notice that was accepted or given up."""
     tx.execute(delete(notices).where(_is(notice)))
 
 
 def postpone(tx: Connection, notice: Notice, due_at: datetime) -> None:
-    """Count a try that failed, and tell it again later."""
+    """Count a failed try, and write when the next one is due."""
     tx.execute(update(notices).where(_is(notice)).values(tries=notice.tries + 1, due_at=due_at))
 
 
 def waiting(conn: Connection, portals: Collection[str]) -> int:
-    """Count what is still to be told."""
+    """Count the unsent notices."""
     query = select(func.count()).select_from(notices).where(notices.c.portal.in_(portals))
     return conn.execute(query).scalar_one()
 
@@ -173,13 +173,13 @@ def _of_row(row: Row[Any]) -> Notice:
 
 
 def _notice(conn: Connection, entry: Row[Any]) -> Notice | None:
-    """Write the message that an entry is worth, if it is worth one."""
+    """Return the notice that an entry leads to, or None."""
     body = json.loads(entry.body)
     of_stop = entry.kind == "outcome"
-    told = _stop(conn, entry.portal, body) if of_stop else _trip(entry.portal, body)
-    if told is None:
+    found = _stop(conn, entry.portal, body) if of_stop else _trip(entry.portal, body)
+    if found is None:
         return None
-    kind, data = told
+    kind, data = found
     message = {"type": kind, "timestamp": instant_text(entry.at), "data": data}
     return Notice(
         portal=entry.portal,
@@ -199,21 +199,21 @@ def _trip(portal: str, body: Mapping[str, Any]) -> tuple[str, dict[str, object]]
 def _stop(
     conn: Connection, portal: str, body: Mapping[str, Any]
 ) -> tuple[str, dict[str, object]] | None:
-    """Tell of a stop that ended: ids, the rule and its reason, and nothing that was read."""
+    """Return type and data of a stop's message: ids, the rule and its reason, no read values."""
     outcome, name = body["outcome"], body["decision"]
     place = place_of(name)
-    if outcome not in _TOLD or place is None:
+    if outcome not in _NOTIFIED or place is None:
         return None
     decided = _decided(conn, place[1], place[2], portal)
-    if decided.get("mode") == Mode.OBSERVE or not _worth_it(conn, outcome, name):
+    if decided.get("mode") == Mode.OBSERVE or not _is_worth_notice(conn, outcome, name):
         return None
     data = {"decision": name, "portal": portal, **_shown(decided)}
     data |= {"outcome": outcome, "receipt": body["receipt"]}
     return f"workflow.{outcome}", data
 
 
-def _worth_it(conn: Connection, outcome: str, name: str) -> bool:
-    """Leave out what ended by itself before it was called; a call may have ended the others."""
+def _is_worth_notice(conn: Connection, outcome: str, name: str) -> bool:
+    """Return False for a workflow that ended by itself before any call was made."""
     place = place_of(name)
     if outcome != Outcome.ALREADY_GONE or place is None:
         return True
@@ -222,7 +222,7 @@ def _worth_it(conn: Connection, outcome: str, name: str) -> bool:
 
 
 def _decided(conn: Connection, seq: int, n: int, portal: str) -> dict[str, Any]:
-    """Read what the evaluation says of a decision; nothing where that was pruned meanwhile."""
+    """Return what the evaluation's entry has of a decision; nothing if it was pruned meanwhile."""
     found = conn.execute(
         select(entries.c.body, entries.c.at).where(
             entries.c.portal == portal, entries.c.seq == seq, entries.c.kind == "evaluation"

@@ -1,14 +1,14 @@
-"""The decision log, as it is written: evaluations, intents, outcomes.
+"""Writes the decision log: evaluations, intents, outcomes.
 
-Every step appends an immutable entry to the portal's chain (`chain`) and, in the same transaction,
-brings the table `decisions` up to date, which is no more than an index of what the entries say,
-with the working state of what is still open. `reading.decisions` reads it, `open_stops` finds what
-is to be done, `verify` holds it against the entries.
+Every step appends an immutable entry to the portal's chain (`chain`) and updates the table
+`decisions` in the same transaction. That table is only an index of the entries, with the working
+state of what is still open. `reading.decisions` reads it, `open_stops` finds what is to be done,
+`audit.verify` compares it with the entries.
 
 An evaluation concludes deliveries. It writes how many (`events`), and each of its decisions shows
 that number: to count what was acknowledged, add it up once for each evaluation.
 
-An evaluation's number is `<portal>-<seq>`, its n-th decision `<portal>-<seq>-<n>`.
+An evaluation's id is `<portal>-<seq>`, that of its n-th decision `<portal>-<seq>-<n>`.
 """
 
 from collections.abc import Mapping
@@ -52,16 +52,16 @@ _ACTING_ON = select(table.c.workflow_id).where(
 
 
 class NotOpen(Exception):  # noqa: N818 -- it says a state, not a mistake
-    """A decision is not open, or there is none: nothing more can be done about it."""
+    """A state: a decision is concluded already or does not exist; nothing can be done about it."""
 
 
 class AlreadyOpen(Exception):  # noqa: N818 -- it says a state, not a mistake
-    """A workflow has an open stop already, and cannot have another."""
+    """A state: a workflow has an open stop already, and cannot have another."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """The names that an evaluation and its decisions were given."""
+    """The ids that an evaluation and its decisions were given."""
 
     evaluation: str
     decisions: tuple[str, ...]
@@ -102,9 +102,9 @@ def intend(
     evidence: Mapping[str, object],
     approval: int | None = None,
 ) -> None:
-    """Write that a call is about to be made. Once this is committed, the call may go out.
+    """Write the intent of a call. Once this is committed, the call may be sent.
 
-    `approval` is the number of the entry in which somebody approved it, where it asked first.
+    `approval` is the number of the entry in which somebody approved it, where that was needed.
     Raise NotOpen where the decision is settled, or belongs to another portal.
     """
     place = place_of(decision_id)
@@ -144,7 +144,7 @@ def conclude(
     detail: str | None = None,
     verify_at: datetime | None = None,
 ) -> None:
-    """Write what became of an open decision. Raise NotOpen where it is settled already."""
+    """Write the final outcome of an open decision; raise NotOpen where it has one already."""
     found = _open_decision(tx, decision_id)
     body = {
         "decision": decision_id,
@@ -174,7 +174,7 @@ def conclude(
 
 
 def verified(tx: Connection, decision_id: str, at: datetime, *, absent: bool = True) -> None:
-    """Write that a stopped workflow's id was looked for again, and was absent, or had come back."""
+    """Write that a stopped workflow was looked for again, and was absent or had come back."""
     place = place_or_raise(decision_id)
     body = {"decision": decision_id, "absent": absent}
     seq = chain.append(tx, place[0], "verified", at, body)
@@ -183,7 +183,7 @@ def verified(tx: Connection, decision_id: str, at: datetime, *, absent: bool = T
 
 
 def verify_later(tx: Connection, decision_id: str, verify_at: datetime | None) -> None:
-    """Put off the look for a stopped workflow's id: it could not be made now. No entry."""
+    """Write when to look again for a stopped workflow, as it could not be done now. No entry."""
     tx.execute(_UPDATE, {**_at(place_or_raise(decision_id)), "verify_at": verify_at})
 
 
@@ -200,11 +200,11 @@ def postpone(
     hold: str | None = None,
     ready_at: datetime | None = None,
 ) -> None:
-    """Keep an open decision open until later. Working state, no entry.
+    """Write that an open decision stays open until later. Working state, no entry.
 
-    `postponed_at` is when the time that it waits for began: a step that leaves its time as it was
-    does not begin it anew.
-    Raise NotOpen where it is settled, ValueError where the outcome is not an open one.
+    `postponed_at` is when its present wait began: a step that does not change `due_at` does not
+    change it either. Raise NotOpen where the decision is settled, ValueError where the outcome is
+    not an open one.
     """
     if outcome not in OPEN_OUTCOMES:
         raise ValueError(f"{outcome} is final: conclude it")
@@ -226,14 +226,14 @@ def postpone(
 
 
 def open_stop(tx: Connection, decision_id: str) -> Stop:
-    """Return an open decision, locked until the transaction ends. Raise NotOpen where it is not."""
+    """Return an open decision, locked until the transaction ends; raise NotOpen if not open."""
     _open_decision(tx, decision_id)
     place = place_or_raise(decision_id)
     return at_place(tx, place)[0]
 
 
 def place_or_raise(decision_id: str) -> Place:
-    """Return the place of a decision in the log. Raise NotOpen for what is no decision's name."""
+    """Return the key of a decision's row; raise NotOpen for a text that is no decision's id."""
     place = place_of(decision_id)
     if place is None:
         raise NotOpen(decision_id)
@@ -258,7 +258,7 @@ def _open_decision(tx: Connection, decision_id: str) -> Record[tuple[object, ...
 
 
 def _watch(tx: Connection, evaluation: NewEvaluation, seq: int) -> None:
-    """Watch what the rules would have stopped, to see whether it ends by itself."""
+    """Add the evaluation's would-kills to the watch list, to see whether they end by themselves."""
     would = [
         (decision.rule, decision.workflow.id)
         for decision in evaluation.decisions

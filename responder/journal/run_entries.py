@@ -9,5 +9,5 @@ from responder.journal import chain
 
 
 def record(tx: Connection, portal: str, at: datetime, body: Mapping[str, object]) -> int:
-    """Write the entry of a run with its totals; return its number."""
+    """Write the entry of a run with its totals; return the entry's number."""
     return chain.append(tx, portal, "sweep", at, body)

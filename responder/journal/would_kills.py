@@ -1,22 +1,22 @@
-"""What rules would have done: the evidence for letting a rule act.
+"""Follows what observing rules would have stopped: the evidence for letting a rule act.
 
 `figures(conn, portal=None)` returns, by rule id, how many workflows a rule would have killed or
 terminated, on how many documents, and what became of them (`Figures`). It reads counters, one row a
 rule, so it costs the same whatever the length of the log.
 
 Theory of operation. A `would_kill` or `would_terminate` puts its workflow on a watch list, in the
-transaction that writes it, once for each rule. Its id is then looked for after an hour, after six,
-and a quarter of an hour before the day is over (`LOOKS`):
+transaction that writes it, once for each rule. Its id is then looked for in the portal after an
+hour, after six, and a quarter of an hour before the day is over (`LOOKS`):
 
     absent at a look within the day   `ended`: by itself, at `ended_at` at the latest
-    stopped by this program           `stopped`: not by itself, so it tells nothing
+    stopped by this program           `stopped`: not by itself, so it is no evidence
     there at the last look, or later  `running`
-    absent after the day was over     `untold`: nobody looked in time (nothing ran, a breaker was
-                                      open), so nobody knows when it ended
+    absent after the day was over     `untold`: there was no look in time (nothing ran, a breaker
+                                      was open), so it is not known when it ended
     none of these yet                 `watching`
 
-Rows go when the evaluation that wrote them is pruned, and their counts with them. All of this is
-working state and no entry of the chain: what a rule would have done is in the log itself.
+Rows are deleted when the evaluation that wrote them is pruned, and their counts with them. All of
+this is working state and no entry of the chain: what a rule would have done is in the log itself.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -38,16 +38,16 @@ GIVE_UP_AFTER = timedelta(days=3)
 AT_ONCE = 50  # one request's worth of questions
 
 _STOPS = (*STOPPED, Outcome.IN_DOUBT)
-_TOLD: tuple[State, ...] = ("ended", "running", "stopped", "untold")
+_SETTLED: tuple[State, ...] = ("ended", "running", "stopped", "untold")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """What one rule would have done, in one portal or in all.
+    """The would-kills of one rule, in one portal or in all.
 
     `workflows` is how many it would have killed or terminated, each counted once, `documents` on
     how many documents. `ended` of them ended by themselves within a day, `running` did not;
-    `stopped` were stopped by this program meanwhile, and of `untold` nobody knows. The `rest` is
+    `stopped` were stopped by this program meanwhile, and of `untold` it is not known. The `rest` is
     younger than a day. `since` and `until` are the instants of the first and the last.
     """
 
@@ -63,34 +63,34 @@ class Figures:
 
     @property
     def told(self) -> int:
-        """Return of how many it is known whether they ended by themselves within a day."""
+        """The number of workflows known either to have ended by themselves within a day, or not."""
         return self.ended + self.running
 
     @property
     def rest(self) -> int:
-        """Return how many are still watched."""
+        """The number of workflows that are still watched."""
         return self.workflows - self.told - self.stopped - self.untold
 
     def sentence(self, done: str = "killed") -> str:
-        """Say it in plain English; `done` is what the rule would have done."""
+        """Return the figures in plain English; `done` is what the rule would have done."""
         documents = "1 document" if self.documents == 1 else f"{self.documents:,} documents"
-        said = [f"would have {done} {self.workflows:,} on {documents}"]
+        parts = [f"would have {done} {self.workflows:,} on {documents}"]
         if self.told:
-            said.append(
+            parts.append(
                 f"{self.ended:,} of {self.told:,} that can be told ended by themselves within a day"
             )
         if self.rest:
-            said.append(f"{self.rest:,} cannot be told before a day is over")
+            parts.append(f"{self.rest:,} cannot be told before a day is over")
         if self.stopped:
-            said.append(f"{self.stopped:,} were stopped by this program meanwhile")
+            parts.append(f"{self.stopped:,} were stopped by this program meanwhile")
         if self.untold:
-            said.append(f"of {self.untold:,} nobody looked in time")
-        return "; ".join(said)
+            parts.append(f"of {self.untold:,} nobody looked in time")
+        return "; ".join(parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watched:
-    """A workflow that a rule would have stopped, and is looked for again."""
+    """A workflow that a rule would have stopped, and that is still looked for."""
 
     rule: str
     workflow_id: str
@@ -99,7 +99,7 @@ class Watched:
 
 @dataclass(slots=True)
 class _Counts:
-    """What is added to, or taken from, the counters of each rule."""
+    """Changes of the counters, by rule and column."""
 
     changes: dict[str, dict[str, int]] = field(default_factory=dict)
 
@@ -120,8 +120,8 @@ class _Counts:
 
 
 def figures(conn: Connection, portal: str | None = None) -> dict[str, Figures]:
-    """Return by rule id what rules would have done; of all portals together where none is named."""
-    counters = ("workflows", "documents", *_TOLD)
+    """Return by rule id what rules would have done, in one portal or summed over all."""
+    counters = ("workflows", "documents", *_SETTLED)
     of_portal = [] if portal is None else [shadow_figures.c.portal == portal]
     found = conn.execute(
         select(
@@ -153,9 +153,9 @@ def watch(
     condemned: Iterable[tuple[str, str]],
     at: datetime,
 ) -> None:
-    """Watch what rules would have stopped on a document: pairs of rule and workflow.
+    """Add what rules would have stopped on a document, (rule, workflow) pairs, to the watch list.
 
-    `seq` is the evaluation's number. What a rule would have stopped before is watched already.
+    `seq` is the evaluation's number. A pair that is on the list already is not added.
     """
     counts = _Counts()
     for rule, workflow_id in condemned:
@@ -171,7 +171,7 @@ def watch(
 
 
 def due(conn: Connection, portal: str, now: datetime) -> list[Watched]:
-    """Return what is to be looked for now, the longest due first, a request's worth at most."""
+    """Return what is to be looked for now, the longest due first, one request's worth at most."""
     found = conn.execute(
         select(watched.c.rule, watched.c.workflow_id, watched.c.at)
         .where(watched.c.portal == portal, watched.c.look_at <= now, WATCHING)
@@ -181,37 +181,37 @@ def due(conn: Connection, portal: str, now: datetime) -> list[Watched]:
     return [Watched(rule=row.rule, workflow_id=row.workflow_id, at=row.at) for row in found]
 
 
-def see(
+def record_look(
     tx: Connection,
     portal: str,
     looked_for: Sequence[Watched],
     rows: Mapping[str, object],
     now: datetime,
 ) -> None:
-    """Write down what a look found: by id a row, None where it is gone, `Unknown` where unread."""
+    """Write what a look found: by id a row, None where it is gone, `Unknown` where not readable."""
     stopped = _stopped(tx, portal, [one.workflow_id for one in looked_for])
     counts = _Counts()
     for one in looked_for:
         state = _state(one, rows[one.workflow_id], now, stopped=one.workflow_id in stopped)
-        look_at = None if state in _TOLD else _next_look(one.at, now)
+        look_at = None if state in _SETTLED else _next_look(one.at, now)
         changed = tx.execute(
             update(watched)
             .where(_of(portal, one.rule), watched.c.workflow_id == one.workflow_id, WATCHING)
             .values(state=state, look_at=look_at, ended_at=now if state == "ended" else None)
         ).rowcount
-        if changed and state in _TOLD:
+        if changed and state in _SETTLED:
             counts.add(one.rule, state)
     counts.write(tx, portal)
 
 
 def forget(tx: Connection, portal: str, through: int) -> None:
-    """Forget what evaluations up to this number would have done: they are pruned."""
+    """Delete the would-kills of evaluations up to this number, which are pruned."""
     old = and_(watched.c.portal == portal, watched.c.seq <= through)
     counts = _Counts()
     documents: dict[str, set[str]] = {}
     for row in tx.execute(select(watched.c.rule, watched.c.document, watched.c.state).where(old)):
         counts.add(row.rule, "workflows", -1)
-        if row.state in _TOLD:
+        if row.state in _SETTLED:
             counts.add(row.rule, row.state, -1)
         documents.setdefault(row.rule, set()).add(row.document)
     tx.execute(delete(watched).where(old))
@@ -228,7 +228,7 @@ def forget(tx: Connection, portal: str, through: int) -> None:
 
 
 def _at(first_or_last: ColumnElement[datetime]) -> ColumnElement[datetime]:
-    """Say in SQL: the instant of the first, or the last, that a rule would have stopped."""
+    """Return the SQL for the instant of the rule's first, or last, would-kill."""
     of_rule = (watched.c.portal == shadow_figures.c.portal, watched.c.rule == shadow_figures.c.rule)
     return select(first_or_last).where(*of_rule).scalar_subquery()
 
@@ -266,5 +266,5 @@ def _state(one: Watched, row: object, now: datetime, *, stopped: bool) -> State:
 
 
 def _next_look(at: datetime, now: datetime) -> datetime:
-    """Say when to look again: at the next of the looks, or, after the last, soon."""
+    """Return the instant of the next look: the next in `LOOKS`, or, after the last, soon."""
     return next((at + length for length in LOOKS if at + length > now), now + AGAIN)

@@ -95,7 +95,7 @@ class Gauges:
             heads=chain.heads(conn),
             sweeps=sweep_runs.last_of_all(conn, SWEEP),
             notices=outbox.waiting(conn, self._portals),
-            asking=approvals.waiting(conn),
+            asking=approvals.count_pending(conn),
             stops=counts.open_stops(conn),
         )
 

@@ -18,7 +18,7 @@ from functools import partial
 import structlog
 
 from responder.journal.audit import checkpoints
-from responder.journal.upkeep.prune import Pruned, prune, reached, up_to
+from responder.journal.upkeep.prune import Pruned, capped, prune, record_pruned
 from responder.store.database.database import Connection, Database
 from responder.store.database.engines import StoreUnavailable
 from responder.store.group_commit import SharedCommit
@@ -119,14 +119,14 @@ class Housekeeping:
             return
         self._pruned_at[portal] = now
         wanted = now - self._keep
-        before = await self._database.reading(partial(up_to, portal=portal, wanted=wanted))
+        before = await self._database.reading(partial(capped, portal=portal, wanted=wanted))
         steps: list[Pruned] = []
         while (step := await self._step(portal, before, now, write)) is not None:
             steps.append(step)
             if not step.more:
                 break
             await asyncio.sleep(REST_SECONDS)
-        await write(partial(reached, portal=portal, before=before))
+        await write(partial(record_pruned, portal=portal, before=before))
         if steps:
             removed = sum(step.entries for step in steps)
             log.info(

@@ -1,6 +1,6 @@
 """What the one who runs it does: pause, resume, rearm, cancel, approve; and how everything stands.
 
-What waits for approval is `approvals.asking(conn, portals, like=None)`; `approve` takes the ids
+What waits for approval is `approvals.pending(conn, portals, like=None)`; `approve` takes the ids
 that a person was shown, and says of each that could not be approved why. These act on rows, in a
 transaction of their own, so they work on a service that runs elsewhere, on every replica, and
 through restarts. Each leaves an entry in the chain of every portal concerned.
@@ -189,19 +189,19 @@ def _refused(tx: Connection, decision_ids: Sequence[str], at: datetime) -> dict[
     return refused
 
 
-def _why_not(found: approvals.Found, at: datetime) -> str | None:
+def _why_not(found: approvals.ApprovalState, at: datetime) -> str | None:
     """Say why a decision cannot be approved, None where it can be."""
     if found.approved_at is not None and found.approved_by is not None:
         said = approvals.approved_text(found.approved_by, found.approved_at)
         return f"it was {said} already, and is {_standing(found)}"
-    if not found.asks or found.lapses_at is None:
+    if not found.is_pending or found.lapses_at is None:
         return f"it does not wait to be approved: it is {_standing(found)}"
     if at >= found.lapses_at:
         return f"it lapsed at {instant_text(found.lapses_at)}: nobody had approved it within a day"
     return None
 
 
-def _standing(found: approvals.Found) -> str:
+def _standing(found: approvals.ApprovalState) -> str:
     outcome = found.outcome or "none, which condemned nothing"
     return outcome if found.detail is None else f"{outcome} ({found.detail})"
 
@@ -287,7 +287,7 @@ def portals_now(
     conn: Connection, settings: Settings, now: datetime
 ) -> dict[str, Mapping[str, object]]:
     """Tell of each portal how much waits, who drives it, and what withholds its calls."""
-    depth, asking = inbox.depth(conn), approvals.waiting(conn)
+    depth, asking = inbox.depth(conn), approvals.count_pending(conn)
     stops = counts.open_stops(conn)
     refused = refusals.lately(conn, now)
     told: dict[str, Mapping[str, object]] = {}

@@ -52,7 +52,7 @@ class ApprovalExpiry:
         lapsed = []
         for stop in stops:
             found = approvals.find(tx, stop.decision_id)
-            if found is not None and found.asks:  # neither approved nor cancelled meanwhile
+            if found is not None and found.is_pending:  # neither approved nor cancelled meanwhile
                 why = "nobody approved it within a day"
                 taken = step(Outcome.HELD, Seen.LAPSED, standing_of(stop), now, why)
                 take(tx, stop.decision_id, taken, now)

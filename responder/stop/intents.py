@@ -43,7 +43,7 @@ def ask_first(
     tx: Connection, decision_id: str, taken: Step, together: str | None, now: datetime
 ) -> None:
     """Write that a new decision asks first, and hold it where its time has come already."""
-    approvals.note(tx, decision_id, together)
+    approvals.add(tx, decision_id, together)
     if taken.hold == limits.APPROVAL and taken.due_at is not None:
         approvals.ask(tx, decision_id, taken.due_at, now)
 
@@ -161,7 +161,9 @@ class IntentWriter:
             decision = planned.decision
             if planned.overtakes and decision.workflow is not None and decision.rule is not None:
                 workflow_id, rule = decision.workflow.id, decision.rule
-                if not approvals.overtake(self._tx, self._portal, workflow_id, rule, self._now):
+                if not approvals.clear_unapproved(
+                    self._tx, self._portal, workflow_id, rule, self._now
+                ):
                     raise StaleError("what waited to be approved was settled meanwhile")
 
     def again(self, rechecks: Sequence[Recheck], held: Mapping[str, tuple[Stop, Hold]]) -> None:

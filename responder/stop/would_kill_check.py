@@ -31,6 +31,8 @@ class WouldKillCheck:
             return False
         found = await lookup.present(context.client.send, [one.workflow_id for one in due])
         seen_at = context.now()
-        await self._gate.write(lambda tx: would_kills.see(tx, context.portal, due, found, seen_at))
+        await self._gate.write(
+            lambda tx: would_kills.record_look(tx, context.portal, due, found, seen_at)
+        )
         self._interval.end()  # there may be more of them
         return True

@@ -33,7 +33,7 @@ def asked(
 
     def ask(tx: Connection) -> None:
         for name in made:
-            approvals.note(tx, name, together)
+            approvals.add(tx, name, together)
             approvals.ask(tx, name, LAPSES, AT)
 
     database.write(ask)
@@ -41,7 +41,7 @@ def asked(
 
 
 def names(database: Database, like: str | None = None) -> list[str]:
-    found = database.read(lambda conn: approvals.asking(conn, ["main"], like=like))
+    found = database.read(lambda conn: approvals.pending(conn, ["main"], like=like))
     return [one.decision_id for one in found]
 
 
@@ -63,7 +63,7 @@ def test_what_asks_first_is_held_and_says_who_can_do_what(database: Database) ->
         f"held until somebody approves it: `responder approve {name}`; "
         "lapses at 2026-09-25T12:00:00.123Z"
     )
-    assert database.read(approvals.waiting) == {"main": 1}
+    assert database.read(approvals.count_pending) == {"main": 1}
 
 
 def test_what_is_approved_is_due_at_once_and_no_other_is(database: Database) -> None:
@@ -164,7 +164,7 @@ def test_what_asks_can_be_cancelled_and_is_not_approved_then(database: Database)
 def test_what_was_asked_already_keeps_its_list_and_its_time(database: Database) -> None:
     (name,) = asked(database, "a", together="sweep 1")
     database.write(lambda tx: approvals.ask(tx, name, LAPSES + timedelta(hours=5), AT))
-    (found,) = database.read(lambda conn: approvals.asking(conn, ["main"]))
+    (found,) = database.read(lambda conn: approvals.pending(conn, ["main"]))
     assert (found.together, found.lapses_at) == ("sweep 1", LAPSES)
 
 
@@ -173,7 +173,7 @@ def test_a_rule_that_asks_nobody_overtakes_one_that_asks(database: Database) -> 
 
     def overtake(workflow: str) -> bool:
         return database.write(
-            lambda tx: approvals.overtake(tx, "main", workflow, "other-rule", LATER)
+            lambda tx: approvals.clear_unapproved(tx, "main", workflow, "other-rule", LATER)
         )
 
     known = database.read(lambda conn: open_stops.known(conn, "main", ["a", "b"]))
@@ -213,7 +213,7 @@ def test_what_asks_is_pruned_with_its_decision(database: Database) -> None:
 def test_status_counts_what_waits_to_be_approved(database: Database) -> None:
     asked(database, "a", "b")
     held = database.read(lambda conn: limits.held(conn, "main"))
-    assert (held, database.read(approvals.waiting)) == (2, {"main": 2})
+    assert (held, database.read(approvals.count_pending)) == (2, {"main": 2})
 
 
 def test_what_is_approved_at_once_is_a_set_that_has_not_begun(database: Database) -> None:

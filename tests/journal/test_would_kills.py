@@ -34,7 +34,7 @@ def look(database: Database, found: object, at: datetime) -> int:
 
     def write(tx: Connection) -> int:
         due = would_kills.due(tx, "main", at)
-        would_kills.see(tx, "main", due, {one.workflow_id: found for one in due}, at)
+        would_kills.record_look(tx, "main", due, {one.workflow_id: found for one in due}, at)
         return len(due)
 
     return database.write(write)

@@ -18,7 +18,7 @@ from sqlalchemy import select
 
 from responder.bitrix24 import payload
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
-from responder.journal.audit.integrity import proved
+from responder.journal.audit.integrity import check_log
 from responder.journal.reading import decisions as log
 from responder.judge.lifecycle import TRIES
 from responder.store.database.database import Database
@@ -145,7 +145,7 @@ def check_chain(crashes: Crashes, service: Running) -> None:
     """Assert that the log holds against itself."""
     crashes.put_back()
     with under_load.opened(service) as database:
-        assert proved(database)[1] == []
+        assert check_log(database)[1] == []
 
 
 def test_killed_at_random_under_load_it_loses_nothing_and_kills_nothing_twice(
@@ -181,7 +181,7 @@ def siege(place: Path, database_url: str, *, kills: int) -> None:
         crashes.put_back()
         with under_load.opened(service) as database:
             left = what_is_left(database)
-            wrong = proved(database)[1]
+            wrong = check_log(database)[1]
     print(summary(left, load, sandbox))  # noqa: T201
     every_acknowledged_event_is_concluded(left, load)
     everything_condemned_is_killed_once(left, load, sandbox)

@@ -14,7 +14,7 @@ import pytest
 from _pytest.mark.structures import ParameterSet
 
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
-from responder.journal.audit.integrity import proved
+from responder.journal.audit.integrity import check_log
 from responder.store.database.database import Connection, Database
 from responder.store.database.tables import leases
 from responder.store.inbox import inbox
@@ -194,7 +194,7 @@ def settled(service: Running) -> list[Decision]:
             return (not inbox.depth(conn) and next_due(conn, "main") is None) or None
 
         eventually(lambda: database.read(is_done), why=lambda: tail(service))
-        assert proved(database)[1] == []
+        assert check_log(database)[1] == []
     return service.decisions()
 
 

@@ -24,7 +24,7 @@ from pathlib import Path
 import pytest
 
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
-from responder.journal.audit.integrity import proved
+from responder.journal.audit.integrity import check_log
 from responder.journal.reading import decisions
 from responder.service.app import Service, serving
 from responder.settings import settings
@@ -237,7 +237,7 @@ def test_a_postgresql_that_is_restarted_under_load_loses_nothing_acknowledged(
         service.settled(1)
         with opened(service) as database:
             deliveries = list(inbox.received(database))
-            wrong = proved(database)[1]
+            wrong = check_log(database)[1]
     stored = Counter(number_in(delivery.form) for delivery in deliveries)
     assert set(sender.answers.values()) == {200, 503}
     assert sender.numbers(200) - set(stored) == set()
@@ -393,7 +393,7 @@ def test_a_clock_that_steps_back_an_hour_stops_nothing(
     assert max(Counter(kills_asked_for(portal.sandbox)).values()) == 1
     database = Database(environment["RESPONDER_DATABASE_URL"])
     database.open()
-    assert proved(database)[1] == []
+    assert check_log(database)[1] == []
     database.close()
 
 

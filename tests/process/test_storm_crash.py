@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
-from responder.journal.audit.integrity import proved
+from responder.journal.audit.integrity import check_log
 from responder.journal.reading import decisions
 from responder.store.database.database import Database
 from responder.store.inbox import inbox
@@ -53,5 +53,5 @@ def test_a_program_killed_amid_a_storm_loses_nothing_and_kills_nothing_twice(
     assert all(one.evaluation for one in deliveries)
     outcomes = Counter(one["outcome"] for one in decisions.decisions(database))
     assert outcomes["killed"] == DEALS
-    assert proved(database)[1] == []
+    assert check_log(database)[1] == []
     database.close()

@@ -216,7 +216,7 @@ class Deeds:
 
     async def approve(self, number: int) -> None:
         """Approve some of what waits for it, none where there is none."""
-        waiting = self.database.read(lambda conn: approvals.asking(conn, [PORTAL]))
+        waiting = self.database.read(lambda conn: approvals.pending(conn, [PORTAL]))
         names = [one.decision_id for one in waiting][:number]
         control.approve(self.database, names, by="somebody", at=self.now())
         self.look_at_log(None)

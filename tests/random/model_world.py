@@ -29,7 +29,7 @@ from responder.adapters.metrics import Metrics
 from responder.bitrix24.client.answers import Failure
 from responder.journal import open_stops
 from responder.journal import record as journal
-from responder.journal.audit.integrity import proved
+from responder.journal.audit.integrity import check_log
 from responder.journal.reading import decisions as log
 from responder.store.database.engines import StoreUnavailable
 from responder.store.database.tables import decisions, entries
@@ -323,7 +323,7 @@ class World(Deeds):
         stops = self.database.read(lambda conn: open_stops.open_stops(conn, PORTAL))
         lasting = [stop for stop in stops if stop.outcome != "held"]
         self.watch.must(not lasting, f"never settled: {lasting}")
-        wrong = proved(self.database)[1]
+        wrong = check_log(self.database)[1]
         self.watch.must(not wrong, f"the log does not hold: {wrong}")
         deliveries = list(inbox.received(self.database))
         self.watch.must(len(deliveries) == self.acknowledged, "stored is not what was acknowledged")

@@ -6,7 +6,7 @@ The same checks judge the program and the builds of it that are broken on purpos
 from collections.abc import Callable
 
 from responder.bitrix24.sandbox import Sandbox
-from responder.journal.audit.integrity import proved
+from responder.journal.audit.integrity import check_log
 from tests.process import test_crash
 from tests.replicas.cluster import Cluster
 from tests.support.under_load import Load, WatchedCalls
@@ -25,7 +25,7 @@ def violations(cluster: Cluster, load: Load, sandbox: Sandbox, calls: WatchedCal
         found.append(f"asked for again after it had taken effect: {calls.too_late}")
     if sandbox.limited:
         found.append(f"refused by the limit: {sandbox.limited}")
-    found += [f"the log: {wrong}" for wrong in proved(cluster.database)[1]]
+    found += [f"the log: {wrong}" for wrong in check_log(cluster.database)[1]]
     return found + [f"without the lease: {one}" for one in cluster.written_without_the_lease()]
 
 

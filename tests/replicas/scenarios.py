@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
-from responder.journal.audit.integrity import proved
+from responder.journal.audit.integrity import check_log
 from tests.replicas.checks import violations
 from tests.replicas.cluster import PROGRAM, Cluster, Replica, StrikingCalls, cluster
 from tests.support import under_load
@@ -189,7 +189,7 @@ def the_bucket_is_nearly_full(place: Place, *, seconds: float) -> Played:
             time.sleep(0.1)
         if sandbox.http_requests == asked:
             played.wrong.append("the next driver asked for nothing")
-        played.wrong += [f"the log: {wrong}" for wrong in proved(replicas.database)[1]]
+        played.wrong += [f"the log: {wrong}" for wrong in check_log(replicas.database)[1]]
     if sandbox.limited:
         played.wrong.append(f"refused by the limit: {sandbox.limited}")
     return played

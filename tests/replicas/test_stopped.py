@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
-from responder.journal.audit.integrity import proved
+from responder.journal.audit.integrity import check_log
 from tests.replicas.cluster import PROGRAM, TAKEOVER_SECONDS, Cluster, Replica, cluster
 from tests.support.processes import event, eventually
 from tests.support.under_load import KILL, QUICK, lost_deal
@@ -72,7 +72,7 @@ def test_a_driver_that_is_stopped_around_its_call_makes_it_once_and_writes_nothi
             assert sandbox.calls_of(KILL)[0].at > went_on_at + 30
         assert len(sandbox.calls_of(KILL)) == len(sandbox.killed) == 1
         assert replicas.written_without_the_lease() == []
-        assert proved(replicas.database)[1] == []
+        assert check_log(replicas.database)[1] == []
         (decision,) = replicas.replicas[1].decisions()
     assert decision["outcome"] == "killed"
 

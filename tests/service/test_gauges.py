@@ -129,8 +129,8 @@ def test_notifications_that_wait_are_counted(database: Database, tmp_path: Path)
         conclude(database, Outcome.KILLED)
 
         def keep(tx: Connection) -> None:
-            new, through = outbox.read_on(tx, "main", 0, 3)
-            outbox.keep(tx, new, "main", through, LATER)
+            new, through = outbox.read_notices(tx, "main", 0, 3)
+            outbox.add(tx, new, "main", through, LATER)
 
         database.write(keep)
         assert measuring.look()["responder_notifications_waiting"] == 1

@@ -9,7 +9,7 @@ import structlog
 from responder.bitrix24.lists.requests import TRIES
 from responder.bitrix24.lists.workflows import PAGES_ON_TRUST
 from responder.bitrix24.sandbox import Kind
-from responder.journal.audit.integrity import proved
+from responder.journal.audit.integrity import check_log
 from responder.store.database.database import Database
 from tests.support.rounds import INSTANCES, Driving, driving
 
@@ -58,4 +58,4 @@ async def all_is_done(there: Driving, numbers: range = MANY) -> None:
     assert len(there.sandbox.killed) == len(set(there.sandbox.killed))
     assert there.outcomes()["killed"] == len(numbers)
     assert there.waiting == 0
-    assert proved(there.database)[1] == []
+    assert check_log(there.database)[1] == []

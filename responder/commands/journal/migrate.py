@@ -47,7 +47,9 @@ def migrate(source: str, target: str, *, as_json: bool, broken_too: bool, again:
         with closing(old), closing(new):
             old.open()
             new.open()
-            moved = transfer.move(old, new, told=_Progress(), broken_too=broken_too, again=again)
+            moved = transfer.move(
+                old, new, progress=_Progress(), broken_too=broken_too, again=again
+            )
     except (transfer.NotMovable, DatabaseError) as error:
         fail(f"Nothing was copied: {error}.")
     except transfer.NotTheSame as error:

@@ -1,1 +1,1 @@
-"""The proof that the decision log is as it was written."""
+"""Proves that the decision log is as it was written."""

@@ -1,18 +1,18 @@
-"""What a checkpoint tells of an entry, and which entries a prune may not have removed.
+"""Compares checkpoints with a chain's newest prune, and finds entries that were pruned wrongly.
 
-A prune takes entries away, and what is gone can no longer be looked at. So that nobody hides what
-happened lately by a prune of his own, it must show that what it removed was old enough:
+A prune removes entries, which can then no longer be examined. So that nobody hides what happened
+lately by a prune of his own, a prune must show that what it removed was old enough:
 
 - it names the days that were kept (at least one), and the instant before which all that it removed
   was written: no later than so many days before the prune itself;
-- it leaves the last entry that was old enough where it is: what stands first in a chain that was
-  pruned was written before that instant, and so was what stood before it;
+- it leaves the last entry that was old enough where it is: the first entry of a chain that was
+  pruned was written before that instant, and so was every entry before it;
 - it may have removed an entry that a checkpoint shows only where that was written before it, too;
 - it is not dated in the future.
 
-A prune of a version that named no days is held to nothing, unless a checkpoint with a time stands
-before it: the version that writes those names the days. A checkpoint without a time proves nothing
-of what was pruned, unless all of it was made before that instant.
+A prune of a version that named no days need not show anything, unless a checkpoint with a time was
+made before it: the version that writes those names the days. A checkpoint without a time proves
+nothing of what was pruned, unless all of it was made before that instant.
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ _CLOCKS_DIFFER = timedelta(hours=1)
 class Mark:
     """An entry as a checkpoint has it: its hash, and when it was written.
 
-    `at` is None where the checkpoint is of an older version; `by` is when that was made.
+    `at` is None where the checkpoint is of an older version; `by` is when the checkpoint was made.
     """
 
     hash: str
@@ -36,7 +36,7 @@ class Mark:
     by: datetime | None = None
 
     def is_before(self, instant: datetime) -> bool | None:
-        """Tell whether the entry was written before an instant; None where that is not known."""
+        """Return whether the entry was written before an instant; None where that is not known."""
         if self.at is not None:
             return self.at <= instant  # both are cut to milliseconds
         return True if self.by is not None and self.by <= instant else None
@@ -46,14 +46,14 @@ Marks = Mapping[int, Mark]
 
 
 def proves(mark: Mark, seq: int, base: End) -> bool:
-    """Tell whether a mark can be held against a chain that begins behind its base."""
+    """Return whether a mark can be compared with a chain that begins after its base."""
     if seq != base.seq or base.pruning is None:
         return seq >= base.seq
     return mark.is_before(base.pruning.before) is True
 
 
 def wrongly_pruned(base: End, marks: Marks, now: datetime | None) -> BadEntry | None:
-    """Find what the newest prune may not have removed, by the marks and the clock."""
+    """Return the newest prune as a bad entry where marks or the clock show that it is wrong."""
     pruning = base.pruning
     if pruning is None:
         return None

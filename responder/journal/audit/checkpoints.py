@@ -1,7 +1,7 @@
-"""What an auditor takes away: checkpoints, and the entries themselves.
+"""Makes checkpoints and exports of a log for an auditor to keep, and parses checkpoints again.
 
 A checkpoint is the number, the hash and the instant of each chain's last entry. Kept elsewhere, it
-shows later that nothing up to it was written anew, cut off or pruned too early (`verify`,
+proves later that nothing up to it was rewritten, cut off or pruned too early (`verify`,
 `checkpoint_marks`).
 """
 
@@ -26,7 +26,7 @@ _MOST_LINES = 10_000
 
 
 class Moved(Exception):  # noqa: N818 -- it says a state, not a mistake
-    """Entries were pruned, or are missing, where they were to be read."""
+    """A state: entries that were to be read were pruned, or are missing."""
 
 
 def checkpoint(conn: Connection, at: datetime) -> dict[str, object]:
@@ -41,15 +41,15 @@ def checkpoint(conn: Connection, at: datetime) -> dict[str, object]:
 def _head(conn: Connection, portal: str) -> dict[str, object]:
     head = head_of(conn, portal)
     written_at = instant_of(conn, portal, head.seq)
-    told = {"seq": head.seq, "hash": head.hash}
-    return told if written_at is None else {**told, "at": instant_text(written_at)}
+    found = {"seq": head.seq, "hash": head.hash}
+    return found if written_at is None else {**found, "at": instant_text(written_at)}
 
 
 def marks(lines: Iterable[str]) -> dict[str, dict[int, Mark]]:
-    """Read all checkpoints in these lines: what they tell of entries, by portal and number.
+    """Parse all checkpoints in these lines; return their marks, by portal and number.
 
-    They may stand among other lines, as in the service's log; a single one may be spread over
-    several. Raise ValueError where there is none, or where two of them contradict each other.
+    They may be mixed with other lines, as in the service's log; a single one may be spread over
+    several lines. Raise ValueError where there is none, or where two of them contradict each other.
     """
     found: dict[str, dict[int, Mark]] = {}
     spread: list[str] = []
@@ -67,7 +67,7 @@ def marks(lines: Iterable[str]) -> dict[str, dict[int, Mark]]:
 
 
 def _add(found: dict[str, dict[int, Mark]], portal: str, seq: int, mark: Mark) -> None:
-    """Add a mark; of two of one entry, the first that tells its instant, else the earlier stays."""
+    """Add a mark. Of two marks of one entry, one with an instant is kept, else the earlier one."""
     known = found.setdefault(portal, {}).setdefault(seq, mark)
     if known.hash != mark.hash:
         raise ValueError(f"entry {portal}-{seq} has two hashes in it")
@@ -78,9 +78,9 @@ def _add(found: dict[str, dict[int, Mark]], portal: str, seq: int, mark: Mark) -
 
 
 def export(database: Database, portal: str) -> Iterator[dict[str, object]]:
-    """Yield a portal's entries with their evidence, all that another verifier needs.
+    """Yield a portal's entries with their evidence: all that another verifier needs.
 
-    Entries that are appended meanwhile are not among them. Raise Moved where one is not there.
+    Entries that are appended meanwhile are left out. Raise Moved where an entry is missing.
     """
     base = base_of(database, portal)
     if isinstance(base, BadEntry):
@@ -125,15 +125,15 @@ def _exported(entry: Record[tuple[object, ...]]) -> dict[str, object]:
 
 def _marks_of(line: str) -> Iterator[tuple[str, int, Mark]]:
     try:
-        told = json.loads(line)
+        parsed = json.loads(line)
     except ValueError:
         return
-    named = told.get("portals") if isinstance(told, dict) else None
+    named = parsed.get("portals") if isinstance(parsed, dict) else None
     if not isinstance(named, dict):
         return
     for portal, head in named.items():
         if isinstance(head, dict) and {"seq", "hash"} <= head.keys():
-            yield portal, *_mark(portal, head, told.get("at"))
+            yield portal, *_mark(portal, head, parsed.get("at"))
 
 
 def _mark(portal: str, head: dict[str, object], made_at: object) -> tuple[int, Mark]:
@@ -145,11 +145,11 @@ def _mark(portal: str, head: dict[str, object], made_at: object) -> tuple[int, M
     return seq, Mark(digest, at=_instant(portal, head.get("at")), by=_instant(portal, made_at))
 
 
-def _instant(portal: str, told: object) -> datetime | None:
-    if told is None:
+def _instant(portal: str, value: object) -> datetime | None:
+    if value is None:
         return None
     try:
-        instant = datetime.fromisoformat(str(told))
+        instant = datetime.fromisoformat(str(value))
     except ValueError:
         raise ValueError(f"it has a time for {portal} that is none") from None
     return instant if instant.tzinfo else instant.replace(tzinfo=UTC)

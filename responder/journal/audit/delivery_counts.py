@@ -1,9 +1,9 @@
-"""Counts how many deliveries each evaluation has concluded, as the deliveries themselves say.
+"""Counts, from the table of deliveries, how many deliveries each evaluation concluded.
 
-All of them are read once, in the order of their ids, some thousands a read, and counted by the
+All deliveries are read once, in the order of their ids, some thousands a read, and counted by the
 number of their evaluation: four bytes for each entry of the log. The heads of the chains are read
-before that, so all that was concluded up to there is counted; what is concluded meanwhile is left
-to the next time.
+before that, so everything that was concluded up to there is counted; what is concluded meanwhile is
+left to the next check.
 """
 
 from array import array
@@ -26,7 +26,7 @@ _CLOCKS_DIFFER = timedelta(hours=1)  # as pruning has it
 
 
 class _Group(NamedTuple):
-    """Deliveries of one read that say the same: how many, the first and last id, the newest."""
+    """Deliveries of one read with one evaluation: their number, first and last id, newest time."""
 
     portal: str
     evaluation: str | None
@@ -38,7 +38,7 @@ class _Group(NamedTuple):
 
 @dataclass(slots=True)
 class Concluded:
-    """What was counted of one portal, for evaluations up to number `last`."""
+    """The deliveries of one portal, counted for evaluations up to number `last`."""
 
     base: End
     last: int
@@ -47,17 +47,17 @@ class Concluded:
     _ahead: tuple[int, int] = (0, 0)
 
     def of(self, seq: int) -> int | None:
-        """Return how many deliveries say that this entry concluded them; None if it is too new."""
+        """Return how many deliveries name this entry as their evaluation; None if it is too new."""
         if seq > self.last:
             return None
         chunk = self._chunks.get(seq // _CHUNK)
         return 0 if chunk is None else chunk[seq % _CHUNK]
 
     def add(self, group: _Group) -> None:
-        """Count deliveries that are concluded, or note what they cannot rightly say."""
+        """Count deliveries of one evaluation, or record why that cannot be their evaluation."""
         portal, _, number = (group.evaluation or "").rpartition("-")
         if portal != group.portal or not _is_number(number):
-            self._differs(group, f"it is said to be concluded by {group.evaluation!r}")
+            self._differs(group, f"it names {group.evaluation!r} as its evaluation")
             return
         seq = int(number)
         if seq > self.last:
@@ -66,22 +66,24 @@ class Concluded:
             chunk = self._chunks.setdefault(seq // _CHUNK, array("i", [0]) * _CHUNK)
             chunk[seq % _CHUNK] += group.number
         elif self.base.pruning is None:
-            self._differs(group, "it is said to be concluded by an entry before the first")
+            self._differs(group, "its evaluation would be an entry before the first")
         elif group.received_at >= self.base.pruning.before + _CLOCKS_DIFFER:
-            self._differs(group, f"it came after {group.evaluation}, which was pruned, was written")
+            self._differs(
+                group, f"it is younger than its evaluation {group.evaluation}, now pruned"
+            )
 
     def end(self, last: int) -> None:
-        """Note what is said to be concluded by an entry that there is not even now."""
+        """Record the deliveries whose evaluation is an entry that does not exist even now."""
         seq, delivery = self._ahead
         if seq > last:
-            self.differs.add("delivery", str(delivery), f"there is no entry {seq} yet")
+            self.differs.add("delivery", str(delivery), f"its evaluation {seq} does not exist")
 
     def _differs(self, group: _Group, why: str) -> None:
         self.differs.add("delivery", str(group.first), why)
 
 
 def count(database: Readable, portals: Collection[str]) -> dict[str, Concluded]:
-    """Count what the evaluations of these portals have concluded."""
+    """Return the deliveries of these portals, counted by evaluation."""
     found = {portal: _begun(database, portal) for portal in portals}
     after = 0
     try:
@@ -97,7 +99,7 @@ def count(database: Readable, portals: Collection[str]) -> dict[str, Concluded]:
 
 
 def _unreadable(after: int) -> Concluded:
-    """Say that deliveries cannot be read: then none is held against anything."""
+    """Return a count of nothing, with the difference that deliveries cannot be read."""
     none = Concluded(End(0, ""), 0)
     none.differs.add("deliveries", f"after {after}", "they cannot be read any more")
     return none
@@ -113,7 +115,7 @@ def _begun(database: Readable, portal: str) -> Concluded:
 
 
 def _groups(database: Readable) -> Iterator[_Group]:
-    """Go through all deliveries, those of a read that say the same at once."""
+    """Yield all deliveries, grouped by evaluation within each read."""
     after: int | None = None
     while page := undamaged(partial(database.read, partial(_page, after=after))):
         yield from page

@@ -1,4 +1,4 @@
-"""What stands in the tables and not in the log, or the other way round."""
+"""Collects differences between the log and the tables beside it."""
 
 from dataclasses import dataclass, field
 
@@ -7,9 +7,9 @@ MOST = 100
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One row of the working state that the log does not bear out, or has and the tables have not.
+    """A row that no entry of the log bears out, or that an entry says must exist and does not.
 
-    `kind` says what it is of, `id` which one: the name of a decision or evaluation, of a rule, of a
+    `kind` is the kind of row, `id` which one: the id of a decision or evaluation, a rule, a
     revision.
     """
 
@@ -18,19 +18,19 @@ class Difference:
     why: str
 
     def __str__(self) -> str:
-        """Say it in a line."""
+        """Return the difference in one line."""
         return f"{self.kind} {self.id}: {self.why}"
 
 
 @dataclass(slots=True)
 class Differences:
-    """What was found so far: all are counted, a hundred are named."""
+    """The differences found so far: all are counted, a hundred are kept."""
 
     named: list[Difference] = field(default_factory=list)
     count: int = 0
 
     def add(self, kind: str, of: str, why: str) -> None:
-        """Note a difference."""
+        """Count a difference, and keep it while there are fewer than a hundred."""
         self.count += 1
         if len(self.named) < MOST:
             self.named.append(Difference(kind, of, why))

@@ -1,13 +1,13 @@
-"""What hangs on an entry, held against it: its evidence, and what the index says of its decisions.
+"""Compares an entry with the rows that belong to it: its evidence, and its decisions in the index.
 
 The index of decisions is what people read, so each of its rows must say what the entries say. Its
 columns come from three of them: the evaluation that made the decision, the intents of its calls,
-and the outcome (with the look that verified it). What lies between, while a decision is open, is
-working state and no entry's: when it is due, how often it was tried.
+and the outcome (with its verification). What changes between, while a decision is open, is working
+state and in no entry: when it is due, how often it was tried.
 
-Some rows point to a later entry: erased evidence to the one that erased it, a concluded decision to
-its outcome. Where that entry does not bear them out, it may be itself the one that was changed. So
-this is only a `Doubt` until the check has come to that entry, and found it whole.
+Some rows point to a later entry: erased evidence to the entry that erased it, a concluded decision
+to its outcome. Where that later entry does not agree, it may itself be the one that was changed. So
+this is only a `Doubt` until the check has reached that entry and found it unchanged.
 """
 
 import json
@@ -27,17 +27,17 @@ from responder.store.decision_ids import decision_name, place_of
 
 _CHUNK = 500
 _SPEAK_OF_DECISIONS = ("intent", "outcome", "verified")
-_ANOTHER = "the index says another thing than this entry"
+_ANOTHER = "the index differs from this entry"
 Row = Record[tuple[object, ...]]
 _Json = dict[str, Any]  # parsed text: what is in it was written by `record`
 
 
 class Page(NamedTuple):
-    """Some entries, and all that hangs on them.
+    """Some entries, and all rows that belong to them.
 
-    `made` has the decisions of evaluations, `spoken_of` those that other entries speak of, by name;
-    `elsewhere` the entries that rows of the index and of erased evidence point to, `asked` the rows
-    of what asks first.
+    `made` has the decisions of evaluations, by number; `spoken_of` those that other entries name,
+    by id; `elsewhere` the later entries to which rows of the index and of erased evidence point;
+    `asked` the rows of `approvals`.
     """
 
     entries: Sequence[Row]
@@ -49,7 +49,7 @@ class Page(NamedTuple):
 
 
 class Doubt(NamedTuple):
-    """An entry is wrong, if entry `until` is not."""
+    """A fault of entry `seq`, provided that entry `until` is unchanged."""
 
     seq: int
     why: str
@@ -57,7 +57,7 @@ class Doubt(NamedTuple):
 
 
 def read(conn: Connection, portal: str, after: int, end: int) -> Page:
-    """Read the entries after one number up to another, with all that hangs on them."""
+    """Read the entries after one number up to another, with all rows that belong to them."""
     found = conn.execute(
         select(entries)
         .where(entries.c.portal == portal, entries.c.seq > after, entries.c.seq <= end)
@@ -106,7 +106,7 @@ def erased_by(proof: Row) -> int | None:
 
 
 def wrong(page: Page, entry: Row, body: _Json, base: int) -> str | None:
-    """Say what is wrong with all that hangs on an entry. Entries up to `base` were pruned."""
+    """Return what is wrong with an entry's rows, or None. Entries up to `base` were pruned."""
     return (
         _wrong_evidence(page, entry, body)
         or _wrong_decisions(page, entry, body)
@@ -116,25 +116,25 @@ def wrong(page: Page, entry: Row, body: _Json, base: int) -> str | None:
 
 
 def doubt(page: Page, entry: Row) -> Doubt | None:
-    """Find a row of an entry that points to another one which does not bear it out."""
+    """Return a doubt where a row of an entry points to a later entry that does not agree."""
     proof = page.evidence.get(entry.seq)
     eraser = None if proof is None else erased_by(proof)
     if eraser is not None:
         body = _body_at(page, eraser, "control")
         named = body.get("entries")
         if body.get("control") != "erase" or not isinstance(named, list) or entry.seq not in named:
-            why = "its evidence was taken away, and no entry tells of it"
+            why = "its evidence was removed, and no entry records that it was erased"
             return Doubt(entry.seq, why, eraser)
     for record in page.made.get(entry.seq, []):
         until = _not_borne_out(page, record)
         if until is not None:
-            why = f"the index has an outcome that nothing led to (decision {record.n})"
+            why = f"the index has an outcome that no entry records (decision {record.n})"
             return Doubt(entry.seq, why, until)
     return None
 
 
 def _not_borne_out(page: Page, record: Row) -> int | None:
-    """Return the number of an entry that should tell of this decision's end, and does not."""
+    """Return the number of an entry that should record this decision's end, and does not."""
     name = decision_name(record.portal, record.seq, record.n)
     if record.concluded is not None:
         body = _body_at(page, record.concluded, "outcome")
@@ -163,7 +163,8 @@ def _spoken_of(conn: Connection, portal: str, found: Sequence[Row]) -> dict[str,
 
 
 def _entries(conn: Connection, portal: str, numbers: Iterable[int]) -> dict[int, Row]:
-    # A text that is damaged must not keep this one from being read: it is named in its own turn.
+    # As bytes: a damaged text must not fail here, where other entries are read. The check names it
+    # when it reaches that entry.
     raw = cast(entries.c.body, LargeBinary) if conn.dialect.name == "sqlite" else entries.c.body
     found: dict[int, Row] = {}
     wanted = sorted(numbers)
@@ -184,7 +185,7 @@ def _wrong_evidence(page: Page, entry: Row, body: _Json) -> str | None:
     if proof is None:
         return None if digest is None else "its evidence is missing"
     if digest is None:
-        return "it has evidence that it does not know"
+        return "it has evidence, but its body has no digest of any"
     if erased_by(proof) is None and digest != evidence_digest(proof.salt, proof.content):
         return "its evidence was changed"
     return None
@@ -194,19 +195,19 @@ def _wrong_decisions(page: Page, entry: Row, body: _Json) -> str | None:
     records = page.made.get(entry.seq, [])
     made = body["decisions"] if entry.kind == "evaluation" else []
     if [record.n for record in records] != list(range(1, len(made) + 1)):
-        return "the index has not the decisions of this entry"
+        return "the index does not have the decisions of this entry"
     for record, decided in zip(records, made, strict=True):
-        if other := _first_other(_told(record), _decided(entry, body, decided)):
+        if other := _first_other(_columns_of_row(record), _columns_of_entry(entry, body, decided)):
             return f"the index has another {other} (decision {record.n})"
         if record.concluded is None and not _may_be(record, entry, decided):
-            return f"the index has an outcome that nothing led to (decision {record.n})"
+            return f"the index has an outcome that no entry records (decision {record.n})"
     return None
 
 
-def _told(record: Row) -> _Json:
-    """Return what the index tells of a decision that never changes."""
-    told = {name: record._mapping[name] for name in _NEVER_CHANGE}
-    return told | {"received_at": _instant(record.received_at)}
+def _columns_of_row(record: Row) -> _Json:
+    """Return the columns of a decision's row that never change."""
+    columns = {name: record._mapping[name] for name in _NEVER_CHANGE}
+    return columns | {"received_at": _instant(record.received_at)}
 
 
 _NEVER_CHANGE = (
@@ -227,8 +228,8 @@ _NEVER_CHANGE = (
 )
 
 
-def _decided(entry: Row, body: _Json, decided: _Json) -> _Json:
-    """Return what an evaluation tells of one of its decisions, as the index has to say it."""
+def _columns_of_entry(entry: Row, body: _Json, decided: _Json) -> _Json:
+    """Return the same columns as an evaluation's entry has them."""
     workflow = decided["workflow"] or {"id": None, "template_id": None}
     document = document_named(body["document"])
     return {
@@ -245,31 +246,31 @@ def _decided(entry: Row, body: _Json, decided: _Json) -> _Json:
         "action": decided["action"],
         "ruleset": body["ruleset"],
         "shadow": decided["outcome"] in OPEN_OUTCOMES and decided["mode"] == Mode.OBSERVE,
-        "asked": _told_if_open(decided, body.get("asked")),
-        "spared": _told_if_open(decided, decided.get("spared")),
+        "asked": _kept_while_open(decided, body.get("asked")),
+        "spared": _kept_while_open(decided, decided.get("spared")),
     }
 
 
-def _told_if_open(decided: _Json, value: object) -> str | None:
-    """Return how the index keeps what a stop remembers; what is settled at once keeps nothing."""
+def _kept_while_open(decided: _Json, value: object) -> str | None:
+    """Return the column's text for a value that only a stop that is open at first has."""
     if value is None or decided["outcome"] not in OPEN_OUTCOMES:
         return None
     return clean(canonical(value))
 
 
 def _may_be(record: Row, entry: Row, decided: _Json) -> bool:
-    """Tell whether a decision may be as it is without an outcome of its own."""
+    """Return whether a decision without an outcome entry may have the state that its row has."""
     if record.receipt is not None or record.verified_at is not None:
         return False
     if decided["outcome"] in OPEN_OUTCOMES:
         return record.outcome in OPEN_OUTCOMES and record.concluded_at is None
-    told = (record.outcome, record.detail, record.concluded_at)
-    return bool(told == (decided["outcome"], _clean(decided["detail"]), entry.at))
+    found = (record.outcome, record.detail, record.concluded_at)
+    return bool(found == (decided["outcome"], _clean(decided["detail"]), entry.at))
 
 
 def _wrong_prune(entry: Row, body: _Json, base: int) -> str | None:
     if entry.kind == "prune" and body["through"] > base:
-        return "it says that entries were pruned which are there"
+        return "it says that entries were pruned that are still there"
     return None
 
 
@@ -278,27 +279,27 @@ def _wrong_index(page: Page, entry: Row, body: _Json, base: int) -> str | None:
         return None
     place = place_of(body["decision"])
     if place is None or place[0] != entry.portal or place[1] >= entry.seq:
-        return "it speaks of no decision before it"
+        return "it names no earlier decision"
     if place[1] <= base:
         return None  # the decision was pruned, and what was said of it later is still here
     record = page.spoken_of.get(body["decision"])
     if record is None:
-        return "the decision it speaks of is not in the index"
+        return "the decision it names is not in the index"
     return None if _AGREES[entry.kind](record, entry, body) else _ANOTHER
 
 
 def _agrees_with_intent(record: Row, entry: Row, body: _Json) -> bool:
-    told = (record.workflow_id, record.rule, record.action)
-    if told != (_clean(body["workflow_id"]), _clean(body["rule"]), body["action"]):
+    found = (record.workflow_id, record.rule, record.action)
+    if found != (_clean(body["workflow_id"]), _clean(body["rule"]), body["action"]):
         return False
     newest = record.calls == body["call"]
     return bool(record.called_at == entry.at) if newest else bool(record.calls > body["call"])
 
 
 def _agrees_with_outcome(record: Row, entry: Row, body: _Json) -> bool:
-    told = (record.outcome, record.receipt, record.detail, record.concluded, record.concluded_at)
+    found = (record.outcome, record.receipt, record.detail, record.concluded, record.concluded_at)
     wanted = (body["outcome"], body["receipt"], _clean(body["detail"]), entry.seq, entry.at)
-    return told == wanted
+    return found == wanted
 
 
 def _agrees_with_look(record: Row, entry: Row, body: _Json) -> bool:
@@ -314,13 +315,13 @@ _AGREES = {
 
 
 def _body_at(page: Page, number: int, kind: str) -> _Json:
-    """Return the body of an entry elsewhere, `{}` where there is none of that kind."""
+    """Return the body of an entry in `elsewhere`, `{}` where there is none of that kind."""
     entry = page.elsewhere.get(number)
     return {} if entry is None or entry.kind != kind else _parsed(entry.body)
 
 
-def _first_other(told: _Json, wanted: _Json) -> str | None:
-    return next((name for name, value in wanted.items() if told[name] != value), None)
+def _first_other(found: _Json, wanted: _Json) -> str | None:
+    return next((name for name, value in wanted.items() if found[name] != value), None)
 
 
 def _instant(at: Any) -> str | None:  # noqa: ANN401 -- a column of a row

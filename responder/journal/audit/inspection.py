@@ -1,8 +1,8 @@
-"""The whole check of a log: each portal's chain, and the working state against it.
+"""Checks a whole log: each portal's chain, and the rows beside it.
 
-First it is counted what the deliveries say of the evaluations that concluded them
-(`delivery_counts`). Then each chain is gone along (`verify`), and the tables are held against what
-its entries said (`replay`, `working_state`); last what concerns all portals together.
+First the deliveries are counted by evaluation (`delivery_counts`). Then each chain is read
+(`verify`) and the tables are compared with what its entries say (`replay`, `working_state`); last
+comes what concerns all portals.
 """
 
 from collections.abc import Collection
@@ -20,7 +20,7 @@ from responder.store.database.damage import Damaged, undamaged
 
 
 class Inspection:
-    """A check of these portals, one after the other."""
+    """A check of several portals, one after the other, then of what concerns all of them."""
 
     def __init__(self, database: Readable, portals: Collection[str]) -> None:
         """Count the deliveries."""
@@ -30,14 +30,14 @@ class Inspection:
         self._holds = True
 
     def of(self, portal: str, marks: Marks | None = None, now: datetime | None = None) -> Verified:
-        """Check a portal's chain, and its rows against it."""
+        """Return the check of a portal's chain, and of its rows against it."""
         found, replay = walk(self._database, portal, marks or {}, now, self._concluded[portal])
         self._replays[portal] = replay
         self._holds = self._holds and found.bad is None
         return found
 
     def of_all(self) -> list[Difference]:
-        """Check what concerns all portals, once each of them was; return what differs."""
+        """Return the differences that concern all portals. Call it once each portal was checked."""
         if not self._holds:  # what a broken chain says proves nothing
             return []
         look = partial(working_state.pause, replays=self._replays)

@@ -1,7 +1,7 @@
-"""The check of what no chain covers: the texts of rulesets, and the SQLite file itself.
+"""Checks what no chain covers: the texts of rulesets, and the SQLite file itself.
 
-A byte of the file may be changed where no entry stands: in an index, which then gives other answers
-than the table. SQLite finds that out by reading the whole file.
+A byte of the file may be changed where there is no entry: in an index, which then gives other
+answers than the table. SQLite finds that by reading the whole file.
 """
 
 from sqlalchemy import Connection, select
@@ -17,11 +17,8 @@ from responder.store.database.tables import rulesets
 _MOST = 10
 
 
-def proved(database: Readable) -> tuple[list[Verified], list[str]]:
-    """Check each portal's chain and working state, and all kept rulesets.
-
-    Return the chains and what is wrong.
-    """
+def check_log(database: Readable) -> tuple[list[Verified], list[str]]:
+    """Check each portal's chain and rows, and all rulesets; return the chains and what is wrong."""
     named = database.read(portals)
     inspection = Inspection(database, named)
     chains = [inspection.of(portal) for portal in named]
@@ -34,12 +31,12 @@ def proved(database: Readable) -> tuple[list[Verified], list[str]]:
 
 
 def changed_rulesets(database: Readable) -> list[str]:
-    """Return the revisions whose text is not the one they name."""
+    """Return the revisions whose stored text has another digest."""
     return [name for name in database.read(_revisions) if not _is_named(database, name)]
 
 
 def _is_named(database: Readable, revision: str) -> bool:
-    """Tell whether a text is the one that its revision names, whole or as older versions did."""
+    """Return whether a text's digest is its revision, whole or shortened as in older versions."""
     kept = select(rulesets.c.text).where(rulesets.c.revision == revision)
     text = database.read(lambda conn: conn.execute(kept).scalar()) or ""
     whole = revision_of(text.encode())
@@ -51,16 +48,16 @@ def _revisions(conn: Connection) -> list[str]:
 
 
 def damage(database: Database) -> list[str] | None:
-    """Return what is wrong with a SQLite file; None where it was not looked at.
+    """Return what is wrong with a SQLite file; None where it was not checked.
 
-    It is one long read. A write-ahead log lets others commit meanwhile, a rollback journal does
-    not: there the file is left alone.
+    The check is one long read. A write-ahead log lets others commit meanwhile; a rollback journal
+    does not, so there the file is not checked.
     """
     return integrity(database) if database.journal_mode == "wal" else None
 
 
 def integrity(database: Database) -> list[str]:
-    """Return what is wrong with a SQLite file that nobody else waits for."""
+    """Return what is wrong with a SQLite file. Others cannot commit meanwhile without a WAL."""
     statement = f"PRAGMA integrity_check({_MOST})"
     try:
         found = database.read(lambda conn: list(conn.exec_driver_sql(statement).scalars()))

@@ -1,9 +1,9 @@
-"""Goes along the entries of a chain once, and gathers what they say of the working state.
+"""Gathers what the entries of a chain say of the working state, in one pass over them.
 
-The check of a chain (`verify`) gives it each entry, when that is known to be as it was written,
-with the rows that hang on it. What an entry itself tells wrongly is returned; where rows differ
-from what the entries say, that is noted. What is kept meanwhile is what still goes on: it is
-dropped where an entry ends or proves it. What is left at the end is held against the tables
+The check of a chain (`verify`) passes each entry on, once it is known to be unchanged, with the
+rows that belong to it. What is wrong in an entry itself is returned; where rows differ from what
+the entries say, a difference is recorded. Only what is still unsettled is kept in memory: it is
+dropped when a later entry ends or proves it. What is left at the end is compared with the tables
 (`working_state`).
 """
 
@@ -28,12 +28,12 @@ from responder.store.limits import RUNS
 
 _Row = Record[tuple[object, ...]]
 _Json = Mapping[str, Any]  # parsed text: what is in it was written by `record`
-_LET_GO = ("resumed", "rearmed")
-_UNAPPROVED = "no entry says that somebody approved what it calls for"
+_RELEASES = ("resumed", "rearmed")
+_UNAPPROVED = "no entry records an approval of this call"
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class ControlEntry:
     """A control entry: its number, its time, and its body."""
 
     seq: int
@@ -41,13 +41,13 @@ class Act:
     body: _Json
 
 
-def says(act: Act, decision: str, approval: Approval) -> bool:
-    """Tell whether this entry is the one that an approval of a decision names."""
-    return act.seq == approval.entry and approval.is_told(decision, act.at, act.body)
+def records_approval(act: ControlEntry, decision: str, approval: Approval) -> bool:
+    """Return whether this is the entry that an approval of a decision names, and records it."""
+    return act.seq == approval.entry and approval.is_recorded_in(decision, act.at, act.body)
 
 
 class Replay:
-    """What the entries behind `base`, the last that was pruned, have said so far.
+    """The working state as the entries after `base`, the last that was pruned, have it so far.
 
     By rule `trips` has the entry by which it tripped, unless it was rearmed since, and `rearms` the
     newest by which it was rearmed. `pause` is the newest pause, unless a resume followed it here.
@@ -58,20 +58,21 @@ class Replay:
         self.last = base.seq
         self.differs = Differences()
         self.rulesets: set[str] = set()
-        self.trips: dict[str, Act] = {}
-        self.rearms: dict[str, Act] = {}
-        self.pause: Act | None = None
-        self.resume: Act | None = None
-        self.unproved: dict[str, Act] = {}  # by decision the approval that its row has not
+        self.trips: dict[str, ControlEntry] = {}
+        self.rearms: dict[str, ControlEntry] = {}
+        self.pause: ControlEntry | None = None
+        self.resume: ControlEntry | None = None
+        self.unproved: dict[str, ControlEntry] = {}  # by decision, an approval its row has not
         self._concluded = concluded
-        self._asking: set[str] = set()  # decisions that ask first, and are not concluded
-        self._approved: dict[str, int] = {}  # by decision the entry that approved it
-        self._rows: dict[str, Approval] = {}  # by decision what its row has, until an entry says so
-        self._calls: dict[str, int] = {}  # by decision its calls, until the last intent is heard
-        self._moved: dict[str, int] = {}  # by decision the approval whose set it is of, until then
+        # by decision; each is dropped once an entry bears it out or ends it
+        self._asking: set[str] = set()  # needs approval, and is not concluded
+        self._approved: dict[str, int] = {}  # the entry that approved it
+        self._rows: dict[str, Approval] = {}  # the approval that its row has
+        self._calls: dict[str, int] = {}  # the number of calls that its row has
+        self._moved: dict[str, int] = {}  # the approval's entry to whose set its row belongs
 
     def add(self, entry: _Row, body: _Json, page: Page) -> str | None:
-        """Take in the next entry; return what it tells wrongly, if anything."""
+        """Process the next entry; return what is wrong in it, or None."""
         self.last = entry.seq
         if entry.kind == "evaluation":
             self._evaluate(entry, body, page)
@@ -85,11 +86,11 @@ class Replay:
             self._asking.discard(body["decision"])
             self._approved.pop(body["decision"], None)
         elif entry.kind == "control":
-            self._control(Act(entry.seq, entry.at, body))
+            self._control(ControlEntry(entry.seq, entry.at, body))
         return None
 
     def catch_up(self, conn: Connection, portal: str) -> None:
-        """Take in what was appended meanwhile, as far as rows that are read now may rest on it."""
+        """Process the intents and control entries appended since, which newer rows rest on."""
         found = conn.execute(
             select(entries.c.seq, entries.c.kind, entries.c.at, entries.c.body)
             .where(
@@ -104,16 +105,18 @@ class Replay:
             if entry.kind == "intent":
                 self._call(json.loads(entry.body))
             else:
-                self._control(Act(entry.seq, entry.at, json.loads(entry.body)))
+                self._control(ControlEntry(entry.seq, entry.at, json.loads(entry.body)))
 
     def end(self) -> None:
-        """Note what no entry bore out to the end."""
+        """Record the rows that no entry bore out to the end."""
         for name, row in self._rows.items():
-            self.differs.add("approval", name, f"no entry says that {row.by or 'somebody'} gave it")
+            self.differs.add(
+                "approval", name, f"no entry records that {row.by or 'somebody'} gave it"
+            )
         for name, calls in self._calls.items():
-            self.differs.add("decision", name, f"no entry tells of {_the_call(calls)}")
+            self.differs.add("decision", name, f"no entry records {_the_call(calls)}")
         for name, approval in self._moved.items():
-            self.differs.add("decision", name, f"entry {approval} does not put it into a set")
+            self.differs.add("decision", name, f"entry {approval}, named by its set, is not of it")
 
     def _evaluate(self, entry: _Row, body: _Json, page: Page) -> None:
         self.rulesets.add(body["ruleset"])
@@ -122,31 +125,31 @@ class Replay:
             if decided["mode"] == Mode.APPROVE:
                 self._asking.add(decision_name(entry.portal, entry.seq, n))
         for row in page.made.get(entry.seq, []):
-            self._see(row, body)
+            self._check_stop(row, body)
         for row in page.asked.get(entry.seq, []):
             if row.approved_at is not None or row.approved_by is not None or row.entry is not None:
                 self._rows[_name(row)] = approval_of(row)
 
-    def _see(self, row: _Row, body: _Json) -> None:
-        """Look at the working state of a decision."""
+    def _check_stop(self, row: _Row, body: _Json) -> None:
+        """Check the working state of a decision, as far as this entry can tell."""
         if row.calls > 0:
             self._calls[_name(row)] = row.calls
         elif row.called_at is not None:
-            self.differs.add("decision", _name(row), "no entry tells of its call")
+            self.differs.add("decision", _name(row), "no entry records its call")
         if row.outcome in OPEN_OUTCOMES and not row.shadow and row.set_name is not None:
-            self._see_set(row, body)
+            self._check_set(row, body)
 
-    def _see_set(self, row: _Row, body: _Json) -> None:
-        """Look at the set that a decision is of: that of its evaluation or run, or a later one."""
+    def _check_set(self, row: _Row, body: _Json) -> None:
+        """Check the set of a decision: that of its evaluation or run, or one it was moved to."""
         if row.set_name == body.get("set", f"{row.portal}-{row.seq}"):
             return
         how, _, when = row.set_name.partition(" ")
         if how == "approval" and when.isdecimal():
             self._moved[_name(row)] = int(when)
-        elif how in _LET_GO or ("set" not in body and row.trigger in RUNS):
-            return  # anything may have been let go with it; older versions did not tell of runs
+        elif how in _RELEASES or ("set" not in body and row.trigger in RUNS):
+            return  # a resume or rearm moves any stop; older versions did not write a run's set
         else:
-            self.differs.add("decision", _name(row), f"no entry puts it into {row.set_name!r}")
+            self.differs.add("decision", _name(row), f"no entry records its set {row.set_name!r}")
 
     def _count_deliveries(self, entry: _Row, events: int) -> None:
         counted = None if self._concluded is None else self._concluded.of(entry.seq)
@@ -154,14 +157,14 @@ class Replay:
             self.differs.add(
                 "deliveries",
                 f"{entry.portal}-{entry.seq}",
-                f"it concluded {events}, and {counted} say so",
+                f"it concluded {events} deliveries, but {counted} name it",
             )
 
     def _call(self, body: _Json) -> None:
         if self._calls.get(body["decision"]) == body["call"]:
             del self._calls[body["decision"]]
 
-    def _control(self, act: Act) -> None:
+    def _control(self, act: ControlEntry) -> None:
         match act.body.get("control"):
             case "approve":
                 self._approve(act)
@@ -177,18 +180,18 @@ class Replay:
             case _:
                 pass
 
-    def _approve(self, act: Act) -> None:
+    def _approve(self, act: ControlEntry) -> None:
         names: Iterable[str] = act.body["decisions"]
         for name in names:
             self._approved[name] = act.seq
             row = self._rows.pop(name, None)
-            if row is None or not says(act, name, row):
+            if row is None or not records_approval(act, name, row):
                 self.unproved[name] = act
             if self._moved.get(name) == act.seq:
                 del self._moved[name]
 
     def _wrong_approval(self, body: _Json, proof: _Row | None) -> str | None:
-        """Hold an intent against the approval that it names."""
+        """Return what is wrong with the approval that an intent names, or None."""
         decision = body["decision"]
         named = body["approval"] if "approval" in body else _named_in(proof)
         if named is None:
@@ -208,7 +211,7 @@ def _the_call(number: int) -> str:
 
 
 def _named_in(proof: _Row | None) -> int | None:
-    """Return the entry of an approval where versions named it whose intents did not."""
+    """Return the approval's entry as older versions name it, in the evidence of the intent."""
     if proof is None or not proof.salt:
         return None
     approved = json.loads(proof.content).get("approved")

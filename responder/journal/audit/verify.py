@@ -1,12 +1,12 @@
-"""The check of a chain: what was changed, removed, swapped or inserted, and where.
+"""Checks a chain: what was changed, removed, swapped or inserted, and where.
 
-Entries are read in order, a hundred a read, and hashed again (`chain`); what hangs on each is held
-against it (`index_check`). The first place where something is not so is returned. A chain that was
-cut off at its end, or written anew as a whole, holds in itself: for that there are *marks*, numbers
-and hashes of entries that were kept elsewhere (`checkpoints`).
+Entries are read in order, a hundred a read, and hashed again (`chain`); the rows that belong to
+each are compared with it (`index_check`). The first fault is returned. A chain that was cut off at
+its end, or rewritten as a whole, is consistent in itself; that is found by *marks*, numbers and
+hashes of entries that were kept elsewhere (`checkpoints`).
 
-It runs beside a service that appends, prunes and erases. What is appended meanwhile is left to the
-next time; where the beginning was pruned meanwhile, it begins anew behind that.
+The check runs beside a service that appends, prunes and erases. What is appended meanwhile is left
+to the next check; where the beginning was pruned meanwhile, the check begins again after that.
 """
 
 import json
@@ -40,18 +40,18 @@ from responder.store.database.damage import NOT_AS_WRITTEN, Damaged, undamaged
 T = TypeVar("T")
 
 _PAGE = 100
-_UNREADABLE_ROWS = "what is kept beside the log cannot be read any more"
-_UNREADABLE = "it, or what hangs on it, cannot be read any more"
+_UNREADABLE_ROWS = "the rows beside the log cannot be read any more"
+_UNREADABLE = "it, or a row that belongs to it, cannot be read any more"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
-    """What a check found: `entries` that hold, up to `seq`; `bad` is the first that does not.
+    """The result of a check: `entries` hold, up to `seq`; `bad` is the first that does not.
 
     `pruned` is the number of the last entry that was pruned (0: none) and `kept_days` how old it
     was at least (None: not known), `erased` how many entries lost their evidence, `compared` how
-    many marks were found to agree. `differs` names what of the working state the log does not bear
-    out, where that was looked at; `differing` is how much that is, of which a hundred are named.
+    many marks agree. `differs` has the differences between the rows and the log, where they were
+    compared, a hundred at most; `differing` is their number.
     """
 
     portal: str
@@ -70,7 +70,7 @@ class Verified:
 def verify(
     database: Readable, portal: str, marks: Marks | None = None, now: datetime | None = None
 ) -> Verified:
-    """Hold a portal's chain against itself, against the marks of checkpoints, and the clock."""
+    """Check a portal's chain in itself, against the marks of checkpoints, and the clock."""
     return walk(database, portal, marks or {}, now)[0]
 
 
@@ -81,9 +81,9 @@ def walk(
     now: datetime | None,
     concluded: Concluded | None = None,
 ) -> tuple[Verified, Replay]:
-    """Hold a portal's chain against itself, marks and clock; return what its entries said too.
+    """Check a portal's chain as `verify` does; return the result, and what its entries said.
 
-    Where it is given what the deliveries say, the working state is held against the entries.
+    Where `concluded` is given, the rows beside the log are compared with the entries too.
     """
     way = _Walk(database, portal, marks, now, concluded)
     try:
@@ -94,7 +94,7 @@ def walk(
 
 @dataclass(slots=True)
 class _Walk:
-    """One way along a chain. `at` is the last entry that holds."""
+    """One pass over a chain. `at` is the last entry that holds."""
 
     database: Readable
     portal: str
@@ -108,7 +108,7 @@ class _Walk:
     replay: Replay = field(default_factory=lambda: Replay(End(0, "")))
 
     def verified(self) -> Verified:
-        """Go along the chain, anew for as long as its beginning moves away."""
+        """Check the chain, again from its new beginning while it is pruned meanwhile."""
         base = self._base()
         while not isinstance(base, BadEntry):
             bad = self._along(base)
@@ -119,7 +119,7 @@ class _Walk:
         return self.report(base)
 
     def report(self, bad: BadEntry | None) -> Verified:
-        """Say how far it went."""
+        """Return the result so far."""
         found = [self.replay.differs]
         if self.concluded is not None:
             found.append(self.concluded.differs)
@@ -165,7 +165,7 @@ class _Walk:
         return stray or self._cut_off()
 
     def _settle(self) -> None:
-        """Hold the working state against the entries."""
+        """Compare the rows beside the log with the entries."""
         try:
             self._read(partial(settle, portal=self.portal, replay=self.replay))
         except Damaged:
@@ -195,15 +195,15 @@ class _Walk:
             if entry.seq != expected:
                 return BadEntry(expected, "the entry is missing")
             try:
-                bad = self._held(page, entry)
+                bad = self._check(page, entry)
             except NOT_AS_WRITTEN:
                 bad = BadEntry(expected, _UNREADABLE)
             if bad is not None:
                 return bad
         return None
 
-    def _held(self, page: Page, entry: Row) -> BadEntry | None:
-        """Hold one entry against all there is, and go on to it."""
+    def _check(self, page: Page, entry: Row) -> BadEntry | None:
+        """Check one entry, and advance to it."""
         if why := self._wrong(page, entry):
             return BadEntry(entry.seq, why)
         self.doubt = self.doubt or index_check.doubt(page, entry)
@@ -227,7 +227,8 @@ class _Walk:
         if marked is None or marked.hash == self.at.hash:
             return None
         return BadEntry(
-            self.at.seq, "a checkpoint has another hash here: it, or what is before, is not the old"
+            self.at.seq,
+            "a checkpoint has another hash here: this entry or an earlier one was changed",
         )
 
     def _cut_off(self) -> BadEntry | None:

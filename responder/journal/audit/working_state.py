@@ -1,11 +1,12 @@
-"""Holds the working state against the log: the rows by which calls are made, or held back.
+"""Compares the working state with the log: the rows by which calls are made, or held back.
 
-What the entries say is gathered in `replay`. A row that no entry bears out is named, and so is one
-that an entry says must be there. Where the log was pruned, the entry of a row that old is gone.
+`replay` has gathered what the entries say. A row that no entry bears out is reported, and so is a
+row that must exist by an entry and does not. Where the log was pruned, the entry of an old row is
+gone.
 
 Whatever changes such a row appends its entry in the same transaction, so the two agree at any
-moment. Each check here is one short read, which takes in first what was appended since the entries
-were gone through.
+moment. Each check here is one short read, which first processes the entries that were appended
+since the chain was read.
 """
 
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from sqlalchemy import Connection, func, select
 
 from responder.journal.approval_proof import approval_of
 from responder.journal.audit.differences import Difference, Differences
-from responder.journal.audit.replay import Act, Replay, says
+from responder.journal.audit.replay import ControlEntry, Replay, records_approval
 from responder.journal.chain_ends import End, snapshot
 from responder.store import limits, rulesets
 from responder.store.database.columns import clean
@@ -24,11 +25,11 @@ from responder.store.decision_ids import place_of
 
 _MILLISECOND = timedelta(milliseconds=1)  # what a prune names is cut to those
 _CLOCKS_DIFFER = timedelta(hours=1)
-_OF_A_SET = timedelta(days=31)  # between what was condemned together, or let go together
+_OF_A_SET = timedelta(days=31)  # at most between the oldest and the newest stop of one set
 
 
 def settle(conn: Connection, portal: str, replay: Replay) -> None:
-    """Hold a portal's rows against what its entries said, and note what differs."""
+    """Compare a portal's rows with what its entries said, and record the differences."""
     snapshot(conn)
     replay.catch_up(conn, portal)
     replay.end()
@@ -40,9 +41,10 @@ def settle(conn: Connection, portal: str, replay: Replay) -> None:
 
 
 def pause(conn: Connection, replays: Mapping[str, Replay]) -> list[Difference]:
-    """Hold the pause against the entries of all portals.
+    """Return how the pause differs from the entries of all portals.
 
-    One that was added later has no entry of it, and one that was taken away none of its end.
+    A portal that was added after the pause has no entry of it, and one that was removed none of its
+    end.
     """
     snapshot(conn)
     for portal, replay in replays.items():
@@ -51,17 +53,17 @@ def pause(conn: Connection, replays: Mapping[str, Replay]) -> list[Difference]:
     differs = Differences()
     if row is None:
         for portal, act in _lasting(replays).items():
-            why = f"{portal}-{act.seq} says that everything is paused, and nothing is"
+            why = f"{portal}-{act.seq} records a pause, but nothing is paused"
             differs.add("pause", f"by {act.body['by']}", why)
     elif not any(_is_it(act, *row) for act in _lasting(replays).values()):
         at, by = row
         if not any(_is_pruned(replay.base, at) for replay in replays.values()):
-            differs.add("pause", f"by {by}", "no entry tells of it")
+            differs.add("pause", f"by {by}", "no entry records it")
     return differs.named
 
 
-def _lasting(replays: Mapping[str, Replay]) -> dict[str, Act]:
-    """Return the pauses by portal that no entry of any portal has ended."""
+def _lasting(replays: Mapping[str, Replay]) -> dict[str, ControlEntry]:
+    """Return, by portal, the pauses that no entry of any portal has ended."""
     over = [one.resume.at for one in replays.values() if one.resume and one.pause is None]
     return {
         portal: replay.pause
@@ -70,19 +72,19 @@ def _lasting(replays: Mapping[str, Replay]) -> dict[str, Act]:
     }
 
 
-def _is_it(act: Act, at: datetime, by: str) -> bool:
+def _is_it(act: ControlEntry, at: datetime, by: str) -> bool:
     return (act.at, clean(act.body["by"])) == (at, by)
 
 
 def _rulesets(conn: Connection, replay: Replay) -> None:
     for revision in sorted(replay.rulesets):
         if not rulesets.matching(conn, revision):
-            why = "decisions were made by it, and its text is not kept"
+            why = "decisions were made by it, but its text is missing"
             replay.differs.add("ruleset", revision, why)
 
 
 def _approvals(conn: Connection, replay: Replay) -> None:
-    """Look again at what was approved, for its row may have been read before that."""
+    """Compare approvals again, since their rows may have been read before they were approved."""
     for name, act in replay.unproved.items():
         place = place_of(name)
         if place is None or place[1] <= replay.base.seq:
@@ -92,8 +94,8 @@ def _approvals(conn: Connection, replay: Replay) -> None:
             approvals.c.portal == portal, approvals.c.seq == seq, approvals.c.n == n
         )
         row = conn.execute(query).one_or_none()
-        if row is None or not says(act, name, approval_of(row)):
-            why = f"entry {act.seq} says that {act.body['by']} gave it, and its row does not"
+        if row is None or not records_approval(act, name, approval_of(row)):
+            why = f"entry {act.seq} says that {act.body['by']} gave it, but its row does not"
             replay.differs.add("approval", name, why)
 
 
@@ -101,38 +103,38 @@ def _trips(conn: Connection, portal: str, replay: Replay) -> None:
     acts = dict(replay.trips)
     for row in conn.execute(select(trips).where(trips.c.portal == portal)):
         act = acts.pop(row.rule, None)
-        told = None if act is None else (act.at, clean(act.body["why"]))
-        _hold("trip", row.rule, act, replay, row.at, borne_out=told == (row.at, row.why))
+        recorded = None if act is None else (act.at, clean(act.body["why"]))
+        _compare("trip", row.rule, act, replay, row.at, borne_out=recorded == (row.at, row.why))
     _missing("trip", acts, replay.differs)
 
 
 def _rearms(conn: Connection, portal: str, replay: Replay) -> None:
-    """Hold what was forgiven against its entry: nothing that came after it."""
+    """Compare rearms with their entries: a row may not forgive what came after its entry."""
     acts = dict(replay.rearms)
     for row in conn.execute(select(rearms).where(rearms.c.portal == portal)):
         act = acts.pop(row.rule, None)
         borne_out = act is not None and act.at == row.at and row.seq < act.seq
-        _hold("rearm", row.rule, act, replay, row.at, borne_out=borne_out)
+        _compare("rearm", row.rule, act, replay, row.at, borne_out=borne_out)
     _missing("rearm", acts, replay.differs)
 
 
-def _hold(
-    kind: str, rule: str, act: Act | None, replay: Replay, at: datetime, *, borne_out: bool
+def _compare(
+    kind: str, rule: str, act: ControlEntry | None, replay: Replay, at: datetime, *, borne_out: bool
 ) -> None:
-    """Note a row that its entry does not bear out, or that has none."""
+    """Record a row that differs from its entry, or that has none."""
     if act is None and not _is_pruned(replay.base, at):
-        replay.differs.add(kind, rule, "no entry tells of it")
+        replay.differs.add(kind, rule, "no entry records it")
     elif act is not None and not borne_out:
-        replay.differs.add(kind, rule, f"entry {act.seq} says another thing of it")
+        replay.differs.add(kind, rule, f"entry {act.seq} says otherwise")
 
 
-def _missing(kind: str, acts: Mapping[str, Act], differs: Differences) -> None:
+def _missing(kind: str, acts: Mapping[str, ControlEntry], differs: Differences) -> None:
     for rule, act in acts.items():
-        differs.add(kind, rule, f"entry {act.seq} tells of it, and its row is not there")
+        differs.add(kind, rule, f"entry {act.seq} records it, but its row is missing")
 
 
 def _sets(conn: Connection, portal: str, replay: Replay) -> None:
-    """Hold sets that are said to have begun, so that no limit stops them, against the calls."""
+    """Compare sets that are marked as begun, so that no limit stops them, with the calls."""
     begun = (decisions.c.portal == portal, ACTING, decisions.c.begun.is_(True))
     of_set = (decisions.c.rule, decisions.c.set_name)
     found = conn.execute(select(*of_set, func.max(decisions.c.at)).where(*begun).group_by(*of_set))
@@ -146,10 +148,10 @@ def _sets(conn: Connection, portal: str, replay: Replay) -> None:
         )
         was_called = name is not None and conn.execute(called.limit(1)).first() is not None
         if not was_called and not _is_pruned(replay.base, newest - _OF_A_SET):
-            why = f"it is said to have begun, and no call was made in it by rule {rule}"
+            why = f"it is marked as begun, but rule {rule} made no call in it"
             replay.differs.add("set", str(name), why)
 
 
 def _is_pruned(base: End, at: datetime) -> bool:
-    """Tell whether an entry of this time may have been pruned."""
+    """Return whether an entry of this time may have been pruned."""
     return base.pruning is not None and at < base.pruning.before + _MILLISECOND

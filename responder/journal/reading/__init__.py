@@ -1,1 +1,1 @@
-"""The decision log as it is read: for people, for pages, for backtests."""
+"""Reads the decision log: for people, for pages, for backtests."""

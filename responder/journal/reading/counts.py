@@ -1,4 +1,4 @@
-"""What the pages tell of the whole: budgets of all rules at once, heads of chains, recent acts."""
+"""Counts for the pages, for all rules and portals at once: stops, held stops, heads of chains."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -12,14 +12,14 @@ from responder.model import WOULD_OUTCOMES, Outcome
 from responder.store.database.tables import ACTING, OPEN, chains, decisions, entries, rearms
 from responder.store.limits import COUNTED
 
-_LOOKED_THROUGH = 1_000
+_ENTRIES = 1_000  # of each chain, in which control entries are searched for
 
 Counts = dict[tuple[str, str], int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Act:
-    """What a person, or the program itself, did to how a portal is driven."""
+class Control:
+    """An entry by which a person, or the program itself, changed how a portal is driven."""
 
     portal: str
     seq: int
@@ -28,9 +28,9 @@ class Act:
 
 
 def acted(conn: Connection, portals: Collection[str], since: datetime) -> Counts:
-    """Count what each rule has stopped since then, as its limit does: (portal, rule).
+    """Count what each rule has stopped since then, as its limit does, by (portal, rule).
 
-    What it is about to stop is not counted here.
+    What is left of a set that has begun is not counted here.
     """
     forgiven = and_(rearms.c.portal == decisions.c.portal, rearms.c.rule == decisions.c.rule)
     query = (
@@ -50,20 +50,20 @@ def acted(conn: Connection, portals: Collection[str], since: datetime) -> Counts
 
 
 def would_have(conn: Connection, since: datetime) -> Counts:
-    """Count what each rule has said since then that it would do: (portal, rule)."""
+    """Count each rule's would-kills since then, by (portal, rule)."""
     said = (decisions.c.outcome.in_(WOULD_OUTCOMES), decisions.c.at >= since)
     return _counted(conn, _of_each(decisions.c.rule).where(*said))
 
 
 def held(conn: Connection) -> Counts:
-    """Count what is held of each rule: (portal, rule)."""
+    """Count each rule's held stops, by (portal, rule)."""
     return _counted(
         conn, _of_each(decisions.c.rule).where(OPEN, decisions.c.outcome == Outcome.HELD)
     )
 
 
 def open_stops(conn: Connection) -> Counts:
-    """Count the stops that are not concluded yet: (portal, outcome)."""
+    """Count the stops that are not concluded, by (portal, outcome)."""
     return _counted(conn, _of_each(decisions.c.outcome).where(ACTING))
 
 
@@ -81,21 +81,22 @@ def heads(conn: Connection) -> dict[str, tuple[int, str]]:
     return {record.portal: (record.seq, record.hash) for record in found}
 
 
-def acts(conn: Connection, most: int = 20) -> list[Act]:
-    """Return what people did lately, the newest first, as far as the last entries tell."""
-    found: list[Act] = []
+def recent_controls(conn: Connection, most: int = 20) -> list[Control]:
+    """Return the newest control entries among each chain's last entries, the newest first."""
+    found: list[Control] = []
     for portal, (head, _) in heads(conn).items():
         rows = conn.execute(
             select(entries)
             .where(
                 entries.c.portal == portal,
-                entries.c.seq > head - _LOOKED_THROUGH,
+                entries.c.seq > head - _ENTRIES,
                 entries.c.kind == "control",
             )
             .order_by(entries.c.seq.desc())
             .limit(most)
         )
         found += [
-            Act(portal=portal, seq=row.seq, at=row.at, body=json.loads(row.body)) for row in rows
+            Control(portal=portal, seq=row.seq, at=row.at, body=json.loads(row.body))
+            for row in rows
         ]
     return sorted(found, key=lambda act: act.at, reverse=True)[:most]

@@ -1,8 +1,8 @@
-"""The decision log, as it is read: one JSON object a decision.
+"""Reads the decision log as it is printed: one JSON object a decision.
 
 Reads are short: each page of the index, with the entries and the evidence it needs, is one read
-transaction; what is made of it is made outside. So a reader never holds up the write-ahead log, and
-takes no more memory for a long log than for a short one.
+transaction, and is rendered outside of it. So a reader never holds up a checkpoint of the
+write-ahead log, and needs no more memory for a long log than for a short one.
 """
 
 import json
@@ -59,9 +59,9 @@ def changed_since(
 ) -> tuple[list[dict[str, object]], dict[str, int]]:
     """Return decisions that were made, concluded or verified after the cursor, and the new cursor.
 
-    A cursor is a number for each portal; `{}` is the beginning of the log, and its `heads` are now.
-    Call again until the cursor stays the same: one call goes no further than a hundred entries of
-    each portal.
+    A cursor is a number for each portal; `{}` is the beginning of the log, and `heads` its present
+    end. Call again until the cursor stays the same: one call goes no further than a hundred entries
+    of each portal.
     """
     changed: list[dict[str, object]] = []
     new = dict(cursor)
@@ -92,7 +92,7 @@ def _filtered(
 
 
 class _Page(NamedTuple):
-    """Rows of the index, with the texts of their evaluations by place."""
+    """Rows of the index, with the bodies and the evidence of their evaluations by (portal, seq)."""
 
     records: Sequence["Record[tuple[object, ...]]"]
     bodies: Mapping[tuple[str, int], str]
@@ -129,7 +129,7 @@ def _rendered(page: _Page) -> Iterator[dict[str, object]]:
     body: _Json = {}
     kept: _Json | None = None
     for record in page.records:
-        if place != (record.portal, record.seq):  # the decisions of an evaluation stand together
+        if place != (record.portal, record.seq):  # decisions of one evaluation follow each other
             place = (record.portal, record.seq)
             body = json.loads(page.bodies.get(place, "{}"))
             kept = _kept(page.contents.get(place))
@@ -138,7 +138,7 @@ def _rendered(page: _Page) -> Iterator[dict[str, object]]:
 
 
 def _kept(content: str | None) -> _Json | None:
-    """Return evidence, `{"erased": n}` where entry n erased it; None where there is none."""
+    """Return the evidence, `{"erased": n}` where entry n erased it; None where there is none."""
     kept: _Json | None = None if content is None else json.loads(content)
     return kept
 
@@ -151,7 +151,7 @@ def _decision(
     of = record.n - 1
     decided = body["decisions"][of]
     document = body["document"]
-    told: dict[str, object] = {
+    shown: dict[str, object] = {
         "id": decision_name(record.portal, record.seq, record.n),
         "evaluation": f"{record.portal}-{record.seq}",
         "events": body["events"],
@@ -180,11 +180,11 @@ def _decision(
         "detail": record.detail,
         "concluded_at": _text(record.concluded_at),
     }
-    return told | {"erased": True} if erased else told
+    return shown | {"erased": True} if erased else shown
 
 
 def _workflow(named: _Json | None, facts: _Json | None) -> _Json | None:
-    """Give `workflow.started` as `started`; what is no fact of its row keeps a map of its own."""
+    """Return a workflow with its facts: `workflow.age` as `age`, `starter.id` within `starter`."""
     if named is None:
         return None
     workflow = {"id": named["id"], "template_id": named["template_id"]}
@@ -201,24 +201,24 @@ def _workflow(named: _Json | None, facts: _Json | None) -> _Json | None:
 
 
 def _conditions(conditions: list[_Json], values: list[Any] | None, *, erased: bool) -> list[_Json]:
-    """Put the values back to their tests, or say that they were erased."""
+    """Return each test with its value, or marked as erased."""
     whole = []
     given: list[Any] = [(None, None)] * len(conditions) if values is None else values
     for condition, (value, why) in zip(conditions, given, strict=True):
-        told = {key: condition[key] for key in ("rule", "path", "test")}
-        told |= {"value": value, "holds": condition["holds"]}
+        shown = {key: condition[key] for key in ("rule", "path", "test")}
+        shown |= {"value": value, "holds": condition["holds"]}
         if why is not None:
-            told["why"] = why
+            shown["why"] = why
         if "workflow" in condition:
-            told["workflow"] = condition["workflow"]
+            shown["workflow"] = condition["workflow"]
         if erased:
-            told["erased"] = True
-        whole.append(told)
+            shown["erased"] = True
+        whole.append(shown)
     return whole
 
 
 def _facts(content: _Json) -> _Json:
-    """Give facts as the portal sent them; one that could not be read says why."""
+    """Return facts as the portal sent them; an unknown one as `{"unknown": why}`."""
     unknown = {path: {"unknown": why} for path, why in content["unknown"].items()}
     return {**content["facts"], **unknown}
 

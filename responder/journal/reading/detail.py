@@ -1,8 +1,8 @@
-"""Gathers all that the log has about one decision, for a page: its steps, its proofs, its siblings.
+"""Reads all that the log has about one decision, for a page: its entries, evidence and siblings.
 
-Nothing leads from a decision to the entries that speak of it but their order: they stand between
-its evaluation and its last change. Where that is a long way (it waited for days), the places where
-they must be are looked through instead: after the evaluation, before the end, and around the call,
+No index leads from a decision to the entries that name it; they are between its evaluation and its
+last change. Where those are far apart (the decision waited for days), only the places where such
+entries must be are searched: after the evaluation, before the last change, and around the call,
 which is found by its time. So no decision costs more than some thousand short rows.
 """
 
@@ -27,7 +27,7 @@ _KINDS = ("intent", "outcome", "verified", "control")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One entry of the chain that speaks of the decision; `body` as it was written."""
+    """An entry of the chain that names the decision; `body` as it was written."""
 
     seq: int
     kind: str
@@ -47,11 +47,11 @@ class Sibling:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Dossier:
-    """`decision` is as the log prints it. `proof` is what was kept with the newest call.
+class Detail:
+    """One decision, as the log prints it, with its steps, its evidence and its siblings.
 
-    `erased` is the entry that tells who erased the facts. `whole` is false where the way to the
-    last change was too long to look for every step.
+    `proof` is the evidence of the newest call. `erased` is the entry that erased the facts. `whole`
+    is false where evaluation and last change were too far apart to find every step.
     """
 
     decision: Mapping[str, Any]
@@ -64,10 +64,10 @@ class Dossier:
     siblings: tuple[Sibling, ...]
 
 
-def dossier(conn: Connection, decision_id: str, near: int = NEAR) -> Dossier | None:
-    """Gather what the log has about a decision; None where there is none.
+def detail(conn: Connection, decision_id: str, near: int = NEAR) -> Detail | None:
+    """Return what the log has about a decision; None where there is none.
 
-    `near` is how many entries are looked through at each of the places.
+    `near` is how many entries are searched at each of the places.
     """
     decision = log.one(conn, decision_id)
     place = place_of(decision_id)
@@ -78,7 +78,7 @@ def dossier(conn: Connection, decision_id: str, near: int = NEAR) -> Dossier | N
     intents = [step for step in steps if step.kind == "intent"]
     contents = _contents(conn, place, [place[1], *(step.seq for step in intents)])
     erasers = {seq: content["erased"] for seq, content in contents.items() if "erased" in content}
-    return Dossier(
+    return Detail(
         decision=decision,
         received_at=row.received_at,
         hold=row.hold,
@@ -93,7 +93,7 @@ def dossier(conn: Connection, decision_id: str, near: int = NEAR) -> Dossier | N
 def _steps(
     conn: Connection, place: Place, row: "Record[tuple[object, ...]]", near: int
 ) -> tuple[tuple[Step, ...], bool]:
-    """Find the entries that speak of a decision, beginning with its evaluation."""
+    """Return the entries that name a decision, beginning with its evaluation, and whether all."""
     portal, seq, _ = place
     last = max(row.changed, row.concluded or 0) + 1  # a control follows the outcome it brought
     if last - seq <= 4 * near:
@@ -111,7 +111,7 @@ def _steps(
 
 
 def _around(conn: Connection, portal: str, row: "Record[tuple[object, ...]]") -> Iterator[int]:
-    """Find the numbers that were written when the decision was concluded, and last called."""
+    """Yield the numbers of entries near the decision's conclusion and its last call."""
     if row.concluded is not None:
         yield row.concluded
     if row.called_at is None:
@@ -131,7 +131,7 @@ def _around(conn: Connection, portal: str, row: "Record[tuple[object, ...]]") ->
 
 def _speaking(conn: Connection, place: Place, first: int, last: int) -> Iterator[Step]:
     portal, seq, _ = place
-    named = canonical(decision_name(*place))  # alone, or in the list of what was approved at once
+    named = canonical(decision_name(*place))  # as one value, or in the list of an approval
     found = conn.execute(
         select(entries)
         .where(
@@ -187,7 +187,7 @@ def _siblings(conn: Connection, place: Place) -> tuple[Sibling, ...]:
         select(decisions)
         .where(decisions.c.portal == portal, decisions.c.seq == seq, decisions.c.n != n)
         .order_by(decisions.c.n)
-        .limit(MOST_SIBLINGS + 1)  # one more tells that there are more
+        .limit(MOST_SIBLINGS + 1)  # one more shows that there are more
     )
     return tuple(
         Sibling(

@@ -1,7 +1,7 @@
-"""Evaluations as they were recorded, read in their order, to be gone through again.
+"""Reads recorded evaluations in their order, so that other rules can be tried on them.
 
-Each page is one short read transaction, so that a reader of the whole log holds nothing up, and
-takes no more memory for a long log than for a short one.
+Each page is one short read transaction, so a reader of the whole log holds nothing up, and needs no
+more memory for a long log than for a short one.
 """
 
 import gc
@@ -30,7 +30,7 @@ _CONDEMNED = tuple(
 
 
 class Span(NamedTuple):
-    """The numbers of a portal's entries that are to be gone through."""
+    """A range of a portal's entry numbers."""
 
     portal: str
     first: int
@@ -38,9 +38,9 @@ class Span(NamedTuple):
 
 
 class Past(NamedTuple):
-    """An evaluation. `content` is its evidence, None where that was erased.
+    """A recorded evaluation. `content` is its evidence, None where that was erased.
 
-    `outcomes` has what became of each of its decisions so far.
+    `outcomes` has the present outcome of each of its decisions.
     """
 
     portal: str
@@ -52,7 +52,7 @@ class Past(NamedTuple):
 
 
 class Delivered(NamedTuple):
-    """What was received on one document under one name, and how often."""
+    """The number of deliveries on one document under one event name."""
 
     trigger: str
     event: str | None
@@ -61,7 +61,7 @@ class Delivered(NamedTuple):
 
 
 def spans(conn: Connection, since: datetime, portal: str | None = None) -> list[Span]:
-    """Return, for each portal, the entries from an instant on."""
+    """Return, for each portal, the range of entries from an instant on."""
     found = []
     for name in chain_ends.portals(conn) if portal is None else [portal]:
         first = conn.execute(
@@ -76,15 +76,13 @@ def spans(conn: Connection, since: datetime, portal: str | None = None) -> list[
 
 
 def evaluations(database: Database, span: Span) -> Iterator[Iterator[Past]]:
-    """Yield the evaluations of a span, page by page.
-
-    Each is parsed when it is asked for: so few of them are there at once that the collector of
-    garbage has nothing to go through.
-    """
+    """Yield the evaluations of a span, page by page."""
     after = span.first - 1
     while after < span.last:
         end = min(after + PAGE, span.last)
         rows = _read(database, partial(_page, portal=span.portal, after=after, end=end))
+        # Parsed one by one as they are asked for: few exist at once, so the garbage collector has
+        # little to traverse.
         yield (_past(span.portal, *row) for row in rows)
         after = end
 
@@ -97,7 +95,7 @@ def evaluation(database: Database, place: Place) -> Past | None:
 
 
 def concluded(conn: Connection, past: Past) -> list[Delivered]:
-    """Return what an evaluation concluded, counted by name and document."""
+    """Return what an evaluation concluded, counted by event name and document."""
     received_at = past.body["received_at"]
     if received_at is None:
         return []
@@ -127,10 +125,8 @@ def condemned_before(
 
 
 def _read(database: Database, fn: Callable[[Connection], T]) -> T:
-    """Read with the collector of garbage away.
-
-    To go through all that the reader has found so far takes it longer than the reading itself.
-    """
+    """Return what `fn` returns, read with the garbage collector switched off."""
+    # Traversing all that the reader has found so far takes longer than the reading itself.
     collects = gc.isenabled()
     gc.disable()
     try:
@@ -148,7 +144,7 @@ _Row = tuple[Any, str | None, dict[int, str | None]]
 
 
 def _page(conn: Connection, portal: str, after: int, end: int) -> list[_Row]:
-    """Read what stands between two numbers; what is parsed of it is parsed outside."""
+    """Read the evaluations between two numbers, unparsed."""
 
     def between(column: Any) -> tuple[Any, ...]:  # noqa: ANN401 -- the column `seq` of any table
         return (column.table.c.portal == portal, column > after, column <= end)

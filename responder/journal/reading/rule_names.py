@@ -1,4 +1,4 @@
-"""Which rules the decision log names, so that one who mistypes a name can be helped."""
+"""Lists the rules that the decision log names, so that a mistyped name can be corrected."""
 
 from sqlalchemy import Connection, func, select
 
@@ -6,7 +6,7 @@ from responder.store.database.tables import decisions
 
 
 def rules(conn: Connection) -> list[str]:
-    """Return the ids of all rules that ever decided, by skipping through the index."""
+    """Return the ids of all rules that ever decided, one index search for each."""
     named: list[str] = []
     query = select(func.min(decisions.c.rule))
     while (rule := conn.execute(query).scalar()) is not None:

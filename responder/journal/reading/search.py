@@ -1,10 +1,10 @@
-"""Finds decisions for a page: the newest first, a page at a time, never reading much at once.
+"""Searches decisions for a page: the newest first, a page at a time, never reading much at once.
 
 Theory of operation. One condition drives: the one that an index serves best (workflow, document,
 evaluation, rule, outcome, else time alone). Along that index a *window* of rows is read, and the
-other conditions choose among them. Where the window ends before the page is full, `searched_to`
-tells how far it went, and the next page goes on there. So a search that matches nothing costs a
-window, not a walk through a million rows; and whoever searches is told what was not looked at yet.
+other conditions choose among them. Where the window ends before the page is full, `searched_to` is
+how far it went, and the next page goes on there. So a search that matches nothing costs a window,
+not a million rows; and the page shows what has not been searched yet.
 """
 
 import json
@@ -44,7 +44,7 @@ _Test = Callable[[FromClause], _Condition]  # of the table, or of a window of it
 
 
 class Key(NamedTuple):
-    """Where a decision stands in the order of time."""
+    """A decision's place in the order of time."""
 
     at: datetime
     portal: str
@@ -56,7 +56,7 @@ class Key(NamedTuple):
 
 
 def key_of(text: str) -> Key | None:
-    """Read a key; None where it is none."""
+    """Parse a key; return None where the text is not one."""
     at, _, name = text.partition("-")
     place = place_of(name)
     if place is None or not at.isascii() or not at.isdigit() or len(at) > 17:
@@ -66,9 +66,10 @@ def key_of(text: str) -> Key | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Which decisions. `quiet` ones, that condemned nothing, come only where they are asked for.
+    """The conditions of a search. Decisions that condemned nothing are found only with `quiet`.
 
-    `outcome` may be `open` for what is not concluded yet. `words` are looked for in what was read.
+    `outcome` may be `open` for what is not concluded yet. `words` are searched for in what was
+    read.
     """
 
     workflows: tuple[str, ...] = ()
@@ -86,7 +87,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One decision, as a list shows it."""
+    """A decision as a list shows it."""
 
     id: str
     at: datetime
@@ -106,7 +107,10 @@ _SHOWN = tuple(one.name for one in fields(Line) if one.name not in ("id", "reaso
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """One page. `older` begins the next; `searched_to` says that the window ended before that."""
+    """A page of decisions; `older` begins the next.
+
+    `searched_to` is set where the window ended before the page was full.
+    """
 
     lines: tuple[Line, ...]
     older: Key | None = None
@@ -117,9 +121,9 @@ class Found:
 class _Among:
     """A test of a column that shares an index with time: the rule, or the outcome.
 
-    Where it drives, PostgreSQL must not go back in time through everything, which it would choose
-    for what is frequent, although there may be none of it for a year. So it is asked for the rows
-    between two ends of that index, in its order, which is that of no other.
+    Where it drives, PostgreSQL must not go back in time through all decisions, as it would for a
+    frequent value, since there may be none for a year. So the query asks for the rows between two
+    ends of that index, in its order, which no other index has.
     """
 
     column: str
@@ -129,7 +133,7 @@ class _Among:
         return table.c[self.column] == self.value
 
     def between(self, table: FromClause, first: datetime, last: datetime) -> _Condition:
-        """Say it in SQL, of the rows between two instants."""
+        """Return the SQL condition for the rows between two instants."""
         if self.value is None:
             return self(table)
         place = tuple_(table.c[self.column], table.c.at)
@@ -138,7 +142,7 @@ class _Among:
 
 @dataclass(frozen=True, slots=True)
 class _Search:
-    """What drives, what chooses within the window, how long that is."""
+    """The condition that drives, those that choose within the window, and the window's length."""
 
     drives: _Test
     chooses: tuple[_Test, ...]
@@ -152,7 +156,7 @@ def find(
     most: int = 50,
     longest: int = WINDOW,
 ) -> Found:
-    """Return a page of decisions, the newest first, that stand before a key."""
+    """Return a page of decisions before a key, the newest first."""
     search = _search(wanted, longest)
     newest = _newest_first(decisions, search.drives, wanted, before)
     window = newest.limit(search.window if search.chooses else most + 1).subquery()
@@ -170,7 +174,7 @@ def find(
 
 
 def is_there(conn: Connection, decision_id: str) -> bool:
-    """Tell whether there is a decision of this name."""
+    """Return whether there is a decision with this id."""
     place = place_of(decision_id)
     if place is None:
         return False
@@ -178,21 +182,18 @@ def is_there(conn: Connection, decision_id: str) -> bool:
 
 
 def is_workflow(conn: Connection, workflow_id: str) -> bool:
-    """Tell whether a workflow of this id was ever decided upon."""
+    """Return whether a workflow with this id was ever decided upon."""
     query = select(decisions.c.n).where(decisions.c.workflow_id == workflow_id).limit(1)
     return conn.execute(query).first() is not None
 
 
 def beginning_with(conn: Connection, prefix: str) -> tuple[str, ...]:
-    """Return workflows whose id begins so, twenty at most; the prefix is hexadecimal.
-
-    What follows it in an id sorts below `z` in any collation that a database may have.
-    """
+    """Return workflows whose id begins with a hexadecimal prefix, twenty at most."""
     some = (
         select(decisions.c.workflow_id)
         .where(
             decisions.c.workflow_id >= prefix,
-            decisions.c.workflow_id < prefix + "z",
+            decisions.c.workflow_id < prefix + "z",  # above every id, in any database's collation
             decisions.c.workflow_id.startswith(prefix, autoescape=True),
         )
         .order_by(decisions.c.workflow_id)
@@ -204,7 +205,7 @@ def beginning_with(conn: Connection, prefix: str) -> tuple[str, ...]:
 
 
 def is_rule(conn: Connection, name: str) -> bool:
-    """Tell whether a rule of this name ever decided."""
+    """Return whether a rule of this name ever decided."""
     newest = select(func.max(decisions.c.at)).where(decisions.c.rule == name)
     return conn.execute(newest).scalar() is not None
 
@@ -223,7 +224,7 @@ def _search(wanted: Wanted, longest: int) -> _Search:
 
 
 def _may_be_quiet(wanted: Wanted) -> bool:
-    """Tell whether what drives may find decisions that condemned nothing, and nobody asked."""
+    """Return whether the driving condition may find decisions that condemned nothing, unasked."""
     asked = wanted.quiet or wanted.action is Action.NONE
     return not (asked or wanted.workflows or wanted.rule or wanted.outcome)
 
@@ -263,7 +264,7 @@ def _others(wanted: Wanted) -> Iterator[_Test]:
         yield lambda t: t.c.action == action
     if wanted.words:
         words = wanted.words
-        yield lambda t: _says(t, words)
+        yield lambda t: _contains(t, words)
 
 
 def _newest_first(
@@ -291,8 +292,8 @@ def _downward(table: FromClause) -> Iterator[ColumnElement[object]]:
     return (table.c[name].desc() for name in _PLACE)
 
 
-def _says(table: FromClause, words: str) -> ColumnElement[bool]:
-    """Look for words in what a row says and in what was read for it, as it is written in JSON."""
+def _contains(table: FromClause, words: str) -> ColumnElement[bool]:
+    """Return the condition for words in a row's columns or in its evidence, as JSON writes them."""
     spellings = dict.fromkeys((words, words.lower(), words.upper(), words.capitalize()))
     in_row = [
         table.c[name].contains(spelling, autoescape=True)
@@ -321,10 +322,11 @@ def _line(record: "Record[tuple[object, ...]]") -> Line:
 
 
 def _with_reasons(conn: Connection, lines: Sequence[Line]) -> tuple[Line, ...]:
-    """Say of what condemned nothing why, unless its entry is too long to be read for a list."""
+    """Return the lines, with the reason of what condemned nothing."""
     quiet = {place: line for line in lines if line.outcome is None and (place := place_of(line.id))}
     reasons: dict[str, str | None] = {}
     for (portal, seq, n), line in quiet.items():
+        # without one, where its entry is too long to be read for a list
         body = conn.execute(
             select(entries.c.body).where(
                 entries.c.portal == portal,

@@ -1,1 +1,1 @@
-"""What is done with a log over the years: pruned, erased from, moved, copied."""
+"""Maintains a log over the years: pruning, erasing, moving, copying."""

@@ -1,13 +1,13 @@
-"""The erasure of what a person may ask to be forgotten: the facts behind a decision.
+"""Erases the facts behind a decision, as a person may ask.
 
-What stands of a document (facts, values that tests saw, the workflow's row) is evidence, kept once
-for an evaluation and once for each of its calls; all of it goes, with the received forms. What
-stays is what was decided, by which rule, and what became of it. The entry that is appended names
+What is kept of a document (facts, values that tests saw, the workflow's row) is evidence, once for
+an evaluation and once for each of its calls; all of it is erased, with the forms of the deliveries.
+What stays is what was decided, by which rule, and what came of it. The entry that is appended names
 who erased what; the digests stay, so the chain holds.
 
-Which calls an evaluation led to is found by reading the log from it to its last outcome, which may
-be very long. So that is read before, some entries at a time; what is concluded gets no more. Each
-erasure is then a short transaction of its own.
+Finding the calls of an evaluation takes reading the log from it to its last outcome, which may be
+very long. So that is read first, some entries at a time; a concluded decision gets no more of them.
+Each erasure is then a short transaction of its own.
 """
 
 import json
@@ -31,7 +31,7 @@ _ENTRIES = 2_000  # read at once
 
 
 class NotErasable(Exception):  # noqa: N818 -- it says a state, not a mistake
-    """There is no such decision, or it is not concluded yet."""
+    """A state: there is no such decision, or it is not concluded yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Erased:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Where the facts behind a decision stand: with its evaluation, and with these entries."""
+    """The places of the facts behind a decision: its evaluation, and these entries."""
 
     decision_id: str
     portal: str
@@ -53,7 +53,7 @@ class Facts:
 
 
 def find(database: Readable, decision_id: str) -> Facts:
-    """Find the facts behind a decision.
+    """Return the places of the facts behind a decision.
 
     Raise NotErasable where there is no such decision, or one of its evaluation is still open.
     """
@@ -79,8 +79,8 @@ def remove(tx: Connection, facts: Facts, *, by: str, at: datetime) -> Erased | N
     numbers = _with_evidence(tx, facts.portal, facts.entries)
     if not numbers:
         return None
-    told = {"control": "erase", "decision": facts.decision_id, "by": by, "entries": numbers}
-    eraser = append(tx, facts.portal, "control", at, told)
+    body = {"control": "erase", "decision": facts.decision_id, "by": by, "entries": numbers}
+    eraser = append(tx, facts.portal, "control", at, body)
     tx.execute(
         update(evidence)
         .where(evidence.c.portal == facts.portal, evidence.c.seq.in_(numbers))
@@ -93,10 +93,10 @@ def remove(tx: Connection, facts: Facts, *, by: str, at: datetime) -> Erased | N
 
 
 def scrub(database: Database) -> bool:
-    """Have the database let go of what was erased; False where it could not at once.
+    """Free the storage that holds what was erased; return False where that was not possible now.
 
-    SQLite keeps it in the write-ahead log until that is emptied, PostgreSQL in dead rows until they
-    are vacuumed.
+    SQLite keeps it in the write-ahead log until that is truncated, PostgreSQL in dead rows until
+    they are vacuumed.
     """
     if database.dialect == "postgresql":
         with database.writer.connect() as connection:
@@ -115,7 +115,7 @@ def scrub(database: Database) -> bool:
 
 
 def _last_entry(conn: Connection, place: Place) -> int | None:
-    """Return the last entry that tells of an evaluation; None where there is no such decision."""
+    """Return the last entry about an evaluation; None where there is no such decision."""
     portal, seq, n = place
     rows = conn.execute(
         select(decisions.c.n, decisions.c.outcome, decisions.c.changed).where(
@@ -132,7 +132,7 @@ def _last_entry(conn: Connection, place: Place) -> int | None:
 
 
 def _intents(conn: Connection, portal: str, of: int, start: int, end: int) -> list[int]:
-    """Return the numbers of the intents of an evaluation among some entries."""
+    """Return the numbers of an evaluation's intents within a range of entries."""
     found = conn.execute(
         select(entries.c.seq, entries.c.body)
         .where(
@@ -147,7 +147,7 @@ def _intents(conn: Connection, portal: str, of: int, start: int, end: int) -> li
 
 
 def _evaluation_of(body: str) -> int | None:
-    """Return the number of the evaluation whose decision an intent is of."""
+    """Return the number of the evaluation whose decision an intent names."""
     place = place_of(json.loads(body)["decision"])
     return None if place is None else place[1]
 

@@ -1,16 +1,16 @@
-"""The end of what is kept long enough: the oldest entries of a chain, and all that hangs on them.
+"""Removes the oldest entries of a chain, with all rows that belong to them.
 
 A *prefix* of a chain is removed, with its evidence, its rows of the index and the deliveries that
-it concluded, and in the same transaction an entry of the kind `prune` is appended, which tells up
-to which number, the hash that stood there, and how many days were kept (`chain`). So the rest still
-proves itself. The last entry that is old enough stays: it proves that what stood before it was as
+it concluded, and in the same transaction an entry of the kind `prune` is appended, which has the
+number and the hash of the last entry removed, and how many days were kept (`chain`). So the rest
+still proves itself. The last entry that is old enough stays: it proves that those before it were as
 old (`checkpoint_marks`).
 
-It goes no further than the oldest decision that is open, or stopped and not yet verified. A later
-entry may still speak of a decision that is gone: its outcome came after the instant, and is kept
-until its own time.
+Pruning goes no further than the oldest decision that is open, or stopped and not yet verified. A
+later entry may still name a decision that is gone: its outcome is younger, and is kept until its
+own time.
 
-The texts of rulesets are not removed: they are few, and name what the rules were in any year.
+The texts of rulesets are not removed: they are few, and show what the rules were in any year.
 """
 
 import json
@@ -36,14 +36,14 @@ from responder.store.database.tables import (
 
 MOST = 1_000
 DAY = timedelta(days=1)
-PRUNED = "pruned"  # among the runs; a rule's key has its schedule behind a space
+PRUNED = "pruned"  # a key of `sweep_runs`; a schedule's key has a space in it
 _CHUNK = 500
-_CLOCKS_DIFFER = timedelta(hours=1)  # a delivery's instant and its evaluation's are of two clocks
+_CLOCKS_DIFFER = timedelta(hours=1)  # replicas that receive and that drive have clocks of their own
 
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """What one step has removed; `through` is the number of the last entry, `more` to go on."""
+    """The result of one step: `through` is the last number removed, `more` whether to go on."""
 
     through: int
     entries: int
@@ -51,7 +51,7 @@ class Pruned:
 
 
 class _Entry(NamedTuple):
-    """What is asked of an entry before it goes."""
+    """An entry, as far as pruning reads it."""
 
     seq: int
     kind: str
@@ -62,25 +62,23 @@ class _Entry(NamedTuple):
 def prune(
     tx: Connection, portal: str, before: datetime, at: datetime, *, most: int = MOST
 ) -> Pruned | None:
-    """Remove entries older than an instant, `most` at once; return None where there is nothing.
+    """Remove at most so many entries older than an instant; return None where there are none.
 
-    The instant is a day or more before `at`.
-
-    Where nothing but a few markers of earlier times is old enough, they stay: to remove them would
-    leave another.
+    `before` is a day or more before `at`. Where only a few markers of earlier prunes are old
+    enough, they stay: removing them would leave another marker.
     """
     gone = _oldest(tx, portal, before, most + 1)[:-1]
     if len(gone) < most and all(entry.kind == "prune" for entry in gone):
         return None
     last = gone[-1]
-    told = {
+    body = {
         "through": last.seq,
         "hash": last.hash,
         "before": before,
         "days": (at - before).days,
         "entries": len(gone),
     }
-    append(tx, portal, "prune", at, told)
+    append(tx, portal, "prune", at, body)
     for names in _names(tx, portal, last.seq):
         tx.execute(delete(deliveries).where(concluded_by(tx, portal, names)))
     for table in (evidence, approvals, decisions, entries):
@@ -89,11 +87,9 @@ def prune(
     return Pruned(last.seq, len(gone), more=len(gone) == most)
 
 
-def up_to(conn: Connection, portal: str, wanted: datetime) -> datetime:
-    """Return the instant before which entries may go now, a day beyond the last one at most.
-
-    A clock that is a year ahead for a minute must not take a year's log.
-    """
+def capped(conn: Connection, portal: str, wanted: datetime) -> datetime:
+    """Return the instant before which entries may be removed: at most a day past the last one."""
+    # a clock that is a year ahead for a minute must not remove a year's log
     oldest = select(entries.c.at).where(entries.c.portal == portal)
     known = (
         conn.execute(oldest.order_by(entries.c.seq).limit(1)).scalar(),
@@ -103,17 +99,17 @@ def up_to(conn: Connection, portal: str, wanted: datetime) -> datetime:
     return wanted if reach is None else min(wanted, reach + DAY)
 
 
-def reached(tx: Connection, portal: str, before: datetime) -> None:
-    """Note up to which instant the log is pruned."""
+def record_pruned(tx: Connection, portal: str, before: datetime) -> None:
+    """Record up to which instant the log is pruned."""
     sweep_runs.record_run(tx, portal, PRUNED, before)
 
 
 def concluded_by(conn: Connection, portal: str, numbers: Sequence[int]) -> ColumnElement[bool]:
-    """Say in SQL: the deliveries that these evaluations have concluded.
+    """Return the SQL condition for the deliveries that these evaluations have concluded.
 
-    The table is searched by time, since nothing finds a delivery by its evaluation. Where that
-    finds fewer than the evaluations say that they concluded, a clock was set meanwhile, and all of
-    the table is searched.
+    Deliveries have no index by evaluation, so the table is searched by time. Where that finds fewer
+    than the evaluations say that they concluded, a clock was set meanwhile, and the whole table is
+    searched.
     """
     named = and_(
         deliveries.c.portal == portal,
@@ -138,7 +134,7 @@ def concluded_by(conn: Connection, portal: str, numbers: Sequence[int]) -> Colum
 
 
 def _events(conn: Connection, portal: str, numbers: Sequence[int]) -> int:
-    """Count the deliveries that these evaluations say they concluded."""
+    """Return how many deliveries these evaluations say they concluded."""
     bodies = conn.execute(
         select(entries.c.body).where(entries.c.portal == portal, entries.c.seq.in_(numbers))
     ).scalars()
@@ -146,7 +142,7 @@ def _events(conn: Connection, portal: str, numbers: Sequence[int]) -> int:
 
 
 def _oldest(conn: Connection, portal: str, before: datetime, most: int) -> list[_Entry]:
-    """Return the entries that may go: old enough, and before what is not finished."""
+    """Return the entries that may be removed: old enough, and before everything unfinished."""
     unfinished = _first_unfinished(conn, portal)
     query = (
         select(entries.c.seq, entries.c.kind, entries.c.at, entries.c.hash)
@@ -165,10 +161,8 @@ def _oldest(conn: Connection, portal: str, before: datetime, most: int) -> list[
 
 
 def _first_unfinished(conn: Connection, portal: str) -> int | None:
-    """Return the oldest evaluation with a decision that is open, or stopped and not yet verified.
-
-    Each of the two has an index of its own, and no index has both.
-    """
+    """Return the oldest evaluation with a decision that is open, or stopped and not verified."""
+    # two statements: each condition has an index of its own, and no index has both
     found = [
         conn.execute(
             select(func.min(decisions.c.seq)).where(decisions.c.portal == portal, rare)

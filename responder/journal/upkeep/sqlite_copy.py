@@ -1,13 +1,13 @@
-"""A copy of a SQLite log while it is served: of one instant, proved, and there whole or not at all.
+"""Copies a SQLite log while it is served: as of one instant, verified, and complete or not at all.
 
-SQLite itself copies the file, some pages at a time. Where there is a write-ahead log, one read
-transaction holds the instant meanwhile, and nobody waits. With a rollback journal such a reader
-would hold up whoever commits: so between the pages there is room for others, and when they have
-written, SQLite begins anew.
+SQLite itself copies the file, some pages at a time. With a write-ahead log, a read transaction
+holds the instant meanwhile, and nobody waits. With a rollback journal such a reader would block
+whoever commits; so there is a rest after each step, and when others have written in it, SQLite
+begins again.
 
-It is copied under another name in the same folder. It gets its own only once it was read back and
-holds: the file by SQLite's own check, each portal's chain by the auditor's, and no chain may end
-before it did when the copy was begun.
+The copy has another name in the same folder. It is renamed only once it was read back and verified:
+the file by SQLite's own check, each portal's chain by the auditor's, and no chain may end earlier
+than it did when the copy was begun.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from typing import Any
 from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError
 
-from responder.journal.audit.integrity import integrity, proved
+from responder.journal.audit.integrity import check_log, integrity
 from responder.journal.audit.verify import Verified
 from responder.journal.chain import heads
 from responder.store.database import engines
@@ -37,16 +37,16 @@ _BESIDE = ("", "-wal", "-shm", "-journal")
 
 
 class NotCopied(Exception):  # noqa: N818 -- it says what is wrong with the question
-    """It cannot be copied, or not to there. Nothing was left there."""
+    """A refusal: the log cannot be copied, or not to that place. No file was left there."""
 
 
 class NotWhole(Exception):  # noqa: N818 -- it says a state, not a mistake
-    """What was copied does not hold. Nothing was kept of it."""
+    """A state: the copied log does not verify. No file was left."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Copied:
-    """What was copied: its size, each portal's chain, and what of the log did not hold.
+    """The result of a copy: its size, each portal's chain, and what of the log does not verify.
 
     `chains` is None where the log is of an older version, whose chains were not checked.
     """
@@ -57,10 +57,10 @@ class Copied:
 
 
 def backup(database: Database, file: Path, *, broken_too: bool = False) -> Copied:
-    """Copy an open SQLite database to where nothing is yet.
+    """Copy an open SQLite database to a path where nothing exists yet.
 
-    With `broken_too`, a log that does not hold in itself is copied as it is. Raise NotCopied or
-    NotWhole; then there is no file.
+    With `broken_too`, a log that does not verify is copied as it is. Raise NotCopied or NotWhole;
+    then there is no file.
     """
     must_be_free(file)
     before = database.read(heads)
@@ -77,7 +77,7 @@ def backup(database: Database, file: Path, *, broken_too: bool = False) -> Copie
 
 
 def must_be_free(file: Path) -> None:
-    """Raise NotCopied where there is such a file, or what SQLite would take for a part of it."""
+    """Raise NotCopied where the file exists, or one that SQLite would read as a part of it."""
     for ending in _BESIDE:
         beside = file.with_name(file.name + ending)
         if os.path.lexists(beside):
@@ -106,13 +106,13 @@ def _copy(database: Database, partial: Path) -> None:
                 source.execute("SELECT count(*) FROM sqlite_schema").fetchone()
             source.backup(target, pages=_PAGES, progress=_Room(database.journal_mode != "wal"))
     except module.Error as error:
-        raise NotCopied(f"it broke off: {error}") from None
+        raise NotCopied(f"copying failed: {error}") from None
     finally:
         lent.invalidate()
 
 
 class _Room:
-    """Hears of each step, so that Ctrl-C is heard too, and leaves room for others if they wait."""
+    """The callback of each step of the copy, which leaves others time to commit."""
 
     def __init__(self, others_wait: bool) -> None:  # noqa: FBT001
         self._others_wait = others_wait
@@ -120,18 +120,20 @@ class _Room:
         self._restarts = 0
 
     def __call__(self, _status: int, left: int, _total: int) -> None:
-        """Hear how many pages are left; raise NotCopied where there is no end to it."""
+        """Rest, if others wait; raise NotCopied where the copy has begun again too often."""
         if not self._others_wait:
             return
         self._restarts += self._left is not None and left > self._left
         self._left = left
         if self._restarts > _MOST_RESTARTS:
-            raise NotCopied("it is written to all the time: stop the service while it is copied")
+            raise NotCopied(
+                "the log is written to all the time: stop the service while it is copied"
+            )
         time.sleep(_REST_SECONDS)
 
 
 def _checked(partial: Path, before: dict[str, int]) -> Copied:
-    """Read the copy back."""
+    """Return the result of reading the copy back."""
     copy = Database(URL.create("sqlite", database=str(partial)))
     try:
         with closing(copy):
@@ -141,7 +143,7 @@ def _checked(partial: Path, before: dict[str, int]) -> Copied:
             if not wrong:
                 wrong += _cut_off(before, copy.read(heads))
                 if copy.schema_is_current():
-                    chains, faults = proved(copy)
+                    chains, faults = check_log(copy)
                     wrong += faults
     except (DatabaseError, DBAPIError) as error:
         chains, wrong = None, [f"the file: {error}"]
@@ -155,7 +157,7 @@ def _cut_off(before: dict[str, int], after: dict[str, int]) -> Iterator[str]:
 
 
 def _give_name(partial: Path, file: Path) -> None:
-    """Make it durable under its own name, which nobody may have taken meanwhile."""
+    """Rename the copy durably, unless the name was used meanwhile."""
     _sync(partial)
     try:
         os.link(partial, file)

@@ -1,20 +1,20 @@
-"""A whole database, copied into an empty one of either kind, and proved to be the same.
+"""Moves a whole database into an empty one of either kind, and proves that they are the same.
 
 Nobody writes in either meanwhile. A SQLite file has a lock of its own for the service, and its one
 writer is this copy. In PostgreSQL a live lease means a live service, and every table is locked, so
-that one which starts meanwhile cannot acknowledge what would not be copied.
+that a service which starts meanwhile cannot acknowledge what would not be copied.
 
 The copy is one transaction. The new database first gets the schema of the old one; then all rows,
-by columns as they stand in the old database, so that nothing is turned into a value and back; then
-the counters of ids; then the migrations that are missing. Before the commit everything is read back
-and held against what was read: the rows of each table by a sum of their hashes, which no order
-changes, and each portal's chain by the auditor's own check. So whatever ends it before the commit
-leaves the new database as empty as it was.
+with the old database's plain column types, so that no value is converted; then the counters of ids;
+then the migrations that are missing. Before the commit everything is read back and compared: the
+rows of each table by a sum of their hashes, which does not depend on their order, and each portal's
+chain by the auditor's own check. So whatever interrupts it before the commit leaves the new
+database as empty as it was.
 
-The old one is only read, until the copy is proved. Then it is marked, and refuses all that would be
-written from now on (`move_mark`); and only after that the new one is committed, so that at no
-moment both take what is received. Whatever ends it between the two leaves one that is marked and
-one that is empty, and the same move goes on from there.
+The old database is only read until the copy is proved. Then it is marked, and refuses all writes
+from then on (`move_mark`); and only after that the new one is committed, so that they never both
+accept deliveries. Whatever interrupts it between the two leaves one that is marked and one that is
+empty, and the same command goes on from there.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,9 +38,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import SQLAlchemyError
 
-from responder.journal.audit.integrity import proved
+from responder.journal.audit.integrity import check_log
 from responder.journal.audit.verify import Verified
-from responder.journal.chain_ends import ALONE
+from responder.journal.chain_ends import EXCLUSIVE
 from responder.store.database import move_mark, upgrade
 from responder.store.database.clock import now_of
 from responder.store.database.database import SCHEMA, Database, revision
@@ -50,31 +50,31 @@ from responder.store.database.tables import leases, metadata, replicas
 T = TypeVar("T")
 
 _PAGE = 500
-_ALIVE = (leases, replicas)  # who is alive there says nothing of here: they are not copied
+_ALIVE = (leases, replicas)  # not copied: replicas of the old database are not those of the new
 _MODULUS = 1 << 256
 
-Told = Callable[[str, int, int], object]
+Progress = Callable[[str, int, int], object]
 
 
 class NotMovable(Exception):  # noqa: N818 -- it says what is wrong with the question
-    """It cannot be copied from there to here. Nothing was."""
+    """A refusal: the log cannot be moved from there to here. Nothing was written."""
 
 
 class NotEmpty(NotMovable):
-    """There is something in the new database."""
+    """A refusal: the new database has rows or tables of its own."""
 
 
 class NotTheSame(Exception):  # noqa: N818 -- it says a state, not a mistake
-    """The log does not hold, or the copy is another. Nothing was kept of it."""
+    """A state: the log does not verify, or the copy differs. Nothing was kept of it."""
 
 
 class Unsure(Exception):  # noqa: N818 -- it says a state, not a mistake
-    """The new database broke off in the commit: it has all of it or nothing."""
+    """A state: the new database's commit broke off; it has everything or nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moved:
-    """What was copied: rows by table, each portal's chain, and what of the log did not hold."""
+    """The result of a move: rows by table, each portal's chain, and what does not verify."""
 
     schema: str
     rows: Mapping[str, int]
@@ -83,7 +83,7 @@ class Moved:
 
 
 class _Sum(NamedTuple):
-    """How many rows, and the sum of their hashes."""
+    """The number of rows, and the sum of their hashes."""
 
     rows: int
     hashes: int
@@ -91,12 +91,12 @@ class _Sum(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Uncommitted:
-    """What a transaction has written, read as a database is."""
+    """An open transaction that can be read as a database is."""
 
     tx: Connection
 
     def read(self, fn: Callable[[Connection], T]) -> T:
-        """Run `fn` within the transaction."""
+        """Return what `fn` returns, run within the transaction."""
         return fn(self.tx)
 
 
@@ -104,27 +104,28 @@ def move(
     source: Database,
     target: Database,
     *,
-    told: Told,
+    progress: Progress,
     broken_too: bool = False,
     again: bool = False,
 ) -> Moved:
-    """Copy everything from an open database into another; `told` hears of table, rows, all rows.
+    """Copy everything from an open database into another; mark the old one as moved.
 
-    With `broken_too`, a log that does not hold in itself is copied as it is; with `again`, one that
-    was moved to another place before. Raise NotMovable, NotTheSame or Unsure; the first two leave
-    the target empty, and the source as it was.
+    `progress` is called with a table, its rows so far and all its rows. With `broken_too`, a log
+    that does not verify is copied as it is; with `again`, one that was moved to another place
+    before. Raise NotMovable, NotTheSame or Unsure; the first two leave the target empty, and the
+    source as it was.
     """
     try:
         source.lock_for_serving()
         target.lock_for_serving()
-        with _alone(source) as old, _alone(target) as new:
+        with _exclusive(source) as old, _exclusive(target) as new:
             before = move_mark.place_of(old)
             if before not in (None, target.place) and not again:
                 raise NotMovable(
                     f"FROM was moved to {before} before, and what was received since is there; "
                     "where that never came to be, --again moves it here"
                 )
-            copied = _copied_all(old, new, told, is_there=before == target.place)
+            copied = _copied_all(old, new, progress, is_there=before == target.place)
             if copied.wrong and not broken_too:
                 raise NotTheSame("\n".join(copied.wrong))
             _hand_over(old, new, source, target.place)
@@ -134,29 +135,29 @@ def move(
 
 
 def _hand_over(old: Connection, new: Connection, source: Database, place: str) -> None:
-    """Have the old database refuse what is written from now on, then let the new one begin."""
+    """Make the old database refuse writes from now on, then commit the new one."""
     tables, before = _tables_of(old), move_mark.place_of(old)
     move_mark.mark(old, tables, place)
-    _ended(old).commit()
+    _transaction_of(old).commit()
     try:
-        _ended(new).commit()
+        _transaction_of(new).commit()
     except SQLAlchemyError as error:
         if new.dialect.name != "sqlite":
             raise Unsure(first_line(error)) from error  # nobody knows what a server did
-        _take_back(source, tables, before)
+        _restore_mark(source, tables, before)
         raise
     except KeyboardInterrupt:
         raise Unsure("it was stopped by hand") from None
 
 
-def _ended(connection: Connection) -> Transaction:
+def _transaction_of(connection: Connection) -> Transaction:
     transaction = connection.get_transaction()
     assert transaction is not None
     return transaction
 
 
-def _take_back(source: Database, tables: Sequence[str], before: str | None) -> None:
-    """Mark the old database as it was before."""
+def _restore_mark(source: Database, tables: Sequence[str], before: str | None) -> None:
+    """Restore the mark of the old database, or its absence, as it was before."""
 
     def write(tx: Connection) -> None:
         if before is None:
@@ -174,17 +175,17 @@ def _take_back(source: Database, tables: Sequence[str], before: str | None) -> N
 
 
 def first_line(error: Exception) -> str:
-    """Return what the driver said first, without the statement."""
+    """Return the first line of the driver's message, without the statement."""
     cause = getattr(error, "orig", None) or error
     return (str(cause).strip() or type(cause).__name__).splitlines()[0]
 
 
 @contextmanager
-def _alone(database: Database) -> Iterator[Connection]:
-    """Open a transaction beside which nobody else writes; it ends without a commit."""
+def _exclusive(database: Database) -> Iterator[Connection]:
+    """Yield a transaction beside which nobody else writes; it ends without a commit."""
     names = database.read(_tables_of)
     with database.writer.connect() as connection:
-        connection.execution_options(**{ALONE: True})
+        connection.execution_options(**{EXCLUSIVE: True})
         with connection.begin() as transaction:
             if database.dialect == "postgresql":
                 _lock(connection, names)
@@ -193,7 +194,7 @@ def _alone(database: Database) -> Iterator[Connection]:
 
 
 def _lock(connection: Connection, names: Sequence[str]) -> None:
-    # the other side may take long, and this one must not be ended meanwhile
+    # the other database may need long, and the server must not end this transaction meanwhile
     connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
     if names:
         connection.exec_driver_sql(f"LOCK TABLE {', '.join(names)} IN EXCLUSIVE MODE")
@@ -204,8 +205,8 @@ def _tables_of(conn: Connection) -> list[str]:
     return [name for name in (*metadata.tables, "alembic_version") if name in there]
 
 
-def _copied_all(old: Connection, new: Connection, told: Told, *, is_there: bool) -> Moved:
-    """Copy and prove; `is_there` where that was done before, and only the end is not known."""
+def _copied_all(old: Connection, new: Connection, progress: Progress, *, is_there: bool) -> Moved:
+    """Copy and verify. With `is_there`, that was done before, and only its end is not known."""
     schema = _schema(old, "FROM")
     if not schema:
         raise NotMovable("FROM holds nothing of responder")
@@ -218,13 +219,13 @@ def _copied_all(old: Connection, new: Connection, told: Told, *, is_there: bool)
                 "TO has it already: `responder audit verify` on TO says that it holds"
             ) from None
         raise NotMovable(str(error)) from None
-    rows = _copied(old, new, told)
-    _go_on_counting(old, new)
+    rows = _copied(old, new, progress)
+    _copy_id_counters(old, new)
     if schema != SCHEMA:
         upgrade.upgrade(new)
     if new.dialect.name == "postgresql":
         new.exec_driver_sql("ANALYZE")
-    chains, wrong = proved(_Uncommitted(new))
+    chains, wrong = check_log(_Uncommitted(new))
     return Moved(schema=SCHEMA, rows=rows, chains=chains, wrong=wrong)
 
 
@@ -241,7 +242,7 @@ def _schema(conn: Connection, side: str) -> str:
 
 
 def _nobody_serves(conn: Connection, side: str) -> None:
-    """Refuse while a service is alive there; a file's own lock has said so already."""
+    """Raise NotMovable while a service is alive there; of a SQLite file, its lock has proved it."""
     if conn.dialect.name != "postgresql":
         return
     for table in _ALIVE:
@@ -256,7 +257,7 @@ def _nobody_serves(conn: Connection, side: str) -> None:
 
 
 def _make_ready(new: Connection, schema: str) -> None:
-    """Give the new database the schema of the old one; refuse it where it is not empty."""
+    """Create the old schema in the new database; raise NotEmpty where that is not empty."""
     there = _schema(new, "TO")
     names = [name for name in _tables_of(new) if name != "alembic_version"]
     if not there and names:
@@ -274,7 +275,7 @@ def _make_ready(new: Connection, schema: str) -> None:
 
 
 def _tables(conn: Connection) -> list[Table]:
-    """Return what is to be copied, with the columns and plain types as they stand there."""
+    """Return the tables to copy, with the columns and plain types that this database has."""
     there = inspect(conn)
     return [
         Table(
@@ -288,20 +289,20 @@ def _tables(conn: Connection) -> list[Table]:
 
 
 def _must_fit(old: Sequence[Table], new: Sequence[Table]) -> None:
-    """Refuse a schema that was changed by another hand than a migration's."""
+    """Raise NotMovable where a schema was changed otherwise than by a migration."""
     columns = [{table.name: set(table.columns.keys()) for table in side} for side in (old, new)]
     for name in columns[0].keys() | columns[1].keys():
         if columns[0].get(name) != columns[1].get(name):
             raise NotMovable(f"FROM's {name} has not the columns that its schema should have")
 
 
-def _copied(old: Connection, new: Connection, told: Told) -> dict[str, int]:
-    """Copy every table and hold it against what was read; return the numbers of rows."""
-    given, taken = _tables(old), _tables(new)
-    _must_fit(given, taken)
+def _copied(old: Connection, new: Connection, progress: Progress) -> dict[str, int]:
+    """Copy every table and compare it with what was read; return the numbers of rows."""
+    sources, targets = _tables(old), _tables(new)
+    _must_fit(sources, targets)
     rows: dict[str, int] = {}
-    for source, target in zip(given, taken, strict=True):
-        read = _copy(old, source, new, target, told)
+    for source, target in zip(sources, targets, strict=True):
+        read = _copy(old, source, new, target, progress)
         found = _sum(new, target)
         if found != read:
             raise NotTheSame(
@@ -312,22 +313,24 @@ def _copied(old: Connection, new: Connection, told: Told) -> dict[str, int]:
     return rows
 
 
-def _copy(old: Connection, source: Table, new: Connection, target: Table, told: Told) -> _Sum:
-    """Copy a table, a page after the other; return what was read."""
+def _copy(
+    old: Connection, source: Table, new: Connection, target: Table, progress: Progress
+) -> _Sum:
+    """Copy a table page by page; return the sum of what was read."""
     total = old.execute(select(func.count()).select_from(source)).scalar_one()
     done = _Sum(0, 0)
     try:
         for page in _pages(old, source):
             new.execute(insert(target), [dict(row) for row in page])
             done = _added(done, page)
-            told(source.name, done.rows, total)
+            progress(source.name, done.rows, total)
     except SQLAlchemyError as error:
         raise NotMovable(f"{source.name}: {first_line(error)}") from error
     return done
 
 
 def _pages(conn: Connection, table: Table) -> Iterator[Sequence[RowMapping]]:
-    """Read a table through a cursor of the database, so that it need not fit into memory."""
+    """Yield a table's rows through a server-side cursor, so that it need not fit into memory."""
     query = select(*sorted(table.columns, key=lambda column: column.name))
     with conn.execute(query, execution_options={"yield_per": _PAGE}) as found:
         yield from found.mappings().partitions()
@@ -348,8 +351,8 @@ def _added(done: _Sum, page: Sequence[RowMapping]) -> _Sum:
     return _Sum(done.rows + len(page), hashes % _MODULUS)
 
 
-def _go_on_counting(old: Connection, new: Connection) -> None:
-    """Have the new database go on where the old one gave its last id, even of a row now pruned."""
+def _copy_id_counters(old: Connection, new: Connection) -> None:
+    """Set the new database's id counters to the old ones', which may be beyond the last row."""
     for table in metadata.sorted_tables:
         column = table.autoincrement_column
         if column is None or not inspect(new).has_table(table.name):
@@ -359,7 +362,7 @@ def _go_on_counting(old: Connection, new: Connection) -> None:
 
 
 def _counter(conn: Connection, table: Table, column: str) -> int:
-    """Return the last id that was given, 0 where that is not kept."""
+    """Return the last id that was given, 0 where the database does not store it."""
     if conn.dialect.name == "postgresql":
         sequence = _sequence(conn, table.name, column)
         last, used = conn.exec_driver_sql(f"SELECT last_value, is_called FROM {sequence}").one()  # noqa: S608 -- the database's own name

@@ -122,7 +122,7 @@ class Notifier:
         if after >= head:
             return
         new, through = await self._database.reading(
-            lambda c: outbox.read_on(c, portal, after, head)
+            lambda c: outbox.read_notices(c, portal, after, head)
         )
         if after == position:
             await self._say_if_pruned(portal, position)
@@ -132,7 +132,7 @@ class Notifier:
             return
         fresh = [notice for notice in new if now - notice.at < TOO_OLD]
         if await self._commit(
-            portal, write, lambda tx: outbox.keep(tx, fresh, portal, through, now)
+            portal, write, lambda tx: outbox.add(tx, fresh, portal, through, now)
         ):
             self._say_given_up(portal, len(new) - len(fresh))
 
@@ -159,7 +159,7 @@ class Notifier:
 
             def forget(tx: Connection, its: Sequence[Notice] = its) -> None:
                 for notice in its:
-                    outbox.done(tx, notice)
+                    outbox.remove(tx, notice)
 
             if await self._commit(portal, writes[portal], forget):
                 self._say_given_up(portal, len(its))
@@ -214,7 +214,7 @@ class Notifier:
             def write(tx: Connection, its: Sequence[_Settled] = its) -> None:
                 for notice, _, due_at in its:
                     if due_at is None:
-                        outbox.done(tx, notice)
+                        outbox.remove(tx, notice)
                     else:
                         outbox.postpone(tx, notice, due_at)
 

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from starlette.responses import Response
 
 from responder.journal import approvals
-from responder.journal.reading.detail import dossier
+from responder.journal.reading.detail import detail
 from responder.journal.record import NotOpen
 from responder.service.pages.page_requests import Visit
 from responder.service.pages.rendering import document_in_words
@@ -112,7 +112,7 @@ def approve(site: Site, visit: Visit) -> Response:
     """Approve what one rule condemned together, as the confirmation lists it."""
     name = visit.path["id"]
     if not _sure(visit):
-        asked = site.database.read(partial(approvals.asking, portals=site.portals, like=name))
+        asked = site.database.read(partial(approvals.pending, portals=site.portals, like=name))
         asked.sort(key=lambda one: one.decision_id != name)  # of too many, it is one of the first
         if not asked or asked[0].decision_id != name:
             return _too_late(site, visit, f"{name} does not wait to be approved.")
@@ -129,7 +129,7 @@ def approve(site: Site, visit: Visit) -> Response:
 
 
 def _ask_to_approve(
-    site: Site, visit: Visit, name: str, asked: Sequence[approvals.Asking]
+    site: Site, visit: Visit, name: str, asked: Sequence[approvals.PendingApproval]
 ) -> Response:
     several = len(asked) > 1
     those = f"These {len(asked)} were condemned together. Each" if several else "It"
@@ -161,7 +161,7 @@ def _ask(
     back: str,
     fields: Sequence[tuple[str, str]] = (),
     look: str | None = None,
-    asked: Sequence[approvals.Asking] = (),
+    asked: Sequence[approvals.PendingApproval] = (),
 ) -> Response:
     return site.page(
         "confirm.html",
@@ -179,7 +179,7 @@ def _ask(
 
 def _about(site: Site, name: str) -> str | None:
     """Say in a sentence what a decision is about."""
-    found = site.database.read(partial(dossier, decision_id=name))
+    found = site.database.read(partial(detail, decision_id=name))
     if found is None or found.decision["workflow"] is None:
         return None
     decision = found.decision

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from responder.bitrix24.document_links import portal_page
 from responder.bitrix24.documents import from_triple
-from responder.journal.reading.detail import MOST_SIBLINGS, Dossier, dossier
+from responder.journal.reading.detail import MOST_SIBLINGS, Detail, detail
 from responder.model import Outcome
 from responder.rules.english import paragraph
 from responder.rules.rule import Rule
@@ -25,7 +25,7 @@ _LONGEST_RULES = 100_000  # to read a longer file again would take too long for 
 
 def show(site: Site, visit: Visit) -> Response:
     """Show one decision."""
-    found = site.database.read(partial(dossier, decision_id=visit.path["id"]))
+    found = site.database.read(partial(detail, decision_id=visit.path["id"]))
     if found is None:
         return site.message(
             visit,
@@ -68,7 +68,7 @@ def show(site: Site, visit: Visit) -> Response:
     )
 
 
-def _title(found: Dossier) -> object:
+def _title(found: Detail) -> object:
     """Return what the document is called, where that was read."""
     document, facts = found.decision["document"], found.decision["facts"]
     if not document or not facts:
@@ -78,14 +78,14 @@ def _title(found: Dossier) -> object:
     return None if isinstance(title, dict) else title
 
 
-def _rule_text(found: Dossier, rule: Rule | None) -> str | None:
+def _rule_text(found: Detail, rule: Rule | None) -> str | None:
     """Return the rule's text as it was: kept with the call, or else with its revision."""
     if found.proof is not None and found.proof.get("rule"):
         return str(found.proof["rule"])
     return None if rule is None else rule.text
 
 
-def _rule(site: Site, found: Dossier) -> Rule | None:
+def _rule(site: Site, found: Detail) -> Rule | None:
     """Find the rule that decided, as its revision had it."""
     name, revision = found.decision["rule"], found.decision["ruleset"]
     if name is None:

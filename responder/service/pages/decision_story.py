@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from responder.journal.reading.detail import Dossier, Step
+from responder.journal.reading.detail import Detail, Step
 from responder.model import Outcome
 from responder.service.pages import wording
 
@@ -85,7 +85,7 @@ def _test(condition: Mapping[str, Any]) -> Test:
     )
 
 
-def timeline(found: Dossier) -> Iterator[Moment]:
+def timeline(found: Detail) -> Iterator[Moment]:
     """Yield what happened, in the order in which it did."""
     decision = found.decision
     if found.received_at is not None:
@@ -144,7 +144,7 @@ def _outcome(body: Mapping[str, Any]) -> str:
     return "; ".join(words_ for words_ in told if words_)
 
 
-def _now(found: Dossier) -> str:
+def _now(found: Detail) -> str:
     decision = found.decision
     state = wording.outcome(decision["outcome"])
     why = decision["detail"] or wording.hold(found.hold) or state.meaning

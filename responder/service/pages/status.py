@@ -48,7 +48,7 @@ class _Read:
     tripped: Sequence[limits.Trip]
     portals: Mapping[str, Mapping[str, object]]
     heads: Mapping[str, tuple[int, str]]
-    acts: Sequence[Act]
+    acts: Sequence[Control]
     under_way: Sequence[Stop]
 
 
@@ -87,9 +87,9 @@ def _read(conn: Connection, site: Site, now: datetime) -> _Read:
     )
 
 
-def _acts(acts: Sequence[Act]) -> Iterator[Done]:
+def _acts(acts: Sequence[Control]) -> Iterator[Done]:
     """Tell an act that concerns several portals once."""
-    together: dict[tuple[object, ...], list[Act]] = {}
+    together: dict[tuple[object, ...], list[Control]] = {}
     for act in acts:
         body = act.body
         key = (act.at, body.get("control"), body.get("by"), body.get("rule"), body.get("decision"))

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from responder.journal import record as journal
-from responder.journal.audit.integrity import changed_rulesets, damage, proved
+from responder.journal.audit.integrity import changed_rulesets, check_log, damage
 from responder.rules.revision import shown
 from responder.store import rulesets
 from responder.store.database.database import Connection, Database
@@ -36,9 +36,9 @@ def test_a_log_that_an_older_version_began_proves_itself(database: Database) -> 
 
     database.write(write)
     record(database, kill("b"))
-    assert proved(database)[1] == []
+    assert check_log(database)[1] == []
     run(database, "DELETE FROM rulesets")
-    wrong = proved(database)[1]
+    wrong = check_log(database)[1]
     for name in (REVISION, shown(REVISION)):
         assert f" {name}:" in " ".join(wrong)
 

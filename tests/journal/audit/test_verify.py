@@ -346,7 +346,7 @@ def asked_and_called(database: Database, **intent: object) -> int:
     }
 
     def write(tx: Connection) -> int:
-        approvals.note(tx, name)
+        approvals.add(tx, name)
         approvals.ask(tx, name, MUCH_LATER, AT)
         approvals.approve(tx, "main", [name], "anna", AT)
         seq = chain.append(tx, "main", "intent", LATER, body | intent, kept)

@@ -57,5 +57,5 @@ def test_what_people_did_lately_is_told_newest_first(database: Database) -> None
                 journal.control(tx, portal, at, {"control": what, "by": "anna"})
 
     database.write(write)
-    found = database.read(lambda conn: counts.acts(conn, 4))
+    found = database.read(lambda conn: counts.recent_controls(conn, 4))
     assert [act.body["control"] for act in found] == ["rearm", "rearm", "resume", "resume"]

@@ -5,7 +5,7 @@ from datetime import timedelta
 from functools import partial
 
 from responder.journal import record as journal
-from responder.journal.reading.detail import Dossier, dossier
+from responder.journal.reading.detail import Detail, detail
 from responder.model import Outcome
 from responder.store.database.database import Connection, Database
 from tests.support.evaluations import AT, LATER, MUCH_LATER, NONE, evaluation, kill, record
@@ -35,8 +35,8 @@ def _story(database: Database, between: int = 0) -> str:
     return mine
 
 
-def _read(database: Database, name: str) -> Dossier:
-    found = database.read(lambda conn: dossier(conn, name))
+def _read(database: Database, name: str) -> Detail:
+    found = database.read(lambda conn: detail(conn, name))
     assert found is not None
     return found
 
@@ -53,7 +53,7 @@ def test_it_has_every_step_in_its_order(database: Database) -> None:
 
 def test_a_long_way_is_looked_through_where_the_steps_must_be(database: Database) -> None:
     name = _story(database, between=15)
-    found = database.read(lambda conn: dossier(conn, name, near=4))
+    found = database.read(lambda conn: detail(conn, name, near=4))
     assert found is not None
     assert [step.kind for step in found.steps] == ["evaluation", "intent", "outcome", "verified"]
     assert found.whole
@@ -84,4 +84,4 @@ def test_it_says_who_erased_the_facts(database: Database) -> None:
 
 def test_there_is_none_of_what_is_not_there(database: Database) -> None:
     for name in ("main-1-1", "what", "", "main-1-1-1"):
-        assert database.read(partial(dossier, decision_id=name)) is None
+        assert database.read(partial(detail, decision_id=name)) is None

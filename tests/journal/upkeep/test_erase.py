@@ -93,7 +93,7 @@ def test_evidence_that_was_taken_away_without_a_word_is_found(database: Database
         "WHERE portal = 'main' AND seq = 3",
     )
     assert verify(database, "main").bad == BadEntry(
-        3, "its evidence was taken away, and no entry tells of it"
+        3, "its evidence was removed, and no entry records that it was erased"
     )
 
 

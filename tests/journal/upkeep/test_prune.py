@@ -16,7 +16,7 @@ from sqlalchemy import Connection, select
 from responder.journal import record as journal
 from responder.journal.audit.verify import verify
 from responder.journal.reading import decisions as log
-from responder.journal.upkeep.prune import Pruned, concluded_by, prune, reached, up_to
+from responder.journal.upkeep.prune import Pruned, capped, concluded_by, prune, record_pruned
 from responder.model import Outcome
 from responder.store.database.database import Database
 from responder.store.database.tables import decisions, deliveries, entries, evidence
@@ -200,13 +200,13 @@ def test_a_clock_that_is_far_ahead_takes_a_days_worth_and_no_more(database: Data
     database.write(act)
     ahead = AT + timedelta(days=1000)
     for hours in (24, 48):
-        before = database.read(lambda conn: up_to(conn, "main", ahead))
+        before = database.read(lambda conn: capped(conn, "main", ahead))
         assert before == AT + timedelta(hours=hours)
         database.write(partial(prune, portal="main", before=before, at=ahead))
         assert written_at(database)[0] == AT + timedelta(hours=hours - 12)  # one that proves it
-        database.write(partial(reached, portal="main", before=before))
-    assert database.read(lambda conn: up_to(conn, "main", AT)) == AT
-    assert database.read(lambda conn: up_to(conn, "empty", ahead)) == ahead
+        database.write(partial(record_pruned, portal="main", before=before))
+    assert database.read(lambda conn: capped(conn, "main", AT)) == AT
+    assert database.read(lambda conn: capped(conn, "empty", ahead)) == ahead
 
 
 def test_forms_are_found_although_a_clock_was_set_between_receiving_and_judging(

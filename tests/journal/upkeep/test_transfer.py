@@ -69,7 +69,7 @@ def nothing_stands_in(database: Database) -> bool:
 
 
 def moved(source: Database, target: Database, *, broken_too: bool = False) -> Moved:
-    return move(source, target, told=lambda *_: None, broken_too=broken_too)
+    return move(source, target, progress=lambda *_: None, broken_too=broken_too)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -110,7 +110,7 @@ def test_everything_arrives_in_a_database_of_either_kind(
     before = everything(database)
     assert all(before.values()), "a table without a row proves nothing"
     heard: list[tuple[str, int, int]] = []
-    found = move(database, target, told=lambda *said: heard.append(said))
+    found = move(database, target, progress=lambda *said: heard.append(said))
     assert everything(target) == before == everything(database)
     assert dict(found.rows) == {name: len(rows) for name, rows in before.items()}
     assert [(name, rows) for name, rows, total in heard if rows == total] == list(
@@ -228,7 +228,7 @@ def test_nobody_can_write_in_either_meanwhile(database: Database, new_file: Data
         with pytest.raises(Exception, match=r"locked|lock timeout"):
             writes()
 
-    move(database, new_file, told=told)
+    move(database, new_file, progress=told)
     with pytest.raises(Exception, match="this log was moved to the file "):
         writes()
 
@@ -346,7 +346,7 @@ def test_what_ends_in_the_middle_leaves_it_empty_and_may_be_repeated(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        move(file, target, told=told)
+        move(file, target, progress=told)
     assert nothing_stands_in(target)
     moved(file, target)
     assert everything(target) == everything(file)
@@ -359,6 +359,6 @@ def test_how_far_it_is_is_told_page_by_page(file: Database, new_file: Database) 
     trips = Table("trips", MetaData(), autoload_with=file.writer)
     file.write(lambda tx: tx.execute(insert(trips), rows))
     heard: list[tuple[object, ...]] = []
-    move(file, new_file, told=lambda *said: heard.append(said))
+    move(file, new_file, progress=lambda *said: heard.append(said))
     assert heard == [("trips", 500, 1201), ("trips", 1000, 1201), ("trips", 1201, 1201)]
     assert everything(new_file) == everything(file)

@@ -55,7 +55,7 @@ class Play:
         return done
 
     def asking(self) -> list[str]:
-        found = self.world.database.read(lambda conn: approvals.asking(conn, [PORTAL]))
+        found = self.world.database.read(lambda conn: approvals.pending(conn, [PORTAL]))
         return [one.decision_id for one in found]
 
     def decisions(self) -> list[Decision]:

@@ -34,7 +34,7 @@ async def ask(there: Driving) -> list[str]:
     there.lost_deals(DEALS)
     there.deliver(DEALS)
     await there.until_idle()
-    waiting = there.database.read(lambda conn: approvals.asking(conn, [PORTAL]))
+    waiting = there.database.read(lambda conn: approvals.pending(conn, [PORTAL]))
     assert len(waiting) == len(DEALS)
     return [one.decision_id for one in waiting]
 

@@ -291,11 +291,11 @@ def test_a_long_chain_is_read_a_piece_at_a_time(database: Database) -> None:
             journal.control(tx, "main", LATER, {"control": "pause"})
 
     database.write(write)
-    told, through = database.read(lambda c: outbox.read_on(c, "main", 5, 30))
+    told, through = database.read(lambda c: outbox.read_notices(c, "main", 5, 30))
     assert (told, through) == ([], 30)
     name = conclude(database, Outcome.KILLED)
-    (notice,), through = database.read(lambda c: outbox.read_on(c, "main", through, 33))
+    (notice,), through = database.read(lambda c: outbox.read_notices(c, "main", through, 33))
     assert (notice.seq, through) == (33, 33)
     assert name in notice.body
-    _, through = database.read(lambda c: outbox.read_on(c, "main", 0, 2 * outbox.SPAN))
+    _, through = database.read(lambda c: outbox.read_notices(c, "main", 0, 2 * outbox.SPAN))
     assert through == outbox.SPAN

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from responder.journal.reading.counts import acts
+from responder.journal.reading.counts import recent_controls
 from responder.store.database.database import Database
 from tests.service.pages.visiting import House, Visitor, add_deal, house, start
 from tests.support.processes import eventually
@@ -28,7 +28,7 @@ def _acts(place: House) -> list[tuple[object, object]]:
     database = Database(place.service.database_url)
     database.open()
     try:
-        found = database.read(acts)
+        found = database.read(recent_controls)
     finally:
         database.close()
     return [(act.body.get("control"), act.body.get("by")) for act in found]
