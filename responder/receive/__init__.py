@@ -1,1 +1,1 @@
-"""Receives events: checks who sends, stores, acknowledges."""
+"""Receives events: checks the sender, stores, acknowledges."""

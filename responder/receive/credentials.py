@@ -1,7 +1,7 @@
-"""What proves that a caller is a portal: its tokens, its member id, its secret path.
+"""Checks that a caller is a portal: its tokens, its member id, its secret path.
 
-Whatever is wrong with them is answered alike. Why, and whose address a caller named, is found out
-afterwards, for those who may know.
+Every wrong credential gets the same answer. The reason, and the portal whose address a caller
+named, are determined afterwards, for the log, `doctor` and `status`.
 """
 
 import hmac
@@ -37,18 +37,18 @@ class Credentials:
         }
 
     def portal_of(self, token: bytes | None, member_id: bytes | None) -> str | None:
-        """Name the portal whose token this is, unless its member id is known and differs."""
+        """Return the portal whose token this is, unless its member id is known and differs."""
         portal = _owner(self._tokens, token or b"")
         if portal is None or self._member_ids.get(portal, member_id) != member_id:
             return None
         return portal
 
     def portal_of_key(self, url_key: str) -> str | None:
-        """Name the portal whose secret path this is."""
+        """Return the portal whose secret path this is, or None."""
         return _owner(self._url_keys, _encoded(url_key))
 
-    def why_not(self, scanned: payload.Scan, url_key: str) -> tuple[str | None, str]:
-        """Say of a caller that is none of ours whose address it named, and what is wrong."""
+    def refusal(self, scanned: payload.Scan, url_key: str) -> tuple[str | None, str]:
+        """Return the portal that a refused caller named, if any, and what is wrong."""
         tokens = _owner(self._tokens, scanned.token or b"")
         keys = self.portal_of_key(url_key) if url_key else None
         host = (payload.domain(scanned) or "").partition(":")[0].lower()
@@ -69,8 +69,8 @@ def _encoded(text: str) -> bytes:
 
 
 def _owner(known: Iterable[tuple[bytes, str]], given: bytes) -> str | None:
-    """Compare with all of them, so that the time taken tells nothing. None of them is empty."""
-    owner = None
+    """Return the owner of a secret, in a time that does not depend on which one matches, if any."""
+    owner = None  # all are compared, and none of them is empty
     for secret, name in known:
         if hmac.compare_digest(secret, given):
             owner = name

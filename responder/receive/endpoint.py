@@ -1,12 +1,12 @@
-"""Answers HTTP: `POST /events` takes what portals send, the rest says how we are.
+"""Answers HTTP: `POST /events` stores what portals send; health, metrics and pages are beside it.
 
 Receiving is the one hot path, and what is lost on it is lost for good. So `/events` is answered by
 a plain ASGI function in front of Starlette: no middleware, no router, no objects for request and
 response, one future for each commit and not for each delivery. The order is fixed: size, token,
 parse, one durable commit, 200. Nothing here calls a portal.
 
-Whatever goes wrong with a credential is the same 403, byte for byte, so that it teaches nothing.
-Whatever goes wrong with us is 503: there is no other answer above 499.
+Every wrong credential gets the same 403, byte for byte, so that nothing can be learned from it.
+Every failure of ours is a 503: there is no other answer above 499.
 """
 
 import asyncio
@@ -28,8 +28,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from responder.adapters.metrics import CONTENT_TYPE, Metrics
 from responder.bitrix24 import payload
 from responder.receive.credentials import Credentials
-from responder.receive.refused_callers import Seldom
-from responder.receive.shared_answers import Together
+from responder.receive.refused_callers import SeldomLog
+from responder.receive.shared_answers import SharedAnswer
 from responder.settings.settings import PortalSettings
 from responder.store.database.engines import StoreUnavailable
 from responder.store.inbox import inbox
@@ -51,7 +51,10 @@ logger = structlog.stdlib.get_logger(__name__)
 
 
 class Refused(Exception):  # noqa: N818 - a delivery that is refused is no error of ours
-    """The delivery gets `status` instead of a 200. `portal` is whose address it named, if any."""
+    """A delivery that gets `status` instead of a 200.
+
+    `portal` is the one whose address the delivery named, if any.
+    """
 
     def __init__(self, status: int, why: str, portal: str | None = None) -> None:
         self.status = status
@@ -61,12 +64,12 @@ class Refused(Exception):  # noqa: N818 - a delivery that is refused is no error
 
 
 class Endpoint:
-    """The ASGI application.
+    """The ASGI application of the public port.
 
-    `accept` stores one row of the inbox and is done when it is durable; `ready` says whether we can
-    serve, and the detail for `/readyz`. With `tells_strangers` false, this side leaves the detail
-    out, and has no `/metrics`. `pages` answers whatever nothing else does; `refused` hears of each
-    delivery that is, and why.
+    `accept` stores one row of the inbox and is done when it is durable; `ready` returns whether we
+    can serve, and the detail for `/readyz`. With `shows_detail` false, that detail is left out and
+    there is no `/metrics`. `pages` answers all other paths; `refused` is called for each refused
+    delivery with its portal and the reason.
     """
 
     def __init__(
@@ -77,7 +80,7 @@ class Endpoint:
         ready: Ready,
         metrics: Metrics,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        tells_strangers: bool = True,
+        shows_detail: bool = True,
         pages: ASGIApp | None = None,
         refused: Callable[[str | None, str], None] = lambda _portal, _why: None,
     ) -> None:
@@ -86,15 +89,15 @@ class Endpoint:
         self._refused = refused
         self._now = now
         self._replies = {status: _reply(status, metrics) for status in _STATUSES}
-        self._refusals = Seldom()
-        self._other = others(
-            ready if tells_strangers else _briefly(ready),
-            metrics if tells_strangers else None,
+        self._refusals = SeldomLog()
+        self._other = other_routes(
+            ready if shows_detail else _without_detail(ready),
+            metrics if shows_detail else None,
             pages,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Take a delivery, or pass the request on to the router."""
+        """Answer a delivery, or pass the request on to the router."""
         url_key = _url_key(scope["path"]) if scope["type"] == "http" else None
         if url_key is None:
             await self._other(scope, receive, send)
@@ -110,7 +113,7 @@ class Endpoint:
         except Refused as refused:
             status = refused.status
             self._refused(refused.portal, refused.why)
-        except _Gone:
+        except _Disconnected:
             self._replies[408].tally()
             self._refused(None, "not complete")
             return
@@ -124,9 +127,10 @@ class Endpoint:
         await send(reply.rest)
 
     def stored(self, scope: Scope, body: bytes) -> "asyncio.Future[None] | None":
-        """Store a delivery that was read whole; the future is done when it is durable.
+        """Return a future that is done when a delivery that was read whole is durable.
 
-        None where there is anything to say to it: then it is for the application to find out what.
+        Return None where the delivery is to be refused; the caller then runs the application, which
+        answers it.
         """
         try:
             url_key = _url_key(scope["path"])
@@ -134,14 +138,14 @@ class Endpoint:
                 return None
             _must_be_form(scope)
             return asyncio.ensure_future(self._store(scope, body, url_key))
-        except Exception:  # noqa: BLE001 -- the application meets it again, and answers
+        except Exception:  # noqa: BLE001 -- raised again in the application, which answers
             return None
 
     def _store(self, scope: Scope, body: bytes, url_key: str) -> Awaitable[None]:
         return self._accept(self._row(body, url_key, scope["query_string"]))
 
-    def became_of(self, stored: "asyncio.Future[None]") -> "Reply":
-        """Give the answer to what `stored` returned, once it is done."""
+    def reply_to(self, stored: "asyncio.Future[None]") -> "Reply":
+        """Return the answer to a delivery, once the future that `stored` returned is done."""
         error = None if stored.cancelled() else stored.exception()
         if error is not None and not isinstance(error, StoreUnavailable):
             logger.error(
@@ -150,15 +154,15 @@ class Endpoint:
         return self.answered(200 if error is None and not stored.cancelled() else 503)
 
     def answered(self, status: int) -> "Reply":
-        """Count an answer to a delivery, and give it."""
-        if status != 200 and (answers := self._refusals.counted(str(status))):
+        """Count an answer to a delivery, and return it."""
+        if status != 200 and (answers := self._refusals.count(str(status))):
             logger.warning("Deliveries were refused.", answers=answers)
         reply = self._replies[status]
         reply.tally()
         return reply
 
     def _row(self, body: bytes, url_key: str, query: bytes) -> inbox.Row:
-        """Check the delivery and return its row for the inbox, or raise `Refused`."""
+        """Return a delivery's row for the inbox; raise Refused where it has none."""
         if len(body) > BODY_BYTES:
             raise Refused(413, _TOO_LARGE)
         try:
@@ -179,10 +183,10 @@ class Endpoint:
         )
 
     def _portal(self, scanned: payload.Scan, url_key: str) -> str:
-        """Name the portal that sent this.
+        """Return the portal that sent this; raise Refused where that is not proved.
 
-        A token, where there is one, must be right, on the secret path too; only the secret path
-        stands in for one.
+        Where there is a token it must be right, on the secret path too; only the secret path
+        replaces a missing one.
         """
         portal = self.credentials.portal_of(scanned.token, scanned.member_id)
         if url_key:
@@ -192,13 +196,14 @@ class Endpoint:
             elif owner != portal:
                 portal = None
         if portal is None:
-            named, why = self.credentials.why_not(scanned, url_key)
+            named, why = self.credentials.refusal(scanned, url_key)
             raise Refused(403, why, named)
         return portal
 
 
 def _call(scanned: payload.Scan, portal: str) -> payload.Call:
-    """Read the body. Without a token there is one shape that we need not answer with 403."""
+    """Return the parsed body; raise Refused where it cannot be read."""
+    # without a token, only the plain Webhook robot is accepted, and the answer is always a 403
     has_token = scanned.token is not None
     try:
         call = payload.call(scanned)
@@ -209,15 +214,13 @@ def _call(scanned: payload.Scan, portal: str) -> payload.Call:
     return call
 
 
-class _Gone(Exception):  # noqa: N818 - the client is gone, and nobody is to blame
-    """The client closed the connection, or was given up, before its body was complete."""
+class _Disconnected(Exception):  # noqa: N818 - the client is gone: a state, not an error of ours
+    """A state: the connection was closed, by either side, before its body was complete."""
 
 
 def _url_key(path: str) -> str | None:
-    """Return the secret segment of `/events/<url_key>`, "" for `/events`, None for other paths.
-
-    A final slash changes nothing: to redirect would be to lose the event.
-    """
+    """Return the secret segment of `/events/<url_key>`, "" for `/events`, None for other paths."""
+    # a final slash is accepted: a redirect would lose the event
     if path in ("/events", "/events/"):
         return ""
     key = path.removeprefix("/events/").removesuffix("/")
@@ -225,7 +228,7 @@ def _url_key(path: str) -> str | None:
 
 
 def _must_be_form(scope: Scope) -> None:
-    """Refuse what its head alone shows to be none of ours."""
+    """Raise Refused for a request whose method or headers show that it is no delivery."""
     if scope["method"] != "POST":
         raise Refused(405, "not a POST")
     for name, value in scope["headers"]:
@@ -240,18 +243,18 @@ def _must_be_form(scope: Scope) -> None:
 
 
 async def _rest(message: Message, receive: Receive) -> bytes:
-    """Read on after a message that is not the whole body, as far as a body may go."""
+    """Return the body after its first message, read no further than a body may go."""
     body: bytes = message.get("body", b"")
     while message["type"] == "http.request":
         if len(body) > BODY_BYTES or not message.get("more_body", False):
             return body
         message = await receive()
         body += message.get("body", b"")
-    raise _Gone
+    raise _Disconnected
 
 
 def _workflow_id(query: bytes) -> str | None:
-    """Return the last `workflow_id` of a query. An empty one is refused, for the call meant one."""
+    """Return the last `workflow_id` of a query, or None; raise Refused for an empty one."""
     pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
     given = [value for name, value in pairs if name == "workflow_id"]
     if not given:
@@ -261,12 +264,12 @@ def _workflow_id(query: bytes) -> str | None:
     return given[-1].replace("\0", "\ufffd")
 
 
-# 408 is sent by `server.protocol`; here it is counted: the body never was complete.
+# 408 is sent by `server.protocol`, and only counted here.
 _STATUSES = (200, 400, 403, 405, 408, 413, 415, 503)
 
 
 class Reply(NamedTuple):
-    """The two ASGI messages of an answer, the same as bytes after its headers, what counts it."""
+    """An answer: its two ASGI messages, the bytes after its status line, and its counter."""
 
     start: dict[str, Any]
     rest: dict[str, Any]
@@ -276,10 +279,10 @@ class Reply(NamedTuple):
 
 
 def _reply(status: int, metrics: Metrics) -> Reply:
-    """Prepare an answer."""
+    """Return an answer, prepared for all deliveries that get this status."""
     body = HTTPStatus(status).phrase.encode() + b"\n"
     headers = [(b"content-length", str(len(body)).encode())]
-    if status != 200:  # uvicorn checks each header, and nobody reads the text of a 200
+    if status != 200:  # uvicorn checks each header, and no client reads the body of a 200
         headers.append((b"content-type", b"text/plain; charset=utf-8"))
     if status == 405:
         headers.append((b"allow", b"POST"))
@@ -290,8 +293,8 @@ def _reply(status: int, metrics: Metrics) -> Reply:
     return Reply(start, rest, status, lines + b"\r\n" + body, tally)
 
 
-def _briefly(ready: Ready) -> Ready:
-    """Say whether we are ready, and nothing of why."""
+def _without_detail(ready: Ready) -> Ready:
+    """Return a readiness check without its detail."""
 
     async def brief() -> tuple[bool, dict[str, object]]:
         is_ready, _ = await ready()
@@ -300,8 +303,8 @@ def _briefly(ready: Ready) -> Ready:
     return brief
 
 
-def others(ready: Ready, metrics: Metrics | None, pages: ASGIApp | None) -> Starlette:
-    """Answer whatever is no event: how we are, and the pages where there are any."""
+def other_routes(ready: Ready, metrics: Metrics | None, pages: ASGIApp | None) -> Starlette:
+    """Return the application for every other path: health, metrics, and pages if there are any."""
     application = Starlette(routes=_routes(ready, metrics))
     application.router.redirect_slashes = False  # it would redirect to the Host header's host
     if pages is not None:
@@ -310,8 +313,8 @@ def others(ready: Ready, metrics: Metrics | None, pages: ASGIApp | None) -> Star
 
 
 def _routes(ready: Ready, metrics: Metrics | None) -> list[Route]:
-    doubts = Seldom()
-    asked = Together(ready, _REST_SECONDS)
+    doubts = SeldomLog()
+    asked = SharedAnswer(ready, _REST_SECONDS)
 
     async def healthz(_request: Request) -> Response:
         return PlainTextResponse("alive\n")
@@ -321,9 +324,9 @@ def _routes(ready: Ready, metrics: Metrics | None) -> list[Route]:
             async with asyncio.timeout(_READY_SECONDS):
                 is_ready, detail = await asked.answer()
         except Exception:
-            if doubts.counted("readiness"):
-                logger.exception("It could not be found out whether we are ready.")
-            is_ready, detail = False, {"error": "readiness could not be found out"}
+            if doubts.count("readiness"):
+                logger.exception("The readiness check failed.")
+            is_ready, detail = False, {"error": "the readiness check failed"}
         return JSONResponse(detail, 200 if is_ready else 503)
 
     routes = [Route("/healthz", healthz), Route("/readyz", readyz)]
@@ -331,11 +334,9 @@ def _routes(ready: Ready, metrics: Metrics | None) -> list[Route]:
 
 
 def metrics_route(metrics: Metrics) -> Route:
-    """Serve `/metrics`, here or beside the pages.
-
-    With thousands of rules it takes a while to write: one at a time, and in a thread.
-    """
-    written = Together(partial(run_in_threadpool, metrics.render), _REST_SECONDS)
+    """Return the route of `/metrics`, for this port or for that of the pages."""
+    # one at a time, and in a thread: with thousands of rules rendering takes a while
+    written = SharedAnswer(partial(run_in_threadpool, metrics.render), _REST_SECONDS)
 
     async def show(_request: Request) -> Response:
         return Response(await written.answer(), media_type=CONTENT_TYPE)

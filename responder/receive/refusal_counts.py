@@ -1,7 +1,7 @@
-"""Counts refused deliveries, and writes the counts down from time to time, for doctor and status.
+"""Counts refused deliveries, and writes the counts every five seconds, for `doctor` and `status`.
 
-A token that is wrong shows nowhere else: the portal hears of no answer, and nothing is stored.
-However many strangers call, it is one small commit in five seconds.
+A wrong token shows nowhere else: the portal does not read our answer, and nothing is stored.
+However many strangers call, it is one small write in five seconds.
 """
 
 import asyncio
@@ -22,33 +22,33 @@ EVERY_SECONDS = 5.0
 log = structlog.get_logger()
 
 
-class Writes(Protocol):
-    """What commits with all that is written at this moment."""
+class Commit(Protocol):
+    """A function that runs another in the shared commit."""
 
     def __call__(self, fn: Callable[[Connection], None], /) -> Awaitable[None]:
-        """Return when it is durable."""
+        """Return when what `fn` writes is durable."""
 
 
-class Refusing:
-    """The counts of one process."""
+class RefusalCounts:
+    """The counts of one process that are not written yet."""
 
-    def __init__(self, write: Writes, now: Callable[[], datetime]) -> None:
+    def __init__(self, write: Commit, now: Callable[[], datetime]) -> None:
         self._write = write
         self._now = now
         self._counts: Counter[tuple[str, str]] = Counter()
 
-    def note(self, portal: str | None, why: str) -> None:
-        """Count a delivery; `why` is one of few words of ours."""
+    def count(self, portal: str | None, why: str) -> None:
+        """Count a refused delivery; `why` is one of a few fixed texts."""
         self._counts[portal or refusals.NOBODYS, why] += 1
 
     async def run(self) -> None:
-        """Write down what was counted, until cancelled."""
+        """Write the counts every five seconds, until cancelled."""
         while True:
             await asyncio.sleep(EVERY_SECONDS)
-            await self.keep()
+            await self.write()
 
-    async def keep(self) -> None:
-        """Write down what was counted; where the store is away, the next time is soon enough."""
+    async def write(self) -> None:
+        """Write the counts; where the store is not available, keep them for the next time."""
         if not self._counts:
             return
         counts, self._counts = self._counts, Counter()
@@ -58,4 +58,4 @@ class Refusing:
             self._counts.update(counts)
         except Exception:
             # A fault of ours in counting must not end the service.
-            log.exception("what was refused could not be counted")
+            log.exception("refused deliveries could not be counted")

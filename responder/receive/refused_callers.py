@@ -1,4 +1,4 @@
-"""Counts what strangers send and are refused, and lets none of them fill the log."""
+"""Counts what strangers send and are refused, and limits the log lines about it."""
 
 import time
 from collections import Counter
@@ -13,16 +13,16 @@ _SECONDS_BETWEEN_LINES = 60
 logger = structlog.stdlib.get_logger(__name__)
 
 
-class Seldom:
-    """Counts what is said in the log at most once a minute."""
+class SeldomLog:
+    """Counts of something that is logged at most once a minute."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
         self._counts: Counter[str] = Counter()
         self._quiet_until = 0.0
 
-    def counted(self, kind: str) -> Mapping[str, int]:
-        """Count it; return what was counted since it was last said, where it is time to say it."""
+    def count(self, kind: str) -> Mapping[str, int]:
+        """Count one of a kind; return all counts since the last log line, {} if none is due now."""
         self._counts[kind] += 1
         now = self._now()
         if now < self._quiet_until:
@@ -32,17 +32,20 @@ class Seldom:
         return counts
 
 
-class Strangers:
-    """What was refused for how it came, before anybody asked what it was for."""
+class RefusedRequests:
+    """Counts of requests that were refused by their form, before their content was read."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._refused = metrics.requests_refused
-        self._lines: dict[str, Seldom] = {}
+        self._lines: dict[str, SeldomLog] = {}
 
-    def note(self, kind: str) -> None:
-        """Count a request that is refused. Kinds are few, and none is made of what was sent."""
+    def count(self, kind: str) -> None:
+        """Count a refused request, and log the counts of its kind once a minute.
+
+        Kinds are few, and none is made of what was sent.
+        """
         self._refused.labels(kind).inc()
         if kind not in self._lines:
-            self._lines[kind] = Seldom()
-        if counts := self._lines[kind].counted(kind):
+            self._lines[kind] = SeldomLog()
+        if counts := self._lines[kind].count(kind):
             logger.warning("Requests were refused.", kind=kind, count=counts[kind])

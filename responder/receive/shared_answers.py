@@ -1,4 +1,4 @@
-"""Does once what many ask for at the same moment, so that no crowd of strangers makes it dear."""
+"""Shares one answer among all who ask for it at the same moment, so that a crowd costs no more."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,10 +7,10 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Together(Generic[T]):
-    """Gives all who ask before `ask` begins its one answer; then it rests before it begins again.
+class SharedAnswer(Generic[T]):
+    """The answer of `ask`, given to all who asked before `ask` began; after it, `ask` rests.
 
-    So nobody is given an answer that is older than the question.
+    So nobody gets an answer that is older than their question.
     """
 
     def __init__(self, ask: Callable[[], Awaitable[T]], rest_seconds: float) -> None:
@@ -21,10 +21,10 @@ class Together(Generic[T]):
         self._rested_at = 0.0
 
     async def answer(self) -> T:
-        """Wait for the next answer."""
+        """Return the next answer."""
         if self._next is None:
             self._next = asyncio.create_task(self._once())
-            self._next.add_done_callback(_noted)
+            self._next.add_done_callback(_retrieve_error)
         return await asyncio.shield(self._next)
 
     async def _once(self) -> T:
@@ -38,7 +38,7 @@ class Together(Generic[T]):
                 self._rested_at = loop.time() + self._rest_seconds
 
 
-def _noted(done: asyncio.Task[T]) -> None:
-    """Take note of an error that nobody waits for any more."""
+def _retrieve_error(done: asyncio.Task[T]) -> None:
+    """Retrieve an error that nobody waits for any more, else asyncio warns of it."""
     if not done.cancelled():
         done.exception()

@@ -157,7 +157,7 @@ class Service:
                 commits=Commits(self.commits.write),
                 condition=self.condition.portal,
                 now=self.now,
-                note=self.strangers.note,
+                note=self.strangers.count,
             )
         )
 
@@ -309,13 +309,15 @@ async def serving(service: Service) -> AsyncIterator[int]:
         service.ports(),
         host=service.settings.host,
         room=service.room,
-        note=service.strangers.note,
+        on_refused=service.strangers.count,
         drain_seconds=int(STOP_SECONDS),
     )
     driving = asyncio.create_task(service.run())
     receiving = [asyncio.create_task(server.serve()) for server in servers]
     try:
-        ports = [await one.listens(task) for one, task in zip(servers, receiving, strict=True)]
+        ports = [
+            await one.listening_port(task) for one, task in zip(servers, receiving, strict=True)
+        ]
         yield ports[0]
     finally:
         service.stop()

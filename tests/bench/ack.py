@@ -108,7 +108,7 @@ async def serve_receiving(port: int, url: str) -> None:
 
     endpoint = Endpoint({"main": _portal()}, accept=commit.add, ready=ready, metrics=Metrics())
     config = server_config(
-        endpoint, host="127.0.0.1", port=port, speaks=fast_path.speaking_for(endpoint)
+        endpoint, host="127.0.0.1", port=port, protocol=fast_path.protocol_for(endpoint)
     )
     await uvicorn.Server(config).serve()
     await commit.close()

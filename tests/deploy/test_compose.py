@@ -101,7 +101,7 @@ def test_the_proxy_asks_each_replica_on_the_image_s_port_and_path() -> None:
     async def ready() -> tuple[bool, dict[str, object]]:
         return True, {}
 
-    application = others(ready, Metrics(), None)
+    application = other_routes(ready, Metrics(), None)
     assert health in [route.path for route in application.routes if isinstance(route, Route)]
 
 

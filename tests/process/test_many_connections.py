@@ -87,7 +87,7 @@ def test_idle_connections_keep_no_event_no_kill_and_no_rules_out(
     assert still == sorted(still)  # the first of them have been idle longest, and are closed
     assert 0 < still.count(True) <= MOST
     assert said(service) == [
-        "As many connections are open as may be; those that were idle longest are closed."
+        "The limit of open connections is reached; the longest idle ones are closed."
     ]
 
 

@@ -478,7 +478,7 @@ def test_metrics_and_details_can_be_kept_off_the_public_port() -> None:
         accept=service.accept,
         ready=service.ready,
         metrics=service.metrics,
-        tells_strangers=False,
+        shows_detail=False,
     )
     with served(app) as port:
         assert asked(port, request(method="GET", path="/metrics")).status == 404

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 
-from responder.receive.refusal_counts import Refusing
+from responder.receive.refusal_counts import RefusalCounts
 from responder.store.database.database import Connection, Database
 from responder.store.database.engines import StoreUnavailable
 from responder.store.inbox import refusals
@@ -21,15 +21,15 @@ def test_what_could_not_be_written_is_written_the_next_time(database: Database) 
         database.write(fn)
 
     async def play() -> None:
-        refusing = Refusing(write, lambda: AT)
-        await refusing.keep()
+        refusing = RefusalCounts(write, lambda: AT)
+        await refusing.write()
         for _ in range(3):
-            refusing.note("main", "not readable")
-        await refusing.keep()
-        refusing.note(None, "not readable")
-        refusing.note("main", "not readable")
-        await refusing.keep()
-        await refusing.keep()
+            refusing.count("main", "not readable")
+        await refusing.write()
+        refusing.count(None, "not readable")
+        refusing.count("main", "not readable")
+        await refusing.write()
+        await refusing.write()
 
     asyncio.run(play())
     assert writes == [False, True]
@@ -45,9 +45,9 @@ def test_a_fault_of_ours_in_counting_ends_nothing(database: Database) -> None:
         raise ValueError(f"a fault of ours: {fn}")
 
     async def play() -> None:
-        refusing = Refusing(write, lambda: AT)
-        refusing.note("main", "not readable")
-        await refusing.keep()
+        refusing = RefusalCounts(write, lambda: AT)
+        refusing.count("main", "not readable")
+        await refusing.write()
 
     asyncio.run(play())
     assert database.read(lambda conn: refusals.lately(conn, AT)) == {}

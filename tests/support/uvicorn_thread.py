@@ -12,7 +12,7 @@ import uvloop
 from responder.adapters.metrics import Metrics
 from responder.receive.endpoint import Endpoint
 from responder.receive.server import fast_path, protocol
-from responder.receive.server.connections import Room
+from responder.receive.server.connections import OpenConnections
 from responder.receive.server.fast_server import Server, server_config
 
 FORM = b"application/x-www-form-urlencoded"
@@ -27,11 +27,11 @@ def served(app: object, *, patience_seconds: float = 10.0) -> Iterator[int]:
         host="127.0.0.1",
         port=0,
         patience_seconds=patience_seconds,
-        speaks=fast_path.speaking_for(app)
+        protocol=fast_path.protocol_for(app)
         if isinstance(app, Endpoint)
-        else protocol.PatientProtocol,
+        else protocol.DeadlineProtocol,
     )
-    server = Server(config, Room(10_000, Metrics()))
+    server = Server(config, OpenConnections(10_000, Metrics()))
     thread = threading.Thread(target=uvloop.run, args=(server.serve([listener]),))
     thread.start()
     try:

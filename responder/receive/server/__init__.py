@@ -1,1 +1,1 @@
-"""HTTP as strangers speak it: connections, deadlines, and the server, uvicorn."""
+"""Serves HTTP to strangers: connections, deadlines, and the server, uvicorn."""

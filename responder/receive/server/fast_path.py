@@ -1,13 +1,13 @@
 """Stores a delivery that arrives whole without starting a task for it.
 
-Most deliveries arrive in one piece, head and body, and nothing is asked of them but to be stored.
-A task for each, and messages to and fro between it and the protocol, cost as much as reading the
-delivery does. So where uvicorn would start the application, such a request is held back until its
-body is complete, which is a moment later in the same piece; then it is stored at once, and its
-answer is written when the shared commit is done.
+Most deliveries arrive in one piece, head and body, and only need to be stored. A task for each, and
+messages between it and the protocol, cost as much as reading the delivery. So where uvicorn would
+start the application, such a request is held back until its body is complete, which is a moment
+later in the same piece; then it is stored at once, and its answer is written when the shared commit
+is done.
 
-Whatever is not so simple is the application's, as always: a body in pieces, a refusal, requests
-sent ahead on the same connection, a client that wants the connection closed or a `100 Continue`.
+The application handles everything else: a body in several pieces, a refusal, pipelined requests, a
+client that wants the connection closed or a `100 Continue`.
 """
 
 import asyncio
@@ -18,12 +18,12 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from responder.receive.endpoint import Endpoint
-from responder.receive.server.protocol import PatientProtocol
+from responder.receive.server.protocol import DeadlineProtocol
 from responder.store.commit_batch import SharedFuture
 
 
-class QuickProtocol(PatientProtocol):
-    """HTTP/1.1 for one `Endpoint`; see `speaking_for`."""
+class FastProtocol(DeadlineProtocol):
+    """HTTP/1.1 for one `Endpoint`; made by `protocol_for`."""
 
     endpoint: ClassVar[Endpoint]
     dated: ClassVar[list[tuple[bytes, bytes]] | None] = None
@@ -35,7 +35,7 @@ class QuickProtocol(PatientProtocol):
         self._parses = False
 
     def data_received(self, data: bytes) -> None:
-        """Parse what arrived; a request that is not whole by then is the application's."""
+        """Parse what arrived; a request that is not complete then goes to the application."""
         self._parses = True
         super().data_received(data)
         self._parses = False
@@ -44,7 +44,7 @@ class QuickProtocol(PatientProtocol):
             super()._start_asgi_task(held, self.app)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGIApp) -> None:  # type: ignore[override]
-        """Hold back what may be stored without a task."""
+        """Start the application, unless the request may be stored without a task."""
         if (
             self._parses
             and cycle.keep_alive
@@ -57,7 +57,7 @@ class QuickProtocol(PatientProtocol):
             super()._start_asgi_task(cycle, app)
 
     def on_message_complete(self) -> None:
-        """Store what was held back, now that it is whole."""
+        """Store the request that was held back, now that it is complete."""
         super().on_message_complete()
         cycle = self._held
         if cycle is None:
@@ -67,12 +67,12 @@ class QuickProtocol(PatientProtocol):
         if stored is None:
             super()._start_asgi_task(cycle, self.app)
         else:
-            told = stored.then if isinstance(stored, SharedFuture) else stored.add_done_callback
-            told(partial(self._answer, cycle))
+            add = stored.then if isinstance(stored, SharedFuture) else stored.add_done_callback
+            add(partial(self._answer, cycle))
 
     def _answer(self, cycle: RequestResponseCycle, stored: "asyncio.Future[None]") -> None:
-        """Answer once it is known whether the delivery is durable."""
-        reply = self.endpoint.became_of(stored)
+        """Write the answer, once it is known whether the delivery is durable."""
+        reply = self.endpoint.reply_to(stored)
         if not self.transport.is_closing():
             closes = b"" if cycle.keep_alive else b"connection: close\r\n"  # the server stops
             self.transport.write(STATUS_LINE[reply.status] + self._always() + closes + reply.tail)
@@ -82,7 +82,7 @@ class QuickProtocol(PatientProtocol):
         cycle.on_response()
 
     def _always(self) -> bytes:
-        """Write the headers that all answers have: the date, so they change every second."""
+        """Return the headers that every answer has, rendered anew when the date in them changes."""
         kind, headers = type(self), self.server_state.default_headers
         if kind.dated is not headers:
             kind.dated = headers
@@ -90,6 +90,6 @@ class QuickProtocol(PatientProtocol):
         return kind.written
 
 
-def speaking_for(endpoint: Endpoint) -> type[QuickProtocol]:
-    """Make the protocol that stores through this application."""
-    return type("Protocol", (QuickProtocol,), {"endpoint": endpoint})
+def protocol_for(endpoint: Endpoint) -> type[FastProtocol]:
+    """Return the protocol class that stores through this application."""
+    return type("Protocol", (FastProtocol,), {"endpoint": endpoint})

@@ -1,8 +1,8 @@
-"""Listens with uvicorn, which leaves signals, and the end, to the one who started it.
+"""Runs uvicorn with its own listening replaced: connections are accepted only while there is room.
 
-What uvicorn has listen for it accepts all that come, and where there is no file left for one more,
-resets every one that waits. So connections are accepted here, a few at a time, and each only when
-there is room for it; others wait in the kernel meanwhile.
+uvicorn's listener accepts all that come, and where no file descriptor is left for one more, resets
+every connection that waits. So connections are accepted here, a few at a time, and each only when
+there is room for it; the others wait in the kernel meanwhile. Signals are left to the caller.
 """
 
 import asyncio
@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterator, Sequence
 import structlog
 import uvicorn
 
-from responder.receive.refused_callers import Seldom
-from responder.receive.server.connections import Room
-from responder.receive.server.protocol import PatientProtocol
+from responder.receive.refused_callers import SeldomLog
+from responder.receive.server.connections import OpenConnections
+from responder.receive.server.protocol import DeadlineProtocol
 from responder.receive.server.sockets import (
     KEEP_ALIVE_SECONDS,
     PATIENCE_SECONDS,
-    Note,
-    listening_on,
+    OnRefused,
+    listen,
 )
 
 _AT_ONCE = 16
@@ -30,20 +30,20 @@ logger = structlog.stdlib.get_logger(__name__)
 
 
 class Listener:
-    """Accepts connections where there is room for them."""
+    """Listening sockets, from which connections are accepted while there is room."""
 
     def __init__(
         self,
         sockets: Sequence[socket.socket],
-        protocol: Callable[[], PatientProtocol],
-        room: Room,
+        protocol: Callable[[], DeadlineProtocol],
+        room: OpenConnections,
     ) -> None:
         self.sockets = sockets
         self._protocol = protocol
         self._room = room
         self._loop = asyncio.get_running_loop()
         self._opening: set[asyncio.Task[object]] = set()
-        self._lines = Seldom()
+        self._lines = SeldomLog()
         self._waiting: socket.socket | None = None  # accepted, and there was no room
         self._closed = False
         for one in sockets:
@@ -51,7 +51,7 @@ class Listener:
             self._loop.add_reader(one, self._accept, one)
 
     def close(self) -> None:
-        """Accept nothing more."""
+        """Stop accepting."""
         self._closed = True
         for one in self.sockets:
             self._loop.remove_reader(one)
@@ -60,22 +60,22 @@ class Listener:
             self._waiting.close()
 
     async def wait_closed(self) -> None:
-        """Wait for those that are being opened."""
+        """Wait for connections that are being opened."""
         await asyncio.gather(*self._opening, return_exceptions=True)
 
     def _accept(self, listener: socket.socket) -> None:
-        """Accept a few; the others' turn comes after that of whatever else is to be done."""
+        """Accept a few connections, so that other work gets its turn between them."""
         for _ in range(_AT_ONCE):
             try:
                 connection = self._waiting or listener.accept()[0]
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
-                if self._lines.counted("accept"):
+                if self._lines.count("accept"):
                     logger.error("A connection could not be accepted.", why=error.strerror)
                 self._rest(listener)
                 return
-            self._waiting = None if self._room.make() else connection
+            self._waiting = None if self._room.make_room() else connection
             if self._waiting:
                 self._rest(listener)
                 return
@@ -84,18 +84,18 @@ class Listener:
     def _open(self, connection: socket.socket) -> None:
         protocol = self._protocol()
         protocol.room = self._room
-        self._room.enter(protocol)
+        self._room.add(protocol)
         connection.settimeout(0)
         task = self._loop.create_task(self._connect(protocol, connection))
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)
 
-    async def _connect(self, protocol: PatientProtocol, connection: socket.socket) -> None:
+    async def _connect(self, protocol: DeadlineProtocol, connection: socket.socket) -> None:
         try:
             await self._loop.connect_accepted_socket(lambda: protocol, connection)
         except OSError:  # it was reset meanwhile
             connection.close()
-            self._room.leave(protocol)
+            self._room.remove(protocol)
 
     def _rest(self, listener: socket.socket) -> None:
         """Accept nothing for a moment."""
@@ -108,32 +108,32 @@ class Listener:
 
 
 class Server(uvicorn.Server):
-    """uvicorn without its signals: it would end the process with the signal's own exit code."""
+    """uvicorn without its signal handlers, which would end the process with the signal's code."""
 
-    def __init__(self, config: uvicorn.Config, room: Room) -> None:
+    def __init__(self, config: uvicorn.Config, room: OpenConnections) -> None:
         super().__init__(config)
         self._room = room
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave signals to `serve`."""
+        """Do nothing: `serve` handles signals."""
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to listen. Raise OSError where that cannot be."""
+        """Begin to listen; raise OSError where that fails."""
         host, port = self.config.host, self.config.port
-        sockets = sockets or await listening_on(host, port)
-        self.servers = [Listener(sockets, self._speak, self._room)]  # type: ignore[list-item]
+        sockets = sockets or await listen(host, port)
+        self.servers = [Listener(sockets, self._make_protocol, self._room)]  # type: ignore[list-item]
         self.started = True
 
-    def _speak(self) -> PatientProtocol:
-        speaks = self.config.http
-        assert isinstance(speaks, type)
-        assert issubclass(speaks, PatientProtocol)
-        return speaks(self.config, self.server_state, {})
+    def _make_protocol(self) -> DeadlineProtocol:
+        protocol = self.config.http
+        assert isinstance(protocol, type)
+        assert issubclass(protocol, DeadlineProtocol)
+        return protocol(self.config, self.server_state, {})
 
-    async def listens(self, serving: "asyncio.Task[None]") -> int:
-        """Wait until it listens, and return the port. Raise OSError where it cannot."""
+    async def listening_port(self, serving: "asyncio.Task[None]") -> int:
+        """Return the port once it listens; raise OSError where that fails."""
         while not self.started:
             if serving.done():
                 serving.result()
@@ -142,7 +142,7 @@ class Server(uvicorn.Server):
         return port
 
     def stop(self) -> None:
-        """Receive nothing more, and end."""
+        """Accept nothing more, and end."""
         self.should_exit = True
 
 
@@ -153,20 +153,21 @@ def server_config(
     port: int,
     patience_seconds: float = PATIENCE_SECONDS,
     drain_seconds: int = 15,
-    speaks: type[PatientProtocol] = PatientProtocol,
-    note: Note = PatientProtocol.note,
+    protocol: type[DeadlineProtocol] = DeadlineProtocol,
+    on_refused: OnRefused = DeadlineProtocol.on_refused,
 ) -> uvicorn.Config:
-    """Configure uvicorn for events: fast, silent about itself, patient for so long only.
+    """Return uvicorn's configuration for receiving events.
 
-    It logs through the loggers that exist, never a request (an address may hold a `url_key`), and
-    trusts no header about where a request came from. After `drain_seconds` a stop waits no longer.
+    uvicorn logs no request (a path may hold a `url_key`), and trusts no header about where a
+    request came from. A client has `patience_seconds` for a head, and for a body; a stop waits
+    `drain_seconds` at most.
     """
 
-    class Protocol(speaks):  # type: ignore[misc, valid-type]  # a class is a value here
+    class Protocol(protocol):  # type: ignore[misc, valid-type]  # a class is a value here
         pass
 
     Protocol.patience_seconds = patience_seconds
-    Protocol.note = staticmethod(note)
+    Protocol.on_refused = staticmethod(on_refused)
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
         host=host,

@@ -1,13 +1,14 @@
-"""Serves by what uvicorn promises to keep, where `uvicorn_parts` finds private parts missing.
+"""Serves with uvicorn's public parts alone, where `uvicorn_parts` finds private parts missing.
 
-Events are received as always, but h11 reads them, and what those parts were for is done around it:
-before the application, and between a connection and uvicorn's own protocol for it, by what asyncio
-calls. A request is answered once its body is whole, or has not come for ten seconds; so whatever
-asks for another protocol, and whatever has no end that all agree on, is the last of its connection.
+Events are received as always, but h11 parses them, and what the private parts were needed for is
+done around uvicorn: before the application, and between a connection and uvicorn's own protocol for
+it, by what asyncio calls. A request is answered once its body is complete, or has not come for ten
+seconds. A request that asks for another protocol, or whose end is ambiguous, is the last of its
+connection.
 
 What is lost: a head may take as long as it likes, until its connection is the one that has been
-idle longest; connections beyond what there is room for are accepted, and closed, where all others
-are owed an answer; and acknowledging costs more.
+idle longest; connections beyond the limit are accepted, and closed where all others await an
+answer; and acknowledging costs more.
 """
 
 import asyncio
@@ -18,37 +19,40 @@ import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from responder.receive.endpoint import BODY_BYTES
-from responder.receive.server.connections import Room
+from responder.receive.server.connections import OpenConnections
 from responder.receive.server.sockets import (
     HEAD_BYTES,
     KEEP_ALIVE_SECONDS,
     PATIENCE_SECONDS,
-    Note,
-    listening_on,
+    OnRefused,
+    listen,
 )
 
 _GONE: Message = {"type": "http.disconnect"}
 
-Caller = tuple[Any, ...]  # host and port, which no two have at once
+Caller = tuple[Any, ...]  # host and port: unique among open connections
 
 
-class Patient:
-    """An application that is asked when a request is whole; `owed` waits for its answers."""
+class WholeRequests:
+    """An ASGI application around another, which is called once a request is complete.
 
-    def __init__(self, app: ASGIApp, note: Note, patience_seconds: float) -> None:
+    `owed` are the callers whose answer has not begun.
+    """
+
+    def __init__(self, app: ASGIApp, on_refused: OnRefused, patience_seconds: float) -> None:
         self.owed: set[Caller] = set()
         self._app = app
-        self._note = note
+        self._on_refused = on_refused
         self._patience_seconds = patience_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Wait for the body, then pass the request on; refuse one that nobody should follow."""
+        """Read the body, then pass the request on; refuse one after which nothing may be read."""
         came = await self._body(receive)
         caller = tuple(scope["client"] or ())
         answer = _Answer(send, lambda: self.owed.discard(caller), closes=came is _GONE)
-        kind = _unfit(scope)
+        kind = _refused_kind(scope)
         if kind:
-            self._note(kind)
+            self._on_refused(kind)
             await answer.refuse(400)
             return
         if scope["method"] == "POST":
@@ -58,11 +62,11 @@ class Patient:
         finally:
             self.owed.discard(caller)
         if not answer.began:  # its body did not come, and the application counted that
-            self._note("late")
+            self._on_refused("late")
             await answer.refuse(408)
 
     async def _body(self, receive: Receive) -> Message:
-        """Read all of a body, and keep as much of it as it takes to see that it is too long."""
+        """Return the whole body, of which no more is kept than shows that it is too long."""
         body = b""
         try:
             async with asyncio.timeout(self._patience_seconds):
@@ -78,7 +82,7 @@ class Patient:
 
 
 class _Answer:
-    """Sends an answer, and with it that the connection closes where no more is to be read."""
+    """An answer, which also closes the connection where no more is to be read."""
 
     def __init__(self, send: Send, begins: Callable[[], None], *, closes: bool) -> None:
         self.began = False
@@ -97,7 +101,7 @@ class _Answer:
         await self._send(message)
 
     async def refuse(self, status: int) -> None:
-        """Answer with a status alone, and close."""
+        """Send an answer of a status alone, and close."""
         self._closes = True
         headers = [(b"content-length", b"0")]
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
@@ -113,8 +117,8 @@ def _replayed(first: Message, receive: Receive) -> Receive:
     return again
 
 
-def _unfit(scope: Scope) -> str | None:
-    """Say of what kind a request is behind which another protocol, or its own rest, may follow."""
+def _refused_kind(scope: Scope) -> str | None:
+    """Return the kind of a request after which nothing may be read as another one, or None."""
     given: dict[bytes, bytes] = {}
     for name, value in scope["headers"]:
         given[name] = given.get(name, b"") + value.lower() + b","
@@ -128,44 +132,44 @@ def _unfit(scope: Scope) -> str | None:
 
 
 class _Connection(asyncio.Protocol):
-    """A connection that uvicorn's own protocol speaks on, as one of those there is room for."""
+    """A connection on which uvicorn's own protocol runs, counted among the open ones."""
 
-    speaks: ClassVar[type[asyncio.Protocol]]
-    room: ClassVar[Room]
+    inner_type: ClassVar[type[asyncio.Protocol]]
+    room: ClassVar[OpenConnections]
     owed: ClassVar[set[Caller]]
 
     def __init__(self, *given: Any, **named: Any) -> None:  # noqa: ANN401 -- uvicorn's business
         self._loop = asyncio.get_running_loop()
-        self._inner = self.speaks(*given, **named)
-        self.heard_at = self._loop.time()
+        self._inner = self.inner_type(*given, **named)
+        self.active_at = self._loop.time()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take it in, if there is room."""
+        """Count the connection; abort it where there is no room."""
         self._transport = transport
         self._caller = tuple((transport.get_extra_info("peername") or ())[:2])
-        if self.room.make():
-            self.room.enter(self)
+        if self.room.make_room():
+            self.room.add(self)
         else:
             self._inner = asyncio.Protocol()
             transport.abort()
         self._inner.connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget it."""
-        self.room.leave(self)
+        """Stop counting the connection."""
+        self.room.remove(self)
         self._inner.connection_lost(exc)
 
-    def is_owed(self) -> bool:
-        """Tell whether it brought something that is not answered yet."""
+    def awaits_answer(self) -> bool:
+        """Return whether it sent a request that is not answered yet."""
         return self._caller in self.owed
 
-    def let_go(self) -> None:
+    def abort(self) -> None:
         """Close the connection at once."""
         self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Pass on what arrived."""
-        self.heard_at = self._loop.time()
+        self.active_at = self._loop.time()
         self._inner.data_received(data)
 
     def eof_received(self) -> bool | None:
@@ -173,16 +177,16 @@ class _Connection(asyncio.Protocol):
         return self._inner.eof_received()
 
     def pause_writing(self) -> None:
-        """Pass on that the client does not take what is sent."""
+        """Pass on that the client does not read what is sent."""
         self._inner.pause_writing()
 
     def resume_writing(self) -> None:
-        """Pass on that it does again."""
+        """Pass on that the client reads again."""
         self._inner.resume_writing()
 
 
 class PlainServer:
-    """One uvicorn, as it comes."""
+    """An unmodified uvicorn."""
 
     def __init__(
         self,
@@ -190,20 +194,20 @@ class PlainServer:
         *,
         host: str,
         port: int,
-        room: Room,
-        note: Note,
+        room: OpenConnections,
+        on_refused: OnRefused,
         drain_seconds: int,
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
         self._host = host
         self._port = port
         self._bound: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        patient = Patient(app, note, patience_seconds)
+        whole = WholeRequests(app, on_refused, patience_seconds)
         settings: dict[str, Any] = {
             "ws": "none",
             "lifespan": "off",
             "log_config": None,
-            "log_level": "error",  # it says a line or two of each request that strangers get wrong
+            "log_level": "error",  # below that it logs a line for each malformed request
             "access_log": False,
             "proxy_headers": False,
             "server_header": False,
@@ -211,17 +215,17 @@ class PlainServer:
             "timeout_graceful_shutdown": drain_seconds,
             "h11_max_incomplete_event_size": HEAD_BYTES,
         }
-        kind = _kind(patient, room, settings)
-        self._server = uvicorn.Server(uvicorn.Config(patient, http=kind, **settings))
+        kind = _connection_type(whole, room, settings)
+        self._server = uvicorn.Server(uvicorn.Config(whole, http=kind, **settings))
 
     async def serve(self) -> None:
-        """Receive until told to stop."""
-        sockets = await listening_on(self._host, self._port)
+        """Receive until stopped."""
+        sockets = await listen(self._host, self._port)
         self._bound.set_result(sockets[0].getsockname()[1])
         await self._server.serve(sockets=sockets)
 
-    async def listens(self, serving: "asyncio.Task[None]") -> int:
-        """Wait until it listens, and return the port. Raise OSError where it cannot."""
+    async def listening_port(self, serving: "asyncio.Task[None]") -> int:
+        """Return the port once it listens; raise OSError where that fails."""
         either: list[asyncio.Future[Any]] = [serving, self._bound]
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if serving.done():
@@ -229,13 +233,15 @@ class PlainServer:
         return await self._bound
 
     def stop(self) -> None:
-        """Receive nothing more, and end."""
+        """Accept nothing more, and end."""
         self._server.should_exit = True
 
 
-def _kind(patient: Patient, room: Room, settings: Mapping[str, Any]) -> type[_Connection]:
-    """Make the kind of connection that has uvicorn speak by h11, in this room."""
-    config = uvicorn.Config(patient, http="h11", **settings)
+def _connection_type(
+    whole: WholeRequests, room: OpenConnections, settings: Mapping[str, Any]
+) -> type[_Connection]:
+    """Return the connection class that runs uvicorn's h11 protocol and counts among these."""
+    config = uvicorn.Config(whole, http="h11", **settings)
     config.load()
-    named = {"speaks": config.http_protocol_class, "room": room, "owed": patient.owed}
+    named = {"inner_type": config.http_protocol_class, "room": room, "owed": whole.owed}
     return type("Connection", (_Connection,), named)

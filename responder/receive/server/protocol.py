@@ -5,33 +5,33 @@ request's first byte arrives, and for its body, from the end of the head. Each m
 `patience_seconds`; then the answer is 408 and the connection closes. Without that, a few hundred
 silent sockets use up the file descriptors, and real events, which nobody sends again, find none.
 
-`_due_at` is that deadline, or None while it is we who are waited for. One timer a connection looks
-at it: it is never moved, it looks again when it fires, so that a busy connection pays an assignment
-for each request and no more. Between requests uvicorn's keep-alive timer runs; anything that
-arrives stops it, so whatever does not begin a request gets a deadline here too.
+`_due_at` is that deadline, or None while the client waits for us. One timer a connection checks it.
+The timer is never moved: it checks `_due_at` when it fires, so that a busy connection pays an
+assignment for each request and no more. Between requests uvicorn's keep-alive timer runs; anything
+that arrives stops it, so whatever does not begin a request gets a deadline here too.
 
-A head may have `HEAD_BYTES`, since httptools would go on collecting for ever; the same goes, more
-generously, for what surrounds a chunked body (`_framing_bytes` counts all that is not body).
+A head may have `HEAD_BYTES`, since httptools would go on collecting for ever; the same holds, with
+a larger limit, for what surrounds a chunked body (`_framing_bytes` counts all that is not body).
 
-Requests may be sent ahead, but uvicorn parses all that arrives of them and reads on after every
+Requests may be pipelined, but uvicorn parses all that arrives of them and reads on after every
 answer: one client that sends faster than it is answered would fill the memory. Here what arrives is
-parsed a slice at a time, and what came after a request that must wait its turn stays as it is, with
-nothing more read, until that turn comes.
+parsed a slice at a time, and what came after a request that must wait its turn is kept unparsed
+(`_ahead`), with nothing more read, until that turn comes.
 
-A client that does not take its answers is waited for as long, unless it takes `_PROGRESS_BYTES` of
-them meanwhile; then the connection is reset, for a close would wait for the client again. What
-is left of a body after its answer (413, say) is read and dropped until the same deadline, and only
-then is the connection closed for a client that wanted that: to close it at once is to reset it, and
-the client would not see its answer.
+A client that does not read its answers is waited for as long, unless it reads `_PROGRESS_BYTES` of
+them meanwhile; then the connection is reset, for a close would wait for the client again. What is
+left of a body after its answer (413, say) is read and dropped until the same deadline, and only
+then is the connection closed for a client that wanted that: closing at once would reset it, and the
+client would not see its answer.
 
-What cannot be read, or is not to be, is refused in its turn, after the answers to what came before
-it; of what follows it nothing is read (`_ended`), and so it is behind a request that closes. Above
-all behind one that asks for an upgrade: the parser takes its body for another protocol, and when
-that is not spoken it takes the rest for another request, whose answer a proxy would give to the
-next caller.
+A request that cannot be parsed, or is refused, is answered in its turn, after the answers to the
+requests before it. Nothing that follows it is read (`_ended`), nor what follows a request that
+closes the connection. This matters most for a request for an upgrade: the parser takes its body for
+another protocol, and when that protocol is not used, it takes the rest for another request, whose
+answer a proxy would give to the next caller.
 
-A client may say that nothing more comes from it, and wait for its answers nevertheless. uvicorn
-would close at once; here all that came whole by then is answered first (`_heard_all`).
+A client may half-close: say that nothing more comes from it, and still wait for its answers.
+uvicorn would close at once; here all that was complete by then is answered first (`_eof_came`).
 """
 
 import asyncio
@@ -49,12 +49,12 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 from uvicorn.server import ServerState
 
-from responder.receive.server.connections import Room
+from responder.receive.server.connections import OpenConnections
 from responder.receive.server.request_head import (
-    Unfit,
+    BadHead,
     malformed,
     must_be_well_formed,
-    unfit_for,
+    refusal_for,
     with_a_path,
 )
 from responder.receive.server.sockets import HEAD_BYTES, PATIENCE_SECONDS
@@ -66,8 +66,8 @@ _PROGRESS_BYTES = 16 * 1024
 _FRAMING_BYTES = 1024 * 1024  # a body of 64 KiB in chunks of one byte has a third of that
 
 
-class _Lingering:
-    """A transport that closes when the request has been read."""
+class _ClosesWhenRead:
+    """A transport whose `close` waits until the request has been read."""
 
     def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
         self.write = transport.write
@@ -75,27 +75,27 @@ class _Lingering:
         self.close = close
 
 
-class _InTurn(FlowControl):
-    """Reads nothing more while what was read waits its turn, whoever asks for it."""
+class _PausedReading(FlowControl):
+    """Flow control that does not resume reading while parsed requests wait their turn."""
 
     def __init__(self, transport: asyncio.Transport, waits: Callable[[], bool]) -> None:
         super().__init__(transport)
         self._waits = waits
 
     def resume_reading(self) -> None:
-        """Read on, if it is time to."""
+        """Resume reading, unless requests wait."""
         if self.read_paused and not self._waits():
             super().resume_reading()
 
 
-class PatientProtocol(HttpToolsProtocol):
-    """HTTP/1.1 as uvicorn speaks it, for clients that finish what they begin."""
+class DeadlineProtocol(HttpToolsProtocol):
+    """HTTP/1.1 as uvicorn speaks it, with deadlines for the client."""
 
     patience_seconds: ClassVar[float] = PATIENCE_SECONDS
 
     @staticmethod
-    def note(kind: str) -> None:
-        """Hear of what kind a request was that is refused."""
+    def on_refused(kind: str) -> None:
+        """Count a refused request by its kind; replaced by `server_config`."""
 
     def __init__(
         self,
@@ -106,42 +106,42 @@ class PatientProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.headers = []
-        self.room: Room | None = None
-        self.heard_at = self.loop.time()
+        self.room: OpenConnections | None = None
+        self.active_at = self.loop.time()
         self._due_at: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._in_head = True
         self._framing_bytes = 0
         self._ended = False
-        self._heard_all = False
-        self._parting: int | None = None
-        self._closes = False
+        self._eof_came = False
+        self._refusal_due: int | None = None
+        self._closes_after_body = False
         self._ahead = b""
         self._answering: RequestResponseCycle | None = None
-        self._taking: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Expect the first request."""
+        """Start the deadline of the first request."""
         super().connection_made(transport)
-        self.flow = _InTurn(transport, self._others_wait)
-        self._expect()
+        self.flow = _PausedReading(transport, self._requests_wait)
+        self._start_deadline()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the timers."""
-        for timer in (self._timer, self._taking):
+        for timer in (self._timer, self._write_timer):
             if timer is not None:
                 timer.cancel()
-        self._timer = self._taking = None
+        self._timer = self._write_timer = None
         self._ahead = b""
-        if self._answering is not None:  # uvicorn tells the last request alone
+        if self._answering is not None:  # uvicorn notifies the last request only
             self._answering.disconnected = True
             self._answering.message_event.set()
         super().connection_lost(exc)
         if self.room is not None:
-            self.room.leave(self)
+            self.room.remove(self)
 
-    def is_owed(self) -> bool:
-        """Tell whether it brought something that is not answered yet."""
+    def awaits_answer(self) -> bool:
+        """Return whether it sent a request that is not answered yet."""
         if self.transport is None:
             return True
         cycle = self.cycle
@@ -152,7 +152,7 @@ class PatientProtocol(HttpToolsProtocol):
             and not self.flow.write_paused
         )
 
-    def let_go(self) -> None:
+    def abort(self) -> None:
         """Close the connection at once."""
         self.transport.abort()
 
@@ -176,66 +176,66 @@ class PatientProtocol(HttpToolsProtocol):
                 return
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """Keep the connection until all that came whole is answered, though nothing more comes."""
-        self._heard_all = True
-        return self._owes()
+        """Return whether to keep the connection: until all complete requests are answered."""
+        self._eof_came = True
+        return self._owes_answers()
 
-    def _owes(self) -> bool:
-        parts = self._parting is not None
-        return parts or bool(self._ahead) or self._others_are_unanswered()
+    def _owes_answers(self) -> bool:
+        parts = self._refusal_due is not None
+        return parts or bool(self._ahead) or self._is_earlier_unanswered()
 
     def on_response_complete(self) -> None:
-        """Go on with what was sent ahead."""
+        """Continue with pipelined requests."""
         was_last = not self.pipeline
         super().on_response_complete()
-        if self._parting is not None and was_last:
-            self._part(self._parting)
+        if self._refusal_due is not None and was_last:
+            self._send_refusal(self._refusal_due)
             return
         if self.flow.read_paused:
             self.flow.resume_reading()
         if self._ahead and not self.pipeline:
-            self.loop.call_soon(self._go_on)
-        elif self._heard_all and not self._owes():
+            self.loop.call_soon(self._parse_ahead)
+        elif self._eof_came and not self._owes_answers():
             self.transport.close()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGIApp) -> None:  # type: ignore[override]
-        if self._answering is None:  # an answer may be long: hear of all of it that is not taken
+        if self._answering is None:  # with no buffer, pause_writing is called for any unread rest
             self.transport.set_write_buffer_limits(high=0)
         self._answering = cycle
         super()._start_asgi_task(cycle, app)  # type: ignore[arg-type]
 
-    def _others_wait(self) -> bool:
+    def _requests_wait(self) -> bool:
         return bool(self.pipeline or self._ahead)
 
-    def _go_on(self) -> None:
+    def _parse_ahead(self) -> None:
         if not self.transport.is_closing() and not self.pipeline:
             ahead, self._ahead = self._ahead, b""
             self.flow.resume_reading()
             self.data_received(ahead)
-            if self._heard_all and not self._owes():
+            if self._eof_came and not self._owes_answers():
                 self.transport.close()
 
     def pause_writing(self) -> None:
-        """Expect the client to take what was sent to it."""
+        """Start checking that the client reads what was sent."""
         super().pause_writing()
-        self._expect_taking()
+        self._watch_writing()
 
     def resume_writing(self) -> None:
-        """Expect nothing, for all of it was taken."""
+        """Stop checking: the client has read everything."""
         super().resume_writing()
-        if self._taking is not None:
-            self._taking.cancel()
-            self._taking = None
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
 
-    def _expect_taking(self) -> None:
+    def _watch_writing(self) -> None:
         left = self.transport.get_write_buffer_size()
-        self._taking = self.loop.call_later(self.patience_seconds, self._look_at_taking, left)
+        self._write_timer = self.loop.call_later(self.patience_seconds, self._check_writing, left)
 
-    def _look_at_taking(self, left: int) -> None:
+    def _check_writing(self, left: int) -> None:
         if self.transport.get_write_buffer_size() > left - _PROGRESS_BYTES:
             self.transport.abort()
         else:
-            self._expect_taking()
+            self._watch_writing()
 
     def _parse(self, data: bytes) -> None:
         """Parse some bytes, counting what is not body."""
@@ -244,48 +244,48 @@ class PatientProtocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            if not self._ended:  # else it came upon what follows a request that closes
-                unfit = unfit_for(error)
-                self._give_up(unfit.status, unfit.kind)
+            if not self._ended:  # else the error is of what follows a request that closes
+                unfit = refusal_for(error)
+                self._refuse(unfit.status, unfit.kind)
             return
         if self._framing_bytes > HEAD_BYTES and not self.transport.is_closing():
             if self._in_head or self._framing_bytes > _FRAMING_BYTES:
-                self._give_up(413, "head")
+                self._refuse(413, "head")
         elif len(self.headers) > MOST_HEADERS:
-            self._give_up(431, "headers")
+            self._refuse(431, "headers")
         elif self._in_head and self._due_at is None and self._is_idle():
-            self._expect()
+            self._start_deadline()
 
     def on_message_begin(self) -> None:
-        """Expect the rest of this head."""
+        """Start the deadline of this head."""
         if self._ended:
             raise malformed()
         super().on_message_begin()
         self._in_head = True
-        self._expect()
+        self._start_deadline()
 
     def on_headers_complete(self) -> None:
-        """Start the application, and expect the rest of this body."""
-        self._must_be_fit()
+        """Start the application, and the deadline of this body."""
+        self._check_head()
         self.url = with_a_path(self.url)
-        if self.parser.get_http_version() == "1.0":  # it knows no answer but the last
+        if self.parser.get_http_version() == "1.0":  # which has no 100 Continue
             self.expect_100_continue = False
         super().on_headers_complete()
         self._in_head = False
-        self._expect()
-        self.headers = []  # of trailers, which are none of this request's head
+        self._start_deadline()
+        self.headers = []  # so that trailers are not added to this request's head
         if not self.cycle.keep_alive:
-            lingering = _Lingering(self.transport, self._close_when_read)
+            lingering = _ClosesWhenRead(self.transport, self._close_when_read)
             self.cycle.transport = lingering  # type: ignore[assignment]
 
-    def _must_be_fit(self) -> None:
-        """Raise Unfit for a head that RFC 9112 has refused, or that is not to be followed."""
+    def _check_head(self) -> None:
+        """Raise BadHead for a head that RFC 9112 refuses, or that is too large."""
         if self.parser.should_upgrade():
-            raise Unfit(400, "upgrade")
+            raise BadHead(400, "upgrade")
         if self._framing_bytes > HEAD_BYTES and self._size_of_head() > HEAD_BYTES:
-            raise Unfit(413, "head")
+            raise BadHead(413, "head")
         if len(self.headers) > MOST_HEADERS:
-            raise Unfit(431, "headers")
+            raise BadHead(431, "headers")
         must_be_well_formed(self.parser.get_http_version(), self.headers)
 
     def on_body(self, body: bytes) -> None:
@@ -294,12 +294,12 @@ class PatientProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Expect nothing until something arrives."""
+        """Stop the deadline until something arrives."""
         super().on_message_complete()
         self._in_head = True
         self._framing_bytes = 0
         self._due_at = None
-        if self._closes:
+        if self._closes_after_body:
             self.transport.close()
         self._ended = not self.cycle.keep_alive
 
@@ -307,7 +307,7 @@ class PatientProtocol(HttpToolsProtocol):
         if self._in_head:
             self.transport.close()
         else:
-            self._closes = True
+            self._closes_after_body = True
 
     def _size_of_head(self) -> int:
         return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
@@ -315,37 +315,37 @@ class PatientProtocol(HttpToolsProtocol):
     def _is_idle(self) -> bool:
         return self.cycle is None or (self.cycle.response_complete and not self.pipeline)
 
-    def _expect(self) -> None:
-        self.heard_at = self.loop.time()
-        self._due_at = self.heard_at + self.patience_seconds
+    def _start_deadline(self) -> None:
+        self.active_at = self.loop.time()
+        self._due_at = self.active_at + self.patience_seconds
         if self._timer is None:
-            self._timer = self.loop.call_at(self._due_at, self._look)
+            self._timer = self.loop.call_at(self._due_at, self._check_deadline)
 
-    def _look(self) -> None:
+    def _check_deadline(self) -> None:
         self._timer = None
         if self._due_at is None or self.transport.is_closing():
             return
         if self.loop.time() < self._due_at:
-            self._timer = self.loop.call_at(self._due_at, self._look)
-        elif self._others_are_unanswered():
-            self._expect()  # the client waits for us, so what it sends next may wait too
+            self._timer = self.loop.call_at(self._due_at, self._check_deadline)
+        elif self._is_earlier_unanswered():
+            self._start_deadline()  # the client waits for us, so what it sends next may wait too
         else:
-            self._give_up(408, "late")
+            self._refuse(408, "late")
 
-    def _others_are_unanswered(self) -> bool:
-        """Say whether an earlier request on this connection still waits for its answer."""
+    def _is_earlier_unanswered(self) -> bool:
+        """Return whether an earlier request on this connection still waits for its answer."""
         if self._in_head:
             return not self._is_idle()
         return bool(self.pipeline)
 
-    def _give_up(self, status: int, kind: str) -> None:
-        """Read nothing more, and refuse what is being read, once all before it is answered."""
-        self.note(kind)
+    def _refuse(self, status: int, kind: str) -> None:
+        """Read nothing more, and refuse the present request once all before it are answered."""
+        self.on_refused(kind)
         self._ended = True
         self._due_at = None
         self._ahead = b""
-        if self._others_are_unanswered():
-            self._parting = status
+        if self._is_earlier_unanswered():
+            self._refusal_due = status
             if not self._in_head:
                 self.pipeline.popleft()  # this one's own turn never comes
             return
@@ -355,9 +355,9 @@ class PatientProtocol(HttpToolsProtocol):
             if self.cycle.response_started:
                 self.transport.close()
                 return
-        self._part(status)
+        self._send_refusal(status)
 
-    def _part(self, status: int) -> None:
+    def _send_refusal(self, status: int) -> None:
         if self.transport.is_closing():
             return
         lines = [b"%s: %s\r\n" % header for header in self.server_state.default_headers]

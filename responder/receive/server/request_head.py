@@ -1,7 +1,10 @@
-"""Says what is wrong with a request's head where the parser, or uvicorn, does not see it.
+"""Checks a request's head for what neither the parser nor uvicorn checks.
 
-What RFC 9112 has refused is refused, and what it has read is read: a proxy before us that reads
-otherwise than we do would let one caller's request pass for a part of another's.
+What RFC 9112 says to refuse is refused, and everything else is accepted: if a proxy before us read
+a head otherwise than we do, one caller's request could pass for a part of another's (request
+smuggling).
+
+https://www.rfc-editor.org/rfc/rfc9112
 """
 
 import re
@@ -13,7 +16,7 @@ _HOST = re.compile(rb"(\[[\w:.%~-]+\]|[\w.~%!$&'()*+,;=-]*)(:\d*)?")
 _HOSTS = {"1.0": (0, 1), "1.1": (1,)}  # how many a head may have
 
 
-class Unfit(Exception):  # noqa: N818 - it says what is wrong with a request
+class BadHead(Exception):  # noqa: N818 - it says what is wrong with a request
     """A request that is refused by its head alone."""
 
     def __init__(self, status: int, kind: str) -> None:
@@ -22,20 +25,20 @@ class Unfit(Exception):  # noqa: N818 - it says what is wrong with a request
         super().__init__(kind)
 
 
-def malformed() -> Unfit:
-    """Say that it is no request."""
-    return Unfit(400, "malformed")
+def malformed() -> BadHead:
+    """Return the refusal of something that is no HTTP request."""
+    return BadHead(400, "malformed")
 
 
-def unfit_for(error: Exception) -> Unfit:
-    """Say what was wrong where the parser stopped: a callback's own word, or the parser's."""
-    if isinstance(error.__context__, Unfit):
+def refusal_for(error: Exception) -> BadHead:
+    """Return why the parser stopped: a callback's BadHead, or one for the parser's own error."""
+    if isinstance(error.__context__, BadHead):
         return error.__context__
-    return Unfit(413, "length") if "Content-Length overflow" in str(error) else malformed()
+    return BadHead(413, "length") if "Content-Length overflow" in str(error) else malformed()
 
 
 def must_be_well_formed(version: str, headers: Iterable[tuple[bytes, bytes]]) -> None:
-    """Raise Unfit for another version, a host that is none, and a coding that is not undone."""
+    """Raise BadHead for another version, a wrong number of hosts, a bad host or unknown coding."""
     hosts = 0
     for name, value in headers:
         if name == b"host":
@@ -49,7 +52,7 @@ def must_be_well_formed(version: str, headers: Iterable[tuple[bytes, bytes]]) ->
 
 
 def with_a_path(url: bytes) -> bytes:
-    """Read `http://host` as `http://host/`, which it is; uvicorn can read no other."""
+    """Return the URL with a path: `http://host` as `http://host/`, which uvicorn needs."""
     if url.startswith(b"/"):
         return url
     parsed = httptools.parse_url(url)

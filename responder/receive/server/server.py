@@ -1,6 +1,6 @@
-"""Chooses how uvicorn serves: fast, or by what it promises to keep where private parts are missing.
+"""Chooses how uvicorn serves: by its private parts, which is fast, or by its public ones alone.
 
-What is built on those parts is imported only where they are there: without them that alone fails.
+Modules built on private parts are imported only where those exist.
 """
 
 import asyncio
@@ -13,54 +13,59 @@ from starlette.types import ASGIApp
 
 from responder.receive.endpoint import Endpoint
 from responder.receive.server import uvicorn_parts
-from responder.receive.server.connections import Room
-from responder.receive.server.sockets import Note
+from responder.receive.server.connections import OpenConnections
+from responder.receive.server.sockets import OnRefused
 
 logger = structlog.stdlib.get_logger(__name__)
 
 
-class Receiving(Protocol):
-    """Receives on one port."""
+class Receiver(Protocol):
+    """A server on one port."""
 
     async def serve(self) -> None:
-        """Receive until told to stop."""
+        """Receive until stopped."""
 
-    async def listens(self, serving: "asyncio.Task[None]") -> int:
-        """Wait until it listens, and return the port. Raise OSError where it cannot."""
+    async def listening_port(self, serving: "asyncio.Task[None]") -> int:
+        """Return the port once it listens; raise OSError where that fails."""
 
     def stop(self) -> None:
-        """Receive nothing more, and end."""
+        """Accept nothing more, and end."""
 
 
 def receivers(
-    ports: Iterable[tuple[int, ASGIApp]], *, host: str, room: Room, note: Note, drain_seconds: int
-) -> list[Receiving]:
-    """Make what receives on each of these ports; to be called within a running loop."""
+    ports: Iterable[tuple[int, ASGIApp]],
+    *,
+    host: str,
+    room: OpenConnections,
+    on_refused: OnRefused,
+    drain_seconds: int,
+) -> list[Receiver]:
+    """Return a server for each of these ports; call it within a running loop."""
     absent = uvicorn_parts.missing()
     if absent:
         logger.warning(
-            "This uvicorn lacks parts that fast receiving is built on: events are received in a "
-            "slower way, and slow clients are waited for longer.",
+            "This uvicorn lacks parts that fast receiving is built on: receiving is slower, and "
+            "slow clients may hold connections longer.",
             uvicorn=uvicorn.__version__,
             missing=absent,
         )
     receiver = _plain if absent else _fast
     return [
-        receiver(app, room, note, host=host, port=port, drain_seconds=drain_seconds)
+        receiver(app, room, on_refused, host=host, port=port, drain_seconds=drain_seconds)
         for port, app in ports
     ]
 
 
-def _plain(app: ASGIApp, room: Room, note: Note, **given: Any) -> Receiving:  # noqa: ANN401
+def _plain(app: ASGIApp, room: OpenConnections, on_refused: OnRefused, **given: Any) -> Receiver:  # noqa: ANN401
     from responder.receive.server.plain_server import PlainServer
 
-    return PlainServer(app, room=room, note=note, **given)
+    return PlainServer(app, room=room, on_refused=on_refused, **given)
 
 
-def _fast(app: ASGIApp, room: Room, note: Note, **given: Any) -> Receiving:  # noqa: ANN401
+def _fast(app: ASGIApp, room: OpenConnections, on_refused: OnRefused, **given: Any) -> Receiver:  # noqa: ANN401
     from responder.receive.server import fast_path
     from responder.receive.server.fast_server import Server, server_config
-    from responder.receive.server.protocol import PatientProtocol
+    from responder.receive.server.protocol import DeadlineProtocol
 
-    speaks = fast_path.speaking_for(app) if isinstance(app, Endpoint) else PatientProtocol
-    return Server(server_config(app, speaks=speaks, note=note, **given), room)
+    protocol = fast_path.protocol_for(app) if isinstance(app, Endpoint) else DeadlineProtocol
+    return Server(server_config(app, protocol=protocol, on_refused=on_refused, **given), room)

@@ -1,4 +1,4 @@
-"""Listens, and says what a connection is granted, whichever way uvicorn then speaks on it."""
+"""Listens on a host's addresses, and defines how long and how much a client may send."""
 
 import asyncio
 import errno
@@ -14,11 +14,11 @@ KEEP_ALIVE_SECONDS = 75
 
 _BACKLOG = 2048
 
-Note = Callable[[str], None]  # hears of what kind a request was that is refused
+OnRefused = Callable[[str], None]  # called with the kind of each refused request
 
 
-async def listening_on(host: str, port: int) -> list[socket.socket]:
-    """Listen on every address that a host has here. Raise OSError where that cannot be."""
+async def listen(host: str, port: int) -> list[socket.socket]:
+    """Return sockets that listen on every local address of a host; raise OSError on failure."""
     loop = asyncio.get_running_loop()
     sockets: list[socket.socket] = []
     try:
@@ -27,7 +27,7 @@ async def listening_on(host: str, port: int) -> list[socket.socket]:
             try:
                 sockets.append(socket.create_server(address[:2], family=family, backlog=_BACKLOG))
             except OSError as error:
-                # a name may have an address of a family that this machine has not
+                # a name may have an address of a family that this machine does not support
                 if error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
                     raise
     except OSError:

@@ -1,10 +1,10 @@
-"""Looks whether uvicorn has the private parts that `protocol` and `fast_server` are built on.
+"""Checks whether uvicorn has the private parts that `protocol` and `fast_server` are built on.
 
-Its own HTTP protocol waits for slow clients for ever, takes what follows a request for an upgrade
-for another request, and starts a task for each delivery; so parts of it are overridden that are
-nobody's business but its own. A uvicorn in which one of them has another name would start, and then
-fail on every connection. So this is asked before anything listens, and where a part is missing,
-`plain_server` serves by what uvicorn promises to keep.
+uvicorn's own HTTP protocol waits for slow clients for ever, reads what follows a request for an
+upgrade as another request, and starts a task for each delivery; so private parts of it are
+overridden. A uvicorn in which one of them has another name would start, and then fail on every
+connection. So this is checked before anything listens, and where a part is missing, `plain_server`
+serves with public parts alone.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ import uvicorn
 
 _HTTP = "uvicorn.protocols.http.httptools_impl"
 
-# by whose they are; what asyncio itself asks a protocol for has no other name in any uvicorn
+# by class; the methods that asyncio calls are left out, for their names are fixed
 PARTS: Mapping[str, frozenset[str]] = {
     "HttpToolsProtocol": frozenset(
         {"_start_asgi_task", "_unset_keepalive_if_required", "app", "cycle", "expect_100_continue",
@@ -39,28 +39,28 @@ PARTS: Mapping[str, frozenset[str]] = {
 
 
 def missing() -> list[str]:
-    """Name the parts that are not there; to be asked within a running loop."""
+    """Return the names of missing parts; call it within a running loop."""
     found = [] if hasattr(_module(_HTTP), "STATUS_LINE") else ["STATUS_LINE"]
     for owner, names in PARTS.items():
         try:
-            made = made_of(owner)
-        except Exception:  # noqa: BLE001 -- another name, other arguments: whatever is not as it was
+            made = attributes_of(owner)
+        except Exception:  # noqa: BLE001 -- another name, other arguments, or any other change
             found.append(owner)
         else:
             found += [f"{owner}.{name}" for name in sorted(names - made)]
     return found
 
 
-def made_of(owner: str) -> set[str]:
-    """Name all that an object of this class has, or is given later by the methods of the class.
+def attributes_of(owner: str) -> set[str]:
+    """Return the attributes of an object of this class, also those that its methods assign later.
 
-    Raise whatever keeps it from being made.
+    Raise whatever making the object raises.
     """
     made = _MAKERS[owner]()
-    return {*dir(made), *_given_later(type(made))}
+    return {*dir(made), *_assigned_in_methods(type(made))}
 
 
-def _given_later(kind: type) -> Iterator[str]:
+def _assigned_in_methods(kind: type) -> Iterator[str]:
     for _, method in inspect.getmembers(kind, inspect.isfunction):
         for step in dis.get_instructions(method):
             if step.opname == "STORE_ATTR":
@@ -101,11 +101,11 @@ def _server() -> object:
 
 
 def _config() -> uvicorn.Config:
-    return uvicorn.Config(_unasked, ws="none", lifespan="off", log_config=None)
+    return uvicorn.Config(_never_called, ws="none", lifespan="off", log_config=None)
 
 
-async def _unasked(_scope: object, _receive: object, _send: object) -> None:
-    """Be an application that is never asked."""
+async def _never_called(_scope: object, _receive: object, _send: object) -> None:
+    """Do nothing: an application that is never called."""
 
 
 _MAKERS: Mapping[str, Callable[[], object]] = {

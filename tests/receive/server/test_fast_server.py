@@ -14,14 +14,14 @@ import resource, sys
 import uvloop
 from responder.adapters import logs
 from responder.adapters.metrics import Metrics
-from responder.receive.server.connections import Room
+from responder.receive.server.connections import OpenConnections
 from responder.receive.server.fast_server import Server, server_config
 from tests.bench.ack import bare
 
 logs.configure("warning", ())
 resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
 config = server_config(bare, host="localhost", port=int(sys.argv[1]))
-uvloop.run(Server(config, Room(1_000, Metrics())).serve())
+uvloop.run(Server(config, OpenConnections(1_000, Metrics())).serve())
 """
 
 

@@ -11,7 +11,7 @@ import pytest
 import uvloop
 
 from responder.adapters.metrics import Metrics
-from responder.receive.server.connections import Room
+from responder.receive.server.connections import OpenConnections
 from responder.receive.server.plain_server import PlainServer
 from tests.receive.server.test_fast_path import DEAL, Receiving, one_answer, staying
 from tests.support.uvicorn_thread import asked, connected, parsed, received, request
@@ -35,13 +35,13 @@ class Plain(Receiving):
             self.endpoint,
             host="127.0.0.1",
             port=0,
-            room=Room(MOST, Metrics()),
-            note=self.kinds.append,
+            room=OpenConnections(MOST, Metrics()),
+            on_refused=self.kinds.append,
             drain_seconds=2,
             patience_seconds=PATIENCE,
         )
         serving = asyncio.create_task(server.serve())
-        self.port = await server.listens(serving)
+        self.port = await server.listening_port(serving)
         self.serves.set()
         await asyncio.to_thread(self.ended.wait)
         server.stop()

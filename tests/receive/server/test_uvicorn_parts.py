@@ -14,9 +14,9 @@ from tests.support.renamed import EVERY_PART
 
 # whose a part is, by the class of ours that it is used in as its own, or else by who has it
 OURS = {
-    "PatientProtocol": "HttpToolsProtocol",
-    "QuickProtocol": "HttpToolsProtocol",
-    "_InTurn": "FlowControl",
+    "DeadlineProtocol": "HttpToolsProtocol",
+    "FastProtocol": "HttpToolsProtocol",
+    "_PausedReading": "FlowControl",
     "Server": "Server",
 }
 OTHERS = {
@@ -28,7 +28,7 @@ PUBLIC = {*dir(asyncio.Protocol), "should_exit"}
 
 
 async def made() -> dict[str, set[str]]:
-    return {owner: uvicorn_parts.made_of(owner) - PUBLIC for owner in uvicorn_parts.PARTS}
+    return {owner: uvicorn_parts.attributes_of(owner) - PUBLIC for owner in uvicorn_parts.PARTS}
 
 
 def named(tree: ast.AST, own: str | None = None) -> Iterator[tuple[str | None, str]]:

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from responder.adapters.metrics import Metrics
 from responder.bitrix24.sandbox import Sandbox, SandboxServer, demo_portal
 from responder.judge.rules_in_force import RulesInForce
-from responder.receive.refused_callers import Strangers
+from responder.receive.refused_callers import RefusedRequests
 from responder.service.pages.application import application
 from responder.service.pages.login.passwords import hashed
 from responder.service.pages.site import Commits, Site
@@ -262,7 +262,7 @@ def pages(
         rules=RulesInForce(given.rules, portals=given.portals, now=now),
         commits=Commits(write),
         condition=lambda _: here,
-        note=Strangers(Metrics()).note,
+        note=RefusedRequests(Metrics()).count,
         now=now,
         clock=clock,
     )
