@@ -1,1 +1,1 @@
-"""The commands, a module for each kind of user."""
+"""Defines the commands, a module for each kind of user."""

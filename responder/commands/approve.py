@@ -1,4 +1,4 @@
-"""The command `approve`: shows what waits to be approved, and approves it."""
+"""Defines the command `approve`: it lists what waits for approval, and approves it."""
 
 import sys
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from responder.commands.context import fail, opened, who
+from responder.commands.context import current_user, fail, opened
 
 if TYPE_CHECKING:
     from responder.journal.approvals import PendingApproval
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     "--set",
     "whole",
     is_flag=True,
-    help="With each, all that its rule condemned together with it: shown first, and asked for.",
+    help="Approve each with the rest of its set: shown first, then confirmed.",
 )
 @click.option("--yes", is_flag=True, help="With --set, approve what is shown without asking.")
-@click.option("--json", "as_json", is_flag=True, help="What waits, one JSON object a line.")
+@click.option("--json", "as_json", is_flag=True, help="List what waits, one JSON object a line.")
 def approve(decisions: tuple[str, ...], *, whole: bool, yes: bool, as_json: bool) -> None:
     """Approve DECISIONS of rules in mode `approve`; without any, list what waits.
 
@@ -31,7 +31,7 @@ def approve(decisions: tuple[str, ...], *, whole: bool, yes: bool, as_json: bool
     """
     with opened() as (settings, database):
         if not decisions:
-            _show(_asking(database, sorted(settings.portals)), as_json=as_json)
+            _show(_pending(database, sorted(settings.portals)), as_json=as_json)
         elif whole:
             portals = sorted(settings.portals)
             _approve(database, _chosen(database, portals, decisions, sure=yes))
@@ -39,7 +39,7 @@ def approve(decisions: tuple[str, ...], *, whole: bool, yes: bool, as_json: bool
             _approve(database, decisions)
 
 
-def _asking(
+def _pending(
     database: "Database", portals: Sequence[str], like: str | None = None
 ) -> "list[PendingApproval]":
     from responder.journal import approvals
@@ -58,28 +58,30 @@ def _json(one: "PendingApproval") -> str:
     from responder.adapters.printable_text import to_json
     from responder.store.canonical_json import instant_text
 
-    told = {"id": one.decision_id, **asdict(one)}
-    del told["decision_id"]
-    told |= {name: instant_text(told[name]) for name in ("condemned_at", "lapses_at")}
-    return to_json(told)
+    shown = {"id": one.decision_id, **asdict(one)}
+    del shown["decision_id"]
+    shown |= {name: instant_text(shown[name]) for name in ("condemned_at", "lapses_at")}
+    return to_json(shown)
 
 
 def _line(one: "PendingApproval") -> str:
     from responder.adapters.printable_text import printable
 
     until = one.lapses_at.strftime("%Y-%m-%d %H:%M")
-    said = f"{one.decision_id}  {one.action.value} {one.workflow_id} on {one.document}"
-    return printable(f"{said}, rule {one.rule} ({one.together}); lapses {until} UTC")
+    stop = f"{one.decision_id}  {one.action.value} {one.workflow_id} on {one.document}"
+    return printable(f"{stop}, rule {one.rule} ({one.together}); lapses {until} UTC")
 
 
 def _chosen(
     database: "Database", portals: Sequence[str], decisions: Sequence[str], *, sure: bool
 ) -> list[str]:
-    """Show the sets that these decisions are of, and return their ids if all of it is meant.
+    """Print the sets of these decisions; return the ids of their members if the user confirms.
 
-    What is approved is what was shown: nothing that came later is among it.
+    Only what was printed is approved, nothing that came later.
     """
-    shown = {one.decision_id: one for name in decisions for one in _asking(database, portals, name)}
+    shown = {
+        one.decision_id: one for name in decisions for one in _pending(database, portals, name)
+    }
     for one in shown.values():
         click.echo(_line(one))
     if shown and not sure:
@@ -91,7 +93,7 @@ def _approve(database: "Database", decisions: Sequence[str]) -> None:
     from responder.stop import control
 
     try:
-        done = control.approve(database, decisions, by=who(), at=database.now())
+        done = control.approve(database, decisions, by=current_user(), at=database.now())
     except LookupError as error:
         fail(f"There is no decision {error.args[0]}; nothing was approved.")
     if done.approved:

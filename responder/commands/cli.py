@@ -1,9 +1,9 @@
-"""All commands, in one table: where each is, and what it does in a line.
+"""Lists all commands in one table: the module of each, and its line in the help.
 
-Each is loaded when it is asked for: `check` needs no server, and to list them needs none of them.
+A command is imported when it is run: `check` needs no server, and the help needs none of them.
 
 Exit codes: 0 fine; 1 the thing checked is not so; 2 the question was wrong (settings, rules,
-arguments). What a machine may read goes to stdout, what people read besides to stderr.
+arguments). Output for programs goes to stdout, what people read besides to stderr.
 """
 
 import importlib
@@ -22,11 +22,11 @@ COMMANDS = {
     "resume": ("operate:resume", "Allow kills again; what was held is judged afresh."),
     "rearm": ("operate:rearm", "Let a tripped rule act again; what it held is judged afresh."),
     "cancel": ("operate:cancel", "Stop a decision that waits or is held."),
-    "approve": ("approve:approve", "Approve decisions of rules that ask first, or list them."),
+    "approve": ("approve:approve", "Approve decisions of rules in mode approve, or list them."),
     "sweep": ("sweep:sweep", "Judge all running workflows now, as if an event had come."),
     "decisions": ("journal.log:decisions", "Print the decision log, oldest first."),
     "events": ("journal.log:events", "List what was received, and what concluded it."),
-    "audit": ("journal.audit:audit", "Prove the decision log, take it away, or erase facts."),
+    "audit": ("journal.audit:audit", "Verify the decision log, export it, or erase facts."),
     "migrate": (
         "journal.migrate:migrate",
         "Copy the whole database into another, and prove it the same.",
@@ -38,15 +38,15 @@ COMMANDS = {
         "rules.trials:explain",
         "Read rules aloud, or go through a case, decision or document.",
     ),
-    "backtest": ("rules.backtest:backtest", "Judge what was recorded by other rules."),
+    "backtest": ("rules.backtest:backtest", "Try new rules on recorded facts."),
     "schema": ("rules.files:schema", "Print the rule language as JSON Schema, for editors."),
     "recipes": ("texts:recipes", "List policies that people ask for, or print one."),
     "rules": (
         "rules.in_force:rules",
-        "Say each rule in plain English, and what it would have done.",
+        "Print each rule in plain English, and what it would have done.",
     ),
     "fields": ("rules.files:fields", "List the facts that rules may test."),
-    "doctor": ("doctor:doctor", "Say what is wrong with this installation, and what to do."),
+    "doctor": ("doctor:doctor", "Report what is wrong with this installation, and what to do."),
     "password": ("password:password", "Hash a password for RESPONDER_ADMINS__<NAME>."),
     "docs": ("texts:docs", "List the pages of the documentation, or print one."),
     "deploy": ("texts:deploy", "List the files to deploy and watch it with, or print one."),
@@ -54,7 +54,7 @@ COMMANDS = {
 
 
 class _Commands(click.Group):
-    """Loads a command from `responder.commands` when it is asked for."""
+    """The group of all commands, each of which is imported when it is run."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """Return the names, in the order of the table."""
@@ -70,14 +70,14 @@ class _Commands(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """Write the table's own lines, for which no command need be loaded."""
+        """Write the help's list of commands from the table, importing none of them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command that is meant, or tell the nearest name of the table."""
+        """Return the command that is meant, or raise an error that names the nearest one."""
         try:
             return super().resolve_command(ctx, args)
         except click.NoSuchCommand as error:

@@ -1,6 +1,6 @@
-"""What commands open first: settings, database, rules. A mistake in them ends the program.
+"""Opens what commands need first: settings, database, rules. A mistake in them ends the program.
 
-Imports stand in the functions: a command that opens nothing must not wait for them.
+Imports are inside the functions, so that a command that opens nothing starts fast.
 """
 
 import os
@@ -22,23 +22,21 @@ if TYPE_CHECKING:
 
 
 def fail(*lines: str) -> NoReturn:
-    """Say what is wrong with the question, and exit with 2."""
+    """Print what is wrong with the user's question, and exit with 2."""
     for line in lines:
         click.echo(line, err=True)
     sys.exit(2)
 
 
-def who() -> str:
-    """Name the person at this terminal, for the log.
-
-    The system says whose process this is; the variables, which name somebody too, are anybody's.
-    """
+def current_user() -> str:
+    """Return who is at this terminal, for the log: `anna@host`."""
     import socket
 
     return f"{_user()}@{socket.gethostname()}"
 
 
 def _user() -> str:
+    # by the owner of the process: variables such as USER can be set to anything
     if sys.platform == "win32":
         return os.getlogin()
     import pwd
@@ -46,12 +44,12 @@ def _user() -> str:
     number = os.getuid()
     try:
         return pwd.getpwuid(number).pw_name
-    except KeyError:  # in a container nobody has a name
+    except KeyError:  # in a container a user often has no name
         return f"uid {number}"
 
 
 def settings() -> "Settings":
-    """Load the settings, or say which variables are wrong and exit."""
+    """Return the settings, or print which variables are wrong and exit."""
     from responder.settings.settings import SettingsError, load
 
     try:
@@ -61,26 +59,26 @@ def settings() -> "Settings":
 
 
 def wrong_settings(*problems: str) -> NoReturn:
-    """Say which variables are wrong and exit."""
+    """Print which variables are wrong and exit."""
     fail("The settings are wrong:", *(f"  {problem}" for problem in problems))
 
 
 def rules_in_use() -> Path:
-    """Return the rules file of the settings, which need not be complete for this."""
+    """Return the path of the rules file in the settings, which may be incomplete otherwise."""
     from responder.settings.sources import gather
 
     given, _ = gather(os.environ, Path(".env"))
     return Path(given.get("RESPONDER_RULES") or "rules.yaml")
 
 
-def must_know(portal: str | None, known: Collection[str]) -> None:
-    """Say which portals there are and exit, where one is named that is none of them."""
+def require_portal(portal: str | None, known: Collection[str]) -> None:
+    """Print which portals there are and exit, where `portal` is none of them."""
     if portal is not None and portal not in known:
         fail(f"There is no portal {portal}; there are: {', '.join(sorted(known)) or 'none'}.")
 
 
 def show_mistakes(error: "RulesError") -> None:
-    """Print the mistakes of a file of rules or tests, with the lines they stand in."""
+    """Print the mistakes of a file of rules or tests, with the lines they are in."""
     from responder.authoring.check import render
 
     path = Path(error.mistakes[0].file)
@@ -88,8 +86,8 @@ def show_mistakes(error: "RulesError") -> None:
     click.echo(render(error.mistakes, data), nl=False)
 
 
-def of_revision(revision: str, text: str) -> "Ruleset":
-    """Load the rules of a revision that were kept, or say that this version cannot and exit."""
+def rules_of_revision(revision: str, text: str) -> "Ruleset":
+    """Return the rules of a stored revision; exit if this version cannot read them."""
     from responder.rules.ruleset import RulesError, load
 
     try:
@@ -98,8 +96,8 @@ def of_revision(revision: str, text: str) -> "Ruleset":
         fail(f"This version cannot read the rules of revision {shown(revision)}:", str(error))
 
 
-def kept_revision(database: "Readable", revision: str) -> tuple[str, str]:
-    """Return a revision that somebody named by its first digits, and its text, or exit."""
+def stored_revision(database: "Readable", revision: str) -> tuple[str, str]:
+    """Return the revision that begins with these digits, and its text, or exit."""
     from responder.store import rulesets
 
     found = database.read(lambda conn: rulesets.matching(conn, revision))
@@ -112,7 +110,7 @@ def kept_revision(database: "Readable", revision: str) -> tuple[str, str]:
 
 @contextmanager
 def opened() -> "Iterator[tuple[Settings, Database]]":
-    """Load the settings and open their database, or say why not and exit."""
+    """Yield the settings and their database, opened, or print why not and exit."""
     given = settings()
     with _opened(given.database_url.get_secret_value()) as database:
         yield given, database
@@ -120,7 +118,7 @@ def opened() -> "Iterator[tuple[Settings, Database]]":
 
 @contextmanager
 def opened_log(*, any_schema: bool = False) -> "Iterator[Database]":
-    """Open the database without any other setting, or say why not and exit."""
+    """Yield the database, opened without any other setting, or print why not and exit."""
     from responder.settings.sources import database_url
 
     url, problems = database_url(os.environ, Path(".env"))

@@ -1,4 +1,4 @@
-"""The command that examines an installation."""
+"""Defines the command that examines an installation."""
 
 import asyncio
 import sys
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def doctor(*, as_json: bool) -> None:
-    """Say what is wrong with this installation, and what to do. Changes nothing.
+    """Report what is wrong with this installation, and what to do. Changes nothing.
 
     Exits with 0 when there is no problem, 1 when there is one, 2 when the settings are wrong.
     """

@@ -1,4 +1,4 @@
-"""Commands of the one who runs it: status, pause, resume, rearm."""
+"""Defines the commands of the operator: status, pause, resume, rearm, cancel."""
 
 import json
 import sys
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from responder.commands.context import fail, must_know, opened, who
+from responder.commands.context import current_user, fail, opened, require_portal
 from responder.rules.revision import shown
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _SEEN_BY_ALL_SECONDS = 1.0
 
 
 def ruleset_of(settings: "Settings") -> "Ruleset":
-    """Load the rules file of the settings, or say that it is broken and exit."""
+    """Return the rules of the settings, or print that the file is broken and exit."""
     ruleset = _ruleset_or_why(settings)
     return fail(ruleset) if isinstance(ruleset, str) else ruleset
 
@@ -45,7 +45,7 @@ def pause() -> None:
 
     with opened() as (settings, database):
         portals = sorted(settings.portals)
-        if not control.pause(database, portals, by=who(), at=database.now()):
+        if not control.pause(database, portals, by=current_user(), at=database.now()):
             click.echo("Everything was paused already.", err=True)
             return
         click.echo("Paused: nothing more is begun. What would be stopped is held.")
@@ -63,7 +63,9 @@ def resume() -> None:
     from responder.stop import control
 
     with opened() as (settings, database):
-        freed = control.resume(database, sorted(settings.portals), by=who(), at=database.now())
+        freed = control.resume(
+            database, sorted(settings.portals), by=current_user(), at=database.now()
+        )
         if freed is None:
             click.echo("Nothing was paused.", err=True)
         else:
@@ -78,11 +80,13 @@ def rearm(rule: str, portal: str | None) -> None:
     from responder.stop import control
 
     with opened() as (settings, database):
-        must_know(portal, settings.portals)
+        require_portal(portal, settings.portals)
         known = [one.id for one in ruleset_of(settings).rules if one.acts]
         portals = [portal] if portal else sorted(settings.portals)
         try:
-            freed = control.rearm(database, portals, rule, known=known, by=who(), at=database.now())
+            freed = control.rearm(
+                database, portals, rule, known=known, by=current_user(), at=database.now()
+            )
         except control.UnknownRule:
             near = get_close_matches(rule, known, 1)
             meant = f" Did you mean {near[0]!r}?" if near else ""
@@ -99,7 +103,7 @@ def cancel(decision: str) -> None:
 
     with opened() as (_, database):
         try:
-            control.cancel(database, decision, by=who(), at=database.now())
+            control.cancel(database, decision, by=current_user(), at=database.now())
         except NotOpen:
             fail(f"{decision} does not wait: there is none of that name, or it is concluded.")
         except control.UnderWay:
@@ -123,14 +127,14 @@ def status(*, as_json: bool) -> None:
         known = None if isinstance(ruleset, str) else ruleset
         found = control.status(database, settings, known, database.now())
         click.echo(
-            json.dumps(asdict(found)) if as_json else "\n".join(map(printable, _told(found)))
+            json.dumps(asdict(found)) if as_json else "\n".join(map(printable, _lines(found)))
         )
         if isinstance(ruleset, str):
             click.echo(f"{ruleset} A service that runs goes on by the last good rules.", err=True)
             sys.exit(1)
 
 
-def _told(found: "Status") -> list[str]:
+def _lines(found: "Status") -> list[str]:
     paused = (
         "no" if found.paused is None else f"since {found.paused['since']} by {found.paused['by']}"
     )

@@ -1,4 +1,4 @@
-"""The command that hashes a password for `RESPONDER_ADMINS__<NAME>`."""
+"""Defines the command that hashes a password for `RESPONDER_ADMINS__<NAME>`."""
 
 import sys
 

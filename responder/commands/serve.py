@@ -1,4 +1,4 @@
-"""Commands that run something: the service, the demo, the sandbox."""
+"""Defines the commands that run something: the service, the demo, the sandbox."""
 
 import asyncio
 import http.client
@@ -13,7 +13,7 @@ _PR_SET_DUMPABLE = 4  # prctl(2)
 
 
 def _run(service: Coroutine[object, object, None]) -> None:
-    """Run on uvloop where there is one: acknowledging is the hot path."""
+    """Run on uvloop where it is installed: acknowledging is the hot path."""
     try:
         from uvloop import run
     except ImportError:  # it does not exist for Windows
@@ -23,7 +23,7 @@ def _run(service: Coroutine[object, object, None]) -> None:
 
 
 def _keep_memory_private() -> None:
-    """Have the system write no memory of this process to a file: tokens and passwords are in it."""
+    """Forbid core dumps and reading of this process's memory: tokens and passwords are in it."""
     if sys.platform == "linux":
         import ctypes
 
@@ -54,7 +54,7 @@ def serve() -> None:
 
 
 def _reason(error: OSError) -> str:
-    """Say which file it is, and how one gets a first rules file, without the error's number."""
+    """Return the file and what is wrong with it; for a missing rules file also how to begin one."""
     if error.filename is None:
         return str(error)
     begin = ""

@@ -1,4 +1,4 @@
-"""The command that sweeps now: it asks the service that drives a portal, and shows the outcome."""
+"""Defines the command that sweeps now: it asks the portal's driver, and prints the result."""
 
 import sys
 import time
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from responder.commands.context import must_know, opened, who
+from responder.commands.context import current_user, opened, require_portal
 
 if TYPE_CHECKING:
     from responder.store.database.database import Database
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 _LOOK_SECONDS = 0.2
 _PATIENCE_SECONDS = 30.0  # for a service to begin
 _OUTCOMES_SECONDS = 60.0  # for what was found to be concluded
-_SOON_SECONDS = 5.0  # what is due later waits for its rule, and is shown as waiting
+_SOON_SECONDS = 5.0  # what is due later than this is shown as waiting (the rule's `wait`)
 _ROW = "{:<18}  {:<23}  {:<10}  {:<22}  {:<12}  {}"
 
 
 @click.command()
-@click.option("--portal", help="This portal; otherwise all, one after the other.")
-@click.option("--rule", help="This rule alone, whatever sets it off otherwise.")
+@click.option("--portal", help="Only this portal; otherwise all, one after the other.")
+@click.option("--rule", help="Only this rule, whatever its trigger.")
 @click.option("--observe", is_flag=True, help="List what would be done, and do nothing.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for each workflow found.")
 def sweep(portal: str | None, rule: str | None, *, observe: bool, as_json: bool) -> None:
@@ -33,7 +33,7 @@ def sweep(portal: str | None, rule: str | None, *, observe: bool, as_json: bool)
     The exit code is 1 where not everything could be read.
     """
     with opened() as (settings, database):
-        must_know(portal, settings.portals)
+        require_portal(portal, settings.portals)
         for name in [portal] if portal else sorted(settings.portals):
             _sweep(database, name, rule, observe=observe, as_json=as_json)
 
@@ -48,11 +48,13 @@ def _sweep(
         sys.exit(1)
     at = database.now()
     request_id = database.write(
-        lambda tx: sweep_runs.add_request(tx, portal, rule=rule, observe=observe, by=who(), at=at)
+        lambda tx: sweep_runs.add_request(
+            tx, portal, rule=rule, observe=observe, by=current_user(), at=at
+        )
     )
     result = _wait(database, portal, request_id)
     if "failure" in result:
-        again = "" if observe else " It is made again every minute, for a day, until it can be."
+        again = "" if observe else " It is tried again every minute, for a day."
         click.echo(f"{portal}: {result['failure']}.{again}", err=True)
         sys.exit(1)
     found = result["found"]
@@ -61,7 +63,7 @@ def _sweep(
         _await_outcomes(database, portal, found)
     _show(portal, result, found, as_json=as_json)
     if result["unread"]:
-        again = "" if observe else "; it is made again every minute until they could"
+        again = "" if observe else "; it is tried again every minute"
         click.echo(
             f"{portal}: incomplete: {result['unread']} documents could not be read "
             f"({result['why_unread']}){again}",
@@ -71,7 +73,7 @@ def _sweep(
 
 
 def _wait(database: "Database", portal: str, request_id: int) -> Mapping[str, object]:
-    """Show progress until the request is done."""
+    """Print progress until the request is done; return its result."""
     from responder.store import sweep_runs
 
     begun = time.monotonic()
@@ -82,7 +84,7 @@ def _wait(database: "Database", portal: str, request_id: int) -> Mapping[str, ob
         if request.result is not None:
             return request.result
         if request.state == "waiting" and time.monotonic() - begun > _PATIENCE_SECONDS:
-            click.echo(f"{portal}: no service took it up within 30 s.", err=True)
+            click.echo(f"{portal}: no service began it within 30 s.", err=True)
             sys.exit(1)
         now = _progress(portal, request)
         if now != shown:
@@ -98,7 +100,7 @@ def _progress(portal: str, request: "Request") -> str:
 
 
 def _await_outcomes(database: "Database", portal: str, found: list[dict[str, object]]) -> None:
-    """Wait a while for what was found to be concluded, and note the outcomes."""
+    """Wait a while until what was found is concluded, and write the outcomes into `found`."""
     from responder.journal import open_stops
     from responder.journal.reading import decisions
 

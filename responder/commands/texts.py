@@ -1,4 +1,4 @@
-"""Commands that print what is installed with the program. They need no settings."""
+"""Defines the commands that print texts installed with the program. They need no settings."""
 
 import click
 
@@ -29,7 +29,7 @@ def deploy(name: str | None) -> None:
 
 
 def _print(command: str, texts: Texts, name: str | None) -> None:
-    """Print a text as it is; without a name, a line for each there is."""
+    """Print a text unchanged; without a name, print a line for each text there is."""
     if name is None:
         width = max(map(len, texts.names()))
         for known, line in texts.index():

@@ -268,14 +268,14 @@ def test_a_sweep_that_could_not_read_everything_says_so_and_is_made_again(
         planned = service.command("sweep", "--observe")
         assert planned.returncode == 1
         assert "incomplete: 1 documents could not be read" in planned.stderr
-        assert "made again" not in planned.stderr
+        assert "tried again" not in planned.stderr
         status = json.loads(service.command("status", "--json").stdout)
         assert status["portals"]["main"]["incomplete_since"] == {}
         metrics = service.get("/metrics")[1].decode()
         assert "responder_found_by_sweep_total 0.0" in metrics
         done = service.command("sweep")
         assert done.returncode == 1
-        assert "made again every minute" in done.stderr
+        assert "tried again every minute" in done.stderr
         shown = service.command("status").stdout
         assert "incomplete since     sweep 2" in shown
         with_outcome(service, "killed", seconds=75)

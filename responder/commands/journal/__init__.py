@@ -1,1 +1,1 @@
-"""Commands that read the decision log, prove it, copy it and move it."""
+"""Defines commands that read the decision log, verify it, copy it and move it."""

@@ -1,4 +1,4 @@
-"""Commands for an auditor: is the log as it was written, and what of it may be taken away."""
+"""Defines the commands for an auditor: verifying, checkpoints, exports, erasing."""
 
 import json
 import sys
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn, TextIO
 
 import click
 
-from responder.commands.context import fail, opened_log, who
+from responder.commands.context import current_user, fail, opened_log
 
 if TYPE_CHECKING:
     from responder.journal.audit.verify import Verified
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def audit() -> None:
-    """Prove the decision log, take it away, or erase the facts behind a decision."""
+    """Verify the decision log, export it, or erase the facts behind a decision."""
 
 
 @audit.command()
@@ -31,7 +31,7 @@ def audit() -> None:
 def verify(given: TextIO | None, *, as_json: bool) -> None:
     """Check the whole log; name the first entry that is not as it was written, and exit with 1.
 
-    What is kept beside the log is held against it: deliveries, rules, approvals, calls, limits.
+    The rows beside the log are compared with it: deliveries, rules, approvals, calls, limits.
     """
     from responder.journal import chain_ends
     from responder.journal.audit import checkpoints as log
@@ -90,12 +90,12 @@ def export(portal: str | None) -> None:
 
 @audit.command()
 @click.argument("decisions", metavar="DECISION...", nargs=-1, required=True)
-@click.option("--by", help="Who wants it, for the log; otherwise who is logged in here.")
+@click.option("--by", help="Who asked for it, for the log; otherwise the user of this terminal.")
 def erase(decisions: tuple[str, ...], by: str | None) -> None:
     """Erase the facts behind decisions; what was decided stays, and the chain holds."""
     from responder.journal.upkeep import erase as erasing
 
-    name = by or who()
+    name = by or current_user()
     with opened_log() as database:
         now = database.now()
         try:
@@ -111,9 +111,7 @@ def erase(decisions: tuple[str, ...], by: str | None) -> None:
             forms = _count(erased.deliveries, "received form", "received forms")
             click.echo(f"{facts.decision_id}: erased the facts of {number} and {forms}")
         if not erasing.scrub(database):
-            click.echo(
-                "The database is busy: it lets go of the erased text a little later.", err=True
-            )
+            click.echo("The database is busy: it frees the erased text a little later.", err=True)
 
 
 def _line(found: "Verified", *, as_json: bool) -> str:
@@ -141,7 +139,7 @@ def _line(found: "Verified", *, as_json: bool) -> str:
 
 
 def _differing(found: "Verified") -> list[str]:
-    """Say what of the working state the log does not bear out."""
+    """Return a line for each difference between the rows and the log."""
     lines = [f"{found.portal}: {difference}" for difference in found.differs]
     more = found.differing - len(lines)
     return [*lines, f"{found.portal}: {more} more"] if more else lines

@@ -1,4 +1,4 @@
-"""The command that copies a log while it is served."""
+"""Defines the command that copies a log while it is served."""
 
 import json
 import sys
@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="The result as one JSON object.")
-@click.option("--broken-too", is_flag=True, help="Keep a copy of a log that does not hold.")
+@click.option(
+    "--broken-too", is_flag=True, help="Keep the copy even where the log does not verify."
+)
 def backup(file: Path, *, as_json: bool, broken_too: bool) -> None:
-    """Copy the log to FILE, whole and proved, while it is served. SQLite alone.
+    """Copy the log to FILE while it is served, and verify the copy. SQLite only.
 
-    FILE must not be there yet, and is there only once all of it is. Exits with 1, and leaves none,
-    where the log does not hold.
+    FILE must not exist yet, and appears only once the copy is complete. Exits with 1, and leaves no
+    FILE, where the log does not verify.
     """
     from responder.journal.upkeep import sqlite_copy as copying
 
@@ -39,15 +41,15 @@ def backup(file: Path, *, as_json: bool, broken_too: bool) -> None:
         except copying.NotCopied as error:
             fail(f"Nothing was copied: {error}.")
         except copying.NotWhole as error:
-            click.echo(f"Nothing was kept, for it does not hold:\n{error}", err=True)
+            click.echo(f"Nothing was kept: the log does not verify:\n{error}", err=True)
             sys.exit(1)
         except KeyboardInterrupt:
             click.echo("Stopped. Nothing was kept.", err=True)
             sys.exit(1)
-    _tell(file, copied, time.monotonic() - began, as_json=as_json)
+    _print(file, copied, time.monotonic() - began, as_json=as_json)
 
 
-def _tell(file: Path, copied: "Copied", seconds: float, *, as_json: bool) -> None:
+def _print(file: Path, copied: "Copied", seconds: float, *, as_json: bool) -> None:
     chains = copied.chains or ()
     if as_json:
         result = {
@@ -63,6 +65,6 @@ def _tell(file: Path, copied: "Copied", seconds: float, *, as_json: bool) -> Non
             click.echo(chain_line(chain))
         click.echo(f"{file}: {copied.bytes:,} bytes, in {seconds:.1f} s")
     for line in copied.wrong:
-        click.echo(f"copied as it is, and does not hold: {line}", err=True)
+        click.echo(f"copied, although it does not verify: {line}", err=True)
     if copied.chains is None and not copied.wrong:
         click.echo("The log is of an older version: its chains were not checked.", err=True)

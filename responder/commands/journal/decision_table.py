@@ -26,7 +26,7 @@ Write = Callable[[str], object]
 
 
 def since_of(text: str | None) -> datetime | None:
-    """Turn `1h` into the instant an hour ago. Raise ValueError for what is no such length."""
+    """Return the instant that `1h` ago was; raise ValueError for a text that is no such length."""
     if text is None:
         return None
     match = re.fullmatch(r"([0-9]{1,6})([smhdw])", text)
@@ -40,7 +40,10 @@ def since_of(text: str | None) -> datetime | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """Which decisions are wanted. `outcome` may be a reason, too, of what condemned nothing."""
+    """The decisions that the options ask for.
+
+    `outcome` may also be the reason of a decision that condemned nothing.
+    """
 
     since: datetime | None = None
     workflow: str | None = None
@@ -51,7 +54,7 @@ class Filter:
     def of(
         cls, *, since: str | None, workflow: str | None, rule: str | None, outcome: str | None
     ) -> "Filter":
-        """Read the command's options. Raise ValueError for one that cannot be meant."""
+        """Parse the command's options; raise ValueError for an unknown outcome or wrong length."""
         if outcome not in (None, Action.NONE, *Outcome, *Reason):
             raise ValueError(
                 f"there is no outcome {outcome!r}; there are: {', '.join(Outcome)}; "
@@ -60,7 +63,7 @@ class Filter:
         return cls(since=since_of(since), workflow=workflow, rule=rule, outcome=outcome)
 
     def takes(self, decision: Decision) -> bool:
-        """Say whether a decision is wanted, whatever its age."""
+        """Return whether a decision, whatever its age, is asked for."""
         workflow = decision["workflow"]
         return (
             (self.rule is None or decision["rule"] == self.rule)
@@ -80,7 +83,7 @@ class Filter:
 
 
 def show_all(database: Database, chosen: Filter, *, as_json: bool, write: Write) -> int:
-    """Print the wanted decisions, and return how many there were."""
+    """Print the decisions that are asked for; return their number."""
     if not as_json:
         write(_row(_HEAD))
     count = 0
@@ -100,7 +103,7 @@ def show_all(database: Database, chosen: Filter, *, as_json: bool, write: Write)
 def show_changes(
     database: Database, cursor: Mapping[str, int], chosen: Filter, *, as_json: bool, write: Write
 ) -> None:
-    """Print for ever the wanted decisions as they are made and change, from a cursor on."""
+    """Print, for ever, decisions that are asked for as they change, from the cursor on."""
     while True:
         seen = cursor
         changed, cursor = database.read(partial(decisions.changed_since, cursor=seen))
@@ -110,10 +113,10 @@ def show_changes(
             write(_line(decision, as_json=as_json))
 
 
-def why_none(database: Database, chosen: Filter, in_force: Collection[str] | None) -> str:
-    """Say that no decision is like that, and whether the rule's name is known at all.
+def no_decision(database: Database, chosen: Filter, in_force: Collection[str] | None) -> str:
+    """Return the line for no decision found: whether the rule exists, and the nearest name.
 
-    `in_force` is None where it is not known which rules are.
+    `in_force` are the rules in the file, None where it cannot be read.
     """
     if chosen.rule is None:
         return "There is no such decision."
@@ -127,14 +130,14 @@ def why_none(database: Database, chosen: Filter, in_force: Collection[str] | Non
 
 
 def find(database: Database, decision_id: str) -> Decision | None:
-    """Return one decision."""
+    """Return one decision, or None."""
     return database.read(partial(decisions.one, decision_id=decision_id))
 
 
 def sentence(database: Database, decision: Decision) -> str | None:
-    """Say in plain English what the rule said that decided, as its revision had it.
+    """Return the deciding rule in plain English, in the revision that decided.
 
-    None where that is not known: its text was not kept, or another version wrote it.
+    Return None where its text was not kept, or this version cannot read it.
     """
     from responder.rules.english import paragraph  # slow, and needed for this alone
     from responder.rules.ruleset import RulesError, load
@@ -150,11 +153,11 @@ def sentence(database: Database, decision: Decision) -> str | None:
 
 
 def one(decision: Decision, said: str | None = None, *, as_json: bool) -> str:
-    """Show one decision with everything that led to it, and what its rule said."""
+    """Return one decision with everything that led to it, and the words of its rule."""
     if as_json:
         return to_json(decision)
     spoken = [] if said is None else ["in words", *(f"  {line}" for line in said.splitlines())]
-    return "\n".join([*_told(decision), *spoken])
+    return "\n".join([*_lines(decision), *spoken])
 
 
 def _line(decision: Decision, *, as_json: bool) -> str:
@@ -180,7 +183,7 @@ def _row(cells: Iterable[str]) -> str:
 
 
 def document_name(triple: object) -> str:
-    """Name a document in a table: its id, which says its kind."""
+    """Return a document's name in a table: its id, which shows its kind."""
     return printable(str(triple[2])) if isinstance(triple, list) else "-"
 
 
@@ -192,7 +195,7 @@ def _text(value: object) -> str:
     return "" if value is None else printable(str(value))
 
 
-def _told(decision: Decision) -> Iterable[str]:
+def _lines(decision: Decision) -> Iterable[str]:
     yield f"decision     {_text(decision['id'])}"
     for name in ("at", "portal", "trigger", "event"):
         yield f"{name:<12} {_text(decision[name]) or '-'}"
@@ -211,7 +214,7 @@ def _told(decision: Decision) -> Iterable[str]:
 
 
 def _fields(values: object) -> str:
-    """Write the fields of a workflow in a line; what belongs to its template has that before it."""
+    """Return the fields of a workflow in a line; those of a nested map follow its name."""
     if not isinstance(values, dict):
         return "-"
     return ", ".join(

@@ -1,4 +1,4 @@
-"""Lists what was received, and the evaluation that concluded each delivery."""
+"""Prints what was received, and the evaluation that concluded each delivery."""
 
 import json
 import re
@@ -24,7 +24,7 @@ def show(
     as_json: bool,
     write: Callable[[str], object],
 ) -> int:
-    """Print deliveries, oldest first, and return how many there were."""
+    """Print deliveries, the oldest first; return their number."""
     if not as_json:
         write(_ROW.format("RECEIVED", "DELIVERY", "PORTAL", "EVENT", "DOCUMENT", "EVALUATION"))
     count = 0
@@ -35,10 +35,10 @@ def show(
 
 
 def ref_of(named: str) -> str:
-    """Return the reference of a document however it is written anywhere.
+    """Return the reference of a document, in whichever way it is written.
 
-    `deal:759` as events have it, `DEAL_759` as the table of decisions has it, or the triple as
-    their JSON has it. Raise ValueError for what names none.
+    `deal:759` is that of events, `DEAL_759` that of the table of decisions, the triple that of
+    their JSON. Raise ValueError for a text that names no document.
     """
     for document in _meant(named.strip()):
         if document is not None:

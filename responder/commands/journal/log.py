@@ -1,4 +1,4 @@
-"""Commands that read the decision log and what was received."""
+"""Defines the commands that read the decision log and what was received."""
 
 import sys
 from typing import TYPE_CHECKING
@@ -55,13 +55,13 @@ def _show(database: "Database", chosen: "Filter", *, as_json: bool, follow: bool
     now = database.read(chain.heads) if follow else {}
     if not log.show_all(database, chosen, as_json=as_json, write=click.echo):
         in_force = None if chosen.rule is None else _in_force()
-        click.echo(log.why_none(database, chosen, in_force), err=True)
+        click.echo(log.no_decision(database, chosen, in_force), err=True)
     if follow:
         log.show_changes(database, now, chosen, as_json=as_json, write=click.echo)
 
 
 def _in_force() -> list[str] | None:
-    """Name the rules in the file; None where it is not here or broken, another's question."""
+    """Return the ids of the rules in the file; None where it is missing or broken."""
     from responder.rules.ruleset import RulesError, load
 
     file = rules_in_use()

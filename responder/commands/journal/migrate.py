@@ -1,4 +1,4 @@
-"""The command that moves the whole log to another database."""
+"""Defines the command that moves the whole log to another database."""
 
 import json
 import os
@@ -27,15 +27,15 @@ _REDRAW_SECONDS = 0.2
 @click.argument("source", metavar="FROM")
 @click.argument("target", metavar="TO")
 @click.option("--json", "as_json", is_flag=True, help="The result as one JSON object.")
-@click.option("--broken-too", is_flag=True, help="Copy a log that does not hold, as it is.")
-@click.option("--again", is_flag=True, help="Move a log that was moved to another place before.")
+@click.option("--broken-too", is_flag=True, help="Copy even a log that does not verify.")
+@click.option("--again", is_flag=True, help="Move a log that was already moved elsewhere.")
 def migrate(source: str, target: str, *, as_json: bool, broken_too: bool, again: bool) -> None:
     """Copy the whole database FROM into the empty database TO, and prove that it is the same.
 
-    Both are URLs as in RESPONDER_DATABASE_URL; `env:NAME` takes one from a variable, so that no
-    password stands on the command line. Stop the service first, on every machine. Once all is
-    proved, FROM refuses whatever would be written, and says where it went. What fails or is
-    interrupted before leaves TO empty and FROM as it was; after a crash the same command goes on.
+    Both are URLs as in RESPONDER_DATABASE_URL; `env:NAME` reads one from a variable, so that no
+    password is on the command line. Stop the service first, on every machine. Once the copy is
+    proved, FROM refuses all writes, and says where the log is now. A failure or an interruption
+    before that leaves TO empty and FROM as it was; after a crash, run the same command again.
     """
     from responder.journal.upkeep import transfer
     from responder.store.database.engines import DatabaseError
@@ -53,7 +53,7 @@ def migrate(source: str, target: str, *, as_json: bool, broken_too: bool, again:
     except (transfer.NotMovable, DatabaseError) as error:
         fail(f"Nothing was copied: {error}.")
     except transfer.NotTheSame as error:
-        click.echo(f"Nothing was copied, for it does not hold:\n{error}", err=True)
+        click.echo(f"Nothing was copied: the log does not verify:\n{error}", err=True)
         sys.exit(1)
     except transfer.Unsure as error:
         fail(
@@ -64,11 +64,11 @@ def migrate(source: str, target: str, *, as_json: bool, broken_too: bool, again:
     except KeyboardInterrupt:
         click.echo("Stopped. Nothing was copied, and TO is as empty as it was.", err=True)
         sys.exit(1)
-    _tell(moved, time.monotonic() - began, as_json=as_json)
+    _print(moved, time.monotonic() - began, as_json=as_json)
 
 
 def _database(given: str, side: str) -> "Database":
-    """Make a database of an argument, or say what is wrong with it and exit; never its password."""
+    """Return the database of an argument, or print what is wrong and exit; never its password."""
     from responder.store.database.database import Database
     from responder.store.database.engines import DatabaseError
 
@@ -102,12 +102,12 @@ def _must_differ(old: "Database", new: "Database") -> None:
 
 @dataclass(slots=True)
 class _Progress:
-    """Says how far it is: table by table, and on a terminal within each."""
+    """The callback that prints progress: a line a table, and on a terminal within each."""
 
     drawn_at: float = 0.0
 
     def __call__(self, table: str, rows: int, total: int) -> None:
-        """Hear of a page."""
+        """Print how many rows of a table are copied."""
         if rows == total:
             click.echo(self._line(table, rows, total), err=True)
         elif sys.stderr.isatty() and time.monotonic() - self.drawn_at > _REDRAW_SECONDS:
@@ -120,20 +120,20 @@ class _Progress:
 
 
 def heads_of(chains: "Iterable[Verified]") -> dict[str, dict[str, object]]:
-    """Name how far each chain holds, as JSON has it."""
+    """Return, by portal, the last entry of each chain, for JSON."""
     return {
         one.portal: {"entries": one.entries, "seq": one.seq, "hash": one.hash} for one in chains
     }
 
 
 def chain_line(chain: "Verified") -> str:
-    """Say how far a chain holds."""
+    """Return a line about the last entry of a chain."""
     return (
         f"{chain.portal}: {chain.entries} entries, the last is {chain.seq} with hash {chain.hash}"
     )
 
 
-def _tell(moved: "Moved", seconds: float, *, as_json: bool) -> None:
+def _print(moved: "Moved", seconds: float, *, as_json: bool) -> None:
     if as_json:
         result = {
             "schema": moved.schema,
@@ -148,9 +148,9 @@ def _tell(moved: "Moved", seconds: float, *, as_json: bool) -> None:
             click.echo(chain_line(chain))
         click.echo(f"{sum(moved.rows.values())} rows are the same in both, in {seconds:.1f} s")
     for line in moved.wrong:
-        click.echo(f"copied as it is, and does not hold: {line}", err=True)
+        click.echo(f"copied, although it does not verify: {line}", err=True)
     click.echo(
-        "FROM can still be read. It takes nothing more, and tells whoever tries where it went.\n"
+        "FROM can still be read. It refuses all writes, and says where the log is now.\n"
         "Set RESPONDER_DATABASE_URL to TO, and start the service.",
         err=True,
     )

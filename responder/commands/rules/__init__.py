@@ -1,1 +1,1 @@
-"""Commands for those who write rules."""
+"""Defines commands for those who write rules."""

@@ -1,4 +1,4 @@
-"""The command that tries new rules on what was recorded."""
+"""Defines the command that tries new rules on what was recorded."""
 
 import sys
 from collections.abc import Iterator
@@ -11,11 +11,11 @@ import click
 
 from responder.commands.context import (
     fail,
-    kept_revision,
-    must_know,
-    of_revision,
     opened_log,
+    require_portal,
+    rules_of_revision,
     show_mistakes,
+    stored_revision,
 )
 
 if TYPE_CHECKING:
@@ -47,10 +47,10 @@ def backtest(
     as_json: bool,
     fail_on: str | None,
 ) -> None:
-    """Judge what was recorded by other rules, and list what would have been different.
+    """Try new rules on recorded facts, and list what would have been different.
 
     Every kill that rules condemn counts, whatever their mode; a recorded `would_kill` is a kill.
-    What the record does not tell is undecidable. Nothing is called, and nothing is written.
+    What was not recorded is undecidable. Nothing is called, and nothing is written.
     """
     from responder.authoring.backtest import result as told
     from responder.authoring.backtest.backtest import Backtest
@@ -64,7 +64,7 @@ def backtest(
             since=instant,
             against=None if against is None else _revision(database, against),
         )
-        must_know(portal, database.read(chain_ends.portals))
+        require_portal(portal, database.read(chain_ends.portals))
         spans = trial.spans(portal)
         with _progress(spans) as tick:
             result = trial.run(spans, tick)
@@ -86,7 +86,7 @@ def _instant(since: str | None) -> datetime:
 
 
 def _rules(path: Path) -> "Ruleset":
-    """Load the new rules, or print their mistakes as `check` does and exit."""
+    """Return the new rules, or print their mistakes as `check` does and exit."""
     from responder.rules.ruleset import RulesError, load
 
     try:
@@ -99,12 +99,12 @@ def _rules(path: Path) -> "Ruleset":
 
 
 def _revision(database: "Database", revision: str) -> "Ruleset":
-    return of_revision(*kept_revision(database, revision))
+    return rules_of_revision(*stored_revision(database, revision))
 
 
 @contextmanager
 def _progress(spans: "list[Span]") -> "Iterator[Tick]":
-    """Show on a terminal how far it is."""
+    """Yield a callback that shows progress on a terminal."""
     if not sys.stderr.isatty():
         yield lambda _entries: None
         return

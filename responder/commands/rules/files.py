@@ -1,4 +1,4 @@
-"""Commands for those who write rules. They need no settings, unless a portal is asked."""
+"""Defines the commands about rules files. They need no settings, unless a portal is asked."""
 
 import sys
 from pathlib import Path
@@ -62,7 +62,7 @@ def check(
 
 
 def _tested(tests: Path | None, data: bytes, file: Path) -> set[str]:
-    """Return the rules that tests in a file of their own expect to speak."""
+    """Return the rules that tests in a file of their own expect to decide."""
     from responder.authoring import expectations
     from responder.authoring.cases import case_runs
     from responder.rules.ruleset import RulesError, load

@@ -1,4 +1,4 @@
-"""The command that shows the rules in force, and the text of every revision that ever decided."""
+"""Defines the command that prints the rules in force, or the text of a revision that decided."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from responder.adapters.terminal import print_verbatim
-from responder.commands.context import kept_revision, must_know, opened, opened_log
+from responder.commands.context import opened, opened_log, require_portal, stored_revision
 from responder.commands.operate import ruleset_of
 from responder.rules.revision import shown
 
@@ -22,14 +22,14 @@ _DONE = {"kill": "killed", "terminate": "terminated"}
 @click.option("--portal", metavar="NAME", help="What rules would have done in this portal alone.")
 @click.pass_context
 def rules(context: click.Context, portal: str | None, *, as_json: bool) -> None:
-    """Say each rule in the file in plain English, with its mode and what it would have done."""
+    """Print each rule of the file in plain English, with its mode and what it would have done."""
     if context.invoked_subcommand is not None:
         return
     from responder.journal import would_kills
 
     with opened() as (settings, database):
         ruleset = ruleset_of(settings)
-        must_know(portal, settings.portals)
+        require_portal(portal, settings.portals)
         figures = database.read(lambda conn: would_kills.figures(conn, portal))
     if not as_json:
         click.echo(f"revision {shown(ruleset.revision)}")
@@ -43,7 +43,7 @@ def _paragraph(rule: "Rule", figures: "Figures | None") -> str:
     from responder.rules.english import paragraph
 
     mode = "guards" if rule.mode is None else rule.mode.value
-    said = [f"\n{rule.id} ({mode})", paragraph(rule)]
+    lines = [f"\n{rule.id} ({mode})", paragraph(rule)]
     done = _DONE.get(rule.then, "stopped")
     if figures is not None:
         said.append(f"Observed since {figures.since:%Y-%m-%d}: {figures.sentence(done)}.")
@@ -79,5 +79,5 @@ def _object(rule: "Rule", figures: "Figures | None", revision: str) -> str:
 def show(revision: str) -> None:
     """Print the text of a revision, as a decision names it, by its first 16 digits or all."""
     with opened_log() as database:
-        _, text = kept_revision(database, revision)
+        _, text = stored_revision(database, revision)
     print_verbatim(text)

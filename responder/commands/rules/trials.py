@@ -1,4 +1,4 @@
-"""Commands that try rules: on test cases, on recorded decisions, on a document as it is now."""
+"""Defines the commands that try rules on test cases, on recorded decisions, or on a document."""
 
 import re
 import sys
@@ -12,9 +12,9 @@ import click
 from responder.adapters.terminal import print_verbatim
 from responder.commands.context import (
     fail,
-    of_revision,
     opened_log,
     rules_in_use,
+    rules_of_revision,
     settings,
     show_mistakes,
 )
@@ -73,7 +73,7 @@ def _changed_at(path: Path) -> int | None:
 
 
 def _run(file: Path, junit: Path | None) -> int:
-    """Run the tests and return the exit code."""
+    """Run the tests, print the results, and return the exit code."""
     from responder.authoring.cases import case_runs
     from responder.rules.ruleset import RulesError
 
@@ -101,7 +101,7 @@ def _run(file: Path, junit: Path | None) -> int:
 
 
 def _suite(file: Path) -> "Suite":
-    """Load a rules file with its tests, or tests for the rules in use."""
+    """Return the tests of a rules file, or those of a file of tests with the rules in use."""
     from responder.authoring.cases import case_runs
 
     data = file.read_bytes()
@@ -141,7 +141,7 @@ def _recorded(decision_id: str) -> "tuple[Decision, Past, Ruleset]":
         text = database.read(lambda conn: rulesets.text(conn, revision))
     if text is None:
         fail(f"The rules of revision {shown(revision)}, which made it, were not kept.")
-    return decision, past, of_revision(revision, text)
+    return decision, past, rules_of_revision(revision, text)
 
 
 @click.command()
@@ -226,10 +226,12 @@ def _explain_document(ref: str, event: str | None, portal: str | None, rules: Pa
     name = portal_named(portal, given)
     ruleset = _ruleset(rules or given.rules)
     now = datetime.now(UTC)
-    _go_through(ruleset, asyncio.run(_look(given, name, document, cause, ruleset, now)), now)
+    _go_through(
+        ruleset, asyncio.run(_read_situation(given, name, document, cause, ruleset, now)), now
+    )
 
 
-async def _look(
+async def _read_situation(
     given: "Settings",
     name: str,
     document: "Document",
@@ -248,7 +250,7 @@ async def _look(
 
 
 def portal_named(name: str | None, given: "Settings") -> str:
-    """Return the portal of this name, or the only one; else say which there are and exit."""
+    """Return the portal of this name, or the only one; else print which there are and exit."""
     if name is None and len(given.portals) == 1:
         return next(iter(given.portals))
     if name not in given.portals:

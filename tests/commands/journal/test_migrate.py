@@ -56,7 +56,7 @@ def test_it_says_what_was_copied_and_what_to_do_now(old: str, new: str) -> None:
     assert other_line.startswith("other: 10 entries")
     assert " rows are the same in both, in " in last
     assert "entries                    20 of 20 rows\n" in done.stderr
-    assert "FROM can still be read. It takes nothing more" in done.stderr
+    assert "FROM can still be read. It refuses all writes" in done.stderr
 
 
 def test_a_machine_gets_one_object(old: str, new: str) -> None:
@@ -85,7 +85,7 @@ def test_a_log_that_does_not_hold_ends_with_1_and_nothing_is_copied(old: str, ne
     assert "main-4: its evidence was changed" in done.stderr
     done = migrate(old, new, "--broken-too")
     assert done.exit_code == 0
-    assert "does not hold: main-4: its evidence was changed" in done.stderr
+    assert "does not verify: main-4: its evidence was changed" in done.stderr
 
 
 def test_a_database_that_has_something_in_it_is_refused(old: str, new: str) -> None:
