@@ -10,11 +10,11 @@ from responder.commands.context import fail
 @click.command()
 def password() -> None:
     """Hash a password for RESPONDER_ADMINS__<NAME>: one line from stdin; prints the hash alone."""
-    from responder.service.pages.login.passwords import Unfit, hashed
+    from responder.service.pages.login.passwords import BadPassword, hashed
 
     try:
         click.echo(hashed(_given()))
-    except Unfit as error:
+    except BadPassword as error:
         fail(f"This password will not do: {error}.")
 
 

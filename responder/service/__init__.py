@@ -1,1 +1,1 @@
-"""The running process: what is built at its start, and what it does beside receiving."""
+"""Runs the process: builds it at its start, and does what is done beside receiving."""

@@ -1,4 +1,4 @@
-"""Settings → the running service; the only place that builds objects."""
+"""Builds the running service from the settings; the only module that builds objects."""
 
 import asyncio
 import contextlib
@@ -23,10 +23,10 @@ from responder.journal import outbox
 from responder.judge.context import Context
 from responder.judge.rules_in_force import RulesInForce, wait_until_still
 from responder.model import Mode
-from responder.receive.endpoint import Endpoint, others
-from responder.receive.refusal_counts import Refusing
-from responder.receive.refused_callers import Strangers
-from responder.receive.server.connections import Room, most_connections
+from responder.receive.endpoint import Endpoint, other_routes
+from responder.receive.refusal_counts import RefusalCounts
+from responder.receive.refused_callers import RefusedRequests
+from responder.receive.server.connections import OpenConnections, most_connections
 from responder.receive.server.server import receivers
 from responder.service import process_end
 from responder.service.driver.agenda import Agenda
@@ -35,10 +35,10 @@ from responder.service.driver.driver import Driver
 from responder.service.driver.poller import Poller
 from responder.service.driver.waker import Waker
 from responder.service.gauges import Gauges
-from responder.service.health import Condition
+from responder.service.health import Health
 from responder.service.housekeeping import Housekeeping, Write, fenced
 from responder.service.notifier.notifier import Notifier
-from responder.service.notifier.webhook_sink import Receiver
+from responder.service.notifier.webhook_sink import WebhookSink
 from responder.service.replicas.database_time import Clock
 from responder.service.replicas.election import Leases
 from responder.settings.settings import PortalSettings, Settings
@@ -50,14 +50,14 @@ from responder.store.leases import Lease
 
 STOP_SECONDS = 10.0
 LEAVING_SECONDS = 2.0
-LOOKING_UP = 16
-RED_SECONDS = 0.3  # /readyz says that we stop, while we still receive
+RESOLVER_THREADS = 16
+NOT_READY_SECONDS = 0.3  # /readyz is 503 already, while events are still received
 
 log = structlog.get_logger()
 
 
 def utc_now() -> datetime:
-    """Return this instant."""
+    """Return the present instant, in UTC."""
     return datetime.now(UTC)
 
 
@@ -65,17 +65,17 @@ class Service:
     """The whole of responder in one process: receiving, and a driver for each portal.
 
     Building one opens and migrates the database and reads the rules. It raises DatabaseError and
-    RulesError for what a person must mend.
+    RulesError for what a person must correct.
     """
 
     def __init__(self, settings: Settings, *, now: Callable[[], datetime] | None = None) -> None:
         self.settings = settings
-        clock = Clock(utc_now)  # where no other is given, it follows the database's
+        clock = Clock(utc_now)  # the default: our clock, corrected by the database's
         self.now = now = now or clock
         self.rules = RulesInForce(settings.rules, portals=settings.portals, now=now)
         self.metrics = Metrics()
-        self.strangers = Strangers(self.metrics)
-        self.room = Room(most_connections(len(settings.portals)), self.metrics)
+        self.refused_requests = RefusedRequests(self.metrics)
+        self.connections = OpenConnections(most_connections(len(settings.portals)), self.metrics)
         self.database = self._opened_database()
         self.notifier = self._notifier()
         self.commits = SharedCommit(self.database)
@@ -88,15 +88,15 @@ class Service:
         self.waker = Waker(self.drivers, lambda: self.rules.ruleset)
         self.commits.on_commit = self.waker.stored
         self.leases.granted = self.waker.wake
-        self.condition = self._condition()
-        self.refusing = Refusing(self.commits.write, now)
+        self.health = self._health()
+        self.refusal_counts = RefusalCounts(self.commits.write, now)
         pages, apart = self._pages(), settings.admin_port is not None
         self.endpoint = self._endpoint(None if apart else pages)
-        self.admin_side = others(self.condition.ready, self.metrics, pages) if apart else None
+        self.admin_side = other_routes(self.health.ready, self.metrics, pages) if apart else None
         self._stopping_at = 0.0
 
     def ports(self) -> Iterator[tuple[int, ASGIApp]]:
-        """Say what is served on which port, the one for events first."""
+        """Yield each port with the application served on it, the one for events first."""
         yield self.settings.port, self.endpoint
         if self.admin_side is not None and self.settings.admin_port is not None:
             yield self.settings.admin_port, self.admin_side
@@ -114,12 +114,12 @@ class Service:
             holder=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
             database=self.database,
             commits=self.commits,
-            ruleset=self._goes_by,
+            ruleset=self._rules_and_mode,
             clock=clock,
         )
 
-    def _condition(self) -> Condition:
-        return Condition(
+    def _health(self) -> Health:
+        return Health(
             self.settings,
             rules=self.rules,
             database=self.database,
@@ -130,20 +130,20 @@ class Service:
         )
 
     def _endpoint(self, pages: ASGIApp | None) -> Endpoint:
-        """Build what receives events; `pages` are those that are served on the same port."""
+        """Return the application that receives events, with these pages on the same port."""
         return Endpoint(
             self.settings.portals,
             accept=self.commits.add,
-            ready=self.condition.ready,
+            ready=self.health.ready,
             metrics=self.metrics,
             now=self.now,
-            tells_strangers=self.settings.admin_port is None,
+            shows_detail=self.settings.admin_port is None,
             pages=pages,
-            refused=self.refusing.note,
+            refused=self.refusal_counts.count,
         )
 
     def _pages(self) -> ASGIApp | None:
-        """Build the pages where there are admins; what they need is loaded for them alone."""
+        """Return the pages, or None where there are no admins; imported only where there are."""
         if not self.settings.admins:
             return None
         from responder.service.pages.application import application
@@ -155,9 +155,9 @@ class Service:
                 database=self.database,
                 rules=self.rules,
                 commits=Commits(self.commits.write),
-                condition=self.condition.portal,
+                condition=self.health.portal,
                 now=self.now,
-                note=self.strangers.count,
+                on_refused=self.refused_requests.count,
             )
         )
 
@@ -203,16 +203,17 @@ class Service:
             name, leases=self.leases, agenda=agenda, idle_seconds=self.poller.idle_seconds
         )
 
-    def _goes_by(self) -> str:
-        """Say by which rules we drive, and that we only observe, for replicas to compare."""
+    def _rules_and_mode(self) -> str:
+        """Return our rules' revision, and the mode unless it is enforce, as replicas compare it."""
         mode = "" if self.settings.mode is Mode.ENFORCE else f" {self.settings.mode.value}"
         return f"{self.rules.ruleset.revision}{mode}"
 
     async def run(self) -> None:
         """Drive every portal until cancelled; then let the rounds under way end."""
-        # Names are looked up there, and one that nobody answers for keeps a thread for long.
+        # Host names are resolved in these threads; one whose server does not answer blocks its
+        # thread for long.
         asyncio.get_running_loop().set_default_executor(
-            ThreadPoolExecutor(LOOKING_UP + len(self.clients))
+            ThreadPoolExecutor(RESOLVER_THREADS + len(self.clients))
         )
         self.commits.start()
         leasing = asyncio.create_task(self.leases.run())
@@ -222,7 +223,7 @@ class Service:
             asyncio.create_task(self._gauges().run()),
             asyncio.create_task(self._housekeeping().run()),
             asyncio.create_task(self.rules.watch()),
-            asyncio.create_task(self.refusing.run()),
+            asyncio.create_task(self.refusal_counts.run()),
         ]
         if self.notifier is not None:
             beside.append(asyncio.create_task(self.notifier.run()))
@@ -237,15 +238,15 @@ class Service:
             await self._close(tasks, leasing)
 
     def stop(self) -> None:
-        """Be no longer ready, and let the rounds under way end; what is sent is still received."""
-        self.condition.draining = True
+        """Report not ready and let the rounds under way end, while events are still received."""
+        self.health.draining = True
         self._stopping_at = self._stopping_at or time.monotonic()
         self.leases.stop()
         for driver in self.drivers.values():
             driver.stop()
 
     def _driven(self) -> dict[str, Write]:
-        """Give the portals that this process drives now, each with what writes for it."""
+        """Return the portals that this process drives now, each with its function that writes."""
         return {
             name: fenced(self.commits, driver.lease)
             for name, driver in self.drivers.items()
@@ -272,13 +273,13 @@ class Service:
         )
 
     def _notifier(self) -> Notifier | None:
-        """Where there is a receiver of notifications, have it told all from now on."""
+        """Return the notifier, or None; whatever happens from now on is notified."""
         url, secret = self.settings.notify_url, self.settings.notify_secret
         if url is None or secret is None:
             return None
         self.database.write(lambda tx: outbox.begin(tx, self.settings.portals))
         return Notifier(
-            Receiver(url.get_secret_value(), keys_of(secret.get_secret_value())),
+            WebhookSink(url.get_secret_value(), keys_of(secret.get_secret_value())),
             database=self.database,
             driven=self._driven,
             metrics=self.metrics,
@@ -304,12 +305,12 @@ class Service:
 
 @asynccontextmanager
 async def serving(service: Service) -> AsyncIterator[int]:
-    """Receive and drive within this block; gives the port that is listened on."""
+    """Receive and drive within this block; yield the port for events."""
     servers = receivers(
         service.ports(),
         host=service.settings.host,
-        room=service.room,
-        on_refused=service.strangers.count,
+        room=service.connections,
+        on_refused=service.refused_requests.count,
         drain_seconds=int(STOP_SECONDS),
     )
     driving = asyncio.create_task(service.run())
@@ -321,7 +322,7 @@ async def serving(service: Service) -> AsyncIterator[int]:
         yield ports[0]
     finally:
         service.stop()
-        await asyncio.sleep(RED_SECONDS)
+        await asyncio.sleep(NOT_READY_SECONDS)
         for server in servers:
             server.stop()
         await asyncio.wait(receiving)
@@ -334,27 +335,27 @@ async def serve(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
-    _ends_with(stopped)
+    _set_on_signals(stopped)
     await asyncio.to_thread(wait_until_still, settings.rules)
     service = await asyncio.to_thread(Service, settings)
-    _say_what_runs(service)
+    _log_start(service)
     loop.add_signal_handler(signal.SIGHUP, service.rules.look_now)
     async with serving(service) as port:
-        _ends_with(stopped)  # again, for uvicorn takes the signals where it serves in its own way
+        _set_on_signals(stopped)  # again, as an unmodified uvicorn has installed its own handlers
         log.info("receiving", host=settings.host, port=port)
         await stopped.wait()
         log.info("stopping")
-        process_end.in_any_case()
+        process_end.end_later()
     log.info("stopped")
 
 
-def _ends_with(stopped: asyncio.Event) -> None:
-    """Set the event when the process is told to end."""
+def _set_on_signals(stopped: asyncio.Event) -> None:
+    """Set the event when the process is asked to end."""
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stopped.set)
 
 
-def _say_what_runs(service: Service) -> None:
+def _log_start(service: Service) -> None:
     log.info(
         "started",
         mode=service.settings.mode.value,

@@ -1,6 +1,6 @@
-"""The main job on real HTTP, with nothing to set up: a sandbox portal, the service, a short story.
+"""Plays the main job on real HTTP with nothing to set up: a sandbox portal, the service, a story.
 
-Everything lives in a temporary directory and on free ports of this machine, and is gone afterwards.
+Everything is in a temporary directory and on free ports of this machine, and is gone afterwards.
 """
 
 import asyncio
@@ -56,7 +56,7 @@ rules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chapter:
-    """One event of the story, and how it should end: outcomes by rule, or the HTTP answer."""
+    """An event of the story, and how it should end: outcomes by rule, or the HTTP status."""
 
     title: str
     deal: int
@@ -98,7 +98,7 @@ STORY = (
 
 
 async def play(*, keep: bool) -> bool:
-    """Play the story and say whether it ended as it should."""
+    """Play the story; return whether it ended as it should."""
     with tempfile.TemporaryDirectory(prefix="responder-demo-") as folder:
         place = Path(folder)
         (place / "rules.yaml").write_text(RULES, encoding="utf-8")
@@ -106,12 +106,15 @@ async def play(*, keep: bool) -> bool:
             settings = _settings(place, portal.url)
             logs.configure("error", secrets(settings))
             async with _running(settings) as (service, port):
-                _introduce(port, portal.url)
-                ended = [await _tell(number, c, service, port) for number, c in enumerate(STORY, 1)]
+                _print_introduction(port, portal.url)
+                ended = [
+                    await _play_chapter(number, c, service, port)
+                    for number, c in enumerate(STORY, 1)
+                ]
                 verified = await _verified(service)
-                _say_the_end(portal, fine=all(ended) and verified)
+                _print_result(portal, fine=all(ended) and verified)
                 if keep:
-                    await _stay(settings, port)
+                    await _keep_running(settings, port)
     return all(ended) and verified
 
 
@@ -134,29 +137,29 @@ async def _running(settings: Settings) -> AsyncIterator[tuple[Service, int]]:
         yield service, port
 
 
-def _introduce(port: int, url: str) -> None:
-    _say("")
-    _say(f"A sandbox portal listens on {url.split('/rest/')[0]},")
-    _say(f"responder receives its events on http://127.0.0.1:{port}/events. Its rules:")
-    _say("")
+def _print_introduction(port: int, url: str) -> None:
+    _print_line("")
+    _print_line(f"A sandbox portal listens on {url.split('/rest/')[0]},")
+    _print_line(f"responder receives its events on http://127.0.0.1:{port}/events. Its rules:")
+    _print_line("")
     for line in RULES.splitlines():
-        _say(click.style(f"    {line}", dim=True))
+        _print_line(click.style(f"    {line}", dim=True))
 
 
-async def _tell(number: int, chapter: Chapter, service: Service, port: int) -> bool:
-    """Send one event, print what came of it, and say whether that was right."""
-    _say("")
-    _say(click.style(f"{number}. {chapter.title}", bold=True))
+async def _play_chapter(number: int, chapter: Chapter, service: Service, port: int) -> bool:
+    """Send one event and print what came of it; return whether that was right."""
+    _print_line("")
+    _print_line(click.style(f"{number}. {chapter.title}", bold=True))
     before = await asyncio.to_thread(_ids, service.database)
     status = await asyncio.to_thread(_post, port, chapter)
-    _say(f"   POST /events  ONCRMDEALUPDATE {chapter.deal}  ->  {status}")
+    _print_line(f"   POST /events  ONCRMDEALUPDATE {chapter.deal}  ->  {status}")
     if status != 200:
-        _say("   Refused: nothing was stored, nothing was looked up, nothing was done.")
+        _print_line("   Refused: nothing was stored, nothing was looked up, nothing was done.")
         after = await asyncio.to_thread(_ids, service.database)
         return status == chapter.status and after == before
     new = await _concluded(service, before)
     for decision in new:
-        _print(decision)
+        _print_decision(decision)
     seen = {(_text(decision["rule"]), _text(decision["outcome"])) for decision in new}
     return status == chapter.status and seen == chapter.outcomes
 
@@ -166,7 +169,7 @@ def _text(value: object) -> str | None:
 
 
 def _post(port: int, chapter: Chapter) -> int:
-    """Send what Bitrix24 sends: a form in PHP's brackets."""
+    """Send what Bitrix24 sends, a form with PHP's brackets; return the status."""
     form = {
         "event": "ONCRMDEALUPDATE",
         "event_handler_id": "201",
@@ -193,7 +196,7 @@ def _ids(database: Database) -> set[object]:
 
 
 async def _concluded(service: Service, before: set[object]) -> list[dict[str, object]]:
-    """Wait until the event is concluded and no stop is open."""
+    """Return the new decisions, once the event is concluded and no stop is open."""
 
     def read(database: Database) -> list[dict[str, object]] | None:
         if database.read(lambda c: inbox.depth(c) or open_stops.open_stops(c, PORTAL)):
@@ -204,14 +207,14 @@ async def _concluded(service: Service, before: set[object]) -> list[dict[str, ob
 
 
 async def _verified(service: Service) -> bool:
-    """Wait until the killed workflow was looked for again and not found."""
+    """Return whether the killed workflow was looked for again and not found."""
 
     def read(database: Database) -> bool | None:
         killed = [d for d in decisions.decisions(database) if d["outcome"] == "killed"]
         return True if killed and all(d["verified_at"] for d in killed) else None
 
-    _say("")
-    _say("Looking for the killed workflow once more, to be sure that it stays away …")
+    _print_line("")
+    _print_line("Looking for the killed workflow once more, to be sure that it stays away …")
     return bool(await _until(service, read))
 
 
@@ -225,18 +228,18 @@ async def _until(service: Service, read: Callable[[Database], T | None]) -> T | 
     return None
 
 
-def _print(decision: Mapping[str, object]) -> None:
+def _print_decision(decision: Mapping[str, object]) -> None:
     workflow = decision["workflow"]
     name = f"workflow {workflow['id']}" if isinstance(workflow, dict) else "the rest"
     if decision["action"] == "none":
-        _say(f"   {name}: nothing was done ({decision['reason']})")
+        _print_line(f"   {name}: nothing was done ({decision['reason']})")
     else:
-        _say(
+        _print_line(
             click.style(f"   {name}: {decision['outcome']}", fg="green")
             + f" by rule {decision['rule']}"
         )
     if decision["because"]:
-        _say(f"      because: {decision['because']}")
+        _print_line(f"      because: {decision['because']}")
     conditions = decision["conditions"]
     if isinstance(conditions, list):
         for condition in conditions:
@@ -245,43 +248,45 @@ def _print(decision: Mapping[str, object]) -> None:
 
 def _print_condition(condition: Mapping[str, object]) -> None:
     mark = {True: "yes", False: "no ", None: "?  "}[condition["holds"]]  # type: ignore[index]
-    _say(
+    _print_line(
         click.style(f"      {mark}  {condition['rule']}  ", dim=True)
         + f"{condition['path']} {condition['test']}"
         + click.style(f"   (it is {condition['value']!r})", dim=True)
     )
 
 
-def _say_the_end(portal: SandboxServer, *, fine: bool) -> None:
+def _print_result(portal: SandboxServer, *, fine: bool) -> None:
     killed = portal.sandbox.killed
-    _say(f"The portal saw {portal.sandbox.http_requests} requests and {len(killed)} kill.")
-    _say("")
+    _print_line(f"The portal saw {portal.sandbox.http_requests} requests and {len(killed)} kill.")
+    _print_line("")
     if fine:
-        _say(click.style("The story ended as it should.", fg="green", bold=True))
+        _print_line(click.style("The story ended as it should.", fg="green", bold=True))
     else:
-        _say(click.style("The story did NOT end as it should.", fg="red", bold=True))
-    _say(
+        _print_line(click.style("The story did NOT end as it should.", fg="red", bold=True))
+    _print_line(
         "Next: `responder demo --keep` leaves both running. `responder docs operating` says how to"
     )
-    _say("point your own portal at `responder serve`, which observes at first and kills nothing.")
+    _print_line(
+        "point your own portal at `responder serve`, which observes at first and kills nothing."
+    )
 
 
-async def _stay(settings: Settings, port: int) -> None:
-    _say("")
-    _say("Both are still running. Send it an event (in another terminal):")
-    _say(
+async def _keep_running(settings: Settings, port: int) -> None:
+    _print_line("")
+    _print_line("Both are still running. Send it an event (in another terminal):")
+    _print_line(
         f"  curl -d 'event=ONCRMDEALUPDATE&data[FIELDS][ID]=762&auth[application_token]={TOKEN}'"
         f" http://127.0.0.1:{port}/events"
     )
-    _say("and read the decisions:")
-    _say(
+    _print_line("and read the decisions:")
+    _print_line(
         f"  RESPONDER_DATABASE_URL={settings.database_url.get_secret_value()}"
         f" RESPONDER_PORTALS__DEMO__URL=… responder decisions"
     )
-    _say("Ctrl-C ends both and leaves nothing behind.")
+    _print_line("Ctrl-C ends both and leaves nothing behind.")
     await asyncio.Event().wait()
 
 
-def _say(line: str) -> None:
+def _print_line(line: str) -> None:
     click.echo(line)
     sys.stdout.flush()

@@ -1,6 +1,6 @@
-"""Measures from time to time what is in the database, whoever wrote it, for the metrics.
+"""Sets the gauges of the metrics every two seconds from what is in the database.
 
-All replicas read the same and say the same, but for what each of them drives.
+All replicas read the same and report the same, except for what each of them drives.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Measured:
-    """What one look at the database found."""
+    """The values that one read of the database found."""
 
     depth: dict[str, tuple[int, datetime]]
     tripped: set[str]
@@ -41,9 +41,9 @@ class _Measured:
 
 
 class Gauges:
-    """Keeps the gauges of one process.
+    """The gauges of one process.
 
-    `driving` names the portals that it drives now; `sweeps` is False where the sweep is off.
+    `driving` returns the portals that it drives now; `sweeps` is False where the sweep is off.
     """
 
     def __init__(
@@ -64,10 +64,10 @@ class Gauges:
         self._driving = driving
         self._sweeps = sweeps
         self._now = now
-        self._said_of: object = None
+        self._shown_ruleset: object = None
 
     async def run(self) -> None:
-        """Measure until cancelled."""
+        """Measure every two seconds, until cancelled."""
         while True:
             try:
                 await self.once()
@@ -77,15 +77,15 @@ class Gauges:
             await asyncio.sleep(EVERY_SECONDS)
 
     async def once(self) -> None:
-        """Measure everything."""
-        self._keep_own()
+        """Set every gauge once."""
+        self._set_own()
         try:
             found = await self._database.reading(self._measure)
         except StoreUnavailable:
             self._metrics.store_available.set(0)
             return
         self._metrics.store_available.set(1)
-        self._keep_found(found)
+        self._set_measured(found)
 
     def _measure(self, conn: Connection) -> _Measured:
         return _Measured(
@@ -99,18 +99,18 @@ class Gauges:
             stops=counts.open_stops(conn),
         )
 
-    def _keep_own(self) -> None:
-        """Say what is known without the database: what we drive, and by which rules."""
+    def _set_own(self) -> None:
+        """Set what is known without the database: the portals we drive, and our rules."""
         driving = self._driving()
         for portal in self._portals:
             self._metrics.driving.labels(portal).set(portal in driving)
         self._metrics.rules_load_failed.set(self._rules.error is not None)
-        if self._rules.ruleset is not self._said_of:
-            self._said_of = self._rules.ruleset
+        if self._rules.ruleset is not self._shown_ruleset:
+            self._shown_ruleset = self._rules.ruleset
             revision = self._rules.ruleset.revision
             self._metrics.rules_in_force(revision, self._rules.since.timestamp())
 
-    def _keep_found(self, found: _Measured) -> None:
+    def _set_measured(self, found: _Measured) -> None:
         now = self._now()
         ages = [(now - oldest).total_seconds() for _, oldest in found.depth.values()]
         self._metrics.inbox_waiting.set(sum(count for count, _ in found.depth.values()))
@@ -123,14 +123,14 @@ class Gauges:
                 count = found.stops.get((portal, outcome.value), 0)
                 self._metrics.open_stops.labels(portal, outcome.value).set(count)
             self._metrics.waiting_for_approval.labels(portal).set(found.asking.get(portal, 0))
-            self._keep_sweep(portal, found.sweeps.get(portal))
+            self._set_sweep(portal, found.sweeps.get(portal))
         acting = {rule.id for rule in self._rules.ruleset.rules if rule.acts}
         self._metrics.only_rules({rule.id for rule in self._rules.ruleset.rules} | found.tripped)
         for rule in acting | found.tripped:
             self._metrics.tripped(rule, is_tripped=rule in found.tripped)
 
-    def _keep_sweep(self, portal: str, last: datetime | None) -> None:
-        """Say when the last sweep was, unless none is expected: then its age says nothing."""
+    def _set_sweep(self, portal: str, last: datetime | None) -> None:
+        """Set when the last sweep was, or remove the gauge where no sweep is expected."""
         if last is not None and self._sweeps and swept_rules(self._rules.ruleset, portal):
             self._metrics.last_sweep_at.labels(portal).set(last.timestamp())
         else:

@@ -1,4 +1,4 @@
-"""How this process is, as `/readyz` and the pages tell it: whether it receives, and its portals."""
+"""Reports the state of this process for `/readyz` and the pages: the store, rules and portals."""
 
 from collections.abc import Mapping
 
@@ -14,8 +14,8 @@ from responder.store.database.engines import StoreUnavailable
 from responder.store.group_commit import SharedCommit
 
 
-class Condition:
-    """Says how we are. `draining`: we stop, and are no longer ready, though we still receive."""
+class Health:
+    """The state of this process. While `draining` it is not ready, though it still receives."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class Condition:
         self._drivers = drivers
 
     async def ready(self) -> tuple[bool, dict[str, object]]:
-        """Say whether we can receive, and how the portals and the rules are."""
+        """Return whether we can receive, and the detail: store, rules, portals, replicas."""
         writable, current, why = await self._store()
         tripped, paused = await self._withheld() if writable else ([], None)
         detail: dict[str, object] = {
@@ -51,7 +51,7 @@ class Condition:
             },
             "portals": {name: self.portal(name) for name in self._clients},
             "replicas": {
-                "alive": max(1, len(self._leases.standing.alive)),
+                "alive": max(1, len(self._leases.replicas.alive)),
                 "other_rules": self._leases.other_rules(),
             },
             "tripped": sorted({trip.rule for trip in tripped}),
@@ -61,7 +61,7 @@ class Condition:
         return writable and bool(current) and not self.draining, detail
 
     def portal(self, name: str) -> dict[str, object]:
-        """Say how a portal is, as this very process sees it."""
+        """Return the state of a portal as this process sees it."""
         client = self._clients[name]
         return {
             "breaker": client.shut.code if client.shut else None,
@@ -79,7 +79,7 @@ class Condition:
             return False, None, str(error)
 
     async def _withheld(self) -> tuple[list[limits.Trip], bool]:
-        """Read what keeps rules from acting."""
+        """Read what keeps rules from acting: trips, and whether everything is paused."""
         return await self._database.reading(
             lambda conn: (limits.tripped(conn), limits.paused(conn) is not None)
         )

@@ -1,13 +1,13 @@
-"""What the service does from time to time for the log: it prunes it, and tells how far it is.
+"""Maintains the log of the driven portals: checkpoints in the log stream, emptied forms, pruning.
 
-Every five minutes the number and the hash of each chain's last entry go to the log stream, where
-nobody who can write to the database can take them back: a check against them finds a tail that was
-cut off, or a chain that was written anew (`verify`). Every hour the oldest entries are
-removed, a thousand a transaction, with a rest between in which what was received is committed; and
-no more than a day's worth beyond what went last, whatever the clock says.
+Every five minutes the number and the hash of each chain's last entry are logged, where nobody who
+can write to the database can remove them: a check against them finds a tail that was cut off, or a
+chain that was rewritten (`verify`). Every hour the oldest entries are removed, a thousand a
+transaction, with a rest between in which deliveries are committed; and no more than a day's worth
+beyond what was removed last, whatever the clock says.
 
-It does so for the portals that this process drives, each through a `Write` that checks the lease in
-the same transaction. A failure is logged and ends nothing: the next time is soon enough.
+Each portal is written through a `Write` that checks the lease in the same transaction. A failure is
+logged and ends nothing: the next time is soon enough.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ Write = Callable[[Callable[[Connection], None]], Awaitable[None]]
 
 
 def fenced(commits: SharedCommit, lease: Lease) -> Write:
-    """Return what writes under a lease, and raises LeaseLost once it is another's."""
+    """Return a function that writes under a lease, and raises LeaseLost once it is another's."""
 
     async def write(work: Callable[[Connection], None]) -> None:
         def guarded(tx: Connection) -> None:
@@ -50,9 +50,9 @@ def fenced(commits: SharedCommit, lease: Lease) -> Write:
 
 
 class Housekeeping:
-    """Keeps the log of the portals that this process drives.
+    """The maintenance of the portals that this process drives.
 
-    `driven` gives them at any time, each with what writes for it.
+    `driven` returns them at any time, each with the function that writes for it.
     """
 
     def __init__(
@@ -70,14 +70,14 @@ class Housekeeping:
         self._pruned_at: dict[str, datetime] = {}
 
     async def run(self) -> None:
-        """Do what is due, until cancelled."""
+        """Do what is due every five minutes, until cancelled."""
         await asyncio.sleep(FIRST_SECONDS)
         while True:
             await self.once()
             await asyncio.sleep(CHECKPOINT_SECONDS)
 
     async def once(self) -> None:
-        """Write a checkpoint, and prune where the last time is an hour ago."""
+        """Write a checkpoint, and prune where the last time was an hour ago."""
         try:
             await self.checkpoint()
             for portal, write in self._driven().items():
@@ -90,16 +90,16 @@ class Housekeeping:
             log.exception("housekeeping failed")
 
     async def checkpoint(self) -> None:
-        """Write the head of each chain that this process drives to the log stream."""
-        told = await self._database.reading(partial(checkpoints.checkpoint, at=self._now()))
-        heads = told["portals"]
+        """Log the head of each chain that this process drives."""
+        found = await self._database.reading(partial(checkpoints.checkpoint, at=self._now()))
+        heads = found["portals"]
         assert isinstance(heads, dict)
         driven = {name: heads[name] for name in self._driven() if name in heads}
         if driven:
             log.info("checkpoint", portals=driven)
 
     async def _empty_forms(self, portal: str, write: Write) -> None:
-        """Empty the forms of what was concluded, those of the last hours excepted."""
+        """Empty the forms of concluded deliveries older than twelve hours."""
         more = True
 
         def work(tx: Connection) -> None:

@@ -1,6 +1,6 @@
-"""Ends the process though a thread waits for a database that does not answer.
+"""Ends the process even where a thread waits for a database that does not answer.
 
-What is asked of a database cannot be cut off, and Python waits for such threads before it ends.
+A database call cannot be interrupted, and Python waits for such threads before it exits.
 """
 
 import os
@@ -14,11 +14,11 @@ ENDING_SECONDS = 18.0  # what is under way has ended long before, unless somethi
 log = structlog.get_logger()
 
 
-def in_any_case() -> None:
-    """End after a while, whatever still hangs; a process that ends sooner is left alone."""
+def end_later() -> None:
+    """Start a timer that ends the process, unless it has ended by then."""
 
     def end() -> None:
-        log.warning("ended without waiting any longer for what hangs")
+        log.warning("ended while a thread still waited for an answer")
         sys.stderr.flush()
         os._exit(0)
 

@@ -10,8 +10,8 @@ from starlette.routing import Route
 
 from responder.adapters.metrics import Metrics
 from responder.adapters.package_texts import DEPLOY, DOCS
-from responder.receive.endpoint import others
-from responder.service.app import RED_SECONDS, STOP_SECONDS
+from responder.receive.endpoint import other_routes
+from responder.service.app import NOT_READY_SECONDS, STOP_SECONDS
 from responder.settings.settings import Settings
 from responder.store.database.engines import parse
 from tests.support.processes import eventually, free_port
@@ -143,4 +143,4 @@ def test_what_is_named_stands_there(compose: Compose) -> None:
 
 def test_a_replica_is_given_the_time_that_it_takes_to_end(compose: Compose) -> None:
     seconds = int(compose["services"]["responder-1"]["stop_grace_period"].removesuffix("s"))
-    assert seconds > STOP_SECONDS + RED_SECONDS
+    assert seconds > STOP_SECONDS + NOT_READY_SECONDS

@@ -13,7 +13,7 @@ from responder.journal.entries import NewDecision
 from responder.model import Outcome
 from responder.service.housekeeping import Write
 from responder.service.notifier.notifier import Notifier
-from responder.service.notifier.webhook_sink import Receiver
+from responder.service.notifier.webhook_sink import WebhookSink
 from responder.settings.webhook_signature import keys_of
 from responder.store.database.database import Connection, Database
 from tests.support.evaluations import LATER, kill, record
@@ -35,7 +35,7 @@ class World:
         self.restart()
 
     def restart(self) -> None:
-        receiver = Receiver(
+        receiver = WebhookSink(
             self.url,
             keys_of(SECRET),
             connect_seconds=self.connect_seconds,

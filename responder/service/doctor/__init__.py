@@ -1,1 +1,1 @@
-"""The examination of an installation."""
+"""Examines an installation and says what to do about each problem."""

@@ -1,8 +1,8 @@
 """Judges what `doctor` has read of this installation itself: settings, rules, database.
 
-Everything here is a function from values to findings; what is read, and how, is in `examination`. A
-*problem* is what keeps the product from doing its work or a promise of it from holding; a *warning*
-is what somebody should know. Either says what to do.
+Everything here is a function from values to findings; the reading is in `examination`. A *problem*
+keeps the product from doing its work or from keeping a promise; a *warning* is something to know.
+Each has advice.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,7 +33,7 @@ _PASSING = {
 
 
 class Status(StrEnum):
-    """How bad it is."""
+    """The severity of a finding."""
 
     OK = "ok"
     WARNING = "warning"
@@ -42,7 +42,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that was checked. `advice` says what to do, unless all is well."""
+    """The result of one check. `advice` says what to do, unless all is well."""
 
     check: str
     status: Status
@@ -52,28 +52,28 @@ class Finding:
 
 
 def fine(check: str, message: str) -> Finding:
-    """Say that something is as it should be."""
+    """Return a finding that something is as it should be."""
     return Finding(check=check, status=Status.OK, message=message)
 
 
 def warning(check: str, message: str, advice: str) -> Finding:
-    """Say what somebody should know."""
+    """Return a finding that somebody should know of."""
     return Finding(check=check, status=Status.WARNING, message=message, advice=advice)
 
 
 def problem(check: str, message: str, advice: str) -> Finding:
-    """Say what does not work."""
+    """Return a finding that something does not work."""
     return Finding(check=check, status=Status.PROBLEM, message=message, advice=advice)
 
 
 def wrong_settings(problems: Iterable[str]) -> list[Finding]:
-    """Report each variable that is wrong."""
+    """Return a problem for each wrong variable."""
     advice = "Correct it in the environment, in .env or in the secrets directory."
     return [problem("settings", text, advice) for text in problems]
 
 
 def right_settings(mode: Mode, portals: Sequence[str]) -> list[Finding]:
-    """Report what the settings say."""
+    """Return what the settings amount to: the mode and the portals."""
     does = (
         "rules in enforce mode kill, and in approve mode once somebody approves"
         if mode is Mode.ENFORCE
@@ -83,7 +83,7 @@ def right_settings(mode: Mode, portals: Sequence[str]) -> list[Finding]:
 
 
 def receiving(absent: Sequence[str]) -> list[Finding]:
-    """Report what uvicorn lacks of the parts that fast receiving is built on."""
+    """Return a warning where uvicorn lacks parts that fast receiving is built on."""
     if not absent:
         return []
     advice = "Install the version of uvicorn that responder asks for."
@@ -92,7 +92,7 @@ def receiving(absent: Sequence[str]) -> list[Finding]:
 
 
 def broken_rules(mistakes: Sequence[Mistake], file: Path) -> list[Finding]:
-    """Report a rules file that cannot be loaded."""
+    """Return the problem of a rules file that cannot be loaded."""
     errors = [mistake for mistake in mistakes if mistake.severity == "error"] or list(mistakes)
     first = errors[0]
     more = f", the first of {len(errors)} mistakes" if len(errors) > 1 else ""
@@ -107,7 +107,7 @@ def broken_rules(mistakes: Sequence[Mistake], file: Path) -> list[Finding]:
 
 
 def unread_rules(file: Path, why: str) -> list[Finding]:
-    """Report a rules file that cannot be read."""
+    """Return the problem of a rules file that cannot be read."""
     return [
         problem(
             "rules", f"{file} cannot be read: {why}", "Set RESPONDER_RULES to a file we may read."
@@ -116,7 +116,7 @@ def unread_rules(file: Path, why: str) -> list[Finding]:
 
 
 def loaded_rules(ruleset: Ruleset, file: Path, mode: Mode, now: datetime) -> list[Finding]:
-    """Report what the rules would do."""
+    """Return how many rules act, and what is doubtful about them."""
     acting = [r for r in ruleset.rules if r.acts and not r.disabled and not r.expired(now)]
     enforcing = [rule for rule in acting if rule.mode is Mode.ENFORCE]
     said = (
@@ -150,13 +150,13 @@ def _doubtful_rules(ruleset: Ruleset, file: Path, now: datetime) -> list[Finding
 
 
 def unusable_database(why: str) -> list[Finding]:
-    """Report a database that cannot be opened or read."""
+    """Return the problem of a database that cannot be opened or read."""
     advice = "Nothing can be received until it can: events get 503. See RESPONDER_DATABASE_URL."
     return [problem("database", why, advice)]
 
 
 def database(found: Durability) -> list[Finding]:
-    """Report whether what is acknowledged will last."""
+    """Return whether what is acknowledged will survive a power cut."""
     if found.surroundings is None:
         return [_server(found), _schema(found)]
     place = found.surroundings
@@ -245,7 +245,7 @@ def _space(place: Surroundings) -> Finding:
 
 
 def backlog(waiting: int, oldest_at: datetime | None, now: datetime) -> list[Finding]:
-    """Report deliveries of a portal that nobody has judged yet."""
+    """Return how many deliveries of a portal wait, and whether too long."""
     if not waiting or oldest_at is None:
         return [fine("backlog", "no delivery waits")]
     minutes = max(0, (now - oldest_at) // timedelta(minutes=1))
@@ -256,7 +256,7 @@ def backlog(waiting: int, oldest_at: datetime | None, now: datetime) -> list[Fin
 
 
 def paused(since: tuple[datetime, str] | None) -> list[Finding]:
-    """Report that everything is paused, and by whom."""
+    """Return whether everything is paused, and by whom."""
     if since is None:
         return [fine("paused", "nothing is paused")]
     at, by = since
@@ -265,7 +265,7 @@ def paused(since: tuple[datetime, str] | None) -> list[Finding]:
 
 
 def tripped(why: Mapping[str, str]) -> list[Finding]:
-    """Report the rules that would have gone beyond a limit, each with its reason."""
+    """Return a warning for each tripped rule, with its reason."""
     if not why:
         return [fine("tripped", "no rule is")]
     return [

@@ -1,8 +1,9 @@
-"""Examines an installation: reads what there is to read and has `checks` judge it.
+"""Examines an installation: reads what there is to read, and yields the findings of the checks.
 
-It only reads, so it may be run beside the service, before it was ever started, or when it cannot
-start. Each portal costs two requests, and ten seconds at most when it hangs; all are asked at once.
-The requests do not wait for the service's own bucket: a portal's limit has room for two.
+It only reads, so it can run beside the service, before that was ever started, or when it cannot
+start. Each portal costs two requests, and ten seconds at most when it does not answer; all are
+asked at the same time. The requests do not wait for the service's own bucket: a portal's limit has
+room for two.
 """
 
 import asyncio
@@ -37,7 +38,7 @@ TOO_SLOW = Failure(FailureKind.UNCERTAIN, "timeout", "the portal did not answer 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Stored:
-    """What the database holds on one portal."""
+    """The database's rows about one portal."""
 
     heard_at: datetime | None = None
     waiting: int = 0
@@ -51,7 +52,7 @@ _NOTHING = _Stored()
 
 
 async def examine(settings: Settings, now: datetime) -> AsyncIterator[Finding]:
-    """Give each finding as it is made: this machine first, then the portals."""
+    """Yield each finding as it is made: this machine first, then the portals."""
     for finding in checks.right_settings(settings.mode, list(settings.portals)):
         yield finding
     for finding in checks.receiving(uvicorn_parts.missing()):
@@ -83,7 +84,7 @@ def _rules(settings: Settings, now: datetime) -> tuple[Ruleset | None, list[Find
 
 
 def _database(settings: Settings, now: datetime) -> tuple[dict[str, _Stored] | None, list[Finding]]:
-    """Look at the database; what it holds on each portal is None where it cannot be read."""
+    """Return the findings, and what the database has on each portal (None: cannot be read)."""
     try:
         database = Database(settings.database_url.get_secret_value())
         if database.path is not None and not database.path.exists():
@@ -146,7 +147,7 @@ def _from_store(
 
 
 async def _portal(name: str, given: PortalSettings, needs: Needs) -> list[Finding]:
-    """Ask a portal who we are, then all the rest in one batch."""
+    """Return a portal's findings: first who we are there, then the rest in one batch."""
     portal = Portal(
         name,
         given.url.get_secret_value(),
@@ -157,7 +158,7 @@ async def _portal(name: str, given: PortalSettings, needs: Needs) -> list[Findin
     plan: str | None = None
     try:
         async with asyncio.timeout(PORTAL_SECONDS):
-            if await _reach(portal, found):
+            if await _ask_profile(portal, found):
                 plan = await _ask_the_rest(portal, needs, found)
     except TimeoutError:
         found.append(portal_checks.unreachable(TOO_SLOW, name))
@@ -166,8 +167,8 @@ async def _portal(name: str, given: PortalSettings, needs: Needs) -> list[Findin
     return [*found, *portal_checks.limits(given, plan)]
 
 
-async def _reach(portal: Portal, found: list[Finding]) -> bool:
-    """Call the one method that every webhook may call; tell whether the portal works."""
+async def _ask_profile(portal: Portal, found: list[Finding]) -> bool:
+    """Call the one method that every webhook may call; return whether the portal works."""
     began = time.monotonic()
     answer = await portal.call(Command("profile", {}))
     failure = answer.failure

@@ -1,7 +1,8 @@
-"""Judges what `doctor` has read of a portal: can it be called, may we act there, is it heard from.
+"""Judges what `doctor` has read of a portal: whether we can call it, act there, and hear from it.
 
-Pure, as `checks` is. What the portal answers is `profile`, `scope`, `method.get`, `app.info` and
-`server.time` (https://apidocs.bitrix24.com/api-reference/common/system/).
+Everything here is a function from values to findings. The portal's answers are those of `profile`,
+`scope`, `method.get`, `app.info` and `server.time`
+(https://apidocs.bitrix24.com/api-reference/common/system/).
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -56,14 +57,14 @@ _OTHER_ADVICE = "See that {variable} is the address of a portal's inbound webhoo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needs:
-    """What the rules in force ask of a webhook."""
+    """The scopes and methods that the rules in force need of a webhook."""
 
     tasks: bool = False
     people: bool = False
 
     @classmethod
     def of(cls, rules: Iterable[Rule]) -> "Needs":
-        """Gather what these rules ask for."""
+        """Return what these rules need."""
         reading = [rule for rule in rules if not rule.disabled]
         paths = frozenset[str]().union(*(rule.paths for rule in reading))
         return cls(
@@ -74,26 +75,26 @@ class Needs:
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """Name the methods that will be called."""
+        """The methods that will be called."""
         return (*_METHODS, "tasks.task.get") if self.tasks else _METHODS
 
 
 def webhook_variable(portal: str) -> str:
-    """Name the setting that holds a portal's address."""
+    """Return the name of the setting that holds a portal's address."""
     return f"RESPONDER_PORTALS__{portal.upper()}__URL"
 
 
 def unreachable(failure: Failure, portal: str) -> Finding:
-    """Report that the portal cannot be called."""
+    """Return the finding for a portal that cannot be called."""
     advice = _ADVICE.get(failure.code, _OTHER_ADVICE).format(variable=webhook_variable(portal))
-    said = explain(failure)
+    message = explain(failure)
     if failure.code in ("QUERY_LIMIT_EXCEEDED", "OPERATION_TIME_LIMIT"):
         return warning("reachable", said, _ADVICE["QUERY_LIMIT_EXCEEDED"])
     return problem("reachable", said, advice)
 
 
 def reachable(seconds: float) -> Finding:
-    """Report how long the portal took."""
+    """Return how long the portal took to answer."""
     said = f"answered in {seconds:.2f} s"
     if seconds > SLOW_SECONDS:
         return warning("reachable", said, "Every kill takes at least as long: see the network.")
@@ -101,7 +102,7 @@ def reachable(seconds: float) -> Finding:
 
 
 def identity(answer: Answer, portal: str) -> Finding:
-    """Report who we are there: only administrators may list and kill workflows."""
+    """Return who we are there: only administrators may list and kill workflows."""
     variable = webhook_variable(portal)
     if answer.failure is not None:
         return _unread("identity", answer.failure)
@@ -120,7 +121,7 @@ def identity(answer: Answer, portal: str) -> Finding:
 
 
 def scopes(answer: Answer, needs: Needs) -> list[Finding]:
-    """Report which scopes the webhook lacks."""
+    """Return which scopes the webhook lacks."""
     if answer.failure is not None:
         return [_unread("scopes", answer.failure)]
     granted = answer.value if isinstance(answer.value, list) else []
@@ -141,7 +142,7 @@ def scopes(answer: Answer, needs: Needs) -> list[Finding]:
 
 
 def methods(answers: Mapping[str, Answer]) -> list[Finding]:
-    """Report which methods we may not call, by what `method.get` said of each."""
+    """Return which methods we may not call, by the answers to `method.get`."""
     unread = [answer.failure for answer in answers.values() if answer.failure is not None]
     if unread:
         return [_unread("methods", unread[0])]
@@ -163,7 +164,7 @@ def methods(answers: Mapping[str, Answer]) -> list[Finding]:
 
 
 def plan(answer: Answer) -> list[Finding]:
-    """Report the portal's plan; not every portal tells it to a webhook."""
+    """Return the portal's plan; not every portal shows it to a webhook."""
     name = plan_name(answer)
     if name is None:
         return [fine("plan", "the portal does not tell it to a webhook")]
@@ -177,12 +178,12 @@ def plan_name(answer: Answer) -> str | None:
     return name[:64] if isinstance(name, str) and name.isprintable() and name else None
 
 
-def limits(given: PortalSettings, plan_told: str | None) -> list[Finding]:
-    """Report the request limit that we keep, against what plans allow (docs: limits.md)."""
+def limits(given: PortalSettings, plan_name: str | None) -> list[Finding]:
+    """Return the request limit that we keep, compared with what plans allow (docs: limits.md)."""
     rate, burst = given.requests_per_second, given.burst
     said = f"{rate:g} requests a second, {burst} at once"
     large = rate > _USUAL_RATE or burst > _USUAL_BURST
-    enterprise = plan_told is not None and "_ent" in plan_told
+    enterprise = plan_name is not None and "_ent" in plan_name
     if rate > _LARGEST_RATE or burst > _LARGEST_BURST:
         advice = "No cloud plan allows more than 5 and 250; a portal on its own server may."
         return [warning("limits", said, advice)]
@@ -195,7 +196,7 @@ def limits(given: PortalSettings, plan_told: str | None) -> list[Finding]:
 
 
 def clock(answer: Answer, asked_at: datetime, answered_at: datetime) -> list[Finding]:
-    """Report how far our clock is from the portal's, which tells whole seconds."""
+    """Return how far our clock is from the portal's, which has whole seconds."""
     told = _instant(answer.value)
     if answer.failure is not None or told is None:
         return [warning("clock", "the portal's time could not be read", "Try again.")]
@@ -221,7 +222,7 @@ def _instant(value: object) -> datetime | None:
 
 
 def tokens(given: PortalSettings) -> list[Finding]:
-    """Report what proves an event."""
+    """Return what an event must prove: how many tokens, and whether the member id is pinned."""
     count = len(given.application_tokens)
     said = f"{count} application token{'s' if count > 1 else ''}"
     said += ", the member id is pinned" if given.member_id else ", the member id is not pinned"
@@ -231,7 +232,7 @@ def tokens(given: PortalSettings) -> list[Finding]:
 
 
 def heard_from(heard_at: datetime | None, now: datetime) -> list[Finding]:
-    """Report when the portal was last heard from."""
+    """Return when the portal last sent something."""
     if heard_at is None:
         return [
             warning(
@@ -249,7 +250,7 @@ def heard_from(heard_at: datetime | None, now: datetime) -> list[Finding]:
 
 
 def breakers(opened: Collection[Breaker], portal: str) -> list[Finding]:
-    """Report what is not called for now, and why."""
+    """Return what is not called for now, and why."""
     found = []
     for one in opened:
         what = one.method or "the whole portal"
@@ -262,7 +263,7 @@ def breakers(opened: Collection[Breaker], portal: str) -> list[Finding]:
 
 
 def _unread(check: str, failure: Failure) -> Finding:
-    said = explain(failure)
+    message = explain(failure)
     if failure.kind in (FailureKind.PORTAL, FailureKind.METHOD):
         return problem(check, said, "The webhook may not ask this: see its scopes and its user.")
     return warning(check, f"could not be read: {said}", "Try again.")

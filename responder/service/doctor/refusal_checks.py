@@ -1,4 +1,4 @@
-"""Judges, for `doctor`, what was refused lately: a wrong token shows nowhere else."""
+"""Judges, for `doctor`, the deliveries that were refused within a day, as for a wrong token."""
 
 from collections.abc import Sequence
 
@@ -24,18 +24,18 @@ _ELSE = "See what sends it: no webhook of Bitrix24's does."
 
 
 def refused(found: Sequence[Refused], portal: str) -> list[Finding]:
-    """Report what named this portal's address and was refused within a day."""
-    return [_told(one, portal) for one in found] or [
+    """Return a warning for each reason for which deliveries that named this portal were refused."""
+    return [_finding(one, portal) for one in found] or [
         fine("refused", "nothing that named its address was refused within a day")
     ]
 
 
 def of_nobody(found: Sequence[Refused]) -> list[Finding]:
-    """Report what named none of our portals."""
-    return [_told(one, None) for one in found]
+    """Return a warning for each reason for which deliveries that named no portal were refused."""
+    return [_finding(one, None) for one in found]
 
 
-def _told(one: Refused, portal: str | None) -> Finding:
+def _finding(one: Refused, portal: str | None) -> Finding:
     deliveries = "1 delivery" if one.count == 1 else f"{one.count:,} deliveries"
     whose = "its address" if portal else "no portal of ours"
     said = (

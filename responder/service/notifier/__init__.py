@@ -1,1 +1,1 @@
-"""Notifications, from the outbox to whoever is to be told."""
+"""Sends notifications from the outbox to a webhook."""

@@ -1,17 +1,19 @@
-"""Tells a receiver of every concluded stop and every rule that tripped.
+"""Sends a webhook a message for every concluded stop and every rule that tripped.
 
-Theory of operation. It runs beside the drivers and reads what they have committed (`outbox`), so
-nothing is told before it is in the log, and a receiver that is slow or dead delays nothing but
-itself. It does so for the portals that this process drives, and writes under their leases.
+Theory of operation. The notifier runs beside the drivers and reads what they have committed
+(`outbox`), so nothing is sent before it is in the log, and a slow or dead receiver delays nothing
+but itself. It works for the portals that this process drives, and writes under their leases.
 
-A message that is not taken is tried again, on the schedule that Standard Webhooks recommends: ten
-tries over three days. Then it is given up, as is what is older than four days when its turn comes,
-and that is said and counted. Where the receiver itself ails (no connection, no answer, 429, 502,
-503, 504), one message at a time is tried, after a growing rest or when it asked to be tried. Where
-it answers 410, nothing more is sent until the program is started again: a person took it away, and
-has to set another.
+A message that is not accepted is tried again, on the schedule that Standard Webhooks recommends:
+ten tries over three days. Then it is given up, as is a message that is older than four days when
+its turn comes, and that is logged and counted. Where the receiver itself is unavailable (no
+connection, no answer, 429, 502, 503, 504), one message at a time is tried, after a growing rest or
+when it asked to be tried. Where it answers 410, nothing more is sent until the program is started
+again: a person removed the webhook, and has to set another.
 
 A crash between an answer and its commit sends the message once more, under the same id.
+
+https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 """
 
 import asyncio
@@ -24,7 +26,7 @@ from responder.adapters.metrics import Metrics
 from responder.journal import outbox
 from responder.journal.outbox import Behind, Notice
 from responder.service.housekeeping import Write
-from responder.service.notifier.webhook_sink import AT_ONCE, Receiver, Told
+from responder.service.notifier.webhook_sink import AT_ONCE, SendResult, WebhookSink
 from responder.store.database.database import Connection, Database
 from responder.store.database.engines import StoreUnavailable
 from responder.store.leases import LeaseLost
@@ -36,23 +38,23 @@ AGAIN_AFTER = tuple(
 )
 TOO_OLD = timedelta(days=4)
 LONGEST_REST = timedelta(minutes=1)
-MOVE_AFTER = 1000  # entries that need no telling: read again after a crash, at most so many
+MOVE_AFTER = 1000  # entries without a notice before the position is written, to save commits
 
 log = structlog.get_logger()
 
 Driven = Callable[[], Mapping[str, Write]]
-_Settled = tuple[Notice, Told, datetime | None]
+_Settled = tuple[Notice, SendResult, datetime | None]
 
 
 class Notifier:
-    """Tells one receiver of what happens in the portals that this process drives.
+    """The sender of notifications for the portals that this process drives.
 
-    `driven` gives them at any time, each with what writes for it.
+    `driven` returns them at any time, each with the function that writes for it.
     """
 
     def __init__(
         self,
-        receiver: Receiver,
+        receiver: WebhookSink,
         *,
         database: Database,
         driven: Driven,
@@ -70,7 +72,7 @@ class Notifier:
         self._rest: tuple[datetime, datetime] | None = None  # from, until
 
     async def run(self) -> None:
-        """Read and tell, until cancelled."""
+        """Read entries and send messages, until cancelled."""
         try:
             while True:
                 if not await self._once_guarded():
@@ -84,12 +86,12 @@ class Notifier:
         except StoreUnavailable as error:
             log.warning("notifications were put off", why=str(error))
         except Exception:
-            # A fault of ours must not end the service; what waits is told later.
+            # A fault of ours must not end the service; what waits is sent later.
             log.exception("notifying failed")
         return False
 
     async def once(self) -> bool:
-        """Read what was committed and tell what is due. Return False when nothing was."""
+        """Read what was committed and send what is due; return False when nothing was due."""
         writes = self._driven()
         if not writes:
             return False
@@ -102,10 +104,10 @@ class Notifier:
         for one in behind:
             await self._read(one, writes[one.portal])
         await self._give_up(old, writes)
-        return await self._tell_due(writes)
+        return await self._send_due(writes)
 
     async def _commit(self, portal: str, write: Write, work: Callable[[Connection], None]) -> bool:
-        """Write for a portal; False where another process drives it by now, and tells of it."""
+        """Write for a portal; return False where another process drives it by now, and notifies."""
         try:
             await write(work)
         except LeaseLost:
@@ -114,7 +116,7 @@ class Notifier:
         return True
 
     async def _read(self, behind: Behind, write: Write) -> None:
-        """Turn what is new in a chain into notices."""
+        """Turn the new entries of a chain into notices."""
         portal, position, head = behind.portal, behind.position, behind.head
         known, after = self._read_through.get(portal, (position, position))
         if known != position:  # another process drove the portal meanwhile
@@ -125,7 +127,7 @@ class Notifier:
             lambda c: outbox.read_notices(c, portal, after, head)
         )
         if after == position:
-            await self._say_if_pruned(portal, position)
+            await self._log_if_pruned(portal, position)
         now = self._now()
         if not new and through - position < MOVE_AFTER:
             self._read_through[portal] = (position, through)
@@ -134,9 +136,9 @@ class Notifier:
         if await self._commit(
             portal, write, lambda tx: outbox.add(tx, fresh, portal, through, now)
         ):
-            self._say_given_up(portal, len(new) - len(fresh))
+            self._log_given_up(portal, len(new) - len(fresh))
 
-    async def _say_if_pruned(self, portal: str, position: int) -> None:
+    async def _log_if_pruned(self, portal: str, position: int) -> None:
         first = await self._database.reading(lambda c: outbox.first_kept(c, portal))
         if first is not None and first > position + 1:
             log.error(
@@ -146,7 +148,7 @@ class Notifier:
                 last=first - 1,
             )
 
-    def _say_given_up(self, portal: str, count: int) -> None:
+    def _log_given_up(self, portal: str, count: int) -> None:
         if count:
             self._metrics.notifications.labels("given_up").inc(count)
             log.error(
@@ -162,10 +164,10 @@ class Notifier:
                     outbox.remove(tx, notice)
 
             if await self._commit(portal, writes[portal], forget):
-                self._say_given_up(portal, len(its))
+                self._log_given_up(portal, len(its))
 
-    async def _tell_due(self, writes: Mapping[str, Write]) -> bool:
-        """Tell the next few at once; a receiver that ails, one."""
+    async def _send_due(self, writes: Mapping[str, Write]) -> bool:
+        """Send the next few messages at once, or one where the receiver is unavailable."""
         if self._gone or self._rests():
             return False
         portals, now = list(writes), self._now()
@@ -173,26 +175,26 @@ class Notifier:
         due = await self._database.reading(lambda c: outbox.due(c, portals, now, most))
         if not due:
             return False
-        answers = await asyncio.gather(*(self._receiver.tell(one, self._now()) for one in due))
-        self._learn(answers)
+        answers = await asyncio.gather(*(self._receiver.send(one, self._now()) for one in due))
+        self._update_rest(answers)
         await self._settle(list(zip(due, answers, strict=True)), writes)
         return True
 
     def _rests(self) -> bool:
-        """Say whether the receiver is left alone; a clock that is set back does not lengthen it."""
+        """Return whether to send nothing now; setting the clock back does not lengthen a rest."""
         return self._rest is not None and self._rest[0] <= self._now() < self._rest[1]
 
-    def _learn(self, answers: Sequence[Told]) -> None:
-        """See how the receiver is, and leave it alone for a while if it ails."""
+    def _update_rest(self, answers: Sequence[SendResult]) -> None:
+        """Update whether the receiver is available, and how long to send it nothing."""
         if any(answer.gone for answer in answers):
             self._gone = True
             log.error(
                 "the receiver wants no more notifications (410): none is sent until a restart",
                 host=self._receiver.host,
             )
-        if any(answer.taken for answer in answers):
+        if any(answer.accepted for answer in answers):
             self._failures, self._rest = 0, None
-        elif any(answer.ailing for answer in answers):
+        elif any(answer.unavailable for answer in answers):
             self._failures += 1
             rest = min(timedelta(seconds=2 ** min(self._failures, 10)), LONGEST_REST)
             asked = [answer.wait for answer in answers if answer.wait is not None]
@@ -200,14 +202,14 @@ class Notifier:
             self._rest = (now, now + max([rest, *asked]))
 
     async def _settle(
-        self, told: Sequence[tuple[Notice, Told]], writes: Mapping[str, Write]
+        self, sent: Sequence[tuple[Notice, SendResult]], writes: Mapping[str, Write]
     ) -> None:
-        """Write down what came of it, portal by portal."""
+        """Write the results of tries, portal by portal."""
         now = self._now()
-        for portal in dict.fromkeys(notice.portal for notice, _ in told):
+        for portal in dict.fromkeys(notice.portal for notice, _ in sent):
             its = [
-                (notice, answer, None if answer.taken else next_try(notice, answer, now))
-                for notice, answer in told
+                (notice, answer, None if answer.accepted else next_try(notice, answer, now))
+                for notice, answer in sent
                 if notice.portal == portal
             ]
 
@@ -220,30 +222,28 @@ class Notifier:
 
             if await self._commit(portal, writes[portal], write):
                 for settled in its:
-                    self._say(*settled)
+                    self._log_result(*settled)
 
-    def _say(self, notice: Notice, answer: Told, due_at: datetime | None) -> None:
-        """Count what came of a try, and say it in the log."""
+    def _log_result(self, notice: Notice, answer: SendResult, due_at: datetime | None) -> None:
+        """Count and log the result of a try."""
         what = {"id": notice.message_id, "portal": notice.portal, "entry": notice.seq}
-        if answer.taken:
+        if answer.accepted:
             self._metrics.notifications.labels("sent").inc()
             log.info("notified", **what)
             return
         self._metrics.notifications.labels("failed").inc()
         what |= {"host": self._receiver.host, "why": answer.why, "tries": notice.tries + 1}
         if due_at is not None:
-            log.warning("a notification was not taken", again_at=due_at, **what)
+            log.warning("a notification was not accepted", again_at=due_at, **what)
             return
         self._metrics.notifications.labels("given_up").inc()
         log.error("a notification was given up", **what)
 
 
-def next_try(notice: Notice, answer: Told, now: datetime) -> datetime | None:
-    """Say when a message that was not taken is tried again; None when it is given up.
-
-    Up to a tenth is added, another for each message, so that they do not come back all at once.
-    """
+def next_try(notice: Notice, answer: SendResult, now: datetime) -> datetime | None:
+    """Return when a message that was not accepted is tried again; None when it is given up."""
     if notice.tries >= len(AGAIN_AFTER):
         return None
+    # up to a tenth is added, differently for each message, so that they do not come all at once
     spread = 1 + int(notice.message_id[-2:], 16) / 2550
     return now + max(AGAIN_AFTER[notice.tries] * spread, answer.wait or timedelta(0))

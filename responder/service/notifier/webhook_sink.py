@@ -1,7 +1,7 @@
-"""The receiver of notifications: one signed POST for a message, and what its answer means.
+"""Sends one message to the receiver by a signed POST, and interprets its answer.
 
-It is trusted with little: fifteen seconds, four KiB of answer, no redirect, and its address, which
-may be a secret itself, stands in no text of ours.
+The receiver is trusted with little: fifteen seconds, four KiB of answer, no redirect. Its URL may
+be a secret, and is in no text of ours.
 """
 
 from dataclasses import dataclass
@@ -30,22 +30,22 @@ _THROTTLES = frozenset({429, 502, 503, 504})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """What came of telling: taken, or why not.
+class SendResult:
+    """The result of sending a message: accepted, or why not.
 
-    `gone`: the receiver wants no more messages. `ailing`: it is not this message, the receiver
-    itself cannot take any now. `wait` is how long it asked us to wait.
+    `gone`: the receiver wants no more messages. `unavailable`: the receiver cannot accept any
+    message now. `wait` is how long it asked us to wait.
     """
 
-    taken: bool = False
+    accepted: bool = False
     gone: bool = False
-    ailing: bool = False
+    unavailable: bool = False
     why: str = ""
     wait: timedelta | None = None
 
 
-class Receiver:
-    """Where notifications go. Nothing it does raises."""
+class WebhookSink:
+    """The receiver of notifications. None of its methods raises."""
 
     def __init__(
         self,
@@ -68,8 +68,8 @@ class Receiver:
     def __repr__(self) -> str:
         return f"Receiver({self.host!r})"
 
-    async def tell(self, notice: Notice, now: datetime) -> Told:
-        """Send a message; `now` is the try's own instant, which is signed with it."""
+    async def send(self, notice: Notice, now: datetime) -> SendResult:
+        """Send a message; `now` is the instant of this try, which is signed with it."""
         body = notice.body.encode()
         timestamp = int(now.timestamp())
         headers = {
@@ -83,18 +83,18 @@ class Receiver:
         try:
             came = await self._transport.post(self._url, headers, body)
         except NotSentError as error:
-            return Told(ailing=True, why=self._said("no connection", error))
+            return SendResult(unavailable=True, why=self._redacted("no connection", error))
         except TimedOutError:
-            return Told(ailing=True, why="no answer in time")
+            return SendResult(unavailable=True, why="no answer in time")
         except TransportError as error:
-            return Told(ailing=True, why=self._said("the connection broke", error))
-        return _meaning(came, now)
+            return SendResult(unavailable=True, why=self._redacted("the connection broke", error))
+        return _result_of(came, now)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._transport.close()
 
-    def _said(self, what: str, error: TransportError) -> str:
+    def _redacted(self, what: str, error: TransportError) -> str:
         parts = urlsplit(self._url)
         text = f"{what}: {error}"
         for secret in (self._url, parts.path.strip("/"), parts.query):
@@ -102,19 +102,19 @@ class Receiver:
         return text[:_TEXT_LENGTH]
 
 
-def _meaning(came: Response, now: datetime) -> Told:
+def _result_of(came: Response, now: datetime) -> SendResult:
     if 200 <= came.status < 300:
-        return Told(taken=True)
-    return Told(
+        return SendResult(accepted=True)
+    return SendResult(
         gone=came.status == _GONE,
-        ailing=came.status in _THROTTLES,
+        unavailable=came.status in _THROTTLES,
         why=f"answered {came.status}",
         wait=_asked_to_wait(came.headers.get("retry-after"), now),
     )
 
 
 def _asked_to_wait(header: str | None, now: datetime) -> timedelta | None:
-    """Read `Retry-After`: seconds, or a date (RFC 9110, 10.2.3)."""
+    """Parse `Retry-After`: seconds, or a date (RFC 9110, 10.2.3)."""
     if header is None:
         return None
     text = header.strip()

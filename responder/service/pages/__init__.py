@@ -1,1 +1,1 @@
-"""The decision log, the rules and the state of everything, for people with a browser."""
+"""Shows the decision log, the rules and the status of everything to people with a browser."""

@@ -1,4 +1,4 @@
-"""What an admin does by a button. Each asks once more, and leaves their name in the chain."""
+"""Does what an admin's button asks for: each asks to confirm, and records the admin's name."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -18,7 +18,7 @@ MOST_AT_ONCE = 500
 
 
 def pause(site: Site, visit: Visit) -> Response:
-    """Stop all new calls."""
+    """Pause all new calls."""
     if not _sure(visit):
         return _ask(
             site,
@@ -43,7 +43,7 @@ def resume(site: Site, visit: Visit) -> Response:
             visit,
             "Resume?",
             "Rules act again. What was held by the pause is judged afresh on the facts of that "
-            "moment, and stopped if it still stands.",
+            "moment, and stopped if it is condemned again.",
             action="/resume",
             button="Resume",
             back="/status",
@@ -53,7 +53,7 @@ def resume(site: Site, visit: Visit) -> Response:
 
 
 def rearm(site: Site, visit: Visit) -> Response:
-    """Forgive a rule what it did, and have what it held judged afresh."""
+    """Reset a rule's counts, and judge afresh what it held."""
     rule, portal = visit.path["rule"], visit.form.get("portal")
     if portal and portal not in site.portals:
         return _not_there(site, visit, f"There is no portal {portal} in the settings.")
@@ -64,8 +64,8 @@ def rearm(site: Site, visit: Visit) -> Response:
             site,
             visit,
             f"Rearm rule {rule}{where}?",
-            "The rule is forgiven what it did: its limits begin anew. What it held is judged "
-            "afresh on the facts of this moment, and stopped if it still stands.",
+            "Its counts begin at zero again. What it held is judged afresh on the facts of this "
+            "moment, and stopped if it is condemned again.",
             "Look at what it condemned first: a rule trips because it wanted to stop more than "
             "you allowed it to.",
             action=visit.request.url.path,
@@ -83,17 +83,17 @@ def rearm(site: Site, visit: Visit) -> Response:
 
 
 def cancel(site: Site, visit: Visit) -> Response:
-    """Conclude a decision that waits or is held, so that nothing comes of it."""
+    """Conclude a decision that waits or is held as `cancelled`."""
     name = visit.path["id"]
-    told = _about(site, name)
-    if told is None:
+    description = _description(site, name)
+    if description is None:
         return _not_there(site, visit, f"The log has no decision {name} that condemned a workflow.")
     if not _sure(visit):
         return _ask(
             site,
             visit,
             f"Cancel decision {name}?",
-            told,
+            description,
             "Nothing comes of this decision. A later event or sweep may condemn it again.",
             action=visit.request.url.path,
             button="Cancel this decision",
@@ -109,7 +109,7 @@ def cancel(site: Site, visit: Visit) -> Response:
 
 
 def approve(site: Site, visit: Visit) -> Response:
-    """Approve what one rule condemned together, as the confirmation lists it."""
+    """Approve a decision with the rest of its list, as the confirmation showed them."""
     name = visit.path["id"]
     if not _sure(visit):
         asked = site.database.read(partial(approvals.pending, portals=site.portals, like=name))
@@ -137,8 +137,8 @@ def _ask_to_approve(
         site,
         visit,
         f"Approve what rule {asked[0].rule} condemned?",
-        f"{those} is judged afresh on the facts of this moment, and stopped if it still stands. "
-        "That cannot be undone.",
+        f"{those} is judged afresh on the facts of this moment, and stopped if it is condemned "
+        "again. That cannot be undone.",
         action=visit.request.url.path,
         button=f"Approve {len(asked)}" if several else "Approve",
         back=f"/decisions/{name}",
@@ -177,8 +177,8 @@ def _ask(
     )
 
 
-def _about(site: Site, name: str) -> str | None:
-    """Say in a sentence what a decision is about."""
+def _description(site: Site, name: str) -> str | None:
+    """Return a sentence about which workflow a decision condemned, or None."""
     found = site.database.read(partial(detail, decision_id=name))
     if found is None or found.decision["workflow"] is None:
         return None

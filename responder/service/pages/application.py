@@ -1,11 +1,11 @@
-"""The pages as an application: who may see what, in which thread, with which headers.
+"""Serves the pages: decides who may see what, in which thread it is made, and with which headers.
 
-A page is made in a thread, by a plain function of the site and the visit. Two threads are for those
-who are logged in: one makes pages, the other does what forms ask for. Two are for strangers: one
-makes what they may see, and rests after each, the other checks passwords. More of them would take
-the interpreter away from what is received. When too many requests wait for a thread, more are
-refused. Whose session is an admin's is seen from the cookie alone, so that no crowd of strangers
-stands before one.
+A page is made in a thread, by a plain function of the site and the visit. Two threads are for
+admins: one makes pages, the other does what forms ask for. Two are for strangers: one makes what
+they may see, and rests after each, the other checks passwords. More threads would slow down
+receiving, as they share the interpreter. When too many requests wait for a thread, more are
+refused. Whether a session is an admin's shows from the cookie alone, so that no crowd of strangers
+delays an admin.
 """
 
 import asyncio
@@ -27,14 +27,14 @@ from starlette.types import ASGIApp
 from responder.adapters.package_texts import DOCS, UnknownTextError
 from responder.service.pages import actions, decision, decision_list, page_requests, rules, status
 from responder.service.pages.login import login
-from responder.service.pages.page_requests import Form, NotOurs, Visit
+from responder.service.pages.page_requests import ForeignForm, Form, Visit
 from responder.service.pages.rendering import icon, stylesheet
 from responder.service.pages.site import Page, Site
 from responder.store.database.engines import StoreUnavailable
 
 MOST_WAITING = 32
 _REST_SECONDS = 0.005
-_REFUSED_AFTER_SECONDS = 0.5  # so that a name that was not looked at takes as long as any
+_REFUSED_AFTER_SECONDS = 0.5  # at least, so that the time does not show whether a name exists
 _FORM = "application/x-www-form-urlencoded"
 _FOR_EVER = "public, max-age=31536000, immutable"
 
@@ -54,15 +54,15 @@ HEADERS: Mapping[str, str] = {
 log = structlog.get_logger()
 
 
-class _Terms(NamedTuple):
-    """Who may have a page: everybody where it is `public`; `acts` asks that the form is ours."""
+class _Access(NamedTuple):
+    """The access to a page: for everybody if `public`; with `acts`, only by a form of our own."""
 
     public: bool = False
     acts: bool = False
 
 
 class _Thread:
-    """A thread that answers, and a bound on what waits for it."""
+    """A thread that answers requests, and a limit of how many wait for it."""
 
     def __init__(self, site: Site, rest_seconds: float = 0) -> None:
         self._site = site
@@ -70,10 +70,10 @@ class _Thread:
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="pages")
         self._under_way = 0
 
-    async def answer(self, page: Page, request: Request, form: Form, terms: _Terms) -> Response:
-        """Make a page, or do what a form asks for."""
+    async def answer(self, page: Page, request: Request, form: Form, terms: _Access) -> Response:
+        """Return a page, or the result of what a form asks for; 503 where too many wait."""
         if self._under_way >= MOST_WAITING:
-            self._site.note("busy")
+            self._site.on_refused("busy")
             return _refusal(HTTPStatus.SERVICE_UNAVAILABLE)
         loop = asyncio.get_running_loop()
         self._site.commits.loop = loop
@@ -82,9 +82,9 @@ class _Thread:
         work.add_done_callback(lambda _: self._done())
         return await work
 
-    def _made(self, page: Page, request: Request, form: Form, terms: _Terms) -> Response:
+    def _made(self, page: Page, request: Request, form: Form, terms: _Access) -> Response:
         try:
-            return _made(self._site, page, request, form, terms)
+            return _answer(self._site, page, request, form, terms)
         finally:
             time.sleep(self._rest_seconds)
 
@@ -92,17 +92,17 @@ class _Thread:
         self._under_way -= 1
 
 
-_SAID: Mapping[int, tuple[str, ...]] = {
-    HTTPStatus.NOT_FOUND: ("There is no such page", "What stood here may have been pruned."),
+_MESSAGES: Mapping[int, tuple[str, ...]] = {
+    HTTPStatus.NOT_FOUND: ("There is no such page", "What was here may have been pruned."),
     HTTPStatus.METHOD_NOT_ALLOWED: (
-        "This cannot be asked for so",
-        "Buttons lead here, and addresses that are typed do not.",
+        "This address works by a button only",
+        "Go back, and use the button there.",
     ),
 }
 
 
 class _Answers:
-    """The threads, and which of them answers what."""
+    """The threads, and the choice of the thread for each request."""
 
     def __init__(self, site: Site) -> None:
         self._site = site
@@ -110,20 +110,20 @@ class _Answers:
         self._for_strangers, self._checks = _Thread(site, _REST_SECONDS), _Thread(site)
 
     def route(self, path: str, *, public: bool = False, **pages: Page) -> Route:
-        """Answer at this path, by the page for each method."""
+        """Return the route for this path, with a page for each method."""
 
         async def endpoint(request: Request) -> Response:
             if request.method != "POST":
                 lane = self._lane(request, self._makes)
-                return await lane.answer(pages["GET"], request, Form(), _Terms(public))
+                return await lane.answer(pages["GET"], request, Form(), _Access(public))
             try:
                 form = await _form(request)
-            except _Unfit as unfit:
+            except _BadForm as unfit:
                 return _refusal(unfit.status)
             if public:
                 return await self._log_in(request, form)
             lane = self._lane(request, self._does)
-            return await lane.answer(pages["POST"], request, form, _Terms(acts=True))
+            return await lane.answer(pages["POST"], request, form, _Access(acts=True))
 
         return Route(path, endpoint, methods=list(pages))
 
@@ -131,42 +131,42 @@ class _Answers:
         return admins if login.has_begun(self._site, request) else self._for_strangers
 
     async def _log_in(self, request: Request, form: Form) -> Response:
-        """Have a password checked where there is a try for it; a refusal takes always as long."""
+        """Return the answer to a login; a refusal takes the same time, checked or not."""
         loop = asyncio.get_running_loop()
         least = loop.time() + _REFUSED_AFTER_SECONDS
         page: Page = login.check
         lane = self._for_strangers
-        if page_requests.came_from_us(request):  # else nothing is tried, and it will be told so
-            page = login.tried(self._site, Visit(request, form))
+        if page_requests.is_same_origin(request):  # else it is refused as a foreign form
+            page = login.count_try(self._site, Visit(request, form))
             lane = self._checks if page is login.check else lane
-        answer = await lane.answer(page, request, form, _Terms(public=True, acts=True))
+        answer = await lane.answer(page, request, form, _Access(public=True, acts=True))
         if answer.status_code == HTTPStatus.FORBIDDEN:
             await asyncio.sleep(least - loop.time())
         return answer
 
     async def wrong(self, request: Request, error: Exception) -> Response:
-        """Say what is wrong with an address or a method."""
+        """Return the page for a wrong address or method."""
         assert isinstance(error, HTTPException)
 
         def page(site: Site, visit: Visit) -> Response:
             status = HTTPStatus(error.status_code)
-            return site.message(visit, status, *_SAID.get(status, (status.phrase,)))
+            return site.message(visit, status, *_MESSAGES.get(status, (status.phrase,)))
 
         lane = self._lane(request, self._makes)
-        answer = await lane.answer(page, request, Form(), _Terms(public=True))
+        answer = await lane.answer(page, request, Form(), _Access(public=True))
         answer.headers.update(error.headers or {})
         return answer
 
 
 def application(site: Site) -> ASGIApp:
-    """Return the pages."""
+    """Return the pages as an ASGI application."""
     answers = _Answers(site)
     route = answers.route
     style, sheet = stylesheet()
     routes = [
         route("/", GET=decision_list.show),
         route("/login", GET=login.show, POST=login.check, public=True),
-        route("/login/done", GET=login.entered, public=True),
+        route("/login/done", GET=login.after_login, public=True),
         route("/logout", POST=login.log_out),
         route("/decisions/{id}", GET=decision.show),
         route("/decisions/{id}/cancel", POST=actions.cancel),
@@ -189,7 +189,7 @@ def application(site: Site) -> ASGIApp:
 
 
 def _docs(site: Site, visit: Visit) -> Response:
-    """List the pages of the documentation, or show the text of one."""
+    """Return the page that lists the documentation, or the one with a text of it."""
     name = visit.path.get("name")
     if name is None:
         return site.page("docs.html", visit, name=None, index=DOCS.index())
@@ -200,12 +200,12 @@ def _docs(site: Site, visit: Visit) -> Response:
         return site.message(visit, HTTPStatus.NOT_FOUND, "There is no such page", why)
 
 
-def _made(site: Site, page: Page, request: Request, form: Form, terms: _Terms) -> Response:
-    """Make a page for whoever may see it, whatever goes wrong."""
+def _answer(site: Site, page: Page, request: Request, form: Form, terms: _Access) -> Response:
+    """Return a page to a visitor who may see it, or a page about what went wrong."""
     visit = Visit(request, form)
     try:
         answer = _admitted(site, page, visit, terms)
-    except NotOurs:
+    except ForeignForm:
         answer = site.message(
             visit,
             HTTPStatus.FORBIDDEN,
@@ -233,21 +233,21 @@ def _made(site: Site, page: Page, request: Request, form: Form, terms: _Terms) -
     return answer
 
 
-def _admitted(site: Site, page: Page, visit: Visit, terms: _Terms) -> Response:
+def _admitted(site: Site, page: Page, visit: Visit, terms: _Access) -> Response:
     admin = login.admin_of(site, visit)
     if terms.acts:
-        page_requests.must_be_ours(visit if terms.public else replace(visit, admin=admin))
+        page_requests.require_own_form(visit if terms.public else replace(visit, admin=admin))
     if admin is None and not terms.public:
-        return _to_the_entrance(site, visit)
+        return _redirect_to_login(site, visit)
     return page(site, replace(visit, admin=admin))
 
 
-def _to_the_entrance(site: Site, visit: Visit) -> Response:
+def _redirect_to_login(site: Site, visit: Visit) -> Response:
     url = visit.request.url
     here = url.path + (f"?{url.query}" if url.query else "")
     if visit.request.method == "POST":
         return site.redirect("/login")
-    if page_requests.came_from_elsewhere(visit.request):
+    if page_requests.is_cross_site_link(visit.request):
         # a Strict cookie is not sent where a link of another site leads; from here it will be
         return site.page(
             "message.html",
@@ -259,25 +259,25 @@ def _to_the_entrance(site: Site, visit: Visit) -> Response:
     return site.redirect("/login", next=here) if here != "/" else site.redirect("/login")
 
 
-class _Unfit(Exception):  # noqa: N818 - it says what is wrong with a request
+class _BadForm(Exception):  # noqa: N818 - it says what is wrong with a request
     def __init__(self, status: HTTPStatus) -> None:
         self.status = status
         super().__init__(status.phrase)
 
 
 async def _form(request: Request) -> Form:
-    """Read a form, as far as one may go."""
+    """Parse a form; raise _BadForm where it is too long or no form."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
-        raise _Unfit(HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+        raise _BadForm(HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
     body = b""
     try:
         async for chunk in request.stream():
             body += chunk
             if len(body) > page_requests.MOST_BYTES:
-                raise _Unfit(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+                raise _BadForm(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         return page_requests.parsed(body)
     except (ValueError, ClientDisconnect):
-        raise _Unfit(HTTPStatus.BAD_REQUEST) from None
+        raise _BadForm(HTTPStatus.BAD_REQUEST) from None
 
 
 def _refusal(status: HTTPStatus) -> Response:

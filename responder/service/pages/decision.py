@@ -1,4 +1,4 @@
-"""The page of one decision: in words first, then all that led to it and all that came of it."""
+"""Renders the page of one decision: in words first, then all that led to it and what came of it."""
 
 from functools import lru_cache, partial
 from http import HTTPStatus
@@ -24,7 +24,7 @@ _LONGEST_RULES = 100_000  # to read a longer file again would take too long for 
 
 
 def show(site: Site, visit: Visit) -> Response:
-    """Show one decision."""
+    """Return the page of one decision."""
     found = site.database.read(partial(detail, decision_id=visit.path["id"]))
     if found is None:
         return site.message(
@@ -37,7 +37,7 @@ def show(site: Site, visit: Visit) -> Response:
     decision = found.decision
     document = decision["document"]
     in_words = document_in_words(document)
-    reads = decision_story.reads(decision["conditions"])
+    reads = decision_story.grouped(decision["conditions"])
     facts = sorted((decision["facts"] or {}).items())
     rule = _rule(site, found)
     return site.page(
@@ -69,7 +69,7 @@ def show(site: Site, visit: Visit) -> Response:
 
 
 def _title(found: Detail) -> object:
-    """Return what the document is called, where that was read."""
+    """Return the document's title, where it was read."""
     document, facts = found.decision["document"], found.decision["facts"]
     if not document or not facts:
         return None
@@ -86,7 +86,7 @@ def _rule_text(found: Detail, rule: Rule | None) -> str | None:
 
 
 def _rule(site: Site, found: Detail) -> Rule | None:
-    """Find the rule that decided, as its revision had it."""
+    """Return the rule that decided, in the revision that decided, or None."""
     name, revision = found.decision["rule"], found.decision["ruleset"]
     if name is None:
         return None
@@ -103,7 +103,7 @@ def _kept(site: Site, revision: str) -> Ruleset | None:
 
 @lru_cache(maxsize=8)
 def _loaded(text: str) -> Ruleset | None:
-    """Read rules that were in force once; None for what this version cannot read any more."""
+    """Return rules that were in force once; None where this version cannot read them."""
     try:
         return load(text.encode(), file="rules.yaml")
     except RulesError:

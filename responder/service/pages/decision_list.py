@@ -1,4 +1,4 @@
-"""The page of the decision log: the newest first, found by what an index serves."""
+"""Renders the page of the decision log, the newest decisions first."""
 
 from http import HTTPStatus
 
@@ -10,11 +10,11 @@ from responder.model import Outcome
 from responder.service.pages import wording
 from responder.service.pages.decision_filters import (
     FIELDS,
+    BadFilter,
     Filters,
-    Mistaken,
-    Sought,
+    Meaning,
     before,
-    understood,
+    meaning_of,
 )
 from responder.service.pages.page_requests import Visit
 from responder.service.pages.site import Site
@@ -25,33 +25,33 @@ _MOST_RULES = 500
 
 
 def show(site: Site, visit: Visit) -> Response:
-    """Show a page of the log; a search that means one decision leads there."""
+    """Return a page of the log; a search that means one decision redirects to it."""
     filters = Filters.of(visit.query)
     try:
         wanted, start = filters.wanted(), before(visit.query)
-    except Mistaken as mistake:
+    except BadFilter as mistake:
         return _page(site, visit, filters, problem=str(mistake))
-    sought, found = site.database.read(lambda conn: _look(conn, filters, wanted, start))
-    if sought.decision is not None:
-        return site.redirect(f"/decisions/{sought.decision}")
-    return _page(site, visit, filters, sought, found)
+    meaning, found = site.database.read(lambda conn: _find(conn, filters, wanted, start))
+    if meaning.decision is not None:
+        return site.redirect(f"/decisions/{meaning.decision}")
+    return _page(site, visit, filters, meaning, found)
 
 
-def _look(
+def _find(
     conn: Connection, filters: Filters, wanted: Wanted, start: Key | None
-) -> tuple[Sought, Found]:
+) -> tuple[Meaning, Found]:
     text = filters.given.get("q")
-    sought = understood(conn, text, wanted) if text else Sought(wanted)
-    if sought.decision is not None:
-        return sought, Found(lines=())
-    return sought, search.find(conn, sought.wanted, start, PAGE)
+    meaning = meaning_of(conn, text, wanted) if text else Meaning(wanted)
+    if meaning.decision is not None:
+        return meaning, Found(lines=())
+    return meaning, search.find(conn, meaning.wanted, start, PAGE)
 
 
 def _page(
     site: Site,
     visit: Visit,
     filters: Filters,
-    sought: Sought | None = None,
+    meaning: Meaning | None = None,
     found: Found | None = None,
     *,
     problem: str | None = None,
@@ -67,7 +67,7 @@ def _page(
         problem=problem,
         given={name: filters.given.get(name, "") for name in FIELDS},
         filtered=bool(filters.given),
-        told=None if sought is None else sought.told,
+        description=None if meaning is None else meaning.description,
         lines=lines,
         detail=_detail,
         older=None if older is None else filters.address(before=older),
@@ -80,7 +80,7 @@ def _page(
 
 
 def _detail(line: Line) -> str:
-    """Say in a few words what else is to be known of a decision."""
+    """Return a few words about a decision, beside its outcome."""
     if line.outcome is None:
         return "" if line.reason is None else wording.reason(line.reason)
     return line.detail or wording.hold(line.hold) or ""

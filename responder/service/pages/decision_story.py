@@ -1,4 +1,4 @@
-"""Tells what the log has about one decision: its tests, its way through time, what may be done."""
+"""Builds the parts of a decision's page: its tests by rule, and its timeline."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ _ACTS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Test:
-    """One test of one fact, and how it came out. `erased`: the value was seen, and erased since."""
+    """A test of a fact, and how it came out. With `erased` the value was seen, and erased since."""
 
     fact: str
     exception: bool
@@ -32,8 +32,8 @@ class Test:
 
 
 @dataclass(slots=True)
-class Read:
-    """One rule as it was read for one workflow."""
+class RuleTests:
+    """The tests of one rule for one workflow."""
 
     rule: str
     workflow: str | None
@@ -41,7 +41,7 @@ class Read:
 
     @property
     def verdict(self) -> str:
-        """Say how its last test came out, for that one decided."""
+        """The result in words: that of the last test, for it decided."""
         last = self.tests[-1]
         if last.exception:
             return {True: "an exception holds", False: "holds", None: "unknown"}[last.holds]
@@ -52,7 +52,7 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One step on a decision's way; `seq` is the entry of the chain that says so."""
+    """A step in a decision's timeline; `seq` is its entry in the chain."""
 
     title: str
     at: datetime | None
@@ -61,13 +61,13 @@ class Moment:
     hash: str | None = None
 
 
-def reads(conditions: Sequence[Mapping[str, Any]], most: int = MOST_TESTS) -> list[Read]:
-    """Group the tests by rule and workflow, in their order."""
-    found: list[Read] = []
+def grouped(conditions: Sequence[Mapping[str, Any]], most: int = MOST_TESTS) -> list[RuleTests]:
+    """Return the tests grouped by rule and workflow, in their order."""
+    found: list[RuleTests] = []
     for condition in conditions[:most]:
         rule, workflow = condition["rule"], condition.get("workflow")
         if not found or (found[-1].rule, found[-1].workflow) != (rule, workflow):
-            found.append(Read(rule, workflow))
+            found.append(RuleTests(rule, workflow))
         found[-1].tests.append(_test(condition))
     return found
 
@@ -98,20 +98,20 @@ def timeline(found: Detail) -> Iterator[Moment]:
         yield _moment(step, decision)
     if decision["outcome"] in (Outcome.WAITING, Outcome.HELD, Outcome.IN_DOUBT):
         yield Moment("Now", None, _now(found))
-    elif not _tells(found.steps, "outcome") and decision["concluded_at"] != decision["at"]:
+    elif not _has_step(found.steps, "outcome") and decision["concluded_at"] != decision["at"]:
         yield Moment("Concluded", datetime.fromisoformat(decision["concluded_at"]))
 
 
-def _tells(steps: Iterable[Step], kind: str) -> bool:
+def _has_step(steps: Iterable[Step], kind: str) -> bool:
     return any(step.kind == kind for step in steps)
 
 
 def _moment(step: Step, decision: Mapping[str, Any]) -> Moment:
-    title, text = _told(step, decision)
+    title, text = _title_and_text(step, decision)
     return Moment(title, step.at, text, step.seq, step.hash)
 
 
-def _told(step: Step, decision: Mapping[str, Any]) -> tuple[str, str]:
+def _title_and_text(step: Step, decision: Mapping[str, Any]) -> tuple[str, str]:
     body = step.body
     match step.kind:
         case "evaluation":
@@ -140,8 +140,8 @@ def _judged(decision: Mapping[str, Any]) -> str:
 
 def _outcome(body: Mapping[str, Any]) -> str:
     receipt = {True: "the portal said so", False: "without the portal's word", None: ""}
-    told = (receipt[body["receipt"]], body["detail"] or "")
-    return "; ".join(words_ for words_ in told if words_)
+    parts = (receipt[body["receipt"]], body["detail"] or "")
+    return "; ".join(part for part in parts if part)
 
 
 def _now(found: Detail) -> str:

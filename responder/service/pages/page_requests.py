@@ -1,13 +1,13 @@
-"""One request for a page: who asks, from where, and what their form says.
+"""Parses one request for a page: who asks, from where, and what their form contains.
 
 Theory of operation. A session is a random token in a cookie, which is HttpOnly and SameSite=Strict.
 Unless the page was asked for on a loopback address by plain http, it is Secure and its name begins
 with `__Host-`, so that no other host of the domain can set it. No header of a proxy is trusted for
 that: one that says https can only make it stricter.
 
-A form must come from a page of our own. Browsers say where it comes from (Sec-Fetch-Site, or
-Origin in older ones; one that says neither is no browser), and each form of a session carries a
-token that only we could have put there. Either would do; both are asked for.
+A form must come from a page of our own. Browsers send where it comes from (Sec-Fetch-Site, or
+Origin in older ones; a client that sends neither is no browser), and each form of a session carries
+a token that only we could have put there. Either would do; both are required.
 """
 
 import hashlib
@@ -28,18 +28,18 @@ _BROWSER = "responder-browser"
 _KNOWN_FOR = timedelta(days=180)
 
 
-class NotOurs(Exception):  # noqa: N818 - it is no error of ours
+class ForeignForm(Exception):  # noqa: N818 - it is no error of ours
     """A form that did not come from a page of ours."""
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """The fields of a form; of those with one name, all."""
+    """The fields of a form; a name may occur several times."""
 
     pairs: tuple[tuple[str, str], ...] = ()
 
     def get(self, name: str) -> str:
-        """Return the first field of a name, or nothing."""
+        """Return the first field of a name, or an empty text."""
         return next((value for key, value in self.pairs if key == name), "")
 
     def all(self, name: str) -> tuple[str, ...]:
@@ -49,20 +49,20 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Admin:
-    """Who is logged in, and the token of their session."""
+    """An admin who is logged in, and the token of their session."""
 
     name: str
     token: str
 
     @property
     def csrf(self) -> str:
-        """Return what each form of this session carries."""
+        """The token that each form of this session carries."""
         return hmac.new(self.token.encode(), b"responder-form", hashlib.sha256).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A request with what it brought."""
+    """A request with its form, and the admin who sent it."""
 
     request: Request
     form: Form
@@ -70,24 +70,24 @@ class Visit:
 
     @property
     def who(self) -> Admin:
-        """Return the admin, where a page is for admins alone."""
+        """The admin, on a page for admins alone."""
         assert self.admin is not None
         return self.admin
 
     @property
     def query(self) -> Mapping[str, str]:
-        """Return what stands behind the question mark; of those with one name, the last."""
+        """The query parameters; of several with one name, the last."""
         given = self.request.query_params
         return {name: _storable(value) for name, value in given.items()}
 
     @property
     def path(self) -> dict[str, str]:
-        """Return the parts of the address that vary."""
+        """The variable parts of the address."""
         return {name: _storable(value) for name, value in self.request.path_params.items()}
 
 
 def parsed(body: bytes) -> Form:
-    """Read a form. Raise ValueError for one that no page of ours sends."""
+    """Parse a form; raise ValueError for one that no page of ours sends."""
     text = body.decode("ascii")
     pairs = parse_qsl(
         text,
@@ -100,12 +100,12 @@ def parsed(body: bytes) -> Form:
 
 
 def _storable(text: str) -> str:
-    """Replace what PostgreSQL has no place for, so that nothing of the kind is looked for there."""
+    """Return the text without NUL, which PostgreSQL cannot store and so cannot search for."""
     return text.replace("\0", "\ufffd")
 
 
-def came_from_us(request: Request) -> bool:
-    """Tell whether a form was sent from a page of ours, as far as the browser says."""
+def is_same_origin(request: Request) -> bool:
+    """Return whether a form was sent from a page of ours, by what the browser sends."""
     headers = request.headers
     site, origin = headers.get("sec-fetch-site"), headers.get("origin")
     if site is not None:
@@ -114,18 +114,18 @@ def came_from_us(request: Request) -> bool:
     return origin is None or (host != "" and origin.lower().partition("://")[2] == host)
 
 
-def must_be_ours(visit: Visit) -> None:
-    """Raise NotOurs unless the form comes from a page of ours, and of this very session."""
-    if not came_from_us(visit.request):
-        raise NotOurs
+def require_own_form(visit: Visit) -> None:
+    """Raise ForeignForm unless the form comes from a page of ours, and of this very session."""
+    if not is_same_origin(visit.request):
+        raise ForeignForm
     if visit.admin is not None:
         given = visit.form.get("csrf").encode("utf-8", "surrogatepass")
         if not hmac.compare_digest(given, visit.admin.csrf.encode()):
-            raise NotOurs
+            raise ForeignForm
 
 
-def came_from_elsewhere(request: Request) -> bool:
-    """Tell whether a link of another site led here, so that the cookie was not sent along."""
+def is_cross_site_link(request: Request) -> bool:
+    """Return whether a link of another site led here, so that the cookie was not sent."""
     headers = request.headers
     return (
         headers.get("sec-fetch-site") == "cross-site"
@@ -134,23 +134,23 @@ def came_from_elsewhere(request: Request) -> bool:
 
 
 def token_of(request: Request) -> str | None:
-    """Return the token in the session's cookie."""
+    """Return the token in the session's cookie, or None."""
     return _cookie(request, _SESSION)
 
 
 def browser_of(request: Request) -> str | None:
-    """Return what a browser keeps in which somebody logged in before."""
+    """Return the cookie that marks a browser in which somebody logged in before, or None."""
     return _cookie(request, _BROWSER)
 
 
-def keep(request: Request, response: Response, token: str, browser: str) -> None:
-    """Have the browser keep a session, and know it again."""
+def set_cookies(request: Request, response: Response, token: str, browser: str) -> None:
+    """Set the cookie of a session, and the one by which the browser is known again."""
     _set(request, response, _SESSION, token, None)
     _set(request, response, _BROWSER, browser, int(_KNOWN_FOR.total_seconds()))
 
 
-def forget(request: Request, response: Response) -> None:
-    """Have the browser forget the session."""
+def clear_session(request: Request, response: Response) -> None:
+    """Clear the session's cookie."""
     _set(request, response, _SESSION, "", 0)
 
 
@@ -175,7 +175,7 @@ def _set(request: Request, response: Response, name: str, value: str, seconds: i
 
 
 def _is_plain(request: Request) -> bool:
-    """Tell whether this is plain http on this very machine, where a Secure cookie has no use."""
+    """Return whether this is plain http on this machine, where browsers keep no Secure cookie."""
     headers = request.headers
     said = (headers.get("x-forwarded-proto", ""), headers.get("forwarded", ""))
     if any("https" in words.lower() for words in (*said, headers.get("origin", "")[:5])):

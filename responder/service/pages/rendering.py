@@ -1,7 +1,7 @@
-"""Renders templates; what strangers sent becomes text that a person can trust to be what it seems.
+"""Renders templates, and makes text from strangers show what it is.
 
-Jinja escapes all that is not markup of our own. Besides, every text that a template prints goes
-through `visible`: characters that hide, move the cursor or turn the direction of reading are
+Jinja escapes everything that is not markup of our own. Besides, every text that a template prints
+goes through `visible`: characters that hide, move the cursor or change the direction of reading are
 written out, so that a title cannot look like another.
 """
 
@@ -33,7 +33,7 @@ SHORT = 160
 
 
 def visible(text: str) -> str:
-    """Write out every character that cannot be seen for what it is: `[U+202E]`."""
+    """Return the text with each character that cannot be seen for what it is as `[U+202E]`."""
     lines = text.split("\n")  # most lines of a long text hide nothing, which is soon seen
     return "\n".join(line if line.isprintable() else "".join(map(_shown, line)) for line in lines)
 
@@ -47,19 +47,19 @@ def _shown(character: str) -> str:
 
 
 def _finalize(value: object) -> object:
-    """Make visible all that is printed; markup of our own passes, and so does what is no text."""
+    """Return what a template prints: texts made visible, markup of our own unchanged."""
     if value is None:
         return ""
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-def written(value: object) -> str:
-    """Write a value that was read from a portal: a text as it is, all else as JSON."""
+def value_text(value: object) -> str:
+    """Return a value that was read from a portal as text: a text unchanged, all else as JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def moment(at: datetime | str | None) -> Markup:
-    """Write an instant: in UTC, for people and for machines."""
+    """Return an instant in UTC, as markup for people and for machines."""
     if at is None:
         return Markup("")
     exact = datetime.fromisoformat(at) if isinstance(at, str) else at
@@ -71,8 +71,8 @@ def moment(at: datetime | str | None) -> Markup:
     )
 
 
-def noted(text: str, most: int | None = None) -> Markup:
-    """Write a sentence: what stands between backticks as code, instants as on every page."""
+def marked_up(text: str, most: int | None = None) -> Markup:
+    """Return a sentence with what is between backticks as code, and instants as `moment` does."""
     sentence = text if most is None or len(text) <= most else f"{_cut(text, most)}…"
     parts, end = [], 0
     for found in _MARKED.finditer(sentence):
@@ -82,7 +82,7 @@ def noted(text: str, most: int | None = None) -> Markup:
 
 
 def _cut(text: str, most: int) -> str:
-    """Cut a sentence, but no code in it."""
+    """Return the beginning of a sentence, cutting no code in half."""
     head = text[:most]
     return head.rpartition("`")[0] if head.count("`") % 2 else head
 
@@ -98,7 +98,7 @@ def _marked(found: re.Match[str]) -> Markup:
 
 
 def ago(seconds: float) -> str:
-    """Say a length of time roughly: `3 minutes`."""
+    """Return a length of time roughly: `3 minutes`."""
     for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60)):
         if seconds >= size:
             return _counted(int(seconds // size), unit)
@@ -110,14 +110,14 @@ def _counted(number: int, unit: str) -> str:
 
 
 def document_in_words(document: object) -> str:
-    """Name a document, given by reference or triple: `deal 759`."""
+    """Return the name of a document, given by reference or triple: `deal 759`."""
     found: Document | None = None
     if isinstance(document, str):
         found = parse_ref(document)
     elif isinstance(document, list | tuple) and len(document) == 3:
         found = from_triple(*(str(part) for part in document))
     if found is None:
-        return written(document) if document else "no document"
+        return value_text(document) if document else "no document"
     if found.kind == "other":
         return f"document {found.id} of {found.module}"
     return f"{kind_in_words(found.kind)} {found.item_id}"
@@ -125,13 +125,13 @@ def document_in_words(document: object) -> str:
 
 @lru_cache(maxsize=1)
 def stylesheet() -> tuple[str, bytes]:
-    """Return the style sheet, with the name under which it never changes."""
+    """Return the name of the style sheet, which changes with its content, and the content."""
     data = (_FOLDER / "pages.css").read_bytes()
     return f"pages.{hashlib.sha256(data).hexdigest()[:12]}.css", data
 
 
 def icon() -> bytes:
-    """Return the picture that browsers show on the tab."""
+    """Return the icon that browsers show on the tab."""
     return (_FOLDER / "icon.svg").read_bytes()
 
 
@@ -150,8 +150,8 @@ class Renderer:
         )
         self._environment.filters |= {
             "moment": moment,
-            "noted": noted,
-            "written": written,
+            "marked_up": marked_up,
+            "value_text": value_text,
             "document": document_in_words,
             "ago": ago,
         }
@@ -164,5 +164,5 @@ class Renderer:
         }
 
     def page(self, name: str, values: Mapping[str, object]) -> str:
-        """Render a template."""
+        """Return a rendered template."""
         return self._environment.get_template(name).render(values)

@@ -1,4 +1,4 @@
-"""The page of the rules: in plain English, what they may do, what they did, what they would."""
+"""Renders the page of the rules: in plain English, what each may do, did and would have done."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ _DONE = {Action.KILL: "killed", Action.TERMINATE: "terminated"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """What a rule did in one portal within the last hour, and whether it tripped."""
+    """A rule's stops in one portal within the last hour, its limit, and its trip."""
 
     portal: str
     used: int
@@ -38,11 +38,11 @@ class Budget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """One rule, as the page shows it."""
+    """A rule as the page shows it."""
 
     rule: Rule
     number: int
-    said: str
+    in_words: str
     state: str
     effect: str
     budgets: tuple[Budget, ...]
@@ -50,13 +50,13 @@ class Shown:
 
     @property
     def tripped(self) -> bool:
-        """Tell whether it tripped in some portal."""
+        """True where the rule is tripped in some portal."""
         return any(budget.trip for budget in self.budgets)
 
 
 @dataclass(frozen=True, slots=True)
 class _Numbers:
-    """Everything that is counted of rules, read at once."""
+    """All counts of rules, read in one transaction."""
 
     trips: Mapping[tuple[str, str], Trip]
     acted: counts.Counts
@@ -66,7 +66,7 @@ class _Numbers:
 
 
 def show(site: Site, visit: Visit) -> Response:
-    """Show the rules in force, fifty on a page."""
+    """Return the page of the rules in force, fifty at a time."""
     now = site.now()
     numbers = site.database.read(lambda conn: _numbers(conn, site.portals, now - _HOUR))
     chosen = list(site.rules.ruleset.rules)
@@ -90,12 +90,12 @@ def show(site: Site, visit: Visit) -> Response:
         previous=max(0, first - PAGE) if first else None,
         since=site.rules.since,
         error=site.rules.error,
-        strangers=sorted(_strangers(numbers, known)),
+        missing=sorted(_missing_rules(numbers, known)),
     )
 
 
 def revision(site: Site, visit: Visit) -> Response:
-    """Show the text of a revision of the rules, as decisions name it."""
+    """Return the page with the text of a revision that decided."""
     name = visit.path["revision"]
     running = site.rules.ruleset
     if name == running.revision:
@@ -127,8 +127,8 @@ def _first(visit: Visit, total: int) -> int:
     return number if number < total else 0
 
 
-def _strangers(numbers: _Numbers, known: set[str]) -> set[tuple[str, str]]:
-    """Name rules that are no longer in the file and still hold something: (portal, rule)."""
+def _missing_rules(numbers: _Numbers, known: set[str]) -> set[tuple[str, str]]:
+    """Return (portal, rule) of rules that hold something and are no longer in the file."""
     return {key for key in (*numbers.trips, *numbers.held) if key[1] and key[1] not in known}
 
 
@@ -137,7 +137,7 @@ def _shown(site: Site, rule: Rule, number: int, numbers: _Numbers, now: datetime
     return Shown(
         rule=rule,
         number=number,
-        said=paragraph(rule),
+        in_words=paragraph(rule),
         state=_state(rule, now),
         effect=_effect(rule, site.settings.mode, now),
         budgets=tuple(_budgets(site, rule, numbers)) if rule.acts else (),
@@ -160,7 +160,7 @@ def _budgets(site: Site, rule: Rule, numbers: _Numbers) -> Iterator[Budget]:
 
 
 def _state(rule: Rule, now: datetime) -> str:
-    """Name in a word what a rule does: its mode, unless it does nothing at all."""
+    """Return a word for a rule: its mode, unless it does nothing at all."""
     if rule.disabled is not None:
         return "off"
     if rule.expired(now):
@@ -169,7 +169,7 @@ def _state(rule: Rule, now: datetime) -> str:
 
 
 def _effect(rule: Rule, installation: Mode, now: datetime) -> str:
-    """Say what becomes of what it condemns, both keys considered."""
+    """Return what comes of what the rule condemns, by its mode and the installation's."""
     if rule.disabled is not None:
         return "It is switched off and does nothing."
     if rule.expired(now):

@@ -1,4 +1,4 @@
-"""What every page is made of: the log, the rules, the settings, the templates."""
+"""Holds what every page is made from: the log, the rules, the settings, the templates."""
 
 import asyncio
 import time
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 _COMMIT_SECONDS = 20
 
-# what an act was, for the line that says it was done; nothing but these is taken from an address
+# the line after an action, by the word in the address; no other text comes from an address
 DONE: Mapping[str, str] = {
     "paused": "Paused. Nothing more is begun; what would be stopped is held.",
     "paused-already": "Everything was paused already.",
@@ -33,26 +33,26 @@ DONE: Mapping[str, str] = {
     "resumed-already": "Nothing was paused.",
     "rearmed": "Rearmed. What the rule held is judged afresh.",
     "cancelled": "Cancelled. Nothing comes of this decision.",
-    "approved": "Approved. It is judged afresh, and stopped if it still stands.",
+    "approved": "Approved. It is judged afresh, and stopped if it is condemned again.",
 }
 
 
 class CommitsWrite(Protocol):
-    """Writes with all that is written at this moment."""
+    """A function that runs another in the shared commit."""
 
     def __call__(self, fn: Callable[[Connection], T], /) -> Awaitable[T]:
-        """Return when it is durable."""
+        """Return what `fn` returns, once that is durable."""
 
 
 class Commits:
-    """The one writer of this process, for pages, which are made in threads."""
+    """The shared commit of this process, for pages, which are made in threads."""
 
     def __init__(self, write: CommitsWrite) -> None:
         self._write = write
         self.loop: asyncio.AbstractEventLoop | None = None
 
     def write(self, fn: Callable[[Connection], T]) -> T:
-        """Run `fn` in a write transaction, and return when it is durable."""
+        """Return what `fn` returns, run in a write transaction, once that is durable."""
         assert self.loop is not None
 
         async def commit() -> T:
@@ -63,10 +63,10 @@ class Commits:
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """The means of the pages.
+    """The objects that pages need.
 
-    `condition` tells of a portal as this very process sees it; `note` hears of what kind a
-    stranger's request was that is refused.
+    `condition` returns the state of a portal as this process sees it; `on_refused` counts a
+    stranger's request that is refused, by its kind.
     """
 
     settings: Settings
@@ -75,7 +75,7 @@ class Site:
     commits: Commits
     condition: Callable[[str], Mapping[str, object]]
     now: Callable[[], datetime]
-    note: Callable[[str], None]
+    on_refused: Callable[[str], None]
     clock: Callable[[], float] = time.monotonic
     throttle: Throttle = field(default_factory=Throttle)
     renderer: Renderer = field(default_factory=Renderer)
@@ -87,13 +87,13 @@ class Site:
 
     @property
     def portals(self) -> list[str]:
-        """Name the portals, in their order."""
+        """The names of the portals, in order."""
         return sorted(self.settings.portals)
 
     def page(
         self, template: str, visit: Visit, *, status: int = HTTPStatus.OK, **values: object
     ) -> Response:
-        """Render a page, with what stands on all of them."""
+        """Return a rendered page, with what is on all of them."""
         shared: dict[str, object] = {
             "admin": visit.admin,
             "path": visit.request.url.path,
@@ -105,12 +105,12 @@ class Site:
         return HTMLResponse(self.renderer.page(template, shared | values), status)
 
     def redirect(self, path: str, **query: str) -> Response:
-        """Lead on to a page of ours, by GET."""
+        """Return a redirect to a page of ours, by GET."""
         address = f"{path}?{urlencode(query)}" if query else path
         return RedirectResponse(address, HTTPStatus.SEE_OTHER)
 
     def message(self, visit: Visit, status: int, title: str, *sentences: str) -> Response:
-        """Say that something is not as it was asked for."""
+        """Return a page with a message instead of what was asked for."""
         return self.page(
             "message.html", visit, status=status, title=title, sentences=sentences, forward=None
         )
@@ -127,7 +127,7 @@ class Site:
         }
 
     def _unreachable(self, breakers: Sequence[Breaker]) -> dict[str, str]:
-        """Say of portals that are not called why, as the store knows it and as we see it."""
+        """Return why portals are not called, from the store and from what this process sees."""
         away = {name: "no answer" for name in self.portals if self._is_away(name)}
         shut = {row.portal: row.code for row in breakers if not row.method}
         return {name: shut.get(name) or away[name] for name in self.portals if name in shut | away}

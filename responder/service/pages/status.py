@@ -1,4 +1,4 @@
-"""The page of how everything is: portals, chains, what people did lately, the big switch."""
+"""Renders the page of the status: portals, chains, recent actions, the switch to pause."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from starlette.responses import Response
 from responder.journal import open_stops
 from responder.journal.open_stops import Stop
 from responder.journal.reading import counts
-from responder.journal.reading.counts import Act
+from responder.journal.reading.counts import Control
 from responder.model import Mode
 from responder.service.pages.page_requests import Visit
 from responder.service.pages.site import Site
@@ -29,8 +29,8 @@ _ACTS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
-    """One act of a person: who did what, when, in which portals."""
+class Act:
+    """One action of a person: who did what, when, in which portals."""
 
     at: datetime
     by: str
@@ -41,8 +41,8 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True)
-class _Read:
-    """What the database tells."""
+class _Found:
+    """The rows that the status page shows, read in one transaction."""
 
     paused: tuple[datetime, str] | None
     tripped: Sequence[limits.Trip]
@@ -53,7 +53,7 @@ class _Read:
 
 
 def show(site: Site, visit: Visit) -> Response:
-    """Show how everything is."""
+    """Return the status page."""
     now = site.now()
     read = site.database.read(lambda conn: _read(conn, site, now))
     return site.page(
@@ -75,30 +75,30 @@ def show(site: Site, visit: Visit) -> Response:
     )
 
 
-def _read(conn: Connection, site: Site, now: datetime) -> _Read:
+def _read(conn: Connection, site: Site, now: datetime) -> _Found:
     paused = limits.paused(conn)
-    return _Read(
+    return _Found(
         paused=paused,
         tripped=limits.tripped(conn),
         portals=stop_control.portals_now(conn, site.settings, now),
         heads=counts.heads(conn),
-        acts=counts.acts(conn),
+        acts=counts.recent_controls(conn),
         under_way=[stop for name in site.portals for stop in open_stops.in_doubt(conn, name)][:20],
     )
 
 
-def _acts(acts: Sequence[Control]) -> Iterator[Done]:
-    """Tell an act that concerns several portals once."""
-    together: dict[tuple[object, ...], list[Control]] = {}
+def _acts(acts: Sequence[Control]) -> Iterator[Act]:
+    """Yield the actions, one that concerns several portals once."""
+    by_action: dict[tuple[object, ...], list[Control]] = {}
     for act in acts:
         body = act.body
         key = (act.at, body.get("control"), body.get("by"), body.get("rule"), body.get("decision"))
-        together.setdefault(key, []).append(act)
-    for some in together.values():
+        by_action.setdefault(key, []).append(act)
+    for some in by_action.values():
         body = some[0].body
         control = str(body.get("control"))
         one = [body["decision"]] if body.get("decision") else []
-        yield Done(
+        yield Act(
             at=some[0].at,
             by=str(body.get("by") or "the program"),
             what=_ACTS.get(control, control),

@@ -1,4 +1,4 @@
-"""Says in words what a decision was, what came of it, and why: the first thing an auditor reads."""
+"""Puts into words what a decision was, what came of it, and why: what an auditor reads first."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ Tone = Literal["done", "would", "spared", "open", "trouble", "quiet"]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcomes:
-    """How an outcome is shown: a sign and a word, so that nothing depends on its colour."""
+class Wording:
+    """The look of an outcome: a sign and a word, so that nothing depends on its colour."""
 
     word: str
     tone: Tone
@@ -19,21 +19,21 @@ class Outcomes:
     meaning: str
 
 
-_OUTCOMES: Mapping[str | None, Outcomes] = {
-    Outcome.KILLED: Outcomes("killed", "done", "✕", "the workflow was stopped and deleted"),
-    Outcome.TERMINATED: Outcomes("terminated", "done", "■", "stopped; its data is kept"),
-    Outcome.ALREADY_GONE: Outcomes("already gone", "quiet", "○", "it ended before the call"),
-    Outcome.WOULD_KILL: Outcomes("would kill", "would", "◇", "condemned, only observed"),
-    Outcome.WOULD_TERMINATE: Outcomes("would terminate", "would", "◇", "condemned, only observed"),
-    Outcome.LEFT: Outcomes("left alone", "spared", "✓", "a rule protects it"),
-    Outcome.CLEARED: Outcomes("cleared", "spared", "✓", "no longer condemned at a second look"),
-    Outcome.CANCELLED: Outcomes("cancelled", "spared", "✓", "somebody stopped it in time"),
-    Outcome.REFUSED: Outcomes("refused", "trouble", "!", "the portal refused the call"),
-    Outcome.GAVE_UP: Outcomes("gave up", "trouble", "!", "several tries did not get through"),
-    Outcome.WAITING: Outcomes("waiting", "open", "…", "for its turn, the portal or the clock"),
-    Outcome.HELD: Outcomes("held", "open", "‖", "until somebody frees it"),
-    Outcome.IN_DOUBT: Outcomes("in doubt", "open", "?", "called; the answer was not seen yet"),
-    None: Outcomes("nothing stopped", "quiet", "-", "no workflow was condemned"),
+_OUTCOMES: Mapping[str | None, Wording] = {
+    Outcome.KILLED: Wording("killed", "done", "✕", "the workflow was stopped and deleted"),
+    Outcome.TERMINATED: Wording("terminated", "done", "■", "stopped; its data is kept"),
+    Outcome.ALREADY_GONE: Wording("already gone", "quiet", "○", "it ended before the call"),
+    Outcome.WOULD_KILL: Wording("would kill", "would", "◇", "condemned, only observed"),
+    Outcome.WOULD_TERMINATE: Wording("would terminate", "would", "◇", "condemned, only observed"),
+    Outcome.LEFT: Wording("left alone", "spared", "✓", "a rule protects it"),
+    Outcome.CLEARED: Wording("cleared", "spared", "✓", "no longer condemned at a second look"),
+    Outcome.CANCELLED: Wording("cancelled", "spared", "✓", "somebody stopped it in time"),
+    Outcome.REFUSED: Wording("refused", "trouble", "!", "the portal refused the call"),
+    Outcome.GAVE_UP: Wording("gave up", "trouble", "!", "several tries did not get through"),
+    Outcome.WAITING: Wording("waiting", "open", "…", "for its turn, the portal or the clock"),
+    Outcome.HELD: Wording("held", "open", "‖", "until somebody frees it"),
+    Outcome.IN_DOUBT: Wording("in doubt", "open", "?", "called; the answer was not seen yet"),
+    None: Wording("nothing stopped", "quiet", "-", "no workflow was condemned"),
 }
 _REASONS: Mapping[str, str] = {
     Reason.NO_RULE: "no rule looks at such an event",
@@ -75,28 +75,28 @@ _FATES: Mapping[str, str] = {
 }
 
 
-def outcome(name: str | None) -> Outcomes:
+def outcome(name: str | None) -> Wording:
     """Return how an outcome is shown."""
-    return _OUTCOMES.get(name) or Outcomes(str(name), "quiet", "-", "")
+    return _OUTCOMES.get(name) or Wording(str(name), "quiet", "-", "")
 
 
 def reason(name: object) -> str:
-    """Say why nothing was condemned."""
+    """Return why nothing was condemned."""
     return _REASONS.get(str(name), str(name))
 
 
 def trigger(name: object) -> str:
-    """Say what set the judgement off."""
+    """Return what set the judgement off."""
     return _TRIGGERS.get(str(name), str(name))
 
 
 def hold(name: str | None) -> str | None:
-    """Say what a held decision waits for."""
+    """Return what a held decision waits for, or None."""
     return _HOLDS.get(name)
 
 
 def headline(decision: Mapping[str, Any], document: str) -> str:
-    """Say what became of a workflow: `Workflow 65e5… of deal 759 was killed`."""
+    """Return what became of a workflow: `Workflow 65e5… of deal 759 was killed`."""
     workflow = decision["workflow"]
     if workflow is None:
         return f"Nothing was stopped on {document}" if decision["document"] else "Nothing was done"
@@ -112,7 +112,7 @@ def _fate(decision: Mapping[str, Any]) -> str:
 
 
 def because(decision: Mapping[str, Any]) -> str:
-    """Say why: `because the tests of rule lost-deal all held`."""
+    """Return why: `because all tests of rule lost-deal held`."""
     rule = decision["rule"]
     if rule is None:
         return f"because {reason(decision['reason'])}"
@@ -122,7 +122,7 @@ def because(decision: Mapping[str, Any]) -> str:
 
 
 def proofs(decision: Mapping[str, Any]) -> Sequence[str]:
-    """Say how sure it is that what is said was done."""
+    """Return how sure it is that the workflow was stopped."""
     said = []
     if decision["outcome"] in STOPPED:
         said.append(

@@ -1,1 +1,1 @@
-"""Which of several processes drives a portal, and by which clock."""
+"""Elects which of several processes drives a portal, on the database's clock."""

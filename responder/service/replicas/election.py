@@ -1,21 +1,21 @@
-"""Which portals this process drives: it claims what is free, renews it, and hands over to others.
+"""Elects which portals this process drives: it claims what is free, renews it, and hands over.
 
 Theory of operation. One loop does it for all portals, so that a hundred and fifty of them cost what
-one does: every half second a reading of who drives what, and every second one commit that says we
-are alive, renews what we hold, and claims what we found free.
+one does: every half second a read of who drives what, and every second one commit that records that
+we are alive, renews what we hold, and claims what we found free.
 
 *Silence.* A lease lasts for four seconds on the database's clock. We count them from before the
-commit that renewed it, on our own clock, which only goes forward: so a process that cannot reach
-the database stops driving before anybody else may begin. One that was stopped and does not know is
-held off by the fence (`store.leases`). What a process gave up is seen to be free within half a
-second, and what a dead one drove within half a second of the lease's end.
+commit that renewed it, on our own monotonic clock: so a process that cannot reach the database
+stops driving before anybody else may begin. A process that was stopped and does not know it is kept
+out by the fence (`store.leases`). What a process gave up is found to be free within half a second,
+and what a dead one drove within half a second of the lease's end.
 
-*Owners.* Each portal has one owner among the replicas that are alive, who draws the highest lot for
-it (rendezvous hashing): so portals spread over them evenly on average, and when one comes or goes
-only those that it owns change hands. The owner claims what is free at once. Others leave it half a
-second, for portals may be set up in one replica and not in another. Who drives what another owns
-gives it up, once nobody has come or gone for a few seconds. What comes back then, because its owner
-would not have it, is kept.
+*Owners.* Each portal has one owner among the living replicas: the one with the highest hash for it
+(rendezvous hashing). So portals spread evenly on average, and when a replica comes or goes only its
+own portals change hands. The owner claims a free portal at once. Others wait half a second first,
+and then claim it too, for portals may be set up in one replica and not in another. Whoever drives
+another's portal gives it up, once no replica has come or gone for a few seconds. A portal that it
+then claims again, because its owner did not, it keeps.
 """
 
 import asyncio
@@ -41,19 +41,25 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """How long a lease lasts and how often it is renewed, in seconds; see above for the rest."""
+    """The durations of the election, in seconds.
+
+    `lease` is how long a lease lasts, `renew` how often it is renewed, `poll` how often the
+    replicas are read. Others than its owner claim a free portal after `owner_first`; the replicas
+    must be the same for `settled` before a portal is handed over; a portal given up is not claimed
+    again for `after_failure`.
+    """
 
     lease: float = 4.0
     renew: float = 1.0
-    look: float = 0.5
+    poll: float = 0.5
     owner_first: float = 0.5
     settled: float = 5.0
-    stumbled: float = 1.0
+    after_failure: float = 1.0
 
 
 @dataclass(slots=True)
 class Grant:
-    """A lease that this process holds, surely until then; `ending` where it is to be given up."""
+    """A lease that this process surely holds until `until`; `ending` if it is to be given back."""
 
     lease: Lease
     until: float
@@ -61,7 +67,7 @@ class Grant:
 
 
 class Leases:
-    """The leases of this process. Its methods belong to one event loop."""
+    """The leases of this process; its methods are called in one event loop."""
 
     def __init__(
         self,
@@ -74,23 +80,23 @@ class Leases:
         clock: Clock,
         pace: Pace = Pace(),
     ) -> None:
-        self.standing = replicas.NO_REPLICAS
+        self.replicas = replicas.NO_REPLICAS
         self.granted: Callable[[str], None] = lambda _portal: None
         self._portals = sorted(portals)
         self._holder = holder
         self._database = database
         self._commits = commits
         self._ruleset = ruleset
-        self._told_time = clock
+        self._time = clock
         self._pace = pace
         self._alone = database.dialect == "sqlite"  # the file's lock says so
         self._grants: dict[str, Grant] = {}
         self._free_since: dict[str, float] = {}
         self._not_before: dict[str, float] = {}
-        self._left: set[str] = set()
+        self._given_back: set[str] = set()
         self._alive = {holder}
-        self._looking: asyncio.Future[tuple[datetime, Standing, datetime]] | None = None
-        self._blind = False
+        self._reading: asyncio.Future[tuple[datetime, Replicas, datetime]] | None = None
+        self._is_unreadable = False
         self._settled_at = 0.0
         self._renewed_at = -math.inf
         self._wake = asyncio.Event()
@@ -103,18 +109,18 @@ class Leases:
         return grant if grant is not None and self.holds(grant) else None
 
     def holds(self, grant: Grant) -> bool:
-        """Tell whether a lease is still surely ours."""
+        """Return whether a lease is still surely ours."""
         return _clock() < grant.until
 
     def has_time(self, lease: Lease) -> bool:
-        """Tell whether this very lease is still surely ours."""
+        """Return whether this very lease is still surely ours."""
         grant = self._grants.get(lease.portal)
         return grant is not None and grant.lease is lease and self.holds(grant)
 
     def other_rules(self) -> list[str]:
-        """Name the replicas that go by other rules than this one."""
+        """Return the replicas whose rules or mode differ from ours."""
         ours = self._ruleset()
-        said = self.standing.alive.items()
+        said = self.replicas.alive.items()
         return sorted(
             who for who, rules in said if rules and not replicas.have_same_rules(rules, ours)
         )
@@ -134,13 +140,13 @@ class Leases:
                     log.error("leases cannot be renewed: the store is away", why=str(error))
                 away = True
             except Exception:
-                # A fault of ours must not end it: without leases nothing would ever be driven.
+                # A fault of ours must not end the loop: without leases nothing is driven.
                 log.exception("leases could not be renewed")
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._pace.look):
+                async with asyncio.timeout(self._pace.poll):
                     await self._wake.wait()
-        if self._looking is not None:
-            self._looking.cancel()
+        if self._reading is not None:
+            self._reading.cancel()
 
     async def give_up(self, grant: Grant) -> None:
         """Release a lease after its driver's last round, whether it is still ours or not."""
@@ -148,11 +154,11 @@ class Leases:
         if self._grants.get(portal) is grant:
             del self._grants[portal]
         self._free_since.pop(portal, None)
-        self._not_before[portal] = _clock() + self._pace.stumbled
+        self._not_before[portal] = _clock() + self._pace.after_failure
         await self._commits.write(lambda tx: leases.release(tx, grant.lease))
 
     def stop(self) -> None:
-        """Claim nothing more, and leave the others our share; what is driven is still renewed."""
+        """Claim nothing more, and leave our portals to others; what is driven is still renewed."""
         self._leaving = True
         self._renewed_at = -math.inf
         self._wake.set()
@@ -163,7 +169,7 @@ class Leases:
         self._wake.set()
 
     async def _once(self) -> None:
-        wanted = self._wanted() if await self._looked() else []
+        wanted = self._wanted() if await self._read_replicas() else []
         if not wanted and _clock() - self._renewed_at < self._pace.renew:
             return
         held = [grant.lease for grant in self._grants.values()]
@@ -177,38 +183,36 @@ class Leases:
         if self._leaving:
             await self._release(claimed)  # its driver has ended meanwhile
             claimed = []
-        self._take(held, kept, claimed, asked_at + self._pace.lease)
+        self._apply(held, kept, claimed, asked_at + self._pace.lease)
         self._hand_over()
 
-    async def _looked(self) -> bool:
-        """Look who drives what. Return False where that is not known yet: others read as well.
-
-        What we hold is renewed all the same.
-        """
+    async def _read_replicas(self) -> bool:
+        """Read who drives what; return False where that is not known yet, as reads may be slow."""
+        # what we hold is renewed in any case: the caller does not wait for a slow read
         if self._alone:
             return True
-        if self._looking is None:
-            self._looking = asyncio.ensure_future(self._database.reading(self._look))
-        done, _ = await asyncio.wait({self._looking}, timeout=self._pace.look)
+        if self._reading is None:
+            self._reading = asyncio.ensure_future(self._database.reading(self._read))
+        done, _ = await asyncio.wait({self._reading}, timeout=self._pace.poll)
         if not done:
             return False
-        looking, self._looking = self._looking, None
+        reading, self._reading = self._reading, None
         try:
-            before, standing, after = looking.result()
+            before, found, after = reading.result()
         except StoreUnavailable as error:
-            if not self._blind:
+            if not self._is_unreadable:
                 log.warning("who drives what cannot be read", why=str(error))
-            self._blind = True
+            self._is_unreadable = True
             return False
-        self._blind = False
-        self._told_time.compare(before, standing.at, after)
-        self._note(standing)
+        self._is_unreadable = False
+        self._time.compare(before, found.at, after)
+        self._update(found)
         return True
 
-    def _look(self, conn: Connection) -> tuple[datetime, Replicas, datetime]:
-        before = self._told_time.local()
-        standing = replicas.read(conn)
-        return before, standing, self._told_time.local()
+    def _read(self, conn: Connection) -> tuple[datetime, Replicas, datetime]:
+        before = self._time.local()
+        found = replicas.read(conn)
+        return before, found, self._time.local()
 
     async def _release(self, claimed: Collection[Lease]) -> None:
         def work(tx: Connection) -> None:
@@ -232,7 +236,7 @@ class Leases:
         )
         return kept, [lease for lease in claims if lease is not None]
 
-    def _take(
+    def _apply(
         self, held: Iterable[Lease], kept: set[str], claimed: Iterable[Lease], until: float
     ) -> None:
         for lease in held:
@@ -250,10 +254,10 @@ class Leases:
             self._grants[lease.portal] = Grant(lease, until)
             self.granted(lease.portal)
 
-    def _note(self, standing: Replicas) -> None:
-        """Take in what was read; say so where others go by other rules."""
+    def _update(self, found: Replicas) -> None:
+        """Store what was read; log where others have other rules."""
         before = self.other_rules()
-        self.standing = standing
+        self.replicas = found
         others = self.other_rules()
         if others and others != before:
             log.warning(
@@ -261,49 +265,49 @@ class Leases:
                 replicas=others,
             )
         # A replica that is leaving says so before it gives up its leases: it owns nothing any more.
-        alive = {self._holder, *(who for who, rules in standing.alive.items() if rules)}
+        alive = {self._holder, *(who for who, rules in found.alive.items() if rules)}
         if alive != self._alive:
             self._alive, self._settled_at = alive, _clock() + self._pace.settled
-            self._left.clear()
+            self._given_back.clear()
 
     def _wanted(self) -> list[str]:
-        """Choose what to claim now, in the one order in which everybody claims."""
+        """Return what to claim now, in the one order in which every replica claims."""
         if self._leaving:
             return []
         now = _clock()
         return [portal for portal in self._portals if self._may_claim(portal, now)]
 
     def _may_claim(self, portal: str, now: float) -> bool:
-        """Tell whether a portal is free, and ours or left free by its owner."""
+        """Return whether a portal is free, and ours or left free by its owner."""
         if not self._is_free(portal, now):
             return False
         free_for = now - self._free_since.setdefault(portal, now)
         return self._owns(portal) or free_for >= self._pace.owner_first
 
     def _is_free(self, portal: str, now: float) -> bool:
-        driver = self.standing.drivers.get(portal, self._holder)
+        driver = self.replicas.drivers.get(portal, self._holder)
         if driver != self._holder:
             self._free_since.pop(portal, None)
             return False
         return portal not in self._grants and now >= self._not_before.get(portal, 0.0)
 
     def _owns(self, portal: str) -> bool:
-        """Tell whether a portal is ours, of all that are alive."""
+        """Return whether a portal is ours, among all living replicas."""
         return self._holder == max(self._alive, key=lambda holder: lot(holder, portal))
 
     def _hand_over(self) -> None:
-        """Mark what another owns, once for each owner: it may not want it."""
+        """Mark what another replica owns as ending, once for each owner, who may not want it."""
         if _clock() < self._settled_at:
             return
         for portal, grant in self._grants.items():
-            if portal not in self._left and not self._owns(portal):
-                self._left.add(portal)
+            if portal not in self._given_back and not self._owns(portal):
+                self._given_back.add(portal)
                 grant.ending = True
                 self.granted(portal)
 
 
 def lot(holder: str, portal: str) -> bytes:
-    """Draw a replica's lot for a portal, which is the same whoever draws it."""
+    """Return a replica's hash for a portal, the same in every replica."""
     return blake2b(f"{holder} {portal}".encode(), digest_size=8).digest()
 
 

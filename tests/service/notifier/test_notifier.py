@@ -15,7 +15,7 @@ from responder.journal.entries import NewDecision
 from responder.journal.outbox import Notice
 from responder.journal.upkeep.prune import prune
 from responder.model import Action, Mode, Outcome
-from responder.service.notifier.webhook_sink import Receiver
+from responder.service.notifier.webhook_sink import WebhookSink
 from responder.settings.webhook_signature import keys_of
 from responder.store import limits
 from responder.store.database.database import Connection, Database
@@ -270,11 +270,11 @@ def test_the_documented_code_accepts_what_is_sent_and_nothing_else() -> None:
     exec(code, there)  # noqa: S102 -- it is our own, and people copy it
     notice = Notice(portal="main", seq=1, message_id="msg_1", body='{"type":"x"}', at=AT)
     with Listener() as listener:
-        receiver = Receiver(listener.url, keys_of(SECRET))
+        receiver = WebhookSink(listener.url, keys_of(SECRET))
 
         async def tell() -> None:
             for at in (datetime.now(UTC), datetime.now(UTC) - timedelta(minutes=6)):
-                await receiver.tell(notice, at)
+                await receiver.send(notice, at)
             await receiver.close()
 
         asyncio.run(tell())

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from responder.journal.outbox import Notice
 from responder.model import Outcome
 from responder.service.notifier.notifier import AGAIN_AFTER, next_try
-from responder.service.notifier.webhook_sink import AT_ONCE, Told
+from responder.service.notifier.webhook_sink import AT_ONCE, SendResult
 from responder.store.database.database import Database
 from tests.support.evaluations import AT, LATER
 from tests.support.listener import Answer, Listener
@@ -37,7 +37,7 @@ def test_a_message_is_tried_again_under_the_same_id_with_a_new_signature(
     assert first.body == second.body
     assert int(second.headers["webhook-timestamp"]) == int(first.headers["webhook-timestamp"]) + 6
     assert second.is_signed()
-    (line,) = [each for each in lines if each["event"] == "a notification was not taken"]
+    (line,) = [each for each in lines if each["event"] == "a notification was not accepted"]
     assert (line["why"], line["host"], line["tries"]) == ("answered 500", "127.0.0.1", 1)
     assert "path-secret" not in json.dumps(lines, default=str)
     assert (world.count("failed"), world.count("sent")) == (1, 1)
@@ -203,13 +203,13 @@ def test_one_that_hangs_and_one_that_is_not_there_have_failed(database: Database
     with Listener(Answer(hangs=5)) as listener:
         world = World(database, listener.url, answer_seconds=0.2)
         conclude(database, Outcome.KILLED)
-        (line,) = [each for each in world.go() if "not taken" in str(each["event"])]
+        (line,) = [each for each in world.go() if "not accepted" in str(each["event"])]
         assert line["why"] == "no answer in time"
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     world.url = f"http://127.0.0.1:{port}/hooks/path-secret-0001"
     world.restart()
-    (line,) = [each for each in world.go(after=DAY) if "not taken" in str(each["event"])]
+    (line,) = [each for each in world.go(after=DAY) if "not accepted" in str(each["event"])]
     assert str(line["why"]).startswith("no connection: ")
 
 
@@ -240,10 +240,10 @@ def test_messages_do_not_come_back_all_at_once() -> None:
         return Notice(portal="main", seq=1, message_id=f"msg_{ends}", body="", at=AT, tries=tries)
 
     now = datetime(2026, 9, 24, tzinfo=UTC)
-    assert next_try(notice(0, "00"), Told(), now) == now + timedelta(seconds=5)
-    assert next_try(notice(0, "ff"), Told(), now) == now + timedelta(seconds=5.5)
-    assert next_try(notice(0, "ff"), Told(wait=DAY), now) == now + DAY
-    assert next_try(notice(len(AGAIN_AFTER), "00"), Told(), now) is None
+    assert next_try(notice(0, "00"), SendResult(), now) == now + timedelta(seconds=5)
+    assert next_try(notice(0, "ff"), SendResult(), now) == now + timedelta(seconds=5.5)
+    assert next_try(notice(0, "ff"), SendResult(wait=DAY), now) == now + DAY
+    assert next_try(notice(len(AGAIN_AFTER), "00"), SendResult(), now) is None
 
 
 @pytest.mark.parametrize("host", ["xn--", "a" * 70 + ".example"])

@@ -28,13 +28,13 @@ def _conditions(*found: tuple[str, bool | None]) -> list[dict[str, object]]:
 def test_a_rule_came_out_as_its_last_test_did(
     found: list[tuple[str, bool | None]], verdict: str
 ) -> None:
-    (read,) = decision_story.reads(_conditions(*found))
+    (read,) = decision_story.grouped(_conditions(*found))
     assert read.verdict == verdict
 
 
 def test_a_rule_is_told_for_each_workflow() -> None:
     conditions = [{**one, "workflow": name} for name in "ab" for one in _conditions(("keep", True))]
-    assert [(read.workflow, read.tests[0].fact) for read in decision_story.reads(conditions)] == [
+    assert [(read.workflow, read.tests[0].fact) for read in decision_story.grouped(conditions)] == [
         ("a", "keep"),
         ("b", "keep"),
     ]

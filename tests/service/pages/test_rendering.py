@@ -17,10 +17,10 @@ from responder.service.pages.rendering import (
     Renderer,
     ago,
     document_in_words,
+    marked_up,
     moment,
-    noted,
+    value_text,
     visible,
-    written,
 )
 from tests.service.pages.visiting import settings
 
@@ -66,10 +66,10 @@ def _message(text: str) -> dict[str, object]:
 
 
 def test_values_are_written_as_they_are() -> None:
-    assert written("2") == "2"
-    assert written(2) == "2"
-    assert written(["a", None, True]) == '["a", null, true]'
-    assert written({"ключ": 1}) == '{"ключ": 1}'
+    assert value_text("2") == "2"
+    assert value_text(2) == "2"
+    assert value_text(["a", None, True]) == '["a", null, true]'
+    assert value_text({"ключ": 1}) == '{"ключ": 1}'
 
 
 def test_an_instant_is_written_for_people_and_machines() -> None:
@@ -171,13 +171,13 @@ def test_templates_ask_for_nothing_elsewhere_and_have_no_script() -> None:
 def test_a_sentence_shows_code_and_instants_and_nothing_else_as_markup() -> None:
     at = "2026-11-25T18:22:58.578Z"
     text = f"held: `responder approve main-7-1`; lapses at {at} <b>`<i>\u202e`</b>"
-    assert noted(text) == (
+    assert marked_up(text) == (
         f"held: <code>responder approve main-7-1</code>; lapses at {moment(at)} "
         "&lt;b&gt;<code>&lt;i&gt;[U+202E]</code>&lt;/b&gt;"
     )
-    assert noted("one ` and 2026-99-99T99:99:99Z") == "one ` and 2026-99-99T99:99:99Z"
+    assert marked_up("one ` and 2026-99-99T99:99:99Z") == "one ` and 2026-99-99T99:99:99Z"
 
 
 def test_a_long_sentence_is_cut_before_its_code() -> None:
-    assert noted("it trips; `responder rearm x`", 15) == "it trips; …"
-    assert noted("short", 5) == "short"
+    assert marked_up("it trips; `responder rearm x`", 15) == "it trips; …"
+    assert marked_up("short", 5) == "short"

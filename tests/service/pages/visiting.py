@@ -262,7 +262,7 @@ def pages(
         rules=RulesInForce(given.rules, portals=given.portals, now=now),
         commits=Commits(write),
         condition=lambda _: here,
-        note=RefusedRequests(Metrics()).count,
+        on_refused=RefusedRequests(Metrics()).count,
         now=now,
         clock=clock,
     )

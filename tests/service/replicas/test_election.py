@@ -19,8 +19,8 @@ from responder.store.group_commit import SharedCommit
 
 T = TypeVar("T")
 
-UNHURRIED = Pace(lease=3.0, renew=0.3, look=0.1, owner_first=0.2, settled=0.4, stumbled=0.2)
-QUICK = Pace(lease=2.0, renew=0.2, look=0.1, owner_first=0.5, settled=0.4, stumbled=0.5)
+UNHURRIED = Pace(lease=3.0, renew=0.3, poll=0.1, owner_first=0.2, settled=0.4, after_failure=0.2)
+QUICK = Pace(lease=2.0, renew=0.2, poll=0.1, owner_first=0.5, settled=0.4, after_failure=0.5)
 PORTALS = [f"portal-{number}" for number in range(150)]
 
 
@@ -180,7 +180,7 @@ def test_a_portal_that_nobody_else_has_is_kept_after_one_try(url: str) -> None:
     async def play() -> None:
         async with processes(url, "A", PORTALS[:4]) as (first,), processes(url, "B", []):
             await until(lambda: first.driven == 4)
-            await asyncio.sleep(4 * (QUICK.settled + QUICK.owner_first + QUICK.stumbled))
+            await asyncio.sleep(4 * (QUICK.settled + QUICK.owner_first + QUICK.after_failure))
             await until(lambda: first.driven == 4)
             fences = first.database.read(
                 lambda conn: conn.exec_driver_sql("SELECT max(fence) FROM leases").scalar_one()

@@ -1,1 +1,1 @@
-"""Who may see the pages."""
+"""Logs admins in to the pages, and slows down whoever guesses passwords."""

@@ -1,4 +1,4 @@
-"""Logging in and out."""
+"""Logs admins in and out."""
 
 import secrets
 from functools import partial
@@ -19,7 +19,7 @@ log = structlog.get_logger()
 
 
 def admin_of(site: Site, visit: Visit) -> Admin | None:
-    """Find who is logged in; a session ends where its admin or their password is no longer so."""
+    """Return the admin who is logged in, or None."""
     token = page_requests.token_of(visit.request)
     if not token or len(token) > _LONGEST_TOKEN or not token.isascii():
         return None
@@ -27,35 +27,35 @@ def admin_of(site: Site, visit: Visit) -> Admin | None:
     found = site.database.read(partial(admin_sessions.find, token=token, at=now))
     if found is None:
         return None
-    name, mark, is_to_be_noted = found
-    if mark != site.admins.mark(name):
+    name, mark, is_to_be_renewed = found
+    if mark != site.admins.mark(name):  # the password was changed, or the admin removed
         return None
-    if is_to_be_noted:
+    if is_to_be_renewed:
         site.commits.write(partial(admin_sessions.seen, token=token, at=now))
     return Admin(name, token)
 
 
 def show(site: Site, visit: Visit) -> Response:
-    """Show the form; who is logged in already is shown on."""
+    """Return the login form; redirect an admin who is logged in already."""
     if visit.admin is not None:
         return site.redirect(_next(visit.query.get("next", "")))
     return _form(site, visit, onward=visit.query.get("next", ""))
 
 
 def has_begun(site: Site, request: Request) -> bool:
-    """Tell whether an admin began a session with what stands in the cookie; it costs no look."""
+    """Return whether the cookie's token was made for a present admin; read no database."""
     token = page_requests.token_of(request) or ""
-    return len(token) <= _LONGEST_TOKEN and site.admins.began(token)
+    return len(token) <= _LONGEST_TOKEN and site.admins.made_token(token)
 
 
-def tried(site: Site, visit: Visit) -> Page:
-    """Take a try for a password, and say by which page it is answered: `check` alone is costly."""
+def count_try(site: Site, visit: Visit) -> Page:
+    """Count a try to log in; return the page that answers it, `check` or a cheap refusal."""
     name = _name(visit)
     browser = _known_browser(site, visit, name)
     is_known = site.admins.mark(name) is not None
     wait = site.throttle.wait(name, browser, site.clock(), is_known=is_known)
     if wait > 0:
-        site.note("login-throttled")
+        site.on_refused("login-throttled")
         return partial(_too_soon, wait=wait)
     if is_known or site.throttle.may_be_hashed(site.clock()):
         return check
@@ -65,7 +65,7 @@ def tried(site: Site, visit: Visit) -> Page:
 def check(site: Site, visit: Visit) -> Response:
     """Check a password, and begin a session."""
     name = _name(visit)
-    if not site.admins.are(name, visit.form.get("password")):
+    if not site.admins.has_password(name, visit.form.get("password")):
         return _refused(site, visit)
     browser = _known_browser(site, visit, name)
     site.throttle.forgive(name, browser)
@@ -73,7 +73,7 @@ def check(site: Site, visit: Visit) -> Response:
 
 
 def _refused(site: Site, visit: Visit) -> Response:
-    site.note("login")
+    site.on_refused("login")
     return _form(site, visit, "The name or the password is wrong.", status=HTTPStatus.FORBIDDEN)
 
 
@@ -89,8 +89,8 @@ def _name(visit: Visit) -> str:
     return visit.form.get("name").strip().lower()
 
 
-def entered(site: Site, visit: Visit) -> Response:
-    """Show on who has just logged in; without a session, the browser did not keep the cookie."""
+def after_login(site: Site, visit: Visit) -> Response:
+    """Redirect an admin who has just logged in, or report that the browser kept no cookie."""
     if visit.admin is not None:
         return site.redirect(_next(visit.query.get("next", "")))
     return _form(
@@ -105,7 +105,7 @@ def log_out(site: Site, visit: Visit) -> Response:
     """End the session."""
     site.commits.write(partial(admin_sessions.end, token=visit.who.token))
     answer = site.redirect("/login?done=logged-out")
-    page_requests.forget(visit.request, answer)
+    page_requests.clear_session(visit.request, answer)
     return answer
 
 
@@ -118,14 +118,14 @@ def _begun(site: Site, visit: Visit, name: str, browser: str | None) -> Response
     log.info("logged in to the pages", admin=name)
     answer = site.redirect("/login/done", next=_next(visit.form.get("next")))
     given = browser or secrets.token_urlsafe(16)
-    page_requests.keep(
+    page_requests.set_cookies(
         visit.request, answer, token, f"{name}:{given}:{site.admins.sign(name, given) or ''}"
     )
     return answer
 
 
 def _known_browser(site: Site, visit: Visit, name: str) -> str | None:
-    """Return the name of a browser in which this admin logged in before, as its cookie proves."""
+    """Return the id of a browser in which this admin logged in before, as its cookie proves."""
     owner, _, rest = (page_requests.browser_of(visit.request) or "").partition(":")
     given, _, signature = rest.partition(":")
     signed = site.admins.sign(owner, given)
@@ -154,6 +154,6 @@ def _form(
 
 
 def _next(path: str) -> str:
-    """Return where to go on, which is never another site."""
+    """Return the path to go on to, which is never another site."""
     safe = path.startswith("/") and not path.startswith(("//", "/\\", "/login"))
     return path if safe and path.isascii() and path.isprintable() else "/"

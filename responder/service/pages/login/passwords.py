@@ -2,7 +2,7 @@
 
 A hash is written `scrypt:<cost>:<block size>:<blocks>:<salt>:<hash>`, the last two in base64url. At
 cost 15 with three blocks one check takes 32 MiB and some 150 ms: nobody tries many. Older hashes
-have one block, and do not say so.
+have one block, and do not contain the number.
 """
 
 import base64
@@ -21,22 +21,22 @@ _COST, _BLOCK, _BLOCKS = 15, 8, 3
 _MEMORY = 160 * 1024 * 1024
 
 
-class Unfit(ValueError):  # noqa: N818 - it says what is wrong with a password
-    """A password that nobody should have."""
+class BadPassword(ValueError):  # noqa: N818 - it says what is wrong with a password
+    """A password that is too short, too long or only spaces."""
 
 
 def hashed(password: str) -> str:
-    """Hash a password as the settings expect it. Raise Unfit for one that is too short or long."""
+    """Return the hash of a password, as the settings have it; raise BadPassword."""
     if not SHORTEST <= len(password) <= LONGEST:
-        raise Unfit(f"a password has {SHORTEST} to {LONGEST} characters")
+        raise BadPassword(f"a password has {SHORTEST} to {LONGEST} characters")
     if not password.strip():
-        raise Unfit("a password has more than spaces")
+        raise BadPassword("a password has more than spaces")
     salt = secrets.token_bytes(16)
     return _written(salt, _scrypt(password, salt, _COST, _BLOCK, _BLOCKS))
 
 
 def matches(password: str, written: str) -> bool:
-    """Tell whether this is the password that was hashed, in constant time."""
+    """Return whether this is the password that was hashed, in constant time."""
     found = PASSWORD_HASH.fullmatch(written)
     if found is None or len(password) > LONGEST:
         return False
@@ -46,32 +46,32 @@ def matches(password: str, written: str) -> bool:
 
 
 class Admins:
-    """Who may use the pages."""
+    """The admins who may use the pages, with the hashes of their passwords."""
 
     def __init__(self, hashes: Mapping[str, str]) -> None:
         self._hashes = dict(hashes)
-        # nobody's: so that a wrong name takes as long
+        # checked for an unknown name, so that it takes as long as a known one
         self._nobodys = _written(secrets.token_bytes(16), secrets.token_bytes(32))
 
-    def are(self, name: str, password: str) -> bool:
-        """Tell whether an admin of this name has this password; a stranger costs as much."""
+    def has_password(self, name: str, password: str) -> bool:
+        """Return whether an admin of this name has this password, in the same time for any name."""
         right = matches(password, self._hashes.get(name, self._nobodys))
         return right and name in self._hashes
 
     def mark(self, name: str) -> str | None:
-        """Return what changes with an admin's password and tells nothing of it; None: no admin."""
+        """Return a digest that changes with an admin's password; None if there is no such admin."""
         written = self._hashes.get(name)
         if written is None:
             return None
         return hmac.new(written.encode(), b"responder-session", hashlib.sha256).hexdigest()
 
     def session(self, name: str) -> str:
-        """Make the token of a session, which proves that an admin of now began it."""
+        """Return a new session token, which proves that it was made for a present admin."""
         words = secrets.token_urlsafe(32)
         return f"{words}.{self._proof(name, words)}"
 
-    def began(self, token: str) -> bool:
-        """Tell whether a token was made for an admin of now; whether it is over, the store says."""
+    def made_token(self, token: str) -> bool:
+        """Return whether a token was made for a present admin; the store knows if it expired."""
         words, _, proof = token.rpartition(".")
         given = proof.encode("utf-8", "surrogatepass")
         return any(
@@ -85,7 +85,7 @@ class Admins:
         ).hexdigest()[:32]
 
     def sign(self, name: str, words: str) -> str | None:
-        """Sign something for an admin, with a key that changes with the password."""
+        """Return a signature for an admin, by a key that changes with the password, or None."""
         written = self._hashes.get(name)
         if written is None:
             return None

@@ -1,15 +1,15 @@
 """Slows down whoever guesses passwords, and locks nobody out.
 
-Theory of operation. Each try takes from buckets that refill with time. There is one for each name,
-an admin's or not, so that neither is told from the other. An admin's is kept for as long as the
-process runs; of the names that strangers make up, the thousand that came last. Hashing is bounded
-by the admins' own buckets, and for all other names together by one more: where that is empty, a
-made-up name is refused without having been looked at. So many names are no way to more tries, and
-keep no admin out. Addresses are not looked at: behind a proxy there is only one.
+Theory of operation. Each try takes a token from a bucket that refills with time. There is a bucket
+for each name, an admin's or not, so that the two cannot be told apart. An admin's bucket exists for
+as long as the process runs; of made-up names, the thousand that came last have one. Hashing is
+limited by the admins' own buckets, and for all other names by one shared bucket: where that is
+empty, a made-up name is refused without being checked. So trying many names gives no more tries,
+and keeps no admin out. Addresses do not matter: behind a proxy there is only one.
 
-Whoever logged in once in a browser has a cookie there that says so (signed with a key that changes
-with the password). Such a browser has a bucket of its own. So an attacker who empties all the
-others, for as long as it likes, does not lock out the admin.
+Whoever logged in once in a browser has a cookie there that proves it (signed with a key that
+changes with the password). Such a browser has a bucket of its own. So an attacker who empties all
+the others, for as long as they like, does not lock out the admin.
 
 The buckets are in the memory of one replica: with n replicas an attacker has n times the tries.
 """
@@ -23,7 +23,7 @@ _MOST_KEYS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """How many tries at once, and how many seconds bring back one."""
+    """The size of a bucket, and how many seconds bring back one try."""
 
     tries: int
     seconds: float
@@ -35,7 +35,7 @@ ALL_STRANGERS = Rate(3, 10.0)  # few: an admin waits for them
 
 
 class Throttle:
-    """The buckets of one process. Tries are taken in one thread, and forgiven in another."""
+    """The buckets of one process. Tries are counted in one thread, and forgiven in another."""
 
     def __init__(self) -> None:
         self._known = _Buckets()
@@ -44,9 +44,10 @@ class Throttle:
         self._turn = threading.Lock()
 
     def wait(self, name: str, browser: str | None, now: float, *, is_known: bool) -> float:
-        """Take one try; return 0, or the seconds to wait where there is none left.
+        """Count one try; return 0, or the seconds to wait where none is left.
 
-        `is_known` says that an admin has this name; `browser` is one in which they logged in.
+        `is_known` means that an admin has this name; `browser` is one in which they logged in
+        before.
         """
         with self._turn:
             if browser is not None:
@@ -55,24 +56,24 @@ class Throttle:
             return buckets.take(("name", name[:64]), ONE_NAME, now)
 
     def may_be_hashed(self, now: float) -> bool:
-        """Tell whether what a stranger tries is worth the time of a check."""
+        """Return whether a stranger's try may use the time of a check, and count it."""
         with self._turn:
             return self._strangers.take(("all", ""), ALL_STRANGERS, now) == 0
 
     def forgive(self, name: str, browser: str | None) -> None:
-        """Forget the tries that led to the right password; it was no stranger who tried."""
+        """Refill the bucket of tries that led to the right password."""
         with self._turn:
             self._known.forget(("browser", browser) if browser else ("name", name[:64]))
 
 
 class _Buckets:
-    """Buckets by key, each full until it is first taken from; the thousand that were used last."""
+    """Buckets by key, each full until it is first used; the thousand that were used last."""
 
     def __init__(self) -> None:
         self._full_at: OrderedDict[tuple[str, str], float] = OrderedDict()
 
     def take(self, key: tuple[str, str], rate: Rate, now: float) -> float:
-        """Take one try; return 0, or the seconds until there is one."""
+        """Count one try; return 0, or the seconds until there is one."""
         full_at = self._full_at.get(key, now)
         wait = full_at - now - (rate.tries - 1) * rate.seconds
         if wait > 0:

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from responder.service.pages.login.passwords import LONGEST, Admins, Unfit, hashed, matches
+from responder.service.pages.login.passwords import LONGEST, Admins, BadPassword, hashed, matches
 from responder.settings.validators import PASSWORD_HASH
 
 PASSWORD = "correct horse battery staple"
@@ -43,7 +43,7 @@ def test_a_letter_is_the_same_however_it_is_composed() -> None:
 
 @pytest.mark.parametrize("password", ["", "short", " " * 20, "x" * (LONGEST + 1)])
 def test_a_password_that_nobody_should_have_is_refused(password: str) -> None:
-    with pytest.raises(Unfit):
+    with pytest.raises(BadPassword):
         hashed(password)
 
 
@@ -55,9 +55,9 @@ def test_what_is_no_hash_matches_nothing(written: str) -> None:
 
 def test_an_admin_needs_their_own_password() -> None:
     admins = Admins({"anna": hashed(PASSWORD), "boris": hashed("another password")})
-    assert admins.are("anna", PASSWORD)
-    assert not admins.are("boris", PASSWORD)
-    assert not admins.are("nobody", PASSWORD)
+    assert admins.has_password("anna", PASSWORD)
+    assert not admins.has_password("boris", PASSWORD)
+    assert not admins.has_password("nobody", PASSWORD)
 
 
 def test_what_is_signed_for_an_admin_changes_with_the_password() -> None:
