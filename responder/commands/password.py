@@ -13,12 +13,12 @@ def password() -> None:
     from responder.service.pages.login.passwords import BadPassword, hashed
 
     try:
-        click.echo(hashed(_given()))
+        click.echo(hashed(_read_password()))
     except BadPassword as error:
         fail(f"This password will not do: {error}.")
 
 
-def _given() -> str:
+def _read_password() -> str:
     if sys.stdin.isatty():
         prompted: str = click.prompt(
             "Password", hide_input=True, confirmation_prompt=True, err=True

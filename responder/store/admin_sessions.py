@@ -45,7 +45,7 @@ def find(conn: Connection, token: str, at: datetime) -> tuple[str, str, bool] | 
     return found.name, found.mark, at - found.seen_at >= RENEWED_EVERY
 
 
-def seen(tx: Connection, token: str, at: datetime) -> None:
+def mark_seen(tx: Connection, token: str, at: datetime) -> None:
     """Write when a session was last used."""
     tx.execute(update(sessions).where(sessions.c.id == _id(token)).values(seen_at=at))
 

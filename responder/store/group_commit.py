@@ -279,9 +279,9 @@ class SharedCommit:
             if batch.rows and batch.rows_failure is None and self.on_commit is not None:
                 self.on_commit(batch.arrivals)
         finally:
-            self._go_on()
+            self._hand_over_rest()
 
-    def _go_on(self) -> None:
+    def _hand_over_rest(self) -> None:
         gathered = self._gathering
         if self._loop is not None and gathered is not None and (gathered.rows or gathered.jobs):
             self._loop.call_soon(self._hand_over)

@@ -62,19 +62,19 @@ class Filter:
             )
         return cls(since=since_of(since), workflow=workflow, rule=rule, outcome=outcome)
 
-    def takes(self, decision: Decision) -> bool:
+    def matches(self, decision: Decision) -> bool:
         """Return whether a decision, whatever its age, is asked for."""
         workflow = decision["workflow"]
         return (
             (self.rule is None or decision["rule"] == self.rule)
-            and self._takes_outcome(decision)
+            and self._matches_outcome(decision)
             and (
                 self.workflow is None
                 or (isinstance(workflow, dict) and workflow.get("id") == self.workflow)
             )
         )
 
-    def _takes_outcome(self, decision: Decision) -> bool:
+    def _matches_outcome(self, decision: Decision) -> bool:
         if self.outcome is None:
             return True
         if decision["action"] == Action.NONE:
@@ -94,7 +94,7 @@ def show_all(database: Database, chosen: Filter, *, as_json: bool, write: Write)
         rule=chosen.rule,
         outcome=chosen.outcome if chosen.outcome in tuple(Outcome) else None,
     ):
-        if chosen.takes(decision):
+        if chosen.matches(decision):
             write(_line(decision, as_json=as_json))
             count += 1
     return count
@@ -109,7 +109,7 @@ def show_changes(
         changed, cursor = database.read(partial(decisions.changed_since, cursor=seen))
         if cursor == seen:
             time.sleep(FOLLOW_SECONDS)
-        for decision in filter(chosen.takes, changed):
+        for decision in filter(chosen.matches, changed):
             write(_line(decision, as_json=as_json))
 
 
@@ -152,12 +152,14 @@ def sentence(database: Database, decision: Decision) -> str | None:
     return next((paragraph(rule) for rule in ruleset.rules if rule.id == decision["rule"]), None)
 
 
-def one(decision: Decision, said: str | None = None, *, as_json: bool) -> str:
+def one(decision: Decision, in_words: str | None = None, *, as_json: bool) -> str:
     """Return one decision with everything that led to it, and the words of its rule."""
     if as_json:
         return to_json(decision)
-    spoken = [] if said is None else ["in words", *(f"  {line}" for line in said.splitlines())]
-    return "\n".join([*_lines(decision), *spoken])
+    rule_lines = (
+        [] if in_words is None else ["in words", *(f"  {line}" for line in in_words.splitlines())]
+    )
+    return "\n".join([*_lines(decision), *rule_lines])
 
 
 def _line(decision: Decision, *, as_json: bool) -> str:

@@ -83,8 +83,8 @@ def show(decision: str, *, as_json: bool) -> None:
         found = log.find(database, decision)
         if found is None:
             fail(f"There is no decision {decision}.")
-        said = None if as_json else log.sentence(database, found)
-        click.echo(log.one(found, said, as_json=as_json))
+        in_words = None if as_json else log.sentence(database, found)
+        click.echo(log.one(found, in_words, as_json=as_json))
 
 
 @click.command()

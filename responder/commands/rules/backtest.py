@@ -52,7 +52,7 @@ def backtest(
     Every kill that rules condemn counts, whatever their mode; a recorded `would_kill` is a kill.
     What was not recorded is undecidable. Nothing is called, and nothing is written.
     """
-    from responder.authoring.backtest import result as told
+    from responder.authoring.backtest import result as report
     from responder.authoring.backtest.backtest import Backtest
     from responder.journal import chain_ends
 
@@ -68,10 +68,10 @@ def backtest(
         spans = trial.spans(portal)
         with _progress(spans) as tick:
             result = trial.run(spans, tick)
-    for line in told.to_lines(result) if as_json else told.render(result):
+    for line in report.to_lines(result) if as_json else report.render(result):
         click.echo(line)
     if not as_json:
-        for note in told.notes(result):
+        for note in report.notes(result):
             click.echo(note, err=True)
     sys.exit(1 if fail_on == "added" and result.count("added") else 0)
 

@@ -46,10 +46,10 @@ def _paragraph(rule: "Rule", figures: "Figures | None") -> str:
     lines = [f"\n{rule.id} ({mode})", paragraph(rule)]
     done = _DONE.get(rule.then, "stopped")
     if figures is not None:
-        said.append(f"Observed since {figures.since:%Y-%m-%d}: {figures.sentence(done)}.")
+        lines.append(f"Observed since {figures.since:%Y-%m-%d}: {figures.sentence(done)}.")
     elif rule.mode == "observe":
-        said.append(f"Observed: would have {done} nothing yet.")
-    return "\n".join(said)
+        lines.append(f"Observed: would have {done} nothing yet.")
+    return "\n".join(lines)
 
 
 def _object(rule: "Rule", figures: "Figures | None", revision: str) -> str:

@@ -281,7 +281,7 @@ def _wrong_index(page: Page, entry: Row, body: _Json, base: int) -> str | None:
     if place is None or place[0] != entry.portal or place[1] >= entry.seq:
         return "it names no earlier decision"
     if place[1] <= base:
-        return None  # the decision was pruned, and what was said of it later is still here
+        return None  # the decision was pruned, and its later entries are still here
     record = page.spoken_of.get(body["decision"])
     if record is None:
         return "the decision it names is not in the index"

@@ -132,12 +132,12 @@ def _rendered(page: _Page) -> Iterator[dict[str, object]]:
         if place != (record.portal, record.seq):  # decisions of one evaluation follow each other
             place = (record.portal, record.seq)
             body = json.loads(page.bodies.get(place, "{}"))
-            kept = _kept(page.contents.get(place))
+            kept = _parsed_evidence(page.contents.get(place))
         if body:  # its entry may be pruned between two statements
             yield _decision(record, body, kept)
 
 
-def _kept(content: str | None) -> _Json | None:
+def _parsed_evidence(content: str | None) -> _Json | None:
     """Return the evidence, `{"erased": n}` where entry n erased it; None where there is none."""
     kept: _Json | None = None if content is None else json.loads(content)
     return kept

@@ -100,9 +100,9 @@ class Listener:
     def _rest(self, listener: socket.socket) -> None:
         """Accept nothing for a moment."""
         self._loop.remove_reader(listener)
-        self._loop.call_later(_REST_SECONDS, self._go_on, listener)
+        self._loop.call_later(_REST_SECONDS, self._resume, listener)
 
-    def _go_on(self, listener: socket.socket) -> None:
+    def _resume(self, listener: socket.socket) -> None:
         if not self._closed:
             self._loop.add_reader(listener, self._accept, listener)
 

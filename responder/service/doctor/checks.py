@@ -87,8 +87,8 @@ def receiving(absent: Sequence[str]) -> list[Finding]:
     if not absent:
         return []
     advice = "Install the version of uvicorn that responder asks for."
-    said = f"this uvicorn lacks {', '.join(absent)}: events are received in a slower way"
-    return [warning("receiving", said, advice)]
+    message = f"this uvicorn lacks {', '.join(absent)}: events are received in a slower way"
+    return [warning("receiving", message, advice)]
 
 
 def broken_rules(mistakes: Sequence[Mistake], file: Path) -> list[Finding]:
@@ -119,19 +119,19 @@ def loaded_rules(ruleset: Ruleset, file: Path, mode: Mode, now: datetime) -> lis
     """Return how many rules act, and what is doubtful about them."""
     acting = [r for r in ruleset.rules if r.acts and not r.disabled and not r.expired(now)]
     enforcing = [rule for rule in acting if rule.mode is Mode.ENFORCE]
-    said = (
+    message = (
         f"revision {shown(ruleset.revision)}: {len(acting)} of {len(ruleset.rules)} rules act, "
         f"{len(enforcing)} of them in enforce mode"
     )
     asking = sum(rule.mode is Mode.APPROVE for rule in acting)
-    said += f", {asking} once somebody approves" if asking else ""
+    message += f", {asking} once somebody approves" if asking else ""
     if not acting:
-        found = [warning("rules", said, "Without a kill or terminate rule nothing is decided.")]
+        found = [warning("rules", message, "Without a kill or terminate rule nothing is decided.")]
     elif mode is Mode.ENFORCE and not enforcing and not asking:
         advice = "Give a rule `mode: enforce` when its would_kill decisions are right."
-        found = [warning("rules", f"{said}: nothing is killed", advice)]
+        found = [warning("rules", f"{message}: nothing is killed", advice)]
     else:
-        found = [fine("rules", said)]
+        found = [fine("rules", message)]
     return [*found, *_doubtful_rules(ruleset, file, now)]
 
 
@@ -174,17 +174,19 @@ def database(found: Durability) -> list[Finding]:
 
 
 def _server(found: Durability) -> Finding:
-    said = f"PostgreSQL {found.library}"
+    message = f"PostgreSQL {found.library}"
     if found.switched_off:
         off = " and ".join(found.switched_off)
         advice = "Turn it on in postgresql.conf: without it a power cut loses what we acknowledged."
-        return problem("database", f"{said} with {off} off", advice)
-    return fine("database", f"{said}; it keeps what it commits")
+        return problem("database", f"{message} with {off} off", advice)
+    return fine("database", f"{message}; it keeps what it commits")
 
 
 def _file(found: Durability, place: Surroundings) -> Finding:
-    said = f"SQLite {found.library}, {place.path}"
-    return fine("database", said if place.exists else f"{said}: `responder serve` will make it")
+    message = f"SQLite {found.library}, {place.path}"
+    return fine(
+        "database", message if place.exists else f"{message}: `responder serve` will make it"
+    )
 
 
 def _journal(found: Durability) -> Finding:
@@ -237,11 +239,11 @@ def _file_system(place: Surroundings) -> Finding:
 
 def _space(place: Surroundings) -> Finding:
     free = place.free_bytes or 0
-    said = f"{free // _MIB:,} MiB are free at {place.path.parent}"
+    message = f"{free // _MIB:,} MiB are free at {place.path.parent}"
     advice = "Make room: on a full disk events get 503, and are lost."
     if free < _TOO_LITTLE_SPACE:
-        return problem("space", said, advice)
-    return warning("space", said, advice) if free < _LITTLE_SPACE else fine("space", said)
+        return problem("space", message, advice)
+    return warning("space", message, advice) if free < _LITTLE_SPACE else fine("space", message)
 
 
 def backlog(waiting: int, oldest_at: datetime | None, now: datetime) -> list[Finding]:
@@ -249,10 +251,10 @@ def backlog(waiting: int, oldest_at: datetime | None, now: datetime) -> list[Fin
     if not waiting or oldest_at is None:
         return [fine("backlog", "no delivery waits")]
     minutes = max(0, (now - oldest_at) // timedelta(minutes=1))
-    said = f"{waiting} deliveries wait, the oldest for {minutes} min"
+    message = f"{waiting} deliveries wait, the oldest for {minutes} min"
     if now - oldest_at < BACKLOG_AGE:
-        return [fine("backlog", said)]
-    return [warning("backlog", said, "See that `responder serve` runs, and what its log says.")]
+        return [fine("backlog", message)]
+    return [warning("backlog", message, "See that `responder serve` runs, and what its log says.")]
 
 
 def paused(since: tuple[datetime, str] | None) -> list[Finding]:
@@ -260,8 +262,8 @@ def paused(since: tuple[datetime, str] | None) -> list[Finding]:
     if since is None:
         return [fine("paused", "nothing is paused")]
     at, by = since
-    said = f"all kills are paused since {at:%Y-%m-%d %H:%M} UTC by {by}"
-    return [warning("paused", said, "`responder resume` has what is held judged afresh.")]
+    message = f"all kills are paused since {at:%Y-%m-%d %H:%M} UTC by {by}"
+    return [warning("paused", message, "`responder resume` has what is held judged afresh.")]
 
 
 def tripped(why: Mapping[str, str]) -> list[Finding]:

@@ -185,10 +185,10 @@ async def _ask_the_rest(portal: Portal, needs: Needs, found: list[Finding]) -> s
     commands = [Command(method, {}) for method in ("scope", "app.info", "server.time")]
     commands += [Command("method.get", {"name": name}) for name in needs.methods]
     asked_at = datetime.now(UTC)
-    scope, info, told_time, *available = await portal.batch(commands)
+    scope, info, server_time, *available = await portal.batch(commands)
     answered_at = datetime.now(UTC)
     found += portal_checks.scopes(scope, needs)
     found += portal_checks.methods(dict(zip(needs.methods, available, strict=True)))
     found += portal_checks.plan(info)
-    found += portal_checks.clock(told_time, asked_at, answered_at)
+    found += portal_checks.clock(server_time, asked_at, answered_at)
     return portal_checks.plan_name(info)

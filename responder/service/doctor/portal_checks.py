@@ -89,16 +89,16 @@ def unreachable(failure: Failure, portal: str) -> Finding:
     advice = _ADVICE.get(failure.code, _OTHER_ADVICE).format(variable=webhook_variable(portal))
     message = explain(failure)
     if failure.code in ("QUERY_LIMIT_EXCEEDED", "OPERATION_TIME_LIMIT"):
-        return warning("reachable", said, _ADVICE["QUERY_LIMIT_EXCEEDED"])
-    return problem("reachable", said, advice)
+        return warning("reachable", message, _ADVICE["QUERY_LIMIT_EXCEEDED"])
+    return problem("reachable", message, advice)
 
 
 def reachable(seconds: float) -> Finding:
     """Return how long the portal took to answer."""
-    said = f"answered in {seconds:.2f} s"
+    message = f"answered in {seconds:.2f} s"
     if seconds > SLOW_SECONDS:
-        return warning("reachable", said, "Every kill takes at least as long: see the network.")
-    return fine("reachable", said)
+        return warning("reachable", message, "Every kill takes at least as long: see the network.")
+    return fine("reachable", message)
 
 
 def identity(answer: Answer, portal: str) -> Finding:
@@ -134,11 +134,11 @@ def scopes(answer: Answer, needs: Needs) -> list[Finding]:
     if missing:
         advice = "Tick them in the portal, in the inbound webhook's form; its address stays."
         return [problem("scopes", f"missing: {', '.join(missing)}", advice)]
-    said = ", ".join(sorted(str(scope) for scope in granted))
+    message = ", ".join(sorted(str(scope) for scope in granted))
     if not has_people:
         advice = "Rules about starters or assignees need it: tick user_brief in the webhook's form."
-        return [warning("scopes", f"{said}; user_brief is missing", advice)]
-    return [fine("scopes", said)]
+        return [warning("scopes", f"{message}; user_brief is missing", advice)]
+    return [fine("scopes", message)]
 
 
 def methods(answers: Mapping[str, Answer]) -> list[Finding]:
@@ -148,10 +148,10 @@ def methods(answers: Mapping[str, Answer]) -> list[Finding]:
         return [_unread("methods", unread[0])]
     absent, closed = [], []
     for name, answer in answers.items():
-        told = answer.value if isinstance(answer.value, dict) else {}
-        if told.get("isExisting") is not True:
+        fields = answer.value if isinstance(answer.value, dict) else {}
+        if fields.get("isExisting") is not True:
             absent.append(name)
-        elif told.get("isAvailable") is not True:
+        elif fields.get("isAvailable") is not True:
             closed.append(name)
     found = []
     if absent:
@@ -173,62 +173,62 @@ def plan(answer: Answer) -> list[Finding]:
 
 def plan_name(answer: Answer) -> str | None:
     """Return the portal's own word for its plan, such as `ru_ent250`."""
-    told = answer.value if isinstance(answer.value, dict) else {}
-    name = told.get("LICENSE")
+    fields = answer.value if isinstance(answer.value, dict) else {}
+    name = fields.get("LICENSE")
     return name[:64] if isinstance(name, str) and name.isprintable() and name else None
 
 
 def limits(given: PortalSettings, plan_name: str | None) -> list[Finding]:
     """Return the request limit that we keep, compared with what plans allow (docs: limits.md)."""
     rate, burst = given.requests_per_second, given.burst
-    said = f"{rate:g} requests a second, {burst} at once"
+    message = f"{rate:g} requests a second, {burst} at once"
     large = rate > _USUAL_RATE or burst > _USUAL_BURST
     enterprise = plan_name is not None and "_ent" in plan_name
     if rate > _LARGEST_RATE or burst > _LARGEST_BURST:
         advice = "No cloud plan allows more than 5 and 250; a portal on its own server may."
-        return [warning("limits", said, advice)]
+        return [warning("limits", message, advice)]
     if large and not enterprise:
         advice = "Below Enterprise a portal allows 2 and 50: take the settings out, unless it is."
-        return [warning("limits", said, advice)]
+        return [warning("limits", message, advice)]
     if enterprise and not large:
-        return [fine("limits", f"{said} (Enterprise allows 5 and 250)")]
-    return [fine("limits", said)]
+        return [fine("limits", f"{message} (Enterprise allows 5 and 250)")]
+    return [fine("limits", message)]
 
 
 def clock(answer: Answer, asked_at: datetime, answered_at: datetime) -> list[Finding]:
     """Return how far our clock is from the portal's, which has whole seconds."""
-    told = _instant(answer.value)
-    if answer.failure is not None or told is None:
+    portal_time = _instant(answer.value)
+    if answer.failure is not None or portal_time is None:
         return [warning("clock", "the portal's time could not be read", "Try again.")]
     skew = 0.0
-    if told + timedelta(seconds=1) < asked_at:
-        skew = (asked_at - told).total_seconds() - 1
-    elif told > answered_at:
-        skew = (answered_at - told).total_seconds()
+    if portal_time + timedelta(seconds=1) < asked_at:
+        skew = (asked_at - portal_time).total_seconds() - 1
+    elif portal_time > answered_at:
+        skew = (answered_at - portal_time).total_seconds()
     if abs(skew) <= SKEW_SECONDS:
         return [fine("clock", "ours and the portal's agree")]
-    said = f"ours is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the portal's"
+    message = f"ours is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the portal's"
     advice = "Ages of workflows are reckoned with it: synchronise this machine's clock (NTP)."
     judge = problem if abs(skew) > BAD_SKEW_SECONDS else warning
-    return [judge("clock", said, advice)]
+    return [judge("clock", message, advice)]
 
 
 def _instant(value: object) -> datetime | None:
     try:
-        told = datetime.fromisoformat(value) if isinstance(value, str) else None
+        portal_time = datetime.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:
         return None
-    return None if told is None or told.tzinfo is None else told
+    return None if portal_time is None or portal_time.tzinfo is None else portal_time
 
 
 def tokens(given: PortalSettings) -> list[Finding]:
     """Return what an event must prove: how many tokens, and whether the member id is pinned."""
     count = len(given.application_tokens)
-    said = f"{count} application token{'s' if count > 1 else ''}"
-    said += ", the member id is pinned" if given.member_id else ", the member id is not pinned"
+    message = f"{count} application token{'s' if count > 1 else ''}"
+    message += ", the member id is pinned" if given.member_id else ", the member id is not pinned"
     if given.url_key:
-        said += ", calls without a token are taken on the secret path"
-    return [fine("tokens", said)]
+        message += ", calls without a token are taken on the secret path"
+    return [fine("tokens", message)]
 
 
 def heard_from(heard_at: datetime | None, now: datetime) -> list[Finding]:
@@ -242,11 +242,11 @@ def heard_from(heard_at: datetime | None, now: datetime) -> list[Finding]:
                 "application token into the settings.",
             )
         ]
-    said = f"last heard from at {heard_at:%Y-%m-%d %H:%M} UTC"
+    message = f"last heard from at {heard_at:%Y-%m-%d %H:%M} UTC"
     if now - heard_at > SILENCE:
         advice = "See that the portal's outbound webhook exists and still points here."
-        return [warning("heard_from", said, advice)]
-    return [fine("heard_from", said)]
+        return [warning("heard_from", message, advice)]
+    return [fine("heard_from", message)]
 
 
 def breakers(opened: Collection[Breaker], portal: str) -> list[Finding]:
@@ -254,16 +254,16 @@ def breakers(opened: Collection[Breaker], portal: str) -> list[Finding]:
     found = []
     for one in opened:
         what = one.method or "the whole portal"
-        said = f"{what} is not called since {one.opened_at:%Y-%m-%d %H:%M} UTC ({one.code})"
+        message = f"{what} is not called since {one.opened_at:%Y-%m-%d %H:%M} UTC ({one.code})"
         advice = _ADVICE.get(one.code, "It is tried again every minute.")
         if one.method:
             advice = "Give the webhook the scope and the rights; it is tried again every minute."
-        found.append(problem("breaker", said, advice.format(variable=webhook_variable(portal))))
+        found.append(problem("breaker", message, advice.format(variable=webhook_variable(portal))))
     return found or [fine("breaker", "none is open")]
 
 
 def _unread(check: str, failure: Failure) -> Finding:
     message = explain(failure)
     if failure.kind in (FailureKind.PORTAL, FailureKind.METHOD):
-        return problem(check, said, "The webhook may not ask this: see its scopes and its user.")
-    return warning(check, f"could not be read: {said}", "Try again.")
+        return problem(check, message, "The webhook may not ask this: see its scopes and its user.")
+    return warning(check, f"could not be read: {message}", "Try again.")

@@ -38,9 +38,9 @@ def of_nobody(found: Sequence[Refused]) -> list[Finding]:
 def _finding(one: Refused, portal: str | None) -> Finding:
     deliveries = "1 delivery" if one.count == 1 else f"{one.count:,} deliveries"
     whose = "its address" if portal else "no portal of ours"
-    said = (
+    message = (
         f"{deliveries} within a day named {whose} and got no 200: {one.why} "
         f"(the last at {one.last_at:%Y-%m-%d %H:%M} UTC)"
     )
     advice = _ADVICE.get(one.why, _ELSE)
-    return warning("refused", said, advice.format(name=portal.upper() if portal else "<NAME>"))
+    return warning("refused", message, advice.format(name=portal.upper() if portal else "<NAME>"))

@@ -97,10 +97,10 @@ class Notifier:
             return False
         portals, before = list(writes), self._now() - TOO_OLD
 
-        def look(conn: Connection) -> tuple[list[Behind], list[Notice]]:
+        def read(conn: Connection) -> tuple[list[Behind], list[Notice]]:
             return outbox.behind(conn, portals), outbox.older(conn, portals, before)
 
-        behind, old = await self._database.reading(look)
+        behind, old = await self._database.reading(read)
         for one in behind:
             await self._read(one, writes[one.portal])
         await self._give_up(old, writes)

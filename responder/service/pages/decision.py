@@ -91,12 +91,12 @@ def _rule(site: Site, found: Detail) -> Rule | None:
     if name is None:
         return None
     running = site.rules.ruleset
-    ruleset = running if running.revision == revision else _kept(site, revision)
+    ruleset = running if running.revision == revision else _stored_ruleset(site, revision)
     rules = () if ruleset is None else ruleset.rules
     return next((rule for rule in rules if rule.id == name), None)
 
 
-def _kept(site: Site, revision: str) -> Ruleset | None:
+def _stored_ruleset(site: Site, revision: str) -> Ruleset | None:
     text = site.database.read(partial(rulesets.text, revision=revision))
     return None if text is None or len(text) > _LONGEST_RULES else _loaded(text)
 

@@ -222,7 +222,7 @@ class Database:
             engines.sqlite_engine(self._file, writes=False),
         )
 
-    def _look_at(self, connection: Connection) -> None:
+    def _read_version(self, connection: Connection) -> None:
         if self.dialect == "sqlite":
             self.library_version = engines.sqlite_module().sqlite_version
             mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()

@@ -55,7 +55,7 @@ class Durability:
 
 def of_database(database: Database) -> Durability:
     """Return the durability of an open database."""
-    schema, off = database.read(_look)
+    schema, off = database.read(_read)
     found = Durability(
         dialect=database.dialect,
         library=database.library_version,
@@ -88,7 +88,7 @@ def of_absent_file(path: Path) -> Durability:
     )
 
 
-def _look(conn: Connection) -> tuple[str | None, tuple[str, ...]]:
+def _read(conn: Connection) -> tuple[str | None, tuple[str, ...]]:
     off = [
         switch
         for switch in _POSTGRES_SWITCHES

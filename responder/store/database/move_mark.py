@@ -29,7 +29,7 @@ FOR EACH STATEMENT EXECUTE FUNCTION {prefix}()
 """
 _SQLITE = """
 CREATE TRIGGER {prefix}_{table}_{act} BEFORE {act} ON {table}
-BEGIN SELECT RAISE(ABORT, {said}); END
+BEGIN SELECT RAISE(ABORT, {message}); END
 """
 
 
@@ -43,10 +43,12 @@ def mark(tx: Connection, tables: Collection[str], place: str) -> None:
         for table in tables:
             tx.exec_driver_sql(_POSTGRES.format(prefix=_PREFIX, table=table))
         return
-    said = "'" + f"{_SAYS}{place}".replace("'", "''") + "'"
+    message = "'" + f"{_SAYS}{place}".replace("'", "''") + "'"
     for table in tables:
         for act in ("INSERT", "UPDATE", "DELETE"):
-            tx.exec_driver_sql(_SQLITE.format(prefix=_PREFIX, table=table, act=act, said=said))
+            tx.exec_driver_sql(
+                _SQLITE.format(prefix=_PREFIX, table=table, act=act, message=message)
+            )
 
 
 def unmark(tx: Connection) -> None:

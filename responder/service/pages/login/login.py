@@ -31,7 +31,7 @@ def admin_of(site: Site, visit: Visit) -> Admin | None:
     if mark != site.admins.mark(name):  # the password was changed, or the admin removed
         return None
     if is_to_be_renewed:
-        site.commits.write(partial(admin_sessions.seen, token=token, at=now))
+        site.commits.write(partial(admin_sessions.mark_seen, token=token, at=now))
     return Admin(name, token)
 
 

@@ -51,14 +51,14 @@ class Throttle:
         """
         with self._turn:
             if browser is not None:
-                return self._known.take(("browser", browser), ONE_BROWSER, now)
+                return self._known.count_try(("browser", browser), ONE_BROWSER, now)
             buckets = self._known if is_known else self._made_up
-            return buckets.take(("name", name[:64]), ONE_NAME, now)
+            return buckets.count_try(("name", name[:64]), ONE_NAME, now)
 
     def may_be_hashed(self, now: float) -> bool:
         """Return whether a stranger's try may use the time of a check, and count it."""
         with self._turn:
-            return self._strangers.take(("all", ""), ALL_STRANGERS, now) == 0
+            return self._strangers.count_try(("all", ""), ALL_STRANGERS, now) == 0
 
     def forgive(self, name: str, browser: str | None) -> None:
         """Refill the bucket of tries that led to the right password."""
@@ -72,7 +72,7 @@ class _Buckets:
     def __init__(self) -> None:
         self._full_at: OrderedDict[tuple[str, str], float] = OrderedDict()
 
-    def take(self, key: tuple[str, str], rate: Rate, now: float) -> float:
+    def count_try(self, key: tuple[str, str], rate: Rate, now: float) -> float:
         """Count one try; return 0, or the seconds until there is one."""
         full_at = self._full_at.get(key, now)
         wait = full_at - now - (rate.tries - 1) * rate.seconds
