@@ -78,6 +78,9 @@ class Unknown:
     why: str
 
 
+ABSENT = Unknown("the portal's answer does not have it")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
     """A document that workflows run on: Bitrix24's triple, and the name that rules give it.

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from responder.adapters.printable_text import printable, to_json
 from responder.authoring.expectations import Actual, actual_of
-from responder.model import Condition, Judgement, Mode, Situation, Unknown, Workflow
+from responder.model import ABSENT, Condition, Judgement, Mode, Situation, Unknown, Workflow
 from responder.rules.decide import judge
 from responder.rules.facts import derived
 from responder.rules.facts.conditions import Kleene, View
@@ -129,7 +129,7 @@ def facts_of(
         **situation.facts,
         **workflow.facts,
     }
-    facts.setdefault("template.id", facts.get("workflow.template_id", derived.ABSENT))
+    facts.setdefault("template.id", facts.get("workflow.template_id", ABSENT))
     return facts | derived.derived(facts, now, ruleset.zone)
 
 

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from responder.model import (
+    ABSENT,
     OPEN_OUTCOMES,
     Action,
     Condition,
@@ -22,7 +23,6 @@ from responder.model import (
     Unknown,
     Workflow,
 )
-from responder.rules.facts.derived import ABSENT
 from responder.store.canonical_json import canonical
 from responder.store.inbox.second_looks import asked_text
 

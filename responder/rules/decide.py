@@ -15,6 +15,7 @@ from datetime import datetime
 from itertools import chain
 
 from responder.model import (
+    ABSENT,
     ACTING_MODES,
     Action,
     Condition,
@@ -28,7 +29,7 @@ from responder.model import (
 )
 from responder.rules import keep as keeping
 from responder.rules.facts.conditions import Facts, View
-from responder.rules.facts.derived import ABSENT, NEEDS, derived, of_judgement
+from responder.rules.facts.derived import NEEDS, derived, of_judgement
 from responder.rules.keep import Candidate, Choice, Keep
 from responder.rules.rule import Rule
 from responder.rules.ruleset import Ruleset, without_idle_guards

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import NamedTuple
 
-from responder.model import Unknown, Workflow
+from responder.model import ABSENT, Unknown, Workflow
 from responder.rules.facts import values
-from responder.rules.facts.derived import ABSENT
 
 DOCUMENT, TEMPLATE = "document", "template"
 GROUPS = (DOCUMENT, TEMPLATE)

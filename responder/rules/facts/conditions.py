@@ -15,8 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import ClassVar
 
-from responder.model import Condition, Unknown
-from responder.rules.facts.derived import ABSENT
+from responder.model import ABSENT, Condition, Unknown
 from responder.rules.facts.moments import Holds, any_of
 from responder.rules.facts.operators import Operator, Prepared
 from responder.rules.facts.registry import Fact

@@ -7,7 +7,7 @@ where the workflow's row alone decides them.
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
 
-from responder.model import Document, Unknown
+from responder.model import ABSENT, Document, Unknown
 from responder.rules.facts import values
 from responder.rules.facts.fields import Type
 
@@ -20,7 +20,6 @@ STARTER = frozenset({"starter.id", "starter.active", "starter.department"})
 STARTED_BY = "workflow.started_by"
 # The fact to read (value) so that a derived one (key) can be computed.
 NEEDS: Mapping[str, str] = {**SOURCES, **dict.fromkeys(STARTER, STARTED_BY)}
-ABSENT = Unknown("the portal's answer does not have it")
 OF_JUDGEMENT = ("event.name", "document.kind", "document.id")
 # A run holds its workflow for minutes; one that is over for longer did not end by itself.
 _STUCK_AFTER = timedelta(minutes=5)
