@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -15,8 +15,10 @@ from hypothesis import HealthCheck, settings
 
 from responder.store.database.database import Database
 from responder.store.database.tables import metadata
+from tests.support import tiers
 
 _numbers = itertools.count(1)
+_WATCH = tiers.Watch()
 
 # An example that took long says something about the neighbours, and nothing about the program.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -24,21 +26,50 @@ settings.load_profile("unhurried")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Share the whole suite out; a few tests that somebody asks for run here."""
-    return (os.cpu_count() or 1) + 1 if config.args_source is _ALL else 0
+    """Share the whole suite out; a few tests that somebody asks for run here.
+
+    Half of the suite waits, so it gets one process more than there are processors; units never do.
+    """
+    if config.args_source is not _ALL:
+        return 0
+    only_units: bool = config.option.markexpr == tiers.UNIT
+    return (os.cpu_count() or 1) + (0 if only_units else 1)
 
 
 _ALL = pytest.Config.ArgsSource.TESTPATHS
 
 
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses by these marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that take longest, so that no process is left alone with one of them."""
+    """Say what each test touches.
+
+    Begin with the files that take longest, so that no process is left alone with one of them.
+    """
+    for item in items:
+        tiers.mark(item, _folder(item))
     items.sort(key=_takes_little)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    """Watch that what a unit asks for touches nothing."""
+    with _WATCH.over(item, setting_up=True):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Watch that a test touches what its marker says, and no more."""
+    with _WATCH.over(item, setting_up=False):
+        return (yield)
+
+
 def _takes_little(item: pytest.Item) -> bool:
-    folder = item.path.relative_to(Path(__file__).parent).parts[0]
-    return folder not in ("process", "random", "replicas") and item.path.name not in _LONG
+    return _folder(item) not in ("process", "random", "replicas") and item.path.name not in _LONG
+
+
+def _folder(item: pytest.Item) -> str:
+    return item.path.relative_to(Path(__file__).parent).parts[0]
 
 
 _LONG = ("test_query_plans.py", "test_backup.py", "test_migrate.py", "test_storm.py")

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Sequence
 from textwrap import dedent
 
+import pytest
+
 from responder.authoring.live_document import sender
 from responder.authoring.portal_ids import Comparison, compare, uses_in
 from responder.bitrix24.client.answers import Answer, Command, Failure, FailureKind
@@ -66,6 +68,7 @@ def a_portal() -> Sandbox:
     return sandbox
 
 
+@pytest.mark.portal
 def test_a_portal_tells_what_ids_are_called_and_which_it_does_not_have() -> None:
     async def compared(url: str) -> Comparison:
         portal = Portal("main", url)

@@ -15,6 +15,8 @@ from responder.store.database.database import Database
 from tests.rules.make import a_rule, a_workflow, in_a_file
 from tests.support.past_log import PastRules, rules
 
+pytestmark = pytest.mark.service
+
 LOST = a_rule("deal.stage_semantic_id: F, workflow.template_id: 61", name="lost-deal")
 
 SERVICE = {

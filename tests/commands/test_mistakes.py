@@ -26,6 +26,7 @@ def environment(place: Path, **more: str) -> dict[str, str]:
     }
 
 
+@pytest.mark.store
 @pytest.mark.parametrize(
     ("words", "more", "said"),
     [
@@ -65,6 +66,7 @@ def test_a_mistake_is_answered_in_words(
     assert TOKEN not in done.output
 
 
+@pytest.mark.service
 def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

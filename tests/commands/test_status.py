@@ -12,6 +12,8 @@ from responder.store import limits
 from responder.store.database.database import Database
 from tests.support.processes import LOST_DEAL, TOKEN
 
+pytestmark = pytest.mark.store
+
 NOW = datetime(2026, 9, 24, 9, 0, tzinfo=UTC)
 
 

@@ -41,6 +41,7 @@ def test_what_failed_once_is_not_held_up_by_what_comes_steadily(driven: Driving)
     play(driven, story)
 
 
+@pytest.mark.portal
 @pytest.mark.parametrize(
     "refusal",
     [("error", 401, "NO_AUTH_FOUND", "no"), ("error", 403, "ACCESS_DENIED", "by subscription")],

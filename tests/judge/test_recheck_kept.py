@@ -59,12 +59,12 @@ CHOICES = {
 
 
 @pytest.mark.parametrize(
-    ("stop", "rules", "running", "outcome", "detail"), CHOICES.values(), ids=CHOICES
+    ("stop", "rules", "runs", "outcome", "detail"), CHOICES.values(), ids=CHOICES
 )
 def test_a_choice_is_void_where_one_that_was_kept_has_ended(
-    stop: Stop, rules: str, running: Running, outcome: Outcome, detail: str | None
+    stop: Stop, rules: str, runs: Running, outcome: Outcome, detail: str | None
 ) -> None:
-    one = a_recheck(stop, rules, a_reading(OLD, NEW), running=running)
+    one = a_recheck(stop, rules, a_reading(OLD, NEW), running=runs)
     assert (one.step.outcome, one.step.detail) == (outcome, detail)
     assert one.step.call == (outcome is Outcome.IN_DOUBT)
     assert one.look == (outcome is Outcome.CLEARED)  # an event chooses anew at once

@@ -23,6 +23,8 @@ from responder.store.group_commit import SharedCommit
 from responder.store.inbox import inbox
 from tests.support.uvicorn_thread import FORM, asked, connected, received, request, served
 
+pytestmark = pytest.mark.portal
+
 TOKEN = "token-0123456789abcdef"
 SECOND = "second-0123456789abcdef"
 SIDE = "side-0123456789abcdef"

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import pytest
 from structlog.testing import capture_logs
 
 from responder.adapters.metrics import Metrics
@@ -122,6 +123,7 @@ def test_the_last_sweep_is_told_only_where_one_is_expected(
     assert last not in measuring.look()
 
 
+@pytest.mark.portal
 def test_notifications_that_wait_are_counted(database: Database, tmp_path: Path) -> None:
     measuring = Measuring(database, tmp_path)
     with Listener() as listener:

@@ -276,6 +276,7 @@ def test_a_dead_connection_loses_no_delivery_and_no_write(postgres_url: str) -> 
     database.close()
 
 
+@pytest.mark.service
 def test_a_server_that_is_restarted_is_found_again(postgres: Postgres, postgres_url: str) -> None:
     database = Database(postgres_url)
     database.open()
@@ -347,6 +348,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.service
 def test_everything_acknowledged_survives_a_kill(migrated_url: str) -> None:
     child = subprocess.Popen(
         [sys.executable, "-c", ADDING, migrated_url],

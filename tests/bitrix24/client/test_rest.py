@@ -19,6 +19,8 @@ from responder.bitrix24.client.rest import Portal
 from responder.bitrix24.sandbox import SandboxServer
 from tests.bitrix24.raw_server import RawServer, response
 
+pytestmark = pytest.mark.portal
+
 T = TypeVar("T")
 DEAL_759 = ("crm", "CCrmDocumentDeal", "DEAL_759")
 KILL = "bizproc.workflow.kill"

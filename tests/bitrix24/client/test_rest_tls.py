@@ -26,9 +26,12 @@ async def main():
 asyncio.run(main())
 """
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("openssl") is None, reason="there is no openssl here to make certificates with"
-)
+pytestmark = [
+    pytest.mark.service,
+    pytest.mark.skipif(
+        shutil.which("openssl") is None, reason="there is no openssl here to make certificates with"
+    ),
+]
 
 
 def openssl(*words: str, cwd: Path) -> None:

@@ -4,10 +4,14 @@ import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 
+import pytest
+
 from responder.bitrix24.client.answers import Answer, Command
 from responder.bitrix24.client.rest import Portal
 from responder.bitrix24.facts.last_changes import last_changed
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
+
+pytestmark = pytest.mark.portal
 
 
 def asked(sandbox: Sandbox, *kinds: str) -> datetime | None:

@@ -9,6 +9,8 @@ from structlog.testing import capture_logs
 from responder.store.database.database import Database
 from tests.support.rounds import DEAL, RULES, Driving, driving, play
 
+pytestmark = pytest.mark.portal
+
 MANY = range(1, 121)
 WAITS = RULES.replace("    then: kill", "    wait: 1m\n    then: kill")
 KEEPS = RULES.replace("    then: kill", "    keep: newest\n    per: [template]\n    then: kill")

@@ -8,6 +8,8 @@ import pytest
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
 from tests.bitrix24.sandbox.caller import DEAL, Caller, mapping
 
+pytestmark = pytest.mark.portal
+
 INSTANCES = "bizproc.workflow.instances"
 STOPS = ["bizproc.workflow.kill", "bizproc.workflow.terminate"]
 DOCUMENTS = "Bitrix\\Crm\\Integration\\BizProc\\Document\\"

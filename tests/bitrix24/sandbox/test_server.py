@@ -12,6 +12,8 @@ import pytest
 from responder.bitrix24.sandbox import Sandbox, SandboxServer, demo_portal, run
 from tests.bitrix24.sandbox.caller import ELEMENT, Caller
 
+pytestmark = pytest.mark.portal
+
 
 def post(server: SandboxServer, method: str, timeout: float = 5) -> int:
     return httpx.post(server.url + method, timeout=timeout, trust_env=False).status_code

@@ -6,6 +6,8 @@ import pytest
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
 from tests.bitrix24.sandbox.caller import DEAL, Caller, mapping
 
+pytestmark = pytest.mark.portal
+
 KILL = "bizproc.workflow.kill"
 EMPTY_ID = "ERROR_WRONG_WORKFLOW_ID"
 FORM = {"content-type": "application/x-www-form-urlencoded"}

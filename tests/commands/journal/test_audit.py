@@ -46,6 +46,7 @@ def responder(migrated_url: str, tmp_path: Path) -> Command:
     return invoke
 
 
+@pytest.mark.service
 def test_what_the_running_service_wrote_holds_and_is_seen_when_it_is_changed(
     tmp_path: Path,
 ) -> None:

@@ -12,6 +12,8 @@ from tests.rules.make import a_rule, a_workflow, in_a_file
 from tests.support import forked
 from tests.support.past_log import PastRules, rules
 
+pytestmark = pytest.mark.service
+
 LOST = a_rule("deal.stage_semantic_id: F, workflow.template_id: 61", name="lost-deal")
 PASSWORD = "hunter2-hunter2"
 

@@ -63,6 +63,7 @@ def test_a_machine_gets_one_object(log: str, tmp_path: Path) -> None:
     assert (told["wrong"], told["bytes"]) == ([], (tmp_path / "copy.db").stat().st_size)
 
 
+@pytest.mark.service
 def test_a_log_that_is_served_under_load_is_copied_whole(tmp_path: Path) -> None:
     sandbox, _ = under_load.portal_with_deals()
     with SandboxServer(sandbox) as portal, running(tmp_path, portal.url, **QUICK) as service:
@@ -87,6 +88,7 @@ def test_a_log_that_is_served_under_load_is_copied_whole(tmp_path: Path) -> None
         assert sizes == sorted(sizes)
 
 
+@pytest.mark.service
 def test_with_a_sqlite_that_has_no_safe_write_ahead_log_nobody_waits_long_either(
     tmp_path: Path,
 ) -> None:
@@ -107,6 +109,7 @@ def test_with_a_sqlite_that_has_no_safe_write_ahead_log_nobody_waits_long_either
         assert before <= numbers_of(f"sqlite:///{tmp_path / 'copy.db'}")
 
 
+@pytest.mark.service
 def test_a_copy_is_served_as_the_log_was(tmp_path: Path) -> None:
     sandbox, _ = under_load.portal_with_deals()
     with SandboxServer(sandbox) as portal, running(tmp_path, portal.url) as service:
@@ -207,6 +210,7 @@ def test_one_of_an_older_version_is_copied_before_it_is_migrated(log: str, tmp_p
     assert "older" in done.stderr
 
 
+@pytest.mark.service
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_one_that_is_ended_in_the_middle_leaves_no_file_of_that_name(
     log: str, tmp_path: Path, how: signal.Signals
@@ -230,6 +234,7 @@ def test_one_that_is_ended_in_the_middle_leaves_no_file_of_that_name(
     assert backup(tmp_path / "copy.db", log).exit_code == 0
 
 
+@pytest.mark.service
 def test_of_two_that_are_made_at_once_one_stays(log: str, tmp_path: Path) -> None:
     full_of_deliveries(log).close()
     codes: list[int] = []

@@ -130,6 +130,7 @@ def test_what_cannot_be_meant_is_said_without_a_password(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.service
 def test_a_running_service_is_not_moved_and_one_that_was_is_served_from_there(
     tmp_path: Path, postgres_url: str
 ) -> None:
@@ -180,6 +181,7 @@ def interrupted(how: signal.Signals, *words: str) -> tuple[int, str]:
         return process.wait(), process.stderr.read()
 
 
+@pytest.mark.service
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_one_that_was_killed_in_the_middle_left_nothing_and_may_be_repeated(
     request: pytest.FixtureRequest, old: str, new: str, kind: str
@@ -196,6 +198,7 @@ def test_one_that_was_killed_in_the_middle_left_nothing_and_may_be_repeated(
     database.close()
 
 
+@pytest.mark.service
 def test_one_that_was_stopped_by_hand_says_that_nothing_was_copied(old: str, new: str) -> None:
     full_of_deliveries(old, LONG).close()
     code, said = interrupted(signal.SIGINT, old, new)
@@ -203,6 +206,7 @@ def test_one_that_was_stopped_by_hand_says_that_nothing_was_copied(old: str, new
     assert said.endswith("Stopped. Nothing was copied, and TO is as empty as it was.\n")
 
 
+@pytest.mark.service
 def test_a_terminal_sees_how_far_it_is_within_a_table(old: str, new: str) -> None:
     full_of_deliveries(old).close()
     terminal, given = pty.openpty()
@@ -238,6 +242,7 @@ def test_a_server_that_is_lost_in_the_commit_leaves_it_open(old: str, postgres_u
     assert "It has all of it or nothing, and FROM takes nothing more. Run the same" in done.stderr
 
 
+@pytest.mark.service
 def test_a_disk_that_is_full_is_said_and_nothing_is_copied(old: str, tmp_path: Path) -> None:
     limited = (
         "import resource, signal; resource.setrlimit(resource.RLIMIT_FSIZE, (65_536, 65_536));"

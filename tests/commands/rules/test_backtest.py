@@ -157,6 +157,7 @@ def test_rules_say_what_they_would_have_done(
     assert lost["shadow"]["since"].startswith("2026-09-24T12:00:00")
 
 
+@pytest.mark.service
 def test_a_terminal_is_shown_how_far_it_is(migrated_file: Path, tmp_path: Path) -> None:
     url = f"sqlite:///{shutil.copy(migrated_file, tmp_path / 'log.db')}"
     database = Database(url)
@@ -187,6 +188,7 @@ def test_a_terminal_is_shown_how_far_it_is(migrated_file: Path, tmp_path: Path) 
     assert done.stdout.decode().splitlines()[-1] == "+0 kills, \u22120, 0 undecidable"
 
 
+@pytest.mark.service
 def test_what_the_service_recorded_is_tried_while_it_serves(
     tmp_path: Path, database_url: str
 ) -> None:

@@ -69,6 +69,7 @@ def test_a_mistake_ends_with_2_in_every_format(rules: Path, form: str) -> None:
         assert json.loads(result.output)["suggestion"] == "kill"
 
 
+@pytest.mark.portal
 def test_a_portal_tells_what_ids_are_called(rules: Path) -> None:
     with SandboxServer(demo_portal()) as server:
         settings = {

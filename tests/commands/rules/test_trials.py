@@ -315,6 +315,7 @@ def test_a_decision_that_there_is_not_is_said_so(
         assert (result.exit_code, result.output) == (2, "There is no decision main-9-9.\n")
 
 
+@pytest.mark.service
 def test_a_changed_file_is_tested_again(rules: Path, tmp_path: Path) -> None:
     path = write(tmp_path, TESTS)
     watching = subprocess.Popen(

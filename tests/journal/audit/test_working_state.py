@@ -27,6 +27,8 @@ from tests.support.evaluations import count
 from tests.support.rounds import PORTAL, Driving, driving, play
 from tests.support.whole_log import erased, run
 
+pytestmark = pytest.mark.portal
+
 RULES = """\
 version: 1
 defaults: {mode: enforce, limit: {per_hour: 1000, per_document: 100}}

@@ -18,6 +18,8 @@ from responder.store.database.engines import StoreUnavailable
 from responder.store.inbox import inbox
 from tests.support.uvicorn_thread import Answer, asked, connected, parsed, request, served
 
+pytestmark = pytest.mark.portal
+
 TOKEN = "quick-token-0123456789"
 DEAL = b"event=ONCRMDEALUPDATE&data[FIELDS][ID]=%d&auth[application_token]=" + TOKEN.encode()
 BODIES = {

@@ -6,8 +6,12 @@ import subprocess
 import sys
 from contextlib import ExitStack
 
+import pytest
+
 from tests.support.processes import eventually, free_port, listens
 from tests.support.uvicorn_thread import asked, connected, request
+
+pytestmark = pytest.mark.service
 
 FEW_FILES = """
 import resource, sys

@@ -15,6 +15,8 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from responder.receive.server.sockets import HEAD_BYTES
 from tests.support.uvicorn_thread import asked, connected, parsed, received, request, served
 
+pytestmark = pytest.mark.portal
+
 PATIENCE = 0.3
 BODY = b"a=b"
 

@@ -9,6 +9,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from responder.receive.server import fast_path, fast_server, protocol, uvicorn_parts
 from tests.support.renamed import EVERY_PART
 
@@ -72,6 +74,7 @@ def test_the_installed_uvicorn_has_them_all() -> None:
     assert asyncio.run(asked()) == []
 
 
+@pytest.mark.service
 def test_each_part_that_has_another_name_is_missed(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.support.renamed", str(tmp_path)],

@@ -15,6 +15,8 @@ from tests.random.model_watch import Policy
 from tests.random.test_model import Model
 from tests.random.test_model import folder as folder  # a fixture
 
+pytestmark = pytest.mark.portal
+
 ASKING = Policy(asking=True)
 ENFORCING = Policy()
 DAY = 86_400.0

@@ -16,6 +16,8 @@ from responder.store.leases import LeaseLost
 from tests.support.rounds import KILL, PORTAL, RULES, Driving, driving, play
 from tests.support.storms import driven as driven
 
+pytestmark = pytest.mark.portal
+
 Prepared = Callable[[Driving], Coroutine[object, object, None]]
 
 

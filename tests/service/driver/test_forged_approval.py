@@ -17,6 +17,8 @@ from responder.store.database.tables import approvals as asked
 from responder.store.database.tables import decisions, entries
 from tests.support.rounds import PORTAL, RULES, Driving, driving, play
 
+pytestmark = pytest.mark.portal
+
 ASKING = RULES.replace("mode: enforce", "mode: approve")
 DEALS = range(1, 4)
 

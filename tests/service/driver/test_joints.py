@@ -18,6 +18,8 @@ from responder.store.database.tables import entries
 from responder.store.inbox import inbox
 from tests.support.rounds import A_SECOND, DEAL, PORTAL, Driving, driving, play
 
+pytestmark = pytest.mark.portal
+
 GUARD = """\
   - id: keep-vip
     when: {when}

@@ -34,6 +34,8 @@ from tests.service.driver.test_joints import (
 )
 from tests.support.rounds import A_SECOND, DEAL, PORTAL, Driving, driving, play
 
+pytestmark = pytest.mark.portal
+
 __all__ = ["tell"]
 
 

@@ -15,6 +15,8 @@ from tests.support.rounds import DEAL, INSTANCES, PORTAL, RULES, Driving, drivin
 from tests.support.storms import MANY, spoil_the_list
 from tests.support.storms import driven as driven
 
+pytestmark = pytest.mark.portal
+
 T = TypeVar("T")
 
 EVERY_TEN_SECONDS = """\

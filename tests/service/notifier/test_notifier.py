@@ -27,6 +27,8 @@ from tests.support.listener import SECRET, Listener
 from tests.support.notified import DAY, World, conclude
 from tests.support.processes import eventually
 
+pytestmark = pytest.mark.portal
+
 
 def trip(database: Database) -> None:
     def write(tx: Connection) -> None:

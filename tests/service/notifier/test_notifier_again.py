@@ -18,6 +18,8 @@ from tests.support.evaluations import AT, LATER
 from tests.support.listener import Answer, Listener
 from tests.support.notified import DAY, World, conclude
 
+pytestmark = pytest.mark.portal
+
 BUSY = Answer(status=503)
 
 

@@ -9,6 +9,8 @@ from responder.store.database.database import Database
 from tests.service.pages.visiting import House, Visitor, add_deal, house, start
 from tests.support.processes import eventually
 
+pytestmark = pytest.mark.portal
+
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:

@@ -4,11 +4,15 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from responder.model import Breaker
 from responder.store import leases
 from responder.store.database.database import Database
 from tests.service.pages.login.test_login import HASHED
 from tests.service.pages.visiting import pages, settings
+
+pytestmark = pytest.mark.portal
 
 NOW = datetime(2026, 9, 24, 12, 0, tzinfo=UTC)
 FINE = {"driving": True, "webhook_silent": False, "breaker": None, "unreachable_since": None}

@@ -100,6 +100,7 @@ def test_no_page_has_a_script_or_asks_for_anything_elsewhere(story: Story, anna:
         assert "https://" not in text
 
 
+@pytest.mark.service
 def test_without_admins_there_are_no_pages(tmp_path: Path) -> None:
     with running(tmp_path, "http://127.0.0.1:9/rest/1/hook-secret-0001/") as service:
         visitor = Visitor(service.port)
@@ -108,6 +109,7 @@ def test_without_admins_there_are_no_pages(tmp_path: Path) -> None:
         assert visitor.get("/metrics").status == 200
 
 
+@pytest.mark.service
 def test_an_admin_port_has_the_pages_and_the_metrics_alone(tmp_path: Path) -> None:
     port = free_port()
     with house(tmp_path, RESPONDER_ADMIN_PORT=str(port)) as place:
@@ -124,6 +126,7 @@ def test_an_admin_port_has_the_pages_and_the_metrics_alone(tmp_path: Path) -> No
         assert inside.ask("POST", "/events", b"x=1").status == 404
 
 
+@pytest.mark.portal
 def test_when_the_database_is_away_the_page_says_so(sqlite_url: str, tmp_path: Path) -> None:
     with _alone(sqlite_url, tmp_path) as (database, visitor):
         database.close()
@@ -132,6 +135,7 @@ def test_when_the_database_is_away_the_page_says_so(sqlite_url: str, tmp_path: P
         assert "The database cannot be reached" in page.words
 
 
+@pytest.mark.portal
 def test_an_error_of_ours_is_told_without_its_details(sqlite_url: str, tmp_path: Path) -> None:
     with _alone(sqlite_url, tmp_path) as (database, visitor):
         name = record(database, kill()).decisions[0]
@@ -143,6 +147,7 @@ def test_an_error_of_ours_is_told_without_its_details(sqlite_url: str, tmp_path:
         assert {name: page.headers.get(name) for name in SAFE} == SAFE
 
 
+@pytest.mark.portal
 def test_more_than_can_wait_are_refused(sqlite_url: str, tmp_path: Path) -> None:
     with _alone(sqlite_url, tmp_path) as (database, visitor):
         release = threading.Event()

@@ -17,6 +17,8 @@ import pytest
 from tests.service.pages.visiting import House, Visitor, house
 from tests.support.uvicorn_thread import connected
 
+pytestmark = pytest.mark.portal
+
 STRANGERS = 120
 FORM = b"Content-Type: application/x-www-form-urlencoded\r\nSec-Fetch-Site: same-origin\r\n"
 

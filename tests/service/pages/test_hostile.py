@@ -9,6 +9,8 @@ from responder.service.pages.login.passwords import hashed
 from responder.store.database.database import Database
 from tests.service.pages.visiting import PASSWORD, pages, settings
 
+pytestmark = pytest.mark.portal
+
 NAMES = ("q", "rule", "outcome", "action", "portal", "from", "to", "before")
 ODD = ("\0", "main-999999999-999999999", "\0-1-1", "0-\0-1-1", "crm|\0|X", "deal \0", "9" * 18)
 FORMS: tuple[dict[str, str], ...] = (

@@ -19,6 +19,8 @@ from tests.service.pages.visiting import PASSWORD, Visitor, pages, settings
 from tests.support.evaluations import REVISION, condition, evaluation, kill, record
 from tests.support.whole_log import erased
 
+pytestmark = pytest.mark.portal
+
 NOW = datetime(2026, 9, 24, 12, 30, tzinfo=UTC)
 HASHED = hashed(PASSWORD)
 RULES = """\

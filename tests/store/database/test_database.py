@@ -168,6 +168,7 @@ def test_a_file_that_cannot_be_opened_is_told(tmp_path: Path) -> None:
         Database(f"sqlite:///{tmp_path / 'nowhere' / 'x.db'}").open()
 
 
+@pytest.mark.store
 def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
     path = tmp_path / "x.db"
     path.write_bytes(b"this is not a database, whatever its name may say" * 100)
@@ -180,6 +181,7 @@ def test_a_closed_database_says_so(sqlite_url: str) -> None:
         Database(sqlite_url).read(lambda c: c)
 
 
+@pytest.mark.service
 def test_one_process_serves_a_sqlite_file(sqlite_url: str) -> None:
     program = (
         "import sys; from responder.store.database.database import Database\n"
@@ -200,6 +202,7 @@ def test_one_process_serves_a_sqlite_file(sqlite_url: str) -> None:
     assert told.stdout == ""
 
 
+@pytest.mark.service
 def test_opening_does_not_import_alembic() -> None:
     program = "import sys, responder.store.group_commit; print('alembic' in sys.modules)"
     told = subprocess.run(

@@ -26,6 +26,8 @@ from tests.support.forked import uncounted
 from tests.support.query_plans import scans
 from tests.support.statements import BIG, FILE, Statement
 
+pytestmark = pytest.mark.service
+
 # Together they send all that is ever sent to a big table, in a quarter of a minute.
 PLAYED = (
     "authoring/backtest/test_documented_example.py",

@@ -15,6 +15,8 @@ from tests.service.pages.conftest import Story
 from tests.service.pages.visiting import NAME, PASSWORD, Visitor, pages, settings
 from tests.support.evaluations import count
 
+pytestmark = pytest.mark.portal
+
 HASHED = hashed(PASSWORD)
 PAGES = ["/", "/rules", "/status", "/decisions/main-1-1", "/revisions/0000", "/?show=all"]
 ACTS = ["/pause", "/resume", "/rules/lost-deal/rearm", "/decisions/main-1-1/cancel", "/logout"]

@@ -78,12 +78,14 @@ def _command(given: bytes) -> "subprocess.CompletedProcess[bytes]":
     )
 
 
+@pytest.mark.service
 def test_the_command_prints_the_hash_alone() -> None:
     done = _command(PASSWORD.encode() + b"\nanother line\n")
     assert (done.returncode, done.stderr) == (0, b"")
     assert matches(PASSWORD, done.stdout.decode().removesuffix("\n"))
 
 
+@pytest.mark.service
 @pytest.mark.parametrize("given", [b"", b"\n", b"short\n"])
 def test_the_command_refuses_what_nobody_should_have(given: bytes) -> None:
     done = _command(given)

@@ -1,0 +1,77 @@
+"""A test that touches more than its marker says has failed (`tests.support.tiers`)."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CONFTEST = "from tests.conftest import pytest_runtest_call, pytest_runtest_setup\n"
+TESTS = """\
+import socket, sqlite3, subprocess
+import pytest, sqlalchemy
+
+pytestmark = pytest.mark.{tier}
+
+@pytest.fixture
+def bound():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server
+
+def test_nothing(tmp_path):
+    (tmp_path / "file").write_text("a file is nothing outside")
+
+def test_a_database():
+    sqlite3.connect(":memory:").close()
+
+def test_a_database_of_our_own():
+    engine = sqlalchemy.create_engine("sqlite://")
+    engine.connect().close()
+    engine.dispose()
+
+def test_a_database_in_vain():
+    try:
+        sqlite3.connect(":memory:").close()
+    except Exception:
+        pass
+
+def test_a_socket():
+    socket.create_server(("127.0.0.1", 0)).close()
+
+def test_a_socket_of_a_fixture(bound):
+    pass
+
+def test_a_process():
+    subprocess.run(["true"])
+"""
+DATABASES = {"a_database", "a_database_of_our_own", "a_database_in_vain"}
+SOCKETS, PROCESSES = {"a_socket", "a_socket_of_a_fixture"}, {"a_process"}
+
+
+@pytest.mark.parametrize(
+    ("tier", "failed"),
+    [
+        ("unit", DATABASES | SOCKETS | PROCESSES),
+        ("store", {"a_socket"} | PROCESSES),  # what a fixture begins may be there for others too
+        ("portal", PROCESSES),
+        ("service", set()),
+    ],
+)
+def test_a_test_does_what_its_marker_allows(tmp_path: Path, tier: str, failed: set[str]) -> None:
+    (tmp_path / "conftest.py").write_text(CONFTEST)
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n unit\n store\n portal\n service\n")
+    (tmp_path / "test_touching.py").write_text(TESTS.format(tier=tier))
+    words = ("-m", "pytest", "-q", "-rfE", "-p", "no:cacheprovider", "-p", "no:xdist")
+    run = subprocess.run(
+        [sys.executable, *words, f"--rootdir={tmp_path}", str(tmp_path)],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert set(re.findall(r"^(?:FAILED|ERROR) \S+::test_(\w+)", run.stdout, re.M)) == failed
+    assert ("failed" in run.stdout) == bool(failed)
+    assert "passed" in run.stdout
