@@ -221,7 +221,7 @@ def _explain_document(ref: str, event: str | None, portal: str | None, rules: Pa
         fail(f"{ref!r} is no document; name a kind and a number, such as deal:759")
     cause = cause_named(event or f"{document.kind}.updated")
     if cause is None:
-        fail(f"there is no event {event!r}" if event else "say with --event what is to have come")
+        fail(f"there is no event {event!r}" if event else "name an event with --event")
     given = settings()
     name = portal_named(portal, given)
     ruleset = _ruleset(rules or given.rules)

@@ -61,7 +61,7 @@ def show(site: Site, visit: Visit) -> Response:
         more_facts=max(0, len(facts) - MOST_FACTS),
         moments=list(decision_story.timeline(found)),
         rule_text=_rule_text(found, rule),
-        rule_said=None if rule is None else paragraph(rule),
+        rule_in_words=None if rule is None else paragraph(rule),
         most_siblings=MOST_SIBLINGS,
         may_cancel=decision["outcome"] in (Outcome.WAITING, Outcome.HELD),
         may_approve=decision["outcome"] == Outcome.HELD and found.hold == APPROVAL,

@@ -366,7 +366,7 @@ def test_a_call_that_somebody_approved_holds(database: Database) -> None:
 def test_a_call_that_nobody_approved_is_named(database: Database, entry: int | None) -> None:
     seq = asked_and_called(database, approval=entry)
     assert verify(database, "main").bad == BadEntry(
-        seq, "no entry says that somebody approved what it calls for"
+        seq, "no entry records an approval of this call"
     )
 
 
