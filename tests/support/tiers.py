@@ -22,7 +22,7 @@ from sqlalchemy.pool import Pool
 UNIT, STORE, PORTAL, SERVICE = TIERS = ("unit", "store", "portal", "service")
 LONG = "long"
 
-_BY_FOLDER = {"process": SERVICE, "replicas": SERVICE, "random": PORTAL}
+_BY_FOLDER = {"deploy": SERVICE, "process": SERVICE, "replicas": SERVICE, "random": PORTAL}
 _BY_FIXTURE = {
     **dict.fromkeys(("sqlite_url", "postgres", "postgres_url", "database_url"), STORE),
     **dict.fromkeys(("migrated_file", "migrated_url", "emptied_postgres"), STORE),
