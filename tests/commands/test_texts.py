@@ -28,6 +28,7 @@ def test_without_a_name_each_is_listed_in_a_line_of_the_terminal(
     assert all(len(line) <= 80 for line in lines)
 
 
+@pytest.mark.service
 @EACH
 def test_each_is_printed_as_it_is_without_any_setting(
     command: str, texts: Texts, tmp_path: Path
