@@ -6,7 +6,7 @@ from datetime import datetime
 
 from responder.journal.entries import NewDecision, NewEvaluation
 from responder.judge.jobs import Job
-from responder.judge.lifecycle import Step
+from responder.judge.stop_lifecycle import Step
 from responder.model import (
     ACTING_MODES,
     KILLING,

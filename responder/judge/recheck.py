@@ -12,9 +12,9 @@ from responder.journal.approval_proof import Approval
 from responder.journal.approvals import GOOD_FOR
 from responder.journal.open_stops import Stop
 from responder.judge.jobs import Job, of_stop
-from responder.judge.lifecycle import Seen, Standing, Step, step
 from responder.judge.planner import next_step
 from responder.judge.plans import Known, Plan, Planned
+from responder.judge.stop_lifecycle import Seen, Standing, Step, step
 from responder.model import (
     ACTING_MODES,
     KILLING,

@@ -12,7 +12,7 @@ from responder.bitrix24.client.answers import (
     stopping_method,
 )
 from responder.bitrix24.client.client import LIMIT_CODES, WITHHELD
-from responder.judge.lifecycle import Seen, Standing, Step, step
+from responder.judge.stop_lifecycle import Seen, Standing, Step, step
 from responder.model import Action, Outcome
 
 

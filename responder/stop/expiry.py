@@ -11,8 +11,8 @@ import structlog
 from responder.journal import approvals, chain
 from responder.journal.open_stops import Stop, unanswered
 from responder.judge.context import Context, Interval
-from responder.judge.lifecycle import Seen, step
 from responder.judge.recheck import standing_of
+from responder.judge.stop_lifecycle import Seen, step
 from responder.model import Outcome
 from responder.stop.gate import Gate
 from responder.stop.intents import take

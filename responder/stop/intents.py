@@ -1,4 +1,4 @@
-"""Writes what passes the gate, and the steps that stops take (which follows which: `lifecycle`).
+"""Writes what passes the gate, and the steps that stops take (in the order of `stop_lifecycle`).
 
 An evaluation is written with its decisions, the stops that they open and the intents of what is
 called at once; a stop that was judged afresh with its next step. What may be begun was asked before
@@ -16,9 +16,9 @@ from responder.journal import approvals, open_stops
 from responder.journal import record as journal
 from responder.journal.open_stops import Stop
 from responder.judge import jobs
-from responder.judge.lifecycle import Seen, Standing, Step, step
 from responder.judge.plans import Hold, Plan, Planned
 from responder.judge.recheck import Recheck
+from responder.judge.stop_lifecycle import Seen, Standing, Step, step
 from responder.model import KILLING, OPEN_OUTCOMES, Mode, Outcome, Unknown
 from responder.rules.ruleset import Ruleset
 from responder.stop.call import StopCall

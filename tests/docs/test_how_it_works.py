@@ -8,7 +8,7 @@ from itertools import product
 
 import pytest
 
-from responder.judge.lifecycle import LIFE, TRIES, Seen, Standing, step
+from responder.judge.stop_lifecycle import LIFE, TRIES, Seen, Standing, step
 from responder.model import OPEN_OUTCOMES, Action, Outcome
 from responder.store.database.tables import metadata
 from tests.docs.texts import PAGES, ROOT, blocks, column

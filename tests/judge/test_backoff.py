@@ -12,7 +12,7 @@ from responder.bitrix24.client.client import OPERATING_LIMIT, QUERY_LIMIT
 from responder.bitrix24.facts.lookup import Reading
 from responder.bitrix24.sandbox.faults import Fault
 from responder.judge.backoff import AWAY_AGAIN, AWAY_REST, REST, Backoff
-from responder.judge.lifecycle import BUSY_AGAIN, REFUSED_AGAIN, RETRY_AFTER, TRIES
+from responder.judge.stop_lifecycle import BUSY_AGAIN, REFUSED_AGAIN, RETRY_AFTER, TRIES
 from responder.store.database.database import Database
 from tests.judge.make import DENIED, a_failure, a_reading
 from tests.support.rounds import RULES, Driving, driving, play

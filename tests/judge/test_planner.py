@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from responder.bitrix24.facts.lookup import Reading
 from responder.journal.entries import Spared
 from responder.judge.jobs import Job
-from responder.judge.lifecycle import EXECUTING_AGAIN, REFUSED_AGAIN, Standing
 from responder.judge.planner import (
     LOOK_AFTER,
     may_be_executing,
     next_step,
 )
 from responder.judge.plans import Known
+from responder.judge.stop_lifecycle import EXECUTING_AGAIN, REFUSED_AGAIN, Standing
 from responder.model import Action, Mode, Outcome, Reason, Unknown, Workflow
 from responder.rules.decide import judge
 from tests.judge.make import (

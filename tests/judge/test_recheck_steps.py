@@ -11,15 +11,6 @@ from responder.bitrix24.client.client import QUERY_LIMIT
 from responder.bitrix24.facts.lookup import Reading
 from responder.bitrix24.facts.open_tasks import Missing
 from responder.journal.open_stops import Stop
-from responder.judge.lifecycle import (
-    LOOK_AGAIN,
-    PORTAL_CUTS_AT,
-    REFUSED_AGAIN,
-    RETRY_AFTER,
-    SENT_WITHIN,
-    TRIES,
-    Standing,
-)
 from responder.judge.recheck import (
     Before,
     after_look,
@@ -28,6 +19,15 @@ from responder.judge.recheck import (
     too_old,
     unproved,
     without_evidence,
+)
+from responder.judge.stop_lifecycle import (
+    LOOK_AGAIN,
+    PORTAL_CUTS_AT,
+    REFUSED_AGAIN,
+    RETRY_AFTER,
+    SENT_WITHIN,
+    TRIES,
+    Standing,
 )
 from responder.model import Outcome, Unknown
 from tests.judge.make import (

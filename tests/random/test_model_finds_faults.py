@@ -17,12 +17,12 @@ from responder.bitrix24.facts.lookup import Reading
 from responder.bitrix24.facts.open_tasks import Evidence, Missing
 from responder.bitrix24.lists.paged import Listing
 from responder.bitrix24.lists.workflows import Compact
-from responder.judge import lifecycle
+from responder.judge import stop_lifecycle
 from responder.judge.jobs import JobBatch
-from responder.judge.lifecycle import Seen, step
 from responder.judge.plans import Hold, Plan
 from responder.judge.reader import FactsRead
 from responder.judge.recheck import Recheck
+from responder.judge.stop_lifecycle import Seen, step
 from responder.model import Document, Outcome, Unknown
 from responder.rules.ruleset import Ruleset
 from responder.service.driver.round import Rounds, Work
@@ -257,7 +257,7 @@ def test_rows_that_are_not_compared_with_the_document_are_found(
 def test_an_impatient_retry_is_found(
     folder: Path, migrated_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lifecycle, "PORTAL_CUTS_AT", timedelta(0))
+    monkeypatch.setattr(stop_lifecycle, "PORTAL_CUTS_AT", timedelta(0))
     found(folder, migrated_file, "may still take effect|stopped and not logged")
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from responder.bitrix24.client.answers import Answer, Failure, FailureKind, read, stopping_method
 from responder.bitrix24.client.client import LIMIT_CODES, OPERATING_LIMIT, QUERY_LIMIT, WITHHELD
-from responder.judge.lifecycle import (
+from responder.judge.stop_lifecycle import (
     BUSY_AGAIN,
     LIFE,
     REFUSED_AGAIN,

@@ -9,9 +9,9 @@ import pytest
 from responder.journal import approvals
 from responder.journal import record as journal
 from responder.journal.open_stops import Stop
-from responder.judge.lifecycle import Seen, step
 from responder.judge.plans import Hold
 from responder.judge.recheck import Recheck, standing_of
+from responder.judge.stop_lifecycle import Seen, step
 from responder.model import Mode, Outcome
 from responder.rules.ruleset import Ruleset
 from responder.store import limits

@@ -16,9 +16,9 @@ from responder.judge import planner
 from responder.judge.backoff import REST, Backoff
 from responder.judge.context import Context
 from responder.judge.jobs import Job
-from responder.judge.lifecycle import REFUSED_AGAIN, TRIES, Seen, step
 from responder.judge.plans import Plan
 from responder.judge.recheck import Recheck, standing_of
+from responder.judge.stop_lifecycle import REFUSED_AGAIN, TRIES, Seen, step
 from responder.model import Outcome, Reason, Unknown
 from responder.rules.ruleset import Ruleset
 from responder.stop.gate import Gate

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from responder.journal.approval_proof import Approval
 from responder.journal.approvals import GOOD_FOR, approved_text
-from responder.judge.lifecycle import (
+from responder.judge.stop_lifecycle import (
     BUSY_AGAIN,
     EXECUTING_AGAIN,
     LIFE,
