@@ -16,7 +16,7 @@ import structlog
 from responder.bitrix24.lists.paged import REMEMBERED_FOR
 from responder.journal.open_stops import Stop
 from responder.judge.context import Context
-from responder.judge.reader import FactReader
+from responder.judge.fact_reader import FactReader
 from responder.judge.stop_lifecycle import CALL_WITHIN, FACTS_STALE_AFTER, Step
 from responder.model import OPEN_OUTCOMES
 from responder.stop.call import StopCall

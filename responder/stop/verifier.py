@@ -25,7 +25,7 @@ from responder.journal import record as journal
 from responder.journal.open_stops import Stop
 from responder.judge import jobs, recheck
 from responder.judge.context import Context
-from responder.judge.reader import FactReader
+from responder.judge.fact_reader import FactReader
 from responder.judge.recheck import Running
 from responder.judge.stop_lifecycle import LOOK_AGAIN
 from responder.model import Document, Outcome, Unknown

@@ -18,9 +18,9 @@ from responder.bitrix24.facts.open_tasks import Evidence, Missing
 from responder.bitrix24.lists.paged import Listing
 from responder.bitrix24.lists.workflows import Compact
 from responder.judge import stop_lifecycle
+from responder.judge.fact_reader import FactsRead
 from responder.judge.jobs import JobBatch
 from responder.judge.plans import Hold, Plan
-from responder.judge.reader import FactsRead
 from responder.judge.recheck import Recheck
 from responder.judge.stop_lifecycle import Seen, step
 from responder.model import Document, Outcome, Unknown
