@@ -21,10 +21,10 @@ from responder.bitrix24.client.answers import STOPPING
 from responder.judge import jobs, judgement, recheck
 from responder.judge.backoff import Backoff
 from responder.judge.context import Context
+from responder.judge.event_queue import EventQueue
 from responder.judge.fact_reader import FactReader, FactsRead
 from responder.judge.jobs import Job, JobBatch
 from responder.judge.judgement import Grounds
-from responder.judge.queue import EventQueue
 from responder.rules.ruleset import Ruleset
 from responder.service.driver.quarantine import Quarantine
 from responder.service.driver.unmatched import UnmatchedEvents
