@@ -13,8 +13,8 @@ from responder.bitrix24.facts.lookup import Reading
 from responder.journal.entries import NewDecision, Spared
 from responder.judge.jobs import Job
 from responder.judge.plans import Known, Plan, Planned
+from responder.judge.run_scope import Condemned
 from responder.judge.stop_lifecycle import Seen, Standing, Step, not_before, step
-from responder.judge.sweep import Condemned
 from responder.model import (
     ACTING_MODES,
     KILLING,

@@ -15,7 +15,7 @@ from responder.bitrix24.facts.open_tasks import Evidence
 from responder.bitrix24.lists.id_ranges import RangedList
 from responder.judge import jobs, planner, recheck
 from responder.judge.jobs import Job
-from responder.judge.sweep import Run
+from responder.judge.run_scope import Run
 from responder.model import Document, Trigger
 from responder.rules.rule import Rule
 from responder.rules.ruleset import Ruleset

@@ -16,7 +16,7 @@ from responder.journal.record import Recorded
 from responder.judge import planner
 from responder.judge.jobs import Job
 from responder.judge.plans import Known
-from responder.judge.sweep import Condemned
+from responder.judge.run_scope import Condemned
 from responder.model import Document, Trigger, Unknown, Workflow
 from responder.rules.decide import judge
 from responder.rules.keep import Candidate, choose

@@ -1,7 +1,7 @@
 """Runs what time brings, a step a round, and writes what it found.
 
-Theory of operation: see `sweep`. A run that is under way is kept in memory alone; what is durable
-is when each run was due last, and what people asked for.
+Theory of operation: see `run_scope`. A run that is under way is kept in memory alone; what is
+durable is when each run was due last, and what people asked for.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -12,11 +12,11 @@ import structlog
 from responder.bitrix24.facts.last_changes import last_changed
 from responder.bitrix24.lists.row_warnings import RowWarnings
 from responder.journal import run_entries
-from responder.judge import planner, sweep
+from responder.judge import planner, run_scope
 from responder.judge.context import Context
 from responder.judge.judgement import known_of
 from responder.judge.plans import Known, Plan
-from responder.judge.sweep import DueRun, Run
+from responder.judge.run_scope import DueRun, Run
 from responder.service.driver import run_report
 from responder.service.driver.unfinished_runs import UnfinishedRuns
 from responder.stop.gate import Gate
@@ -92,7 +92,7 @@ class Sweeper:
             return asked, sweep_runs.last(conn, portal)
 
         requests, last = await self._context.read(read)
-        dues, new = sweep.due_now(
+        dues, new = run_scope.due_now(
             ruleset,
             self._context.portal,
             last=last,
@@ -103,9 +103,9 @@ class Sweeper:
         if new:
             await self._gate.write(lambda tx: self._begin_to_count(tx, new, now))
         dues += (
-            sweep.requested(request, ruleset, self._context.portal)
+            run_scope.requested(request, ruleset, self._context.portal)
             for request in requests
-            if sweep.request_name(request) not in resting
+            if run_scope.request_name(request) not in resting
         )
         first = min(dues, key=lambda due: self._unfinished.turn(due, now), default=None)
         return None if first is None else self._begin(first)

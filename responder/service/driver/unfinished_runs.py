@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from responder.judge.sweep import DueRun
+from responder.judge.run_scope import DueRun
 
 AGAIN_AFTER = timedelta(seconds=60)
 FORGOTTEN_AFTER = timedelta(hours=1)  # its rule or schedule is there no more
