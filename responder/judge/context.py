@@ -7,7 +7,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from responder.adapters.metrics import Metrics
 from responder.bitrix24.client.client import Client
-from responder.bitrix24.facts.templates import Templates
+from responder.bitrix24.fetch.templates import Templates
 from responder.judge.rules_in_force import RulesInForce
 from responder.store.database.database import Connection, Database
 

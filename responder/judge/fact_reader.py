@@ -28,9 +28,9 @@ import structlog
 from responder.bitrix24.client import rate_limit
 from responder.bitrix24.client.answers import STOPPING, Command, Failure, FailureKind, explain
 from responder.bitrix24.client.client import LIMIT_CODES
-from responder.bitrix24.facts import lookup
-from responder.bitrix24.facts.lookup import Ask, Reading
-from responder.bitrix24.facts.survey import Survey
+from responder.bitrix24.fetch import lookup
+from responder.bitrix24.fetch.lookup import Ask, Reading
+from responder.bitrix24.fetch.survey import Survey
 from responder.bitrix24.lists.requests import PORTION, SharedRequests
 from responder.bitrix24.lists.row_warnings import RowWarnings
 from responder.bitrix24.lists.workflows import RunningWorkflows, WorkflowList, pages_of

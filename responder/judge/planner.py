@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from responder.bitrix24.client.answers import stopping_method
-from responder.bitrix24.facts.lookup import Reading
+from responder.bitrix24.fetch.lookup import Reading
 from responder.journal.entries import NewDecision, Spared
 from responder.judge.jobs import Job
 from responder.judge.plans import Known, Plan, Planned

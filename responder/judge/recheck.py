@@ -6,8 +6,8 @@ from datetime import datetime
 
 from responder.bitrix24.client.answers import Failure, FailureKind
 from responder.bitrix24.client.client import LIMIT_CODES
-from responder.bitrix24.facts.lookup import Reading
-from responder.bitrix24.facts.open_tasks import Missing
+from responder.bitrix24.fetch.lookup import Reading
+from responder.bitrix24.fetch.open_tasks import Missing
 from responder.journal.approval_proof import Approval
 from responder.journal.approvals import GOOD_FOR
 from responder.journal.open_stops import Stop

@@ -27,9 +27,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from responder.bitrix24.client.answers import explain
-from responder.bitrix24.facts.lookup import Reading
-from responder.bitrix24.facts.survey import Survey
-from responder.bitrix24.facts.templates import Templates
+from responder.bitrix24.fetch.lookup import Reading
+from responder.bitrix24.fetch.survey import Survey
+from responder.bitrix24.fetch.templates import Templates
 from responder.judge.jobs import Job
 from responder.model import KILLING, Document, Judgement, Situation, Trigger, Unknown, Workflow
 from responder.rules import schedules

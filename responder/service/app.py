@@ -18,7 +18,7 @@ from starlette.types import ASGIApp
 from responder.adapters.metrics import Metrics
 from responder.bitrix24.client.client import Client
 from responder.bitrix24.client.rest import Portal
-from responder.bitrix24.facts.templates import Templates
+from responder.bitrix24.fetch.templates import Templates
 from responder.journal import outbox
 from responder.judge.context import Context
 from responder.judge.rules_in_force import RulesInForce, wait_until_still

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from responder.bitrix24.facts import open_tasks
-from responder.bitrix24.facts.open_tasks import Evidence, Missing
+from responder.bitrix24.fetch import open_tasks
+from responder.bitrix24.fetch.open_tasks import Evidence, Missing
 from responder.bitrix24.lists.id_ranges import pages_of
 from responder.judge import recheck
 from responder.judge.context import Context

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from responder.bitrix24.client.client import Handover
-from responder.bitrix24.facts.open_tasks import Evidence, Missing
+from responder.bitrix24.fetch.open_tasks import Evidence, Missing
 from responder.journal import chain
 from responder.journal import record as journal
 from responder.judge.context import Context

@@ -11,7 +11,7 @@ from datetime import datetime
 
 import structlog
 
-from responder.bitrix24.facts.open_tasks import Evidence, Missing
+from responder.bitrix24.fetch.open_tasks import Evidence, Missing
 from responder.journal import approvals, open_stops
 from responder.journal import record as journal
 from responder.journal.open_stops import Stop

@@ -16,8 +16,8 @@ from datetime import datetime
 
 import structlog
 
-from responder.bitrix24.facts import lookup
-from responder.bitrix24.facts.lookup import Reading
+from responder.bitrix24.fetch import lookup
+from responder.bitrix24.fetch.lookup import Reading
 from responder.bitrix24.lists.workflow_row import WORKFLOW_ID
 from responder.bitrix24.lists.workflows import Compact, RunningWorkflows, triple, unpacked
 from responder.journal import open_stops

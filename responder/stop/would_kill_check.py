@@ -5,7 +5,7 @@ It is the least urgent work a driver has: a few ids in one request, when the buc
 
 from datetime import timedelta
 
-from responder.bitrix24.facts import lookup
+from responder.bitrix24.fetch import lookup
 from responder.journal import would_kills
 from responder.judge.context import Context, Interval
 from responder.stop.gate import Gate

@@ -8,8 +8,8 @@ import pytest
 
 from responder.bitrix24.client.answers import Failure, FailureKind
 from responder.bitrix24.client.client import QUERY_LIMIT
-from responder.bitrix24.facts.lookup import Reading
-from responder.bitrix24.facts.open_tasks import Missing
+from responder.bitrix24.fetch.lookup import Reading
+from responder.bitrix24.fetch.open_tasks import Missing
 from responder.journal.open_stops import Stop
 from responder.judge.recheck import (
     Before,

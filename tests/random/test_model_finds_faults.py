@@ -12,9 +12,9 @@ from typing import ClassVar
 
 import pytest
 
-from responder.bitrix24.facts import lookup, survey
-from responder.bitrix24.facts.lookup import Reading
-from responder.bitrix24.facts.open_tasks import Evidence, Missing
+from responder.bitrix24.fetch import lookup, survey
+from responder.bitrix24.fetch.lookup import Reading
+from responder.bitrix24.fetch.open_tasks import Evidence, Missing
 from responder.bitrix24.lists.paged import Listing
 from responder.bitrix24.lists.workflows import Compact
 from responder.judge import stop_lifecycle

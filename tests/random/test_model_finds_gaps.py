@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Select, bindparam, func, select
 
-from responder.bitrix24.facts.open_tasks import Evidence
+from responder.bitrix24.fetch.open_tasks import Evidence
 from responder.bitrix24.lists.id_ranges import RangedList
 from responder.judge import jobs, planner, recheck
 from responder.judge.jobs import Job

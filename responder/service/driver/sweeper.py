@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from responder.bitrix24.facts.last_changes import last_changed
+from responder.bitrix24.fetch.last_changes import last_changed
 from responder.bitrix24.lists.row_warnings import RowWarnings
 from responder.journal import run_entries
 from responder.judge import planner, run_scope

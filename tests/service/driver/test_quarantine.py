@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import cast
 
-from responder.bitrix24.facts.stages import Stages
+from responder.bitrix24.fetch.stages import Stages
 from responder.journal.audit.verify import verify
 from responder.store import sweep_runs
 from tests.support.rounds import DEAL, INSTANCES, PORTAL, RULES, Driving, play
