@@ -9,7 +9,7 @@ from responder.judge.context import Context
 from responder.service.driver.clock_watch import ClockWatch
 from responder.service.driver.round import Rounds
 from responder.service.driver.sweeper import Sweeper
-from responder.stop.expiry import ApprovalExpiry
+from responder.stop.approval_expiry import ApprovalExpiry
 from responder.stop.gate import Gate
 from responder.stop.rearm_release import RearmRelease
 from responder.stop.would_kill_check import WouldKillCheck
