@@ -27,7 +27,7 @@ import structlog
 
 from responder.bitrix24.client import rate_limit
 from responder.bitrix24.client.answers import STOPPING, Command, Failure, FailureKind, explain
-from responder.bitrix24.client.client import LIMIT_CODES
+from responder.bitrix24.client.rate_limit import LIMIT_CODES
 from responder.bitrix24.fetch import lookup
 from responder.bitrix24.fetch.lookup import Ask, Reading
 from responder.bitrix24.fetch.survey import Survey

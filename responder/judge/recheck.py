@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from responder.bitrix24.client.answers import Failure, FailureKind
-from responder.bitrix24.client.client import LIMIT_CODES
+from responder.bitrix24.client.rate_limit import LIMIT_CODES
 from responder.bitrix24.fetch.lookup import Reading
 from responder.bitrix24.fetch.open_tasks import Missing
 from responder.journal.approval_proof import Approval

@@ -11,7 +11,8 @@ from responder.bitrix24.client.answers import (
     is_done,
     stopping_method,
 )
-from responder.bitrix24.client.client import LIMIT_CODES, WITHHELD
+from responder.bitrix24.client.client import WITHHELD
+from responder.bitrix24.client.rate_limit import LIMIT_CODES
 from responder.judge.stop_lifecycle import Seen, Standing, Step, step
 from responder.model import Action, Outcome
 

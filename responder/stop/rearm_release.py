@@ -37,7 +37,9 @@ class RearmRelease:
         now = self._context.now()
         if not self._interval.is_over(now):
             return False
-        if self._context.client.shut is not None or not await self._context.read(self._is_due):
+        if self._context.client.breakers.of_portal is not None:
+            return False
+        if not await self._context.read(self._is_due):
             return False
         self._interval.end()  # there may be more
         for one in await self._gate.write(lambda tx: self._clear(tx, now)):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from responder.bitrix24.client.answers import FailureKind
-from responder.bitrix24.client.client import OPERATING_LIMIT, QUERY_LIMIT
+from responder.bitrix24.client.rate_limit import OPERATING_LIMIT, QUERY_LIMIT
 from responder.bitrix24.fetch.lookup import Reading
 from responder.bitrix24.sandbox.faults import Fault
 from responder.judge.backoff import AWAY_AGAIN, AWAY_REST, REST, Backoff
@@ -54,7 +54,7 @@ def test_an_event_waits_where_the_portal_shuts_amid_its_reading(
         there.sandbox.fail_next("profile", refusal)
         there.deliver([1])
         await there.round()
-        assert there.client.shut is not None
+        assert there.client.breakers.of_portal is not None
         assert (there.waiting, there.decisions()) == (1, [])
         there.later(seconds=61)
         await there.come_to_rest()

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from responder.bitrix24.client.answers import Answer, Failure, FailureKind, read, stopping_method
-from responder.bitrix24.client.client import LIMIT_CODES, OPERATING_LIMIT, QUERY_LIMIT, WITHHELD
+from responder.bitrix24.client.client import WITHHELD
+from responder.bitrix24.client.rate_limit import LIMIT_CODES, OPERATING_LIMIT, QUERY_LIMIT
 from responder.judge.stop_lifecycle import (
     BUSY_AGAIN,
     LIFE,

@@ -39,11 +39,11 @@ class Agenda:
         client = self._context.client
         await client.probe()
         done = await self._keep_up()
-        if client.shut is None:
+        if client.breakers.of_portal is None:
             done |= await self._judge_and_run()
         else:
             self.rounds.drop()
-        if client.breakers_changed:  # and nothing else was committed since
+        if client.breakers.changed:  # and nothing else was committed since
             await self._gate.save_client()
         return done
 

@@ -170,7 +170,7 @@ class Rounds:
     async def _grounds(self, ready: Sequence[Job], batch: JobBatch, found: FactsRead) -> Grounds:
         """Read what else these are judged by: the journal, and who was kept in others' stead."""
         known = await judgement.known_of(self._context, found.workflows, batch.ruleset.revision)
-        withheld = self._context.client.withheld()
+        withheld = self._context.client.breakers.withheld()
         known = replace(known, shut=withheld, away=self._backoff.is_away)
         kept = jobs.kept_beside(ready)
         running = await self._verifier.of_others(kept, found.readings.values(), found.rows)
@@ -232,7 +232,7 @@ class Rounds:
 
     def _shut(self) -> dict[str, str]:
         """Return the methods that stop workflows and are not called now, and why."""
-        withheld = self._context.client.withheld()
+        withheld = self._context.client.breakers.withheld()
         return {method: withheld[method] for method in STOPPING if method in withheld}
 
     def drop(self) -> None:
