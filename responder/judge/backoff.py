@@ -37,7 +37,7 @@ class Backoff:
         self._portal = portal
         self._rests: dict[str, datetime] = {}
         self._tries: dict[str, int] = {}
-        self._stumbles: dict[str, int] = {}
+        self._faults: dict[str, int] = {}
         self._doubted: set[str] = set()
         self._away = 0
         self.away_since: datetime | None = None
@@ -51,7 +51,7 @@ class Backoff:
         self._rests = {ref: at for ref, at in self._rests.items() if now < at <= latest}
         return set(self._rests)
 
-    def until_the_first(self, now: datetime, at_most: float) -> float:
+    def seconds_until_first(self, now: datetime, at_most: float) -> float:
         """Return in how many seconds the first of them has rested."""
         left = [(at - now).total_seconds() for at in self._rests.values()]
         return max(0.001, min([at_most, *(seconds for seconds in left if seconds > 0)]))
@@ -63,7 +63,7 @@ class Backoff:
     def judged(self, ref: str, now: datetime) -> None:
         """Forget a document's failures once it was judged, and have it rest."""
         self._tries.pop(ref, None)
-        self._stumbles.pop(ref, None)
+        self._faults.pop(ref, None)
         self._doubted.discard(ref)
         self.rest(ref, now)
 
@@ -90,27 +90,27 @@ class Backoff:
             self._tries.setdefault(ref, 0)
         self.rest(ref, now, wait)
 
-    def stumbled(self, ref: str, now: datetime) -> int:
+    def count_fault(self, ref: str, now: datetime) -> int:
         """Count a document that, alone, could not be judged by a fault of ours; say how often.
 
         It rests longer each time, and after the last one is like one that was judged.
         """
-        times = self._stumbles.get(ref, 0) + 1
+        times = self._faults.get(ref, 0) + 1
         if times >= TRIES:
             self.judged(ref, now)
         else:
-            self._stumbles[ref] = times
+            self._faults[ref] = times
             self.suspect(ref, now, RETRY_AFTER[times - 1], among_many=False)
         return times
 
-    def answered(self) -> None:
+    def mark_answering(self) -> None:
         """Note that the portal is there."""
         self._away = 0
         if self.away_since is not None:
             self.away_since = None
             log.warning("the portal answers again", portal=self._portal)
 
-    def went_away(self, now: datetime) -> None:
+    def mark_away(self, now: datetime) -> None:
         """Note that the portal does not answer anything, and leave it alone for a while."""
         self._away += 1
         if self.away_since is None:
@@ -118,7 +118,7 @@ class Backoff:
             log.warning("the portal cannot be reached", portal=self._portal)
         self._away_until = now + AWAY_REST
 
-    def leaves_alone(self, now: datetime) -> bool:
+    def is_left_alone(self, now: datetime) -> bool:
         """Say whether the portal is away and was asked only just now."""
         until = self._away_until
         return until is not None and self.is_away and now < until <= now + AWAY_REST
@@ -137,7 +137,7 @@ class Backoff:
         found = {
             ref
             for ref, reading in readings.items()
-            if self._defers(ref, reading, now, among_many=among_many)
+            if self._defer(ref, reading, now, among_many=among_many)
         }
         if found and among_many:
             log.warning(
@@ -147,7 +147,7 @@ class Backoff:
             )
         return found
 
-    def _defers(self, ref: str, reading: Reading, now: datetime, *, among_many: bool) -> bool:
+    def _defer(self, ref: str, reading: Reading, now: datetime, *, among_many: bool) -> bool:
         """Say whether a document waits because it could not be read, and have it rest then."""
         failure = reading.failure
         wait = None

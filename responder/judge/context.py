@@ -53,16 +53,16 @@ class Interval:
 
     def __init__(self, length: timedelta) -> None:
         self._length = length
-        self._looked_at: datetime | None = None
+        self._checked_at: datetime | None = None
 
     def is_over(self, now: datetime) -> bool:
         """Tell whether it is time to look; if so, the next interval begins."""
         # `abs`, for a clock that was set back must not make it longer
-        if self._looked_at is not None and abs(now - self._looked_at) < self._length:
+        if self._checked_at is not None and abs(now - self._checked_at) < self._length:
             return False
-        self._looked_at = now
+        self._checked_at = now
         return True
 
     def end(self) -> None:
         """Have it be over at once, because there may be more to see."""
-        self._looked_at = None
+        self._checked_at = None

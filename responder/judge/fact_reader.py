@@ -42,8 +42,8 @@ WITHIN_SECONDS = 20.0
 MOST = 4_000
 ONE_BY_ONE_FOR = timedelta(seconds=60)
 LOST = (FailureKind.BUSY, FailureKind.UNCERTAIN)
-EACH = 2  # commands for one document: its item, its workflows
-TOLD_FOR = timedelta(minutes=10)
+COMMANDS_EACH = 2  # commands for one document: its item, its workflows
+COUNTED_FOR = timedelta(minutes=10)
 GATHERS_FOR = timedelta(seconds=2)
 GATHERS_ABOVE = 0.4  # of the bucket
 IN_BULK = 50 * PORTION  # documents whose fields one request reads
@@ -91,7 +91,7 @@ class FactReader:
     def __init__(self, context: Context, backoff: Backoff) -> None:
         self._context = context
         self._backoff = backoff
-        self._told: tuple[datetime, int] | None = None
+        self._counted: tuple[datetime, int] | None = None
         self._row_warnings = RowWarnings(context.portal, context.now)
         self._slice_seconds = FIRST_SLICE_SECONDS
         self._one_by_one_until: datetime | None = None
@@ -100,22 +100,25 @@ class FactReader:
     @property
     def running(self) -> int | None:
         """Say how many workflows run, as the portal told not long ago; None where it did not."""
-        if self._told is None or not timedelta(0) <= self._context.now() - self._told[0] < TOLD_FOR:
+        if (
+            self._counted is None
+            or not timedelta(0) <= self._context.now() - self._counted[0] < COUNTED_FOR
+        ):
             return None
-        return self._told[1]
+        return self._counted[1]
 
-    def _tell(self, running: int | None) -> None:
+    def _record_running(self, running: int | None) -> None:
         if running is not None:
-            self._told = (self._context.now(), running)
+            self._counted = (self._context.now(), running)
 
     @property
     def must_wait(self) -> bool:
         """Return whether nothing is read now: what is due gathers, or the portal is left alone."""
-        return bool(self._gathers_for()) or self._backoff.leaves_alone(self._context.now())
+        return bool(self._gathers_for()) or self._backoff.is_left_alone(self._context.now())
 
     def idle_seconds(self, at_most: float) -> float:
         """Return how long to wait when nothing is due: until the first document has rested."""
-        wait = self._backoff.until_the_first(self._context.now(), at_most)
+        wait = self._backoff.seconds_until_first(self._context.now(), at_most)
         return max(wait, min(self._gathers_for(), at_most))
 
     def _gathers_for(self) -> float:
@@ -144,12 +147,12 @@ class FactReader:
         requests, a_batch = self._requests(), max(map(self._context.client.capacity, STOPPING))
         pages = pages_of(self.running or 0) / PORTION
         some = min(MOST, int((requests - pages - 1) / (1 / a_batch + 1 / IN_BULK)))
-        if some > self._context.few and not self._is_spoilt() and pages < requests / 2:
+        if some > self._context.few and not self._avoids_pages() and pages < requests / 2:
             now = min(documents, some)
-            if self.running is None or pages + now / IN_BULK < now * EACH / PORTION:
+            if self.running is None or pages + now / IN_BULK < now * COMMANDS_EACH / PORTION:
                 return ReadStrategy(by_pages=True, documents=some)
         # one more command for each is its tasks, which are the evidence
-        some = min(MOST, int(requests / (1 / a_batch + (EACH + 1) / PORTION)))
+        some = min(MOST, int(requests / (1 / a_batch + (COMMANDS_EACH + 1) / PORTION)))
         return ReadStrategy(by_pages=False, documents=some) if some > self._context.few else few
 
     def _requests(self) -> float:
@@ -163,7 +166,7 @@ class FactReader:
         client, seconds = self._context.client, self._context.now().timestamp()
         return rate_limit.drained(client.bucket, seconds, client.rate).level
 
-    def took(self, seconds: float) -> None:
+    def learn_seconds(self, seconds: float) -> None:
         """Learn how long a slice took, from its turn to its outcomes."""
         self._slice_seconds = max(0.001, (self._slice_seconds + max(0.0, seconds)) / 2)
 
@@ -176,10 +179,10 @@ class FactReader:
         found = await (self._by_pages(asks) if by_pages else self._one_by_one(asks))
         if found is None:
             return None
-        await self._see_whether_away(found.readings.values())
+        await self._check_whether_away(found.readings.values())
         self._context.client.away_since = self._backoff.away_since
         if found.failure is not None and self._is_lists_own(found.failure):
-            self.spoil(found.failure)
+            self.avoid_pages(found.failure)
             return None
         now, few = self._context.now(), self._context.few
         return replace(found, deferred=self._backoff.deferred(found.readings, now, few=few))
@@ -202,7 +205,7 @@ class FactReader:
             if survey.total is None or knew:
                 continue
             knew = True
-            self._tell(survey.total)
+            self._record_running(survey.total)
             if not self._strategy(len(asks)).by_pages:
                 return None
         return self._of_pages(survey, asks, now)
@@ -216,32 +219,32 @@ class FactReader:
             return FactsRead(
                 began_at=began_at, readings=dict.fromkeys(asks, unread), failure=failure
             )
-        self._tell(survey.running)
+        self._record_running(survey.running)
         self._row_warnings.warn(survey.odd)
         found = dict(survey.readings())
         readings = {ref: found[ask.document] for ref, ask in asks.items()}
         return FactsRead(began_at=began_at, readings=readings, rows=survey.listed)
 
-    async def _see_whether_away(self, readings: Collection[Reading]) -> None:
+    async def _check_whether_away(self, readings: Collection[Reading]) -> None:
         """Ask who we are where something could not be read, to see if it is the portal itself."""
         failures = [reading.failure for reading in readings if reading.failure is not None]
         lost = [one for one in failures if one.kind in LOST and one.code not in LIMIT_CODES]
         if not lost:
             if any(reading.failure is None for reading in readings):
-                self._backoff.answered()
+                self._backoff.mark_answering()
             return
         (answer,) = await self._context.client.send([Command("profile", {})])
         if answer.failure is not None and answer.failure.kind in LOST:
-            self._backoff.went_away(self._context.now())
+            self._backoff.mark_away(self._context.now())
         else:
-            self._backoff.answered()
+            self._backoff.mark_answering()
 
     def _is_lists_own(self, failure: Failure) -> bool:
         """Return whether the list of all that runs cannot be read, and not the portal."""
         passing = failure.kind in LOST and failure.code not in LIMIT_CODES
         return passing and not self._backoff.is_away
 
-    def spoil(self, failure: Failure | None) -> None:
+    def avoid_pages(self, failure: Failure | None) -> None:
         """Read everything one by one for a while: the list of all that runs could not be read."""
         self._one_by_one_until = self._context.now() + ONE_BY_ONE_FOR
         log.warning(
@@ -255,20 +258,20 @@ class FactReader:
 
         So it is where the list has rows that may be any of these.
         """
-        if self._is_spoilt() or (self.running is not None and pages_of(self.running) >= ids):
+        if self._avoids_pages() or (self.running is not None and pages_of(self.running) >= ids):
             return None
         listing, requests = WorkflowList(), SharedRequests()
         requests.set_sources([listing])
         while await requests.step(self._context.client.send):
-            self._tell(listing.total)
+            self._record_running(listing.total)
             if self.running is not None and pages_of(self.running) >= ids:
                 return None
         if listing.whole:
             self._row_warnings.warn(listing.odd)
             return None if listing.odd.nameless else RunningWorkflows(listing.rows, listing.odd)
-        self.spoil(listing.failure or requests.failure)
+        self.avoid_pages(listing.failure or requests.failure)
         return None
 
-    def _is_spoilt(self) -> bool:
+    def _avoids_pages(self) -> bool:
         until, now = self._one_by_one_until, self._context.now()
         return until is not None and now < until <= now + ONE_BY_ONE_FOR

@@ -137,7 +137,7 @@ def of_look(portal: str, look: Look) -> Job:
         events=look.event_names,
         only=look.workflow_id,
         look=look,
-        asked=_asked(look.trigger, look.asked),
+        asked=_rules_to_ask(look.trigger, look.asked),
     )
 
 
@@ -150,7 +150,7 @@ def of_stop(stop: Stop) -> Job:
         events=stop.event_names,
         only=stop.workflow_id,
         stop=stop,
-        asked=_asked(stop.trigger, stop.asked, stop.rule),
+        asked=_rules_to_ask(stop.trigger, stop.asked, stop.rule),
     )
 
 
@@ -160,7 +160,7 @@ def asked_again(stop: Stop) -> frozenset[str] | None:
     return None if asked is None else frozenset(asked)
 
 
-def _asked(
+def _rules_to_ask(
     trigger: Trigger, asked: Collection[str] | None, *condemned: str
 ) -> tuple[str, ...] | None:
     """Return the rules to be asked again; None where trigger and events tell.
@@ -189,7 +189,7 @@ def asks(jobs: Iterable[Job], ruleset: Ruleset) -> dict[str, Ask]:
     return wanted
 
 
-def kept_beside(ready: Sequence[Job]) -> set[str]:
+def kept_workflows(ready: Sequence[Job]) -> set[str]:
     """Name the workflows that were kept when others were condemned, which must still run."""
     stops = (job.stop for job in ready if job.stop is not None)
     return {one for stop in stops if stop.spared is not None for one in stop.spared.ids}

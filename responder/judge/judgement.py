@@ -51,10 +51,10 @@ async def judge_all(
         if job.stop is None:
             plans.append(_plan(context, job, grounds, now))
         else:
-            rechecks.append(_again(context, job, grounds, now))
+            rechecks.append(_recheck(context, job, grounds, now))
         if place % JUDGED_AT_ONCE == 0:
             await asyncio.sleep(0)
-    return plans, await _explained(context, rechecks, now)
+    return plans, await _with_reasons(context, rechecks, now)
 
 
 def _plan(context: Context, job: Job, grounds: Grounds, now: datetime) -> Plan:
@@ -70,9 +70,9 @@ def _plan(context: Context, job: Job, grounds: Grounds, now: datetime) -> Plan:
     return made
 
 
-def _again(context: Context, job: Job, grounds: Grounds, now: datetime) -> Recheck:
+def _recheck(context: Context, job: Job, grounds: Grounds, now: datetime) -> Recheck:
     assert job.stop is not None
-    return recheck.again(
+    return recheck.judge_afresh(
         job.stop,
         grounds.readings[job.ref],
         grounds.ruleset,
@@ -83,7 +83,7 @@ def _again(context: Context, job: Job, grounds: Grounds, now: datetime) -> Reche
     )
 
 
-async def _explained(context: Context, rechecks: list[Recheck], now: datetime) -> list[Recheck]:
+async def _with_reasons(context: Context, rechecks: list[Recheck], now: datetime) -> list[Recheck]:
     """Say of what is cleared what is different, compared with what condemned it."""
     cleared = [one.stop for one in rechecks if one.cleared_by is not None]
     if not cleared:

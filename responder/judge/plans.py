@@ -39,14 +39,14 @@ class Planned:
     step: Step | None = None
     overtakes: bool = False
 
-    def put_off(self, taken: Step) -> "Planned":
+    def put_off(self, new_step: Step) -> "Planned":
         """Return it with another first step, where its first step was a call."""
         if self.step is None or not self.step.call:
             return self
         decision = replace(
-            self.decision, outcome=taken.outcome, detail=taken.detail, due_at=taken.due_at
+            self.decision, outcome=new_step.outcome, detail=new_step.detail, due_at=new_step.due_at
         )
-        return replace(self, decision=decision, step=taken)
+        return replace(self, decision=decision, step=new_step)
 
     def held(self, holds: Mapping[str, Hold | str]) -> "Planned":
         """Return it as it is written where its rule is held, or, observing, would be."""

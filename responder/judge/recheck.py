@@ -14,7 +14,7 @@ from responder.journal.open_stops import Stop
 from responder.judge.jobs import Job, of_stop
 from responder.judge.planner import next_step
 from responder.judge.plans import Known, Plan, Planned
-from responder.judge.stop_lifecycle import Seen, Standing, Step, step
+from responder.judge.stop_lifecycle import Seen, Step, StopProgress, step
 from responder.model import (
     ACTING_MODES,
     KILLING,
@@ -64,7 +64,7 @@ Running = Mapping[str, Mapping[str, str | None] | Unknown | None]
 """Of workflows on any document: the row, None if it certainly runs no more, or `Unknown`."""
 
 
-def again(
+def judge_afresh(
     stop: Stop,
     reading: Reading,
     ruleset: Ruleset,
@@ -94,8 +94,10 @@ class _Waiting:
 
     def seen(self, what: Seen, why: str, cleared_by: Judgement | None = None) -> Recheck:
         """Return it with the step that follows where it does not stand."""
-        taken = step(Outcome.WAITING, what, standing_of(self.stop), self.now, why)
-        return Recheck(stop=self.stop, step=taken, situation=self.situation, cleared_by=cleared_by)
+        new_step = step(Outcome.WAITING, what, progress_of(self.stop), self.now, why)
+        return Recheck(
+            stop=self.stop, step=new_step, situation=self.situation, cleared_by=cleared_by
+        )
 
     def unread(self, why: str) -> Recheck:
         """Return it with the step that follows where something could not be read."""
@@ -109,7 +111,7 @@ class _Waiting:
             return self.seen(Seen.LAPSED, why)
         if isinstance(listed, Unknown):
             return self.unread(listed.why)
-        ended = _is_over(stop, self.reading, listed) or _is_void(stop, rule, running)
+        ended = _no_longer_listed(stop, self.reading, listed) or _void_choice(stop, rule, running)
         if ended is None:
             return None
         # The next run chooses anew whom to keep; an event does not come again.
@@ -130,8 +132,8 @@ class _Waiting:
         )
         verdict = next((one for one in judgement.verdicts if _is_same(one, stop)), None)
         if verdict is not None:
-            taken = next_step(verdict, ruleset, standing_of(stop), self.known, self.now)
-            return Recheck(stop=stop, step=taken, situation=self.situation, verdict=verdict)
+            new_step = next_step(verdict, ruleset, progress_of(stop), self.known, self.now)
+            return Recheck(stop=stop, step=new_step, situation=self.situation, verdict=verdict)
         if self.reading.failure is not None:
             return self.unread(f"not all facts could be read: {self.reading.failure.text}")
         other = any(one.action in KILLING for one in judgement.verdicts)
@@ -139,7 +141,9 @@ class _Waiting:
         return replace(self.seen(Seen.SPARED, why, judgement), look=other)
 
 
-def _is_over(stop: Stop, reading: Reading, listed: tuple[Workflow, ...]) -> tuple[Seen, str] | None:
+def _no_longer_listed(
+    stop: Stop, reading: Reading, listed: tuple[Workflow, ...]
+) -> tuple[Seen, str] | None:
     """Say what follows where the workflow is not listed any more."""
     if any(workflow.id == stop.workflow_id for workflow in listed):
         return None
@@ -184,7 +188,7 @@ def _choices(
     return choices
 
 
-def _is_void(stop: Stop, rule: Rule | None, running: Running) -> tuple[Seen, str] | None:
+def _void_choice(stop: Stop, rule: Rule | None, running: Running) -> tuple[Seen, str] | None:
     """Say what follows where those that live in its stead do not, or are chosen otherwise now.
 
     A rule with `keep` condemns a workflow because others of its group are kept. Once one of them
@@ -213,7 +217,7 @@ def explained(one: Recheck, before: Before, now: datetime) -> Recheck:
     if one.cleared_by is None:
         return one
     why = _what_is_different(one.cleared_by, one.stop, before)
-    return replace(one, step=step(Outcome.WAITING, Seen.SPARED, standing_of(one.stop), now, why))
+    return replace(one, step=step(Outcome.WAITING, Seen.SPARED, progress_of(one.stop), now, why))
 
 
 def _what_is_different(judgement: Judgement, stop: Stop, before: Before) -> str:
@@ -255,7 +259,7 @@ def _now(condition: Condition) -> str:
     return "holds now" if condition.holds else "no longer holds"
 
 
-def unproved(plan: Plan, missing: Mapping[str, Missing], now: datetime) -> Plan:
+def put_off_unproved(plan: Plan, missing: Mapping[str, Missing], now: datetime) -> Plan:
     """Return the plan in which workflows without evidence are not called now."""
 
     def put_off(planned: Planned) -> Planned:
@@ -266,52 +270,52 @@ def unproved(plan: Plan, missing: Mapping[str, Missing], now: datetime) -> Plan:
         if planned.step is None:
             detail = f"its evidence could not be read: {found.why}"
             return replace(planned, decision=replace(planned.decision, detail=detail))
-        standing = Standing(action=planned.decision.action, tries=0, condemned_at=now)
-        return planned.put_off(without_evidence(standing, found, now))
+        progress = StopProgress(action=planned.decision.action, tries=0, condemned_at=now)
+        return planned.put_off(without_evidence(progress, found, now))
 
     return replace(plan, planned=tuple(map(put_off, plan.planned)))
 
 
-def without_evidence(standing: Standing, missing: Missing, now: datetime) -> Step:
+def without_evidence(progress: StopProgress, missing: Missing, now: datetime) -> Step:
     """Say what a condemned workflow's stop does while its evidence cannot be read."""
     why = f"its evidence could not be read: {missing.why}"
-    return step(Outcome.WAITING, _unread(missing.failure), standing, now, why)
+    return step(Outcome.WAITING, _unread(missing.failure), progress, now, why)
 
 
-def too_old(
+def put_off_stale(
     plans: Sequence[Plan], rechecks: Sequence[Recheck], now: datetime
 ) -> tuple[list[Plan], list[Recheck]]:
     """Return what is written where the facts grew too old for a call: it is judged afresh later."""
     why = "the portal answers slowly: the facts were too old when it was to be called"
 
-    def later(standing: Standing) -> Step:
-        return step(Outcome.WAITING, Seen.UNREADABLE, standing, now, why)
+    def later(progress: StopProgress) -> Step:
+        return step(Outcome.WAITING, Seen.UNREADABLE, progress, now, why)
 
     def put_off(planned: Planned) -> Planned:
-        standing = Standing(action=planned.decision.action, tries=0, condemned_at=now)
-        return planned.put_off(later(standing))
+        progress = StopProgress(action=planned.decision.action, tries=0, condemned_at=now)
+        return planned.put_off(later(progress))
 
     return (
         [replace(plan, planned=tuple(map(put_off, plan.planned))) for plan in plans],
         [
-            replace(one, step=later(standing_of(one.stop))) if one.step.call else one
+            replace(one, step=later(progress_of(one.stop))) if one.step.call else one
             for one in rechecks
         ],
     )
 
 
-def after_look(stop: Stop, row: Mapping[str, str | None] | Unknown | None, now: datetime) -> Step:
+def after_lookup(stop: Stop, row: Mapping[str, str | None] | Unknown | None, now: datetime) -> Step:
     """Say what follows from a look for a workflow by its id: its row, None, or `Unknown`."""
-    standing = standing_of(stop)
+    progress = progress_of(stop)
     if isinstance(row, Unknown):
-        return step(Outcome.IN_DOUBT, Seen.UNSEEN, standing, now, row.why)
+        return step(Outcome.IN_DOUBT, Seen.UNSEEN, progress, now, row.why)
     seen = Seen.ABSENT if row is None else Seen.PRESENT
-    return step(Outcome.IN_DOUBT, seen, standing, now)
+    return step(Outcome.IN_DOUBT, seen, progress, now)
 
 
-def standing_of(stop: Stop) -> Standing:
+def progress_of(stop: Stop) -> StopProgress:
     """Return what is known of a stop from the journal."""
-    return Standing(
+    return StopProgress(
         action=stop.action,
         tries=stop.tries,
         condemned_at=stop.condemned_at,

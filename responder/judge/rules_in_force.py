@@ -22,12 +22,12 @@ import structlog
 
 from responder.rules.ruleset import RulesError, Ruleset, load
 
-LOOK_SECONDS = 1.0
+RELOAD_SECONDS = 1.0
 
 log = structlog.get_logger()
 
 
-def wait_until_still(path: Path, seconds: float = LOOK_SECONDS) -> None:
+def wait_until_unchanged(path: Path, seconds: float = RELOAD_SECONDS) -> None:
     """Wait until a file has not changed for so long. One that cannot be read is not waited for."""
     before = b""
     while (now := _state(path)) is not None and now[1] != before and not _is_old(now, seconds):
@@ -67,7 +67,7 @@ class RulesInForce:
     def _load(self, data: bytes) -> Ruleset:
         return load(data, file=str(self.path), portals=self._portals)
 
-    def look(self, *, at_once: bool = False) -> None:
+    def reload(self, *, at_once: bool = False) -> None:
         """Take up the file if it has changed; on a mistake keep the running revision.
 
         It must be as the look before found it, a second ago, unless it is wanted `at_once`.
@@ -94,7 +94,7 @@ class RulesInForce:
             self.ruleset, self.since = ruleset, self._now()
         log.info("rules taken up", revision=ruleset.revision, rules=len(ruleset.rules))
 
-    def look_now(self) -> None:
+    def reload_now(self) -> None:
         """Have the file looked at at once."""
         self._asked.set()
 
@@ -102,13 +102,13 @@ class RulesInForce:
         """Look at the file for ever, once a second and when asked to."""
         while True:
             try:
-                async with asyncio.timeout(LOOK_SECONDS):
+                async with asyncio.timeout(RELOAD_SECONDS):
                     await self._asked.wait()
             except TimeoutError:
                 pass
             asked = self._asked.is_set()
             self._asked.clear()
-            await asyncio.to_thread(partial(self.look, at_once=asked))
+            await asyncio.to_thread(partial(self.reload, at_once=asked))
 
     def _refuse(self, digest: bytes, why: str, mistakes: int = 1) -> None:
         """Keep the running revision, and say so once for each broken file."""

@@ -161,13 +161,13 @@ class Run:
         now = self.now()
         readings = list(self.survey.readings())
         self.judged = len(readings)
-        self._note_unread(reading for _, reading in readings)
+        self._count_unread(reading for _, reading in readings)
         # One after the other in reading order: whom the first spares, the next may condemn.
         choices: dict[str, Choice] = {}
         for rule, matched in await self._matched(readings, now):
             choices[rule.id] = await self._choose(rule, matched, choices, now)
         found = []
-        async for document, reading in _in_turn(readings):
+        async for document, reading in _yielding_often(readings):
             judgement = self._judge(document, reading, self.rules_for(document), choices, now)
             if any(verdict.action in KILLING for verdict in judgement.verdicts):
                 found.append(
@@ -182,7 +182,7 @@ class Run:
                 )
         return found
 
-    def _note_unread(self, readings: Iterable[Reading]) -> None:
+    def _count_unread(self, readings: Iterable[Reading]) -> None:
         failures = [reading.failure for reading in readings if reading.failure is not None]
         self.unread = len(failures)
         self.why_unread = explain(failures[0]) if failures else None
@@ -198,7 +198,7 @@ class Run:
         """Return the rules that keep, in reading order, with the documents that each matches."""
         keeping = [rule for rule in self.ruleset.rules if rule.keep and rule in self.due.rules]
         found: dict[str, list[tuple[Document, Reading]]] = {rule.id: [] for rule in keeping}
-        async for document, reading in _in_turn(readings if keeping else ()):
+        async for document, reading in _yielding_often(readings if keeping else ()):
             asked = [rule for rule in self.rules_for(document) if rule.id in found]
             situation = self._situation(document, reading)
             for name in matching(self.ruleset, situation, asked, now=now):
@@ -216,8 +216,8 @@ class Run:
         assert rule.keep is not None
         candidates: list[Candidate] = []
         all_of_them = {**choices, rule.id: _NOBODY}
-        async for document, reading in _in_turn(matched):
-            rules = _through(rule, self.rules_for(document))
+        async for document, reading in _yielding_often(matched):
+            rules = _down_to(rule, self.rules_for(document))
             judgement = self._judge(document, reading, rules, all_of_them, now)
             candidates += [
                 Candidate(document.ref, verdict.workflow)
@@ -267,7 +267,7 @@ class Run:
         return frozenset(path for path in paths(rules) if not path.startswith(_OF_WORKFLOWS))
 
 
-async def _in_turn(
+async def _yielding_often(
     readings: Sequence[tuple[Document, Reading]],
 ) -> AsyncIterator[tuple[Document, Reading]]:
     """Yield what was read, and let others have their turn now and then."""
@@ -281,7 +281,7 @@ def _facts(reading: Reading) -> dict[str, object]:
     return {**reading.facts, "event.name": ()}
 
 
-def _through(rule: Rule, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+def _down_to(rule: Rule, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
     """Return the rules down to this one."""
     return rules[: rules.index(rule) + 1]
 

@@ -80,7 +80,7 @@ class Seen(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class StopProgress:
     """What is known of a stop when something is seen: its counts and instants."""
 
     action: Action
@@ -125,12 +125,12 @@ class Step:
     ready_at: datetime | None = None
 
 
-def _act(standing: Standing, _now: datetime, _why: str) -> Step:
-    return Step(outcome=Outcome.IN_DOUBT, tries=standing.tries, call=True)
+def _call(progress: StopProgress, _now: datetime, _why: str) -> Step:
+    return Step(outcome=Outcome.IN_DOUBT, tries=progress.tries, call=True)
 
 
-def _executing(standing: Standing, now: datetime, _why: str) -> Step:
-    ready_at = standing.ready_at or now
+def _executing(progress: StopProgress, now: datetime, _why: str) -> Step:
+    ready_at = progress.ready_at or now
     if now - ready_at >= EXECUTING_AT_MOST:
         return Step(
             outcome=Outcome.GAVE_UP,
@@ -141,16 +141,16 @@ def _executing(standing: Standing, now: datetime, _why: str) -> Step:
         outcome=Outcome.WAITING,
         detail="it is executing at this moment; looked at again in 10 s",
         due_at=now + EXECUTING_AGAIN,
-        tries=standing.tries,
+        tries=progress.tries,
         ready_at=ready_at,
     )
 
 
-def _spared(_standing: Standing, _now: datetime, why: str) -> Step:
+def _spared(_standing: StopProgress, _now: datetime, why: str) -> Step:
     return Step(outcome=Outcome.CLEARED, detail=why)
 
 
-def _gone(_standing: Standing, _now: datetime, _why: str) -> Step:
+def _gone(_standing: StopProgress, _now: datetime, _why: str) -> Step:
     return Step(
         outcome=Outcome.ALREADY_GONE,
         receipt=False,
@@ -158,81 +158,81 @@ def _gone(_standing: Standing, _now: datetime, _why: str) -> Step:
     )
 
 
-def _again(standing: Standing, now: datetime, why: str) -> Step:
+def _retry(progress: StopProgress, now: datetime, why: str) -> Step:
     """Count a try and wait, or give up."""
-    if standing.tries + 1 >= TRIES:
+    if progress.tries + 1 >= TRIES:
         return Step(outcome=Outcome.GAVE_UP, detail=f"after {TRIES} tries: {why}")
     return Step(
         outcome=Outcome.WAITING,
         detail=why,
-        due_at=now + RETRY_AFTER[standing.tries],
-        tries=standing.tries + 1,
+        due_at=now + RETRY_AFTER[progress.tries],
+        tries=progress.tries + 1,
     )
 
 
-def _later(wait: timedelta) -> Callable[[Standing, datetime, str], Step]:
+def _wait_uncounted(wait: timedelta) -> Callable[[StopProgress, datetime, str], Step]:
     """Wait without counting a try: the portal did not refuse this stop, it was not ready."""
 
-    def step(standing: Standing, now: datetime, why: str) -> Step:
-        return Step(outcome=Outcome.WAITING, detail=why, due_at=now + wait, tries=standing.tries)
+    def step(progress: StopProgress, now: datetime, why: str) -> Step:
+        return Step(outcome=Outcome.WAITING, detail=why, due_at=now + wait, tries=progress.tries)
 
     return step
 
 
-def _held(standing: Standing, _now: datetime, why: str) -> Step:
-    return Step(outcome=Outcome.HELD, detail=why, tries=standing.tries)
+def _held(progress: StopProgress, _now: datetime, why: str) -> Step:
+    return Step(outcome=Outcome.HELD, detail=why, tries=progress.tries)
 
 
-def _observed(standing: Standing, _now: datetime, _why: str) -> Step:
-    return Step(outcome=WOULD[standing.action])
+def _observed(progress: StopProgress, _now: datetime, _why: str) -> Step:
+    return Step(outcome=WOULD[progress.action])
 
 
-def _unapproved(standing: Standing, now: datetime, _why: str) -> Step:
+def _unapproved(progress: StopProgress, now: datetime, _why: str) -> Step:
     return Step(
         outcome=Outcome.HELD,
         detail="held until somebody approves it",
-        due_at=standing.lapses_at or now + GOOD_FOR,
-        tries=standing.tries,
+        due_at=progress.lapses_at or now + GOOD_FOR,
+        tries=progress.tries,
         hold=APPROVAL,
     )
 
 
-def _lapsed(_standing: Standing, _now: datetime, why: str) -> Step:
+def _lapsed(_standing: StopProgress, _now: datetime, why: str) -> Step:
     return Step(outcome=Outcome.CANCELLED, detail=f"lapsed: {why}")
 
 
-def not_before(standing: Standing, at: datetime, why: str) -> Step:
+def not_before(progress: StopProgress, at: datetime, why: str) -> Step:
     """Have a condemned workflow wait for its rule's time, and be judged afresh then."""
-    return Step(outcome=Outcome.WAITING, detail=why, due_at=at, tries=standing.tries)
+    return Step(outcome=Outcome.WAITING, detail=why, due_at=at, tries=progress.tries)
 
 
-def _done(standing: Standing, now: datetime, _why: str) -> Step:
-    return Step(outcome=_stopped(standing), receipt=True, verify_at=now + VERIFY_AFTER)
+def _stopped_by_call(progress: StopProgress, now: datetime, _why: str) -> Step:
+    return Step(outcome=_stopped_outcome(progress), receipt=True, verify_at=now + VERIFY_AFTER)
 
 
-def _lost(standing: Standing, now: datetime, why: str) -> Step:
-    return Step(outcome=Outcome.IN_DOUBT, detail=why, due_at=now, tries=standing.tries)
+def _unanswered(progress: StopProgress, now: datetime, why: str) -> Step:
+    return Step(outcome=Outcome.IN_DOUBT, detail=why, due_at=now, tries=progress.tries)
 
 
-def _unknown_id(standing: Standing, now: datetime, why: str) -> Step:
+def _unknown_id(progress: StopProgress, now: datetime, why: str) -> Step:
     return Step(
-        outcome=Outcome.IN_DOUBT, detail=why, due_at=now, tries=standing.tries, unknown_id=True
+        outcome=Outcome.IN_DOUBT, detail=why, due_at=now, tries=progress.tries, unknown_id=True
     )
 
 
-def _refused(_standing: Standing, _now: datetime, why: str) -> Step:
+def _refused(_standing: StopProgress, _now: datetime, why: str) -> Step:
     return Step(outcome=Outcome.REFUSED, detail=why)
 
 
-def _forbidden(standing: Standing, now: datetime, why: str) -> Step:
+def _forbidden(progress: StopProgress, now: datetime, why: str) -> Step:
     """Wait for a missing right to be given, as long as for anything; then it was a refusal."""
-    if standing.tries + 1 >= TRIES:
+    if progress.tries + 1 >= TRIES:
         return Step(outcome=Outcome.REFUSED, detail=why)
-    return _again(standing, now, why)
+    return _retry(progress, now, why)
 
 
-def _absent(standing: Standing, now: datetime, _why: str) -> Step:
-    if standing.unknown_id:
+def _absent(progress: StopProgress, now: datetime, _why: str) -> Step:
+    if progress.unknown_id:
         return Step(
             outcome=Outcome.ALREADY_GONE,
             receipt=False,
@@ -240,16 +240,16 @@ def _absent(standing: Standing, now: datetime, _why: str) -> Step:
             "running; an older portal may answer so although the call stopped it",
         )
     return Step(
-        outcome=_stopped(standing),
+        outcome=_stopped_outcome(progress),
         receipt=False,
         detail="no answer to the call was seen; the workflow is no longer running",
         verify_at=now + VERIFY_AFTER,
     )
 
 
-def _present(standing: Standing, now: datetime, _why: str) -> Step:
-    if standing.unknown_id:
-        if standing.calls > 1:
+def _present(progress: StopProgress, now: datetime, _why: str) -> Step:
+    if progress.unknown_id:
+        if progress.calls > 1:
             return Step(
                 outcome=Outcome.GAVE_UP,
                 detail="called again, the portal still lists the workflow but does not know its id",
@@ -258,17 +258,17 @@ def _present(standing: Standing, now: datetime, _why: str) -> Step:
             outcome=Outcome.WAITING,
             detail="the portal lists the workflow but did not know its id; once more later",
             due_at=now + LOOK_AGAIN,
-            tries=standing.tries,
+            tries=progress.tries,
         )
-    cut_at = _cut_at(standing, now)
+    cut_at = _cut_at(progress, now)
     if now < cut_at:
         return Step(
             outcome=Outcome.IN_DOUBT,
             detail="the call may still be under way in the portal",
             due_at=cut_at,
-            tries=standing.tries,
+            tries=progress.tries,
         )
-    again = _again(standing, now, "the call had no effect")
+    again = _retry(progress, now, "the call had no effect")
     if again.outcome is Outcome.GAVE_UP:
         return again
     return Step(
@@ -276,67 +276,71 @@ def _present(standing: Standing, now: datetime, _why: str) -> Step:
     )
 
 
-def _cut_at(standing: Standing, now: datetime) -> datetime:
+def _cut_at(progress: StopProgress, now: datetime) -> datetime:
     """Return when the portal certainly has nothing more to do with the call.
 
     A clock that was ahead when it was called says nothing of that: then it has all its time from
     when this was looked at first.
     """
     longest = SENT_WITHIN + PORTAL_CUTS_AT
-    called_at, put_off_at = standing.called_at or now, standing.postponed_at or now
+    called_at, put_off_at = progress.called_at or now, progress.postponed_at or now
     if called_at <= now + AHEAD:
         return called_at + longest
     return now if put_off_at + longest <= now else now + longest
 
 
-def _unseen(standing: Standing, now: datetime, why: str) -> Step:
+def _not_found_out(progress: StopProgress, now: datetime, why: str) -> Step:
     return Step(
         outcome=Outcome.IN_DOUBT,
         detail=why,
         due_at=now + LOOK_AGAIN,
-        tries=standing.tries,
-        unknown_id=standing.unknown_id,
+        tries=progress.tries,
+        unknown_id=progress.unknown_id,
     )
 
 
-def _stopped(standing: Standing) -> Outcome:
-    return Outcome.KILLED if standing.action is Action.KILL else Outcome.TERMINATED
+def _stopped_outcome(progress: StopProgress) -> Outcome:
+    return Outcome.KILLED if progress.action is Action.KILL else Outcome.TERMINATED
 
 
-LIFE: dict[tuple[Outcome, Seen], Callable[[Standing, datetime, str], Step]] = {
+LIFE: dict[tuple[Outcome, Seen], Callable[[StopProgress, datetime, str], Step]] = {
     # judged (a new stop is in the same state as one that waits)
-    (Outcome.WAITING, Seen.CONDEMNED): _act,
+    (Outcome.WAITING, Seen.CONDEMNED): _call,
     (Outcome.WAITING, Seen.EXECUTING): _executing,
     (Outcome.WAITING, Seen.SPARED): _spared,
     (Outcome.WAITING, Seen.GONE): _gone,
-    (Outcome.WAITING, Seen.UNREADABLE): _again,
-    (Outcome.WAITING, Seen.NOT_SENT): _later(BUSY_AGAIN),
-    (Outcome.WAITING, Seen.PORTAL_SHUT): _later(REFUSED_AGAIN),
+    (Outcome.WAITING, Seen.UNREADABLE): _retry,
+    (Outcome.WAITING, Seen.NOT_SENT): _wait_uncounted(BUSY_AGAIN),
+    (Outcome.WAITING, Seen.PORTAL_SHUT): _wait_uncounted(REFUSED_AGAIN),
     (Outcome.WAITING, Seen.HELD): _held,
     (Outcome.WAITING, Seen.OBSERVED): _observed,
     (Outcome.WAITING, Seen.UNAPPROVED): _unapproved,
     (Outcome.WAITING, Seen.LAPSED): _lapsed,
     (Outcome.HELD, Seen.LAPSED): _lapsed,
     # called
-    (Outcome.IN_DOUBT, Seen.DONE): _done,
-    (Outcome.IN_DOUBT, Seen.NOT_SENT): _later(BUSY_AGAIN),
-    (Outcome.IN_DOUBT, Seen.UNREACHABLE): _again,
-    (Outcome.IN_DOUBT, Seen.PORTAL_SHUT): _later(REFUSED_AGAIN),
-    (Outcome.IN_DOUBT, Seen.LOST): _lost,
+    (Outcome.IN_DOUBT, Seen.DONE): _stopped_by_call,
+    (Outcome.IN_DOUBT, Seen.NOT_SENT): _wait_uncounted(BUSY_AGAIN),
+    (Outcome.IN_DOUBT, Seen.UNREACHABLE): _retry,
+    (Outcome.IN_DOUBT, Seen.PORTAL_SHUT): _wait_uncounted(REFUSED_AGAIN),
+    (Outcome.IN_DOUBT, Seen.LOST): _unanswered,
     (Outcome.IN_DOUBT, Seen.UNKNOWN_ID): _unknown_id,
     (Outcome.IN_DOUBT, Seen.REFUSED): _refused,
     (Outcome.IN_DOUBT, Seen.FORBIDDEN): _forbidden,
     # looked for by its id
     (Outcome.IN_DOUBT, Seen.ABSENT): _absent,
     (Outcome.IN_DOUBT, Seen.PRESENT): _present,
-    (Outcome.IN_DOUBT, Seen.UNSEEN): _unseen,
+    (Outcome.IN_DOUBT, Seen.UNSEEN): _not_found_out,
 }
 
 
-def step(outcome: Outcome, seen: Seen, standing: Standing, now: datetime, why: str = "") -> Step:
+def step(
+    outcome: Outcome, seen: Seen, progress: StopProgress, now: datetime, why: str = ""
+) -> Step:
     """Say what to do next with a stop. Raise KeyError for what cannot be seen in that state."""
-    taken = LIFE[outcome, seen](standing, now, why)
-    if standing.approval is None or taken.outcome in OPEN_OUTCOMES:
-        return taken
-    said = approved_text(standing.approval.by, standing.approval.at)
-    return replace(taken, detail=said if taken.detail is None else f"{said}; {taken.detail}")
+    new_step = LIFE[outcome, seen](progress, now, why)
+    if progress.approval is None or new_step.outcome in OPEN_OUTCOMES:
+        return new_step
+    said = approved_text(progress.approval.by, progress.approval.at)
+    return replace(
+        new_step, detail=said if new_step.detail is None else f"{said}; {new_step.detail}"
+    )

@@ -11,11 +11,11 @@ import structlog
 from responder.journal import approvals, chain
 from responder.journal.open_stops import Stop, unanswered
 from responder.judge.context import Context, Interval
-from responder.judge.recheck import standing_of
+from responder.judge.recheck import progress_of
 from responder.judge.stop_lifecycle import Seen, step
 from responder.model import Outcome
 from responder.stop.gate import Gate
-from responder.stop.intents import take
+from responder.stop.intents import record_step
 from responder.store.database.database import Connection
 
 LOOK_EVERY = timedelta(seconds=1)
@@ -54,7 +54,7 @@ class ApprovalExpiry:
             found = approvals.find(tx, stop.decision_id)
             if found is not None and found.is_pending:  # neither approved nor cancelled meanwhile
                 why = "nobody approved it within a day"
-                taken = step(Outcome.HELD, Seen.LAPSED, standing_of(stop), now, why)
-                take(tx, stop.decision_id, taken, now)
+                new_step = step(Outcome.HELD, Seen.LAPSED, progress_of(stop), now, why)
+                record_step(tx, stop.decision_id, new_step, now)
                 lapsed.append(stop)
         return lapsed

@@ -13,7 +13,7 @@ from responder.bitrix24.client.answers import (
 )
 from responder.bitrix24.client.client import WITHHELD
 from responder.bitrix24.client.rate_limit import LIMIT_CODES
-from responder.judge.stop_lifecycle import Seen, Standing, Step, step
+from responder.judge.stop_lifecycle import Seen, Step, StopProgress, step
 from responder.model import Action, Outcome
 
 
@@ -24,37 +24,37 @@ class StopCall:
     decision_id: str
     workflow_id: str
     rule: str
-    standing: Standing
+    progress: StopProgress
     received_at: datetime | None = None
 
     @property
     def action(self) -> Action:
         """Return what is done to the workflow."""
-        return self.standing.action
+        return self.progress.action
 
     @property
     def command(self) -> Command:
         """Return the REST call. `STATUS` of a terminate is what the portal shows as its state."""
         params: dict[str, object] = {"ID": self.workflow_id}
-        if self.standing.action is Action.TERMINATE:
+        if self.progress.action is Action.TERMINATE:
             params["STATUS"] = f"Stopped by rule {self.rule}"
-        return Command(stopping_method(self.standing.action), params)
+        return Command(stopping_method(self.progress.action), params)
 
     @property
     def intended_at(self) -> datetime:
         """Return when the intent was committed."""
-        assert self.standing.called_at is not None
-        return self.standing.called_at
+        assert self.progress.called_at is not None
+        return self.progress.called_at
 
     def too_late(self, now: datetime) -> Step:
         """Say what follows where its facts grew too old before it could be called."""
         why = "not called: its facts were too old once its intent was committed"
-        return step(Outcome.IN_DOUBT, Seen.UNREACHABLE, self.standing, now, why)
+        return step(Outcome.IN_DOUBT, Seen.UNREACHABLE, self.progress, now, why)
 
     def after(self, answer: Answer, now: datetime) -> Step:
         """Say what follows from the portal's answer."""
         seen, why = seen_in(answer)
-        return step(Outcome.IN_DOUBT, seen, self.standing, now, why)
+        return step(Outcome.IN_DOUBT, seen, self.progress, now, why)
 
 
 def seen_in(answer: Answer) -> tuple[Seen, str]:

@@ -193,15 +193,15 @@ def _why_not(found: approvals.ApprovalState, at: datetime) -> str | None:
     """Say why a decision cannot be approved, None where it can be."""
     if found.approved_at is not None and found.approved_by is not None:
         said = approvals.approved_text(found.approved_by, found.approved_at)
-        return f"it was {said} already, and is {_standing(found)}"
+        return f"it was {said} already, and is {_outcome_text(found)}"
     if not found.is_pending or found.lapses_at is None:
-        return f"it does not wait to be approved: it is {_standing(found)}"
+        return f"it does not wait to be approved: it is {_outcome_text(found)}"
     if at >= found.lapses_at:
         return f"it lapsed at {instant_text(found.lapses_at)}: nobody had approved it within a day"
     return None
 
 
-def _standing(found: approvals.ApprovalState) -> str:
+def _outcome_text(found: approvals.ApprovalState) -> str:
     outcome = found.outcome or "none, which condemned nothing"
     return outcome if found.detail is None else f"{outcome} ({found.detail})"
 
@@ -256,13 +256,13 @@ def _rules(
     tripped = {(trip.portal, trip.rule): trip for trip in limits.tripped(conn)}
     acted = counts.acted(conn, settings.portals, now - HOUR)
     would = counts.would_have(conn, now - HOUR)
-    told: list[Mapping[str, object]] = []
+    rows: list[Mapping[str, object]] = []
     for rule in ruleset.rules:
         for portal in sorted(settings.portals):
             if not rule.acts or (rule.portals is not None and portal not in rule.portals):
                 continue
             trip = tripped.get((portal, rule.id))
-            told.append(
+            rows.append(
                 {
                     "portal": portal,
                     "rule": rule.id,
@@ -276,7 +276,7 @@ def _rules(
                     "per_document": rule.limit.per_document,
                 }
             )
-    return told
+    return rows
 
 
 def _counts(refused: Iterable[refusals.Refused]) -> dict[str, int]:
@@ -290,13 +290,13 @@ def portals_now(
     depth, asking = inbox.depth(conn), approvals.count_pending(conn)
     stops = counts.open_stops(conn)
     refused = refusals.lately(conn, now)
-    told: dict[str, Mapping[str, object]] = {}
+    rows: dict[str, Mapping[str, object]] = {}
     for name in sorted(settings.portals):
         count, oldest = depth.get(name, (0, now))
         breakers = {row.method: row.code for row in leases.breakers(conn, name)}
         heard = inbox.last_received(conn, name)
         swept = sweep_runs.last(conn, name).get("sweep")
-        told[name] = {
+        rows[name] = {
             "driver": leases.driver(conn, name),
             "waiting": count,
             "oldest_age_seconds": max(0.0, (now - oldest).total_seconds()),
@@ -313,4 +313,4 @@ def portals_now(
                 for trigger, since in sorted(sweep_runs.incomplete(conn, name).items())
             },
         }
-    return told
+    return rows

@@ -14,7 +14,7 @@ from responder.judge.recheck import Recheck
 from responder.model import Workflow
 
 GOOD_FOR = timedelta(seconds=120)
-TOLD_FOR = timedelta(minutes=10)
+COUNTED_FOR = timedelta(minutes=10)
 
 Proved = tuple[list[Plan], list[Recheck], dict[str, Evidence | Missing]]
 
@@ -39,12 +39,12 @@ class EvidenceReader:
             return
         if self._tasks is not None:
             at, tasks = self._tasks
-            if timedelta(0) <= now - at < TOLD_FOR and pages_of(tasks) > len(unproved):
+            if timedelta(0) <= now - at < COUNTED_FOR and pages_of(tasks) > len(unproved):
                 return
-        proofs, told = await open_tasks.gather_by_pages(
+        proofs, counted = await open_tasks.gather_by_pages(
             self._context.client.send, unproved, self._context.templates, now
         )
-        self._tasks = None if told is None else (now, told)
+        self._tasks = None if counted is None else (now, counted)
         self._kept |= {key: (now, proof) for key, proof in proofs.items()}
 
     async def prove(self, plans: Sequence[Plan], rechecks: Sequence[Recheck]) -> Proved:
@@ -58,14 +58,14 @@ class EvidenceReader:
             send, templates = self._context.client.send, self._context.templates
             read = await open_tasks.gather(send, unproved, templates, now)
             self._kept |= {key: (now, proof) for key, proof in read.items()}
-        proofs = {w.id: _borne_out(w, self._kept[w.id][1]) for w in condemned}
+        proofs = {w.id: _unless_contradicted(w, self._kept[w.id][1]) for w in condemned}
         missing = {key: proof for key, proof in proofs.items() if isinstance(proof, Missing)}
         for key in missing:
             del self._kept[key]  # it is read anew
         if condemned:
             await self._context.client.turn()
         return (
-            [recheck.unproved(plan, missing, now) for plan in plans],
+            [recheck.put_off_unproved(plan, missing, now) for plan in plans],
             [_put_off(one, missing, now) for one in rechecks],
             proofs,
         )
@@ -77,7 +77,7 @@ class EvidenceReader:
         """Drop kept evidence that says other than the facts: it may be the older of the two."""
         for workflow in condemned:
             kept = self._kept.get(workflow.id)
-            if kept is not None and isinstance(_borne_out(workflow, kept[1]), Missing):
+            if kept is not None and isinstance(_unless_contradicted(workflow, kept[1]), Missing):
                 del self._kept[workflow.id]
 
     def _forget(self, now: datetime) -> None:
@@ -88,7 +88,7 @@ class EvidenceReader:
         }
 
 
-def _borne_out(workflow: Workflow, proof: Evidence | Missing) -> Evidence | Missing:
+def _unless_contradicted(workflow: Workflow, proof: Evidence | Missing) -> Evidence | Missing:
     """Return evidence that bears out the facts which condemned; what contradicts them is none."""
     if isinstance(proof, Evidence) and proof.contradicts(workflow):
         return Missing("it waits for others than when it was condemned: judged afresh", None)
@@ -104,5 +104,5 @@ def _put_off(one: Recheck, missing: Mapping[str, Missing], now: datetime) -> Rec
     found = missing.get(one.stop.workflow_id)
     if found is None or not one.step.call:
         return one
-    standing = recheck.standing_of(one.stop)
-    return replace(one, step=recheck.without_evidence(standing, found, now))
+    progress = recheck.progress_of(one.stop)
+    return replace(one, step=recheck.without_evidence(progress, found, now))

@@ -23,7 +23,7 @@ from responder.judge.recheck import Recheck
 from responder.model import OPEN_OUTCOMES, Breaker
 from responder.rules.ruleset import Ruleset
 from responder.stop.call import StopCall
-from responder.stop.intents import IntentWriter, StaleError, still_standing
+from responder.stop.intents import IntentWriter, StaleError, still_valid
 from responder.stop.limiter import Holds, Limiter, RunSets
 from responder.store import leases, rulesets
 from responder.store.database.database import Connection
@@ -128,16 +128,16 @@ class Gate:
 
         def work(tx: Connection) -> list[StopCall]:
             limiter = self._limiter(tx, ruleset, now)
-            if holds is not None and limiter.lets_go(holds):
+            if holds is not None and limiter.has_released(holds):
                 raise StaleError("what held the run was let go")
             rulesets.keep(tx, ruleset.revision, ruleset.text, now)
-            standing = still_standing(tx, self.portal, rechecks)
+            valid = still_valid(tx, self.portal, rechecks)
             new = [limiter.hold_plan(plan) if holds is None else holds for plan in plans]
-            held = limiter.hold_all(standing)
+            held = limiter.hold_all(valid)
             writer = IntentWriter(tx, self.portal, ruleset, evidence, now, most_calls)
             for plan, why in zip(plans, new, strict=True):
                 writer.evaluation(plan, why)
-            writer.again(standing, held)
+            writer.rechecked(valid, held)
             return writer.calls
 
         calls = await self.write(work)

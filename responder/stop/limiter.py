@@ -76,7 +76,7 @@ class RunSets:
         """Count what a rule condemned in all tries of the run."""
         return len({*workflows, *self.before.get(rule, ())})
 
-    def let_go(self, holds: Holds) -> dict[str, Collection[str]]:
+    def not_held(self, holds: Holds) -> dict[str, Collection[str]]:
         """Return what is not held of it."""
         held = {rule for rule, hold in holds.items() if isinstance(hold, Hold)}
         return {
@@ -105,7 +105,7 @@ class Limiter:
         self._paused = limits.paused(tx)
         self._tripped = {trip.rule: trip.why for trip in limits.tripped(tx, portal)}
 
-    def lets_go(self, holds: Holds) -> bool:
+    def has_released(self, holds: Holds) -> bool:
         """Tell whether something that held sets of a run when it asked holds nothing any more."""
         by = {rule: hold.by for rule, hold in holds.items() if isinstance(hold, Hold)}
         return any(

@@ -31,7 +31,7 @@ from responder.judge.stop_lifecycle import LOOK_AGAIN
 from responder.model import Document, Outcome, Unknown
 from responder.stop.executor import report
 from responder.stop.gate import Gate
-from responder.stop.intents import take
+from responder.stop.intents import record_step
 from responder.store.database.database import Connection
 from responder.store.inbox import second_looks
 
@@ -39,13 +39,13 @@ ASKED = 100  # looked for by their ids in one round
 WRITTEN = 20  # looks in one transaction: acknowledging must not wait for all of them
 
 Row = Mapping[str, str | None] | Unknown | None
-Beside = Mapping[str, Collection[str] | Unknown]
+RunningOnDocuments = Mapping[str, Collection[str] | Unknown]
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Sought:
+class DueLookups:
     """Stops that are to be looked for: those in doubt, and those that were made a moment ago."""
 
     doubted: Sequence[Stop]
@@ -56,29 +56,29 @@ class Sought:
         """Return the ids of their workflows, each once."""
         return list(dict.fromkeys(stop.workflow_id for stop in (*self.doubted, *self.fresh)))
 
-    def among(self, ids: Collection[str]) -> "Sought":
+    def among(self, ids: Collection[str]) -> "DueLookups":
         """Return those of these workflows."""
-        return Sought(
+        return DueLookups(
             [stop for stop in self.doubted if stop.workflow_id in ids],
             [stop for stop in self.fresh if stop.workflow_id in ids],
         )
 
-    def parts(self) -> Iterator["Sought"]:
+    def parts(self) -> Iterator["DueLookups"]:
         """Yield them in parts of what one transaction writes."""
         for start in range(0, max(len(self.doubted), len(self.fresh)), WRITTEN):
             some = slice(start, start + WRITTEN)
-            yield Sought(self.doubted[some], self.fresh[some])
+            yield DueLookups(self.doubted[some], self.fresh[some])
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class LookupResult:
     """What a look showed at an instant: of each workflow its row, and what runs beside it.
 
     A document that is not in `beside` has more stops due: it is judged once more after these.
     """
 
     rows: Mapping[str, Row]
-    beside: Beside
+    beside: RunningOnDocuments
     at: datetime
 
     def running_on(self, documents: Collection[str]) -> list[str]:
@@ -109,12 +109,12 @@ class Verifier:
         if len(ids) > self._context.few_ids:
             if wait_for_list:
                 return False
-            if await self._look_through_list(len(ids), now):
+            if await self._look_up_in_list(len(ids), now):
                 return True
-        await self._ask(due.among(set(ids[:ASKED])))
+        await self._look_up_by_id(due.among(set(ids[:ASKED])))
         return True
 
-    async def _look_through_list(self, ids: int, began_at: datetime) -> bool:
+    async def _look_up_in_list(self, ids: int, began_at: datetime) -> bool:
         """Look for so many in the list of all that runs. Return False where asking is better."""
         self._reader.begin()
         rows = await self._reader.all_running(ids)
@@ -125,7 +125,7 @@ class Verifier:
             pass
         return True
 
-    async def _ask(self, due: Sought) -> None:
+    async def _look_up_by_id(self, due: DueLookups) -> None:
         """Ask for workflows by their ids, and for what runs on their documents."""
         self._reader.begin()
         documents = await self._to_list(due.fresh)
@@ -133,7 +133,7 @@ class Verifier:
             self._context.client.send, due.ids, documents
         )
         beside = {document.ref: running for document, running in listed.items()}
-        await self.write(due, Sight(found, beside, self._context.now()))
+        await self.write(due, LookupResult(found, beside, self._context.now()))
 
     async def _to_list(self, fresh: Sequence[Stop]) -> list[Document]:
         """Return the documents of our stops, but those of which more is due now."""
@@ -147,7 +147,7 @@ class Verifier:
         """Settle all looks that were due when the list of all that runs was begun, if there is."""
         return None if rows is None else Settlement(self, rows, began_at)
 
-    async def of_others(
+    async def whether_running(
         self,
         ids: Collection[str],
         readings: Iterable[Reading],
@@ -168,39 +168,41 @@ class Verifier:
         left = sorted(one for one in ids if one not in found)
         return found | await lookup.present(self._context.client.send, left) if left else found
 
-    async def due(self, at: datetime) -> Sought:
+    async def due(self, at: datetime) -> DueLookups:
         """Read what was to be looked for by then."""
 
-        def read(conn: Connection, portal: str) -> Sought:
+        def read(conn: Connection, portal: str) -> DueLookups:
             doubted = open_stops.due(conn, portal, at, Outcome.IN_DOUBT)
-            return Sought(doubted, open_stops.to_verify(conn, portal, at))
+            return DueLookups(doubted, open_stops.to_verify(conn, portal, at))
 
         return await self._context.read(read)
 
-    async def write(self, sought: Sought, seen: Sight) -> None:
+    async def write(self, due: DueLookups, result: LookupResult) -> None:
         """Write down what was seen of these stops, some in one transaction."""
-        for part in sought.parts():
-            await self._write(part, seen)
+        for part in due.parts():
+            await self._write(part, result)
 
-    async def _write(self, sought: Sought, seen: Sight) -> None:
+    async def _write(self, due: DueLookups, result: LookupResult) -> None:
         steps = [
-            (stop, recheck.after_look(stop, seen.rows[stop.workflow_id], seen.at))
-            for stop in sought.doubted
+            (stop, recheck.after_lookup(stop, result.rows[stop.workflow_id], result.at))
+            for stop in due.doubted
         ]
         now = self._context.now()
 
         def write(tx: Connection) -> None:
-            for stop, taken in steps:
-                take(tx, stop.decision_id, taken, now)
-            on_them = seen.running_on({stop.document.ref for stop in sought.fresh})
+            for stop, new_step in steps:
+                record_step(tx, stop.decision_id, new_step, now)
+            on_them = result.running_on({stop.document.ref for stop in due.fresh})
             known = open_stops.under_way(tx, self._context.portal, on_them)
-            for stop in sought.fresh:
-                if self._verify(tx, stop, seen.rows[stop.workflow_id], now):
-                    self._judge_beside(tx, stop, seen.beside.get(stop.document.ref), known, now)
+            for stop in due.fresh:
+                if self._verify(tx, stop, result.rows[stop.workflow_id], now):
+                    self._judge_other_workflows(
+                        tx, stop, result.beside.get(stop.document.ref), known, now
+                    )
 
         await self._gate.write(write)
-        for stop, taken in steps:
-            report(self._context, stop, taken)
+        for stop, new_step in steps:
+            report(self._context, stop, new_step)
 
     def _verify(self, tx: Connection, stop: Stop, row: Row, now: datetime) -> bool:
         """Write down that a stopped workflow stayed away, or have one that came back judged.
@@ -220,10 +222,10 @@ class Verifier:
                 decision=stop.decision_id,
             )
             if stop.trigger != "schedule":
-                self._look_again(tx, stop, stop.workflow_id, now)
+                self._schedule_second_look(tx, stop, stop.workflow_id, now)
         return True
 
-    def _judge_beside(
+    def _judge_other_workflows(
         self,
         tx: Connection,
         stop: Stop,
@@ -238,11 +240,11 @@ class Verifier:
         if stop.alone:
             return
         if ids is None or isinstance(ids, Unknown):
-            self._look_again(tx, stop, None, now + LOOK_AGAIN)
+            self._schedule_second_look(tx, stop, None, now + LOOK_AGAIN)
         elif any(one not in known and one != stop.workflow_id for one in ids):
-            self._look_again(tx, stop, None, now)
+            self._schedule_second_look(tx, stop, None, now)
 
-    def _look_again(
+    def _schedule_second_look(
         self, tx: Connection, stop: Stop, workflow_id: str | None, due_at: datetime
     ) -> None:
         second_looks.schedule(
@@ -264,7 +266,7 @@ class Settlement:
         self._verifier = verifier
         self._rows = rows
         self._began_at = began_at
-        self._left: Iterator[Sought] = iter(())
+        self._left: Iterator[DueLookups] = iter(())
         self._by_document: dict[Compact, list[str]] | None = None
 
     async def step(self) -> bool:
@@ -277,10 +279,10 @@ class Settlement:
             return False
         found = {one: row_of(one, self._rows) for one in part.ids}
         beside = self._beside(part.fresh)
-        await self._verifier.write(part, Sight(found, beside, self._began_at))
+        await self._verifier.write(part, LookupResult(found, beside, self._began_at))
         return True
 
-    def _beside(self, fresh: Sequence[Stop]) -> Beside:
+    def _beside(self, fresh: Sequence[Stop]) -> RunningOnDocuments:
         """Return what the list has on the documents of these stops."""
         if fresh and self._by_document is None:
             self._by_document = {}

@@ -13,7 +13,7 @@ from responder.journal.open_stops import Stop
 from responder.judge.jobs import Job
 from responder.judge.planner import plan
 from responder.judge.plans import Known, Plan
-from responder.judge.recheck import Recheck, Running, again
+from responder.judge.recheck import Recheck, Running, judge_afresh
 from responder.model import Action, Outcome, Reason, Trigger, Unknown, Workflow
 from responder.rules.ruleset import Ruleset
 from responder.store.inbox.second_looks import Look
@@ -188,7 +188,7 @@ def a_recheck(
     now: datetime = NOW,
 ) -> Recheck:
     """Judge a stop afresh: by default nothing has changed since it was condemned."""
-    return again(
+    return judge_afresh(
         stop,
         reading or a_reading(),
         a_ruleset(rules or a_condemning_rule(), head=HOURS),

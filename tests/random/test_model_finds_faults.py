@@ -28,9 +28,9 @@ from responder.rules.ruleset import Ruleset
 from responder.service.driver.round import Rounds, Work
 from responder.stop import executor, gate, verifier
 from responder.stop.call import StopCall
-from responder.stop.executor import Taken
+from responder.stop.executor import CallStep
 from responder.stop.gate import Gate
-from responder.stop.intents import take
+from responder.stop.intents import record_step
 from responder.stop.limiter import Holds, Limiter
 from responder.store.database.database import Connection
 from responder.store.inbox import inbox
@@ -46,7 +46,7 @@ RUNS, STEPS = 400, 30
 class CallsAgainAtOnce(Rounds):
     """A kill whose answer was lost is sent once more, blindly."""
 
-    async def _send(self, work: Work | None, calls: Sequence[StopCall]) -> Sequence[Taken]:
+    async def _send(self, work: Work | None, calls: Sequence[StopCall]) -> Sequence[CallStep]:
         if calls:
             answers = await self._context.client.send([call.command for call in calls])
             calls = [c for c, answer in zip(calls, answers, strict=True) if answer.failure]
@@ -60,13 +60,13 @@ class WritesBeforeItCalls(Rounds):
         self,
         work: Work | None,  # noqa: ARG002
         calls: Sequence[StopCall],
-    ) -> Sequence[Taken]:
+    ) -> Sequence[CallStep]:
         now = self._context.now()
 
         def write(tx: Connection) -> None:
             for call in calls:
-                done = step(Outcome.IN_DOUBT, Seen.DONE, call.standing, now)
-                take(tx, call.decision_id, done, now)
+                done = step(Outcome.IN_DOUBT, Seen.DONE, call.progress, now)
+                record_step(tx, call.decision_id, done, now)
 
         if calls:
             await self._gate.insist(write)

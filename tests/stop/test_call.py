@@ -18,7 +18,7 @@ from responder.judge.stop_lifecycle import (
     TRIES,
     VERIFY_AFTER,
     Seen,
-    Standing,
+    StopProgress,
 )
 from responder.model import OPEN_OUTCOMES, Action, Outcome
 from responder.stop.call import StopCall, seen_in
@@ -32,7 +32,7 @@ def called(action: Action = Action.KILL, tries: int = 0) -> StopCall:
         decision_id="main-1-1",
         workflow_id="65e5a449e8f135.21284909",
         rule="lost-deal",
-        standing=Standing(action=action, tries=tries, condemned_at=NOW, called_at=NOW, calls=1),
+        progress=StopProgress(action=action, tries=tries, condemned_at=NOW, called_at=NOW, calls=1),
     )
 
 

@@ -38,7 +38,7 @@ class Agenda:
         """Do what is due next. Return False when nothing was."""
         client = self._context.client
         await client.probe()
-        done = await self._keep_up()
+        done = await self._upkeep_step()
         if client.breakers.of_portal is None:
             done |= await self._judge_and_run()
         else:
@@ -47,7 +47,7 @@ class Agenda:
             await self._gate.save_client()
         return done
 
-    async def _keep_up(self) -> bool:
+    async def _upkeep_step(self) -> bool:
         for upkeep in self._upkeep:
             if await upkeep.step():
                 return True

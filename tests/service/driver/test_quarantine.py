@@ -84,7 +84,7 @@ def test_a_stop_that_cannot_be_judged_afresh_is_given_up(driven: Driving) -> Non
     async def story(there: Driving) -> None:
         given = RULES.replace("then:", "wait: 1m\n    then:")
         there.rules_path.write_text(given, encoding="utf-8")
-        there.rules.look(at_once=True)
+        there.rules.reload(at_once=True)
         mend_it(there)
         lost(there, 1)
         there.deliver([1])

@@ -170,7 +170,7 @@ def test_what_comes_under_other_rules_is_not_concluded_by_those_before(
             done = await write(work)
             if there.waiting and "deal.added" not in there.rules.ruleset.text:
                 there.rules_path.write_text(RULES.replace("deal.updated", "deal.added"))
-                there.rules.look(at_once=True)
+                there.rules.reload(at_once=True)
                 there.deliver(MANY, "ONCRMDEALADD")
             return done
 
