@@ -1,7 +1,7 @@
-"""Gathers what is due in a portal: stops that wait, second looks, deliveries.
+"""Finds the jobs that are due in a portal: waiting stops, second looks, deliveries.
 
-Usually that is little, and one read finds it. In a storm there is more than a round can take: then
-it is gathered again, as much as the round takes, in several short reads.
+Usually they are few, and one read finds them. In a storm there are more than a round can judge:
+then as many as the round can judge are read again, in several short reads.
 """
 
 from collections.abc import Sequence
@@ -22,13 +22,13 @@ from responder.store.inbox import inbox, second_looks
 from responder.store.inbox.inbox import Alike, Waiting
 
 CLAIMED = 200  # documents with deliveries, at first
-UNNAMED = 2_000  # deliveries that no rule names, concluded at once
+UNNAMED = 2_000  # deliveries that no rule names, concluded by one statement
 REFS = 100  # documents whose waiting stops one query finds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueJobs:
-    """What is due at that instant, stops first. `more`: there may be others, not looked at."""
+    """The jobs that are due at an instant, stops first. `more`: there may be others, not read."""
 
     jobs: list[Job]
     more: bool
@@ -36,14 +36,14 @@ class DueJobs:
 
 
 class EventQueue:
-    """Finds what is due in one portal."""
+    """The jobs of one portal that are due."""
 
     def __init__(self, context: Context, backoff: Backoff) -> None:
         self._context = context
         self._backoff = backoff
 
     async def due(self) -> DueJobs:
-        """Gather what is due, for a few hundred documents."""
+        """Return the jobs that are due, for a few hundred documents."""
         now = self._context.now()
 
         def read(conn: Connection) -> DueJobs:
@@ -59,7 +59,7 @@ class EventQueue:
     async def unnamed(self, ruleset: Ruleset) -> Job | None:
         """Return the events that have waited longest as one job, if no rule names any of them.
 
-        Robot calls, and events without a document, are concluded singly and left where they are.
+        Robot calls, and events without a document, are left out: they are concluded one by one.
         """
         front = await self._context.read(inbox.front, UNNAMED)
         events = [one for one in front if one.trigger == "event" and one.kind is not None]
@@ -73,7 +73,7 @@ class EventQueue:
         return bool(ruleset.in_question("event", (alike.event,), alike.kind, self._context.portal))
 
     async def due_in_storm(self, documents: int) -> list[Job]:
-        """Gather what is due for so many documents, with all that is due on each of them."""
+        """Return the jobs of so many documents, with all that is due on each of them."""
         now, database = self._context.now(), self._context.database
         stops, second = await database.reading(lambda conn: self._stops_and_looks(conn, now))
         waiting = await database.reading(lambda conn: self._waiting(conn, now, documents))
@@ -82,8 +82,8 @@ class EventQueue:
         first = set(refs[:documents])
         found = [one for one in (*stops, *second, *fresh) if not one.ref or one.ref in first]
         have_deliveries = {one.ref for one in fresh} & first
-        # Stops that are due are found a thousand at a time, and must not be torn apart from others
-        # on their document: together they are held against its limit.
+        # A query finds a thousand due stops at most. The rest of those on the same documents are
+        # read too, because the limit of a document counts all of its stops at once.
         incomplete = {one.ref for one in stops} & first if len(stops) >= MOST else set[str]()
         known = {one.stop.decision_id for one in stops if one.stop is not None}
         some = [ref for ref in refs if ref in have_deliveries or ref in incomplete]
@@ -120,12 +120,12 @@ class EventQueue:
         return inbox.waiting(conn, self._context.portal, documents=documents, skip=resting)
 
     def _early(self, conn: Connection, now: datetime, refs: Sequence[str]) -> list[Job]:
-        """Find what waits for its time on documents of which something was heard."""
+        """Return the stops that wait for their time on documents that have deliveries."""
         stops = self._waiting_on(conn, refs)
         return [jobs.of_stop(stop) for stop in stops if self._is_early(stop, now)]
 
     def _waiting_on(self, conn: Connection, refs: Sequence[str]) -> list[Stop]:
-        """Return all stops that wait on these documents, though one query gives a thousand."""
+        """Return all stops that wait on these documents, though one query returns a thousand."""
         found = open_stops.waiting_on(conn, self._context.portal, refs)
         if len(found) < MOST or len(refs) < 2:
             return found
@@ -133,7 +133,7 @@ class EventQueue:
         return [*self._waiting_on(conn, refs[:middle]), *self._waiting_on(conn, refs[middle:])]
 
     def _is_early(self, stop: Stop, now: datetime) -> bool:
-        """Any event is one more look at what its rule waits for."""
+        """Return whether a stop waits for its rule's time, and any event judges it earlier."""
         if stop.due_at is None or stop.due_at <= now:
             return False
         rules = self._context.rules.ruleset.rules

@@ -1,22 +1,22 @@
-"""Reads what many jobs need in the cheaper of two ways, and says how much a round can take.
+"""Reads the facts of many jobs in the cheaper of two ways, and computes a round's size.
 
 Theory of operation. A few documents are read *one by one* (`lookup.gather`): two commands each,
 fifty commands a request. Many are read *by pages* (`Survey.of`): all that runs, about fifty rows a
 command, and then their fields, fifty documents a command. Which one takes fewer requests depends on
-how much runs in the portal, and each list of listing tells that anew; before the first one, its
-first page does. The same holds for looking whether workflows still run.
+how much runs in the portal. Each complete list of what runs gives that number anew; before the
+first one, its first page does. The same choice is made to find whether workflows still run.
 
-A list of listing may fail where single documents would not (it changed too fast). Then
-listing is read one by one for a minute.
+The list of all that runs may fail where single documents would not (it changed too fast). Then
+documents are read one by one for a minute.
 
-The larger part of the portal's bucket is for rounds that are worth it: once a good third of it is
-used up, what is due gathers for up to two seconds after the last reading, or until enough has
-leaked out. A portal at rest never comes there.
+The larger part of the portal's bucket is for rounds that judge much at once: once 40 % of it is
+used up, due jobs collect for up to two seconds after the last reading, or until enough has leaked
+out. A portal with little traffic never fills it so far.
 
-A storm's round takes as many documents as can be read and stopped in `WITHIN_SECONDS`: what the
-portal's bucket gives in that time, or, where the answers and our commits are slower, what they
-allow, as they went lately. Facts would be too old for a call soon after that; what did not make it
-is read again, and the next round is smaller.
+A storm's round has as many documents as can be read and stopped in `WITHIN_SECONDS`: what the
+portal's bucket allows in that time, or, where the answers and our commits are slower, what their
+recent speed allows. Facts would be too old for a call soon after that; documents that were not
+finished in time are read again, and the next round is smaller.
 """
 
 from collections.abc import Collection, Mapping
@@ -45,7 +45,7 @@ LOST = (FailureKind.BUSY, FailureKind.UNCERTAIN)
 COMMANDS_EACH = 2  # commands for one document: its item, its workflows
 COUNTED_FOR = timedelta(minutes=10)
 GATHERS_FOR = timedelta(seconds=2)
-GATHERS_ABOVE = 0.4  # of the bucket
+GATHERS_ABOVE = 0.4  # of the bucket: above this level due jobs collect before a reading
 IN_BULK = 50 * PORTION  # documents whose fields one request reads
 FIRST_SLICE_SECONDS = 0.25
 
@@ -54,7 +54,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadStrategy:
-    """How the next documents are read, and how many of them at once."""
+    """The way in which the next documents are read, and how many of them at once."""
 
     by_pages: bool
     documents: int
@@ -62,10 +62,10 @@ class ReadStrategy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FactsRead:
-    """What was read of documents, by their names, and when that was begun.
+    """The facts that were read of documents, by their names, and when the reading began.
 
-    `rows` is the list of all that runs, where it was read by pages. `failure` is what spoilt such a
-    reading. `deferred` are the documents that are read again later, because they could not be.
+    `rows` is the list of all that runs, if it was read by pages, and `failure` why that list could
+    not be read. `deferred` are the documents that could not be read and are read again later.
     """
 
     began_at: datetime
@@ -76,7 +76,7 @@ class FactsRead:
 
     @property
     def workflows(self) -> list[str]:
-        """Name the workflows on all of them."""
+        """Return the ids of the workflows on all of the documents."""
         return [
             workflow.id
             for reading in self.readings.values()
@@ -86,7 +86,7 @@ class FactsRead:
 
 
 class FactReader:
-    """The readings of one portal's rounds, and what they know of its size and speed."""
+    """The readings of one portal's rounds, with what they measured of its size and speed."""
 
     def __init__(self, context: Context, backoff: Backoff) -> None:
         self._context = context
@@ -99,7 +99,7 @@ class FactReader:
 
     @property
     def running(self) -> int | None:
-        """Say how many workflows run, as the portal told not long ago; None where it did not."""
+        """Return how many workflows ran when last counted; None if that was not lately."""
         if (
             self._counted is None
             or not timedelta(0) <= self._context.now() - self._counted[0] < COUNTED_FOR
@@ -113,7 +113,7 @@ class FactReader:
 
     @property
     def must_wait(self) -> bool:
-        """Return whether nothing is read now: what is due gathers, or the portal is left alone."""
+        """Return whether nothing is read now: due jobs collect, or the portal is away and rests."""
         return bool(self._gathers_for()) or self._backoff.is_left_alone(self._context.now())
 
     def idle_seconds(self, at_most: float) -> float:
@@ -122,7 +122,7 @@ class FactReader:
         return max(wait, min(self._gathers_for(), at_most))
 
     def _gathers_for(self) -> float:
-        """Return how many seconds what is due had better gather before it is read; mostly none."""
+        """Return for how many seconds due jobs collect before they are read; mostly 0."""
         now = self._context.now()
         if self._read_at is None or self._level() <= self._context.client.burst * GATHERS_ABOVE:
             return 0.0
@@ -130,14 +130,14 @@ class FactReader:
         return left.total_seconds() if timedelta(0) < left <= GATHERS_FOR else 0.0
 
     def begin(self) -> datetime:
-        """Note that something is read now."""
+        """Record that a reading begins now, and return the instant."""
         self._read_at = self._context.now()
         return self._read_at
 
     def strategy(self, documents: int, *, more: bool) -> ReadStrategy:
-        """Say how so many documents that are due, or `more`, are best read, and how many now."""
+        """Return how so many due documents, or `more`, are best read, and how many of them now."""
         if self._backoff.is_away:
-            return self._strategy(self._context.few)  # enough to see whether it is back
+            return self._strategy(self._context.few)  # enough to find whether it answers again
         return self._strategy(MOST if more and documents > self._context.few else documents)
 
     def _strategy(self, documents: int) -> ReadStrategy:
@@ -151,12 +151,12 @@ class FactReader:
             now = min(documents, some)
             if self.running is None or pages + now / IN_BULK < now * COMMANDS_EACH / PORTION:
                 return ReadStrategy(by_pages=True, documents=some)
-        # one more command for each is its tasks, which are the evidence
+        # one more command for each reads its tasks, which are the evidence
         some = min(MOST, int(requests / (1 / a_batch + (COMMANDS_EACH + 1) / PORTION)))
         return ReadStrategy(by_pages=False, documents=some) if some > self._context.few else few
 
     def _requests(self) -> float:
-        """Say how many requests can be made in time."""
+        """Return how many requests can be made within `WITHIN_SECONDS`."""
         client = self._context.client
         room = max(0.0, client.burst * rate_limit.SAFE_SHARE - self._level())
         allowed = room + WITHIN_SECONDS * client.rate * rate_limit.SAFE_RATE
@@ -167,15 +167,15 @@ class FactReader:
         return rate_limit.drained(client.bucket, seconds, client.rate).level
 
     def learn_seconds(self, seconds: float) -> None:
-        """Learn how long a slice took, from its turn to its outcomes."""
+        """Update the measured duration of a slice, from the gate to its outcomes."""
         self._slice_seconds = max(0.001, (self._slice_seconds + max(0.0, seconds)) / 2)
 
     def was_too_slow(self) -> None:
-        """Learn that facts grew too old before all of a round was done."""
+        """Double the measured duration of a slice: facts grew too old before a round was done."""
         self._slice_seconds *= 2
 
     async def read(self, asks: Mapping[str, Ask], *, by_pages: bool) -> FactsRead | None:
-        """Read what is asked of each document; None where it is read in the other way, later."""
+        """Read what is asked of each document; None where the next round reads it the other way."""
         found = await (self._by_pages(asks) if by_pages else self._one_by_one(asks))
         if found is None:
             return None
@@ -197,7 +197,7 @@ class FactReader:
         return FactsRead(began_at=now, readings=dict(zip(asks, readings, strict=True)))
 
     async def _by_pages(self, asks: Mapping[str, Ask]) -> FactsRead | None:
-        """Read all that runs; None where the first page told that the other way is better."""
+        """Read all that runs; None where its first page shows that the other way is cheaper."""
         now = self.begin()
         survey = Survey.of(list(asks.values()), self._context.templates, now)
         knew = self.running is not None
@@ -226,7 +226,7 @@ class FactReader:
         return FactsRead(began_at=began_at, readings=readings, rows=survey.listed)
 
     async def _check_whether_away(self, readings: Collection[Reading]) -> None:
-        """Ask who we are where something could not be read, to see if it is the portal itself."""
+        """Call `profile` where something could not be read, to find whether the portal is away."""
         failures = [reading.failure for reading in readings if reading.failure is not None]
         lost = [one for one in failures if one.kind in LOST and one.code not in LIMIT_CODES]
         if not lost:
@@ -245,7 +245,7 @@ class FactReader:
         return passing and not self._backoff.is_away
 
     def avoid_pages(self, failure: Failure | None) -> None:
-        """Read everything one by one for a while: the list of all that runs could not be read."""
+        """Read documents one by one for a minute: the list of all that runs could not be read."""
         self._one_by_one_until = self._context.now() + ONE_BY_ONE_FOR
         log.warning(
             "what runs could not be read by pages; documents are read one by one",
@@ -254,9 +254,10 @@ class FactReader:
         )
 
     async def all_running(self, ids: int) -> RunningWorkflows | None:
-        """List all that runs, to look for so many workflows; None where asking by id is better.
+        """Read the list of all that runs, to search it for so many workflows.
 
-        So it is where the list has rows that may be any of these.
+        Return None where a search by ids is cheaper, or where the list could not be read whole or
+        has rows without an id, which may be any of these workflows.
         """
         if self._avoids_pages() or (self.running is not None and pages_of(self.running) >= ids):
             return None

@@ -1,7 +1,7 @@
-"""From a job and what was read of it to what is written and called: no I/O, no clock.
+"""Plans what is written and called, from a job and the facts that were read: no I/O, no clock.
 
-A plan is made anew each time: nothing in it outlives the round, and the facts it rests on are
-seconds old when its intent is committed.
+Each round plans anew, so the facts that a plan rests on are seconds old when its intents are
+committed.
 """
 
 from collections.abc import Sequence
@@ -44,9 +44,9 @@ def nothing_condemned(reason: Reason, detail: str | None = None) -> Planned:
 
 
 def without_rules(portal: str, unmatched: Sequence[Job]) -> list[Plan]:
-    """Plan for what no rule names: one evaluation for all, and one for each without a document.
+    """Plan one evaluation for all jobs that no rule names, and one for each without a document.
 
-    A second look at a document ends without one.
+    A second look that no rule names any more gets a plan without decisions, which ends it.
     """
     plans = [
         Plan(job=job, facts={}, planned=(nothing_condemned(Reason.NO_DOCUMENT),))
@@ -65,7 +65,7 @@ def without_rules(portal: str, unmatched: Sequence[Job]) -> list[Plan]:
 
 
 def unnamed(job: Job) -> Plan:
-    """Plan for what no rule names."""
+    """Plan the evaluation of a job that no rule names."""
     return Plan(job=job, facts={}, planned=(nothing_condemned(Reason.NO_RULE),))
 
 
@@ -92,7 +92,7 @@ def plan(
     known: Known,
     now: datetime,
 ) -> Plan:
-    """Judge a job by the rules and say what follows."""
+    """Judge a job by the rules and return what follows."""
     situation = job.situation(reading)
     judgement = judge(
         ruleset,
@@ -128,9 +128,9 @@ def plan(
 
 
 def of_run(found: Condemned, ruleset: Ruleset, *, known: Known, now: datetime) -> Plan:
-    """Plan what a run condemned on one document; what it left or repeats is not written.
+    """Plan what a run condemned on one document; left and repeated verdicts are not written.
 
-    Nothing is called from here: what may be is due at once, and is judged afresh then.
+    Such a plan makes no call: its stops are due at once, and are judged afresh before a call.
     """
     planned = (
         _decision(verdict, ruleset, known, now)
@@ -158,7 +158,7 @@ def _due_at_once(planned: Planned, now: datetime) -> Planned:
 
 
 def _why_repeated(verdict: Verdict, known: Known) -> str | None:
-    """Say why a verdict needs no decision of its own: one like it stands already."""
+    """Return why a verdict needs no decision of its own, because the journal has one like it."""
     workflow = verdict.workflow.id
     if verdict.action not in KILLING:
         return None
@@ -176,9 +176,9 @@ def _why_repeated(verdict: Verdict, known: Known) -> str | None:
 
 
 def _why_out_of_turn(verdict: Verdict, job: Job, ruleset: Ruleset, known: Known) -> str | None:
-    """Say why a rule may not act on what came back, where only its own runs set it off.
+    """Return why a rule may not act on a workflow that came back after a stop; None if it may.
 
-    A look at what came back after a stop is no run: it asks again what events may set off.
+    A second look after a stop is no run. A rule that only runs set off acts in its next run.
     """
     if job.look is None or job.trigger not in RUNS:
         return None
@@ -199,7 +199,7 @@ def _overtakes(verdict: Verdict, known: Known) -> bool:
 
 
 def _decision(verdict: Verdict, ruleset: Ruleset, known: Known, now: datetime) -> Planned:
-    """Plan one decision: what is left and what is only observed is settled with it."""
+    """Plan one decision, with the first step of its stop unless it leaves or only observes."""
     if verdict.action is Action.LEAVE:
         return Planned(decision=_new_decision(verdict, Outcome.LEFT, None, None))
     progress = StopProgress(action=verdict.action, tries=0, condemned_at=now)
@@ -216,7 +216,7 @@ def _decision(verdict: Verdict, ruleset: Ruleset, known: Known, now: datetime) -
 def next_step(
     verdict: Verdict, ruleset: Ruleset, progress: StopProgress, known: Known, now: datetime
 ) -> Step:
-    """Say what a condemned workflow's stop does next: wait for its time, for the portal, or act."""
+    """Return the next step of a condemned workflow's stop: wait, be held, or be called."""
     rule = _rule(ruleset, verdict.rule)
     if rule.wait is not None and now < progress.waits_from(now) + rule.wait:
         at = progress.waits_from(now) + rule.wait
@@ -236,9 +236,9 @@ def next_step(
 
 
 def may_be_executing(workflow: Workflow, now: datetime) -> bool:
-    """Say whether the portal may run the workflow at this moment (OWNED_UNTIL in the future).
+    """Return whether the portal may run the workflow at this moment (OWNED_UNTIL in the future).
 
-    Nothing there means that nobody runs it; what cannot be read might be in the future.
+    An empty OWNED_UNTIL means that nothing runs it; one that cannot be read may be in the future.
     """
     owned_until = workflow.facts.get("workflow.owned_until", Unknown("not told"))
     if owned_until is None or owned_until == "":

@@ -1,31 +1,32 @@
-"""The life of one stop, from condemned to concluded, as one table.
+"""Defines the state machine of one stop, from condemned to concluded, as one table.
 
 Theory of operation. A *stop* is a decision that condemned a workflow. Its outcome in the journal is
-also its state, and `due_at` says when it wants attention:
+also its state, and `due_at` is when the next step is due:
 
     waiting    judge it afresh at `due_at`; no call is under way
-    held       a pause, a tripped rule or a limit holds it, or the want of somebody's approval;
-               freed, it is waiting again
-    in_doubt   an intent is committed, so a call may have been made: look for the workflow by its id
+    held       a pause, a tripped rule or a limit holds it, or it waits for approval; once freed it
+               is waiting again
+    in_doubt   an intent is committed, so a call may have been made: search for the workflow by its
+               id
     the rest   final
 
-What we see (`Seen`) moves it along, and the table `LIFE` has a row for everything that can be seen
-in each state. What asks first is held when its time has come (a rule's `wait` is over, its hours
-are open), for a day; approved, it is judged afresh like anything that waits. An approval is good
-for a day of the rule's hours, and for that stop alone. Three laws hold in it, and the tests prove
-them of every row:
+Each observation (`Seen`) of a judgement, a call or a search leads to the next step, and the table
+`LIFE` has a row for every observation that is possible in each state. A stop of a rule in mode
+`approve` is held once its time has come (the rule's `wait` is over, its hours are open), for a day;
+approved, it is judged afresh like any waiting stop. An approval is valid for a day of the rule's
+hours, and for that stop alone. Three laws hold, and the tests prove them of every row:
 
-1. Only `Seen.CONDEMNED` leads to a call, and it is seen only in a judgement that is seconds old. So
-   there is no way from a call to another call but through a look that found the workflow alive and
+1. Only `Seen.CONDEMNED` leads to a call, and it is observed only in a judgement that is seconds
+   old. So between one call and the next there are always a search that found the workflow alive and
    a fresh judgement (a kill cannot be undone, and it may have worked although we saw no answer).
 2. `killed` with a receipt comes only from an answer that says so in full; `killed` without one only
    from a call that was made and a complete list in which the workflow is absent.
-3. Nothing waits for ever without being seen: what is tried is counted, and given up after
-   `TRIES`; what is in doubt is looked at until the portal answers.
+3. No stop waits for ever: tries are counted, and the stop is given up after `TRIES`; a stop in
+   doubt is searched for until the portal answers.
 
-The portal cuts a request at 60 s (docs: limits.md), so before that time a workflow that is still
-there may yet be stopped by the call we lost sight of: it is not tried again earlier. That time
-counts from the last moment at which the call can have been sent: `SENT_WITHIN` after its intent.
+The portal cuts a request at 60 s (docs: limits.md). Until then the lost call may yet stop a
+workflow that is still there, so no other call is made earlier. That time counts from the last
+moment at which the call can have been sent: `SENT_WITHIN` after its intent.
 """
 
 from collections.abc import Callable
@@ -55,7 +56,7 @@ VERIFY_AFTER = timedelta(seconds=2)
 
 
 class Seen(StrEnum):
-    """What a judgement, a call or a look showed of one workflow."""
+    """An observation of one workflow, from a judgement, a call or a search by its id."""
 
     CONDEMNED = "condemned"
     EXECUTING = "executing"
@@ -81,7 +82,7 @@ class Seen(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopProgress:
-    """What is known of a stop when something is seen: its counts and instants."""
+    """The progress of a stop so far: its counts and instants, as the journal has them."""
 
     action: Action
     tries: int
@@ -95,10 +96,11 @@ class StopProgress:
     postponed_at: datetime | None = None
 
     def waits_from(self, now: datetime) -> datetime:
-        """Return when its rule's wait began.
+        """Return when the wait of the stop's rule began.
 
-        A clock that was ahead when it was condemned must not lengthen that: then it began when it
-        was put off, which the clock's return has moved to its own time (`store.clock_setback`).
+        A clock that was ahead when the workflow was condemned must not lengthen the wait. Then it
+        counts from when the stop was last postponed, an instant that `store.clock_setback` has
+        moved to the corrected time.
         """
         if self.condemned_at <= now:
             return self.condemned_at
@@ -107,10 +109,10 @@ class StopProgress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """What to write: the outcome, and for one that lasts, when it is due and how often tried.
+    """The next state of a stop, as it is written: outcome, and for an open stop due time and tries.
 
-    `call` is True only for a step that makes the call. What is held is due once what `hold` names
-    frees it; what waits to be approved is due when it lapses.
+    `call` is True only for a step that makes the call. `hold` names what holds a held stop, which
+    is due once that frees it; `due_at` of one that waits for approval is when it lapses.
     """
 
     outcome: Outcome
@@ -159,7 +161,7 @@ def _gone(_standing: StopProgress, _now: datetime, _why: str) -> Step:
 
 
 def _retry(progress: StopProgress, now: datetime, why: str) -> Step:
-    """Count a try and wait, or give up."""
+    """Count a try and wait, or give up after the last one."""
     if progress.tries + 1 >= TRIES:
         return Step(outcome=Outcome.GAVE_UP, detail=f"after {TRIES} tries: {why}")
     return Step(
@@ -171,7 +173,7 @@ def _retry(progress: StopProgress, now: datetime, why: str) -> Step:
 
 
 def _wait_uncounted(wait: timedelta) -> Callable[[StopProgress, datetime, str], Step]:
-    """Wait without counting a try: the portal did not refuse this stop, it was not ready."""
+    """Return a row that waits without counting a try: the portal was not ready for any call."""
 
     def step(progress: StopProgress, now: datetime, why: str) -> Step:
         return Step(outcome=Outcome.WAITING, detail=why, due_at=now + wait, tries=progress.tries)
@@ -202,7 +204,7 @@ def _lapsed(_standing: StopProgress, _now: datetime, why: str) -> Step:
 
 
 def not_before(progress: StopProgress, at: datetime, why: str) -> Step:
-    """Have a condemned workflow wait for its rule's time, and be judged afresh then."""
+    """Return the step of a stop that waits for its rule's time, to be judged afresh then."""
     return Step(outcome=Outcome.WAITING, detail=why, due_at=at, tries=progress.tries)
 
 
@@ -225,7 +227,7 @@ def _refused(_standing: StopProgress, _now: datetime, why: str) -> Step:
 
 
 def _forbidden(progress: StopProgress, now: datetime, why: str) -> Step:
-    """Wait for a missing right to be given, as long as for anything; then it was a refusal."""
+    """Wait for a missing right to be granted, as often as for any failure; then it is refused."""
     if progress.tries + 1 >= TRIES:
         return Step(outcome=Outcome.REFUSED, detail=why)
     return _retry(progress, now, why)
@@ -277,10 +279,10 @@ def _present(progress: StopProgress, now: datetime, _why: str) -> Step:
 
 
 def _cut_at(progress: StopProgress, now: datetime) -> datetime:
-    """Return when the portal certainly has nothing more to do with the call.
+    """Return when the portal has certainly cut off the call.
 
-    A clock that was ahead when it was called says nothing of that: then it has all its time from
-    when this was looked at first.
+    Where our clock was ahead at the call, `called_at` is useless: then the whole time counts from
+    the first search after the call.
     """
     longest = SENT_WITHIN + PORTAL_CUTS_AT
     called_at, put_off_at = progress.called_at or now, progress.postponed_at or now
@@ -326,7 +328,7 @@ LIFE: dict[tuple[Outcome, Seen], Callable[[StopProgress, datetime, str], Step]] 
     (Outcome.IN_DOUBT, Seen.UNKNOWN_ID): _unknown_id,
     (Outcome.IN_DOUBT, Seen.REFUSED): _refused,
     (Outcome.IN_DOUBT, Seen.FORBIDDEN): _forbidden,
-    # looked for by its id
+    # searched for by its id
     (Outcome.IN_DOUBT, Seen.ABSENT): _absent,
     (Outcome.IN_DOUBT, Seen.PRESENT): _present,
     (Outcome.IN_DOUBT, Seen.UNSEEN): _not_found_out,
@@ -336,7 +338,7 @@ LIFE: dict[tuple[Outcome, Seen], Callable[[StopProgress, datetime, str], Step]] 
 def step(
     outcome: Outcome, seen: Seen, progress: StopProgress, now: datetime, why: str = ""
 ) -> Step:
-    """Say what to do next with a stop. Raise KeyError for what cannot be seen in that state."""
+    """Return the next step of a stop. Raise KeyError for what cannot be seen in that state."""
     new_step = LIFE[outcome, seen](progress, now, why)
     if progress.approval is None or new_step.outcome in OPEN_OUTCOMES:
         return new_step

@@ -319,13 +319,13 @@ LET_GO = {
 }
 
 
-@pytest.mark.parametrize(("holds", "before", "not_held"), LET_GO.values(), ids=LET_GO)
+@pytest.mark.parametrize(("holds", "before", "released"), LET_GO.values(), ids=LET_GO)
 def test_whether_a_run_is_held_as_it_was_when_it_asked(
-    tx: Connection, holds: dict[str, Hold | str], before: list[Before], not_held: bool
+    tx: Connection, holds: dict[str, Hold | str], before: list[Before], released: bool
 ) -> None:
     for one in before:
         one(tx)
-    assert a_budget(tx).has_released(holds) is not_held
+    assert a_budget(tx).has_released(holds) is released
 
 
 def test_what_is_held_of_a_run_is_not_let_go() -> None:
