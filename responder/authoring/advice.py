@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 from responder.model import ACTING_MODES, Mode
 from responder.rules.reach import shadowed
 from responder.rules.rule import Rule
-from responder.rules.source import Items, Mistakes, Node, Table
+from responder.rules.yaml_positions import Items, Mistakes, Node, Table
 
 
 def advise(root: Table, rules: Sequence[Rule], tested: Collection[str], mistakes: Mistakes) -> None:

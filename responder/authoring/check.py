@@ -7,9 +7,9 @@ from typing import Literal
 
 from responder.authoring import advice, expectations
 from responder.authoring.cases import cases
-from responder.rules import source
+from responder.rules import yaml_positions
 from responder.rules.ruleset import RulesError, Ruleset, load
-from responder.rules.source import Mistake, Mistakes, Table
+from responder.rules.yaml_positions import Mistake, Mistakes, Table
 
 Format = Literal["text", "json", "github"]
 
@@ -33,7 +33,7 @@ def check(
     except RulesError as error:
         return error.mistakes
     mistakes = Mistakes(file, list(ruleset.warnings))
-    root = source.read(data, Mistakes(file))
+    root = yaml_positions.read(data, Mistakes(file))
     if isinstance(root, Table):
         named = {*tested, *_tested(root, ruleset, mistakes)}
         advice.advise(root, ruleset.rules, named, mistakes)
@@ -56,7 +56,7 @@ def render(mistakes: Iterable[Mistake], data: bytes, *, format: Format = "text")
     if format == "github":
         return "".join(f"{_github(mistake)}\n" for mistake in mistakes)
     # What is not UTF-8 is shown as well as it can be: that is what the mistake is about.
-    lines = source.lines(data.decode("utf-8", "replace").removeprefix("\ufeff"))
+    lines = yaml_positions.lines(data.decode("utf-8", "replace").removeprefix("\ufeff"))
     return "".join(f"{line}\n" for mistake in mistakes for line in _text(mistake, lines))
 
 

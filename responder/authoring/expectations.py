@@ -12,7 +12,7 @@ from typing import NamedTuple
 from responder.model import Action, Mode, Verdict
 from responder.rules.facts.values import duration_in_words
 from responder.rules.rule import Rule
-from responder.rules.source import Items, Mistakes, Node, Scalar, Table, nearest
+from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table, nearest
 
 WAITING = "waiting"
 NONE = "none"

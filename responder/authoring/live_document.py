@@ -10,8 +10,8 @@ from typing import NamedTuple, get_args
 
 from responder.bitrix24.client.answers import Answer, Command
 from responder.bitrix24.client.rest import MAX_COMMANDS, Portal
-from responder.bitrix24.facts.lookup import Ask, gather
-from responder.bitrix24.facts.templates import Templates
+from responder.bitrix24.fetch.lookup import Ask, gather
+from responder.bitrix24.fetch.templates import Templates
 from responder.bitrix24.lists.paged import Send
 from responder.model import Document, Situation, Trigger
 from responder.rules import triggers

@@ -13,7 +13,7 @@ from responder.bitrix24 import documents
 from responder.bitrix24.client.answers import Answer, Command, Failure, explain
 from responder.bitrix24.lists.paged import Listing, Row, Send, read_all
 from responder.rules.facts import registry
-from responder.rules.source import Items, Mistake, Mistakes, Node, Scalar, Table, nearest
+from responder.rules.yaml_positions import Items, Mistake, Mistakes, Node, Scalar, Table, nearest
 
 _TEMPLATES = frozenset({"workflow.template_id", "template.id"})
 _USERS = frozenset({"workflow.started_by", "starter.id", "waiting_for.id"})

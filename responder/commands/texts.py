@@ -38,7 +38,7 @@ def _print(command: str, texts: Texts, name: str | None) -> None:
     try:
         print_verbatim(texts.text(name))
     except UnknownTextError as error:
-        from responder.rules.source import nearest
+        from responder.rules.yaml_positions import nearest
 
         meant = nearest(name, texts.names())
         fail(

@@ -1,14 +1,15 @@
-"""Which documents rest, and how often the portal could not be read for them.
+"""Keeps which documents rest before they are read again, and how often their reading failed.
 
-A document rests for a second after it was judged, and longer after a reading that failed. What
-failed is counted only while the portal itself answers: while it is away everybody waits, for as
-long as that takes, since Bitrix24 never sends an event again, and it is asked every two seconds.
+A document rests for a second after it was judged, and longer after a reading that failed. Failed
+readings are counted only while the portal itself answers. While it is away all documents wait, for
+as long as that takes, since Bitrix24 never sends an event again; the portal is tried every two
+seconds.
 
 A document whose reading failed is read alone the next time, so that one which makes every answer
-fail holds up no other. Where it failed with many others, which were asked for together, that says
-little of it: it is *doubted*, not counted, and read with a few of its like.
+fail delays no other. A failed batch read says little of one document: the document is *doubted*, no
+try is counted, and it is read again in a small batch of doubted ones.
 
-None of it needs to outlive the process: what waits is in the inbox.
+None of this is stored: what waits is in the inbox.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,9 +18,9 @@ from datetime import datetime, timedelta
 import structlog
 
 from responder.bitrix24.client.answers import Failure, FailureKind
-from responder.bitrix24.client.client import LIMIT_CODES, OPERATING_LIMIT
-from responder.bitrix24.facts.lookup import Reading
-from responder.judge.lifecycle import BUSY_AGAIN, REFUSED_AGAIN, RETRY_AFTER, TRIES
+from responder.bitrix24.client.rate_limit import LIMIT_CODES, OPERATING_LIMIT
+from responder.bitrix24.fetch.lookup import Reading
+from responder.judge.stop_lifecycle import BUSY_AGAIN, REFUSED_AGAIN, RETRY_AFTER, TRIES
 from responder.model import Unknown
 
 REST = timedelta(seconds=1)
@@ -31,13 +32,13 @@ log = structlog.get_logger()
 
 
 class Backoff:
-    """Rests and tries of one portal's documents, by their names."""
+    """The rests and failed tries of one portal's documents, by the documents' names."""
 
     def __init__(self, portal: str) -> None:
         self._portal = portal
         self._rests: dict[str, datetime] = {}
         self._tries: dict[str, int] = {}
-        self._stumbles: dict[str, int] = {}
+        self._faults: dict[str, int] = {}
         self._doubted: set[str] = set()
         self._away = 0
         self.away_since: datetime | None = None
@@ -45,32 +46,33 @@ class Backoff:
         self._turn = -1
 
     def resting(self, now: datetime) -> set[str]:
-        """Name the documents that rest now."""
+        """Return the names of the documents that rest now."""
         # A clock that was set back must not make a document rest for as long as it was set back.
         latest = now + LONGEST_REST
         self._rests = {ref: at for ref, at in self._rests.items() if now < at <= latest}
         return set(self._rests)
 
-    def until_the_first(self, now: datetime, at_most: float) -> float:
-        """Return in how many seconds the first of them has rested."""
+    def seconds_until_first(self, now: datetime, at_most: float) -> float:
+        """Return in how many seconds the first document's rest ends, `at_most` at most."""
         left = [(at - now).total_seconds() for at in self._rests.values()]
         return max(0.001, min([at_most, *(seconds for seconds in left if seconds > 0)]))
 
     def rest(self, ref: str, now: datetime, wait: timedelta = REST) -> None:
-        """Have a document rest."""
+        """Let a document rest for `wait`."""
         self._rests[ref] = now + wait
 
     def judged(self, ref: str, now: datetime) -> None:
-        """Forget a document's failures once it was judged, and have it rest."""
+        """Clear a document's failures once it was judged, and start its rest."""
         self._tries.pop(ref, None)
-        self._stumbles.pop(ref, None)
+        self._faults.pop(ref, None)
         self._doubted.discard(ref)
         self.rest(ref, now)
 
     def next_batch(self, refs: Sequence[str], *, most: int, few: int) -> list[str]:
-        """Choose which of these documents are read together: sound ones, doubted ones, or one.
+        """Return the next batch in rotation: sound documents, doubted ones, or one suspected.
 
-        Each kind has its turn, for while events come steadily there always are sound ones.
+        A batch has at most `most` sound or `few` doubted documents. Rotation keeps steady traffic
+        of sound documents from starving the others.
         """
         calm = [ref for ref in refs if ref not in self._tries]
         sound = [ref for ref in calm if ref not in self._doubted][:most]
@@ -83,61 +85,64 @@ class Backoff:
         return kinds[self._turn % len(kinds)]
 
     def suspect(self, ref: str, now: datetime, wait: timedelta, *, among_many: bool) -> None:
-        """Read a document alone from now on, because it may be what makes a round fail."""
+        """Mark a document that may be what makes a round fail: it is read alone from now on.
+
+        `among_many`: it failed with many others, so it is read in a small batch instead.
+        """
         if among_many:
             self._doubted.add(ref)
         else:
             self._tries.setdefault(ref, 0)
         self.rest(ref, now, wait)
 
-    def stumbled(self, ref: str, now: datetime) -> int:
-        """Count a document that, alone, could not be judged by a fault of ours; say how often.
+    def count_fault(self, ref: str, now: datetime) -> int:
+        """Count an exception of ours in judging this document alone, and return the count.
 
-        It rests longer each time, and after the last one is like one that was judged.
+        The document rests longer each time. After the last try it is treated as judged.
         """
-        times = self._stumbles.get(ref, 0) + 1
+        times = self._faults.get(ref, 0) + 1
         if times >= TRIES:
             self.judged(ref, now)
         else:
-            self._stumbles[ref] = times
+            self._faults[ref] = times
             self.suspect(ref, now, RETRY_AFTER[times - 1], among_many=False)
         return times
 
-    def answered(self) -> None:
-        """Note that the portal is there."""
+    def mark_answering(self) -> None:
+        """Record that the portal answers."""
         self._away = 0
         if self.away_since is not None:
             self.away_since = None
             log.warning("the portal answers again", portal=self._portal)
 
-    def went_away(self, now: datetime) -> None:
-        """Note that the portal does not answer anything, and leave it alone for a while."""
+    def mark_away(self, now: datetime) -> None:
+        """Record that the portal answers nothing, and start its rest."""
         self._away += 1
         if self.away_since is None:
             self.away_since = now
             log.warning("the portal cannot be reached", portal=self._portal)
         self._away_until = now + AWAY_REST
 
-    def leaves_alone(self, now: datetime) -> bool:
-        """Say whether the portal is away and was asked only just now."""
+    def is_left_alone(self, now: datetime) -> bool:
+        """Return whether the portal is away and was tried less than two seconds ago."""
         until = self._away_until
         return until is not None and self.is_away and now < until <= now + AWAY_REST
 
     @property
     def is_away(self) -> bool:
-        """Say whether the portal did not answer even who we are."""
+        """Return whether the portal did not answer even `profile`, which everybody may call."""
         return self._away > 0
 
     def deferred(self, readings: Mapping[str, Reading], now: datetime, *, few: int) -> set[str]:
-        """Name the documents that could not be read, and have them rest.
+        """Start the rest of the documents that could not be read, and return their names.
 
-        More than `few` that were read together say little of each of them.
+        Of more than `few` that were read in one batch, none is counted as a failed try.
         """
         among_many = len(readings) > few
         found = {
             ref
             for ref, reading in readings.items()
-            if self._defers(ref, reading, now, among_many=among_many)
+            if self._defer(ref, reading, now, among_many=among_many)
         }
         if found and among_many:
             log.warning(
@@ -147,8 +152,8 @@ class Backoff:
             )
         return found
 
-    def _defers(self, ref: str, reading: Reading, now: datetime, *, among_many: bool) -> bool:
-        """Say whether a document waits because it could not be read, and have it rest then."""
+    def _defer(self, ref: str, reading: Reading, now: datetime, *, among_many: bool) -> bool:
+        """Start a document's rest if its reading failed; return whether it waits."""
         failure = reading.failure
         wait = None
         if failure is not None:
@@ -156,8 +161,9 @@ class Backoff:
         if failure is None or wait is None:
             return False
         self.rest(ref, now, wait)
-        say = log.debug if among_many else log.warning  # of thousands, one line is enough
-        say(
+        # Of thousands that failed in one batch, the one line of `deferred` is enough.
+        write = log.debug if among_many else log.warning
+        write(
             "the portal could not be read; the document waits",
             portal=self._portal,
             document=ref,
@@ -170,7 +176,7 @@ class Backoff:
     def _wait(
         self, ref: str, reading: Reading, failure: Failure, *, among_many: bool
     ) -> timedelta | None:
-        """Say how long to wait, or None where it is judged by what is known."""
+        """Return how long a document waits after a failure; None where it is judged as it is."""
         if failure.kind is FailureKind.PORTAL:
             return REFUSED_AGAIN
         if failure.kind is FailureKind.METHOD:

@@ -1,4 +1,4 @@
-"""What the judgement of one portal's workflows rests on, and what it may use."""
+"""Holds what judging one portal's workflows needs: client, rules, database, cached templates."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from responder.adapters.metrics import Metrics
 from responder.bitrix24.client.client import Client
-from responder.bitrix24.facts.templates import Templates
+from responder.bitrix24.fetch.templates import Templates
 from responder.judge.rules_in_force import RulesInForce
 from responder.store.database.database import Connection, Database
 
@@ -20,10 +20,11 @@ IDS = 50  # looked for one by one: they go out in one request
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """One portal's client, the rules in force, and the database, which it reads and never writes.
+    """One portal's client, the rules in force, and the database, which judging never writes.
 
-    `enforcing` is the installation's mode. `templates` is what readings remember of the portal.
-    `few` documents are read, and `few_ids` workflows looked for, one by one whatever it costs.
+    `enforcing` is the installation's mode. `templates` caches the portal's templates, users and
+    stages. Up to `few` documents are read, and up to `few_ids` workflows searched for by their ids,
+    one by one whatever that costs.
     """
 
     client: Client
@@ -38,31 +39,31 @@ class Context:
 
     @property
     def portal(self) -> str:
-        """Name the portal."""
+        """Return the portal's name."""
         return self.client.portal.name
 
     async def read(
         self, query: Callable[Concatenate[Connection, str, P], T], *args: P.args, **named: P.kwargs
     ) -> T:
-        """Ask the database something about the portal: `query(connection, portal, …)`."""
+        """Return the result of `query(connection, portal, …)`, run in a read of the database."""
         return await self.database.reading(lambda conn: query(conn, self.portal, *args, **named))
 
 
 class Interval:
-    """How long a driver leaves alone what it looks at now and then."""
+    """The pause between two checks of something that a driver checks now and then."""
 
     def __init__(self, length: timedelta) -> None:
         self._length = length
-        self._looked_at: datetime | None = None
+        self._checked_at: datetime | None = None
 
     def is_over(self, now: datetime) -> bool:
-        """Tell whether it is time to look; if so, the next interval begins."""
-        # `abs`, for a clock that was set back must not make it longer
-        if self._looked_at is not None and abs(now - self._looked_at) < self._length:
+        """Return whether the interval is over; if so, start the next one."""
+        # `abs`: a clock that was set back must not lengthen the interval
+        if self._checked_at is not None and abs(now - self._checked_at) < self._length:
             return False
-        self._looked_at = now
+        self._checked_at = now
         return True
 
     def end(self) -> None:
-        """Have it be over at once, because there may be more to see."""
-        self._looked_at = None
+        """End the interval at once, because there may be more to do."""
+        self._checked_at = None

@@ -1,11 +1,14 @@
-"""What a driver has to judge: waiting deliveries, second looks and stops that are due."""
+"""Builds jobs, the units of judging, from deliveries, second looks and stops that are due.
+
+A second look judges a document once more, some seconds after an event or a stop.
+"""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from responder.bitrix24 import documents
-from responder.bitrix24.facts.lookup import Ask, Reading
+from responder.bitrix24.fetch.lookup import Ask, Reading
 from responder.journal.open_stops import Stop
 from responder.model import Document, Situation, Trigger, Unknown, Workflow
 from responder.rules.facts import derived
@@ -21,11 +24,12 @@ CHOSEN_IN_RUNS = "it is chosen over all documents, in the next run"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One thing to judge, whatever brought it up: an event, a look, a run, a stop that waited.
+    """One thing to judge, whatever its cause: an event, a second look, a run, a stop that waited.
 
-    It says from the start to the end which rules are asked: those that its trigger and events set
-    off, or, where these do not tell, the rules in `asked`. `only` restricts the judgement to one
-    workflow. Deliveries are concluded by the evaluation; a second look and a stop conclude none.
+    A job determines from start to end which rules are asked: those that its trigger and events set
+    off, or, where these do not determine them, the rules in `asked`. `only` restricts the judgement
+    to one workflow. The evaluation concludes the job's deliveries; a second look and a stop have
+    none.
     """
 
     portal: str
@@ -41,7 +45,7 @@ class Job:
 
     @property
     def ref(self) -> str:
-        """Name the document; the empty text where there is none."""
+        """Return the document's name; the empty text where there is none."""
         return "" if self.document is None else self.document.ref
 
     @property
@@ -56,17 +60,18 @@ class Job:
         kind = self.document.kind
         if self.asked is not None:
             asked = set(self.asked)
-            if self.trigger == "schedule":  # a rule that has none any more acts after none
+            if self.trigger == "schedule":  # a rule whose schedules were removed acts no more
                 asked &= {rule.id for rule in ruleset.scheduled(self.portal)}
             return ruleset.with_guards(asked, kind, self.portal)
         return ruleset.in_question(self.trigger, self.events, kind, self.portal)
 
     def choices(self, ruleset: Ruleset, listed: Sequence[Workflow] | Unknown) -> dict[str, Choice]:
-        """Return whom `keep` spares where this document alone does not tell.
+        """Return the choices of rules with `keep` that this document alone does not determine.
 
-        An event sees its own document alone, and chooses among what runs on it. A run chooses over
-        all documents: of one of them, judged for itself, it is unknown who would be spared. What a
-        stop was condemned by stands with it.
+        An event is judged on its own document, and `keep` chooses among what runs there. A run
+        chooses over all documents; judged for one of them alone, it is unknown which workflows that
+        choice would spare, so all are spared. The rule that condemned a stop repeats the choice
+        that is stored with the stop (`recheck`).
         """
         if self.trigger not in RUNS or isinstance(listed, Unknown):
             return {}
@@ -77,7 +82,7 @@ class Job:
         return {rule.id: spare_all(ids, CHOSEN_IN_RUNS) for rule in elsewhere}
 
     def situation(self, reading: Reading) -> Situation:
-        """Put together what the judgement rests on."""
+        """Build what the judgement rests on: trigger, events, document, facts and workflows."""
         assert self.document is not None
         return Situation(
             portal=self.portal,
@@ -91,19 +96,19 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobBatch:
-    """Jobs that are read and judged together, and by which rules."""
+    """Jobs that are read and judged in one round, the rules for them, and how to read them."""
 
     jobs: Sequence[Job]
     ruleset: Ruleset
     by_pages: bool = False
 
     def ready(self, deferred: Collection[str]) -> list[Job]:
-        """Return those that are judged: stops, and others where their document could be read."""
+        """Return the jobs to judge now: all stops, and others whose document could be read."""
         return [job for job in self.jobs if job.stop is not None or job.ref not in deferred]
 
 
 def of_waiting(portal: str, waiting: Waiting) -> Job:
-    """Make a job of deliveries that are judged together."""
+    """Build a job from deliveries on one document that one evaluation concludes."""
     ref = waiting.document_ref
     return Job(
         portal=portal,
@@ -117,7 +122,7 @@ def of_waiting(portal: str, waiting: Waiting) -> Job:
 
 
 def of_unmatched(portal: str, alike: Sequence[Alike]) -> Job:
-    """Make one job of deliveries that no rule is asked about, the newest of them last."""
+    """Build one job from deliveries that no rule names, the newest of them last."""
     return Job(
         portal=portal,
         document=None,
@@ -129,7 +134,7 @@ def of_unmatched(portal: str, alike: Sequence[Alike]) -> Job:
 
 
 def of_look(portal: str, look: Look) -> Job:
-    """Make a job of a second look."""
+    """Build a job from a second look."""
     return Job(
         portal=portal,
         document=documents.parse_ref(look.document_ref),
@@ -137,12 +142,12 @@ def of_look(portal: str, look: Look) -> Job:
         events=look.event_names,
         only=look.workflow_id,
         look=look,
-        asked=_asked(look.trigger, look.asked),
+        asked=_rules_to_ask(look.trigger, look.asked),
     )
 
 
 def of_stop(stop: Stop) -> Job:
-    """Make a job of a stop that is judged afresh."""
+    """Build a job from a waiting stop that is judged afresh."""
     return Job(
         portal=stop.portal,
         document=stop.document,
@@ -150,22 +155,22 @@ def of_stop(stop: Stop) -> Job:
         events=stop.event_names,
         only=stop.workflow_id,
         stop=stop,
-        asked=_asked(stop.trigger, stop.asked, stop.rule),
+        asked=_rules_to_ask(stop.trigger, stop.asked, stop.rule),
     )
 
 
 def asked_again(stop: Stop) -> frozenset[str] | None:
-    """Return the rules that a look after a stop asks: those that the stop itself asks again."""
+    """Return the rules that a second look after a stop asks: those that the stop itself asks."""
     asked = of_stop(stop).asked
     return None if asked is None else frozenset(asked)
 
 
-def _asked(
+def _rules_to_ask(
     trigger: Trigger, asked: Collection[str] | None, *condemned: str
 ) -> tuple[str, ...] | None:
-    """Return the rules to be asked again; None where trigger and events tell.
+    """Return the rules to be asked again; None where trigger and events determine them.
 
-    The version before did not keep what a run asked: then it is the rule that condemned.
+    The version before did not store which rules a run asked: then it is the rule that condemned.
     """
     if asked is not None:
         return tuple(sorted(asked))
@@ -173,7 +178,7 @@ def _asked(
 
 
 def asks(jobs: Iterable[Job], ruleset: Ruleset) -> dict[str, Ask]:
-    """Say what to read: one question a document, for all jobs that speak of it."""
+    """Return what to read, by document: one `Ask` for all jobs on it."""
     wanted: dict[str, Ask] = {}
     for job in jobs:
         if job.document is None:
@@ -189,14 +194,17 @@ def asks(jobs: Iterable[Job], ruleset: Ruleset) -> dict[str, Ask]:
     return wanted
 
 
-def kept_beside(ready: Sequence[Job]) -> set[str]:
-    """Name the workflows that were kept when others were condemned, which must still run."""
+def kept_workflows(ready: Sequence[Job]) -> set[str]:
+    """Return the ids of workflows that `keep` spared when these stops were condemned.
+
+    They must still run for the stops to be valid.
+    """
     stops = (job.stop for job in ready if job.stop is not None)
     return {one for stop in stops if stop.spared is not None for one in stop.spared.ids}
 
 
 def refs(due: Iterable[Job]) -> list[str]:
-    """Name the documents that jobs concern, each once, in their order."""
+    """Return the names of the documents that jobs concern, each once, in their order."""
     return list(dict.fromkeys(job.ref for job in due))
 
 
@@ -207,7 +215,7 @@ def on(documents: Collection[str], due: Iterable[Job]) -> list[Job]:
 
 
 def split(due: Sequence[Job], ruleset: Ruleset) -> tuple[list[Job], list[Job]]:
-    """Return what some rule asks about, and what no rule names."""
+    """Return the jobs that some rule is asked about, and those that no rule names."""
     matched: list[Job] = []
     unmatched: list[Job] = []
     for one in due:

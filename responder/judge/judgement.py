@@ -1,7 +1,7 @@
-"""Judges jobs by what was read of them, and by what the journal holds on their workflows.
+"""Judges jobs by the facts that were read and by what the journal holds on their workflows.
 
-What follows from each is worked out by `planner`, for what is new, and by `recheck`, for a stop
-that waited. Both are pure; what they need to know is read here.
+`planner` computes what follows from a new job, `recheck` what follows from a stop that waited. Both
+are pure; what they need from the journal is read here.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from responder.bitrix24.facts.lookup import Reading
+from responder.bitrix24.fetch.lookup import Reading
 from responder.journal import open_stops
 from responder.judge import planner, recheck
 from responder.judge.context import Context
@@ -22,16 +22,17 @@ from responder.rules.ruleset import Ruleset
 from responder.store.database.database import Connection
 from responder.store.limits import APPROVAL
 
-JUDGED_AT_ONCE = 10  # a few milliseconds; between two such, deliveries are acknowledged
-IDS_AT_ONCE = 2_000  # asked about in one read of the store, which must be short
+JUDGED_AT_ONCE = 10  # takes a few milliseconds; then deliveries are acknowledged
+IDS_AT_ONCE = 2_000  # in one read of the store, which must be short
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grounds:
-    """What jobs are judged by.
+    """The grounds on which jobs are judged: the rules, the facts, and the journal.
 
-    `readings` has what was read, by the names of the documents; `known` what the journal holds on
-    the workflows among it; `running` tells of workflows on any document that were kept.
+    `readings` are the facts by the documents' names; `known` is what the journal holds on the
+    workflows in them; `running` is whether workflows that `keep` spared, on any document, still
+    run.
     """
 
     ruleset: Ruleset
@@ -43,7 +44,10 @@ class Grounds:
 async def judge_all(
     context: Context, jobs: Sequence[Job], grounds: Grounds
 ) -> tuple[list[Plan], list[Recheck]]:
-    """Judge each job; a workflow condemned twice among them is stopped once."""
+    """Return the plan of each new job and the recheck of each stop.
+
+    A workflow that two of the jobs condemn is stopped once.
+    """
     now = context.now()
     plans: list[Plan] = []
     rechecks: list[Recheck] = []
@@ -51,10 +55,10 @@ async def judge_all(
         if job.stop is None:
             plans.append(_plan(context, job, grounds, now))
         else:
-            rechecks.append(_again(context, job, grounds, now))
+            rechecks.append(_recheck(context, job, grounds, now))
         if place % JUDGED_AT_ONCE == 0:
             await asyncio.sleep(0)
-    return plans, await _explained(context, rechecks, now)
+    return plans, await _with_reasons(context, rechecks, now)
 
 
 def _plan(context: Context, job: Job, grounds: Grounds, now: datetime) -> Plan:
@@ -70,9 +74,9 @@ def _plan(context: Context, job: Job, grounds: Grounds, now: datetime) -> Plan:
     return made
 
 
-def _again(context: Context, job: Job, grounds: Grounds, now: datetime) -> Recheck:
+def _recheck(context: Context, job: Job, grounds: Grounds, now: datetime) -> Recheck:
     assert job.stop is not None
-    return recheck.again(
+    return recheck.judge_afresh(
         job.stop,
         grounds.readings[job.ref],
         grounds.ruleset,
@@ -83,8 +87,8 @@ def _again(context: Context, job: Job, grounds: Grounds, now: datetime) -> Reche
     )
 
 
-async def _explained(context: Context, rechecks: list[Recheck], now: datetime) -> list[Recheck]:
-    """Say of what is cleared what is different, compared with what condemned it."""
+async def _with_reasons(context: Context, rechecks: list[Recheck], now: datetime) -> list[Recheck]:
+    """Return the rechecks; those that clear a stop give as detail what changed since then."""
     cleared = [one.stop for one in rechecks if one.cleared_by is not None]
     if not cleared:
         return rechecks
@@ -93,7 +97,7 @@ async def _explained(context: Context, rechecks: list[Recheck], now: datetime) -
 
 
 async def known_of(context: Context, ids: Sequence[str], revision: str) -> Known:
-    """Read what a judgement by this revision of the rules must know of these workflows."""
+    """Read what the journal holds on these workflows, for a judgement by this revision."""
     known = Known()
     for start in range(0, len(ids), IDS_AT_ONCE):
         some = ids[start : start + IDS_AT_ONCE]

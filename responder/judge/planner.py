@@ -1,7 +1,7 @@
-"""From a job and what was read of it to what is written and called: no I/O, no clock.
+"""Plans what is written and called, from a job and the facts that were read: no I/O, no clock.
 
-A plan is made anew each time: nothing in it outlives the round, and the facts it rests on are
-seconds old when its intent is committed.
+Each round plans anew, so the facts that a plan rests on are seconds old when its intents are
+committed.
 """
 
 from collections.abc import Sequence
@@ -9,12 +9,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from responder.bitrix24.client.answers import stopping_method
-from responder.bitrix24.facts.lookup import Reading
+from responder.bitrix24.fetch.lookup import Reading
 from responder.journal.entries import NewDecision, Spared
 from responder.judge.jobs import Job
-from responder.judge.lifecycle import Seen, Standing, Step, not_before, step
 from responder.judge.plans import Known, Plan, Planned
-from responder.judge.sweep import Condemned
+from responder.judge.run_scope import Condemned
+from responder.judge.stop_lifecycle import Seen, Step, StopProgress, not_before, step
 from responder.model import (
     ACTING_MODES,
     KILLING,
@@ -38,18 +38,18 @@ from responder.store.limits import RUNS
 LOOK_AFTER = timedelta(seconds=10)
 
 
-def nothing(reason: Reason, detail: str | None = None) -> Planned:
+def nothing_condemned(reason: Reason, detail: str | None = None) -> Planned:
     """Plan the one decision of an evaluation in which nothing is condemned."""
-    return Planned(decision=_none(reason, (), detail))
+    return Planned(decision=_without_action(reason, (), detail))
 
 
 def without_rules(portal: str, unmatched: Sequence[Job]) -> list[Plan]:
-    """Plan for what no rule names: one evaluation for all, and one for each without a document.
+    """Plan one evaluation for all jobs that no rule names, and one for each without a document.
 
-    A second look at a document ends without one.
+    A second look that no rule names any more gets a plan without decisions, which ends it.
     """
     plans = [
-        Plan(job=job, facts={}, planned=(nothing(Reason.NO_DOCUMENT),))
+        Plan(job=job, facts={}, planned=(nothing_condemned(Reason.NO_DOCUMENT),))
         for job in unmatched
         if job.document is None
     ]
@@ -60,16 +60,16 @@ def without_rules(portal: str, unmatched: Sequence[Job]) -> list[Plan]:
     ]
     named_by_none = [s for s in unmatched if s.document is not None and s.deliveries]
     if named_by_none:
-        plans.append(unnamed(_together(portal, named_by_none)))
+        plans.append(unnamed(_merged(portal, named_by_none)))
     return plans
 
 
 def unnamed(job: Job) -> Plan:
-    """Plan for what no rule names."""
-    return Plan(job=job, facts={}, planned=(nothing(Reason.NO_RULE),))
+    """Plan the evaluation of a job that no rule names."""
+    return Plan(job=job, facts={}, planned=(nothing_condemned(Reason.NO_RULE),))
 
 
-def _together(portal: str, unnamed: Sequence[Job]) -> Job:
+def _merged(portal: str, unnamed: Sequence[Job]) -> Job:
     in_order = sorted(unnamed, key=lambda job: max(job.deliveries))
     events = newest_last(name for job in in_order for name in job.events)
     received = [s.received_at for s in unnamed if s.received_at is not None]
@@ -92,7 +92,7 @@ def plan(
     known: Known,
     now: datetime,
 ) -> Plan:
-    """Judge a job by the rules and say what follows."""
+    """Judge a job by the rules and return what follows."""
     situation = job.situation(reading)
     judgement = judge(
         ruleset,
@@ -106,7 +106,7 @@ def plan(
     planned: list[Planned] = []
     repeated: list[str] = []
     for verdict in judgement.verdicts:
-        why = _repeats(verdict, known) or _is_out_of_turn(verdict, job, ruleset, known)
+        why = _why_repeated(verdict, known) or _why_out_of_turn(verdict, job, ruleset, known)
         if why is None:
             planned.append(_decision(verdict, ruleset, known, now))
         else:
@@ -115,9 +115,9 @@ def plan(
     if judgement.look_again and job.deliveries and job.look is None:
         look_at = now + LOOK_AFTER
     if judgement.reason is not None:
-        planned.append(Planned(decision=_rest(judgement, reading, look_at)))
+        planned.append(Planned(decision=_undecided(judgement, reading, look_at)))
     elif not planned:
-        planned.append(nothing(Reason.UNCHANGED, "; ".join(repeated)))
+        planned.append(nothing_condemned(Reason.UNCHANGED, "; ".join(repeated)))
     return Plan(
         job=job,
         facts=situation.facts,
@@ -128,14 +128,14 @@ def plan(
 
 
 def of_run(found: Condemned, ruleset: Ruleset, *, known: Known, now: datetime) -> Plan:
-    """Plan what a run condemned on one document; what it left or repeats is not written.
+    """Plan what a run condemned on one document; left and repeated verdicts are not written.
 
-    Nothing is called from here: what may be is due at once, and is judged afresh then.
+    Such a plan makes no call: its stops are due at once, and are judged afresh before a call.
     """
     planned = (
         _decision(verdict, ruleset, known, now)
         for verdict in found.judgement.verdicts
-        if verdict.action in KILLING and _repeats(verdict, known) is None
+        if verdict.action in KILLING and _why_repeated(verdict, known) is None
     )
     return Plan(
         job=found.job,
@@ -157,8 +157,8 @@ def _due_at_once(planned: Planned, now: datetime) -> Planned:
     return replace(planned, decision=decision, step=waits)
 
 
-def _repeats(verdict: Verdict, known: Known) -> str | None:
-    """Say why a verdict needs no decision of its own: one like it stands already."""
+def _why_repeated(verdict: Verdict, known: Known) -> str | None:
+    """Return why a verdict needs no decision of its own, because the journal has one like it."""
     workflow = verdict.workflow.id
     if verdict.action not in KILLING:
         return None
@@ -175,10 +175,10 @@ def _repeats(verdict: Verdict, known: Known) -> str | None:
     return None
 
 
-def _is_out_of_turn(verdict: Verdict, job: Job, ruleset: Ruleset, known: Known) -> str | None:
-    """Say why a rule may not act on what came back, where only its own runs set it off.
+def _why_out_of_turn(verdict: Verdict, job: Job, ruleset: Ruleset, known: Known) -> str | None:
+    """Return why a rule may not act on a workflow that came back after a stop; None if it may.
 
-    A look at what came back after a stop is no run: it asks again what events may set off.
+    A second look after a stop is no run. A rule that only runs set off acts in its next run.
     """
     if job.look is None or job.trigger not in RUNS:
         return None
@@ -199,12 +199,12 @@ def _overtakes(verdict: Verdict, known: Known) -> bool:
 
 
 def _decision(verdict: Verdict, ruleset: Ruleset, known: Known, now: datetime) -> Planned:
-    """Plan one decision: what is left and what is only observed is settled with it."""
+    """Plan one decision, with the first step of its stop unless it leaves or only observes."""
     if verdict.action is Action.LEAVE:
-        return Planned(decision=_written(verdict, Outcome.LEFT, None, None))
-    standing = Standing(action=verdict.action, tries=0, condemned_at=now)
-    first = next_step(verdict, ruleset, standing, known, now)
-    decision = _written(verdict, first.outcome, first.detail, first.due_at)
+        return Planned(decision=_new_decision(verdict, Outcome.LEFT, None, None))
+    progress = StopProgress(action=verdict.action, tries=0, condemned_at=now)
+    first = next_step(verdict, ruleset, progress, known, now)
+    decision = _new_decision(verdict, first.outcome, first.detail, first.due_at)
     keep = _rule(ruleset, verdict.rule).keep
     if keep is not None and verdict.spared is not None:
         decision = replace(decision, spared=Spared(keep.english, verdict.spared))
@@ -214,31 +214,31 @@ def _decision(verdict: Verdict, ruleset: Ruleset, known: Known, now: datetime) -
 
 
 def next_step(
-    verdict: Verdict, ruleset: Ruleset, standing: Standing, known: Known, now: datetime
+    verdict: Verdict, ruleset: Ruleset, progress: StopProgress, known: Known, now: datetime
 ) -> Step:
-    """Say what a condemned workflow's stop does next: wait for its time, for the portal, or act."""
+    """Return the next step of a condemned workflow's stop: wait, be held, or be called."""
     rule = _rule(ruleset, verdict.rule)
-    if rule.wait is not None and now < standing.waits_from(now) + rule.wait:
-        at = standing.waits_from(now) + rule.wait
-        return not_before(standing, at, "acts only if all of it still holds then")
+    if rule.wait is not None and now < progress.waits_from(now) + rule.wait:
+        at = progress.waits_from(now) + rule.wait
+        return not_before(progress, at, "acts only if all of it still holds then")
     if rule.during is not None and not rule.during.is_open(now):
         at = rule.during.opens_at(now)
-        return not_before(standing, at, f"waits for the calendar {rule.during.name} to open")
+        return not_before(progress, at, f"waits for the calendar {rule.during.name} to open")
     if verdict.mode is Mode.OBSERVE:
-        return step(Outcome.WAITING, Seen.OBSERVED, standing, now)
-    if verdict.mode is Mode.APPROVE and standing.approval is None:
-        return step(Outcome.WAITING, Seen.UNAPPROVED, standing, now)
+        return step(Outcome.WAITING, Seen.OBSERVED, progress, now)
+    if verdict.mode is Mode.APPROVE and progress.approval is None:
+        return step(Outcome.WAITING, Seen.UNAPPROVED, progress, now)
     name = stopping_method(verdict.action)
     if name in known.shut:
-        return step(Outcome.WAITING, Seen.PORTAL_SHUT, standing, now, f"{name}: {known.shut[name]}")
+        return step(Outcome.WAITING, Seen.PORTAL_SHUT, progress, now, f"{name}: {known.shut[name]}")
     executing = may_be_executing(verdict.workflow, now)
-    return step(Outcome.WAITING, Seen.EXECUTING if executing else Seen.CONDEMNED, standing, now)
+    return step(Outcome.WAITING, Seen.EXECUTING if executing else Seen.CONDEMNED, progress, now)
 
 
 def may_be_executing(workflow: Workflow, now: datetime) -> bool:
-    """Say whether the portal may run the workflow at this moment (OWNED_UNTIL in the future).
+    """Return whether the portal may run the workflow at this moment (OWNED_UNTIL in the future).
 
-    Nothing there means that nobody runs it; what cannot be read might be in the future.
+    An empty OWNED_UNTIL means that nothing runs it; one that cannot be read may be in the future.
     """
     owned_until = workflow.facts.get("workflow.owned_until", Unknown("not told"))
     if owned_until is None or owned_until == "":
@@ -249,7 +249,7 @@ def may_be_executing(workflow: Workflow, now: datetime) -> bool:
         return True
 
 
-def _written(
+def _new_decision(
     verdict: Verdict, outcome: Outcome, detail: str | None, due_at: datetime | None
 ) -> NewDecision:
     return NewDecision(
@@ -266,14 +266,14 @@ def _written(
     )
 
 
-def _rest(judgement: Judgement, reading: Reading, look_at: datetime | None) -> NewDecision:
+def _undecided(judgement: Judgement, reading: Reading, look_at: datetime | None) -> NewDecision:
     details: list[str] = []
     if judgement.reason is Reason.UNREADABLE:
         details.append(_unreadable(reading))
     if look_at is not None:
         details.append("looked at again in 10 s: its workflow may not be listed yet")
     assert judgement.reason is not None
-    return _none(judgement.reason, judgement.conditions, "; ".join(details) or None)
+    return _without_action(judgement.reason, judgement.conditions, "; ".join(details) or None)
 
 
 def _unreadable(reading: Reading) -> str:
@@ -287,7 +287,9 @@ def _unreadable(reading: Reading) -> str:
     return "the document is gone"
 
 
-def _none(reason: Reason, conditions: tuple[Condition, ...], detail: str | None) -> NewDecision:
+def _without_action(
+    reason: Reason, conditions: tuple[Condition, ...], detail: str | None
+) -> NewDecision:
     return NewDecision(
         workflow=None,
         rule=None,

@@ -1,4 +1,7 @@
-"""What a judgement leads to, as values: decisions to write, calls to make, what must be known."""
+"""Defines the values that a judgement needs and leads to: `Known`, `Plan`, `Planned`, `Hold`.
+
+A plan has the decisions to write and the first steps of the stops that they open.
+"""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -6,7 +9,7 @@ from datetime import datetime
 
 from responder.journal.entries import NewDecision, NewEvaluation
 from responder.judge.jobs import Job
-from responder.judge.lifecycle import Step
+from responder.judge.stop_lifecycle import Step
 from responder.model import (
     ACTING_MODES,
     KILLING,
@@ -22,7 +25,7 @@ from responder.rules.ruleset import Ruleset
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Why a set is held, and by what it is freed (`pause`, `trip`, `document`)."""
+    """The reason a set is held, and what holds it (`pause`, `trip`, `document`)."""
 
     by: str
     why: str
@@ -30,26 +33,26 @@ class Hold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """One decision to write, and the step that its stop takes first, if it has a stop.
+    """One decision to write, and the first step of its stop, if it opens one.
 
-    `overtakes`: its rule asks nobody, and it takes the place of one that waits to be approved.
+    `overtakes`: its rule enforces, and it replaces a stop that waits for approval.
     """
 
     decision: NewDecision
     step: Step | None = None
     overtakes: bool = False
 
-    def put_off(self, taken: Step) -> "Planned":
-        """Return it with another first step, where its first step was a call."""
+    def put_off(self, new_step: Step) -> "Planned":
+        """Return the decision with another first step, if its first step was a call."""
         if self.step is None or not self.step.call:
             return self
         decision = replace(
-            self.decision, outcome=taken.outcome, detail=taken.detail, due_at=taken.due_at
+            self.decision, outcome=new_step.outcome, detail=new_step.detail, due_at=new_step.due_at
         )
-        return replace(self, decision=decision, step=taken)
+        return replace(self, decision=decision, step=new_step)
 
     def held(self, holds: Mapping[str, Hold | str]) -> "Planned":
-        """Return it as it is written where its rule is held, or, observing, would be."""
+        """Return the decision as it is written if its rule is held, or, observing, would be."""
         hold = holds.get(self.decision.rule or "")
         if isinstance(hold, Hold) and self.decision.mode in ACTING_MODES:
             decision = replace(self.decision, outcome=Outcome.HELD, detail=hold.why, due_at=None)
@@ -61,10 +64,10 @@ class Planned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What one job's judgement leads to. `look_at` asks for a second look.
+    """The consequences of one job's judgement. `look_at` is when a second look is due, if any.
 
-    What one rule condemns in it is a set, or a part of that of the run which `set_name` names, and
-    which counted so many workflows `running_in_all`.
+    All that one rule condemns in a plan is a set. In a plan of a run it is a part of the run's set,
+    which `set_name` names; that run counted `running_in_all` workflows.
     """
 
     job: Job
@@ -76,7 +79,7 @@ class Plan:
     running_in_all: int | None = None
 
     def sets(self, mode: Mode) -> dict[str, set[str]]:
-        """Group by rule what is condemned in a mode, whatever it waits for: these are the sets."""
+        """Return the sets: by rule the workflows condemned in a mode, also those that wait."""
         found: dict[str, set[str]] = {}
         for planned in self.planned:
             decision = planned.decision
@@ -87,17 +90,17 @@ class Plan:
         return found
 
     def held(self, holds: Mapping[str, Hold | str]) -> "Plan":
-        """Return it as it is written where rules are held, or, observing, would be."""
+        """Return the plan as it is written if rules are held, or, observing, would be."""
         return replace(self, planned=tuple(planned.held(holds) for planned in self.planned))
 
     @property
     def calls(self) -> int:
-        """Say how many calls it asks for."""
+        """Return how many calls the plan asks for."""
         return sum(1 for planned in self.planned if planned.step is not None and planned.step.call)
 
     @property
     def begun(self) -> set[str]:
-        """Name the workflows whose stops begin with it."""
+        """Return the ids of the workflows for which the plan opens a stop."""
         return {
             planned.decision.workflow.id
             for planned in self.planned
@@ -118,7 +121,7 @@ class Plan:
         ]
 
     def evaluation(self, ruleset: Ruleset, now: datetime) -> NewEvaluation:
-        """Return what the journal records."""
+        """Return the evaluation that the journal records."""
         return NewEvaluation(
             portal=self.job.portal,
             at=now,
@@ -139,7 +142,7 @@ class Plan:
         )
 
     def begins(self, rule: str) -> bool:
-        """Tell whether it calls at once for something that this rule condemned."""
+        """Return whether the plan makes a call for a workflow that this rule condemned."""
         return any(
             planned.decision.rule == rule and planned.step is not None and planned.step.call
             for planned in self.planned
@@ -148,12 +151,13 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """What the journal already holds on the workflows at hand, and which methods are shut.
+    """The journal's knowledge of the workflows that are judged, and which methods are withheld.
 
-    `under_way` are the ids with an open stop, `asked` those of them whose stop is held until
-    somebody approves it, `unchanged` the (workflow, rule, action) that have a `would_kill` by this
-    revision already, `shadows` the (workflow, rule) whose time an observing rule waits for,
-    `stopped` the ids that were stopped before, and run again.
+    `under_way` are the ids with an open stop, `asked` those of them whose stop waits for approval,
+    `unchanged` the (workflow, rule, action) that have a `would_kill` by this revision already,
+    `shadows` the (workflow, rule) for which an observing rule's open decision waits, `stopped` the
+    ids that were stopped before, and run again. `shut` maps a withheld method to its breaker's
+    code; `away` is True while the portal answers nothing.
     """
 
     under_way: set[str] = field(default_factory=set)
@@ -165,7 +169,7 @@ class Known:
     away: bool = False
 
     def also(self, other: "Known") -> "Known":
-        """Return what is known of these workflows, and of others."""
+        """Return the knowledge of these workflows and of the other's."""
         return replace(
             self,
             under_way=self.under_way | other.under_way,
@@ -176,6 +180,6 @@ class Known:
         )
 
     def begin(self, plan: Plan) -> None:
-        """Take in what a plan's stops have begun; a new one for each would be copied for each."""
+        """Add the stops that a plan opens, in place: a copy for each of thousands would be slow."""
         self.under_way.update(plan.begun)
         self.asked.difference_update(plan.begun)

@@ -1,20 +1,24 @@
-"""Judges afresh what waits, and puts off what cannot be proved: no I/O, no clock."""
+"""Judges waiting stops afresh, and postpones calls that lack evidence: no I/O, no clock.
+
+The verdict that condemned a stop is looked for again among those of the fresh judgement. A stop for
+which there is none is cleared, and its detail gives the test that came out otherwise.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from responder.bitrix24.client.answers import Failure, FailureKind
-from responder.bitrix24.client.client import LIMIT_CODES
-from responder.bitrix24.facts.lookup import Reading
-from responder.bitrix24.facts.open_tasks import Missing
+from responder.bitrix24.client.rate_limit import LIMIT_CODES
+from responder.bitrix24.fetch.lookup import Reading
+from responder.bitrix24.fetch.open_tasks import Missing
 from responder.journal.approval_proof import Approval
 from responder.journal.approvals import GOOD_FOR
 from responder.journal.open_stops import Stop
 from responder.judge.jobs import Job, of_stop
-from responder.judge.lifecycle import Seen, Standing, Step, step
 from responder.judge.planner import next_step
 from responder.judge.plans import Known, Plan, Planned
+from responder.judge.stop_lifecycle import Seen, Step, StopProgress, step
 from responder.model import (
     ACTING_MODES,
     KILLING,
@@ -37,10 +41,10 @@ from responder.store.limits import RUNS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recheck:
-    """A waiting stop, judged afresh: its step, and the verdict where it still stands.
+    """A waiting stop that was judged afresh: its next step, and the verdict if it is still valid.
 
-    `look` asks for a new judgement of the document: something else may condemn the workflow now.
-    `cleared_by` is the judgement that no longer condemns it (`explained` says what is different).
+    `look` asks for a second look at the document: another rule may condemn the workflow now.
+    `cleared_by` is the judgement that no longer condemns it (`explained` adds what changed).
     """
 
     stop: Stop
@@ -52,7 +56,7 @@ class Recheck:
 
     @property
     def may_act(self) -> bool:
-        """Tell whether this re-judged stop counts against the limits now: enforced, or approved.
+        """Return whether this stop counts against the limits now: enforced, or approved.
 
         Observed stops and unapproved ones do not.
         """
@@ -61,10 +65,10 @@ class Recheck:
 
 
 Running = Mapping[str, Mapping[str, str | None] | Unknown | None]
-"""Of workflows on any document: the row, None if it certainly runs no more, or `Unknown`."""
+"""By workflow id, on any document: its row, None if it certainly ended, or `Unknown`."""
 
 
-def again(
+def judge_afresh(
     stop: Stop,
     reading: Reading,
     ruleset: Ruleset,
@@ -74,7 +78,7 @@ def again(
     now: datetime,
     running: Running,
 ) -> Recheck:
-    """Judge a waiting stop afresh. `running` tells of those that were spared in its stead."""
+    """Judge a waiting stop afresh. `running` has the workflows that `keep` spared in its stead."""
     rule = next((rule for rule in ruleset.rules if rule.id == stop.rule), None)
     job = of_stop(stop)
     waiting = _Waiting(stop, job, job.situation(reading), reading, known, now)
@@ -83,7 +87,7 @@ def again(
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    """A stop that waits, with what was read and is known of its document now."""
+    """A waiting stop, with the facts of its document and the journal's knowledge."""
 
     stop: Stop
     job: Job
@@ -93,31 +97,33 @@ class _Waiting:
     now: datetime
 
     def seen(self, what: Seen, why: str, cleared_by: Judgement | None = None) -> Recheck:
-        """Return it with the step that follows where it does not stand."""
-        taken = step(Outcome.WAITING, what, standing_of(self.stop), self.now, why)
-        return Recheck(stop=self.stop, step=taken, situation=self.situation, cleared_by=cleared_by)
+        """Return the recheck of a stop that is not valid now, with the step that follows."""
+        new_step = step(Outcome.WAITING, what, progress_of(self.stop), self.now, why)
+        return Recheck(
+            stop=self.stop, step=new_step, situation=self.situation, cleared_by=cleared_by
+        )
 
     def unread(self, why: str) -> Recheck:
-        """Return it with the step that follows where something could not be read."""
+        """Return the recheck of a stop for which something could not be read."""
         return self.seen(_unread(self.reading.failure, away=self.known.away), why)
 
     def unjudged(self, rule: Rule | None, running: Running) -> Recheck | None:
-        """Return what becomes of it before the rules are asked; None where they have to be."""
+        """Return the recheck if it needs no rules: approval lapsed, unread, ended; else None."""
         stop, listed = self.stop, self.situation.workflows
         if _has_lapsed(stop.approval, None if rule is None else rule.during, self.now):
             why = "it could not be carried out within a day of its approval"
             return self.seen(Seen.LAPSED, why)
         if isinstance(listed, Unknown):
             return self.unread(listed.why)
-        ended = _is_over(stop, self.reading, listed) or _is_void(stop, rule, running)
+        ended = _no_longer_listed(stop, self.reading, listed) or _void_choice(stop, rule, running)
         if ended is None:
             return None
-        # The next run chooses anew whom to keep; an event does not come again.
+        # A run chooses anew what to keep the next time; an event does not come again.
         anew = ended[0] is Seen.SPARED and stop.trigger not in RUNS
         return replace(self.seen(*ended), look=anew)
 
     def judged(self, rule: Rule | None, ruleset: Ruleset, *, enforcing: bool) -> Recheck:
-        """Return what becomes of it by the rules."""
+        """Return the recheck by the rules."""
         stop = self.stop
         judgement = judge(
             ruleset,
@@ -130,8 +136,8 @@ class _Waiting:
         )
         verdict = next((one for one in judgement.verdicts if _is_same(one, stop)), None)
         if verdict is not None:
-            taken = next_step(verdict, ruleset, standing_of(stop), self.known, self.now)
-            return Recheck(stop=stop, step=taken, situation=self.situation, verdict=verdict)
+            new_step = next_step(verdict, ruleset, progress_of(stop), self.known, self.now)
+            return Recheck(stop=stop, step=new_step, situation=self.situation, verdict=verdict)
         if self.reading.failure is not None:
             return self.unread(f"not all facts could be read: {self.reading.failure.text}")
         other = any(one.action in KILLING for one in judgement.verdicts)
@@ -139,8 +145,10 @@ class _Waiting:
         return replace(self.seen(Seen.SPARED, why, judgement), look=other)
 
 
-def _is_over(stop: Stop, reading: Reading, listed: tuple[Workflow, ...]) -> tuple[Seen, str] | None:
-    """Say what follows where the workflow is not listed any more."""
+def _no_longer_listed(
+    stop: Stop, reading: Reading, listed: tuple[Workflow, ...]
+) -> tuple[Seen, str] | None:
+    """Return what was seen, and why, if the workflow is not listed any more; else None."""
     if any(workflow.id == stop.workflow_id for workflow in listed):
         return None
     why = reading.odd.why(stop.workflow_id)
@@ -148,10 +156,10 @@ def _is_over(stop: Stop, reading: Reading, listed: tuple[Workflow, ...]) -> tupl
 
 
 def _has_lapsed(approval: Approval | None, hours: Calendar | None, now: datetime) -> bool:
-    """Tell whether what was approved is to be carried out no more. `hours` are those of its rule.
+    """Return whether an approval is no longer valid. `hours` are those of its rule.
 
-    The day counts from when they are open: whoever approves on a Friday evening what may be done in
-    office hours means Monday.
+    An approval's day counts from when the hours are open: whoever approves on a Friday evening what
+    may be done in office hours means Monday.
     """
     if approval is None:
         return False
@@ -162,10 +170,11 @@ def _has_lapsed(approval: Approval | None, hours: Calendar | None, now: datetime
 
 
 def _is_same(verdict: Verdict, stop: Stop) -> bool:
-    """Tell whether a verdict is the one that a stop carries out.
+    """Return whether a verdict is the one that a stop carries out.
 
-    What asked first and was not approved is not carried out because its rule asks no more: that is
-    another decision. What did not ask, and whose rule asks now, is asked for.
+    A stop that waits for approval is not carried out because its rule enforces now: that is another
+    decision. A stop of a rule that enforced, and whose rule is in mode `approve` now, waits for
+    approval.
     """
     if (verdict.rule, verdict.action) != (stop.rule, stop.action):
         return False
@@ -177,18 +186,18 @@ def _is_same(verdict: Verdict, stop: Stop) -> bool:
 def _choices(
     job: Job, ruleset: Ruleset, rule: Rule | None, listed: Sequence[Workflow] | Unknown
 ) -> dict[str, Choice]:
-    """Return whom `keep` spares: the stop's own rule those that it spared then."""
+    """Return the choices of `keep`; the stop's own rule spares the workflows it spared then."""
     choices, stop = job.choices(ruleset, listed), job.stop
     if stop is not None and stop.spared is not None and rule is not None and rule.keep is not None:
         choices[rule.id] = repeat_choice(stop.spared.ids, stop.workflow_id)
     return choices
 
 
-def _is_void(stop: Stop, rule: Rule | None, running: Running) -> tuple[Seen, str] | None:
-    """Say what follows where those that live in its stead do not, or are chosen otherwise now.
+def _void_choice(stop: Stop, rule: Rule | None, running: Running) -> tuple[Seen, str] | None:
+    """Return what was seen, and why, if the choice of `keep` that condemned a stop is void.
 
-    A rule with `keep` condemns a workflow because others of its group are kept. Once one of them
-    runs no more, or the rule keeps others, the choice is void, and has to be made anew.
+    A rule with `keep` condemns a workflow because others of its group are kept. Once one of those
+    has ended, or the rule keeps others, the choice is void, and has to be made anew.
     """
     if rule is None or rule.keep is None:
         return None
@@ -205,22 +214,22 @@ def _is_void(stop: Stop, rule: Rule | None, running: Running) -> tuple[Seen, str
 
 
 Before = Mapping[tuple[str, str], bool | None]
-"""How each test of a rule came out when it condemned, by its path and its wording."""
+"""The result of each test of a rule when it condemned, by the test's path and wording."""
 
 
 def explained(one: Recheck, before: Before, now: datetime) -> Recheck:
-    """Say what is different since a stop was condemned that is cleared now."""
+    """Return the recheck; if it clears the stop, its detail is what changed since then."""
     if one.cleared_by is None:
         return one
     why = _what_is_different(one.cleared_by, one.stop, before)
-    return replace(one, step=step(Outcome.WAITING, Seen.SPARED, standing_of(one.stop), now, why))
+    return replace(one, step=step(Outcome.WAITING, Seen.SPARED, progress_of(one.stop), now, why))
 
 
 def _what_is_different(judgement: Judgement, stop: Stop, before: Before) -> str:
-    """Say which test of its rule came out otherwise, or else which rule is read before it now.
+    """Return in words which test of the stop's rule changed, or which rule is read before it now.
 
-    What ended the reading of the rule is the last of them. A test that was not made when it
-    condemned says less than one that was.
+    The last changed test is the one that ended the reading of the rule. Tests that were recorded
+    when it condemned are preferred to those that were not.
     """
     made = [test for verdict in judgement.verdicts for test in verdict.conditions]
     changed = [
@@ -238,14 +247,14 @@ def _what_is_different(judgement: Judgement, stop: Stop, before: Before) -> str:
         return f"rule {stop.rule} says {own.action} now"
     if own is not None:
         return f"rule {stop.rule} is in mode {own.mode} now"
-    if judgement.verdicts:  # rules that only observe end no reading: the last one may have
+    if judgement.verdicts:  # the last: rules that only observe do not end the reading
         last = judgement.verdicts[-1]
         return f"rule {stop.rule} no longer condemns it; {last.rule} says {last.action}"
     return f"rule {stop.rule} no longer condemns it"
 
 
 def _as_it_must_be(condition: Condition) -> bool:
-    """Return how a test that was not recorded must have come out for its rule to condemn."""
+    """Return the result that a test which was not recorded must have had for a condemnation."""
     return not condition.path.startswith("unless")
 
 
@@ -255,8 +264,8 @@ def _now(condition: Condition) -> str:
     return "holds now" if condition.holds else "no longer holds"
 
 
-def unproved(plan: Plan, missing: Mapping[str, Missing], now: datetime) -> Plan:
-    """Return the plan in which workflows without evidence are not called now."""
+def put_off_unproved(plan: Plan, missing: Mapping[str, Missing], now: datetime) -> Plan:
+    """Return the plan with the calls postponed for workflows whose evidence is missing."""
 
     def put_off(planned: Planned) -> Planned:
         workflow = planned.decision.workflow
@@ -266,52 +275,52 @@ def unproved(plan: Plan, missing: Mapping[str, Missing], now: datetime) -> Plan:
         if planned.step is None:
             detail = f"its evidence could not be read: {found.why}"
             return replace(planned, decision=replace(planned.decision, detail=detail))
-        standing = Standing(action=planned.decision.action, tries=0, condemned_at=now)
-        return planned.put_off(without_evidence(standing, found, now))
+        progress = StopProgress(action=planned.decision.action, tries=0, condemned_at=now)
+        return planned.put_off(without_evidence(progress, found, now))
 
     return replace(plan, planned=tuple(map(put_off, plan.planned)))
 
 
-def without_evidence(standing: Standing, missing: Missing, now: datetime) -> Step:
-    """Say what a condemned workflow's stop does while its evidence cannot be read."""
+def without_evidence(progress: StopProgress, missing: Missing, now: datetime) -> Step:
+    """Return the step of a condemned workflow's stop whose evidence could not be read."""
     why = f"its evidence could not be read: {missing.why}"
-    return step(Outcome.WAITING, _unread(missing.failure), standing, now, why)
+    return step(Outcome.WAITING, _unread(missing.failure), progress, now, why)
 
 
-def too_old(
+def put_off_stale(
     plans: Sequence[Plan], rechecks: Sequence[Recheck], now: datetime
 ) -> tuple[list[Plan], list[Recheck]]:
-    """Return what is written where the facts grew too old for a call: it is judged afresh later."""
+    """Return plans and rechecks with all calls postponed: the facts grew too old for a call."""
     why = "the portal answers slowly: the facts were too old when it was to be called"
 
-    def later(standing: Standing) -> Step:
-        return step(Outcome.WAITING, Seen.UNREADABLE, standing, now, why)
+    def later(progress: StopProgress) -> Step:
+        return step(Outcome.WAITING, Seen.UNREADABLE, progress, now, why)
 
     def put_off(planned: Planned) -> Planned:
-        standing = Standing(action=planned.decision.action, tries=0, condemned_at=now)
-        return planned.put_off(later(standing))
+        progress = StopProgress(action=planned.decision.action, tries=0, condemned_at=now)
+        return planned.put_off(later(progress))
 
     return (
         [replace(plan, planned=tuple(map(put_off, plan.planned))) for plan in plans],
         [
-            replace(one, step=later(standing_of(one.stop))) if one.step.call else one
+            replace(one, step=later(progress_of(one.stop))) if one.step.call else one
             for one in rechecks
         ],
     )
 
 
-def after_look(stop: Stop, row: Mapping[str, str | None] | Unknown | None, now: datetime) -> Step:
-    """Say what follows from a look for a workflow by its id: its row, None, or `Unknown`."""
-    standing = standing_of(stop)
+def after_lookup(stop: Stop, row: Mapping[str, str | None] | Unknown | None, now: datetime) -> Step:
+    """Return the step after a search for a workflow, which gave its row, None, or `Unknown`."""
+    progress = progress_of(stop)
     if isinstance(row, Unknown):
-        return step(Outcome.IN_DOUBT, Seen.UNSEEN, standing, now, row.why)
+        return step(Outcome.IN_DOUBT, Seen.UNSEEN, progress, now, row.why)
     seen = Seen.ABSENT if row is None else Seen.PRESENT
-    return step(Outcome.IN_DOUBT, seen, standing, now)
+    return step(Outcome.IN_DOUBT, seen, progress, now)
 
 
-def standing_of(stop: Stop) -> Standing:
-    """Return what is known of a stop from the journal."""
-    return Standing(
+def progress_of(stop: Stop) -> StopProgress:
+    """Return the progress of a stop as the journal has it."""
+    return StopProgress(
         action=stop.action,
         tries=stop.tries,
         condemned_at=stop.condemned_at,
@@ -327,5 +336,5 @@ def standing_of(stop: Stop) -> Standing:
 
 def _unread(failure: Failure | None, *, away: bool = False) -> Seen:
     refused = failure is not None and failure.kind in (FailureKind.PORTAL, FailureKind.METHOD)
-    limited = failure is not None and failure.code in LIMIT_CODES  # which is no failed try
+    limited = failure is not None and failure.code in LIMIT_CODES  # not counted as a try
     return Seen.PORTAL_SHUT if refused or limited or away else Seen.UNREADABLE

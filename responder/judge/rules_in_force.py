@@ -1,13 +1,13 @@
-"""The rules in force: read from their file all or nothing, and again whenever it changes.
+"""Keeps the rules in force: reads their file all or nothing, and again whenever it changes.
 
 Theory of operation. The file is read once a second and compared with what was read last. That finds
 every way in which a file is replaced (saved in place, renamed over, checked out by git, a symbolic
 link swapped below it, on any file system), where watching for events finds some of them. A file
 that is being written may be cut off anywhere and still be valid, with fewer exceptions or rules: so
-a new text is taken up once two looks a second apart found the very same, or at once when somebody
-who knows that it is complete asks for it (SIGHUP). At start it is read until it has not changed for
-a second. A broken file never replaces a good one: the running revision stays in force, and the
-first mistake is told in the log, in `/readyz` and in the metrics until the file is mended.
+a new text comes into force once two reads a second apart found the very same, or at once when
+somebody who knows that it is complete asks for it (SIGHUP). At start the file is read until it has
+not changed for a second. A broken file never replaces a good one: the running revision stays in
+force, and the log, `/readyz` and the metrics give the first mistake until the file is mended.
 """
 
 import asyncio
@@ -22,13 +22,13 @@ import structlog
 
 from responder.rules.ruleset import RulesError, Ruleset, load
 
-LOOK_SECONDS = 1.0
+RELOAD_SECONDS = 1.0
 
 log = structlog.get_logger()
 
 
-def wait_until_still(path: Path, seconds: float = LOOK_SECONDS) -> None:
-    """Wait until a file has not changed for so long. One that cannot be read is not waited for."""
+def wait_until_unchanged(path: Path, seconds: float = RELOAD_SECONDS) -> None:
+    """Wait until a file has not changed for `seconds`. Do not wait for one that cannot be read."""
     before = b""
     while (now := _state(path)) is not None and now[1] != before and not _is_old(now, seconds):
         before = now[1]
@@ -43,12 +43,12 @@ def _state(path: Path) -> tuple[float, bytes] | None:
 
 
 def _is_old(state: tuple[float, bytes], seconds: float) -> bool:
-    """Tell whether the file's time is so long ago; one in the future says nothing."""
+    """Return whether a file's time is so many seconds ago; never if it is in the future."""
     return time.time() - state[0] >= seconds
 
 
 class RulesInForce:
-    """The ruleset that decides now, since when, and what is wrong with the file if it is broken."""
+    """The ruleset that decides now, since when, and the first mistake of a broken file."""
 
     def __init__(
         self, path: Path, *, portals: Collection[str], now: Callable[[], datetime]
@@ -67,10 +67,10 @@ class RulesInForce:
     def _load(self, data: bytes) -> Ruleset:
         return load(data, file=str(self.path), portals=self._portals)
 
-    def look(self, *, at_once: bool = False) -> None:
-        """Take up the file if it has changed; on a mistake keep the running revision.
+    def reload(self, *, at_once: bool = False) -> None:
+        """Load the file if it has changed; on a mistake keep the running revision.
 
-        It must be as the look before found it, a second ago, unless it is wanted `at_once`.
+        The file must be as the last read found it, a second ago, unless it is wanted `at_once`.
         """
         try:
             data = self.path.read_bytes()
@@ -94,24 +94,24 @@ class RulesInForce:
             self.ruleset, self.since = ruleset, self._now()
         log.info("rules taken up", revision=ruleset.revision, rules=len(ruleset.rules))
 
-    def look_now(self) -> None:
-        """Have the file looked at at once."""
+    def reload_now(self) -> None:
+        """Ask `watch` to load the file at once."""
         self._asked.set()
 
     async def watch(self) -> None:
-        """Look at the file for ever, once a second and when asked to."""
+        """Reload the file for ever, once a second and when asked to."""
         while True:
             try:
-                async with asyncio.timeout(LOOK_SECONDS):
+                async with asyncio.timeout(RELOAD_SECONDS):
                     await self._asked.wait()
             except TimeoutError:
                 pass
             asked = self._asked.is_set()
             self._asked.clear()
-            await asyncio.to_thread(partial(self.look, at_once=asked))
+            await asyncio.to_thread(partial(self.reload, at_once=asked))
 
     def _refuse(self, digest: bytes, why: str, mistakes: int = 1) -> None:
-        """Keep the running revision, and say so once for each broken file."""
+        """Keep the running revision, and log that once for each broken file."""
         if digest == self._seen and self.error == why:
             return
         self._seen, self.error = digest, why

@@ -264,7 +264,7 @@ def _workflow_id(query: bytes) -> str | None:
     return given[-1].replace("\0", "\ufffd")
 
 
-# 408 is sent by `server.protocol`, and only counted here.
+# 408 is sent by `server.deadlines`, and only counted here.
 _STATUSES = (200, 400, 403, 405, 408, 413, 415, 503)
 
 

@@ -9,11 +9,11 @@ from datetime import tzinfo
 from functools import lru_cache
 
 from responder.model import Trigger
-from responder.rules import source
+from responder.rules import yaml_positions
 from responder.rules.load import loader
 from responder.rules.revision import revision_of
 from responder.rules.rule import Rule
-from responder.rules.source import Mistake, Mistakes
+from responder.rules.yaml_positions import Mistake, Mistakes
 
 
 class RulesError(Exception):
@@ -138,10 +138,10 @@ def load(data: bytes, *, file: str, portals: Collection[str] | None = None) -> R
     `portals` are the portals of the settings; None where they are not known.
     """
     mistakes = Mistakes(file)
-    root = source.read(data, mistakes)
+    root = yaml_positions.read(data, mistakes)
     if root is None:
         raise RulesError(mistakes.in_order())
-    loaded = loader.read(root, source.lines(data.decode()), mistakes, portals)
+    loaded = loader.read(root, yaml_positions.lines(data.decode()), mistakes, portals)
     if mistakes.fatal:
         raise RulesError(mistakes.in_order())
     return Ruleset(data=data, rules=loaded.rules, zone=loaded.zone, warnings=mistakes.in_order())

@@ -10,7 +10,7 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from responder.rules.load.key_parser import Keys
-from responder.rules.source import Table, nearest
+from responder.rules.yaml_positions import Table, nearest
 
 _TIME = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
 _SECOND = timedelta(seconds=1)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from responder.rules.facts import registry
 from responder.rules.facts.values import duration_in_words
 from responder.rules.schedules import Every, Schedule
-from responder.rules.source import nearest
+from responder.rules.yaml_positions import nearest
 
 ROBOT = "robot"
 _DONE = {"added": "ADD", "updated": "UPDATE", "deleted": "DELETE"}

@@ -18,10 +18,10 @@ from starlette.types import ASGIApp
 from responder.adapters.metrics import Metrics
 from responder.bitrix24.client.client import Client
 from responder.bitrix24.client.rest import Portal
-from responder.bitrix24.facts.templates import Templates
+from responder.bitrix24.fetch.templates import Templates
 from responder.journal import outbox
 from responder.judge.context import Context
-from responder.judge.rules_in_force import RulesInForce, wait_until_still
+from responder.judge.rules_in_force import RulesInForce, wait_until_unchanged
 from responder.model import Mode
 from responder.receive.endpoint import Endpoint, other_routes
 from responder.receive.refusal_counts import RefusalCounts
@@ -336,10 +336,10 @@ async def serve(settings: Settings) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     _set_on_signals(stopped)
-    await asyncio.to_thread(wait_until_still, settings.rules)
+    await asyncio.to_thread(wait_until_unchanged, settings.rules)
     service = await asyncio.to_thread(Service, settings)
     _log_start(service)
-    loop.add_signal_handler(signal.SIGHUP, service.rules.look_now)
+    loop.add_signal_handler(signal.SIGHUP, service.rules.reload_now)
     async with serving(service) as port:
         _set_on_signals(stopped)  # again, as an unmodified uvicorn has installed its own handlers
         log.info("receiving", host=settings.host, port=port)

@@ -14,7 +14,7 @@ from responder.adapters.metrics import Metrics
 from responder.journal import approvals, chain, outbox
 from responder.journal.reading import counts
 from responder.judge.rules_in_force import RulesInForce
-from responder.judge.sweep import SWEEP, swept_rules
+from responder.judge.run_scope import SWEEP, swept_rules
 from responder.model import OPEN_OUTCOMES
 from responder.store import limits, sweep_runs
 from responder.store.database.database import Connection, Database

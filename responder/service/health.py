@@ -63,9 +63,10 @@ class Health:
     def portal(self, name: str) -> dict[str, object]:
         """Return the state of a portal as this process sees it."""
         client = self._clients[name]
+        of_portal = client.breakers.of_portal
         return {
-            "breaker": client.shut.code if client.shut else None,
-            "methods": {method: b.code for method, b in client.breakers.items() if method},
+            "breaker": of_portal.code if of_portal else None,
+            "methods": {method: b.code for method, b in client.breakers.opened.items() if method},
             "unreachable_since": instant_text(client.away_since) if client.away_since else None,
             "driving": self._drivers[name].lease is not None,
             "webhook_silent": client.silent,

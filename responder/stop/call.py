@@ -1,4 +1,4 @@
-"""The call that carries a decision out, and what its answer shows."""
+"""Defines the call that carries out a decision, and reads its answer."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,53 +11,54 @@ from responder.bitrix24.client.answers import (
     is_done,
     stopping_method,
 )
-from responder.bitrix24.client.client import LIMIT_CODES, WITHHELD
-from responder.judge.lifecycle import Seen, Standing, Step, step
+from responder.bitrix24.client.client import WITHHELD
+from responder.bitrix24.client.rate_limit import LIMIT_CODES
+from responder.judge.stop_lifecycle import Seen, Step, StopProgress, step
 from responder.model import Action, Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopCall:
-    """An intent that is committed: the call to make, and what is known of its stop."""
+    """A call whose intent is committed, with the progress of its stop."""
 
     decision_id: str
     workflow_id: str
     rule: str
-    standing: Standing
+    progress: StopProgress
     received_at: datetime | None = None
 
     @property
     def action(self) -> Action:
-        """Return what is done to the workflow."""
-        return self.standing.action
+        """Return the action: kill or terminate."""
+        return self.progress.action
 
     @property
     def command(self) -> Command:
         """Return the REST call. `STATUS` of a terminate is what the portal shows as its state."""
         params: dict[str, object] = {"ID": self.workflow_id}
-        if self.standing.action is Action.TERMINATE:
+        if self.progress.action is Action.TERMINATE:
             params["STATUS"] = f"Stopped by rule {self.rule}"
-        return Command(stopping_method(self.standing.action), params)
+        return Command(stopping_method(self.progress.action), params)
 
     @property
     def intended_at(self) -> datetime:
         """Return when the intent was committed."""
-        assert self.standing.called_at is not None
-        return self.standing.called_at
+        assert self.progress.called_at is not None
+        return self.progress.called_at
 
     def too_late(self, now: datetime) -> Step:
-        """Say what follows where its facts grew too old before it could be called."""
+        """Return the step after a call that was not made, because its facts grew too old."""
         why = "not called: its facts were too old once its intent was committed"
-        return step(Outcome.IN_DOUBT, Seen.UNREACHABLE, self.standing, now, why)
+        return step(Outcome.IN_DOUBT, Seen.UNREACHABLE, self.progress, now, why)
 
     def after(self, answer: Answer, now: datetime) -> Step:
-        """Say what follows from the portal's answer."""
+        """Return the step after the portal's answer."""
         seen, why = seen_in(answer)
-        return step(Outcome.IN_DOUBT, seen, self.standing, now, why)
+        return step(Outcome.IN_DOUBT, seen, self.progress, now, why)
 
 
 def seen_in(answer: Answer) -> tuple[Seen, str]:
-    """Say what the answer to a kill or a terminate shows, and in which words."""
+    """Return what the answer to a kill or a terminate shows, and why, in words."""
     if is_done(answer):
         return Seen.DONE, ""
     failure = answer.failure
@@ -76,6 +77,6 @@ def seen_in(answer: Answer) -> tuple[Seen, str]:
             return Seen.FORBIDDEN, why
         case FailureKind.REJECTED:
             # A stale exception in the portal can put any code on an unknown id, and older portals
-            # delete a workflow although they answer 400: so look before saying that it lives.
+            # delete a workflow although they answer 400: so the workflow is searched for first.
             malformed = failure.code.upper() == "ERROR_WRONG_WORKFLOW_ID"
             return (Seen.REFUSED if malformed else Seen.UNKNOWN_ID), why

@@ -1,11 +1,14 @@
-"""Reads the evidence of what is condemned, before anything is committed or called."""
+"""Reads the evidence of condemned workflows (open tasks, template name) before the gate.
+
+The evidence is stored with the intent. A workflow without evidence is not called.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from responder.bitrix24.facts import open_tasks
-from responder.bitrix24.facts.open_tasks import Evidence, Missing
+from responder.bitrix24.fetch import open_tasks
+from responder.bitrix24.fetch.open_tasks import Evidence, Missing
 from responder.bitrix24.lists.id_ranges import pages_of
 from responder.judge import recheck
 from responder.judge.context import Context
@@ -14,23 +17,23 @@ from responder.judge.recheck import Recheck
 from responder.model import Workflow
 
 GOOD_FOR = timedelta(seconds=120)
-TOLD_FOR = timedelta(minutes=10)
+COUNTED_FOR = timedelta(minutes=10)
 
 Proved = tuple[list[Plan], list[Recheck], dict[str, Evidence | Missing]]
 
 
 class EvidenceReader:
-    """The evidence of one portal's condemned workflows, kept for a call that is put off."""
+    """The evidence of one portal's condemned workflows, cached for calls that are postponed."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._tasks: tuple[datetime, int] | None = None  # in the portal, as told last
+        self._tasks: tuple[datetime, int] | None = None  # how many the portal has, as counted last
         self._kept: dict[str, tuple[datetime, Evidence | Missing]] = {}
 
     async def gather(self, plans: Sequence[Plan], rechecks: Sequence[Recheck]) -> None:
-        """Read ahead what many calls need, where the list of all tasks tells it in fewer requests.
+        """Read the evidence of many calls ahead, if the list of all tasks needs fewer requests.
 
-        What this leaves open, each slice asks for.
+        Evidence that is still missing is read for each slice (`prove`).
         """
         now = self._context.now()
         self._forget(now)
@@ -39,16 +42,16 @@ class EvidenceReader:
             return
         if self._tasks is not None:
             at, tasks = self._tasks
-            if timedelta(0) <= now - at < TOLD_FOR and pages_of(tasks) > len(unproved):
+            if timedelta(0) <= now - at < COUNTED_FOR and pages_of(tasks) > len(unproved):
                 return
-        proofs, told = await open_tasks.gather_by_pages(
+        proofs, counted = await open_tasks.gather_by_pages(
             self._context.client.send, unproved, self._context.templates, now
         )
-        self._tasks = None if told is None else (now, told)
+        self._tasks = None if counted is None else (now, counted)
         self._kept |= {key: (now, proof) for key, proof in proofs.items()}
 
     async def prove(self, plans: Sequence[Plan], rechecks: Sequence[Recheck]) -> Proved:
-        """Read what is missing, and put off what has no evidence. Then wait for the call's turn."""
+        """Read missing evidence, postpone calls without any, and wait for the bucket's turn."""
         now = self._context.now()
         self._forget(now)
         condemned = _condemned(plans, rechecks)
@@ -58,14 +61,14 @@ class EvidenceReader:
             send, templates = self._context.client.send, self._context.templates
             read = await open_tasks.gather(send, unproved, templates, now)
             self._kept |= {key: (now, proof) for key, proof in read.items()}
-        proofs = {w.id: _borne_out(w, self._kept[w.id][1]) for w in condemned}
+        proofs = {w.id: _unless_contradicted(w, self._kept[w.id][1]) for w in condemned}
         missing = {key: proof for key, proof in proofs.items() if isinstance(proof, Missing)}
         for key in missing:
-            del self._kept[key]  # it is read anew
+            del self._kept[key]  # so that it is read anew
         if condemned:
             await self._context.client.turn()
         return (
-            [recheck.unproved(plan, missing, now) for plan in plans],
+            [recheck.put_off_unproved(plan, missing, now) for plan in plans],
             [_put_off(one, missing, now) for one in rechecks],
             proofs,
         )
@@ -74,10 +77,10 @@ class EvidenceReader:
         return [workflow for workflow in condemned if workflow.id not in self._kept]
 
     def _drop_older(self, condemned: Sequence[Workflow]) -> None:
-        """Drop kept evidence that says other than the facts: it may be the older of the two."""
+        """Drop cached evidence that contradicts the facts: it may be the older of the two."""
         for workflow in condemned:
             kept = self._kept.get(workflow.id)
-            if kept is not None and isinstance(_borne_out(workflow, kept[1]), Missing):
+            if kept is not None and isinstance(_unless_contradicted(workflow, kept[1]), Missing):
                 del self._kept[workflow.id]
 
     def _forget(self, now: datetime) -> None:
@@ -88,8 +91,8 @@ class EvidenceReader:
         }
 
 
-def _borne_out(workflow: Workflow, proof: Evidence | Missing) -> Evidence | Missing:
-    """Return evidence that bears out the facts which condemned; what contradicts them is none."""
+def _unless_contradicted(workflow: Workflow, proof: Evidence | Missing) -> Evidence | Missing:
+    """Return the evidence; `Missing` if it contradicts the facts that condemned the workflow."""
     if isinstance(proof, Evidence) and proof.contradicts(workflow):
         return Missing("it waits for others than when it was condemned: judged afresh", None)
     return proof
@@ -104,5 +107,5 @@ def _put_off(one: Recheck, missing: Mapping[str, Missing], now: datetime) -> Rec
     found = missing.get(one.stop.workflow_id)
     if found is None or not one.step.call:
         return one
-    standing = recheck.standing_of(one.stop)
-    return replace(one, step=recheck.without_evidence(standing, found, now))
+    progress = recheck.progress_of(one.stop)
+    return replace(one, step=recheck.without_evidence(progress, found, now))

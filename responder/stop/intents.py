@@ -1,8 +1,8 @@
-"""Writes what passes the gate, and the steps that stops take (which follows which: `lifecycle`).
+"""Writes what passes the gate: evaluations, intents and the next steps of stops (`stop_lifecycle`).
 
-An evaluation is written with its decisions, the stops that they open and the intents of what is
-called at once; a stop that was judged afresh with its next step. What may be begun was asked before
-(`limiter`): nothing is counted here.
+An evaluation is written with its decisions, the stops that they open and the intents of immediate
+calls; a stop that was judged afresh is written with its next step. The limiter has decided before
+what may be begun (`limiter`): nothing is counted here.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,14 +11,14 @@ from datetime import datetime
 
 import structlog
 
-from responder.bitrix24.facts.open_tasks import Evidence, Missing
+from responder.bitrix24.fetch.open_tasks import Evidence, Missing
 from responder.journal import approvals, open_stops
 from responder.journal import record as journal
 from responder.journal.open_stops import Stop
 from responder.judge import jobs
-from responder.judge.lifecycle import Seen, Standing, Step, step
 from responder.judge.plans import Hold, Plan, Planned
 from responder.judge.recheck import Recheck
+from responder.judge.stop_lifecycle import Seen, Step, StopProgress, step
 from responder.model import KILLING, OPEN_OUTCOMES, Mode, Outcome, Unknown
 from responder.rules.ruleset import Ruleset
 from responder.stop.call import StopCall
@@ -36,55 +36,55 @@ log = structlog.get_logger()
 
 
 class StaleError(Exception):
-    """What was judged may not be what is true now: judge afresh."""
+    """A judgement that may no longer be true, so its job is to be judged afresh."""
 
 
-def ask_first(
-    tx: Connection, decision_id: str, taken: Step, together: str | None, now: datetime
+def record_unapproved(
+    tx: Connection, decision_id: str, new_step: Step, set_name: str | None, now: datetime
 ) -> None:
-    """Write that a new decision asks first, and hold it where its time has come already."""
-    approvals.add(tx, decision_id, together)
-    if taken.hold == limits.APPROVAL and taken.due_at is not None:
-        approvals.ask(tx, decision_id, taken.due_at, now)
+    """Write that a new decision needs approval, and hold it for that if its time has come."""
+    approvals.add(tx, decision_id, set_name)
+    if new_step.hold == limits.APPROVAL and new_step.due_at is not None:
+        approvals.ask(tx, decision_id, new_step.due_at, now)
 
 
-def take(tx: Connection, decision_id: str, taken: Step, now: datetime) -> None:
-    """Write down the step a stop takes: its working state while it lasts, else its outcome."""
-    if taken.hold == limits.APPROVAL and taken.due_at is not None:
-        approvals.ask(tx, decision_id, taken.due_at, now)
-    elif taken.outcome in OPEN_OUTCOMES:
+def record_step(tx: Connection, decision_id: str, new_step: Step, now: datetime) -> None:
+    """Write the next step of a stop: its working state while it is open, else its outcome."""
+    if new_step.hold == limits.APPROVAL and new_step.due_at is not None:
+        approvals.ask(tx, decision_id, new_step.due_at, now)
+    elif new_step.outcome in OPEN_OUTCOMES:
         journal.postpone(
             tx,
             decision_id,
-            taken.outcome,
+            new_step.outcome,
             at=now,
-            due_at=taken.due_at,
-            tries=taken.tries,
-            detail=taken.detail,
-            unknown_id=taken.unknown_id,
-            hold=taken.hold,
-            ready_at=taken.ready_at,
+            due_at=new_step.due_at,
+            tries=new_step.tries,
+            detail=new_step.detail,
+            unknown_id=new_step.unknown_id,
+            hold=new_step.hold,
+            ready_at=new_step.ready_at,
         )
     else:
         journal.conclude(
             tx,
             decision_id,
-            taken.outcome,
+            new_step.outcome,
             at=now,
-            receipt=taken.receipt,
-            detail=taken.detail,
-            verify_at=taken.verify_at,
+            receipt=new_step.receipt,
+            detail=new_step.detail,
+            verify_at=new_step.verify_at,
         )
 
 
-def still_standing(tx: Connection, portal: str, rechecks: Sequence[Recheck]) -> list[Recheck]:
-    """Leave out what was cancelled, held or let go while it was judged."""
+def still_valid(tx: Connection, portal: str, rechecks: Sequence[Recheck]) -> list[Recheck]:
+    """Return the rechecks whose stops were not cancelled, held or freed while they were judged."""
     waiting = open_stops.still_waiting(tx, portal, [one.stop for one in rechecks])
     return [one for one in rechecks if one.stop.decision_id in waiting]
 
 
 class IntentWriter:
-    """What one transaction of the gate writes, and the calls that may be made once it commits."""
+    """The writer of one gate transaction, and the calls that may be made once it commits."""
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ class IntentWriter:
         self._most_calls = most_calls
 
     def evaluation(self, plan: Plan, holds: Holds) -> None:
-        """Write an evaluation; a second look that condemned nothing leaves no entry."""
+        """Write an evaluation; a second look that condemned nothing gets no entry."""
         job = plan.job
         if job.look is not None:
             second_looks.done(self._tx, job.look)
@@ -131,12 +131,12 @@ class IntentWriter:
                 continue
             call = _call_of(decision_id, planned, job.received_at, self._now)
             hold = holds.get(call.rule)
-            if self._take_first(planned, planned.step, call, hold, plan.set_name):
+            if self._record_first_step(planned, planned.step, call, hold, plan.set_name):
                 begun.add(call.rule)
         for rule in begun:
             limits.begin(self._tx, self._portal, rule, set_name, self._ruleset.revision)
 
-    def _take_first(
+    def _record_first_step(
         self,
         planned: Planned,
         first: Step,
@@ -144,19 +144,19 @@ class IntentWriter:
         hold: Hold | str | None,
         set_name: str | None,
     ) -> bool:
-        """Write the first step of a new stop. Return True where it is called."""
+        """Write the first step of a new stop. Return True if it is a call."""
         decision = planned.decision
         assert decision.workflow is not None
         if isinstance(hold, Hold):
             self._hold(call, hold)
         elif decision.mode is Mode.APPROVE:
-            ask_first(self._tx, call.decision_id, first, set_name, self._now)
+            record_unapproved(self._tx, call.decision_id, first, set_name, self._now)
         elif first.call:
             return self._intend(call, self._proof(call, decision.workflow.facts, None))
         return False
 
     def _overtake(self, plan: Plan) -> None:
-        """Clear what waits to be approved where a rule that asks nobody condemns it now."""
+        """Clear stops that wait for approval, if an enforcing rule condemns the workflow now."""
         for planned in plan.planned:
             decision = planned.decision
             if planned.overtakes and decision.workflow is not None and decision.rule is not None:
@@ -166,17 +166,17 @@ class IntentWriter:
                 ):
                     raise StaleError("what waited to be approved was settled meanwhile")
 
-    def again(self, rechecks: Sequence[Recheck], held: Mapping[str, tuple[Stop, Hold]]) -> None:
-        """Write what became of stops that waited, and hold what is held, at hand or not."""
+    def rechecked(self, rechecks: Sequence[Recheck], held: Mapping[str, tuple[Stop, Hold]]) -> None:
+        """Write the next steps of stops that were judged afresh, and all holds of their sets."""
         begun: dict[tuple[str, str], None] = {}
         for one in rechecks:
             if one.stop.decision_id in held:
                 continue
             if not self._is_approved_in_log(one.stop):
-                take(self._tx, one.stop.decision_id, _UNAPPROVED, self._now)
+                record_step(self._tx, one.stop.decision_id, _UNAPPROVED, self._now)
             elif one.verdict is None or not one.may_act:
                 self._settle(one)
-            elif self._go_on(one) and one.stop.set_name is not None:
+            elif self._continue_stop(one) and one.stop.set_name is not None:
                 begun[one.stop.rule, one.stop.set_name] = None
         for stop, hold in held.values():
             self._hold(_call_again(stop, stop.tries, self._now), hold)
@@ -184,9 +184,9 @@ class IntentWriter:
             limits.begin(self._tx, self._portal, rule, set_name, self._ruleset.revision)
 
     def _is_approved_in_log(self, stop: Stop) -> bool:
-        """Tell whether the log bears out the approval that the rows have of a stop, if any.
+        """Return whether the log has an entry for the approval in a stop's row, if there is one.
 
-        Somebody may write into the rows alone, and then it was nobody whom the log can name.
+        An approval that was written into the rows alone came from nobody whom the log names.
         """
         if stop.approval is None or approvals.is_in_log(self._tx, stop.decision_id, stop.approval):
             return True
@@ -199,8 +199,8 @@ class IntentWriter:
         return False
 
     def _settle(self, one: Recheck) -> None:
-        """Write the step of a stop that no longer stands, or only observes."""
-        take(self._tx, one.stop.decision_id, one.step, self._now)
+        """Write the step of a stop that is no longer valid, or only observes."""
+        record_step(self._tx, one.stop.decision_id, one.step, self._now)
         if one.look:
             second_looks.schedule(
                 self._tx,
@@ -213,10 +213,10 @@ class IntentWriter:
                 jobs.asked_again(one.stop),
             )
 
-    def _go_on(self, one: Recheck) -> bool:
-        """Write the next step of a stop that still stands. Return True where it is called."""
+    def _continue_stop(self, one: Recheck) -> bool:
+        """Write the next step of a stop that is still valid. Return True if it is a call."""
         if not one.step.call:
-            take(self._tx, one.stop.decision_id, one.step, self._now)
+            record_step(self._tx, one.stop.decision_id, one.step, self._now)
             return False
         assert one.verdict is not None
         call = _call_again(one.stop, one.step.tries, self._now)
@@ -224,13 +224,13 @@ class IntentWriter:
         return self._intend(call, self._proof(call, workflow, one.situation.facts))
 
     def _hold(self, call: StopCall, hold: Hold) -> None:
-        held = step(Outcome.WAITING, Seen.HELD, call.standing, self._now, hold.why)
-        take(self._tx, call.decision_id, replace(held, hold=hold.by), self._now)
+        held = step(Outcome.WAITING, Seen.HELD, call.progress, self._now, hold.why)
+        record_step(self._tx, call.decision_id, replace(held, hold=hold.by), self._now)
 
     def _intend(self, call: StopCall, proof: Mapping[str, object]) -> bool:
-        """Write the intent of a call, or put it off to the next round when this one is full."""
+        """Write the intent of a call, or postpone it to the next round when this one is full."""
         if len(self.calls) < self._most_calls:
-            approval = call.standing.approval
+            approval = call.progress.approval
             entry = None if approval is None else approval.entry
             journal.intend(self._tx, self._portal, call.decision_id, self._now, proof, entry)
             self.calls.append(call)
@@ -239,15 +239,18 @@ class IntentWriter:
             outcome=Outcome.WAITING,
             detail="next in turn",
             due_at=self._now,
-            tries=call.standing.tries,
+            tries=call.progress.tries,
         )
-        take(self._tx, call.decision_id, waits, self._now)
+        record_step(self._tx, call.decision_id, waits, self._now)
         return False
 
     def _proof(
         self, call: StopCall, workflow: Mapping[str, object], facts: Mapping[str, object] | None
     ) -> dict[str, object]:
-        """Return what is kept with an intent; a new one's facts stand with its evaluation."""
+        """Return the evidence that is stored with an intent.
+
+        `facts` is None for a new stop, whose facts are in its evaluation.
+        """
         read = self._evidence[call.workflow_id]
         assert isinstance(read, Evidence)
         rules = (rule.text for rule in self._ruleset.rules if rule.id == call.rule)
@@ -258,8 +261,8 @@ class IntentWriter:
             "rule": next(rules, None),
             "ruleset": self._ruleset.revision,
         }
-        if call.standing.approval is not None:
-            proof["approved"] = call.standing.approval._asdict()
+        if call.progress.approval is not None:
+            proof["approved"] = call.progress.approval._asdict()
         if facts is not None:
             proof["facts"] = {
                 path: {"unknown": value.why} if isinstance(value, Unknown) else value
@@ -278,7 +281,7 @@ def _call_of(
         decision_id=decision_id,
         workflow_id=decision.workflow.id,
         rule=decision.rule,
-        standing=Standing(
+        progress=StopProgress(
             action=decision.action, tries=0, condemned_at=now, called_at=now, calls=1
         ),
         received_at=received_at,
@@ -290,7 +293,7 @@ def _call_again(stop: Stop, tries: int, now: datetime) -> StopCall:
         decision_id=stop.decision_id,
         workflow_id=stop.workflow_id,
         rule=stop.rule,
-        standing=Standing(
+        progress=StopProgress(
             action=stop.action,
             tries=tries,
             condemned_at=stop.condemned_at,

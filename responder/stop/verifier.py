@@ -1,13 +1,13 @@
-"""Looks whether workflows still run: those of stops in doubt, and those stopped a moment ago.
+"""Checks whether workflows still run: those of stops in doubt, and those stopped a moment ago.
 
-A few are asked for by their ids, which is one request. For many, the list of all that runs answers
-for all of them at once: one that is not on it, although the list was begun after the look was due
-and is whole, is gone. Where a storm reads that list anyway, it is the same list.
+A few are searched for by their ids, in one request. Many are searched for in the list of all that
+runs: a workflow that is missing from the list has ended, if the list is whole and was begun after
+the search was due. In a storm, which reads that list anyway, the same list is used.
 
-A stop may have let another workflow begin: the cloud runs two with waiting steps on an item, and
-the third the moment one of them ends (docs: helpdesk 22381584). So what runs on the documents of
-our stops is listed with it, and where something does that is not known yet, the document is judged
-once more by the same rules.
+A stop may let another workflow begin: the cloud runs two with waiting steps on an item, and the
+third the moment one of them ends (docs: helpdesk 22381584). So the workflows on the documents of
+our stops are listed too, and where one runs that is not known yet, the document is judged once more
+by the same rules (a second look).
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -16,8 +16,8 @@ from datetime import datetime
 
 import structlog
 
-from responder.bitrix24.facts import lookup
-from responder.bitrix24.facts.lookup import Reading
+from responder.bitrix24.fetch import lookup
+from responder.bitrix24.fetch.lookup import Reading
 from responder.bitrix24.lists.workflow_row import WORKFLOW_ID
 from responder.bitrix24.lists.workflows import Compact, RunningWorkflows, triple, unpacked
 from responder.journal import open_stops
@@ -25,28 +25,28 @@ from responder.journal import record as journal
 from responder.journal.open_stops import Stop
 from responder.judge import jobs, recheck
 from responder.judge.context import Context
-from responder.judge.lifecycle import LOOK_AGAIN
-from responder.judge.reader import FactReader
+from responder.judge.fact_reader import FactReader
 from responder.judge.recheck import Running
+from responder.judge.stop_lifecycle import LOOK_AGAIN
 from responder.model import Document, Outcome, Unknown
 from responder.stop.executor import report
 from responder.stop.gate import Gate
-from responder.stop.intents import take
+from responder.stop.intents import record_step
 from responder.store.database.database import Connection
 from responder.store.inbox import second_looks
 
-ASKED = 100  # looked for by their ids in one round
-WRITTEN = 20  # looks in one transaction: acknowledging must not wait for all of them
+ASKED = 100  # searched for by their ids in one round
+WRITTEN = 20  # results in one transaction: acknowledging must not wait for all of them
 
 Row = Mapping[str, str | None] | Unknown | None
-Beside = Mapping[str, Collection[str] | Unknown]
+RunningOnDocuments = Mapping[str, Collection[str] | Unknown]
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Sought:
-    """Stops that are to be looked for: those in doubt, and those that were made a moment ago."""
+class DueLookups:
+    """The stops whose workflows are searched for now: in doubt, or made a moment ago (`fresh`)."""
 
     doubted: Sequence[Stop]
     fresh: Sequence[Stop]
@@ -56,29 +56,30 @@ class Sought:
         """Return the ids of their workflows, each once."""
         return list(dict.fromkeys(stop.workflow_id for stop in (*self.doubted, *self.fresh)))
 
-    def among(self, ids: Collection[str]) -> "Sought":
-        """Return those of these workflows."""
-        return Sought(
+    def among(self, ids: Collection[str]) -> "DueLookups":
+        """Return the stops of these workflows."""
+        return DueLookups(
             [stop for stop in self.doubted if stop.workflow_id in ids],
             [stop for stop in self.fresh if stop.workflow_id in ids],
         )
 
-    def parts(self) -> Iterator["Sought"]:
-        """Yield them in parts of what one transaction writes."""
+    def parts(self) -> Iterator["DueLookups"]:
+        """Yield the stops in parts that one transaction writes."""
         for start in range(0, max(len(self.doubted), len(self.fresh)), WRITTEN):
             some = slice(start, start + WRITTEN)
-            yield Sought(self.doubted[some], self.fresh[some])
+            yield DueLookups(self.doubted[some], self.fresh[some])
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
-    """What a look showed at an instant: of each workflow its row, and what runs beside it.
+class LookupResult:
+    """The result of a search at an instant: the row of each workflow, and what runs `beside` it.
 
-    A document that is not in `beside` has more stops due: it is judged once more after these.
+    `beside` has the workflows by document. A document that is missing there has more stops due: it
+    is judged once more after those.
     """
 
     rows: Mapping[str, Row]
-    beside: Beside
+    beside: RunningOnDocuments
     at: datetime
 
     def running_on(self, documents: Collection[str]) -> list[str]:
@@ -92,7 +93,7 @@ class Sight:
 
 
 class Verifier:
-    """The looks of one portal's driver."""
+    """The searches of one portal's driver."""
 
     def __init__(self, context: Context, gate: Gate, reader: FactReader) -> None:
         self._context = context
@@ -100,7 +101,10 @@ class Verifier:
         self._reader = reader
 
     async def verify(self, *, wait_for_list: bool) -> bool:
-        """Look for what is due; many may wait for the list that this round reads in any case."""
+        """Search for what is due; many wait for the list that this round reads in any case.
+
+        Return whether anything was searched for.
+        """
         now = self._context.now()
         due = await self.due(now)
         ids = due.ids
@@ -109,13 +113,13 @@ class Verifier:
         if len(ids) > self._context.few_ids:
             if wait_for_list:
                 return False
-            if await self._look_through_list(len(ids), now):
+            if await self._look_up_in_list(len(ids), now):
                 return True
-        await self._ask(due.among(set(ids[:ASKED])))
+        await self._look_up_by_id(due.among(set(ids[:ASKED])))
         return True
 
-    async def _look_through_list(self, ids: int, began_at: datetime) -> bool:
-        """Look for so many in the list of all that runs. Return False where asking is better."""
+    async def _look_up_in_list(self, ids: int, began_at: datetime) -> bool:
+        """Search the list of all that runs. Return False where a search by ids is cheaper."""
         self._reader.begin()
         rows = await self._reader.all_running(ids)
         if rows is None:
@@ -125,18 +129,18 @@ class Verifier:
             pass
         return True
 
-    async def _ask(self, due: Sought) -> None:
-        """Ask for workflows by their ids, and for what runs on their documents."""
+    async def _look_up_by_id(self, due: DueLookups) -> None:
+        """Search for workflows by their ids, and list what runs on their documents."""
         self._reader.begin()
         documents = await self._to_list(due.fresh)
         found, listed = await lookup.present_with_documents(
             self._context.client.send, due.ids, documents
         )
         beside = {document.ref: running for document, running in listed.items()}
-        await self.write(due, Sight(found, beside, self._context.now()))
+        await self.write(due, LookupResult(found, beside, self._context.now()))
 
     async def _to_list(self, fresh: Sequence[Stop]) -> list[Document]:
-        """Return the documents of our stops, but those of which more is due now."""
+        """Return the documents of our stops, without those that have more stops due now."""
         documents = {stop.document.ref: stop.document for stop in fresh if not stop.alone}
         if not documents:
             return []
@@ -144,16 +148,16 @@ class Verifier:
         return [document for ref, document in documents.items() if ref not in busy]
 
     def settlement(self, rows: RunningWorkflows | None, began_at: datetime) -> "Settlement | None":
-        """Settle all looks that were due when the list of all that runs was begun, if there is."""
+        """Return what settles the searches that were due when the list was begun, if there is one."""
         return None if rows is None else Settlement(self, rows, began_at)
 
-    async def of_others(
+    async def whether_running(
         self,
         ids: Collection[str],
         readings: Iterable[Reading],
         rows: RunningWorkflows | None,
     ) -> Running:
-        """Say of workflows on any document whether they run: as read already, or asked for now."""
+        """Return whether these workflows run: from what was read already, or by a search now."""
         if not ids:
             return {}
         if rows is not None:
@@ -168,45 +172,47 @@ class Verifier:
         left = sorted(one for one in ids if one not in found)
         return found | await lookup.present(self._context.client.send, left) if left else found
 
-    async def due(self, at: datetime) -> Sought:
-        """Read what was to be looked for by then."""
+    async def due(self, at: datetime) -> DueLookups:
+        """Read the stops whose search was due by then."""
 
-        def read(conn: Connection, portal: str) -> Sought:
+        def read(conn: Connection, portal: str) -> DueLookups:
             doubted = open_stops.due(conn, portal, at, Outcome.IN_DOUBT)
-            return Sought(doubted, open_stops.to_verify(conn, portal, at))
+            return DueLookups(doubted, open_stops.to_verify(conn, portal, at))
 
         return await self._context.read(read)
 
-    async def write(self, sought: Sought, seen: Sight) -> None:
-        """Write down what was seen of these stops, some in one transaction."""
-        for part in sought.parts():
-            await self._write(part, seen)
+    async def write(self, due: DueLookups, result: LookupResult) -> None:
+        """Write the results for these stops, 20 in a transaction."""
+        for part in due.parts():
+            await self._write(part, result)
 
-    async def _write(self, sought: Sought, seen: Sight) -> None:
+    async def _write(self, due: DueLookups, result: LookupResult) -> None:
         steps = [
-            (stop, recheck.after_look(stop, seen.rows[stop.workflow_id], seen.at))
-            for stop in sought.doubted
+            (stop, recheck.after_lookup(stop, result.rows[stop.workflow_id], result.at))
+            for stop in due.doubted
         ]
         now = self._context.now()
 
         def write(tx: Connection) -> None:
-            for stop, taken in steps:
-                take(tx, stop.decision_id, taken, now)
-            on_them = seen.running_on({stop.document.ref for stop in sought.fresh})
+            for stop, new_step in steps:
+                record_step(tx, stop.decision_id, new_step, now)
+            on_them = result.running_on({stop.document.ref for stop in due.fresh})
             known = open_stops.under_way(tx, self._context.portal, on_them)
-            for stop in sought.fresh:
-                if self._verify(tx, stop, seen.rows[stop.workflow_id], now):
-                    self._judge_beside(tx, stop, seen.beside.get(stop.document.ref), known, now)
+            for stop in due.fresh:
+                if self._verify(tx, stop, result.rows[stop.workflow_id], now):
+                    self._judge_other_workflows(
+                        tx, stop, result.beside.get(stop.document.ref), known, now
+                    )
 
         await self._gate.write(write)
-        for stop, taken in steps:
-            report(self._context, stop, taken)
+        for stop, new_step in steps:
+            report(self._context, stop, new_step)
 
     def _verify(self, tx: Connection, stop: Stop, row: Row, now: datetime) -> bool:
-        """Write down that a stopped workflow stayed away, or have one that came back judged.
+        """Write that a stopped workflow has ended, or schedule a second look if it came back.
 
-        Rules that schedules alone set off are not asked of it: they act in their own runs. Return
-        False where it could not be seen, and is looked for again.
+        Rules that only schedules set off get no second look: they act in their own runs. Return
+        False where the search failed, and is made again later.
         """
         if isinstance(row, Unknown):
             journal.verify_later(tx, stop.decision_id, now + LOOK_AGAIN)
@@ -220,10 +226,10 @@ class Verifier:
                 decision=stop.decision_id,
             )
             if stop.trigger != "schedule":
-                self._look_again(tx, stop, stop.workflow_id, now)
+                self._schedule_second_look(tx, stop, stop.workflow_id, now)
         return True
 
-    def _judge_beside(
+    def _judge_other_workflows(
         self,
         tx: Connection,
         stop: Stop,
@@ -231,18 +237,18 @@ class Verifier:
         known: Collection[str],
         now: datetime,
     ) -> None:
-        """Have a document judged once more where something runs on it that has no stop.
+        """Schedule a second look at a document on which a workflow without a stop runs.
 
-        A call that named one workflow has that one judged, and no other.
+        A stop from a robot call that named one workflow alone gets none.
         """
         if stop.alone:
             return
         if ids is None or isinstance(ids, Unknown):
-            self._look_again(tx, stop, None, now + LOOK_AGAIN)
+            self._schedule_second_look(tx, stop, None, now + LOOK_AGAIN)
         elif any(one not in known and one != stop.workflow_id for one in ids):
-            self._look_again(tx, stop, None, now)
+            self._schedule_second_look(tx, stop, None, now)
 
-    def _look_again(
+    def _schedule_second_look(
         self, tx: Connection, stop: Stop, workflow_id: str | None, due_at: datetime
     ) -> None:
         second_looks.schedule(
@@ -258,17 +264,17 @@ class Verifier:
 
 
 class Settlement:
-    """What a whole list of all that runs tells of the looks that were due when it was begun."""
+    """The searches that were due when a list of all that runs was begun, settled by that list."""
 
     def __init__(self, verifier: Verifier, rows: RunningWorkflows, began_at: datetime) -> None:
         self._verifier = verifier
         self._rows = rows
         self._began_at = began_at
-        self._left: Iterator[Sought] = iter(())
+        self._left: Iterator[DueLookups] = iter(())
         self._by_document: dict[Compact, list[str]] | None = None
 
     async def step(self) -> bool:
-        """Write down some of it. Return False when there is nothing more."""
+        """Write the results for some of the stops. Return False when there are no more."""
         part = next(self._left, None)
         if part is None:
             self._left = (await self._verifier.due(self._began_at)).parts()
@@ -277,10 +283,10 @@ class Settlement:
             return False
         found = {one: row_of(one, self._rows) for one in part.ids}
         beside = self._beside(part.fresh)
-        await self._verifier.write(part, Sight(found, beside, self._began_at))
+        await self._verifier.write(part, LookupResult(found, beside, self._began_at))
         return True
 
-    def _beside(self, fresh: Sequence[Stop]) -> Beside:
+    def _beside(self, fresh: Sequence[Stop]) -> RunningOnDocuments:
         """Return what the list has on the documents of these stops."""
         if fresh and self._by_document is None:
             self._by_document = {}

@@ -11,8 +11,8 @@ from responder.authoring.portal_ids import Comparison, compare, uses_in
 from responder.bitrix24.client.answers import Answer, Command, Failure, FailureKind
 from responder.bitrix24.client.rest import Portal
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
-from responder.rules import source
-from responder.rules.source import Table
+from responder.rules import yaml_positions
+from responder.rules.yaml_positions import Table
 
 RULES = """\
 version: 1
@@ -33,7 +33,7 @@ rules:
 
 
 def tree(text: str) -> Table:
-    root = source.read(dedent(text).encode(), source.Mistakes("r"))
+    root = yaml_positions.read(dedent(text).encode(), yaml_positions.Mistakes("r"))
     assert isinstance(root, Table)
     return root
 

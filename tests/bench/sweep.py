@@ -19,8 +19,8 @@ from responder.adapters.metrics import Metrics
 from responder.bitrix24.client.answers import Answer, Command
 from responder.bitrix24.client.client import Client
 from responder.bitrix24.client.rest import Portal
-from responder.bitrix24.facts.survey import Survey
-from responder.bitrix24.facts.templates import Templates
+from responder.bitrix24.fetch.survey import Survey
+from responder.bitrix24.fetch.templates import Templates
 from responder.bitrix24.sandbox import Sandbox, run
 from responder.model import Document, Unknown, Workflow
 from tests.bench.figures import Figure, show

@@ -8,7 +8,7 @@ from itertools import product
 
 import pytest
 
-from responder.judge.lifecycle import LIFE, TRIES, Seen, Standing, step
+from responder.judge.stop_lifecycle import LIFE, TRIES, Seen, StopProgress, step
 from responder.model import OPEN_OUTCOMES, Action, Outcome
 from responder.store.database.tables import metadata
 from tests.docs.texts import PAGES, ROOT, blocks, column
@@ -28,12 +28,12 @@ def drawn() -> set[Arrow]:
     return {(start, seen, end) for start, end, words in lines for seen in words.split(", ")}
 
 
-def standings() -> Iterator[Standing]:
+def stops_in_progress() -> Iterator[StopProgress]:
     """Return stops of all the kinds that the table tells apart."""
     for action, tries, calls, unknown_id, since in product(
         (Action.KILL, Action.TERMINATE), (0, TRIES - 1), (1, 2), (False, True), (NOW, LONG_AGO)
     ):
-        yield Standing(
+        yield StopProgress(
             action=action,
             tries=tries,
             condemned_at=since,
@@ -47,9 +47,9 @@ def standings() -> Iterator[Standing]:
 def possible() -> set[Arrow]:
     """Return every step that the table can take."""
     return {
-        (start.value, seen.value, step(start, seen, standing, NOW, "why").outcome.value)
+        (start.value, seen.value, step(start, seen, progress, NOW, "why").outcome.value)
         for start, seen in LIFE
-        for standing in standings()
+        for progress in stops_in_progress()
     }
 
 

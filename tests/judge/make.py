@@ -6,14 +6,14 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from responder.bitrix24.client.answers import Failure, FailureKind
-from responder.bitrix24.facts.lookup import Reading
-from responder.bitrix24.lists.senseless_rows import OddRows
+from responder.bitrix24.fetch.lookup import Reading
+from responder.bitrix24.lists.malformed_rows import OddRows
 from responder.journal.approval_proof import Approval
 from responder.journal.open_stops import Stop
 from responder.judge.jobs import Job
 from responder.judge.planner import plan
 from responder.judge.plans import Known, Plan
-from responder.judge.recheck import Recheck, Running, again
+from responder.judge.recheck import Recheck, Running, judge_afresh
 from responder.model import Action, Outcome, Reason, Trigger, Unknown, Workflow
 from responder.rules.ruleset import Ruleset
 from responder.store.inbox.second_looks import Look
@@ -188,7 +188,7 @@ def a_recheck(
     now: datetime = NOW,
 ) -> Recheck:
     """Judge a stop afresh: by default nothing has changed since it was condemned."""
-    return again(
+    return judge_afresh(
         stop,
         reading or a_reading(),
         a_ruleset(rules or a_condemning_rule(), head=HOURS),

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from responder.bitrix24.client.answers import FailureKind
-from responder.bitrix24.client.client import OPERATING_LIMIT, QUERY_LIMIT
-from responder.bitrix24.facts.lookup import Reading
+from responder.bitrix24.client.rate_limit import OPERATING_LIMIT, QUERY_LIMIT
+from responder.bitrix24.fetch.lookup import Reading
 from responder.bitrix24.sandbox.faults import Fault
 from responder.judge.backoff import AWAY_AGAIN, AWAY_REST, REST, Backoff
-from responder.judge.lifecycle import BUSY_AGAIN, REFUSED_AGAIN, RETRY_AFTER, TRIES
+from responder.judge.stop_lifecycle import BUSY_AGAIN, REFUSED_AGAIN, RETRY_AFTER, TRIES
 from responder.store.database.database import Database
 from tests.judge.make import DENIED, a_failure, a_reading
 from tests.support.rounds import RULES, Driving, driving, play
@@ -55,7 +55,7 @@ def test_an_event_waits_where_the_portal_shuts_amid_its_reading(
         there.sandbox.fail_next("profile", refusal)
         there.deliver([1])
         await there.round()
-        assert there.client.shut is not None
+        assert there.client.breakers.of_portal is not None
         assert (there.waiting, there.decisions()) == (1, [])
         there.later(seconds=61)
         await there.come_to_rest()
@@ -84,7 +84,7 @@ def test_a_document_that_was_judged_is_sound_again() -> None:
 
 def test_the_fifth_stumble_is_the_last_and_begins_anew() -> None:
     backoff = Backoff("main")
-    assert [backoff.stumbled("a", NOW) for _ in range(6)] == [1, 2, 3, 4, 5, 1]
+    assert [backoff.count_fault("a", NOW) for _ in range(6)] == [1, 2, 3, 4, 5, 1]
 
 
 def failed(kind: FailureKind = FailureKind.UNCERTAIN, code: str = "timeout") -> Reading:
@@ -139,7 +139,7 @@ def test_each_failed_try_rests_longer() -> None:
     backoff = Backoff("main")
     for wait in RETRY_AFTER:
         assert defers(backoff, failed(), among_many=False)
-        assert backoff.until_the_first(NOW, 1e6) == wait.total_seconds()
+        assert backoff.seconds_until_first(NOW, 1e6) == wait.total_seconds()
 
 
 def test_what_failed_among_many_is_doubted_and_not_counted() -> None:
@@ -161,37 +161,37 @@ def test_while_the_portal_is_away_everybody_waits_for_as_long_as_that_takes() ->
     backoff = Backoff("main")
     waited = []
     for _ in range(2 * TRIES):
-        backoff.went_away(NOW)
+        backoff.mark_away(NOW)
         assert defers(backoff, failed(), among_many=False)
-        waited.append(backoff.until_the_first(NOW, 1e6))
+        waited.append(backoff.seconds_until_first(NOW, 1e6))
     assert waited[:3] == [wait.total_seconds() for wait in AWAY_AGAIN]
     assert set(waited[3:]) == {AWAY_AGAIN[-1].total_seconds()}
-    backoff.answered()
+    backoff.mark_answering()
     assert defers(backoff, failed(), among_many=False)
-    assert backoff.until_the_first(NOW, 1e6) == RETRY_AFTER[0].total_seconds()
+    assert backoff.seconds_until_first(NOW, 1e6) == RETRY_AFTER[0].total_seconds()
 
 
 def test_a_portal_that_is_away_is_left_alone_for_two_seconds() -> None:
     backoff = Backoff("main")
-    assert not backoff.leaves_alone(NOW)
-    backoff.went_away(NOW)
+    assert not backoff.is_left_alone(NOW)
+    backoff.mark_away(NOW)
     assert backoff.is_away
-    assert backoff.leaves_alone(NOW + AWAY_REST - timedelta(milliseconds=1))
-    assert not backoff.leaves_alone(NOW + AWAY_REST)
-    assert not backoff.leaves_alone(NOW - timedelta(seconds=1))  # our clock was set back
-    backoff.answered()
-    assert not backoff.leaves_alone(NOW)
+    assert backoff.is_left_alone(NOW + AWAY_REST - timedelta(milliseconds=1))
+    assert not backoff.is_left_alone(NOW + AWAY_REST)
+    assert not backoff.is_left_alone(NOW - timedelta(seconds=1))  # our clock was set back
+    backoff.mark_answering()
+    assert not backoff.is_left_alone(NOW)
     assert not backoff.is_away
 
 
 def test_a_portal_is_away_since_it_first_did_not_answer() -> None:
     backoff = Backoff("main")
-    backoff.answered()
+    backoff.mark_answering()
     assert backoff.away_since is None
-    backoff.went_away(NOW)
-    backoff.went_away(NOW + A_WHILE)
+    backoff.mark_away(NOW)
+    backoff.mark_away(NOW + A_WHILE)
     assert backoff.away_since == NOW
-    backoff.answered()
+    backoff.mark_answering()
     assert backoff.away_since is None
 
 
@@ -210,13 +210,13 @@ def test_a_clock_that_was_set_back_makes_no_document_rest_for_long() -> None:
 
 def test_who_waits_for_the_first_to_have_rested_waits_no_longer_than_asked() -> None:
     backoff = Backoff("main")
-    assert backoff.until_the_first(NOW, 5) == 5
+    assert backoff.seconds_until_first(NOW, 5) == 5
     backoff.rest("a", NOW, timedelta(seconds=3))
     backoff.rest("b", NOW, timedelta(seconds=2))
-    assert backoff.until_the_first(NOW, 5) == 2
-    assert backoff.until_the_first(NOW, 1) == 1
-    assert backoff.until_the_first(NOW + timedelta(seconds=2), 5) == 1
-    assert backoff.until_the_first(NOW, 0) == 0.001
+    assert backoff.seconds_until_first(NOW, 5) == 2
+    assert backoff.seconds_until_first(NOW, 1) == 1
+    assert backoff.seconds_until_first(NOW + timedelta(seconds=2), 5) == 1
+    assert backoff.seconds_until_first(NOW, 0) == 0.001
 
 
 @given(

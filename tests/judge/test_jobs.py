@@ -11,7 +11,7 @@ from responder.judge.jobs import (
     Job,
     asked_again,
     asks,
-    kept_beside,
+    kept_workflows,
     of_look,
     of_stop,
     of_unmatched,
@@ -251,7 +251,7 @@ def test_a_document_is_asked_about_once_for_all_that_speaks_of_it() -> None:
 def test_the_workflows_that_were_kept_are_looked_for_with_the_stops() -> None:
     kept = replace(STOP, spared=Spared("is not the newest", ("x", "y")))
     ready = [JOB, of_stop(STOP), of_stop(kept), of_stop(replace(kept, decision_id="main-1-2"))]
-    assert kept_beside(ready) == {"x", "y"}
+    assert kept_workflows(ready) == {"x", "y"}
 
 
 def test_what_no_rule_names_is_told_apart_and_a_stop_never_is() -> None:

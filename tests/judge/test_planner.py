@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from responder.bitrix24.facts.lookup import Reading
+from responder.bitrix24.fetch.lookup import Reading
 from responder.journal.entries import Spared
 from responder.judge.jobs import Job
-from responder.judge.lifecycle import EXECUTING_AGAIN, REFUSED_AGAIN, Standing
 from responder.judge.planner import (
     LOOK_AFTER,
     may_be_executing,
     next_step,
 )
 from responder.judge.plans import Known
+from responder.judge.stop_lifecycle import EXECUTING_AGAIN, REFUSED_AGAIN, StopProgress
 from responder.model import Action, Mode, Outcome, Reason, Unknown, Workflow
 from responder.rules.decide import judge
 from tests.judge.make import (
@@ -299,13 +299,13 @@ def test_a_plan_keeps_what_it_rests_on() -> None:
     assert {test.workflow for test in rest.decision.conditions} == {None, "b"} - {None}
 
 
-def next_of(more: str, standing: Standing, *, mode: str = "enforce") -> Outcome:
+def next_of(more: str, progress: StopProgress, *, mode: str = "enforce") -> Outcome:
     rules = a_ruleset(a_condemning_rule(mode=mode, more=more))
     (verdict,) = judge(rules, a_situation(LOST), enforcing=True, now=NOW).verdicts
-    return next_step(verdict, rules, standing, Known(), NOW).outcome
+    return next_step(verdict, rules, progress, Known(), NOW).outcome
 
 
-LONG_AGO = Standing(action=Action.KILL, tries=0, condemned_at=NOW - timedelta(minutes=10))
+LONG_AGO = StopProgress(action=Action.KILL, tries=0, condemned_at=NOW - timedelta(minutes=10))
 NEXT = {
     "its wait is over": ("wait: 10m", LONG_AGO, "enforce", Outcome.IN_DOUBT),
     "its wait is not over": ("wait: 11m", LONG_AGO, "enforce", Outcome.WAITING),
@@ -320,11 +320,11 @@ NEXT = {
 }
 
 
-@pytest.mark.parametrize(("more", "standing", "mode", "outcome"), NEXT.values(), ids=NEXT)
+@pytest.mark.parametrize(("more", "progress", "mode", "outcome"), NEXT.values(), ids=NEXT)
 def test_what_a_condemned_stop_does_next(
-    more: str, standing: Standing, mode: str, outcome: Outcome
+    more: str, progress: StopProgress, mode: str, outcome: Outcome
 ) -> None:
-    assert next_of(more, standing, mode=mode) is outcome
+    assert next_of(more, progress, mode=mode) is outcome
 
 
 OWNED_UNTIL = {

@@ -7,7 +7,7 @@ import pytest
 
 from responder.judge.planner import of_run, unnamed, without_rules
 from responder.judge.plans import Known, Planned
-from responder.judge.sweep import Condemned
+from responder.judge.run_scope import Condemned
 from responder.model import Action, Outcome, Reason, Trigger, Verdict, Workflow
 from responder.rules.decide import judge
 from tests.judge.make import (

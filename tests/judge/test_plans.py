@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from responder.judge.lifecycle import Step
 from responder.judge.plans import Hold, Known, Plan, Planned
+from responder.judge.stop_lifecycle import Step
 from responder.model import Action, Mode, Outcome, Reason
 from tests.judge.make import (
     DEAL,

@@ -8,18 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from responder.bitrix24.client.answers import Failure, FailureKind
-from responder.bitrix24.client.client import OPERATING_LIMIT, QUERY_LIMIT
-from responder.bitrix24.facts.lookup import Reading
-from responder.bitrix24.lists.senseless_rows import OddRows
+from responder.bitrix24.client.rate_limit import OPERATING_LIMIT, QUERY_LIMIT
+from responder.bitrix24.fetch.lookup import Reading
+from responder.bitrix24.lists.malformed_rows import OddRows
 from responder.journal.approval_proof import Approval
 from responder.journal.open_stops import Stop
-from responder.judge.lifecycle import (
+from responder.judge.plans import Known
+from responder.judge.stop_lifecycle import (
     EXECUTING_AT_MOST,
     REFUSED_AGAIN,
     RETRY_AFTER,
     TRIES,
 )
-from responder.judge.plans import Known
 from responder.model import Action, Outcome, Unknown
 from tests.judge.make import (
     CAREFUL,

@@ -7,27 +7,27 @@ from datetime import datetime, timedelta
 import pytest
 
 from responder.bitrix24.client.answers import Failure, FailureKind
-from responder.bitrix24.client.client import QUERY_LIMIT
-from responder.bitrix24.facts.lookup import Reading
-from responder.bitrix24.facts.open_tasks import Missing
+from responder.bitrix24.client.rate_limit import QUERY_LIMIT
+from responder.bitrix24.fetch.lookup import Reading
+from responder.bitrix24.fetch.open_tasks import Missing
 from responder.journal.open_stops import Stop
-from responder.judge.lifecycle import (
+from responder.judge.recheck import (
+    Before,
+    after_lookup,
+    explained,
+    progress_of,
+    put_off_stale,
+    put_off_unproved,
+    without_evidence,
+)
+from responder.judge.stop_lifecycle import (
     LOOK_AGAIN,
     PORTAL_CUTS_AT,
     REFUSED_AGAIN,
     RETRY_AFTER,
     SENT_WITHIN,
     TRIES,
-    Standing,
-)
-from responder.judge.recheck import (
-    Before,
-    after_look,
-    explained,
-    standing_of,
-    too_old,
-    unproved,
-    without_evidence,
+    StopProgress,
 )
 from responder.model import Outcome, Unknown
 from tests.judge.make import (
@@ -69,7 +69,7 @@ def test_what_a_look_by_id_says_of_a_call_in_doubt(
     outcome: Outcome,
     due_at: datetime | None,
 ) -> None:
-    taken = after_look(stop, row, NOW)
+    taken = after_lookup(stop, row, NOW)
     assert (taken.outcome, taken.due_at, taken.call) == (outcome, due_at, False)
     assert taken.receipt is not True  # nobody saw an answer
 
@@ -86,9 +86,9 @@ def test_what_is_known_of_a_stop_is_what_the_journal_has() -> None:
         lapses_at=NOW,
         postponed_at=NOW,
     )
-    standing = standing_of(full)
-    for field in fields(Standing):
-        assert getattr(standing, field.name) == getattr(full, field.name), field.name
+    progress = progress_of(full)
+    for field in fields(StopProgress):
+        assert getattr(progress, field.name) == getattr(full, field.name), field.name
 
 
 DEAL_TEST = ("if.deal.stage_semantic_id", "is F")
@@ -228,7 +228,7 @@ WHY = "its evidence could not be read: no tasks"
 def test_what_cannot_be_proved_is_not_called(
     failure: Failure | None, wait: timedelta, tries: int
 ) -> None:
-    plan = unproved(planned(a_condemning_rule()), {"a": Missing("no tasks", failure)}, NOW)
+    plan = put_off_unproved(planned(a_condemning_rule()), {"a": Missing("no tasks", failure)}, NOW)
     (one,) = plan.planned
     assert one.step is not None
     assert (one.step.outcome, one.step.tries, one.step.call) == (Outcome.WAITING, tries, False)
@@ -241,7 +241,7 @@ def test_what_cannot_be_proved_is_not_called(
 
 
 def test_what_cannot_be_proved_for_the_fifth_time_is_given_up() -> None:
-    tried = replace(standing_of(STOP), tries=TRIES - 1)
+    tried = replace(progress_of(STOP), tries=TRIES - 1)
     taken = without_evidence(tried, Missing("no tasks", a_failure()), NOW)
     assert (taken.outcome, taken.detail) == (Outcome.GAVE_UP, f"after 5 tries: {WHY}")
 
@@ -261,18 +261,18 @@ def test_what_is_not_about_to_be_called_needs_no_evidence(
     rules: str, missing: dict[str, Missing]
 ) -> None:
     plan = planned(rules)
-    assert unproved(plan, missing, NOW) == plan
+    assert put_off_unproved(plan, missing, NOW) == plan
 
 
 def test_what_would_be_stopped_says_that_it_could_not_be_proved() -> None:
-    (one,) = unproved(planned(a_condemning_rule(mode="observe")), MISSING, NOW).planned
+    (one,) = put_off_unproved(planned(a_condemning_rule(mode="observe")), MISSING, NOW).planned
     assert (one.step, one.decision.outcome, one.decision.detail) == (None, Outcome.WOULD_KILL, WHY)
 
 
 def test_what_is_too_old_for_a_call_is_judged_afresh_later() -> None:
     acting, quiet = planned(a_condemning_rule()), planned(a_condemning_rule(more="wait: 10m"))
     stands, waits = a_recheck(), a_recheck(rules=a_condemning_rule(more="wait: 1h"))
-    (late, still), (put_off, as_before) = too_old([acting, quiet], [stands, waits], NOW)
+    (late, still), (put_off, as_before) = put_off_stale([acting, quiet], [stands, waits], NOW)
     assert (still, as_before) == (quiet, waits)
     (one,) = late.planned
     for taken in (one.step, put_off.step):
@@ -286,5 +286,5 @@ def test_what_is_too_old_for_a_call_is_judged_afresh_later() -> None:
 
 
 def test_what_is_too_old_for_the_fifth_time_is_given_up() -> None:
-    _, (one,) = too_old([], [a_recheck(replace(STOP, tries=TRIES - 1))], NOW)
+    _, (one,) = put_off_stale([], [a_recheck(replace(STOP, tries=TRIES - 1))], NOW)
     assert one.step.outcome is Outcome.GAVE_UP

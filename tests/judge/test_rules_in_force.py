@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from responder.judge.rules_in_force import RulesInForce, wait_until_still
+from responder.judge.rules_in_force import RulesInForce, wait_until_unchanged
 from responder.rules.ruleset import RulesError
 
 NOW = datetime(2026, 9, 24, 12, tzinfo=UTC)
@@ -53,7 +53,7 @@ def test_a_file_that_was_replaced_is_taken_up(
     path.write_text(text("one"))
     rules = in_force(path)
     replace(path, text("two"))
-    rules.look(at_once=True)
+    rules.reload(at_once=True)
     assert names(rules) == ["two"]
 
 
@@ -67,7 +67,7 @@ def test_a_link_that_is_swapped_below_the_file_is_taken_up(tmp_path: Path) -> No
     rules = in_force(path)
     (tmp_path / "..data_tmp").symlink_to("two")
     os.replace(tmp_path / "..data_tmp", tmp_path / "..data")  # noqa: PTH105 - of a link itself
-    rules.look(at_once=True)
+    rules.reload(at_once=True)
     assert names(rules) == ["two"]
 
 
@@ -76,12 +76,12 @@ def test_a_broken_file_leaves_the_running_revision_in_force(tmp_path: Path) -> N
     path.write_text(text("one"))
     rules = in_force(path)
     path.write_text(text("two").replace("when", "wehn"))
-    rules.look(at_once=True)
+    rules.reload(at_once=True)
     assert names(rules) == ["one"]
     assert rules.error is not None
     assert rules.error.startswith(f"{path}:3:")
     path.write_text(text("one"))
-    rules.look(at_once=True)
+    rules.reload(at_once=True)
     assert rules.error is None
 
 
@@ -90,7 +90,7 @@ def test_a_file_that_is_gone_leaves_the_running_revision_in_force(tmp_path: Path
     path.write_text(text("one"))
     rules = in_force(path)
     path.unlink()
-    rules.look(at_once=True)
+    rules.reload(at_once=True)
     assert names(rules) == ["one"]
     assert rules.error == f"{path}: No such file or directory"
 
@@ -111,9 +111,9 @@ def test_a_file_that_is_being_written_is_taken_up_once_two_looks_found_it_the_sa
     whole = text("two") + "    \n" + text("three").partition("rules:\n")[2]
     for half in (whole[:90], text("two"), whole):
         path.write_text(half)
-        rules.look()
+        rules.reload()
         assert (names(rules), rules.error) == (["one"], None)
-    rules.look()
+    rules.reload()
     assert names(rules) == ["two", "three"]
 
 
@@ -122,9 +122,9 @@ def test_a_broken_file_is_told_of_once_it_stands_still(tmp_path: Path) -> None:
     path.write_text(text("one"))
     rules = in_force(path)
     path.write_text("version: 1\nru")
-    rules.look()
+    rules.reload()
     assert rules.error is None
-    rules.look()
+    rules.reload()
     assert rules.error is not None
 
 
@@ -139,13 +139,13 @@ def test_who_starts_waits_for_a_file_that_is_being_written(tmp_path: Path) -> No
 
     writer = threading.Thread(target=write_more)
     writer.start()
-    wait_until_still(path, 0.3)
+    wait_until_unchanged(path, 0.3)
     assert names(in_force(path)) == ["more-2"]
     writer.join()
     os.utime(path, (1, 1))
     began = time.monotonic()
-    wait_until_still(path, 60.0)  # it has been so for years
-    wait_until_still(tmp_path / "nowhere", 60.0)
+    wait_until_unchanged(path, 60.0)  # it has been so for years
+    wait_until_unchanged(tmp_path / "nowhere", 60.0)
     assert time.monotonic() - began < 30
 
 
@@ -160,7 +160,7 @@ def test_who_starts_waits_for_no_file_that_is_only_touched(tmp_path: Path) -> No
 
     toucher = threading.Thread(target=touch)
     toucher.start()
-    waiting = threading.Thread(target=wait_until_still, args=(path, 0.3))
+    waiting = threading.Thread(target=wait_until_unchanged, args=(path, 0.3))
     waiting.start()
     waiting.join(20)
     waits = waiting.is_alive()

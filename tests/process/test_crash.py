@@ -20,7 +20,7 @@ from responder.bitrix24 import payload
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
 from responder.journal.audit.integrity import check_log
 from responder.journal.reading import decisions as log
-from responder.judge.lifecycle import TRIES
+from responder.judge.stop_lifecycle import TRIES
 from responder.store.database.database import Database
 from responder.store.database.tables import entries
 from responder.store.inbox import inbox

@@ -1,7 +1,7 @@
 """Callers that misbehave, over raw sockets, against the real program with its real store.
 
 What the HTTP layer alone does with slow and with broken requests is in
-`receive/server/test_protocol.py` and `receive/test_endpoint.py`. Here it is the whole that must
+`receive/server/test_deadlines.py` and `receive/test_endpoint.py`. Here it is the whole that must
 hold: every complete request is answered, with a code of the contract; a row is stored for a 200 and
 for nothing else; the process stays small, quiet and quick.
 """

@@ -254,7 +254,7 @@ class Deeds:
         self.rules_path.write_text(policy.text, encoding="utf-8")
         self.watch.ruled(policy)
         if self.driver is not None:
-            self.driver.rules.look(at_once=True)
+            self.driver.rules.reload(at_once=True)
 
     async def set_clock(self, seconds: float) -> None:
         """Set our clock. Not forward while a stop is late: nobody could know that it still runs."""

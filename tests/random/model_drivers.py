@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 from responder.bitrix24.client.answers import Failure, uncertain
 from responder.bitrix24.client.client import Client
 from responder.bitrix24.client.rest import Portal
-from responder.bitrix24.facts.templates import Templates
+from responder.bitrix24.fetch.templates import Templates
 from responder.bitrix24.sandbox import Sandbox
 from responder.bitrix24.sandbox.wire import Message
 from responder.judge.context import Context

@@ -12,25 +12,25 @@ from typing import ClassVar
 
 import pytest
 
-from responder.bitrix24.facts import lookup, survey
-from responder.bitrix24.facts.lookup import Reading
-from responder.bitrix24.facts.open_tasks import Evidence, Missing
+from responder.bitrix24.fetch import lookup, survey
+from responder.bitrix24.fetch.lookup import Reading
+from responder.bitrix24.fetch.open_tasks import Evidence, Missing
 from responder.bitrix24.lists.paged import Listing
 from responder.bitrix24.lists.workflows import Compact
-from responder.judge import lifecycle
+from responder.judge import stop_lifecycle
+from responder.judge.fact_reader import FactsRead
 from responder.judge.jobs import JobBatch
-from responder.judge.lifecycle import Seen, step
 from responder.judge.plans import Hold, Plan
-from responder.judge.reader import FactsRead
 from responder.judge.recheck import Recheck
+from responder.judge.stop_lifecycle import Seen, step
 from responder.model import Document, Outcome, Unknown
 from responder.rules.ruleset import Ruleset
 from responder.service.driver.round import Rounds, Work
 from responder.stop import executor, gate, verifier
 from responder.stop.call import StopCall
-from responder.stop.executor import Taken
+from responder.stop.executor import CallStep
 from responder.stop.gate import Gate
-from responder.stop.intents import take
+from responder.stop.intents import record_step
 from responder.stop.limiter import Holds, Limiter
 from responder.store.database.database import Connection
 from responder.store.inbox import inbox
@@ -46,7 +46,7 @@ RUNS, STEPS = 400, 30
 class CallsAgainAtOnce(Rounds):
     """A kill whose answer was lost is sent once more, blindly."""
 
-    async def _send(self, work: Work | None, calls: Sequence[StopCall]) -> Sequence[Taken]:
+    async def _send(self, work: Work | None, calls: Sequence[StopCall]) -> Sequence[CallStep]:
         if calls:
             answers = await self._context.client.send([call.command for call in calls])
             calls = [c for c, answer in zip(calls, answers, strict=True) if answer.failure]
@@ -60,13 +60,13 @@ class WritesBeforeItCalls(Rounds):
         self,
         work: Work | None,  # noqa: ARG002
         calls: Sequence[StopCall],
-    ) -> Sequence[Taken]:
+    ) -> Sequence[CallStep]:
         now = self._context.now()
 
         def write(tx: Connection) -> None:
             for call in calls:
-                done = step(Outcome.IN_DOUBT, Seen.DONE, call.standing, now)
-                take(tx, call.decision_id, done, now)
+                done = step(Outcome.IN_DOUBT, Seen.DONE, call.progress, now)
+                record_step(tx, call.decision_id, done, now)
 
         if calls:
             await self._gate.insist(write)
@@ -257,7 +257,7 @@ def test_rows_that_are_not_compared_with_the_document_are_found(
 def test_an_impatient_retry_is_found(
     folder: Path, migrated_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lifecycle, "PORTAL_CUTS_AT", timedelta(0))
+    monkeypatch.setattr(stop_lifecycle, "PORTAL_CUTS_AT", timedelta(0))
     found(folder, migrated_file, "may still take effect|stopped and not logged")
 
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Select, bindparam, func, select
 
-from responder.bitrix24.facts.open_tasks import Evidence
+from responder.bitrix24.fetch.open_tasks import Evidence
 from responder.bitrix24.lists.id_ranges import RangedList
 from responder.judge import jobs, planner, recheck
 from responder.judge.jobs import Job
-from responder.judge.sweep import Run
+from responder.judge.run_scope import Run
 from responder.model import Document, Trigger
 from responder.rules.rule import Rule
 from responder.rules.ruleset import Ruleset
@@ -63,14 +63,14 @@ def guards_are_read_for_events_alone(patch: Patch) -> None:
 
 def who_was_spared_is_forgotten(patch: Patch) -> None:
     """Have nobody look whether those still run that were spared."""
-    patch.setattr(recheck, "_is_void", lambda *_given: None)
+    patch.setattr(recheck, "_void_choice", lambda *_given: None)
 
 
 def a_look_asks_every_schedule(patch: Patch) -> None:
     """Have a look after a stop ask all rules that have the same kind of trigger."""
     patch.setattr(jobs, "asked_again", lambda _stop: None)
-    patch.setattr(jobs, "_asked", lambda _trigger, asked, *_rule: asked)
-    patch.setattr(planner, "_is_out_of_turn", lambda *_given: None)
+    patch.setattr(jobs, "_rules_to_ask", lambda _trigger, asked, *_rule: asked)
+    patch.setattr(planner, "_why_out_of_turn", lambda *_given: None)
 
 
 def the_last_number_ends_the_ranges(patch: Patch) -> None:

@@ -7,7 +7,7 @@ from textwrap import dedent, indent
 from responder.model import Document, Judgement, Situation, Trigger, Unknown, Workflow
 from responder.rules.decide import judge
 from responder.rules.ruleset import RulesError, Ruleset, load
-from responder.rules.source import Mistake
+from responder.rules.yaml_positions import Mistake
 
 NOW = datetime(2026, 9, 24, 9, 0, tzinfo=UTC)
 UPDATED = ("ONCRMDEALUPDATE",)

@@ -99,14 +99,14 @@ def test_the_rules_in_force_are_told_and_those_that_vanished_are_forgotten(
     assert seen["responder_rules_loaded_timestamp_seconds"] == AT.timestamp()
     assert seen['responder_rule_decisions_total{outcome="killed",rule="lost-deal"}'] == 1
     measuring.path.write_text(NOT_SWEPT)
-    measuring.rules.look(at_once=True)
+    measuring.rules.reload(at_once=True)
     seen = measuring.look()
     revisions = [name for name in seen if name.startswith("responder_ruleset_info")]
     assert revisions == [f'responder_ruleset_info{{revision="{measuring.rules.ruleset.revision}"}}']
     assert not [name for name in seen if "lost-deal" in name]
     assert 'responder_rule_tripped{rule="other-rule"}' in seen
     measuring.path.write_text("version: 2\n")
-    measuring.rules.look(at_once=True)
+    measuring.rules.reload(at_once=True)
     assert measuring.look()["responder_rules_load_failed"] == 1
 
 
@@ -119,7 +119,7 @@ def test_the_last_sweep_is_told_only_where_one_is_expected(
     measuring = Measuring(database, tmp_path)
     assert last in measuring.look()
     measuring.path.write_text(NOT_SWEPT)
-    measuring.rules.look(at_once=True)
+    measuring.rules.reload(at_once=True)
     assert last not in measuring.look()
 
 

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from responder.bitrix24.client.answers import Answer, Failure, FailureKind, read, stopping_method
-from responder.bitrix24.client.client import LIMIT_CODES, OPERATING_LIMIT, QUERY_LIMIT, WITHHELD
-from responder.judge.lifecycle import (
+from responder.bitrix24.client.client import WITHHELD
+from responder.bitrix24.client.rate_limit import LIMIT_CODES, OPERATING_LIMIT, QUERY_LIMIT
+from responder.judge.stop_lifecycle import (
     BUSY_AGAIN,
     LIFE,
     REFUSED_AGAIN,
@@ -17,7 +18,7 @@ from responder.judge.lifecycle import (
     TRIES,
     VERIFY_AFTER,
     Seen,
-    Standing,
+    StopProgress,
 )
 from responder.model import OPEN_OUTCOMES, Action, Outcome
 from responder.stop.call import StopCall, seen_in
@@ -31,7 +32,7 @@ def called(action: Action = Action.KILL, tries: int = 0) -> StopCall:
         decision_id="main-1-1",
         workflow_id="65e5a449e8f135.21284909",
         rule="lost-deal",
-        standing=Standing(action=action, tries=tries, condemned_at=NOW, called_at=NOW, calls=1),
+        progress=StopProgress(action=action, tries=tries, condemned_at=NOW, called_at=NOW, calls=1),
     )
 
 

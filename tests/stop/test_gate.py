@@ -22,7 +22,7 @@ def test_breakers_that_changed_are_written_by_a_commit_that_is_made_anyway(
         there.deliver([1])
         await there.round()
         there.deliver([2])
-        there.client._open("user.get", "ACCESS_DENIED", A_MINUTE)
+        there.client.breakers.open("user.get", "ACCESS_DENIED", A_MINUTE)
         before = there.commits.commits
         await there.round()
         assert there.outcomes() == {"killed": 2}
@@ -34,10 +34,10 @@ def test_breakers_that_changed_are_written_by_a_commit_that_is_made_anyway(
 
 def test_breakers_that_changed_are_written_where_nothing_else_is(driven: Driving) -> None:
     async def story(there: Driving) -> None:
-        there.client._open("user.get", "ACCESS_DENIED", A_MINUTE)
+        there.client.breakers.open("user.get", "ACCESS_DENIED", A_MINUTE)
         await there.round()
         assert _breakers(there) == ["user.get"]
-        there.client._close("user.get")
+        there.client.breakers.close("user.get")
         await there.round()
         assert _breakers(there) == []
         before = there.commits.commits

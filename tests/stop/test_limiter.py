@@ -319,18 +319,18 @@ LET_GO = {
 }
 
 
-@pytest.mark.parametrize(("holds", "before", "let_go"), LET_GO.values(), ids=LET_GO)
+@pytest.mark.parametrize(("holds", "before", "released"), LET_GO.values(), ids=LET_GO)
 def test_whether_a_run_is_held_as_it_was_when_it_asked(
-    tx: Connection, holds: dict[str, Hold | str], before: list[Before], let_go: bool
+    tx: Connection, holds: dict[str, Hold | str], before: list[Before], released: bool
 ) -> None:
     for one in before:
         one(tx)
-    assert a_budget(tx).lets_go(holds) is let_go
+    assert a_budget(tx).has_released(holds) is released
 
 
 def test_what_is_held_of_a_run_is_not_let_go() -> None:
     run = RunSets(acting={"a": ["1"], "b": ["2"]}, observed={"c": ["3"]}, running=3, before={})
-    assert run.let_go({"a": BY_RUN, "c": "words hold nothing"}) == {"b": ["2"], "c": ["3"]}
+    assert run.not_held({"a": BY_RUN, "c": "words hold nothing"}) == {"b": ["2"], "c": ["3"]}
 
 
 def test_what_a_run_condemned_in_several_tries_counts_once() -> None:

@@ -9,9 +9,9 @@ import pytest
 from responder.journal import approvals
 from responder.journal import record as journal
 from responder.journal.open_stops import Stop
-from responder.judge.lifecycle import Seen, step
 from responder.judge.plans import Hold
-from responder.judge.recheck import Recheck, standing_of
+from responder.judge.recheck import Recheck, progress_of
+from responder.judge.stop_lifecycle import Seen, step
 from responder.model import Mode, Outcome
 from responder.rules.ruleset import Ruleset
 from responder.store import limits
@@ -167,12 +167,12 @@ def test_a_stop_of_a_version_that_knew_no_sets_is_one_by_itself(tx: Connection) 
 
 
 def cleared(stop: Stop) -> Recheck:
-    taken = step(Outcome.WAITING, Seen.SPARED, standing_of(stop), NOW, "not condemned any more")
+    taken = step(Outcome.WAITING, Seen.SPARED, progress_of(stop), NOW, "not condemned any more")
     return replace(STANDS, stop=stop, step=taken, verdict=None)
 
 
 def unread(stop: Stop) -> Recheck:
-    taken = step(Outcome.WAITING, Seen.UNREADABLE, standing_of(stop), NOW, "the list broke")
+    taken = step(Outcome.WAITING, Seen.UNREADABLE, progress_of(stop), NOW, "the list broke")
     return replace(STANDS, stop=stop, step=taken, verdict=None)
 
 

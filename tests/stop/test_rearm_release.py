@@ -34,7 +34,7 @@ def test_much_is_cleared_in_steps_and_no_run_is_made_before_all_is(tell: Tell) -
     async def story(there: Driving) -> None:
         await held(there)
         there.rules_path.write_text(TEXT.replace("per_run: 3", "per_run: 1000"), encoding="utf-8")
-        there.rules.look(at_once=True)
+        there.rules.reload(at_once=True)
         there.later(seconds=2)
         assert rearm(there) == MANY
         for cleared in (MOST, 2 * MOST):
@@ -57,7 +57,7 @@ def test_what_a_driver_of_an_older_version_left_is_cleared_and_looked_for(tell: 
     async def story(there: Driving) -> None:
         await held(there)
         there.rules_path.write_text(TEXT.replace("per_run: 3", "per_run: 1000"), encoding="utf-8")
-        there.rules.look(at_once=True)
+        there.rules.reload(at_once=True)
         there.later(seconds=2)
         rearm(there)
         (asked,) = there.database.read(lambda conn: sweep_runs.open_requests(conn, PORTAL, EVER))

@@ -10,7 +10,7 @@ import pytest
 from responder.adapters.metrics import Metrics
 from responder.bitrix24.client.client import Client
 from responder.bitrix24.client.rest import Portal
-from responder.bitrix24.facts.templates import Templates
+from responder.bitrix24.fetch.templates import Templates
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
 from responder.journal import would_kills
 from responder.journal.would_kills import LOOKS

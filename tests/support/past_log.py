@@ -9,14 +9,14 @@ from sqlalchemy import Connection
 
 from responder.authoring.backtest.backtest import Backtest
 from responder.authoring.backtest.result import Result
-from responder.bitrix24.facts.lookup import Reading
+from responder.bitrix24.fetch.lookup import Reading
 from responder.journal import record as journal
 from responder.journal.entries import NewEvaluation
 from responder.journal.record import Recorded
 from responder.judge import planner
 from responder.judge.jobs import Job
 from responder.judge.plans import Known
-from responder.judge.sweep import Condemned
+from responder.judge.run_scope import Condemned
 from responder.model import Document, Trigger, Unknown, Workflow
 from responder.rules.decide import judge
 from responder.rules.keep import Candidate, choose

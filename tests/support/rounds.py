@@ -15,7 +15,7 @@ from typing import TypeVar
 from responder.adapters.metrics import Metrics
 from responder.bitrix24.client.client import Client
 from responder.bitrix24.client.rest import Portal
-from responder.bitrix24.facts.templates import Templates
+from responder.bitrix24.fetch.templates import Templates
 from responder.bitrix24.sandbox import Kind, Sandbox, SandboxServer
 from responder.journal.reading import decisions
 from responder.judge.context import Context

@@ -11,7 +11,7 @@ import uvloop
 
 from responder.adapters.metrics import Metrics
 from responder.receive.endpoint import Endpoint
-from responder.receive.server import fast_path, protocol
+from responder.receive.server import deadlines, fast_path
 from responder.receive.server.connections import OpenConnections
 from responder.receive.server.fast_server import Server, server_config
 
@@ -29,7 +29,7 @@ def served(app: object, *, patience_seconds: float = 10.0) -> Iterator[int]:
         patience_seconds=patience_seconds,
         protocol=fast_path.protocol_for(app)
         if isinstance(app, Endpoint)
-        else protocol.DeadlineProtocol,
+        else deadlines.DeadlineProtocol,
     )
     server = Server(config, OpenConnections(10_000, Metrics()))
     thread = threading.Thread(target=uvloop.run, args=(server.serve([listener]),))

@@ -15,11 +15,11 @@ from responder.authoring.cases import cases
 from responder.authoring.cases.cases import Case
 from responder.authoring.expectations import Actual, Expectation
 from responder.model import ACTING_MODES, Condition, Mode, Unknown
-from responder.rules import source
+from responder.rules import yaml_positions
 from responder.rules.decide import judge
 from responder.rules.rule import Rule
 from responder.rules.ruleset import RulesError, Ruleset, load
-from responder.rules.source import Mistakes, Table, nearest
+from responder.rules.yaml_positions import Mistakes, Table, nearest
 
 _FILE_KEYS = ("version", "tests")
 
@@ -62,7 +62,7 @@ class Result:
 
 def has_rules(data: bytes) -> bool:
     """Return whether a file has rules of its own; a broken file counts as one that has."""
-    root = source.read(data, Mistakes(""))
+    root = yaml_positions.read(data, Mistakes(""))
     return not isinstance(root, Table) or root.get("rules") is not None or _is_bare(root)
 
 
@@ -83,7 +83,7 @@ def suite_of_tests(data: bytes, file: str, ruleset: Ruleset) -> Suite:
 
 def _read(data: bytes, file: str, ruleset: Ruleset) -> tuple[Case, ...]:
     mistakes = Mistakes(file)
-    root = source.read(data, mistakes)
+    root = yaml_positions.read(data, mistakes)
     found: tuple[Case, ...] = ()
     if isinstance(root, Table):
         found = _cases_in(root, ruleset, mistakes)
@@ -158,10 +158,10 @@ def untested(suite: Suite, results: Iterable[Result]) -> list[Rule]:
     ]
 
 
-def without_expectations(suite: Suite) -> tuple[source.Mistake, ...]:
+def without_expectations(suite: Suite) -> tuple[yaml_positions.Mistake, ...]:
     """Return a mistake for each case that expects nothing: such a case could never fail."""
     return tuple(
-        source.Mistake(
+        yaml_positions.Mistake(
             case.file,
             case.line,
             1,

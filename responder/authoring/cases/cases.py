@@ -17,7 +17,7 @@ from responder.rules import triggers
 from responder.rules.facts import registry, values
 from responder.rules.rule import Rule
 from responder.rules.ruleset import Ruleset, paths
-from responder.rules.source import Items, Mistakes, Node, Scalar, Table, nearest
+from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table, nearest
 
 CASE_KEYS: Mapping[str, str] = {
     "name": "A sentence that says what is tested.",

@@ -11,7 +11,7 @@ from responder.model import Unknown, Workflow
 from responder.rules.facts import registry
 from responder.rules.facts.derived import OF_JUDGEMENT, SOURCES, STARTED_BY
 from responder.rules.facts.fields import ALWAYS
-from responder.rules.source import Items, Mistakes, Node, Scalar, Table, truth
+from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table, truth
 
 WORKFLOWS = "workflows"
 UNREADABLE = Unknown("the test says that it cannot be read")

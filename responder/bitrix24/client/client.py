@@ -6,12 +6,6 @@ a single command goes out without a batch around it. A batch holds no more than 
 seconds lately (`rate_limit`). Waiting for the bucket happens in `turn`, which the driver awaits
 *before* it commits an intent: nothing waits between the gate and the call.
 
-A *breaker* is open for the whole portal (its method is the empty text) or for one method. It lets
-one command a minute through as a probe, and closes when that succeeds. A method whose operating
-time is used up has a breaker too: it opens before the portal refuses, and is probed when the portal
-forgets some of that time. A command that it withholds was not refused: it waits, and no try is
-counted.
-
 A denial (`ACCESS_DENIED`) may be one document's, one method's, or mean that the portal has no plan
 with REST. If nothing else in the request was answered, `profile` is called, which everybody may
 call: if that is refused too, the denial is the portal's. If it is answered, denials are taken to be
@@ -31,25 +25,18 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-import structlog
-
 from responder.adapters.metrics import Metrics
 from responder.bitrix24.client import rate_limit
 from responder.bitrix24.client.answer_labels import answer_label
 from responder.bitrix24.client.answers import STOPPING, Answer, Command, Failure, FailureKind
+from responder.bitrix24.client.breakers import Breakers
 from responder.bitrix24.client.operating_time import MethodTimes
+from responder.bitrix24.client.rate_limit import QUERY_LIMIT
 from responder.bitrix24.client.rest import Portal
 from responder.bitrix24.lists.paged import REMEMBERED_FOR
 from responder.model import Breaker
 
 RESERVE = 0.8  # of the bucket, for what is not urgent
-PROBE_EVERY = timedelta(seconds=60)
-WHOLE_PORTAL = ""
-QUERY_LIMIT = "QUERY_LIMIT_EXCEEDED"
-OPERATING_LIMIT = "OPERATION_TIME_LIMIT"
-LIMIT_CODES = (QUERY_LIMIT, OPERATING_LIMIT)
-
-log = structlog.get_logger()
 WITHHELD = "withheld"  # of our own: the call was not sent
 
 Unless = Callable[[], str | None]
@@ -87,12 +74,9 @@ class Client:
         address: str | None = None,
     ) -> None:
         self.portal = portal
-        self.address = address
         self.rate = rate
         self.burst = burst
         self.bucket = rate_limit.Bucket(0.0, 0.0)
-        self.breakers: dict[str, Breaker] = {}
-        self.breakers_changed = False
         self.silent = False  # no events come from it while documents change
         self.away_since: datetime | None = None  # since when it does not even answer `profile`
         self.keep: Callable[[], Awaitable[None]] | None = None
@@ -102,6 +86,9 @@ class Client:
             None  # when `profile` was answered after a denial
         )
         self._times = MethodTimes(portal.name, metrics, self._seconds)
+        self.breakers = Breakers(
+            portal.name, times=self._times, metrics=metrics, now=now, address=address
+        )
         self._metrics = metrics
         self._now = now
         metrics.bucket_level.labels(portal.name).set_function(self._level)
@@ -113,33 +100,20 @@ class Client:
             self.bucket = rate_limit.Bucket(level, self._seconds() - age_seconds)
         self._counted_through = 0
         self.away_since = None
-        ours = [
-            one for one in breakers if one.address in (None, self.address) or self.address is None
-        ]
-        self.breakers = {one.method: replace(one, address=self.address) for one in ours}
-        if len(ours) < len(breakers):
-            self.breakers_changed = True  # so that the others' rows go too
-            log.warning("breakers are closed, for the address is another", portal=self.portal.name)
-        for method in self.breakers:
-            self._metrics.breaker_open.labels(self.portal.name, method).set(1)
+        self.breakers.resume(breakers)
 
     def handover(self) -> Handover:
         """Return what is to be stored now. Any thread may call this."""
         requests = self._requests  # before the level, which may then be newer
         ahead = rate_limit.ahead(self.burst)
-        breakers = tuple(self.breakers.values()) if self.breakers_changed else None
+        breakers = tuple(self.breakers.opened.values()) if self.breakers.changed else None
         return Handover(self._level() + ahead, requests + ahead, breakers)
 
     def saved(self, handover: Handover) -> None:
         """Record that a handover is committed."""
         self._counted_through = max(self._counted_through, handover.through)
         if handover.breakers is not None:
-            self.breakers_changed = False
-
-    @property
-    def shut(self) -> Breaker | None:
-        """Return the breaker of the whole portal, if it is open."""
-        return self.breakers.get(WHOLE_PORTAL)
+            self.breakers.changed = False
 
     def has_room(self) -> bool:
         """Return whether a reading that is not urgent may go now; urgent ones keep a reserve."""
@@ -150,7 +124,7 @@ class Client:
 
     def capacity(self, method: str) -> int:
         """Return how many commands of a method one batch carries now, from 1 to 50."""
-        return min(self._times.fitting(method), max(1, self._allowed(method)))
+        return min(self._times.fitting(method), max(1, self.breakers.allowed(method)))
 
     async def turn(self) -> None:
         """Wait until the portal's bucket has room for one request."""
@@ -175,23 +149,15 @@ class Client:
                 sent = await self._request([commands[place] for place in portion], unless)
                 answers |= zip(portion, sent, strict=True)
             for place in left:
-                refusal = self._refusal(commands[place].method)
+                refusal = self.breakers.refusal(commands[place].method)
                 if place not in answers and refusal is not None:
                     answers[place] = Answer(failure=refusal)
             left = [place for place in left if place not in answers]
         return [answers[place] for place in range(len(commands))]
 
-    def withheld(self) -> dict[str, str]:
-        """Return the methods that are not called now, with the codes of their breakers."""
-        return {
-            method: breaker.code
-            for method, breaker in self.breakers.items()
-            if method and not self._may_probe(breaker)
-        }
-
     async def probe(self) -> None:
         """Call `profile` on a portal with an open breaker, once a minute; an answer closes it."""
-        if self.shut is not None and self._may_probe(self.shut):
+        if self.breakers.is_probe_due:
             await self.send([Command("profile", {})])
 
     def _portion(self, commands: Sequence[Command], left: Sequence[int]) -> list[int]:
@@ -201,18 +167,12 @@ class Client:
         for place in left:
             method = commands[place].method
             counts[method] = counts.get(method, 0) + 1
-            if counts[method] <= self._allowed(method):
+            if counts[method] <= self.breakers.allowed(method):
                 chosen.append(place)
-        if self.shut is not None:
+        if self.breakers.of_portal is not None:
             return chosen[:1]
         fitting = rate_limit.fitting(self._times.took(commands[place].method) for place in chosen)
         return chosen[:fitting]
-
-    def _allowed(self, method: str) -> int:
-        """Return how many commands of a method may go out in one request; 1 is a probe."""
-        if self._refusal(method) is not None:
-            return 0
-        return 1 if method in self.breakers else max(1, self._times.room(method))
 
     async def _request(self, commands: list[Command], unless: Unless | None = None) -> list[Answer]:
         if self.keep is not None and self._requests >= self._counted_through:
@@ -223,7 +183,7 @@ class Client:
             return [Answer(failure=Failure(FailureKind.BUSY, WITHHELD, why))] * len(commands)
         self.bucket, _ = rate_limit.take(self.bucket, self._seconds(), self.rate, self.burst)
         self._requests += 1
-        self._set_next_probe(commands)
+        self.breakers.set_next_probe(command.method for command in commands)
         asked_at = self._seconds()
         if len(commands) == 1:
             answers = [await self.portal.call(commands[0])]
@@ -259,89 +219,17 @@ class Client:
         at = self._profile_answered_at
         return at is not None and timedelta(0) <= self._now() - at < REMEMBERED_FOR
 
-    def _refusal(self, method: str) -> Failure | None:
-        """Return why a method is not called now, or None where it is called or probed."""
-        for name, kind in ((WHOLE_PORTAL, FailureKind.PORTAL), (method, FailureKind.METHOD)):
-            breaker = self.breakers.get(name)
-            if breaker is None or self._may_probe(breaker):
-                continue
-            if breaker.code == OPERATING_LIMIT:
-                text = "not called: its operating time is used up for now"
-                return Failure(FailureKind.BUSY, breaker.code, text)
-            return Failure(kind, breaker.code, "not called: its breaker is open")
-        return None
-
-    def _set_next_probe(self, commands: Sequence[Command]) -> None:
-        """Set the next probe of these commands' breakers to a minute from now."""
-        for name in {WHOLE_PORTAL, *(command.method for command in commands)}:
-            breaker = self.breakers.get(name)
-            if breaker is not None:
-                self.breakers[name] = replace(breaker, probe_at=self._now() + PROBE_EVERY)
-
-    def _may_probe(self, breaker: Breaker) -> bool:
-        """Return whether a breaker's time is over. A clock set back must not prolong it."""
-        now = self._now()
-        longest = PROBE_EVERY
-        if breaker.code == OPERATING_LIMIT:
-            longest = timedelta(seconds=rate_limit.WINDOW_SECONDS)
-        return not now < breaker.probe_at <= now + longest
-
     def _learn(self, command: Command, answer: Answer) -> None:
         failure = answer.failure
         word = answer_label(None if failure is None else failure.code)
         self._metrics.portal_calls.labels(self.portal.name, command.method, word).inc()
-        if failure is None or failure.kind is FailureKind.REJECTED:
-            self._close(WHOLE_PORTAL)
-            self._close_or_open_until_reset(command.method)
-        elif failure.kind is FailureKind.PORTAL:
-            self._open(WHOLE_PORTAL, failure.code, PROBE_EVERY)
-        elif failure.kind is FailureKind.METHOD:
-            self._close(WHOLE_PORTAL)
-            self._open(command.method, failure.code, PROBE_EVERY)
-        elif failure.code == OPERATING_LIMIT:
-            self._close(WHOLE_PORTAL)
-            self._times.refused(command.method)
-            self._open_until_reset(command.method)
+        self.breakers.learn(command, answer)
 
     def _learn_limit(self, answers: Sequence[Answer]) -> None:
         """Fill the bucket where the portal says that it is full: it does once for a whole batch."""
         if any(a.failure is not None and a.failure.code == QUERY_LIMIT for a in answers):
             self._metrics.portal_limited.inc()
             self.bucket = rate_limit.filled(self.bucket, self._seconds(), self.burst)
-
-    def _close_or_open_until_reset(self, method: str) -> None:
-        """Close a method's breaker, or open it while its operating time is used up."""
-        if self._times.room(method):
-            self._close(method)
-        else:
-            self._open_until_reset(method)
-
-    def _open_until_reset(self, method: str) -> None:
-        """Open a method's breaker until the portal forgets some of its operating time."""
-        wait = timedelta(seconds=self._times.shut_seconds(method))
-        self._open(method, OPERATING_LIMIT, wait)
-
-    def _open(self, method: str, code: str, wait: timedelta) -> None:
-        now = self._now()
-        known = self.breakers.get(method)
-        self.breakers[method] = Breaker(
-            portal=self.portal.name,
-            method=method,
-            code=code,
-            opened_at=known.opened_at if known else now,
-            probe_at=now + wait,
-            address=self.address,
-        )
-        self.breakers_changed = True
-        self._metrics.breaker_open.labels(self.portal.name, method).set(1)
-        if known is None or known.code != code:
-            log.warning("a breaker opened", portal=self.portal.name, method=method, code=code)
-
-    def _close(self, method: str) -> None:
-        if self.breakers.pop(method, None) is not None:
-            self.breakers_changed = True
-            self._metrics.breaker_open.labels(self.portal.name, method).set(0)
-            log.warning("a breaker closed", portal=self.portal.name, method=method)
 
     def _level(self) -> float:
         return rate_limit.drained(self.bucket, self._seconds(), self.rate).level

@@ -22,6 +22,10 @@ the limit is 480 s, a portal's own default 420 s; we stop short of both by more 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+QUERY_LIMIT = "QUERY_LIMIT_EXCEEDED"
+OPERATING_LIMIT = "OPERATION_TIME_LIMIT"
+LIMIT_CODES = (QUERY_LIMIT, OPERATING_LIMIT)
+
 SAFE_SHARE = 0.9
 SAFE_RATE = 0.95
 AHEAD_SHARE = 0.1

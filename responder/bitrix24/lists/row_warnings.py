@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from responder.bitrix24.lists.senseless_rows import OddRows
+from responder.bitrix24.lists.malformed_rows import OddRows
 
 NAMED_FOR = timedelta(minutes=10)
 AT_ONCE = 20

@@ -17,7 +17,7 @@ nothing. It is given up at once if its offsets count in whole pages, as those of
 (`id_ranges`).
 
 A row whose id cannot be read joins nothing, and is left alone like one whose document cannot be
-read (`senseless_rows`). Two pages that share such a row alone are joined by others, further back.
+read (`malformed_rows`). Two pages that share such a row alone are joined by others, further back.
 
 The first request is sent before the number of rows is known, so some pages are asked for without
 knowing that they exist: one behind the end is empty, and costs nothing but its place in a batch.
@@ -28,8 +28,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from responder.bitrix24.client.answers import Answer, Command, Failure, uncertain
+from responder.bitrix24.lists.malformed_rows import OddRows
 from responder.bitrix24.lists.paged import Row
-from responder.bitrix24.lists.senseless_rows import OddRows
 from responder.bitrix24.lists.workflow_row import INSTANCE_FIELDS, id_of, instances
 from responder.model import Unknown
 

@@ -87,10 +87,10 @@ async def _compared(data: bytes, file: Path, name: str, given: "Settings") -> "C
     from responder.authoring.live_document import sender
     from responder.authoring.portal_ids import compare
     from responder.bitrix24.client.rest import Portal
-    from responder.rules import source
+    from responder.rules import yaml_positions
 
-    root = source.read(data, source.Mistakes(str(file)))
-    assert isinstance(root, source.Table)
+    root = yaml_positions.read(data, yaml_positions.Mistakes(str(file)))
+    assert isinstance(root, yaml_positions.Table)
     portal = Portal(name, given.portals[name].url.get_secret_value())
     try:
         return await compare(sender(portal), root, str(file), name)

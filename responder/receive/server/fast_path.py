@@ -18,7 +18,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from responder.receive.endpoint import Endpoint
-from responder.receive.server.protocol import DeadlineProtocol
+from responder.receive.server.deadlines import DeadlineProtocol
 from responder.store.commit_batch import SharedFuture
 
 

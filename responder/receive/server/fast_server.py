@@ -15,7 +15,7 @@ import uvicorn
 
 from responder.receive.refused_callers import SeldomLog
 from responder.receive.server.connections import OpenConnections
-from responder.receive.server.protocol import DeadlineProtocol
+from responder.receive.server.deadlines import DeadlineProtocol
 from responder.receive.server.sockets import (
     KEEP_ALIVE_SECONDS,
     PATIENCE_SECONDS,

@@ -64,8 +64,8 @@ def _plain(app: ASGIApp, room: OpenConnections, on_refused: OnRefused, **given: 
 
 def _fast(app: ASGIApp, room: OpenConnections, on_refused: OnRefused, **given: Any) -> Receiver:  # noqa: ANN401
     from responder.receive.server import fast_path
+    from responder.receive.server.deadlines import DeadlineProtocol
     from responder.receive.server.fast_server import Server, server_config
-    from responder.receive.server.protocol import DeadlineProtocol
 
     protocol = fast_path.protocol_for(app) if isinstance(app, Endpoint) else DeadlineProtocol
     return Server(server_config(app, protocol=protocol, on_refused=on_refused, **given), room)

@@ -1,4 +1,4 @@
-"""Checks whether uvicorn has the private parts that `protocol` and `fast_server` are built on.
+"""Checks whether uvicorn has the private parts that `deadlines` and `fast_server` are built on.
 
 uvicorn's own HTTP protocol waits for slow clients for ever, reads what follows a request for an
 upgrade as another request, and starts a task for each delivery; so private parts of it are

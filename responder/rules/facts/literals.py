@@ -17,7 +17,7 @@ from responder.rules.facts.fields import Type
 from responder.rules.facts.moments import Moment
 from responder.rules.facts.registry import Fact
 from responder.rules.facts.values import Reader
-from responder.rules.source import Items, Node, Scalar, Table, nearest, truth
+from responder.rules.yaml_positions import Items, Node, Scalar, Table, nearest, truth
 
 _NONE = "{exists: false}"
 _DATES = "2026-09-24 or 2026-09-24T10:00:00+03:00"

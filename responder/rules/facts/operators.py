@@ -21,7 +21,7 @@ from responder.rules.facts.literals import Comparand, FileContext, MisfitError
 from responder.rules.facts.moments import Holds, Moment
 from responder.rules.facts.registry import Fact
 from responder.rules.facts.values import Reader
-from responder.rules.source import Items, Node, Scalar, truth
+from responder.rules.yaml_positions import Items, Node, Scalar, truth
 
 Check = Callable[[object, datetime], Holds]
 PairCheck = Callable[[object, object], Holds]

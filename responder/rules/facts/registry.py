@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from responder.rules.facts import fields
 from responder.rules.facts.fields import Field, Type
-from responder.rules.source import nearest
+from responder.rules.yaml_positions import nearest
 
 KINDS: Mapping[str, str] = {
     "deal": "A deal of the CRM.",

@@ -15,7 +15,7 @@ from typing import Any, TypeGuard
 
 from responder.model import Unknown
 from responder.rules.facts.fields import Type
-from responder.rules.source import NUMBER
+from responder.rules.yaml_positions import NUMBER
 
 # Returns what can be compared with what the same reader returns, or Unknown.
 Reader = Callable[[object], Any]

@@ -9,7 +9,7 @@ from responder.rules import time_zones
 from responder.rules.calendars import DAYS, EVERY_DAY, Calendar
 from responder.rules.facts import values
 from responder.rules.load.key_parser import Keys
-from responder.rules.source import Items, Node, Scalar, Table, nearest
+from responder.rules.yaml_positions import Items, Node, Scalar, Table, nearest
 
 CALENDAR_KEYS = ("timezone", "days", "from", "to", "holidays")
 HOLIDAY_KEYS = ("from", "to")

@@ -13,7 +13,7 @@ from responder.rules.facts.conditions import All, AnyOf, FactTest, Not, Part, fa
 from responder.rules.facts.literals import FileContext, MisfitError
 from responder.rules.facts.operators import OPERATORS
 from responder.rules.facts.registry import Fact
-from responder.rules.source import Items, Mistakes, Node, Scalar, Table, nearest
+from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table, nearest
 
 GROUPS = ("any", "all", "not")
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from responder.rules.source import Items, Mistakes, Node, Scalar, Table, nearest, truth
+from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table, nearest, truth
 
 
 @dataclass(frozen=True, slots=True)

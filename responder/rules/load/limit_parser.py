@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, fields, replace
 
 from responder.rules.load.key_parser import Keys
-from responder.rules.source import Scalar, Table
+from responder.rules.yaml_positions import Scalar, Table
 
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")
 

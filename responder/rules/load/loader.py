@@ -17,7 +17,7 @@ from responder.rules.load.key_parser import Keys
 from responder.rules.load.limit_parser import Limit
 from responder.rules.load.rule_parser import Defaults, RuleReader
 from responder.rules.rule import Rule
-from responder.rules.source import Items, Mistakes, Node, Scalar, Table
+from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table
 
 VERSION = "1"
 FILE_KEYS = ("version", "defaults", "lists", "calendars", "rules", "tests")

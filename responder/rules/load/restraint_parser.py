@@ -9,7 +9,7 @@ from responder.rules.facts import literals, values
 from responder.rules.facts.literals import FileContext, MisfitError
 from responder.rules.keep import GROUPS, Keep
 from responder.rules.load.key_parser import Keys
-from responder.rules.source import Table, nearest
+from responder.rules.yaml_positions import Table, nearest
 
 RESTRAINT_KEYS = ("wait", "during", "keep", "per")
 _LONGEST = timedelta(days=366)

@@ -19,8 +19,8 @@ from responder.rules.load.limit_parser import Limit
 from responder.rules.load.restraint_parser import RESTRAINT_KEYS
 from responder.rules.load.when_parser import WhenReader
 from responder.rules.rule import Rule
-from responder.rules.source import Mistakes, Node, Scalar, Table, nearest
 from responder.rules.triggers import Trigger
+from responder.rules.yaml_positions import Mistakes, Node, Scalar, Table, nearest
 
 RULE_KEYS = (
     *("id", "because", "mode", "when", "if", "unless", "then"),

@@ -19,7 +19,7 @@ from responder.rules.load.calendar_parser import CALENDAR_KEYS
 from responder.rules.load.limit_parser import NAMES as LIMITS
 from responder.rules.load.loader import DEFAULT_KEYS, FILE_KEYS
 from responder.rules.load.rule_parser import RULE_KEYS
-from responder.rules.source import NUMBER
+from responder.rules.yaml_positions import NUMBER
 
 Schema = Mapping[str, object]
 

@@ -8,8 +8,8 @@ from responder.rules import time_zones, triggers
 from responder.rules.facts import values
 from responder.rules.load.key_parser import Keys
 from responder.rules.schedules import DailyAt, Every, Schedule
-from responder.rules.source import Items, Node, Scalar, Table, nearest
 from responder.rules.triggers import Trigger
+from responder.rules.yaml_positions import Items, Node, Scalar, Table, nearest
 
 SCHEDULE_KEYS = ("every", "daily_at")
 _SHORTEST, _LONGEST = timedelta(seconds=1), timedelta(days=366)

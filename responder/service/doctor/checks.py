@@ -14,7 +14,7 @@ from pathlib import Path
 from responder.model import Mode
 from responder.rules.revision import shown
 from responder.rules.ruleset import Ruleset
-from responder.rules.source import Mistake
+from responder.rules.yaml_positions import Mistake
 from responder.store.database.durability import Durability, Surroundings
 
 BACKLOG_AGE = timedelta(minutes=10)

@@ -9,7 +9,7 @@ from responder.judge.context import Context
 from responder.service.driver.clock_watch import ClockWatch
 from responder.service.driver.round import Rounds
 from responder.service.driver.sweeper import Sweeper
-from responder.stop.expiry import ApprovalExpiry
+from responder.stop.approval_expiry import ApprovalExpiry
 from responder.stop.gate import Gate
 from responder.stop.rearm_release import RearmRelease
 from responder.stop.would_kill_check import WouldKillCheck
@@ -38,16 +38,16 @@ class Agenda:
         """Do what is due next. Return False when nothing was."""
         client = self._context.client
         await client.probe()
-        done = await self._keep_up()
-        if client.shut is None:
+        done = await self._upkeep_step()
+        if client.breakers.of_portal is None:
             done |= await self._judge_and_run()
         else:
             self.rounds.drop()
-        if client.breakers_changed:  # and nothing else was committed since
+        if client.breakers.changed:  # and nothing else was committed since
             await self._gate.save_client()
         return done
 
-    async def _keep_up(self) -> bool:
+    async def _upkeep_step(self) -> bool:
         for upkeep in self._upkeep:
             if await upkeep.step():
                 return True

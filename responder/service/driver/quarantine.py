@@ -11,14 +11,14 @@ from collections.abc import Sequence
 
 import structlog
 
-from responder.bitrix24.facts.lookup import Reading
+from responder.bitrix24.fetch.lookup import Reading
 from responder.judge import planner
 from responder.judge.backoff import REST, Backoff
 from responder.judge.context import Context
 from responder.judge.jobs import Job
-from responder.judge.lifecycle import REFUSED_AGAIN, TRIES, Seen, step
 from responder.judge.plans import Plan
-from responder.judge.recheck import Recheck, standing_of
+from responder.judge.recheck import Recheck, progress_of
+from responder.judge.stop_lifecycle import REFUSED_AGAIN, TRIES, Seen, step
 from responder.model import Outcome, Reason, Unknown
 from responder.rules.ruleset import Ruleset
 from responder.stop.gate import Gate
@@ -51,12 +51,12 @@ class Quarantine:
                 many = len(refs) > self._context.few
                 self._backoff.suspect(ref, self._context.now(), REST, among_many=many)
             return bool(refs)
-        return await self._alone(refs[0], chosen, ruleset, error)
+        return await self._handle_single(refs[0], chosen, ruleset, error)
 
-    async def _alone(
+    async def _handle_single(
         self, ref: str, chosen: Sequence[Job], ruleset: Ruleset, error: Exception
     ) -> bool:
-        tries = self._backoff.stumbled(ref, self._context.now())
+        tries = self._backoff.count_fault(ref, self._context.now())
         why = f"it could not be judged because of a fault of ours ({type(error).__name__})"
         try:
             await self._write(chosen, ruleset, why, give_up=tries >= TRIES)
@@ -74,20 +74,20 @@ class Quarantine:
         self, chosen: Sequence[Job], ruleset: Ruleset, why: str, *, give_up: bool
     ) -> None:
         """Count a try of each stop that waits, and conclude the rest when it was the last one."""
-        stops = [again for one in chosen if (again := self._later(one, why)) is not None]
+        stops = [again for one in chosen if (again := self._retry_stop(one, why)) is not None]
         detail = f"{why}, {TRIES} times"
         plans = [
-            Plan(job=one, facts={}, planned=(planner.nothing(Reason.UNREADABLE, detail),))
+            Plan(job=one, facts={}, planned=(planner.nothing_condemned(Reason.UNREADABLE, detail),))
             for one in chosen
             if give_up and one.stop is None
         ]
         if stops or plans:
             await self._gate.pass_through(plans, stops, {}, ruleset)
 
-    def _later(self, job: Job, why: str) -> Recheck | None:
+    def _retry_stop(self, job: Job, why: str) -> Recheck | None:
         if job.stop is None:
             return None
-        standing = standing_of(job.stop)
-        taken = step(Outcome.WAITING, Seen.UNREADABLE, standing, self._context.now(), why)
+        progress = progress_of(job.stop)
+        new_step = step(Outcome.WAITING, Seen.UNREADABLE, progress, self._context.now(), why)
         unread = job.situation(Reading({}, Unknown(why), None))
-        return Recheck(stop=job.stop, step=taken, situation=unread)
+        return Recheck(stop=job.stop, step=new_step, situation=unread)

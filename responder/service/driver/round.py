@@ -21,17 +21,17 @@ from responder.bitrix24.client.answers import STOPPING
 from responder.judge import jobs, judgement, recheck
 from responder.judge.backoff import Backoff
 from responder.judge.context import Context
+from responder.judge.event_queue import EventQueue
+from responder.judge.fact_reader import FactReader, FactsRead
 from responder.judge.jobs import Job, JobBatch
 from responder.judge.judgement import Grounds
-from responder.judge.queue import EventQueue
-from responder.judge.reader import FactReader, FactsRead
 from responder.rules.ruleset import Ruleset
 from responder.service.driver.quarantine import Quarantine
 from responder.service.driver.unmatched import UnmatchedEvents
 from responder.stop.batches import Backlog, Slice
 from responder.stop.call import StopCall
 from responder.stop.evidence import EvidenceReader
-from responder.stop.executor import Executor, Taken, is_fresh
+from responder.stop.executor import CallStep, Executor, is_fresh
 from responder.stop.gate import Gate
 from responder.stop.intents import StaleError
 from responder.stop.verifier import Settlement, Verifier
@@ -56,7 +56,7 @@ class Work:
     read_at: datetime
     shut: Mapping[str, str]
     has_begun: bool = False
-    piece: Slice | None = None
+    part: Slice | None = None
     gated_at: datetime | None = None
     is_stale: bool = False
 
@@ -76,18 +76,18 @@ class Rounds:
         self._unmatched = UnmatchedEvents(context, gate, self._queue)
         self._quarantine = Quarantine(context, gate, self._backoff)
         self._work: Work | None = None  # which the next round goes on with
-        self._at_hand: JobBatch | None = None  # what a fault of ours would concern now
+        self._in_progress: JobBatch | None = None  # what a fault of ours would concern now
         self._was_busy = False
 
     async def round(self) -> bool:
         """Do what is due, or the next slice of what was judged. Return False where nothing was."""
-        self._at_hand, self._was_busy = None, False
+        self._in_progress, self._was_busy = None, False
         try:
             await self._one_slice()
         except (LeaseLost, StoreUnavailable):
             raise
         except Exception as error:
-            some = self._at_hand  # among which is the document that makes it fail
+            some = self._in_progress  # among which is the document that makes it fail
             if some is None:
                 raise
             self._was_busy |= await self._quarantine.isolate(some.jobs, some.ruleset, error)
@@ -122,7 +122,7 @@ class Rounds:
         few = self._context.few
         strategy = self._reader.strategy(len(jobs.refs(matched)), more=more)
         if strategy.documents > few and more:
-            matched, _ = jobs.split(await self._queue.much(strategy.documents), ruleset)
+            matched, _ = jobs.split(await self._queue.due_in_storm(strategy.documents), ruleset)
         chosen = self._backoff.next_batch(jobs.refs(matched), most=strategy.documents, few=few)
         by_pages = strategy.by_pages and len(chosen) > few
         return JobBatch(jobs=jobs.on(chosen, matched), ruleset=ruleset, by_pages=by_pages)
@@ -136,7 +136,7 @@ class Rounds:
         """Read what the rules ask of each document."""
         if batch is None or not batch.jobs:
             return None
-        self._at_hand = batch
+        self._in_progress = batch
         asks = jobs.asks(batch.jobs, batch.ruleset)
         found = await self._reader.read(asks, by_pages=batch.by_pages)
         self._was_busy |= found is None  # the next round reads it in the other way
@@ -170,33 +170,33 @@ class Rounds:
     async def _grounds(self, ready: Sequence[Job], batch: JobBatch, found: FactsRead) -> Grounds:
         """Read what else these are judged by: the journal, and who was kept in others' stead."""
         known = await judgement.known_of(self._context, found.workflows, batch.ruleset.revision)
-        withheld = self._context.client.withheld()
+        withheld = self._context.client.breakers.withheld()
         known = replace(known, shut=withheld, away=self._backoff.is_away)
-        kept = jobs.kept_beside(ready)
-        running = await self._verifier.of_others(kept, found.readings.values(), found.rows)
+        kept = jobs.kept_workflows(ready)
+        running = await self._verifier.whether_running(kept, found.readings.values(), found.rows)
         return Grounds(ruleset=batch.ruleset, readings=found.readings, known=known, running=running)
 
     async def _pass_gate(self, work: Work | None) -> Sequence[StopCall]:
         """Commit the next slice of what was judged, and return the calls that may now be made."""
         if work is None:
             return ()
-        work.piece = work.left.cut() if work.left else None
-        piece = work.piece or Slice()
-        self._at_hand = JobBatch(jobs=piece.jobs, ruleset=work.ruleset)
+        work.part = work.left.cut() if work.left else None
+        part = work.part or Slice()
+        self._in_progress = JobBatch(jobs=part.jobs, ruleset=work.ruleset)
         try:
-            return await self._commit(work, piece) if piece.size else ()
+            return await self._commit(work, part) if part.size else ()
         except StaleError as stale:
             log.info("judged afresh", portal=self._context.portal, why=str(stale))
             work.is_stale = self._was_busy = True
             return ()
 
-    async def _commit(self, work: Work, piece: Slice) -> Sequence[StopCall]:
-        plans, rechecks, proofs = await self._evidence.prove(piece.plans, piece.rechecks)
+    async def _commit(self, work: Work, part: Slice) -> Sequence[StopCall]:
+        plans, rechecks, proofs = await self._evidence.prove(part.plans, part.rechecks)
         work.gated_at = now = self._context.now()
         if not self._is_fresh(work, now):
-            plans, rechecks = recheck.too_old(plans, rechecks, now)
+            plans, rechecks = recheck.put_off_stale(plans, rechecks, now)
         calls = await self._gate.pass_through(
-            plans, rechecks, proofs, work.ruleset, most_calls=piece.most_calls
+            plans, rechecks, proofs, work.ruleset, most_calls=part.most_calls
         )
         work.has_begun = True
         for plan in plans:
@@ -214,25 +214,25 @@ class Rounds:
             raise StaleError("other methods are withheld than when it was judged")
         return fresh
 
-    async def _send(self, work: Work | None, calls: Sequence[StopCall]) -> Sequence[Taken]:
+    async def _send(self, work: Work | None, calls: Sequence[StopCall]) -> Sequence[CallStep]:
         """Make the calls whose intents are committed."""
         return () if work is None else await self._executor.send(calls, work.read_at)
 
-    async def _record(self, work: Work | None, steps: Sequence[Taken]) -> None:
+    async def _record(self, work: Work | None, steps: Sequence[CallStep]) -> None:
         """Commit what came of the calls, and some of what the list of all that runs tells."""
         if work is None or work.is_stale:  # what is left was not written, and is judged afresh
             return
         await self._executor.record(steps)
         if steps and work.gated_at is not None:
-            self._reader.took((self._context.now() - work.gated_at).total_seconds())
+            self._reader.learn_seconds((self._context.now() - work.gated_at).total_seconds())
         settled = work.settlement is not None and await work.settlement.step()
-        self._was_busy |= settled or work.piece is not None
+        self._was_busy |= settled or work.part is not None
         if work.left or settled:
             self._work = work
 
     def _shut(self) -> dict[str, str]:
         """Return the methods that stop workflows and are not called now, and why."""
-        withheld = self._context.client.withheld()
+        withheld = self._context.client.breakers.withheld()
         return {method: withheld[method] for method in STOPPING if method in withheld}
 
     def drop(self) -> None:

@@ -8,7 +8,7 @@ import structlog
 
 from responder.judge.context import Context
 from responder.judge.plans import Hold, Plan, Planned
-from responder.judge.sweep import Run
+from responder.judge.run_scope import Run
 from responder.model import Unknown
 from responder.stop.limiter import Holds
 

@@ -1,7 +1,7 @@
 """Runs what time brings, a step a round, and writes what it found.
 
-Theory of operation: see `sweep`. A run that is under way is kept in memory alone; what is durable
-is when each run was due last, and what people asked for.
+Theory of operation: see `run_scope`. A run that is under way is kept in memory alone; what is
+durable is when each run was due last, and what people asked for.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -9,14 +9,14 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from responder.bitrix24.facts.last_changes import last_changed
+from responder.bitrix24.fetch.last_changes import last_changed
 from responder.bitrix24.lists.row_warnings import RowWarnings
 from responder.journal import run_entries
-from responder.judge import planner, sweep
+from responder.judge import planner, run_scope
 from responder.judge.context import Context
 from responder.judge.judgement import known_of
 from responder.judge.plans import Known, Plan
-from responder.judge.sweep import DueRun, Run
+from responder.judge.run_scope import DueRun, Run
 from responder.service.driver import run_report
 from responder.service.driver.unfinished_runs import UnfinishedRuns
 from responder.stop.gate import Gate
@@ -45,7 +45,7 @@ class Sweeper:
         self._sweep_every = sweep_every
         self._row_warnings = RowWarnings(context.portal, context.now)
         self._run: Run | None = None
-        self._looked_at: datetime | None = None
+        self._checked_at: datetime | None = None
         self._unfinished = UnfinishedRuns()
 
     async def step(self) -> bool:
@@ -58,7 +58,7 @@ class Sweeper:
         if run is None or not self._context.client.has_room():
             return False
         try:
-            await self._go_on(run)
+            await self._step_run(run)
         except (LeaseLost, StoreUnavailable):
             raise
         except Exception as error:
@@ -67,7 +67,7 @@ class Sweeper:
             await self._give_up(run, f"a fault of ours ({type(error).__name__})")
         return True
 
-    async def _go_on(self, run: Run) -> None:
+    async def _step_run(self, run: Run) -> None:
         more = await run.survey.step(self._context.client.send)
         if run.due.request is not None:
             await self._progress(run, run.due.request)
@@ -80,9 +80,9 @@ class Sweeper:
     async def _next(self) -> Run | None:
         """Find what is due: what somebody asked for just now, else the longest overdue."""
         now = self._context.now()
-        if self._looked_at is not None and abs(now - self._looked_at) < LOOK_EVERY:
+        if self._checked_at is not None and abs(now - self._checked_at) < LOOK_EVERY:
             return None
-        self._looked_at = now
+        self._checked_at = now
         ruleset, resting = self._context.rules.ruleset, self._unfinished.resting(now)
 
         def read(conn: Connection, portal: str) -> tuple[list[Request], dict[str, datetime]]:
@@ -92,7 +92,7 @@ class Sweeper:
             return asked, sweep_runs.last(conn, portal)
 
         requests, last = await self._context.read(read)
-        dues, new = sweep.due_now(
+        dues, new = run_scope.due_now(
             ruleset,
             self._context.portal,
             last=last,
@@ -103,11 +103,11 @@ class Sweeper:
         if new:
             await self._gate.write(lambda tx: self._begin_to_count(tx, new, now))
         dues += (
-            sweep.requested(request, ruleset, self._context.portal)
+            run_scope.requested(request, ruleset, self._context.portal)
             for request in requests
-            if sweep.request_name(request) not in resting
+            if run_scope.request_name(request) not in resting
         )
-        first = min(dues, key=lambda due: self._unfinished.turn(due, now), default=None)
+        first = min(dues, key=lambda due: self._unfinished.order(due, now), default=None)
         return None if first is None else self._begin(first)
 
     def _begin_to_count(self, tx: Connection, new: Sequence[str], now: datetime) -> None:
@@ -133,7 +133,7 @@ class Sweeper:
         """Write that a run could not be made. It is made again after a minute."""
         self._run = None
         now = self._context.now()
-        self._note_unfinished(run, {}, now)
+        self._retry_later(run, {}, now)
         self._context.metrics.runs.labels(run.due.trigger, "failed").inc()
         log.warning("a run was given up", portal=self._context.portal, why=why)
 
@@ -147,12 +147,12 @@ class Sweeper:
 
         await self._gate.write(write)
 
-    def _note_unfinished(
+    def _retry_later(
         self, run: Run, condemned: Mapping[str, Collection[str]], now: datetime
     ) -> None:
         """Have a run made again; who only looks is told what was found, for good."""
         if not run.due.observes:
-            self._unfinished.note(run.due, condemned, now)
+            self._unfinished.add(run.due, condemned, now)
 
     async def _finish(self, run: Run) -> None:
         """Take what was condemned the way of an event: plan it, ask for its sets, pass the gate."""
@@ -166,12 +166,12 @@ class Sweeper:
             log.info("a run is made again", portal=self._context.portal, why=str(stale))
             return
         if run.unread:
-            self._note_unfinished(run, sets.let_go(holds), self._context.now())
+            self._retry_later(run, sets.not_held(holds), self._context.now())
         else:
             self._unfinished.forget(run.due)
         await self._close(run, [plan.held(holds) for plan in plans], holds)
         if run.due.trigger == "sweep" and not run.due.observes:
-            await self._listen(run)
+            await self._check_webhook(run)
 
     async def _plan(self, run: Run) -> list[Plan]:
         """Judge what was read, and plan what follows on each document of which something does."""
@@ -191,7 +191,7 @@ class Sweeper:
             await self._gate.pass_through(chunk, [], {}, run.ruleset, most_calls=0, holds=holds)
         return holds
 
-    async def _listen(self, run: Run) -> None:
+    async def _check_webhook(self, run: Run) -> None:
         """Raise the alarm when documents change and a webhook once heard says nothing of it."""
         context, silent = self._context, False
         heard = await context.read(inbox.last_received)
@@ -218,7 +218,7 @@ class Sweeper:
         def write(tx: Connection) -> None:
             if not run.due.observes:
                 run_entries.record(tx, self._context.portal, now, totals)
-                self._note_unread(tx, run, now)
+                self._record_unread(tx, run, now)
             if not run.unread:
                 for key, at in run.due.keys:
                     sweep_runs.record_run(tx, self._context.portal, key, at)
@@ -231,7 +231,7 @@ class Sweeper:
         if not run.due.observes:  # what was only looked for is no find of the sweep's
             run_report.count(self._context, run, plans)
 
-    def _note_unread(self, tx: Connection, run: Run, now: datetime) -> None:
+    def _record_unread(self, tx: Connection, run: Run, now: datetime) -> None:
         """Note since when runs of its trigger cannot read everything, or that all of them can."""
         if run.unread:
             sweep_runs.record_unread(tx, self._context.portal, run.due.trigger, now)

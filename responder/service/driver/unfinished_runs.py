@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from responder.judge.sweep import DueRun
+from responder.judge.run_scope import DueRun
 
 AGAIN_AFTER = timedelta(seconds=60)
 FORGOTTEN_AFTER = timedelta(hours=1)  # its rule or schedule is there no more
@@ -39,7 +39,7 @@ class UnfinishedRuns:
             name for name, tried in self._tried.items() if now < tried.until <= now + AGAIN_AFTER
         }
 
-    def turn(self, due: DueRun, now: datetime) -> tuple[bool, datetime]:
+    def order(self, due: DueRun, now: datetime) -> tuple[bool, datetime]:
         """Return what runs are ordered by: what was asked for just now, then the longest overdue.
 
         One that was tried is overdue since it has rested.
@@ -56,7 +56,7 @@ class UnfinishedRuns:
                 found.setdefault(rule, set()).update(workflows)
         return found
 
-    def note(self, due: DueRun, condemned: Mapping[str, Collection[str]], now: datetime) -> None:
+    def add(self, due: DueRun, condemned: Mapping[str, Collection[str]], now: datetime) -> None:
         """Note that a run is to be made again, and what it condemned this time."""
         for name in due.names:
             tried = self._tried.setdefault(name, _Tried(trigger=due.trigger, until=now))

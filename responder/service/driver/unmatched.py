@@ -10,9 +10,9 @@ import structlog
 
 from responder.judge import planner
 from responder.judge.context import Context
+from responder.judge.event_queue import EventQueue
 from responder.judge.jobs import Job
 from responder.judge.plans import Plan
-from responder.judge.queue import EventQueue
 from responder.rules.ruleset import Ruleset
 from responder.stop.gate import Gate
 from responder.stop.intents import StaleError

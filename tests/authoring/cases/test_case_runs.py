@@ -8,7 +8,7 @@ import pytest
 
 from responder.authoring.cases import case_runs
 from responder.rules.ruleset import RulesError, load
-from responder.rules.source import Mistake
+from responder.rules.yaml_positions import Mistake
 
 NOW = datetime(2026, 9, 24, 9, tzinfo=UTC)
 RULES = """\

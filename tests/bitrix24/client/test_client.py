@@ -174,16 +174,16 @@ def test_a_method_near_its_operating_limit_is_withheld_until_the_portal_forgets_
         answers = await client.send([SCOPE] * 300)
         assert codes(answers) == ["ok"] * 200 + ["OPERATION_TIME_LIMIT"] * 100
         assert {a.failure.kind for a in answers if a.failure} == {FailureKind.BUSY}
-        assert client.withheld() == {"scope": "OPERATION_TIME_LIMIT"}
+        assert client.breakers.withheld() == {"scope": "OPERATION_TIME_LIMIT"}
         assert client.capacity("scope") == 1
         assert codes(await client.send([Command("profile", {})])) == ["ok"]
         clock.go_on(599)
-        assert client.withheld()
+        assert client.breakers.withheld()
         clock.go_on(2)
-        assert client.withheld() == {}
+        assert client.breakers.withheld() == {}
         assert client.capacity("scope") == 1
         assert codes(await client.send([SCOPE] * 9)) == ["ok"] * 9
-        assert client.breakers == {}
+        assert client.breakers.opened == {}
 
     metrics = play(part)
     assert server.sandbox.operating_time.most["scope"] == 400.0
@@ -207,7 +207,7 @@ def test_a_refusal_for_operating_time_shuts_the_method_until_its_reset(
         clock.go_on(61)
         del server.sandbox.operating["scope"]
         assert codes(await client.send([SCOPE] * 3)) == ["ok"] * 3
-        assert client.breakers == {}
+        assert client.breakers.opened == {}
 
     assert 'breaker_open{method="scope",portal="main"} 0.0' in shown(play(part))
 
@@ -222,7 +222,7 @@ def test_a_portal_that_counts_no_operating_time_is_believed_after_a_refusal(
         assert codes(await client.send([SCOPE])) == ["OPERATION_TIME_LIMIT"]
         clock.go_on(61)
         assert codes(await client.send([SCOPE] * 5)) == ["ok"] * 5
-        assert client.breakers == {}
+        assert client.breakers.opened == {}
 
     play(part)
 
@@ -239,7 +239,7 @@ def test_one_command_probes_a_method_and_the_rest_follows_once_it_is_answered(
         assert client.capacity(KILL) == 1
         server.sandbox.fail_next(KILL, ("error", 403, "ACCESS_DENIED", "no"))
         assert codes(await client.send(kills(5))) == ["ACCESS_DENIED"] * 5
-        assert client.withheld() == {KILL: "ACCESS_DENIED"}
+        assert client.breakers.withheld() == {KILL: "ACCESS_DENIED"}
         clock.go_on(61)
         assert codes(await client.send(kills(5))) == [""] * 5
 
@@ -278,7 +278,7 @@ def test_a_portal_that_denies_even_who_we_are_is_shut(
         (answer,) = await client.send([Command(method, {"ID": "1", "id": 1, "entityTypeId": 2})])
         assert answer.failure is not None
         assert (answer.failure.kind, answer.failure.code) == (FailureKind.PORTAL, "ACCESS_DENIED")
-        assert list(client.breakers) == [""]
+        assert list(client.breakers.opened) == [""]
         assert codes(await client.send([SCOPE])) == ["ACCESS_DENIED"]
 
     play(part)
@@ -303,7 +303,7 @@ def test_a_denial_where_we_may_say_who_we_are_is_that_methods_or_that_documents_
         assert answer.failure.kind is FailureKind.REJECTED
         assert len(server.sandbox.calls_of("profile")) == 2
         await client.send([Command("user.get", {})])
-        assert list(client.breakers) == ["user.get"]
+        assert list(client.breakers.opened) == ["user.get"]
 
     play(part)
 
@@ -335,7 +335,7 @@ def test_a_denial_of_unknown_width_is_worth_another_try(
         (answer,) = await client.send([Command("user.get", {})])
         assert answer.failure is not None
         assert answer.failure.kind is FailureKind.BUSY
-        assert client.breakers == {}
+        assert client.breakers.opened == {}
 
     play(part)
 

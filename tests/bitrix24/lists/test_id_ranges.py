@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from responder.bitrix24.client.answers import Answer, Command, Failure, FailureKind
-from responder.bitrix24.facts.people import all_tasks, tasks_of
+from responder.bitrix24.fetch.people import all_tasks, tasks_of
 from responder.bitrix24.lists.id_ranges import AIM, PAGE, RangedList, pages_of
 
 Key = tuple[int, int]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from responder.receive.server import fast_path, fast_server, protocol, uvicorn_parts
+from responder.receive.server import deadlines, fast_path, fast_server, uvicorn_parts
 from tests.support.renamed import EVERY_PART
 
 # whose a part is, by the class of ours that it is used in as its own, or else by who has it
@@ -51,7 +51,7 @@ def named(tree: ast.AST, own: str | None = None) -> Iterator[tuple[str | None, s
 def test_each_part_that_is_used_is_in_the_table_and_no_other() -> None:
     has = asyncio.run(made())
     used: dict[str, set[str]] = defaultdict(set)
-    for module in (protocol, fast_path, fast_server):
+    for module in (deadlines, fast_path, fast_server):
         for owner, name in named(ast.parse(Path(str(module.__file__)).read_text())):
             if owner is not None and name in has[owner]:
                 used[owner].add(name)
@@ -62,7 +62,7 @@ def test_what_nobody_is_known_to_have_is_no_part() -> None:
     private = set[str]().union(*asyncio.run(made()).values()) - set().union(
         *uvicorn_parts.PARTS.values()
     )
-    for module in (protocol, fast_path, fast_server):
+    for module in (deadlines, fast_path, fast_server):
         found = named(ast.parse(Path(str(module.__file__)).read_text()))
         assert {name for owner, name in found if owner is None} & private == set()
 

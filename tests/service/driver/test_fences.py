@@ -55,7 +55,7 @@ async def a_sweep(there: Driving) -> None:
 
 
 async def a_breaker_that_opened(there: Driving) -> None:
-    there.client._open("profile", "ACCESS_DENIED", timedelta(minutes=1))
+    there.client.breakers.open("profile", "ACCESS_DENIED", timedelta(minutes=1))
 
 
 async def an_approval_that_lapses(there: Driving) -> None:

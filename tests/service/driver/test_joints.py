@@ -267,7 +267,7 @@ def test_a_rule_that_keeps_others_than_when_it_condemned_does_not_act(tell: Tell
         a_deal(there, 2, "b")
         await after(there, hours=1)
         there.rules_path.write_text(text.replace("newest", "oldest"), encoding="utf-8")
-        there.rules.look(at_once=True)
+        there.rules.reload(at_once=True)
         await after(there, minutes=11)
         assert details(there) == ["rule overdue keeps others now than when it condemned this one"]
         assert there.sandbox.killed == []

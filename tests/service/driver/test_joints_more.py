@@ -41,7 +41,7 @@ __all__ = ["tell"]
 
 def change_rules(there: Driving, text: str) -> None:
     there.rules_path.write_text(text, encoding="utf-8")
-    there.rules.look(at_once=True)
+    there.rules.reload(at_once=True)
 
 
 def incomplete(there: Driving) -> Mapping[str, datetime]:

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import cast
 
-from responder.bitrix24.facts.stages import Stages
+from responder.bitrix24.fetch.stages import Stages
 from responder.journal.audit.verify import verify
 from responder.store import sweep_runs
 from tests.support.rounds import DEAL, INSTANCES, PORTAL, RULES, Driving, play
@@ -84,7 +84,7 @@ def test_a_stop_that_cannot_be_judged_afresh_is_given_up(driven: Driving) -> Non
     async def story(there: Driving) -> None:
         given = RULES.replace("then:", "wait: 1m\n    then:")
         there.rules_path.write_text(given, encoding="utf-8")
-        there.rules.look(at_once=True)
+        there.rules.reload(at_once=True)
         mend_it(there)
         lost(there, 1)
         there.deliver([1])

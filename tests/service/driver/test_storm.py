@@ -84,7 +84,7 @@ def test_with_far_more_running_than_due_documents_are_read_one_by_one(driven: Dr
 def test_a_limit_holds_over_all_slices(driven: Driving) -> None:
     async def story(there: Driving) -> None:
         there.rules_path.write_text(RULES.replace("100000", "70"), encoding="utf-8")
-        there.rules.look(at_once=True)
+        there.rules.reload(at_once=True)
         await begin(there)
         await there.come_to_rest()
         assert len(there.sandbox.killed) == 70
@@ -98,7 +98,7 @@ def test_a_document_with_more_workflows_than_it_allows_is_left_whole(
 ) -> None:
     async def story(there: Driving) -> None:
         there.rules_path.write_text(RULES.replace("per_document: 100", "per_document: 2"))
-        there.rules.look(at_once=True)
+        there.rules.reload(at_once=True)
         there.lost_deals([500], workflows=3)
         there.deliver([500])
         await begin(there)
@@ -128,7 +128,7 @@ def test_a_document_with_very_many_is_not_read_again_for_each_batch(
     async def story(there: Driving) -> None:
         text = RULES.replace("per_document: 100", "per_document: 1000")
         there.rules_path.write_text(text, encoding="utf-8")
-        there.rules.look(at_once=True)
+        there.rules.reload(at_once=True)
         there.lost_deals([500], workflows=320)
         there.deliver([500])
         await there.come_to_rest()
@@ -147,14 +147,14 @@ def test_a_limit_that_is_lowered_amid_a_document_with_very_many_holds_the_rest(
     async def story(there: Driving) -> None:
         text = RULES.replace("per_document: 100", "per_document: 1000")
         there.rules_path.write_text(text, encoding="utf-8")
-        there.rules.look(at_once=True)
+        there.rules.reload(at_once=True)
         there.lost_deals([500], workflows=320)
         there.deliver([500])
         while len(there.sandbox.killed) < 100:
             await there.round()
         killed = len(there.sandbox.killed)
         there.rules_path.write_text(RULES, encoding="utf-8")
-        there.rules.look(at_once=True)
+        there.rules.reload(at_once=True)
         await there.come_to_rest()
         assert len(there.sandbox.killed) == killed
         assert there.outcomes() == {"killed": killed, "held": 320 - killed}
@@ -166,7 +166,7 @@ def test_what_waited_for_its_time_is_stopped_in_full_batches(driven: Driving) ->
     async def story(there: Driving) -> None:
         waits = RULES.replace("then: kill", "then: kill\n    wait: 1m")
         there.rules_path.write_text(waits, encoding="utf-8")
-        there.rules.look(at_once=True)
+        there.rules.reload(at_once=True)
         await begin(there)
         await there.until_idle()
         assert there.outcomes() == {"waiting": len(MANY)}

@@ -8,7 +8,7 @@ from typing import TypeVar
 import pytest
 
 from responder.bitrix24.client.answers import Answer, Command
-from responder.judge import jobs, queue
+from responder.judge import event_queue, jobs
 from responder.store.database.database import Connection, Database
 from responder.store.inbox import inbox
 from tests.support.rounds import DEAL, INSTANCES, PORTAL, RULES, Driving, driving, play
@@ -163,7 +163,7 @@ def test_what_comes_under_other_rules_is_not_concluded_by_those_before(
     driven: Driving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def story(there: Driving) -> None:
-        monkeypatch.setattr(queue, "UNNAMED", 300)
+        monkeypatch.setattr(event_queue, "UNNAMED", 300)
         there.lost_deals(MANY)
         there.deliver(range(1_000, 1_900), "ONCRMDEALADD")
         write = there.commits.write
@@ -172,7 +172,7 @@ def test_what_comes_under_other_rules_is_not_concluded_by_those_before(
             done = await write(work)
             if there.waiting and "deal.added" not in there.rules.ruleset.text:
                 there.rules_path.write_text(RULES.replace("deal.updated", "deal.added"))
-                there.rules.look(at_once=True)
+                there.rules.reload(at_once=True)
                 there.deliver(MANY, "ONCRMDEALADD")
             return done
 

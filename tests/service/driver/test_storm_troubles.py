@@ -157,7 +157,7 @@ def test_other_rules_in_the_middle_judge_the_rest(driven: Driving) -> None:
         await begin(there)
         done = len(there.sandbox.killed)
         there.rules_path.write_text(RULES.replace("id: 61", "id: 62"), encoding="utf-8")
-        there.rules.look(at_once=True)
+        there.rules.reload(at_once=True)
         await there.come_to_rest()
         assert len(there.sandbox.killed) == done
         assert len(there.sandbox.workflows) == len(MANY) - done

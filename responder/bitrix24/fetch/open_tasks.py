@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from responder.bitrix24.client.answers import Command, Failure, explain
-from responder.bitrix24.facts.people import is_waiting, task_key, task_order
-from responder.bitrix24.facts.templates import Templates, TemplatesRead
+from responder.bitrix24.fetch.people import is_waiting, task_key, task_order
+from responder.bitrix24.fetch.templates import Templates, TemplatesRead
 from responder.bitrix24.lists.id_ranges import RangedList, pages_of
 from responder.bitrix24.lists.paged import Listing, Row, Send, read_all, unless_rejected
 from responder.bitrix24.lists.requests import ReadSource, SharedRequests

@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from responder.bitrix24.client.answers import Answer, Command
-from responder.bitrix24.facts import open_tasks
-from responder.bitrix24.facts.lookup import Reading, gather
-from responder.bitrix24.facts.open_tasks import Evidence
-from responder.bitrix24.facts.people import all_tasks, task_key
-from responder.bitrix24.facts.survey import Survey
-from responder.bitrix24.facts.templates import Templates
+from responder.bitrix24.fetch import open_tasks
+from responder.bitrix24.fetch.lookup import Reading, gather
+from responder.bitrix24.fetch.open_tasks import Evidence
+from responder.bitrix24.fetch.people import all_tasks, task_key
+from responder.bitrix24.fetch.survey import Survey
+from responder.bitrix24.fetch.templates import Templates
 from responder.bitrix24.lists.id_ranges import RangedList
 from responder.bitrix24.lists.paged import Listing
 from responder.bitrix24.lists.requests import SharedRequests

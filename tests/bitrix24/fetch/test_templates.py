@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from responder.bitrix24.client.answers import Answer, Command
-from responder.bitrix24.facts.templates import Templates, TemplatesRead
+from responder.bitrix24.fetch.templates import Templates, TemplatesRead
 from responder.bitrix24.lists.paged import read_all
 from responder.model import Unknown
 

@@ -1,16 +1,18 @@
-"""What time does: the reconciling sweep, schedules, and sweeps that people ask for.
+"""Defines what a run judges: the sweep, the schedules that are due, or what a person asked for.
 
 Theory of operation. Bitrix24 never sends an event again, and has none for a workflow that went
 stale or whose starter was dismissed. So from time to time all running workflows are read
 (`survey`), in steps of one request, between the rounds' more urgent work, and judged by the very
-function that judges events. What a rule condemns in one run is a set: if it would go over a limit
-nothing of it is begun. What may be begun is written as waiting and due at once, and from there on
-it is a stop like any other: judged afresh on facts that are seconds old, proved, called, verified.
+function that judges events. All that a rule condemns in one run is a set: if it would go over a
+limit nothing of it is begun. What may be begun is written as waiting and due at once, and from
+there on it is a stop like any other: judged afresh on facts that are seconds old, its evidence
+read, called, verified.
 
-Three kinds of run use this machine: the sweep (event rules with `sweep`, as if an event had come),
-the schedules that are due together, and a request. A run is noted as done with its entry, so one
-that a crash broke off is run again, and one that was missed is caught up with once. One that could
-not read everything acts on what it read, is not noted, and is made again after a minute.
+There are three kinds of run: the sweep (event rules with `sweep`, as if an event had come), all
+schedules that are due at the same time, and a request. A run is recorded as done in the transaction
+that writes its entry: one that a crash broke off is made again, and one that was missed is made
+once. One that could not read everything acts on what it read, is not recorded as done, and is made
+again after a minute.
 """
 
 import asyncio
@@ -27,9 +29,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from responder.bitrix24.client.answers import explain
-from responder.bitrix24.facts.lookup import Reading
-from responder.bitrix24.facts.survey import Survey
-from responder.bitrix24.facts.templates import Templates
+from responder.bitrix24.fetch.lookup import Reading
+from responder.bitrix24.fetch.survey import Survey
+from responder.bitrix24.fetch.templates import Templates
 from responder.judge.jobs import Job
 from responder.model import KILLING, Document, Judgement, Situation, Trigger, Unknown, Workflow
 from responder.rules import schedules
@@ -42,8 +44,8 @@ from responder.store.canonical_json import instant_text
 from responder.store.sweep_runs import Request
 
 SWEEP = "sweep"
-SET_BACK = timedelta(minutes=1)  # a last run so much later than now: our clock was set back
-AT_ONCE = 200  # judgements between two looks at what else the process has to do
+SET_BACK = timedelta(minutes=1)  # a last run so far in the future: our clock was set back
+AT_ONCE = 200  # judgements before other tasks of the process may run
 
 _OF_WORKFLOWS = ("workflow.", "template.", "starter.", "waiting_for.", "event.")
 _NOBODY = Choice({}, {})
@@ -51,10 +53,10 @@ _NOBODY = Choice({}, {})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueRun:
-    """What is to be run now: by which trigger, which rules, and what to note when it is done.
+    """A run that is due: its trigger, its rules, and what to record when it is done.
 
-    `keys` are the runs that this one is, each with the instant it was due; `since` is when the
-    first of them was missed, or the request was made.
+    `keys` are the schedules (or the sweep) that this run serves, each with the instant it was due;
+    `since` is when the first of them was missed, or the request was made.
     """
 
     trigger: Trigger
@@ -65,21 +67,21 @@ class DueRun:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Name the runs that this one is."""
+        """Return the names under which this run is recorded."""
         if self.request is not None:
             return (request_name(self.request),)
         return tuple(key for key, _ in self.keys)
 
     @property
     def observes(self) -> bool:
-        """Tell whether somebody only wants to see what it would do."""
+        """Return whether this run only shows a person what it would do."""
         return self.request is not None and self.request.observe
 
     def asks(self, rule: Rule, kind: str) -> bool:
-        """Tell whether one of its rules is asked about documents of a kind.
+        """Return whether one of this run's rules is asked about documents of a kind.
 
-        A sweep asks as if an event had come, which brings certain kinds alone. A request asks
-        whatever sets the rule off otherwise.
+        A sweep asks a rule about the kinds that its events bring. A request asks it about the kinds
+        of all its triggers.
         """
         if self.request is None and self.trigger == "sweep":
             return any(one.events and one.can_bring(kind) for one in rule.triggers or ())
@@ -88,9 +90,9 @@ class DueRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condemned:
-    """What was condemned on one document, and what that rests on.
+    """The workflows that a run condemned on one document, and the facts that rests on.
 
-    It is a part of the run that `set_name` names, which counted so many workflows in all.
+    `set_name` names the run, which counted `running_in_all` workflows.
     """
 
     job: Job
@@ -129,18 +131,18 @@ class Run:
 
     @property
     def name(self) -> str:
-        """Name it, so that what it condemned can be told from what other runs did."""
+        """Return the run's name, which is also the name of its sets."""
         return f"{self.due.trigger} {instant_text(self.started_at)}"
 
     def asked(self, document: Document) -> tuple[str, ...]:
-        """Name the rules of this run that are asked about such a document."""
+        """Return the names of this run's rules that are asked about such a document."""
         kind = document.kind
         if kind not in self._asked:
             self._asked[kind] = tuple(r.id for r in self.due.rules if self.due.asks(r, kind))
         return self._asked[kind]
 
     def job(self, document: Document) -> Job:
-        """Return what is judged of such a document."""
+        """Return the job of this run for a document."""
         return Job(
             portal=self.portal,
             document=document,
@@ -150,24 +152,25 @@ class Run:
         )
 
     def rules_for(self, document: Document) -> tuple[Rule, ...]:
-        """Return the rules of this run that look at such a document, and their guards."""
+        """Return this run's rules that are asked about such a document, and their guards."""
         return self.ruleset.with_guards(self.asked(document), document.kind, self.portal)
 
     async def found(self) -> list[Condemned]:
-        """Judge all that was read, as of one moment; `keep` chooses over all documents together.
+        """Judge all that was read, as of one instant; `keep` chooses over all documents at once.
 
-        What began to match in between would be condemned although nobody was spared for it.
+        With several instants, a workflow that began to match in between would be condemned without
+        having been among those that `keep` chose from.
         """
         now = self.now()
         readings = list(self.survey.readings())
         self.judged = len(readings)
-        self._note_unread(reading for _, reading in readings)
-        # One after the other in reading order: whom the first spares, the next may condemn.
+        self._count_unread(reading for _, reading in readings)
+        # In reading order, for a later rule may condemn what an earlier one spares.
         choices: dict[str, Choice] = {}
         for rule, matched in await self._matched(readings, now):
             choices[rule.id] = await self._choose(rule, matched, choices, now)
         found = []
-        async for document, reading in _in_turn(readings):
+        async for document, reading in _yielding_often(readings):
             judgement = self._judge(document, reading, self.rules_for(document), choices, now)
             if any(verdict.action in KILLING for verdict in judgement.verdicts):
                 found.append(
@@ -182,14 +185,14 @@ class Run:
                 )
         return found
 
-    def _note_unread(self, readings: Iterable[Reading]) -> None:
+    def _count_unread(self, readings: Iterable[Reading]) -> None:
         failures = [reading.failure for reading in readings if reading.failure is not None]
         self.unread = len(failures)
         self.why_unread = explain(failures[0]) if failures else None
 
     @property
     def _is_whole(self) -> bool:
-        """Tell whether nothing of the portal is missing that could be the one to keep."""
+        """Return whether all was read: what is missing could be the workflow to keep."""
         return not self.unread and not self.survey.odd.rows
 
     async def _matched(
@@ -198,7 +201,7 @@ class Run:
         """Return the rules that keep, in reading order, with the documents that each matches."""
         keeping = [rule for rule in self.ruleset.rules if rule.keep and rule in self.due.rules]
         found: dict[str, list[tuple[Document, Reading]]] = {rule.id: [] for rule in keeping}
-        async for document, reading in _in_turn(readings if keeping else ()):
+        async for document, reading in _yielding_often(readings if keeping else ()):
             asked = [rule for rule in self.rules_for(document) if rule.id in found]
             situation = self._situation(document, reading)
             for name in matching(self.ruleset, situation, asked, now=now):
@@ -212,12 +215,12 @@ class Run:
         choices: Mapping[str, Choice],
         now: datetime,
     ) -> Choice:
-        """Choose whom a rule spares of all that it matches and no rule above it decided."""
+        """Choose whom a rule spares, among all that it matches and no rule above it decided."""
         assert rule.keep is not None
         candidates: list[Candidate] = []
         all_of_them = {**choices, rule.id: _NOBODY}
-        async for document, reading in _in_turn(matched):
-            rules = _through(rule, self.rules_for(document))
+        async for document, reading in _yielding_often(matched):
+            rules = _down_to(rule, self.rules_for(document))
             judgement = self._judge(document, reading, rules, all_of_them, now)
             candidates += [
                 Candidate(document.ref, verdict.workflow)
@@ -254,7 +257,7 @@ class Run:
         )
 
     def _wanted(self, document: Document, workflows: Sequence[Workflow]) -> frozenset[str] | None:
-        """Say what to read of a document; None where its workflows' rows already spare them all."""
+        """Return what to read of a document; None where its workflows' rows already spare them."""
         rules = self.rules_for(document)
         if not rules:
             return None
@@ -267,10 +270,10 @@ class Run:
         return frozenset(path for path in paths(rules) if not path.startswith(_OF_WORKFLOWS))
 
 
-async def _in_turn(
+async def _yielding_often(
     readings: Sequence[tuple[Document, Reading]],
 ) -> AsyncIterator[tuple[Document, Reading]]:
-    """Yield what was read, and let others have their turn now and then."""
+    """Yield what was read, and let other tasks run now and then."""
     for number, one in enumerate(readings):
         if number % AT_ONCE == 0:
             await asyncio.sleep(0)
@@ -281,8 +284,8 @@ def _facts(reading: Reading) -> dict[str, object]:
     return {**reading.facts, "event.name": ()}
 
 
-def _through(rule: Rule, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
-    """Return the rules down to this one."""
+def _down_to(rule: Rule, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+    """Return the rules down to this one, in reading order."""
     return rules[: rules.index(rule) + 1]
 
 
@@ -295,10 +298,10 @@ def due_now(
     now: datetime,
     resting: Collection[str] = (),
 ) -> tuple[list[DueRun], list[str]]:
-    """Say which runs are due, the longest overdue first, and which keys begin to count now.
+    """Return the runs that are due, the longest overdue first, and the keys that count from now.
 
-    These are new ones, and those whose last run lies in the future: our clock was wrong then.
-    `resting` are those that were tried a moment ago.
+    The latter are new ones, and those whose last run is in the future, from a wrong clock.
+    `resting` are the keys of runs that were tried less than a minute ago.
     """
     keys = dict(_keys(ruleset, portal))
     swept = swept_rules(ruleset, portal) if sweep_every else ()
@@ -315,7 +318,7 @@ def _scheduled(
     now: datetime,
     but: Collection[str],
 ) -> DueRun | None:
-    """Return the schedules that are due as one run."""
+    """Return all schedules that are due as one run; None if there is none."""
     rules: dict[str, Rule] = {}
     fallen: list[tuple[str, datetime]] = []
     missed: list[datetime] = []
@@ -356,7 +359,7 @@ def swept_rules(ruleset: Ruleset, portal: str) -> tuple[Rule, ...]:
 
 
 def requested(request: Request, ruleset: Ruleset, portal: str) -> DueRun:
-    """Say what a person's request runs: one rule, whatever sets it off, or all that are swept."""
+    """Return the run that a person asked for: of one rule, or of all swept and scheduled ones."""
     if request.rule is None:
         rules = swept_rules(ruleset, portal)
         scheduled = tuple(r for r in ruleset.scheduled(portal) if r not in rules)
@@ -371,7 +374,7 @@ def requested(request: Request, ruleset: Ruleset, portal: str) -> DueRun:
 
 
 def request_name(request: Request) -> str:
-    """Name a request among the runs."""
+    """Return the name under which a request is recorded among the runs."""
     return f"request {request.id}"
 
 

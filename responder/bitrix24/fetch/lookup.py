@@ -18,13 +18,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from responder.bitrix24.client.answers import Failure, explain, uncertain
-from responder.bitrix24.facts.items import ItemRead
-from responder.bitrix24.facts.people import People, needs_tasks
-from responder.bitrix24.facts.smart_types import TypesRead
-from responder.bitrix24.facts.stages import StagesRead
-from responder.bitrix24.facts.templates import Templates, TemplatesRead
+from responder.bitrix24.fetch.items import ItemRead
+from responder.bitrix24.fetch.people import People, needs_tasks
+from responder.bitrix24.fetch.smart_types import TypesRead
+from responder.bitrix24.fetch.stages import StagesRead
+from responder.bitrix24.fetch.templates import Templates, TemplatesRead
+from responder.bitrix24.lists.malformed_rows import OddRows
 from responder.bitrix24.lists.paged import Listing, Read, Row, Send, read_all
-from responder.bitrix24.lists.senseless_rows import OddRows
 from responder.bitrix24.lists.workflow_row import (
     WORKFLOW_ID,
     id_of,

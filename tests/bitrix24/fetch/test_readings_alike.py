@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from responder.bitrix24 import documents
 from responder.bitrix24.client.answers import Answer, Command
 from responder.bitrix24.client.rest import Portal
-from responder.bitrix24.facts import open_tasks
-from responder.bitrix24.facts.lookup import Ask, Reading, gather
-from responder.bitrix24.facts.open_tasks import Evidence
-from responder.bitrix24.facts.survey import Survey
-from responder.bitrix24.facts.templates import Templates
+from responder.bitrix24.fetch import open_tasks
+from responder.bitrix24.fetch.lookup import Ask, Reading, gather
+from responder.bitrix24.fetch.open_tasks import Evidence
+from responder.bitrix24.fetch.survey import Survey
+from responder.bitrix24.fetch.templates import Templates
 from responder.bitrix24.lists.requests import TRIES
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
 from responder.model import Document, Unknown, Workflow

@@ -9,10 +9,10 @@ import pytest
 from responder.bitrix24 import documents
 from responder.bitrix24.client.answers import Answer, Command
 from responder.bitrix24.client.rest import Portal
-from responder.bitrix24.facts.lookup import Ask, Reading, gather
-from responder.bitrix24.facts.people import People, Users
-from responder.bitrix24.facts.survey import Survey
-from responder.bitrix24.facts.templates import Templates
+from responder.bitrix24.fetch.lookup import Ask, Reading, gather
+from responder.bitrix24.fetch.people import People, Users
+from responder.bitrix24.fetch.survey import Survey
+from responder.bitrix24.fetch.templates import Templates
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
 from responder.model import Unknown
 

@@ -1,22 +1,22 @@
-"""Reads what many jobs need in the cheaper of two ways, and says how much a round can take.
+"""Reads the facts of many jobs in the cheaper of two ways, and computes a round's size.
 
 Theory of operation. A few documents are read *one by one* (`lookup.gather`): two commands each,
 fifty commands a request. Many are read *by pages* (`Survey.of`): all that runs, about fifty rows a
 command, and then their fields, fifty documents a command. Which one takes fewer requests depends on
-how much runs in the portal, and each list of listing tells that anew; before the first one, its
-first page does. The same holds for looking whether workflows still run.
+how much runs in the portal. Each complete list of what runs gives that number anew; before the
+first one, its first page does. The same choice is made to find whether workflows still run.
 
-A list of listing may fail where single documents would not (it changed too fast). Then
-listing is read one by one for a minute.
+The list of all that runs may fail where single documents would not (it changed too fast). Then
+documents are read one by one for a minute.
 
-The larger part of the portal's bucket is for rounds that are worth it: once a good third of it is
-used up, what is due gathers for up to two seconds after the last reading, or until enough has
-leaked out. A portal at rest never comes there.
+The larger part of the portal's bucket is for rounds that judge much at once: once 40 % of it is
+used up, due jobs collect for up to two seconds after the last reading, or until enough has leaked
+out. A portal with little traffic never fills it so far.
 
-A storm's round takes as many documents as can be read and stopped in `WITHIN_SECONDS`: what the
-portal's bucket gives in that time, or, where the answers and our commits are slower, what they
-allow, as they went lately. Facts would be too old for a call soon after that; what did not make it
-is read again, and the next round is smaller.
+A storm's round has as many documents as can be read and stopped in `WITHIN_SECONDS`: what the
+portal's bucket allows in that time, or, where the answers and our commits are slower, what their
+recent speed allows. Facts would be too old for a call soon after that; documents that were not
+finished in time are read again, and the next round is smaller.
 """
 
 from collections.abc import Collection, Mapping
@@ -27,10 +27,10 @@ import structlog
 
 from responder.bitrix24.client import rate_limit
 from responder.bitrix24.client.answers import STOPPING, Command, Failure, FailureKind, explain
-from responder.bitrix24.client.client import LIMIT_CODES
-from responder.bitrix24.facts import lookup
-from responder.bitrix24.facts.lookup import Ask, Reading
-from responder.bitrix24.facts.survey import Survey
+from responder.bitrix24.client.rate_limit import LIMIT_CODES
+from responder.bitrix24.fetch import lookup
+from responder.bitrix24.fetch.lookup import Ask, Reading
+from responder.bitrix24.fetch.survey import Survey
 from responder.bitrix24.lists.requests import PORTION, SharedRequests
 from responder.bitrix24.lists.row_warnings import RowWarnings
 from responder.bitrix24.lists.workflows import RunningWorkflows, WorkflowList, pages_of
@@ -42,10 +42,10 @@ WITHIN_SECONDS = 20.0
 MOST = 4_000
 ONE_BY_ONE_FOR = timedelta(seconds=60)
 LOST = (FailureKind.BUSY, FailureKind.UNCERTAIN)
-EACH = 2  # commands for one document: its item, its workflows
-TOLD_FOR = timedelta(minutes=10)
+COMMANDS_EACH = 2  # commands for one document: its item, its workflows
+COUNTED_FOR = timedelta(minutes=10)
 GATHERS_FOR = timedelta(seconds=2)
-GATHERS_ABOVE = 0.4  # of the bucket
+GATHERS_ABOVE = 0.4  # of the bucket: above this level due jobs collect before a reading
 IN_BULK = 50 * PORTION  # documents whose fields one request reads
 FIRST_SLICE_SECONDS = 0.25
 
@@ -54,7 +54,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadStrategy:
-    """How the next documents are read, and how many of them at once."""
+    """The way in which the next documents are read, and how many of them at once."""
 
     by_pages: bool
     documents: int
@@ -62,10 +62,10 @@ class ReadStrategy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FactsRead:
-    """What was read of documents, by their names, and when that was begun.
+    """The facts that were read of documents, by their names, and when the reading began.
 
-    `rows` is the list of all that runs, where it was read by pages. `failure` is what spoilt such a
-    reading. `deferred` are the documents that are read again later, because they could not be.
+    `rows` is the list of all that runs, if it was read by pages, and `failure` why that list could
+    not be read. `deferred` are the documents that could not be read and are read again later.
     """
 
     began_at: datetime
@@ -76,7 +76,7 @@ class FactsRead:
 
     @property
     def workflows(self) -> list[str]:
-        """Name the workflows on all of them."""
+        """Return the ids of the workflows on all of the documents."""
         return [
             workflow.id
             for reading in self.readings.values()
@@ -86,12 +86,12 @@ class FactsRead:
 
 
 class FactReader:
-    """The readings of one portal's rounds, and what they know of its size and speed."""
+    """The readings of one portal's rounds, with what they measured of its size and speed."""
 
     def __init__(self, context: Context, backoff: Backoff) -> None:
         self._context = context
         self._backoff = backoff
-        self._told: tuple[datetime, int] | None = None
+        self._counted: tuple[datetime, int] | None = None
         self._row_warnings = RowWarnings(context.portal, context.now)
         self._slice_seconds = FIRST_SLICE_SECONDS
         self._one_by_one_until: datetime | None = None
@@ -99,27 +99,30 @@ class FactReader:
 
     @property
     def running(self) -> int | None:
-        """Say how many workflows run, as the portal told not long ago; None where it did not."""
-        if self._told is None or not timedelta(0) <= self._context.now() - self._told[0] < TOLD_FOR:
+        """Return how many workflows ran when last counted; None if that was not lately."""
+        if (
+            self._counted is None
+            or not timedelta(0) <= self._context.now() - self._counted[0] < COUNTED_FOR
+        ):
             return None
-        return self._told[1]
+        return self._counted[1]
 
-    def _tell(self, running: int | None) -> None:
+    def _record_running(self, running: int | None) -> None:
         if running is not None:
-            self._told = (self._context.now(), running)
+            self._counted = (self._context.now(), running)
 
     @property
     def must_wait(self) -> bool:
-        """Return whether nothing is read now: what is due gathers, or the portal is left alone."""
-        return bool(self._gathers_for()) or self._backoff.leaves_alone(self._context.now())
+        """Return whether nothing is read now: due jobs collect, or the portal is away and rests."""
+        return bool(self._gathers_for()) or self._backoff.is_left_alone(self._context.now())
 
     def idle_seconds(self, at_most: float) -> float:
         """Return how long to wait when nothing is due: until the first document has rested."""
-        wait = self._backoff.until_the_first(self._context.now(), at_most)
+        wait = self._backoff.seconds_until_first(self._context.now(), at_most)
         return max(wait, min(self._gathers_for(), at_most))
 
     def _gathers_for(self) -> float:
-        """Return how many seconds what is due had better gather before it is read; mostly none."""
+        """Return for how many seconds due jobs collect before they are read; mostly 0."""
         now = self._context.now()
         if self._read_at is None or self._level() <= self._context.client.burst * GATHERS_ABOVE:
             return 0.0
@@ -127,14 +130,14 @@ class FactReader:
         return left.total_seconds() if timedelta(0) < left <= GATHERS_FOR else 0.0
 
     def begin(self) -> datetime:
-        """Note that something is read now."""
+        """Record that a reading begins now, and return the instant."""
         self._read_at = self._context.now()
         return self._read_at
 
     def strategy(self, documents: int, *, more: bool) -> ReadStrategy:
-        """Say how so many documents that are due, or `more`, are best read, and how many now."""
+        """Return how so many due documents, or `more`, are best read, and how many of them now."""
         if self._backoff.is_away:
-            return self._strategy(self._context.few)  # enough to see whether it is back
+            return self._strategy(self._context.few)  # enough to find whether it answers again
         return self._strategy(MOST if more and documents > self._context.few else documents)
 
     def _strategy(self, documents: int) -> ReadStrategy:
@@ -144,16 +147,16 @@ class FactReader:
         requests, a_batch = self._requests(), max(map(self._context.client.capacity, STOPPING))
         pages = pages_of(self.running or 0) / PORTION
         some = min(MOST, int((requests - pages - 1) / (1 / a_batch + 1 / IN_BULK)))
-        if some > self._context.few and not self._is_spoilt() and pages < requests / 2:
+        if some > self._context.few and not self._avoids_pages() and pages < requests / 2:
             now = min(documents, some)
-            if self.running is None or pages + now / IN_BULK < now * EACH / PORTION:
+            if self.running is None or pages + now / IN_BULK < now * COMMANDS_EACH / PORTION:
                 return ReadStrategy(by_pages=True, documents=some)
-        # one more command for each is its tasks, which are the evidence
-        some = min(MOST, int(requests / (1 / a_batch + (EACH + 1) / PORTION)))
+        # one more command for each reads its tasks, which are the evidence
+        some = min(MOST, int(requests / (1 / a_batch + (COMMANDS_EACH + 1) / PORTION)))
         return ReadStrategy(by_pages=False, documents=some) if some > self._context.few else few
 
     def _requests(self) -> float:
-        """Say how many requests can be made in time."""
+        """Return how many requests can be made within `WITHIN_SECONDS`."""
         client = self._context.client
         room = max(0.0, client.burst * rate_limit.SAFE_SHARE - self._level())
         allowed = room + WITHIN_SECONDS * client.rate * rate_limit.SAFE_RATE
@@ -163,23 +166,23 @@ class FactReader:
         client, seconds = self._context.client, self._context.now().timestamp()
         return rate_limit.drained(client.bucket, seconds, client.rate).level
 
-    def took(self, seconds: float) -> None:
-        """Learn how long a slice took, from its turn to its outcomes."""
+    def learn_seconds(self, seconds: float) -> None:
+        """Update the measured duration of a slice, from the gate to its outcomes."""
         self._slice_seconds = max(0.001, (self._slice_seconds + max(0.0, seconds)) / 2)
 
     def was_too_slow(self) -> None:
-        """Learn that facts grew too old before all of a round was done."""
+        """Double the measured duration of a slice: facts grew too old before a round was done."""
         self._slice_seconds *= 2
 
     async def read(self, asks: Mapping[str, Ask], *, by_pages: bool) -> FactsRead | None:
-        """Read what is asked of each document; None where it is read in the other way, later."""
+        """Read what is asked of each document; None where the next round reads it the other way."""
         found = await (self._by_pages(asks) if by_pages else self._one_by_one(asks))
         if found is None:
             return None
-        await self._see_whether_away(found.readings.values())
+        await self._check_whether_away(found.readings.values())
         self._context.client.away_since = self._backoff.away_since
         if found.failure is not None and self._is_lists_own(found.failure):
-            self.spoil(found.failure)
+            self.avoid_pages(found.failure)
             return None
         now, few = self._context.now(), self._context.few
         return replace(found, deferred=self._backoff.deferred(found.readings, now, few=few))
@@ -194,7 +197,7 @@ class FactReader:
         return FactsRead(began_at=now, readings=dict(zip(asks, readings, strict=True)))
 
     async def _by_pages(self, asks: Mapping[str, Ask]) -> FactsRead | None:
-        """Read all that runs; None where the first page told that the other way is better."""
+        """Read all that runs; None where its first page shows that the other way is cheaper."""
         now = self.begin()
         survey = Survey.of(list(asks.values()), self._context.templates, now)
         knew = self.running is not None
@@ -202,7 +205,7 @@ class FactReader:
             if survey.total is None or knew:
                 continue
             knew = True
-            self._tell(survey.total)
+            self._record_running(survey.total)
             if not self._strategy(len(asks)).by_pages:
                 return None
         return self._of_pages(survey, asks, now)
@@ -216,33 +219,33 @@ class FactReader:
             return FactsRead(
                 began_at=began_at, readings=dict.fromkeys(asks, unread), failure=failure
             )
-        self._tell(survey.running)
+        self._record_running(survey.running)
         self._row_warnings.warn(survey.odd)
         found = dict(survey.readings())
         readings = {ref: found[ask.document] for ref, ask in asks.items()}
         return FactsRead(began_at=began_at, readings=readings, rows=survey.listed)
 
-    async def _see_whether_away(self, readings: Collection[Reading]) -> None:
-        """Ask who we are where something could not be read, to see if it is the portal itself."""
+    async def _check_whether_away(self, readings: Collection[Reading]) -> None:
+        """Call `profile` where something could not be read, to find whether the portal is away."""
         failures = [reading.failure for reading in readings if reading.failure is not None]
         lost = [one for one in failures if one.kind in LOST and one.code not in LIMIT_CODES]
         if not lost:
             if any(reading.failure is None for reading in readings):
-                self._backoff.answered()
+                self._backoff.mark_answering()
             return
         (answer,) = await self._context.client.send([Command("profile", {})])
         if answer.failure is not None and answer.failure.kind in LOST:
-            self._backoff.went_away(self._context.now())
+            self._backoff.mark_away(self._context.now())
         else:
-            self._backoff.answered()
+            self._backoff.mark_answering()
 
     def _is_lists_own(self, failure: Failure) -> bool:
         """Return whether the list of all that runs cannot be read, and not the portal."""
         passing = failure.kind in LOST and failure.code not in LIMIT_CODES
         return passing and not self._backoff.is_away
 
-    def spoil(self, failure: Failure | None) -> None:
-        """Read everything one by one for a while: the list of all that runs could not be read."""
+    def avoid_pages(self, failure: Failure | None) -> None:
+        """Read documents one by one for a minute: the list of all that runs could not be read."""
         self._one_by_one_until = self._context.now() + ONE_BY_ONE_FOR
         log.warning(
             "what runs could not be read by pages; documents are read one by one",
@@ -251,24 +254,25 @@ class FactReader:
         )
 
     async def all_running(self, ids: int) -> RunningWorkflows | None:
-        """List all that runs, to look for so many workflows; None where asking by id is better.
+        """Read the list of all that runs, to search it for so many workflows.
 
-        So it is where the list has rows that may be any of these.
+        Return None where a search by ids is cheaper, or where the list could not be read whole or
+        has rows without an id, which may be any of these workflows.
         """
-        if self._is_spoilt() or (self.running is not None and pages_of(self.running) >= ids):
+        if self._avoids_pages() or (self.running is not None and pages_of(self.running) >= ids):
             return None
         listing, requests = WorkflowList(), SharedRequests()
         requests.set_sources([listing])
         while await requests.step(self._context.client.send):
-            self._tell(listing.total)
+            self._record_running(listing.total)
             if self.running is not None and pages_of(self.running) >= ids:
                 return None
         if listing.whole:
             self._row_warnings.warn(listing.odd)
             return None if listing.odd.nameless else RunningWorkflows(listing.rows, listing.odd)
-        self.spoil(listing.failure or requests.failure)
+        self.avoid_pages(listing.failure or requests.failure)
         return None
 
-    def _is_spoilt(self) -> bool:
+    def _avoids_pages(self) -> bool:
         until, now = self._one_by_one_until, self._context.now()
         return until is not None and now < until <= now + ONE_BY_ONE_FOR

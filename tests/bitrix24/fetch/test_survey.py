@@ -9,12 +9,12 @@ import pytest
 from responder.bitrix24 import documents
 from responder.bitrix24.client.answers import Answer, Command, FailureKind
 from responder.bitrix24.client.rest import Portal
-from responder.bitrix24.facts.item_pages import ItemsRead
-from responder.bitrix24.facts.lookup import Ask, Reading, gather
-from responder.bitrix24.facts.smart_types import TypesRead
-from responder.bitrix24.facts.stages import StagesRead
-from responder.bitrix24.facts.survey import Survey, Wanted
-from responder.bitrix24.facts.templates import Templates
+from responder.bitrix24.fetch.item_pages import ItemsRead
+from responder.bitrix24.fetch.lookup import Ask, Reading, gather
+from responder.bitrix24.fetch.smart_types import TypesRead
+from responder.bitrix24.fetch.stages import StagesRead
+from responder.bitrix24.fetch.survey import Survey, Wanted
+from responder.bitrix24.fetch.templates import Templates
 from responder.bitrix24.lists.workflows import PAGES_ON_TRUST
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
 from responder.model import Document, Unknown, Workflow

@@ -1,6 +1,6 @@
-"""Lets lapse what was held for a day and nobody approved.
+"""Concludes stops that waited a day for approval and that nobody approved: they lapse.
 
-That needs nothing of the portal, so it is done whether the portal answers or not.
+That needs no call, so it is done whether the portal answers or not.
 """
 
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ import structlog
 from responder.journal import approvals, chain
 from responder.journal.open_stops import Stop, unanswered
 from responder.judge.context import Context, Interval
-from responder.judge.lifecycle import Seen, step
-from responder.judge.recheck import standing_of
+from responder.judge.recheck import progress_of
+from responder.judge.stop_lifecycle import Seen, step
 from responder.model import Outcome
 from responder.stop.gate import Gate
-from responder.stop.intents import take
+from responder.stop.intents import record_step
 from responder.store.database.database import Connection
 
 LOOK_EVERY = timedelta(seconds=1)
@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 
 class ApprovalExpiry:
-    """What nobody approved in time, in one portal."""
+    """The stops of one portal that nobody approved in time, under one lease."""
 
     def __init__(self, context: Context, gate: Gate) -> None:
         self._context = context
@@ -33,7 +33,7 @@ class ApprovalExpiry:
         self._interval = Interval(LOOK_EVERY)
 
     async def step(self) -> bool:
-        """Conclude what has lapsed, some of it at a time. Return False where nothing has."""
+        """Conclude up to 25 stops that have lapsed. Return False where none has."""
         now = self._context.now()
         if not self._interval.is_over(now):
             return False
@@ -54,7 +54,7 @@ class ApprovalExpiry:
             found = approvals.find(tx, stop.decision_id)
             if found is not None and found.is_pending:  # neither approved nor cancelled meanwhile
                 why = "nobody approved it within a day"
-                taken = step(Outcome.HELD, Seen.LAPSED, standing_of(stop), now, why)
-                take(tx, stop.decision_id, taken, now)
+                new_step = step(Outcome.HELD, Seen.LAPSED, progress_of(stop), now, why)
+                record_step(tx, stop.decision_id, new_step, now)
                 lapsed.append(stop)
         return lapsed

@@ -1,7 +1,7 @@
-"""Gathers what is due in a portal: stops that wait, second looks, deliveries.
+"""Finds the jobs that are due in a portal: waiting stops, second looks, deliveries.
 
-Usually that is little, and one read finds it. In a storm there is more than a round can take: then
-it is gathered again, as much as the round takes, in several short reads.
+Usually they are few, and one read finds them. In a storm there are more than a round can judge:
+then as many as the round can judge are read again, in several short reads.
 """
 
 from collections.abc import Sequence
@@ -22,13 +22,13 @@ from responder.store.inbox import inbox, second_looks
 from responder.store.inbox.inbox import Alike, Waiting
 
 CLAIMED = 200  # documents with deliveries, at first
-UNNAMED = 2_000  # deliveries that no rule names, concluded at once
+UNNAMED = 2_000  # deliveries that no rule names, concluded by one statement
 REFS = 100  # documents whose waiting stops one query finds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueJobs:
-    """What is due at that instant, stops first. `more`: there may be others, not looked at."""
+    """The jobs that are due at an instant, stops first. `more`: there may be others, not read."""
 
     jobs: list[Job]
     more: bool
@@ -36,18 +36,18 @@ class DueJobs:
 
 
 class EventQueue:
-    """Finds what is due in one portal."""
+    """The jobs of one portal that are due."""
 
     def __init__(self, context: Context, backoff: Backoff) -> None:
         self._context = context
         self._backoff = backoff
 
     async def due(self) -> DueJobs:
-        """Gather what is due, for a few hundred documents."""
+        """Return the jobs that are due, for a few hundred documents."""
         now = self._context.now()
 
         def read(conn: Connection) -> DueJobs:
-            stops, second = self._older(conn, now)
+            stops, second = self._stops_and_looks(conn, now)
             waiting = self._waiting(conn, now, CLAIMED)
             fresh = [jobs.of_waiting(self._context.portal, group) for group in waiting]
             early = self._early(conn, now, [one.ref for one in fresh if one.ref])
@@ -59,7 +59,7 @@ class EventQueue:
     async def unnamed(self, ruleset: Ruleset) -> Job | None:
         """Return the events that have waited longest as one job, if no rule names any of them.
 
-        Robot calls, and events without a document, are concluded singly and left where they are.
+        Robot calls, and events without a document, are left out: they are concluded one by one.
         """
         front = await self._context.read(inbox.front, UNNAMED)
         events = [one for one in front if one.trigger == "event" and one.kind is not None]
@@ -72,37 +72,40 @@ class EventQueue:
             return True
         return bool(ruleset.in_question("event", (alike.event,), alike.kind, self._context.portal))
 
-    async def much(self, documents: int) -> list[Job]:
-        """Gather what is due for so many documents, with all that is due on each of them."""
+    async def due_in_storm(self, documents: int) -> list[Job]:
+        """Return the jobs of so many documents, with all that is due on each of them."""
         now, database = self._context.now(), self._context.database
-        stops, second = await database.reading(lambda conn: self._older(conn, now))
+        stops, second = await database.reading(lambda conn: self._stops_and_looks(conn, now))
         waiting = await database.reading(lambda conn: self._waiting(conn, now, documents))
         fresh = [jobs.of_waiting(self._context.portal, group) for group in waiting]
         refs = list(dict.fromkeys(one.ref for one in (*stops, *second, *fresh) if one.ref))
         first = set(refs[:documents])
         found = [one for one in (*stops, *second, *fresh) if not one.ref or one.ref in first]
-        heard = {one.ref for one in fresh} & first
-        # Stops that are due are found a thousand at a time, and must not be torn apart from others
-        # on their document: together they are held against its limit.
-        torn = {one.ref for one in stops} & first if len(stops) >= MOST else set[str]()
+        have_deliveries = {one.ref for one in fresh} & first
+        # A query finds a thousand due stops at most. The rest of those on the same documents are
+        # read too, because the limit of a document counts all of its stops at once.
+        incomplete = {one.ref for one in stops} & first if len(stops) >= MOST else set[str]()
         known = {one.stop.decision_id for one in stops if one.stop is not None}
-        some = [ref for ref in refs if ref in heard or ref in torn]
+        some = [ref for ref in refs if ref in have_deliveries or ref in incomplete]
         for start in range(0, len(some), REFS):
-            on = partial(self._on, refs=some[start : start + REFS])
+            on = partial(self._waiting_on, refs=some[start : start + REFS])
             found += [
                 jobs.of_stop(stop)
                 for stop in await database.reading(on)
-                if stop.decision_id not in known and self._belongs(stop, now, heard, torn)
+                if stop.decision_id not in known
+                and self._goes_with(stop, now, have_deliveries, incomplete)
             ]
         return found
 
-    def _belongs(self, stop: Stop, now: datetime, heard: set[str], torn: set[str]) -> bool:
+    def _goes_with(
+        self, stop: Stop, now: datetime, have_deliveries: set[str], incomplete: set[str]
+    ) -> bool:
         ref = stop.document.ref
-        if ref in torn and stop.due_at is not None and stop.due_at <= now:
+        if ref in incomplete and stop.due_at is not None and stop.due_at <= now:
             return True
-        return ref in heard and self._is_early(stop, now)
+        return ref in have_deliveries and self._is_early(stop, now)
 
-    def _older(self, conn: Connection, now: datetime) -> tuple[list[Job], list[Job]]:
+    def _stops_and_looks(self, conn: Connection, now: datetime) -> tuple[list[Job], list[Job]]:
         due = open_stops.due(conn, self._context.portal, now, Outcome.WAITING)
         resting = self._backoff.resting(now)
         second = [
@@ -117,20 +120,20 @@ class EventQueue:
         return inbox.waiting(conn, self._context.portal, documents=documents, skip=resting)
 
     def _early(self, conn: Connection, now: datetime, refs: Sequence[str]) -> list[Job]:
-        """Find what waits for its time on documents of which something was heard."""
-        stops = self._on(conn, refs)
+        """Return the stops that wait for their time on documents that have deliveries."""
+        stops = self._waiting_on(conn, refs)
         return [jobs.of_stop(stop) for stop in stops if self._is_early(stop, now)]
 
-    def _on(self, conn: Connection, refs: Sequence[str]) -> list[Stop]:
-        """Return all stops that wait on these documents, though one query gives a thousand."""
+    def _waiting_on(self, conn: Connection, refs: Sequence[str]) -> list[Stop]:
+        """Return all stops that wait on these documents, though one query returns a thousand."""
         found = open_stops.waiting_on(conn, self._context.portal, refs)
         if len(found) < MOST or len(refs) < 2:
             return found
         middle = len(refs) // 2
-        return [*self._on(conn, refs[:middle]), *self._on(conn, refs[middle:])]
+        return [*self._waiting_on(conn, refs[:middle]), *self._waiting_on(conn, refs[middle:])]
 
     def _is_early(self, stop: Stop, now: datetime) -> bool:
-        """Any event is one more look at what its rule waits for."""
+        """Return whether a stop waits for its rule's time, and any event judges it earlier."""
         if stop.due_at is None or stop.due_at <= now:
             return False
         rules = self._context.rules.ruleset.rules

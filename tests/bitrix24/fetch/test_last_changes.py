@@ -8,7 +8,7 @@ import pytest
 
 from responder.bitrix24.client.answers import Answer, Command
 from responder.bitrix24.client.rest import Portal
-from responder.bitrix24.facts.last_changes import last_changed
+from responder.bitrix24.fetch.last_changes import last_changed
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
 
 pytestmark = pytest.mark.portal

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from responder.journal.approval_proof import Approval
 from responder.journal.approvals import GOOD_FOR, approved_text
-from responder.judge.lifecycle import (
+from responder.judge.stop_lifecycle import (
     BUSY_AGAIN,
     EXECUTING_AGAIN,
     LIFE,
@@ -20,8 +20,8 @@ from responder.judge.lifecycle import (
     SENT_WITHIN,
     TRIES,
     Seen,
-    Standing,
     Step,
+    StopProgress,
     not_before,
     step,
 )
@@ -29,8 +29,8 @@ from responder.model import OPEN_OUTCOMES, Action, Outcome
 
 NOW = datetime(2026, 9, 24, 12, tzinfo=UTC)
 
-standings = st.builds(
-    Standing,
+stops_in_progress = st.builds(
+    StopProgress,
     action=st.sampled_from([Action.KILL, Action.TERMINATE]),
     tries=st.integers(0, TRIES - 1),
     condemned_at=st.timedeltas(timedelta(0), timedelta(hours=1)).map(lambda d: NOW - d),
@@ -40,40 +40,40 @@ standings = st.builds(
 
 
 def seen(outcome: Outcome, what: Seen, **known: object) -> Step:
-    standing: dict[str, object] = {
+    progress: dict[str, object] = {
         "action": Action.KILL,
         "tries": 0,
         "condemned_at": NOW,
         "called_at": NOW,
         "unknown_id": False,
     }
-    return step(outcome, what, Standing(**{**standing, **known}), NOW, "why")  # type: ignore[arg-type]
+    return step(outcome, what, StopProgress(**{**progress, **known}), NOW, "why")  # type: ignore[arg-type]
 
 
-@given(st.sampled_from(sorted(LIFE)), standings)
+@given(st.sampled_from(sorted(LIFE)), stops_in_progress)
 def test_only_a_fresh_condemnation_leads_to_a_call(
-    row: tuple[Outcome, Seen], standing: Standing
+    row: tuple[Outcome, Seen], progress: StopProgress
 ) -> None:
-    taken = step(*row, standing, NOW, "why")
+    taken = step(*row, progress, NOW, "why")
     assert taken.call == (row[1] is Seen.CONDEMNED)
 
 
-@given(st.sampled_from(sorted(LIFE)), standings)
+@given(st.sampled_from(sorted(LIFE)), stops_in_progress)
 def test_killed_with_a_receipt_comes_from_an_answer_that_says_so(
-    row: tuple[Outcome, Seen], standing: Standing
+    row: tuple[Outcome, Seen], progress: StopProgress
 ) -> None:
-    taken = step(*row, standing, NOW, "why")
+    taken = step(*row, progress, NOW, "why")
     if taken.outcome in (Outcome.KILLED, Outcome.TERMINATED):
         assert (row[1] is Seen.DONE) == (taken.receipt is True)
         assert row[1] in (Seen.DONE, Seen.ABSENT)
         assert taken.verify_at is not None
 
 
-@given(st.sampled_from(sorted(LIFE)), standings)
+@given(st.sampled_from(sorted(LIFE)), stops_in_progress)
 def test_what_lasts_is_due_and_what_is_final_is_not(
-    row: tuple[Outcome, Seen], standing: Standing
+    row: tuple[Outcome, Seen], progress: StopProgress
 ) -> None:
-    taken = step(*row, standing, NOW, "why")
+    taken = step(*row, progress, NOW, "why")
     if taken.call:
         assert taken.outcome is Outcome.IN_DOUBT
     elif taken.outcome in OPEN_OUTCOMES and (taken.outcome is not Outcome.HELD or taken.hold):
@@ -83,13 +83,13 @@ def test_what_lasts_is_due_and_what_is_final_is_not(
         assert taken.due_at is None
 
 
-@given(st.sampled_from(sorted(LIFE)), standings)
+@given(st.sampled_from(sorted(LIFE)), stops_in_progress)
 def test_tries_never_go_down_nor_past_the_limit(
-    row: tuple[Outcome, Seen], standing: Standing
+    row: tuple[Outcome, Seen], progress: StopProgress
 ) -> None:
-    taken = step(*row, standing, NOW, "why")
-    if taken.outcome in OPEN_OUTCOMES and not standing.unknown_id:
-        assert standing.tries <= taken.tries < TRIES
+    taken = step(*row, progress, NOW, "why")
+    if taken.outcome in OPEN_OUTCOMES and not progress.unknown_id:
+        assert progress.tries <= taken.tries < TRIES
 
 
 def test_a_workflow_still_there_is_not_tried_again_before_the_portal_cuts_the_request() -> None:
@@ -103,7 +103,7 @@ def test_a_workflow_still_there_is_not_tried_again_before_the_portal_cuts_the_re
 
 
 def test_a_clock_that_was_ahead_lengthens_no_wait() -> None:
-    ahead = Standing(action=Action.KILL, tries=0, condemned_at=NOW + timedelta(days=1))
+    ahead = StopProgress(action=Action.KILL, tries=0, condemned_at=NOW + timedelta(days=1))
     assert ahead.waits_from(NOW) == NOW
     put_off = replace(ahead, postponed_at=NOW - timedelta(minutes=3))
     assert put_off.waits_from(NOW) == NOW - timedelta(minutes=3)
@@ -246,12 +246,12 @@ def test_an_answer_that_was_awaited_before_is_awaited_no_longer() -> None:
 
 
 def test_not_before_keeps_what_was_tried() -> None:
-    standing = Standing(action=Action.KILL, tries=3, condemned_at=NOW)
-    taken = not_before(standing, NOW + timedelta(hours=1), "not yet")
+    progress = StopProgress(action=Action.KILL, tries=3, condemned_at=NOW)
+    taken = not_before(progress, NOW + timedelta(hours=1), "not yet")
     assert (taken.outcome, taken.tries, taken.call) == (Outcome.WAITING, 3, False)
     assert (taken.due_at, taken.detail) == (NOW + timedelta(hours=1), "not yet")
 
 
 def test_a_wait_begins_when_it_was_condemned() -> None:
-    standing = Standing(action=Action.KILL, tries=0, condemned_at=LONG_AGO, postponed_at=NOW)
-    assert standing.waits_from(NOW) == LONG_AGO
+    progress = StopProgress(action=Action.KILL, tries=0, condemned_at=LONG_AGO, postponed_at=NOW)
+    assert progress.waits_from(NOW) == LONG_AGO

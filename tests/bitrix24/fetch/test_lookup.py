@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from responder.bitrix24 import documents
 from responder.bitrix24.client.answers import Answer, Command, Failure, FailureKind
 from responder.bitrix24.client.rest import Portal
-from responder.bitrix24.facts.items import snake
-from responder.bitrix24.facts.lookup import Ask, Reading, gather, present
-from responder.bitrix24.facts.templates import Templates
+from responder.bitrix24.fetch.items import snake
+from responder.bitrix24.fetch.lookup import Ask, Reading, gather, present
+from responder.bitrix24.fetch.templates import Templates
 from responder.bitrix24.lists.paged import Send
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
 from responder.model import Document, Unknown, Workflow

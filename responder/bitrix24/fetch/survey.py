@@ -26,15 +26,15 @@ from datetime import datetime
 
 from responder.bitrix24 import documents
 from responder.bitrix24.client.answers import Failure
-from responder.bitrix24.facts.item_pages import ItemsRead
-from responder.bitrix24.facts.lookup import Ask, Reading
-from responder.bitrix24.facts.people import People, needs_tasks
-from responder.bitrix24.facts.smart_types import TypesRead
-from responder.bitrix24.facts.stages import StagesRead
-from responder.bitrix24.facts.templates import Templates, TemplatesRead
+from responder.bitrix24.fetch.item_pages import ItemsRead
+from responder.bitrix24.fetch.lookup import Ask, Reading
+from responder.bitrix24.fetch.people import People, needs_tasks
+from responder.bitrix24.fetch.smart_types import TypesRead
+from responder.bitrix24.fetch.stages import StagesRead
+from responder.bitrix24.fetch.templates import Templates, TemplatesRead
+from responder.bitrix24.lists.malformed_rows import OddRows
 from responder.bitrix24.lists.paged import Read, Row, Send
 from responder.bitrix24.lists.requests import ReadSource, SharedRequests
-from responder.bitrix24.lists.senseless_rows import OddRows
 from responder.bitrix24.lists.workflow_row import widest, workflow_facts
 from responder.bitrix24.lists.workflows import (
     Compact,

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from responder.bitrix24.client.answers import Command, Failure, explain, uncertain
-from responder.bitrix24.facts.people import Users
-from responder.bitrix24.facts.stages import Stages
+from responder.bitrix24.fetch.people import Users
+from responder.bitrix24.fetch.stages import Stages
 from responder.bitrix24.lists.paged import REMEMBERED_FOR, Listing, Row, unless_rejected
 from responder.model import Unknown
 

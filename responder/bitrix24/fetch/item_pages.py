@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 from responder.bitrix24 import documents
 from responder.bitrix24.client.answers import Answer, Command, FailureKind, uncertain
-from responder.bitrix24.facts.items import ItemRead, camel, naming
-from responder.bitrix24.facts.smart_types import TypesRead
-from responder.bitrix24.facts.stages import SEMANTIC, StagesRead
+from responder.bitrix24.fetch.items import ItemRead, camel, naming
+from responder.bitrix24.fetch.smart_types import TypesRead
+from responder.bitrix24.fetch.stages import SEMANTIC, StagesRead
 from responder.model import Document
 
 IDS = 50

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from responder.rules.source import (
+from responder.rules.yaml_positions import (
     MAX_BYTES,
     MAX_DEPTH,
     Items,

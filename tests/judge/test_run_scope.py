@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from responder.judge.sweep import SWEEP, DueRun, due_now
+from responder.judge.run_scope import SWEEP, DueRun, due_now
 from responder.rules.ruleset import Ruleset
 from tests.rules.make import a_rule, a_ruleset
 

@@ -13,8 +13,8 @@ from responder.bitrix24.client.answers import (
     explain,
     uncertain,
 )
-from responder.bitrix24.facts.smart_types import TypesRead
-from responder.bitrix24.facts.stages import SEMANTIC, STAGE, StagesRead
+from responder.bitrix24.fetch.smart_types import TypesRead
+from responder.bitrix24.fetch.stages import SEMANTIC, STAGE, StagesRead
 from responder.model import Document, Unknown
 
 _EXISTS = "document.exists"
