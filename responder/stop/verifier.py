@@ -148,7 +148,7 @@ class Verifier:
         return [document for ref, document in documents.items() if ref not in busy]
 
     def settlement(self, rows: RunningWorkflows | None, began_at: datetime) -> "Settlement | None":
-        """Return what settles the searches that were due when the list was begun, if there is one."""
+        """Return the settlement of all that was due when the list was begun, if there is a list."""
         return None if rows is None else Settlement(self, rows, began_at)
 
     async def whether_running(
