@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 
 from responder.store.database.database import Database
 from responder.store.database.tables import metadata
-from tests.support import tiers
+from tests.support import counting, tiers
 
 _numbers = itertools.count(1)
 _WATCH = tiers.Watch()
@@ -61,6 +61,13 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Watch that a test touches what its marker says, and no more."""
     with _WATCH.over(item, setting_up=False):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Count coverage where a test may add to it."""
+    with counting.counted(item, _folder(item)):
         return (yield)
 
 

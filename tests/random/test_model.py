@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import structlog
-from coverage import Coverage
 
 from responder.bitrix24.lists import workflows
 from responder.stop import gate
@@ -27,13 +26,8 @@ def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr(gate, "STUMBLES", (0.0,) * 4)
     monkeypatch.setattr(workflows, "PAGES_ON_TRUST", 2)  # few workflows are on one
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("critical"))
-    counting = Coverage.current()  # which costs much here, and would count nothing new
-    if counting is not None:
-        counting.stop()
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as made:
         yield Path(made)
-    if counting is not None:
-        counting.start()
     structlog.reset_defaults()
 
 
