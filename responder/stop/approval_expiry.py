@@ -1,6 +1,6 @@
-"""Lets lapse what was held for a day and nobody approved.
+"""Concludes stops that waited a day for approval and that nobody approved: they lapse.
 
-That needs nothing of the portal, so it is done whether the portal answers or not.
+That needs no call, so it is done whether the portal answers or not.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 
 class ApprovalExpiry:
-    """What nobody approved in time, in one portal."""
+    """The stops of one portal that nobody approved in time, under one lease."""
 
     def __init__(self, context: Context, gate: Gate) -> None:
         self._context = context
@@ -33,7 +33,7 @@ class ApprovalExpiry:
         self._interval = Interval(LOOK_EVERY)
 
     async def step(self) -> bool:
-        """Conclude what has lapsed, some of it at a time. Return False where nothing has."""
+        """Conclude up to 25 stops that have lapsed. Return False where none has."""
         now = self._context.now()
         if not self._interval.is_over(now):
             return False

@@ -1,10 +1,10 @@
 """Cuts what a round judged into slices, each of which passes the gate once: no I/O, no clock.
 
-A slice has no more calls than go out in one batch, and few enough evaluations that its commit keeps
-nobody waiting. What concerns one document stays together where it fits; of a document with more
-stops than that, each slice has as many as go, all on the same reading: the limiter asks for a set
-as a whole, however much of it is at hand. What leads to a call comes first, in the order it came
-up, in batches as full as can be; what only has to be written down fills the rest.
+A slice has no more calls than go out in one batch, and few enough evaluations that its commit does
+not delay deliveries. Plans and rechecks of one document are in one slice if they fit. Of a document
+with more stops than that, each slice has as many as fit, all on the same reading: the limiter
+checks a set as a whole, however much of it is in the slice. What leads to a call comes first, in
+the order it became due, in batches as full as possible; what is only written fills the rest.
 """
 
 from collections import deque
@@ -17,13 +17,13 @@ from responder.judge.plans import Plan
 from responder.judge.recheck import Recheck
 
 # Evaluations and steps in one transaction: a delivery that comes meanwhile waits for all of them.
-# What goes out in one batch of calls must be written together; what calls nothing need not be.
+# The intents of one batch of calls must be written in one; plans without calls need not be.
 WITH_CALLS, WRITTEN = 100, 20
 
 
 @dataclass(slots=True)
 class Slice:
-    """Plans and rechecked stops that pass the gate together, and how many calls they ask for."""
+    """Plans and rechecked stops that pass the gate in one transaction, and their calls."""
 
     plans: list[Plan] = field(default_factory=list)
     rechecks: list[Recheck] = field(default_factory=list)
@@ -32,38 +32,39 @@ class Slice:
 
     @property
     def size(self) -> int:
-        """Say how much there is to write."""
+        """Return how many evaluations and steps there are to write."""
         return len(self.plans) + len(self.rechecks)
 
     @property
     def refs(self) -> set[str]:
-        """Name the documents."""
+        """Return the names of the documents."""
         of_plans = {plan.job.ref for plan in self.plans}
         return of_plans | {one.stop.document.ref for one in self.rechecks}
 
     @property
     def jobs(self) -> list[Job]:
-        """Return what was judged."""
+        """Return the jobs of the plans and rechecks."""
         return [plan.job for plan in self.plans] + [of_stop(one.stop) for one in self.rechecks]
 
     @property
     def methods(self) -> set[str]:
-        """Name the methods of the calls."""
+        """Return the methods of the calls."""
         planned = (one for plan in self.plans for one in plan.planned)
         actions = {one.decision.action for one in planned if one.step and one.step.call}
         actions |= {one.stop.action for one in self.rechecks if one.step.call}
         return {stopping_method(action) for action in actions}
 
     def add(self, other: "Slice") -> None:
-        """Take in another one's plans and stops."""
+        """Add another slice's plans and rechecks."""
         self.plans += other.plans
         self.rechecks += other.rechecks
         self.calls += other.calls
 
     def parts(self) -> "list[Slice]":
-        """Return first, some at a time, what only has to be written down where that is much.
+        """Return the slice in parts, if many of its rechecks make no call: those first, 20 a part.
 
-        It comes before the calls, for until it is written it counts as what waits of its set.
+        They are written before the calls, because until then the limiter counts them as stops of
+        their set that still wait.
         """
         quiet = [one for one in self.rechecks if not one.step.call]
         if len(quiet) <= WRITTEN:
@@ -75,7 +76,7 @@ class Slice:
         return [*parts, rest] if rest.size else parts
 
     def split(self, calls: int) -> tuple["Slice", "Slice"]:
-        """Cut off as many stops as ask for so many calls; an evaluation stands in front, whole."""
+        """Return the stops that ask for so many calls, after all plans, and the rest."""
         first, rest = Slice(plans=self.plans), Slice()
         first.calls = sum(plan.calls for plan in self.plans)
         for one in self.rechecks:
@@ -85,7 +86,7 @@ class Slice:
         return first, rest
 
     def has_room_for(self, other: "Slice") -> bool:
-        """Say whether another one may go beside what is here."""
+        """Return whether another slice may be added to this one."""
         if not self.size:
             return True
         calls, size = self.calls + other.calls, self.size + other.size
@@ -94,9 +95,10 @@ class Slice:
 
 
 class Backlog:
-    """What a round judged and has not written yet; `order` names the documents, the oldest first.
+    """The plans and rechecks of a round that are not written yet, by document in `order`.
 
-    `capacity` says of a method how many of its commands go into one batch at that moment.
+    `order` names the documents, the oldest first. `capacity` returns how many commands of a method
+    go into one batch at that moment.
     """
 
     def __init__(
@@ -114,13 +116,14 @@ class Backlog:
         self._capacity = capacity
 
     def __bool__(self) -> bool:
-        """Say whether something is left."""
+        """Return whether something is left."""
         return bool(self._acting or self._quiet)
 
     def cut(self) -> Slice:
-        """Take the next slice.
+        """Remove the next slice and return it.
 
-        An evaluation with more calls than fit is not cut: the gate begins as many as go.
+        An evaluation with more calls than fit is not cut: the gate begins as many as fit, and the
+        others are due in the next round.
         """
         most = min((self._capacity(one) for one in self._methods), default=1)
         cut = Slice(most_calls=most)

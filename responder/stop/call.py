@@ -1,4 +1,4 @@
-"""The call that carries a decision out, and what its answer shows."""
+"""Defines the call that carries out a decision, and reads its answer."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +19,7 @@ from responder.model import Action, Outcome
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopCall:
-    """An intent that is committed: the call to make, and what is known of its stop."""
+    """A call whose intent is committed, with the progress of its stop."""
 
     decision_id: str
     workflow_id: str
@@ -29,7 +29,7 @@ class StopCall:
 
     @property
     def action(self) -> Action:
-        """Return what is done to the workflow."""
+        """Return the action: kill or terminate."""
         return self.progress.action
 
     @property
@@ -47,18 +47,18 @@ class StopCall:
         return self.progress.called_at
 
     def too_late(self, now: datetime) -> Step:
-        """Say what follows where its facts grew too old before it could be called."""
+        """Return the step after a call that was not made, because its facts grew too old."""
         why = "not called: its facts were too old once its intent was committed"
         return step(Outcome.IN_DOUBT, Seen.UNREACHABLE, self.progress, now, why)
 
     def after(self, answer: Answer, now: datetime) -> Step:
-        """Say what follows from the portal's answer."""
+        """Return the step after the portal's answer."""
         seen, why = seen_in(answer)
         return step(Outcome.IN_DOUBT, seen, self.progress, now, why)
 
 
 def seen_in(answer: Answer) -> tuple[Seen, str]:
-    """Say what the answer to a kill or a terminate shows, and in which words."""
+    """Return what the answer to a kill or a terminate shows, and why, in words."""
     if is_done(answer):
         return Seen.DONE, ""
     failure = answer.failure
@@ -77,6 +77,6 @@ def seen_in(answer: Answer) -> tuple[Seen, str]:
             return Seen.FORBIDDEN, why
         case FailureKind.REJECTED:
             # A stale exception in the portal can put any code on an unknown id, and older portals
-            # delete a workflow although they answer 400: so look before saying that it lives.
+            # delete a workflow although they answer 400: so the workflow is searched for first.
             malformed = failure.code.upper() == "ERROR_WRONG_WORKFLOW_ID"
             return (Seen.REFUSED if malformed else Seen.UNKNOWN_ID), why

@@ -1,9 +1,9 @@
-"""What the one who runs it does: pause, resume, rearm, cancel, approve; and how everything stands.
+"""Carries out an operator's orders (pause, resume, rearm, cancel, approve); reads the status.
 
-What waits for approval is `approvals.pending(conn, portals, like=None)`; `approve` takes the ids
-that a person was shown, and says of each that could not be approved why. These act on rows, in a
-transaction of their own, so they work on a service that runs elsewhere, on every replica, and
-through restarts. Each leaves an entry in the chain of every portal concerned.
+The stops that wait for approval are `approvals.pending(conn, portals, like=None)`; `approve` gets
+the ids that a person was shown, and returns for each that could not be approved why. All of these
+write rows, in a transaction of their own, so they work on a service that runs elsewhere, on every
+replica, and through restarts. Each writes an entry in the chain of every portal concerned.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -30,18 +30,18 @@ T = TypeVar("T")
 
 
 class Writes(Protocol):
-    """What commits a transaction: a database, or the one writer of a service that runs."""
+    """Anything that commits a transaction: a database, or the one writer of a running service."""
 
     def write(self, fn: Callable[[Connection], T]) -> T:
         """Run `fn` in a write transaction, and return when it is durable."""
 
 
 class UnknownRule(Exception):  # noqa: N818 - it says what is wrong with the question
-    """There is no such rule, nor anything that it holds."""
+    """A rule that does not exist and holds nothing."""
 
 
 class UnderWay(Exception):  # noqa: N818 - it says a state, not a mistake
-    """The call of a decision may have been made: it is too late to cancel it."""
+    """A decision whose call may have been made: it is too late to cancel it."""
 
 
 def pause(database: Writes, portals: Sequence[str], *, by: str, at: datetime) -> bool:
@@ -67,7 +67,7 @@ def under_way(database: Database, portals: Sequence[str]) -> list[Stop]:
 
 
 def resume(database: Writes, portals: Sequence[str], *, by: str, at: datetime) -> int | None:
-    """Allow calls again; return how many stops are judged afresh, None where nothing was paused."""
+    """Allow calls again. Return how many stops are judged afresh; None if nothing was paused."""
 
     def work(tx: Connection) -> int | None:
         _lock(tx, portals)
@@ -89,7 +89,7 @@ def rearm(
     by: str,
     at: datetime,
 ) -> int:
-    """Forgive a rule what it did and have what it held judged afresh; return how much that is."""
+    """Reset a rule's counts and free the stops it held, to be judged afresh; return how many."""
 
     def work(tx: Connection) -> int:
         _lock(tx, portals)
@@ -106,16 +106,17 @@ def rearm(
 
 
 def _lock(tx: Connection, portals: Sequence[str]) -> None:
-    """Lock all chains first, in one order: what a gate holds this moment is written or sees us.
+    """Lock all chains first, in one order.
 
-    Else it would be held by what has ended, and nothing would free it.
+    So a gate that holds a stop at this moment either has written it, and it is freed here, or sees
+    what is written here. Otherwise a pause or trip that has ended could hold a stop for ever.
     """
     for portal in sorted(portals):
         chain.lock(tx, portal)
 
 
 def _run_again(tx: Connection, portal: str, rule: str, by: str, at: datetime) -> int:
-    """Have what a run condemned looked for by another run, for it is one set."""
+    """Request another run for what a run condemned and the rule held, because that is one set."""
     held = limits.clear_later(tx, portal, rule, at)
     if held:
         sweep_runs.add_request(tx, portal, rule=rule, observe=False, by=by, at=at)
@@ -123,9 +124,10 @@ def _run_again(tx: Connection, portal: str, rule: str, by: str, at: datetime) ->
 
 
 def cancel(database: Writes, decision_id: str, *, by: str, at: datetime) -> None:
-    """Conclude a decision that waits or is held, so that nothing comes of it.
+    """Conclude a decision that waits or is held, so that it is not carried out.
 
-    Raise NotOpen where it is settled or there is none, UnderWay where its call may have been made.
+    Raise NotOpen where it is concluded or does not exist, UnderWay where its call may have been
+    made.
     """
     place = place_of(decision_id)
 
@@ -144,19 +146,19 @@ def cancel(database: Writes, decision_id: str, *, by: str, at: datetime) -> None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approved:
-    """What `approve` did: the decisions that are approved now, and why others are not."""
+    """The result of `approve`: the decisions that are approved now, and why others are not."""
 
     approved: tuple[str, ...]
     refused: Mapping[str, str]
 
 
 def approve(database: Writes, decision_ids: Sequence[str], *, by: str, at: datetime) -> Approved:
-    """Approve decisions that are held for it, those and no others: each is judged afresh at once.
+    """Approve exactly these decisions, if they wait for approval: each is judged afresh at once.
 
-    Raise LookupError, and approve nothing, where there is no decision of a name.
+    Raise LookupError, and approve none, where one of the decisions does not exist.
     """
     by_portal: dict[str, list[str]] = {}
-    for name in sorted(set(decision_ids)):  # all lock in one order, so that none waits for ever
+    for name in sorted(set(decision_ids)):  # one order of locks, so that there is no deadlock
         place = place_of(name)
         if place is None:
             raise LookupError(name)
@@ -190,7 +192,7 @@ def _refused(tx: Connection, decision_ids: Sequence[str], at: datetime) -> dict[
 
 
 def _why_not(found: approvals.ApprovalState, at: datetime) -> str | None:
-    """Say why a decision cannot be approved, None where it can be."""
+    """Return why a decision cannot be approved; None if it can be."""
     if found.approved_at is not None and found.approved_by is not None:
         said = approvals.approved_text(found.approved_by, found.approved_at)
         return f"it was {said} already, and is {_outcome_text(found)}"
@@ -208,12 +210,12 @@ def _outcome_text(found: approvals.ApprovalState) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """The state of everything. `rules` and `portals` are as `--json` prints them.
+    """The state of the installation. `rules` and `portals` are as `--json` prints them.
 
-    `refused` counts, by why, the deliveries of the last day that named no portal of ours.
+    `refused` counts, by reason, the deliveries of the last day that named no portal of ours.
 
-    Where the rules file is broken `ruleset` is None and `rules` has those alone that are tripped:
-    the service goes on by the last good one, whose revision `/readyz` tells.
+    Where the rules file is broken, `ruleset` is None and `rules` has only the tripped ones: the
+    service goes on by the last good ruleset, whose revision `/readyz` gives.
     """
 
     mode: str
@@ -227,7 +229,7 @@ class Status:
 def status(
     database: Database, settings: Settings, ruleset: Ruleset | None, now: datetime
 ) -> Status:
-    """Read the state of everything in one short transaction."""
+    """Read the state of the installation in one short transaction."""
 
     def read(conn: Connection) -> Status:
         paused = limits.paused(conn)
@@ -286,7 +288,7 @@ def _counts(refused: Iterable[refusals.Refused]) -> dict[str, int]:
 def portals_now(
     conn: Connection, settings: Settings, now: datetime
 ) -> dict[str, Mapping[str, object]]:
-    """Tell of each portal how much waits, who drives it, and what withholds its calls."""
+    """Return by portal how much waits, which process drives it, and which breakers are open."""
     depth, asking = inbox.depth(conn), approvals.count_pending(conn)
     stops = counts.open_stops(conn)
     refused = refusals.lately(conn, now)

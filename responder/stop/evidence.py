@@ -1,4 +1,7 @@
-"""Reads the evidence of what is condemned, before anything is committed or called."""
+"""Reads the evidence of condemned workflows (open tasks, template name) before the gate.
+
+The evidence is stored with the intent. A workflow without evidence is not called.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -20,17 +23,17 @@ Proved = tuple[list[Plan], list[Recheck], dict[str, Evidence | Missing]]
 
 
 class EvidenceReader:
-    """The evidence of one portal's condemned workflows, kept for a call that is put off."""
+    """The evidence of one portal's condemned workflows, cached for calls that are postponed."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._tasks: tuple[datetime, int] | None = None  # in the portal, as told last
+        self._tasks: tuple[datetime, int] | None = None  # how many the portal has, as counted last
         self._kept: dict[str, tuple[datetime, Evidence | Missing]] = {}
 
     async def gather(self, plans: Sequence[Plan], rechecks: Sequence[Recheck]) -> None:
-        """Read ahead what many calls need, where the list of all tasks tells it in fewer requests.
+        """Read the evidence of many calls ahead, if the list of all tasks needs fewer requests.
 
-        What this leaves open, each slice asks for.
+        Evidence that is still missing is read for each slice (`prove`).
         """
         now = self._context.now()
         self._forget(now)
@@ -48,7 +51,7 @@ class EvidenceReader:
         self._kept |= {key: (now, proof) for key, proof in proofs.items()}
 
     async def prove(self, plans: Sequence[Plan], rechecks: Sequence[Recheck]) -> Proved:
-        """Read what is missing, and put off what has no evidence. Then wait for the call's turn."""
+        """Read missing evidence, postpone calls without any, and wait for the bucket's turn."""
         now = self._context.now()
         self._forget(now)
         condemned = _condemned(plans, rechecks)
@@ -61,7 +64,7 @@ class EvidenceReader:
         proofs = {w.id: _unless_contradicted(w, self._kept[w.id][1]) for w in condemned}
         missing = {key: proof for key, proof in proofs.items() if isinstance(proof, Missing)}
         for key in missing:
-            del self._kept[key]  # it is read anew
+            del self._kept[key]  # so that it is read anew
         if condemned:
             await self._context.client.turn()
         return (
@@ -74,7 +77,7 @@ class EvidenceReader:
         return [workflow for workflow in condemned if workflow.id not in self._kept]
 
     def _drop_older(self, condemned: Sequence[Workflow]) -> None:
-        """Drop kept evidence that says other than the facts: it may be the older of the two."""
+        """Drop cached evidence that contradicts the facts: it may be the older of the two."""
         for workflow in condemned:
             kept = self._kept.get(workflow.id)
             if kept is not None and isinstance(_unless_contradicted(workflow, kept[1]), Missing):
@@ -89,7 +92,7 @@ class EvidenceReader:
 
 
 def _unless_contradicted(workflow: Workflow, proof: Evidence | Missing) -> Evidence | Missing:
-    """Return evidence that bears out the facts which condemned; what contradicts them is none."""
+    """Return the evidence; `Missing` if it contradicts the facts that condemned the workflow."""
     if isinstance(proof, Evidence) and proof.contradicts(workflow):
         return Missing("it waits for others than when it was condemned: judged afresh", None)
     return proof

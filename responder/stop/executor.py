@@ -1,10 +1,11 @@
-"""Makes the calls whose intents are committed, and writes down what came of each.
+"""Makes the calls whose intents are committed, and records the outcome of each.
 
 Between the gate's commit and the request nothing waits: the bucket's turn was awaited before. Right
-before each request it is asked once more whether it may be made, for another process may drive by
-now and have decided otherwise, and no fence reaches as far as the portal. What is not sent then, or
-rests on facts that are too old, is judged afresh; what was sent is committed even if the store
-stumbles (`Gate.insist`), and where nobody knows what came of it, `verifier` looks.
+before each request lease and time are checked once more, because another process may drive the
+portal by now and have decided otherwise, and no fence reaches as far as the portal. A call that is
+not sent, or rests on facts that are too old, is judged afresh. Outcomes of calls that were sent are
+committed even if the store fails for some seconds (`Gate.insist`). Where the outcome is unknown,
+`verifier` searches for the workflow.
 """
 
 from collections.abc import Sequence
@@ -27,7 +28,7 @@ from responder.store.database.database import Connection
 log = structlog.get_logger()
 
 CallStep = tuple[StopCall, Step]
-"""A call, and the step that its stop takes."""
+"""A call, and the next step of its stop."""
 
 
 def is_fresh(read_at: datetime, now: datetime) -> bool:
@@ -39,7 +40,7 @@ def is_fresh(read_at: datetime, now: datetime) -> bool:
 
 
 class Executor:
-    """Calls one portal, under one lease; the reader learns from it what was too slow."""
+    """The caller of one portal, under one lease; `reader` is informed when facts grew too old."""
 
     def __init__(self, context: Context, gate: Gate, reader: FactReader) -> None:
         self._context = context
@@ -47,7 +48,7 @@ class Executor:
         self._reader = reader
 
     async def send(self, calls: Sequence[StopCall], read_at: datetime) -> list[CallStep]:
-        """Make the calls, unless their facts are too old by now; return what follows from each."""
+        """Make the calls, unless their facts are too old by now; return the step after each."""
         if not calls:
             return []
         now = self._context.now()
@@ -63,7 +64,7 @@ class Executor:
         ]
 
     async def record(self, steps: Sequence[CallStep]) -> None:
-        """Commit what came of the calls, count it and say it."""
+        """Commit the outcomes of the calls, then count and log them."""
         if not steps:
             return
         now = self._context.now()
@@ -88,7 +89,7 @@ class Executor:
 def report(
     context: Context, stop: Stop | StopCall, new_step: Step, received_at: datetime | None = None
 ) -> None:
-    """Count the step that a stop took if it is the last one, and say it."""
+    """Log the step of a stop, and count it if it concludes the stop."""
     if new_step.outcome not in OPEN_OUTCOMES:
         after = None if received_at is None else context.now() - received_at
         context.metrics.decided(stop.action.value, new_step.outcome.value, stop.rule, after)

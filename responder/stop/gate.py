@@ -1,11 +1,11 @@
-"""The gate between deciding and acting: the one transaction without which nothing is called.
+"""Commits decisions before they are carried out: the gate, one transaction before every call.
 
-It locks the head of the portal's chain, so that the order in the chain is the order of what
-happened: a pause whose entry stands before an intent kept it from being written. It checks that
-this process still drives the portal, that the rules are those that judged, that nothing is paused
-or tripped and no limit would be passed, asking for all sets before anything is written; then
-`intents` writes evaluations, intents with their evidence, and the conclusion of deliveries, all
-together. No commit, no call.
+The gate locks the head of the portal's chain, so the order of entries is the order in which things
+happened: no intent is written after the entry of a pause. It checks that this process still drives
+the portal, that the rules are those that judged, that nothing is paused or tripped, and that no
+limit would be passed; the limiter checks all sets before anything is written. Then `intents` writes
+evaluations, intents with their evidence, and the conclusion of deliveries. Without this commit
+there is no call.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ STUMBLES = (0.2, 0.5, 1.0, 2.0)
 
 
 class Gate:
-    """Writes for one portal, under one lease. `has_time` says whether a lease has time left."""
+    """The writer of one portal, under one lease; `has_time` returns whether that has time left."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class Gate:
         return done
 
     async def load_client(self) -> None:
-        """Have the client go on where the last driver was: with its bucket and its breakers."""
+        """Read the last driver's bucket and breakers, and let the client continue with them."""
 
         def read(conn: Connection, portal: str) -> Kept:
             return leases.bucket(conn, portal), leases.breakers(conn, portal)
@@ -85,13 +85,14 @@ class Gate:
         self._context.client.resume(*await self._context.read(read))
 
     async def save_client(self) -> None:
-        """Commit bucket and breakers by themselves, where no other commit counts them."""
+        """Commit bucket and breakers by themselves, where no other commit includes them."""
         await self.write(lambda _tx: None)
 
     async def insist(self, work: Callable[[Connection], None]) -> None:
-        """Commit outcomes even if the store stumbles; past that, the next look finds them out.
+        """Commit outcomes, with retries if the store fails; after the last, `verifier` finds them.
 
-        Where nobody knew whether it had been done, and its decisions are settled now, it had been.
+        A failed commit may have been durable all the same. If a retry then finds the decisions
+        concluded, it was.
         """
         failure: StoreUnavailable | None = None
         for seconds in (0.0, *STUMBLES):
@@ -119,10 +120,11 @@ class Gate:
     ) -> list[StopCall]:
         """Commit evaluations and intents together; return the calls that may now be made.
 
-        What would be called beyond `most_calls` waits for the next round. `holds` are those of a
-        run whose plans these are: its sets were asked for as a whole. Raise StaleError when the
-        rules have changed, or somebody has let go since what held the run; LeaseLost when another
-        process drives the portal, StoreUnavailable when nothing could be committed.
+        Calls beyond `most_calls` wait for the next round. `holds` are those of a run whose plans
+        these are: the limiter checked the run's sets as a whole (`begin_run`). Raise StaleError
+        when the rules have changed, or when what held the run was resumed or rearmed since;
+        LeaseLost when another process drives the portal, StoreUnavailable when nothing could be
+        committed.
         """
         now = self._context.now()
 
@@ -145,10 +147,10 @@ class Gate:
         return calls
 
     async def begin_run(self, sets: RunSets, ruleset: Ruleset) -> dict[str, Hold | str]:
-        """Ask for each rule whether all that it condemned in a run may be begun.
+        """Check for each rule whether all that it condemned in a run may be begun.
 
-        Return by rule why not, or, where it only observes, what would have kept it. Raise as
-        `pass_through` does.
+        Return by rule why not, or, where the rule only observes, what would have held it. Raise the
+        errors of `pass_through`.
         """
         now = self._context.now()
         return await self.write(lambda tx: self._limiter(tx, ruleset, now).hold_run(sets))

@@ -1,8 +1,8 @@
-"""Writes what passes the gate, and the steps that stops take (in the order of `stop_lifecycle`).
+"""Writes what passes the gate: evaluations, intents and the next steps of stops (`stop_lifecycle`).
 
-An evaluation is written with its decisions, the stops that they open and the intents of what is
-called at once; a stop that was judged afresh with its next step. What may be begun was asked before
-(`limiter`): nothing is counted here.
+An evaluation is written with its decisions, the stops that they open and the intents of immediate
+calls; a stop that was judged afresh is written with its next step. The limiter has decided before
+what may be begun (`limiter`): nothing is counted here.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,20 +36,20 @@ log = structlog.get_logger()
 
 
 class StaleError(Exception):
-    """What was judged may not be what is true now: judge afresh."""
+    """A judgement that may no longer be true, so its job is to be judged afresh."""
 
 
 def record_unapproved(
     tx: Connection, decision_id: str, new_step: Step, set_name: str | None, now: datetime
 ) -> None:
-    """Write that a new decision asks first, and hold it where its time has come already."""
+    """Write that a new decision needs approval, and hold it for that if its time has come."""
     approvals.add(tx, decision_id, set_name)
     if new_step.hold == limits.APPROVAL and new_step.due_at is not None:
         approvals.ask(tx, decision_id, new_step.due_at, now)
 
 
 def record_step(tx: Connection, decision_id: str, new_step: Step, now: datetime) -> None:
-    """Write down the step a stop takes: its working state while it lasts, else its outcome."""
+    """Write the next step of a stop: its working state while it is open, else its outcome."""
     if new_step.hold == limits.APPROVAL and new_step.due_at is not None:
         approvals.ask(tx, decision_id, new_step.due_at, now)
     elif new_step.outcome in OPEN_OUTCOMES:
@@ -78,13 +78,13 @@ def record_step(tx: Connection, decision_id: str, new_step: Step, now: datetime)
 
 
 def still_valid(tx: Connection, portal: str, rechecks: Sequence[Recheck]) -> list[Recheck]:
-    """Leave out what was cancelled, held or let go while it was judged."""
+    """Return the rechecks whose stops were not cancelled, held or freed while they were judged."""
     waiting = open_stops.still_waiting(tx, portal, [one.stop for one in rechecks])
     return [one for one in rechecks if one.stop.decision_id in waiting]
 
 
 class IntentWriter:
-    """What one transaction of the gate writes, and the calls that may be made once it commits."""
+    """The writer of one gate transaction, and the calls that may be made once it commits."""
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ class IntentWriter:
         self._most_calls = most_calls
 
     def evaluation(self, plan: Plan, holds: Holds) -> None:
-        """Write an evaluation; a second look that condemned nothing leaves no entry."""
+        """Write an evaluation; a second look that condemned nothing gets no entry."""
         job = plan.job
         if job.look is not None:
             second_looks.done(self._tx, job.look)
@@ -144,7 +144,7 @@ class IntentWriter:
         hold: Hold | str | None,
         set_name: str | None,
     ) -> bool:
-        """Write the first step of a new stop. Return True where it is called."""
+        """Write the first step of a new stop. Return True if it is a call."""
         decision = planned.decision
         assert decision.workflow is not None
         if isinstance(hold, Hold):
@@ -156,7 +156,7 @@ class IntentWriter:
         return False
 
     def _overtake(self, plan: Plan) -> None:
-        """Clear what waits to be approved where a rule that asks nobody condemns it now."""
+        """Clear stops that wait for approval, if an enforcing rule condemns the workflow now."""
         for planned in plan.planned:
             decision = planned.decision
             if planned.overtakes and decision.workflow is not None and decision.rule is not None:
@@ -167,7 +167,7 @@ class IntentWriter:
                     raise StaleError("what waited to be approved was settled meanwhile")
 
     def rechecked(self, rechecks: Sequence[Recheck], held: Mapping[str, tuple[Stop, Hold]]) -> None:
-        """Write what became of stops that waited, and hold what is held, at hand or not."""
+        """Write the next steps of stops that were judged afresh, and all holds of their sets."""
         begun: dict[tuple[str, str], None] = {}
         for one in rechecks:
             if one.stop.decision_id in held:
@@ -184,9 +184,9 @@ class IntentWriter:
             limits.begin(self._tx, self._portal, rule, set_name, self._ruleset.revision)
 
     def _is_approved_in_log(self, stop: Stop) -> bool:
-        """Tell whether the log bears out the approval that the rows have of a stop, if any.
+        """Return whether the log has an entry for the approval in a stop's row, if there is one.
 
-        Somebody may write into the rows alone, and then it was nobody whom the log can name.
+        An approval that was written into the rows alone came from nobody whom the log names.
         """
         if stop.approval is None or approvals.is_in_log(self._tx, stop.decision_id, stop.approval):
             return True
@@ -199,7 +199,7 @@ class IntentWriter:
         return False
 
     def _settle(self, one: Recheck) -> None:
-        """Write the step of a stop that no longer stands, or only observes."""
+        """Write the step of a stop that is no longer valid, or only observes."""
         record_step(self._tx, one.stop.decision_id, one.step, self._now)
         if one.look:
             second_looks.schedule(
@@ -214,7 +214,7 @@ class IntentWriter:
             )
 
     def _continue_stop(self, one: Recheck) -> bool:
-        """Write the next step of a stop that still stands. Return True where it is called."""
+        """Write the next step of a stop that is still valid. Return True if it is a call."""
         if not one.step.call:
             record_step(self._tx, one.stop.decision_id, one.step, self._now)
             return False
@@ -228,7 +228,7 @@ class IntentWriter:
         record_step(self._tx, call.decision_id, replace(held, hold=hold.by), self._now)
 
     def _intend(self, call: StopCall, proof: Mapping[str, object]) -> bool:
-        """Write the intent of a call, or put it off to the next round when this one is full."""
+        """Write the intent of a call, or postpone it to the next round when this one is full."""
         if len(self.calls) < self._most_calls:
             approval = call.progress.approval
             entry = None if approval is None else approval.entry
@@ -247,7 +247,10 @@ class IntentWriter:
     def _proof(
         self, call: StopCall, workflow: Mapping[str, object], facts: Mapping[str, object] | None
     ) -> dict[str, object]:
-        """Return what is kept with an intent; a new one's facts stand with its evaluation."""
+        """Return the evidence that is stored with an intent.
+
+        `facts` is None for a new stop, whose facts are in its evaluation.
+        """
         read = self._evidence[call.workflow_id]
         assert isinstance(read, Evidence)
         rules = (rule.text for rule in self._ruleset.rules if rule.id == call.rule)

@@ -1,20 +1,20 @@
-"""What keeps condemned workflows from being stopped: the pause, a tripped rule, a limit.
+"""Checks whether condemned workflows may be stopped: the pause, tripped rules, the limits.
 
-What one rule condemns at once is a *set* (`store.limits`): in one evaluation, in one run, or what
-people approved at once. A set that would go over a limit is not begun: none of it is stopped. Over
-`per_hour`, or a limit of runs, the rule trips and does nothing until it is rearmed; over
-`per_document` the part of it on that document alone is held, since one document whose workflows are
-stopped again and again means that rules fight or that something restarts the workflow. A set that
-has begun is finished, however many rounds it takes: only the pause still holds it, until people
-change the rules. What is left of it is then a set that has not begun by these rules.
+A *set* (`store.limits`) is all that one rule condemns in one evaluation or one run, or that people
+approved at once. A set that would go over a limit is not begun: none of it is stopped. Over
+`per_hour`, or a limit of runs, the rule trips and stops nothing until it is rearmed. Over
+`per_document` only the part of the set on that document is held, because a document whose workflows
+are stopped again and again means that rules fight or that something restarts the workflow. A set
+that has begun is finished, however many rounds it takes: only the pause still holds it, until
+people change the rules. The rest of it is then a set that has not begun by these rules.
 
-What a rule in mode `approve` condemns is not begun before somebody approves it, so it is held
-against the limits then; what people approve at once is one set. Only the limits of a run count when
-the run ends, for nobody should be asked to approve what is certainly too much.
+Stops of a rule in mode `approve` do not begin before somebody approves them, so limits are checked
+then; all that people approve at once is one set. Only the limits of a run are checked when the run
+ends, because nobody should be asked to approve a set that is certainly too large.
 
-The gate asks for all sets of a batch before it writes any of it, inside the transaction that
-commits the intents. So all that is asked is asked of rows, to which is added what was allowed
-before in the same batch.
+The gate has the limiter check all sets of a batch before it writes any of them, inside the
+transaction that commits the intents. So each check reads rows, and adds what was allowed before in
+the same batch.
 """
 
 from collections import Counter
@@ -37,20 +37,20 @@ from responder.store.database.database import Connection
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(hours=24)
-FEWEST = 20  # below so many running, a percentage says nothing
+FEWEST = 20  # of fewer running, a percentage means nothing
 
 log = structlog.get_logger()
 
 
 Holds = Mapping[str, Hold | str]
-"""By rule why its set is held, or in words what would hold it, were it enforced."""
+"""By rule the hold of its set, or a text with what would hold it, were the rule enforced."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSets:
-    """What each rule condemned in one run that counted so many workflows `running`.
+    """The workflows that each rule condemned in one run, which counted `running` workflows.
 
-    `before` is what it condemned when it was tried before, and could not read everything.
+    `before` are those that earlier tries of the run condemned, which could not read everything.
     """
 
     acting: Mapping[str, Collection[str]]
@@ -62,7 +62,7 @@ class RunSets:
     def of(
         cls, plans: Iterable[Plan], running: int, before: Mapping[str, Collection[str]]
     ) -> "RunSets":
-        """Group what a run condemned by rule: what acts, asking first or not, what is observed."""
+        """Group what a run condemned by rule: `acting` enforce or need approval, others observe."""
         acting: dict[str, set[str]] = {}
         observed: dict[str, set[str]] = {}
         for plan in plans:
@@ -73,11 +73,11 @@ class RunSets:
         return cls(acting=acting, observed=observed, running=running, before=before)
 
     def in_all(self, rule: str, workflows: Collection[str]) -> int:
-        """Count what a rule condemned in all tries of the run."""
+        """Return how many workflows a rule condemned in all tries of the run."""
         return len({*workflows, *self.before.get(rule, ())})
 
     def not_held(self, holds: Holds) -> dict[str, Collection[str]]:
-        """Return what is not held of it."""
+        """Return the sets that are not held."""
         held = {rule for rule, hold in holds.items() if isinstance(hold, Hold)}
         return {
             rule: workflows
@@ -87,7 +87,7 @@ class RunSets:
 
 
 class Limiter:
-    """What may be begun in one transaction."""
+    """The checks of one gate transaction. The results depend on what it allowed before."""
 
     def __init__(
         self, tx: Connection, portal: str, ruleset: Ruleset, metrics: Metrics, now: datetime
@@ -106,7 +106,7 @@ class Limiter:
         self._tripped = {trip.rule: trip.why for trip in limits.tripped(tx, portal)}
 
     def has_released(self, holds: Holds) -> bool:
-        """Tell whether something that held sets of a run when it asked holds nothing any more."""
+        """Return whether a pause or trip that held sets of a run has ended since."""
         by = {rule: hold.by for rule, hold in holds.items() if isinstance(hold, Hold)}
         return any(
             self._paused is None if what == limits.PAUSED else rule not in self._tripped
@@ -114,9 +114,9 @@ class Limiter:
         )
 
     def hold_plan(self, plan: Plan) -> dict[str, Hold | str]:
-        """Say of each rule why what it condemns on a document is not begun; trip it if need be.
+        """Return by rule why its set in an evaluation is not begun; trip the rule if it is over.
 
-        Of a rule that only observes it says what would have kept it.
+        For a rule that only observes, return what would have held its set.
         """
         document = plan.job.ref
         holds: dict[str, Hold | str] = {}
@@ -144,7 +144,10 @@ class Limiter:
         return hold
 
     def hold_all(self, rechecks: Sequence[Recheck]) -> dict[str, tuple[Stop, Hold]]:
-        """Say which stops are held of the sets of those that would go on, by their decisions."""
+        """Return the stops that are held of the sets of these rechecks, by decision id.
+
+        Sets of which no recheck may act now are not checked.
+        """
         over = {one.stop.decision_id for one in rechecks if one.step.outcome not in OPEN_OUTCOMES}
         sets: dict[tuple[str, str], list[Stop]] = {}
         for one in rechecks:
@@ -160,10 +163,10 @@ class Limiter:
     def _hold_set(
         self, members: Sequence[Stop], over: Collection[str]
     ) -> dict[str, tuple[Stop, Hold]]:
-        """Say which stops of one set are held, by their decisions; the others may go on.
+        """Return which stops of one set are held, by decision id; the others may continue.
 
-        These are the members at hand. Others of the set, which are not due or had no room, are held
-        with them where the set as a whole may not begin; those that are `over` now are none of it.
+        `members` are the stops in this batch. Others of the set, which are not due or had no room,
+        are held too if the set as a whole may not begin; stops that are `over` now do not count.
         """
         rule, name = members[0].rule, members[0].set_name or ""
         paused = self._hold_paused()
@@ -191,7 +194,7 @@ class Limiter:
         over: Collection[str],
         documents: Collection[str] | None = None,
     ) -> list[Stop]:
-        """Return what still waits of a set, due or not, on these documents or on all."""
+        """Return the stops of a set that wait, due or not, on these documents or on all."""
         rule, name = members[0].rule, members[0].set_name
         found = [*members]
         if name is not None:
@@ -207,7 +210,7 @@ class Limiter:
         )
 
     def _not_begun(self, members: Sequence[Stop], over: Collection[str]) -> list[Stop]:
-        """Return what waits of a begun set on documents on which no call of it was made."""
+        """Return the waiting stops of a begun set on documents where no call of it was made."""
         rule, name = members[0].rule, members[0].set_name or ""
         documents = {stop.document.ref for stop in members}
         documents -= limits.begun_on(self._tx, self._portal, rule, name, self._revision, documents)
@@ -216,7 +219,7 @@ class Limiter:
     def _hold_parts(
         self, rule: str, name: str, waiting: Iterable[Stop]
     ) -> dict[str, tuple[Stop, Hold]]:
-        """Hold the parts of a set whose documents have had too much."""
+        """Return the stops of a set that go over the limit of their document, with the hold."""
         parts: dict[str, list[Stop]] = {}
         for stop in waiting:
             parts.setdefault(stop.document.ref, []).append(stop)
@@ -228,13 +231,13 @@ class Limiter:
         return held
 
     def _over_as_run(self, rule: str, waiting: Sequence[Stop]) -> str | None:
-        """Say which limit of a run a set would go over: several may have become one."""
+        """Return which limit of a run a set goes over; several runs' sets may have become one."""
         of_runs = [s for s in waiting if s.trigger in limits.RUNS and s.approval is None]
         counted = [stop.running for stop in of_runs if stop.running is not None]
         return self._over_in_run(rule, len(of_runs), min(counted, default=0)) if of_runs else None
 
     def _begin(self, rule: str, parts: Mapping[str, int], *, counted: bool = False) -> None:
-        """Count in this batch what it begins; what is `counted` to its rule is new on documents."""
+        """Count what begins in this batch; if `counted` for its rule already, by document alone."""
         self._begun[rule] += 0 if counted else sum(parts.values())
         self._begun_on.update(parts)
 
@@ -250,10 +253,10 @@ class Limiter:
         return Hold(limits.TRIPPED, why)
 
     def hold_run(self, sets: RunSets) -> dict[str, Hold | str]:
-        """Say of each rule why what it condemned in one run is not begun; trip it if need be.
+        """Return by rule why its set in one run is not begun; trip the rule if it is over.
 
-        A rule that asks first begins nothing here: neither the pause nor what it did within an hour
-        keeps it from asking.
+        A rule in mode `approve` begins nothing here, so neither the pause nor `per_hour` keeps it
+        from asking for approval.
         """
         holds: dict[str, Hold | str] = {}
         for rule, workflows in sets.acting.items():
@@ -278,7 +281,7 @@ class Limiter:
         return None if asks else self._hold_paused()
 
     def _over_in_run(self, rule: str, count: int, running: int) -> str | None:
-        """Say which limit of a run so many condemned would go over."""
+        """Return which limit of a run so many condemned workflows go over; None if none."""
         limit = self._limits[rule]
         if limit.per_run is not None and count > limit.per_run:
             return f"{count} condemned in one run, per_run is {limit.per_run}"
@@ -288,7 +291,7 @@ class Limiter:
         return None
 
     def _would_trip(self, rule: str, document: str, count: int) -> str | None:
-        """Say what an observing rule's set would have tripped or held, were it enforced."""
+        """Return what would have tripped or held an observing rule's set, were it enforced."""
         limit = self._limits[rule]
         done = limits.would_have(self._tx, self._portal, rule, self._now - HOUR)
         if done + count > limit.per_hour:

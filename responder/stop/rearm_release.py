@@ -1,9 +1,9 @@
-"""Clears what a run condemned and was held for, once its rule has been rearmed.
+"""Clears the held stops of a run once their rule has been rearmed.
 
-It is one set, so another run looks for all of it afresh, which is asked for with the rearm. That
-run waits until all of it is cleared (`Sweeper`), for it would pass over what is still open. There
-may be very many of them, and each leaves an entry in the log: so they are cleared some at a time,
-and a driver that dies in between is followed by one that goes on.
+The stops of a run are one set, so another run, which is requested with the rearm, judges all of it
+afresh. That run waits until all of them are cleared (`Sweeper`), because it would skip workflows
+whose stop is still open. There may be very many stops, and each gets an entry in the log: so they
+are cleared 25 at a time, and the next driver continues if this one dies in between.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -24,16 +24,16 @@ DETAIL = "rearmed: looked for afresh by another run"
 
 
 class RearmRelease:
-    """What is to be cleared in one portal, under one lease."""
+    """The stops to be cleared in one portal, under one lease."""
 
     def __init__(self, context: Context, gate: Gate) -> None:
         self._context = context
         self._gate = gate
-        self._was_asked = True  # perhaps under a driver of an older version, which clears nothing
+        self._was_asked = True  # perhaps under a driver of an older version, which clears no stops
         self._interval = Interval(LOOK_EVERY)
 
     async def step(self) -> bool:
-        """Clear some of it. Return False where there is nothing."""
+        """Clear up to 25 stops. Return False where there is none."""
         now = self._context.now()
         if not self._interval.is_over(now):
             return False
@@ -47,7 +47,11 @@ class RearmRelease:
         return True
 
     def _is_due(self, conn: Connection, portal: str) -> bool:
-        """Tell whether there is any; among very many that wait it is not looked for in vain."""
+        """Return whether there are stops to clear.
+
+        Stops are searched only while a run is or was just requested: among very many that wait the
+        search is slow.
+        """
         was_asked, self._was_asked = (
             self._was_asked,
             bool(sweep_runs.open_requests(conn, portal, _EVER)),
@@ -65,7 +69,7 @@ class RearmRelease:
         return some
 
     def _ask(self, tx: Connection, rule: str, now: datetime) -> None:
-        """Ask for the run where nobody does any more: a day has passed, or it came too soon."""
+        """Request the run again if its request has ended: a day has passed, or it came too soon."""
         asked = sweep_runs.open_requests(tx, self._context.portal, now - sweep_runs.ASKED_FOR)
         if not any(one.rule == rule and not one.observe for one in asked):
             sweep_runs.add_request(

@@ -1,13 +1,13 @@
-"""Looks whether workflows still run: those of stops in doubt, and those stopped a moment ago.
+"""Checks whether workflows still run: those of stops in doubt, and those stopped a moment ago.
 
-A few are asked for by their ids, which is one request. For many, the list of all that runs answers
-for all of them at once: one that is not on it, although the list was begun after the look was due
-and is whole, is gone. Where a storm reads that list anyway, it is the same list.
+A few are searched for by their ids, in one request. Many are searched for in the list of all that
+runs: a workflow that is missing from the list has ended, if the list is whole and was begun after
+the search was due. In a storm, which reads that list anyway, the same list is used.
 
-A stop may have let another workflow begin: the cloud runs two with waiting steps on an item, and
-the third the moment one of them ends (docs: helpdesk 22381584). So what runs on the documents of
-our stops is listed with it, and where something does that is not known yet, the document is judged
-once more by the same rules.
+A stop may let another workflow begin: the cloud runs two with waiting steps on an item, and the
+third the moment one of them ends (docs: helpdesk 22381584). So the workflows on the documents of
+our stops are listed too, and where one runs that is not known yet, the document is judged once more
+by the same rules (a second look).
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -35,8 +35,8 @@ from responder.stop.intents import record_step
 from responder.store.database.database import Connection
 from responder.store.inbox import second_looks
 
-ASKED = 100  # looked for by their ids in one round
-WRITTEN = 20  # looks in one transaction: acknowledging must not wait for all of them
+ASKED = 100  # searched for by their ids in one round
+WRITTEN = 20  # results in one transaction: acknowledging must not wait for all of them
 
 Row = Mapping[str, str | None] | Unknown | None
 RunningOnDocuments = Mapping[str, Collection[str] | Unknown]
@@ -46,7 +46,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class DueLookups:
-    """Stops that are to be looked for: those in doubt, and those that were made a moment ago."""
+    """The stops whose workflows are searched for now: in doubt, or made a moment ago (`fresh`)."""
 
     doubted: Sequence[Stop]
     fresh: Sequence[Stop]
@@ -57,14 +57,14 @@ class DueLookups:
         return list(dict.fromkeys(stop.workflow_id for stop in (*self.doubted, *self.fresh)))
 
     def among(self, ids: Collection[str]) -> "DueLookups":
-        """Return those of these workflows."""
+        """Return the stops of these workflows."""
         return DueLookups(
             [stop for stop in self.doubted if stop.workflow_id in ids],
             [stop for stop in self.fresh if stop.workflow_id in ids],
         )
 
     def parts(self) -> Iterator["DueLookups"]:
-        """Yield them in parts of what one transaction writes."""
+        """Yield the stops in parts that one transaction writes."""
         for start in range(0, max(len(self.doubted), len(self.fresh)), WRITTEN):
             some = slice(start, start + WRITTEN)
             yield DueLookups(self.doubted[some], self.fresh[some])
@@ -72,9 +72,10 @@ class DueLookups:
 
 @dataclass(frozen=True, slots=True)
 class LookupResult:
-    """What a look showed at an instant: of each workflow its row, and what runs beside it.
+    """The result of a search at an instant: the row of each workflow, and what runs `beside` it.
 
-    A document that is not in `beside` has more stops due: it is judged once more after these.
+    `beside` has the workflows by document. A document that is missing there has more stops due: it
+    is judged once more after those.
     """
 
     rows: Mapping[str, Row]
@@ -92,7 +93,7 @@ class LookupResult:
 
 
 class Verifier:
-    """The looks of one portal's driver."""
+    """The searches of one portal's driver."""
 
     def __init__(self, context: Context, gate: Gate, reader: FactReader) -> None:
         self._context = context
@@ -100,7 +101,10 @@ class Verifier:
         self._reader = reader
 
     async def verify(self, *, wait_for_list: bool) -> bool:
-        """Look for what is due; many may wait for the list that this round reads in any case."""
+        """Search for what is due; many wait for the list that this round reads in any case.
+
+        Return whether anything was searched for.
+        """
         now = self._context.now()
         due = await self.due(now)
         ids = due.ids
@@ -115,7 +119,7 @@ class Verifier:
         return True
 
     async def _look_up_in_list(self, ids: int, began_at: datetime) -> bool:
-        """Look for so many in the list of all that runs. Return False where asking is better."""
+        """Search the list of all that runs. Return False where a search by ids is cheaper."""
         self._reader.begin()
         rows = await self._reader.all_running(ids)
         if rows is None:
@@ -126,7 +130,7 @@ class Verifier:
         return True
 
     async def _look_up_by_id(self, due: DueLookups) -> None:
-        """Ask for workflows by their ids, and for what runs on their documents."""
+        """Search for workflows by their ids, and list what runs on their documents."""
         self._reader.begin()
         documents = await self._to_list(due.fresh)
         found, listed = await lookup.present_with_documents(
@@ -136,7 +140,7 @@ class Verifier:
         await self.write(due, LookupResult(found, beside, self._context.now()))
 
     async def _to_list(self, fresh: Sequence[Stop]) -> list[Document]:
-        """Return the documents of our stops, but those of which more is due now."""
+        """Return the documents of our stops, without those that have more stops due now."""
         documents = {stop.document.ref: stop.document for stop in fresh if not stop.alone}
         if not documents:
             return []
@@ -144,7 +148,7 @@ class Verifier:
         return [document for ref, document in documents.items() if ref not in busy]
 
     def settlement(self, rows: RunningWorkflows | None, began_at: datetime) -> "Settlement | None":
-        """Settle all looks that were due when the list of all that runs was begun, if there is."""
+        """Return what settles the searches due when the list was begun; None without a list."""
         return None if rows is None else Settlement(self, rows, began_at)
 
     async def whether_running(
@@ -153,7 +157,7 @@ class Verifier:
         readings: Iterable[Reading],
         rows: RunningWorkflows | None,
     ) -> Running:
-        """Say of workflows on any document whether they run: as read already, or asked for now."""
+        """Return whether these workflows run: from what was read already, or by a search now."""
         if not ids:
             return {}
         if rows is not None:
@@ -169,7 +173,7 @@ class Verifier:
         return found | await lookup.present(self._context.client.send, left) if left else found
 
     async def due(self, at: datetime) -> DueLookups:
-        """Read what was to be looked for by then."""
+        """Read the stops whose search was due by then."""
 
         def read(conn: Connection, portal: str) -> DueLookups:
             doubted = open_stops.due(conn, portal, at, Outcome.IN_DOUBT)
@@ -178,7 +182,7 @@ class Verifier:
         return await self._context.read(read)
 
     async def write(self, due: DueLookups, result: LookupResult) -> None:
-        """Write down what was seen of these stops, some in one transaction."""
+        """Write the results for these stops, 20 in a transaction."""
         for part in due.parts():
             await self._write(part, result)
 
@@ -205,10 +209,10 @@ class Verifier:
             report(self._context, stop, new_step)
 
     def _verify(self, tx: Connection, stop: Stop, row: Row, now: datetime) -> bool:
-        """Write down that a stopped workflow stayed away, or have one that came back judged.
+        """Write that a stopped workflow has ended, or schedule a second look if it came back.
 
-        Rules that schedules alone set off are not asked of it: they act in their own runs. Return
-        False where it could not be seen, and is looked for again.
+        Rules that only schedules set off get no second look: they act in their own runs. Return
+        False where the search failed, and is made again later.
         """
         if isinstance(row, Unknown):
             journal.verify_later(tx, stop.decision_id, now + LOOK_AGAIN)
@@ -233,9 +237,9 @@ class Verifier:
         known: Collection[str],
         now: datetime,
     ) -> None:
-        """Have a document judged once more where something runs on it that has no stop.
+        """Schedule a second look at a document on which a workflow without a stop runs.
 
-        A call that named one workflow has that one judged, and no other.
+        A stop from a robot call that named one workflow alone gets none.
         """
         if stop.alone:
             return
@@ -260,7 +264,7 @@ class Verifier:
 
 
 class Settlement:
-    """What a whole list of all that runs tells of the looks that were due when it was begun."""
+    """The searches that were due when a list of all that runs was begun, settled by that list."""
 
     def __init__(self, verifier: Verifier, rows: RunningWorkflows, began_at: datetime) -> None:
         self._verifier = verifier
@@ -270,7 +274,7 @@ class Settlement:
         self._by_document: dict[Compact, list[str]] | None = None
 
     async def step(self) -> bool:
-        """Write down some of it. Return False when there is nothing more."""
+        """Write the results for some of the stops. Return False when there are no more."""
         part = next(self._left, None)
         if part is None:
             self._left = (await self._verifier.due(self._began_at)).parts()

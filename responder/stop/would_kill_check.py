@@ -1,6 +1,7 @@
-"""Looks for what rules would have stopped, to learn whether it ended by itself (`would_kills`).
+"""Checks whether workflows that observing rules would have stopped ended by themselves.
 
-It is the least urgent work a driver has: a few ids in one request, when the bucket has room.
+Theory: see `would_kills`. The check is the least urgent work of a driver: a few ids in one request,
+when the bucket has room.
 """
 
 from datetime import timedelta
@@ -22,7 +23,7 @@ class WouldKillCheck:
         self._interval = Interval(LOOK_EVERY)
 
     async def step(self) -> bool:
-        """Look for what is due, one request at most. Return False where nothing was."""
+        """Search for the workflows that are due, in one request. Return False where none is."""
         context, now = self._context, self._context.now()
         if not context.client.has_room() or not self._interval.is_over(now):
             return False
