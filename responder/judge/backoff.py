@@ -58,7 +58,7 @@ class Backoff:
         return max(0.001, min([at_most, *(seconds for seconds in left if seconds > 0)]))
 
     def rest(self, ref: str, now: datetime, wait: timedelta = REST) -> None:
-        """Let a document rest for `wait`."""
+        """Start a document's rest."""
         self._rests[ref] = now + wait
 
     def judged(self, ref: str, now: datetime) -> None:

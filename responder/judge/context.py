@@ -15,7 +15,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 DOCUMENTS = 20  # read one by one; past that it may be cheaper to read all that runs
-IDS = 50  # looked for one by one: they go out in one request
+IDS = 50  # searched for one by one: they go out in one request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

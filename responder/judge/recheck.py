@@ -1,6 +1,6 @@
 """Judges waiting stops afresh, and postpones calls that lack evidence: no I/O, no clock.
 
-The verdict that condemned a stop is looked for again among those of the fresh judgement. A stop for
+A stop is valid while the fresh judgement has the verdict that condemned it. A stop for
 which there is none is cleared, and its detail gives the test that came out otherwise.
 """
 

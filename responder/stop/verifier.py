@@ -148,7 +148,7 @@ class Verifier:
         return [document for ref, document in documents.items() if ref not in busy]
 
     def settlement(self, rows: RunningWorkflows | None, began_at: datetime) -> "Settlement | None":
-        """Return the settlement of all that was due when the list was begun, if there is a list."""
+        """Return what settles the searches due when the list was begun; None without a list."""
         return None if rows is None else Settlement(self, rows, began_at)
 
     async def whether_running(

@@ -1,8 +1,8 @@
-"""What a driver does for its portal, the most urgent first, a step at a time.
+"""Orders the work of a driver for its portal: the most urgent first, one step at a time.
 
-Upkeep comes first, which needs nothing of the portal. Then a round of what is due (`round`), and
-however much of that there is, a step of a run (`sweeper`) in between. Where there is nothing else
-to do, what rules would have stopped is looked for.
+Upkeep comes first, which needs no call. Then comes a round of what is due (`round`), and between
+rounds, however many there are, a step of a run (`sweeper`). Where there is nothing else to do,
+workflows that observing rules would have stopped are checked (`would_kill_check`).
 """
 
 from responder.judge.context import Context
@@ -31,11 +31,11 @@ class Agenda:
         self._would_kills = WouldKillCheck(context, gate)
 
     async def load(self) -> None:
-        """Go on where the last driver was: its bucket and its open breakers."""
+        """Read the last driver's bucket and open breakers, and continue with them."""
         await self._gate.load_client()
 
     async def step(self) -> bool:
-        """Do what is due next. Return False when nothing was."""
+        """Run the next step that is due. Return False when nothing was due."""
         client = self._context.client
         await client.probe()
         done = await self._upkeep_step()
@@ -60,5 +60,5 @@ class Agenda:
         return await self.sweeper.step() or judged or await self._would_kills.step()
 
     def idle_seconds(self, at_most: float) -> float:
-        """Say how long to wait when nothing is due: until the first document has rested."""
+        """Return how long to wait when nothing is due: until the first document has rested."""
         return self.rounds.idle_seconds(at_most)

@@ -1,4 +1,4 @@
-"""Builds what drives one portal under a lease: the gate, and what writes through it."""
+"""Builds the parts that drive one portal under a lease: gate, rounds, sweeper, agenda."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Assembly:
         commits: SharedCommit,
         has_time: Callable[[Lease], bool],
     ) -> Agenda:
-        """Build the agenda of the portal's driver. `has_time` says whether the lease still has."""
+        """Build a portal's agenda. `has_time` returns whether a lease has time left."""
         gate = self.gate(context, lease, commits, has_time)
         rounds = self.rounds(context, gate)
         return Agenda(context, gate, rounds, self.sweeper(context, gate, self.sweep_every))

@@ -1,4 +1,7 @@
-"""Looks now and then whether a clock that was ahead put something off (`clock_setback`)."""
+"""Corrects due times that a clock which was ahead set too late (`clock_setback`).
+
+The check is made once a minute.
+"""
 
 from datetime import timedelta
 
@@ -14,7 +17,7 @@ log = structlog.get_logger()
 
 
 class ClockWatch:
-    """What one portal's clock put off, under one lease."""
+    """The correction of one portal's due times, under one lease."""
 
     def __init__(self, context: Context, gate: Gate) -> None:
         self._context = context
@@ -22,7 +25,7 @@ class ClockWatch:
         self._interval = Interval(LOOK_EVERY)
 
     async def step(self) -> bool:
-        """Move what must not wait so long. Return False where there is nothing."""
+        """Move due times that are too late. Return False where there are none."""
         context, now = self._context, self._context.now()
         if not self._interval.is_over(now):
             return False

@@ -1,23 +1,23 @@
-"""One portal's driver: whoever holds the lease decides, acts and writes for that portal.
+"""Drives one portal: the process that holds the lease decides, acts and writes for that portal.
 
-Theory of operation. A driver works in *rounds* (see `round`), one after the other, so that what
-gathers while a call is under way goes out together in the next one; what else it does, and in which
-order, is its `agenda`. A round
+Theory of operation. A driver works in *rounds* (see `round`), one after the other, so that jobs
+that become due while a call is under way are judged in one next round; its other work, and the
+order, is in `agenda`. A round
 
 1. fetches documents with deliveries, a second look or a waiting stop;
-2. verifies stops in doubt and fresh kills: they are looked for by their ids, all in one question,
-   or many of them in the list of all that runs, where the third step reads it in any case;
-3. reads what the rules ask, in as few calls as possible;
+2. verifies stops in doubt and fresh kills: it searches for them by their ids, all in one request,
+   or for many in the list of all that runs, if the third step reads that in any case;
+3. reads the facts that the rules ask for, in as few calls as possible;
 4. judges each document by the rules in force (`planner` and `recheck`, which are pure);
 5. passes the gate with as much of it as one batch carries: one transaction that checks lease and
    ruleset, writes evaluations and intents, and concludes the deliveries;
 6. sends the calls;
-7. records what came of them.
+7. records their outcomes.
 
-While something of what was judged is left, a round is 5 to 7 alone, with the next *slice* of it.
+While something that was judged is not written yet, a round is 5 to 7 alone, with its next *slice*.
 
-A crash anywhere is safe: before 5 the deliveries still wait; after 5 each intent stands in the
-journal as `in_doubt`, and step 2 of the next driver looks before anything else is called.
+A crash anywhere is safe: before 5 the deliveries still wait; after 5 each intent is in the
+journal as `in_doubt`, and step 2 of the next driver searches for the workflow before another call.
 
 The lease is claimed and renewed for all portals together (`election`). A driver whose lease was not
 renewed in time stops of itself; one that was paused past its lease finds it taken in the first
@@ -36,16 +36,16 @@ from responder.store.database.engines import StoreUnavailable
 from responder.store.leases import Lease, LeaseLost
 
 STORE_AWAY_SECONDS = 1.0
-RESTS_FOR_EACH = 9  # second that a round took which had nothing to do, so many seconds of rest
+RESTS_FOR_EACH = 9  # seconds of rest for each second of a round in which nothing was due
 RESTS_AT_MOST = 0.5
 
 log = structlog.get_logger()
 
 
 class Driver:
-    """Drives one portal while this process holds its lease, and waits for it otherwise.
+    """The driver of one portal: it works while this process holds the lease, else it waits.
 
-    `idle_seconds` says how long it may rest when nothing is due and nobody wakes it.
+    `idle_seconds` returns how long it may rest when nothing is due and nothing wakes it.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Driver:
         self._stopping = False
 
     def wake(self) -> None:
-        """Say that something may be due."""
+        """Wake the driver, because something may be due."""
         self._wake.set()
 
     def stop(self) -> None:
@@ -74,7 +74,7 @@ class Driver:
         self._wake.set()
 
     async def run(self) -> None:
-        """Drive while this process has the lease, until told to stop."""
+        """Drive while this process has the lease, until `stop` is called."""
         while not self._stopping:
             try:
                 grant = self._leases.of(self.portal)
@@ -89,7 +89,7 @@ class Driver:
                 log.error("the store is away", portal=self.portal, why=str(error))
                 await self._pause(STORE_AWAY_SECONDS)
             except Exception:
-                # A fault of ours must not end the driver: deliveries wait, and it is said.
+                # A fault of ours must not end the driver: deliveries wait, and it is logged.
                 log.exception("a round failed", portal=self.portal)
                 await self._pause(STORE_AWAY_SECONDS)
 
@@ -116,7 +116,7 @@ class Driver:
             if not await agenda.step():
                 ended_at = loop.time()
                 await self._pause(agenda.idle_seconds(self._idle_seconds(self.portal)))
-                # Woken by every delivery while all that waits must rest, it would only look.
+                # Otherwise every delivery would wake it to read that all documents still rest.
                 rest = min(RESTS_AT_MOST, RESTS_FOR_EACH * (ended_at - began_at))
                 await asyncio.sleep(max(0.0, ended_at + rest - loop.time()))
 

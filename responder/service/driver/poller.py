@@ -1,9 +1,10 @@
 """Wakes the drivers of those portals that have something to do, with one read for all of them.
 
-A hundred and fifty drivers that each asked the database twice a second would keep a processor busy
-with nothing. So an idle driver rests for ten seconds, unless it is woken: by a delivery that was
-stored in its process, or from here, where those are found that another process stored. Only one
-whose rules have schedules looks as often as before, for a schedule may be due every second.
+A hundred and fifty drivers that each read the database twice a second would keep a processor busy
+for nothing. So an idle driver rests for ten seconds, unless it is woken: by a delivery that was
+stored in its process, or by the poller, which finds those that another process stored. Only a
+driver whose rules have schedules wakes twice a second by itself, because a schedule may be due
+every second.
 """
 
 import asyncio
@@ -25,7 +26,7 @@ log = structlog.get_logger()
 
 
 class Poller:
-    """Looks for what is due, on behalf of a process's drivers; `driven` names their portals."""
+    """The one reader of what is due, for all drivers of a process; `driven` names their portals."""
 
     def __init__(
         self,
@@ -45,16 +46,19 @@ class Poller:
         self._now = now
 
     async def run(self) -> None:
-        """Look until cancelled. While the store is away there is nothing to wake for."""
+        """Read what is due and wake drivers, until cancelled.
+
+        While the store is away there is nothing to wake them for.
+        """
         while True:
             try:
                 found = await self._database.reading(self._due)
                 for portal in found.intersection(self._driven()):
                     self._wake(portal)
             except StoreUnavailable:
-                pass  # the drivers say so
+                pass  # the drivers log it
             except Exception:
-                # A fault of ours must not end it; the drivers look for themselves meanwhile.
+                # A fault of ours must not end the loop; idle drivers wake by themselves meanwhile.
                 log.exception("looking for what is due failed")
             await asyncio.sleep(POLL_SECONDS)
 
@@ -62,7 +66,7 @@ class Poller:
         return due_portals.portals(conn, self._now())
 
     def idle_seconds(self, portal: str) -> float:
-        """Say how long a driver with nothing to do may rest without looking for itself."""
+        """Return how long a driver with nothing to do may rest before it wakes by itself."""
         if self._ruleset().scheduled(portal):
             return POLL_SECONDS
         if not self._sweep_seconds:

@@ -1,10 +1,10 @@
-"""Deals with what a fault of ours keeps from being judged: an exception that nobody foresaw.
+"""Isolates documents whose judging raises an unforeseen exception, and concludes them at last.
 
-Theory of operation. Where many documents were judged together it is one of them that fails, so they
-are judged in smaller company, and at last alone. One that fails alone is tried again after the same
-waits as one that cannot be read, and then concluded: its deliveries as what could not be read, its
-second looks as taken, its stops as given up. The log says that the fault is ours. Tries of stops
-stand in the journal; those of a document need not outlive the process, for its deliveries wait.
+Theory of operation. Where many documents were judged in one round, one of them may be what fails,
+so they are judged in smaller batches, and at last alone. A document that fails alone is tried again
+after the same waits as one that cannot be read, and then concluded: its deliveries as unreadable,
+its second looks as done, its stops as given up. The log says that the fault is ours. Tries of stops
+are in the journal; those of a document need not outlive the process, because its deliveries wait.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 
 class Quarantine:
-    """What becomes of one portal's documents over which a round stumbled."""
+    """The isolation of one portal's documents for which a round raised an exception."""
 
     def __init__(self, context: Context, gate: Gate, backoff: Backoff) -> None:
         self._context = context
@@ -38,7 +38,7 @@ class Quarantine:
         self._backoff = backoff
 
     async def isolate(self, chosen: Sequence[Job], ruleset: Ruleset, error: Exception) -> bool:
-        """Go on after judging these failed. Return True where others may be judged at once."""
+        """Separate the jobs whose judging failed. Return True if others may be judged at once."""
         refs = sorted({job.ref for job in chosen})
         log.error(
             "documents could not be judged",
@@ -73,7 +73,7 @@ class Quarantine:
     async def _write(
         self, chosen: Sequence[Job], ruleset: Ruleset, why: str, *, give_up: bool
     ) -> None:
-        """Count a try of each stop that waits, and conclude the rest when it was the last one."""
+        """Count a try of each waiting stop; `give_up` concludes the other jobs."""
         stops = [again for one in chosen if (again := self._retry_stop(one, why)) is not None]
         detail = f"{why}, {TRIES} times"
         plans = [

@@ -1,14 +1,14 @@
-"""One round of a driver: fetch, verify, read, judge, gate, send, record.
+"""Runs one round of a driver: fetch, verify, read, judge, gate, send, record.
 
-Theory of operation: see `driver`. Everything that decides is in `judge` and `rules`; this file
-moves values from one step to the next.
+Theory of operation: see `driver`. All decisions are made in `judge` and `rules`; this file moves
+values from one step to the next.
 
-What was read and judged together passes the gate in *slices* (`batches`), each with no more calls
-than one batch carries. A round that judged does the first slice at once, and each round after it
-the next, until all is written; so a storm of thousands is driven in steps that are no longer than
-any other round. Each slice is held against lease, rules, pause, limits and the age of the facts as
-if it were alone. When one of them says no, what is left is dropped: it was not written, so it is
-due as before, and judged afresh.
+The plans and rechecks of a round pass the gate in *slices* (`batches`), each with no more calls
+than one batch carries. The round that judged writes the first slice at once, and each round after
+it the next, until all is written; so the steps of a storm of thousands are no longer than any other
+round. Each slice is checked against lease, rules, pause, limits and the age of the facts as if it
+were alone. If a check fails, the rest is dropped: it was not written, so it is due as before, and
+judged afresh.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,16 +38,16 @@ from responder.stop.verifier import Settlement, Verifier
 from responder.store.database.engines import StoreUnavailable
 from responder.store.leases import LeaseLost
 
-COMMITS_WITHIN = timedelta(seconds=3)  # mostly: so much younger are the facts at the gate
+COMMITS_WITHIN = timedelta(seconds=3)  # a commit mostly takes less: facts age by this until sent
 
 log = structlog.get_logger()
 
 
 @dataclass(slots=True, kw_only=True)
 class Work:
-    """What was judged together and goes on slice by slice, and what it rests on.
+    """The judged work that is written slice by slice (`left`), and the facts it rests on.
 
-    `piece` is the slice of this round, which passed the gate at `gated_at` if it `is_stale` not.
+    `part` is the slice of this round. It passed the gate at `gated_at`, unless `is_stale`.
     """
 
     left: Backlog
@@ -75,26 +75,26 @@ class Rounds:
         self._executor = Executor(context, gate, self._reader)
         self._unmatched = UnmatchedEvents(context, gate, self._queue)
         self._quarantine = Quarantine(context, gate, self._backoff)
-        self._work: Work | None = None  # which the next round goes on with
-        self._in_progress: JobBatch | None = None  # what a fault of ours would concern now
+        self._work: Work | None = None  # with which the next round continues
+        self._in_progress: JobBatch | None = None  # the jobs that a fault of ours would concern now
         self._was_busy = False
 
     async def round(self) -> bool:
-        """Do what is due, or the next slice of what was judged. Return False where nothing was."""
+        """Judge what is due, or write the next slice. Return False where nothing was due."""
         self._in_progress, self._was_busy = None, False
         try:
             await self._one_slice()
         except (LeaseLost, StoreUnavailable):
             raise
         except Exception as error:
-            some = self._in_progress  # among which is the document that makes it fail
+            some = self._in_progress  # one of these makes the round fail
             if some is None:
                 raise
             self._was_busy |= await self._quarantine.isolate(some.jobs, some.ruleset, error)
         return self._was_busy
 
     async def _one_slice(self) -> None:
-        """Take what is due all the way, or what is left of it from the gate on."""
+        """Run all seven steps; if judged work is left, those from the gate on."""
         batch = await self._fetch()
         await self._verify(batch)
         found = await self._read(batch)
@@ -104,7 +104,7 @@ class Rounds:
         await self._record(work, steps)
 
     async def _fetch(self) -> JobBatch | None:
-        """Fetch what is due, as much as is read at once; conclude what no rule names."""
+        """Return the jobs to read in this round; conclude those that no rule names."""
         if self._work is not None or self._reader.must_wait:
             return None
         ruleset = self._context.rules.ruleset
@@ -118,7 +118,7 @@ class Rounds:
         return await self._choose(matched, ruleset, more=due.more)
 
     async def _choose(self, matched: Sequence[Job], ruleset: Ruleset, *, more: bool) -> JobBatch:
-        """Choose which documents are read together, and how; where `more` may be due, of all."""
+        """Choose which documents are read now, and how; if `more` may be due, among all."""
         few = self._context.few
         strategy = self._reader.strategy(len(jobs.refs(matched)), more=more)
         if strategy.documents > few and more:
@@ -128,12 +128,12 @@ class Rounds:
         return JobBatch(jobs=jobs.on(chosen, matched), ruleset=ruleset, by_pages=by_pages)
 
     async def _verify(self, batch: JobBatch | None) -> None:
-        """Look for what was called and what was just stopped; many wait for the list of all."""
+        """Search for workflows that were called or just stopped; many wait for the list of all."""
         if batch is not None:
             self._was_busy |= await self._verifier.verify(wait_for_list=batch.by_pages)
 
     async def _read(self, batch: JobBatch | None) -> FactsRead | None:
-        """Read what the rules ask of each document."""
+        """Read the facts of each document that the rules ask for."""
         if batch is None or not batch.jobs:
             return None
         self._in_progress = batch
@@ -143,7 +143,7 @@ class Rounds:
         return found
 
     async def _judge(self, batch: JobBatch | None, found: FactsRead | None) -> Work | None:
-        """Judge what was read; where nothing was, go on with what is left of what was judged."""
+        """Judge what was read; if nothing was, return the judged work that is left."""
         if batch is None or found is None:
             work, self._work = self._work, None
             return work
@@ -168,7 +168,7 @@ class Rounds:
         )
 
     async def _grounds(self, ready: Sequence[Job], batch: JobBatch, found: FactsRead) -> Grounds:
-        """Read what else these are judged by: the journal, and who was kept in others' stead."""
+        """Read what else judging needs: the journal, and whether spared workflows still run."""
         known = await judgement.known_of(self._context, found.workflows, batch.ruleset.revision)
         withheld = self._context.client.breakers.withheld()
         known = replace(known, shut=withheld, away=self._backoff.is_away)
@@ -204,7 +204,11 @@ class Rounds:
         return calls
 
     def _is_fresh(self, work: Work, now: datetime) -> bool:
-        """Return whether what was read may be acted on; raise StaleError if it is a rest of it."""
+        """Return whether the facts are fresh enough for a call.
+
+        Raise StaleError if they are not, or other methods are withheld than at the judgement, once
+        a slice was written: the rest is judged afresh.
+        """
         fresh = is_fresh(work.read_at, now + COMMITS_WITHIN)
         if not fresh:
             self._reader.was_too_slow()
@@ -219,8 +223,8 @@ class Rounds:
         return () if work is None else await self._executor.send(calls, work.read_at)
 
     async def _record(self, work: Work | None, steps: Sequence[CallStep]) -> None:
-        """Commit what came of the calls, and some of what the list of all that runs tells."""
-        if work is None or work.is_stale:  # what is left was not written, and is judged afresh
+        """Commit the outcomes of the calls, and some searches that the whole list settles."""
+        if work is None or work.is_stale:  # the rest was not written, and is judged afresh
             return
         await self._executor.record(steps)
         if steps and work.gated_at is not None:
@@ -241,7 +245,7 @@ class Rounds:
 
     @property
     def is_amid_work(self) -> bool:
-        """Say whether something was judged that is not written yet."""
+        """Return whether something was judged that is not written yet."""
         return self._work is not None
 
     def idle_seconds(self, at_most: float) -> float:

@@ -1,4 +1,4 @@
-"""Says what came of a run: the body of its entry in the log, the answer to who asked for it."""
+"""Builds the report of a run: the body of its log entry, and the answer to a request for it."""
 
 import json
 from collections import Counter
@@ -16,7 +16,7 @@ log = structlog.get_logger()
 
 
 def totals(run: Run, plans: Sequence[Plan], holds: Holds) -> dict[str, object]:
-    """Return what is written of a run."""
+    """Return the totals of a run, as its log entry has them."""
     request = run.due.request
     return {
         "trigger": run.due.trigger,
@@ -37,7 +37,7 @@ def totals(run: Run, plans: Sequence[Plan], holds: Holds) -> dict[str, object]:
 
 
 def found(plans: Sequence[Plan]) -> list[dict[str, object]]:
-    """Return each decision of a run, as who asked for it is told."""
+    """Return each decision of a run, as the answer to its request has it."""
     return [_decision(plan, planned) for plan in plans for planned in plan.planned]
 
 
@@ -66,7 +66,7 @@ def _condemned(plans: Sequence[Plan]) -> dict[str, int]:
 
 
 def count(context: Context, run: Run, plans: Sequence[Plan]) -> None:
-    """Count a run that was made, and say it."""
+    """Count and log a run that was made."""
     metrics, condemned = context.metrics, _condemned(plans)
     metrics.runs.labels(run.due.trigger, "incomplete" if run.unread else "complete").inc()
     took = (context.now() - run.started_at).total_seconds()

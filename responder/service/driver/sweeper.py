@@ -1,7 +1,7 @@
-"""Runs what time brings, a step a round, and writes what it found.
+"""Makes the runs of sweeps, schedules and requests, one step between rounds, and writes the result.
 
-Theory of operation: see `run_scope`. A run that is under way is kept in memory alone; what is
-durable is when each run was due last, and what people asked for.
+Theory of operation: see `run_scope`. A run that is under way is kept in memory alone; stored are
+the instant at which each run was due last, and people's requests.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -49,9 +49,9 @@ class Sweeper:
         self._unfinished = UnfinishedRuns()
 
     async def step(self) -> bool:
-        """Go one request further. Return False when there is nothing to run, or no room."""
+        """Run one more request. Return False when there is nothing to run, or no room."""
         if self._run is not None and self._run.ruleset is not self._context.rules.ruleset:
-            self._run = None  # other rules: from the beginning
+            self._run = None  # other rules: the run starts anew
         if self._run is None:
             self._run = await self._next()
         run = self._run
@@ -62,7 +62,7 @@ class Sweeper:
         except (LeaseLost, StoreUnavailable):
             raise
         except Exception as error:
-            # Given up, it is not read again at once, and for ever.
+            # Given up, it rests for a minute; otherwise it would be read again at once, for ever.
             log.exception("a run could not be judged", portal=self._context.portal)
             await self._give_up(run, f"a fault of ours ({type(error).__name__})")
         return True
@@ -78,7 +78,7 @@ class Sweeper:
             await self._finish(run)
 
     async def _next(self) -> Run | None:
-        """Find what is due: what somebody asked for just now, else the longest overdue."""
+        """Return the run that is due: one just requested, else the longest overdue."""
         now = self._context.now()
         if self._checked_at is not None and abs(now - self._checked_at) < LOOK_EVERY:
             return None
@@ -87,7 +87,7 @@ class Sweeper:
 
         def read(conn: Connection, portal: str) -> tuple[list[Request], dict[str, datetime]]:
             asked = sweep_runs.open_requests(conn, portal, now - sweep_runs.ASKED_FOR)
-            if asked and limits.freed(conn, portal, most=1):  # it would pass over what is open
+            if asked and limits.freed(conn, portal, most=1):  # runs skip stops that are still open
                 asked = [request for request in asked if request.observe]
             return asked, sweep_runs.last(conn, portal)
 
@@ -150,12 +150,12 @@ class Sweeper:
     def _retry_later(
         self, run: Run, condemned: Mapping[str, Collection[str]], now: datetime
     ) -> None:
-        """Have a run made again; who only looks is told what was found, for good."""
+        """Schedule a run again, unless it only shows what it would do: that one is not repeated."""
         if not run.due.observes:
             self._unfinished.add(run.due, condemned, now)
 
     async def _finish(self, run: Run) -> None:
-        """Take what was condemned the way of an event: plan it, ask for its sets, pass the gate."""
+        """Plan what the run condemned, check its sets, pass the gate, and close the run."""
         self._run = None
         self._row_warnings.warn(run.survey.odd)
         plans = await self._plan(run)
@@ -174,7 +174,7 @@ class Sweeper:
             await self._check_webhook(run)
 
     async def _plan(self, run: Run) -> list[Plan]:
-        """Judge what was read, and plan what follows on each document of which something does."""
+        """Judge what was read, and return the plans that condemn something."""
         found, known = await run.found(), Known()
         if not run.due.observes:
             ids = [verdict.workflow.id for item in found for verdict in item.judgement.verdicts]
@@ -184,7 +184,7 @@ class Sweeper:
         return [plan for plan in plans if plan.planned]
 
     async def _pass_gate(self, run: Run, plans: Sequence[Plan], sets: RunSets) -> Holds:
-        """Ask for all sets of a run as a whole, then write it, some at a time; call nothing."""
+        """Check all sets of a run as a whole, then write its plans, 25 at a time, without calls."""
         holds = await self._gate.begin_run(sets, run.ruleset)
         for start in range(0, 0 if run.due.observes else len(plans), ROWS):
             chunk = plans[start : start + ROWS]
@@ -192,7 +192,7 @@ class Sweeper:
         return holds
 
     async def _check_webhook(self, run: Run) -> None:
-        """Raise the alarm when documents change and a webhook once heard says nothing of it."""
+        """Log an error if documents change but a webhook that worked once sends no events."""
         context, silent = self._context, False
         heard = await context.read(inbox.last_received)
         if heard is not None and context.now() - heard > SILENCE:
@@ -209,7 +209,7 @@ class Sweeper:
         context.metrics.webhook_silent.labels(context.portal).set(silent)
 
     async def _close(self, run: Run, plans: Sequence[Plan], holds: Holds) -> None:
-        """Write the run's own entry with its totals, and note it as done if it read everything."""
+        """Write the run's own entry with its totals; record it as done if it read everything."""
         now = self._context.now()
         totals = run_report.totals(run, plans, holds)
         result = totals | {"found": run_report.found(plans)}
@@ -228,18 +228,18 @@ class Sweeper:
                 sweep_runs.finish(tx, request.id, result)
 
         await self._gate.write(write)
-        if not run.due.observes:  # what was only looked for is no find of the sweep's
+        if not run.due.observes:  # a run that only shows is not counted
             run_report.count(self._context, run, plans)
 
     def _record_unread(self, tx: Connection, run: Run, now: datetime) -> None:
-        """Note since when runs of its trigger cannot read everything, or that all of them can."""
+        """Record since when runs of this trigger cannot read everything, or that all can."""
         if run.unread:
             sweep_runs.record_unread(tx, self._context.portal, run.due.trigger, now)
         elif not self._unfinished.has(run.due.trigger):
             sweep_runs.record_unread(tx, self._context.portal, run.due.trigger, None)
 
     def _answer_later(self, tx: Connection, request: Request, result: Mapping[str, object]) -> None:
-        """Tell who asks what came of a request so far; who only looks is told for good."""
+        """Write the result of a request so far; one that only observes is finished with it."""
         if request.observe:
             sweep_runs.finish(tx, request.id, result)
         else:

@@ -1,8 +1,9 @@
 """Remembers the runs that could not read everything, until they are made again and can.
 
-Each rests for a minute, and takes its turn among all that is due: however many there are, none of
-them starves another run. What one of them condemned so far counts with what it condemns next, for
-together that is one run. None of it outlives the process: what is not noted as done is made again.
+Each rests for a minute, and is then ordered among all due runs by how long it has been overdue: so
+however many there are, none of them starves another run. All tries of a run count as one run, so
+what its tries condemned is added up. Nothing is stored: a run that is not recorded as done is made
+again.
 """
 
 from collections.abc import Collection, Mapping
@@ -12,7 +13,7 @@ from datetime import datetime, timedelta
 from responder.judge.run_scope import DueRun
 
 AGAIN_AFTER = timedelta(seconds=60)
-FORGOTTEN_AFTER = timedelta(hours=1)  # its rule or schedule is there no more
+FORGOTTEN_AFTER = timedelta(hours=1)  # then its rule or schedule no longer exists
 
 
 @dataclass(slots=True, kw_only=True)
@@ -29,7 +30,7 @@ class UnfinishedRuns:
         self._tried: dict[str, _Tried] = {}
 
     def resting(self, now: datetime) -> set[str]:
-        """Name those that wait to be made again; a clock set back must not lengthen that."""
+        """Return the names of runs that still rest; a clock set back must not lengthen that."""
         self._tried = {
             name: tried
             for name, tried in self._tried.items()
@@ -40,16 +41,16 @@ class UnfinishedRuns:
         }
 
     def order(self, due: DueRun, now: datetime) -> tuple[bool, datetime]:
-        """Return what runs are ordered by: what was asked for just now, then the longest overdue.
+        """Return the sort key of a due run: new requests first, then the longest overdue.
 
-        One that was tried is overdue since it has rested.
+        A run that was tried is overdue since the end of its rest.
         """
         rested = [self._tried[name].until for name in due.names if name in self._tried]
         is_new = due.request is not None and due.request.result is None and not rested
         return not is_new, min(now, max([due.since or now, *rested]))
 
     def condemned(self, due: DueRun) -> dict[str, set[str]]:
-        """Return by rule what its tries condemned so far."""
+        """Return by rule the workflows that the tries of a run condemned so far."""
         found: dict[str, set[str]] = {}
         for tried in (self._tried[name] for name in due.names if name in self._tried):
             for rule, workflows in tried.condemned.items():
@@ -57,7 +58,7 @@ class UnfinishedRuns:
         return found
 
     def add(self, due: DueRun, condemned: Mapping[str, Collection[str]], now: datetime) -> None:
-        """Note that a run is to be made again, and what it condemned this time."""
+        """Add a run that is to be made again, and what it condemned this time."""
         for name in due.names:
             tried = self._tried.setdefault(name, _Tried(trigger=due.trigger, until=now))
             tried.until = now + AGAIN_AFTER
@@ -65,10 +66,10 @@ class UnfinishedRuns:
                 tried.condemned.setdefault(rule, set()).update(workflows)
 
     def forget(self, due: DueRun) -> None:
-        """Forget a run that is done."""
+        """Remove a run that is done."""
         for name in due.names:
             self._tried.pop(name, None)
 
     def has(self, trigger: str) -> bool:
-        """Tell whether there is one of this trigger."""
+        """Return whether a run of this trigger is unfinished."""
         return any(tried.trigger == trigger for tried in self._tried.values())

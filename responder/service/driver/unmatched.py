@@ -1,7 +1,7 @@
-"""Concludes what no rule is asked about: it costs no call, and is written all together.
+"""Concludes deliveries that no rule names: without a call, and many in one evaluation.
 
-Most of what a portal sends may be of this kind. What is due in a round is told apart there; where
-much waits and none of it is named by a rule, it is concluded without a look at each.
+Most deliveries of a portal may be of this kind. A round separates matched from unmatched ones one
+by one. If the 2,000 oldest match no rule, they are concluded by one statement.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ log = structlog.get_logger()
 
 
 class UnmatchedEvents:
-    """What no rule is asked about, in one portal."""
+    """The deliveries of one portal that no rule names."""
 
     def __init__(self, context: Context, gate: Gate, queue: EventQueue) -> None:
         self._portal = context.portal
@@ -31,18 +31,18 @@ class UnmatchedEvents:
         self._queue = queue
 
     async def conclude(self, unmatched: Sequence[Job], ruleset: Ruleset) -> None:
-        """Conclude what no rule names, all as one, and what concerns no document, one by one."""
+        """Conclude jobs that no rule names in one evaluation, those without a document singly."""
         await self._pass(planner.without_rules(self._portal, unmatched), ruleset)
 
     async def conclude_unnamed(self, ruleset: Ruleset) -> None:
-        """Conclude events that no rule names, thousands at a time, while no other is among them."""
+        """Conclude the oldest events, 2,000 at a time, while no rule names any of them."""
         for _ in range(MOST_UNNAMED):
             job = await self._queue.unnamed(ruleset)
             if job is None or not await self._pass([planner.unnamed(job)], ruleset):
                 return
 
     async def _pass(self, plans: Sequence[Plan], ruleset: Ruleset) -> bool:
-        """Write this, unless other rules have come into force: these may be asked about it."""
+        """Write these plans, unless other rules have come into force, which may name the events."""
         try:
             await self._gate.pass_through(plans, [], {}, ruleset, most_calls=0)
         except StaleError as stale:

@@ -1,6 +1,6 @@
-"""Wakes the drivers of this process for what was stored here.
+"""Wakes the drivers of this process for deliveries that this process stored.
 
-What another process stored is found by looking, half a second later at most (`poller`).
+Deliveries that another process stored are found by `poller`, half a second later at most.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from responder.store.commit_batch import Arrival
 
 
 class Waker:
-    """Wakes this process's drivers, by their portals' names."""
+    """The waking of this process's drivers, by their portals' names."""
 
     def __init__(self, drivers: Mapping[str, Driver], ruleset: Callable[[], Ruleset]) -> None:
         self._drivers = drivers
@@ -24,8 +24,8 @@ class Waker:
     def stored(self, heard: set[Arrival]) -> None:
         """Wake the drivers of portals for which deliveries were stored.
 
-        What no rule names is only to be concluded. That is done in bulk when the driver looks the
-        next time: to wake it for each would cost more than receiving them.
+        Deliveries that no rule names are only to be concluded. The driver does that in bulk when it
+        wakes by itself: waking it for each would cost more than receiving them.
         """
         may_concern = self._ruleset().may_concern
         for portal in {name for name, trigger, event in heard if may_concern(trigger, event)}:

@@ -89,7 +89,7 @@ class Leases:
         self._ruleset = ruleset
         self._time = clock
         self._pace = pace
-        self._alone = database.dialect == "sqlite"  # the file's lock says so
+        self._alone = database.dialect == "sqlite"  # the file's lock keeps other processes out
         self._grants: dict[str, Grant] = {}
         self._free_since: dict[str, float] = {}
         self._not_before: dict[str, float] = {}
@@ -255,7 +255,7 @@ class Leases:
             self.granted(lease.portal)
 
     def _update(self, found: Replicas) -> None:
-        """Store what was read; log where others have other rules."""
+        """Keep what was read in memory; log where others have other rules."""
         before = self.other_rules()
         self.replicas = found
         others = self.other_rules()
@@ -264,7 +264,8 @@ class Leases:
                 "other replicas have other rules, or another mode; the driver's count",
                 replicas=others,
             )
-        # A replica that is leaving says so before it gives up its leases: it owns nothing any more.
+        # A replica that is leaving removes its row before its leases, and is read without rules: it
+        # owns nothing any more.
         alive = {self._holder, *(who for who, rules in found.alive.items() if rules)}
         if alive != self._alive:
             self._alive, self._settled_at = alive, _clock() + self._pace.settled
