@@ -25,12 +25,16 @@ class Replicas:
     """The living replicas with the revision of their rules, and the driver of each portal.
 
     `alive` maps a replica to its revision, `drivers` a portal to its replica; `at` is the
-    database's time. A driver without a row of its own has no revision: it is leaving.
+    database's time.
     """
 
     at: datetime
     alive: Mapping[str, str]
     drivers: Mapping[str, str]
+
+    def driven_by(self, holder: str) -> int:
+        """Count the portals that a replica drives."""
+        return sum(driver == holder for driver in self.drivers.values())
 
 
 def have_same_rules(one: str, other: str) -> bool:

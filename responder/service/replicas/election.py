@@ -1,4 +1,4 @@
-"""Elects which portals this process drives: it claims what is free, renews it, and hands over.
+"""Elects which portals this process drives: it claims what is free, renews it, and shares it out.
 
 Theory of operation. One loop does it for all portals, so that a hundred and fifty of them cost what
 one does: every half second a read of who drives what, and every second one commit that records that
@@ -10,12 +10,11 @@ stops driving before anybody else may begin. A process that was stopped and does
 out by the fence (`store.leases`). What a process gave up is found to be free within half a second,
 and what a dead one drove within half a second of the lease's end.
 
-*Owners.* Each portal has one owner among the living replicas: the one with the highest hash for it
-(rendezvous hashing). So portals spread evenly on average, and when a replica comes or goes only its
-own portals change hands. The owner claims a free portal at once. Others wait half a second first,
-and then claim it too, for portals may be set up in one replica and not in another. Whoever drives
-another's portal gives it up, once no replica has come or gone for a few seconds. A portal that it
-then claims again, because its owner did not, it keeps.
+*Shares.* Portals are shared among the living replicas. A replica with fewer portals than its share
+(portals by replicas, rounded up) claims at once; one that has its share waits half a second first,
+and then claims too, for portals may be set up in one replica and not in another. A replica with
+more, while another has less, gives back the excess, once no replica has come or gone for a few
+seconds. A portal that it then claims again, because nobody else did, it keeps.
 """
 
 import asyncio
@@ -52,7 +51,7 @@ class Pace:
     lease: float = 4.0
     renew: float = 1.0
     poll: float = 0.5
-    owner_first: float = 0.5
+    others_first: float = 0.5
     settled: float = 5.0
     after_failure: float = 1.0
 
@@ -94,7 +93,7 @@ class Leases:
         self._free_since: dict[str, float] = {}
         self._not_before: dict[str, float] = {}
         self._given_back: set[str] = set()
-        self._alive = {holder}
+        self._alive: set[str] = set()
         self._reading: asyncio.Future[tuple[datetime, Replicas, datetime]] | None = None
         self._is_unreadable = False
         self._settled_at = 0.0
@@ -184,7 +183,7 @@ class Leases:
             await self._release(claimed)  # its driver has ended meanwhile
             claimed = []
         self._apply(held, kept, claimed, asked_at + self._pace.lease)
-        self._hand_over()
+        self._share()
 
     async def _read_replicas(self) -> bool:
         """Read who drives what; return False where that is not known yet, as reads may be slow."""
@@ -264,26 +263,29 @@ class Leases:
                 "other replicas have other rules, or another mode; the driver's count",
                 replicas=others,
             )
-        # A replica that is leaving removes its row before its leases, and is read without rules: it
-        # owns nothing any more.
-        alive = {self._holder, *(who for who, rules in found.alive.items() if rules)}
+        alive = {*found.alive, self._holder}
         if alive != self._alive:
             self._alive, self._settled_at = alive, _clock() + self._pace.settled
             self._given_back.clear()
+
+    @property
+    def _share_size(self) -> int:
+        return math.ceil(len(self._portals) / max(1, len(self._alive)))
 
     def _wanted(self) -> list[str]:
         """Return what to claim now, in the one order in which every replica claims."""
         if self._leaving:
             return []
         now = _clock()
-        return [portal for portal in self._portals if self._may_claim(portal, now)]
-
-    def _may_claim(self, portal: str, now: float) -> bool:
-        """Return whether a portal is free, and ours or left free by its owner."""
-        if not self._is_free(portal, now):
-            return False
-        free_for = now - self._free_since.setdefault(portal, now)
-        return self._owns(portal) or free_for >= self._pace.owner_first
+        free = [portal for portal in self._portals if self._is_free(portal, now)]
+        room = max(0, self._share_size - len(self._grants))
+        mine = sorted(free, key=self._preference)
+        others_first = [
+            portal
+            for portal in mine[room:]
+            if now - self._free_since.setdefault(portal, now) >= self._pace.others_first
+        ]
+        return sorted([*mine[:room], *others_first])
 
     def _is_free(self, portal: str, now: float) -> bool:
         driver = self.replicas.drivers.get(portal, self._holder)
@@ -292,24 +294,27 @@ class Leases:
             return False
         return portal not in self._grants and now >= self._not_before.get(portal, 0.0)
 
-    def _owns(self, portal: str) -> bool:
-        """Return whether a portal is ours, among all living replicas."""
-        return self._holder == max(self._alive, key=lambda holder: lot(holder, portal))
+    def _preference(self, portal: str) -> bytes:
+        """Return a sort key that orders portals differently in each replica."""
+        return blake2b(f"{self._holder} {portal}".encode(), digest_size=8).digest()
 
-    def _hand_over(self) -> None:
-        """Mark what another replica owns as ending, once for each owner, who may not want it."""
-        if _clock() < self._settled_at:
+    def _share(self) -> None:
+        """Mark what exceeds our share as ending, if another replica has less than its share."""
+        size = self._share_size
+        others = self._alive - {self._holder}
+        poorer = any(self.replicas.driven_by(other) < size for other in others)
+        if not poorer or _clock() < self._settled_at:
             return
-        for portal, grant in self._grants.items():
-            if portal not in self._given_back and not self._owns(portal):
+        too_many = len(self._grants) - size
+        for portal in sorted(self._grants, key=self._preference, reverse=True):
+            if too_many <= 0:
+                return
+            grant = self._grants[portal]
+            if portal not in self._given_back:
                 self._given_back.add(portal)
                 grant.ending = True
                 self.granted(portal)
-
-
-def lot(holder: str, portal: str) -> bytes:
-    """Return a replica's hash for a portal, the same in every replica."""
-    return blake2b(f"{holder} {portal}".encode(), digest_size=8).digest()
+            too_many -= grant.ending
 
 
 def _clock() -> float:
