@@ -79,7 +79,7 @@ def _folder(item: pytest.Item) -> str:
     return item.path.relative_to(Path(__file__).parent).parts[0]
 
 
-_LONG = ("test_query_plans.py", "test_backup.py", "test_migrate.py", "test_storm.py")
+_LONG = ("test_tables_scans.py", "test_backup.py", "test_migrate.py", "test_round_storm.py")
 
 
 class Postgres:

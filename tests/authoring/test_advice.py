@@ -67,3 +67,9 @@ def test_github_is_told_in_its_own_words() -> None:
         "::warning file=a%2Cb/rules.yaml,line=3,col=5,endColumn=6::`the-rule` is enforced, and no "
         "test expects it to act\n"
     )
+
+
+def test_a_rule_that_asks_first_and_that_no_test_shows_is_named() -> None:
+    assert said(a_rule(mode="approve", more=WHY)) == [
+        "warning: `the-rule` acts where it is approved, and no test expects it to act"
+    ]

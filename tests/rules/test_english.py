@@ -123,3 +123,10 @@ def test_every_operator_reads_as_a_predicate(name: str) -> None:
     said = told(a_rule(f"deal.uf_crm_1: {{{name}: {OPERANDS.get(name, '5')}}}, workflow.id: x"))
     verb = said.partition("its field uf_crm_1 ")[2].split()[0]
     assert verb in ("is", "contains", "starts", "ends", "matches", "exists,")
+
+
+def test_a_rule_that_asks_first_says_so() -> None:
+    assert told(a_rule(mode="approve")) == (
+        "When a deal changes: kill each running workflow of template 61. "
+        "It asks first: nothing is done until somebody approves it."
+    )

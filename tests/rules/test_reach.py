@@ -49,3 +49,7 @@ def test_a_rule_of_many_tests_is_never_reached_either() -> None:
     lower = a_rule(f"{many}, workflow.template_id: 61", name="lower")
     assert never_reached(a_rule(name="upper"), lower)
     assert not never_reached(a_rule("workflow.template_id: 62", name="upper"), lower)
+
+
+def test_a_rule_that_asks_first_hides_what_is_below_it_as_any_rule_that_acts() -> None:
+    assert never_reached(a_rule(name="upper", mode="approve"))

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from responder.stop import control
 from responder.stop.rearm_release import MOST
 from responder.store import sweep_runs
-from tests.service.driver.test_joints import Tell, a_deal, after, begin, outcomes, rule, rules, tell
 from tests.support.rounds import PORTAL, Driving
+from tests.support.stories import Tell, a_deal, after, begin, outcomes, rule, rules
+from tests.support.stories import tell as tell
 
 __all__ = ["tell"]
 

@@ -6,9 +6,11 @@ from xml.etree import ElementTree
 
 import pytest
 
+from responder.authoring import explain
 from responder.authoring.cases import case_runs
 from responder.rules.ruleset import RulesError, load
 from responder.rules.yaml_positions import Mistake
+from tests.rules.make import a_rule, in_a_file
 
 NOW = datetime(2026, 9, 24, 9, tzinfo=UTC)
 RULES = """\
@@ -300,3 +302,31 @@ def test_days_are_what_they_are_to_the_service(sent: str, expected: str) -> None
     )
     (result,) = case_runs.run(case_runs.suite_of_rules((MONTH + case).encode(), "rules.yaml"), NOW)
     assert result.passed, result.differences
+
+
+ASKING = in_a_file(a_rule(name="asking", mode="approve"))
+
+
+def test_a_test_expects_of_a_rule_that_asks_what_it_does_once_approved() -> None:
+    suite = case_runs.suite_of_rules(
+        f"""{ASKING}
+tests:
+  - event: deal.updated
+    workflows: [{{id: a, template_id: 61}}]
+    expect: {{a: {{kill: asking}}}}
+""".encode(),
+        "r",
+    )
+    found = case_runs.run(suite, NOW)
+    assert [result.passed for result in found] == [True]
+    assert case_runs.untested(suite, found) == []
+    explained = explain.explain(suite.ruleset, suite.cases[0].situation, NOW)
+    assert "  asking: holds: kill (approve)" in explain.render(explained)
+
+
+def test_a_rule_that_asks_and_that_no_test_shows_is_named() -> None:
+    suite = case_runs.suite_of_rules(ASKING.encode(), "r")
+    unshown = case_runs.untested(suite, ())
+    assert "      asking acts where it is approved, and no test shows that it acts" in list(
+        case_runs.render((), unshown)
+    )

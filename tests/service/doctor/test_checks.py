@@ -11,6 +11,7 @@ from responder.rules.ruleset import RulesError, load
 from responder.service.doctor import checks
 from responder.service.doctor.checks import Finding, Status
 from responder.store.database.durability import Durability, Surroundings, filesystem_of
+from tests.rules.make import a_rule, a_ruleset
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 FILE = Path("rules.yaml")
@@ -194,3 +195,20 @@ def test_the_nearest_mount_names_the_file_system(folder: str, kind: str) -> None
 
 def test_without_a_table_of_mounts_no_file_system_is_known() -> None:
     assert filesystem_of(Path("/data"), "") is None
+
+
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        (
+            a_rule(mode="approve"),
+            "1 of 1 rules act, 0 of them in enforce mode, 1 once somebody approves",
+        ),
+        (a_rule(), "1 of 1 rules act, 1 of them in enforce mode"),
+    ],
+)
+def test_a_rule_that_asks_first_is_one_that_may_kill(rules: str, message: str) -> None:
+    (found,) = checks.loaded_rules(a_ruleset(rules), FILE, Mode.ENFORCE, NOW)[:1]
+    assert (found.status, found.message.partition(": ")[2]) == ("ok", message)
+    (settings,) = checks.right_settings(Mode.ENFORCE, ["main"])
+    assert "in approve mode once somebody approves" in settings.message

@@ -31,12 +31,12 @@ pytestmark = pytest.mark.service
 # Together they send all that is ever sent to a big table, in a quarter of a minute.
 PLAYED = (
     "authoring/backtest/test_documented_example.py",
-    "journal/upkeep/test_forged_prune.py",
+    "journal/upkeep/test_prune_forged.py",
     "commands/journal/test_log.py",
-    "commands/test_status.py",
-    "service/pages/test_alarms.py",
-    "service/driver/test_approvals.py",
-    "service/driver/test_fences.py",
+    "commands/test_operate.py",
+    "service/pages/test_site.py",
+    "service/driver/test_round_approvals.py",
+    "service/driver/test_round_fences.py",
     "stop/test_rearm_release.py",
     "service/test_gauges.py",
     "service/test_housekeeping.py",
