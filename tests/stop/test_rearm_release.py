@@ -10,7 +10,6 @@ from tests.support.rounds import PORTAL, Driving
 from tests.support.stories import Tell, a_deal, after, begin, outcomes, rule, rules
 from tests.support.stories import tell as tell
 
-__all__ = ["tell"]
 
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
 MANY = 2 * MOST + 50
