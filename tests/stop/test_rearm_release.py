@@ -10,7 +10,6 @@ from tests.support.rounds import PORTAL, Driving
 from tests.support.stories import Tell, a_deal, after, begin, outcomes, rule, rules
 from tests.support.stories import tell as tell
 
-
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
 MANY = 2 * MOST + 50
 TEXT = rules(rule("[{every: 1h}]", "limit: {per_run: 3, per_hour: 1000, per_document: 1000}"))
