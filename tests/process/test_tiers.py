@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 CONFTEST = "from tests.conftest import pytest_runtest_call, pytest_runtest_setup\n"
 TESTS = """\
-import socket, sqlite3, subprocess
+import socket, sqlite3, subprocess, threading
 import pytest, sqlalchemy
 
 pytestmark = pytest.mark.{tier}
@@ -19,6 +19,24 @@ pytestmark = pytest.mark.{tier}
 def bound():
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server
+
+@pytest.fixture
+def another():
+    go, came = threading.Event(), []
+
+    def bind():
+        go.wait(5)
+        try:
+            came.append(socket.create_server(("127.0.0.1", 0)).close())
+        except Exception as error:
+            came.append(error)
+
+    thread = threading.Thread(target=bind)
+    thread.start()
+    yield lambda: (go.set(), thread.join(5), came)[-1]
+
+def test_a_thread_that_was_there_before(another):
+    assert another() == [None]
 
 def test_nothing(tmp_path):
     (tmp_path / "file").write_text("a file is nothing outside")
