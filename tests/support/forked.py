@@ -56,6 +56,7 @@ class Forked:
 
     def __init__(self, start: Start) -> None:
         self._words = start.words
+        sys.audit("subprocess.Popen", sys.executable, start.words, str(start.folder), None)
         self._process = _FORKS.Process(target=_be, args=(start,), daemon=True)
         with _no_coverage():  # the first start makes the process that the others are forked from
             self._process.start()

@@ -28,7 +28,8 @@ _BY_FIXTURE = {
     **dict.fromkeys(("sqlite_url", "postgres", "postgres_url", "database_url"), STORE),
     **dict.fromkeys(("migrated_file", "migrated_url", "emptied_postgres"), STORE),
     **dict.fromkeys(("driven", "driven_on_premise", "tell"), PORTAL),
-    **dict.fromkeys(("server", "running", "portal", "caller", "port", "plain", "story"), PORTAL),
+    **dict.fromkeys(("server", "running", "portal", "caller", "port", "plain"), PORTAL),
+    "story": SERVICE,
 }
 _DATABASE = "a database"
 _ALLOWED_FROM = {  # from which tier on a test may do this; the names are Python's own, of its audit

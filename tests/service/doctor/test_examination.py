@@ -221,6 +221,7 @@ def asked(environment: dict[str, str], *words: str) -> "subprocess.CompletedProc
     )
 
 
+@pytest.mark.service
 def test_the_command_says_each_thing_in_a_line_and_exits_with_1_for_a_problem(
     portal: SandboxServer, environment: dict[str, str]
 ) -> None:
@@ -231,6 +232,7 @@ def test_the_command_says_each_thing_in_a_line_and_exits_with_1_for_a_problem(
     assert " -> As an administrator" in done.stdout
 
 
+@pytest.mark.service
 def test_wrong_settings_exit_with_2_and_name_the_variable(environment: dict[str, str]) -> None:
     environment["RESPONDER_PORTALS__MAIN__APPLICATION_TOKENS"] = "too-short"
     done = asked(environment, "--json")
@@ -241,6 +243,7 @@ def test_wrong_settings_exit_with_2_and_name_the_variable(environment: dict[str,
     assert "too-short" not in done.stdout + done.stderr
 
 
+@pytest.mark.service
 def test_it_examines_beside_the_running_service_and_shows_no_secret(
     portal: SandboxServer, tmp_path: Path
 ) -> None:

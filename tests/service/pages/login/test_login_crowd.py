@@ -17,7 +17,7 @@ import pytest
 from tests.service.pages.visiting import House, Visitor, house
 from tests.support.uvicorn_thread import connected
 
-pytestmark = pytest.mark.portal
+pytestmark = pytest.mark.service
 
 STRANGERS = 120
 FORM = b"Content-Type: application/x-www-form-urlencoded\r\nSec-Fetch-Site: same-origin\r\n"
