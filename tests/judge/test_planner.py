@@ -123,7 +123,7 @@ def test_what_is_condemned_waits_for_its_time(
     rules = a_ruleset(a_condemning_rule(more=more), head=CALENDARS)
     (one,) = planned(rules, a_workflow(**facts), known=known).planned
     assert one.step is not None
-    assert one.step.call is False
+    assert (one.step.call, one.step.tries) == (False, 0)
     expected = (Outcome.WAITING, due_at, detail)
     assert (one.step.outcome, one.step.due_at, one.step.detail) == expected
     assert (one.decision.outcome, one.decision.due_at, one.decision.detail) == expected
@@ -269,6 +269,7 @@ def test_where_nothing_is_condemned_the_log_says_why(
     plan = planned(a_condemning_rule(), reading=reading)
     assert the_only(plan) == (Action.NONE, None, None, reason)
     assert plan.planned[0].decision.detail == detail
+    assert plan.planned[0].overtakes is False
     assert plan.look_at == (NOW + LOOK_AFTER if detail == AGAIN else None)
 
 

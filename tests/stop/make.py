@@ -49,9 +49,9 @@ def rules(limit: str = "", *, mode: str = "enforce", more: str = "") -> Ruleset:
 RULES = rules()
 
 
-def a_budget(tx: Connection, ruleset: Ruleset = RULES) -> Limiter:
+def a_budget(tx: Connection, ruleset: Ruleset = RULES, metrics: Metrics | None = None) -> Limiter:
     """Ask what may be begun now."""
-    return Limiter(tx, PORTAL, ruleset, Metrics(), NOW)
+    return Limiter(tx, PORTAL, ruleset, metrics or Metrics(), NOW)
 
 
 def a_plan(

@@ -120,6 +120,11 @@ CUTS = {
         9,
         [{"1": 20}, {"1": 20}, {"1": 5 + 3}],
     ),
+    "as much as is written at once stays with its calls": (
+        [Unit("1", (), 10, 20)],
+        9,
+        [{"1": 20 + 9}, {"1": 1}],
+    ),
     "where nothing is called the capacity does not matter": (
         [Unit(str(n), (0,)) for n in range(25)],
         1,

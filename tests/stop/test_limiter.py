@@ -1,13 +1,17 @@
 """What keeps new stops from being begun: the pause, a trip, each limit, each as a row."""
 
+import json
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
+from responder.adapters.metrics import Metrics
 from responder.judge.plans import Hold
 from responder.model import Outcome
 from responder.stop.limiter import RunSets
 from responder.store.database.database import Connection
+from responder.store.database.tables import entries
 from responder.store.limits import DOCUMENT, PAUSED, RUN, TRIPPED
 from tests.stop.make import (
     Before,
@@ -131,6 +135,14 @@ def test_a_hold_says_why_and_what_frees_it(
     assert hold.why == why
 
 
+def test_a_trip_is_an_entry_of_the_log_and_is_measured(tx: Connection) -> None:
+    metrics, ruleset = Metrics(), rules("per_hour: 0")
+    a_budget(tx, ruleset, metrics).hold_plan(a_plan(1, ruleset=ruleset))
+    assert b'responder_rule_tripped{rule="the-rule"} 1.0' in metrics.render()
+    bodies = [json.loads(body) for body in tx.execute(select(entries.c.body)).scalars()]
+    assert bodies == [{"control": "trip", "rule": "the-rule", "why": tripped(tx)["the-rule"]}]
+
+
 # the rule's limit, and by deal how many are condemned in one batch: which of them are held
 BATCHES = {
     "together they are as many as an hour may have": ("per_hour: 4", {"1": 2, "2": 2}, []),
@@ -193,6 +205,7 @@ OBSERVED = {
         "enforced, the document would have been held: 1 condemned on deal:1 and 2 stopped on it "
         "within 24 h, per_document is 2: rules fight, or the workflow restarts itself",
     ),
+    "as many as a document may have": (PER_DOCUMENT_2, [would_stop(1, ago=DAY)], 1, None),
     "on another document": (PER_DOCUMENT_2, [would_stop(2, "2", ago=DAY)], 1, None),
     "everything is paused": ("", [pause], 1, None),
     "it is tripped": ("", [trip], 1, None),
