@@ -11,7 +11,6 @@ from responder.bitrix24.fetch.lookup import Reading
 from responder.journal.entries import Spared
 from responder.judge.jobs import Job
 from responder.judge.planner import (
-    LOOK_AFTER,
     may_be_executing,
     next_step,
 )
@@ -270,7 +269,7 @@ def test_where_nothing_is_condemned_the_log_says_why(
     assert the_only(plan) == (Action.NONE, None, None, reason)
     assert plan.planned[0].decision.detail == detail
     assert plan.planned[0].overtakes is False
-    assert plan.look_at == (NOW + LOOK_AFTER if detail == AGAIN else None)
+    assert plan.look_at == (NOW + timedelta(seconds=10) if detail == AGAIN else None)
 
 
 NO_SECOND_LOOK = {

@@ -69,6 +69,6 @@ def test_what_json_can_hold_reads_back_as_it_was(value: object) -> None:
     assert canonical(json.loads(text)) == text
 
 
-@given(st.dictionaries(st.text(), plain, min_size=2))
-def test_the_order_of_keys_makes_no_difference(value: dict[str, object]) -> None:
+@given(st.dictionaries(st.text(), st.integers(), min_size=2))
+def test_the_order_of_keys_makes_no_difference(value: dict[str, int]) -> None:
     assert canonical(dict(reversed(value.items()))) == canonical(value)
