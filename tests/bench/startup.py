@@ -24,7 +24,7 @@ from responder.store.database.database import Database
 from tests.bench.figures import Figure, show
 from tests.rules.make import a_workflow
 from tests.support.past_log import PastRules
-from tests.support.processes import LOST_DEAL, TOKEN, Running
+from tests.support.processes import LOST_DEAL, TOKEN, Running, write_rules
 
 READY_SECONDS = 1.5
 COMMAND_SECONDS = {
@@ -50,7 +50,7 @@ def compiling(place: Path) -> dict[str, str]:
 
 def service(place: Path, environment: dict[str, str]) -> Running:
     """Describe a program that has nothing to do."""
-    (place / "rules.yaml").write_text(LOST_DEAL, encoding="utf-8")
+    write_rules(place, LOST_DEAL)
     settings = {
         "RESPONDER_PORTALS__MAIN__URL": NOWHERE,
         "RESPONDER_PORTALS__MAIN__APPLICATION_TOKENS": TOKEN,
@@ -96,7 +96,7 @@ def seconds_of(statement: str, environment: dict[str, str]) -> float:
 
 def with_a_log(place: Path) -> None:
     """Write the rules, and a log in which they decided."""
-    (place / "rules.yaml").write_text(LOST_DEAL, encoding="utf-8")
+    write_rules(place, LOST_DEAL)
     database = Database(f"sqlite:///{place / 'responder.db'}")
     database.open()
     database.migrate()

@@ -19,7 +19,7 @@ from responder.store.database.database import Connection, Database
 from responder.store.database.tables import leases
 from responder.store.inbox import inbox
 from tests.support.next_due import next_due
-from tests.support.processes import TOKEN, Decision, Running, event, eventually
+from tests.support.processes import TOKEN, Decision, Running, event, eventually, write_rules
 
 RULES = """\
 version: 1
@@ -124,7 +124,7 @@ def test_killed_at_a_commit_it_ends_as_if_nothing_had_happened(
 
 def prepared(place: Path, portal_url: str, database_url: str) -> Running:
     """Make everything ready to start."""
-    (place / "rules.yaml").write_text(RULES, encoding="utf-8")
+    write_rules(place, RULES)
     return Running(
         place,
         {

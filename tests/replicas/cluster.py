@@ -19,7 +19,7 @@ from responder.bitrix24.sandbox.portal import SandboxCall
 from responder.store import leases
 from responder.store.database.database import Database
 from tests.support import under_load
-from tests.support.processes import TOKEN, Running, eventually
+from tests.support.processes import TOKEN, Running, eventually, write_rules
 from tests.support.under_load import KILL, WatchedCalls
 
 PROGRAM = ("-m", "responder", "serve")
@@ -211,7 +211,7 @@ def cluster(
 ) -> Iterator[Cluster]:
     """Run replicas in enforce mode against one portal, and end them afterwards."""
     place.mkdir(exist_ok=True)
-    (place / "rules.yaml").write_text(rules, encoding="utf-8")
+    write_rules(place, rules)
     database = Database(database_url)
     database.open()
     if migrated:

@@ -90,8 +90,12 @@ class Forked:
 
 
 def launch(start: Start) -> "Forked | subprocess.Popen[bytes]":
-    """Start a process: most by a fork; one of so many, and what needs it, as the shell does."""
-    if next(_started) % EXECUTED and not _ALONE & start.environment.keys():
+    """Start a process: most by a fork; one of so many, and what needs it, as the shell does.
+
+    Benchmarks have no forks: what they measure is the program as it is installed.
+    """
+    is_test = "PYTEST_VERSION" in os.environ
+    if is_test and next(_started) % EXECUTED and not _ALONE & start.environment.keys():
         return Forked(start)
     with start.out.open("ab") as out, start.errors.open("ab") as errors:
         return subprocess.Popen(
