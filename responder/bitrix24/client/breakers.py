@@ -64,6 +64,14 @@ class Breakers:
         for method in self.opened:
             self._metrics.breaker_open.labels(self._portal, method).set(1)
 
+    def to_store(self) -> tuple[Breaker, ...] | None:
+        """Return the open breakers, or None where they are stored already."""
+        return tuple(self.opened.values()) if self.changed else None
+
+    def stored(self, opened: tuple[Breaker, ...]) -> None:
+        """Record that these are stored; what has changed since is not."""
+        self.changed = opened != tuple(self.opened.values())
+
     @property
     def of_portal(self) -> Breaker | None:
         """Return the breaker of the whole portal, if it is open."""

@@ -82,9 +82,7 @@ class Client:
         self.keep: Callable[[], Awaitable[None]] | None = None
         self._requests = 0
         self._counted_through = 0
-        self._profile_answered_at: datetime | None = (
-            None  # when `profile` was answered after a denial
-        )
+        self._profile_answered_at: datetime | None = None  # the last time after a denial
         self._times = MethodTimes(portal.name, metrics, self._seconds)
         self.breakers = Breakers(
             portal.name, times=self._times, metrics=metrics, now=now, address=address
@@ -106,14 +104,13 @@ class Client:
         """Return what is to be stored now. Any thread may call this."""
         requests = self._requests  # before the level, which may then be newer
         ahead = rate_limit.ahead(self.burst)
-        breakers = tuple(self.breakers.opened.values()) if self.breakers.changed else None
-        return Handover(self._level() + ahead, requests + ahead, breakers)
+        return Handover(self._level() + ahead, requests + ahead, self.breakers.to_store())
 
     def saved(self, handover: Handover) -> None:
         """Record that a handover is committed."""
         self._counted_through = max(self._counted_through, handover.through)
         if handover.breakers is not None:
-            self.breakers.changed = False
+            self.breakers.stored(handover.breakers)
 
     def has_room(self) -> bool:
         """Return whether a reading that is not urgent may go now; urgent ones keep a reserve."""

@@ -9,11 +9,12 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from responder.bitrix24.client.answers import explain
 from responder.bitrix24.fetch.last_changes import last_changed
 from responder.bitrix24.lists.row_warnings import RowWarnings
 from responder.journal import run_entries
 from responder.judge import planner, run_scope
-from responder.judge.context import Context
+from responder.judge.context import Context, Interval
 from responder.judge.judgement import known_of
 from responder.judge.plans import Known, Plan
 from responder.judge.run_scope import DueRun, Run
@@ -45,7 +46,7 @@ class Sweeper:
         self._sweep_every = sweep_every
         self._row_warnings = RowWarnings(context.portal, context.now)
         self._run: Run | None = None
-        self._checked_at: datetime | None = None
+        self._interval = Interval(LOOK_EVERY)
         self._unfinished = UnfinishedRuns()
 
     async def step(self) -> bool:
@@ -73,16 +74,15 @@ class Sweeper:
             await self._progress(run, run.due.request)
         failure = run.survey.failure
         if failure is not None:
-            await self._give_up(run, f"{failure.code}: {failure.text}")
+            await self._give_up(run, explain(failure))
         elif not more:
             await self._finish(run)
 
     async def _next(self) -> Run | None:
         """Return the run that is due: one just requested, else the longest overdue."""
         now = self._context.now()
-        if self._checked_at is not None and abs(now - self._checked_at) < LOOK_EVERY:
+        if not self._interval.is_over(now):
             return None
-        self._checked_at = now
         ruleset, resting = self._context.rules.ruleset, self._unfinished.resting(now)
 
         def read(conn: Connection, portal: str) -> tuple[list[Request], dict[str, datetime]]:
