@@ -1,7 +1,5 @@
 """Builds links to documents: on the host of the settings, and never with the secret path."""
 
-from urllib.parse import urlsplit
-
 from responder.bitrix24.documents import entity_type_id
 from responder.model import Document
 from responder.settings.settings import Settings
@@ -15,8 +13,7 @@ def portal_page(settings: Settings, portal: str, document: Document) -> str | No
     path = _path(document)
     if known is None or path is None:
         return None
-    parts = urlsplit(known.url.get_secret_value())
-    return f"{parts.scheme}://{parts.netloc}{path}"
+    return f"{known.origin}{path}"
 
 
 def _path(document: Document) -> str | None:

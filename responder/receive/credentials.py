@@ -32,7 +32,7 @@ class Credentials:
             if portal.member_id is not None
         }
         self._hosts = {
-            (urlsplit(portal.url.get_secret_value()).hostname or "").lower(): name
+            (urlsplit(f"//{portal.host}").hostname or "").lower(): name
             for name, portal in portals.items()
         }
 

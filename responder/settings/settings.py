@@ -34,7 +34,8 @@ from pydantic_settings import (
 )
 
 from responder.model import Mode
-from responder.settings import validators, webhook_signature
+from responder.settings import consistency, validators, webhook_signature
+from responder.settings.consistency import portal_variable
 from responder.settings.sources import (
     DATABASE_URL,
     DEFAULT_DATABASE_URL,
@@ -55,22 +56,51 @@ class SettingsError(Exception):
 
 
 class PortalSettings(BaseModel):
-    """The settings of one portal: its address, and the secrets that its events are known by."""
+    """The settings of one portal: its webhooks, its local application, or both.
+
+    By webhooks it is called at `url`, and its events are known by `application_tokens`. By an
+    application it is called at `domain`, and events are known by what was pinned at installation.
+    """
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", hide_input_in_errors=True, str_strip_whitespace=True
     )
 
-    url: Annotated[SecretStr, AfterValidator(validators.portal_url)]
+    domain: Annotated[str, AfterValidator(validators.domain)] | None = None
+    client_id: str | None = Field(default=None, min_length=1)
+    client_secret: SecretStr | None = Field(default=None, min_length=validators.SHORTEST_TOKEN)
+    poll_every: Annotated[timedelta, BeforeValidator(validators.poll_every)] = timedelta(seconds=60)
+    # after `domain`, without which they are needed
+    url: Annotated[
+        SecretStr | None,
+        AfterValidator(validators.needed_without_domain),
+        AfterValidator(validators.portal_url),
+    ] = Field(default=None, validate_default=True)
     application_tokens: Annotated[
         tuple[SecretStr, ...],
         BeforeValidator(validators.split_list),
+        AfterValidator(validators.needed_without_domain),
         AfterValidator(validators.tokens),
-    ]
+    ] = Field(default=(), validate_default=True)
     member_id: str | None = None
     url_key: Annotated[SecretStr, AfterValidator(validators.url_key)] | None = None
     requests_per_second: float = Field(default=2.0, gt=0, le=1000, allow_inf_nan=False)
     burst: int = Field(default=50, ge=1, le=100_000)
+
+    @property
+    def host(self) -> str:
+        """Return the portal's host, with its port if it has one."""
+        return self.domain or urlsplit(self.url.get_secret_value() if self.url else "").netloc
+
+    @property
+    def origin(self) -> str:
+        """Return the address of the portal's pages, without a path."""
+        return f"{validators.scheme_of(self.host)}://{self.host}"
+
+    @property
+    def application_is_configured(self) -> bool:
+        """Return whether a local application can be verified: its id and its secret are known."""
+        return None not in (self.domain, self.client_id, self.client_secret)
 
 
 class Settings(BaseSettings):
@@ -103,6 +133,8 @@ class Settings(BaseSettings):
         dict[str, validators.PasswordHash], AfterValidator(validators.valid_names)
     ] = {}
     admin_port: int | None = Field(default=None, ge=0, le=65535)
+    secret_key: Annotated[SecretStr, AfterValidator(validators.secret_key)] | None = None
+    public_url: Annotated[str, AfterValidator(validators.public_url)] | None = None
     notify_url: Annotated[SecretStr, AfterValidator(validators.notify_url)] | None = None
     notify_secret: Annotated[SecretStr, AfterValidator(validators.notify_secret)] | None = None
     secrets_dir: Path | None = None
@@ -122,7 +154,9 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
-        problems = [*_shared_secrets(self.portals)]
+        problems = [*consistency.shared(self.portals), *consistency.incomplete(self.portals)]
+        if self.secret_key is None and any(one.domain for one in self.portals.values()):
+            problems.append(f"{PREFIX}SECRET_KEY is missing: it encrypts an application's tokens")
         if (self.notify_url is None) != (self.notify_secret is None):
             problems.append(f"{PREFIX}NOTIFY_URL and {PREFIX}NOTIFY_SECRET need each other")
         if self.admin_port is not None and self.admin_port == self.port != 0:
@@ -130,26 +164,6 @@ class Settings(BaseSettings):
         if problems:
             raise ValueError("\n".join(problems))
         return self
-
-
-def _shared_secrets(portals: Mapping[str, PortalSettings]) -> Iterator[str]:
-    """Yield a problem for each secret or address that two portals share."""
-    # With a shared secret an event would not show which portal sent it, and with a shared address
-    # one portal would have two names.
-    owners: dict[tuple[str, str], str] = {}
-    for name, portal in portals.items():
-        proofs = [("APPLICATION_TOKENS", token) for token in portal.application_tokens]
-        proofs.append(("URL", SecretStr(portal.url.get_secret_value().rstrip("/"))))
-        if portal.url_key is not None:
-            proofs.append(("URL_KEY", portal.url_key))
-        for field, secret in proofs:
-            owner = owners.setdefault((field, secret.get_secret_value()), name)
-            if owner != name:
-                yield f"{_portal_variable(name, field)} shares a value with portal {owner}"
-
-
-def _portal_variable(name: str, field: str) -> str:
-    return f"{PREFIX}PORTALS__{name.upper()}__{field.upper()}"
 
 
 def load(
@@ -177,11 +191,13 @@ def secrets(settings: Settings) -> frozenset[str]:
     """Return every text that must never be printed."""
     found: set[str] = set()
     for portal in settings.portals.values():
-        found |= _url_secrets(portal.url.get_secret_value())
+        if portal.url is not None:
+            found |= _url_secrets(portal.url.get_secret_value())
         found |= {token.get_secret_value() for token in portal.application_tokens}
-        found |= _revealed(portal.url_key)
+        found |= _revealed(portal.url_key) | _revealed(portal.client_secret)
     for hashed in settings.admins.values():
         found |= _revealed(hashed)
+    found |= _revealed(settings.secret_key)
     found |= _revealed(settings.notify_url) | _receiver_secrets(settings.notify_url)
     for secret in _revealed(settings.notify_secret):
         found |= set(webhook_signature.texts_of(secret))
@@ -270,7 +286,7 @@ def _sentences(detail: ErrorDetails) -> Iterator[str]:
     if not place:
         yield from message.splitlines()
     elif place == ["PORTALS"] and detail["type"] in ("missing", "too_short"):
-        yield f"{_portal_variable('<NAME>', 'URL')} is missing: at least one portal is needed"
+        yield f"{portal_variable('<NAME>', 'URL')} is missing: at least one portal is needed"
     else:
         # pydantic adds the key or the position of an item; the variable is enough
         depth = {"PORTALS": 3, "ADMINS": 2}.get(place[0], 1)

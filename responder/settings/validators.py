@@ -10,7 +10,8 @@ from ipaddress import ip_address
 from typing import Annotated, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import AfterValidator, SecretStr
+from pydantic import AfterValidator, SecretStr, ValidationInfo
+from pydantic_core import PydanticCustomError
 
 from responder.model import Mode
 from responder.settings import database_address, webhook_signature
@@ -18,10 +19,13 @@ from responder.settings import database_address, webhook_signature
 T = TypeVar("T")
 
 SHORTEST_TOKEN = 16
+SHORTEST_SECRET_KEY = 32
 SHORTEST_URL_KEY = 16  # a shorter one is warned of at start
 _TOO_SHORT_FOR_A_URL_KEY = 8
 NAME = re.compile(r"[a-z0-9]+(?:_[a-z0-9]+)*")
 _WEBHOOK_PATH = re.compile(r"/rest/[0-9]+/[A-Za-z0-9_.~-]+/")
+_DOMAIN = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*(?::[0-9]{1,5})?")
+_SHORTEST_POLL, _LONGEST_POLL = timedelta(seconds=1), timedelta(hours=1)
 _URL_KEY = re.compile(r"[A-Za-z0-9_.~-]+")
 _DURATION = re.compile(r"([0-9]{1,6})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -61,8 +65,56 @@ def _must_be_safe(parts: SplitResult) -> None:
         raise ValueError("must begin with https://")
 
 
-def portal_url(given: SecretStr) -> SecretStr:
+def needed_without_domain(given: T, info: ValidationInfo) -> T:
+    """Check that a portal without a local application has this setting."""
+    # a wrong `domain` is not in `data`, and is a problem of its own
+    if not given and "domain" in info.data and info.data["domain"] is None:
+        raise PydanticCustomError("missing", "is missing")
+    return given
+
+
+def domain(given: str) -> str:
+    """Check a portal's host, with a port or without, and return it in lower case."""
+    host = given.lower().rstrip(".")
+    if not _DOMAIN.fullmatch(host):
+        raise ValueError("must be a host such as example.bitrix24.com, without https:// or a path")
+    _split(f"https://{host}")
+    return host
+
+
+def scheme_of(host: str) -> str:
+    """Return how a host is called: plain http is for loopback addresses only."""
+    return "http" if _is_loopback(urlsplit(f"//{host}").hostname or "") else "https"
+
+
+def secret_key(given: SecretStr) -> SecretStr:
+    """Check that the key that encrypts is long enough."""
+    if len(given.get_secret_value()) < SHORTEST_SECRET_KEY:
+        raise ValueError(f"is shorter than {SHORTEST_SECRET_KEY} characters")
+    return given
+
+
+def public_url(given: str) -> str:
+    """Check the address at which portals reach us, and return it without a final slash."""
+    parts = _split(given)
+    _must_be_safe(parts)
+    if parts.query or parts.fragment or "@" in parts.netloc:
+        raise ValueError("must hold no user, password, query or fragment")
+    return given.rstrip("/")
+
+
+def poll_every(given: object) -> object:
+    """Parse how often the portal is asked for what it kept for us: a second at least."""
+    length = duration(given)
+    if isinstance(length, timedelta) and not _SHORTEST_POLL <= length <= _LONGEST_POLL:
+        raise ValueError("must be from 1s to 1h")
+    return length
+
+
+def portal_url(given: SecretStr | None) -> SecretStr | None:
     """Check the address of a portal's incoming webhook, and return it ending in a slash."""
+    if given is None:
+        return None
     url = given.get_secret_value().strip()
     parts = _split(url)
     _must_be_safe(parts)
@@ -89,8 +141,6 @@ def split_list(given: object) -> object:
 
 def tokens(given: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
     """Check that tokens are long enough to be secrets, and return each once."""
-    if not given:
-        raise ValueError("is missing")
     if any(len(token.get_secret_value()) < SHORTEST_TOKEN for token in given):
         raise ValueError(f"holds a token that is shorter than {SHORTEST_TOKEN} characters")
     return tuple(dict.fromkeys(given))

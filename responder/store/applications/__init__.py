@@ -1,0 +1,1 @@
+"""Stores local applications: what is pinned of each, held messages, offline events."""
