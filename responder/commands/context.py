@@ -15,6 +15,7 @@ import click
 from responder.rules.revision import shown
 
 if TYPE_CHECKING:
+    from responder.bitrix24.client.rest import Portal
     from responder.journal.chain_ends import Readable
     from responder.rules.ruleset import RulesError, Ruleset
     from responder.settings.settings import Settings
@@ -106,6 +107,22 @@ def stored_revision(database: "Readable", revision: str) -> tuple[str, str]:
     if len(found) > 1:
         fail("Several revisions begin so:", *(f"  {name}" for name, _ in found))
     return found[0]
+
+
+def portal_of(given: "Settings", name: str) -> "Portal":
+    """Return a portal that a command asks, or print why it cannot be asked now and exit."""
+    from responder.bitrix24.client.rest import Portal
+    from responder.service.application import stored_address
+
+    if given.portals[name].domain is None:
+        return Portal(name, stored_address.of_settings(given.portals[name]))
+    with _opened(given.database_url.get_secret_value()) as database:
+        try:
+            now = database.now()
+            address = database.read(lambda conn: stored_address.stored(conn, given, name, now))
+        except stored_address.NoAddress as why:
+            fail(f"{name}: {why}.")
+    return Portal(name, address)
 
 
 @contextmanager

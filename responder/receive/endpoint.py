@@ -22,7 +22,7 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from responder.adapters.metrics import CONTENT_TYPE, Metrics
@@ -68,8 +68,8 @@ class Endpoint:
 
     `accept` stores one row of the inbox and is done when it is durable; `ready` returns whether we
     can serve, and the detail for `/readyz`. With `shows_detail` false, that detail is left out and
-    there is no `/metrics`. `pages` answers all other paths; `refused` is called for each refused
-    delivery with its portal and the reason.
+    there is no `/metrics`. `application` answers `/app/<portal>`, and `pages` all other paths;
+    `refused` is called for each refused delivery with its portal and the reason.
     """
 
     def __init__(
@@ -82,18 +82,20 @@ class Endpoint:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         shows_detail: bool = True,
         pages: ASGIApp | None = None,
+        application: ASGIApp | None = None,
         refused: Callable[[str | None, str], None] = lambda _portal, _why: None,
     ) -> None:
         self.credentials = Credentials(portals)
         self._accept = accept
         self._refused = refused
         self._now = now
-        self._replies = {status: _reply(status, metrics) for status in _STATUSES}
+        self._replies = {status: prepared_reply(status, metrics) for status in _STATUSES}
         self._refusals = SeldomLog()
         self._other = other_routes(
             ready if shows_detail else _without_detail(ready),
             metrics if shows_detail else None,
             pages,
+            application,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -103,17 +105,17 @@ class Endpoint:
             await self._other(scope, receive, send)
             return
         try:
-            _must_be_form(scope)  # before its body is waited for
+            must_be_form(scope)  # before its body is waited for
             message = await receive()
             body: bytes = message.get("body", b"")
             if message.get("more_body", True):
-                body = await _rest(message, receive)
+                body = await read_rest(message, receive)
             await self._store(scope, body, url_key)
             status = 200
         except Refused as refused:
             status = refused.status
             self._refused(refused.portal, refused.why)
-        except _Disconnected:
+        except Disconnected:
             self._replies[408].tally()
             self._refused(None, "not complete")
             return
@@ -136,7 +138,7 @@ class Endpoint:
             url_key = _url_key(scope["path"])
             if url_key is None:
                 return None
-            _must_be_form(scope)
+            must_be_form(scope)
             return asyncio.ensure_future(self._store(scope, body, url_key))
         except Exception:  # noqa: BLE001 -- raised again in the application, which answers
             return None
@@ -168,7 +170,7 @@ class Endpoint:
         try:
             scanned = payload.scan(body)
             portal = self._portal(scanned, url_key)
-            call = _call(scanned, portal)
+            call = parsed(scanned, portal)
         except payload.TooLarge:
             raise Refused(413, _TOO_LARGE) from None
         workflow_id = call.workflow_id or (_workflow_id(query) if url_key and query else None)
@@ -201,7 +203,7 @@ class Endpoint:
         return portal
 
 
-def _call(scanned: payload.Scan, portal: str) -> payload.Call:
+def parsed(scanned: payload.Scan, portal: str) -> payload.Call:
     """Return the parsed body; raise Refused where it cannot be read."""
     # without a token, only the plain Webhook robot is accepted, and the answer is always a 403
     has_token = scanned.token is not None
@@ -214,7 +216,7 @@ def _call(scanned: payload.Scan, portal: str) -> payload.Call:
     return call
 
 
-class _Disconnected(Exception):  # noqa: N818 - the client is gone: a state, not an error of ours
+class Disconnected(Exception):  # noqa: N818 - the client is gone: a state, not an error of ours
     """A state: the connection was closed, by either side, before its body was complete."""
 
 
@@ -227,7 +229,7 @@ def _url_key(path: str) -> str | None:
     return key if path.startswith("/events/") and key and "/" not in key else None
 
 
-def _must_be_form(scope: Scope) -> None:
+def must_be_form(scope: Scope) -> None:
     """Raise Refused for a request whose method or headers show that it is no delivery."""
     if scope["method"] != "POST":
         raise Refused(405, "not a POST")
@@ -242,7 +244,7 @@ def _must_be_form(scope: Scope) -> None:
             raise Refused(415, _NO_FORM)
 
 
-async def _rest(message: Message, receive: Receive) -> bytes:
+async def read_rest(message: Message, receive: Receive) -> bytes:
     """Return the body after its first message, read no further than a body may go."""
     body: bytes = message.get("body", b"")
     while message["type"] == "http.request":
@@ -250,7 +252,7 @@ async def _rest(message: Message, receive: Receive) -> bytes:
             return body
         message = await receive()
         body += message.get("body", b"")
-    raise _Disconnected
+    raise Disconnected
 
 
 def _workflow_id(query: bytes) -> str | None:
@@ -278,7 +280,7 @@ class Reply(NamedTuple):
     tally: Callable[[], None]
 
 
-def _reply(status: int, metrics: Metrics) -> Reply:
+def prepared_reply(status: int, metrics: Metrics) -> Reply:
     """Return an answer, prepared for all deliveries that get this status."""
     body = HTTPStatus(status).phrase.encode() + b"\n"
     headers = [(b"content-length", str(len(body)).encode())]
@@ -303,13 +305,21 @@ def _without_detail(ready: Ready) -> Ready:
     return brief
 
 
-def other_routes(ready: Ready, metrics: Metrics | None, pages: ASGIApp | None) -> Starlette:
+def other_routes(
+    ready: Ready,
+    metrics: Metrics | None,
+    pages: ASGIApp | None,
+    application: ASGIApp | None = None,
+) -> Starlette:
     """Return the application for every other path: health, metrics, and pages if there are any."""
-    application = Starlette(routes=_routes(ready, metrics))
-    application.router.redirect_slashes = False  # it would redirect to the Host header's host
+    routes: list[BaseRoute] = [*_routes(ready, metrics)]
+    if application is not None:
+        routes.append(Mount("/app", application))
+    starlette = Starlette(routes=routes)
+    starlette.router.redirect_slashes = False  # it would redirect to the Host header's host
     if pages is not None:
-        application.router.default = pages
-    return application
+        starlette.router.default = pages
+    return starlette
 
 
 def _routes(ready: Ready, metrics: Metrics | None) -> list[Route]:

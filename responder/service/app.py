@@ -29,6 +29,8 @@ from responder.receive.refused_callers import RefusedRequests
 from responder.receive.server.connections import OpenConnections, most_connections
 from responder.receive.server.server import receivers
 from responder.service import process_end
+from responder.service.application import stored_address
+from responder.service.application.applications import Applications
 from responder.service.driver.agenda import Agenda
 from responder.service.driver.assembly import Assembly
 from responder.service.driver.driver import Driver
@@ -43,7 +45,7 @@ from responder.service.replicas.database_time import Clock
 from responder.service.replicas.election import Leases
 from responder.settings.settings import PortalSettings, Settings
 from responder.settings.validators import SHORTEST_URL_KEY
-from responder.settings.webhook_signature import fingerprint, keys_of
+from responder.settings.webhook_signature import keys_of
 from responder.store.database.database import Database
 from responder.store.group_commit import SharedCommit
 from responder.store.leases import Lease
@@ -83,13 +85,14 @@ class Service:
         self.clients = {
             name: self._client(name, portal) for name, portal in settings.portals.items()
         }
+        self.refusal_counts = RefusalCounts(self.commits.write, now)
+        self.applications = self._applications()
         self.poller = self._poll()
         self.drivers = {name: self._driver(name) for name in settings.portals}
         self.waker = Waker(self.drivers, lambda: self.rules.ruleset)
         self.commits.on_commit = self.waker.stored
         self.leases.granted = self.waker.wake
         self.health = self._health()
-        self.refusal_counts = RefusalCounts(self.commits.write, now)
         pages, apart = self._pages(), settings.admin_port is not None
         self.endpoint = self._endpoint(None if apart else pages)
         self.admin_side = other_routes(self.health.ready, self.metrics, pages) if apart else None
@@ -139,8 +142,29 @@ class Service:
             now=self.now,
             shows_detail=self.settings.admin_port is None,
             pages=pages,
+            application=self.applications.endpoint if self.applications else None,
             refused=self.refusal_counts.count,
         )
+
+    def _applications(self) -> Applications | None:
+        """Return what serves local applications, or None where the settings name none."""
+        if not any(portal.domain for portal in self.settings.portals.values()):
+            return None
+        return Applications(
+            self.settings,
+            database=self.database,
+            commits=self.commits,
+            clients=self.clients,
+            metrics=self.metrics,
+            now=self.now,
+            wake=self._wake,
+            refused=self.refusal_counts.count,
+        )
+
+    def _wake(self, portal: str) -> None:
+        """Wake the driver of a portal; the database may name some that are not in the settings."""
+        if portal in self.drivers:
+            self.waker.wake(portal)
 
     def _pages(self) -> ASGIApp | None:
         """Return the pages, or None where there are no admins; imported only where there are."""
@@ -162,16 +186,13 @@ class Service:
         )
 
     def _client(self, name: str, portal: PortalSettings) -> Client:
-        url = portal.url.get_secret_value()
         return Client(
-            Portal(name, url),
+            Portal(name, stored_address.of_settings(portal)),
             rate=portal.requests_per_second,
             burst=portal.burst,
             metrics=self.metrics,
             now=self.now,
-            address=fingerprint(
-                url, *(token.get_secret_value() for token in portal.application_tokens)
-            ),
+            address=stored_address.webhook_fingerprint(portal),
         )
 
     def _poll(self) -> Poller:
@@ -186,6 +207,7 @@ class Service:
 
     def _driver(self, name: str) -> Driver:
         assembly = Assembly(sweep_every=self.settings.sweep_every)
+        steps = None if self.applications is None else self.applications.steps
         context = Context(
             client=self.clients[name],
             database=self.database,
@@ -197,7 +219,9 @@ class Service:
         )
 
         def agenda(lease: Lease) -> Agenda:
-            return assembly.build(context, lease, self.commits, self.leases.has_time)
+            return assembly.build(
+                context, lease, self.commits, self.leases.has_time, application=steps
+            )
 
         return Driver(
             name, leases=self.leases, agenda=agenda, idle_seconds=self.poller.idle_seconds
@@ -225,6 +249,8 @@ class Service:
             asyncio.create_task(self.rules.watch()),
             asyncio.create_task(self.refusal_counts.run()),
         ]
+        if self.applications is not None:
+            beside.append(asyncio.create_task(self.applications.run()))
         if self.notifier is not None:
             beside.append(asyncio.create_task(self.notifier.run()))
         try:
@@ -299,6 +325,8 @@ class Service:
                 await leasing
         for client in self.clients.values():
             await client.portal.close()
+        if self.applications is not None:
+            await self.applications.close()
         await self.commits.close()
         self.database.close()
 

@@ -64,6 +64,12 @@ class Breakers:
         for method in self.opened:
             self._metrics.breaker_open.labels(self._portal, method).set(1)
 
+    def move(self, address: str | None) -> None:
+        """Close every breaker, because the portal is called at another address from now on."""
+        self._address = address
+        for method in list(self.opened):
+            self.close(method)
+
     def to_store(self) -> tuple[Breaker, ...] | None:
         """Return the open breakers, or None where they are stored already."""
         return tuple(self.opened.values()) if self.changed else None

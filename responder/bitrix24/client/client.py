@@ -23,13 +23,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from responder.adapters.metrics import Metrics
 from responder.bitrix24.client import rate_limit
 from responder.bitrix24.client.answer_labels import answer_label
 from responder.bitrix24.client.answers import STOPPING, Answer, Command, Failure, FailureKind
-from responder.bitrix24.client.breakers import Breakers
+from responder.bitrix24.client.breakers import WHOLE_PORTAL, Breakers
 from responder.bitrix24.client.operating_time import MethodTimes
 from responder.bitrix24.client.rate_limit import QUERY_LIMIT
 from responder.bitrix24.client.rest import Portal
@@ -37,10 +37,37 @@ from responder.bitrix24.lists.paged import REMEMBERED_FOR
 from responder.model import Breaker
 
 RESERVE = 0.8  # of the bucket, for what is not urgent
+EXPIRED_CODES = ("expired_token", "invalid_token")
 WITHHELD = "withheld"  # of our own: the call was not sent
 
 Unless = Callable[[], str | None]
 """Returns, right before a request, why nothing may be sent; None where it may."""
+
+
+class Blocked(NamedTuple):
+    """The reason why no request may be made now, and when to ask again: within a minute."""
+
+    failure: Failure
+    again_in: timedelta
+
+
+class Access(Protocol):
+    """The right to call a portal, where it does not lie in the address alone, but ends.
+
+    An answer that names an expired token says that the command was not carried out.
+    """
+
+    async def ready(self) -> Blocked | None:
+        """Return why no request may be made now; renew the right first where it has ended."""
+
+    async def renew(self) -> Blocked | bool:
+        """Renew the right that an answer says has ended.
+
+        Return True to send again, False to take the answer as it is, or why nothing can be sent.
+        """
+
+    def worked(self) -> None:
+        """Record that the portal accepted the right."""
 
 
 class Handover(NamedTuple):
@@ -80,6 +107,7 @@ class Client:
         self.silent = False  # no events come from it while documents change
         self.away_since: datetime | None = None  # since when it does not even answer `profile`
         self.keep: Callable[[], Awaitable[None]] | None = None
+        self.access: Access | None = None  # of a local application
         self._requests = 0
         self._counted_through = 0
         self._profile_answered_at: datetime | None = None  # the last time after a denial
@@ -172,24 +200,14 @@ class Client:
         return chosen[:fitting]
 
     async def _request(self, commands: list[Command], unless: Unless | None = None) -> list[Answer]:
-        if self.keep is not None and self._requests >= self._counted_through:
-            await self.keep()
-        await self.turn()
-        why = None if unless is None else unless()
-        if why is not None:
-            return [Answer(failure=Failure(FailureKind.BUSY, WITHHELD, why))] * len(commands)
-        self.bucket, _ = rate_limit.take(self.bucket, self._seconds(), self.rate, self.burst)
-        self._requests += 1
-        self.breakers.set_next_probe(command.method for command in commands)
-        asked_at = self._seconds()
-        if len(commands) == 1:
-            answers = [await self.portal.call(commands[0])]
-        else:
-            answers = await self.portal.batch(commands)
-        self._times.learn(commands, answers, max(0.0, self._seconds() - asked_at))
+        answers = await self._sent(commands, unless)
+        if isinstance(answers, Failure):
+            return [Answer(failure=answers)] * len(commands)
+        answers, unsent = await self._renewed(commands, answers, unless)
         answers = await self._widened(answers)
-        for command, answer in zip(commands, answers, strict=True):
-            self._learn(command, answer)
+        for place, (command, answer) in enumerate(zip(commands, answers, strict=True)):
+            if place not in unsent:
+                self._learn(command, answer)
         self._learn_limit(answers)
         if len(commands) > 1 and _may_be_halved(commands, answers):
             middle = len(commands) // 2
@@ -198,6 +216,67 @@ class Client:
                 *await self._request(commands[middle:]),
             ]
         return answers
+
+    async def _sent(self, commands: list[Command], unless: Unless | None) -> list[Answer] | Failure:
+        """Send one request, and return its answers, or why it was not sent."""
+        if self.keep is not None and self._requests >= self._counted_through:
+            await self.keep()
+        blocked = None if self.access is None else await self.access.ready()
+        if blocked is not None:
+            return self._blocked(blocked)
+        await self.turn()
+        why = None if unless is None else unless()
+        if why is not None:
+            return Failure(FailureKind.BUSY, WITHHELD, why)
+        self._count_request()
+        self.breakers.set_next_probe(command.method for command in commands)
+        asked_at = self._seconds()
+        if len(commands) == 1:
+            answers = [await self.portal.call(commands[0])]
+        else:
+            answers = await self.portal.batch(commands)
+        self._times.learn(commands, answers, max(0.0, self._seconds() - asked_at))
+        return answers
+
+    async def _renewed(
+        self, commands: list[Command], answers: list[Answer], unless: Unless | None
+    ) -> tuple[list[Answer], Sequence[int]]:
+        """Send the commands again that an expired token kept from being carried out, once.
+
+        Return all answers, and the places of commands that could not be sent again.
+        """
+        if self.access is None:
+            return answers, ()
+        expired = [place for place, answer in enumerate(answers) if _is_expired(answer)]
+        if any(map(_is_accepted, answers)):
+            self.access.worked()
+        renewed = bool(expired) and await self.access.renew()
+        if renewed is False:
+            return answers, ()
+        if isinstance(renewed, Blocked):
+            again: list[Answer] | Failure = self._blocked(renewed)
+        else:
+            again = await self._sent([commands[place] for place in expired], unless)
+        if isinstance(again, Failure):
+            return _with(answers, expired, [Answer(failure=again)] * len(expired)), expired
+        if any(map(_is_accepted, again)):
+            self.access.worked()
+        return _with(answers, expired, again), ()
+
+    def _blocked(self, blocked: Blocked) -> Failure:
+        self.breakers.open(WHOLE_PORTAL, blocked.failure.code, blocked.again_in)
+        return blocked.failure
+
+    async def spend(self) -> None:
+        """Wait for the bucket's turn, and count a request that is sent beside this client."""
+        if self.keep is not None and self._requests >= self._counted_through:
+            await self.keep()
+        await self.turn()
+        self._count_request()
+
+    def _count_request(self) -> None:
+        self.bucket, _ = rate_limit.take(self.bucket, self._seconds(), self.rate, self.burst)
+        self._requests += 1
 
     async def _widened(self, answers: list[Answer]) -> list[Answer]:
         """Check whether denials are the portal's, and return the answers with that failure then."""
@@ -233,6 +312,23 @@ class Client:
 
     def _seconds(self) -> float:
         return self._now().timestamp()
+
+
+def _is_expired(answer: Answer) -> bool:
+    """Return whether a command was not carried out because the access token has expired."""
+    return answer.failure is not None and answer.failure.code in EXPIRED_CODES
+
+
+def _is_accepted(answer: Answer) -> bool:
+    """Return whether the portal let the caller in, whatever it said to this command."""
+    accepted = (None, FailureKind.REJECTED, FailureKind.METHOD)
+    return (None if answer.failure is None else answer.failure.kind) in accepted
+
+
+def _with(answers: list[Answer], places: Sequence[int], new: Sequence[Answer]) -> list[Answer]:
+    """Return answers of which some are replaced by new ones."""
+    replaced = dict(zip(places, new, strict=True))
+    return [replaced.get(place, answer) for place, answer in enumerate(answers)]
 
 
 def _may_be_shut_out(answers: Sequence[Answer]) -> bool:

@@ -2,7 +2,7 @@
 
 Theory of operation. The address of a portal's incoming webhook *is* its secret, so calls go through
 `transport`, which reveals it to nobody. Exceptions end here: callers get a `Failure`, from whose
-text the secret has been removed.
+text the secrets of the address (`addresses`) have been removed.
 
 An answer is not trusted with our memory or time: it has a deadline, at most 1 MiB, and is never
 compressed.
@@ -10,7 +10,7 @@ compressed.
 
 import json
 from collections.abc import Sequence
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import urlencode
 
 from responder.adapters.transport import (
     BrokenError,
@@ -19,6 +19,7 @@ from responder.adapters.transport import (
     TimedOutError,
     Transport,
 )
+from responder.bitrix24.client.addresses import Address, WebhookAddress
 from responder.bitrix24.client.answers import (
     TEXT_LENGTH,
     Answer,
@@ -48,18 +49,21 @@ _HEADERS = {
 
 
 class Portal:
-    """One portal, called through its incoming webhook. A failed call returns, and never raises."""
+    """One portal, called at its `address`. A failed call returns, and never raises.
+
+    A plain text is the address of an incoming webhook. Another address may be set between calls.
+    """
 
     def __init__(
         self,
         name: str,
-        url: str,
+        address: Address | str,
         *,
         connect_seconds: float = CONNECT_SECONDS,
         answer_seconds: float = 30,
     ) -> None:
         self.name = name
-        self._url = url if url.endswith("/") else url + "/"
+        self.address = WebhookAddress(address) if isinstance(address, str) else address
         self._transport = Transport(
             connect_seconds=connect_seconds,
             answer_seconds=answer_seconds,
@@ -108,11 +112,12 @@ class Portal:
     async def _post(self, method: str, params: dict[str, object]) -> tuple[int, bytes] | Failure:
         try:
             # Invalid JSON would be read as a call without parameters: a list without filter.
-            body = json.dumps(params, ensure_ascii=False, allow_nan=False).encode()
+            signed = self.address.signed(params)
+            body = json.dumps(signed, ensure_ascii=False, allow_nan=False).encode()
         except _UNWRITABLE:
             return UNSENDABLE
         try:
-            came = await self._transport.post(self._url + method, _HEADERS, body)
+            came = await self._transport.post(self.address.root + method, _HEADERS, body)
         except NotSentError as error:
             return Failure(
                 FailureKind.BUSY, "no_connection", self._failure_text("no connection", error)
@@ -127,7 +132,7 @@ class Portal:
         return clipped(self._redacted(f"{what}: {error}"), TEXT_LENGTH)
 
     def _redacted(self, text: str) -> str:
-        for secret in (self._url, *_secret_parts(self._url)):
+        for secret in self.address.secrets:
             text = text.replace(secret, "***")
         return text
 
@@ -147,11 +152,3 @@ def _why_unread(came: Response) -> Failure | None:
     if not came.whole:
         return uncertain("too_big", "the answer is over 1 MiB")
     return None
-
-
-def _secret_parts(url: str) -> tuple[str, ...]:
-    """Return the secret parts of `https://host/rest/<user>/<secret>/`, the longest first."""
-    path = urlsplit(url).path.strip("/")
-    secret = path.rpartition("/")[2]
-    parts = (path, quote(path, safe=""), secret, quote(secret, safe=""))
-    return tuple(part for part in parts if part)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from responder.commands.context import fail, rules_in_use, settings, show_mistakes
+from responder.commands.context import fail, portal_of, rules_in_use, settings, show_mistakes
 from responder.commands.rules.trials import portal_named
 
 if TYPE_CHECKING:
@@ -86,12 +86,11 @@ def _tested(tests: Path | None, data: bytes, file: Path) -> set[str]:
 async def _compared(data: bytes, file: Path, name: str, given: "Settings") -> "Comparison":
     from responder.authoring.live_document import sender
     from responder.authoring.portal_ids import compare
-    from responder.bitrix24.client.rest import Portal
     from responder.rules import yaml_positions
 
     root = yaml_positions.read(data, yaml_positions.Mistakes(str(file)))
     assert isinstance(root, yaml_positions.Table)
-    portal = Portal(name, given.portals[name].url.get_secret_value())
+    portal = portal_of(given, name)
     try:
         return await compare(sender(portal), root, str(file), name)
     finally:

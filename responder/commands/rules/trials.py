@@ -13,6 +13,7 @@ from responder.adapters.terminal import print_verbatim
 from responder.commands.context import (
     fail,
     opened_log,
+    portal_of,
     rules_in_use,
     rules_of_revision,
     settings,
@@ -240,9 +241,8 @@ async def _read_situation(
     now: datetime,
 ) -> "Situation":
     from responder.authoring.live_document import read_situation
-    from responder.bitrix24.client.rest import Portal
 
-    portal = Portal(name, given.portals[name].url.get_secret_value())
+    portal = portal_of(given, name)
     try:
         return await read_situation(portal, document, cause, ruleset=ruleset, now=now)
     finally:

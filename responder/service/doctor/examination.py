@@ -9,16 +9,19 @@ room for two.
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 
+from responder.bitrix24.client.addresses import Address
 from responder.bitrix24.client.answers import Command, Failure, FailureKind
 from responder.bitrix24.client.rest import Portal
 from responder.model import Breaker
 from responder.receive.server import uvicorn_parts
 from responder.rules.ruleset import RulesError, Ruleset, load
+from responder.service.application import stored_address
+from responder.service.application.stored_address import NoAddress
 from responder.service.doctor import checks, portal_checks, refusal_checks
 from responder.service.doctor.checks import Finding
 from responder.service.doctor.portal_checks import Needs
@@ -36,6 +39,9 @@ CONNECT_SECONDS, ANSWER_SECONDS = 3.0, 5.0
 TOO_SLOW = Failure(FailureKind.UNCERTAIN, "timeout", "the portal did not answer in time")
 
 
+_UNKNOWN = NoAddress("the database does not say whether its application is installed")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Stored:
     """The database's rows about one portal."""
@@ -46,6 +52,7 @@ class _Stored:
     breakers: tuple[Breaker, ...] = ()
     trips: tuple[Trip, ...] = ()
     refused: tuple[Refused, ...] = ()
+    address: Address | NoAddress = _UNKNOWN
 
 
 _NOTHING = _Stored()
@@ -65,7 +72,8 @@ async def examine(settings: Settings, now: datetime) -> AsyncIterator[Finding]:
         yield finding
     needs = Needs.of(ruleset.rules if ruleset else ())
     asked = [
-        asyncio.create_task(_portal(name, given, needs)) for name, given in settings.portals.items()
+        asyncio.create_task(_portal(name, given, _address(name, given, stored), needs))
+        for name, given in settings.portals.items()
     ]
     for (name, given), asking in zip(settings.portals.items(), asked, strict=True):
         for finding in (*await asking, *_from_store(name, given, stored, now)):
@@ -98,7 +106,8 @@ def _database(settings: Settings, now: datetime) -> tuple[dict[str, _Stored] | N
             about += checks.paused(database.read(limits.paused))
             refused = database.read(partial(refusals.lately, now=now))
             about += refusal_checks.of_nobody(refused.get(refusals.NOBODYS, ()))
-            return database.read(partial(_stored, portals=settings.portals, refused=refused)), about
+            read = partial(_stored, settings=settings, refused=refused, now=now)
+            return database.read(read), about
     except (DatabaseError, OSError) as error:
         return None, checks.unusable_database(str(error))
 
@@ -113,7 +122,10 @@ def _opened(database: Database) -> Iterator[None]:
 
 
 def _stored(
-    conn: Connection, portals: Iterable[str], refused: Mapping[str, Sequence[Refused]]
+    conn: Connection,
+    settings: Settings,
+    refused: Mapping[str, Sequence[Refused]],
+    now: datetime,
 ) -> dict[str, _Stored]:
     waiting = inbox.depth(conn)
     return {
@@ -124,9 +136,28 @@ def _stored(
             breakers=tuple(leases.breakers(conn, portal)),
             trips=tuple(limits.tripped(conn, portal)),
             refused=tuple(refused.get(portal, ())),
+            address=_stored_address(conn, settings, portal, now),
         )
-        for portal in portals
+        for portal in settings.portals
     }
+
+
+def _stored_address(
+    conn: Connection, settings: Settings, portal: str, now: datetime
+) -> Address | NoAddress:
+    try:
+        return stored_address.stored(conn, settings, portal, now)
+    except NoAddress as why:
+        return why
+
+
+def _address(
+    name: str, given: PortalSettings, stored: Mapping[str, _Stored] | None
+) -> Address | NoAddress:
+    """Return the address of a portal: of its webhook, or as the database has it."""
+    if given.domain is None:
+        return stored_address.of_settings(given)
+    return (stored or {}).get(name, _NOTHING).address
 
 
 def _from_store(
@@ -146,11 +177,15 @@ def _from_store(
     ]
 
 
-async def _portal(name: str, given: PortalSettings, needs: Needs) -> list[Finding]:
+async def _portal(
+    name: str, given: PortalSettings, address: Address | NoAddress, needs: Needs
+) -> list[Finding]:
     """Return a portal's findings: first who we are there, then the rest in one batch."""
+    if isinstance(address, NoAddress):
+        return [portal_checks.not_asked(str(address)), *portal_checks.limits(given, None)]
     portal = Portal(
         name,
-        given.url.get_secret_value(),
+        address,
         connect_seconds=CONNECT_SECONDS,
         answer_seconds=ANSWER_SECONDS,
     )

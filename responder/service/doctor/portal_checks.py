@@ -93,6 +93,11 @@ def unreachable(failure: Failure, portal: str) -> Finding:
     return problem("reachable", message, advice)
 
 
+def not_asked(why: str) -> Finding:
+    """Return the finding for a portal that there is no way to call at this moment."""
+    return warning("reachable", f"not asked: {why}", "`responder app` shows how it stands.")
+
+
 def reachable(seconds: float) -> Finding:
     """Return how long the portal took to answer."""
     message = f"answered in {seconds:.2f} s"

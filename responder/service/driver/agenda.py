@@ -1,11 +1,13 @@
 """Orders the work of a driver for its portal: the most urgent first, one step at a time.
 
-Upkeep comes first, which needs no call. Then comes a round of what is due (`round`), and between
+What concerns the portal's local application comes first, for without it there may be no way to
+call. Upkeep follows, which needs no call. Then comes a round of what is due (`round`), and between
 rounds, however many there are, a step of a run (`sweeper`). Where there is nothing else to do,
 workflows that observing rules would have stopped are checked (`would_kill_check`).
 """
 
 from responder.judge.context import Context
+from responder.service.application.steps import ApplicationSteps
 from responder.service.driver.clock_watch import ClockWatch
 from responder.service.driver.round import Rounds
 from responder.service.driver.sweeper import Sweeper
@@ -16,13 +18,24 @@ from responder.stop.would_kill_check import WouldKillCheck
 
 
 class Agenda:
-    """The agenda of one portal's driver, under one lease."""
+    """The agenda of one portal's driver, under one lease.
 
-    def __init__(self, context: Context, gate: Gate, rounds: Rounds, sweeper: Sweeper) -> None:
+    `application` is None where the settings name no local application of the portal.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        gate: Gate,
+        rounds: Rounds,
+        sweeper: Sweeper,
+        application: ApplicationSteps | None = None,
+    ) -> None:
         self.rounds = rounds
         self.sweeper = sweeper
         self._context = context
         self._gate = gate
+        self._application = application
         self._upkeep = (
             ClockWatch(context, gate),
             RearmRelease(context, gate),
@@ -32,13 +45,17 @@ class Agenda:
 
     async def load(self) -> None:
         """Read the last driver's bucket and open breakers, and continue with them."""
-        await self._gate.load_client()
+        if self._application is None:
+            await self._gate.load_client()
+        else:
+            await self._application.load()
 
     async def step(self) -> bool:
         """Run the next step that is due. Return False when nothing was due."""
         client = self._context.client
+        done = self._application is not None and await self._application.step()
         await client.probe()
-        done = await self._upkeep_step()
+        done |= await self._upkeep_step()
         if client.breakers.of_portal is None:
             done |= await self._judge_and_run()
         else:

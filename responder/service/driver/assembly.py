@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from responder.judge.context import Context
+from responder.service.application.steps import ApplicationSteps
 from responder.service.driver.agenda import Agenda
 from responder.service.driver.round import Rounds
 from responder.service.driver.sweeper import Sweeper
@@ -28,8 +29,11 @@ class Assembly:
         lease: Lease,
         commits: SharedCommit,
         has_time: Callable[[Lease], bool],
+        application: Callable[[Context, Gate], ApplicationSteps | None] | None = None,
     ) -> Agenda:
         """Build a portal's agenda. `has_time` returns whether a lease has time left."""
         gate = self.gate(context, lease, commits, has_time)
         rounds = self.rounds(context, gate)
-        return Agenda(context, gate, rounds, self.sweeper(context, gate, self.sweep_every))
+        sweeper = self.sweeper(context, gate, self.sweep_every)
+        steps = None if application is None else application(context, gate)
+        return Agenda(context, gate, rounds, sweeper, steps)

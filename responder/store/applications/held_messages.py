@@ -17,24 +17,37 @@ KEPT_FOR = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """One message that waits to be verified at `try_at`; `result` is that of the last try."""
+    """One message, which is tried at `try_at`; `result` is that of the last try.
+
+    Without `try_at` it was refused for good, and is kept to show why.
+    """
 
     portal: str
     digest: str
     message: str
     received_at: datetime
-    try_at: datetime
+    try_at: datetime | None
     result: str | None
 
 
-def hold(tx: Connection, portal: str, digest: str, message: str, now: datetime) -> None:
-    """Write a message, unless the same one is held, or there are five already."""
+def hold(
+    tx: Connection, portal: str, digest: str, message: str, now: datetime, *, is_asked_for: bool
+) -> None:
+    """Write a message, unless the same one is held.
+
+    There are five of a portal at most: those that were refused make room, those that wait do not. A
+    message that an administrator certainly asked for is written in any case, and tried first.
+    """
     drop_old(tx, portal, now)
     of_portal = held_installations.c.portal == portal
     count = tx.execute(select(func.count()).where(of_portal)).scalar_one()
     if count >= MOST:
+        refused = held_installations.c.try_at.is_(None)
+        count -= tx.execute(delete(held_installations).where(of_portal, refused)).rowcount
+    if count >= MOST and not is_asked_for:
         return
-    values = {"message": message, "received_at": now, "try_at": now}
+    try_at = now - KEPT_FOR if is_asked_for else now
+    values = {"message": message, "received_at": now, "try_at": try_at}
     tx.execute(
         insert(tx, held_installations)
         .values(portal=portal, digest=digest, **values)
@@ -43,23 +56,38 @@ def hold(tx: Connection, portal: str, digest: str, message: str, now: datetime) 
 
 
 def held(conn: Connection, portal: str) -> list[Held]:
-    """Return the messages of a portal, the newest first: it has the tokens that live longest."""
+    """Return the messages of a portal in the order in which they are tried.
+
+    The one that waits longest is the first, so that whoever sends many keeps none from its turn.
+    """
     found = conn.execute(
         select(held_installations)
         .where(held_installations.c.portal == portal)
-        .order_by(held_installations.c.received_at.desc(), held_installations.c.digest)
+        .order_by(held_installations.c.try_at, held_installations.c.digest)
     )
     return [Held(**one._asdict()) for one in found]
 
 
-def tried(tx: Connection, one: Held, result: str, try_at: datetime) -> None:
-    """Write what came of a try, and when the next is due."""
+def due(conn: Connection, now: datetime) -> set[str]:
+    """Return the portals that have a message to be tried now."""
+    is_due = held_installations.c.try_at <= now
+    return set(conn.execute(select(held_installations.c.portal).where(is_due)).scalars())
+
+
+def replace(tx: Connection, one: Held, message: str) -> None:
+    """Write what a message has become: a code that was exchanged for tokens."""
+    tx.execute(update(held_installations).where(*_is(one)).values(message=message))
+
+
+def tried(tx: Connection, one: Held, result: str, try_at: datetime | None) -> None:
+    """Write what came of a try, and when the next is due; None where it was refused for good."""
     tx.execute(update(held_installations).where(*_is(one)).values(result=result, try_at=try_at))
 
 
-def drop(tx: Connection, one: Held) -> None:
-    """Delete a message that was believed, or never will be."""
-    tx.execute(delete(held_installations).where(*_is(one)))
+def drop_through(tx: Connection, one: Held) -> None:
+    """Delete a message that was believed, and those of its portal that came before it."""
+    is_old = held_installations.c.received_at <= one.received_at
+    tx.execute(delete(held_installations).where(held_installations.c.portal == one.portal, is_old))
 
 
 def drop_old(tx: Connection, portal: str, now: datetime) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, select, update
 
 from responder.store.canonical_json import canonical
 from responder.store.database.application_tables import applications
@@ -79,26 +79,44 @@ def pin(tx: Connection, installation: Installation) -> None:
     )
 
 
-def refresh_sent(tx: Connection, portal: str, at: datetime) -> None:
-    """Write that a refresh is sent now, whose answer may be lost."""
+def refresh_sent(tx: Connection, portal: str, at: datetime | None) -> None:
+    """Write that a refresh is sent now, whose answer may be lost; None where it never left."""
     _set(tx, portal, refresh_sent_at=at)
 
 
 def refreshed(
-    tx: Connection, portal: str, tokens: str, *, expires_at: datetime, at: datetime
-) -> None:
-    """Write a new pair of tokens, which is not used before this is committed."""
-    _set(tx, portal, tokens=tokens, expires_at=expires_at, refreshed_at=at, refresh_sent_at=None)
+    tx: Connection, portal: str, tokens: str, *, instead: str, expires_at: datetime, at: datetime
+) -> bool:
+    """Write a new pair of tokens, which is not used before this is committed.
+
+    It replaces the pair that it came of and no other: return False where that is not stored any
+    more. A refusal that was stored meanwhile was of the old pair, and ends.
+    """
+    values = {"tokens": tokens, "expires_at": expires_at, "refreshed_at": at}
+    done = tx.execute(
+        update(applications)
+        .where(
+            applications.c.portal == portal,
+            applications.c.tokens == instead,
+            applications.c.state != State.UNINSTALLED,
+        )
+        .values(**values, refresh_sent_at=None, state=State.INSTALLED, reason=None)
+    )
+    return bool(done.rowcount)
 
 
-def set_state(tx: Connection, portal: str, state: State, reason: str | None = None) -> None:
-    """Write whether the application can be called by, and if not, why."""
-    _set(tx, portal, state=state, reason=reason)
+def refuse(tx: Connection, portal: str, tokens: str, reason: str) -> None:
+    """Write that this pair of tokens is of no use any more, unless another is stored by now."""
+    tx.execute(
+        update(applications)
+        .where(applications.c.portal == portal, applications.c.tokens == tokens)
+        .values(state=State.REFUSED, reason=reason)
+    )
 
 
-def remove(tx: Connection, portal: str) -> None:
-    """Delete the application of a portal that goes back to webhooks."""
-    tx.execute(delete(applications).where(applications.c.portal == portal))
+def uninstall(tx: Connection, portal: str) -> None:
+    """Write that an administrator has deleted the application in the portal."""
+    _set(tx, portal, state=State.UNINSTALLED, reason=None)
 
 
 def registration(conn: Connection, portal: str) -> dict[str, object] | None:

@@ -37,7 +37,7 @@ held_installations = Table(
     Column("digest", Text, primary_key=True),
     Column("message", Text, nullable=False),
     Column("received_at", Instant, nullable=False),
-    Column("try_at", Instant, nullable=False),
+    Column("try_at", Instant),
     Column("result", Words),
 )
 

@@ -36,7 +36,7 @@ def upgrade() -> None:
         sa.Column("digest", sa.Text, primary_key=True),
         sa.Column("message", sa.Text, nullable=False),
         sa.Column("received_at", sa.BigInteger, nullable=False),
-        sa.Column("try_at", sa.BigInteger, nullable=False),
+        sa.Column("try_at", sa.BigInteger),
         sa.Column("result", sa.Text),
     )
     op.create_table(

@@ -1,0 +1,1 @@
+"""Receives what a local application of a portal is sent: installation messages and events."""

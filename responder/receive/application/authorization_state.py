@@ -1,0 +1,35 @@
+"""Makes and checks the `state` of an authorization: who began it knows our secret key.
+
+It goes with the link that `responder app` prints, and comes back with the browser. Nothing is
+stored: it has a time and a proof, and holds for ten minutes.
+"""
+
+import hashlib
+import hmac
+from datetime import UTC, datetime, timedelta
+
+HOLDS_FOR = timedelta(minutes=10)
+_PURPOSE = b"responder: state of an authorization"
+
+
+def made(secret_key: str, portal: str, now: datetime) -> str:
+    """Return a state for a portal, which holds for ten minutes."""
+    ends = int((now + HOLDS_FOR).timestamp())
+    return f"{ends}.{_proof(secret_key, portal, ends)}"
+
+
+def holds(secret_key: str, portal: str, state: str, now: datetime) -> bool:
+    """Return whether a state is ours, of this portal, and not too old."""
+    ends, _, proof = state.partition(".")
+    if not ends.isascii() or not ends.isdigit() or len(ends) > 12:
+        return False
+    is_ours = hmac.compare_digest(
+        proof.encode("utf-8", "replace"), _proof(secret_key, portal, int(ends)).encode()
+    )
+    ends_at = datetime.fromtimestamp(int(ends), UTC)
+    return is_ours and now < ends_at <= now + HOLDS_FOR + timedelta(minutes=1)
+
+
+def _proof(secret_key: str, portal: str, ends: int) -> str:
+    key = hmac.new(_PURPOSE, secret_key.encode(), hashlib.sha256).digest()
+    return hmac.new(key, f"{portal}\n{ends}".encode(), hashlib.sha256).hexdigest()

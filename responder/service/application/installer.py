@@ -1,0 +1,219 @@
+"""Installs an application: verifies the messages that were received, and pins what one proves.
+
+Anybody can send a message, so verifying is throttled, and calls nobody but the OAuth server of the
+list and the portal of the settings. A message is tried again where somebody did not answer, and
+refused for good where it is not true. What a code brings is committed as a message before it is
+verified, since the code is used up.
+
+Pinning is one commit under the lease: tokens, member, user, application token. From then on the
+portal's events are known, and it is called by the application.
+"""
+
+from datetime import datetime, timedelta
+
+import structlog
+
+from responder.adapters.encryption import WrongKeyError
+from responder.bitrix24.client.client import Client
+from responder.bitrix24.oauth import installation_message, oauth_hosts, verification
+from responder.bitrix24.oauth.installation_message import Message
+from responder.bitrix24.oauth.token_endpoint import (
+    ApplicationKeys,
+    FailureKind,
+    Granted,
+)
+from responder.bitrix24.oauth.verification import Expected, NotVerified, Verified
+from responder.judge.context import Interval
+from responder.service.application.access import Application, ApplicationAccess, Writer
+from responder.store.applications import held_messages, installations
+from responder.store.applications.held_messages import Held
+from responder.store.applications.installations import Installation, State, token_digest
+from responder.store.applications.standing import Tokens, sealed
+from responder.store.database.database import Connection
+from responder.store.inbox import refusals
+
+TRY_EVERY = timedelta(seconds=5)
+LOOK_EVERY = timedelta(seconds=0.5)
+_LONGEST_WAIT = timedelta(minutes=5)
+NOT_BELIEVED = "an installation message that was not believed"
+
+log = structlog.get_logger()
+
+
+def place_of(portal: str) -> str:
+    """Return what a held message is sealed for."""
+    return f"{portal}: installation"
+
+
+class Installer:
+    """The installing of one portal's application, under one lease."""
+
+    def __init__(
+        self, its: Application, client: Client, access: ApplicationAccess, writer: Writer
+    ) -> None:
+        self._its = its
+        self._client = client
+        self._access = access
+        self._writer = writer
+        self._look = Interval(LOOK_EVERY)
+        self._throttle = Interval(TRY_EVERY)
+
+    async def step(self) -> bool:
+        """Verify the next message that is due, if any. Return whether there was one."""
+        now = self._its.now()
+        if not self._its.given.application_is_configured or not self._look.is_over(now):
+            return False
+        held = await self._its.database.reading(
+            lambda conn: held_messages.held(conn, self._its.name)
+        )
+        due = [one for one in held if _is_due(one, now)]
+        if not due or not self._throttle.is_over(now):
+            return False
+        await self._try(due[0])
+        return True
+
+    async def _try(self, one: Held) -> None:
+        try:
+            text = self._its.seal.open(one.message, place_of(self._its.name))
+        except WrongKeyError:
+            await self._refuse(one, NotVerified("it was held under another RESPONDER_SECRET_KEY"))
+            return
+        message = installation_message.of_text(text)
+        if message.form == "code" and not message.access_token:
+            await self._exchange(one, message)
+            return
+        found = await verification.verify(
+            message, self._expected(), self._its.endpoint, self._client.spend
+        )
+        if isinstance(found, NotVerified):
+            await self._refuse(one, found)
+        else:
+            await self._pin(one, message, found)
+
+    def _expected(self) -> Expected:
+        given, known = self._its.given, self._access.installation
+        pinned = known.member_id if known and known.domain == given.domain else None
+        return Expected(
+            client_id=given.client_id or "",
+            domain=given.domain or "",
+            member_id=given.member_id or pinned,
+        )
+
+    async def _exchange(self, one: Held, message: Message) -> None:
+        """Send a code for tokens, and hold these instead."""
+        expected, given = self._expected(), self._its.given
+        wrong = verification.mismatch(message, expected)
+        host = oauth_hosts.chosen(message.endpoint, expected.domain)
+        if wrong is not None or host is None:
+            await self._refuse(one, wrong or NotVerified("it names no OAuth server"))
+            return
+        secret = given.client_secret.get_secret_value() if given.client_secret else ""
+        keys = ApplicationKeys(expected.client_id, secret)
+        await self._client.spend()
+        came = await self._its.endpoint.exchange(host, keys, message.code)
+        if not isinstance(came, Granted):
+            again = came.kind in (FailureKind.NOT_SENT, FailureKind.LATER)
+            why = f"the OAuth server gave no tokens for the code ({came.code}): {came.text}"
+            await self._refuse(one, NotVerified(why, try_again=again))
+            return
+        text = installation_message.to_text(_with_tokens(message, came))
+        kept = self._its.seal.seal(text, place_of(self._its.name))
+        await self._writer.write(lambda tx: held_messages.replace(tx, one, kept))
+        self._throttle.end()
+        self._look.end()
+
+    async def _pin(self, one: Held, message: Message, found: Verified) -> None:
+        """Commit what was proved, and call the portal by it from now on."""
+        its, known = self._its, self._access.installation
+        installation = _installation(its, message, found, one.received_at, known)
+
+        def write(tx: Connection) -> None:
+            installations.pin(tx, installation)
+            held_messages.drop_through(tx, one)
+
+        await self._writer.write(write)
+        await self._access.reload()
+        log.warning(
+            "the application is installed",
+            portal=its.name,
+            user=found.user_id,
+            member_id=found.member_id,
+            hears_events=bool(installation.application_token_sha256),
+        )
+
+    async def _refuse(self, one: Held, why: NotVerified) -> None:
+        """Write why a message is not believed, and count it where that is for good."""
+        now, portal = self._its.now(), self._its.name
+        waited = max(TRY_EVERY, min(now - one.received_at, _LONGEST_WAIT))
+        try_at = now + waited if why.try_again else None
+
+        def write(tx: Connection) -> None:
+            held_messages.tried(tx, one, why.why, try_at)
+            if try_at is None:
+                refusals.note(tx, {(portal, NOT_BELIEVED): 1}, now)
+
+        await self._writer.write(write)
+        log.warning(
+            "an installation message was not believed",
+            portal=portal,
+            why=why.why,
+            again_at=None if try_at is None else try_at.isoformat(),
+        )
+
+
+def _is_due(one: Held, now: datetime) -> bool:
+    """Return whether a message is to be tried. A clock set back must not delay it for long."""
+    return one.try_at is not None and not now < one.try_at <= now + _LONGEST_WAIT
+
+
+def _with_tokens(message: Message, came: Granted) -> Message:
+    return Message(
+        form="code",
+        domain=message.domain,
+        member_id=message.member_id or came.member_id,
+        endpoint=message.endpoint,
+        expires_in=came.expires_in,
+        access_token=came.access_token,
+        refresh_token=came.refresh_token,
+    )
+
+
+def _installation(
+    its: Application,
+    message: Message,
+    found: Verified,
+    received_at: datetime,
+    known: Installation | None,
+) -> Installation:
+    given, now = its.given, its.now()
+    tokens = Tokens(message.access_token, message.refresh_token)
+    return Installation(
+        portal=its.name,
+        state=State.INSTALLED,
+        reason=None,
+        domain=given.domain or "",
+        member_id=found.member_id,
+        client_id=given.client_id or "",
+        oauth_host=found.oauth_host,
+        user_id=found.user_id,
+        application_token_sha256=_application_token(message, found, given.client_id, known),
+        key_mark=its.seal.mark,
+        tokens=sealed(its.seal, its.name, tokens),
+        expires_at=received_at + timedelta(seconds=message.expires_in),
+        installed_at=now,
+        refreshed_at=received_at,
+    )
+
+
+def _application_token(
+    message: Message, found: Verified, client_id: str | None, known: Installation | None
+) -> str:
+    """Return the digest of the application token; empty where it is not known.
+
+    A code brings none. The portal's is the same as long as member and client are.
+    """
+    if message.application_token:
+        return token_digest(message.application_token)
+    if known is None or (known.member_id, known.client_id) != (found.member_id, client_id):
+        return ""
+    return known.application_token_sha256
