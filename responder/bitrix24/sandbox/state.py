@@ -1,25 +1,23 @@
 """Holds the contents of the sandbox: items, workflows, templates, tasks, people."""
 
 import itertools
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
-from typing import Literal
 
 from responder.bitrix24.sandbox import php
+from responder.bitrix24.sandbox.application.account import Account, Kind
 from responder.bitrix24.sandbox.slots import Slots, Start
 
 MOSCOW = timezone(timedelta(hours=3))
 DONE = "3"  # STATUS of a task that was settled, neither with yes nor with no
 ROBOTS = 8  # AUTO_EXECUTE of the templates that robots run from
 Instant = datetime | str | None
-Kind = Literal["cloud", "on_premise"]
 
 LEAD, DEAL, CONTACT, COMPANY, QUOTE, INVOICE = 1, 2, 3, 4, 7, 31
 
 
-class State:
+class State(Account):
     """The contents of a portal, and the switches for its oddities.
 
     There are two kinds of portal. In the `cloud` two workflows at a time wait on an item of the
@@ -40,14 +38,9 @@ class State:
         kind: Kind = "cloud",
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.kind = kind
-        self.user_id = user_id
-        self.secret = secret
-        self.admin = admin
-        self.scopes = tuple(scopes)
-        self.clock = clock
-        self.lock = threading.RLock()
-
+        super().__init__(
+            user_id=user_id, secret=secret, admin=admin, scopes=scopes, kind=kind, clock=clock
+        )
         self.drop_filters = False  # every list answers as if it had no filter
         self.exact_filters = False  # no list compares by `LIKE`: what the documentation lets expect
         self.tells_operating = kind == "cloud"  # and blocks methods by it
@@ -138,6 +131,13 @@ class State:
                 ),
             }
             (self.hidden_users.add if hidden else self.hidden_users.discard)(str(user_id))
+
+    def add_administrator(self, user_id: int | str) -> None:
+        """Make a user an administrator, who is added where there is none of this number."""
+        with self.lock:
+            super().add_administrator(user_id)
+            if str(user_id) not in self.users:
+                self.add_user(user_id)
 
     def add_status(
         self,

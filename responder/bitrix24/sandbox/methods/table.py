@@ -14,20 +14,24 @@ USER_SCOPES = ("user", "user_brief", "user_basic")
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A method, and the scopes of which one is enough. No scopes: every webhook may call it."""
+    """A method, and the scopes of which one is enough. No scopes: everyone may call it.
+
+    Some are refused to webhooks, whatever their scopes.
+    """
 
     run: Run
     scopes: tuple[str, ...] = ()
+    application_only: bool = False
 
     def granted(self, scopes: Collection[str]) -> bool:
-        """Return whether a webhook with these scopes may call the method."""
+        """Return whether a caller with these scopes may call the method."""
         return not self.scopes or any(scope in scopes for scope in self.scopes)
 
 
 def _method_get(state: State, params: Mapping[str, object]) -> Answer:
     name = str(params.get("name", "")).lower()
     method = None if name in state.absent_methods else METHODS.get(name)
-    available = method is not None and method.granted(state.scopes)
+    available = method is not None and method.granted(state.actor.scopes)
     return Answer(value={"isExisting": method is not None, "isAvailable": available})
 
 
@@ -53,4 +57,5 @@ METHODS: dict[str, Method] = {
     "method.get": Method(_method_get),
     "app.info": Method(account.app_info),
     "server.time": Method(account.server_time),
+    "feature.get": Method(account.feature),
 }
