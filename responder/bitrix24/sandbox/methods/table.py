@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from responder.bitrix24.sandbox.answers import Answer
-from responder.bitrix24.sandbox.methods import account, bizproc, crm, tasks
+from responder.bitrix24.sandbox.methods import account, bizproc, crm, events, tasks
 from responder.bitrix24.sandbox.state import State
 
 Run = Callable[[State, Mapping[str, object]], Answer]
@@ -58,4 +58,9 @@ METHODS: dict[str, Method] = {
     "app.info": Method(account.app_info),
     "server.time": Method(account.server_time),
     "feature.get": Method(account.feature),
+    "events": Method(events.names, application_only=True),
+    "event.bind": Method(events.bind, application_only=True),
+    "event.unbind": Method(events.unbind, application_only=True),
+    "event.get": Method(events.bound, application_only=True),
+    "event.test": Method(events.probe, application_only=True),
 }
