@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from responder.bitrix24.sandbox.answers import Answer
-from responder.bitrix24.sandbox.methods import account, bizproc, crm, events, tasks
+from responder.bitrix24.sandbox.methods import account, bizproc, crm, events, offline, tasks
 from responder.bitrix24.sandbox.state import State
 
 Run = Callable[[State, Mapping[str, object]], Answer]
@@ -63,4 +63,8 @@ METHODS: dict[str, Method] = {
     "event.unbind": Method(events.unbind, application_only=True),
     "event.get": Method(events.bound, application_only=True),
     "event.test": Method(events.probe, application_only=True),
+    "event.offline.get": Method(offline.take, application_only=True),
+    "event.offline.list": Method(offline.rows, application_only=True),
+    "event.offline.clear": Method(offline.clear, application_only=True),
+    "event.offline.error": Method(offline.mark_errors, application_only=True),
 }
