@@ -194,6 +194,7 @@ class Sandbox(State):
         if counted and self._meter.is_over(method, now):
             raise REFUSALS["429_operating"].error()
         self._meter.spend(method, self._takes(method), now)
+        self.clear_zombies()
         return known.run(self, params)
 
     def _check_rights(self, method: Method, params: Mapping[str, object]) -> None:

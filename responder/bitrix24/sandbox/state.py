@@ -62,6 +62,7 @@ class State(Account):
         self.bizproc_tasks: dict[str, dict[str, object]] = {}
         self.killed: list[str] = []
         self.terminated: list[str] = []
+        self.zombie_days: int | None = None  # after so many idle days the portal deletes a workflow
         self.slots = Slots(2 if kind == "cloud" else None)
         self._serial = itertools.count(1)
         self.add_user(user_id)
@@ -258,9 +259,27 @@ class State(Account):
     def stop_workflow(self, workflow_id: str) -> bool:
         """Kill or terminate a workflow and delete its tasks; return whether it was running."""
         with self.lock:
+            if workflow_id not in self.workflows:
+                return False
             for task_id in self._tasks_of(workflow_id):
                 del self.bizproc_tasks[task_id]
             return self._leave(workflow_id)
+
+    def clear_zombies(self) -> None:
+        """Delete the workflows that have been idle too long, as an agent of the portal does.
+
+        Nothing else goes with them: their tasks stay as they were, and nobody is told. The portal
+        counts from midnight (module bizproc, ClearZombieInstanceAgent).
+        """
+        if self.zombie_days is None:
+            return
+        today = datetime.fromtimestamp(self.clock(), MOSCOW).replace(
+            hour=0, minute=0, second=0, microsecond=0
+        )
+        oldest = today - timedelta(days=self.zombie_days)
+        for workflow_id, row in list(self.workflows.items()):
+            if datetime.fromisoformat(row["MODIFIED"] or "") < oldest:
+                del self.workflows[workflow_id]
 
     def _tasks_of(self, workflow_id: str) -> dict[str, dict[str, object]]:
         tasks = self.bizproc_tasks.items()
