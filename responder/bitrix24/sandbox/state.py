@@ -7,6 +7,9 @@ from datetime import datetime, timedelta, timezone
 
 from responder.bitrix24.sandbox import php
 from responder.bitrix24.sandbox.application.account import Account, Kind
+from responder.bitrix24.sandbox.contents.lists import Lists
+from responder.bitrix24.sandbox.contents.stage_history import StageHistory
+from responder.bitrix24.sandbox.contents.timeline import Notifications, Timeline
 from responder.bitrix24.sandbox.slots import Slots, Start
 
 MOSCOW = timezone(timedelta(hours=3))
@@ -63,6 +66,10 @@ class State(Account):
         self.killed: list[str] = []
         self.terminated: list[str] = []
         self.zombie_days: int | None = None  # after so many idle days the portal deletes a workflow
+        self.lists = Lists()
+        self.timeline = Timeline()
+        self.notifications = Notifications()
+        self.stage_history = StageHistory()
         self.slots = Slots(2 if kind == "cloud" else None)
         self._serial = itertools.count(1)
         self.add_user(user_id)

@@ -49,6 +49,7 @@ class Application:
         with_interface: bool,
     ) -> None:
         self.number = number
+        self.title = "Responder"
         self.client_id = f"local.5a2db0c5{number:06x}.{number:08d}"
         self.client_secret = f"SandboxClientSecret{number:031d}"
         self.member_id = member_id

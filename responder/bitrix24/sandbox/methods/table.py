@@ -4,7 +4,17 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from responder.bitrix24.sandbox.answers import Answer
-from responder.bitrix24.sandbox.methods import account, bizproc, crm, events, offline, tasks
+from responder.bitrix24.sandbox.methods import (
+    account,
+    bizproc,
+    crm,
+    events,
+    lists,
+    offline,
+    stage_history,
+    tasks,
+    timeline,
+)
 from responder.bitrix24.sandbox.state import State
 
 Run = Callable[[State, Mapping[str, object]], Answer]
@@ -48,6 +58,16 @@ METHODS: dict[str, Method] = {
     "crm.item.fields": Method(crm.item_fields, ("crm",)),
     "crm.status.list": Method(crm.status_list, ("crm",)),
     "crm.deal.get": Method(crm.deal_get, ("crm",)),
+    "crm.stagehistory.list": Method(stage_history.changes, ("crm",)),
+    "crm.timeline.comment.add": Method(timeline.add_comment, ("crm",)),
+    "crm.timeline.comment.list": Method(timeline.comments, ("crm",)),
+    "crm.timeline.logmessage.add": Method(timeline.add_log_message, ("crm",)),
+    "crm.timeline.logmessage.list": Method(timeline.log_messages, ("crm",)),
+    "im.notify.personal.add": Method(timeline.notify_personally, ("im",)),
+    "im.notify.system.add": Method(timeline.notify_by_system, ("im",)),
+    "lists.get.iblock.type.id": Method(lists.iblock_type_id, ("lists",)),
+    "lists.field.get": Method(lists.fields, ("lists",)),
+    "lists.element.get": Method(lists.elements, ("lists",)),
     "tasks.task.get": Method(tasks.get, ("task",)),
     "tasks.task.list": Method(tasks.list_tasks, ("task",)),
     "user.get": Method(account.users, USER_SCOPES),

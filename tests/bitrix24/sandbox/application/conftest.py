@@ -10,20 +10,6 @@ from tests.bitrix24.sandbox.application.client import ApplicationCaller, OAuthCa
 
 
 @pytest.fixture
-def application(sandbox: Sandbox) -> Application:
-    return sandbox.add_application()
-
-
-@pytest.fixture
-def app(server: SandboxServer, application: Application) -> Iterator[ApplicationCaller]:
-    base = f"{server.address}/rest/"
-    with httpx.Client(base_url=base, trust_env=False, timeout=5) as client:
-        caller = ApplicationCaller(client, server.sandbox)
-        caller.use(application)
-        yield caller
-
-
-@pytest.fixture
 def oauth(server: SandboxServer, application: Application) -> Iterator[OAuthCaller]:
     with (
         OAuthServer(server.sandbox) as serving,
