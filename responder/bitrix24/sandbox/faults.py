@@ -9,7 +9,7 @@ A fault strikes one call, alone or in a batch:
 - an *alteration* changes the answer of a call that was carried out.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Literal, NamedTuple
 
@@ -43,6 +43,16 @@ REFUSALS: dict[str, Refusal] = {
         429, "OPERATION_TIME_LIMIT", "Method is blocked due to operation time limit."
     ),
     "401": Refusal(401, "NO_AUTH_FOUND", "Wrong authorization data"),
+    "expired_token": Refusal(401, "expired_token", "The access token provided has expired."),
+    "invalid_token": Refusal(401, "invalid_token", "Unable to get application by token"),
+    "inactive_user": Refusal(401, "authorization_error", "Unable to authorize user"),
+    "user_access": Refusal(403, "user_access_error", "The user does not have access."),
+    "connection": Refusal(401, "CONNECTION_ERROR", "Error connecting to authorization server"),
+    "application": Refusal(401, "APPLICATION_NOT_FOUND", "Application not found"),
+    "wrong_auth": Refusal(
+        403, "WRONG_AUTH_TYPE", "Current authorization type is denied for this method"
+    ),
+    "license": Refusal(403, "WRONG_LICENSE", "Your current license does not allow this."),
     "credentials": Refusal(403, "INVALID_CREDENTIALS", "Invalid request credentials", 401),
     "scope": Refusal(
         403,
@@ -85,7 +95,6 @@ ALTERATIONS: dict[str, Callable[[Answer], Answer]] = {
     "wrong_id": lambda answer: replace(answer, value=_other_id(answer.value)),
     "missing_part": lambda answer: replace(answer, value=MISSING),
 }
-NAMES = frozenset({*REFUSALS, *ACTED_AND_REFUSED, *NOTHING_DONE, *ANSWER_LOST, *ALTERATIONS})
 
 
 @dataclass(slots=True)
@@ -96,15 +105,22 @@ class _Planned:
 
 
 class Faults:
-    """The faults that are still to come, each for the next calls of its method."""
+    """The faults that are still to come, each for the next calls of its method.
 
-    def __init__(self) -> None:
+    `refusals` are the errors of the server that the faults are for, by their names in a plan.
+    """
+
+    def __init__(self, refusals: Mapping[str, Refusal] = REFUSALS) -> None:
+        self._refusals = refusals
+        self._names = frozenset(
+            {*refusals, *ACTED_AND_REFUSED, *NOTHING_DONE, *ANSWER_LOST, *ALTERATIONS}
+        )
         self._planned: list[_Planned] = []
 
     def plan(self, method: str, fault: Fault, times: int) -> None:
         """Plan a fault for the next calls of a method; `*` is any method, `batch` a whole batch."""
-        if isinstance(fault, str) and fault not in NAMES:
-            raise ValueError(f"no fault {fault!r}; there are: {', '.join(sorted(NAMES))}")
+        if isinstance(fault, str) and fault not in self._names:
+            raise ValueError(f"no fault {fault!r}; there are: {', '.join(sorted(self._names))}")
         self._planned.append(_Planned(method.lower(), fault, times))
 
     @property
@@ -121,8 +137,8 @@ class Faults:
         fault = self._next_fault(method)
         if isinstance(fault, tuple):
             raise RefusedError(*fault[1:])
-        if fault in REFUSALS:
-            raise REFUSALS[fault].error()
+        if isinstance(fault, str) and fault in self._refusals:
+            raise self._refusals[fault].error()
         if fault in ACTED_AND_REFUSED:
             _carry_out_quietly(carry_out)
             raise REFUSALS[ACTED_AND_REFUSED[fault]].error()

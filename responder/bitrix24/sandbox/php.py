@@ -1,8 +1,8 @@
 """Converts values as PHP does, as far as a caller of the portal can see it."""
 
 import re
-from collections.abc import Mapping
-from urllib.parse import parse_qsl
+from collections.abc import Iterator, Mapping
+from urllib.parse import parse_qsl, urlencode
 
 _NAME = re.compile(r"([^\[]+)((?:\[[^\]]*\])*)")
 _INTEGER = re.compile(r"\s*([+-]?\d{1,18})")
@@ -16,6 +16,19 @@ def nest(form: str) -> dict[str, object]:
         if match:
             _put(tree, [match[1], *re.findall(r"\[([^\]]*)\]", match[2])], value)
     return {name: _with_lists(value) for name, value in tree.items()}
+
+
+def build(tree: Mapping[str, object]) -> str:
+    """Build a form as `http_build_query` does: null and empty arrays vanish, true is 1."""
+    return urlencode(list(_pairs("", tree)))
+
+
+def _pairs(name: str, value: object) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict | list):
+        for key, inner in mapping(value).items():
+            yield from _pairs(f"{name}[{key}]" if name else key, inner)
+    elif value is not None:
+        yield name, "0" if value is False else text(value)
 
 
 def _put(tree: dict[str, object], path: list[str], value: str) -> None:

@@ -5,25 +5,22 @@ batch of at most 50 commands that always answers 200. A fault planned with `fail
 the moment its call would be carried out.
 """
 
-import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from responder.bitrix24.sandbox import batch, php, wire
 from responder.bitrix24.sandbox.answers import Answer, BrokenLineError, RefusedError
+from responder.bitrix24.sandbox.application.account import Actor, Kind
 from responder.bitrix24.sandbox.faults import MISSING, REFUSALS, Fault, Faults
 from responder.bitrix24.sandbox.method_time import OperatingTime
-from responder.bitrix24.sandbox.methods.table import METHODS
-from responder.bitrix24.sandbox.state import Kind, State
-
-HANG_SECONDS = 60.0
-DRIP_SECONDS = 0.05
+from responder.bitrix24.sandbox.methods.table import METHODS, Method
+from responder.bitrix24.sandbox.state import State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxCall:
-    """One call as it arrived, whether it was carried out or not.
+    """One call as it arrived, whether it was carried out or not; its access token is left out.
 
     `batch` is the number of the HTTP request that brought it in a batch, None for a single call. A
     batch itself is no call: it is counted in `http_requests`.
@@ -33,6 +30,7 @@ class SandboxCall:
     params: Mapping[str, object]
     batch: int | None
     at: float
+    application: bool = False
 
 
 class Sandbox(State):
@@ -68,6 +66,7 @@ class Sandbox(State):
         self.takes: dict[str, float] = {}
         self.operating_time = OperatingTime()
         self.operating = self.operating_time.added
+        self.application_time = OperatingTime()
         self.calls: list[SandboxCall] = []
         self.http_requests = 0
         self.limited = 0
@@ -87,22 +86,27 @@ class Sandbox(State):
 
     async def __call__(self, scope: wire.Scope, receive: wire.Receive, send: wire.Send) -> None:
         """Serve one HTTP request."""
-        request = await wire.read(scope, receive)
+        asked = await wire.inquiry(scope, receive)
+        if asked.path.startswith("/oauth/"):
+            await self.oauth.serve(asked, scope, receive, send)
+            return
+        request = wire.request(asked)
         commands = batch.commands(request.params) if request.method == "batch" else ()
         try:
             with self.lock:
                 reply = self._answer(request, commands)
         except BrokenLineError as line:
-            await _send_broken(line.fault, scope, receive, send)
+            await wire.send_broken(line.fault, scope, receive, send)
         else:
             if self.answer_seconds:
-                await _wait_until_gone(receive, within=self.answer_seconds * max(1, len(commands)))
+                seconds = self.answer_seconds * max(1, len(commands))
+                await wire.wait_until_gone(receive, within=seconds)
             await wire.send_reply(reply, send)
 
     def _answer(self, request: wire.Request, commands: Sequence[batch.Command]) -> wire.Reply:
         self.http_requests += 1
         try:
-            self._authorise(request)
+            self._acting = self._authorised(request)
             self._record(request, commands)
             self._count()
             if self.plan_refused:
@@ -111,28 +115,58 @@ class Sandbox(State):
                 answer = self.faults.strike("batch", lambda: self._batch(request, commands))
             else:
                 answer = self._carry_out(request.method, request.params)
+            return wire.encode(200, self._envelope(request.method, answer))
         except RefusedError as refusal:
             status = refusal.status if self.kind == "cloud" else refusal.on_premise
             return wire.error(status, refusal.code, refusal.text)
-        return wire.encode(200, self._envelope(request.method, answer))
+        finally:
+            self._acting = None
 
-    def _authorise(self, request: wire.Request) -> None:
+    def _authorised(self, request: wire.Request) -> Actor:
         if request.user is None:
-            raise REFUSALS["401"].error()
+            return self._authorised_by_token(request.token)
         if (request.user, request.secret) != (self.user_id, self.secret):
             raise REFUSALS["credentials"].error()
+        return self.actor
+
+    def _authorised_by_token(self, token: str | None) -> Actor:
+        if token is None:
+            raise REFUSALS["401"].error()
+        application = self.application
+        if application and application.deleted:
+            raise REFUSALS["application"].error()
+        access = application.tokens.access(token) if application else None
+        if application is None or access is None:
+            raise REFUSALS["invalid_token"].error()
+        if application.tokens.has_expired(access):
+            raise REFUSALS["expired_token"].error()
+        user = self.users.get(access.user_id)
+        if user is None or not user["ACTIVE"]:
+            raise REFUSALS["inactive_user"].error()
+        return Actor(
+            user_id=access.user_id,
+            admin=self.is_admin(access.user_id),
+            scopes=application.scopes,
+            application=True,
+            hops=access.hops,
+        )
 
     def _record(self, request: wire.Request, commands: Sequence[batch.Command]) -> None:
-        at = self.clock()
         if request.method != "batch":
-            single = SandboxCall(method=request.method, params=request.params, batch=None, at=at)
-            self.calls.append(single)
+            self._record_call(request.method, request.params, batch=None)
         for command in commands:
-            self.calls.append(
-                SandboxCall(
-                    method=command.method, params=command.params, batch=self.http_requests, at=at
-                )
+            self._record_call(command.method, command.params, batch=self.http_requests)
+
+    def _record_call(self, method: str, params: Mapping[str, object], batch: int | None) -> None:
+        self.calls.append(
+            SandboxCall(
+                method=method,
+                params=params,
+                batch=batch,
+                at=self.clock(),
+                application=self.actor.application,
             )
+        )
 
     def _count(self) -> None:
         if not self.limits:
@@ -152,16 +186,31 @@ class Sandbox(State):
         known = METHODS.get(method)
         if known is None or method in self.absent_methods:
             raise RefusedError(404, "ERROR_METHOD_NOT_FOUND", "Method not found!")
-        if not known.granted(self.scopes):
-            raise REFUSALS["scope"].error()
+        self._check_rights(known, params)
         if method in self.denied_methods:
             raise REFUSALS["denied"].error()
         now = self.clock()
         counted = self.limits and self.tells_operating
-        if counted and self.operating_time.is_over(method, now):
+        if counted and self._meter.is_over(method, now):
             raise REFUSALS["429_operating"].error()
-        self.operating_time.spend(method, self._takes(method), now)
+        self._meter.spend(method, self._takes(method), now)
+        self.clear_zombies()
         return known.run(self, params)
+
+    def _check_rights(self, method: Method, params: Mapping[str, object]) -> None:
+        if method.application_only and not self.actor.application:
+            raise REFUSALS["wrong_auth"].error()
+        if not method.granted(self.actor.scopes):
+            raise REFUSALS["scope"].error()
+        names = {name.lower() for name, value in params.items() if value}
+        connects = self.actor.application and "auth_connector" in names
+        if connects and "rest_auth_connector" not in self.features:
+            raise REFUSALS["license"].error()
+
+    @property
+    def _meter(self) -> OperatingTime:
+        """Return the operating time of who calls: a webhook and an application have one each."""
+        return self.application_time if self.actor.application else self.operating_time
 
     def _takes(self, method: str) -> float:
         return self.takes.get(method, self.answer_seconds)
@@ -192,50 +241,6 @@ class Sandbox(State):
             "date_finish": self.instant(),
         }
         if method != "batch" and self.tells_operating:
-            times["operating_reset_at"] = self.operating_time.reset_at(method, now)
-            times["operating"] = self.operating_time.used(method, now)
+            times["operating_reset_at"] = self._meter.reset_at(method, now)
+            times["operating"] = self._meter.used(method, now)
         return times
-
-
-async def _send_broken(
-    fault: str, scope: wire.Scope, receive: wire.Receive, send: wire.Send
-) -> None:
-    """Send the fault's own answer, or none, and close the connection."""
-    reply = wire.broken(fault)
-    if reply:
-        await wire.send_reply(reply, send)
-    elif fault == "drip":
-        await _drip(receive, send)
-    else:
-        if fault.endswith("hang"):
-            await _wait_until_gone(receive, within=HANG_SECONDS)
-        _close(scope)
-        await _wait_until_gone(receive, within=HANG_SECONDS)
-
-
-async def _drip(receive: wire.Receive, send: wire.Send) -> None:
-    """Send a byte every 50 ms, so that no single read ever times out."""
-    await send({"type": "http.response.start", "status": 200, "headers": []})
-    ends_at = time.monotonic() + HANG_SECONDS
-    while time.monotonic() < ends_at:
-        await send({"type": "http.response.body", "body": b" ", "more_body": True})
-        if await _wait_until_gone(receive, within=DRIP_SECONDS):
-            return
-
-
-async def _wait_until_gone(receive: wire.Receive, *, within: float) -> bool:
-    """Wait until the caller has gone, or the server stops; return whether that was in time."""
-    try:
-        async with asyncio.timeout(within):
-            while (await receive())["type"] != "http.disconnect":
-                pass
-    except TimeoutError:
-        return False
-    return True
-
-
-def _close(scope: wire.Scope) -> None:
-    state = scope.get("state")
-    close = state.get("close") if isinstance(state, dict) else None
-    if callable(close):
-        close()

@@ -77,9 +77,7 @@ def page(rows: Iterable[Row], asked: ListParams, listing: Listing) -> Answer:
     Both are computed as the portal does (module rest, IRestService::setNavData): without a count
     the total is 0, and a start of -1 counts as an offset.
     """
-    tests = _tests(asked.filter, listing)
-    found = [row for row in rows if all(holds(row.get(field)) for field, holds in tests)]
-    _sort(found, asked, listing)
+    found = matching(rows, asked, listing)
     start = asked.start
     if listing.whole_pages:
         start = start // PAGE * PAGE if 0 <= start < len(found) else 0
@@ -93,6 +91,14 @@ def page(rows: Iterable[Row], asked: ListParams, listing: Listing) -> Answer:
         total=total,
         next=following if following < total else None,
     )
+
+
+def matching(rows: Iterable[Row], asked: ListParams, listing: Listing) -> list[Row]:
+    """Return all rows that the filter finds, in order."""
+    tests = _tests(asked.filter, listing)
+    found = [row for row in rows if all(holds(row.get(field)) for field, holds in tests)]
+    _sort(found, asked, listing)
+    return found
 
 
 Holds = Callable[[object], bool]

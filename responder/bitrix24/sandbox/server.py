@@ -3,15 +3,19 @@
 import asyncio
 import socket
 import threading
+from collections.abc import Callable, Coroutine
 from types import FrameType, TracebackType
 from typing import Self
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from responder.bitrix24.sandbox import wire
 from responder.bitrix24.sandbox.portal import Sandbox
 
 START_SECONDS = 10.0
+
+Serve = Callable[[wire.Scope, wire.Receive, wire.Send], Coroutine[None, None, None]]
 
 
 class _ClosableProtocol(HttpToolsProtocol):
@@ -25,10 +29,10 @@ class _ClosableProtocol(HttpToolsProtocol):
 class _QuickServer(uvicorn.Server):
     """A server that starts and stops at once; uvicorn's own loop polls every 0.1 s."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, serve: Serve) -> None:
         super().__init__(
             uvicorn.Config(
-                sandbox,
+                serve,
                 http=_ClosableProtocol,
                 ws="none",
                 lifespan="off",
@@ -66,30 +70,26 @@ class _QuickServer(uvicorn.Server):
             self._loop.call_soon_threadsafe(self._stopping.set)
 
 
-class SandboxServer:
-    """A sandbox on a free port of 127.0.0.1, in a thread of its own.
+class ThreadedServer:
+    """An ASGI application on a free port of 127.0.0.1, in a thread of its own.
 
-    It may be started again after a stop, on the same port, as a portal that was away.
+    It may be started again after a stop, on the same port.
     """
 
-    def __init__(self, sandbox: Sandbox | None = None) -> None:
-        self.sandbox = sandbox or Sandbox()
+    def __init__(self, serve: Serve, name: str) -> None:
         self.port = 0
+        self._serve = serve
+        self._name = name
         self._server: _QuickServer | None = None
         self._thread: threading.Thread | None = None
-
-    @property
-    def url(self) -> str:
-        """Return the address of the incoming webhook of this portal."""
-        return f"http://127.0.0.1:{self.port}/rest/{self.sandbox.user_id}/{self.sandbox.secret}/"
 
     def start(self) -> Self:
         """Start to serve, and return when connections are accepted."""
         listener = _listen("127.0.0.1", self.port, socket.AF_INET)
         self.port = listener.getsockname()[1]
-        server = _QuickServer(self.sandbox)
+        server = _QuickServer(self._serve)
         thread = threading.Thread(
-            target=server.run, args=([listener],), name="sandbox", daemon=True
+            target=server.run, args=([listener],), name=self._name, daemon=True
         )
         thread.start()
         if not server.ready.wait(START_SECONDS):
@@ -114,6 +114,30 @@ class SandboxServer:
         traceback: TracebackType | None,
     ) -> None:
         self.stop()
+
+
+class SandboxServer(ThreadedServer):
+    """A sandbox on a free port of 127.0.0.1: a portal, which may be away for a while."""
+
+    def __init__(self, sandbox: Sandbox | None = None) -> None:
+        self.sandbox = sandbox or Sandbox()
+        super().__init__(self.sandbox, "sandbox")
+
+    @property
+    def url(self) -> str:
+        """Return the address of the incoming webhook of this portal."""
+        return f"{self.address}/rest/{self.sandbox.user_id}/{self.sandbox.secret}/"
+
+    @property
+    def address(self) -> str:
+        """Return the address of the portal itself, without a path."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> Self:
+        """Start to serve, and return when connections are accepted."""
+        super().start()
+        self.sandbox.reached_at(portal=self.address)
+        return self
 
 
 async def run(host: str, port: int, sandbox: Sandbox) -> None:

@@ -1,25 +1,26 @@
 """Holds the contents of the sandbox: items, workflows, templates, tasks, people."""
 
 import itertools
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
-from typing import Literal
 
 from responder.bitrix24.sandbox import php
+from responder.bitrix24.sandbox.application.account import Account, Kind
+from responder.bitrix24.sandbox.contents.lists import Lists
+from responder.bitrix24.sandbox.contents.stage_history import StageHistory
+from responder.bitrix24.sandbox.contents.timeline import Notifications, Timeline
 from responder.bitrix24.sandbox.slots import Slots, Start
 
 MOSCOW = timezone(timedelta(hours=3))
 DONE = "3"  # STATUS of a task that was settled, neither with yes nor with no
 ROBOTS = 8  # AUTO_EXECUTE of the templates that robots run from
 Instant = datetime | str | None
-Kind = Literal["cloud", "on_premise"]
 
 LEAD, DEAL, CONTACT, COMPANY, QUOTE, INVOICE = 1, 2, 3, 4, 7, 31
 
 
-class State:
+class State(Account):
     """The contents of a portal, and the switches for its oddities.
 
     There are two kinds of portal. In the `cloud` two workflows at a time wait on an item of the
@@ -40,14 +41,9 @@ class State:
         kind: Kind = "cloud",
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.kind = kind
-        self.user_id = user_id
-        self.secret = secret
-        self.admin = admin
-        self.scopes = tuple(scopes)
-        self.clock = clock
-        self.lock = threading.RLock()
-
+        super().__init__(
+            user_id=user_id, secret=secret, admin=admin, scopes=scopes, kind=kind, clock=clock
+        )
         self.drop_filters = False  # every list answers as if it had no filter
         self.exact_filters = False  # no list compares by `LIKE`: what the documentation lets expect
         self.tells_operating = kind == "cloud"  # and blocks methods by it
@@ -69,6 +65,11 @@ class State:
         self.bizproc_tasks: dict[str, dict[str, object]] = {}
         self.killed: list[str] = []
         self.terminated: list[str] = []
+        self.zombie_days: int | None = None  # after so many idle days the portal deletes a workflow
+        self.lists = Lists()
+        self.timeline = Timeline()
+        self.notifications = Notifications()
+        self.stage_history = StageHistory()
         self.slots = Slots(2 if kind == "cloud" else None)
         self._serial = itertools.count(1)
         self.add_user(user_id)
@@ -138,6 +139,13 @@ class State:
                 ),
             }
             (self.hidden_users.add if hidden else self.hidden_users.discard)(str(user_id))
+
+    def add_administrator(self, user_id: int | str) -> None:
+        """Make a user an administrator, who is added where there is none of this number."""
+        with self.lock:
+            super().add_administrator(user_id)
+            if str(user_id) not in self.users:
+                self.add_user(user_id)
 
     def add_status(
         self,
@@ -258,9 +266,27 @@ class State:
     def stop_workflow(self, workflow_id: str) -> bool:
         """Kill or terminate a workflow and delete its tasks; return whether it was running."""
         with self.lock:
+            if workflow_id not in self.workflows:
+                return False
             for task_id in self._tasks_of(workflow_id):
                 del self.bizproc_tasks[task_id]
             return self._leave(workflow_id)
+
+    def clear_zombies(self) -> None:
+        """Delete the workflows that have been idle too long, as an agent of the portal does.
+
+        Nothing else goes with them: their tasks stay as they were, and nobody is told. The portal
+        counts from midnight (module bizproc, ClearZombieInstanceAgent).
+        """
+        if self.zombie_days is None:
+            return
+        today = datetime.fromtimestamp(self.clock(), MOSCOW).replace(
+            hour=0, minute=0, second=0, microsecond=0
+        )
+        oldest = today - timedelta(days=self.zombie_days)
+        for workflow_id, row in list(self.workflows.items()):
+            if datetime.fromisoformat(row["MODIFIED"] or "") < oldest:
+                del self.workflows[workflow_id]
 
     def _tasks_of(self, workflow_id: str) -> dict[str, dict[str, object]]:
         tasks = self.bizproc_tasks.items()

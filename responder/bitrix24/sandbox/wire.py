@@ -1,8 +1,10 @@
 """Converts HTTP requests to calls, and the results of calls to HTTP answers."""
 
+import asyncio
 import functools
 import json
 import re
+import time
 import zlib
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
@@ -14,19 +16,43 @@ Scope = MutableMapping[str, object]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-_PATH = re.compile(r"/rest/([^/]+)/([^/]+)/([^/]*?)(?:\.json)?/?")
+HANG_SECONDS = 60.0
+DRIP_SECONDS = 0.05
+
+_PATH = re.compile(r"/rest/(?:([^/]+)/([^/]+)/)?([^/]*?)(?:\.json)?/?")
+_TOKENS = ("auth", "access_token")
 _FORM = "application/x-www-form-urlencoded"
 _JSON = "application/json; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One HTTP request. `user` is None where the path is not one of a webhook."""
+    """One call. `user` is None where the path is not one of a webhook.
+
+    There `token` is the access token of an application, which is no longer among `params`.
+    """
 
     user: str | None
     secret: str
     method: str
     params: Mapping[str, object]
+    token: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inquiry:
+    """One HTTP request as it came: what stood in its address, and what in its body."""
+
+    http_method: str
+    path: str
+    query: Mapping[str, object]
+    body: Mapping[str, object]
+    headers: Mapping[str, str]
+
+    @property
+    def params(self) -> dict[str, object]:
+        """Return all parameters; those of the body win."""
+        return {**self.query, **self.body}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +64,8 @@ class Reply:
     headers: tuple[tuple[bytes, bytes], ...] = ((b"content-type", _JSON.encode()),)
 
 
-async def read(scope: Scope, receive: Receive) -> Request:
-    """Read a request; its method name in lower case, as the portal takes it."""
+async def inquiry(scope: Scope, receive: Receive) -> Inquiry:
+    """Read an HTTP request whole."""
     body = bytearray()
     more: object = True
     while more:
@@ -48,20 +74,44 @@ async def read(scope: Scope, receive: Receive) -> Request:
         body += part if isinstance(part, bytes) else b""
         more = message.get("more_body", False)
     query = scope.get("query_string", b"")
-    params = php.nest(query.decode("latin-1")) if isinstance(query, bytes) else {}
-    params.update(_parameters(_content_type(scope), bytes(body)))
-    match = _PATH.fullmatch(str(scope["path"]))
+    headers = _headers(scope)
+    content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    return Inquiry(
+        http_method=str(scope["method"]),
+        path=str(scope["path"]),
+        query=php.nest(query.decode("latin-1")) if isinstance(query, bytes) else {},
+        body=_parameters(content_type, bytes(body)),
+        headers=headers,
+    )
+
+
+def request(asked: Inquiry) -> Request:
+    """Convert an HTTP request to a call; its method name in lower case, as the portal takes it."""
+    params = asked.params
+    match = _PATH.fullmatch(asked.path)
     if not match:
         return Request(user=None, secret="", method="", params=params)
-    return Request(user=match[1], secret=match[2], method=match[3].lower(), params=params)
+    method = match[3].lower()
+    if match[1]:
+        return Request(user=match[1], secret=match[2], method=method, params=params)
+    token = _token(asked.headers.get("authorization", ""), params)
+    params = {name: value for name, value in params.items() if name not in _TOKENS}
+    return Request(user=None, secret="", method=method, params=params, token=token)
 
 
-def _content_type(scope: Scope) -> str:
+def _token(authorization: str, params: Mapping[str, object]) -> str | None:
+    """Return the access token of a request; that of the header wins."""
+    scheme, _, bearer = authorization.partition(" ")
+    if scheme.lower() == "bearer" and bearer.strip():
+        return bearer.strip()
+    given = (params.get(name) for name in _TOKENS)
+    return next((token for token in given if isinstance(token, str) and token), None)
+
+
+def _headers(scope: Scope) -> dict[str, str]:
     headers = scope["headers"]
-    for name, value in headers if isinstance(headers, list) else ():
-        if name == b"content-type":
-            return str(value, "latin-1").partition(";")[0].strip().lower()
-    return ""
+    pairs = headers if isinstance(headers, list) else ()
+    return {str(name, "latin-1"): str(value, "latin-1") for name, value in pairs}
 
 
 def _parameters(content_type: str, body: bytes) -> dict[str, object]:
@@ -95,10 +145,46 @@ async def send_reply(reply: Reply, send: Send) -> None:
     await send({"type": "http.response.body", "body": reply.body})
 
 
-def broken(fault: str) -> Reply | None:
-    """Return the answer that a fault sends instead, or None where the connection simply closes."""
+async def send_broken(fault: str, scope: Scope, receive: Receive, send: Send) -> None:
+    """Send the fault's own answer, or none, and close the connection."""
     write = _BROKEN.get(fault)
-    return write() if write else None
+    if write:
+        await send_reply(write(), send)
+    elif fault == "drip":
+        await _drip(receive, send)
+    else:
+        if fault.endswith("hang"):
+            await wait_until_gone(receive, within=HANG_SECONDS)
+        _close(scope)
+        await wait_until_gone(receive, within=HANG_SECONDS)
+
+
+async def _drip(receive: Receive, send: Send) -> None:
+    """Send a byte every 50 ms, so that no single read ever times out."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    ends_at = time.monotonic() + HANG_SECONDS
+    while time.monotonic() < ends_at:
+        await send({"type": "http.response.body", "body": b" ", "more_body": True})
+        if await wait_until_gone(receive, within=DRIP_SECONDS):
+            return
+
+
+async def wait_until_gone(receive: Receive, *, within: float) -> bool:
+    """Wait until the caller has gone, or the server stops; return whether that was in time."""
+    try:
+        async with asyncio.timeout(within):
+            while (await receive())["type"] != "http.disconnect":
+                pass
+    except TimeoutError:
+        return False
+    return True
+
+
+def _close(scope: Scope) -> None:
+    state = scope.get("state")
+    close = state.get("close") if isinstance(state, dict) else None
+    if callable(close):
+        close()
 
 
 def _html_502() -> Reply:

@@ -1,9 +1,9 @@
-"""Implements the methods about people, and about the webhook itself."""
+"""Implements the methods about people, and about the webhook or application itself."""
 
 from collections.abc import Mapping
 
 from responder.bitrix24.sandbox import php
-from responder.bitrix24.sandbox.answers import Answer
+from responder.bitrix24.sandbox.answers import Answer, RefusedError
 from responder.bitrix24.sandbox.rows import Listing, ListParams, page
 from responder.bitrix24.sandbox.state import State
 
@@ -44,20 +44,20 @@ def _flag(value: object) -> object:
 
 
 def current_user(state: State, _params: Mapping[str, object]) -> Answer:
-    """Return the user of the webhook."""
-    user = state.users.get(state.user_id)
+    """Return the user of the webhook, or of the token."""
+    user = state.users.get(state.actor.user_id)
     return Answer(value=user if user and user["ACTIVE"] else [])
 
 
 def profile(state: State, _params: Mapping[str, object]) -> Answer:
     """Return who calls, and whether they are an administrator; `[]` for an inactive user."""
-    user = state.users.get(state.user_id)
+    user = state.users.get(state.actor.user_id)
     if not user or not user["ACTIVE"]:
         return Answer(value=[])
     return Answer(
         value={
             "ID": user["ID"],
-            "ADMIN": state.admin,
+            "ADMIN": state.actor.admin,
             "NAME": user["NAME"],
             "LAST_NAME": user["LAST_NAME"],
             "PERSONAL_GENDER": "",
@@ -69,13 +69,36 @@ def profile(state: State, _params: Mapping[str, object]) -> Answer:
 
 
 def scope(state: State, _params: Mapping[str, object]) -> Answer:
-    """List the scopes that the webhook was given."""
-    return Answer(value=list(state.scopes))
+    """List the scopes that the webhook, or the application, was given."""
+    return Answer(value=list(state.actor.scopes))
 
 
 def app_info(state: State, _params: Mapping[str, object]) -> Answer:
-    """Return the scopes and the licence."""
-    return Answer(value={"SCOPE": list(state.scopes), "LICENSE": "ru_demo"})
+    """Return the scopes and the licence to a webhook, and its own state to an application."""
+    application = state.application
+    if not state.actor.application or application is None:
+        return Answer(value={"SCOPE": list(state.scopes), "LICENSE": "ru_demo"})
+    return Answer(
+        value={
+            "ID": application.number,
+            "CODE": application.client_id,
+            "VERSION": application.version,
+            "STATUS": "L",
+            "INSTALLED": application.installed,
+            "PAYMENT_EXPIRED": "N",
+            "DAYS": None,
+            "LANGUAGE_ID": "en",
+            "LICENSE": "ru_demo",
+        }
+    )
+
+
+def feature(state: State, params: Mapping[str, object]) -> Answer:
+    """Return whether the plan has a feature."""
+    code = php.text({name.upper(): value for name, value in params.items()}.get("CODE"))
+    if not code:
+        raise RefusedError(400, "ERROR_ARGUMENT", "Argument 'CODE' is null or empty")
+    return Answer(value={"value": "Y" if code in state.features else "N"})
 
 
 def server_time(state: State, _params: Mapping[str, object]) -> Answer:

@@ -147,8 +147,8 @@ def waiting_tasks(state: State, params: Mapping[str, object]) -> Answer:
     rows: Iterable[Row] = state.bizproc_tasks.values()
     if "USER_" not in str(_upper(params)):
         rows = {row["ID"]: row for row in rows}.values()
-    if not state.admin:
-        rows = [row for row in rows if row["USER_ID"] == state.user_id]
+    if not state.actor.admin:
+        rows = [row for row in rows if row["USER_ID"] == state.actor.user_id]
     return _page(state, rows, params, _TASKS)
 
 
@@ -163,11 +163,11 @@ def start(state: State, params: Mapping[str, object]) -> Answer:
     template_id = php.text(asked["TEMPLATE_ID"])
     if template_id not in state.templates:
         raise RefusedError(400, "", "Workflow template not found.")
-    return Answer(value=state.start_workflow(triple, template_id, started_by=state.user_id))
+    return Answer(value=state.start_workflow(triple, template_id, started_by=state.actor.user_id))
 
 
 def _only_administrators(state: State) -> None:
-    if not state.admin:
+    if not state.actor.admin:
         raise RefusedError(403, "ACCESS_DENIED", "Access denied!")
 
 

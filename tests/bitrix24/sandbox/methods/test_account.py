@@ -26,6 +26,7 @@ def test_users_are_text_but_active(sandbox: Sandbox, caller: Caller) -> None:
 
 
 def test_a_hidden_user_is_never_listed(sandbox: Sandbox, caller: Caller) -> None:
+    """BITRIX24 §9b.16: integrators, bots, mail and replica users are never returned."""
     sandbox.add_user(77, hidden=True)
     answer = caller.call("user.get", {"FILTER": {"ID": 77}})
     assert answer["result"] == []

@@ -294,3 +294,29 @@ def test_tests_may_change_rows_as_they_are_served(sandbox: Sandbox, caller: Call
     assert caller.rows(INSTANCES)[0]["OWNED_UNTIL"] == sandbox.instant(later)
     del sandbox.workflows[workflow]
     assert caller.ids(INSTANCES) == []
+
+
+def test_a_workflow_that_is_idle_too_long_vanishes_and_its_tasks_stay(
+    sandbox: Sandbox, caller: Caller
+) -> None:
+    """BITRIX24 §7.1, zombies: an agent deletes instances that were idle too long, alone."""
+    now = datetime.now(UTC)
+    idle = sandbox.start_workflow(DEAL, 61, modified=now - timedelta(days=40))
+    task = sandbox.add_bizproc_task(idle, 9, "Approve")
+    lively = sandbox.start_workflow(OTHER, 61, started=now - timedelta(days=90), modified=now)
+    assert sorted(map(str, caller.ids(INSTANCES))) == sorted([idle, lively])
+    sandbox.zombie_days = 37
+    assert caller.ids(INSTANCES) == [lively]
+    assert caller.refusal(KILL, {"ID": idle}) == NOT_FOUND
+    asked = {"FILTER": {"STATUS": 0}, "SELECT": ["ID"]}
+    assert caller.ids("bizproc.task.list", asked) == [task]
+    assert sandbox.killed == []
+
+
+def test_a_starter_may_be_nobody_that_is_ever_listed(sandbox: Sandbox, caller: Caller) -> None:
+    """BITRIX24 §9b.16: an unknown starter is often an integrator."""
+    sandbox.add_user(77, hidden=True)
+    sandbox.start_workflow(DEAL, 61, started_by=77)
+    [row] = caller.rows(INSTANCES, {"SELECT": ["STARTED_BY"]})
+    assert row["STARTED_BY"] == "77"
+    assert caller.result("user.get", {"FILTER": {"ID": row["STARTED_BY"]}}) == []

@@ -1,0 +1,1 @@
+"""What a portal holds besides the CRM, workflows and tasks: lists, timelines, notifications."""

@@ -1,0 +1,1 @@
+"""Tests of the sandbox's local application, section by section of the page on it."""
