@@ -260,7 +260,7 @@ def _nearest(name: str) -> str | None:
     first, *rest = name.split("__")
     if first == "PORTALS" and rest and validators.NAME.fullmatch(rest[0].lower()):
         fields = [field.upper() for field in PortalSettings.model_fields]
-        field = _like(rest[1], fields) if len(rest) > 1 else fields[0]
+        field = _like(rest[1], fields) if len(rest) > 1 else "URL"
         return f"PORTALS__{rest[0]}__{field}" if field else None
     tables = ["PORTALS__<NAME>__URL", f"ADMINS__{rest[0] if rest else '<NAME>'}"]
     plain = [field.upper() for field in Settings.model_fields if field not in ("portals", "admins")]

@@ -20,8 +20,10 @@ from responder.bitrix24.sandbox import Kind, Sandbox, SandboxServer
 from responder.journal.reading import decisions
 from responder.judge.context import Context
 from responder.judge.rules_in_force import RulesInForce
+from responder.service.application.steps import ApplicationSteps
 from responder.service.driver.agenda import Agenda
 from responder.service.driver.assembly import Assembly
+from responder.stop.gate import Gate
 from responder.store import leases
 from responder.store.database.database import Database
 from responder.store.group_commit import SharedCommit
@@ -67,6 +69,7 @@ class Driving:
         self.sweep_every = timedelta(0)
         self.agenda: Agenda | None = None
         self.leased = True
+        self.steps: Callable[[Context, Gate], ApplicationSteps | None] | None = None
 
     def now(self) -> datetime:
         """Tell our time."""
@@ -91,7 +94,11 @@ class Driving:
         )
         lease = self.take_lease("this one")
         self.agenda = Assembly(sweep_every=self.sweep_every).build(
-            context, lease, self.commits, has_time=lambda _: self.leased
+            context,
+            lease,
+            self.commits,
+            has_time=lambda _: self.leased,
+            application=self.steps,
         )
         await self.agenda.load()
 

@@ -33,9 +33,11 @@ def named(endpoint: str | None) -> str | None:
 def chosen(endpoint: str | None, domain: str) -> str | None:
     """Return the OAuth server for a portal: the named one if it is allowed, else None.
 
-    Where none is named it is that of the portal's region.
+    Where none is named it is that of the portal's region; a portal on this machine has none.
     """
     host = named(endpoint)
+    if host is None and scheme_of(domain) == "http":
+        return None
     if host is None:
         region = domain.partition(":")[0].rpartition(".")[2]
         return EAST if region in _EASTERN else WORLD

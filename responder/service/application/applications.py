@@ -34,6 +34,7 @@ class Applications:
         now: Callable[[], datetime],
         wake: Callable[[str], None],
         refused: Callable[[str | None, str], None],
+        endpoint: TokenEndpoint | None = None,
     ) -> None:
         assert settings.secret_key is not None
         secret_key = settings.secret_key.get_secret_value()
@@ -50,7 +51,7 @@ class Applications:
             now=now,
             refused=refused,
         )
-        seal, self._token_endpoint = Seal(secret_key), TokenEndpoint()
+        seal, self._token_endpoint = Seal(secret_key), endpoint or TokenEndpoint()
         self._its = {
             name: Application(
                 name=name,
