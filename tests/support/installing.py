@@ -10,7 +10,12 @@ from starlette.types import Message
 
 from responder.bitrix24.client.client import Client
 from responder.bitrix24.client.rest import Portal
-from responder.bitrix24.oauth.token_endpoint import TokenEndpoint
+from responder.bitrix24.oauth.token_endpoint import (
+    ApplicationKeys,
+    Granted,
+    TokenEndpoint,
+    TokenFailure,
+)
 from responder.bitrix24.sandbox import Application, OAuthServer, Sandbox, SandboxServer
 from responder.bitrix24.sandbox.faults import Fault
 from responder.service.application.applications import Applications
@@ -28,12 +33,28 @@ SECRET_KEY = "a-secret-key-for-tests-that-is-long-enough"
 INSTALLER = 1
 
 
+class WatchedEndpoint(TokenEndpoint):
+    """A token endpoint before whose next refresh something happens; it waits a second at most."""
+
+    def __init__(self) -> None:
+        super().__init__(connect_seconds=1, answer_seconds=1)
+        self.before: Callable[[], object] | None = None
+
+    async def refresh(self, host: str, keys: ApplicationKeys, token: str) -> Granted | TokenFailure:
+        """Send a refresh token."""
+        before, self.before = self.before, None
+        if before is not None:
+            before()
+        return await super().refresh(host, keys, token)
+
+
 class Installing(Driving):
     """One driver of one portal, which is called by its application once that is installed."""
 
     oauth: OAuthServer
     settings: Settings
     applications: Applications
+    endpoint: WatchedEndpoint
 
     @property
     def application(self) -> Application:
@@ -63,6 +84,7 @@ class Installing(Driving):
         given |= {"SECRET_KEY": SECRET_KEY, **changed}
         environ = {f"RESPONDER_{name}": value for name, value in given.items() if value}
         self.settings = load(environ, env_file=None)
+        self.endpoint = WatchedEndpoint()
         self.applications = Applications(
             self.settings,
             database=self.database,
@@ -72,7 +94,7 @@ class Installing(Driving):
             now=self.now,
             wake=lambda _: None,
             refused=self.refused,
-            endpoint=TokenEndpoint(connect_seconds=1, answer_seconds=1),
+            endpoint=self.endpoint,
         )
         self.steps = self.applications.steps
 
