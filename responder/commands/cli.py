@@ -47,6 +47,7 @@ COMMANDS = {
     ),
     "fields": ("rules.files:fields", "List the facts that rules may test."),
     "doctor": ("doctor:doctor", "Report what is wrong with this installation, and what to do."),
+    "app": ("app:app", "Show how to install a local application, and how it stands."),
     "password": ("password:password", "Hash a password for RESPONDER_ADMINS__<NAME>."),
     "docs": ("texts:docs", "List the pages of the documentation, or print one."),
     "deploy": ("texts:deploy", "List the files to deploy and watch it with, or print one."),

@@ -168,7 +168,7 @@ def _lines(found: "Status") -> list[str]:
 
 def _cell(value: object) -> str:
     if isinstance(value, dict) and value:
-        return ", ".join(f"{key} {one}" for key, one in value.items())
+        return ", ".join(f"{key} {one}" for key, one in value.items() if one is not None)
     if isinstance(value, float):
         return f"{value:.0f}"
     return "-" if value in (None, {}) else str(value)

@@ -130,6 +130,7 @@ class Service:
             leases=self.leases,
             clients=self.clients,
             drivers=self.drivers,
+            now=self.now,
         )
 
     def _endpoint(self, pages: ASGIApp | None) -> Endpoint:

@@ -1,6 +1,7 @@
 """Reports the state of this process for `/readyz` and the pages: the store, rules and portals."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 
 from responder.bitrix24.client.client import Client
 from responder.judge.rules_in_force import RulesInForce
@@ -8,6 +9,7 @@ from responder.service.driver.driver import Driver
 from responder.service.replicas.election import Leases
 from responder.settings.settings import Settings
 from responder.store import limits
+from responder.store.applications import report
 from responder.store.canonical_json import instant_text
 from responder.store.database.database import Database, is_current
 from responder.store.database.engines import StoreUnavailable
@@ -27,8 +29,10 @@ class Health:
         leases: Leases,
         clients: Mapping[str, Client],
         drivers: Mapping[str, Driver],
+        now: Callable[[], datetime],
     ) -> None:
         self.draining = False
+        self._settings = settings
         self._mode = settings.mode
         self._rules = rules
         self._database = database
@@ -36,11 +40,13 @@ class Health:
         self._leases = leases
         self._clients = clients
         self._drivers = drivers
+        self._now = now
 
     async def ready(self) -> tuple[bool, dict[str, object]]:
         """Return whether we can receive, and the detail: store, rules, portals, replicas."""
         writable, current, why = await self._store()
         tripped, paused = await self._withheld() if writable else ([], None)
+        applications = await self._applications() if writable else {}
         detail: dict[str, object] = {
             "mode": self._mode.value,
             "store": {"writable": writable, "schema_is_current": current, "error": why},
@@ -49,7 +55,9 @@ class Health:
                 "since": instant_text(self._rules.since),
                 "error": self._rules.error,
             },
-            "portals": {name: self.portal(name) for name in self._clients},
+            "portals": {
+                name: {**self.portal(name), **applications.get(name, {})} for name in self._clients
+            },
             "replicas": {
                 "alive": max(1, len(self._leases.replicas.alive)),
                 "other_rules": self._leases.other_rules(),
@@ -71,6 +79,15 @@ class Health:
             "driving": self._drivers[name].lease is not None,
             "webhook_silent": client.silent,
         }
+
+    async def _applications(self) -> dict[str, dict[str, object]]:
+        """Return by portal how its local application stands, under the key `application`."""
+        if not any(given.domain for given in self._settings.portals.values()):
+            return {}
+        found = await self._database.reading(
+            lambda conn: report.every(conn, self._settings, self._now())
+        )
+        return {name: {"application": one} for name, one in found.items()}
 
     async def _store(self) -> tuple[bool, bool | None, str | None]:
         try:

@@ -19,6 +19,7 @@ from responder.model import Outcome
 from responder.rules.ruleset import Ruleset
 from responder.settings.settings import Settings
 from responder.store import leases, limits, sweep_runs
+from responder.store.applications import report
 from responder.store.canonical_json import instant_text
 from responder.store.database.database import Connection, Database
 from responder.store.decision_ids import place_of
@@ -292,6 +293,7 @@ def portals_now(
     depth, asking = inbox.depth(conn), approvals.count_pending(conn)
     stops = counts.open_stops(conn)
     refused = refusals.lately(conn, now)
+    applications = report.every(conn, settings, now)
     rows: dict[str, Mapping[str, object]] = {}
     for name in sorted(settings.portals):
         count, oldest = depth.get(name, (0, now))
@@ -314,5 +316,6 @@ def portals_now(
                 trigger: instant_text(since)
                 for trigger, since in sorted(sweep_runs.incomplete(conn, name).items())
             },
+            **({"application": applications[name]} if name in applications else {}),
         }
     return rows

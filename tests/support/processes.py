@@ -38,6 +38,9 @@ rules:
     then: kill
 """
 
+# how the tokens of a sandbox's application begin, after the time when they end
+SANDBOX_TOKENS = tuple(f"Sandbox{kind}Token" for kind in ("Access", "Refresh", "Code", "Event"))
+
 # what would set the program up otherwise, or have it compile all its modules at every start
 _NOT_INHERITED = ("RESPONDER_", "PYTHONDONTWRITEBYTECODE")
 
@@ -109,6 +112,7 @@ class Running:
             **environment,
         }
         self.log = place / "log.jsonl"
+        self.secrets: list[str] = []  # what is found out while it runs
         self.process: Forked | subprocess.Popen[bytes] | None = None
 
     def launch(self, *words: str) -> None:
@@ -170,9 +174,16 @@ class Running:
 
     def holds_no_secret(self, text: str) -> None:
         """Fail if a text has a secret in it."""
-        portal_secret = self.environment["RESPONDER_PORTALS__MAIN__URL"].rstrip("/").split("/")[-1]
-        for secret in (TOKEN, URL_KEY, portal_secret):
+        for secret in (TOKEN, URL_KEY, *SANDBOX_TOKENS, *self.secrets, *self._configured()):
             assert secret not in text, "a secret was written"
+
+    def _configured(self) -> Iterator[str]:
+        """Give the secrets of the settings: of webhooks, of applications, and the key."""
+        for name, value in self.environment.items():
+            if name.startswith("RESPONDER_PORTALS__") and name.endswith("__URL"):
+                yield value.rstrip("/").split("/")[-1]
+            elif name.endswith(("__CLIENT_SECRET", "RESPONDER_SECRET_KEY")):
+                yield value
 
     def left_no_secret(self) -> None:
         """Fail if anything that was written, at debug level, has a secret in it."""

@@ -39,10 +39,11 @@ from responder.bitrix24.oauth.token_endpoint import (
     TokenEndpoint,
     TokenFailure,
 )
+from responder.judge.context import Interval
 from responder.service.application.stored_address import of_settings, webhook_fingerprint
 from responder.settings.settings import PortalSettings
 from responder.settings.webhook_signature import fingerprint
-from responder.store.applications import installations
+from responder.store.applications import installations, report
 from responder.store.applications.installations import Installation
 from responder.store.applications.standing import (
     ADVICE,
@@ -64,6 +65,7 @@ T = TypeVar("T")
 MARGIN = timedelta(seconds=30)  # a token is renewed so long before it ends by our clock
 PROBE_EVERY = timedelta(seconds=60)
 IDLE = timedelta(days=7)
+ALARM_EVERY = timedelta(days=1)
 LOOK_EVERY = timedelta(seconds=1)
 DISTRUSTED_FOR = timedelta(minutes=5)  # a new token that is refused at once is not renewed again
 KNOWN_TO_ALL = timedelta(seconds=2)  # replicas read the pins twice a second
@@ -114,6 +116,7 @@ class ApplicationAccess:
         self._next_try_at: datetime | None = None
         self._is_trusted = True  # the present token was not new when it was refused
         self._ended: str | None = None  # the stored tokens that the portal says have ended
+        self._alarm = Interval(ALARM_EVERY)
         self._unsaved: tuple[Installation, Granted] | None = None
 
     @property
@@ -158,6 +161,12 @@ class ApplicationAccess:
             return
         await self.reload()
         found = self._found
+        if found is not None and report.is_overdue(found, now) and self._alarm.is_over(now):
+            log.warning(
+                "tokens were not refreshed for two weeks",
+                portal=self._its.name,
+                refreshed_at=found.refreshed_at.isoformat(),
+            )
         is_used = self._standing.way is Way.APPLICATION and found is not None
         if is_used and found is not None and now - found.refreshed_at > IDLE and self._may_try():
             await self._refresh()

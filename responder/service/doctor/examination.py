@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 
-from responder.bitrix24.client.addresses import Address
+from responder.bitrix24.client.addresses import Address, ApplicationAddress
 from responder.bitrix24.client.answers import Command, Failure, FailureKind
 from responder.bitrix24.client.rest import Portal
 from responder.model import Breaker
@@ -22,11 +22,18 @@ from responder.receive.server import uvicorn_parts
 from responder.rules.ruleset import RulesError, Ruleset, load
 from responder.service.application import stored_address
 from responder.service.application.stored_address import NoAddress
-from responder.service.doctor import checks, portal_checks, refusal_checks
+from responder.service.doctor import (
+    application_checks,
+    checks,
+    portal_checks,
+    refusal_checks,
+)
 from responder.service.doctor.checks import Finding
 from responder.service.doctor.portal_checks import Needs
 from responder.settings.settings import PortalSettings, Settings
 from responder.store import leases, limits
+from responder.store.applications import held_messages, report
+from responder.store.applications.held_messages import Held
 from responder.store.database import durability
 from responder.store.database.database import Connection, Database
 from responder.store.database.engines import DatabaseError
@@ -53,6 +60,8 @@ class _Stored:
     trips: tuple[Trip, ...] = ()
     refused: tuple[Refused, ...] = ()
     address: Address | NoAddress = _UNKNOWN
+    application: Mapping[str, object] | None = None
+    held: tuple[Held, ...] = ()
 
 
 _NOTHING = _Stored()
@@ -128,6 +137,7 @@ def _stored(
     now: datetime,
 ) -> dict[str, _Stored]:
     waiting = inbox.depth(conn)
+    applications = report.every(conn, settings, now)
     return {
         portal: _Stored(
             heard_at=inbox.last_received(conn, portal),
@@ -137,6 +147,8 @@ def _stored(
             trips=tuple(limits.tripped(conn, portal)),
             refused=tuple(refused.get(portal, ())),
             address=_stored_address(conn, settings, portal, now),
+            application=applications.get(portal),
+            held=tuple(held_messages.held(conn, portal)) if portal in applications else (),
         )
         for portal in settings.portals
     }
@@ -163,12 +175,14 @@ def _address(
 def _from_store(
     name: str, given: PortalSettings, stored: dict[str, _Stored] | None, now: datetime
 ) -> list[Finding]:
-    found = portal_checks.tokens(given)
+    found = portal_checks.tokens(given) if given.application_tokens else []
     if stored is None:
         return found
     known = stored.get(name, _NOTHING)
     return [
         *found,
+        *application_checks.standing(known.application),
+        *application_checks.held(known.held, given),
         *portal_checks.heard_from(known.heard_at, now),
         *refusal_checks.refused(known.refused, name),
         *checks.backlog(known.waiting, known.oldest_at, now),
@@ -199,6 +213,8 @@ async def _portal(
         found.append(portal_checks.unreachable(TOO_SLOW, name))
     finally:
         await portal.close()
+    if isinstance(address, ApplicationAddress):
+        found = [application_checks.of_application(one) for one in found]
     return [*found, *portal_checks.limits(given, plan)]
 
 

@@ -14,6 +14,7 @@ from responder.model import Breaker
 from responder.rules.rule import Rule
 from responder.service.doctor.checks import Finding, fine, problem, warning
 from responder.settings.settings import PortalSettings
+from responder.store.applications import standing
 
 SLOW_SECONDS = 3.0
 SKEW_SECONDS, BAD_SKEW_SECONDS = 5.0, 60.0
@@ -260,7 +261,8 @@ def breakers(opened: Collection[Breaker], portal: str) -> list[Finding]:
     for one in opened:
         what = one.method or "the whole portal"
         message = f"{what} is not called since {one.opened_at:%Y-%m-%d %H:%M} UTC ({one.code})"
-        advice = _ADVICE.get(one.code, "It is tried again every minute.")
+        other = standing.ADVICE.get(one.code, "It is tried again every minute.")
+        advice = _ADVICE.get(one.code, other)
         if one.method:
             advice = "Give the webhook the scope and the rights; it is tried again every minute."
         found.append(problem("breaker", message, advice.format(variable=webhook_variable(portal))))

@@ -1,0 +1,69 @@
+"""Judges, for `doctor`, how a portal's local application stands, and what waits to be verified."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from responder.service.doctor.checks import Finding, fine, problem, warning
+from responder.settings.settings import PortalSettings
+from responder.store.applications.held_messages import Held
+
+_ADMINISTRATOR = (
+    "Have an active administrator press Reinstall at the application in the portal; its calls are "
+    "made as that user."
+)
+_SCOPES = (
+    "Tick them in the application's form in the portal; where that does not help, press Reinstall."
+)
+_ADVICE = {
+    "identity": _ADMINISTRATOR,
+    "scopes": _SCOPES,
+    "methods": _SCOPES,
+    "reachable": "`responder app` shows how the application stands, and what to press.",
+}
+
+
+def standing(application: Mapping[str, object] | None) -> list[Finding]:
+    """Return how the application stands; nothing where the settings name none."""
+    if application is None:
+        return []
+    by = application["called_by"]
+    if by != "application":
+        message = f"{application['state']} ({application['why']}); the portal is called by {by}"
+        judge = warning if by == "webhook" else problem
+        return [judge("application", message, f"{application['advice']}.")]
+    message = (
+        f"installed by user {application['user']} at {application['installed_at']}, tokens of "
+        f"{application['refreshed_at']}"
+    )
+    if application["refresh_overdue"]:
+        advice = "Tokens end when they are not renewed for a month: see that the service runs."
+        return [warning("application", f"{message}, not renewed for two weeks", advice)]
+    return [fine("application", message)]
+
+
+def held(messages: Sequence[Held], given: PortalSettings) -> list[Finding]:
+    """Return what became of the installation messages of the last hour."""
+    refused = [one.result for one in messages if one.try_at is None]
+    waiting = [one for one in messages if one.try_at is not None]
+    found = []
+    if waiting and not given.application_is_configured:
+        advice = "Set CLIENT_ID and CLIENT_SECRET within the hour, as the form shows them."
+        message = f"{len(waiting)} installation messages wait for the application's id and secret"
+        found.append(warning("installation", message, advice))
+    elif waiting:
+        whys = ", ".join(one.result for one in waiting if one.result)
+        message = f"{len(waiting)} installation messages are being verified"
+        message += f" ({whys})" if whys else ""
+        found.append(warning("installation", message, "They are tried again by themselves."))
+    if refused:
+        message = f"{len(refused)} installation messages were not believed: {refused[-1]}"
+        advice = "If it was yours, press Reinstall in the portal; else somebody is trying."
+        found.append(warning("installation", message, advice))
+    return found
+
+
+def of_application(finding: Finding) -> Finding:
+    """Return a finding about a portal with advice for who calls it by an application."""
+    if finding.advice is None or finding.check not in _ADVICE:
+        return finding
+    return replace(finding, advice=_ADVICE[finding.check])
