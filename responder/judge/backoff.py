@@ -39,6 +39,7 @@ class Backoff:
         self._rests: dict[str, datetime] = {}
         self._tries: dict[str, int] = {}
         self._faults: dict[str, int] = {}
+        self._refused: set[str] = set()
         self._doubted: set[str] = set()
         self._away = 0
         self.away_since: datetime | None = None
@@ -50,6 +51,7 @@ class Backoff:
         # A clock that was set back must not make a document rest for as long as it was set back.
         latest = now + LONGEST_REST
         self._rests = {ref: at for ref, at in self._rests.items() if now < at <= latest}
+        self._refused &= self._rests.keys()
         return set(self._rests)
 
     def seconds_until_first(self, now: datetime, at_most: float) -> float:
@@ -60,6 +62,12 @@ class Backoff:
     def rest(self, ref: str, now: datetime, wait: timedelta = REST) -> None:
         """Start a document's rest."""
         self._rests[ref] = now + wait
+
+    def end_refusals(self) -> None:
+        """End the rest of documents that wait because the whole portal was not to be called."""
+        for ref in self._refused:
+            self._rests.pop(ref, None)
+        self._refused.clear()
 
     def judged(self, ref: str, now: datetime) -> None:
         """Clear a document's failures once it was judged, and start its rest."""
@@ -161,6 +169,8 @@ class Backoff:
         if failure is None or wait is None:
             return False
         self.rest(ref, now, wait)
+        if failure.kind is FailureKind.PORTAL:
+            self._refused.add(ref)
         # Of thousands that failed in one batch, the one line of `deferred` is enough.
         write = log.debug if among_many else log.warning
         write(

@@ -53,8 +53,11 @@ class Agenda:
     async def step(self) -> bool:
         """Run the next step that is due. Return False when nothing was due."""
         client = self._context.client
+        was_shut = client.breakers.of_portal is not None
         done = self._application is not None and await self._application.step()
         await client.probe()
+        if self._application is not None and was_shut and client.breakers.of_portal is None:
+            self.rounds.end_refusals()  # it may have waited for a new token for a second alone
         done |= await self._upkeep_step()
         if client.breakers.of_portal is None:
             done |= await self._judge_and_run()

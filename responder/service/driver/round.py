@@ -239,6 +239,10 @@ class Rounds:
         withheld = self._context.client.breakers.withheld()
         return {method: withheld[method] for method in STOPPING if method in withheld}
 
+    def end_refusals(self) -> None:
+        """Read at once what waits only because there was no way to call the portal."""
+        self._backoff.end_refusals()
+
     def drop(self) -> None:
         """Drop what was judged and not written yet: it is due as before."""
         self._work = None
