@@ -1,0 +1,119 @@
+"""Installation messages are held for an hour, five of a portal at most, and tried in turn."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from responder.store.applications import held_messages
+from responder.store.applications.held_messages import MOST, Held
+from responder.store.database.database import Database
+
+NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    database = Database(database_url)
+    database.open()
+    database.migrate()
+    yield database
+    database.close()
+
+
+def hold(
+    database: Database,
+    digest: str,
+    at: datetime = NOW,
+    *,
+    portal: str = "main",
+    asked: bool = False,
+) -> None:
+    database.write(
+        lambda tx: held_messages.hold(
+            tx, portal, digest, f"sealed {digest}", at, is_asked_for=asked
+        )
+    )
+
+
+def held(database: Database, portal: str = "main") -> list[Held]:
+    return database.read(lambda conn: held_messages.held(conn, portal))
+
+
+def digests(database: Database) -> list[str]:
+    return [one.digest for one in held(database)]
+
+
+def test_a_message_is_held_once(database: Database) -> None:
+    hold(database, "a")
+    hold(database, "a", NOW + MINUTE)
+    (one,) = held(database)
+    assert (one.message, one.received_at, one.try_at, one.result) == ("sealed a", NOW, NOW, None)
+
+
+def test_there_are_five_of_a_portal_at_most(database: Database) -> None:
+    for number in range(MOST + 2):
+        hold(database, str(number), NOW + number * MINUTE)
+    hold(database, "x", portal="side")
+    assert digests(database) == [str(number) for number in range(MOST)]
+    assert len(held(database, "side")) == 1
+
+
+def test_one_that_was_asked_for_has_room_and_is_tried_first(database: Database) -> None:
+    for number in range(MOST):
+        hold(database, str(number))
+    hold(database, "asked", NOW + MINUTE, asked=True)
+    assert digests(database)[0] == "asked"
+    assert len(held(database)) == MOST + 1
+
+
+def test_one_that_was_refused_makes_room(database: Database) -> None:
+    for number in range(MOST):
+        hold(database, str(number))
+    first = held(database)[0]
+    database.write(lambda tx: held_messages.tried(tx, first, "not true", None))
+    hold(database, "new", NOW + MINUTE)
+    assert "new" in digests(database)
+    assert first.digest not in digests(database)
+
+
+def test_after_an_hour_it_is_gone(database: Database) -> None:
+    hold(database, "old")
+    hold(database, "new", NOW + 61 * MINUTE)
+    assert digests(database) == ["new"]
+
+
+def test_what_comes_from_the_future_goes_too(database: Database) -> None:
+    hold(database, "future", NOW + 62 * MINUTE)
+    hold(database, "new")
+    assert digests(database) == ["new"]
+
+
+def test_a_portal_is_due_when_one_of_its_messages_is(database: Database) -> None:
+    hold(database, "a")
+    (one,) = held(database)
+
+    def due(at: datetime) -> set[str]:
+        return database.read(lambda conn: held_messages.due(conn, at))
+
+    assert due(NOW) == {"main"}
+    database.write(lambda tx: held_messages.tried(tx, one, "no answer", NOW + MINUTE))
+    assert (due(NOW), due(NOW + MINUTE)) == (set(), {"main"})
+    database.write(lambda tx: held_messages.tried(tx, one, "not true", None))
+    assert due(NOW + MINUTE) == set()
+
+
+def test_one_that_is_believed_goes_with_the_older_ones(database: Database) -> None:
+    for number in range(3):
+        hold(database, str(number), NOW + number * MINUTE)
+    second = held(database)[1]
+    database.write(lambda tx: held_messages.drop_through(tx, second))
+    assert digests(database) == ["2"]
+
+
+def test_a_message_may_be_replaced_by_what_it_has_become(database: Database) -> None:
+    hold(database, "code")
+    (one,) = held(database)
+    database.write(lambda tx: held_messages.replace(tx, one, "sealed tokens"))
+    assert held(database)[0].message == "sealed tokens"
