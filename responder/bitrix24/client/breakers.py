@@ -51,11 +51,11 @@ class Breakers:
         self._times = times
         self._metrics = metrics
         self._now = now
-        self._address = address
+        self.address = address
 
     def resume(self, breakers: Sequence[Breaker]) -> None:
         """Continue with another driver's open breakers, if they are of the same address."""
-        known = self._address
+        known = self.address
         ours = [one for one in breakers if one.address in (None, known) or known is None]
         self.opened = {one.method: replace(one, address=known) for one in ours}
         if len(ours) < len(breakers):
@@ -66,7 +66,7 @@ class Breakers:
 
     def move(self, address: str | None) -> None:
         """Close every breaker, because the portal is called at another address from now on."""
-        self._address = address
+        self.address = address
         for method in list(self.opened):
             self.close(method)
 
@@ -147,7 +147,7 @@ class Breakers:
             code=code,
             opened_at=known.opened_at if known else now,
             probe_at=now + wait,
-            address=self._address,
+            address=self.address,
         )
         self.changed = True
         self._metrics.breaker_open.labels(self._portal, method).set(1)

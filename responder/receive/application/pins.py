@@ -8,7 +8,7 @@ a second. The same read wakes drivers whose portals have an installation message
 
 import asyncio
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -34,14 +34,23 @@ class Pin:
 
 
 class Pins:
-    """The pins of all portals, by name. `wake` is called for each portal with something to do."""
+    """The pins of all portals, by name. `wake` is called for each portal with something to do.
+
+    Messages to portals that are not `verifiable` yet wait without waking anybody.
+    """
 
     def __init__(
-        self, database: Database, wake: Callable[[str], None], now: Callable[[], datetime]
+        self,
+        database: Database,
+        wake: Callable[[str], None],
+        now: Callable[[], datetime],
+        *,
+        verifiable: Collection[str],
     ) -> None:
         self._database = database
         self._wake = wake
         self._now = now
+        self._verifiable = frozenset(verifiable)
         self._pins: dict[str, Pin] = {}
 
     def load(self) -> None:
@@ -70,7 +79,7 @@ class Pins:
         names = pins.keys() | self._pins.keys()
         changed = {name for name in names if pins.get(name) != self._pins.get(name)}
         self._pins = pins
-        for portal in due | changed:
+        for portal in (due & self._verifiable) | changed:
             self._wake(portal)
 
     def is_pinned(self, portal: str, token: bytes | None) -> bool:

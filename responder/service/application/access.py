@@ -141,8 +141,7 @@ class ApplicationAccess:
         """Begin under a lease: read what is stored, and take its address for the client's."""
         self._writer = writer
         await self._read()
-        self._client.portal.address = self._address()
-        self._client.breakers.move(self._fingerprint())
+        self._client.breakers.address = self._fingerprint()
         self._client.access = self
 
     def open_or_close(self) -> None:

@@ -117,7 +117,7 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiving]:
     commits = SharedCommit(database)
     woken: list[str] = []
     refused: list[tuple[str | None, str]] = []
-    pins = Pins(database, woken.append, lambda: NOW)
+    pins = Pins(database, woken.append, lambda: NOW, verifiable=["main"])
     pins.load()
     metrics = Metrics()
     endpoint = ApplicationEndpoint(

@@ -1,9 +1,10 @@
 """Tokens are refreshed when they have ended, committed before use, and lost as seldom as can be."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -12,10 +13,14 @@ from responder.bitrix24.client.answers import Command
 from responder.store.applications import installations
 from responder.store.applications.installations import State
 from responder.store.applications.standing import Tokens, opened, sealed
-from responder.store.database.database import Database
+from responder.store.database.database import Connection, Database
+from responder.store.database.engines import StoreUnavailable
+from responder.store.group_commit import SharedCommit
 from responder.store.leases import LeaseLost
 from tests.support.installing import SECRET_KEY, Installing, installing, play
 from tests.support.rounds import KILL, PORTAL
+
+T = TypeVar("T")
 
 pytestmark = pytest.mark.portal
 
@@ -394,3 +399,55 @@ def test_the_new_pair_replaces_no_other_than_the_one_it_came_of(there: Installin
         assert (healed.state, healed.reason) == (State.INSTALLED, None)
 
     play(there, story)
+
+
+def test_a_new_token_that_is_refused_at_once_is_not_renewed_again(there: Installing) -> None:
+    async def story(there: Installing) -> None:
+        await there.install()
+        there.sandbox.fail_next("profile", "expired_token", 3)
+        assert not await works(there)
+        assert there.breaker == "expired_token"
+        there.later(seconds=61)
+        assert not await works(there)
+
+    play(there, story)
+    assert there.refreshes == 1
+
+
+def test_an_old_chain_is_told_of(there: Installing, capsys: pytest.CaptureFixture[str]) -> None:
+    async def story(there: Installing) -> None:
+        await there.install()
+        there.fail_oauth("token", "500", 10)
+        there.later(days=15)
+        await there.until_idle()
+
+    play(there, story)
+    assert "tokens were not refreshed for two weeks" in capsys.readouterr().out
+
+
+class FickleCommit(SharedCommit):
+    """A shared commit whose store may be away."""
+
+    is_away = False
+
+    async def write(self, fn: Callable[[Connection], T]) -> T:
+        if self.is_away:
+            raise StoreUnavailable("away")
+        return await super().write(fn)
+
+
+def test_a_pair_that_the_store_did_not_take_is_kept_until_it_does(there: Installing) -> None:
+    there.commits = commits = FickleCommit(there.database)
+    there.configure()
+
+    async def story(there: Installing) -> None:
+        await there.install()
+        await an_hour_passes(there)
+        there.endpoint.before = lambda: setattr(commits, "is_away", True)
+        with pytest.raises(StoreUnavailable):
+            await works(there)
+        commits.is_away = False
+        assert await works(there)
+
+    play(there, story)
+    assert there.refreshes == 1

@@ -10,7 +10,9 @@ import pytest
 
 from responder.bitrix24.sandbox import OAuthServer, Sandbox, SandboxServer
 from responder.receive.application import authorization_state
+from responder.service.application import stored_address
 from responder.service.application.installer import NOT_BELIEVED
+from responder.store.applications import installations
 from responder.store.applications.installations import State, token_digest
 from responder.store.database.database import Database
 from responder.store.inbox import refusals
@@ -367,3 +369,63 @@ def test_a_portal_that_does_not_answer_is_asked_again(there: Installing) -> None
         assert there.breaker is None
 
     play(there, story)
+
+
+def test_a_message_held_under_another_key_is_refused(there: Installing) -> None:
+    async def before(there: Installing) -> None:
+        await there.post(there.application.installation_message())
+
+    play(there, before)
+    there.restart(SECRET_KEY="another-secret-key-that-is-as-long-as-that")
+    play(there, Installing.settle)
+    assert "RESPONDER_SECRET_KEY" in str(there.held[0].result)
+    assert there.sandbox.oauth.calls == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "words", "is_tried_again"),
+    [("invalid_grant", "no tokens for the code", False), ("500", "no tokens for the code", False)],
+)
+def test_a_code_that_brings_no_tokens_says_so(
+    there: Installing, fault: str, words: str, is_tried_again: bool
+) -> None:
+    async def story(there: Installing) -> None:
+        there.fail_oauth("token", fault)
+        await there.ask("GET", query=code_flow(there))
+        await there.settle()
+
+    play(there, story)
+    (held,) = there.held
+    assert words in str(held.result)
+    assert (held.try_at is not None) == is_tried_again
+
+
+def test_a_code_of_another_portal_is_not_exchanged(there: Installing) -> None:
+    async def story(there: Installing) -> None:
+        query = code_flow(there).replace(f"127.0.0.1%3A{there.server.port}", "other.bitrix24.com")
+        assert (await there.ask("GET", query=query))[0] == 200
+        await there.settle()
+
+    play(there, story)
+    assert there.refreshes == 0
+    assert "another portal" in str(there.held[0].result)
+
+
+def test_commands_call_by_the_stored_token_while_it_lives(there: Installing) -> None:
+    play(there, Installing.install)
+
+    def address(later: timedelta = timedelta(0)) -> str:
+        now = there.now() + later
+        try:
+            found = there.database.read(
+                lambda conn: stored_address.stored(conn, there.settings, PORTAL, now)
+            )
+        except stored_address.NoAddress as why:
+            return str(why)
+        return found.root
+
+    assert address() == f"http://127.0.0.1:{there.server.port}/rest/"
+    assert "has ended" in address(timedelta(hours=1))
+    there.database.write(lambda tx: installations.uninstall(tx, PORTAL))
+    assert "uninstalled" in address()
+    assert there.refreshes == 0
