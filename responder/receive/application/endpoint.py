@@ -193,17 +193,23 @@ class ApplicationEndpoint:
 
     async def _hold(self, portal: str, found: Message, *, is_asked_for: bool) -> bytes | None:
         """Commit a message until it is verified; return the page for a browser, if it is one."""
+        page = FINISH if found.form == "interface" else None
+        if portal in self._pins.full and not is_asked_for:
+            return page  # so that a flood of messages costs the database nothing
         text = installation_message.to_text(found)
         message = self._seal.seal(text, f"{portal}: installation")
         digest = hashlib.sha256(text.encode()).hexdigest()
         now = self._now()
-        await self._write(
+        has_room = await self._write(
             lambda tx: held_messages.hold(
                 tx, portal, digest, message, now, is_asked_for=is_asked_for
             )
         )
-        self._held(portal)
-        return FINISH if found.form == "interface" else None
+        if has_room:
+            self._held(portal)
+        else:
+            self._pins.full.add(portal)
+        return page
 
 
 def _portal(scope: Scope) -> str:

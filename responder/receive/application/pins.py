@@ -52,6 +52,7 @@ class Pins:
         self._now = now
         self._verifiable = frozenset(verifiable)
         self._pins: dict[str, Pin] = {}
+        self.full: set[str] = set()  # portals with no room for another message until the next read
 
     def load(self) -> None:
         """Read the pins before the first event is received."""
@@ -72,10 +73,10 @@ class Pins:
     async def reload(self) -> None:
         """Read the pins, and wake the drivers of portals whose pin changed or that must verify."""
 
-        def read(conn: Connection) -> tuple[dict[str, Pin], set[str]]:
-            return _read(conn), held_messages.due(conn, self._now())
+        def read(conn: Connection) -> tuple[dict[str, Pin], set[str], set[str]]:
+            return _read(conn), held_messages.due(conn, self._now()), held_messages.full(conn)
 
-        pins, due = await self._database.reading(read)
+        pins, due, self.full = await self._database.reading(read)
         names = pins.keys() | self._pins.keys()
         changed = {name for name in names if pins.get(name) != self._pins.get(name)}
         self._pins = pins

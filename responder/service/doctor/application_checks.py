@@ -18,6 +18,8 @@ _ADVICE = {
     "identity": _ADMINISTRATOR,
     "scopes": _SCOPES,
     "methods": _SCOPES,
+    "breaker": "`responder app` shows how the application stands; it is tried every minute.",
+    "heard_from": "`responder app` shows how the application stands.",
     "reachable": "`responder app` shows how the application stands, and what to press.",
 }
 
@@ -65,5 +67,7 @@ def held(messages: Sequence[Held], given: PortalSettings) -> list[Finding]:
 def of_application(finding: Finding) -> Finding:
     """Return a finding about a portal with advice for who calls it by an application."""
     if finding.advice is None or finding.check not in _ADVICE:
+        return finding
+    if finding.check in ("breaker", "heard_from") and "webhook" not in finding.advice:
         return finding
     return replace(finding, advice=_ADVICE[finding.check])

@@ -179,14 +179,20 @@ def _from_store(
     if stored is None:
         return found
     known = stored.get(name, _NOTHING)
+    heard = portal_checks.heard_from(known.heard_at, now)
+    opened = portal_checks.breakers(known.breakers, name)
+    if known.application is not None and known.application["called_by"] != "webhook":
+        heard, opened = (
+            [application_checks.of_application(one) for one in some] for some in (heard, opened)
+        )
     return [
         *found,
         *application_checks.standing(known.application),
         *application_checks.held(known.held, given),
-        *portal_checks.heard_from(known.heard_at, now),
+        *heard,
         *refusal_checks.refused(known.refused, name),
         *checks.backlog(known.waiting, known.oldest_at, now),
-        *portal_checks.breakers(known.breakers, name),
+        *opened,
         *checks.tripped({trip.rule: trip.why for trip in known.trips}),
     ]
 

@@ -18,6 +18,12 @@ _ADVICE = {
         "Compare RESPONDER_PORTALS__{name}__URL_KEY with the address that the portal's designer "
         "calls."
     ),
+    "an installation message that was not believed": (
+        "If it was yours, `responder app` says why it was not believed; else somebody is trying."
+    ),
+    "an authorization that was not asked for": (
+        "Open the link that `responder app` prints within ten minutes."
+    ),
     "another member_id": "See RESPONDER_PORTALS__{name}__MEMBER_ID: the portal sends another one.",
 }
 _ELSE = "See what sends it: no webhook of Bitrix24's does."

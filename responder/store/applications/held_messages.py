@@ -32,8 +32,8 @@ class Held:
 
 def hold(
     tx: Connection, portal: str, digest: str, message: str, now: datetime, *, is_asked_for: bool
-) -> None:
-    """Write a message, unless the same one is held.
+) -> bool:
+    """Write a message, unless the same one is held. Return False where there is no room.
 
     There are five of a portal at most: those that were refused make room, those that wait do not. A
     message that an administrator certainly asked for is written in any case, and tried first.
@@ -45,7 +45,7 @@ def hold(
         refused = held_installations.c.try_at.is_(None)
         count -= tx.execute(delete(held_installations).where(of_portal, refused)).rowcount
     if count >= MOST and not is_asked_for:
-        return
+        return False
     try_at = now - KEPT_FOR if is_asked_for else now
     values = {"message": message, "received_at": now, "try_at": try_at}
     tx.execute(
@@ -53,6 +53,7 @@ def hold(
         .values(portal=portal, digest=digest, **values)
         .on_conflict_do_nothing()
     )
+    return True
 
 
 def held(conn: Connection, portal: str) -> list[Held]:
@@ -72,6 +73,14 @@ def due(conn: Connection, now: datetime) -> set[str]:
     """Return the portals that have a message to be tried now."""
     is_due = held_installations.c.try_at <= now
     return set(conn.execute(select(held_installations.c.portal).where(is_due)).scalars())
+
+
+def full(conn: Connection) -> set[str]:
+    """Return the portals that have no room for another message now."""
+    waits = held_installations.c.try_at.is_not(None)
+    portal = held_installations.c.portal
+    found = conn.execute(select(portal).where(waits).group_by(portal).having(func.count() >= MOST))
+    return set(found.scalars())
 
 
 def replace(tx: Connection, one: Held, message: str) -> None:

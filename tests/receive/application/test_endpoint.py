@@ -86,6 +86,7 @@ class Receiving:
 
     database: Database
     port: int
+    pins: Pins
     refused: list[tuple[str | None, str]]
     woken: list[str]
     metrics: Metrics
@@ -143,7 +144,7 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiving]:
 
     routes = Starlette(routes=[Mount("/app", endpoint)])
     with served(application) as port:
-        yield Receiving(database, port, refused, woken, metrics)
+        yield Receiving(database, port, pins, refused, woken, metrics)
     database.close()
 
 
@@ -151,6 +152,7 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiving]:
 def afresh(there: Receiving) -> None:
     there.refused.clear()
     there.woken.clear()
+    there.pins.full.clear()
 
     def forget(tx: Connection) -> None:
         tx.execute(held_installations.delete())
@@ -251,3 +253,11 @@ def test_a_refusal_is_measured_as_those_of_events_are(there: Receiving) -> None:
 @given(body=st.binary(max_size=300), query=st.text("ABCDOMIN=&%+0;", max_size=40))
 def test_no_body_whatever_is_an_error_of_ours(there: Receiving, body: bytes, query: str) -> None:
     assert there.post(body, f"/app/main?{query}").status in (200, 400, 403, 413)
+
+
+def test_a_flood_of_messages_is_answered_and_five_are_held(there: Receiving) -> None:
+    for number in range(held_messages.MOST + 3):
+        answer = there.post(form(**{**MESSAGE, "auth[access_token]": f"Access{number}"}))
+        assert answer.status == 200
+    assert len(there.held) == held_messages.MOST
+    assert len(there.woken) == held_messages.MOST

@@ -64,3 +64,10 @@ def test_advice_is_for_who_has_an_application() -> None:
     assert application_checks.of_application(fine("scopes", "all")).advice is None
     other = problem("clock", "ahead", "synchronise")
     assert application_checks.of_application(other) == other
+
+
+def test_a_breaker_is_not_mended_by_a_new_webhook() -> None:
+    advice = application_checks.of_application(problem("breaker", "it is", "a new webhook")).advice
+    assert "webhook" not in str(advice)
+    ours = problem("breaker", "it is", "press Reinstall")
+    assert application_checks.of_application(ours) == ours

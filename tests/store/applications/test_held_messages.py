@@ -117,3 +117,13 @@ def test_a_message_may_be_replaced_by_what_it_has_become(database: Database) -> 
     (one,) = held(database)
     database.write(lambda tx: held_messages.replace(tx, one, "sealed tokens"))
     assert held(database)[0].message == "sealed tokens"
+
+
+def test_a_portal_is_full_until_one_of_five_is_refused(database: Database) -> None:
+    for number in range(MOST):
+        hold(database, str(number))
+    hold(database, "x", portal="side")
+    assert database.read(held_messages.full) == {"main"}
+    first = held(database)[0]
+    database.write(lambda tx: held_messages.tried(tx, first, "not true", None))
+    assert database.read(held_messages.full) == set()
