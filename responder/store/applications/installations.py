@@ -109,7 +109,11 @@ def refuse(tx: Connection, portal: str, tokens: str, reason: str) -> None:
     """Write that this pair of tokens is of no use any more, unless another is stored by now."""
     tx.execute(
         update(applications)
-        .where(applications.c.portal == portal, applications.c.tokens == tokens)
+        .where(
+            applications.c.portal == portal,
+            applications.c.tokens == tokens,
+            applications.c.state == State.INSTALLED,
+        )
         .values(state=State.REFUSED, reason=reason)
     )
 

@@ -94,6 +94,7 @@ def test_a_refusal_is_of_the_pair_that_was_refused(database: Database) -> None:
 def test_what_was_uninstalled_is_not_brought_back_by_a_late_pair(database: Database) -> None:
     database.write(lambda tx: installations.uninstall(tx, "main"))
     assert not refreshed(database, "sealed")
+    database.write(lambda tx: installations.refuse(tx, "main", "sealed", "invalid_grant"))
     gone = found(database)
     assert gone is not None
     assert gone.state is State.UNINSTALLED
