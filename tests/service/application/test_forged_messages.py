@@ -1,0 +1,124 @@
+"""A message that is not true changes nothing, whoever sends it, and calls nobody else."""
+
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import pytest
+
+from responder.bitrix24.sandbox import OAuthServer, Sandbox, SandboxServer
+from responder.service.application.installer import NOT_BELIEVED
+from responder.store.inbox import refusals
+from tests.support.installing import Installing, play
+from tests.support.rounds import PORTAL
+
+pytestmark = pytest.mark.portal
+
+
+Forge = Callable[[Installing], str]
+
+
+def of_another_host(there: Installing) -> str:
+    domain = f"127.0.0.1%3A{there.server.port}"
+    return there.application.installation_message().replace(domain, "other.bitrix24.com")
+
+
+def of_another_oauth_server(there: Installing) -> str:
+    here = f"127.0.0.1%3A{there.oauth.port}"
+    return there.application.installation_message().replace(here, "oauth.attacker.example")
+
+
+def of_another_member(there: Installing) -> str:
+    member = there.application.member_id
+    return there.application.installation_message().replace(member, "f" * 32)
+
+
+def with_made_up_tokens(there: Installing) -> str:
+    return there.application.installation_message().replace("SandboxAccess", "ForgedAccess")
+
+
+def of_a_user_who_is_no_administrator(there: Installing) -> str:
+    there.sandbox.administrators.discard("7")
+    there.application.user_id = "7"
+    there.sandbox.add_user(7)
+    return there.application.installation_message()
+
+
+def with_a_token_that_was_used(there: Installing) -> str:
+    message = there.application.installation_message()
+    there.application.tokens.expire_access()
+    return message
+
+
+def of_another_application(there: Installing) -> str:
+    there.configure(PORTALS__MAIN__CLIENT_ID="local.0000000000000.00000000")
+    return there.application.installation_message()
+
+
+FORGED: dict[Forge, int] = {
+    of_another_host: 0,
+    of_another_oauth_server: 0,
+    of_another_member: 1,
+    with_made_up_tokens: 1,
+    of_a_user_who_is_no_administrator: 1,
+    with_a_token_that_was_used: 1,
+}
+
+
+@pytest.mark.parametrize("forge", list(FORGED))
+def test_a_forged_installation_changes_nothing_and_is_counted(
+    there: Installing, forge: Forge
+) -> None:
+    async def story(there: Installing) -> None:
+        assert await there.post(forge(there)) == 200
+        await there.settle()
+
+    play(there, story)
+    assert there.installed is None
+    (held,) = there.held
+    assert (held.result is not None, held.try_at) == (True, None)
+    assert len(there.sandbox.oauth.calls) == FORGED[forge]
+    counted = there.database.read(lambda conn: refusals.lately(conn, there.now()))
+    assert [(one.why, one.count) for one in counted[PORTAL]] == [(NOT_BELIEVED, 1)]
+
+
+def test_a_true_message_of_another_application_is_not_believed(there: Installing) -> None:
+    message = of_another_application(there)
+
+    async def story(there: Installing) -> None:
+        assert await there.post(message) == 200
+        await there.settle()
+
+    play(there, story)
+    assert there.installed is None
+    assert "CLIENT_ID" in str(there.held[0].result)
+
+
+def test_another_portal_cannot_install_itself(there: Installing) -> None:
+    other = Sandbox(secret="another-portal-secret")
+    application = other.add_application()
+    with SandboxServer(other), OAuthServer(other):
+        # all it says is true, but for the portal's name
+        domain = f"127.0.0.1%3A{urlsplit(application.client_endpoint).port}"
+        message = application.installation_message()
+        message = message.replace(domain, f"127.0.0.1%3A{there.server.port}")
+
+        async def story(there: Installing) -> None:
+            assert await there.post(message) == 200
+            await there.settle()
+
+        play(there, story)
+    assert there.installed is None
+
+
+def test_a_stranger_cannot_keep_the_true_message_from_its_turn(there: Installing) -> None:
+    async def story(there: Installing) -> None:
+        for number in range(4):
+            forged = with_made_up_tokens(there)
+            assert await there.post(f"{forged}&n={number}") == 200
+        await there.post(there.application.installation_message())
+        for _ in range(6):
+            await there.post(with_made_up_tokens(there))
+            await there.settle()
+        assert there.breaker is None
+
+    play(there, story)
