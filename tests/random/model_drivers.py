@@ -371,6 +371,7 @@ async def ask_sandbox(
 
     scope: Message = {
         "type": "http",
+        "method": "POST",
         "path": f"/rest/{sandbox.user_id}/{sandbox.secret}/{method}",
         "query_string": b"",
         "headers": [(b"content-type", b"application/json")],
