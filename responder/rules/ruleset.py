@@ -71,6 +71,16 @@ class Ruleset:
         """Return whether some rule may be in question for some document; a false one is certain."""
         return trigger != "event" or (event is not None and event.upper() in self._named)
 
+    def events_to_register(self, portal: str) -> frozenset[str]:
+        """Return the portal's names of the events that set off rules in a portal."""
+        return frozenset(
+            event
+            for rule in self._reading
+            if rule.acts and rule.may_act_in(portal)
+            for trigger in rule.triggers or ()
+            for event in trigger.to_register
+        )
+
     def scheduled(self, portal: str) -> tuple[Rule, ...]:
         """Return the kill and terminate rules that have schedules in a portal, in their order."""
         return tuple(

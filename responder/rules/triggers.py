@@ -46,6 +46,16 @@ class Trigger:
         """Return whether this is a change of a document, which the sweep can find again."""
         return any("UPDATE" in event for event in self.events)
 
+    @property
+    def to_register(self) -> frozenset[str]:
+        """Return the events to register for, which together bring every event of the trigger.
+
+        What happens to an item of smart process 147 is sent by two names; the one with the number
+        repeats the other.
+        """
+        repeated = {event for event in self.events if event.partition("_")[0] in self.events}
+        return self.events - {event for event in repeated if "_" in event}
+
     def is_like(self, other: "Trigger") -> bool:
         """Return whether two triggers have something in common: a robot call, a schedule, an event.
 

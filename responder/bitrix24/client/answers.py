@@ -120,6 +120,7 @@ _SDK = "b24pysdk, api/requesters/_utils/parse_response.py"
 _ITEM = "api-reference/crm/universal/crm-item-get.md"
 _BIZPROC = "module bizproc, lib/restservice.php"
 _BATCH = "how-to-call-rest-api/batch.md"
+_OFFLINE = "api-reference/events/event-offline-get.md"
 _HTTP = "RFC 9110"
 
 # The first row that matches holds. Sources are pages of the official documentation (bitrix24/
@@ -165,6 +166,8 @@ TABLE: tuple[Row, ...] = (
     Row("METHOD_CONFIRM_WAITING", "", "", _METHOD, _AUTH),
     Row("METHOD_CONFIRM_DENIED", "", "", _METHOD, _AUTH),
     Row("allowed_only_intranet_user", "", "", _METHOD, _ITEM),
+    # A parameter that the plan does not allow; the method works without it.
+    Row("WRONG_LICENSE", "", "event.", _REJECTED, _OFFLINE),
     Row("INTERNAL_SERVER_ERROR", "", "", _UNCERTAIN, _SYSTEM),
     Row("ERROR_UNEXPECTED_ANSWER", "", "", _UNCERTAIN, _SYSTEM),
     # The method was carried out; its answer could not be written as JSON.

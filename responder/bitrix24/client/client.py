@@ -38,6 +38,7 @@ from responder.model import Breaker
 
 RESERVE = 0.8  # of the bucket, for what is not urgent
 EXPIRED_CODES = ("expired_token", "invalid_token")
+_CHANGING = (*STOPPING, "event.offline.get")  # it reserves or removes what it returns
 WITHHELD = "withheld"  # of our own: the call was not sent
 
 Unless = Callable[[], str | None]
@@ -338,7 +339,7 @@ def _may_be_shut_out(answers: Sequence[Answer]) -> bool:
 
 
 def _may_be_halved(commands: Sequence[Command], answers: Sequence[Answer]) -> bool:
-    """Return whether a batch of reads had too large an answer. A kill is never sent twice."""
-    if any(command.method in STOPPING for command in commands):
+    """Return whether a batch of reads had too large an answer. What changes is never sent twice."""
+    if any(command.method in _CHANGING for command in commands):
         return False
     return all(a.failure is not None and a.failure.code == "too_big" for a in answers)

@@ -366,6 +366,19 @@ def test_a_batch_of_reads_whose_answer_is_too_large_is_halved(
     play(part)
 
 
+def test_a_batch_that_reserves_offline_events_is_not_sent_twice(
+    server: SandboxServer, play: Callable[[Played], Metrics]
+) -> None:
+    server.sandbox.fail_next("batch", "big")
+
+    async def part(client: Client) -> None:
+        reads = [SCOPE, Command("event.offline.get", {"clear": 0})]
+        assert codes(await client.send(reads)) == ["too_big", "too_big"]
+
+    play(part)
+    assert sizes(server, "event.offline.get") == [1]
+
+
 def test_room_is_committed_before_a_request_that_no_commit_counts(
     play: Callable[[Played], Metrics],
 ) -> None:
