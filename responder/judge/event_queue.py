@@ -17,6 +17,7 @@ from responder.judge.context import Context
 from responder.judge.jobs import Job
 from responder.model import Outcome
 from responder.rules.ruleset import Ruleset
+from responder.store.applications import offline_takings
 from responder.store.database.database import Connection
 from responder.store.inbox import inbox, second_looks
 from responder.store.inbox.inbox import Alike, Waiting
@@ -116,8 +117,12 @@ class EventQueue:
         return [jobs.of_stop(stop) for stop in due], second
 
     def _waiting(self, conn: Connection, now: datetime, documents: int) -> list[Waiting]:
-        resting = self._backoff.resting(now)
-        return inbox.waiting(conn, self._context.portal, documents=documents, skip=resting)
+        """Return deliveries, but not of documents that rest or whose events are being taken."""
+        skip = self._backoff.resting(now)
+        taking = offline_takings.under_way(conn, self._context.portal)
+        if taking is not None:
+            skip |= taking.documents
+        return inbox.waiting(conn, self._context.portal, documents=documents, skip=skip)
 
     def _early(self, conn: Connection, now: datetime, refs: Sequence[str]) -> list[Job]:
         """Return the stops that wait for their time on documents that have deliveries."""

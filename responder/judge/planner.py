@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from responder.bitrix24.client.answers import stopping_method
+from responder.bitrix24.events.registration import OFFLINE_EVENTS_WAIT
 from responder.bitrix24.fetch.lookup import Reading
 from responder.journal.entries import NewDecision, Spared
 from responder.judge.jobs import Job
@@ -46,13 +47,18 @@ def nothing_condemned(reason: Reason, detail: str | None = None) -> Planned:
 def without_rules(portal: str, unmatched: Sequence[Job]) -> list[Plan]:
     """Plan one evaluation for all jobs that no rule names, and one for each without a document.
 
+    All announcements of offline events have one: the portal sends many, and they say the same.
     A second look that no rule names any more gets a plan without decisions, which ends it.
     """
     plans = [
         Plan(job=job, facts={}, planned=(nothing_condemned(Reason.NO_DOCUMENT),))
         for job in unmatched
-        if job.document is None
+        if job.document is None and job.newest != OFFLINE_EVENTS_WAIT
     ]
+    announced = [job for job in unmatched if job.newest == OFFLINE_EVENTS_WAIT]
+    if announced:
+        nothing = nothing_condemned(Reason.NO_DOCUMENT, "it says that the portal keeps events")
+        plans.append(Plan(job=_merged(portal, announced), facts={}, planned=(nothing,)))
     plans += [
         Plan(job=job, facts={}, planned=())
         for job in unmatched

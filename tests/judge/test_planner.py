@@ -13,6 +13,7 @@ from responder.judge.jobs import Job
 from responder.judge.planner import (
     may_be_executing,
     next_step,
+    without_rules,
 )
 from responder.judge.plans import Known
 from responder.judge.stop_lifecycle import EXECUTING_AGAIN, REFUSED_AGAIN, StopProgress
@@ -363,3 +364,18 @@ def test_facts_condemn_where_all_are_known_and_nowhere_else(
     condemned = {one.decision.action for one in plan.planned} != {Action.NONE}
     assert condemned == (set(found.values()) == {"for"})
     assert plan.calls == (condemned and mode == "enforce")
+
+
+def test_all_announcements_of_offline_events_are_one_evaluation() -> None:
+    announced = [
+        replace(JOB, document=None, events=("ONOFFLINEEVENT",), deliveries=(number,))
+        for number in (1, 2, 3)
+    ]
+    other = replace(JOB, document=None, events=("ONUSERADD",), deliveries=(4,))
+    plans = without_rules("main", [*announced, other])
+    assert sorted(one.job.deliveries for one in plans) == [(1, 2, 3), (4,)]
+    decisions = [planned.decision for one in plans for planned in one.planned]
+    assert {(one.reason, one.detail) for one in decisions} == {
+        (Reason.NO_DOCUMENT, None),
+        (Reason.NO_DOCUMENT, "it says that the portal keeps events"),
+    }
