@@ -179,6 +179,17 @@ def migrated_postgres(postgres: Postgres) -> str:
     return name
 
 
+@pytest.fixture
+def sqlite_database(migrated_file: Path, tmp_path: Path) -> Iterator[Database]:
+    """Open a SQLite file with the schema in it."""
+    path = tmp_path / "responder.db"
+    shutil.copy(migrated_file, path)
+    opened = Database(f"sqlite:///{path}")
+    opened.open()
+    yield opened
+    opened.close()
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def migrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Give a database of each kind, with the schema in it and nothing else."""

@@ -45,6 +45,17 @@ class Metrics:
             "Answers given to POST /events, by status.",
             "answer",
         )
+        self.offline_events = self._counter(
+            "responder_offline_events",
+            "Events that a portal kept for its application, and that were read from it.",
+            "portal",
+        )
+        self.events_unregistered = self._gauge(
+            "responder_events_unregistered",
+            "Events of the rules that could not be registered in a portal, by the way they come.",
+            "portal",
+            "way",
+        )
         self.requests_refused = self._counter(
             "responder_requests_refused",
             "Requests that were refused for how they came, wherever they were for, by kind.",

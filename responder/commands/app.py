@@ -74,7 +74,7 @@ def _stored(
     url = given.database_url.get_secret_value()
     if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
         seal = report.sealing(given)
-        nothing = {name: report.report(given.portals[name], None, seal, now) for name in names}
+        nothing = {name: report.of_nothing(given.portals[name], seal, now) for name in names}
         return nothing, {name: [] for name in names}
     with opened() as (_, database):
         return database.read(

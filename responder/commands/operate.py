@@ -168,7 +168,14 @@ def _lines(found: "Status") -> list[str]:
 
 def _cell(value: object) -> str:
     if isinstance(value, dict) and value:
-        return ", ".join(f"{key} {one}" for key, one in value.items() if one is not None)
+        shown = {key: one for key, one in value.items() if one not in (None, [])}
+        return ", ".join(f"{key} {_cell(one)}" for key, one in shown.items())
+    if isinstance(value, list):
+        return "; ".join(map(_words, value)) or "-"
     if isinstance(value, float):
         return f"{value:.0f}"
     return "-" if value in (None, {}) else str(value)
+
+
+def _words(value: object) -> str:
+    return " ".join(map(str, value.values())) if isinstance(value, dict) else str(value)

@@ -44,6 +44,8 @@ from responder.settings.sources import (
     gather,
 )
 
+POLLED = timedelta(seconds=60)
+POLLED_ALONE = timedelta(seconds=5)  # where events come in no other way
 _SHORTEST_SEGMENT = 6
 
 
@@ -69,7 +71,7 @@ class PortalSettings(BaseModel):
     domain: Annotated[str, AfterValidator(validators.domain)] | None = None
     client_id: str | None = Field(default=None, min_length=1)
     client_secret: SecretStr | None = Field(default=None, min_length=validators.SHORTEST_TOKEN)
-    poll_every: Annotated[timedelta, BeforeValidator(validators.poll_every)] = timedelta(seconds=60)
+    poll_every: Annotated[timedelta, BeforeValidator(validators.poll_every)] | None = None
     # after `domain`, without which they are needed
     url: Annotated[
         SecretStr | None,
@@ -151,6 +153,14 @@ class Settings(BaseSettings):
         """Return the caller's values as the only source, and nothing from the environment."""
         del settings_cls, env_settings, dotenv_settings, file_secret_settings
         return (init_settings,)
+
+    def events_at(self, portal: str) -> str | None:
+        """Return where a portal's application sends its events; None where it cannot reach us."""
+        return None if self.public_url is None else f"{self.public_url}/app/{portal}"
+
+    def poll_every(self, portal: str) -> timedelta:
+        """Return how often a portal is asked for the events that it kept for its application."""
+        return self.portals[portal].poll_every or (POLLED if self.public_url else POLLED_ALONE)
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:

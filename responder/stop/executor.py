@@ -79,11 +79,10 @@ class Executor:
 
     def _why_not_called(self, intended_at: datetime) -> str | None:
         """Return why nothing may be sent at this moment, None where it may."""
-        if not self._gate.has_time:
-            return "not called: the lease had no time left"
-        if not timedelta(0) <= self._context.now() - intended_at <= CALL_WITHIN:
-            return "not called: the process was stopped after its intent"
-        return None
+        why = self._gate.why_not_sent()
+        if why is None and not timedelta(0) <= self._context.now() - intended_at <= CALL_WITHIN:
+            why = "not called: the process was stopped after its intent"
+        return why
 
 
 def report(

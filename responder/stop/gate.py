@@ -60,6 +60,10 @@ class Gate:
         """Return whether the lease lasts long enough for a call to be made under it."""
         return self._has_time(self._lease)
 
+    def why_not_sent(self) -> str | None:
+        """Return why nothing may be sent under the lease at this moment, None where it may."""
+        return None if self.has_time else "not called: the lease had no time left"
+
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Commit `work`, if this process still drives the portal."""
 

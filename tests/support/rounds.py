@@ -31,6 +31,7 @@ from responder.store.inbox import inbox
 from tests.support.next_due import next_due
 
 T = TypeVar("T")
+D = TypeVar("D", bound="Driving")
 
 PORTAL = "main"
 DEAL = ("crm", "CCrmDocumentDeal")
@@ -192,7 +193,7 @@ def driving(
         yield Driving(server, database, path)
 
 
-def play(driven: Driving, story: Callable[[Driving], Coroutine[object, object, T]]) -> T:
+def play(driven: D, story: Callable[[D], Coroutine[object, object, T]]) -> T:
     """Play a story with a driver, and let it end."""
 
     async def all_of_it() -> T:

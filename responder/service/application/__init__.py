@@ -1,1 +1,1 @@
-"""Drives the local application of a portal: its installation, its tokens, its access."""
+"""Drives the local application of a portal: its installation, tokens, access, and events."""

@@ -83,10 +83,16 @@ class Writer(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Application:
-    """What the service knows of a portal's local application beside its client."""
+    """What the service knows of a portal's local application beside its client.
+
+    `events_at` is where the portal sends its events, None where it cannot reach us; `poll_every` is
+    how often it is asked for those that it kept.
+    """
 
     name: str
     given: PortalSettings
+    events_at: str | None
+    poll_every: timedelta
     seal: Seal
     endpoint: TokenEndpoint
     database: Database

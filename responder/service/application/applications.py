@@ -59,6 +59,8 @@ class Applications:
             name: Application(
                 name=name,
                 given=given,
+                events_at=settings.events_at(name),
+                poll_every=settings.poll_every(name),
                 seal=seal,
                 endpoint=self._token_endpoint,
                 database=database,

@@ -72,6 +72,8 @@ def lines(guide: Guide) -> Iterator[str]:
     if report["user"] is not None:
         yield f"  installed     {report['installed_at']} by user {report['user']}"
         yield f"  tokens of     {report['refreshed_at']}"
+    for missing in _rows(report.get("missing")):
+        yield f"  missing       {missing['event']} {missing['way']}: {missing['why']}"
     for one in guide.held:
         became = one.result or "waits to be verified"
         yield f"  message       {instant_text(one.received_at)}: {became}"
@@ -84,6 +86,10 @@ def lines(guide: Guide) -> Iterator[str]:
     yield ""
     for number, step in enumerate(next_steps(guide), start=1):
         yield f"  {number}. {step}"
+
+
+def _rows(value: object) -> list[dict[str, object]]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 def next_steps(guide: Guide) -> Iterator[str]:

@@ -14,6 +14,8 @@ _ADMINISTRATOR = (
 _SCOPES = (
     "Tick them in the application's form in the portal; where that does not help, press Reinstall."
 )
+_EVENTS = "Rules that name it are set off by the sweep alone, if at all; see the reason."
+_AGAIN = "It is removed within the hour."
 _ADVICE = {
     "identity": _ADMINISTRATOR,
     "scopes": _SCOPES,
@@ -41,6 +43,35 @@ def standing(application: Mapping[str, object] | None) -> list[Finding]:
         advice = "Tokens end when they are not renewed for a month: see that the service runs."
         return [warning("application", f"{message}, not renewed for two weeks", advice)]
     return [fine("application", message)]
+
+
+def events(application: Mapping[str, object] | None) -> list[Finding]:
+    """Return which events of the rules are registered in the portal, and which could not be."""
+    if application is None or application["called_by"] != "application":
+        return []
+    if application["events_error"] is not None:
+        message = f"the registered events could not be read: {application['events_error']}"
+        return [problem("events", message, "It is tried again every minute.")]
+    if application["events_at"] is None:
+        advice = "The service registers them within seconds: see that it runs."
+        return [warning("events", "no events were registered yet", advice)]
+    found = [
+        problem("events", f"{one['event']} does not come {one['way']}: {one['why']}", _EVENTS)
+        for one in _rows(application["missing"])
+    ]
+    found += [
+        warning("events", f"{one['event']} ({one['way']}) is not needed any more", _AGAIN)
+        for one in _rows(application["unneeded"])
+    ]
+    if found:
+        return found
+    bound = application["events"] if isinstance(application["events"], dict) else {}
+    ways = ", ".join(f"{len(names)} {way}" for way, names in bound.items())
+    return [fine("events", f"all are registered: {ways}")]
+
+
+def _rows(value: object) -> list[dict[str, object]]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 def held(messages: Sequence[Held], given: PortalSettings) -> list[Finding]:

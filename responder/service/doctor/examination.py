@@ -188,6 +188,7 @@ def _from_store(
     return [
         *found,
         *application_checks.standing(known.application),
+        *application_checks.events(known.application),
         *application_checks.held(known.held, given),
         *heard,
         *refusal_checks.refused(known.refused, name),

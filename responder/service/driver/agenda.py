@@ -75,10 +75,14 @@ class Agenda:
 
     async def _judge_and_run(self) -> bool:
         judged = await self.rounds.round()
+        if self.rounds.heard_of_offline_events() and self._application is not None:
+            self._application.announce()
         if self.rounds.is_amid_work:
             return True
         return await self.sweeper.step() or judged or await self._would_kills.step()
 
     def idle_seconds(self, at_most: float) -> float:
         """Return how long to wait when nothing is due: until the first document has rested."""
+        if self._application is not None:
+            at_most = self._application.idle_seconds(at_most)
         return self.rounds.idle_seconds(at_most)

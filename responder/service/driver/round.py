@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from responder.bitrix24.client.answers import STOPPING
+from responder.bitrix24.events.registration import OFFLINE_EVENTS_WAIT
 from responder.judge import jobs, judgement, recheck
 from responder.judge.backoff import Backoff
 from responder.judge.context import Context
@@ -78,6 +79,7 @@ class Rounds:
         self._work: Work | None = None  # with which the next round continues
         self._in_progress: JobBatch | None = None  # the jobs that a fault of ours would concern now
         self._was_busy = False
+        self._offline_events_wait = False
 
     async def round(self) -> bool:
         """Judge what is due, or write the next slice. Return False where nothing was due."""
@@ -111,6 +113,7 @@ class Rounds:
         due = await self._queue.due()
         matched, unmatched = jobs.split(due.jobs, ruleset)
         if unmatched:
+            self._offline_events_wait |= any(one.newest == OFFLINE_EVENTS_WAIT for one in unmatched)
             await self._unmatched.conclude(unmatched, ruleset)
         if due.more and not matched:
             await self._unmatched.conclude_unnamed(ruleset)
@@ -238,6 +241,11 @@ class Rounds:
         """Return the methods that stop workflows and are not called now, and why."""
         withheld = self._context.client.breakers.withheld()
         return {method: withheld[method] for method in STOPPING if method in withheld}
+
+    def heard_of_offline_events(self) -> bool:
+        """Return whether the portal has announced offline events since this was asked last."""
+        heard, self._offline_events_wait = self._offline_events_wait, False
+        return heard
 
     def end_refusals(self) -> None:
         """Read at once what waits only because there was no way to call the portal."""

@@ -1,5 +1,6 @@
 """Reports how a portal's local application stands, for `/readyz`, `status`, `doctor` and `app`."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
@@ -38,12 +39,37 @@ def report(
     }
 
 
+def registered(conn: Connection, portal: str) -> dict[str, object]:
+    """Return what is registered in a portal of the events that the rules name, and what is not.
+
+    `missing` has each event that could not be registered, with the reason; `unneeded` has those
+    that no rule names any more, and that could not be removed. `events_error` says why nothing
+    could be compared.
+    """
+    return _registered(installations.registration(conn, portal) or {})
+
+
+def _registered(seen: Mapping[str, object]) -> dict[str, object]:
+    return {
+        "events": seen.get("bound"),
+        "events_at": seen.get("at"),
+        "events_error": seen.get("error"),
+        "missing": seen.get("missing", []),
+        "unneeded": seen.get("unneeded", []),
+    }
+
+
+def of_nothing(given: PortalSettings, seal: Seal | None, now: datetime) -> dict[str, object]:
+    """Return the report of an application before the first start, when nothing is stored."""
+    return report(given, None, seal, now) | _registered({})
+
+
 def every(conn: Connection, settings: Settings, now: datetime) -> dict[str, dict[str, object]]:
     """Return the reports of all portals whose settings name an application."""
     stored = {one.portal: one for one in installations.every(conn)}
     seal = sealing(settings)
     return {
-        name: report(given, stored.get(name), seal, now)
+        name: report(given, stored.get(name), seal, now) | registered(conn, name)
         for name, given in settings.portals.items()
         if given.domain is not None
     }

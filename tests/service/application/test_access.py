@@ -244,12 +244,13 @@ def test_the_store_is_read_again_before_a_chain_is_given_up(there: Installing) -
 def test_a_chain_that_was_idle_for_a_week_is_refreshed(there: Installing) -> None:
     async def story(there: Installing) -> None:
         await there.install()
-        there.later(days=6)
-        await there.until_idle()
-        assert there.refreshes == 0
-        there.later(days=1, minutes=1)
+        there.later(days=7, minutes=1)
         await there.until_idle()
         assert there.refreshes == 1
+
+        there.later(minutes=50)
+        await there.until_idle()
+        assert there.refreshes == 1  # it is polled, and its token has not ended
 
     play(there, story)
 

@@ -1,0 +1,1 @@
+"""Reads the events that a portal keeps for its application."""

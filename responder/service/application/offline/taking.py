@@ -1,0 +1,162 @@
+"""Reads offline events where the portal cannot reserve them: list, store, take.
+
+Theory of operation. The portal deletes rows as it returns them (`event.offline.get`), so they are
+listed and stored before that. A change that happens between the listing and the taking is merged
+into its row, and goes with it. So the documents of a *taking* are not judged from the commit that
+stores their events to the commit that ends it (`EventQueue`): their facts are then read later than
+any change whose row was deleted.
+
+A row that the taking returned and that was not listed (its change was committed late, under an
+earlier number) is stored in the commit that ends the taking.
+
+If the answer is lost, the portal may delete rows until it cuts the request. Until then nothing is
+listed and the documents wait; then the next page is read, and its taking replaces the lost one: a
+row that is still there is stored once more.
+"""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from responder.bitrix24.client.answers import Answer, FailureKind, explain
+from responder.bitrix24.events import offline_rows
+from responder.bitrix24.events.offline_rows import GET, PAGE, OfflineRow, Page
+from responder.judge.context import Context
+from responder.judge.stop_lifecycle import CALL_WITHIN, PORTAL_CUTS_AT, SENT_WITHIN
+from responder.service.application.offline.offline_inbox import OfflineInbox
+from responder.service.application.offline.reserving import Progress, ReservingReader
+from responder.stop.gate import Gate
+from responder.store.applications import offline_takings
+from responder.store.applications.offline_takings import Taking
+
+LOST_FOR = SENT_WITHIN + PORTAL_CUTS_AT
+Keys = set[tuple[int, str]]
+
+
+class TakingReader:
+    """The reader of one portal's offline events that takes them; `reserved` clears others."""
+
+    def __init__(
+        self, context: Context, gate: Gate, inbox: OfflineInbox, reserved: ReservingReader
+    ) -> None:
+        self._context = context
+        self._gate = gate
+        self._inbox = inbox
+        self._reserved = reserved
+        self._taking: Taking | None = None
+        self._stored: Keys = set()  # by a taking that is not ended, and perhaps still there
+        self._left: Keys = set()  # stored, and a taking did not return them
+        self._start = 0
+
+    async def load(self) -> None:
+        """Read the taking that the last driver has left, if any."""
+        self._taking = await self._context.read(offline_takings.under_way)
+
+    @property
+    def lost_until(self) -> datetime | None:
+        """Return until when the portal may still carry out a taking, None where it does not."""
+        taking, now = self._taking, self._context.now()
+        if taking is None or abs(now - taking.sent_at) >= LOST_FOR:
+            return None
+        return taking.sent_at + LOST_FOR
+
+    @property
+    def has_open(self) -> bool:
+        """Return whether a taking is not ended, whose documents wait."""
+        return self._taking is not None
+
+    async def read_page(self) -> Progress:
+        """List the oldest rows, store them, take them."""
+        refusal = self._context.client.breakers.refusal(GET)
+        if refusal is not None:  # what cannot be taken would be stored again each time
+            self._inbox.failed(explain(refusal))
+            return Progress.FAILED
+        (answer,) = await self._context.client.send(
+            [offline_rows.list_command(start=self._start)], unless=self._gate.why_not_sent
+        )
+        page = None if answer.failure is not None else offline_rows.page_of(answer.value)
+        if page is None:
+            self._warn(answer)
+            return Progress.FAILED
+        self._inbox.warn(page)
+        if page.reserved and not await self._take_over(page):
+            return Progress.FAILED
+        rows = tuple(row for row in page.unreserved if row.key not in self._left)
+        if not rows:
+            return await self._skip(page)
+        return await self._take(rows, page)
+
+    async def _take_over(self, page: Page) -> bool:
+        """Store and clear the rows that were reserved, perhaps while the portal could do so."""
+        reserved = Page(rows=page.reserved, odd=(), size=0)
+        return await self._reserved.take_over(reserved) is Progress.DONE
+
+    async def _skip(self, page: Page) -> Progress:
+        """Go past rows that cannot be taken; end a taking that none are left of."""
+        await self.end()
+        self._start = self._start + PAGE if page.is_full else 0
+        return Progress.MORE if page.is_full else Progress.DONE
+
+    async def _take(self, rows: tuple[OfflineRow, ...], page: Page) -> Progress:
+        taking = await self._begin(rows)
+        first, last = (choose(row.id for row in rows) for choose in (min, max))
+        take = offline_rows.read_command(reserve=False, first=first, last=last)
+
+        def why_not_sent() -> str | None:
+            is_late = not timedelta(0) <= self._context.now() - taking.sent_at <= CALL_WITHIN
+            return "not called: too late" if is_late else self._gate.why_not_sent()
+
+        (answer,) = await self._context.client.send([take], unless=why_not_sent)
+        if answer.failure is not None:
+            return await self._failed(answer)
+        return await self._taken(rows, offline_rows.page_of(answer.value), page)
+
+    async def _begin(self, rows: tuple[OfflineRow, ...]) -> Taking:
+        """Commit the rows that are not stored yet, and that they are taken next."""
+        refs = frozenset(row.document.ref for row in rows if row.document is not None)
+        taking = Taking(documents=refs, sent_at=self._context.now())
+        new = [row for row in rows if row.key not in self._stored]
+        await self._inbox.add(
+            new,
+            lambda tx: offline_takings.begin(
+                tx, self._context.portal, taking.documents, taking.sent_at
+            ),
+        )
+        self._taking = taking
+        self._stored |= {row.key for row in new}
+        return taking
+
+    async def _taken(
+        self, rows: tuple[OfflineRow, ...], taken: Page | None, page: Page
+    ) -> Progress:
+        """Store what else the answer has, and end the taking."""
+        if taken is None:  # it was carried out, and nobody knows what it returned
+            self._inbox.failed("taken events have no such shape")
+            return Progress.LOST
+        self._inbox.warn(replace(taken, odd=taken.odd if taken.size > len(rows) else ()))
+        listed, gone = {row.id for row in rows}, {row.id for row in taken.rows}
+        await self.end([row for row in taken.rows if row.id not in listed])
+        self._left |= {row.key for row in rows if row.id not in gone}
+        self._start = self._start if page.is_full else 0
+        return Progress.MORE if page.is_full else Progress.DONE
+
+    async def end(self, more: list[OfflineRow] | None = None) -> None:
+        """Commit that no taking is under way, with rows that only its answer showed."""
+        if self._taking is None and not more:
+            return
+        await self._inbox.add(more or [], lambda tx: offline_takings.end(tx, self._context.portal))
+        self._taking = None
+        # From now on their documents are judged: a row that is listed again may have changed since,
+        # within the same second.
+        self._stored.clear()
+
+    async def _failed(self, answer: Answer) -> Progress:
+        """End a taking that was certainly not carried out; its rows are taken the next time."""
+        self._warn(answer)
+        if answer.failure is not None and answer.failure.kind is FailureKind.UNCERTAIN:
+            return Progress.LOST
+        await self.end()
+        return Progress.FAILED
+
+    def _warn(self, answer: Answer) -> None:
+        why = "the answer has no such shape" if answer.failure is None else explain(answer.failure)
+        self._inbox.failed(why)

@@ -1,0 +1,97 @@
+"""Where a portal can reserve events, they are reserved, stored and cleared."""
+
+import pytest
+
+from tests.support.installed import (
+    CLEAR,
+    EXTENDED,
+    LIST,
+    DrivingByApplication,
+    documents,
+)
+from tests.support.rounds import play
+
+pytestmark = pytest.mark.portal
+
+DEALS = range(1, 8)
+
+
+@pytest.fixture
+def driven(reserving: DrivingByApplication) -> DrivingByApplication:
+    return reserving
+
+
+def test_rows_that_a_dead_process_has_reserved_are_read_first(
+    driven: DrivingByApplication,
+) -> None:
+    driven.lost_deals(range(1, 121))
+    driven.change(*range(1, 121))
+    driven.there.offline.reserve(driven.there.offline.rows[:60])
+    driven.there.offline.reserve(driven.there.offline.rows[60:110])
+
+    async def story(driven: DrivingByApplication) -> None:
+        await driven.until_idle()
+        assert driven.killed == 120
+        assert driven.kept == []
+
+    play(driven, story)
+    assert driven.received() == dict.fromkeys(documents(range(1, 121)), 1)
+
+
+def test_a_plan_that_reserves_no_more_is_noticed_at_once(driven: DrivingByApplication) -> None:
+
+    async def story(driven: DrivingByApplication) -> None:
+        await driven.until_idle()
+        driven.sandbox.features.discard(EXTENDED)
+        driven.lost_deals(DEALS)
+        driven.change(*DEALS)
+        driven.later(seconds=61)
+        await driven.until_idle()
+        assert driven.killed == len(DEALS)
+        assert driven.client.breakers.opened == {}
+
+    play(driven, story)
+
+
+@pytest.mark.parametrize("by_the_docs", [True, False])
+def test_rows_are_cleared_whichever_name_the_portal_obeys(
+    by_the_docs: bool, driven: DrivingByApplication
+) -> None:
+    driven.there.offline.by_the_docs = by_the_docs
+    driven.lost_deals(DEALS)
+    driven.change(*DEALS)
+
+    async def story(driven: DrivingByApplication) -> None:
+        await driven.until_idle()
+        assert driven.kept == []
+
+    play(driven, story)
+
+
+def test_rows_that_cannot_be_cleared_are_not_stored_again(driven: DrivingByApplication) -> None:
+    driven.lost_deals(DEALS)
+    driven.change(*DEALS)
+    driven.sandbox.fail_next(CLEAR, ("error", 400, "ERROR_CORE", "not now"), times=4)
+
+    async def story(driven: DrivingByApplication) -> None:
+        for _ in range(8):
+            await driven.until_idle()
+            driven.later(seconds=61)
+        assert driven.kept == []
+
+    play(driven, story)
+    assert driven.received() == dict.fromkeys(documents(DEALS), 1)
+
+
+def test_where_reserved_rows_cannot_be_listed_others_are_read(
+    driven: DrivingByApplication,
+) -> None:
+    driven.sandbox.denied_methods.add(LIST)
+    driven.lost_deals(DEALS)
+    driven.change(*DEALS)
+
+    async def story(driven: DrivingByApplication) -> None:
+        await driven.until_idle()
+        assert driven.killed == len(DEALS)
+
+    play(driven, story)

@@ -1,0 +1,168 @@
+"""Where a portal cannot reserve events, none is judged before it was taken."""
+
+import pytest
+
+from responder.store.applications import offline_takings
+from tests.support.installed import (
+    CHANGED,
+    GET,
+    DrivingByApplication,
+    documents,
+)
+from tests.support.rounds import DEAL, PORTAL, play
+
+pytestmark = pytest.mark.portal
+
+DEALS = range(1, 8)
+
+
+@pytest.fixture
+def driven(taking: DrivingByApplication) -> DrivingByApplication:
+    return taking
+
+
+def test_rows_reserved_while_the_plan_allowed_it_are_read_without_it(
+    driven: DrivingByApplication,
+) -> None:
+    driven.lost_deals(DEALS)
+    driven.change(*DEALS)
+    driven.there.offline.reserve(driven.there.offline.rows[:4])
+
+    async def story(driven: DrivingByApplication) -> None:
+        await driven.until_idle()
+        assert driven.killed == len(DEALS)
+        assert driven.kept == []
+
+    play(driven, story)
+
+
+def test_a_change_merged_into_a_row_that_is_taken_is_judged(
+    driven: DrivingByApplication,
+) -> None:
+    driven.sandbox.add_item(2, 5, stageSemanticId="P")
+    driven.sandbox.start_workflow((*DEAL, "DEAL_5"), 61)
+    driven.change(5)
+
+    def lose_it() -> None:
+        driven.lose_deal_in_between(5)
+
+    driven.before(GET, lose_it)
+
+    async def story(driven: DrivingByApplication) -> None:
+        await driven.until_idle()
+        assert driven.killed == 1
+        assert driven.kept == []
+
+    play(driven, story)
+    assert driven.received() == {"deal:5": 1}  # the change was merged, and came alone
+
+
+def test_while_a_taking_may_be_under_way_its_documents_are_not_judged(
+    driven: DrivingByApplication,
+) -> None:
+    driven.sandbox.add_item(2, 5, stageSemanticId="P")
+    driven.sandbox.start_workflow((*DEAL, "DEAL_5"), 61)
+    driven.lost_deals([6])
+    driven.change(5)
+    driven.before(GET, lambda: driven.lose_deal_in_between(5))
+    driven.sandbox.fail_next(GET, "act_then_drop")
+
+    async def story(driven: DrivingByApplication) -> None:
+        driven.deliver([5, 6])
+        await driven.until_idle()
+        assert driven.killed == 1  # the other one
+        driven.later(seconds=60)
+        driven.deliver([5])
+        await driven.until_idle()
+        assert driven.killed == 1
+        assert driven.waiting == 3
+        driven.later(seconds=16)
+        await driven.until_idle()
+        assert driven.killed == 2
+
+    play(driven, story)
+    assert {one["events"] for one in driven.decisions()} == {1, 3}
+
+
+def test_a_row_that_the_taking_shows_first_is_stored(driven: DrivingByApplication) -> None:
+    driven.lost_deals([1, 2, 3])
+    driven.change(1, 2, 3)
+    late = driven.there.offline.rows.pop(1)  # its change is not committed yet
+    driven.before(GET, lambda: driven.there.offline.rows.append(late))
+
+    async def story(driven: DrivingByApplication) -> None:
+        await driven.until_idle()
+        assert driven.killed == 3
+
+    play(driven, story)
+    assert driven.received() == {"deal:1": 1, "deal:2": 1, "deal:3": 1}
+
+
+def test_what_happens_after_the_listing_stays_for_the_next(driven: DrivingByApplication) -> None:
+    driven.lost_deals([1, 2])
+    driven.change(1)
+    driven.before(GET, lambda: driven.change(2))
+
+    async def story(driven: DrivingByApplication) -> None:
+        await driven.until_idle()
+        assert driven.kept == [CHANGED]
+        driven.later(seconds=61)
+        await driven.until_idle()
+        assert driven.killed == 2
+
+    play(driven, story)
+
+
+def test_rows_that_cannot_be_taken_hide_no_others(driven: DrivingByApplication) -> None:
+    driven.lost_deals(range(1, 81))
+    driven.change(*range(1, 81))
+    for row in driven.there.offline.rows[:60]:
+        row.error = 1  # somebody has set them aside
+
+    async def story(driven: DrivingByApplication) -> None:
+        await driven.until_idle()
+        assert driven.killed == 80
+        assert len(driven.kept) == 60
+        driven.later(seconds=61)
+        driven.calls()
+        await driven.until_idle()
+        assert GET not in driven.calls()
+
+    play(driven, story)
+    assert driven.received() == dict.fromkeys(documents(range(1, 81)), 1)
+
+
+def test_the_document_of_a_refused_taking_is_judged(driven: DrivingByApplication) -> None:
+    driven.sandbox.denied_methods.add(GET)
+    driven.lost_deals([759])
+    driven.change(759)
+
+    async def story(driven: DrivingByApplication) -> None:
+        await driven.until_idle()
+        assert driven.killed == 1
+        assert driven.kept == [CHANGED]
+        assert driven.database.read(lambda c: offline_takings.under_way(c, PORTAL)) is None
+        for _ in range(9):
+            driven.later(seconds=6)
+            await driven.until_idle()
+        assert driven.received() == {"deal:759": 1}  # not again at each try
+
+    play(driven, story)
+
+
+def test_a_taking_that_a_dead_process_left_is_over_in_time(driven: DrivingByApplication) -> None:
+    driven.lost_deals([759])
+    driven.change(759)
+    driven.database.write(lambda tx: offline_takings.begin(tx, PORTAL, ["deal:759"], driven.now()))
+
+    async def story(driven: DrivingByApplication) -> None:
+        driven.deliver([759])
+        await driven.until_idle()
+        assert GET not in driven.calls()
+        assert driven.killed == 0
+        driven.later(seconds=76)
+        await driven.until_idle()
+        assert driven.killed == 1
+        assert driven.kept == []
+
+    play(driven, story)
