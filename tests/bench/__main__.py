@@ -20,6 +20,7 @@ CHAPTERS = (
     "startup",
     "rules",
     "sweep",
+    "kept_events",
     "storm",
     "replicas",
     "fairness",
