@@ -123,6 +123,10 @@ LOUD: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {'responder_runs_total{trigger="sweep",result="failed"}': "0+1x180"},
         {},
     ),
+    "ResponderEventsUnregistered": (
+        {'responder_events_unregistered{portal="main",way="offline"}': "1x180"},
+        {"portal": "main"},
+    ),
     "ResponderLogStandsStill": (
         {
             'responder_chain_sequence{portal="main",instance="a"}': "10x180",
