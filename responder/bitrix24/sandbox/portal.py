@@ -17,6 +17,8 @@ from responder.bitrix24.sandbox.method_time import OperatingTime
 from responder.bitrix24.sandbox.methods.table import METHODS, Method
 from responder.bitrix24.sandbox.state import State
 
+DOOR = "/__sandbox__/"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxCall:
@@ -71,6 +73,7 @@ class Sandbox(State):
         self.http_requests = 0
         self.limited = 0
         self.faults = Faults()
+        self.door: Callable[[wire.Inquiry], wire.Reply] | None = None  # `control.open_door`
         self._level = 0.0
         self._level_at = clock()
 
@@ -89,6 +92,9 @@ class Sandbox(State):
         asked = await wire.inquiry(scope, receive)
         if asked.path.startswith("/oauth/"):
             await self.oauth.serve(asked, scope, receive, send)
+            return
+        if self.door and asked.path.startswith(DOOR):
+            await wire.send_reply(self.door(asked), send)
             return
         request = wire.request(asked)
         commands = batch.commands(request.params) if request.method == "batch" else ()

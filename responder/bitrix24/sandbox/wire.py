@@ -48,6 +48,7 @@ class Inquiry:
     query: Mapping[str, object]
     body: Mapping[str, object]
     headers: Mapping[str, str]
+    content: bytes
 
     @property
     def params(self) -> dict[str, object]:
@@ -82,6 +83,7 @@ async def inquiry(scope: Scope, receive: Receive) -> Inquiry:
         query=php.nest(query.decode("latin-1")) if isinstance(query, bytes) else {},
         body=_parameters(content_type, bytes(body)),
         headers=headers,
+        content=bytes(body),
     )
 
 

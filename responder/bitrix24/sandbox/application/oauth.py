@@ -76,6 +76,11 @@ class OAuth:
         with self._lock:
             self._faults.plan(endpoint, fault, times)
 
+    def clear_faults(self) -> None:
+        """Forget every fault that has not struck yet."""
+        with self._lock:
+            self._faults.clear()
+
     def calls_of(self, endpoint: str) -> list[OAuthCall]:
         """Return the requests of one endpoint so far."""
         with self._lock:
