@@ -17,6 +17,8 @@ from responder.bitrix24.sandbox.method_time import OperatingTime
 from responder.bitrix24.sandbox.methods.table import METHODS, Method
 from responder.bitrix24.sandbox.state import State
 
+DOOR = "/__sandbox__/"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxCall:
@@ -71,6 +73,7 @@ class Sandbox(State):
         self.http_requests = 0
         self.limited = 0
         self.faults = Faults()
+        self.door: Callable[[wire.Inquiry], wire.Reply] | None = None  # `control.open_door`
         self._level = 0.0
         self._level_at = clock()
 
@@ -89,6 +92,9 @@ class Sandbox(State):
         asked = await wire.inquiry(scope, receive)
         if asked.path.startswith("/oauth/"):
             await self.oauth.serve(asked, scope, receive, send)
+            return
+        if self.door and asked.path.startswith(DOOR):
+            await wire.send_reply(self.door(asked), send)
             return
         request = wire.request(asked)
         commands = batch.commands(request.params) if request.method == "batch" else ()
@@ -194,18 +200,20 @@ class Sandbox(State):
         if counted and self._meter.is_over(method, now):
             raise REFUSALS["429_operating"].error()
         self._meter.spend(method, self._takes(method), now)
-        self.clear_zombies()
+        if self.zombie_days is not None:
+            self.clear_zombies()
         return known.run(self, params)
 
     def _check_rights(self, method: Method, params: Mapping[str, object]) -> None:
-        if method.application_only and not self.actor.application:
+        actor = self.actor
+        if method.application_only and not actor.application:
             raise REFUSALS["wrong_auth"].error()
-        if not method.granted(self.actor.scopes):
+        if not method.granted(actor.scopes):
             raise REFUSALS["scope"].error()
-        names = {name.lower() for name, value in params.items() if value}
-        connects = self.actor.application and "auth_connector" in names
-        if connects and "rest_auth_connector" not in self.features:
-            raise REFUSALS["license"].error()
+        if actor.application and "rest_auth_connector" not in self.features:
+            names = {name.lower() for name, value in params.items() if value}
+            if "auth_connector" in names:
+                raise REFUSALS["license"].error()
 
     @property
     def _meter(self) -> OperatingTime:

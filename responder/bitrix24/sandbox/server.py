@@ -71,13 +71,13 @@ class _QuickServer(uvicorn.Server):
 
 
 class ThreadedServer:
-    """An ASGI application on a free port of 127.0.0.1, in a thread of its own.
+    """An ASGI application on a port of 127.0.0.1, in a thread of its own; 0 is a free one.
 
     It may be started again after a stop, on the same port.
     """
 
-    def __init__(self, serve: Serve, name: str) -> None:
-        self.port = 0
+    def __init__(self, serve: Serve, name: str, port: int = 0) -> None:
+        self.port = port
         self._serve = serve
         self._name = name
         self._server: _QuickServer | None = None
@@ -144,6 +144,8 @@ async def run(host: str, port: int, sandbox: Sandbox) -> None:
     """Serve a sandbox until the process is stopped; raise `OSError` where the port is taken."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = _listen(host, port, family)
+    name = f"[{host}]" if family == socket.AF_INET6 else host
+    sandbox.reached_at(portal=f"http://{name}:{listener.getsockname()[1]}")
     server = _QuickServer(sandbox)
     serving = asyncio.ensure_future(server.serve(sockets=[listener]))
     try:

@@ -48,6 +48,7 @@ class Inquiry:
     query: Mapping[str, object]
     body: Mapping[str, object]
     headers: Mapping[str, str]
+    content: bytes
 
     @property
     def params(self) -> dict[str, object]:
@@ -77,11 +78,12 @@ async def inquiry(scope: Scope, receive: Receive) -> Inquiry:
     headers = _headers(scope)
     content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     return Inquiry(
-        http_method=str(scope["method"]),
+        http_method=str(scope.get("method", "POST")),  # some callers leave it out
         path=str(scope["path"]),
         query=php.nest(query.decode("latin-1")) if isinstance(query, bytes) else {},
         body=_parameters(content_type, bytes(body)),
         headers=headers,
+        content=bytes(body),
     )
 
 

@@ -13,7 +13,7 @@ from responder.bitrix24.sandbox import php, wire
 from responder.bitrix24.sandbox.answers import Answer, BrokenLineError, RefusedError
 from responder.bitrix24.sandbox.application.application import Application
 from responder.bitrix24.sandbox.application.tokens import Grant
-from responder.bitrix24.sandbox.faults import REFUSALS, Fault, Faults, Refusal
+from responder.bitrix24.sandbox.faults import MISSING, REFUSALS, Fault, Faults, Refusal
 
 TOKEN = "token"  # noqa: S105 - the name of an endpoint
 APP_INFO = "app.info"
@@ -76,6 +76,11 @@ class OAuth:
         with self._lock:
             self._faults.plan(endpoint, fault, times)
 
+    def clear_faults(self) -> None:
+        """Forget every fault that has not struck yet."""
+        with self._lock:
+            self._faults.clear()
+
     def calls_of(self, endpoint: str) -> list[OAuthCall]:
         """Return the requests of one endpoint so far."""
         with self._lock:
@@ -121,7 +126,7 @@ class OAuth:
             answer = self._faults.strike(endpoint, lambda: Answer(value=act(asked.params)))
         except RefusedError as refusal:
             return wire.error(refusal.status, refusal.code, refusal.text)
-        return wire.encode(200, answer.value)
+        return wire.encode(200, {} if answer.value is MISSING else answer.value)
 
     def _token(self, params: Mapping[str, object]) -> object:
         application = self._client(params)

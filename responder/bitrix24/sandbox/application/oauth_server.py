@@ -7,13 +7,13 @@ from responder.bitrix24.sandbox.server import ThreadedServer
 
 
 class OAuthServer(ThreadedServer):
-    """The OAuth server of a portal on a free port of 127.0.0.1, in a thread of its own.
+    """The OAuth server of a portal on a port of 127.0.0.1, by default a free one, in a thread.
 
     From its start on the portal and its tokens name this address as that of the OAuth server.
     """
 
-    def __init__(self, sandbox: Sandbox) -> None:
-        super().__init__(sandbox.oauth, "oauth")
+    def __init__(self, sandbox: Sandbox, port: int = 0) -> None:
+        super().__init__(sandbox.oauth, "oauth", port)
         self.sandbox = sandbox
 
     @property

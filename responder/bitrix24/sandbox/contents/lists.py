@@ -87,7 +87,7 @@ class Lists:
         choices: Mapping[str, str] | None = None,
     ) -> None:
         """Add a field to a list: `PROPERTY_1151`, or one of the portal's own (`DATE_CREATE`)."""
-        self.blocks[iblock_id].fields[field_id] = ListField(
+        self._block(iblock_id).fields[field_id] = ListField(
             field_id=field_id,
             name=name,
             type=type,
@@ -111,13 +111,18 @@ class Lists:
             field_id: {str(next(self._values)): self._text(one) for one in _values(value)}
             for field_id, value in properties.items()
         }
-        self.blocks[iblock_id].elements[element_id] = Element(
+        self._block(iblock_id).elements[element_id] = Element(
             id=element_id,
             name=name,
             created_by=created_by,
             published=published,
             properties={field_id: texts for field_id, texts in values.items() if texts},
         )
+
+    def _block(self, iblock_id: int) -> ListBlock:
+        if iblock_id not in self.blocks:
+            raise LookupError(f"there is no list {iblock_id}")
+        return self.blocks[iblock_id]
 
     def _text(self, value: object) -> str:
         if isinstance(value, datetime):

@@ -124,6 +124,14 @@ def test_the_oauth_server_hangs_and_talks_html(
     assert refused(oauth.refresh(app.tokens["refresh"])) == (400, "invalid_grant")
 
 
+def test_an_answer_may_say_nothing(
+    oauth: OAuthCaller, app: ApplicationCaller, sandbox: Sandbox
+) -> None:
+    """§2, token endpoint errors: no access_token = failure whatever the status."""
+    sandbox.oauth.fail_next("token", "missing_part")
+    assert answer(oauth.refresh(app.tokens["refresh"])) == {}
+
+
 def test_a_misspelt_fault_of_the_oauth_server_is_an_error() -> None:
     with pytest.raises(ValueError, match="no fault 'scope'"):
         Sandbox().oauth.fail_next("token", "scope")

@@ -1,0 +1,1 @@
+"""Tests of the door through which a sandbox is set from outside."""
