@@ -5,14 +5,33 @@ In tests of whole processes, it is the processes that count (`forked`). Random p
 that the tests of the rooms do not.
 """
 
+import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 from coverage import Coverage
 
+from tests.support import forked
+
 _WHOLE_PROGRAM = ("process", "replicas", "random")
 _DATABASES = ("store", "journal")
+
+
+@contextmanager
+def imported_and_stopped() -> Iterator[None]:
+    """Import the whole program, which counts, and stop counting within this block."""
+    counting = Coverage.current()
+    if counting is None:
+        yield
+        return
+    for name in forked.modules():
+        importlib.import_module(name)
+    counting.stop()
+    try:
+        yield
+    finally:
+        counting.start()
 
 
 @contextmanager

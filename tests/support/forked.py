@@ -125,14 +125,15 @@ def run(
         return subprocess.CompletedProcess(words, code, out.read_text(), errors.read_text())
 
 
-def _modules() -> Iterator[str]:
+def modules() -> Iterator[str]:
+    """Yield the names of the program's modules, but those that are run and not imported."""
     for found in pkgutil.walk_packages(responder.__path__, "responder."):
         if not found.name.endswith("__main__") and ".migrations" not in found.name:
             yield found.name
 
 
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload([*_modules(), "alembic.command", "tests.support.forked"])
+_FORKS.set_forkserver_preload([*modules(), "alembic.command", "tests.support.forked"])
 
 
 @contextmanager
