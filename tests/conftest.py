@@ -1,5 +1,6 @@
 """Databases for every test: a fresh SQLite file, or a fresh database on one real PostgreSQL."""
 
+import gc
 import itertools
 import os
 import shutil
@@ -37,6 +38,20 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 _ALL = pytest.Config.ArgsSource.TESTPATHS
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Import the tests without counting coverage, and keep them from the garbage collector.
+
+    They last to the end; each full collection would go through all of them for nothing.
+    """
+    gc.disable()
+    with counting.imported_and_stopped():
+        collected = yield
+    gc.freeze()
+    gc.enable()
+    return collected
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses by these marks

@@ -28,7 +28,7 @@ import responder
 
 AS_THE_SHELL = "AS_THE_SHELL"  # among the environment: nothing may be inherited from another start
 _ALONE = {AS_THE_SHELL, "PYTHONPATH"}  # the second names other modules than those imported here
-EXECUTED = 8  # one process of so many
+EXECUTED = 32  # one process of so many: each costs as much as seven that are forked
 _started = itertools.count()
 
 _COUNTING = "COVERAGE_"
@@ -125,14 +125,15 @@ def run(
         return subprocess.CompletedProcess(words, code, out.read_text(), errors.read_text())
 
 
-def _modules() -> Iterator[str]:
+def modules() -> Iterator[str]:
+    """Yield the names of the program's modules, but those that are run and not imported."""
     for found in pkgutil.walk_packages(responder.__path__, "responder."):
         if not found.name.endswith("__main__") and ".migrations" not in found.name:
             yield found.name
 
 
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload([*_modules(), "alembic.command", "tests.support.forked"])
+_FORKS.set_forkserver_preload([*modules(), "alembic.command", "tests.support.forked"])
 
 
 @contextmanager

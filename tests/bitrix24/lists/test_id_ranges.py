@@ -219,8 +219,8 @@ def test_a_list_that_never_stops_growing_is_given_up() -> None:
     while asked := read.next_commands(50):
         for number, command in asked:
             read.accept(number, tasks.answer(command))
-            last = tasks.rows[-1][0]
-            tasks.rows += [(last + 1 + place, 1) for place in range(70)]
+        last = tasks.rows[-1][0]
+        tasks.rows += [(last + 1 + place, 1) for place in range(70)]
     assert read.failure is not None
     assert read.failure.code == "incomplete"
 

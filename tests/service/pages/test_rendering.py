@@ -25,6 +25,7 @@ from responder.service.pages.rendering import (
 from tests.service.pages.visiting import settings
 
 TEMPLATES = Path(responder.service.pages.__file__).parent / "templates"
+RENDERER = Renderer()
 
 
 @pytest.mark.parametrize(
@@ -46,8 +47,7 @@ def test_what_hides_is_written_out(text: str, shown: str) -> None:
 
 @given(st.text())
 def test_no_text_becomes_markup_or_turns_the_line(text: str) -> None:
-    renderer = Renderer()
-    page = renderer.page("message.html", _message(text))
+    page = RENDERER.page("message.html", _message(text))
     assert "<script" not in page.lower()
     assert not re.search("[\u202a-\u202e\u2066-\u2069\x00-\x08]", page)
     page.encode()
