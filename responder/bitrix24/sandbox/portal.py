@@ -146,7 +146,7 @@ class Sandbox(State):
         self._level += 1
 
     def _carry_out(self, method: str, params: Mapping[str, object]) -> Answer:
-        return self.faults.strike(method, lambda: self._run(method, params))
+        return self.faults.strike(method, lambda: self.oddities.altered(method, params, self._run))
 
     def _run(self, method: str, params: Mapping[str, object]) -> Answer:
         known = METHODS.get(method)
@@ -168,7 +168,8 @@ class Sandbox(State):
 
     def _batch(self, request: wire.Request, commands: Sequence[batch.Command]) -> Answer:
         halt = not php.is_empty(request.params.get("halt"))
-        return batch.run(commands, halt=halt, carry_out=self._carry_out, time=self._time)
+        answer = batch.run(commands, halt=halt, carry_out=self._carry_out, time=self._time)
+        return self.oddities.batch(answer)
 
     def _envelope(self, method: str, answer: Answer) -> dict[str, object]:
         envelope: dict[str, object] = {"result": answer.value}
@@ -194,7 +195,7 @@ class Sandbox(State):
         if method != "batch" and self.tells_operating:
             times["operating_reset_at"] = self.operating_time.reset_at(method, now)
             times["operating"] = self.operating_time.used(method, now)
-        return times
+        return self.oddities.times(times)
 
 
 async def _send_broken(

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Literal
 
 from responder.bitrix24.sandbox import php
+from responder.bitrix24.sandbox.methods.oddities import Oddities
 from responder.bitrix24.sandbox.slots import Slots, Start
 
 MOSCOW = timezone(timedelta(hours=3))
@@ -51,6 +52,7 @@ class State:
         self.drop_filters = False  # every list answers as if it had no filter
         self.exact_filters = False  # no list compares by `LIKE`: what the documentation lets expect
         self.tells_operating = kind == "cloud"  # and blocks methods by it
+        self.oddities = Oddities()
         self.not_found_text = "The business process is not found."  # in the portal's language
         self.plan_refused = False  # no plan, or no subscription, with REST: nothing is answered
         self.absent_methods: set[str] = set()  # a plan without them
