@@ -4,6 +4,7 @@ import asyncio
 import http.client
 import sys
 from collections.abc import Coroutine
+from pathlib import Path
 
 import click
 
@@ -79,11 +80,23 @@ def demo(*, keep: bool) -> None:
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8010, show_default=True, type=click.IntRange(0, 65_535))
-def sandbox(host: str, port: int) -> None:
+@click.option(
+    "--like",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Answer as the portal whose answers `doctor --probe --out` kept there.",
+)
+def sandbox(host: str, port: int, like: Path | None) -> None:
     """Run a Bitrix24 portal in miniature: real methods, errors, paging and limits over HTTP."""
     from responder.bitrix24.sandbox import demo_portal, run
 
     portal = demo_portal()
+    if like is not None:
+        from responder.bitrix24.probe import kept_answers, likeness
+
+        try:
+            likeness.apply(kept_answers.read(like), portal)
+        except kept_answers.UnreadableError as error:
+            fail(str(error))
     click.echo(f"http://{host}:{port}/rest/{portal.user_id}/{portal.secret}/")
     try:
         asyncio.run(run(host, port, portal))
