@@ -141,6 +141,8 @@ class _Waiting:
         if self.reading.failure is not None:
             return self.unread(f"not all facts could be read: {self.reading.failure.text}")
         other = any(one.action in KILLING for one in judgement.verdicts)
+        if self.known.observed is not None and any(_is_alike(v, stop) for v in judgement.verdicts):
+            return replace(self.seen(Seen.SPARED, self.known.observed), look=other)
         why = f"rule {stop.rule} no longer condemns it"
         return replace(self.seen(Seen.SPARED, why, judgement), look=other)
 
@@ -169,6 +171,11 @@ def _has_lapsed(approval: Approval | None, hours: Calendar | None, now: datetime
     return now >= begins + GOOD_FOR
 
 
+def _is_alike(verdict: Verdict, stop: Stop) -> bool:
+    """Return whether a verdict has the rule and the action of a stop, whatever its mode."""
+    return (verdict.rule, verdict.action) == (stop.rule, stop.action)
+
+
 def _is_same(verdict: Verdict, stop: Stop) -> bool:
     """Return whether a verdict is the one that a stop carries out.
 
@@ -176,7 +183,7 @@ def _is_same(verdict: Verdict, stop: Stop) -> bool:
     decision. A stop of a rule that enforced, and whose rule is in mode `approve` now, waits for
     approval.
     """
-    if (verdict.rule, verdict.action) != (stop.rule, stop.action):
+    if not _is_alike(verdict, stop):
         return False
     if stop.shadow or verdict.mode not in ACTING_MODES:
         return stop.shadow and verdict.mode is Mode.OBSERVE

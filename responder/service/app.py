@@ -185,7 +185,7 @@ class Service:
         )
 
     def _driver(self, name: str) -> Driver:
-        assembly = Assembly(sweep_every=self.settings.sweep_every)
+        assembly = Assembly(sweep_every=self.settings.sweep_every, asks=True)
         context = Context(
             client=self.clients[name],
             database=self.database,

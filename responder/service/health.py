@@ -7,7 +7,7 @@ from responder.judge.rules_in_force import RulesInForce
 from responder.service.driver.driver import Driver
 from responder.service.replicas.election import Leases
 from responder.settings.settings import Settings
-from responder.store import limits
+from responder.store import limits, withheld
 from responder.store.canonical_json import instant_text
 from responder.store.database.database import Database, is_current
 from responder.store.database.engines import StoreUnavailable
@@ -40,7 +40,7 @@ class Health:
     async def ready(self) -> tuple[bool, dict[str, object]]:
         """Return whether we can receive, and the detail: store, rules, portals, replicas."""
         writable, current, why = await self._store()
-        tripped, paused = await self._withheld() if writable else ([], None)
+        tripped, paused, observed = await self._withheld() if writable else ([], None, {})
         detail: dict[str, object] = {
             "mode": self._mode.value,
             "store": {"writable": writable, "schema_is_current": current, "error": why},
@@ -49,7 +49,10 @@ class Health:
                 "since": instant_text(self._rules.since),
                 "error": self._rules.error,
             },
-            "portals": {name: self.portal(name) for name in self._clients},
+            "portals": {
+                name: self.portal(name) | {"probe": observed.get(name, {})}
+                for name in self._clients
+            },
             "replicas": {
                 "alive": max(1, len(self._leases.replicas.alive)),
                 "other_rules": self._leases.other_rules(),
@@ -79,8 +82,12 @@ class Health:
         except StoreUnavailable as error:
             return False, None, str(error)
 
-    async def _withheld(self) -> tuple[list[limits.Trip], bool]:
-        """Read what keeps rules from acting: trips, and whether everything is paused."""
+    async def _withheld(self) -> tuple[list[limits.Trip], bool, dict[str, dict[str, str]]]:
+        """Read what keeps rules from acting: trips, a pause, and portals that answer otherwise."""
         return await self._database.reading(
-            lambda conn: (limits.tripped(conn), limits.paused(conn) is not None)
+            lambda conn: (
+                limits.tripped(conn),
+                limits.paused(conn) is not None,
+                withheld.of_all(conn),
+            )
         )

@@ -134,6 +134,7 @@ class Gate:
                 raise StaleError("what held the run was let go")
             rulesets.keep(tx, ruleset.revision, ruleset.text, now)
             valid = still_valid(tx, self.portal, rechecks)
+            self._check_acts(plans, valid)
             new = [limiter.hold_plan(plan) if holds is None else holds for plan in plans]
             held = limiter.hold_all(valid)
             writer = IntentWriter(tx, self.portal, ruleset, evidence, now, most_calls)
@@ -154,6 +155,12 @@ class Gate:
         """
         now = self._context.now()
         return await self.write(lambda tx: self._limiter(tx, ruleset, now).hold_run(sets))
+
+    def _check_acts(self, plans: Sequence[Plan], rechecks: Sequence[Recheck]) -> None:
+        """Raise StaleError where a call is planned on a portal that is observed by now."""
+        calls = any(plan.calls for plan in plans) or any(one.step.call for one in rechecks)
+        if calls and not self._context.acts:
+            raise StaleError(self._context.why_observed or "the installation observes")
 
     def _limiter(self, tx: Connection, ruleset: Ruleset, now: datetime) -> Limiter:
         chain.lock(tx, self.portal)

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -23,7 +23,7 @@ from responder.service.doctor import checks, portal_checks, refusal_checks
 from responder.service.doctor.checks import Finding
 from responder.service.doctor.portal_checks import Needs
 from responder.settings.settings import PortalSettings, Settings
-from responder.store import leases, limits
+from responder.store import leases, limits, withheld
 from responder.store.database import durability
 from responder.store.database.database import Connection, Database
 from responder.store.database.engines import DatabaseError
@@ -46,6 +46,7 @@ class _Stored:
     breakers: tuple[Breaker, ...] = ()
     trips: tuple[Trip, ...] = ()
     refused: tuple[Refused, ...] = ()
+    withheld: Mapping[str, str] = field(default_factory=dict)
 
 
 _NOTHING = _Stored()
@@ -115,7 +116,7 @@ def _opened(database: Database) -> Iterator[None]:
 def _stored(
     conn: Connection, portals: Iterable[str], refused: Mapping[str, Sequence[Refused]]
 ) -> dict[str, _Stored]:
-    waiting = inbox.depth(conn)
+    waiting, observed = inbox.depth(conn), withheld.of_all(conn)
     return {
         portal: _Stored(
             heard_at=inbox.last_received(conn, portal),
@@ -124,6 +125,7 @@ def _stored(
             breakers=tuple(leases.breakers(conn, portal)),
             trips=tuple(limits.tripped(conn, portal)),
             refused=tuple(refused.get(portal, ())),
+            withheld=observed.get(portal, {}),
         )
         for portal in portals
     }
@@ -142,6 +144,7 @@ def _from_store(
         *refusal_checks.refused(known.refused, name),
         *checks.backlog(known.waiting, known.oldest_at, now),
         *portal_checks.breakers(known.breakers, name),
+        *portal_checks.withheld(known.withheld),
         *checks.tripped({trip.rule: trip.why for trip in known.trips}),
     ]
 

@@ -1,14 +1,16 @@
 """Orders the work of a driver for its portal: the most urgent first, one step at a time.
 
-Upkeep comes first, which needs no call. Then comes a round of what is due (`round`), and between
+A portal is asked first whether it may be acted upon (`withholding`).
+Upkeep comes next, which needs no call. Then comes a round of what is due (`round`), and between
 rounds, however many there are, a step of a run (`sweeper`). Where there is nothing else to do,
 workflows that observing rules would have stopped are checked (`would_kill_check`).
 """
 
 from responder.judge.context import Context
-from responder.service.driver.clock_watch import ClockWatch
 from responder.service.driver.round import Rounds
 from responder.service.driver.sweeper import Sweeper
+from responder.service.driver.upkeep.clock_watch import ClockWatch
+from responder.service.driver.upkeep.withholding import Withholding
 from responder.stop.approval_expiry import ApprovalExpiry
 from responder.stop.gate import Gate
 from responder.stop.rearm_release import RearmRelease
@@ -18,7 +20,14 @@ from responder.stop.would_kill_check import WouldKillCheck
 class Agenda:
     """The agenda of one portal's driver, under one lease."""
 
-    def __init__(self, context: Context, gate: Gate, rounds: Rounds, sweeper: Sweeper) -> None:
+    def __init__(
+        self,
+        context: Context,
+        gate: Gate,
+        rounds: Rounds,
+        sweeper: Sweeper,
+        withholding: Withholding | None = None,
+    ) -> None:
         self.rounds = rounds
         self.sweeper = sweeper
         self._context = context
@@ -28,16 +37,21 @@ class Agenda:
             RearmRelease(context, gate),
             ApprovalExpiry(context, gate),
         )
+        self._withholding = withholding
         self._would_kills = WouldKillCheck(context, gate)
 
     async def load(self) -> None:
         """Read the last driver's bucket and open breakers, and continue with them."""
         await self._gate.load_client()
+        if self._withholding is not None:
+            await self._withholding.load()
 
     async def step(self) -> bool:
         """Run the next step that is due. Return False when nothing was due."""
         client = self._context.client
         await client.probe()
+        if self._withholding is not None and await self._withholding.step():
+            self.rounds.drop()  # it was judged as if the portal were, or were not, acted upon
         done = await self._upkeep_step()
         if client.breakers.of_portal is None:
             done |= await self._judge_and_run()

@@ -8,6 +8,7 @@ from responder.judge.context import Context
 from responder.service.driver.agenda import Agenda
 from responder.service.driver.round import Rounds
 from responder.service.driver.sweeper import Sweeper
+from responder.service.driver.upkeep.withholding import Withholding
 from responder.stop.gate import Gate
 from responder.store.group_commit import SharedCommit
 from responder.store.leases import Lease
@@ -15,9 +16,13 @@ from responder.store.leases import Lease
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assembly:
-    """The classes that a driver is built of, and how often its portal is swept."""
+    """The classes that a driver is built of, and how often its portal is swept.
+
+    `asks`: the portal is asked the crucial questions at each start, and hourly.
+    """
 
     sweep_every: timedelta
+    asks: bool = False
     gate: type[Gate] = Gate
     sweeper: type[Sweeper] = Sweeper
     rounds: type[Rounds] = Rounds
@@ -32,4 +37,6 @@ class Assembly:
         """Build a portal's agenda. `has_time` returns whether a lease has time left."""
         gate = self.gate(context, lease, commits, has_time)
         rounds = self.rounds(context, gate)
-        return Agenda(context, gate, rounds, self.sweeper(context, gate, self.sweep_every))
+        sweeper = self.sweeper(context, gate, self.sweep_every)
+        withholding = Withholding(context, gate) if self.asks else None
+        return Agenda(context, gate, rounds, sweeper, withholding)
