@@ -67,6 +67,7 @@ class Driving:
         self.sweep_every = timedelta(0)
         self.agenda: Agenda | None = None
         self.leased = True
+        self.asks = False  # the crucial questions, as `serve` does
 
     def now(self) -> datetime:
         """Tell our time."""
@@ -90,7 +91,7 @@ class Driving:
             now=self.now,
         )
         lease = self.take_lease("this one")
-        self.agenda = Assembly(sweep_every=self.sweep_every).build(
+        self.agenda = Assembly(sweep_every=self.sweep_every, asks=self.asks).build(
             context, lease, self.commits, has_time=lambda _: self.leased
         )
         await self.agenda.load()

@@ -93,19 +93,17 @@ class Reply:
 
     @property
     def code(self) -> str | None:
-        """Return the portal's error code, None where it answered.
+        """Return the code with which this one request was refused, None where it was answered.
 
-        Raise CannotAskError where no answer of the portal came.
+        Raise CannotAskError where no answer came, or where it is the method that is refused, or all
+        of REST.
         """
         failure = self.answer.failure
         if failure is None:
             return None
-        if failure.kind not in (FailureKind.REJECTED, FailureKind.METHOD) or failure.code in _WIDE:
+        if failure.kind is not FailureKind.REJECTED:
             raise CannotAskError(f"the portal refused: {explain(failure)}", failed=True)
         return failure.code
-
-
-_WIDE = ("insufficient_scope", "allowed_only_intranet_user")  # these say nothing of one request
 
 
 @dataclass(frozen=True, slots=True)

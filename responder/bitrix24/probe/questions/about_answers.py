@@ -84,7 +84,9 @@ def _fails_alone(heard: Heard) -> Verdict:
 
 def _no_method(heard: Heard) -> Verdict:
     reply = heard["no_method"]
-    if reply.code != "ERROR_METHOD_NOT_FOUND":
+    failure = reply.answer.failure
+    if failure is None or failure.code != "ERROR_METHOD_NOT_FOUND":
+        _ = reply.code  # raises where no answer came at all
         return differs("another code", "code")
     if reply.status is None:
         raise CannotAskError("the status was not heard", failed=True)
