@@ -50,8 +50,8 @@ class Health:
                 "error": self._rules.error,
             },
             "portals": {
-                name: self.portal(name) | {"probe": observed.get(name, {})}
-                for name in self._clients
+                name: self.portal(name) | {"probe": _probe(client, observed.get(name, {}))}
+                for name, client in self._clients.items()
             },
             "replicas": {
                 "alive": max(1, len(self._leases.replicas.alive)),
@@ -91,3 +91,9 @@ class Health:
                 withheld.of_all(conn),
             )
         )
+
+
+def _probe(client: Client, differs: Mapping[str, str]) -> dict[str, object]:
+    """Return what a portal answers otherwise, and when this process last asked it."""
+    asked_at = None if client.asked_at is None else instant_text(client.asked_at)
+    return {"asked_at": asked_at, "differs": differs}

@@ -22,7 +22,7 @@ def test_a_service_says_why_a_portal_is_observed_and_is_ready(tmp_path: Path) ->
         def probe() -> dict[str, str] | None:
             status, body = service.get("/readyz")
             assert status == 200
-            found: dict[str, str] = json.loads(body)["portals"]["main"]["probe"]
+            found: dict[str, str] = json.loads(body)["portals"]["main"]["probe"]["differs"]
             return found or None
 
         came = "an empty list, as if it existed"

@@ -53,6 +53,7 @@ class Withholding:
             log.exception("the portal could not be asked", portal=context.portal)
             self._due_at = now + AGAIN_AFTER
             return False
+        context.client.asked_at = now
         failed = any(one.failed for one in found.findings)
         self._due_at = now + (AGAIN_AFTER if failed else ASKED_EVERY)
         return await self._take_up(found)
