@@ -51,10 +51,16 @@ class Context:
     @property
     def why_observed(self) -> str | None:
         """Return why the portal is only observed although the installation enforces, or None."""
-        if not self.enforcing or not self.client.withheld:
+        if not self.enforcing or self.why_doubted is None:
             return None
-        names = ", ".join(sorted(self.client.withheld))
-        return f"the portal is observed, not acted upon: it answers otherwise on {names}"
+        return f"the portal is observed, not acted upon: {self.why_doubted}"
+
+    @property
+    def why_doubted(self) -> str | None:
+        """Return why what the portal does not list may run all the same, or None."""
+        if not self.client.withheld:
+            return None
+        return f"it answers otherwise on {', '.join(sorted(self.client.withheld))}"
 
     async def read(
         self, query: Callable[Concatenate[Connection, str, P], T], *args: P.args, **named: P.kwargs

@@ -108,11 +108,18 @@ class _Waiting:
         return self.seen(_unread(self.reading.failure, away=self.known.away), why)
 
     def unjudged(self, rule: Rule | None, running: Running) -> Recheck | None:
-        """Return the recheck if it needs no rules: approval lapsed, unread, ended; else None."""
+        """Return the recheck if it needs no rules, else None.
+
+        That is where its approval lapsed, the portal is observed by now, something could not be
+        read, or the workflow ended.
+        """
         stop, listed = self.stop, self.situation.workflows
         if _has_lapsed(stop.approval, None if rule is None else rule.during, self.now):
             why = "it could not be carried out within a day of its approval"
             return self.seen(Seen.LAPSED, why)
+        if self.known.observed is not None and not stop.shadow:
+            # Nor is it called gone: what the portal does not list may run all the same.
+            return replace(self.seen(Seen.SPARED, self.known.observed), look=True)
         if isinstance(listed, Unknown):
             return self.unread(listed.why)
         ended = _no_longer_listed(stop, self.reading, listed) or _void_choice(stop, rule, running)
@@ -141,8 +148,6 @@ class _Waiting:
         if self.reading.failure is not None:
             return self.unread(f"not all facts could be read: {self.reading.failure.text}")
         other = any(one.action in KILLING for one in judgement.verdicts)
-        if self.known.observed is not None and any(_is_alike(v, stop) for v in judgement.verdicts):
-            return replace(self.seen(Seen.SPARED, self.known.observed), look=other)
         why = f"rule {stop.rule} no longer condemns it"
         return replace(self.seen(Seen.SPARED, why, judgement), look=other)
 
@@ -171,11 +176,6 @@ def _has_lapsed(approval: Approval | None, hours: Calendar | None, now: datetime
     return now >= begins + GOOD_FOR
 
 
-def _is_alike(verdict: Verdict, stop: Stop) -> bool:
-    """Return whether a verdict has the rule and the action of a stop, whatever its mode."""
-    return (verdict.rule, verdict.action) == (stop.rule, stop.action)
-
-
 def _is_same(verdict: Verdict, stop: Stop) -> bool:
     """Return whether a verdict is the one that a stop carries out.
 
@@ -183,7 +183,7 @@ def _is_same(verdict: Verdict, stop: Stop) -> bool:
     decision. A stop of a rule that enforced, and whose rule is in mode `approve` now, waits for
     approval.
     """
-    if not _is_alike(verdict, stop):
+    if (verdict.rule, verdict.action) != (stop.rule, stop.action):
         return False
     if stop.shadow or verdict.mode not in ACTING_MODES:
         return stop.shadow and verdict.mode is Mode.OBSERVE

@@ -14,7 +14,7 @@ from responder.store import withheld
 from responder.store.database.database import Database
 from responder.store.inbox import inbox
 from tests.support.probed_portal import DYNAMIC, QUOTE
-from tests.support.rounds import KILL, PORTAL, Driving, driving, play
+from tests.support.rounds import INSTANCES, KILL, PORTAL, Driving, driving, play
 from tests.support.stories import (
     a_deal,
     after,
@@ -165,17 +165,63 @@ def test_a_run_that_began_before_is_made_again_without_acting(
     with asking(database, tmp_path, rules(rule("[{every: 15m}]"))) as there:
 
         async def story(there: Driving) -> None:
+            await begin(there)  # a minute after the hour
+            await after(there, minutes=45)
             a_deal(there, 1, "a")
-            await begin(there)
-            there.later(minutes=58)
-            await there.round()  # the run has begun, and is not finished
+            there.later(minutes=14, seconds=30)
+            read = len(there.sandbox.calls_of(INSTANCES))
+            assert await there.round()
+            assert len(there.sandbox.calls_of(INSTANCES)) > read
+            assert outcomes(there) == []  # the run has begun, and is not finished
             differ(there)
-            await after(there, minutes=4)
-            await after(there, minutes=16)
+            await after(there, minutes=1)
 
         play(there, story)
-        assert set(outcomes(there)) <= {"would_kill", "cleared", "killed"}
-        assert len(killed(there)) == outcomes(there).count("killed")
+        assert killed(there) == []
+        assert outcomes(there) == ["would_kill"]
+
+
+def test_a_stop_in_doubt_is_settled_once_the_portal_answers_as_expected(
+    tmp_path: Path, database: Database
+) -> None:
+    with asking(database, tmp_path) as there:
+
+        async def story(there: Driving) -> None:
+            a_deal(there, 1, "a")
+            await there.until_idle()
+            there.sandbox.fail_next(KILL, "act_then_drop")
+            there.deliver([1])
+            there.later(seconds=2)
+            await there.round()
+            there.sandbox.fail_next(INSTANCES, "500", times=1000)
+            differ(there)
+            await after(there, minutes=61)
+            there.sandbox.faults.clear()
+            await after(there, minutes=2)
+            assert outcomes(there) == ["in_doubt"]
+            assert QUESTION in details(there)[0]
+            there.sandbox.oddities.clear()
+            await after(there, minutes=61)
+
+        play(there, story)
+        assert outcomes(there) == ["killed"]
+
+
+def test_what_is_not_listed_is_not_called_gone_while_the_portal_answers_otherwise(
+    tmp_path: Path, database: Database
+) -> None:
+    with asking(database, tmp_path, rules(rule("[deal.updated]", "wait: 2h"))) as there:
+
+        async def story(there: Driving) -> None:
+            a_deal(there, 1, "a")
+            await deliver(there)
+            differ(there)
+            there.sandbox.oddities.set("blind_filters", frozenset({"DOCUMENT_ID"}))
+            await after(there, minutes=61)
+            await after(there, minutes=61)
+
+        play(there, story)
+        assert outcomes(there) == ["cleared"]
 
 
 def test_it_acts_again_once_the_portal_answers_as_expected(
