@@ -23,6 +23,8 @@ from responder.store.leases import LeaseLost
 ASKED_EVERY = timedelta(hours=1)
 AGAIN_AFTER = timedelta(minutes=10)  # where a call failed
 
+_CRUCIAL = frozenset(question.id for question in CRUCIAL)
+
 log = structlog.get_logger()
 
 
@@ -33,11 +35,17 @@ class Withholding:
         self._context = context
         self._gate = gate
         self._due_at: datetime | None = None
+        self._stored: Mapping[str, str] = {}
 
     async def load(self) -> None:
         """Continue with what the last driver found."""
         client = self._context.client
-        client.withheld = await self._context.read(withheld.of_portal, client.address)
+        self._stored = (await self._context.database.reading(withheld.of_all)).get(
+            self._context.portal, {}
+        )
+        found = await self._context.read(withheld.of_portal, client.address)
+        # An older version may have asked what this one does not: nothing would take it back.
+        client.withheld = {name: came for name, came in found.items() if name in _CRUCIAL}
 
     async def step(self) -> bool:
         """Ask, if it is time. Return whether the portal is acted upon otherwise than before."""
@@ -73,11 +81,12 @@ class Withholding:
         answered = {one.question.id for one in found.of(Result.AS_EXPECTED)}
         kept = {name: came for name, came in client.withheld.items() if name not in answered}
         new = kept | {one.question.id: one.came for one in found.of(Result.DIFFERS)}
-        if new == client.withheld:
-            return False
         was, client.withheld = client.withheld, new
+        if new == self._stored:
+            return False
         portal = self._context.portal
         await self._gate.write(lambda tx: withheld.replace(tx, portal, new, client.address, now))
+        self._stored = new
         self._log_change(was)
         return bool(was) is not bool(new)
 

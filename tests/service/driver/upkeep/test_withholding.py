@@ -1,5 +1,6 @@
 """A portal that answers a crucial question otherwise is observed, whatever sets a rule off."""
 
+import shutil
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -36,6 +37,13 @@ PORTALS = sorted((Path(__file__).parents[3] / "portals").glob("*.json"))
 QUESTION = "absent-type-is-not-listed"
 EVENT = rule("[deal.updated, robot]")
 Story = Callable[[Driving], Coroutine[object, object, None]]
+
+
+@pytest.fixture
+def migrated_url(migrated_file: Path, tmp_path: Path) -> str:
+    """Give SQLite alone: what is stored is tested on both (`store/test_withheld`)."""
+    shutil.copy(migrated_file, tmp_path / "responder.db")
+    return f"sqlite:///{tmp_path / 'responder.db'}"
 
 
 @contextmanager
@@ -279,6 +287,21 @@ def test_what_another_portal_of_this_name_answered_does_not_count(
 
         play(there, story)
         assert killed(there) == ["a"]
+        assert database.read(withheld.of_all) == {}
+
+
+def test_what_an_older_version_asked_does_not_count(tmp_path: Path, database: Database) -> None:
+    found, now = {"no-longer-asked": "something"}, datetime.now(UTC)
+    database.write(lambda tx: withheld.replace(tx, PORTAL, found, None, now))
+    with asking(database, tmp_path) as there:
+
+        async def story(there: Driving) -> None:
+            a_deal(there, 1, "a")
+            await deliver(there)
+
+        play(there, story)
+        assert killed(there) == ["a"]
+        assert database.read(withheld.of_all) == {}
 
 
 def test_what_cannot_be_asked_withholds_nothing(tmp_path: Path, database: Database) -> None:
