@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from responder.bitrix24.client.answers import Answer, Command, Failure, FailureKind
@@ -56,6 +56,7 @@ def asked(answers: Sequence[Answer], questions: Sequence[Question] = QUESTIONS) 
     return asyncio.run(interview(ask, questions, NOW, lambda: [(200, {"result": {}})]))
 
 
+@settings(max_examples=40)
 @given(st.lists(ANSWERS, min_size=1, max_size=20))
 def test_whatever_is_answered_each_question_has_a_result(answers: list[Answer]) -> None:
     found = asked(answers)
