@@ -16,7 +16,7 @@ from responder.journal.reading import counts
 from responder.judge.rules_in_force import RulesInForce
 from responder.judge.run_scope import SWEEP, swept_rules
 from responder.model import OPEN_OUTCOMES
-from responder.store import limits, sweep_runs, withheld
+from responder.store import leases, limits, sweep_runs
 from responder.store.database.database import Connection, Database
 from responder.store.database.engines import StoreUnavailable
 from responder.store.inbox import inbox
@@ -97,7 +97,7 @@ class Gauges:
             sweeps=sweep_runs.last_of_all(conn, SWEEP),
             notices=outbox.waiting(conn, self._portals),
             asking=approvals.count_pending(conn),
-            withheld=withheld.of_all(conn),
+            withheld=leases.withheld(conn),
             stops=counts.open_stops(conn),
         )
 

@@ -7,7 +7,7 @@ from responder.judge.rules_in_force import RulesInForce
 from responder.service.driver.driver import Driver
 from responder.service.replicas.election import Leases
 from responder.settings.settings import Settings
-from responder.store import limits, withheld
+from responder.store import leases, limits
 from responder.store.canonical_json import instant_text
 from responder.store.database.database import Database, is_current
 from responder.store.database.engines import StoreUnavailable
@@ -88,7 +88,7 @@ class Health:
             lambda conn: (
                 limits.tripped(conn),
                 limits.paused(conn) is not None,
-                withheld.of_all(conn),
+                leases.withheld(conn),
             )
         )
 

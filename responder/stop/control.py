@@ -18,7 +18,7 @@ from responder.journal.reading import counts
 from responder.model import Outcome
 from responder.rules.ruleset import Ruleset
 from responder.settings.settings import Settings
-from responder.store import leases, limits, sweep_runs, withheld
+from responder.store import leases, limits, sweep_runs
 from responder.store.canonical_json import instant_text
 from responder.store.database.database import Connection, Database
 from responder.store.decision_ids import place_of
@@ -292,7 +292,7 @@ def portals_now(
     depth, asking = inbox.depth(conn), approvals.count_pending(conn)
     stops = counts.open_stops(conn)
     refused = refusals.lately(conn, now)
-    observed = withheld.of_all(conn)
+    observed = leases.withheld(conn)
     rows: dict[str, Mapping[str, object]] = {}
     for name in sorted(settings.portals):
         count, oldest = depth.get(name, (0, now))

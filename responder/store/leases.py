@@ -1,4 +1,8 @@
-"""Stores which process drives a portal, and its request bucket and breakers for the next driver.
+"""Stores which process drives a portal, and what the next driver begins with.
+
+That is its request bucket, its open breakers, and the questions that the portal answers otherwise
+than responder relies on: while there are any, it is observed, not acted upon (`withheld`). Each of
+these is a switch with the name of portal and question, so that every replica and command sees it.
 
 A lease is a row with a holder, an expiry on the database's clock, and a fencing number that grows
 with every claim. Whoever writes for the portal checks it in the same transaction: number and holder
@@ -9,16 +13,20 @@ for a minute can commit nothing.
 A claim never waits: a locked row belongs to somebody who is writing at this moment.
 """
 
+import json
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, extract, func, select, update
 
 from responder.model import Breaker
 from responder.store.database.clock import micros_of, now_of
 from responder.store.database.tables import breakers as table
-from responder.store.database.tables import buckets, insert, leases
+from responder.store.database.tables import buckets, insert, leases, switches
+
+_WITHHELD = "withheld "
 
 
 class LeaseLost(Exception):  # noqa: N818 -- it says a state, not a mistake
@@ -142,6 +150,39 @@ def breakers(conn: Connection, portal: str | None = None) -> list[Breaker]:
     if portal is not None:
         query = query.where(table.c.portal == portal)
     return [Breaker(**record._mapping) for record in conn.execute(query)]
+
+
+def withheld(conn: Connection) -> dict[str, dict[str, str]]:
+    """Return by portal the questions that it answers otherwise, each with what came."""
+    found: dict[str, dict[str, str]] = {}
+    query = select(switches.c.name, switches.c.by).where(switches.c.name.startswith(_WITHHELD))
+    for name, content in conn.execute(query.order_by(switches.c.name)):
+        portal, _, question = str(name).removeprefix(_WITHHELD).partition(" ")
+        found.setdefault(portal, {})[question] = str(json.loads(content)["came"])
+    return found
+
+
+def withheld_of(conn: Connection, portal: str, address: str | None) -> dict[str, str]:
+    """Return the questions that the portal at this address answers otherwise."""
+    begin = f"{_WITHHELD}{portal} "
+    query = select(switches.c.name, switches.c.by).where(switches.c.name.startswith(begin))
+    found = {}
+    for name, content in conn.execute(query.order_by(switches.c.name)):
+        kept = json.loads(content)
+        if kept["address"] == address:
+            found[str(name).removeprefix(begin)] = str(kept["came"])
+    return found
+
+
+def save_withheld(
+    tx: Connection, portal: str, found: Mapping[str, str], address: str | None, at: datetime
+) -> None:
+    """Write which questions a portal answers otherwise, in place of what was written before."""
+    tx.execute(delete(switches).where(switches.c.name.startswith(f"{_WITHHELD}{portal} ")))
+    for question, came in found.items():
+        content = json.dumps({"address": address, "came": came})
+        name = f"{_WITHHELD}{portal} {question}"
+        tx.execute(insert(tx, switches).values(name=name, at=at, by=content))
 
 
 def driver(conn: Connection, portal: str) -> str | None:

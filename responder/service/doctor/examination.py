@@ -23,7 +23,7 @@ from responder.service.doctor import checks, portal_checks, refusal_checks
 from responder.service.doctor.checks import Finding
 from responder.service.doctor.portal_checks import Needs
 from responder.settings.settings import PortalSettings, Settings
-from responder.store import leases, limits, withheld
+from responder.store import leases, limits
 from responder.store.database import durability
 from responder.store.database.database import Connection, Database
 from responder.store.database.engines import DatabaseError
@@ -116,7 +116,7 @@ def _opened(database: Database) -> Iterator[None]:
 def _stored(
     conn: Connection, portals: Iterable[str], refused: Mapping[str, Sequence[Refused]]
 ) -> dict[str, _Stored]:
-    waiting, observed = inbox.depth(conn), withheld.of_all(conn)
+    waiting, observed = inbox.depth(conn), leases.withheld(conn)
     return {
         portal: _Stored(
             heard_at=inbox.last_received(conn, portal),

@@ -16,7 +16,7 @@ from responder.bitrix24.probe.question import Reply, Result
 from responder.bitrix24.probe.questions.table import CRUCIAL
 from responder.judge.context import Context
 from responder.stop.gate import Gate
-from responder.store import withheld
+from responder.store import leases
 from responder.store.database.engines import StoreUnavailable
 from responder.store.leases import LeaseLost
 
@@ -40,10 +40,10 @@ class Withholding:
     async def load(self) -> None:
         """Continue with what the last driver found."""
         client = self._context.client
-        self._stored = (await self._context.database.reading(withheld.of_all)).get(
+        self._stored = (await self._context.database.reading(leases.withheld)).get(
             self._context.portal, {}
         )
-        found = await self._context.read(withheld.of_portal, client.address)
+        found = await self._context.read(leases.withheld_of, client.address)
         # An older version may have asked what this one does not: nothing would take it back.
         client.withheld = {name: came for name, came in found.items() if name in _CRUCIAL}
 
@@ -85,7 +85,9 @@ class Withholding:
         if new == self._stored:
             return False
         portal = self._context.portal
-        await self._gate.write(lambda tx: withheld.replace(tx, portal, new, client.address, now))
+        await self._gate.write(
+            lambda tx: leases.save_withheld(tx, portal, new, client.address, now)
+        )
         self._stored = new
         self._log_change(was)
         return bool(was) is not bool(new)

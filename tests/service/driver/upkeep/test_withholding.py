@@ -1,20 +1,16 @@
 """A portal that answers a crucial question otherwise is observed, whatever sets a rule off."""
 
 import shutil
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from responder.bitrix24.probe import kept_answers
-from responder.bitrix24.probe.likeness import apply
 from responder.bitrix24.sandbox.slots import Slots
-from responder.store import withheld
+from responder.store import leases
 from responder.store.database.database import Database
-from responder.store.inbox import inbox
-from tests.support.probed_portal import DYNAMIC, QUOTE
 from tests.support.rounds import INSTANCES, KILL, PORTAL, Driving, driving, play
 from tests.support.stories import (
     a_deal,
@@ -33,7 +29,6 @@ from tests.support.stories import (
 
 pytestmark = pytest.mark.portal
 
-PORTALS = sorted((Path(__file__).parents[3] / "portals").glob("*.json"))
 QUESTION = "absent-type-is-not-listed"
 EVENT = rule("[deal.updated, robot]")
 Story = Callable[[Driving], Coroutine[object, object, None]]
@@ -41,7 +36,7 @@ Story = Callable[[Driving], Coroutine[object, object, None]]
 
 @pytest.fixture
 def migrated_url(migrated_file: Path, tmp_path: Path) -> str:
-    """Give SQLite alone: what is stored is tested on both (`store/test_withheld`)."""
+    """Give SQLite alone: what is stored is tested on both (`store/test_leases_withheld`)."""
     shutil.copy(migrated_file, tmp_path / "responder.db")
     return f"sqlite:///{tmp_path / 'responder.db'}"
 
@@ -251,7 +246,7 @@ def test_it_acts_again_once_the_portal_answers_as_expected(
         play(there, story)
         assert killed(there) == ["a"]
         assert outcomes(there) == ["would_kill", "killed"]
-        assert database.read(withheld.of_all) == {}
+        assert database.read(leases.withheld) == {}
 
 
 def test_the_next_driver_goes_on_withholding_where_it_cannot_ask(
@@ -270,14 +265,14 @@ def test_the_next_driver_goes_on_withholding_where_it_cannot_ask(
 
         play(there, story)
         assert killed(there) == []
-        assert set(database.read(withheld.of_all)[PORTAL]) == {QUESTION}
+        assert set(database.read(leases.withheld)[PORTAL]) == {QUESTION}
 
 
 def test_what_another_portal_of_this_name_answered_does_not_count(
     tmp_path: Path, database: Database
 ) -> None:
     found, now = {QUESTION: "an empty list"}, datetime.now(UTC)
-    database.write(lambda tx: withheld.replace(tx, PORTAL, found, "another", now))
+    database.write(lambda tx: leases.save_withheld(tx, PORTAL, found, "another", now))
     with asking(database, tmp_path) as there:
 
         async def story(there: Driving) -> None:
@@ -287,12 +282,12 @@ def test_what_another_portal_of_this_name_answered_does_not_count(
 
         play(there, story)
         assert killed(there) == ["a"]
-        assert database.read(withheld.of_all) == {}
+        assert database.read(leases.withheld) == {}
 
 
 def test_what_an_older_version_asked_does_not_count(tmp_path: Path, database: Database) -> None:
     found, now = {"no-longer-asked": "something"}, datetime.now(UTC)
-    database.write(lambda tx: withheld.replace(tx, PORTAL, found, None, now))
+    database.write(lambda tx: leases.save_withheld(tx, PORTAL, found, None, now))
     with asking(database, tmp_path) as there:
 
         async def story(there: Driving) -> None:
@@ -301,7 +296,7 @@ def test_what_an_older_version_asked_does_not_count(tmp_path: Path, database: Da
 
         play(there, story)
         assert killed(there) == ["a"]
-        assert database.read(withheld.of_all) == {}
+        assert database.read(leases.withheld) == {}
 
 
 def test_what_cannot_be_asked_withholds_nothing(tmp_path: Path, database: Database) -> None:
@@ -350,57 +345,3 @@ def test_it_is_asked_once_an_hour_and_only_read(tmp_path: Path, database: Databa
         play(there, story)
         assert there.sandbox.calls_of(KILL) == []
         assert killed(there) == []
-
-
-EVENTS = {
-    "deal:1": "ONCRMDEALUPDATE",
-    "deal:2": "ONCRMDEALUPDATE",
-    "quote:3": "ONCRMQUOTEUPDATE",
-    "item_147:1": "ONCRMDYNAMICITEMUPDATE",
-}
-
-
-def receive(there: Driving, events: Mapping[str, str]) -> None:
-    rows = [
-        inbox.row(PORTAL, there.now(), "event", name, ref, None, b"form")
-        for ref, name in events.items()
-    ]
-    there.database.write(lambda tx: inbox.add(tx, rows))
-
-
-@pytest.mark.parametrize("file", PORTALS, ids=lambda path: path.stem)
-@pytest.mark.parametrize("otherwise", [False, True])
-def test_on_a_portal_like_a_file_the_condemned_are_killed_or_all_is_withheld(
-    tmp_path: Path, database: Database, file: Path, otherwise: bool
-) -> None:
-    text = "".join(
-        f"""\
-  - id: {kind.replace("_", "-")}
-    mode: enforce
-    when: [{kind}.updated]
-    if: {{{kind}.title: Lost, workflow.template_id: 61}}
-    then: kill
-"""
-        for kind in ("deal", "quote", "item_147")
-    )
-    with asking(database, tmp_path, rules(text)) as there:
-        apply(kept_answers.read(file), there.sandbox)
-        there.sandbox.slots = Slots(None)
-
-        async def story(there: Driving) -> None:
-            if otherwise:
-                differ(there)
-            a_deal(there, 1, "of-a-deal", title="Lost")
-            a_deal(there, 2, "innocent", title="Won")
-            there.sandbox.add_item(7, 3, title="Lost")
-            there.sandbox.add_item(147, 1, title="Lost")
-            there.sandbox.start_workflow(QUOTE, 61, id="of-a-quote")
-            there.sandbox.start_workflow(DYNAMIC, 61, id="of-a-contract")
-            receive(there, EVENTS)
-            await after(there, seconds=2)
-            await after(there, seconds=12)
-
-        play(there, story)
-        expected = [] if otherwise else ["of-a-contract", "of-a-deal", "of-a-quote"]
-        assert sorted(killed(there)) == expected
-        assert "innocent" in there.sandbox.workflows
