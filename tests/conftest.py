@@ -14,8 +14,8 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
 
-from responder.store.database.application_tables import metadata
 from responder.store.database.database import Database
+from responder.store.database.portal_tables import metadata
 from tests.support import counting, tiers
 
 _numbers = itertools.count(1)

@@ -170,6 +170,13 @@ class Metrics:
             "method",
         )
 
+        self.portal_withheld = self._gauge(
+            "responder_portal_withheld",
+            "1 while a portal is only observed, because it answers a crucial question otherwise.",
+            "portal",
+            "question",
+        )
+
     def _running(self) -> None:
         info = self._gauge(
             "responder_build_info",

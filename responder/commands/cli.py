@@ -15,7 +15,7 @@ from responder.adapters.terminal import escape_output
 COMMANDS = {
     "serve": ("serve:serve", "Receive events, decide and act."),
     "demo": ("serve:demo", "Play the main job on real HTTP; needs no settings."),
-    "sandbox": ("serve:sandbox", "Run a Bitrix24 portal in miniature over real HTTP."),
+    "sandbox": ("sandbox:sandbox", "Run a Bitrix24 portal in miniature over real HTTP."),
     "health": ("serve:health", "Ask the running service whether it is alive."),
     "status": ("operate:status", "Show mode, rules, trips, and each portal's backlog and breaker."),
     "pause": ("operate:pause", "Stop all new kills at once, on every replica, until `resume`."),
@@ -47,7 +47,7 @@ COMMANDS = {
     ),
     "fields": ("rules.files:fields", "List the facts that rules may test."),
     "doctor": ("doctor:doctor", "Report what is wrong with this installation, and what to do."),
-    "app": ("app:app", "Show how to install a local application, and how it stands."),
+    "app": ("local_app:app", "Show how to install a local application, and how it stands."),
     "password": ("password:password", "Hash a password for RESPONDER_ADMINS__<NAME>."),
     "docs": ("texts:docs", "List the pages of the documentation, or print one."),
     "deploy": ("texts:deploy", "List the files to deploy and watch it with, or print one."),

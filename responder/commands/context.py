@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -73,9 +74,12 @@ def rules_in_use() -> Path:
 
 
 def require_portal(portal: str | None, known: Collection[str]) -> None:
-    """Print which portals there are and exit, where `portal` is none of them."""
+    """Print which portals there are, and which may be meant, and exit if `portal` is none."""
     if portal is not None and portal not in known:
-        fail(f"There is no portal {portal}; there are: {', '.join(sorted(known)) or 'none'}.")
+        near = get_close_matches(portal, known, 1)
+        meant = f" Did you mean {near[0]}?" if near else ""
+        names = ", ".join(sorted(known)) or "none"
+        fail(f"There is no portal {portal}; there are: {names}.{meant}")
 
 
 def show_mistakes(error: "RulesError") -> None:

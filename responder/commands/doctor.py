@@ -4,9 +4,13 @@ import asyncio
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from responder.adapters.printable_text import printable, to_json
+from responder.commands.context import fail, portal_of, require_portal
 
 if TYPE_CHECKING:
     from responder.service.doctor.checks import Finding
@@ -15,24 +19,84 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-def doctor(*, as_json: bool) -> None:
+@click.option("--probe", is_flag=True, help="Ask the portals whether they answer as we rely on.")
+@click.option("--portal", help="With --probe: this portal alone.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="With --probe: keep the answers there, each value replaced by its shape.",
+)
+@click.option("--with-kill", is_flag=True, help="With --probe: also kill an id that cannot exist.")
+def doctor(
+    *, as_json: bool, probe: bool, portal: str | None, out: Path | None, with_kill: bool
+) -> None:
     """Report what is wrong with this installation, and what to do. Changes nothing.
 
-    Exits with 0 when there is no problem, 1 when there is one, 2 when the settings are wrong.
+    Exits with 0 when there is no problem, 1 when there is one, 2 when the settings are wrong. With
+    --probe it asks each portal instead, in 60 calls at most that only read, and exits with 1 where
+    an answer differs from what responder relies on.
     """
+    if not probe and (portal is not None or out is not None or with_kill):
+        fail("--portal, --out and --with-kill belong to --probe.")
+    given = _settings(as_json=as_json)
+    if probe:
+        work = _probe(given, _portals(given, portal, out), out, with_kill=with_kill, json=as_json)
+    else:
+        work = _examine(given, _as_json if as_json else _as_line)
+    try:
+        sys.exit(asyncio.run(work))
+    except (KeyboardInterrupt, BrokenPipeError):
+        sys.exit(1)
+
+
+def _settings(*, as_json: bool) -> "Settings":
     from responder.service.doctor.checks import wrong_settings
     from responder.settings.settings import SettingsError, load
 
     try:
-        given = load()
+        return load()
     except SettingsError as error:
         for finding in wrong_settings(error.problems):
             click.echo(_as_json(finding) if as_json else _as_line(finding))
         sys.exit(2)
-    try:
-        sys.exit(asyncio.run(_examine(given, _as_json if as_json else _as_line)))
-    except (KeyboardInterrupt, BrokenPipeError):
-        sys.exit(1)
+
+
+def _portals(given: "Settings", portal: str | None, out: Path | None) -> list[str]:
+    """Return the portals to ask, or print which there are and exit."""
+    require_portal(portal, given.portals)
+    names = sorted(given.portals) if portal is None else [portal]
+    if out is not None and len(names) > 1:
+        fail(f"--out keeps the answers of one portal: --portal {' or '.join(names)}.")
+    return names
+
+
+async def _probe(
+    given: "Settings", portals: list[str], out: Path | None, *, with_kill: bool, json: bool
+) -> int:
+    from responder.adapters.logs import configure, redactor
+    from responder.bitrix24.probe import kept_answers
+    from responder.bitrix24.probe.question import Result
+    from responder.bitrix24.probe.questions.question_table import QUESTIONS, READING
+    from responder.service.doctor import probing
+    from responder.settings.settings import secrets
+
+    configure("error", secrets(given))  # that a method was refused is among what is asked
+    redacted, differs = redactor(secrets(given)), False
+    for name in portals:
+        questions = QUESTIONS if with_kill else READING
+        found = await probing.probe(
+            portal_of(given, name), given.portals[name], questions, lambda: datetime.now(UTC)
+        )
+        lines = [to_json(probing.as_object(name, one)) for one in found.findings] if json else []
+        for line in lines or probing.table(name, found):
+            click.echo(redacted(line))
+        differs |= any(found.of(Result.DIFFERS))
+        if out is not None:
+            try:
+                kept_answers.write(out, found)
+            except OSError as error:
+                fail(f"{out}: {error.strerror}")
+    return 1 if differs else 0
 
 
 async def _examine(given: "Settings", written: "Callable[[Finding], str]") -> int:
@@ -51,16 +115,12 @@ async def _examine(given: "Settings", written: "Callable[[Finding], str]") -> in
 
 
 def _as_line(finding: "Finding") -> str:
-    from responder.adapters.printable_text import printable
-
     where = f"{finding.portal}: " if finding.portal else ""
     advice = f" -> {finding.advice}" if finding.advice else ""
     return printable(f"{finding.status.value:<8} {where}{finding.check}: {finding.message}{advice}")
 
 
 def _as_json(finding: "Finding") -> str:
-    from responder.adapters.printable_text import to_json
-
     return to_json(
         {
             "check": finding.check,

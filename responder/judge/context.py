@@ -22,7 +22,8 @@ IDS = 50  # searched for one by one: they go out in one request
 class Context:
     """One portal's client, the rules in force, and the database, which judging never writes.
 
-    `enforcing` is the installation's mode. `templates` caches the portal's templates, users and
+    `enforcing` is the installation's mode; whether rules may act on this portal is `acts`, and
+    nothing else decides it. `templates` caches the portal's templates, users and
     stages. Up to `few` documents are read, and up to `few_ids` workflows searched for by their ids,
     one by one whatever that costs.
     """
@@ -41,6 +42,25 @@ class Context:
     def portal(self) -> str:
         """Return the portal's name."""
         return self.client.portal.name
+
+    @property
+    def acts(self) -> bool:
+        """Return whether rules in enforce or approve mode may act on this portal now."""
+        return self.enforcing and not self.client.withheld
+
+    @property
+    def why_observed(self) -> str | None:
+        """Return why the portal is only observed although the installation enforces, or None."""
+        if not self.enforcing or self.why_doubted is None:
+            return None
+        return f"the portal is observed, not acted upon: {self.why_doubted}"
+
+    @property
+    def why_doubted(self) -> str | None:
+        """Return why what the portal does not list may run all the same, or None."""
+        if not self.client.withheld:
+            return None
+        return f"it answers otherwise on {', '.join(sorted(self.client.withheld))}"
 
     async def read(
         self, query: Callable[Concatenate[Connection, str, P], T], *args: P.args, **named: P.kwargs

@@ -15,6 +15,7 @@ from responder.judge import jobs
 from responder.judge.backoff import Backoff
 from responder.judge.context import Context
 from responder.judge.jobs import Job
+from responder.judge.stop_lifecycle import OVER_WITHIN
 from responder.model import Outcome
 from responder.rules.ruleset import Ruleset
 from responder.store.applications import offline_takings
@@ -117,10 +118,13 @@ class EventQueue:
         return [jobs.of_stop(stop) for stop in due], second
 
     def _waiting(self, conn: Connection, now: datetime, documents: int) -> list[Waiting]:
-        """Return deliveries, but not of documents that rest or whose events are being taken."""
+        """Return deliveries, but not of documents that rest or whose events are being taken.
+
+        A taking that nobody ended is over in time: the application may be gone meanwhile.
+        """
         skip = self._backoff.resting(now)
         taking = offline_takings.under_way(conn, self._context.portal)
-        if taking is not None:
+        if taking is not None and abs(now - taking.sent_at) < OVER_WITHIN:
             skip |= taking.documents
         return inbox.waiting(conn, self._context.portal, documents=documents, skip=skip)
 

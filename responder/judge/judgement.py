@@ -66,7 +66,7 @@ def _plan(context: Context, job: Job, grounds: Grounds, now: datetime) -> Plan:
         job,
         grounds.readings[job.ref],
         grounds.ruleset,
-        enforcing=context.enforcing,
+        enforcing=context.acts,
         known=grounds.known,
         now=now,
     )
@@ -80,7 +80,7 @@ def _recheck(context: Context, job: Job, grounds: Grounds, now: datetime) -> Rec
         job.stop,
         grounds.readings[job.ref],
         grounds.ruleset,
-        enforcing=context.enforcing,
+        enforcing=context.acts,
         known=grounds.known,
         now=now,
         running=grounds.running,
@@ -98,7 +98,7 @@ async def _with_reasons(context: Context, rechecks: list[Recheck], now: datetime
 
 async def known_of(context: Context, ids: Sequence[str], revision: str) -> Known:
     """Read what the journal holds on these workflows, for a judgement by this revision."""
-    known = Known()
+    known = Known(observed=context.why_observed)
     for start in range(0, len(ids), IDS_AT_ONCE):
         some = ids[start : start + IDS_AT_ONCE]
         known = known.also(await context.read(known_in, some, revision))

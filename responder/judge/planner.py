@@ -215,6 +215,9 @@ def _decision(verdict: Verdict, ruleset: Ruleset, known: Known, now: datetime) -
     if keep is not None and verdict.spared is not None:
         decision = replace(decision, spared=Spared(keep.english, verdict.spared))
     if verdict.mode is Mode.OBSERVE:
+        would_act = _rule(ruleset, verdict.rule).mode in ACTING_MODES
+        if would_act and decision.detail is None:
+            decision = replace(decision, detail=known.observed)
         return Planned(decision=decision)
     return Planned(decision=decision, step=first, overtakes=_overtakes(verdict, known))
 

@@ -157,7 +157,8 @@ class Known:
     `unchanged` the (workflow, rule, action) that have a `would_kill` by this revision already,
     `shadows` the (workflow, rule) for which an observing rule's open decision waits, `stopped` the
     ids that were stopped before, and run again. `shut` maps a withheld method to its breaker's
-    code; `away` is True while the portal answers nothing.
+    code; `away` is True while the portal answers nothing. `observed` is why rules in enforce mode
+    only observe on this portal, None where they act.
     """
 
     under_way: set[str] = field(default_factory=set)
@@ -167,6 +168,7 @@ class Known:
     stopped: Collection[str] = ()
     shut: Mapping[str, str] = field(default_factory=dict)
     away: bool = False
+    observed: str | None = None
 
     def also(self, other: "Known") -> "Known":
         """Return the knowledge of these workflows and of the other's."""

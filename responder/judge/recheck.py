@@ -108,11 +108,18 @@ class _Waiting:
         return self.seen(_unread(self.reading.failure, away=self.known.away), why)
 
     def unjudged(self, rule: Rule | None, running: Running) -> Recheck | None:
-        """Return the recheck if it needs no rules: approval lapsed, unread, ended; else None."""
+        """Return the recheck if it needs no rules, else None.
+
+        That is where its approval lapsed, the portal is observed by now, something could not be
+        read, or the workflow ended.
+        """
         stop, listed = self.stop, self.situation.workflows
         if _has_lapsed(stop.approval, None if rule is None else rule.during, self.now):
             why = "it could not be carried out within a day of its approval"
             return self.seen(Seen.LAPSED, why)
+        if self.known.observed is not None and not stop.shadow:
+            # Nor is it called gone: what the portal does not list may run all the same.
+            return replace(self.seen(Seen.SPARED, self.known.observed), look=True)
         if isinstance(listed, Unknown):
             return self.unread(listed.why)
         ended = _no_longer_listed(stop, self.reading, listed) or _void_choice(stop, rule, running)

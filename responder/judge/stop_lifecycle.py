@@ -49,6 +49,7 @@ EXECUTING_AT_MOST = timedelta(minutes=5)
 PORTAL_CUTS_AT = timedelta(seconds=60)
 CALL_WITHIN = timedelta(seconds=10)  # of its intent; later nothing is sent
 SENT_WITHIN = CALL_WITHIN + timedelta(seconds=CONNECT_SECONDS)
+OVER_WITHIN = SENT_WITHIN + PORTAL_CUTS_AT  # of its intent: the portal carries it out no more
 BUSY_AGAIN = timedelta(seconds=2)
 REFUSED_AGAIN = timedelta(seconds=60)
 LOOK_AGAIN = timedelta(seconds=10)
@@ -284,11 +285,10 @@ def _cut_at(progress: StopProgress, now: datetime) -> datetime:
     Where our clock was ahead at the call, `called_at` is useless: then the whole time counts from
     the first search after the call.
     """
-    longest = SENT_WITHIN + PORTAL_CUTS_AT
     called_at, put_off_at = progress.called_at or now, progress.postponed_at or now
     if called_at <= now + AHEAD:
-        return called_at + longest
-    return now if put_off_at + longest <= now else now + longest
+        return called_at + OVER_WITHIN
+    return now if put_off_at + OVER_WITHIN <= now else now + OVER_WITHIN
 
 
 def _not_found_out(progress: StopProgress, now: datetime, why: str) -> Step:

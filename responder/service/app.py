@@ -207,7 +207,7 @@ class Service:
         )
 
     def _driver(self, name: str) -> Driver:
-        assembly = Assembly(sweep_every=self.settings.sweep_every)
+        assembly = Assembly(sweep_every=self.settings.sweep_every, asks=True)
         steps = None if self.applications is None else self.applications.steps
         context = Context(
             client=self.clients[name],

@@ -16,7 +16,7 @@ from responder.journal.reading import counts
 from responder.judge.rules_in_force import RulesInForce
 from responder.judge.run_scope import SWEEP, swept_rules
 from responder.model import OPEN_OUTCOMES
-from responder.store import limits, sweep_runs
+from responder.store import client_state, limits, sweep_runs
 from responder.store.database.database import Connection, Database
 from responder.store.database.engines import StoreUnavailable
 from responder.store.inbox import inbox
@@ -37,6 +37,7 @@ class _Measured:
     sweeps: dict[str, datetime]
     notices: int
     asking: dict[str, int]
+    withheld: dict[str, dict[str, str]]
     stops: counts.Counts
 
 
@@ -96,6 +97,7 @@ class Gauges:
             sweeps=sweep_runs.last_of_all(conn, SWEEP),
             notices=outbox.waiting(conn, self._portals),
             asking=approvals.count_pending(conn),
+            withheld=client_state.withheld(conn),
             stops=counts.open_stops(conn),
         )
 
@@ -117,6 +119,10 @@ class Gauges:
         self._metrics.inbox_oldest_age.set(max([0.0, *ages]))
         self._metrics.paused.set(found.paused)
         self._metrics.notifications_waiting.set(found.notices)
+        self._metrics.portal_withheld.clear()
+        for portal, questions in found.withheld.items():
+            for question in questions:
+                self._metrics.portal_withheld.labels(portal, question).set(1)
         for portal in self._portals:
             self._metrics.chain_sequence.labels(portal).set(found.heads.get(portal, 0))
             for outcome in OPEN_OUTCOMES:

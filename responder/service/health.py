@@ -8,7 +8,7 @@ from responder.judge.rules_in_force import RulesInForce
 from responder.service.driver.driver import Driver
 from responder.service.replicas.election import Leases
 from responder.settings.settings import Settings
-from responder.store import limits
+from responder.store import client_state, limits
 from responder.store.applications import report
 from responder.store.canonical_json import instant_text
 from responder.store.database.database import Database, is_current
@@ -45,7 +45,7 @@ class Health:
     async def ready(self) -> tuple[bool, dict[str, object]]:
         """Return whether we can receive, and the detail: store, rules, portals, replicas."""
         writable, current, why = await self._store()
-        tripped, paused = await self._withheld() if writable else ([], None)
+        tripped, paused, observed = await self._withheld() if writable else ([], None, {})
         applications = await self._applications() if writable else {}
         detail: dict[str, object] = {
             "mode": self._mode.value,
@@ -56,7 +56,12 @@ class Health:
                 "error": self._rules.error,
             },
             "portals": {
-                name: {**self.portal(name), **applications.get(name, {})} for name in self._clients
+                name: {
+                    **self.portal(name),
+                    **applications.get(name, {}),
+                    "probe": _probe(client, observed.get(name, {})),
+                }
+                for name, client in self._clients.items()
             },
             "replicas": {
                 "alive": max(1, len(self._leases.replicas.alive)),
@@ -96,8 +101,18 @@ class Health:
         except StoreUnavailable as error:
             return False, None, str(error)
 
-    async def _withheld(self) -> tuple[list[limits.Trip], bool]:
-        """Read what keeps rules from acting: trips, and whether everything is paused."""
+    async def _withheld(self) -> tuple[list[limits.Trip], bool, dict[str, dict[str, str]]]:
+        """Read what keeps rules from acting: trips, a pause, and portals that answer otherwise."""
         return await self._database.reading(
-            lambda conn: (limits.tripped(conn), limits.paused(conn) is not None)
+            lambda conn: (
+                limits.tripped(conn),
+                limits.paused(conn) is not None,
+                client_state.withheld(conn),
+            )
         )
+
+
+def _probe(client: Client, differs: Mapping[str, str]) -> dict[str, object]:
+    """Return what a portal answers otherwise, and when this process last asked it."""
+    asked_at = None if client.asked_at is None else instant_text(client.asked_at)
+    return {"asked_at": asked_at, "differs": differs}

@@ -18,7 +18,7 @@ from responder.journal.reading import counts
 from responder.model import Outcome
 from responder.rules.ruleset import Ruleset
 from responder.settings.settings import Settings
-from responder.store import leases, limits, sweep_runs
+from responder.store import client_state, leases, limits, sweep_runs
 from responder.store.applications import report
 from responder.store.canonical_json import instant_text
 from responder.store.database.database import Connection, Database
@@ -293,11 +293,12 @@ def portals_now(
     depth, asking = inbox.depth(conn), approvals.count_pending(conn)
     stops = counts.open_stops(conn)
     refused = refusals.lately(conn, now)
+    observed = client_state.withheld(conn)
     applications = report.every(conn, settings, now)
     rows: dict[str, Mapping[str, object]] = {}
     for name in sorted(settings.portals):
         count, oldest = depth.get(name, (0, now))
-        breakers = {row.method: row.code for row in leases.breakers(conn, name)}
+        breakers = {row.method: row.code for row in client_state.breakers(conn, name)}
         heard = inbox.last_received(conn, name)
         swept = sweep_runs.last(conn, name).get("sweep")
         rows[name] = {
@@ -307,6 +308,7 @@ def portals_now(
             "held": limits.held(conn, name),
             "open_stops": {one: n for (of, one), n in sorted(stops.items()) if of == name},
             "waiting_for_approval": asking.get(name, 0),
+            "withheld": observed.get(name, {}),
             "breaker": breakers.pop("", None),
             "methods": breakers,
             "refused_lately": _counts(refused.get(name, ())),

@@ -25,7 +25,7 @@ from responder.rules.ruleset import Ruleset
 from responder.stop.call import StopCall
 from responder.stop.intents import IntentWriter, StaleError, still_valid
 from responder.stop.limiter import Holds, Limiter, RunSets
-from responder.store import leases, rulesets
+from responder.store import client_state, leases, rulesets
 from responder.store.database.database import Connection
 from responder.store.database.engines import StoreUnavailable
 from responder.store.group_commit import SharedCommit
@@ -70,9 +70,9 @@ class Gate:
         def guarded(tx: Connection) -> tuple[T, Handover]:
             self._guard(tx)
             handover = self._context.client.handover()
-            leases.save_bucket(tx, self.portal, handover.level)
+            client_state.save_bucket(tx, self.portal, handover.level)
             if handover.breakers is not None:
-                leases.save_breakers(tx, self.portal, handover.breakers)
+                client_state.save_breakers(tx, self.portal, handover.breakers)
             with chain.gathered(tx):
                 return work(tx), handover
 
@@ -84,7 +84,7 @@ class Gate:
         """Read the last driver's bucket and breakers, and let the client continue with them."""
 
         def read(conn: Connection, portal: str) -> Kept:
-            return leases.bucket(conn, portal), leases.breakers(conn, portal)
+            return client_state.bucket(conn, portal), client_state.breakers(conn, portal)
 
         self._context.client.resume(*await self._context.read(read))
 
@@ -138,6 +138,7 @@ class Gate:
                 raise StaleError("what held the run was let go")
             rulesets.keep(tx, ruleset.revision, ruleset.text, now)
             valid = still_valid(tx, self.portal, rechecks)
+            self._check_acts(plans, valid)
             new = [limiter.hold_plan(plan) if holds is None else holds for plan in plans]
             held = limiter.hold_all(valid)
             writer = IntentWriter(tx, self.portal, ruleset, evidence, now, most_calls)
@@ -158,6 +159,12 @@ class Gate:
         """
         now = self._context.now()
         return await self.write(lambda tx: self._limiter(tx, ruleset, now).hold_run(sets))
+
+    def _check_acts(self, plans: Sequence[Plan], rechecks: Sequence[Recheck]) -> None:
+        """Raise StaleError where a call is planned on a portal that is observed by now."""
+        calls = any(plan.calls for plan in plans) or any(one.step.call for one in rechecks)
+        if calls and not self._context.acts:
+            raise StaleError(self._context.why_observed or "the installation observes")
 
     def _limiter(self, tx: Connection, ruleset: Ruleset, now: datetime) -> Limiter:
         chain.lock(tx, self.portal)

@@ -11,7 +11,7 @@ by the same rules (a second look).
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
@@ -183,8 +183,15 @@ class Verifier:
 
     async def write(self, due: DueLookups, result: LookupResult) -> None:
         """Write the results for these stops, 20 in a transaction."""
+        rows = {one: self._believed(row) for one, row in result.rows.items()}
+        result = replace(result, rows=rows)
         for part in due.parts():
             await self._write(part, result)
+
+    def _believed(self, row: Row) -> Row:
+        """Return a row; that there is none proves nothing where the portal answers otherwise."""
+        doubt = self._context.why_doubted
+        return row if row is not None or doubt is None else Unknown(f"the portal: {doubt}")
 
     async def _write(self, due: DueLookups, result: LookupResult) -> None:
         steps = [

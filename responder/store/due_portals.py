@@ -7,13 +7,13 @@ from datetime import datetime
 
 from sqlalchemy import Connection, exists, or_, select
 
+from responder.store.database.portal_tables import leases
 from responder.store.database.tables import (
     OPEN,
     TO_VERIFY,
     UNCONCLUDED,
     decisions,
     deliveries,
-    leases,
     looks,
     sweeps,
 )

@@ -1,4 +1,4 @@
-"""Stores which process drives a portal, and its request bucket and breakers for the next driver.
+"""Stores which process drives a portal, and which processes are alive beside each other.
 
 A lease is a row with a holder, an expiry on the database's clock, and a fencing number that grows
 with every claim. Whoever writes for the portal checks it in the same transaction: number and holder
@@ -7,18 +7,25 @@ ends, so nobody can claim the lease between the check and the commit, and a proc
 for a minute can commit nothing.
 
 A claim never waits: a locked row belongs to somebody who is writing at this moment.
+
+A replica writes every second that it is alive, in the transaction that renews its leases, so all of
+it expires at the same instant when the process dies. Rows of `replicas` decide nothing: they say
+how many replicas share the portals. The right to write for a portal is its lease alone.
 """
 
-import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, extract, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, select, tuple_, update
 
-from responder.model import Breaker
+from responder.rules.revision import same
 from responder.store.database.clock import micros_of, now_of
-from responder.store.database.tables import breakers as table
-from responder.store.database.tables import buckets, insert, leases
+from responder.store.database.columns import instant
+from responder.store.database.portal_tables import leases, replicas
+from responder.store.database.tables import insert
+
+_KEPT_SECONDS = 3_600
 
 
 class LeaseLost(Exception):  # noqa: N818 -- it says a state, not a mistake
@@ -87,63 +94,6 @@ def _is(lease: Lease) -> ColumnElement[bool]:
     )
 
 
-def bucket(conn: Connection, portal: str) -> tuple[float, float] | None:
-    """Return the stored level of the portal's request bucket, and its age in seconds.
-
-    The age is taken on the database's clock, on which drivers on different machines agree.
-    """
-    found = conn.execute(
-        select(buckets.c.level, buckets.c.at).where(buckets.c.portal == portal)
-    ).one_or_none()
-    return None if found is None else (found.level, max(0.0, now_of(conn) / 1e6 - found.at))
-
-
-def save_bucket(tx: Connection, portal: str, level: float) -> None:
-    """Write the present level of the portal's request bucket, for the next driver."""
-    values = {"level": level, "at": _database_time(tx)}
-    tx.execute(
-        insert(tx, buckets)
-        .values(portal=portal, **values)
-        .on_conflict_do_update(index_elements=["portal"], set_=values)
-    )
-
-
-def save_breakers(tx: Connection, portal: str, opened: Collection[Breaker]) -> None:
-    """Write the portal's open breakers, and delete its others, for the next driver."""
-    methods = {breaker.method for breaker in opened}
-    for kept in breakers(tx, portal):
-        if kept.method not in methods:
-            close_breaker(tx, portal, kept.method)
-    for breaker in opened:
-        open_breaker(tx, breaker)
-
-
-def open_breaker(tx: Connection, breaker: Breaker) -> None:
-    """Open a breaker, or move its next probe.
-
-    A breaker that is open already keeps its `opened_at`.
-    """
-    now = {"code": breaker.code, "probe_at": breaker.probe_at, "address": breaker.address}
-    tx.execute(
-        insert(tx, table)
-        .values(portal=breaker.portal, method=breaker.method, opened_at=breaker.opened_at, **now)
-        .on_conflict_do_update(index_elements=["portal", "method"], set_=now)
-    )
-
-
-def close_breaker(tx: Connection, portal: str, method: str) -> None:
-    """Close a breaker; do nothing where it is not open."""
-    tx.execute(delete(table).where(table.c.portal == portal, table.c.method == method))
-
-
-def breakers(conn: Connection, portal: str | None = None) -> list[Breaker]:
-    """Return the open breakers of one portal, or of all."""
-    query = select(table).order_by(table.c.portal, table.c.method)
-    if portal is not None:
-        query = query.where(table.c.portal == portal)
-    return [Breaker(**record._mapping) for record in conn.execute(query)]
-
-
 def driver(conn: Connection, portal: str) -> str | None:
     """Return the holder of the portal's lease, or None where nobody drives it now."""
     found = conn.execute(select(leases).where(leases.c.portal == portal)).one_or_none()
@@ -152,8 +102,76 @@ def driver(conn: Connection, portal: str) -> str | None:
     return str(found.holder)
 
 
-def _database_time(tx: Connection) -> float | ColumnElement[int]:
-    """Return the database's time in seconds, as an expression that an INSERT evaluates."""
-    if tx.dialect.name == "postgresql":
-        return extract("epoch", func.clock_timestamp())
-    return time.time()
+def renew(tx: Connection, held: Collection[Lease], holder: str, ttl_seconds: float) -> set[str]:
+    """Extend the leases that are still the holder's; return their portals."""
+    if not held:
+        return set()
+    ends = now_of(tx) + micros_of(ttl_seconds)
+    known = tuple_(leases.c.portal, leases.c.fence).in_([(one.portal, one.fence) for one in held])
+    return set(
+        tx.execute(
+            update(leases)
+            .where(known, leases.c.holder == holder)
+            .values(expires_at=ends)
+            .returning(leases.c.portal)
+        ).scalars()
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Replicas:
+    """The living replicas with the revision of their rules, and the driver of each portal.
+
+    `alive` maps a replica to its revision, `drivers` a portal to its replica; `at` is the
+    database's time.
+    """
+
+    at: datetime
+    alive: Mapping[str, str]
+    drivers: Mapping[str, str]
+
+    def driven_by(self, holder: str) -> int:
+        """Count the portals that a replica drives."""
+        return sum(driver == holder for driver in self.drivers.values())
+
+
+def have_same_rules(one: str, other: str) -> bool:
+    """Return whether two replicas have the same rules and mode.
+
+    Each text is a revision, followed by a space and the mode unless it is `enforce`.
+    """
+    (rules, _, mode), (other_rules, _, other_mode) = one.partition(" "), other.partition(" ")
+    return mode == other_mode and same(rules, other_rules)
+
+
+NO_REPLICAS = Replicas(instant(0), {}, {})
+
+
+def living(conn: Connection) -> Replicas:
+    """Read the living replicas, and who drives what."""
+    now = now_of(conn)
+    driven = select(leases.c.portal, leases.c.holder).where(leases.c.expires_at > now)
+    alive_now = select(replicas.c.holder, replicas.c.ruleset).where(replicas.c.expires_at > now)
+    drivers = {row.portal: row.holder for row in conn.execute(driven)}
+    alive = {row.holder: row.ruleset for row in conn.execute(alive_now)}
+    # a driver that has removed its row is leaving: it has no revision, and owns nothing
+    return Replicas(instant(now), dict.fromkeys(drivers.values(), "") | alive, drivers)
+
+
+def record_alive(tx: Connection, holder: str, ruleset: str, ttl_seconds: float) -> None:
+    """Write that this replica is alive, and stays so for `ttl_seconds` at least."""
+    now = now_of(tx)
+    values = {"ruleset": ruleset, "expires_at": now + micros_of(ttl_seconds)}
+    tx.execute(
+        insert(tx, replicas)
+        .values(holder=holder, **values)
+        .on_conflict_do_update(index_elements=["holder"], set_=values)
+    )
+
+
+def remove_replica(tx: Connection, holder: str) -> None:
+    """Delete this replica's row, and the rows of those that died an hour ago or more."""
+    gone = (replicas.c.holder == holder) | (
+        replicas.c.expires_at < now_of(tx) - micros_of(_KEPT_SECONDS)
+    )
+    tx.execute(delete(replicas).where(gone))

@@ -105,7 +105,7 @@ def test_a_portal_that_the_log_does_not_name_is_said(past: PastRules, auditor: A
     assert past.ruleset.rules
     done = auditor("backtest", "new.yaml", "--portal", "mian")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "There is no portal mian; there are: main.\n"
+    assert done.stderr == "There is no portal mian; there are: main. Did you mean main?\n"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 from responder.judge.stop_lifecycle import LIFE, TRIES, Seen, StopProgress, step
 from responder.model import OPEN_OUTCOMES, Action, Outcome
-from responder.store.database.application_tables import metadata
+from responder.store.database.portal_tables import metadata
 from tests.docs.texts import PAGES, ROOT, blocks, column
 
 PAGE = PAGES["how-it-works"]

@@ -16,7 +16,7 @@ from _pytest.mark.structures import ParameterSet
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
 from responder.journal.audit.integrity import check_log
 from responder.store.database.database import Connection, Database
-from responder.store.database.tables import leases
+from responder.store.database.portal_tables import leases
 from responder.store.inbox import inbox
 from tests.support.next_due import next_due
 from tests.support.processes import TOKEN, Decision, Running, event, eventually, write_rules
@@ -82,7 +82,7 @@ POINTS = {
     "a second look": Point(
         writes="store.inbox.second_looks.schedule", first=list_no_workflow_yet, then=start_it
     ),
-    "a breaker": Point(writes="store.leases.open_breaker", first=refuse_us),
+    "a breaker": Point(writes="store.client_state.open_breaker", first=refuse_us),
     "a trip": Point(writes="store.limits.trip", first=run_too_many, outcomes=("held",) * 4),
 }
 

@@ -300,10 +300,11 @@ def test_forged_tokens_get_one_answer_and_cause_no_call(
         f"{body}&auth={TOKEN}",
     ]
     with running(tmp_path, portal.url, RESPONDER_LOG_LEVEL="debug") as service:
+        before = len(portal.sandbox.calls)  # the portal was asked at the start
         assert [service.post(one) for one in forged] == [403] * len(forged)
         assert service.decisions() == []
         assert json_lines(service.command("events", "--json")) == []
-    assert portal.sandbox.calls == []
+    assert len(portal.sandbox.calls) == before
 
 
 def test_nothing_secret_appears_anywhere_at_debug_level(

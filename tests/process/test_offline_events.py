@@ -14,7 +14,7 @@ from responder.bitrix24.sandbox import Sandbox, SandboxServer
 from responder.journal.audit.integrity import check_log
 from responder.store.applications import installations, offline_takings
 from responder.store.database.database import Connection, Database
-from responder.store.database.tables import leases
+from responder.store.database.portal_tables import leases
 from responder.store.inbox import inbox
 from tests.support.installed import CHANGED, EXTENDED, SECRET_KEY, installation
 from tests.support.processes import Running, eventually, write_rules

@@ -10,7 +10,7 @@ import pytest
 
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
 from responder.model import Breaker
-from responder.store import leases
+from responder.store import client_state
 from responder.store.database.database import Database
 from tests.support.processes import LOST_DEAL, event, eventually, running
 from tests.support.under_load import lost_deal
@@ -41,7 +41,7 @@ def breakers(database_url: str) -> list[Breaker]:
     database = Database(database_url)
     database.open()
     try:
-        return database.read(lambda conn: leases.breakers(conn, "main"))
+        return database.read(lambda conn: client_state.breakers(conn, "main"))
     finally:
         database.close()
 

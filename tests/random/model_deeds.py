@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from responder.bitrix24.sandbox import Sandbox
-from responder.bitrix24.sandbox.application.account import Kind
+from responder.bitrix24.sandbox.application.portal_account import Kind
 from responder.journal import approvals, open_stops
 from responder.stop import control
 from responder.store import sweep_runs

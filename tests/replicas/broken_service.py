@@ -11,8 +11,8 @@ from responder.bitrix24.client.answers import STOPPING, Answer, Command, Failure
 from responder.service import app
 from responder.service.replicas import election
 from responder.settings.settings import load
+from responder.store import client_state
 from responder.store import leases as lease_rows
-from responder.store import replicas
 from responder.store.leases import Lease
 
 
@@ -28,14 +28,14 @@ def no_fencing() -> None:
 
     It is renewed as it should be, so that nobody takes it over before this process is stopped.
     """
-    really = replicas.renew
+    really = lease_rows.renew
 
     def renew(tx: Connection, held: Collection[Lease], holder: str, ttl: float) -> set[str]:
         really(tx, held, holder, ttl)
         return {lease.portal for lease in held}
 
     put(lease_rows, "check", lambda _tx, _lease: None)
-    put(replicas, "renew", renew)
+    put(lease_rows, "renew", renew)
     put(election.Leases, "holds", lambda _self, _grant: True)
 
 
@@ -61,7 +61,7 @@ def _is_lost(answer: Answer) -> bool:
 
 def no_shared_bucket() -> None:
     """Begin with an empty bucket, whatever the last driver left."""
-    put(lease_rows, "bucket", lambda _conn, _portal: None)
+    put(client_state, "bucket", lambda _conn, _portal: None)
 
 
 PARTS: dict[str, Callable[[], None]] = {

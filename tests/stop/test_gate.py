@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from responder.store import leases
+from responder.store import client_state
 from tests.support.rounds import PORTAL, Driving, play
 from tests.support.storms import driven as driven
 
@@ -10,7 +10,7 @@ A_MINUTE = timedelta(minutes=1)
 
 
 def _breakers(there: Driving) -> list[str]:
-    rows = there.database.read(lambda conn: leases.breakers(conn, PORTAL))
+    rows = there.database.read(lambda conn: client_state.breakers(conn, PORTAL))
     return [row.method for row in rows]
 
 

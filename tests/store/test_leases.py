@@ -2,16 +2,13 @@
 
 import threading
 import time
-from dataclasses import replace
 
 import pytest
 from sqlalchemy import Connection
 
-from responder.model import Breaker
-from responder.store import leases, replicas
+from responder.store import leases
 from responder.store.database.database import Database
 from responder.store.leases import Lease, LeaseLost
-from tests.support.evaluations import AT, LATER, MUCH_LATER
 
 
 def claim(
@@ -21,7 +18,7 @@ def claim(
 
 
 def renew(database: Database, holder: str, *held: Lease) -> set[str]:
-    return database.write(lambda tx: replicas.renew(tx, held, holder, 60))
+    return database.write(lambda tx: leases.renew(tx, held, holder, 60))
 
 
 def check(database: Database, lease: Lease) -> None:
@@ -128,49 +125,6 @@ def test_nobody_claims_a_lease_between_its_check_and_the_commit(postgres_url: st
     database.close()
 
 
-def test_a_bucket_is_left_to_the_next_driver_with_its_age_by_the_databases_clock(
-    database: Database,
-) -> None:
-    assert database.read(lambda c: leases.bucket(c, "main")) is None
-    database.write(lambda tx: leases.save_bucket(tx, "main", 12.5))
-    database.write(lambda tx: leases.save_bucket(tx, "main", 13.5))
-    time.sleep(0.05)
-    found = database.read(lambda c: leases.bucket(c, "main"))
-    assert found is not None
-    level, age_seconds = found
-    assert level == 13.5
-    assert 0.05 <= age_seconds < 5
-
-
-def test_breakers_open_move_their_probe_and_close(database: Database) -> None:
-    first = Breaker(portal="main", method="", code="NO_AUTH_FOUND", opened_at=AT, probe_at=LATER)
-
-    def write(tx: Connection) -> None:
-        leases.open_breaker(tx, first)
-        leases.open_breaker(tx, replace(first, method="crm.item.get", code="insufficient_scope"))
-        leases.open_breaker(tx, replace(first, portal="other", code="OVERLOAD_LIMIT"))
-        leases.open_breaker(tx, replace(first, opened_at=LATER, probe_at=MUCH_LATER))
-
-    database.write(write)
-    portal, method = database.read(lambda c: leases.breakers(c, "main"))
-    assert portal == replace(first, probe_at=MUCH_LATER)
-    assert method.method == "crm.item.get"
-    database.write(lambda tx: leases.close_breaker(tx, "main", ""))
-    database.write(lambda tx: leases.close_breaker(tx, "main", ""))
-    assert [each.portal for each in database.read(leases.breakers)] == ["main", "other"]
-
-
-def test_breakers_that_are_saved_are_those_that_are_open_then(database: Database) -> None:
-    first = Breaker(
-        portal="main", method="user.get", code="ACCESS_DENIED", opened_at=AT, probe_at=LATER
-    )
-    elsewhere, second = replace(first, portal="other"), replace(first, method="crm.item.get")
-    database.write(lambda tx: leases.save_breakers(tx, "other", [elsewhere]))
-    database.write(lambda tx: leases.save_breakers(tx, "main", [first]))
-    database.write(lambda tx: leases.save_breakers(tx, "main", [second]))
-    assert database.read(leases.breakers) == [second, elsewhere]
-
-
 def test_a_machine_that_is_an_hour_ahead_finds_no_lease_over(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,5 +139,5 @@ def test_a_machine_that_is_an_hour_ahead_finds_no_lease_over(
     assert database.write(lambda tx: leases.claim(tx, "main", "B", 4.0)) is None
     database.write(lambda tx: leases.check(tx, lease))
     assert database.read(lambda conn: leases.driver(conn, "main")) == "A"
-    assert database.read(replicas.read).drivers == {"main": "A"}
+    assert database.read(leases.living).drivers == {"main": "A"}
     database.close()

@@ -47,6 +47,8 @@ _NOT_INHERITED = ("RESPONDER_", "PYTHONDONTWRITEBYTECODE")
 FIRST_PORT, WORKERS, PORTS = 12_000, 16, 1_000
 _ports = itertools.count(random.randrange(PORTS))  # noqa: S311 -- two runs at once differ
 
+ASKED_SECONDS = 1.0
+
 Decision = dict[str, object]
 
 
@@ -138,6 +140,20 @@ class Running:
             return self.get("/healthz")[0] == 200 or None
         except OSError:
             return None
+
+    def wait_until_asked(self) -> None:
+        """Wait until it has asked its portal the crucial questions, as it does at its start.
+
+        Where it does not drive the portal, or cannot ask, that keeps nobody waiting for long.
+        """
+        deadline = time.monotonic() + ASKED_SECONDS
+        while not self._has_asked() and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    def _has_asked(self) -> bool:
+        """Say whether it has, or shows nobody whether it has."""
+        portal = json.loads(self.get("/readyz")[1]).get("portals", {}).get("main")
+        return portal is None or portal["probe"]["asked_at"] is not None
 
     def end(self, how: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal and wait for the end."""
@@ -262,6 +278,7 @@ def running(
         database_url or f"sqlite:///{place / 'responder.db'}",
     )
     service.start()
+    service.wait_until_asked()
     try:
         yield service
     finally:

@@ -71,6 +71,7 @@ class Driving:
         self.agenda: Agenda | None = None
         self.leased = True
         self.steps: Callable[[Context, Gate], ApplicationSteps | None] | None = None
+        self.asks = False  # the crucial questions, as `serve` does
 
     def now(self) -> datetime:
         """Tell our time."""
@@ -94,7 +95,7 @@ class Driving:
             now=self.now,
         )
         lease = self.take_lease("this one")
-        self.agenda = Assembly(sweep_every=self.sweep_every).build(
+        self.agenda = Assembly(sweep_every=self.sweep_every, asks=self.asks).build(
             context,
             lease,
             self.commits,

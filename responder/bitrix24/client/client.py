@@ -20,7 +20,7 @@ small.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
@@ -105,6 +105,8 @@ class Client:
         self.rate = rate
         self.burst = burst
         self.bucket = rate_limit.Bucket(0.0, 0.0)
+        self.withheld: Mapping[str, str] = {}  # crucial questions that it answers otherwise
+        self.asked_at: datetime | None = None  # when this process last asked those
         self.silent = False  # no events come from it while documents change
         self.away_since: datetime | None = None  # since when it does not even answer `profile`
         self.keep: Callable[[], Awaitable[None]] | None = None

@@ -9,7 +9,7 @@ compressed.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import urlencode
 
 from responder.adapters.transport import (
@@ -48,10 +48,15 @@ _HEADERS = {
 }
 
 
+OnAnswer = Callable[[str, Mapping[str, object], int, bytes], None]
+"""Receives each answer as it came: method and parameters of the request, status, body."""
+
+
 class Portal:
     """One portal, called at its `address`. A failed call returns, and never raises.
 
     A plain text is the address of an incoming webhook. Another address may be set between calls.
+    `on_answer` receives each answer that can be read.
     """
 
     def __init__(
@@ -64,6 +69,7 @@ class Portal:
     ) -> None:
         self.name = name
         self.address = WebhookAddress(address) if isinstance(address, str) else address
+        self.on_answer: OnAnswer | None = None
         self._transport = Transport(
             connect_seconds=connect_seconds,
             answer_seconds=answer_seconds,
@@ -93,8 +99,8 @@ class Portal:
         # The keys are text: with numbers PHP would turn the maps of the answer into lists
         # (docs: how-to-call-rest-api/batch.md).
         keyed = {f"c{place}": command for place, command in enumerate(commands)}
-        written = {key: _written(command) for key, command in keyed.items()}
-        cmd = {key: text for key, text in written.items() if text is not None}
+        texts = {key: written(command) for key, command in keyed.items()}
+        cmd = {key: text for key, text in texts.items() if text is not None}
         answers = dict.fromkeys(keyed, Answer(failure=UNSENDABLE))
         if cmd:
             came = await self._post("batch", {"halt": 0, "cmd": cmd})
@@ -126,7 +132,10 @@ class Portal:
             return uncertain("timeout", "the portal did not answer in time")
         except BrokenError as error:
             return uncertain("dropped", self._failure_text("the connection broke", error))
-        return _why_unread(came) or (came.status, came.body)
+        unread = _why_unread(came)
+        if unread is None and self.on_answer is not None:
+            self.on_answer(method, params, came.status, came.body)
+        return unread or (came.status, came.body)
 
     def _failure_text(self, what: str, error: Exception) -> str:
         return clipped(self._redacted(f"{what}: {error}"), TEXT_LENGTH)
@@ -137,7 +146,7 @@ class Portal:
         return text
 
 
-def _written(command: Command) -> str | None:
+def written(command: Command) -> str | None:
     """Return a command as a batch holds it, None where it cannot be written."""
     try:
         return f"{command.method}?{urlencode(query(command.params))}"

@@ -9,7 +9,7 @@ values; fields of `select` that a kind does not have are dropped. In tasks.task.
 name that takes several (module tasks, CTasks::FilterCreate).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from responder.bitrix24 import documents
@@ -23,6 +23,26 @@ IDS = 50
 
 # The fields that a stage's meaning is looked up by, where the item does not contain it.
 _STAGE = frozenset({"stage_id", "category_id"})
+
+
+def items_of_ids(type_id: int | None, ids: Sequence[int], fields: Sequence[str]) -> Command:
+    """Return the command for these fields of the items of a type that have these ids."""
+    return Command(
+        "crm.item.list",
+        {
+            "entityTypeId": type_id,
+            "filter": {"@id": list(ids)},
+            "select": list(fields),
+            "order": {"id": "ASC"},
+            "useOriginalUfNames": "Y",
+        },
+    )
+
+
+def tasks_of_ids(ids: Sequence[int], fields: Sequence[str]) -> Command:
+    """Return the command for these fields of the tasks that have these ids."""
+    params = {"filter": {"ID": list(ids)}, "select": list(fields), "order": {"ID": "asc"}}
+    return Command("tasks.task.list", params)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +68,9 @@ class _Chunk:
         ids = [int(document.item_id) for document in self.documents]
         names = sorted(self.names)
         if self.kind == "task":
-            fields = [name.upper() for name in names]
-            params = {"filter": {"ID": ids}, "select": fields, "order": {"ID": "asc"}}
-            return Command("tasks.task.list", params)
-        return Command(
-            "crm.item.list",
-            {
-                "entityTypeId": documents.entity_type_id(self.kind),
-                "filter": {"@id": ids},
-                "select": [_as_selected(name) for name in names],
-                "order": {"id": "ASC"},
-                "useOriginalUfNames": "Y",
-            },
-        )
+            return tasks_of_ids(ids, [name.upper() for name in names])
+        type_id = documents.entity_type_id(self.kind)
+        return items_of_ids(type_id, ids, [_as_selected(name) for name in names])
 
     def halves(self) -> Iterator["_Chunk"]:
         middle = len(self.documents) // 2

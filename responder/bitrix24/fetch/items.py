@@ -54,6 +54,17 @@ def naming(kind: str, asked: Iterable[str]) -> Callable[[str], str]:
     return lambda key: names.get(key, snake(key))
 
 
+def item_of(type_id: int, item_id: int) -> Command:
+    """Return the command for all fields of one item of the CRM."""
+    params = {"entityTypeId": type_id, "id": item_id, "useOriginalUfNames": "Y"}
+    return Command("crm.item.get", params)
+
+
+def task_of(task_id: int, fields: Sequence[str]) -> Command:
+    """Return the command for these fields of one task."""
+    return Command("tasks.task.get", {"taskId": task_id, "select": list(fields)})
+
+
 class ItemRead:
     """The read of one document's item: its fields by their names in rules, or why there are none.
 
@@ -80,16 +91,12 @@ class ItemRead:
             return None
         if document.kind == "task":
             select = ["ID", *sorted(name.upper() for name in names if name != "id")]
-            command = Command("tasks.task.get", {"taskId": int(document.item_id), "select": select})
+            command = task_of(int(document.item_id), select)
             return cls(document, command, "task", names)
         type_id = documents.entity_type_id(document.kind)
         if type_id is None:
             return None
-        command = Command(
-            "crm.item.get",
-            {"entityTypeId": type_id, "id": int(document.item_id), "useOriginalUfNames": "Y"},
-        )
-        return cls(document, command, "item", names)
+        return cls(document, item_of(type_id, int(document.item_id)), "item", names)
 
     def next_commands(self) -> list[Command]:
         """Return the one command, until it is answered."""

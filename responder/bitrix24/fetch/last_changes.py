@@ -8,20 +8,22 @@ from responder.bitrix24.documents import entity_type_id
 from responder.bitrix24.lists.paged import Send
 
 
+def newest_items(type_id: int) -> Command:
+    """Return the command for the items of a type, the one that changed last first."""
+    return Command(
+        "crm.item.list",
+        {
+            "entityTypeId": type_id,
+            "select": ["id", "updatedTime"],
+            "order": {"updatedTime": "DESC"},
+        },
+    )
+
+
 async def last_changed(send: Send, kinds: Iterable[str]) -> datetime | None:
     """Return when a document of these kinds changed last; None where that cannot be read."""
     types = {number for kind in kinds if (number := entity_type_id(kind)) is not None}
-    commands = [
-        Command(
-            "crm.item.list",
-            {
-                "entityTypeId": number,
-                "select": ["id", "updatedTime"],
-                "order": {"updatedTime": "DESC"},
-            },
-        )
-        for number in sorted(types)
-    ]
+    commands = [newest_items(number) for number in sorted(types)]
     if not commands:
         return None
     answers = await send(commands)

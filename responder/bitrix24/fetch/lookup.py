@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from responder.bitrix24.client.answers import Failure, explain, uncertain
+from responder.bitrix24.client.answers import Command, Failure, explain, uncertain
 from responder.bitrix24.fetch.items import ItemRead
 from responder.bitrix24.fetch.people import People, needs_tasks
 from responder.bitrix24.fetch.smart_types import TypesRead
@@ -29,7 +29,8 @@ from responder.bitrix24.lists.workflow_row import (
     WORKFLOW_ID,
     id_of,
     id_of_whole_row,
-    instances,
+    instance_of_id,
+    instances_on,
     triple,
     widest,
     workflow_facts,
@@ -131,15 +132,13 @@ def as_texts(row: Row) -> dict[str, str | None]:
 
 
 class _Workflows(Listing):
-    """A list of the workflows whose fields have these values; senseless rows go to `odd`."""
+    """A list of workflows, of which `keep` chooses; senseless rows go to `odd`."""
 
     def __init__(
-        self, wanted: Mapping[str, str], *, keep: Callable[[Row], bool], until: str | None = None
+        self, command: Command, *, keep: Callable[[Row], bool], until: str | None = None
     ) -> None:
         self.odd = OddRows()
-        super().__init__(
-            instances(wanted), id_of=id_of, keep=keep, odd=self.odd.add, twice=True, until=until
-        )
+        super().__init__(command, id_of=id_of, keep=keep, odd=self.odd.add, twice=True, until=until)
 
     def absence(self, workflow_id: str) -> Unknown | None:
         """Return None if a workflow that is not on the list does not run, else why it may."""
@@ -227,14 +226,16 @@ def _cases(asks: Sequence[Ask]) -> dict[Document, _Case]:
 
 def _listing_of(document: Document) -> _Workflows:
     return _Workflows(
-        {"MODULE_ID": document.module, "DOCUMENT_ID": document.id},
+        instances_on(document),
         keep=lambda row: id_of_whole_row(row) is not None and triple(row) == document.triple,
     )
 
 
 def _listing_of_id(workflow_id: str) -> _Workflows:
     return _Workflows(
-        {"ID": workflow_id}, keep=lambda row: row["ID"] == workflow_id, until=workflow_id
+        instance_of_id(workflow_id),
+        keep=lambda row: row["ID"] == workflow_id,
+        until=workflow_id,
     )
 
 

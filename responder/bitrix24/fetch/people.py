@@ -18,7 +18,7 @@ from responder.bitrix24.lists.paged import REMEMBERED_FOR, Listing, Row, unless_
 from responder.model import Unknown
 
 RUNNING = "0"  # STATUS of a task that still waits, USER_STATUS of a user it waits for
-_FIELDS = ("ID", "WORKFLOW_ID", "USER_ID", "STATUS", "USER_STATUS")
+OPEN_TASK_FIELDS = ("ID", "WORKFLOW_ID", "USER_ID", "STATUS", "USER_STATUS")
 
 _TASKS = frozenset({"workflow.tasks"})
 _OF_TASKS = ("workflow.tasks", "waiting_for.id", "waiting_for.active", "waiting_for.department")
@@ -65,17 +65,27 @@ def _asks_starter(paths: frozenset[str]) -> bool:
     return any(path.startswith("starter.") for path in paths)
 
 
+def open_tasks(wanted: Mapping[str, object] | None = None, order: str = "ASC") -> Command:
+    """Return the command for the tasks that wait for somebody, a row for each of their users."""
+    return Command(
+        "bizproc.task.list",
+        {
+            "SELECT": list(OPEN_TASK_FIELDS),
+            "FILTER": {**(wanted or {}), "STATUS": RUNNING},
+            "ORDER": {"ID": order},
+        },
+    )
+
+
+def user_of_id(user_id: str) -> Command:
+    """Return the command for one user; others may come too."""
+    return Command("user.get", {"FILTER": {"ID": user_id}})
+
+
 def tasks_of(workflow_id: str) -> Listing:
     """Return a list of the tasks that a workflow waits for; rows of others are not kept."""
     return Listing(
-        Command(
-            "bizproc.task.list",
-            {
-                "SELECT": list(_FIELDS),
-                "FILTER": {"WORKFLOW_ID": workflow_id, "STATUS": RUNNING},
-                "ORDER": {"ID": "ASC"},
-            },
-        ),
+        open_tasks({"WORKFLOW_ID": workflow_id}),
         id_of=_checked_task_key,
         keep=lambda row: row.get("WORKFLOW_ID") == workflow_id and is_waiting(row),
         twice=True,
@@ -84,18 +94,7 @@ def tasks_of(workflow_id: str) -> Listing:
 
 def all_tasks() -> RangedList:
     """Return a list of every task of the portal that waits for somebody."""
-    return RangedList(
-        Command(
-            "bizproc.task.list",
-            {
-                "SELECT": list(_FIELDS),
-                "FILTER": {"STATUS": RUNNING},
-                "ORDER": {"ID": "ASC"},
-            },
-        ),
-        key_of=_checked_task_key,
-        keep=is_waiting,
-    )
+    return RangedList(open_tasks(), key_of=_checked_task_key, keep=is_waiting)
 
 
 class UserRead:
@@ -112,7 +111,7 @@ class UserRead:
         if self._asked:
             return []
         self._asked = True
-        return [Command("user.get", {"FILTER": {"ID": self.user_id}})]
+        return [user_of_id(self.user_id)]
 
     def accept(self, answers: Sequence[Answer]) -> None:
         """Find the user among the rows, whoever else is there."""

@@ -20,8 +20,17 @@ KNOWN_FOR = timedelta(minutes=10)
 _ALWAYS_THERE = frozenset({1, 2, 3, 4, 7})  # leads, deals, contacts, companies, quotes
 
 
+def type_check(type_id: int) -> Command:
+    """Return the command that lists no item of a type, and is refused where there is no such type.
+
+    It asks for an item with the id 0, which none has.
+    """
+    params = {"entityTypeId": type_id, "filter": {"id": 0}, "select": ["id"]}
+    return Command("crm.item.list", params)
+
+
 class TypeRead:
-    """The read of one type, for `paged.read_all`: a list that asks for an item with the id 0."""
+    """The read of one type, for `paged.read_all`."""
 
     def __init__(self, type_id: int) -> None:
         self.type_id = type_id
@@ -33,8 +42,7 @@ class TypeRead:
         if self._asked:
             return []
         self._asked = True
-        params = {"entityTypeId": self.type_id, "filter": {"id": 0}, "select": ["id"]}
-        return [Command("crm.item.list", params)]
+        return [type_check(self.type_id)]
 
     def accept(self, answers: Sequence[Answer]) -> None:
         """Accept the answer, which is a list where the type exists."""

@@ -97,9 +97,14 @@ def directory_of(kind: str, fields: Mapping[str, object]) -> str | None:
     return f"DYNAMIC_{type_id}_STAGE_{category}" if kind == f"item_{type_id}" else None
 
 
+def stages_of(directory: str) -> Command:
+    """Return the command for the stages of a directory."""
+    return Command("crm.status.list", {"filter": {"ENTITY_ID": directory}, "order": {"ID": "ASC"}})
+
+
 def _listing(directory: str) -> Listing:
     return Listing(
-        Command("crm.status.list", {"filter": {"ENTITY_ID": directory}, "order": {"ID": "ASC"}}),
+        stages_of(directory),
         id_of=_id_of,
         keep=lambda row: row["ENTITY_ID"] == directory,
     )

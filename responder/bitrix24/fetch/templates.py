@@ -106,10 +106,7 @@ class TemplatesRead:
         return self._templates.names
 
     def _read(self) -> list[Listing]:
-        command = Command(
-            "bizproc.workflow.template.list", {"SELECT": ["ID", "NAME"], "ORDER": {"ID": "ASC"}}
-        )
-        self._listing = Listing(command, id_of=_id_of, twice=True)
+        self._listing = Listing(template_list("ID", "NAME"), id_of=_id_of, twice=True)
         return [self._listing]
 
     def _is_open(self, row: Row) -> bool:
@@ -118,6 +115,12 @@ class TemplatesRead:
             return False
         started = _instant(row.get("STARTED"))
         return started is None or started > read_at - CLOCKS_MAY_DIFFER
+
+
+def template_list(*fields: str) -> Command:
+    """Return the command for the portal's templates; robots' are never among them."""
+    params = {"SELECT": list(fields), "ORDER": {"ID": "ASC"}}
+    return Command("bizproc.workflow.template.list", params)
 
 
 def _template_id(row: Row) -> str | None:

@@ -52,7 +52,7 @@ class _End(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class _Range:
+class NumberRange:
     """The numbers above `after`, up to `through`."""
 
     after: int
@@ -63,13 +63,13 @@ class _Range:
         """Return the filter for these numbers."""
         return {">ID": self.after, "<=ID": self.through}
 
-    def cut(self, rows: int) -> Iterator["_Range"]:
+    def cut(self, rows: int) -> Iterator["NumberRange"]:
         """Yield smaller ranges with some thirty rows each, if the numbers are spread evenly."""
         width = self.through - self.after
         parts = min(width, max(2, -(-rows // AIM)))
         bounds = [self.after + width * part // parts for part in range(parts + 1)]
         for after, through in pairwise(bounds):
-            yield _Range(after, through)
+            yield NumberRange(after, through)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class _Open:
         return {">ID": self.after}
 
 
-_Asked = _End | _Range | _Open | tuple[ReadSource, int]
+_Asked = _End | NumberRange | _Open | tuple[ReadSource, int]
 
 
 class RangedList:
@@ -110,7 +110,7 @@ class RangedList:
         self._key_of = key_of
         self._keep = keep
         self._numbers = 0
-        self._ahead: list[_End | _Range | _Open] = [_End.FIRST, _End.LAST]
+        self._ahead: list[_End | NumberRange | _Open] = [_End.FIRST, _End.LAST]
         self._asked: dict[int, _Asked] = {}
         self._ends: dict[_End, list[int]] = {}
         self._paged: list[tuple[ReadSource, Listing]] = []
@@ -183,7 +183,7 @@ class RangedList:
         self._asked[self._numbers] = asked
         return self._numbers, command
 
-    def _command_of(self, asked: _End | _Range | _Open) -> Command:
+    def _command_of(self, asked: _End | NumberRange | _Open) -> Command:
         params = dict(self._command.params)
         if isinstance(asked, _End):
             return Command(self._command.method, {**params, "ORDER": {"ID": asked.value}})
@@ -192,7 +192,7 @@ class RangedList:
         return Command(self._command.method, {**params, "FILTER": wanted | asked.filter})
 
     def _accept_rows(
-        self, asked: _End | _Range | _Open, rows: Sequence[object], total: int
+        self, asked: _End | NumberRange | _Open, rows: Sequence[object], total: int
     ) -> None:
         found = [row for row in rows if isinstance(row, dict) and self._key_of(row) is not None]
         numbers = [number for row in found if (number := _number(row)) is not None]
@@ -248,10 +248,10 @@ class RangedList:
             self._last, self._above = first[0] - 1, total
         self._open = _Open(last[min(EARLY, len(last) - 1)])
         if last[0] > self._last:
-            new, self._last = _Range(self._last, last[0]), last[0]
+            new, self._last = NumberRange(self._last, last[0]), last[0]
             self._cut(new, self._above)
 
-    def _cut(self, asked: _Range, rows: int) -> None:
+    def _cut(self, asked: NumberRange, rows: int) -> None:
         """Plan the parts of a range, unless its list is too long."""
         if pages_of(rows) > MOST_ASKED:
             self._is_too_long()

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from responder.bitrix24.client.answers import Command, Failure, FailureKind
 from responder.bitrix24.lists.paged import Row
+from responder.model import Document
 
 INSTANCE_FIELDS = (
     "ID",
@@ -41,6 +42,16 @@ def instances(wanted: Mapping[str, str]) -> Command:
     if found := {name: text for name, text in wanted.items() if "\\" not in text}:
         params["FILTER"] = found
     return Command("bizproc.workflow.instances", params)
+
+
+def instances_on(document: Document) -> Command:
+    """Return the command for the workflows on a document; rows of other documents may come too."""
+    return instances({"MODULE_ID": document.module, "DOCUMENT_ID": document.id})
+
+
+def instance_of_id(workflow_id: str) -> Command:
+    """Return the command for one workflow; other rows may come too."""
+    return instances({"ID": workflow_id})
 
 
 def id_of(row: Row) -> str | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from responder.bitrix24.sandbox import batch, php, wire
 from responder.bitrix24.sandbox.answers import Answer, BrokenLineError, RefusedError
-from responder.bitrix24.sandbox.application.account import Actor, Kind
+from responder.bitrix24.sandbox.application.portal_account import Actor, Kind
 from responder.bitrix24.sandbox.faults import MISSING, REFUSALS, Fault, Faults
 from responder.bitrix24.sandbox.method_time import OperatingTime
 from responder.bitrix24.sandbox.methods.table import METHODS, Method
@@ -186,7 +186,7 @@ class Sandbox(State):
         self._level += 1
 
     def _carry_out(self, method: str, params: Mapping[str, object]) -> Answer:
-        return self.faults.strike(method, lambda: self._run(method, params))
+        return self.faults.strike(method, lambda: self.oddities.altered(method, params, self._run))
 
     def _run(self, method: str, params: Mapping[str, object]) -> Answer:
         known = METHODS.get(method)
@@ -225,7 +225,8 @@ class Sandbox(State):
 
     def _batch(self, request: wire.Request, commands: Sequence[batch.Command]) -> Answer:
         halt = not php.is_empty(request.params.get("halt"))
-        return batch.run(commands, halt=halt, carry_out=self._carry_out, time=self._time)
+        answer = batch.run(commands, halt=halt, carry_out=self._carry_out, time=self._time)
+        return self.oddities.batch(answer)
 
     def _envelope(self, method: str, answer: Answer) -> dict[str, object]:
         envelope: dict[str, object] = {"result": answer.value}
@@ -251,4 +252,4 @@ class Sandbox(State):
         if method != "batch" and self.tells_operating:
             times["operating_reset_at"] = self._meter.reset_at(method, now)
             times["operating"] = self._meter.used(method, now)
-        return times
+        return self.oddities.times(times)

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 
 from responder.bitrix24.sandbox import php
-from responder.bitrix24.sandbox.application.account import Account, Kind
+from responder.bitrix24.sandbox.application.portal_account import Account, Kind
 from responder.bitrix24.sandbox.contents.lists import Lists
 from responder.bitrix24.sandbox.contents.stage_history import StageHistory
 from responder.bitrix24.sandbox.contents.timeline import Notifications, Timeline
+from responder.bitrix24.sandbox.methods.oddities import Oddities
 from responder.bitrix24.sandbox.slots import Slots, Start
 
 MOSCOW = timezone(timedelta(hours=3))
@@ -47,6 +48,7 @@ class State(Account):
         self.drop_filters = False  # every list answers as if it had no filter
         self.exact_filters = False  # no list compares by `LIKE`: what the documentation lets expect
         self.tells_operating = kind == "cloud"  # and blocks methods by it
+        self.oddities = Oddities()
         self.not_found_text = "The business process is not found."  # in the portal's language
         self.plan_refused = False  # no plan, or no subscription, with REST: nothing is answered
         self.absent_methods: set[str] = set()  # a plan without them

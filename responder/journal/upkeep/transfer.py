@@ -42,11 +42,10 @@ from responder.journal.audit.integrity import check_log
 from responder.journal.audit.verify import Verified
 from responder.journal.chain_ends import EXCLUSIVE
 from responder.store.database import move_mark, upgrade
-from responder.store.database.application_tables import metadata
 from responder.store.database.clock import now_of
 from responder.store.database.database import SCHEMA, Database, revision
 from responder.store.database.engines import DatabaseError
-from responder.store.database.tables import leases, replicas
+from responder.store.database.portal_tables import leases, metadata, replicas
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ from responder.adapters.metrics import Metrics
 from responder.bitrix24.client.client import Client
 from responder.bitrix24.oauth.token_endpoint import TokenEndpoint
 from responder.judge.context import Context
-from responder.receive.application.endpoint import ApplicationEndpoint
+from responder.receive.application.application_endpoint import ApplicationEndpoint
 from responder.receive.application.pins import Pins
 from responder.service.application.access import Application, ApplicationAccess
 from responder.service.application.steps import ApplicationSteps

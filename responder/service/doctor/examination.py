@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -31,7 +31,7 @@ from responder.service.doctor import (
 from responder.service.doctor.checks import Finding
 from responder.service.doctor.portal_checks import Needs
 from responder.settings.settings import PortalSettings, Settings
-from responder.store import leases, limits
+from responder.store import client_state, limits
 from responder.store.applications import held_messages, report
 from responder.store.applications.held_messages import Held
 from responder.store.database import durability
@@ -62,6 +62,7 @@ class _Stored:
     address: Address | NoAddress = _UNKNOWN
     application: Mapping[str, object] | None = None
     held: tuple[Held, ...] = ()
+    withheld: Mapping[str, str] = field(default_factory=dict)
 
 
 _NOTHING = _Stored()
@@ -136,19 +137,20 @@ def _stored(
     refused: Mapping[str, Sequence[Refused]],
     now: datetime,
 ) -> dict[str, _Stored]:
-    waiting = inbox.depth(conn)
+    waiting, observed = inbox.depth(conn), client_state.withheld(conn)
     applications = report.every(conn, settings, now)
     return {
         portal: _Stored(
             heard_at=inbox.last_received(conn, portal),
             waiting=waiting[portal][0] if portal in waiting else 0,
             oldest_at=waiting[portal][1] if portal in waiting else None,
-            breakers=tuple(leases.breakers(conn, portal)),
+            breakers=tuple(client_state.breakers(conn, portal)),
             trips=tuple(limits.tripped(conn, portal)),
             refused=tuple(refused.get(portal, ())),
             address=_stored_address(conn, settings, portal, now),
             application=applications.get(portal),
             held=tuple(held_messages.held(conn, portal)) if portal in applications else (),
+            withheld=observed.get(portal, {}),
         )
         for portal in settings.portals
     }
@@ -194,6 +196,7 @@ def _from_store(
         *refusal_checks.refused(known.refused, name),
         *checks.backlog(known.waiting, known.oldest_at, now),
         *opened,
+        *portal_checks.withheld(known.withheld),
         *checks.tripped({trip.rule: trip.why for trip in known.trips}),
     ]
 

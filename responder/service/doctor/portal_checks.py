@@ -269,6 +269,15 @@ def breakers(opened: Collection[Breaker], portal: str) -> list[Finding]:
     return found or [fine("breaker", "none is open")]
 
 
+def withheld(questions: Mapping[str, str]) -> list[Finding]:
+    """Return why the portal is observed, not acted upon; nothing where it is acted upon."""
+    advice = "`responder doctor --probe` says what was expected, and what this leads to."
+    return [
+        problem("probe", f"observed, not acted upon: {question}: {came}", advice)
+        for question, came in questions.items()
+    ]
+
+
 def _unread(check: str, failure: Failure) -> Finding:
     message = explain(failure)
     if failure.kind in (FailureKind.PORTAL, FailureKind.METHOD):

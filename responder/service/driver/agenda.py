@@ -1,16 +1,18 @@
 """Orders the work of a driver for its portal: the most urgent first, one step at a time.
 
 What concerns the portal's local application comes first, for without it there may be no way to
-call. Upkeep follows, which needs no call. Then comes a round of what is due (`round`), and between
+call. Then the portal is asked whether it may be acted upon (`withholding`). Upkeep follows, which
+needs no call. Then comes a round of what is due (`round`), and between
 rounds, however many there are, a step of a run (`sweeper`). Where there is nothing else to do,
 workflows that observing rules would have stopped are checked (`would_kill_check`).
 """
 
 from responder.judge.context import Context
 from responder.service.application.steps import ApplicationSteps
-from responder.service.driver.clock_watch import ClockWatch
 from responder.service.driver.round import Rounds
 from responder.service.driver.sweeper import Sweeper
+from responder.service.driver.upkeep.clock_watch import ClockWatch
+from responder.service.driver.upkeep.withholding import Withholding
 from responder.stop.approval_expiry import ApprovalExpiry
 from responder.stop.gate import Gate
 from responder.stop.rearm_release import RearmRelease
@@ -30,6 +32,7 @@ class Agenda:
         rounds: Rounds,
         sweeper: Sweeper,
         application: ApplicationSteps | None = None,
+        withholding: Withholding | None = None,
     ) -> None:
         self.rounds = rounds
         self.sweeper = sweeper
@@ -41,6 +44,7 @@ class Agenda:
             RearmRelease(context, gate),
             ApprovalExpiry(context, gate),
         )
+        self._withholding = withholding
         self._would_kills = WouldKillCheck(context, gate)
 
     async def load(self) -> None:
@@ -49,6 +53,8 @@ class Agenda:
             await self._gate.load_client()
         else:
             await self._application.load()
+        if self._withholding is not None:
+            await self._withholding.load()
 
     async def step(self) -> bool:
         """Run the next step that is due. Return False when nothing was due."""
@@ -58,6 +64,8 @@ class Agenda:
         await client.probe()
         if self._application is not None and was_shut and client.breakers.of_portal is None:
             self.rounds.end_refusals()  # it may have waited for a new token for a second alone
+        if self._withholding is not None and await self._withholding.step():
+            self.rounds.drop()  # it was judged as if the portal were, or were not, acted upon
         done |= await self._upkeep_step()
         if client.breakers.of_portal is None:
             done |= await self._judge_and_run()

@@ -9,6 +9,7 @@ from responder.service.application.steps import ApplicationSteps
 from responder.service.driver.agenda import Agenda
 from responder.service.driver.round import Rounds
 from responder.service.driver.sweeper import Sweeper
+from responder.service.driver.upkeep.withholding import Withholding
 from responder.stop.gate import Gate
 from responder.store.group_commit import SharedCommit
 from responder.store.leases import Lease
@@ -16,9 +17,13 @@ from responder.store.leases import Lease
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assembly:
-    """The classes that a driver is built of, and how often its portal is swept."""
+    """The classes that a driver is built of, and how often its portal is swept.
+
+    `asks`: the portal is asked the crucial questions at each start, and hourly.
+    """
 
     sweep_every: timedelta
+    asks: bool = False
     gate: type[Gate] = Gate
     sweeper: type[Sweeper] = Sweeper
     rounds: type[Rounds] = Rounds
@@ -36,4 +41,5 @@ class Assembly:
         rounds = self.rounds(context, gate)
         sweeper = self.sweeper(context, gate, self.sweep_every)
         steps = None if application is None else application(context, gate)
-        return Agenda(context, gate, rounds, sweeper, steps)
+        withholding = Withholding(context, gate) if self.asks else None
+        return Agenda(context, gate, rounds, sweeper, steps, withholding)

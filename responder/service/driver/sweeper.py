@@ -51,8 +51,8 @@ class Sweeper:
 
     async def step(self) -> bool:
         """Run one more request. Return False when there is nothing to run, or no room."""
-        if self._run is not None and self._run.ruleset is not self._context.rules.ruleset:
-            self._run = None  # other rules: the run starts anew
+        if self._run is not None and self._is_outdated(self._run):
+            self._run = None  # it starts anew
         if self._run is None:
             self._run = await self._next()
         run = self._run
@@ -67,6 +67,14 @@ class Sweeper:
             log.exception("a run could not be judged", portal=self._context.portal)
             await self._give_up(run, f"a fault of ours ({type(error).__name__})")
         return True
+
+    def _is_outdated(self, run: Run) -> bool:
+        """Return whether a run began under other rules, or while the portal was acted upon."""
+        other_rules = run.ruleset is not self._context.rules.ruleset
+        return other_rules or run.enforcing is not self._enforces(run.due)
+
+    def _enforces(self, due: DueRun) -> bool:
+        return self._context.acts and not due.observes
 
     async def _step_run(self, run: Run) -> None:
         more = await run.survey.step(self._context.client.send)
@@ -119,7 +127,7 @@ class Sweeper:
             portal=self._context.portal,
             due=due,
             ruleset=self._context.rules.ruleset,
-            enforcing=self._context.enforcing and not due.observes,
+            enforcing=self._enforces(due),
             templates=self._context.templates,
             started_at=self._context.now(),
             now=self._context.now,

@@ -18,7 +18,7 @@ from responder.service.pages.login.throttle import Throttle
 from responder.service.pages.page_requests import Visit
 from responder.service.pages.rendering import Renderer
 from responder.settings.settings import Settings
-from responder.store import leases, limits
+from responder.store import client_state, limits
 from responder.store.database.database import Connection, Database
 
 T = TypeVar("T")
@@ -117,7 +117,7 @@ class Site:
 
     def _alarms(self) -> Mapping[str, object]:
         paused, tripped, breakers = self.database.read(
-            lambda conn: (limits.paused(conn), limits.tripped(conn), leases.breakers(conn))
+            lambda conn: (limits.paused(conn), limits.tripped(conn), client_state.breakers(conn))
         )
         return {
             "unreachable": sorted(self._unreachable(breakers).items()),

@@ -28,12 +28,11 @@ from hashlib import blake2b
 import structlog
 
 from responder.service.replicas.database_time import Clock
-from responder.store import leases, replicas
+from responder.store import leases
 from responder.store.database.database import Connection, Database
 from responder.store.database.engines import StoreUnavailable
 from responder.store.group_commit import SharedCommit
-from responder.store.leases import Lease
-from responder.store.replicas import Replicas
+from responder.store.leases import Lease, Replicas
 
 log = structlog.get_logger()
 
@@ -79,7 +78,7 @@ class Leases:
         clock: Clock,
         pace: Pace = Pace(),
     ) -> None:
-        self.replicas = replicas.NO_REPLICAS
+        self.replicas = leases.NO_REPLICAS
         self.granted: Callable[[str], None] = lambda _portal: None
         self._portals = sorted(portals)
         self._holder = holder
@@ -121,7 +120,7 @@ class Leases:
         ours = self._ruleset()
         said = self.replicas.alive.items()
         return sorted(
-            who for who, rules in said if rules and not replicas.have_same_rules(rules, ours)
+            who for who, rules in said if rules and not leases.have_same_rules(rules, ours)
         )
 
     async def run(self) -> None:
@@ -210,7 +209,7 @@ class Leases:
 
     def _read(self, conn: Connection) -> tuple[datetime, Replicas, datetime]:
         before = self._time.local()
-        found = replicas.read(conn)
+        found = leases.living(conn)
         return before, found, self._time.local()
 
     async def _release(self, claimed: Collection[Lease]) -> None:
@@ -225,10 +224,10 @@ class Leases:
         self, tx: Connection, held: Collection[Lease], wanted: Collection[str]
     ) -> tuple[set[str], list[Lease]]:
         if self._leaving:
-            replicas.remove(tx, self._holder)
+            leases.remove_replica(tx, self._holder)
         elif not self._alone:
-            replicas.record_alive(tx, self._holder, self._ruleset(), self._pace.lease)
-        kept = replicas.renew(tx, held, self._holder, self._pace.lease)
+            leases.record_alive(tx, self._holder, self._ruleset(), self._pace.lease)
+        kept = leases.renew(tx, held, self._holder, self._pace.lease)
         claims = (
             leases.claim(tx, portal, self._holder, self._pace.lease, force=self._alone)
             for portal in wanted

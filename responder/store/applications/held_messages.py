@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, delete, func, select, update
 
-from responder.store.database.application_tables import held_installations
+from responder.store.database.portal_tables import held_installations
 from responder.store.database.tables import insert
 
 MOST = 5

@@ -14,7 +14,7 @@ from enum import StrEnum
 from sqlalchemy import Connection, select, update
 
 from responder.store.canonical_json import canonical
-from responder.store.database.application_tables import applications
+from responder.store.database.portal_tables import applications
 from responder.store.database.tables import insert
 
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, select
 
 from responder.store.canonical_json import canonical
-from responder.store.database.application_tables import offline_takings
+from responder.store.database.portal_tables import offline_takings
 from responder.store.database.tables import insert
 
 

@@ -5,7 +5,6 @@ from sqlalchemy import (
     Boolean,
     Column,
     Connection,
-    Double,
     Index,
     Integer,
     LargeBinary,
@@ -331,42 +330,6 @@ sweeps = Table(
     Column("read", Integer, nullable=False),
     Column("total", Integer),
     Column("result", Text),
-)
-
-leases = Table(
-    "leases",
-    metadata,
-    Column("portal", Text, primary_key=True),
-    Column("holder", Text, nullable=False),
-    Column("fence", BigInteger, nullable=False),
-    Column("expires_at", BigInteger, nullable=False),
-)
-
-replicas = Table(
-    "replicas",
-    metadata,
-    Column("holder", Text, primary_key=True),
-    Column("ruleset", Text, nullable=False),
-    Column("expires_at", BigInteger, nullable=False),
-)
-
-buckets = Table(
-    "buckets",
-    metadata,
-    Column("portal", Text, primary_key=True),
-    Column("level", Double, nullable=False),
-    Column("at", Double, nullable=False),
-)
-
-breakers = Table(
-    "breakers",
-    metadata,
-    Column("portal", Text, primary_key=True),
-    Column("method", Text, primary_key=True),
-    Column("code", Words, nullable=False),
-    Column("opened_at", Instant, nullable=False),
-    Column("probe_at", Instant, nullable=False),
-    Column("address", Text),
 )
 
 notice_positions = Table(

@@ -13,7 +13,7 @@ from responder.bitrix24.client.answers import Command
 from responder.bitrix24.client.client import Client
 from responder.bitrix24.client.rest import Portal
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
-from responder.store import leases
+from responder.store import client_state
 from responder.store.database.database import Database
 
 RATE, BURST = 100.0, 20
@@ -41,13 +41,13 @@ def client_of(database: Database, server: SandboxServer, ahead: timedelta) -> Cl
         handover = client.handover()
 
         def write(tx: Connection) -> None:
-            leases.save_bucket(tx, "main", handover.level)
+            client_state.save_bucket(tx, "main", handover.level)
 
         database.write(write)
         client.saved(handover)
 
     client.keep = keep
-    client.resume(database.read(lambda conn: leases.bucket(conn, "main")), [])
+    client.resume(database.read(lambda conn: client_state.bucket(conn, "main")), [])
     return client
 
 

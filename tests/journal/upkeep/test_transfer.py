@@ -15,7 +15,8 @@ from responder.journal.upkeep.transfer import Moved, NotMovable, NotTheSame, mov
 from responder.store.database import upgrade
 from responder.store.database.database import SCHEMA, Database, revision
 from responder.store.database.engines import DatabaseError, sqlite_module
-from responder.store.database.tables import deliveries, leases, metadata, replicas
+from responder.store.database.portal_tables import leases, replicas
+from responder.store.database.tables import deliveries, metadata
 from tests.support.evaluations import NONE, count, deliver, evaluation
 from tests.support.whole_log import NOW, OLD, erased, fill, pruned, run, settle
 

@@ -10,7 +10,7 @@ from responder.receive.application.pins import Pins
 from responder.store.applications import held_messages, installations
 from responder.store.applications.installations import State
 from responder.store.database.database import Database
-from tests.receive.application.test_endpoint import MEMBER, NOW, PINNED, TOKEN
+from tests.receive.application.test_application_endpoint import MEMBER, NOW, PINNED, TOKEN
 
 
 @pytest.fixture

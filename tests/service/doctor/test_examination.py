@@ -17,7 +17,7 @@ from responder.model import Breaker
 from responder.service.doctor.checks import Finding, Status
 from responder.service.doctor.examination import examine
 from responder.settings import settings
-from responder.store import leases, limits
+from responder.store import client_state, limits
 from responder.store.database.database import Database
 from responder.store.inbox import inbox
 from tests.support import forked
@@ -180,7 +180,7 @@ def test_what_the_database_knows_of_a_portal_is_told(
     shut = Breaker(
         portal="main", method="", code="OVERLOAD_LIMIT", opened_at=heard_at, probe_at=heard_at
     )
-    database.write(lambda tx: leases.open_breaker(tx, shut))
+    database.write(lambda tx: client_state.open_breaker(tx, shut))
     database.write(lambda tx: limits.pause(tx, heard_at, "anna"))
     database.write(lambda tx: limits.trip(tx, "main", "lost-deal", heard_at, "too many"))
     database.close()

@@ -11,7 +11,8 @@ from responder.bitrix24.client.client import Unless
 from responder.bitrix24.client.rest import Portal
 from responder.store.database.database import Connection, Database
 from responder.store.database.engines import StoreUnavailable
-from responder.store.database.tables import breakers, decisions, entries, runs
+from responder.store.database.portal_tables import breakers
+from responder.store.database.tables import decisions, entries, runs
 from responder.store.leases import LeaseLost
 from tests.support.rounds import KILL, PORTAL, RULES, Driving, driving, play
 from tests.support.storms import driven as driven

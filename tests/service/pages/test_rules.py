@@ -13,7 +13,7 @@ from responder.journal import record as journal
 from responder.model import Breaker, Mode, Outcome
 from responder.service.pages.login.passwords import hashed
 from responder.settings.settings import Settings
-from responder.store import leases, limits, rulesets
+from responder.store import client_state, limits, rulesets
 from responder.store.database.database import Connection, Database
 from tests.service.pages.visiting import PASSWORD, Visitor, pages, settings
 from tests.support.evaluations import REVISION, condition, evaluation, kill, record
@@ -150,8 +150,8 @@ def test_no_rules_are_said_to_be_none(database: Database, given: Settings) -> No
 def test_the_state_of_a_portal_is_told(database: Database, given: Settings) -> None:
     shut = Breaker(portal="main", method="", code="NO_AUTH_FOUND", opened_at=NOW, probe_at=NOW)
     other = replace(shut, portal="other", method="task.x", code="insufficient")
-    database.write(lambda tx: leases.open_breaker(tx, shut))
-    database.write(lambda tx: leases.open_breaker(tx, other))
+    database.write(lambda tx: client_state.open_breaker(tx, shut))
+    database.write(lambda tx: client_state.open_breaker(tx, other))
     with _opened(database, given, webhook_silent=True) as anna:
         words = anna.get("/status").words
     assert "main ! breaker open ! webhook silent" in words

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from responder.model import Breaker
-from responder.store import leases
+from responder.store import client_state
 from responder.store.database.database import Database
 from tests.service.pages.login.test_login import HASHED
 from tests.service.pages.visiting import pages, settings
@@ -23,7 +23,7 @@ def test_a_portal_whose_breaker_is_open_is_an_alarm(database: Database, tmp_path
         opened = Breaker(
             portal=portal, method=method, code="NO_AUTH_FOUND", opened_at=NOW, probe_at=NOW
         )
-        database.write(partial(leases.open_breaker, breaker=opened))
+        database.write(partial(client_state.open_breaker, breaker=opened))
     given = settings(tmp_path, anna=HASHED)
     with pages(database, given, logged_in=True, condition=FINE) as visitor:
         words = visitor.get("/rules").words

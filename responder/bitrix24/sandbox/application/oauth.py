@@ -11,7 +11,7 @@ from urllib.parse import urlencode, urlsplit
 
 from responder.bitrix24.sandbox import php, wire
 from responder.bitrix24.sandbox.answers import Answer, BrokenLineError, RefusedError
-from responder.bitrix24.sandbox.application.application import Application
+from responder.bitrix24.sandbox.application.application_state import Application
 from responder.bitrix24.sandbox.application.tokens import Grant
 from responder.bitrix24.sandbox.faults import MISSING, REFUSALS, Fault, Faults, Refusal
 

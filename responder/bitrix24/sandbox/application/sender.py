@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from http.client import HTTPConnection, HTTPException
 from urllib.parse import urlsplit
 
-from responder.bitrix24.sandbox.application.events import Outgoing
+from responder.bitrix24.sandbox.application.event_bindings import Outgoing
 
 TIMEOUT_SECONDS = 10
 _THIS_MACHINE = ("127.0.0.1", "localhost")

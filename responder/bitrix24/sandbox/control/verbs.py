@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, validate_call
 
-from responder.bitrix24.sandbox.application.application import Application
+from responder.bitrix24.sandbox.application.application_state import Application
 from responder.bitrix24.sandbox.application.bindings import INSTALLED_EVENT
-from responder.bitrix24.sandbox.application.events import Outgoing
+from responder.bitrix24.sandbox.application.event_bindings import Outgoing
 from responder.bitrix24.sandbox.application.sender import send
 from responder.bitrix24.sandbox.contents.lists import ListType
 from responder.bitrix24.sandbox.contents.stage_history import MOVED, Semantics

@@ -135,7 +135,10 @@ def instances(state: State, params: Mapping[str, object]) -> Answer:
 def templates(state: State, params: Mapping[str, object]) -> Answer:
     """List the templates that people made. Those of robots are hidden by a forced filter."""
     _only_administrators(state)
-    rows = [row for key, row in state.templates.items() if not state.is_of_robots(key)]
+    all_of_them = "lists_robots" in state.oddities
+    rows = [
+        row for key, row in state.templates.items() if all_of_them or not state.is_of_robots(key)
+    ]
     return _page(state, rows, params, _TEMPLATES)
 
 

@@ -10,10 +10,11 @@ from datetime import datetime, timedelta
 
 from responder.bitrix24.client.answers import Command, FailureKind
 from responder.judge.context import Context
+from responder.judge.stop_lifecycle import OVER_WITHIN
 from responder.service.application.due_time import DueTime
 from responder.service.application.offline.offline_inbox import OfflineInbox
 from responder.service.application.offline.reserving import Progress, ReservingReader
-from responder.service.application.offline.taking import LOST_FOR, TakingReader
+from responder.service.application.offline.taking import TakingReader
 from responder.stop.gate import Gate
 
 FEATURE = "rest_offline_extended"
@@ -32,7 +33,7 @@ class OfflineReader:
         self._inbox = OfflineInbox(context, gate)
         self._reserving = ReservingReader(context, gate, self._inbox)
         self._taking = TakingReader(context, gate, self._inbox, self._reserving)
-        self._next = DueTime(max(poll_every, LOST_FOR))
+        self._next = DueTime(max(poll_every, OVER_WITHIN))
         self._feature_asked = DueTime(ASK_FEATURE_EVERY)
         self._can_reserve: bool | None = None
         self._list_at: list[datetime] = []  # when reserved rows are to be listed
@@ -68,7 +69,7 @@ class OfflineReader:
     def _list_reserved(self) -> None:
         """List reserved rows now, and when a request whose answer is lost must be over."""
         now = self._context.now()
-        self._list_at = [now, now + LOST_FOR]
+        self._list_at = [now, now + OVER_WITHIN]
 
     def _next_time(self, progress: Progress) -> datetime:
         now, until = self._context.now(), self._taking.lost_until
@@ -110,16 +111,16 @@ class OfflineReader:
     @property
     def _is_listing_due(self) -> bool:
         now = self._context.now()
-        return any(not now < at <= now + LOST_FOR for at in self._list_at)
+        return any(not now < at <= now + OVER_WITHIN for at in self._list_at)
 
     async def _list_page(self) -> Progress:
         now = self._context.now()
         progress = await self._reserving.list_page()
         if progress is Progress.MORE:
             return progress
-        self._list_at = [at for at in self._list_at if now < at <= now + LOST_FOR]
+        self._list_at = [at for at in self._list_at if now < at <= now + OVER_WITHIN]
         if progress is not Progress.DONE:
-            self._list_at.append(now + LOST_FOR)
+            self._list_at.append(now + OVER_WITHIN)
         return Progress.MORE  # now what is not reserved, whether or not these could be listed
 
     async def _may_reserve(self) -> bool | None:

@@ -21,14 +21,13 @@ from responder.bitrix24.client.answers import Answer, FailureKind, explain
 from responder.bitrix24.events import offline_rows
 from responder.bitrix24.events.offline_rows import GET, PAGE, OfflineRow, Page
 from responder.judge.context import Context
-from responder.judge.stop_lifecycle import CALL_WITHIN, PORTAL_CUTS_AT, SENT_WITHIN
+from responder.judge.stop_lifecycle import CALL_WITHIN, OVER_WITHIN
 from responder.service.application.offline.offline_inbox import OfflineInbox
 from responder.service.application.offline.reserving import Progress, ReservingReader
 from responder.stop.gate import Gate
 from responder.store.applications import offline_takings
 from responder.store.applications.offline_takings import Taking
 
-LOST_FOR = SENT_WITHIN + PORTAL_CUTS_AT
 Keys = set[tuple[int, str]]
 
 
@@ -55,9 +54,9 @@ class TakingReader:
     def lost_until(self) -> datetime | None:
         """Return until when the portal may still carry out a taking, None where it does not."""
         taking, now = self._taking, self._context.now()
-        if taking is None or abs(now - taking.sent_at) >= LOST_FOR:
+        if taking is None or abs(now - taking.sent_at) >= OVER_WITHIN:
             return None
-        return taking.sent_at + LOST_FOR
+        return taking.sent_at + OVER_WITHIN
 
     @property
     def has_open(self) -> bool:

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from responder.store.database.application_tables import metadata
+from responder.store.database.portal_tables import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -6,6 +6,7 @@ from responder.store.applications import offline_takings
 from tests.support.installed import (
     CHANGED,
     GET,
+    LIST,
     DrivingByApplication,
     documents,
 )
@@ -164,5 +165,23 @@ def test_a_taking_that_a_dead_process_left_is_over_in_time(driven: DrivingByAppl
         await driven.until_idle()
         assert driven.killed == 1
         assert driven.kept == []
+
+    play(driven, story)
+
+
+def test_a_taking_that_an_application_left_holds_nothing_up_when_it_is_gone(
+    driven: DrivingByApplication,
+) -> None:
+    driven.lost_deals([759])
+    driven.sandbox.denied_methods |= {GET, LIST}
+    driven.database.write(lambda tx: offline_takings.begin(tx, PORTAL, ["deal:759"], driven.now()))
+
+    async def story(driven: DrivingByApplication) -> None:
+        driven.deliver([759])
+        await driven.until_idle()
+        assert driven.killed == 0
+        driven.later(seconds=76)
+        await driven.until_idle()
+        assert driven.killed == 1
 
     play(driven, story)

@@ -1,4 +1,4 @@
-"""Adds local applications: what is pinned of each, held messages, offline events being taken."""
+"""Adds what withholds a portal, and the local applications of portals."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,6 +11,14 @@ depends_on = None
 
 def upgrade() -> None:
     """Create tables; replicas of the version before go on serving."""
+    op.create_table(
+        "withheld",
+        sa.Column("portal", sa.Text, primary_key=True),
+        sa.Column("question", sa.Text, primary_key=True),
+        sa.Column("came", sa.Text, nullable=False),
+        sa.Column("address", sa.Text),
+        sa.Column("at", sa.BigInteger, nullable=False),
+    )
     op.create_table(
         "applications",
         sa.Column("portal", sa.Text, primary_key=True),

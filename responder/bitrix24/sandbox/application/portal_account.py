@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from responder.bitrix24.sandbox.application.application import Addresses, Application
-from responder.bitrix24.sandbox.application.events import Events, Happening, Outgoing
+from responder.bitrix24.sandbox.application.application_state import Addresses, Application
+from responder.bitrix24.sandbox.application.event_bindings import Events, Happening, Outgoing
 from responder.bitrix24.sandbox.application.oauth import OAuth
 from responder.bitrix24.sandbox.application.sender import send
 from responder.bitrix24.sandbox.application.tokens import HOPS

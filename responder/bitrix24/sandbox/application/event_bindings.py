@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from responder.bitrix24.sandbox import php
-from responder.bitrix24.sandbox.application.application import Application
+from responder.bitrix24.sandbox.application.application_state import Application
 from responder.bitrix24.sandbox.application.bindings import Binding, names_of
 from responder.bitrix24.sandbox.application.tokens import HOPS, Grant
 

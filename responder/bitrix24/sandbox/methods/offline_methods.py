@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 from responder.bitrix24.sandbox import php
 from responder.bitrix24.sandbox.answers import Answer, RefusedError
-from responder.bitrix24.sandbox.application.offline import OfflineQueue, OfflineRow
+from responder.bitrix24.sandbox.application.offline_queue import OfflineQueue, OfflineRow
 from responder.bitrix24.sandbox.faults import REFUSALS
-from responder.bitrix24.sandbox.methods.events import application, upper
+from responder.bitrix24.sandbox.methods.event_methods import application, upper
 from responder.bitrix24.sandbox.rows import PAGE, Listing, ListParams, matching, page
 from responder.bitrix24.sandbox.state import State
 

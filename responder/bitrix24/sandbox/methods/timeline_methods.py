@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from responder.bitrix24.sandbox import php
 from responder.bitrix24.sandbox.answers import Answer, RefusedError
 from responder.bitrix24.sandbox.contents.timeline import Comment, LogMessage
-from responder.bitrix24.sandbox.methods.events import upper
+from responder.bitrix24.sandbox.methods.event_methods import upper
 from responder.bitrix24.sandbox.rows import Listing, ListParams, page
 from responder.bitrix24.sandbox.state import State
 

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from responder.bitrix24.sandbox import php
 from responder.bitrix24.sandbox.answers import Answer, RefusedError
-from responder.bitrix24.sandbox.application.application import Application
+from responder.bitrix24.sandbox.application.application_state import Application
 from responder.bitrix24.sandbox.application.bindings import Binding, known_events
 from responder.bitrix24.sandbox.state import State
 

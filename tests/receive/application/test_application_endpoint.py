@@ -14,14 +14,14 @@ from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
 from responder.adapters.metrics import Metrics
-from responder.receive.application.endpoint import ApplicationEndpoint
+from responder.receive.application.application_endpoint import ApplicationEndpoint
 from responder.receive.application.pins import Pins
 from responder.settings.settings import PortalSettings
 from responder.store.applications import held_messages, installations
 from responder.store.applications.held_messages import Held
 from responder.store.applications.installations import Installation, State, token_digest
-from responder.store.database.application_tables import held_installations
 from responder.store.database.database import Connection, Database
+from responder.store.database.portal_tables import held_installations
 from responder.store.database.tables import deliveries
 from responder.store.group_commit import SharedCommit
 from responder.store.inbox import inbox

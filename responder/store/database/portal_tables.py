@@ -1,11 +1,71 @@
-"""Defines the tables of local applications. Its `metadata` has these and all other tables."""
+"""Defines the tables of portals: who drives one, its client's state, its local application.
 
-from sqlalchemy import Column, Table, Text
+Its `metadata` has these and all other tables.
+"""
+
+from sqlalchemy import BigInteger, Column, Double, Table, Text
 
 from responder.store.database.columns import Instant, Words
 from responder.store.database.tables import metadata
 
-__all__ = ["applications", "held_installations", "metadata", "offline_takings"]
+__all__ = [
+    "applications",
+    "breakers",
+    "buckets",
+    "held_installations",
+    "leases",
+    "metadata",
+    "offline_takings",
+    "replicas",
+    "withheld",
+]
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("portal", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("fence", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+)
+
+replicas = Table(
+    "replicas",
+    metadata,
+    Column("holder", Text, primary_key=True),
+    Column("ruleset", Text, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+)
+
+buckets = Table(
+    "buckets",
+    metadata,
+    Column("portal", Text, primary_key=True),
+    Column("level", Double, nullable=False),
+    Column("at", Double, nullable=False),
+)
+
+breakers = Table(
+    "breakers",
+    metadata,
+    Column("portal", Text, primary_key=True),
+    Column("method", Text, primary_key=True),
+    Column("code", Words, nullable=False),
+    Column("opened_at", Instant, nullable=False),
+    Column("probe_at", Instant, nullable=False),
+    Column("address", Text),
+)
+
+# crucial questions that a portal answers otherwise than is relied on, and what came
+withheld = Table(
+    "withheld",
+    metadata,
+    Column("portal", Text, primary_key=True),
+    Column("question", Text, primary_key=True),
+    Column("came", Words, nullable=False),
+    Column("address", Text),
+    Column("at", Instant, nullable=False),
+)
 
 # the local application of a portal, once an administrator has installed it; `tokens` is encrypted
 applications = Table(

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from responder.bitrix24.sandbox import php
 from responder.bitrix24.sandbox.application.bindings import INSTALLED_EVENT, Bindings
-from responder.bitrix24.sandbox.application.offline import OfflineQueue
+from responder.bitrix24.sandbox.application.offline_queue import OfflineQueue
 from responder.bitrix24.sandbox.application.tokens import Grant, Tokens
 
 UNINSTALLED_EVENT = "ONAPPUNINSTALL"

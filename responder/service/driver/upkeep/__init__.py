@@ -1,0 +1,1 @@
+"""What a driver looks after besides judging: clocks, and whether its portal is as expected."""
