@@ -194,6 +194,7 @@ class Service:
             metrics=self.metrics,
             now=self.now,
             address=stored_address.webhook_fingerprint(portal),
+            host=portal.host,
         )
 
     def _poll(self) -> Poller:

@@ -91,8 +91,9 @@ class PortalSettings(BaseModel):
 
     @property
     def host(self) -> str:
-        """Return the portal's host, with its port if it has one."""
-        return self.domain or urlsplit(self.url.get_secret_value() if self.url else "").netloc
+        """Return the portal's host in lower case, with its port if it has one."""
+        url = self.url.get_secret_value() if self.url else ""
+        return self.domain or urlsplit(url).netloc.lower()
 
     @property
     def origin(self) -> str:

@@ -85,19 +85,19 @@ def withheld(conn: Connection) -> dict[str, dict[str, str]]:
     return found
 
 
-def withheld_of(conn: Connection, portal: str, address: str | None) -> dict[str, str]:
-    """Return the questions that the portal at this address answers otherwise."""
+def withheld_of(conn: Connection, portal: str, host: str | None) -> dict[str, str]:
+    """Return the questions that the portal on this host answers otherwise."""
     found = conn.execute(select(answers).where(answers.c.portal == portal))
-    return {one.question: one.came for one in found if one.address == address}
+    return {one.question: one.came for one in found if one.host == host}
 
 
 def save_withheld(
-    tx: Connection, portal: str, found: Mapping[str, str], address: str | None, at: datetime
+    tx: Connection, portal: str, found: Mapping[str, str], host: str | None, at: datetime
 ) -> None:
     """Write which questions a portal answers otherwise, in place of what was written before."""
     tx.execute(delete(answers).where(answers.c.portal == portal))
     for question, came in found.items():
-        row = {"portal": portal, "question": question, "came": came, "address": address, "at": at}
+        row = {"portal": portal, "question": question, "came": came, "host": host, "at": at}
         tx.execute(insert(tx, answers).values(**row))
 
 

@@ -19,6 +19,18 @@ def test_a_domain_and_a_key_are_enough_for_a_local_application() -> None:
     assert not portal.application_is_configured
 
 
+def test_a_host_is_the_same_by_webhook_and_by_domain() -> None:
+    url = "https://Example.Bitrix24.com/rest/1/a-secret-of-a-webhook/"
+    webhook = load(
+        {
+            "RESPONDER_PORTALS__MAIN__URL": url,
+            "RESPONDER_PORTALS__MAIN__APPLICATION_TOKENS": "a-token-of-the-webhook-0001",
+        },
+        env_file=None,
+    )
+    assert webhook.portals["main"].host == load(APPLICATION, env_file=None).portals["main"].host
+
+
 @pytest.mark.parametrize(
     ("name", "value", "problem"),
     [

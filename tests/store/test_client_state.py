@@ -73,7 +73,7 @@ def test_what_is_written_of_a_portal_replaces_what_was_and_no_other(database: Da
     assert database.read(limits.paused) == (AT, "anna")
 
 
-def test_what_another_address_answered_is_not_this_portals(database: Database) -> None:
+def test_what_another_host_answered_is_not_this_portals(database: Database) -> None:
     database.write(lambda tx: client_state.save_withheld(tx, "main", {"a": "x"}, "there", AT))
     assert database.read(lambda conn: client_state.withheld_of(conn, "main", "there")) == {"a": "x"}
     assert database.read(lambda conn: client_state.withheld_of(conn, "main", "here")) == {}

@@ -8,7 +8,6 @@ from typing import TypeVar
 
 from starlette.types import Message
 
-from responder.bitrix24.client.client import Client
 from responder.bitrix24.client.rest import Portal
 from responder.bitrix24.oauth.token_endpoint import (
     ApplicationKeys,
@@ -67,7 +66,7 @@ class Installing(Driving):
         self.agenda = None
         self.commits = SharedCommit(self.database)
         self.portal = Portal(PORTAL, self.server.url)
-        self.client = Client(self.portal, rate=1e4, burst=5000, metrics=self.metrics, now=self.now)
+        self.client = self._client()
         self.configure(**changed)
 
     def configure(self, **changed: str | None) -> None:

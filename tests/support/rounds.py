@@ -65,13 +65,19 @@ class Driving:
         self.rules = RulesInForce(self.rules_path, portals=[PORTAL], now=self.now)
         self.commits = SharedCommit(self.database)
         self.portal = Portal(PORTAL, self.server.url)
-        self.client = Client(self.portal, rate=1e4, burst=5000, metrics=self.metrics, now=self.now)
+        self.client = self._client()
         self.templates = Templates()
         self.sweep_every = timedelta(0)
         self.agenda: Agenda | None = None
         self.leased = True
         self.steps: Callable[[Context, Gate], ApplicationSteps | None] | None = None
         self.asks = False  # the crucial questions, as `serve` does
+
+    def _client(self) -> Client:
+        host = self.server.address.partition("//")[2]
+        return Client(
+            self.portal, rate=1e4, burst=5000, metrics=self.metrics, now=self.now, host=host
+        )
 
     def now(self) -> datetime:
         """Tell our time."""

@@ -88,7 +88,8 @@ class Client:
     """All calls of one portal. Not for concurrent use: its driver sends in turn.
 
     `keep` commits a handover; without it (a command, a test) nothing is stored. `address` is a
-    fingerprint of the portal's address: breakers of another address are not resumed.
+    fingerprint of the portal's address: breakers of another address are not resumed. `host` is the
+    portal's, which stays the same in whatever way it is called: what it answers is stored by it.
     """
 
     def __init__(
@@ -100,8 +101,10 @@ class Client:
         metrics: Metrics,
         now: Callable[[], datetime],
         address: str | None = None,
+        host: str | None = None,
     ) -> None:
         self.portal = portal
+        self.host = host
         self.rate = rate
         self.burst = burst
         self.bucket = rate_limit.Bucket(0.0, 0.0)

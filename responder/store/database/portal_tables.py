@@ -63,7 +63,7 @@ withheld = Table(
     Column("portal", Text, primary_key=True),
     Column("question", Text, primary_key=True),
     Column("came", Words, nullable=False),
-    Column("address", Text),
+    Column("host", Text),
     Column("at", Instant, nullable=False),
 )
 

@@ -1,8 +1,10 @@
 """Asks a portal the questions whose difference could lead to a wrong kill or a false log entry.
 
-They are asked when this process begins to drive the portal, before anything is judged, and every
-hour after that. A portal that answers one otherwise is observed, not acted upon, until it answers
-as expected (`Context.acts`). What could not be asked withholds nothing, and takes nothing back.
+They are asked when this process begins to drive the portal, before anything is judged, every hour
+after that, and when the portal is called in another way. A portal that answers one otherwise is
+observed, not acted upon, until it answers as expected (`Context.acts`). What could not be asked
+withholds nothing, and takes nothing back: what is stored of the same host holds until then, with
+whatever webhook or installed application the portal is called.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,15 +37,15 @@ class Withholding:
         self._context = context
         self._gate = gate
         self._due_at: datetime | None = None
-        self._stored: Mapping[str, str] = {}
+        self._asked_at_address: str | None = None
+        self._stored: Mapping[str, str] | None = {}  # None: of another host
 
     async def load(self) -> None:
         """Continue with what the last driver found."""
-        client = self._context.client
-        self._stored = (await self._context.database.reading(client_state.withheld)).get(
-            self._context.portal, {}
-        )
-        found = await self._context.read(client_state.withheld_of, client.breakers.address)
+        client, context = self._context.client, self._context
+        of_any = (await context.database.reading(client_state.withheld)).get(context.portal, {})
+        found = await context.read(client_state.withheld_of, client.host)
+        self._stored = found if found == of_any else None
         # An older version may have asked what this one does not: nothing would take it back.
         client.withheld = {name: came for name, came in found.items() if name in _CRUCIAL}
 
@@ -52,6 +54,7 @@ class Withholding:
         context, now = self._context, self._context.now()
         if not self._is_due(now) or context.client.breakers.of_portal is not None:
             return False
+        self._asked_at_address = context.client.breakers.address
         try:
             found = await interview(self._ask, CRUCIAL, now)
         except (LeaseLost, StoreUnavailable):
@@ -67,7 +70,8 @@ class Withholding:
         return await self._take_up(found)
 
     def _is_due(self, now: datetime) -> bool:
-        if self._due_at is None:
+        is_called_otherwise = self._context.client.breakers.address != self._asked_at_address
+        if self._due_at is None or is_called_otherwise:
             return True
         set_back = self._due_at - now > ASKED_EVERY  # our clock was: nothing is due so late
         return (now >= self._due_at or set_back) and self._context.client.has_room()
@@ -86,7 +90,7 @@ class Withholding:
             return False
         portal = self._context.portal
         await self._gate.write(
-            lambda tx: client_state.save_withheld(tx, portal, new, client.breakers.address, now)
+            lambda tx: client_state.save_withheld(tx, portal, new, client.host, now)
         )
         self._stored = new
         self._log_change(was)

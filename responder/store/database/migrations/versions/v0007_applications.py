@@ -16,7 +16,7 @@ def upgrade() -> None:
         sa.Column("portal", sa.Text, primary_key=True),
         sa.Column("question", sa.Text, primary_key=True),
         sa.Column("came", sa.Text, nullable=False),
-        sa.Column("address", sa.Text),
+        sa.Column("host", sa.Text),
         sa.Column("at", sa.BigInteger, nullable=False),
     )
     op.create_table(
