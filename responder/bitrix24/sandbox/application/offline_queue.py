@@ -35,12 +35,14 @@ class OfflineQueue:
 
     The documentation and the module differ. With `by_the_docs` a confirmation by `id` counts (in
     the module one by `message_id` does), what an application did itself comes back to it where it
-    has no connector, and reserved rows are kept for 30 days.
+    has no connector, and reserved rows are kept for 30 days. With `keeps_cleared` a confirmation
+    is answered as ever, and removes nothing.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.clock = clock
         self.by_the_docs = False
+        self.keeps_cleared = False
         self.rows: list[OfflineRow] = []
         self._ids = itertools.count(1)
         self._processes = itertools.count(1)

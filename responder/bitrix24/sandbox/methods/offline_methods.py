@@ -65,7 +65,8 @@ def rows(state: State, params: Mapping[str, object]) -> Answer:
 def clear(state: State, params: Mapping[str, object]) -> Answer:
     """Delete rows of a process: all, or those that are named. The result is always true."""
     queue, asked = _queue(state), upper(params)
-    queue.delete(_named(queue, asked, _of_process(queue, asked)))
+    if not queue.keeps_cleared:
+        queue.delete(_named(queue, asked, _of_process(queue, asked)))
     return Answer(value=True)
 
 

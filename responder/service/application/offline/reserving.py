@@ -7,7 +7,9 @@ dies, the reservation is not known: then all reserved rows are listed, which sho
 ids. They are listed at once, and again when the portal must have ended the lost request.
 
 Rows that are stored and could not be cleared are remembered, cleared with the next request, and not
-stored a second time. A lost answer to that is no matter: it is simply asked again.
+stored a second time. A lost answer to that is no matter: it is simply asked again. Rows that stay
+although the portal said that it cleared them are cleared again where they are listed, and not
+stored a second time either: a reserved row never changes.
 """
 
 from enum import Enum, auto
@@ -20,6 +22,9 @@ from responder.service.application.offline.offline_inbox import OfflineInbox
 from responder.stop.gate import Gate
 
 NOT_IN_PLAN = "WRONG_LICENSE"
+MOST_REMEMBERED = 10_000  # cleared rows; the oldest is forgotten, and stored again if it is listed
+
+RowKey = tuple[str | None, int]  # a process id, and a row's
 
 
 class Progress(Enum):
@@ -42,7 +47,8 @@ class ReservingReader:
         self._context = context
         self._gate = gate
         self._inbox = inbox
-        self._uncleared: dict[tuple[str | None, int], OfflineRow] = {}
+        self._uncleared: dict[RowKey, OfflineRow] = {}
+        self._cleared: dict[RowKey, None] = {}  # as the portal said
         self._start = 0  # of the list of reserved rows
 
     async def read_page(self) -> Progress:
@@ -73,9 +79,7 @@ class ReservingReader:
 
     async def take_over(self, page: Page) -> Progress:
         """Store and clear the rows of a list that are reserved."""
-        known = set(self._uncleared)
-        await self._keep(page)
-        is_new = not known.issuperset(self._uncleared)
+        is_new = await self._keep(page)
         if not await self._clear():
             return Progress.FAILED
         # rows that stay although they were cleared must not hide the others
@@ -85,11 +89,14 @@ class ReservingReader:
         self._start = 0
         return Progress.DONE
 
-    async def _keep(self, page: Page) -> None:
-        new = [row for row in page.reserved if (row.process_id, row.id) not in self._uncleared]
+    async def _keep(self, page: Page) -> bool:
+        """Store the rows that are not stored yet. Return whether there were any."""
+        found = {(row.process_id, row.id): row for row in page.reserved}
+        new = [key for key in found if key not in self._uncleared and key not in self._cleared]
         self._inbox.warn(page)
-        await self._inbox.add(new)
-        self._uncleared |= {(row.process_id, row.id): row for row in new}
+        await self._inbox.add([found[key] for key in new])
+        self._uncleared |= found
+        return bool(new)
 
     async def _get(self) -> Answer:
         """Clear what is stored and reserve more, in one request."""
@@ -112,6 +119,9 @@ class ReservingReader:
         if failures:
             self._inbox.failed(f"what is stored could not be cleared: {explain(failures[0])}")
         else:
+            self._cleared |= dict.fromkeys(self._uncleared)
+            for key in list(self._cleared)[: max(0, len(self._cleared) - MOST_REMEMBERED)]:
+                del self._cleared[key]
             self._uncleared.clear()
 
     async def _send(self, commands: list[Command]) -> list[Answer]:

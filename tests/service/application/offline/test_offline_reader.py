@@ -141,6 +141,25 @@ def test_a_lost_answer_loses_no_event(
     assert set(driven.received()) == documents(DEALS)
 
 
+def test_rows_that_stay_although_they_were_cleared_are_stored_once(
+    driven: DrivingByApplication,
+) -> None:
+    many = range(1, 61)
+    driven.lost_deals(many)
+    driven.change(*many)
+    driven.there.offline.reserve(driven.there.offline.rows)
+    driven.there.offline.keeps_cleared = True
+
+    async def story(driven: DrivingByApplication) -> None:
+        for _ in range(4):
+            await driven.until_idle()
+            driven.later(seconds=61)
+        assert driven.killed == len(many)
+
+    play(driven, story)
+    assert driven.received() == dict.fromkeys(documents(many), 1)
+
+
 def test_the_plan_is_asked_for_once_a_day(driven: DrivingByApplication) -> None:
     async def story(driven: DrivingByApplication) -> None:
         await driven.until_idle()
