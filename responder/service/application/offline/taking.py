@@ -12,6 +12,10 @@ earlier number) is stored in the commit that ends the taking.
 If the answer is lost, the portal may delete rows until it cuts the request. Until then nothing is
 listed and the documents wait; then the next page is read, and its taking replaces the lost one: a
 row that is still there is stored once more.
+
+If the portal refuses a taking, its rows stay, and their documents are judged. Before rows are
+stored again the portal is asked, ever more seldom, for events of which there are none, until it
+answers. `StoredRows` remembers what was stored, so that no row is stored at each try.
 """
 
 from dataclasses import replace
@@ -22,13 +26,17 @@ from responder.bitrix24.events import offline_rows
 from responder.bitrix24.events.offline_rows import GET, PAGE, OfflineRow, Page
 from responder.judge.context import Context
 from responder.judge.stop_lifecycle import CALL_WITHIN, OVER_WITHIN
+from responder.service.application.due_time import DueTime
 from responder.service.application.offline.offline_inbox import OfflineInbox
 from responder.service.application.offline.reserving import Progress, ReservingReader
+from responder.service.application.offline.stored_rows import StoredRows
 from responder.stop.gate import Gate
 from responder.store.applications import offline_takings
 from responder.store.applications.offline_takings import Taking
 
 Keys = set[tuple[int, str]]
+
+REFUSED_AGAIN = tuple(timedelta(seconds=seconds) for seconds in (5, 15, 60, 300))
 
 
 class TakingReader:
@@ -43,8 +51,11 @@ class TakingReader:
         self._reserved = reserved
         self._taking: Taking | None = None
         self._stored: Keys = set()  # by a taking that is not ended, and perhaps still there
-        self._left: Keys = set()  # stored, and a taking did not return them
+        self._left: Keys = set()  # a taking did not return them
+        self._known = StoredRows()
         self._start = 0
+        self._refusals = 0  # one after another
+        self._ask_again = DueTime(REFUSED_AGAIN[-1])
 
     async def load(self) -> None:
         """Read the taking that the last driver has left, if any."""
@@ -65,10 +76,9 @@ class TakingReader:
 
     async def read_page(self) -> Progress:
         """List the oldest rows, store them, take them."""
-        refusal = self._context.client.breakers.refusal(GET)
-        if refusal is not None:  # what cannot be taken would be stored again each time
-            self._inbox.failed(explain(refusal))
+        if not await self._may_take():  # what cannot be taken would be stored again each time
             return Progress.FAILED
+        listed_at = self._context.now()
         (answer,) = await self._context.client.send(
             [offline_rows.list_command(start=self._start)], unless=self._gate.why_not_sent
         )
@@ -77,12 +87,40 @@ class TakingReader:
             self._warn(answer)
             return Progress.FAILED
         self._inbox.warn(page)
-        if page.reserved and not await self._take_over(page):
-            return Progress.FAILED
-        rows = tuple(row for row in page.unreserved if row.key not in self._left)
+        # what cannot be cleared, which is logged, must not hide the others
+        is_cleared = not page.reserved or await self._take_over(page)
+        progress = await self._read_unreserved(page, listed_at)
+        return progress if is_cleared or progress is not Progress.DONE else Progress.FAILED
+
+    async def _read_unreserved(self, page: Page, listed_at: datetime) -> Progress:
+        rows = tuple(
+            row
+            for row in page.unreserved
+            if row.key not in self._left or self._known.is_due(row, listed_at)
+        )
         if not rows:
             return await self._skip(page)
-        return await self._take(rows, page)
+        return await self._take(rows, page, listed_at)
+
+    async def _may_take(self) -> bool:
+        """Return whether a taking may succeed; after a refusal, ask for events that are none."""
+        refusal = self._context.client.breakers.refusal(GET)
+        if refusal is not None:
+            self._inbox.failed(explain(refusal))
+            return False
+        if not self._refusals:
+            return True
+        if not self._ask_again.is_over(self._context.now()):
+            return False
+        none = offline_rows.read_command(reserve=False, first=1, last=0)
+        (answer,) = await self._context.client.send([none], unless=self._gate.why_not_sent)
+        if answer.failure is not None:
+            self._refused(answer)
+            return False
+        taken = offline_rows.page_of(answer.value)
+        if taken is not None and taken.rows:  # a portal that ignores the filter has deleted them
+            await self._inbox.add(taken.rows)
+        return True
 
     async def _take_over(self, page: Page) -> bool:
         """Store and clear the rows that were reserved, perhaps while the portal could do so."""
@@ -95,8 +133,10 @@ class TakingReader:
         self._start = self._start + PAGE if page.is_full else 0
         return Progress.MORE if page.is_full else Progress.DONE
 
-    async def _take(self, rows: tuple[OfflineRow, ...], page: Page) -> Progress:
-        taking = await self._begin(rows)
+    async def _take(
+        self, rows: tuple[OfflineRow, ...], page: Page, listed_at: datetime
+    ) -> Progress:
+        taking = await self._begin(rows, listed_at)
         first, last = (choose(row.id for row in rows) for choose in (min, max))
         take = offline_rows.read_command(reserve=False, first=first, last=last)
 
@@ -109,11 +149,15 @@ class TakingReader:
             return await self._failed(answer)
         return await self._taken(rows, offline_rows.page_of(answer.value), page)
 
-    async def _begin(self, rows: tuple[OfflineRow, ...]) -> Taking:
+    async def _begin(self, rows: tuple[OfflineRow, ...], listed_at: datetime) -> Taking:
         """Commit the rows that are not stored yet, and that they are taken next."""
         refs = frozenset(row.document.ref for row in rows if row.document is not None)
         taking = Taking(documents=refs, sent_at=self._context.now())
-        new = [row for row in rows if row.key not in self._stored]
+        new = [
+            row
+            for row in rows
+            if row.key not in self._stored and self._known.is_due(row, listed_at)
+        ]
         await self._inbox.add(
             new,
             lambda tx: offline_takings.begin(
@@ -122,6 +166,7 @@ class TakingReader:
         )
         self._taking = taking
         self._stored |= {row.key for row in new}
+        self._known.add(new, listed_at, self._context.now())
         return taking
 
     async def _taken(
@@ -135,6 +180,8 @@ class TakingReader:
         listed, gone = {row.id for row in rows}, {row.id for row in taken.rows}
         await self.end([row for row in taken.rows if row.id not in listed])
         self._left |= {row.key for row in rows if row.id not in gone}
+        self._known.remove([row for row in rows if row.id in gone])
+        self._refusals = 0
         self._start = self._start if page.is_full else 0
         return Progress.MORE if page.is_full else Progress.DONE
 
@@ -150,11 +197,18 @@ class TakingReader:
 
     async def _failed(self, answer: Answer) -> Progress:
         """End a taking that was certainly not carried out; its rows are taken the next time."""
-        self._warn(answer)
         if answer.failure is not None and answer.failure.kind is FailureKind.UNCERTAIN:
+            self._warn(answer)
             return Progress.LOST
+        self._refused(answer)
         await self.end()
         return Progress.FAILED
+
+    def _refused(self, answer: Answer) -> None:
+        self._warn(answer)
+        wait = REFUSED_AGAIN[min(self._refusals, len(REFUSED_AGAIN) - 1)]
+        self._refusals += 1
+        self._ask_again.set(self._context.now() + wait)
 
     def _warn(self, answer: Answer) -> None:
         why = "the answer has no such shape" if answer.failure is None else explain(answer.failure)

@@ -1,10 +1,14 @@
 """Where a portal cannot reserve events, none is judged before it was taken."""
 
+from typing import Literal
+
 import pytest
 
+from responder.bitrix24.sandbox.answers import RefusedError
 from responder.store.applications import offline_takings
 from tests.support.installed import (
     CHANGED,
+    CLEAR,
     GET,
     LIST,
     DrivingByApplication,
@@ -127,10 +131,107 @@ def test_rows_that_cannot_be_taken_hide_no_others(driven: DrivingByApplication) 
         driven.later(seconds=61)
         driven.calls()
         await driven.until_idle()
+        assert driven.calls().count(GET) == 2  # once more, when the second of a change is over
+        driven.later(seconds=61)
+        await driven.until_idle()
         assert GET not in driven.calls()
 
     play(driven, story)
-    assert driven.received() == dict.fromkeys(documents(range(1, 81)), 1)
+    twice = dict.fromkeys(documents(range(1, 61)), 2)
+    assert driven.received() == twice | dict.fromkeys(documents(range(61, 81)), 1)
+
+
+def test_a_row_that_cannot_be_taken_is_judged_when_it_changes_within_its_second(
+    driven: DrivingByApplication,
+) -> None:
+    driven.sandbox.add_item(2, 5, stageSemanticId="P")
+    driven.sandbox.start_workflow((*DEAL, "DEAL_5"), 61)
+    driven.change(5)
+    (row,) = driven.there.offline.rows
+    row.error, at = 1, row.at
+
+    async def story(driven: DrivingByApplication) -> None:
+        await driven.until_idle()
+        assert driven.killed == 0
+        driven.lose_deal_in_between(5)
+        row.at = at  # in the same second
+        driven.later(seconds=61)
+        await driven.until_idle()
+        assert driven.killed == 1
+
+    play(driven, story)
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        ("error", 400, "ERROR_ARGUMENT", "Wrong filter"),
+        ("error", 403, "WRONG_LICENSE", "Not in this plan"),
+        ("error", 403, "ACCESS_DENIED", "Denied"),
+    ],
+)
+def test_rows_whose_taking_is_refused_for_long_are_stored_once_and_once_more_in_the_end(
+    driven: DrivingByApplication, refusal: tuple[Literal["error"], int, str, str]
+) -> None:
+    driven.lost_deals(DEALS)
+    driven.change(*DEALS)
+    driven.sandbox.fail_next(GET, refusal, times=1000)
+
+    async def story(driven: DrivingByApplication) -> None:
+        for _ in range(20):
+            await driven.until_idle()
+            driven.later(seconds=61)
+        assert driven.killed == len(DEALS)
+        assert driven.received() == dict.fromkeys(documents(DEALS), 1)
+        assert 3 <= driven.calls().count(GET) <= 12
+        driven.sandbox.faults.clear()
+        driven.later(minutes=6)
+        await driven.until_idle()
+        assert driven.kept == []
+
+    play(driven, story)
+    assert driven.received() == dict.fromkeys(documents(DEALS), 2)
+
+
+def test_rows_whose_taking_alone_is_refused_are_stored_twice_at_most(
+    driven: DrivingByApplication,
+) -> None:
+    driven.lost_deals(DEALS)
+    driven.change(*DEALS)
+
+    def refuse() -> None:
+        driven.before(GET, refuse)
+        if driven.sandbox.calls_of(GET)[-1].params["filter"] != {">=ID": 1, "<=ID": 0}:
+            raise RefusedError(400, "ERROR_ARGUMENT", "Wrong filter")
+
+    driven.before(GET, refuse)
+
+    async def story(driven: DrivingByApplication) -> None:
+        for _ in range(20):
+            await driven.until_idle()
+            driven.later(seconds=61)
+
+    play(driven, story)
+    assert driven.received() == dict.fromkeys(documents(DEALS), 2)
+
+
+def test_where_reserved_rows_cannot_be_cleared_others_are_read(
+    driven: DrivingByApplication,
+) -> None:
+    driven.sandbox.fail_next(CLEAR, ("error", 403, "WRONG_LICENSE", "no"), times=1000)
+    driven.lost_deals(DEALS)
+    driven.change(*DEALS)
+    driven.there.offline.reserve(driven.there.offline.rows[:2])
+
+    async def story(driven: DrivingByApplication) -> None:
+        for _ in range(4):
+            await driven.until_idle()
+            driven.later(seconds=61)
+        assert driven.killed == len(DEALS)
+        assert len(driven.kept) == 2
+
+    play(driven, story)
+    assert driven.received() == dict.fromkeys(documents(DEALS), 1)
 
 
 def test_the_document_of_a_refused_taking_is_judged(driven: DrivingByApplication) -> None:
