@@ -71,6 +71,7 @@ class Driving:
         self.agenda: Agenda | None = None
         self.leased = True
         self.steps: Callable[[Context, Gate], ApplicationSteps | None] | None = None
+        self.gate = Gate
         self.asks = False  # the crucial questions, as `serve` does
 
     def _client(self) -> Client:
@@ -101,7 +102,8 @@ class Driving:
             now=self.now,
         )
         lease = self.take_lease("this one")
-        self.agenda = Assembly(sweep_every=self.sweep_every, asks=self.asks).build(
+        assembly = Assembly(sweep_every=self.sweep_every, asks=self.asks, gate=self.gate)
+        self.agenda = assembly.build(
             context,
             lease,
             self.commits,

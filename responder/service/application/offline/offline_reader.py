@@ -58,7 +58,11 @@ class OfflineReader:
             self._list_reserved()
             self._has_begun = True
         self._is_announced = False
-        progress = await self._read()
+        try:
+            progress = await self._read()
+        except Exception:  # what was reserved is perhaps not stored
+            self._list_reserved()
+            raise
         if progress is Progress.LOST and self._can_reserve:
             self._list_reserved()
         if progress is Progress.DONE:

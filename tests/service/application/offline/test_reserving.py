@@ -1,10 +1,16 @@
 """Where a portal can reserve events, they are reserved, stored and cleared."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import pytest
 
+from responder.stop.gate import Gate
+from responder.store.database.database import Connection
 from tests.support.installed import (
     CLEAR,
     EXTENDED,
+    GET,
     LIST,
     DrivingByApplication,
     documents,
@@ -13,6 +19,7 @@ from tests.support.rounds import play
 
 pytestmark = pytest.mark.portal
 
+T = TypeVar("T")
 DEALS = range(1, 8)
 
 
@@ -77,6 +84,47 @@ def test_rows_that_cannot_be_cleared_are_not_stored_again(driven: DrivingByAppli
         for _ in range(8):
             await driven.until_idle()
             driven.later(seconds=61)
+        assert driven.kept == []
+
+    play(driven, story)
+    assert driven.received() == dict.fromkeys(documents(DEALS), 1)
+
+
+class FaultyGate(Gate):
+    """A gate in which a fault of ours strikes the next commit (`is_struck`)."""
+
+    is_struck = False
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Commit, or fail."""
+        if FaultyGate.is_struck:
+            FaultyGate.is_struck = False
+            raise ValueError("a fault of ours")
+        return await super().write(work)
+
+
+def test_rows_that_a_fault_of_ours_left_reserved_are_listed_and_read(
+    driven: DrivingByApplication,
+) -> None:
+    driven.gate = FaultyGate
+
+    def strike() -> None:
+        FaultyGate.is_struck = True
+
+    async def story(driven: DrivingByApplication) -> None:
+        await driven.until_idle()
+        driven.later(minutes=3)
+        await driven.until_idle()
+        driven.lost_deals(DEALS)
+        driven.change(*DEALS)
+        driven.before(GET, strike)
+        driven.later(seconds=61)
+        await driven.until_idle()
+        assert driven.killed == 0
+        assert len(driven.kept) == len(DEALS)
+        driven.later(seconds=61)
+        await driven.until_idle()
+        assert driven.killed == len(DEALS)
         assert driven.kept == []
 
     play(driven, story)
