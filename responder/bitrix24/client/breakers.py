@@ -121,8 +121,11 @@ class Breakers:
             if breaker is not None:
                 self.opened[name] = replace(breaker, probe_at=self._now() + PROBE_EVERY)
 
-    def learn(self, command: Command, answer: Answer) -> None:
-        """Open or close the breakers that the answer to one command speaks of."""
+    def learn(self, command: Command, answer: Answer, *, opens_methods: bool = True) -> None:
+        """Open or close the breakers that the answer to one command speaks of.
+
+        Without `opens_methods` the refusal of a method opens no breaker that is not open.
+        """
         failure = answer.failure
         if failure is None or failure.kind is FailureKind.REJECTED:
             self.close(WHOLE_PORTAL)
@@ -131,7 +134,8 @@ class Breakers:
             self.open(WHOLE_PORTAL, failure.code, PROBE_EVERY)
         elif failure.kind is FailureKind.METHOD:
             self.close(WHOLE_PORTAL)
-            self.open(command.method, failure.code, PROBE_EVERY)
+            if opens_methods or command.method in self.opened:
+                self.open(command.method, failure.code, PROBE_EVERY)
         elif failure.code == OPERATING_LIMIT:
             self.close(WHOLE_PORTAL)
             self._times.refused(command.method)

@@ -164,20 +164,26 @@ class Client:
             await asyncio.sleep(wait)
 
     async def send(
-        self, commands: Sequence[Command], *, unless: Unless | None = None
+        self,
+        commands: Sequence[Command],
+        *,
+        unless: Unless | None = None,
+        opens_methods: bool = True,
     ) -> list[Answer]:
         """Send commands and return each one's answer in its place.
 
         A command behind an open breaker is answered without a call. Commands that do not fit into a
         batch go out in the next, in their order. `unless` is called right before each request;
-        where it returns a reason, nothing is sent.
+        where it returns a reason, nothing is sent. Without `opens_methods` a method that the portal
+        refuses gets no breaker: no rule may need it.
         """
         answers: dict[int, Answer] = {}
         left = list(range(len(commands)))
         while left:
             portion = self._portion(commands, left)
             if portion:
-                sent = await self._request([commands[place] for place in portion], unless)
+                some = [commands[place] for place in portion]
+                sent = await self._request(some, unless, opens_methods=opens_methods)
                 answers |= zip(portion, sent, strict=True)
             for place in left:
                 refusal = self.breakers.refusal(commands[place].method)
@@ -205,7 +211,13 @@ class Client:
         fitting = rate_limit.fitting(self._times.took(commands[place].method) for place in chosen)
         return chosen[:fitting]
 
-    async def _request(self, commands: list[Command], unless: Unless | None = None) -> list[Answer]:
+    async def _request(
+        self,
+        commands: list[Command],
+        unless: Unless | None = None,
+        *,
+        opens_methods: bool = True,
+    ) -> list[Answer]:
         answers = await self._sent(commands, unless)
         if isinstance(answers, Failure):
             return [Answer(failure=answers)] * len(commands)
@@ -213,13 +225,14 @@ class Client:
         answers = await self._widened(answers)
         for place, (command, answer) in enumerate(zip(commands, answers, strict=True)):
             if place not in unsent:
-                self._learn(command, answer)
+                self._count(command, answer)
+                self.breakers.learn(command, answer, opens_methods=opens_methods)
         self._learn_limit(answers)
         if len(commands) > 1 and _may_be_halved(commands, answers):
             middle = len(commands) // 2
             return [
-                *await self._request(commands[:middle]),
-                *await self._request(commands[middle:]),
+                *await self._request(commands[:middle], opens_methods=opens_methods),
+                *await self._request(commands[middle:], opens_methods=opens_methods),
             ]
         return answers
 
@@ -301,11 +314,10 @@ class Client:
         at = self._profile_answered_at
         return at is not None and timedelta(0) <= self._now() - at < REMEMBERED_FOR
 
-    def _learn(self, command: Command, answer: Answer) -> None:
+    def _count(self, command: Command, answer: Answer) -> None:
         failure = answer.failure
         word = answer_label(None if failure is None else failure.code)
         self._metrics.portal_calls.labels(self.portal.name, command.method, word).inc()
-        self.breakers.learn(command, answer)
 
     def _learn_limit(self, answers: Sequence[Answer]) -> None:
         """Fill the bucket where the portal says that it is full: it does once for a whole batch."""

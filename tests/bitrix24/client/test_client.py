@@ -419,3 +419,36 @@ def test_what_leaked_out_after_a_clock_was_set_back_makes_room(
         assert client.has_room()
 
     play(part)
+
+
+def test_a_question_opens_no_methods_breaker_and_closes_none_that_is_refused(
+    server: SandboxServer, play: Callable[[Played], Metrics], clock: Clock
+) -> None:
+    server.sandbox.fail_next("scope", "scope", times=3)
+
+    async def part(client: Client) -> None:
+        refused = await client.send([SCOPE], opens_methods=False)
+        assert codes(refused) == ["insufficient_scope"]
+        assert client.breakers.opened == {}
+        await client.send([SCOPE])
+        clock.go_on(61)
+        await client.send([SCOPE], opens_methods=False)
+        assert set(client.breakers.opened) == {"scope"}
+        clock.go_on(61)
+        assert codes(await client.send([SCOPE], opens_methods=False)) == ["ok"]
+        assert client.breakers.opened == {}
+
+    play(part)
+    assert len(server.sandbox.calls_of("scope")) == 4
+
+
+def test_a_question_that_the_whole_portal_refuses_opens_its_breaker(
+    server: SandboxServer, play: Callable[[Played], Metrics]
+) -> None:
+    server.sandbox.fail_next("scope", "401")
+
+    async def part(client: Client) -> None:
+        await client.send([SCOPE], opens_methods=False)
+        assert client.breakers.of_portal is not None
+
+    play(part)

@@ -314,6 +314,23 @@ def test_what_cannot_be_asked_withholds_nothing(tmp_path: Path, database: Databa
         assert killed(there) == ["a"]
 
 
+def test_questions_that_the_webhooks_scopes_refuse_keep_no_method_from_being_called(
+    tmp_path: Path, database: Database
+) -> None:
+    text = rule("[deal.updated]").replace("deal.stage_semantic_id: F, ", "")
+    with asking(database, tmp_path, rules(text)) as there:
+        there.sandbox.scopes = ("bizproc", "user_brief")
+
+        async def story(there: Driving) -> None:
+            await there.until_idle()
+            assert there.sandbox.calls_of("crm.item.list")
+            assert there.client.breakers.opened == {}
+            await after(there, minutes=11)  # they are asked again
+            assert there.client.breakers.opened == {}
+
+        play(there, story)
+
+
 def test_a_difference_that_is_not_crucial_withholds_nothing(
     tmp_path: Path, database: Database
 ) -> None:
