@@ -6,7 +6,7 @@ handlers by itself. What was seen is stored, so that `status`, `doctor` and `/re
 process what is missing, until it is there.
 """
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import NamedTuple
@@ -142,20 +142,24 @@ class Registrar:
             for one, answer in zip(change.unbind, unbinds, strict=True)
             if answer.failure is not None
         )
-        if change.bind or change.unbind:
-            log.info(
-                "events were registered",
-                portal=self._context.portal,
-                bound=[f"{one.event} {one.way}" for one in change.bind],
-                unbound=[f"{one.event} {one.way}" for one in change.unbind if one not in kept],
-            )
+        refused = {one.binding for one in missing}
+        self._log_change(set(change.bind) - refused, set(change.unbind) - set(kept))
         return _Registered(
-            bound=wanted - {one.binding for one in missing},
+            bound=wanted - refused,
             missing=missing,
             unneeded=kept,
             others=others,
             is_certain=not any(map(registration.may_be_bound, answers)),
         )
+
+    def _log_change(self, bound: Collection[Binding], unbound: Collection[Binding]) -> None:
+        if bound or unbound:
+            log.info(
+                "events were registered",
+                portal=self._context.portal,
+                bound=[f"{one.event} {one.way}" for one in sorted(bound)],
+                unbound=[f"{one.event} {one.way}" for one in sorted(unbound)],
+            )
 
     async def _store(self, found: _Registered | Failure, address: str | None) -> None:
         """Store what was seen; where nothing could be read, what was seen before, and why."""

@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import structlog
+import structlog.testing
 
 from responder.bitrix24.sandbox.application.bindings import Binding
 from responder.rules.ruleset import load
@@ -215,6 +217,26 @@ def test_an_event_whose_scope_is_missing_is_told_until_it_is_there(
 
     play(driven, story)
     assert bound(driven) == both_ways("ONTASKADD")
+
+
+def test_what_could_not_be_registered_is_not_logged_as_if_it_were(
+    driven: DrivingByApplication,
+) -> None:
+    driven.there.scopes = ("bizproc", "crm", "user_brief")
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("info"))
+
+    async def story(driven: DrivingByApplication) -> None:
+        change_rules(driven, TASKS)
+        await driven.until_idle()
+        driven.later(minutes=61)
+        await driven.until_idle()
+
+    with structlog.testing.capture_logs() as logged:
+        play(driven, story)
+    registered = [one for one in logged if one["event"] == "events were registered"]
+    assert [one["bound"] for one in registered] == [
+        ["ONAPPUNINSTALL online", "ONOFFLINEEVENT online"]
+    ]
 
 
 @pytest.mark.parametrize("fault", ["act_then_drop", "drop_before", "503_limit", "500"])
