@@ -59,7 +59,10 @@ class Missing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bound:
-    """The application's bindings in the portal: ours, and the number of those that are not."""
+    """The application's bindings in the portal: ours, and the number of those that are not.
+
+    What concerns the application itself, as its installation's own row, does not count.
+    """
 
     ours: frozenset[Binding]
     others: int
@@ -98,7 +101,13 @@ def bound(value: object, handler: str | None) -> Bound | None:
         return None
     found = [_binding(row, handler) for row in rows]
     ours = frozenset(one for one in found if one is not None)
-    return Bound(ours=ours, others=sum(1 for one in found if one is None))
+    unknown = [row for row, one in zip(rows, found, strict=True) if one is None]
+    return Bound(ours=ours, others=sum(1 for row in unknown if not _concerns_application(row)))
+
+
+def _concerns_application(row: object) -> bool:
+    event = row.get("event") if isinstance(row, Mapping) else None
+    return isinstance(event, str) and event.upper().startswith(_OF_THE_APPLICATION)
 
 
 def _binding(row: object, handler: str | None) -> Binding | None:

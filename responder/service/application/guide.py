@@ -74,6 +74,9 @@ def lines(guide: Guide) -> Iterator[str]:
         yield f"  tokens of     {report['refreshed_at']}"
     for missing in _rows(report.get("missing")):
         yield f"  missing       {missing['event']} {missing['way']}: {missing['why']}"
+    if report.get("others"):
+        count = report["others"]
+        yield f"  elsewhere     {count} events do not go to this address, perhaps to a former one"
     for one in guide.held:
         became = one.result or "waits to be verified"
         yield f"  message       {instant_text(one.received_at)}: {became}"

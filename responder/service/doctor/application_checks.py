@@ -16,6 +16,10 @@ _SCOPES = (
 )
 _EVENTS = "Rules that name it are set off by the sweep alone, if at all; see the reason."
 _AGAIN = "It is removed within the hour."
+_ELSEWHERE = (
+    "They go to a former RESPONDER_PUBLIC_URL, or somebody else registered them for this "
+    "application. Nothing removes them by itself."
+)
 _ADVICE = {
     "identity": _ADMINISTRATOR,
     "scopes": _SCOPES,
@@ -63,6 +67,10 @@ def events(application: Mapping[str, object] | None) -> list[Finding]:
         warning("events", f"{one['event']} ({one['way']}) is not needed any more", _AGAIN)
         for one in _rows(application["unneeded"])
     ]
+    if others := application.get("others"):
+        found.append(
+            warning("events", f"{others} registered events do not go to this address", _ELSEWHERE)
+        )
     if found:
         return found
     bound = application["events"] if isinstance(application["events"], dict) else {}

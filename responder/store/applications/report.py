@@ -43,8 +43,9 @@ def registered(conn: Connection, portal: str) -> dict[str, object]:
     """Return what is registered in a portal of the events that the rules name, and what is not.
 
     `missing` has each event that could not be registered, with the reason; `unneeded` has those
-    that no rule names any more, and that could not be removed. `events_error` says why nothing
-    could be compared.
+    that no rule names any more, and that could not be removed. `others` is the number of events
+    that do not go to our address: perhaps to a former one. `events_error` says why nothing could be
+    compared.
     """
     return _registered(installations.registration(conn, portal) or {})
 
@@ -56,6 +57,7 @@ def _registered(seen: Mapping[str, object]) -> dict[str, object]:
         "events_error": seen.get("error"),
         "missing": seen.get("missing", []),
         "unneeded": seen.get("unneeded", []),
+        "others": seen.get("others", 0),
     }
 
 

@@ -61,6 +61,7 @@ def message(result: str | None, try_at: datetime | None = NOW) -> Held:
         (guide(INSTALLED), "Nothing is to be done"),
         (guide({**INSTALLED, "refresh_overdue": True}), "two weeks"),
         (guide(INSTALLED, public_url=None), "RESPONDER_PUBLIC_URL"),
+        (guide({**INSTALLED, "others": 3}), "3 events do not go to this address"),
         (guide(INSTALLED), "https://responder.example/app/main"),
         (guide(INSTALLED, public_url=None), "handler path               /app/main"),
         (guide(INSTALLED), "bizproc, crm"),

@@ -131,6 +131,7 @@ def test_handlers_of_others_stay(driven: DrivingByApplication) -> None:
         await driven.until_idle()
 
     play(driven, story)
+    assert seen(driven)["others"] == 2  # beside those of the application itself
     assert [one for one in others if one not in driven.there.bindings.all] == []
     assert len(driven.there.bindings.all) == len(others) + len(both_ways("ONTASKADD"))
 
@@ -304,6 +305,7 @@ BY_APPLICATION: dict[str, object] = {
     "events_error": None,
     "missing": [],
     "unneeded": [],
+    "others": 0,
 }
 
 
@@ -319,6 +321,7 @@ BY_APPLICATION: dict[str, object] = {
             "ONX does not come offline: no such event",
         ),
         ({"unneeded": [{"event": "ONX", "way": "online"}]}, "warning", "ONX (online)"),
+        ({"others": 3}, "warning", "3 registered events do not go to this address"),
     ],
 )
 def test_doctor_says_what_is_registered(changed: dict[str, object], status: str, said: str) -> None:
