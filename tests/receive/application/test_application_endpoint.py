@@ -59,6 +59,7 @@ PINNED = Installation(
     refreshed_at=NOW,
 )
 FORBIDDEN = b"Forbidden\n"
+FAR_AHEAD = "code=a&state=999999999999.x"
 
 
 def form(**fields: str) -> bytes:
@@ -228,6 +229,8 @@ def test_an_uninstalled_application_is_noted_by_its_token_alone(there: Receiving
     [
         (request(b"", method="PUT", path="/app/main"), 405),
         (request(b"", method="GET", path="/app/main", content_type=None), 403),
+        (request(b"", method="GET", path=f"/app/main?{FAR_AHEAD}", content_type=None), 403),
+        (request(b"", method="GET", path=f"/app/nobody?{FAR_AHEAD}", content_type=None), 403),
         (request(form(**DEAL), path="/app/main", content_type=b"application/json"), 415),
         (request(b"a" * (64 * 1024 + 1), path="/app/main"), 413),
         (request(b"&".join([b"a=1"] * 201), path="/app/main"), 413),

@@ -1,15 +1,20 @@
 """A message that is not true changes nothing, whoever sends it, and calls nobody else."""
 
 from collections.abc import Callable
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import pytest
 
 from responder.bitrix24.sandbox import OAuthServer, Sandbox, SandboxServer
 from responder.service.application.installer import NOT_BELIEVED
+from responder.store.database.database import Connection
+from responder.store.group_commit import SharedCommit
 from responder.store.inbox import refusals
 from tests.support.installing import Installing, play
 from tests.support.rounds import PORTAL
+
+T = TypeVar("T")
 
 pytestmark = pytest.mark.portal
 
@@ -91,6 +96,27 @@ def test_a_true_message_of_another_application_is_not_believed(there: Installing
     play(there, story)
     assert there.installed is None
     assert "CLIENT_ID" in str(there.held[0].result)
+
+
+class BrokenCommit(SharedCommit):
+    """A shared commit with a fault of ours."""
+
+    async def write(self, fn: Callable[[Connection], T]) -> T:
+        raise RuntimeError("a fault")
+
+
+def test_a_fault_of_ours_is_logged_once_a_minute(
+    there: Installing, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there.commits = BrokenCommit(there.database)
+    there.configure()
+
+    async def story(there: Installing) -> None:
+        for _ in range(3):
+            assert await there.post(there.application.installation_message()) == 503
+
+    play(there, story)
+    assert capsys.readouterr().out.count("error of ours") == 1
 
 
 def test_another_portal_cannot_install_itself(there: Installing) -> None:
