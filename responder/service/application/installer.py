@@ -30,7 +30,9 @@ from responder.store.applications.held_messages import Held
 from responder.store.applications.installations import Installation, State, token_digest
 from responder.store.applications.standing import Tokens, sealed
 from responder.store.database.database import Connection
+from responder.store.database.engines import StoreUnavailable
 from responder.store.inbox import refusals
+from responder.store.leases import LeaseLost
 
 TRY_EVERY = timedelta(seconds=5)
 LOOK_EVERY = timedelta(seconds=0.5)
@@ -69,7 +71,15 @@ class Installer:
         due = [one for one in held if _is_due(one, now)]
         if not due or not self._throttle.is_over(now):
             return False
-        await self._try(due[0])
+        try:
+            await self._try(due[0])
+        except (LeaseLost, StoreUnavailable):
+            raise
+        except Exception:
+            # Anybody can write a message, and a fault that one finds must not come again with each
+            # step: nothing else would be done for the portal.
+            log.exception("an installation message could not be verified", portal=self._its.name)
+            await self._refuse(due[0], NotVerified("verifying it failed by a fault of ours"))
         return True
 
     async def _try(self, one: Held) -> None:

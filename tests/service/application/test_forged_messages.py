@@ -2,16 +2,18 @@
 
 from collections.abc import Callable
 from typing import TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 
+from responder.adapters.encryption import Seal
 from responder.bitrix24.sandbox import OAuthServer, Sandbox, SandboxServer
-from responder.service.application.installer import NOT_BELIEVED
+from responder.service.application.installer import NOT_BELIEVED, place_of
+from responder.store.applications import held_messages
 from responder.store.database.database import Connection
 from responder.store.group_commit import SharedCommit
 from responder.store.inbox import refusals
-from tests.support.installing import Installing, play
+from tests.support.installing import SECRET_KEY, Installing, play
 from tests.support.rounds import PORTAL
 
 T = TypeVar("T")
@@ -59,9 +61,17 @@ def of_another_application(there: Installing) -> str:
     return there.application.installation_message()
 
 
+def with_an_endpoint_that_is_no_address(there: Installing) -> str:
+    here = quote(f"http://127.0.0.1:{there.oauth.port}/rest/", safe="")
+    message = there.application.installation_message()
+    assert here in message
+    return message.replace(here, quote("//[fe80::1%[x]/", safe=""))
+
+
 FORGED: dict[Forge, int] = {
     of_another_host: 0,
     of_another_oauth_server: 0,
+    with_an_endpoint_that_is_no_address: 0,
     of_another_member: 1,
     with_made_up_tokens: 1,
     of_a_user_who_is_no_administrator: 1,
@@ -117,6 +127,27 @@ def test_a_fault_of_ours_is_logged_once_a_minute(
 
     play(there, story)
     assert capsys.readouterr().out.count("error of ours") == 1
+
+
+def test_a_message_that_is_a_fault_of_ours_is_refused_and_the_true_one_installs(
+    there: Installing, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = Seal(SECRET_KEY).seal('{"form": "api", "of_another_version": 1}', place_of(PORTAL))
+
+    def hold(tx: Connection) -> None:
+        held_messages.hold(tx, PORTAL, "digest", text, there.now(), is_asked_for=False)
+
+    async def story(there: Installing) -> None:
+        there.database.write(hold)
+        await there.settle()
+        (held,) = there.held
+        assert held.try_at is None
+        await there.settle()
+        await there.install()
+        assert there.breaker is None
+
+    play(there, story)
+    assert capsys.readouterr().out.count("Traceback") == 1
 
 
 def test_another_portal_cannot_install_itself(there: Installing) -> None:
