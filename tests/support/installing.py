@@ -158,7 +158,7 @@ class Installing(Driving):
     @property
     def held(self) -> list[Held]:
         """Return the messages that are held."""
-        return self.database.read(lambda conn: held_messages.held(conn, PORTAL))
+        return self.database.read(lambda conn: held_messages.held(conn, PORTAL, self.now()))
 
     @property
     def refreshes(self) -> int:

@@ -74,7 +74,8 @@ class Pins:
         """Read the pins, and wake the drivers of portals whose pin changed or that must verify."""
 
         def read(conn: Connection) -> tuple[dict[str, Pin], set[str], set[str]]:
-            return _read(conn), held_messages.due(conn, self._now()), held_messages.full(conn)
+            now = self._now()
+            return _read(conn), held_messages.due(conn, now), held_messages.full(conn, now)
 
         pins, due, self.full = await self._database.reading(read)
         names = pins.keys() | self._pins.keys()

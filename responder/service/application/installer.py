@@ -66,7 +66,7 @@ class Installer:
         if not self._its.given.application_is_configured or not self._look.is_over(now):
             return False
         held = await self._its.database.reading(
-            lambda conn: held_messages.held(conn, self._its.name)
+            lambda conn: held_messages.held(conn, self._its.name, now)
         )
         due = [one for one in held if _is_due(one, now)]
         if not due or not self._throttle.is_over(now):

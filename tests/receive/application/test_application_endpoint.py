@@ -101,7 +101,7 @@ class Receiving:
 
     @property
     def held(self) -> list[Held]:
-        return self.database.read(lambda conn: held_messages.held(conn, "main"))
+        return self.database.read(lambda conn: held_messages.held(conn, "main", NOW))
 
     @property
     def state(self) -> State | None:

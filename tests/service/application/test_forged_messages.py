@@ -112,7 +112,7 @@ class BrokenCommit(SharedCommit):
     """A shared commit with a fault of ours."""
 
     async def write(self, fn: Callable[[Connection], T]) -> T:
-        raise RuntimeError("a fault")
+        raise RuntimeError(f"a fault in {fn}")
 
 
 def test_a_fault_of_ours_is_logged_once_a_minute(
@@ -127,6 +127,28 @@ def test_a_fault_of_ours_is_logged_once_a_minute(
 
     play(there, story)
     assert capsys.readouterr().out.count("error of ours") == 1
+
+
+def test_strangers_do_not_fill_the_room_for_longer_than_an_hour(there: Installing) -> None:
+    there.configure(PORTALS__MAIN__CLIENT_ID=None, PORTALS__MAIN__CLIENT_SECRET=None)
+
+    async def before(there: Installing) -> None:
+        for number in range(held_messages.MOST):
+            assert await there.post(f"{with_made_up_tokens(there)}&n={number}") == 200
+        await there.applications.pins.reload()
+        there.later(minutes=61)
+        await there.applications.pins.reload()
+        assert await there.post(there.application.installation_message()) == 200
+        assert len(there.held) == 1
+
+    play(there, before)
+    there.restart()
+
+    async def after(there: Installing) -> None:
+        await there.settle()
+        assert there.breaker is None
+
+    play(there, after)
 
 
 def test_a_message_that_is_a_fault_of_ours_is_refused_and_the_true_one_installs(
