@@ -33,19 +33,32 @@ SECRET_KEY = "a-secret-key-for-tests-that-is-long-enough"
 INSTALLER = 1
 
 
+class HeldBack:
+    """An answer of the OAuth server that has come, and is under way until it is released."""
+
+    def __init__(self) -> None:
+        self.came = asyncio.Event()
+        self.release = asyncio.Event()
+
+
 class WatchedEndpoint(TokenEndpoint):
     """A token endpoint before whose next refresh something happens; it waits a second at most."""
 
     def __init__(self) -> None:
         super().__init__(connect_seconds=1, answer_seconds=1)
         self.before: Callable[[], object] | None = None
+        self.held_back: HeldBack | None = None
 
     async def refresh(self, host: str, keys: ApplicationKeys, token: str) -> Granted | TokenFailure:
         """Send a refresh token."""
         before, self.before = self.before, None
         if before is not None:
             before()
-        return await super().refresh(host, keys, token)
+        came = await super().refresh(host, keys, token)
+        if self.held_back is not None:
+            self.held_back.came.set()
+            await self.held_back.release.wait()
+        return came
 
 
 class Installing(Driving):

@@ -26,7 +26,8 @@ from responder.bitrix24.client.answers import CODE_LENGTH, TEXT_LENGTH, clipped
 from responder.bitrix24.oauth import oauth_hosts
 from responder.bitrix24.oauth.installation_message import LIFETIME_SECONDS
 
-CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 20.0
+# Together less than a process has to end: an answer that comes while it stops is still stored.
+CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 10.0
 MOST_BYTES = 64 * 1024
 FORM = {
     "Accept": "application/json",

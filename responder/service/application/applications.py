@@ -1,8 +1,10 @@
 """Builds what one process has for local applications: receiving, pins, and the steps of drivers."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
+import structlog
 from starlette.types import ASGIApp
 
 from responder.adapters.encryption import Seal
@@ -12,12 +14,18 @@ from responder.bitrix24.oauth.token_endpoint import TokenEndpoint
 from responder.judge.context import Context
 from responder.receive.application.application_endpoint import ApplicationEndpoint
 from responder.receive.application.pins import Pins
-from responder.service.application.access import Application, ApplicationAccess
+from responder.service.application.access import ApplicationAccess
+from responder.service.application.portal_application import Application
 from responder.service.application.steps import ApplicationSteps
 from responder.settings.settings import Settings
 from responder.stop.gate import Gate
 from responder.store.database.database import Database
+from responder.store.database.engines import StoreUnavailable
 from responder.store.group_commit import SharedCommit
+
+SAVE_EVERY_SECONDS = 1.0
+
+log = structlog.get_logger()
 
 
 class Applications:
@@ -82,9 +90,31 @@ class Applications:
         return ApplicationSteps(its, self._access[context.portal], context, gate)
 
     async def run(self) -> None:
-        """Keep the pins up to date, until cancelled."""
-        await self.pins.run()
+        """Keep the pins up to date, and store what the store did not take, until cancelled."""
+        await asyncio.gather(self.pins.run(), self._keep_saving())
+
+    async def _keep_saving(self) -> None:
+        while True:
+            await asyncio.sleep(SAVE_EVERY_SECONDS)
+            await self.save_unsaved()
+
+    async def save_unsaved(self) -> None:
+        """Commit each pair of tokens that is not committed yet, whoever drives its portal now."""
+        for name, access in self._access.items():
+            try:
+                await access.renewal.save()
+            except StoreUnavailable:
+                pass  # the drivers log it
+            except Exception:
+                # A fault of ours must not end the loop.
+                log.exception("a new pair of tokens could not be stored", portal=name)
+
+    def stop(self) -> None:
+        """Refresh nothing any more."""
+        for access in self._access.values():
+            access.renewal.is_stopping = True
 
     async def close(self) -> None:
-        """Close the connections to OAuth servers."""
+        """Await the refreshes under way, and close the connections to OAuth servers."""
+        await asyncio.gather(*(access.renewal.finish() for access in self._access.values()))
         await self._token_endpoint.close()

@@ -17,14 +17,11 @@ from responder.adapters.encryption import WrongKeyError
 from responder.bitrix24.client.client import Client
 from responder.bitrix24.oauth import installation_message, oauth_hosts, verification
 from responder.bitrix24.oauth.installation_message import Message
-from responder.bitrix24.oauth.token_endpoint import (
-    ApplicationKeys,
-    FailureKind,
-    Granted,
-)
+from responder.bitrix24.oauth.token_endpoint import FailureKind, Granted
 from responder.bitrix24.oauth.verification import Expected, NotVerified, Verified
 from responder.judge.context import Interval
-from responder.service.application.access import Application, ApplicationAccess, Writer
+from responder.service.application.access import ApplicationAccess
+from responder.service.application.portal_application import Application, Writer
 from responder.store.applications import held_messages, installations
 from responder.store.applications.held_messages import Held
 from responder.store.applications.installations import Installation, State, token_digest
@@ -111,16 +108,14 @@ class Installer:
 
     async def _exchange(self, one: Held, message: Message) -> None:
         """Send a code for tokens, and hold these instead."""
-        expected, given = self._expected(), self._its.given
+        expected = self._expected()
         wrong = verification.mismatch(message, expected)
         host = oauth_hosts.chosen(message.endpoint, expected.domain)
         if wrong is not None or host is None:
             await self._refuse(one, wrong or NotVerified("it names no OAuth server"))
             return
-        secret = given.client_secret.get_secret_value() if given.client_secret else ""
-        keys = ApplicationKeys(expected.client_id, secret)
         await self._client.spend()
-        came = await self._its.endpoint.exchange(host, keys, message.code)
+        came = await self._its.endpoint.exchange(host, self._its.keys, message.code)
         if not isinstance(came, Granted):
             again = came.kind in (FailureKind.NOT_SENT, FailureKind.LATER)
             why = f"the OAuth server gave no tokens for the code ({came.code}): {came.text}"
