@@ -20,6 +20,7 @@ from responder.bitrix24.oauth.installation_message import Message
 from responder.bitrix24.oauth.token_endpoint import FailureKind, Granted
 from responder.bitrix24.oauth.verification import Expected, NotVerified, Verified
 from responder.judge.context import Interval
+from responder.receive.refused_callers import SeldomLog
 from responder.service.application.access import ApplicationAccess
 from responder.service.application.portal_application import Application, Writer
 from responder.store.applications import held_messages, installations
@@ -54,6 +55,8 @@ class Installer:
         self._client = client
         self._access = access
         self._writer = writer
+        # Anybody can send one: one line a minute, so that a flood does not bury the rest of the log.
+        self._lines = {"for good": SeldomLog(), "for now": SeldomLog()}
         self._look = Interval(LOOK_EVERY)
         self._throttle = Interval(TRY_EVERY)
 
@@ -158,12 +161,15 @@ class Installer:
                 refusals.note(tx, {(portal, NOT_BELIEVED): 1}, now)
 
         await self._writer.write(write)
-        log.warning(
-            "an installation message was not believed",
-            portal=portal,
-            why=why.why,
-            again_at=None if try_at is None else try_at.isoformat(),
-        )
+        kind = "for good" if try_at is None else "for now"
+        if count := self._lines[kind].count(kind):
+            log.warning(
+                "an installation message was not believed",
+                portal=portal,
+                why=why.why,
+                again_at=None if try_at is None else try_at.isoformat(),
+                count=count[kind],
+            )
 
 
 def _is_due(one: Held, now: datetime) -> bool:

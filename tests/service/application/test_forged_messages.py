@@ -151,6 +151,19 @@ def test_strangers_do_not_fill_the_room_for_longer_than_an_hour(there: Installin
     play(there, after)
 
 
+def test_a_flood_of_messages_is_one_line_of_the_log(
+    there: Installing, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def story(there: Installing) -> None:
+        for number in range(4):
+            assert await there.post(f"{with_made_up_tokens(there)}&n={number}") == 200
+            await there.settle()
+        assert all(one.try_at is None for one in there.held)
+
+    play(there, story)
+    assert capsys.readouterr().out.count("was not believed") == 1
+
+
 def test_a_message_that_is_a_fault_of_ours_is_refused_and_the_true_one_installs(
     there: Installing, capsys: pytest.CaptureFixture[str]
 ) -> None:
