@@ -53,7 +53,9 @@ PROBE_EVERY = timedelta(seconds=60)
 IDLE = timedelta(days=7)
 ALARM_EVERY = timedelta(days=1)
 LOOK_EVERY = timedelta(seconds=1)
-DISTRUSTED_FOR = timedelta(minutes=5)  # a new token that is refused at once is not renewed again
+# A new token that is refused at once is not renewed again so soon: it is the portal that is at
+# fault. The time doubles with each that is refused.
+DISTRUSTED_FOR, _LONGEST_DISTRUST = timedelta(minutes=5), timedelta(days=1)
 KNOWN_TO_ALL = timedelta(seconds=2)  # replicas read the pins twice a second
 WAITS = (1, 5, 15, 60, 300, 600)  # seconds until the next try, by how many have failed
 
@@ -74,6 +76,7 @@ class ApplicationAccess:
         self._failure: TokenFailure | None = None
         self._next_try_at: datetime | None = None
         self._is_trusted = True  # the present token was not new when it was refused
+        self._distrusted_for = DISTRUSTED_FOR
         self._ended: str | None = None  # the stored tokens that the portal says have ended
         self._alarm = Interval(ALARM_EVERY)
         self.renewal = Renewal(application)
@@ -137,7 +140,7 @@ class ApplicationAccess:
         if before == (self._standing.way, self._found and self._found.installed_at):
             return
         self._failures, self._failure, self._next_try_at = 0, None, None
-        self._is_trusted = True
+        self._trust()
         if fingerprint_before != self._fingerprint() or self._standing.way is not before[0]:
             self._client.breakers.move(self._fingerprint())
         self.open_or_close()
@@ -184,14 +187,19 @@ class ApplicationAccess:
         found, now = self._found, self._its.now()
         if self._standing.way is not Way.APPLICATION or found is None:
             return False
-        if not self._is_trusted and abs(now - found.refreshed_at) < DISTRUSTED_FOR:
-            return False
+        if not self._is_trusted:
+            if abs(now - found.refreshed_at) < self._distrusted_for:
+                return False
+            self._distrusted_for = min(2 * self._distrusted_for, _LONGEST_DISTRUST)
         self._ended = found.tokens
         return await self.ready() or True
 
     def worked(self) -> None:
         """Record that the portal accepted the token."""
-        self._is_trusted = True
+        self._trust()
+
+    def _trust(self) -> None:
+        self._is_trusted, self._distrusted_for = True, DISTRUSTED_FOR
 
     def _blocked(self, code: str) -> Blocked:
         wait = PROBE_EVERY
