@@ -46,10 +46,7 @@ class Applications:
     ) -> None:
         assert settings.secret_key is not None
         secret_key = settings.secret_key.get_secret_value()
-        verifiable = {
-            name for name, given in settings.portals.items() if given.application_is_configured
-        }
-        self.pins = Pins(database, wake, now, verifiable=verifiable)
+        self.pins = Pins(database, wake, now, portals=settings.portals)
         self.pins.load()
         self.endpoint: ASGIApp = ApplicationEndpoint(
             settings.portals,

@@ -55,7 +55,7 @@ class Installer:
         self._client = client
         self._access = access
         self._writer = writer
-        # Anybody can send one: one line a minute, so that a flood does not bury the rest of the log.
+        # Anybody can send one: a line a minute, so that a flood does not bury the rest of the log.
         self._lines = {"for good": SeldomLog(), "for now": SeldomLog()}
         self._look = Interval(LOOK_EVERY)
         self._throttle = Interval(TRY_EVERY)

@@ -119,7 +119,7 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiving]:
     commits = SharedCommit(database)
     woken: list[str] = []
     refused: list[tuple[str | None, str]] = []
-    pins = Pins(database, woken.append, lambda: NOW, verifiable=["main"])
+    pins = Pins(database, woken.append, lambda: NOW, portals=PORTALS)
     pins.load()
     metrics = Metrics()
     endpoint = ApplicationEndpoint(
