@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 
 import structlog
 from starlette.types import ASGIApp
@@ -71,6 +72,7 @@ class Applications:
                 database=database,
                 write=commits.write,
                 now=now,
+                wake=partial(wake, name),
             )
             for name, given in settings.portals.items()
             if given.domain is not None
@@ -106,6 +108,11 @@ class Applications:
                 # A fault of ours must not end the loop.
                 log.exception("a new pair of tokens could not be stored", portal=name)
 
+    @property
+    def verifying(self) -> set[asyncio.Task[object]]:
+        """Return the tasks that verify messages now."""
+        return set().union(*(one.beside for one in self._its.values()))
+
     def stop(self) -> None:
         """Refresh nothing any more."""
         for access in self._access.values():
@@ -113,5 +120,9 @@ class Applications:
 
     async def close(self) -> None:
         """Await the refreshes under way, and close the connections to OAuth servers."""
+        beside = self.verifying
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
         await asyncio.gather(*(access.renewal.finish() for access in self._access.values()))
         await self._token_endpoint.close()

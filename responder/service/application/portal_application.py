@@ -1,7 +1,8 @@
 """Has what the service knows of a portal's local application, and how it commits for it."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
@@ -32,7 +33,8 @@ class Application:
     """What the service knows of a portal's local application beside its client.
 
     `events_at` is where the portal sends its events, None where it cannot reach us; `poll_every` is
-    how often it is asked for those that it kept.
+    how often it is asked for those that it kept. `wake` wakes its driver, and `beside` has the tasks
+    that go on beside that.
     """
 
     name: str
@@ -44,6 +46,8 @@ class Application:
     database: Database
     write: Commit
     now: Callable[[], datetime]
+    wake: Callable[[], None] = lambda: None
+    beside: set[asyncio.Task[object]] = field(default_factory=set)
 
     @property
     def keys(self) -> ApplicationKeys:

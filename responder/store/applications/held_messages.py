@@ -95,8 +95,16 @@ def replace(tx: Connection, one: Held, message: str) -> None:
 
 
 def tried(tx: Connection, one: Held, result: str, try_at: datetime | None) -> None:
-    """Write what came of a try, and when the next is due; None where it was refused for good."""
-    tx.execute(update(held_installations).where(*_is(one)).values(result=result, try_at=try_at))
+    """Write what came of a try, and when the next is due; None where it was refused for good.
+
+    It is not of what the message has become since.
+    """
+    is_the_same = held_installations.c.message == one.message
+    tx.execute(
+        update(held_installations)
+        .where(*_is(one), is_the_same)
+        .values(result=result, try_at=try_at)
+    )
 
 
 def drop_through(tx: Connection, one: Held) -> None:

@@ -1,5 +1,7 @@
 """A message that is not true changes nothing, whoever sends it, and calls nobody else."""
 
+import asyncio
+from collections import Counter
 from collections.abc import Callable
 from typing import TypeVar
 from urllib.parse import quote, urlsplit
@@ -162,6 +164,36 @@ def test_a_flood_of_messages_is_one_line_of_the_log(
 
     play(there, story)
     assert capsys.readouterr().out.count("was not believed") == 1
+
+
+def test_a_silent_oauth_server_keeps_no_workflow_from_being_stopped(there: Installing) -> None:
+    async def story(there: Installing) -> None:
+        await there.install()
+        there.endpoint.is_silent = True
+        for number in range(held_messages.MOST):
+            assert await there.post(f"{with_made_up_tokens(there)}&n={number}") == 200
+        there.lost_deals([1])
+        there.deliver([1])
+        async with asyncio.timeout(5):
+            for _ in range(6):
+                there.later(seconds=6)
+                await there.round()
+        assert len(there.applications.verifying) == 1
+
+    play(there, story)
+    assert there.outcomes() == Counter({"killed": 1})
+
+
+def test_a_message_is_tried_for_an_hour_at_most(there: Installing) -> None:
+    async def story(there: Installing) -> None:
+        there.fail_oauth("app.info", "500", 10**6)
+        assert await there.post(there.application.installation_message()) == 200
+        for _ in range(16):
+            there.later(minutes=5)
+            await there.settle()
+
+    play(there, story)
+    assert 8 <= len(there.sandbox.oauth.calls) <= 13
 
 
 def test_a_message_that_is_a_fault_of_ours_is_refused_and_the_true_one_installs(

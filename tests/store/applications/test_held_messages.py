@@ -134,6 +134,8 @@ def test_a_message_may_be_replaced_by_what_it_has_become(database: Database) -> 
     (one,) = held(database)
     database.write(lambda tx: held_messages.replace(tx, one, "sealed tokens"))
     assert held(database)[0].message == "sealed tokens"
+    database.write(lambda tx: held_messages.tried(tx, one, "the code is used up", None))
+    assert held(database)[0].try_at is not None
 
 
 def test_a_portal_is_full_until_one_of_five_is_refused(database: Database) -> None:
