@@ -80,7 +80,7 @@ def _stored(
         return database.read(
             lambda conn: (
                 report.every(conn, given, now),
-                {name: held_messages.held(conn, name) for name in names},
+                {name: held_messages.held(conn, name, now) for name in names},
             )
         )
 

@@ -221,9 +221,7 @@ class Service:
         )
 
         def agenda(lease: Lease) -> Agenda:
-            return assembly.build(
-                context, lease, self.commits, self.leases.has_time, application=steps
-            )
+            return assembly.build(context, lease, self.commits, self.leases.has_time, steps)
 
         return Driver(
             name, leases=self.leases, agenda=agenda, idle_seconds=self.poller.idle_seconds
@@ -236,8 +234,7 @@ class Service:
 
     async def run(self) -> None:
         """Drive every portal until cancelled; then let the rounds under way end."""
-        # Host names are resolved in these threads; one whose server does not answer blocks its
-        # thread for long.
+        # Names are resolved in these threads; a server that does not answer blocks one for long.
         asyncio.get_running_loop().set_default_executor(
             ThreadPoolExecutor(RESOLVER_THREADS + len(self.clients))
         )
@@ -272,6 +269,8 @@ class Service:
         self.leases.stop()
         for driver in self.drivers.values():
             driver.stop()
+        if self.applications is not None:
+            self.applications.stop()
 
     def _driven(self) -> dict[str, Write]:
         """Return the portals that this process drives now, each with its function that writes."""

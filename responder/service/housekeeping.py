@@ -19,6 +19,7 @@ import structlog
 
 from responder.journal.audit import checkpoints
 from responder.journal.upkeep.prune import Pruned, capped, prune, record_pruned
+from responder.store.applications import held_messages
 from responder.store.database.database import Connection, Database
 from responder.store.database.engines import StoreUnavailable
 from responder.store.group_commit import SharedCommit
@@ -99,12 +100,16 @@ class Housekeeping:
             log.info("checkpoint", portals=driven)
 
     async def _empty_forms(self, portal: str, write: Write) -> None:
-        """Empty the forms of concluded deliveries older than twelve hours."""
+        """Empty the forms of concluded deliveries older than twelve hours.
+
+        Messages that were held for an hour go with them, as they may hold tokens.
+        """
         more = True
 
         def work(tx: Connection) -> None:
             nonlocal more
             now = self._now()
+            held_messages.drop_old(tx, portal, now)
             more = empty(tx, portal, now - KEEP_FORMS, now)
 
         while more:

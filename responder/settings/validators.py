@@ -83,8 +83,15 @@ def domain(given: str) -> str:
 
 
 def scheme_of(host: str) -> str:
-    """Return how a host is called: plain http is for loopback addresses only."""
-    return "http" if _is_loopback(urlsplit(f"//{host}").hostname or "") else "https"
+    """Return how a host is called: plain http is for loopback addresses only.
+
+    Strangers name hosts: what cannot be read as one is no loopback address.
+    """
+    try:
+        hostname = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return "https"
+    return "http" if _is_loopback(hostname) else "https"
 
 
 def secret_key(given: SecretStr) -> SecretStr:

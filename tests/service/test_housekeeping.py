@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 import pytest
+from sqlalchemy import select
 from structlog.testing import capture_logs
 
 from responder.journal import record as journal
@@ -15,7 +16,9 @@ from responder.journal.audit import checkpoints
 from responder.journal.audit.verify import verify
 from responder.service.housekeeping import Housekeeping, Write, fenced
 from responder.store import leases
+from responder.store.applications import held_messages
 from responder.store.database.database import Connection, Database
+from responder.store.database.portal_tables import held_installations
 from responder.store.group_commit import SharedCommit
 from responder.store.inbox import inbox
 from responder.store.leases import LeaseLost
@@ -97,6 +100,23 @@ def test_the_form_of_a_concluded_delivery_goes_within_a_day(database: Database) 
         asyncio.run(keeper.once())
         (after,) = inbox.received(database)
         assert (after.form, after.document) == (form, "deal:1")
+
+
+def test_an_installation_message_goes_after_an_hour(database: Database) -> None:
+    database.write(
+        lambda tx: held_messages.hold(tx, "main", "digest", "sealed", AT, is_asked_for=False)
+    )
+    clock = Clock(AT + timedelta(minutes=59))
+    keeper = keeping(database, clock)
+
+    def kept() -> int:
+        return len(database.read(lambda conn: conn.execute(select(held_installations)).all()))
+
+    asyncio.run(keeper.once())
+    assert kept() == 1
+    clock.at += timedelta(minutes=2)
+    asyncio.run(keeper.once())
+    assert kept() == 0
 
 
 def test_a_clock_that_steps_back_puts_nothing_off(database: Database) -> None:

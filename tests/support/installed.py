@@ -18,7 +18,8 @@ from responder.bitrix24.sandbox import Application as SandboxApplication
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
 from responder.bitrix24.sandbox.answers import Answer
 from responder.judge.context import Context
-from responder.service.application.access import Application, ApplicationAccess
+from responder.service.application.access import ApplicationAccess
+from responder.service.application.portal_application import Application
 from responder.service.application.steps import ApplicationSteps
 from responder.settings.settings import PortalSettings
 from responder.stop.gate import Gate

@@ -1,13 +1,14 @@
 """Drives a portal by its local application, in this process: a sandbox with an OAuth server."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
 from starlette.types import Message
 
+from responder.adapters.transport import Response
 from responder.bitrix24.client.rest import Portal
 from responder.bitrix24.oauth.token_endpoint import (
     ApplicationKeys,
@@ -32,19 +33,41 @@ SECRET_KEY = "a-secret-key-for-tests-that-is-long-enough"
 INSTALLER = 1
 
 
+class HeldBack:
+    """An answer of the OAuth server that has come, and is under way until it is released."""
+
+    def __init__(self) -> None:
+        self.came = asyncio.Event()
+        self.release = asyncio.Event()
+
+
 class WatchedEndpoint(TokenEndpoint):
     """A token endpoint before whose next refresh something happens; it waits a second at most."""
 
     def __init__(self) -> None:
         super().__init__(connect_seconds=1, answer_seconds=1)
         self.before: Callable[[], object] | None = None
+        self.held_back: HeldBack | None = None
+        self.is_silent = False  # it does not answer anything, for ever
+
+    async def post(
+        self, host: str, path: str, fields: Mapping[str, str]
+    ) -> Response | TokenFailure:
+        """Post a form, or wait for ever."""
+        if self.is_silent:
+            await asyncio.Event().wait()
+        return await super().post(host, path, fields)
 
     async def refresh(self, host: str, keys: ApplicationKeys, token: str) -> Granted | TokenFailure:
         """Send a refresh token."""
         before, self.before = self.before, None
         if before is not None:
             before()
-        return await super().refresh(host, keys, token)
+        came = await super().refresh(host, keys, token)
+        if self.held_back is not None:
+            self.held_back.came.set()
+            await self.held_back.release.wait()
+        return came
 
 
 class Installing(Driving):
@@ -133,6 +156,18 @@ class Installing(Driving):
         assert await self.post(self.application.installation_message()) == 200
         await self.settle()
 
+    async def until_idle(self, most: int = 400) -> int:
+        """Do rounds until nothing is due, and no message is being verified."""
+        count = await super().until_idle(most)
+        while True:
+            tasks = self.applications.verifying
+            if tasks:
+                await asyncio.wait(tasks)
+            more = await super().until_idle(most)
+            count += more
+            if not tasks and not more:
+                return count
+
     async def settle(self) -> None:
         """Let the driver verify what is held, and the receiving side read what is pinned."""
         self.later(seconds=6)
@@ -157,7 +192,7 @@ class Installing(Driving):
     @property
     def held(self) -> list[Held]:
         """Return the messages that are held."""
-        return self.database.read(lambda conn: held_messages.held(conn, PORTAL))
+        return self.database.read(lambda conn: held_messages.held(conn, PORTAL, self.now()))
 
     @property
     def refreshes(self) -> int:

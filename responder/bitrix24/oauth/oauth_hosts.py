@@ -5,12 +5,14 @@ names only chooses from the list. Where the portal itself is on this machine (a 
 its OAuth server may be as well.
 """
 
+import re
 from urllib.parse import urlsplit
 
 from responder.settings.validators import scheme_of
 
 WORLD, EAST = "oauth.bitrix.info", "oauth.bitrix24.tech"
 ALLOWED = (WORLD, EAST)
+_HOST = re.compile(r"[a-z0-9.-]+|\[[0-9a-f:.]+\]")  # urlsplit lets much more through
 
 # module rest, AuthorizationServerUrlResolver: portals of these regions have a server of their own
 _EASTERN = ("ru", "by", "kz", "am", "az", "ge", "kg", "uz")
@@ -25,9 +27,12 @@ def named(endpoint: str | None) -> str | None:
         port = parts.port
     except ValueError:
         return None
-    if not parts.hostname:
+    hostname = parts.hostname or ""
+    if ":" in hostname:
+        hostname = f"[{hostname}]"
+    if not _HOST.fullmatch(hostname):
         return None
-    return parts.hostname if port in (None, 443) else f"{parts.hostname}:{port}"
+    return hostname if port in (None, 443) else f"{hostname}:{port}"
 
 
 def chosen(endpoint: str | None, domain: str) -> str | None:
@@ -35,13 +40,13 @@ def chosen(endpoint: str | None, domain: str) -> str | None:
 
     Where none is named it is that of the portal's region; a portal on this machine has none.
     """
-    host = named(endpoint)
-    if host is None and scheme_of(domain) == "http":
+    if endpoint:
+        host = named(endpoint)
+        return host if host is not None and is_allowed(host, domain) else None
+    if scheme_of(domain) == "http":
         return None
-    if host is None:
-        region = domain.partition(":")[0].rpartition(".")[2]
-        return EAST if region in _EASTERN else WORLD
-    return host if is_allowed(host, domain) else None
+    region = domain.partition(":")[0].rpartition(".")[2]
+    return EAST if region in _EASTERN else WORLD
 
 
 def is_allowed(host: str, domain: str) -> bool:

@@ -26,7 +26,8 @@ from responder.bitrix24.client.answers import CODE_LENGTH, TEXT_LENGTH, clipped
 from responder.bitrix24.oauth import oauth_hosts
 from responder.bitrix24.oauth.installation_message import LIFETIME_SECONDS
 
-CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 20.0
+# Together less than a process has to end: an answer that comes while it stops is still stored.
+CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 10.0
 MOST_BYTES = 64 * 1024
 FORM = {
     "Accept": "application/json",
@@ -34,7 +35,7 @@ FORM = {
     "Content-Type": "application/x-www-form-urlencoded",
     "User-Agent": "responder",
 }
-_LONGEST_LIFETIME = 86_400
+_SHORTEST_LIFETIME, _LONGEST_LIFETIME = 60, 86_400
 
 
 class FailureKind(StrEnum):
@@ -219,7 +220,10 @@ def _lifetime(value: object) -> int:
         seconds = int(str(value))
     except ValueError:
         return LIFETIME_SECONDS
-    return seconds if 0 < seconds <= _LONGEST_LIFETIME else LIFETIME_SECONDS
+    if not 0 < seconds <= _LONGEST_LIFETIME:
+        return LIFETIME_SECONDS
+    # It is renewed half a minute before it ends: with less, there were a refresh for each request.
+    return max(seconds, _SHORTEST_LIFETIME)
 
 
 def _member(value: object) -> str | None:

@@ -90,6 +90,7 @@ class ApplicationEndpoint:
         self._refused = refused
         self._replies = {status: prepared_reply(status, metrics) for status in _STATUSES}
         self._refusals = SeldomLog()
+        self._faults = SeldomLog()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, whatever it is."""
@@ -113,7 +114,10 @@ class ApplicationEndpoint:
         except (StoreUnavailable, asyncio.CancelledError):
             status = 503
         except Exception:
-            logger.exception("A delivery could not be stored because of an error of ours.")
+            if count := self._faults.count("fault"):  # whoever found it may send it without end
+                logger.exception(
+                    "A delivery could not be stored because of an error of ours.", **count
+                )
             status = 503
         await self._answer(status, page if status == 200 else None, send)
 

@@ -8,14 +8,15 @@ a second. The same read wakes drivers whose portals have an installation message
 
 import asyncio
 import hmac
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
 
+from responder.settings.settings import PortalSettings
 from responder.store.applications import held_messages, installations
-from responder.store.applications.installations import State, token_digest
+from responder.store.applications.installations import Installation, State, token_digest
 from responder.store.database.database import Connection, Database
 from responder.store.database.engines import StoreUnavailable
 
@@ -36,7 +37,9 @@ class Pin:
 class Pins:
     """The pins of all portals, by name. `wake` is called for each portal with something to do.
 
-    Messages to portals that are not `verifiable` yet wait without waking anybody.
+    An installation counts where the settings in `portals` name it: its events must not be taken for
+    those of another portal, to which the settings were changed. Messages to portals whose
+    application is not configured yet wait without waking anybody.
     """
 
     def __init__(
@@ -45,18 +48,21 @@ class Pins:
         wake: Callable[[str], None],
         now: Callable[[], datetime],
         *,
-        verifiable: Collection[str],
+        portals: Mapping[str, PortalSettings],
     ) -> None:
         self._database = database
         self._wake = wake
         self._now = now
-        self._verifiable = frozenset(verifiable)
+        self._portals = portals
+        self._verifiable = {
+            name for name, given in portals.items() if given.application_is_configured
+        }
         self._pins: dict[str, Pin] = {}
         self.full: set[str] = set()  # portals with no room for another message until the next read
 
     def load(self) -> None:
         """Read the pins before the first event is received."""
-        self._pins = self._database.read(_read)
+        self._pins = self._database.read(self._read)
 
     async def run(self) -> None:
         """Read the pins twice a second, until cancelled; what is known stays while that fails."""
@@ -74,7 +80,8 @@ class Pins:
         """Read the pins, and wake the drivers of portals whose pin changed or that must verify."""
 
         def read(conn: Connection) -> tuple[dict[str, Pin], set[str], set[str]]:
-            return _read(conn), held_messages.due(conn, self._now()), held_messages.full(conn)
+            now = self._now()
+            return self._read(conn), held_messages.due(conn, now), held_messages.full(conn, now)
 
         pins, due, self.full = await self._database.reading(read)
         names = pins.keys() | self._pins.keys()
@@ -94,9 +101,18 @@ class Pins:
         pin = self._pins.get(portal)
         return None if pin is None else pin.member_id.encode()
 
+    def _read(self, conn: Connection) -> dict[str, Pin]:
+        return {
+            one.portal: Pin(one.application_token_sha256, one.member_id, one.state)
+            for one in installations.every(conn)
+            if one.portal in self._portals and _is_named(one, self._portals[one.portal])
+        }
 
-def _read(conn: Connection) -> dict[str, Pin]:
-    return {
-        one.portal: Pin(one.application_token_sha256, one.member_id, one.state)
-        for one in installations.every(conn)
-    }
+
+def _is_named(one: Installation, given: PortalSettings) -> bool:
+    """Return whether settings name an installation; a client id that is not set yet may be it."""
+    return (
+        one.domain == given.domain
+        and given.client_id in (None, one.client_id)
+        and given.member_id in (None, one.member_id)
+    )

@@ -5,10 +5,10 @@ answer brings the next pair. So a lost answer may be a lost chain, and only an a
 begin another. Therefore:
 
 - only the driver of a portal refreshes, and writes before it sends (`refresh_sent_at`);
-- the new pair is committed before it is used. It replaces exactly the pair it came of. Where the
-  lease is lost meanwhile it is written all the same, because nobody else has it;
+- the new pair is committed before it is used, whatever else happens meanwhile (`renewal`);
 - where the answer is lost, the old token is tried again: it works, if nothing was done. If it is
-  refused then, the store is read first, for another driver may have been quicker;
+  refused then, the store is read first, for another driver may have been quicker. What another
+  process may still be waiting for is waited for;
 - only a refusal of the token itself is final. A wrong secret, an unpaid plan, a server that is away
   are tried again, less and less often;
 - nothing is refreshed without need: when a token has ended and a call is to be made, or a chain was
@@ -18,28 +18,20 @@ While there is no way to call, the breaker of the whole portal is open with the 
 and deliveries wait.
 """
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol, TypeVar
 
 import structlog
 
-from responder.adapters.encryption import Seal
 from responder.bitrix24.client.addresses import Address, ApplicationAddress
 from responder.bitrix24.client.answers import Failure
 from responder.bitrix24.client.answers import FailureKind as CallFailureKind
 from responder.bitrix24.client.breakers import WHOLE_PORTAL
 from responder.bitrix24.client.client import Blocked, Client
 from responder.bitrix24.oauth import oauth_hosts
-from responder.bitrix24.oauth.token_endpoint import (
-    ApplicationKeys,
-    FailureKind,
-    Granted,
-    TokenEndpoint,
-    TokenFailure,
-)
+from responder.bitrix24.oauth.token_endpoint import FailureKind, TokenFailure
 from responder.judge.context import Interval
+from responder.service.application.portal_application import Application, Writer
+from responder.service.application.renewal import Renewal
 from responder.service.application.stored_address import of_settings, webhook_fingerprint
 from responder.settings.settings import PortalSettings
 from responder.settings.webhook_signature import fingerprint
@@ -51,60 +43,23 @@ from responder.store.applications.standing import (
     NOT_INSTALLED,
     NOT_REFRESHED,
     Standing,
-    Tokens,
     Way,
     advice,
-    sealed,
     standing,
 )
-from responder.store.database.database import Connection, Database
-from responder.store.leases import LeaseLost
-
-T = TypeVar("T")
 
 MARGIN = timedelta(seconds=30)  # a token is renewed so long before it ends by our clock
 PROBE_EVERY = timedelta(seconds=60)
 IDLE = timedelta(days=7)
 ALARM_EVERY = timedelta(days=1)
 LOOK_EVERY = timedelta(seconds=1)
-DISTRUSTED_FOR = timedelta(minutes=5)  # a new token that is refused at once is not renewed again
+# A new token that is refused at once is not renewed again so soon: it is the portal that is at
+# fault. The time doubles with each that is refused.
+DISTRUSTED_FOR, _LONGEST_DISTRUST = timedelta(minutes=5), timedelta(days=1)
 KNOWN_TO_ALL = timedelta(seconds=2)  # replicas read the pins twice a second
 WAITS = (1, 5, 15, 60, 300, 600)  # seconds until the next try, by how many have failed
 
 log = structlog.get_logger()
-
-
-class Writer(Protocol):
-    """What commits for a portal: fenced by its lease (`write`)."""
-
-    async def write(self, work: Callable[[Connection], T]) -> T:
-        """Commit `work`, if this process still drives the portal."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Application:
-    """What the service knows of a portal's local application beside its client.
-
-    `events_at` is where the portal sends its events, None where it cannot reach us; `poll_every` is
-    how often it is asked for those that it kept.
-    """
-
-    name: str
-    given: PortalSettings
-    events_at: str | None
-    poll_every: timedelta
-    seal: Seal
-    endpoint: TokenEndpoint
-    database: Database
-    write: "Commit"
-    now: Callable[[], datetime]
-
-
-class Commit(Protocol):
-    """A function that runs another in the shared commit, under no lease."""
-
-    def __call__(self, fn: Callable[[Connection], T], /) -> Awaitable[T]:
-        """Return when what `fn` writes is durable."""
 
 
 class ApplicationAccess:
@@ -121,9 +76,10 @@ class ApplicationAccess:
         self._failure: TokenFailure | None = None
         self._next_try_at: datetime | None = None
         self._is_trusted = True  # the present token was not new when it was refused
+        self._distrusted_for = DISTRUSTED_FOR
         self._ended: str | None = None  # the stored tokens that the portal says have ended
         self._alarm = Interval(ALARM_EVERY)
-        self._unsaved: tuple[Installation, Granted] | None = None
+        self.renewal = Renewal(application)
 
     @property
     def installation(self) -> Installation | None:
@@ -184,7 +140,7 @@ class ApplicationAccess:
         if before == (self._standing.way, self._found and self._found.installed_at):
             return
         self._failures, self._failure, self._next_try_at = 0, None, None
-        self._is_trusted = True
+        self._trust()
         if fingerprint_before != self._fingerprint() or self._standing.way is not before[0]:
             self._client.breakers.move(self._fingerprint())
         self.open_or_close()
@@ -231,14 +187,19 @@ class ApplicationAccess:
         found, now = self._found, self._its.now()
         if self._standing.way is not Way.APPLICATION or found is None:
             return False
-        if not self._is_trusted and abs(now - found.refreshed_at) < DISTRUSTED_FOR:
-            return False
+        if not self._is_trusted:
+            if abs(now - found.refreshed_at) < self._distrusted_for:
+                return False
+            self._distrusted_for = min(2 * self._distrusted_for, _LONGEST_DISTRUST)
         self._ended = found.tokens
         return await self.ready() or True
 
     def worked(self) -> None:
         """Record that the portal accepted the token."""
-        self._is_trusted = True
+        self._trust()
+
+    def _trust(self) -> None:
+        self._is_trusted, self._distrusted_for = True, DISTRUSTED_FOR
 
     def _blocked(self, code: str) -> Blocked:
         wait = PROBE_EVERY
@@ -254,53 +215,40 @@ class ApplicationAccess:
 
     async def _refresh(self) -> None:
         """Ask for the next pair of tokens, commit it, and use it."""
-        found, tokens = self._found, self._standing.tokens
-        assert self._writer is not None
-        assert found is not None
-        assert tokens is not None
-        given = self._its.given
-        if not oauth_hosts.is_allowed(found.oauth_host, found.domain):
-            return
-        keys = ApplicationKeys(
-            given.client_id or "",
-            given.client_secret.get_secret_value() if given.client_secret else "",
-        )
-        was_lost = found.refresh_sent_at is not None
-        now = self._its.now()
-        await self._writer.write(lambda tx: installations.refresh_sent(tx, found.portal, now))
-        came = await self._its.endpoint.refresh(found.oauth_host, keys, tokens.refresh)
-        if isinstance(came, Granted):
-            await self._save(found, came)
-            return
-        await self._failed(found, came, was_lost=was_lost)
-
-    async def _save(self, found: Installation, came: Granted) -> None:
-        """Commit a new pair of tokens, and use it from then on."""
-        self._unsaved = (found, came)
         await self._save_late()
+        before = self._found
+        await self.reload()  # another may have been quicker
+        found, tokens = self._found, self._standing.tokens
+        if found is None or tokens is None or (before and before.tokens) != found.tokens:
+            return
+        if self._must_wait(found):
+            return
+        was_lost = found.refresh_sent_at is not None
+        assert self._writer is not None
+        why = await self.renewal.run(found, tokens.refresh, self._writer)
+        if why is None:
+            await self._use_new()
+        else:
+            await self._failed(found, why, was_lost=was_lost)
+
+    def _must_wait(self, found: Installation) -> bool:
+        """Return whether nothing may be sent now; set when it may be."""
+        if self.renewal.is_stopping or not oauth_hosts.is_allowed(found.oauth_host, found.domain):
+            return True
+        now = self._its.now()
+        left = self.renewal.left_to_another(found, now)
+        if left is not None:
+            self._next_try_at = now + left
+        return left is not None
 
     async def _save_late(self) -> None:
         """Commit a new pair of tokens that is not committed yet, whoever drives the portal now."""
-        if self._unsaved is None:
-            return
-        found, came = self._unsaved
-        now = self._its.now()
-        text = sealed(self._its.seal, found.portal, Tokens(came.access_token, came.refresh_token))
+        if self.renewal.is_unsaved:
+            await self.renewal.save(self._writer)
+            await self._use_new()
 
-        def write(tx: Connection) -> bool:
-            ends_at = now + timedelta(seconds=came.expires_in)
-            return installations.refreshed(
-                tx, found.portal, text, instead=found.tokens, expires_at=ends_at, at=now
-            )
-
-        assert self._writer is not None
-        try:
-            await self._writer.write(write)
-        except LeaseLost:
-            await self._its.write(write)
-            self._unsaved = None
-            raise
-        self._unsaved = None
+    async def _use_new(self) -> None:
+        """Use the pair that was just committed."""
         self._failures, self._failure, self._next_try_at = 0, None, None
         self._is_trusted = False
         await self._read()

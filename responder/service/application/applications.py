@@ -1,8 +1,11 @@
 """Builds what one process has for local applications: receiving, pins, and the steps of drivers."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 
+import structlog
 from starlette.types import ASGIApp
 
 from responder.adapters.encryption import Seal
@@ -12,12 +15,18 @@ from responder.bitrix24.oauth.token_endpoint import TokenEndpoint
 from responder.judge.context import Context
 from responder.receive.application.application_endpoint import ApplicationEndpoint
 from responder.receive.application.pins import Pins
-from responder.service.application.access import Application, ApplicationAccess
+from responder.service.application.access import ApplicationAccess
+from responder.service.application.portal_application import Application
 from responder.service.application.steps import ApplicationSteps
 from responder.settings.settings import Settings
 from responder.stop.gate import Gate
 from responder.store.database.database import Database
+from responder.store.database.engines import StoreUnavailable
 from responder.store.group_commit import SharedCommit
+
+SAVE_EVERY_SECONDS = 1.0
+
+log = structlog.get_logger()
 
 
 class Applications:
@@ -38,10 +47,7 @@ class Applications:
     ) -> None:
         assert settings.secret_key is not None
         secret_key = settings.secret_key.get_secret_value()
-        verifiable = {
-            name for name, given in settings.portals.items() if given.application_is_configured
-        }
-        self.pins = Pins(database, wake, now, verifiable=verifiable)
+        self.pins = Pins(database, wake, now, portals=settings.portals)
         self.pins.load()
         self.endpoint: ASGIApp = ApplicationEndpoint(
             settings.portals,
@@ -66,6 +72,7 @@ class Applications:
                 database=database,
                 write=commits.write,
                 now=now,
+                wake=partial(wake, name),
             )
             for name, given in settings.portals.items()
             if given.domain is not None
@@ -82,9 +89,40 @@ class Applications:
         return ApplicationSteps(its, self._access[context.portal], context, gate)
 
     async def run(self) -> None:
-        """Keep the pins up to date, until cancelled."""
-        await self.pins.run()
+        """Keep the pins up to date, and store what the store did not take, until cancelled."""
+        await asyncio.gather(self.pins.run(), self._keep_saving())
+
+    async def _keep_saving(self) -> None:
+        while True:
+            await asyncio.sleep(SAVE_EVERY_SECONDS)
+            await self.save_unsaved()
+
+    async def save_unsaved(self) -> None:
+        """Commit each pair of tokens that is not committed yet, whoever drives its portal now."""
+        for name, access in self._access.items():
+            try:
+                await access.renewal.save()
+            except StoreUnavailable:
+                pass  # the drivers log it
+            except Exception:
+                # A fault of ours must not end the loop.
+                log.exception("a new pair of tokens could not be stored", portal=name)
+
+    @property
+    def verifying(self) -> set[asyncio.Task[object]]:
+        """Return the tasks that verify messages now."""
+        return set().union(*(one.beside for one in self._its.values()))
+
+    def stop(self) -> None:
+        """Refresh nothing any more."""
+        for access in self._access.values():
+            access.renewal.is_stopping = True
 
     async def close(self) -> None:
-        """Close the connections to OAuth servers."""
+        """Await the refreshes under way, and close the connections to OAuth servers."""
+        beside = self.verifying
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
+        await asyncio.gather(*(access.renewal.finish() for access in self._access.values()))
         await self._token_endpoint.close()

@@ -1,14 +1,16 @@
 """Installs an application: verifies the messages that were received, and pins what one proves.
 
 Anybody can send a message, so verifying is throttled, and calls nobody but the OAuth server of the
-list and the portal of the settings. A message is tried again where somebody did not answer, and
-refused for good where it is not true. What a code brings is committed as a message before it is
-verified, since the code is used up.
+list and the portal of the settings. It goes on beside the driver, which commits what came of it:
+neither kills nor the lease wait for a server that does not answer. A message is tried again where
+somebody did not answer, and refused for good where it is not true. What a code brings is committed
+as a message before it is verified, since the code is used up.
 
 Pinning is one commit under the lease: tokens, member, user, application token. From then on the
 portal's events are known, and it is called by the application.
 """
 
+import asyncio
 from datetime import datetime, timedelta
 
 import structlog
@@ -17,24 +19,27 @@ from responder.adapters.encryption import WrongKeyError
 from responder.bitrix24.client.client import Client
 from responder.bitrix24.oauth import installation_message, oauth_hosts, verification
 from responder.bitrix24.oauth.installation_message import Message
-from responder.bitrix24.oauth.token_endpoint import (
-    ApplicationKeys,
-    FailureKind,
-    Granted,
-)
+from responder.bitrix24.oauth.token_endpoint import FailureKind, Granted
 from responder.bitrix24.oauth.verification import Expected, NotVerified, Verified
 from responder.judge.context import Interval
-from responder.service.application.access import Application, ApplicationAccess, Writer
+from responder.receive.refused_callers import SeldomLog
+from responder.service.application.access import ApplicationAccess
+from responder.service.application.portal_application import Application, Writer
 from responder.store.applications import held_messages, installations
 from responder.store.applications.held_messages import Held
 from responder.store.applications.installations import Installation, State, token_digest
 from responder.store.applications.standing import Tokens, sealed
 from responder.store.database.database import Connection
+from responder.store.database.engines import StoreUnavailable
 from responder.store.inbox import refusals
+from responder.store.leases import LeaseLost
+
+Result = NotVerified | tuple[Message, Verified] | None
 
 TRY_EVERY = timedelta(seconds=5)
 LOOK_EVERY = timedelta(seconds=0.5)
 _LONGEST_WAIT = timedelta(minutes=5)
+OTHER_KEY = "it was held under another RESPONDER_SECRET_KEY"
 NOT_BELIEVED = "an installation message that was not believed"
 
 log = structlog.get_logger()
@@ -55,40 +60,82 @@ class Installer:
         self._client = client
         self._access = access
         self._writer = writer
+        # Anybody can send one: a line a minute, so that a flood does not bury the rest of the log.
+        self._lines = {"for good": SeldomLog(), "for now": SeldomLog()}
         self._look = Interval(LOOK_EVERY)
         self._throttle = Interval(TRY_EVERY)
+        self._trial: tuple[Held, asyncio.Task[Result]] | None = None
 
     async def step(self) -> bool:
-        """Verify the next message that is due, if any. Return whether there was one."""
+        """Begin to verify the next message that is due, or take up what came of one.
+
+        Return whether there was something to do.
+        """
+        if self._trial is not None:
+            return await self._take_up(*self._trial)
         now = self._its.now()
         if not self._its.given.application_is_configured or not self._look.is_over(now):
             return False
         held = await self._its.database.reading(
-            lambda conn: held_messages.held(conn, self._its.name)
+            lambda conn: held_messages.held(conn, self._its.name, now)
         )
         due = [one for one in held if _is_due(one, now)]
         if not due or not self._throttle.is_over(now):
             return False
-        await self._try(due[0])
+        self._begin(due[0])
         return True
 
-    async def _try(self, one: Held) -> None:
+    def _begin(self, one: Held) -> None:
+        """Verify a message beside the driver: whoever is asked may not answer for long."""
+        task = asyncio.create_task(self._try(one))
+        self._its.beside.add(task)
+        task.add_done_callback(self._ended)
+        self._trial = (one, task)
+
+    def _ended(self, task: asyncio.Task[Result]) -> None:
+        self._its.beside.discard(task)
+        if not task.cancelled():
+            task.exception()  # where the lease was lost nobody else asks for it
+        self._its.wake()
+
+    async def _take_up(self, one: Held, task: asyncio.Task[Result]) -> bool:
+        """Commit under the lease what came of verifying a message, if that has ended."""
+        if not task.done():
+            return False
+        self._trial = None
+        try:
+            await self._conclude(one, task.result())
+        except (LeaseLost, StoreUnavailable):
+            raise
+        except Exception:
+            # Anybody can write a message, and a fault that one finds must not come again with each
+            # step: nothing else would be done for the portal.
+            log.exception("an installation message could not be verified", portal=self._its.name)
+            await self._refuse(one, NotVerified("verifying it failed by a fault of ours"))
+        return True
+
+    async def _conclude(self, one: Held, came: Result) -> None:
+        if came is None:
+            self._throttle.end()
+            self._look.end()
+        elif isinstance(came, NotVerified):
+            await self._refuse(one, came)
+        else:
+            await self._pin(one, *came)
+
+    async def _try(self, one: Held) -> Result:
+        """Return what a message proves; None for a code that has become tokens."""
         try:
             text = self._its.seal.open(one.message, place_of(self._its.name))
         except WrongKeyError:
-            await self._refuse(one, NotVerified("it was held under another RESPONDER_SECRET_KEY"))
-            return
+            return NotVerified(OTHER_KEY)
         message = installation_message.of_text(text)
         if message.form == "code" and not message.access_token:
-            await self._exchange(one, message)
-            return
+            return await self._exchange(one, message)
         found = await verification.verify(
             message, self._expected(), self._its.endpoint, self._client.spend
         )
-        if isinstance(found, NotVerified):
-            await self._refuse(one, found)
-        else:
-            await self._pin(one, message, found)
+        return found if isinstance(found, NotVerified) else (message, found)
 
     def _expected(self) -> Expected:
         given, known = self._its.given, self._access.installation
@@ -99,28 +146,24 @@ class Installer:
             member_id=given.member_id or pinned,
         )
 
-    async def _exchange(self, one: Held, message: Message) -> None:
+    async def _exchange(self, one: Held, message: Message) -> NotVerified | None:
         """Send a code for tokens, and hold these instead."""
-        expected, given = self._expected(), self._its.given
+        expected = self._expected()
         wrong = verification.mismatch(message, expected)
         host = oauth_hosts.chosen(message.endpoint, expected.domain)
         if wrong is not None or host is None:
-            await self._refuse(one, wrong or NotVerified("it names no OAuth server"))
-            return
-        secret = given.client_secret.get_secret_value() if given.client_secret else ""
-        keys = ApplicationKeys(expected.client_id, secret)
+            return wrong or NotVerified("it names no OAuth server")
         await self._client.spend()
-        came = await self._its.endpoint.exchange(host, keys, message.code)
+        came = await self._its.endpoint.exchange(host, self._its.keys, message.code)
         if not isinstance(came, Granted):
             again = came.kind in (FailureKind.NOT_SENT, FailureKind.LATER)
             why = f"the OAuth server gave no tokens for the code ({came.code}): {came.text}"
-            await self._refuse(one, NotVerified(why, try_again=again))
-            return
+            return NotVerified(why, try_again=again)
         text = installation_message.to_text(_with_tokens(message, came))
         kept = self._its.seal.seal(text, place_of(self._its.name))
-        await self._writer.write(lambda tx: held_messages.replace(tx, one, kept))
-        self._throttle.end()
-        self._look.end()
+        # Under no lease: the code is used up, and nobody else has its tokens.
+        await self._its.write(lambda tx: held_messages.replace(tx, one, kept))
+        return None
 
     async def _pin(self, one: Held, message: Message, found: Verified) -> None:
         """Commit what was proved, and call the portal by it from now on."""
@@ -153,12 +196,15 @@ class Installer:
                 refusals.note(tx, {(portal, NOT_BELIEVED): 1}, now)
 
         await self._writer.write(write)
-        log.warning(
-            "an installation message was not believed",
-            portal=portal,
-            why=why.why,
-            again_at=None if try_at is None else try_at.isoformat(),
-        )
+        kind = "for good" if try_at is None else "for now"
+        if count := self._lines[kind].count(kind):
+            log.warning(
+                "an installation message was not believed",
+                portal=portal,
+                why=why.why,
+                again_at=None if try_at is None else try_at.isoformat(),
+                count=count[kind],
+            )
 
 
 def _is_due(one: Held, now: datetime) -> bool:

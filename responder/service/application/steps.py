@@ -3,9 +3,10 @@
 from collections.abc import Callable, Hashable
 
 from responder.judge.context import Context
-from responder.service.application.access import Application, ApplicationAccess
+from responder.service.application.access import ApplicationAccess
 from responder.service.application.application_events import ApplicationEvents
 from responder.service.application.installer import Installer
+from responder.service.application.portal_application import Application
 from responder.stop.gate import Gate
 from responder.store.applications.standing import Way
 

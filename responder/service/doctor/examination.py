@@ -149,7 +149,7 @@ def _stored(
             refused=tuple(refused.get(portal, ())),
             address=_stored_address(conn, settings, portal, now),
             application=applications.get(portal),
-            held=tuple(held_messages.held(conn, portal)) if portal in applications else (),
+            held=tuple(held_messages.held(conn, portal, now)) if portal in applications else (),
             withheld=observed.get(portal, {}),
         )
         for portal in settings.portals

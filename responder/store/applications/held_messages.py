@@ -56,14 +56,14 @@ def hold(
     return True
 
 
-def held(conn: Connection, portal: str) -> list[Held]:
-    """Return the messages of a portal in the order in which they are tried.
+def held(conn: Connection, portal: str, now: datetime) -> list[Held]:
+    """Return the messages of a portal of this hour, in the order in which they are tried.
 
     The one that waits longest is the first, so that whoever sends many keeps none from its turn.
     """
     found = conn.execute(
         select(held_installations)
-        .where(held_installations.c.portal == portal)
+        .where(held_installations.c.portal == portal, _is_of_this_hour(now))
         .order_by(held_installations.c.try_at, held_installations.c.digest)
     )
     return [Held(**one._asdict()) for one in found]
@@ -72,14 +72,20 @@ def held(conn: Connection, portal: str) -> list[Held]:
 def due(conn: Connection, now: datetime) -> set[str]:
     """Return the portals that have a message to be tried now."""
     is_due = held_installations.c.try_at <= now
-    return set(conn.execute(select(held_installations.c.portal).where(is_due)).scalars())
+    found = conn.execute(select(held_installations.c.portal).where(is_due, _is_of_this_hour(now)))
+    return set(found.scalars())
 
 
-def full(conn: Connection) -> set[str]:
+def full(conn: Connection, now: datetime) -> set[str]:
     """Return the portals that have no room for another message now."""
     waits = held_installations.c.try_at.is_not(None)
     portal = held_installations.c.portal
-    found = conn.execute(select(portal).where(waits).group_by(portal).having(func.count() >= MOST))
+    found = conn.execute(
+        select(portal)
+        .where(waits, _is_of_this_hour(now))
+        .group_by(portal)
+        .having(func.count() >= MOST)
+    )
     return set(found.scalars())
 
 
@@ -89,8 +95,16 @@ def replace(tx: Connection, one: Held, message: str) -> None:
 
 
 def tried(tx: Connection, one: Held, result: str, try_at: datetime | None) -> None:
-    """Write what came of a try, and when the next is due; None where it was refused for good."""
-    tx.execute(update(held_installations).where(*_is(one)).values(result=result, try_at=try_at))
+    """Write what came of a try, and when the next is due; None where it was refused for good.
+
+    It is not of what the message has become since.
+    """
+    is_the_same = held_installations.c.message == one.message
+    tx.execute(
+        update(held_installations)
+        .where(*_is(one), is_the_same)
+        .values(result=result, try_at=try_at)
+    )
 
 
 def drop_through(tx: Connection, one: Held) -> None:
@@ -101,13 +115,12 @@ def drop_through(tx: Connection, one: Held) -> None:
 
 def drop_old(tx: Connection, portal: str, now: datetime) -> None:
     """Delete the messages of a portal that are older than an hour, or from the future."""
-    at = held_installations.c.received_at
-    tx.execute(
-        delete(held_installations).where(
-            held_installations.c.portal == portal,
-            ~at.between(now - KEPT_FOR, now + KEPT_FOR),
-        )
-    )
+    of_portal = held_installations.c.portal == portal
+    tx.execute(delete(held_installations).where(of_portal, ~_is_of_this_hour(now)))
+
+
+def _is_of_this_hour(now: datetime) -> ColumnElement[bool]:
+    return held_installations.c.received_at.between(now - KEPT_FOR, now + KEPT_FOR)
 
 
 def _is(one: Held) -> tuple[ColumnElement[bool], ...]:

@@ -1,6 +1,8 @@
 """The OAuth server is one of a fixed list, whatever a message names."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from responder.bitrix24.oauth import oauth_hosts
 from responder.bitrix24.oauth.oauth_hosts import EAST, WORLD
@@ -32,12 +34,27 @@ PORTAL, HERE = "example.bitrix24.com", "127.0.0.1:8080"
         ("http://localhost/", PORTAL, None),
         ("https://attacker.example/", HERE, None),
         ("https://[::1", HERE, None),
+        ("http://[::1]:9000/rest/", HERE, "[::1]:9000"),
+        ("//[fe80::1%[x]/", PORTAL, None),
+        ("//[fe80::1%[x]/", HERE, None),
+        ("//[v1.x]/", HERE, None),
+        ("//a[b/", HERE, None),
+        ("//oauth.bitrix.info\u2044x/", PORTAL, None),
+        ("//\uff4f\uff41uth.bitrix.info/", PORTAL, None),
+        ("//oauth.bitrix.info:99999/", PORTAL, None),
     ],
 )
 def test_what_is_named_only_chooses_from_the_list(
     endpoint: str | None, domain: str, host: str | None
 ) -> None:
     assert oauth_hosts.chosen(endpoint, domain) == host
+
+
+@given(endpoint=st.text() | st.text("[]:/%@.fe80x", max_size=20).map("//{}".format))
+def test_no_text_is_an_error_of_ours(endpoint: str) -> None:
+    for domain in (PORTAL, HERE):
+        assert oauth_hosts.chosen(endpoint, domain) in (None, WORLD, EAST) or domain == HERE
+        oauth_hosts.is_allowed(endpoint, domain)
 
 
 @pytest.mark.parametrize(

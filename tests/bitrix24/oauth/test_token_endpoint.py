@@ -31,6 +31,12 @@ def test_a_pair_without_a_sensible_life_lives_an_hour(expires_in: object) -> Non
     assert found.expires_in in (3600, 1)
 
 
+def test_a_pair_lives_a_minute_at_least() -> None:
+    found = read(200, {**PAIR, "expires_in": 5})
+    assert isinstance(found, Granted)
+    assert found.expires_in == 60
+
+
 @pytest.mark.parametrize(
     ("status", "error", "kind", "code"),
     [

@@ -59,6 +59,7 @@ PINNED = Installation(
     refreshed_at=NOW,
 )
 FORBIDDEN = b"Forbidden\n"
+FAR_AHEAD = "code=a&state=999999999999.x"
 
 
 def form(**fields: str) -> bytes:
@@ -100,7 +101,7 @@ class Receiving:
 
     @property
     def held(self) -> list[Held]:
-        return self.database.read(lambda conn: held_messages.held(conn, "main"))
+        return self.database.read(lambda conn: held_messages.held(conn, "main", NOW))
 
     @property
     def state(self) -> State | None:
@@ -118,7 +119,7 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiving]:
     commits = SharedCommit(database)
     woken: list[str] = []
     refused: list[tuple[str | None, str]] = []
-    pins = Pins(database, woken.append, lambda: NOW, verifiable=["main"])
+    pins = Pins(database, woken.append, lambda: NOW, portals=PORTALS)
     pins.load()
     metrics = Metrics()
     endpoint = ApplicationEndpoint(
@@ -228,6 +229,8 @@ def test_an_uninstalled_application_is_noted_by_its_token_alone(there: Receiving
     [
         (request(b"", method="PUT", path="/app/main"), 405),
         (request(b"", method="GET", path="/app/main", content_type=None), 403),
+        (request(b"", method="GET", path=f"/app/main?{FAR_AHEAD}", content_type=None), 403),
+        (request(b"", method="GET", path=f"/app/nobody?{FAR_AHEAD}", content_type=None), 403),
         (request(form(**DEAL), path="/app/main", content_type=b"application/json"), 415),
         (request(b"a" * (64 * 1024 + 1), path="/app/main"), 413),
         (request(b"&".join([b"a=1"] * 201), path="/app/main"), 413),

@@ -311,6 +311,34 @@ def test_a_new_token_that_is_refused_at_once_is_not_renewed_again(there: Install
     assert there.refreshes == 1
 
 
+def test_a_portal_that_refuses_new_tokens_is_given_them_less_and_less_often(
+    there: Installing,
+) -> None:
+    async def story(there: Installing) -> None:
+        await there.install()
+        there.sandbox.fail_next("*", "invalid_token", 10**6)
+        for _ in range(12 * 60 // 5):
+            there.later(minutes=5)
+            assert not await works(there)
+
+    play(there, story)
+    # a token lives for an hour, and only once that is over must there be a new one
+    assert there.refreshes <= 12 + 6
+
+
+def test_a_token_that_works_ends_the_distrust(there: Installing) -> None:
+    async def story(there: Installing) -> None:
+        await there.install()
+        for _ in range(3):
+            there.sandbox.fail_next("profile", "expired_token", 2)
+            assert not await works(there)
+            there.later(minutes=6)
+            assert await works(there)
+
+    play(there, story)
+    assert there.refreshes == 3
+
+
 def test_an_old_chain_is_told_of(there: Installing, capsys: pytest.CaptureFixture[str]) -> None:
     async def story(there: Installing) -> None:
         await there.install()

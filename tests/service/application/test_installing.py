@@ -119,7 +119,7 @@ def test_an_authorization_keeps_the_application_token_that_was_pinned(there: Ins
     assert found.refreshed_at > found.installed_at - timedelta(seconds=30)
 
 
-@pytest.mark.parametrize("state", ["", "1.2", "x", "99999999999.abc"])
+@pytest.mark.parametrize("state", ["", "1.2", "x", "99999999999.abc", "999999999999.x"])
 def test_an_authorization_that_nobody_asked_for_is_refused(there: Installing, state: str) -> None:
     async def story(there: Installing) -> None:
         query = parse_qs(code_flow(there, state=state or "none"))

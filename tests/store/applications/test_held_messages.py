@@ -37,8 +37,16 @@ def hold(
     )
 
 
-def held(database: Database, portal: str = "main") -> list[Held]:
-    return database.read(lambda conn: held_messages.held(conn, portal))
+def held(database: Database, portal: str = "main", at: datetime = NOW) -> list[Held]:
+    return database.read(lambda conn: held_messages.held(conn, portal, at))
+
+
+def full(database: Database, at: datetime = NOW) -> set[str]:
+    return database.read(lambda conn: held_messages.full(conn, at))
+
+
+def due(database: Database, at: datetime) -> set[str]:
+    return database.read(lambda conn: held_messages.due(conn, at))
 
 
 def digests(database: Database) -> list[str]:
@@ -81,7 +89,20 @@ def test_one_that_was_refused_makes_room(database: Database) -> None:
 def test_after_an_hour_it_is_gone(database: Database) -> None:
     hold(database, "old")
     hold(database, "new", NOW + 61 * MINUTE)
-    assert digests(database) == ["new"]
+    (left,) = held(database, at=NOW + 61 * MINUTE)
+    assert left.digest == "new"
+
+
+def test_after_an_hour_it_counts_no_more_though_nobody_has_deleted_it(database: Database) -> None:
+    for number in range(MOST):
+        hold(database, str(number))
+    assert (full(database), due(database, NOW), len(held(database))) == ({"main"}, {"main"}, MOST)
+    for late in (NOW + 61 * MINUTE, NOW - 61 * MINUTE):
+        assert (full(database, late), due(database, late), held(database, at=late)) == (
+            set(),
+            set(),
+            [],
+        )
 
 
 def test_what_comes_from_the_future_goes_too(database: Database) -> None:
@@ -93,15 +114,11 @@ def test_what_comes_from_the_future_goes_too(database: Database) -> None:
 def test_a_portal_is_due_when_one_of_its_messages_is(database: Database) -> None:
     hold(database, "a")
     (one,) = held(database)
-
-    def due(at: datetime) -> set[str]:
-        return database.read(lambda conn: held_messages.due(conn, at))
-
-    assert due(NOW) == {"main"}
+    assert due(database, NOW) == {"main"}
     database.write(lambda tx: held_messages.tried(tx, one, "no answer", NOW + MINUTE))
-    assert (due(NOW), due(NOW + MINUTE)) == (set(), {"main"})
+    assert (due(database, NOW), due(database, NOW + MINUTE)) == (set(), {"main"})
     database.write(lambda tx: held_messages.tried(tx, one, "not true", None))
-    assert due(NOW + MINUTE) == set()
+    assert due(database, NOW + MINUTE) == set()
 
 
 def test_one_that_is_believed_goes_with_the_older_ones(database: Database) -> None:
@@ -117,13 +134,15 @@ def test_a_message_may_be_replaced_by_what_it_has_become(database: Database) -> 
     (one,) = held(database)
     database.write(lambda tx: held_messages.replace(tx, one, "sealed tokens"))
     assert held(database)[0].message == "sealed tokens"
+    database.write(lambda tx: held_messages.tried(tx, one, "the code is used up", None))
+    assert held(database)[0].try_at is not None
 
 
 def test_a_portal_is_full_until_one_of_five_is_refused(database: Database) -> None:
     for number in range(MOST):
         hold(database, str(number))
     hold(database, "x", portal="side")
-    assert database.read(held_messages.full) == {"main"}
+    assert full(database) == {"main"}
     first = held(database)[0]
     database.write(lambda tx: held_messages.tried(tx, first, "not true", None))
-    assert database.read(held_messages.full) == set()
+    assert full(database) == set()
