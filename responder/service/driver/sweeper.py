@@ -18,6 +18,7 @@ from responder.judge.context import Context, Interval
 from responder.judge.judgement import known_of
 from responder.judge.plans import Known, Plan
 from responder.judge.run_scope import DueRun, Run
+from responder.rules.ruleset import Ruleset
 from responder.service.driver import run_report
 from responder.service.driver.unfinished_runs import UnfinishedRuns
 from responder.stop.gate import Gate
@@ -116,17 +117,18 @@ class Sweeper:
             if run_scope.request_name(request) not in resting
         )
         first = min(dues, key=lambda due: self._unfinished.order(due, now), default=None)
-        return None if first is None else self._begin(first)
+        # Of the rules by which it is due: those that are in force since then may have no schedule.
+        return None if first is None else self._begin(first, ruleset)
 
     def _begin_to_count(self, tx: Connection, new: Sequence[str], now: datetime) -> None:
         for key in new:
             sweep_runs.record_run(tx, self._context.portal, key, now)
 
-    def _begin(self, due: DueRun) -> Run:
+    def _begin(self, due: DueRun, ruleset: Ruleset) -> Run:
         return Run(
             portal=self._context.portal,
             due=due,
-            ruleset=self._context.rules.ruleset,
+            ruleset=ruleset,
             enforcing=self._enforces(due),
             templates=self._context.templates,
             started_at=self._context.now(),

@@ -1,5 +1,7 @@
 """Runs: what could not be read is read again, and nothing starves a schedule."""
 
+import asyncio
+
 import pytest
 
 from responder.store import due_portals, sweep_runs
@@ -12,6 +14,7 @@ from tests.support.stories import (
     answer,
     ask,
     begin,
+    change_rules,
     incomplete,
     outcomes,
     rule,
@@ -193,3 +196,20 @@ def test_events_that_never_cease_starve_no_schedule(tell: Tell) -> None:
         assert there.sandbox.killed == ["other"]
 
     tell(two, story)
+
+
+def test_a_schedule_that_goes_while_it_is_found_due_sets_nothing_off(tell: Tell) -> None:
+    async def story(there: Driving) -> None:
+        await begin(there)
+        a_deal(there, 1, "a")
+        there.later(minutes=6)
+        assert there.agenda is not None
+        step = asyncio.create_task(there.agenda.sweeper.step())
+        await asyncio.sleep(0)  # it has asked the database which runs are due
+        change_rules(there, rules(rule("[deal.added]")))
+        assert await step
+        await there.come_to_rest()
+        assert there.sandbox.killed == []
+        assert there.decisions() == []
+
+    tell(rules(rule("[{every: 5m}]")), story)
