@@ -27,6 +27,8 @@ from responder.store import leases
 from responder.store.database.database import Connection, Database
 from responder.store.database.engines import StoreUnavailable
 from responder.store.group_commit import SharedCommit
+from tests.random.model_runs import Due
+from tests.random.model_sweeper import SeenSweeper
 
 if TYPE_CHECKING:
     from tests.random.model_world import World
@@ -57,20 +59,6 @@ class Happening:
 
 
 Plan = Mapping[int, Happening]
-
-
-class SeenSweeper(Sweeper):
-    """Runs of which is seen when they write something."""
-
-    is_at_work = False
-
-    async def step(self) -> bool:
-        """Go one request further."""
-        self.is_at_work = True
-        try:
-            return await super().step()
-        finally:
-            self.is_at_work = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,7 +232,7 @@ class Replica:
         self.rules = RulesInForce(world.rules_path, portals=[PORTAL], now=world.now)
         self.task: asyncio.Task[bool] | None = None
         self.began_in = 0
-        self.run_began: tuple[int, float] | None = None
+        self.run_began: int | None = None
         self.read: dict[str, tuple[int, float]] = {}
         self.tasks_seen: dict[str, int] = {}
         self.portal = SteppedPortal(world, self)
@@ -259,8 +247,17 @@ class Replica:
     @property
     def is_running(self) -> bool:
         """Return whether what it writes now is what a run found."""
+        return self._sweeper is not None and self._sweeper.is_at_work
+
+    @property
+    def run_due(self) -> Due | None:
+        """Return what was due when its newest run began."""
+        return None if self._sweeper is None else self._sweeper.began
+
+    @property
+    def _sweeper(self) -> SeenSweeper | None:
         sweeper = None if self.agenda is None else self.agenda.sweeper
-        return isinstance(sweeper, SeenSweeper) and sweeper.is_at_work
+        return sweeper if isinstance(sweeper, SeenSweeper) else None
 
     async def claim(self) -> None:
         """Take the lease from whoever has it, and begin anew."""
@@ -285,6 +282,8 @@ class Replica:
             few_ids=world.parts.few,
         )
         self.agenda = world.parts.build(context, lease, self.commits, has_time=lambda _: True)
+        if self._sweeper is not None:
+            self._sweeper.now_due = world.watch.now_due
         await self.agenda.load()
         self.database.moments = self.moments
 

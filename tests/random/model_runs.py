@@ -1,13 +1,22 @@
 """What may set a rule off, and when: events that came, runs that are due or were asked for.
 
 A rule with schedules alone acts in its own runs and in no other. Its run is due when one of its
-instants has passed since the last one, by our own clock, be it right or wrong.
+instants has passed since the last one, by our own clock, be it right or wrong. What is due is asked
+when a run begins: a clock that is set back before it ends does not make it a run of its own accord.
 """
 
 from collections.abc import Collection, Mapping
+from typing import NamedTuple
 
 from tests.random.model_rules import EVENTS, SECONDS_OF, Policy, Rule
 from tests.random.model_sets import Stop
+
+
+class Due(NamedTuple):
+    """The rules of which a run was due at a moment, by our own clock."""
+
+    at: float
+    rules: frozenset[str]
 
 
 class Runs:
@@ -34,12 +43,20 @@ class Runs:
         """Forget what lies in the future, now that the clock was set."""
         self._last = {name: min(last, now) for name, last in self._last.items()}
 
-    def over(self, body: Mapping[str, object], began_at: float) -> None:
-        """Remember that a run that began then is over; what could not be read is due still."""
+    def over(self, body: Mapping[str, object], began_at: float, now: float) -> None:
+        """Remember that a run that began then is over; what could not be read is due still.
+
+        Where our clock was set back meanwhile, a run that lies in the future counts as one of now.
+        """
         if body["trigger"] == "schedule" and "failure" not in body and not body["unread"]:
             rules = body["rules"]
             assert isinstance(rules, list)
-            self._last |= {name: began_at for name in rules if name in self._last}
+            at = min(began_at, now)
+            self._last |= {name: at for name in rules if name in self._last}
+
+    def due(self, policy: Policy, now: float) -> Due:
+        """Return the rules of which a run is due."""
+        return Due(now, frozenset(rule.id for rule in policy.rules if self._is_due(rule, now)))
 
     def may_act(
         self,
@@ -47,12 +64,13 @@ class Runs:
         stop: Stop,
         names: Collection[str],
         before: Collection[Stop],
-        now: float,
+        due: Collection[str],
     ) -> bool:
         """Return whether a rule may have condemned at that moment, set off by what the log says.
 
-        `before` are all stops on the document: what one of them let begin is judged after it, by
-        the rules that were asked when it was condemned.
+        `due` are the rules of which a run was due when the newest began. `before` are all stops on
+        the document: what one of them let begin is judged after it, by the rules that were asked
+        when it was condemned.
         """
         match stop.trigger:
             case "event":
@@ -66,7 +84,7 @@ class Runs:
             return any(
                 rule.id in (one.rule.id, *one.run_rules) for one in before if one is not stop
             )
-        return stop.trigger == "schedule" and self._is_due(rule, now)
+        return stop.trigger == "schedule" and bool(rule.schedules) and rule.id in due
 
     def _is_due(self, rule: Rule, now: float) -> bool:
         last = self._last.get(rule.id, now)

@@ -11,7 +11,7 @@ from typing import Protocol
 from tests.random.model_history import History, Seen, perhaps_spared
 from tests.random.model_rules import Policy as Policy
 from tests.random.model_rules import Rule, View
-from tests.random.model_runs import Runs
+from tests.random.model_runs import Due, Runs
 from tests.random.model_sets import OPEN, Intent, Set, Sets, Stop
 
 CALL_SECONDS = 11.0  # from the gate to the call
@@ -24,11 +24,11 @@ class Driving(Protocol):
     """What is asked of a driver.
 
     `began_in` is the place of the state in which it began to read what it judges, `run_began` that
-    of its run and our time then, `tasks_seen` that in which it last asked for a workflow's tasks.
+    of its run, `tasks_seen` that in which it last asked for a workflow's tasks.
     """
 
     began_in: int
-    run_began: tuple[int, float] | None
+    run_began: int | None
     enforcing: bool
     read: dict[str, tuple[int, float]]
     tasks_seen: dict[str, int]
@@ -36,6 +36,10 @@ class Driving(Protocol):
     @property
     def is_running(self) -> bool:
         """Return whether what it writes now is what a run found."""
+
+    @property
+    def run_due(self) -> Due | None:
+        """Return what was due when its newest run began."""
 
 
 class Time(Protocol):
@@ -115,6 +119,10 @@ class Watch:
         """Return our time."""
         return self._world.now().timestamp()
 
+    def now_due(self) -> Due:
+        """Return of which rules a run is due."""
+        return self.runs.due(self.policy, self.seconds())
+
     # What people and the portal do.
 
     def state(self, view: View) -> None:
@@ -182,7 +190,7 @@ class Watch:
                 pass
 
     def _tripped(self, by: Driving, name: str) -> None:
-        first = by.began_in if by.run_began is None else min(by.began_in, by.run_began[0])
+        first = by.began_in if by.run_began is None else min(by.began_in, by.run_began)
         views = self.history.views(first)
         known = [rule for policy in self.policies[-2:] for rule in policy.rules if rule.id == name]
         matches = max((_matching(rule, view) for rule in known for view in views), default=0)
@@ -192,7 +200,8 @@ class Watch:
         rules = body["rules"]
         assert isinstance(rules, list)
         self.sets.run_over(rules)
-        self.runs.over(body, self.seconds() if by.run_began is None else by.run_began[1])
+        now = self.seconds()
+        self.runs.over(body, now if by.run_due is None else by.run_due.at, now)
         by.run_began = None
 
     def _evaluated(self, by: Driving, seq: int, at: float, body: Mapping[str, object]) -> None:
@@ -201,7 +210,7 @@ class Watch:
         assert isinstance(decisions, list)
         assert isinstance(names, list)
         by_run = by.run_began is not None and by.is_running
-        first = by.run_began[0] if by.run_began is not None and by_run else by.began_in
+        first = by.run_began if by.run_began is not None and by_run else by.began_in
         seen = list(self.history.seen(first, self._world.real))
         sets: dict[str, Set] = {}
         for place, told in enumerate(decisions, start=1):
@@ -226,7 +235,8 @@ class Watch:
             sets[rule.id] = stop.of
             stop.asked = self._asked_with(rule, stop, names)
             before = [one for one in self.sets.stops.values() if one.document == stop.document]
-            may = self.runs.may_act(rule, stop, names, before, self.seconds())
+            due = by.run_due.rules if by.run_due is not None else ()
+            may = self.runs.may_act(rule, stop, names, before, due)
             may |= body["trigger"] == "sweep" and self._world.asked_for(rule.id)
             self.must(
                 may, f"{rule.id} condemns {stop.workflow} outside of its own runs ({stop.trigger})"

@@ -207,7 +207,7 @@ class World(Deeds):
             if not any("FILTER" in key.upper() for key in params) and is_first(params):
                 deals = [str(deal) for deal in DEALS]
                 if replica.run_began is None:
-                    replica.run_began = (self.watch.history.place, self.watch.seconds())
+                    replica.run_began = self.watch.history.place
             for deal in deals:
                 replica.read[f"DEAL_{deal}"] = (self.watch.next_order(), self.real)
 

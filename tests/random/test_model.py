@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,13 @@ from responder.bitrix24.lists import workflows
 from responder.stop import gate
 from tests.random.model_acts import Model as Model
 from tests.random.model_drivers import Happening, Parts
+from tests.random.model_policies import OF_61
 from tests.random.model_policies import amid as amid
 from tests.random.model_policies import deals as deals
 from tests.random.model_policies import happening as happening
 from tests.random.model_policies import numbers as numbers
-from tests.random.model_profiles import PROFILES, play
-from tests.random.model_rules import Policy
+from tests.random.model_profiles import PROFILES, SCHEDULED, play
+from tests.random.model_rules import EVERY, Policy, Rule
 
 
 @pytest.fixture
@@ -73,6 +75,38 @@ def test_a_clock_set_back_after_a_rearm_lifts_no_limit(model: Model) -> None:
     for deal in (2, 3):
         model.an_event_is_driven(event=Happening("deliver", (deal, *AN_EVENT)))
     assert len(model.world.watch.stopped) == 3
+
+
+def test_a_run_that_began_before_our_clock_is_set_back_is_carried_out(
+    folder: Path, migrated_file: Path
+) -> None:
+    model = SCHEDULED.placed(folder, migrated_file)()
+    model.set_up(Policy(file=(Rule(id="often", when=(EVERY,), tests=(OF_61,)),)), True)
+    model.go_on({}, {})  # from now on it counts
+    model.run(model.world.pass_time(301.0))
+    model.run(model.world.round({}))
+    assert model.world.watch.stopped == []
+    model.run(model.world.set_clock(-3600.0))
+    model.go_on({}, {})
+    assert len(model.world.watch.stopped) == 3
+    model.teardown()
+
+
+@pytest.mark.parametrize("moment", range(8))
+def test_a_run_that_is_due_ends_with_the_schedule_that_set_it_off(
+    folder: Path, migrated_file: Path, moment: int
+) -> None:
+    model = SCHEDULED.placed(folder, migrated_file)()
+    scheduled = Rule(id="often", when=(EVERY,), tests=(OF_61,))
+    on_events = replace(scheduled, when=("deal.updated",), sweep=False)
+    model.set_up(Policy(file=(scheduled,)), True)
+    model.go_on({}, {})
+    model.run(model.world.pass_time(301.0))
+    other_rules = Happening("change_rules", (Policy(file=(on_events,)),))
+    model.run(model.world.round({moment: other_rules}))
+    model.go_on({}, {})
+    assert model.world.watch.stopped == []
+    model.teardown()
 
 
 def shares(runs: int) -> list[tuple[str, int]]:
