@@ -33,6 +33,7 @@ from responder.store.decision_ids import Place, place_of
 from responder.store.inbox import inbox
 
 _CHUNK = 500
+_PERHAPS_DONE = {"perhaps_done": True}
 
 # Built once: building such a statement takes several times as long as carrying it out.
 _IS_IT = and_(
@@ -143,6 +144,7 @@ def conclude(
     receipt: bool | None = None,
     detail: str | None = None,
     verify_at: datetime | None = None,
+    perhaps_done: bool = False,
 ) -> None:
     """Write the final outcome of an open decision; raise NotOpen where it has one already."""
     found = _open_decision(tx, decision_id)
@@ -169,6 +171,7 @@ def conclude(
             "due_at": None,
             "changed": seq,
             "concluded": seq,
+            **(_PERHAPS_DONE if perhaps_done else {}),  # no later step takes it back
         },
     )
 
@@ -199,6 +202,7 @@ def postpone(
     unknown_id: bool = False,
     hold: str | None = None,
     ready_at: datetime | None = None,
+    perhaps_done: bool = False,
 ) -> None:
     """Write that an open decision stays open until later. Working state, no entry.
 
@@ -221,6 +225,7 @@ def postpone(
             "unknown_id": unknown_id,
             "hold": hold,
             "ready_at": ready_at,
+            **(_PERHAPS_DONE if perhaps_done else {}),  # no later step takes it back
         },
     )
 

@@ -114,6 +114,8 @@ class Step:
 
     `call` is True only for a step that makes the call. `hold` names what holds a held stop, which
     is due once that frees it; `due_at` of one that waits for approval is when it lapses.
+    `perhaps_done` marks for good a stop whose call may have been carried out, though its workflow
+    was found running later: it may have come back.
     """
 
     outcome: Outcome
@@ -126,6 +128,7 @@ class Step:
     unknown_id: bool = False
     hold: str | None = None
     ready_at: datetime | None = None
+    perhaps_done: bool = False
 
 
 def _call(progress: StopProgress, _now: datetime, _why: str) -> Step:
@@ -251,6 +254,11 @@ def _absent(progress: StopProgress, now: datetime, _why: str) -> Step:
 
 
 def _present(progress: StopProgress, now: datetime, _why: str) -> Step:
+    new_step = _present_after_call(progress, now)
+    return replace(new_step, perhaps_done=new_step.outcome is not Outcome.IN_DOUBT)
+
+
+def _present_after_call(progress: StopProgress, now: datetime) -> Step:
     if progress.unknown_id:
         if progress.calls > 1:
             return Step(

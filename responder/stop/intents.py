@@ -64,6 +64,7 @@ def record_step(tx: Connection, decision_id: str, new_step: Step, now: datetime)
             unknown_id=new_step.unknown_id,
             hold=new_step.hold,
             ready_at=new_step.ready_at,
+            perhaps_done=new_step.perhaps_done,
         )
     else:
         journal.conclude(
@@ -74,6 +75,7 @@ def record_step(tx: Connection, decision_id: str, new_step: Step, now: datetime)
             receipt=new_step.receipt,
             detail=new_step.detail,
             verify_at=new_step.verify_at,
+            perhaps_done=new_step.perhaps_done,
         )
 
 

@@ -3,8 +3,10 @@
 A stop counts against a limit where its call was made and did, or may have done, something; and
 where it belongs to a set that has begun, since a set that has begun is finished. A call that
 certainly was not carried out (never sent, or refused by the request limit) leaves its stop waiting
-and does not count. All of it is counted in the transaction that would commit the next intent, on
-rows, so neither a restart nor another driver begins at zero.
+and does not count. One whose answer was lost may have been carried out even where its workflow is
+found running afterwards, for it may have come back: its stop counts whatever becomes of it. All of
+it is counted in the transaction that would commit the next intent, on rows, so neither a restart
+nor another driver begins at zero.
 
 A *set* is what one rule condemned in one evaluation or one run, or what people approved in one
 command. Rule and `set_name` identify it, and it has begun once its first intent is written; where
@@ -27,6 +29,7 @@ from sqlalchemy import (
     delete,
     exists,
     func,
+    not_,
     or_,
     select,
     update,
@@ -52,6 +55,7 @@ COUNTED = (
     Outcome.IN_DOUBT,
     Outcome.ALREADY_GONE,  # an older portal answers "unknown" although the call stopped it
 )
+MAY_BE_DONE = or_(decisions.c.outcome.in_(COUNTED), decisions.c.perhaps_done.is_(True))
 RUNS = ("sweep", "schedule")
 _PAUSE = "pause"
 
@@ -318,8 +322,18 @@ def _since_rearm() -> ColumnElement[bool]:
         .where(rearms.c.portal == bindparam("of"), rearms.c.rule == bindparam("by_rule"))
         .scalar_subquery()
     )
-    return or_(decisions.c.concluded.is_(None), decisions.c.concluded > func.coalesce(rearmed, 0))
+    # What is still open counts by its newest call, and always while nobody knows what that did.
+    newest = func.coalesce(decisions.c.concluded, decisions.c.changed)
+    return or_(decisions.c.outcome == Outcome.IN_DOUBT, newest > func.coalesce(rearmed, 0))
 
+
+_IS_LEFT = and_(
+    OPEN,
+    decisions.c.begun.is_(True),
+    decisions.c.begun_by.is_not_distinct_from(bindparam("ruleset")),  # for `not_`, never null
+    decisions.c.outcome.in_((Outcome.WAITING, Outcome.HELD)),
+    func.coalesce(decisions.c.hold, "") != DOCUMENT,
+)
 
 # Built once: building such a statement takes several times as long as carrying it out.
 _BEGUN = (
@@ -328,21 +342,15 @@ _BEGUN = (
     .where(
         decisions.c.portal == bindparam("of"),
         decisions.c.called_at >= bindparam("since"),
-        decisions.c.outcome.in_(COUNTED),
+        MAY_BE_DONE,
+        not_(_IS_LEFT),
         _since_rearm(),
     )
 )
 _LEFT = (
     select(func.count())
     .select_from(decisions)
-    .where(
-        decisions.c.portal == bindparam("of"),
-        OPEN,
-        decisions.c.begun.is_(True),
-        decisions.c.begun_by == bindparam("ruleset"),
-        decisions.c.outcome.in_((Outcome.WAITING, Outcome.HELD)),
-        func.coalesce(decisions.c.hold, "") != DOCUMENT,
-    )
+    .where(decisions.c.portal == bindparam("of"), _IS_LEFT)
 )
 _ACTED = _BEGUN.where(decisions.c.rule == bindparam("by_rule"))
 _ACTED_ON = _BEGUN.where(decisions.c.document == bindparam("on"))

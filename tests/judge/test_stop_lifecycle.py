@@ -102,6 +102,14 @@ def test_a_workflow_still_there_is_not_tried_again_before_the_portal_cuts_the_re
     assert late.outcome is Outcome.WAITING
 
 
+def test_a_call_whose_end_nobody_saw_may_have_been_carried_out_though_its_workflow_runs() -> None:
+    long_ago = NOW - timedelta(minutes=5)
+    assert seen(Outcome.IN_DOUBT, Seen.PRESENT, called_at=long_ago).perhaps_done
+    assert seen(Outcome.IN_DOUBT, Seen.PRESENT, called_at=long_ago, tries=TRIES - 1).perhaps_done
+    for certain in (Seen.NOT_SENT, Seen.UNREACHABLE, Seen.PORTAL_SHUT, Seen.FORBIDDEN):
+        assert not seen(Outcome.IN_DOUBT, certain, called_at=long_ago).perhaps_done
+
+
 def test_a_clock_that_was_ahead_lengthens_no_wait() -> None:
     ahead = StopProgress(action=Action.KILL, tries=0, condemned_at=NOW + timedelta(days=1))
     assert ahead.waits_from(NOW) == NOW

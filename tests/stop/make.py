@@ -10,9 +10,10 @@ from responder.journal import record as journal
 from responder.journal.entries import NewDecision, NewEvaluation
 from responder.journal.open_stops import Stop
 from responder.judge.plans import Plan
-from responder.judge.recheck import Recheck
+from responder.judge.recheck import Recheck, after_lookup
 from responder.model import OPEN_OUTCOMES, Action, Document, Mode, Outcome, Trigger
 from responder.rules.ruleset import Ruleset
+from responder.stop.intents import record_step
 from responder.stop.limiter import Limiter
 from responder.store import limits
 from responder.store.database.database import Connection
@@ -28,6 +29,7 @@ from tests.judge.make import (
 )
 
 PORTAL = "main"
+LATER = NOW + timedelta(minutes=2)  # the portal has cut off what was under way
 Before = Callable[[Connection], None]
 STANDS = a_recheck()
 _numbers = count(1)
@@ -132,6 +134,31 @@ def stopped(
     def write(tx: Connection) -> None:
         for stop in condemned(tx, number, on, rule=rule, ago=ago):
             called(tx, stop, NOW - ago, outcome)
+
+    return write
+
+
+def called_in_vain(tx: Connection, stop: Stop) -> None:
+    """Write that a call got lost, and that its workflow was found running afterwards."""
+    journal.intend(tx, PORTAL, stop.decision_id, NOW, {})
+    in_doubt = journal.open_stop(tx, stop.decision_id)
+    record_step(tx, stop.decision_id, after_lookup(in_doubt, {}, LATER), LATER)
+
+
+def found_running(becomes: Outcome) -> Before:
+    """Have a call of a rule get lost whose workflow runs afterwards; then that becomes of it."""
+
+    def write(tx: Connection) -> None:
+        (stop,) = condemned(tx, 1)
+        called_in_vain(tx, stop)
+        if becomes is Outcome.KILLED:
+            called(tx, stop, LATER)
+        elif becomes in OPEN_OUTCOMES:
+            journal.postpone(
+                tx, stop.decision_id, becomes, at=LATER, due_at=None, tries=1, detail="it waits"
+            )
+        else:
+            journal.conclude(tx, stop.decision_id, becomes, at=LATER)
 
     return write
 

@@ -10,13 +10,18 @@ from responder.adapters.metrics import Metrics
 from responder.judge.plans import Hold
 from responder.model import Outcome
 from responder.stop.limiter import RunSets
+from responder.store import limits
 from responder.store.database.database import Connection
 from responder.store.database.tables import entries
 from responder.store.limits import DOCUMENT, PAUSED, RUN, TRIPPED
 from tests.stop.make import (
+    PORTAL,
     Before,
     a_budget,
     a_plan,
+    called_in_vain,
+    condemned,
+    found_running,
     pause,
     rearm,
     rules,
@@ -102,6 +107,40 @@ def test_what_may_have_stopped_something_counts(
     stopped(1, "2", outcome=outcome)(tx)
     holds = a_budget(tx, ruleset).hold_plan(a_plan(1, ruleset=ruleset))
     assert ("the-rule" in holds) == counted
+
+
+@pytest.mark.parametrize("limit", ["per_hour: 1", "per_document: 1"])
+@pytest.mark.parametrize("becomes", [Outcome.HELD, Outcome.CLEARED, Outcome.GAVE_UP])
+def test_a_stop_whose_answer_was_lost_counts_though_its_workflow_was_found_running(
+    tx: Connection, limit: str, becomes: Outcome
+) -> None:
+    found_running(becomes)(tx)
+    ruleset = rules(limit)
+    assert "the-rule" in a_budget(tx, ruleset).hold_plan(a_plan(1, ruleset=ruleset))
+
+
+def test_a_stop_that_is_called_again_counts_once(tx: Connection) -> None:
+    ruleset = rules("per_document: 2")
+    found_running(Outcome.KILLED)(tx)
+    assert a_budget(tx, ruleset).hold_plan(a_plan(1, ruleset=ruleset)) == {}
+
+
+def test_a_rearm_forgives_a_stop_that_was_found_running(tx: Connection) -> None:
+    ruleset = rules("per_hour: 1, per_document: 1")
+    found_running(Outcome.HELD)(tx)
+    rearm(tx)
+    assert a_budget(tx, ruleset).hold_plan(a_plan(1, ruleset=ruleset)) == {}
+
+
+@pytest.mark.parametrize("limit", ["per_hour: 2", "per_document: 2"])
+def test_what_is_left_of_a_begun_set_counts_once_though_it_was_called(
+    tx: Connection, limit: str
+) -> None:
+    ruleset = rules(limit)
+    (stop,) = condemned(tx, 1, ruleset=ruleset)
+    limits.begin(tx, PORTAL, stop.rule, stop.set_name or "", ruleset.revision)
+    called_in_vain(tx, stop)
+    assert a_budget(tx, ruleset).hold_plan(a_plan(1, ruleset=ruleset)) == {}
 
 
 WHY = {

@@ -10,7 +10,7 @@ from sqlalchemy import Column, Connection, Select, and_, func, or_, select
 
 from responder.model import WOULD_OUTCOMES, Outcome
 from responder.store.database.tables import ACTING, OPEN, chains, decisions, entries, rearms
-from responder.store.limits import COUNTED
+from responder.store.limits import MAY_BE_DONE
 
 _ENTRIES = 1_000  # of each chain, in which control entries are searched for
 
@@ -39,10 +39,11 @@ def acted(conn: Connection, portals: Collection[str], since: datetime) -> Counts
         .where(
             decisions.c.portal.in_(portals),
             decisions.c.called_at >= since,
-            decisions.c.outcome.in_(COUNTED),
+            MAY_BE_DONE,
             or_(
-                decisions.c.concluded.is_(None),
-                decisions.c.concluded > func.coalesce(rearms.c.seq, 0),
+                decisions.c.outcome == Outcome.IN_DOUBT,
+                func.coalesce(decisions.c.concluded, decisions.c.changed)
+                > func.coalesce(rearms.c.seq, 0),
             ),
         )
     )

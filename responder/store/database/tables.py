@@ -149,6 +149,7 @@ decisions = Table(
     Column("begun_by", Text),
     Column("running", Integer),
     Column("postponed_at", Instant),
+    Column("perhaps_done", Boolean),
     Index(
         "decisions_one_open_stop",
         "portal",
