@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from tests.random.model_rules import EVENTS, SECONDS_OF, Policy, Rule
-from tests.random.model_sets import Stop
+from tests.random.model_stops import Stop
 
 
 class Due(NamedTuple):

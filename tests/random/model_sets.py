@@ -11,88 +11,16 @@ the portal.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from tests.random.model_history import Seen, perhaps_spared
 from tests.random.model_rules import DAY, Policy, Rule
+from tests.random.model_stops import Intent, Set, Stop, go_together, may_be_carried_out, stops_in
 
 HOUR = 3600.0
 SLACK = 30.0  # between an instant that the program noted and the one that was seen here
 FEWEST = 20  # below so many running, a percentage says nothing
-OPEN = ("waiting", "held", "in_doubt")
 NO_LIMIT = ("", "pause", "approval")
-
-
-@dataclass(eq=False, slots=True, kw_only=True)
-class Set:
-    """What is begun together. `running` is how much ran at the run, at least and at most.
-
-    `since` is the order from which on it is one: what was done before was another's.
-    """
-
-    since: int
-    running: tuple[int, int] = (0, 0)
-    stops: "list[Stop]" = field(default_factory=list)
-
-    def begun(self, document: str | None = None) -> "Intent | None":
-        """Return its first intent, of all or on one document."""
-        found = [
-            intent
-            for stop in self.stops
-            for intent in stop.intents
-            if intent.order > self.since and document in (None, stop.document)
-        ]
-        return min(found, key=lambda intent: intent.order, default=None)
-
-
-@dataclass(eq=False, slots=True, kw_only=True)
-class Stop:
-    """A decision that condemned a workflow to be stopped. `rule` is as it was then.
-
-    `born` is the set it was condemned in, `of` the one it is of now; `spared` whom `keep` may have
-    spared then. `asked` are the rules of `policy` that were certainly asked with it. `held` says by
-    what it is held now, `closed` the order in which it was concluded.
-    """
-
-    decision: str
-    rule: Rule
-    workflow: str
-    document: str
-    trigger: str
-    asks: bool
-    by_run: bool
-    at: float
-    real: float
-    spared: frozenset[str]
-    born: Set
-    of: Set
-    policy: Policy
-    asked: tuple[Rule, ...] = ()
-    run_rules: frozenset[str] = frozenset()
-    approval: int = 0
-    held: str = ""
-    closed: int = 0
-    intents: "list[Intent]" = field(default_factory=list)
-
-
-@dataclass(eq=False, slots=True, kw_only=True)
-class Intent:
-    """An intent as it was committed: by whom, when by both clocks, and what came of its call.
-
-    `true_until` is until when, in real time, the facts that it rests on were true and read.
-    """
-
-    order: int
-    stop: Stop
-    rule: Rule
-    by: object
-    at: float
-    real: float
-    true_until: float
-    called: bool = False
-    refused: bool = False
-    killed: bool = False
 
 
 class Court(Protocol):
@@ -189,6 +117,12 @@ class Sets:
                 stop.run_rules = frozenset(rules)
         self._run.clear()
 
+    def lost_sight_of(self, in_doubt: Iterable[str]) -> None:
+        """Remember that nobody knows any more what came of the calls of these decisions."""
+        for decision in in_doubt:
+            if decision in self.stops and self.stops[decision].intents:
+                self.stops[decision].intents[-1].unseen = True
+
     def approved(self, entry: int, names: Iterable[str]) -> None:
         """Remember what was approved at once."""
         for name in names:
@@ -261,7 +195,7 @@ class Sets:
             if was != stop.held:
                 self._must_be_held_rightly(stop)
             for other in stop.of.stops:
-                if _go_together(stop, other):
+                if go_together(stop, other):
                     done = any(i.killed and i.order > stop.of.since for i in other.intents)
                     self._court.must(
                         not done,
@@ -293,7 +227,7 @@ class Sets:
         return sum(
             1
             for one in begun
-            if _may_be_carried_out(one)
+            if may_be_carried_out(one)
             and one.at >= since
             and (one.order > forgiven or not 0 < one.stop.closed < forgiven)
         )
@@ -331,8 +265,8 @@ class Sets:
         ]
         most = max(intent.rule.per_hour, stop.rule.per_hour)
         self._court.must(
-            len(done) <= most,
-            f"{stop.rule.id} stopped {len(done)} in an hour, allowed {most}",
+            stops_in(done) <= most,
+            f"{stop.rule.id} stopped {stops_in(done)} in an hour, allowed {most}",
         )
 
     def _must_be_on_a_document(self, intent: Intent) -> None:
@@ -349,15 +283,13 @@ class Sets:
         before = [o for o in done if o.order < first.order and o.at >= first.at - DAY + SLACK]
         mine = [o for o in done if o.order >= first.order and o.stop.of is stop.of]
         most = max(intent.rule.per_document, stop.rule.per_document)
-        self._court.must(
-            len(before) + len(mine) <= most,
-            f"{len(before) + len(mine)} stopped on {stop.document}, allowed {most}",
-        )
+        some = stops_in(before) + stops_in(mine)
+        self._court.must(some <= most, f"{some} stopped on {stop.document}, allowed {most}")
 
     def _must_be_in_a_run(self, intent: Intent) -> None:
         stop, known = intent.stop, intent.stop.rule
-        done = sum(
-            1
+        done = stops_in(
+            one
             for one in self.intents
             if one.killed and one.stop.of is stop.of and one.order > stop.of.since
         )
@@ -373,20 +305,3 @@ class Sets:
                 done * 100 <= running * known.percent,
                 f"{known.id} stopped {done} of {running} running, allowed {known.percent} percent",
             )
-
-
-def _may_be_carried_out(intent: Intent) -> bool:
-    """Return whether the program must take it for done: also where it never came to the call.
-
-    Who died right after the intent was committed leaves a call of which nobody knows.
-    """
-    if intent.called:
-        return not intent.refused
-    return intent is intent.stop.intents[-1]
-
-
-def _go_together(stop: Stop, other: Stop) -> bool:
-    """Return whether one is begun with the other: of what asks, only what was approved at once."""
-    if stop.asks != other.asks or (stop.asks and stop.approval != other.approval):
-        return False
-    return stop.held != "document" or stop.document == other.document

@@ -12,11 +12,13 @@ from tests.random.model_history import History, Seen, perhaps_spared
 from tests.random.model_rules import Policy as Policy
 from tests.random.model_rules import Rule, View
 from tests.random.model_runs import Due, Runs
-from tests.random.model_sets import OPEN, Intent, Set, Sets, Stop
+from tests.random.model_sets import Sets
+from tests.random.model_stops import Intent, Set, Stop
 
 CALL_SECONDS = 11.0  # from the gate to the call
 JUDGED_SECONDS = 31.0  # from a judgement to the gate
 FACTS_SECONDS = 30.5  # from the facts to the call
+OPEN = ("waiting", "held", "in_doubt")
 CUT_SECONDS = 60.0  # the portal may still be at a request that we lost sight of
 
 

@@ -121,10 +121,16 @@ class World(Deeds):
         changes = self.driver is not None and self.driver.enforcing is not enforcing
         self.driver = Replica(self, f"replica {next(self.names)}", enforcing=enforcing)
         self.driver.commits.start()
-        self.watch.sets.run_over([])
+        self._driver_is_gone()
         if changes:
             self.watch.sets.changed()
         await self.driver.claim()
+
+    def _driver_is_gone(self) -> None:
+        """Remember that whoever drove knows nothing any more of its run and its calls."""
+        self.watch.sets.run_over([])
+        stops = self.database.read(lambda conn: open_stops.open_stops(conn, PORTAL))
+        self.watch.sets.lost_sight_of(s.decision_id for s in stops if s.outcome == "in_doubt")
 
     async def restart(self, *, enforcing: bool) -> None:
         """Let the driver die and another process take its place."""
@@ -162,7 +168,7 @@ class World(Deeds):
             await self.restart(enforcing=replica.enforcing)
         except (StoreUnavailable, journal.NotOpen, inbox.AlreadyConcluded):
             assert replica.moments.stumbled, "a round failed without a reason"
-            self.watch.sets.run_over([])
+            self._driver_is_gone()
             await replica.claim()
         return True
 

@@ -12,7 +12,7 @@ from responder.bitrix24.lists import workflows
 from responder.stop import gate
 from tests.random.model_acts import Model as Model
 from tests.random.model_drivers import Happening, Parts
-from tests.random.model_policies import OF_61
+from tests.random.model_policies import CHEAP, OF_61, OF_62
 from tests.random.model_policies import amid as amid
 from tests.random.model_policies import deals as deals
 from tests.random.model_policies import happening as happening
@@ -90,6 +90,40 @@ def test_a_run_that_began_before_our_clock_is_set_back_is_carried_out(
     model.go_on({}, {})
     assert len(model.world.watch.stopped) == 3
     model.teardown()
+
+
+def test_a_stop_is_finished_though_its_workflow_came_back_before_anybody_looked(
+    model: Model,
+) -> None:
+    model.begin(policy=Policy(per_document=1), enforcing=True)
+    stops_late_and_comes_back(model)
+    model.go_on({}, {})
+    assert model.world.watch.stopped == ["w.1", "w.1"]
+
+
+def test_a_stop_of_which_nobody_saw_that_it_was_done_counts_when_the_rules_have_changed(
+    model: Model,
+) -> None:
+    model.begin(policy=Policy(per_document=1), enforcing=True)
+    stops_late_and_comes_back(model)
+    small = Rule(id="small-deal", when=("deal.updated",), tests=(OF_62, CHEAP), per_document=1)
+    model.run(model.world.change_rules(Policy(file=(small,))))
+    model.an_event_is_driven(event=Happening("deliver", (1, *AN_EVENT)))
+    model.go_on({}, {})
+    assert model.world.watch.stopped == ["w.1"]
+
+
+def stops_late_and_comes_back(model: Model) -> None:
+    """Let a call be lost, and take effect unseen, before its workflow writes itself back."""
+    ended = model.world.running.index("w.2")
+    model.run(model.world.end_workflow(ended))
+    model.run(model.world.be_late())
+    model.an_event_is_driven(event=Happening("deliver", (1, *AN_EVENT)))
+    model.run(model.world.pass_time(61.0))
+    assert model.world.watch.stopped == ["w.1"]
+    model.run(model.world.come_back(0))
+    model.run(model.world.start_workflow(1, "62"))
+    model.run(model.world.pass_time(61.0))
 
 
 @pytest.mark.parametrize("moment", range(8))
