@@ -191,6 +191,8 @@ class _Writer:
         return Piece(how(self._hidden(), self._chance), None)
 
     def _damaged(self, data: bytes) -> bytes:
+        if not data:
+            return self._chance.choice(DIRT)
         at = self._chance.randrange(len(data))
         to = at + self._chance.randint(1, 12)
         dirt = self._chance.choice(DIRT)
