@@ -184,6 +184,8 @@ def event(form: bytes) -> dict[str, object]:
     """
     tree: dict[str, object] = {}
     for pair in form.split(b"&"):
+        if not pair:
+            continue  # a stranger may send 64 KiB of them, which would hold the event loop
         raw, _, value = pair.partition(b"=")
         path = _path(_decoded(raw))
         if path and len(path) <= MOST_BRACKETS + 1:

@@ -143,11 +143,12 @@ class ApplicationEndpoint:
             scanned = payload.scan(body)
         except payload.TooLarge:
             raise Refused(413, "too large") from None
-        known = portal in self._portals
-        if not known or not self._pins.is_pinned(portal, scanned.token):
+        if portal not in self._portals:
+            raise Refused(403, _why(scanned))
+        if not self._pins.is_pinned(portal, scanned.token):
             found = installation_message.parse(payload.event(body), _query(scope))
-            if not known or found is None:
-                raise Refused(403, _why(scanned), portal if known else None)
+            if found is None:
+                raise Refused(403, _why(scanned), portal)
             return await self._hold(portal, found, is_asked_for=False)
         if scanned.member_id != self._pins.member_id(portal):
             raise Refused(403, "another member_id", portal)
