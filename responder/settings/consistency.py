@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from responder.settings.sources import PREFIX
 
@@ -47,3 +48,20 @@ def incomplete(portals: "Mapping[str, PortalSettings]") -> Iterator[str]:
             yield f"{id_} and {secret} need each other"
         if portal.domain is None and portal.client_id is not None:
             yield f"{id_} needs {portal_variable(name, 'DOMAIN')}"
+
+
+def of_two_portals(portals: "Mapping[str, PortalSettings]") -> Iterator[str]:
+    """Yield a problem for each webhook that is of another portal than its local application."""
+    # It would be called by the one while the application is not installed, and by the other after.
+    for name, portal in portals.items():
+        if portal.url is None or portal.domain is None:
+            continue
+        if _place(portal.url.get_secret_value()) != _place(f"https://{portal.domain}"):
+            url, domain = portal_variable(name, "URL"), portal_variable(name, "DOMAIN")
+            yield f"{url} and {domain} must name the same host"
+
+
+def _place(url: str) -> tuple[str, int]:
+    """Return a host and its port; what is called by plain http is on this machine."""
+    parts = urlsplit(url)
+    return (parts.hostname or "").rstrip("."), parts.port or 443

@@ -165,7 +165,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
-        problems = [*consistency.shared(self.portals), *consistency.incomplete(self.portals)]
+        checks = (consistency.shared, consistency.incomplete, consistency.of_two_portals)
+        problems = [problem for check in checks for problem in check(self.portals)]
         if self.secret_key is None and any(one.domain for one in self.portals.values()):
             problems.append(f"{PREFIX}SECRET_KEY is missing: it encrypts an application's tokens")
         if (self.notify_url is None) != (self.notify_secret is None):

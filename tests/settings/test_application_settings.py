@@ -56,6 +56,29 @@ def test_a_wrong_setting_of_an_application_is_named_with_the_reason(
     assert not any(value and value in one for one in problems)
 
 
+@pytest.mark.parametrize(
+    ("url", "domain", "is_one"),
+    [
+        ("https://a.bitrix24.com/rest/1/abcdefabcdef1234/", "a.bitrix24.com", True),
+        ("https://A.bitrix24.com:443/rest/1/abcdefabcdef1234/", "a.bitrix24.com", True),
+        ("https://a.bitrix24.com:8443/rest/1/abcdefabcdef1234/", "a.bitrix24.com", False),
+        ("https://a.bitrix24.com/rest/1/abcdefabcdef1234/", "b.bitrix24.com", False),
+    ],
+)
+def test_webhook_and_application_are_of_one_portal(url: str, domain: str, is_one: bool) -> None:
+    given = APPLICATION | {
+        "RESPONDER_PORTALS__MAIN__DOMAIN": domain,
+        "RESPONDER_PORTALS__MAIN__URL": url,
+        "RESPONDER_PORTALS__MAIN__APPLICATION_TOKENS": "0123456789abcdef01",
+    }
+    if is_one:
+        assert load(given, env_file=None).portals["main"].host == domain
+        return
+    (problem,) = problems_of(given)
+    assert "RESPONDER_PORTALS__MAIN__URL and RESPONDER_PORTALS__MAIN__DOMAIN" in problem
+    assert "bitrix24.com" not in problem
+
+
 def test_two_portals_share_no_domain_and_no_client() -> None:
     keys = {"CLIENT_ID": "local.1.2", "CLIENT_SECRET": "client-secret-0001"}
     given = dict(APPLICATION)
@@ -75,5 +98,6 @@ def test_the_secrets_of_an_application_are_never_printed() -> None:
 
 
 def test_a_portal_may_have_both_its_webhooks_and_an_application() -> None:
-    portal = load(MINIMAL | APPLICATION, env_file=None).portals["main"]
-    assert (url_of(portal), portal.domain) == (URL, "example.bitrix24.com")
+    here = {"RESPONDER_PORTALS__MAIN__DOMAIN": "portal.example"}
+    portal = load(MINIMAL | APPLICATION | here, env_file=None).portals["main"]
+    assert (url_of(portal), portal.domain) == (URL, "portal.example")
