@@ -37,6 +37,11 @@ class Templates:
     users: Users = field(default_factory=Users)
     types: dict[int, datetime] = field(default_factory=dict)
 
+    def forget(self) -> None:
+        """Forget everything: the portal is read by another user from now on."""
+        self.names, self.read_at = {}, None
+        self.stages, self.users, self.types = {}, Users(), {}
+
 
 class TemplatesRead:
     """The list of templates for one gathering: the remembered one, or a new reading of it."""

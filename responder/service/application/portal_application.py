@@ -33,8 +33,8 @@ class Application:
     """What the service knows of a portal's local application beside its client.
 
     `events_at` is where the portal sends its events, None where it cannot reach us; `poll_every` is
-    how often it is asked for those that it kept. `wake` wakes its driver, and `beside` has the
-    tasks that go on beside that.
+    how often it is asked for those that it kept. `wake` wakes its driver, and `beside` has tasks
+    that go on beside that.
     """
 
     name: str

@@ -46,6 +46,7 @@ class Agenda:
         )
         self._withholding = withholding
         self._would_kills = WouldKillCheck(context, gate)
+        self._address = context.client.breakers.address
 
     async def load(self) -> None:
         """Read the last driver's bucket and open breakers, and continue with them."""
@@ -55,6 +56,7 @@ class Agenda:
             await self._application.load()
         if self._withholding is not None:
             await self._withholding.load()
+        self._address = self._context.client.breakers.address
 
     async def step(self) -> bool:
         """Run the next step that is due. Return False when nothing was due."""
@@ -62,6 +64,7 @@ class Agenda:
         was_shut = client.breakers.of_portal is not None
         done = self._application is not None and await self._application.step()
         await client.probe()
+        self._forget_another_way()
         if self._application is not None and was_shut and client.breakers.of_portal is None:
             self.rounds.end_refusals()  # it may have waited for a new token for a second alone
         if self._withholding is not None and await self._withholding.step():
@@ -74,6 +77,17 @@ class Agenda:
         if client.breakers.changed:  # and nothing else was committed since
             await self._gate.save_client()
         return done
+
+    def _forget_another_way(self) -> None:
+        """Forget what was judged, and is remembered of the portal, where the way to call is new.
+
+        Another user may see other templates, people and items.
+        """
+        address = self._context.client.breakers.address
+        if address != self._address:
+            self._address = address
+            self.rounds.drop()
+            self._context.templates.forget()
 
     async def _upkeep_step(self) -> bool:
         for upkeep in self._upkeep:

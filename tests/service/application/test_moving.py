@@ -66,6 +66,25 @@ def test_a_portal_goes_from_its_webhook_to_its_application_and_back(there: Insta
     assert there.installed is not None
 
 
+def test_what_the_webhook_saw_is_forgotten_when_the_application_is_installed(
+    there: Installing,
+) -> None:
+    tokens = "a-token-of-the-webhook-0001"
+    there.restart(PORTALS__MAIN__URL=there.server.url, PORTALS__MAIN__APPLICATION_TOKENS=tokens)
+
+    async def story(there: Installing) -> None:
+        there.templates.names, there.templates.read_at = (
+            {"61": "As the webhook sees it"},
+            there.now(),
+        )
+        await there.until_idle()
+        assert there.templates.names
+        await there.install()
+        assert not there.templates.names
+
+    play(there, story)
+
+
 def test_a_refused_application_falls_back_to_the_webhook(there: Installing) -> None:
     tokens = "a-token-of-the-webhook-0001"
     there.restart(PORTALS__MAIN__URL=there.server.url, PORTALS__MAIN__APPLICATION_TOKENS=tokens)
