@@ -18,6 +18,20 @@ from responder.bitrix24.oauth.token_endpoint import TokenEndpoint, TokenFailure
 
 _OF_TOKEN = ("expired_token", "invalid_token", "NO_AUTH_FOUND")
 _PRESS = "in the portal press Reinstall for a new message"
+_NAMES_ANOTHER_PORTAL = "it names another portal than the settings"
+_IS_OF_ANOTHER_MEMBER = "it is of another member_id than is known of this portal"
+_ANOTHER_APPLICATION = "its token is of another application than CLIENT_ID"
+_ANOTHER_MEMBER = "its token is of another member_id than is known of this portal"
+_ANOTHER_PORTAL = "its token is of another portal than the settings"
+
+BY_SETTINGS = (
+    _NAMES_ANOTHER_PORTAL,
+    _IS_OF_ANOTHER_MEMBER,
+    _ANOTHER_APPLICATION,
+    _ANOTHER_MEMBER,
+    _ANOTHER_PORTAL,
+)
+"""The reasons that may be wrong settings of ours: with others the message may be true."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,9 +66,9 @@ class NotVerified:
 def mismatch(message: Message, expected: Expected) -> NotVerified | None:
     """Return why a message is not for this portal by its own words; None where it may be."""
     if message.domain is not None and not _is_host(message.domain, expected.domain):
-        return NotVerified("it names another portal than the settings")
+        return NotVerified(_NAMES_ANOTHER_PORTAL)
     if expected.member_id is not None and message.member_id not in (None, expected.member_id):
-        return NotVerified("it is of another member_id than is known of this portal")
+        return NotVerified(_IS_OF_ANOTHER_MEMBER)
     if oauth_hosts.chosen(message.endpoint, expected.domain) is None:
         return NotVerified("it names an OAuth server that is not one of Bitrix24's")
     return None
@@ -110,14 +124,14 @@ def _judge_info(
 ) -> NotVerified | None:
     """Return what the OAuth server says otherwise than it must be; None where all is right."""
     if info.get("client_id") != expected.client_id:
-        return NotVerified("its token is of another application than CLIENT_ID")
+        return NotVerified(_ANOTHER_APPLICATION)
     member_id = _member_id(info)
     if member_id is None or message.member_id not in (None, member_id):
         return NotVerified("its token is of another member_id")
     if expected.member_id not in (None, member_id):
-        return NotVerified("its token is of another member_id than is known of this portal")
+        return NotVerified(_ANOTHER_MEMBER)
     if not _is_host(_domain(info), expected.domain):
-        return NotVerified("its token is of another portal than the settings")
+        return NotVerified(_ANOTHER_PORTAL)
     return None
 
 

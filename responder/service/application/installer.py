@@ -20,7 +20,7 @@ from responder.bitrix24.client.client import Client
 from responder.bitrix24.oauth import installation_message, oauth_hosts, verification
 from responder.bitrix24.oauth.installation_message import Message
 from responder.bitrix24.oauth.token_endpoint import FailureKind, Granted
-from responder.bitrix24.oauth.verification import Expected, NotVerified, Verified
+from responder.bitrix24.oauth.verification import BY_SETTINGS, Expected, NotVerified, Verified
 from responder.judge.context import Interval
 from responder.receive.refused_callers import SeldomLog
 from responder.service.application.access import ApplicationAccess
@@ -65,6 +65,15 @@ class Installer:
         self._look = Interval(LOOK_EVERY)
         self._throttle = Interval(TRY_EVERY)
         self._trial: tuple[Held, asyncio.Task[Result]] | None = None
+
+    async def load(self) -> None:
+        """Let be tried again what was refused by settings that may have been corrected since."""
+        if not self._its.given.application_is_configured:
+            return
+        now, portal, reasons = self._its.now(), self._its.name, (*BY_SETTINGS, OTHER_KEY)
+        held = await self._its.database.reading(lambda conn: held_messages.held(conn, portal, now))
+        if any(one.try_at is None and one.result in reasons for one in held):
+            await self._writer.write(lambda tx: held_messages.try_again(tx, portal, reasons, now))
 
     async def step(self) -> bool:
         """Begin to verify the next message that is due, or take up what came of one.

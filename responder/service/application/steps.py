@@ -39,6 +39,7 @@ class ApplicationSteps:
     async def load(self) -> None:
         """Begin with what is stored: the way to call, then bucket and breakers."""
         await self._access.begin(self._gate)
+        await self._installer.load()
         await self._gate.load_client()
         self._access.open_or_close()
 

@@ -3,6 +3,7 @@
 Anybody can send one. The message is encrypted by the caller, since it may hold real tokens.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -104,6 +105,17 @@ def tried(tx: Connection, one: Held, result: str, try_at: datetime | None) -> No
         update(held_installations)
         .where(*_is(one), is_the_same)
         .values(result=result, try_at=try_at)
+    )
+
+
+def try_again(tx: Connection, portal: str, results: Collection[str], now: datetime) -> None:
+    """Let messages of this hour that were refused for one of these reasons be tried again."""
+    of_portal = held_installations.c.portal == portal
+    refused = held_installations.c.try_at.is_(None) & held_installations.c.result.in_(results)
+    tx.execute(
+        update(held_installations)
+        .where(of_portal, refused, _is_of_this_hour(now))
+        .values(try_at=now)
     )
 
 

@@ -98,7 +98,7 @@ def test_a_forged_installation_changes_nothing_and_is_counted(
     assert [(one.why, one.count) for one in counted[PORTAL]] == [(NOT_BELIEVED, 1)]
 
 
-def test_a_true_message_of_another_application_is_not_believed(there: Installing) -> None:
+def test_a_true_message_of_another_application_waits_for_the_settings(there: Installing) -> None:
     message = of_another_application(there)
 
     async def story(there: Installing) -> None:
@@ -108,6 +108,13 @@ def test_a_true_message_of_another_application_is_not_believed(there: Installing
     play(there, story)
     assert there.installed is None
     assert "CLIENT_ID" in str(there.held[0].result)
+    there.restart()  # with the client id that the form shows
+
+    async def corrected(there: Installing) -> None:
+        await there.settle()
+        assert there.breaker is None
+
+    play(there, corrected)
 
 
 class BrokenCommit(SharedCommit):
