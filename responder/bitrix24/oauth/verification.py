@@ -3,6 +3,12 @@
 The OAuth server says whose a token is: of which application, on which portal. The portal of the
 settings says whether its user is an administrator, who alone may list and stop workflows. Nobody
 else is asked, whatever the message says (docs: api-reference/events/safe-event-handlers.md).
+
+That proves the access token. The refresh token and the application token beside it are taken on
+the word of whoever holds that: an administrator of the portal, who could as well delete the
+application. Refreshing at once would prove the first of them, and is not done: a refresh token is
+good for one use, and a lost answer would end the chain while the application is being installed;
+and nobody can be asked about the second. Where they are wrong, *Reinstall* brings the true ones.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
