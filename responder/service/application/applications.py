@@ -46,40 +46,45 @@ class Applications:
         endpoint: TokenEndpoint | None = None,
     ) -> None:
         assert settings.secret_key is not None
-        secret_key = settings.secret_key.get_secret_value()
+        self._settings, self._secret_key = settings, settings.secret_key.get_secret_value()
+        self._database, self._commits = database, commits
+        self._wake, self._now = wake, now
+        self._token_endpoint = endpoint or TokenEndpoint()
         self.pins = Pins(database, wake, now, portals=settings.portals)
         self.pins.load()
-        self.endpoint: ASGIApp = ApplicationEndpoint(
-            settings.portals,
-            secret_key=secret_key,
+        self.endpoint: ASGIApp = self._receiving(metrics, refused)
+        names = [name for name, given in settings.portals.items() if given.domain is not None]
+        self._its = {name: self._application(name) for name in names}
+        self._access = {name: ApplicationAccess(self._its[name], clients[name]) for name in names}
+
+    def _receiving(
+        self, metrics: Metrics, refused: Callable[[str | None, str], None]
+    ) -> ApplicationEndpoint:
+        return ApplicationEndpoint(
+            self._settings.portals,
+            secret_key=self._secret_key,
             pins=self.pins,
-            accept=commits.add,
-            write=commits.write,
-            held=wake,
+            accept=self._commits.add,
+            write=self._commits.write,
+            held=self._wake,
             metrics=metrics,
-            now=now,
+            now=self._now,
             refused=refused,
         )
-        seal, self._token_endpoint = Seal(secret_key), endpoint or TokenEndpoint()
-        self._its = {
-            name: Application(
-                name=name,
-                given=given,
-                events_at=settings.events_at(name),
-                poll_every=settings.poll_every(name),
-                seal=seal,
-                endpoint=self._token_endpoint,
-                database=database,
-                write=commits.write,
-                now=now,
-                wake=partial(wake, name),
-            )
-            for name, given in settings.portals.items()
-            if given.domain is not None
-        }
-        self._access = {
-            name: ApplicationAccess(one, clients[name]) for name, one in self._its.items()
-        }
+
+    def _application(self, name: str) -> Application:
+        return Application(
+            name=name,
+            given=self._settings.portals[name],
+            events_at=self._settings.events_at(name),
+            poll_every=self._settings.poll_every(name),
+            seal=Seal(self._secret_key),
+            endpoint=self._token_endpoint,
+            database=self._database,
+            write=self._commits.write,
+            now=self._now,
+            wake=partial(self._wake, name),
+        )
 
     def steps(self, context: Context, gate: Gate) -> ApplicationSteps | None:
         """Return the steps for a portal's application, None where it has none."""
