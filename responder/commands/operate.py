@@ -168,8 +168,8 @@ def _lines(found: "Status") -> list[str]:
 
 def _cell(value: object) -> str:
     if isinstance(value, dict) and value:
-        shown = {key: one for key, one in value.items() if one not in (None, [])}
-        return ", ".join(f"{key} {_cell(one)}" for key, one in shown.items())
+        shown = {key: one for key, one in value.items() if one not in (None, [], 0)}  # nor False
+        return ", ".join(f"{key.replace('_', ' ')} {_cell(one)}" for key, one in shown.items())
     if isinstance(value, list):
         return "; ".join(map(_words, value)) or "-"
     if isinstance(value, float):

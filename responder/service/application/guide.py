@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from responder.settings.settings import PortalSettings
 from responder.store.applications.held_messages import Held
+from responder.store.applications.standing import NOT_CONFIGURED, NOT_INSTALLED
 from responder.store.canonical_json import instant_text
 
 
@@ -67,7 +68,7 @@ def lines(guide: Guide) -> Iterator[str]:
     report = guide.report
     yield f"portal {guide.portal} ({guide.given.host})"
     yield f"  state         {report['state']}; called by {report['called_by']}"
-    if report["why"] is not None:
+    if report["why"] not in (None, NOT_INSTALLED, NOT_CONFIGURED):  # of these the steps tell
         yield f"  because       {report['why']}: {report['advice']}"
     if report["user"] is not None:
         yield f"  installed     {report['installed_at']} by user {report['user']}"
