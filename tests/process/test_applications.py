@@ -15,9 +15,11 @@ import pytest
 from _pytest.mark.structures import ParameterSet
 
 from responder.bitrix24.sandbox import Application, OAuthCall, OAuthServer, Sandbox, SandboxServer
+from responder.service.pages.login.passwords import hashed
 from responder.store.applications import installations
 from responder.store.applications.installations import Installation
 from responder.store.database.database import Database
+from tests.service.pages.visiting import NAME, PASSWORD, Visitor
 from tests.support.processes import TOKEN, Running, event, eventually, listens, write_rules
 
 RULES = """\
@@ -102,6 +104,7 @@ def test_both_kinds_of_portal_live_in_one_service(tmp_path: Path) -> None:
             "RESPONDER_PORTALS__SIDE__URL": webhook.url,
             "RESPONDER_PORTALS__SIDE__APPLICATION_TOKENS": TOKEN,
             "RESPONDER_PUBLIC_URL": "https://responder.example",
+            f"RESPONDER_ADMINS__{NAME.upper()}": hashed(PASSWORD),
         }
         write_rules(tmp_path, RULES_OF_BOTH)
         service = program(tmp_path, given, application)
@@ -138,8 +141,19 @@ def test_both_kinds_of_portal_live_in_one_service(tmp_path: Path) -> None:
             looked = service.command("explain", "--document", "deal:1", "--portal", "main")
             assert looked.returncode == 0
             assert service.command("check", "--portal", "main").returncode == 0
+            pages_hold_no_secret(service, str(made[0]["id"]))
         finally:
             end(service)
+
+
+def pages_hold_no_secret(service: Running, decision_id: str) -> None:
+    """Fetch what an administrator sees, and fail where a token is among it."""
+    visitor = Visitor(service.port)
+    assert visitor.log_in().status == 303
+    for path in ("/", f"/decisions/{decision_id}", "/rules", "/status"):
+        page = visitor.get(path)
+        assert page.status == 200
+        service.holds_no_secret(page.text)
 
 
 def moments() -> Iterator[ParameterSet]:
