@@ -105,12 +105,7 @@ class Endpoint:
             await self._other(scope, receive, send)
             return
         try:
-            must_be_form(scope)  # before its body is waited for
-            message = await receive()
-            body: bytes = message.get("body", b"")
-            if message.get("more_body", True):
-                body = await read_rest(message, receive)
-            await self._store(scope, body, url_key)
+            await self._store(scope, await form_body(scope, receive), url_key)
             status = 200
         except Refused as refused:
             status = refused.status
@@ -138,7 +133,7 @@ class Endpoint:
             url_key = _url_key(scope["path"])
             if url_key is None:
                 return None
-            must_be_form(scope)
+            _must_be_form(scope)
             return asyncio.ensure_future(self._store(scope, body, url_key))
         except Exception:  # noqa: BLE001 -- raised again in the application, which answers
             return None
@@ -174,15 +169,7 @@ class Endpoint:
         except payload.TooLarge:
             raise Refused(413, _TOO_LARGE) from None
         workflow_id = call.workflow_id or (_workflow_id(query) if url_key and query else None)
-        return inbox.row(
-            portal,
-            self._now(),
-            "event" if call.shape == "event" else "robot",
-            call.event,
-            call.document.ref if call.document else None,
-            workflow_id,
-            call.form,
-        )
+        return row_of(portal, self._now(), call, workflow_id)
 
     def _portal(self, scanned: payload.Scan, url_key: str) -> str:
         """Return the portal that sent this; raise Refused where that is not proved.
@@ -201,6 +188,27 @@ class Endpoint:
             named, why = self.credentials.refusal(scanned, url_key)
             raise Refused(403, why, named)
         return portal
+
+
+def row_of(portal: str, at: datetime, call: payload.Call, workflow_id: str | None) -> inbox.Row:
+    """Return the row of the inbox for what a portal sent."""
+    return inbox.row(
+        portal,
+        at,
+        "event" if call.shape == "event" else "robot",
+        call.event,
+        call.document.ref if call.document else None,
+        workflow_id,
+        call.form,
+    )
+
+
+async def form_body(scope: Scope, receive: Receive) -> bytes:
+    """Read the form that a request brings; raise Refused where it brings none."""
+    _must_be_form(scope)  # before its body is waited for
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    return await _rest(message, receive) if message.get("more_body", True) else body
 
 
 def parsed(scanned: payload.Scan, portal: str) -> payload.Call:
@@ -229,7 +237,7 @@ def _url_key(path: str) -> str | None:
     return key if path.startswith("/events/") and key and "/" not in key else None
 
 
-def must_be_form(scope: Scope) -> None:
+def _must_be_form(scope: Scope) -> None:
     """Raise Refused for a request whose method or headers show that it is no delivery."""
     if scope["method"] != "POST":
         raise Refused(405, "not a POST")
@@ -244,7 +252,7 @@ def must_be_form(scope: Scope) -> None:
             raise Refused(415, _NO_FORM)
 
 
-async def read_rest(message: Message, receive: Receive) -> bytes:
+async def _rest(message: Message, receive: Receive) -> bytes:
     """Return the body after its first message, read no further than a body may go."""
     body: bytes = message.get("body", b"")
     while message["type"] == "http.request":

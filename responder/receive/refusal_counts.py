@@ -6,27 +6,19 @@ However many strangers call, it is one small write in five seconds.
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import datetime
 from functools import partial
-from typing import Protocol
 
 import structlog
 
-from responder.store.database.database import Connection
 from responder.store.database.engines import StoreUnavailable
+from responder.store.group_commit import Commit
 from responder.store.inbox import refusals
 
 EVERY_SECONDS = 5.0
 
 log = structlog.get_logger()
-
-
-class Commit(Protocol):
-    """A function that runs another in the shared commit."""
-
-    def __call__(self, fn: Callable[[Connection], None], /) -> Awaitable[None]:
-        """Return when what `fn` writes is durable."""
 
 
 class RefusalCounts:

@@ -26,10 +26,10 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from enum import Enum, auto
 from queue import SimpleQueue
-from typing import TypeVar, cast
+from typing import Protocol, TypeVar, cast
 
 from sqlalchemy import Connection
 
@@ -47,6 +47,13 @@ MOST_BYTES = 64 * 1024 * 1024
 TICKS = 10  # in which a batch's deadline is counted
 NO_ANSWER = "the database does not answer"
 LOCKED = "another process has locked rows that this commit was to write"
+
+
+class Commit(Protocol):
+    """A function that runs another in the shared commit: `SharedCommit.write`, or alike."""
+
+    def __call__(self, fn: Callable[[Connection], T], /) -> Awaitable[T]:
+        """Return what `fn` returns, once what it wrote is durable."""
 
 
 class _Stage(Enum):

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
+from typing import TypeVar
 
 from responder.receive.refusal_counts import RefusalCounts
 from responder.store.database.database import Connection, Database
@@ -10,15 +11,17 @@ from responder.store.database.engines import StoreUnavailable
 from responder.store.inbox import refusals
 from tests.support.evaluations import AT
 
+T = TypeVar("T")
+
 
 def test_what_could_not_be_written_is_written_the_next_time(database: Database) -> None:
     writes: list[bool] = []
 
-    async def write(fn: Callable[[Connection], None]) -> None:
+    async def write(fn: Callable[[Connection], T]) -> T:
         writes.append(len(writes) > 0)
         if not writes[-1]:
             raise StoreUnavailable("away")
-        database.write(fn)
+        return database.write(fn)
 
     async def play() -> None:
         refusing = RefusalCounts(write, lambda: AT)
@@ -41,7 +44,7 @@ def test_what_could_not_be_written_is_written_the_next_time(database: Database) 
 
 
 def test_a_fault_of_ours_in_counting_ends_nothing(database: Database) -> None:
-    async def write(fn: Callable[[Connection], None]) -> None:
+    async def write(fn: Callable[[Connection], T]) -> T:
         raise ValueError(f"a fault of ours: {fn}")
 
     async def play() -> None:

@@ -214,7 +214,7 @@ def uncertain(code: str, text: str) -> Failure:
 
 def read(status: int, body: bytes, method: str, redact: Redact) -> Answer:
     """Parse the answer to one call."""
-    content = _decoded(body)
+    content = decoded(body)
     if content is None or ("error" not in content and status != 200):
         code = "not_json" if status == 200 else f"http_{status}"
         return _failed(uncertain(code, f"the portal answered {status}, and not as it should"))
@@ -355,7 +355,8 @@ def _failed(failure: Failure) -> Answer:
     return Answer(failure=failure)
 
 
-def _decoded(body: bytes) -> dict[str, object] | None:
+def decoded(body: bytes) -> dict[str, object] | None:
+    """Return the JSON object that a body holds, or None."""
     try:
         content: object = json.loads(body.decode("utf-8-sig"), parse_constant=_refuse_constant)
     except (ValueError, RecursionError):

@@ -87,6 +87,8 @@ class Handover(NamedTuple):
 class Client:
     """All calls of one portal. Not for concurrent use: its driver sends in turn.
 
+    Only `spend` may be awaited beside that.
+
     `keep` commits a handover; without it (a command, a test) nothing is stored. `address` is a
     fingerprint of the portal's address: breakers of another address are not resumed. `host` is the
     portal's, which stays the same in whatever way it is called: what it answers is stored by it.

@@ -8,7 +8,6 @@ says whether the old one may have been used up (*lost*), certainly was not (*not
 status.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -22,7 +21,7 @@ from responder.adapters.transport import (
     TimedOutError,
     Transport,
 )
-from responder.bitrix24.client.answers import CODE_LENGTH, TEXT_LENGTH, clipped
+from responder.bitrix24.client.answers import CODE_LENGTH, TEXT_LENGTH, clipped, decoded
 from responder.bitrix24.oauth import oauth_hosts
 from responder.bitrix24.oauth.installation_message import LIFETIME_SECONDS
 
@@ -163,7 +162,7 @@ class TokenEndpoint:
 
 def read(status: int, body: bytes, secrets: tuple[str, ...] = ()) -> Granted | TokenFailure:
     """Parse the answer of a token endpoint."""
-    content = _decoded(body)
+    content = decoded(body)
     if content is None:
         code = "not_json" if status == 200 else f"http_{status}"
         return TokenFailure(_row("", status).kind, code, f"it answered {status}, and no JSON")
@@ -197,14 +196,6 @@ def _row(code: str, status: int) -> Row:
         if not row.status or row.status in (str(status), f"{status // 100}xx"):
             return row
     raise AssertionError("the last row matches everything")
-
-
-def _decoded(body: bytes) -> dict[str, object] | None:
-    try:
-        content: object = json.loads(body.decode("utf-8-sig"))
-    except (ValueError, RecursionError):
-        return None
-    return content if isinstance(content, dict) else None
 
 
 def _is_token(value: object) -> bool:

@@ -1,9 +1,8 @@
 """Listens to a portal's answers as they come, and finds the one that belongs to each command."""
 
-import json
 from collections.abc import Mapping, Sequence
 
-from responder.bitrix24.client.answers import Answer, Command
+from responder.bitrix24.client.answers import Answer, Command, decoded
 from responder.bitrix24.client.client import Client
 from responder.bitrix24.client.rest import written
 from responder.bitrix24.probe.question import Reply
@@ -20,7 +19,7 @@ class Listener:
 
     def hear(self, method: str, params: Mapping[str, object], status: int, body: bytes) -> None:
         """Keep the answer to one request."""
-        content = _decoded(body)
+        content = decoded(body)
         if content is None:
             return
         if method != "batch":
@@ -74,11 +73,3 @@ def _of_command(key: str, parts: Mapping[str, object]) -> dict[str, object]:
 def _part(parts: Mapping[str, object], name: str) -> Mapping[str, object]:
     part = parts.get(name)
     return part if isinstance(part, dict) else {}
-
-
-def _decoded(body: bytes) -> dict[str, object] | None:
-    try:
-        content: object = json.loads(body.decode("utf-8-sig"))
-    except (ValueError, RecursionError):
-        return None
-    return content if isinstance(content, dict) else None

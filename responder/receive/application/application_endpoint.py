@@ -11,9 +11,9 @@ Everything else is the same 403 as on `/events`, also for portals that do not ex
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 import structlog
@@ -32,17 +32,16 @@ from responder.receive.endpoint import (
     Accept,
     Disconnected,
     Refused,
-    must_be_form,
+    form_body,
     parsed,
     prepared_reply,
-    read_rest,
+    row_of,
 )
 from responder.receive.refused_callers import SeldomLog
 from responder.settings.settings import PortalSettings
 from responder.store.applications import held_messages, installations
-from responder.store.database.database import Connection
 from responder.store.database.engines import StoreUnavailable
-from responder.store.inbox import inbox
+from responder.store.group_commit import Commit
 
 T = TypeVar("T")
 
@@ -50,13 +49,6 @@ _STATUSES = (200, 400, 403, 405, 408, 413, 415, 503)
 _MOST_QUERY = 4096
 
 logger = structlog.stdlib.get_logger(__name__)
-
-
-class Commit(Protocol):
-    """A function that runs another in the shared commit."""
-
-    def __call__(self, fn: Callable[[Connection], T], /) -> Awaitable[T]:
-        """Return when what `fn` writes is durable."""
 
 
 class ApplicationEndpoint:
@@ -132,11 +124,7 @@ class ApplicationEndpoint:
 
     async def _posted(self, portal: str, scope: Scope, receive: Receive) -> bytes | None:
         """Store an event, or hold an installation message; return the page of a browser, if any."""
-        must_be_form(scope)
-        message = await receive()
-        body: bytes = message.get("body", b"")
-        if message.get("more_body", True):
-            body = await read_rest(message, receive)
+        body = await form_body(scope, receive)
         if len(body) > BODY_BYTES:
             raise Refused(413, "too large")
         try:
@@ -170,18 +158,7 @@ class ApplicationEndpoint:
             logger.warning("the application was deleted in the portal", portal=portal)
             self._held(portal)
             return None
-        document = call.document.ref if call.document else None
-        await self._accept(
-            inbox.row(
-                portal,
-                self._now(),
-                "event" if call.shape == "event" else "robot",
-                call.event,
-                document,
-                call.workflow_id,
-                call.form,
-            )
-        )
+        await self._accept(row_of(portal, self._now(), call, call.workflow_id))
         return None
 
     async def _authorized(self, portal: str, scope: Scope) -> bytes:
@@ -202,7 +179,7 @@ class ApplicationEndpoint:
         if portal in self._pins.full and not is_asked_for:
             return page  # so that a flood of messages costs the database nothing
         text = installation_message.to_text(found)
-        message = self._seal.seal(text, f"{portal}: installation")
+        message = self._seal.seal(text, held_messages.sealed_for(portal))
         digest = hashlib.sha256(text.encode()).hexdigest()
         now = self._now()
         has_room = await self._write(

@@ -45,11 +45,6 @@ NOT_BELIEVED = "an installation message that was not believed"
 log = structlog.get_logger()
 
 
-def place_of(portal: str) -> str:
-    """Return what a held message is sealed for."""
-    return f"{portal}: installation"
-
-
 class Installer:
     """The installing of one portal's application, under one lease."""
 
@@ -135,7 +130,7 @@ class Installer:
     async def _try(self, one: Held) -> Result:
         """Return what a message proves; None for a code that has become tokens."""
         try:
-            text = self._its.seal.open(one.message, place_of(self._its.name))
+            text = self._its.seal.open(one.message, held_messages.sealed_for(self._its.name))
         except WrongKeyError:
             return NotVerified(OTHER_KEY)
         message = installation_message.of_text(text)
@@ -169,7 +164,7 @@ class Installer:
             why = f"the OAuth server gave no tokens for the code ({came.code}): {came.text}"
             return NotVerified(why, try_again=again)
         text = installation_message.to_text(_with_tokens(message, came))
-        kept = self._its.seal.seal(text, place_of(self._its.name))
+        kept = self._its.seal.seal(text, held_messages.sealed_for(self._its.name))
         # Under no lease: the code is used up, and nobody else has its tokens.
         await self._its.write(lambda tx: held_messages.replace(tx, one, kept))
         return None

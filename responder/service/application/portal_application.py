@@ -1,7 +1,7 @@
 """Has what the service knows of a portal's local application, and how it commits for it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
@@ -10,6 +10,7 @@ from responder.adapters.encryption import Seal
 from responder.bitrix24.oauth.token_endpoint import ApplicationKeys, TokenEndpoint
 from responder.settings.settings import PortalSettings
 from responder.store.database.database import Connection, Database
+from responder.store.group_commit import Commit
 
 T = TypeVar("T")
 
@@ -21,20 +22,13 @@ class Writer(Protocol):
         """Commit `work`, if this process still drives the portal."""
 
 
-class Commit(Protocol):
-    """A function that runs another in the shared commit, under no lease."""
-
-    def __call__(self, fn: Callable[[Connection], T], /) -> Awaitable[T]:
-        """Return when what `fn` writes is durable."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Application:
     """What the service knows of a portal's local application beside its client.
 
     `events_at` is where the portal sends its events, None where it cannot reach us; `poll_every` is
-    how often it is asked for those that it kept. `wake` wakes its driver, and `beside` has tasks
-    that go on beside that.
+    how often it is asked for those that it kept. `write` commits under no lease. `wake` wakes its
+    driver, and `beside` has tasks that go on beside that.
     """
 
     name: str

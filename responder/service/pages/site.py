@@ -2,11 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
-from typing import Protocol, TypeVar
+from typing import TypeVar
 from urllib.parse import urlencode
 
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -20,6 +20,7 @@ from responder.service.pages.rendering import Renderer
 from responder.settings.settings import Settings
 from responder.store import client_state, limits
 from responder.store.database.database import Connection, Database
+from responder.store.group_commit import Commit
 
 T = TypeVar("T")
 
@@ -37,17 +38,10 @@ DONE: Mapping[str, str] = {
 }
 
 
-class CommitsWrite(Protocol):
-    """A function that runs another in the shared commit."""
-
-    def __call__(self, fn: Callable[[Connection], T], /) -> Awaitable[T]:
-        """Return what `fn` returns, once that is durable."""
-
-
 class Commits:
     """The shared commit of this process, for pages, which are made in threads."""
 
-    def __init__(self, write: CommitsWrite) -> None:
+    def __init__(self, write: Commit) -> None:
         self._write = write
         self.loop: asyncio.AbstractEventLoop | None = None
 

@@ -31,6 +31,11 @@ class Held:
     result: str | None
 
 
+def sealed_for(portal: str) -> str:
+    """Return the place for which a message of a portal is sealed (`adapters.encryption`)."""
+    return f"{portal}: installation"
+
+
 def hold(
     tx: Connection, portal: str, digest: str, message: str, now: datetime, *, is_asked_for: bool
 ) -> bool:

@@ -10,7 +10,7 @@ import pytest
 
 from responder.adapters.encryption import Seal
 from responder.bitrix24.sandbox import OAuthServer, Sandbox, SandboxServer
-from responder.service.application.installer import NOT_BELIEVED, place_of
+from responder.service.application.installer import NOT_BELIEVED
 from responder.store.applications import held_messages
 from responder.store.database.database import Connection
 from responder.store.group_commit import SharedCommit
@@ -206,7 +206,9 @@ def test_a_message_is_tried_for_an_hour_at_most(there: Installing) -> None:
 def test_a_message_that_is_a_fault_of_ours_is_refused_and_the_true_one_installs(
     there: Installing, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    text = Seal(SECRET_KEY).seal('{"form": "api", "of_another_version": 1}', place_of(PORTAL))
+    text = Seal(SECRET_KEY).seal(
+        '{"form": "api", "of_another_version": 1}', held_messages.sealed_for(PORTAL)
+    )
 
     def hold(tx: Connection) -> None:
         held_messages.hold(tx, PORTAL, "digest", text, there.now(), is_asked_for=False)

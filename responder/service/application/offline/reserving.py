@@ -19,10 +19,10 @@ from responder.bitrix24.events import offline_rows
 from responder.bitrix24.events.offline_rows import PAGE, OfflineRow, Page
 from responder.judge.context import Context
 from responder.service.application.offline.offline_inbox import OfflineInbox
+from responder.service.application.offline.stored_rows import forget_oldest
 from responder.stop.gate import Gate
 
 NOT_IN_PLAN = "WRONG_LICENSE"
-MOST_REMEMBERED = 10_000  # cleared rows; the oldest is forgotten, and stored again if it is listed
 
 RowKey = tuple[str | None, int]  # a process id, and a row's
 
@@ -120,8 +120,7 @@ class ReservingReader:
             self._inbox.failed(f"what is stored could not be cleared: {explain(failures[0])}")
         else:
             self._cleared |= dict.fromkeys(self._uncleared)
-            for key in list(self._cleared)[: max(0, len(self._cleared) - MOST_REMEMBERED)]:
-                del self._cleared[key]
+            forget_oldest(self._cleared)
             self._uncleared.clear()
 
     async def _send(self, commands: list[Command]) -> list[Answer]:

@@ -7,10 +7,13 @@ time, once that second must be over, and after that only if it looks otherwise.
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from responder.bitrix24.events.offline_rows import OfflineRow
 
 Key = tuple[int, str]
+K = TypeVar("K")
+V = TypeVar("V")
 
 MOST_REMEMBERED = 10_000  # the oldest is forgotten, and stored again if it is still there
 A_SECOND_IS_OVER = timedelta(seconds=2)
@@ -37,12 +40,17 @@ class StoredRows:
                 self._first_at[row.key] = now
             elif abs(listed_at - self._first_at[row.key]) >= A_SECOND_IS_OVER:
                 self._settled[row.key] = None
-        for remembered in (self._first_at, self._settled):
-            for key in list(remembered)[: max(0, len(remembered) - MOST_REMEMBERED)]:
-                del remembered[key]
+        forget_oldest(self._first_at)
+        forget_oldest(self._settled)
 
     def remove(self, rows: Sequence[OfflineRow]) -> None:
         """Forget rows that are no longer in the portal."""
         for row in rows:
             self._first_at.pop(row.key, None)
             self._settled.pop(row.key, None)
+
+
+def forget_oldest(remembered: dict[K, V]) -> None:
+    """Delete what was remembered first, where there is more than is remembered."""
+    for key in list(remembered)[: max(0, len(remembered) - MOST_REMEMBERED)]:
+        del remembered[key]
