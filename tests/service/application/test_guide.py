@@ -76,3 +76,17 @@ def test_it_says_the_same_to_a_program_and_nothing_secret() -> None:
     assert shown["handler_url"] == shown["install_url"] == "https://responder.example/app/main"
     assert "client-secret-0001" not in json.dumps(shown)
     assert guides.as_json(guide(NOT_INSTALLED, keys=False))["authorize_url"] is None
+
+
+@pytest.mark.parametrize(
+    ("why", "is_said"),
+    [
+        ("not_installed", False),
+        ("not_configured", False),
+        ("invalid_grant", True),
+        ("key_changed", True),
+    ],
+)
+def test_advice_is_given_once_where_the_steps_do_not_give_it(why: str, *, is_said: bool) -> None:
+    shown = "\n".join(guides.lines(guide({**NOT_INSTALLED, "why": why})))
+    assert ("do this" in shown) is is_said
