@@ -266,8 +266,15 @@ def _of_template(test: FactTest) -> str:
 
 def _spared_in_words(keep: Keep) -> str:
     which = "newest" if keep.newest else "oldest"
-    groups = [name for name in GROUPS if name in keep.per]
-    return f" but the {which}" + (f" of each {_joined(groups, 'and')}" if groups else "")
+    number = "" if keep.count == 1 else f"{keep.count} "
+    groups = [*(name for name in GROUPS if name in keep.per), *map(_group, keep.facts)]
+    return f" but the {number}{which}" + (f" of each {_joined(groups, 'and')}" if groups else "")
+
+
+def _group(path: str) -> str:
+    """Return the words for what has the same value of a fact: `starter`, `company`."""
+    owner, _, name = path.partition(".")
+    return owner if path in ("starter.id", "template.id") else _noun(path, name)
 
 
 def _lead(rule: Rule) -> str:

@@ -96,6 +96,14 @@ SEEDS = [
                 "disabled": "for now",
                 "then": "terminate",
             },
+            {
+                "id": "three",
+                "when": [{"every": "1h"}],
+                "if": {"workflow.template_id": 61},
+                "keep": {"newest": 3},
+                "per": ["template", "starter.id", "deal.uf_crm_1"],
+                "then": "kill",
+            },
         ],
     }
 ]
@@ -109,6 +117,7 @@ ODD = st.sampled_from(
 KEYS = st.sampled_from(
     [
         *(*FILE_KEYS, *RULE_KEYS, *OPERATORS, "any", "all", "not", "deal.title", "task.status"),
+        *("newest", "oldest", "starter.id"),
         *("fact", "workflow.stuck", "starter.active", "per_hour", "timezone", "unles", "deal.uf_x"),
     ]
 )
