@@ -16,6 +16,7 @@ from responder.rules.facts.fields import Field, Type
 from responder.rules.facts.operators import OPERATORS
 from responder.rules.keep import GROUPING, GROUPS
 from responder.rules.load.calendar_parser import CALENDAR_KEYS
+from responder.rules.load.clause_parser import HOURS
 from responder.rules.load.limit_parser import NAMES as LIMITS
 from responder.rules.load.loader import DEFAULT_KEYS, FILE_KEYS
 from responder.rules.load.restraint_parser import MOST_KEPT, NO_GROUP, WHICH
@@ -28,6 +29,7 @@ _TEXT = {"type": ["string", "number"]}
 _SENTENCE = {"type": ["string", "number"], "minLength": 1}
 _NUMERIC = {"anyOf": [{"type": "number"}, {"type": "string", "pattern": f"^{NUMBER.pattern}$"}]}
 _DURATION = {"type": "string", "pattern": "^(?:[0-9]{1,9}[wdhms] ?)+$", "examples": ["10m", "30d"]}
+_WORKING_DAYS = {"type": "string", "pattern": "^[0-9]{1,9}wd$", "examples": ["3wd"]}
 _DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _INSTANT = {"type": "string", "pattern": f"^{_DAY}", "examples": ["2026-09-24"]}
 _TRUTH = {
@@ -56,7 +58,7 @@ _LITERALS: Mapping[Type, Schema] = {
     Type.TRUTH: _TRUTH,
     Type.DATE: _INSTANT,
     Type.DAY: _INSTANT,
-    Type.DURATION: _DURATION,
+    Type.DURATION: {"anyOf": [_DURATION, _WORKING_DAYS]},
     Type.ANY: {"type": ["string", "number", "boolean"]},
 }
 
@@ -332,10 +334,10 @@ def _of_type(type_: Type) -> dict[str, object]:
         for name, operator in OPERATORS.items()
         if type_ in operator.types
     }
-    tests = table(operators, minProperties=1)
     if type_ is Type.DURATION:
-        return tests
-    return {"anyOf": [literal, _list(literal), tests]}
+        hours = _doc("The calendar in which working days (3wd) are counted.", _TEXT)
+        return table({**operators, HOURS: hours}, minProperties=1)
+    return {"anyOf": [literal, _list(literal), table(operators, minProperties=1)]}
 
 
 def _operand(name: str, literal: Schema) -> Schema:
@@ -353,6 +355,6 @@ def _operand(name: str, literal: Schema) -> Schema:
         case "older_than" | "newer_than":
             return {"anyOf": [_DURATION, _INSTANT, _FACT]}
         case "over" | "at_least" | "below" | "at_most":
-            return {"anyOf": [_NUMERIC, _DURATION, _FACT]}
+            return {"anyOf": [_NUMERIC, _DURATION, _WORKING_DAYS, _FACT]}
         case _:
             return {"anyOf": [literal, _FACT]}
