@@ -115,7 +115,9 @@ def measure(node: Node, fact: Fact) -> Comparand:
     if fact.type is Type.DURATION:
         length = values.duration(scalar.text)
         if length is None:
-            message = f"`{scalar.text}` is not a duration, such as {_DURATIONS} or 3wd"
+            message = (
+                f"`{scalar.text}` is not a duration, such as {_DURATIONS}; or 3wd `in` a calendar"
+            )
             raise MisfitError(scalar, message)
         return Comparand(values.as_it_is, length)
     read = values.number(scalar.text)

@@ -133,8 +133,7 @@ def _grouping(name: Scalar, keys: Keys) -> Iterator[Use]:
     fact = registry.find(name.text)
     if fact is None:
         message = f"`per` is a list of {', '.join(GROUPS)} and facts such as starter.id"
-        meant = nearest(name.text, GROUPS) or registry.nearest_fact(name.text)
-        keys.mistakes.error(name, message, meant)
+        keys.mistakes.error(name, message, _meant(name.text))
     elif fact.path in NO_GROUP:
         keys.mistakes.error(name, f"`{fact.path}` makes no groups: {NO_GROUP[fact.path]}")
     elif fact.type not in GROUPING:
@@ -142,3 +141,11 @@ def _grouping(name: Scalar, keys: Keys) -> Iterator[Use]:
         keys.mistakes.error(name, message)
     else:
         yield Use(fact, name)
+
+
+def _meant(name: str) -> str | None:
+    """Return what was probably meant by a wrong name: `starter.id` by `starter`."""
+    by_id = registry.find(f"{name}.id")
+    if by_id is not None and by_id.type in GROUPING and by_id.path not in NO_GROUP:
+        return by_id.path
+    return nearest(name, GROUPS) or registry.nearest_fact(name)

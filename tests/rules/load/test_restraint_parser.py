@@ -78,7 +78,7 @@ def test_a_group_by_a_field_of_a_kind_is_for_documents_of_that_kind() -> None:
         ("keep: {newest: [3]}", (7, 20), "`newest` is how many to keep", None),
         ("keep: {newest: 1, oldest: 1}", (7, 11), "`keep` is newest, oldest, or how many", None),
         ("keep: {}", (7, 11), "`keep` is newest, oldest, or how many", None),
-        ("{keep: newest, per: [starter]}", None, "facts such as starter.id", None),
+        ("{keep: newest, per: [starter]}", None, "facts such as starter.id", "starter.id"),
         ("{keep: newest, per: [starter.ide]}", None, "`per` is a list of", "starter.id"),
         ("{keep: newest, per: [deal.opportunity]}", None, "only references and texts", None),
         ("{keep: newest, per: [workflow.started]}", None, "only references and texts", None),
