@@ -170,12 +170,16 @@ class Condition(NamedTuple):
     workflow: str | None = None
 
 
+Group = tuple[str, ...] | Unknown | None
+"""The values of the facts by which `keep` groups a workflow; None: it is in no group."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """The verdict of one rule on one workflow. `mode` is the effective one; None for `leave`.
 
     `spared` has, for a rule with `keep`, the ids of the workflows that it kept of the same group;
-    None for any other rule.
+    None for any other rule. `group` has the values of the facts that make its groups.
     """
 
     workflow: Workflow
@@ -185,6 +189,7 @@ class Verdict:
     mode: Mode | None
     conditions: tuple[Condition, ...]
     spared: tuple[str, ...] | None = None
+    group: Group = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,7 +36,7 @@ from responder.judge.jobs import Job
 from responder.model import KILLING, Document, Judgement, Situation, Trigger, Unknown, Workflow
 from responder.rules import schedules
 from responder.rules.decide import judge, matching
-from responder.rules.keep import Candidate, Choice, choose
+from responder.rules.keep import ALL_MATCHED, Candidate, Choice, choose
 from responder.rules.rule import Rule
 from responder.rules.ruleset import Ruleset, paths
 from responder.rules.schedules import Schedule
@@ -48,7 +48,6 @@ SET_BACK = timedelta(minutes=1)  # a last run so far in the future: our clock wa
 AT_ONCE = 200  # judgements before other tasks of the process may run
 
 _OF_WORKFLOWS = ("workflow.", "template.", "starter.", "waiting_for.", "event.")
-_NOBODY = Choice({}, {})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,12 +217,12 @@ class Run:
         """Choose whom a rule spares, among all that it matches and no rule above it decided."""
         assert rule.keep is not None
         candidates: list[Candidate] = []
-        all_of_them = {**choices, rule.id: _NOBODY}
+        all_of_them = {**choices, rule.id: ALL_MATCHED}
         async for document, reading in _yielding_often(matched):
             rules = _down_to(rule, self.rules_for(document))
             judgement = self._judge(document, reading, rules, all_of_them, now)
             candidates += [
-                Candidate(document.ref, verdict.workflow)
+                Candidate(document.ref, verdict.workflow, verdict.group)
                 for verdict in judgement.verdicts
                 if verdict.rule == rule.id
             ]
@@ -261,9 +260,9 @@ class Run:
         rules = self.rules_for(document)
         if not rules:
             return None
-        nobody = {rule.id: _NOBODY for rule in rules if rule.keep is not None}
+        everybody = {rule.id: ALL_MATCHED for rule in rules if rule.keep is not None}
         rows = Reading({}, tuple(workflows), None)
-        judgement = self._judge(document, rows, rules, nobody, self.now())
+        judgement = self._judge(document, rows, rules, everybody, self.now())
         unsure = any(condition.holds is None for condition in judgement.conditions)
         if not judgement.verdicts and not unsure:
             return None

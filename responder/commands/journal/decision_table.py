@@ -139,7 +139,7 @@ def sentence(database: Database, decision: Decision) -> str | None:
 
     Return None where its text was not kept, or this version cannot read it.
     """
-    from responder.rules.english import paragraph  # slow, and needed for this alone
+    from responder.rules.english.paragraphs import paragraph  # slow, and needed for this alone
     from responder.rules.ruleset import RulesError, load
 
     text = database.read(lambda conn: rulesets.text(conn, str(decision["ruleset"])))

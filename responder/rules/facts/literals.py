@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 
 from responder.model import Unknown
 from responder.rules.calendars import Calendar
-from responder.rules.facts import moments, registry, values
+from responder.rules.facts import moments, registry, values, working_time
 from responder.rules.facts.fields import Type
 from responder.rules.facts.moments import Moment
 from responder.rules.facts.registry import Fact
 from responder.rules.facts.values import Reader
+from responder.rules.facts.working_time import WorkingDays
 from responder.rules.yaml_positions import Items, Node, Scalar, Table, nearest, truth
 
 _NONE = "{exists: false}"
@@ -36,10 +37,12 @@ class MisfitError(Exception):
 class FileContext:
     """The parts of the rules file that operands refer to: its lists, calendars and time zone.
 
-    `zone` is None where the file names none.
+    `zone` is None where the file names none. `hours` is the calendar that the test at hand names by
+    `in`, to count working days.
     """
 
     zone: tzinfo | None = None
+    hours: Calendar | None = None
     lists: Mapping[str, tuple[Node, ...]] = field(default_factory=dict)
     calendars: Mapping[str, Calendar] = field(default_factory=dict)
 
@@ -112,12 +115,29 @@ def measure(node: Node, fact: Fact) -> Comparand:
     if fact.type is Type.DURATION:
         length = values.duration(scalar.text)
         if length is None:
-            raise MisfitError(scalar, f"`{scalar.text}` is not a duration, such as {_DURATIONS}")
+            message = (
+                f"`{scalar.text}` is not a duration, such as {_DURATIONS}; or 3wd `in` a calendar"
+            )
+            raise MisfitError(scalar, message)
         return Comparand(values.as_it_is, length)
     read = values.number(scalar.text)
     if isinstance(read, Unknown):
         raise MisfitError(scalar, f"`{scalar.text}` is not a number")
     return Comparand(values.number, read)
+
+
+def working_days(node: Node, fact: Fact, context: FileContext) -> WorkingDays | None:
+    """Parse a number of working days (`3wd`); None where the operand is none."""
+    count = working_time.written(node.text) if isinstance(node, Scalar) else None
+    if count is None or fact.type is not Type.DURATION:
+        return None
+    assert isinstance(node, Scalar)
+    if context.hours is None:
+        message = f"working days are those of a calendar: {{over: {node.text}, in: CALENDAR}}"
+        raise MisfitError(node, message)
+    if not 0 < count <= working_time.MOST:
+        raise MisfitError(node, f"working days are from 1wd to {working_time.MOST}wd")
+    return WorkingDays(count, context.hours)
 
 
 def moment(node: Node, fact: Fact, context: FileContext) -> Moment:

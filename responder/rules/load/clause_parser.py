@@ -5,17 +5,20 @@ result of a clause with a mistake must not be evaluated; the file is then not lo
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from responder.rules.facts import registry
+from responder.rules.calendars import Calendar
+from responder.rules.facts import literals, registry, working_time
 from responder.rules.facts.conditions import All, AnyOf, FactTest, Not, Part, fact_test
+from responder.rules.facts.fields import Type
 from responder.rules.facts.literals import FileContext, MisfitError
 from responder.rules.facts.operators import OPERATORS
 from responder.rules.facts.registry import Fact
 from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table, nearest
 
 GROUPS = ("any", "all", "not")
+HOURS = "in"  # beside the tests of a duration: the calendar of its working days
 
 
 class Use(NamedTuple):
@@ -70,10 +73,13 @@ class ClauseReader:
             return
         self.uses.append(Use(fact, key))
         if isinstance(value, Table):
-            if not value.pairs:
+            if not any(operator.text != HOURS for operator, _ in value.pairs):
                 self.mistakes.error(value, f"`{key.text}` has no test")
+                return
+            context = self._counted_in(value, fact)
             for operator, operand in value.pairs:
-                yield from self._test(fact, operator, operator.text, operand, place)
+                if operator.text != HOURS:
+                    yield from self._test(fact, operator, operator.text, operand, place, context)
         elif isinstance(value, Items):
             yield from self._test(fact, key, "one_of", value, place)
         else:
@@ -88,8 +94,31 @@ class ClauseReader:
             self.mistakes.error(key, f"there is no fact `{key.text}`", meant)
         return fact
 
+    def _counted_in(self, tests: Table, fact: Fact) -> FileContext:
+        """Return the parts of the file that tests refer to, with the calendar that `in` names."""
+        node, key = tests.get(HOURS), tests.key(HOURS)
+        if node is None or key is None:
+            return self.context
+        if fact.type is not Type.DURATION:
+            self.mistakes.error(key, f"`in` is for durations, and `{fact.path}` is none")
+        elif not any(_means_working_days(operand) for _, operand in tests.pairs):
+            message = "`in` names the calendar of working days, such as 3wd, and here are none"
+            self.mistakes.error(key, message)
+        try:
+            return replace(self.context, hours=literals.calendar(node, self.context))
+        except MisfitError as misfit:
+            self.mistakes.error(misfit.node, misfit.message, misfit.suggestion)
+            # So that the mistake is reported once: the tests are read as if it were known.
+            return replace(self.context, hours=Calendar(name=""))
+
     def _test(
-        self, fact: Fact, key: Scalar, name: str, operand: Node, place: str
+        self,
+        fact: Fact,
+        key: Scalar,
+        name: str,
+        operand: Node,
+        place: str,
+        context: FileContext | None = None,
     ) -> Iterator[FactTest]:
         """Parse one test. `key` is the node of its operator, or of the fact in the short form."""
         operator = OPERATORS.get(name)
@@ -99,7 +128,7 @@ class ClauseReader:
             self.mistakes.error(key, _does_not_take(fact, name))
         else:
             try:
-                prepared = operator.prepare(operand, fact, self.context)
+                prepared = operator.prepare(operand, fact, context or self.context)
             except MisfitError as misfit:
                 self.mistakes.error(misfit.node, misfit.message, misfit.suggestion)
                 return
@@ -113,6 +142,11 @@ class ClauseReader:
         else:
             meant = nearest(key.text, OPERATORS)
             self.mistakes.error(key, f"there is no test `{key.text}`", meant)
+
+
+def _means_working_days(operand: Node) -> bool:
+    several = operand.items if isinstance(operand, Items) else (operand,)
+    return any(isinstance(one, Scalar) and working_time.is_meant(one.text) for one in several)
 
 
 def _does_not_take(fact: Fact, name: str) -> str:

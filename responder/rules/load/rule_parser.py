@@ -74,12 +74,14 @@ class RuleReader:
         exception = AnyOf(self._clause(node, "unless", clauses))
         readable = (read := len(self.mistakes.found)) == before
         when = WhenReader(keys, self.context.zone or UTC).read(node, required=action in KILLING)
-        self._of_one_kind(clauses.uses, when if len(self.mistakes.found) == read else None)
+        is_read = len(self.mistakes.found) == read
+        restraint = restraint_parser.read(node, keys, self.context, action)
+        uses = [*clauses.uses, *restraint.uses]
+        self._of_one_kind(uses, when if is_read else None)
         tests = (*condition.tests(), *exception.tests())
         every_template = self._every_template(node, keys, action, tests if readable else None)
         robots = _robots(id_, action, condition, tests)
         self._amounts(tests, clauses.uses)
-        restraint = restraint_parser.read(node, keys, self.context, action)
         return Rule(
             id=id_,
             because=keys.text(node, "because"),
@@ -90,8 +92,8 @@ class RuleReader:
             condition=condition,
             exception=exception,
             robots=robots,
-            paths=_paths(clauses.uses, robots, restraint.keep),
-            kind=next((use.fact.kind for use in clauses.uses if use.fact.kind), None),
+            paths=_paths(uses, robots, restraint.keep),
+            kind=next((use.fact.kind for use in uses if use.fact.kind), None),
             every_template=every_template,
             portals=self._portals_of(node, keys, action),
             sweep=self._sweep(node, keys, when),

@@ -9,7 +9,7 @@ from responder.bitrix24.document_links import portal_page
 from responder.bitrix24.documents import from_triple
 from responder.journal.reading.detail import MOST_SIBLINGS, Detail, detail
 from responder.model import Outcome
-from responder.rules.english import paragraph
+from responder.rules.english.paragraphs import paragraph
 from responder.rules.rule import Rule
 from responder.rules.ruleset import RulesError, Ruleset, load
 from responder.service.pages import decision_story, wording

@@ -151,9 +151,9 @@ def test_a_rules_file_is_read_aloud(responder: Command) -> None:
         "   Because: We ask first.\n"
         "\n"
         "2. lost-deal (enforce)\n"
-        "   When a deal changes: if its stage semantic is F (lost), kill each running workflow of "
-        "template 61\n"
-        "   whose age is over 1d.\n"
+        "   When a deal changes: if it is lost, kill each running workflow of template 61 that "
+        "started more\n"
+        "   than 1 day ago.\n"
         "   Because: A lost deal needs no approval.\n"
     )
 

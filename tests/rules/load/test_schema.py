@@ -96,12 +96,24 @@ SEEDS = [
                 "disabled": "for now",
                 "then": "terminate",
             },
+            {
+                "id": "three",
+                "when": [{"every": "1h"}],
+                "if": {
+                    "workflow.template_id": 61,
+                    "workflow.age": {"over": "3wd", "in": "office"},
+                },
+                "keep": {"newest": 3},
+                "per": ["template", "starter.id", "deal.uf_crm_1"],
+                "then": "kill",
+            },
         ],
     }
 ]
 ODD = st.sampled_from(
     [
         *(None, True, 0, 1, 61, -5, 2.5, "", "x", "61", "30d", "2026-09-24", "office", "vip", "F"),
+        *("3wd", ["1wd", "5wd"], {"over": "3wd"}, {"over": "1wd", "in": "office"}),
         *("deal.updated", "kill", "leave", "enforce", "9:00", [], [1], ["mon"], {}, {"is": 5}),
         *({"fact": "x"}, {"exists": True}, {"one_of": [1]}, {"every": "5m"}, [{"deal.title": "x"}]),
     ]
@@ -109,6 +121,7 @@ ODD = st.sampled_from(
 KEYS = st.sampled_from(
     [
         *(*FILE_KEYS, *RULE_KEYS, *OPERATORS, "any", "all", "not", "deal.title", "task.status"),
+        *("newest", "oldest", "starter.id", "in"),
         *("fact", "workflow.stuck", "starter.active", "per_hour", "timezone", "unles", "deal.uf_x"),
     ]
 )
