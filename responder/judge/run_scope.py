@@ -36,6 +36,7 @@ from responder.judge.jobs import Job
 from responder.model import KILLING, Document, Judgement, Situation, Trigger, Unknown, Workflow
 from responder.rules import schedules
 from responder.rules.decide import judge, matching
+from responder.rules.facts.derived import RUNNING
 from responder.rules.keep import Candidate, Choice, choose
 from responder.rules.rule import Rule
 from responder.rules.ruleset import Ruleset, paths
@@ -262,7 +263,8 @@ class Run:
         if not rules:
             return None
         nobody = {rule.id: _NOBODY for rule in rules if rule.keep is not None}
-        rows = Reading({}, tuple(workflows), None)
+        running: dict[str, object] = {RUNNING: self.survey.odd.running(len(workflows))}
+        rows = Reading(running, tuple(workflows), None)
         judgement = self._judge(document, rows, rules, nobody, self.now())
         unsure = any(condition.holds is None for condition in judgement.conditions)
         if not judgement.verdicts and not unsure:

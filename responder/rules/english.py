@@ -27,6 +27,7 @@ _NAMES: Mapping[str, str] = {
     "opportunity": "amount",
     "updated_by": "last editor",
     "moved_by": "last mover",
+    "document.running": "number of running workflows",
     "workflow.id": "id",
     "workflow.idle": "idle time",
     "workflow.modified": "last activity",

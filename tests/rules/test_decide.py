@@ -324,6 +324,14 @@ def test_a_document_that_no_rule_can_look_into_is_judged_by_its_workflows() -> N
     assert [verdict.rule for verdict in judgement.verdicts] == ["the-rule"]
 
 
+def test_one_more_workflow_may_make_up_the_number_that_a_rule_asks_for() -> None:
+    crowded = a_rule("document.running: {at_least: 2}", more="every_template: true")
+    alone = judged(crowded, {"document.running": 1})
+    assert (alone.verdicts, alone.look_again) == ((), True)
+    assert judged(crowded, {"document.running": 2}).verdicts
+    assert not judged(crowded, {"document.running": DENIED}).verdicts
+
+
 RULES = [
     a_rule("deal.company_id: 17", name="g1", then="leave", when=None),
     a_rule("deal.title: {contains: x}", name="g2", then="leave", when="[deal.updated]"),
@@ -336,12 +344,16 @@ RULES = [
         then="terminate",
         more="every_template: true\nunless: {deal.assigned_by_id: [7]}",
     ),
+    a_rule("document.running: {at_least: 2}, workflow.template_id: 61", name="k5"),
 ]
 VALUES = st.sampled_from([DENIED, None, "", 0, "0", 1, "2", 17, "17", "Y", "N", "x", [17], [], "?"])
 FACTS = st.dictionaries(
     st.sampled_from(
-        ["company_id", "title", "category_id", "opportunity", "closed", "assigned_by_id"]
-    ).map("deal.{}".format),
+        [
+            *("deal.company_id", "deal.title", "deal.category_id", "deal.opportunity"),
+            *("deal.closed", "deal.assigned_by_id", "document.running"),
+        ]
+    ),
     VALUES,
 )
 SEVERAL = st.lists(st.sampled_from(RULES), unique=True, min_size=1).map("".join)

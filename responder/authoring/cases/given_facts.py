@@ -1,7 +1,8 @@
 """Parses the facts of a test case: of the document, of each workflow, and the unknown ones.
 
 A fact that a rule reads and the case does not give is empty. Two are assumed, because they nearly
-always hold: the portal lists the workflow's template, and the document exists.
+always hold: the portal lists the workflow's template, and the document exists. On the document runs
+what the case lists, unless it gives `document.running`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 
 from responder.model import Unknown, Workflow
 from responder.rules.facts import registry
-from responder.rules.facts.derived import OF_JUDGEMENT, SOURCES, STARTED_BY
+from responder.rules.facts.derived import OF_JUDGEMENT, RUNNING, SOURCES, STARTED_BY
 from responder.rules.facts.fields import ALWAYS
 from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table, truth
 
@@ -34,9 +35,13 @@ class Given:
         """Return the paths of the given and the unknown facts."""
         return [*self.facts, *self.unknown]
 
-    def of_document(self) -> Facts:
-        """Return the document's facts: unknown where the case says so, else given, else empty."""
-        return {"document.exists": True} | self._complete({}, about_workflow=False)
+    def of_document(self, *, running: int) -> Facts:
+        """Return the document's facts: unknown where the case says so, else given, else empty.
+
+        `running` is how many workflows the case has.
+        """
+        assumed: Facts = {"document.exists": True, RUNNING: running}
+        return assumed | self._complete({}, about_workflow=False)
 
     def of_workflow(self, own: Facts) -> Workflow:
         """Return a workflow with these facts of its own, and the facts shared by all."""
@@ -50,7 +55,7 @@ class Given:
         def concerned(path: str) -> bool:
             return (path.partition(".")[0] in registry.ABOUT_WORKFLOWS) is about_workflow
 
-        usual = ("document.exists", "template.known", *_SELF_EVIDENT)
+        usual = ("document.exists", RUNNING, "template.known", *_SELF_EVIDENT)
         found: Facts = {path: None for path in self.read if concerned(path) and path not in usual}
         found |= {path: value for path, value in self.facts.items() if concerned(path)}
         found |= own

@@ -36,6 +36,7 @@ from responder.bitrix24.lists.workflow_row import (
     workflow_facts,
 )
 from responder.model import Document, Unknown, Workflow
+from responder.rules.facts.derived import RUNNING
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +195,16 @@ class _Case:
             facts_of_it = {**workflow_facts(row), **of_template, **of_people}
             workflows.append(Workflow(id=workflow_id, facts=facts_of_it))
             failures += [unlisted, *unread]
-        return Reading(facts, tuple(workflows), widest(failures), self._odd())
+        odd = self._odd()
+        if RUNNING in ask.paths:
+            facts[RUNNING] = self._running(odd)
+        return Reading(facts, tuple(workflows), widest(failures), odd)
+
+    def _running(self, odd: OddRows) -> int | Unknown:
+        """Return how many workflows run on the document; a stop that may is missing from them."""
+        missing = (odd.why(workflow_id) for workflow_id in self.missed)
+        why = next((why for why in missing if why is not None), None)
+        return odd.running(len(self.listing.rows)) if why is None else Unknown(why)
 
     def _odd(self) -> OddRows:
         odd = self.listing.odd

@@ -44,6 +44,7 @@ from responder.bitrix24.lists.workflows import (
     unpacked,
 )
 from responder.model import Document, Unknown, Workflow
+from responder.rules.facts.derived import RUNNING
 
 Wanted = Callable[[Document, Sequence[Workflow]], frozenset[str] | None]
 """Returns the facts to read of a document with these workflows; None where no rule concerns it."""
@@ -233,6 +234,8 @@ class Survey:
             workflows.append(workflow)
             failures += met
         workflows.sort(key=lambda workflow: workflow.id)
+        if RUNNING in paths:
+            facts[RUNNING] = self.odd.running(len(workflows))
         return Reading(facts, tuple(workflows), widest(failures), self.odd)
 
     def _workflow(

@@ -268,6 +268,7 @@ ALWAYS: Mapping[str, tuple[Field, ...]] = {
         Field("kind", _TEXT, "The kind of document: deal, task, item_147."),
         Field("id", Type.ID, "The document's number within its kind."),
         Field("exists", _TRUTH, "No only after the portal said that it is not there."),
+        Field("running", _NUMBER, "How many workflows run on it, robots' runs included."),
     ),
     "workflow": (
         Field("id", Type.ID, "The workflow's own id, always a text."),

@@ -34,6 +34,8 @@ _OWNERS: Mapping[str, str] = {
 }
 # Facts that speak of one workflow; all others speak of the document or of what set us off.
 ABOUT_WORKFLOWS = frozenset({"workflow", "template", "starter", "waiting_for"})
+# A fact of the document that one more workflow, which is not listed yet, would change.
+_OF_ALL_WORKFLOWS = "document.running"
 
 _ITEM = re.compile(r"item_([1-9][0-9]{2,9})")
 _USER_FIELD = re.compile(r"uf_[a-z0-9_]+")
@@ -62,7 +64,10 @@ _CALLED = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """One fact that rules may test. `kind` is its kind of document; None where it has none."""
+    """One fact that rules may test. `kind` is its kind of document; None where it has none.
+
+    `about_workflow` is true where another workflow on the same document may change it.
+    """
 
     path: str
     type: Type
@@ -86,7 +91,7 @@ def find(path: str) -> Fact | None:
         path=path,
         type=field.type,
         kind=owner if is_kind(owner) else None,
-        about_workflow=owner in ABOUT_WORKFLOWS,
+        about_workflow=owner in ABOUT_WORKFLOWS or path == _OF_ALL_WORKFLOWS,
         description=field.description,
     )
 

@@ -330,3 +330,24 @@ def test_a_rule_that_asks_and_that_no_test_shows_is_named() -> None:
     assert "      asking acts where it is approved, and no test shows that it acts" in list(
         case_runs.render((), unshown)
     )
+
+
+def test_on_a_document_runs_what_a_case_lists_unless_it_says_otherwise() -> None:
+    crowded = "document.running: 2, workflow.template_id: 61"
+    ruleset = load(in_a_file(a_rule(crowded)).encode(), file="rules.yaml")
+
+    def expected(more: str, verdict: str) -> bool:
+        text = f"""\
+tests:
+  - event: deal.updated
+    workflows: [{{id: a, template_id: 61}}, {{id: b, template_id: 7}}]
+    {more}
+    expect: {{a: {verdict}}}
+"""
+        suite = case_runs.suite_of_tests(text.encode(), "tests.yaml", ruleset)
+        (result,) = case_runs.run(suite, NOW)
+        return result.passed
+
+    assert expected("", "{kill: the-rule}")
+    assert expected("facts: {document: {running: 3}}", "none")
+    assert expected("facts: {deal: {title: x}}\n    unknown: [document.running]", "none")

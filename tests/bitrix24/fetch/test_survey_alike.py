@@ -45,6 +45,7 @@ PATHS = (
     "task.uf_task2_x",
     "task.accomplices",
     "document.exists",
+    "document.running",
     "template.known",
     "template.name",
     "workflow.tasks",
