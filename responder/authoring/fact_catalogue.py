@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 
-from responder.rules.facts import fields, registry
+from responder.rules.facts import fields, links, registry
 from responder.rules.facts.operators import OPERATORS
 
 _USER_FIELDS = fields.Field("uf_…", fields.Type.ANY, "A field that your portal added.")
@@ -37,16 +37,28 @@ def _owners() -> Iterator[str]:
 def _lines(owner: str, *, as_json: bool) -> Iterator[str]:
     rows = registry.of_kind(owner)
     if as_json:
-        for field in rows:
+        for field in (*rows, *_linked(owner, whole=True)):
             yield _json(owner, field)
         return
     yield f"{owner}: {registry.describe(owner)}"
     if registry.is_kind(owner):
-        rows = (*rows, _USER_FIELDS)
+        rows = (*rows, _USER_FIELDS, *_linked(owner, whole=False))
     width = max(len(f"{owner}.{field.name}") for field in rows)
     for field in rows:
         path = f"{owner}.{field.name}"
         yield f"  {path:<{width}}  {field.type:<9}  {field.description}"
+
+
+def _linked(owner: str, *, whole: bool) -> Iterator[fields.Field]:
+    """Yield what an owner's links lead to; unless `whole`, a line for each other document."""
+    for link in links.of_kind(owner) if registry.is_kind(owner) else ():
+        if not whole and link.target != links.USER:
+            described = f"{link.description}: what `responder fields {link.target}` lists."
+            yield fields.Field(f"{link.name}.…", fields.Type.ANY, described)
+            continue
+        for field in registry.at_the_end_of(link):
+            described = f"{link.description}: {field.description[0].lower()}{field.description[1:]}"
+            yield field._replace(name=f"{link.name}.{field.name}", description=described)
 
 
 def _json(owner: str, field: fields.Field) -> str:

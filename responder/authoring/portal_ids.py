@@ -12,7 +12,7 @@ from typing import NamedTuple
 from responder.bitrix24 import documents
 from responder.bitrix24.client.answers import Answer, Command, Failure, explain
 from responder.bitrix24.lists.paged import Listing, Row, Send, read_all
-from responder.rules.facts import registry
+from responder.rules.facts import links, registry
 from responder.rules.yaml_positions import Items, Mistake, Mistakes, Node, Scalar, Table, nearest
 
 _TEMPLATES = frozenset({"workflow.template_id", "template.id"})
@@ -110,7 +110,7 @@ def _in_clause(node: Node | None, lists: Table | None) -> Iterator[Use]:
         if subject is None:
             continue
         if subject.what == "field":
-            yield Use(subject, key.text.partition(".")[2].upper(), key)
+            yield Use(subject, key.text.rpartition(".")[2].upper(), key)
             continue
         for scalar in _values(value, lists):
             yield Use(subject, scalar.text, scalar)
@@ -135,6 +135,11 @@ def _values(node: Node, lists: Table | None) -> Iterator[Scalar]:
 
 
 def _subject(path: str) -> Subject | None:
+    linked = links.parse(path)
+    if linked is not None and linked.link.target == links.USER:
+        return Subject("user") if linked.name == "id" else None
+    if linked is not None:
+        path = f"{linked.link.target}.{linked.name}"
     owner, _, name = path.partition(".")
     if path in _TEMPLATES:
         return Subject("template")

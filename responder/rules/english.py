@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from responder.model import Action, Mode
+from responder.rules.facts import links
 from responder.rules.facts.conditions import All, AnyOf, FactTest, Not, Part
 from responder.rules.facts.registry import Fact
 from responder.rules.facts.values import duration_in_words
@@ -63,6 +64,14 @@ _POSSESSORS: Mapping[str, str] = {
     "waiting_for": "the awaited user's",
     "workflow": "the workflow's",
 }
+_LINKS: Mapping[str, str] = {
+    "company": "company",
+    "contact": "contact",
+    "assigned_by": "responsible user",
+    "responsible": "responsible user",
+    "created_by": "creator",
+}
+_STATES = {"is true": "active", "is false": "dismissed"}
 _DONE = {"added": "is added", "updated": "changes", "deleted": "is deleted"}
 _CODE = re.compile(r"[A-Z0-9_:.-]+")
 _ACTIONS: Mapping[Action, tuple[str, str]] = {
@@ -141,7 +150,8 @@ class _Pronouns:
     def of(self, fact: Fact) -> str:
         """Return the words for a fact: `its amount`, `the deal's amount`, `whose age`."""
         owner, _, name = fact.path.partition(".")
-        noun = _noun(fact.path, name)
+        link, dot, inner = name.partition(".")
+        noun = f"{_LINKS[link]}'s {_noun(fact.path, inner)}" if dot else _noun(fact.path, name)
         if fact.kind:
             return f"its {noun}" if self.its else f"the {kind_in_words(owner)}'s {noun}"
         if self.whose and owner == "workflow":
@@ -175,8 +185,18 @@ def part_in_words(part: Part) -> str:
 
 
 def _test(test: FactTest, pronouns: _Pronouns) -> str:
+    linked = links.parse(test.fact.path)
+    if linked is not None and linked.name == "active":
+        return _whether_active(test, pronouns)
     phrase = _PHRASES.get((test.fact.path, test.wording))
     return phrase or f"{pronouns.of(test.fact)} {_predicate(test)}"
+
+
+def _whether_active(test: FactTest, pronouns: _Pronouns) -> str:
+    """Return `its responsible user is dismissed`, where a plain test says so."""
+    who = pronouns.of(test.fact).removesuffix("'s active")
+    state = _STATES.get(test.wording)
+    return f"{who} is {state}" if state else f"whether {who} is active {_predicate(test)}"
 
 
 def _predicate(test: FactTest) -> str:

@@ -345,6 +345,12 @@ RULES = [
         more="every_template: true\nunless: {deal.assigned_by_id: [7]}",
     ),
     a_rule("document.running: {at_least: 2}, workflow.template_id: 61", name="k5"),
+    a_rule("deal.assigned_by.active: false", name="g3", then="leave", when=None),
+    a_rule(
+        "deal.company.title: x, deal.contact.company_id: {none_of: [17]}, workflow.template_id: 61",
+        name="k6",
+        more="unless: {deal.created_by.id: [17]}",
+    ),
 ]
 VALUES = st.sampled_from([DENIED, None, "", 0, "0", 1, "2", 17, "17", "Y", "N", "x", [17], [], "?"])
 FACTS = st.dictionaries(
@@ -352,6 +358,8 @@ FACTS = st.dictionaries(
         [
             *("deal.company_id", "deal.title", "deal.category_id", "deal.opportunity"),
             *("deal.closed", "deal.assigned_by_id", "document.running"),
+            *("deal.company.title", "deal.contact.company_id", "deal.assigned_by.active"),
+            "deal.created_by.id",
         ]
     ),
     VALUES,

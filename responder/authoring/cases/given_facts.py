@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from responder.model import Unknown, Workflow
-from responder.rules.facts import registry
+from responder.rules.facts import links, registry
 from responder.rules.facts.derived import OF_JUDGEMENT, RUNNING, SOURCES, STARTED_BY
 from responder.rules.facts.fields import ALWAYS
 from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table, truth
@@ -41,7 +41,17 @@ class Given:
         `running` is how many workflows the case has.
         """
         assumed: Facts = {"document.exists": True, RUNNING: running}
-        return assumed | self._complete({}, about_workflow=False)
+        return self._with_links(assumed | self._complete({}, about_workflow=False))
+
+    def _with_links(self, found: Facts) -> Facts:
+        """Return facts in which a linked one that is not given follows from the link itself."""
+        for path in self.read - {*self.paths}:
+            linked = links.parse(path)
+            if linked is not None:
+                link = found.get(f"{path.partition('.')[0]}.{linked.link.field}")
+                if linked.name == "id" or isinstance(link, Unknown):
+                    found[path] = link
+        return found
 
     def of_workflow(self, own: Facts) -> Workflow:
         """Return a workflow with these facts of its own, and the facts shared by all."""
@@ -103,7 +113,10 @@ class FactsReader:
         return found
 
     def _map(self, node: Node | None, owner: str | None = None) -> Facts:
-        """Parse facts by owner, `deal: {stage_id: NEW}`, or by path, `deal.stage_id: NEW`."""
+        """Parse facts by owner, `deal: {stage_id: NEW}`, or by path, `deal.stage_id: NEW`.
+
+        What a document is linked to has facts too: `deal: {company: {industry: IT}}`.
+        """
         if node is None:
             return {}
         if not isinstance(node, Table):
@@ -128,6 +141,8 @@ class FactsReader:
         return {}
 
     def _one(self, key: Scalar, path: str, value: Node) -> Facts:
+        if isinstance(value, Table) and registry.is_link(path):
+            return self._map(value, path)
         return {path: _plain(value)} if self._exists(key, path) else {}
 
     def _exists(self, key: Scalar, path: str) -> bool:

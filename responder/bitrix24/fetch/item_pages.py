@@ -18,6 +18,7 @@ from responder.bitrix24.fetch.items import ItemRead, camel, naming
 from responder.bitrix24.fetch.smart_types import TypesRead
 from responder.bitrix24.fetch.stages import SEMANTIC, StagesRead
 from responder.model import Document
+from responder.rules.facts import links
 
 IDS = 50
 
@@ -58,8 +59,7 @@ class _Chunk:
 
     @property
     def names(self) -> frozenset[str]:
-        prefix = f"{self.kind}."
-        names = {path.removeprefix(prefix) for path in self.paths if path.startswith(prefix)}
+        names = set(links.own_fields(self.paths, self.kind))
         if SEMANTIC in names and self.kind != "task":
             names |= _STAGE
         return frozenset(names | {"id"})

@@ -15,7 +15,8 @@ from responder.bitrix24.client.answers import (
 )
 from responder.bitrix24.fetch.smart_types import TypesRead
 from responder.bitrix24.fetch.stages import SEMANTIC, STAGE, StagesRead
-from responder.model import Document, Unknown
+from responder.model import ABSENT, Document, Unknown
+from responder.rules.facts import links
 
 _EXISTS = "document.exists"
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[a-z])(?=[0-9])")
@@ -122,6 +123,15 @@ class ItemRead:
         else:
             self._failed(uncertain("wrong_type", "the answer has no fields of the document"))
 
+    @property
+    def failure(self) -> Failure | None:
+        """Return the failure that kept the item from being read; None where it was refused."""
+        return self._failure
+
+    def value(self, name: str) -> object:
+        """Return the value of one of the fields that were asked for, or `Unknown`."""
+        return Unknown(self._why) if self._fields is None else self._fields.get(name, ABSENT)
+
     def _is_mine(self, item: Mapping[str, object]) -> bool:
         type_id = documents.entity_type_id(self.document.kind)
         same_type = type_id is None or str(item.get("entityTypeId", type_id)) == str(type_id)
@@ -193,7 +203,6 @@ class ItemRead:
         )
 
 
-def _names(document: Document, paths: frozenset[str]) -> list[str]:
-    """Return the names of the document's own fields among these paths."""
-    prefix = f"{document.kind}."
-    return sorted(path.removeprefix(prefix) for path in paths if path.startswith(prefix))
+def _names(document: Document, paths: frozenset[str]) -> tuple[str, ...]:
+    """Return the names of the document's own fields that these facts need."""
+    return links.own_fields(paths, document.kind)

@@ -171,13 +171,19 @@ class People:
         """Return why the list of all tasks could not be read; None where it was, or need not be."""
         return None if self._all is None else self._all.failure
 
-    def user_reads(self, asked: Iterable[tuple[Row, frozenset[str]]]) -> list[UserRead]:
-        """Return the reads of users that are not remembered, once the tasks are known."""
+    def user_reads(
+        self, asked: Iterable[tuple[Row, frozenset[str]]], others: Iterable[str] = ()
+    ) -> list[UserRead]:
+        """Return the reads of users that are not remembered, once the tasks are known.
+
+        `others` are users that something else than a workflow names.
+        """
         for row in self._all.rows.values() if self._all is not None else ():
             self._by_workflow.setdefault(str(row.get("WORKFLOW_ID")), []).append(row)
         for tasks in self._by_workflow.values():
             tasks.sort(key=task_order)  # they may have come in any order
         wanted = dict.fromkeys(user for row, paths in asked for user in self._users_of(row, paths))
+        wanted |= dict.fromkeys(others)
         # Kept here, since another gathering may forget them before this one has come to its end.
         self._found = {u: known for u in wanted if (known := self._remembered(u)) is not None}
         self._reads = [UserRead(user) for user in wanted if user not in self._found]
@@ -194,6 +200,13 @@ class People:
         old = [key for key, (at, _) in self._users.known.items() if not self._good(at)]
         for key in old:
             del self._users.known[key]
+
+    def person(self, user_id: str, name: str) -> tuple[object, Failure | None]:
+        """Return one fact of a user, and the failure behind it where it is unknown."""
+        user = self._user(user_id)
+        failure = self._failures.get(user_id)
+        found = user if isinstance(user, Unknown) else getattr(user, name)
+        return found, None if failure is None else unless_rejected(failure)
 
     def facts(
         self, row: Row, paths: frozenset[str]

@@ -7,8 +7,8 @@ more urgent. It has four phases, each filling its requests as far as it can:
 2. for each document the caller's `wanted` decides whether a rule can concern it, and what of it
    must be read. The rows of all others are dropped;
 3. the fields of those documents, fifty a command, and the tasks where rules ask for them;
-4. the users that rules ask about, and what the documents themselves lack: the meaning of stages,
-   whether a type exists.
+4. the users that rules ask about, the companies and contacts that the documents are linked to, and
+   what the documents themselves lack: the meaning of stages, whether a type exists.
 
 The documents are chosen in one of two ways. A sweep does not know them before: `wanted` is called
 for each document that has workflows. A caller that has many documents to judge names them
@@ -27,6 +27,7 @@ from datetime import datetime
 from responder.bitrix24 import documents
 from responder.bitrix24.client.answers import Failure
 from responder.bitrix24.fetch.item_pages import ItemsRead
+from responder.bitrix24.fetch.links import LinksRead
 from responder.bitrix24.fetch.lookup import Ask, Reading
 from responder.bitrix24.fetch.people import People, needs_tasks
 from responder.bitrix24.fetch.smart_types import TypesRead
@@ -44,6 +45,7 @@ from responder.bitrix24.lists.workflows import (
     unpacked,
 )
 from responder.model import Document, Unknown, Workflow
+from responder.rules.facts import links
 from responder.rules.facts.derived import RUNNING
 
 Wanted = Callable[[Document, Sequence[Workflow]], frozenset[str] | None]
@@ -81,6 +83,7 @@ class Survey:
         self._templates = TemplatesRead(templates, now, workflow_paths)
         self._people = People(templates.users, now)
         self._items = ItemsRead()
+        self._links = LinksRead(self._people)
         self._stages = StagesRead(templates.stages, now)
         self._types = TypesRead(templates.types, now)
         self._rows: dict[Document, list[Compact]] = {}
@@ -199,11 +202,14 @@ class Survey:
                 await asyncio.sleep(0)
 
     async def _after_the_items(self) -> None:
-        """Continue once the fields are known: read users, meanings of stages, and types."""
+        """Continue once the fields are known: read users, links, meanings of stages, and types."""
         self._items.ask_more(self._stages, self._types)
-        users = self._people.user_reads(self._chosen_rows())
+        for document, paths in self._paths.items():
+            if links.among(paths, document.kind):
+                self._links.ask(self._items.read(document), paths)
+        users = self._people.user_reads(self._chosen_rows(), self._links.users)
         more: list[Read] = [*users, *self._stages.reads(), *self._types.reads()]
-        self._requests.set_sources(map(ReadSource, more))
+        self._requests.set_sources([*map(ReadSource, more), self._links.source()])
         self._next = self._after_the_rest
 
     async def _after_the_rest(self) -> None:
@@ -225,7 +231,9 @@ class Survey:
         item = self._items.read(document)
         if item is not None:
             facts, failure = item.facts(paths, self._stages, self._types)
-            failures.append(failure)
+            linked, unread = self._links.facts(item, paths)
+            facts |= linked
+            failures += [failure, *unread]
         elif "document.exists" in paths:
             facts["document.exists"] = Unknown("no rule can look into a document of this kind")
         workflows = []

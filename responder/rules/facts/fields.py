@@ -260,6 +260,12 @@ TASK = (
     Field("xml_id", _TEXT, "Its id in an outside system."),
 )
 
+USER = (
+    Field("id", _REF, "The user's number; empty where there is none."),
+    Field("active", _TRUTH, "Whether the user still works here."),
+    Field("department", _REF, "The user's departments (several values)."),
+)
+
 ALWAYS: Mapping[str, tuple[Field, ...]] = {
     "event": (
         Field("name", _TEXT, "The portal's names of the events judged together (several values)."),

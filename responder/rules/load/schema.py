@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from responder.model import Action, Mode
 from responder.rules import triggers
 from responder.rules.calendars import DAYS
-from responder.rules.facts import fields, registry
+from responder.rules.facts import fields, links, registry
 from responder.rules.facts.fields import Field, Type
 from responder.rules.facts.operators import OPERATORS
 from responder.rules.keep import GROUPS
@@ -274,6 +274,12 @@ def _clause() -> dict[str, object]:
         for field in registry.of_kind(owner):
             described = _doc(field.description, _ref(_name(field.type)))
             properties[f"{owner}.{field.name}"] = described
+        for link in links.of_kind(owner):
+            for field in registry.at_the_end_of(link):
+                described = _doc(
+                    f"{link.description}. {field.description}", _ref(_name(field.type))
+                )
+                properties[f"{owner}.{link.name}.{field.name}"] = described
     return {
         "type": "object",
         "minProperties": 1,
@@ -295,6 +301,18 @@ def _open_facts() -> Iterable[tuple[str, Schema]]:
     for type_, some in by_type.items():
         names = "|".join(re.escape(field.name) for field in some)
         yield f"^{_ITEM}\\.(?:{names})$", _ref(_name(type_))
+    yield from _open_links()
+
+
+def _open_links() -> Iterable[tuple[str, Schema]]:
+    """Yield the portal's own fields of what documents are linked to, and links of smart items."""
+    linked = f"(?:deal|lead|quote|invoice|{_ITEM})\\.(?:company|contact)"
+    yield f"^{linked}\\.uf_[a-z0-9_]+$", _doc("A field of your portal.", _ref(_name(Type.ANY)))
+    yield f"^{linked}\\.parent_id_[1-9][0-9]*$", _ref(_name(Type.REFERENCE))
+    for link in links.of_kind("item_147"):
+        for field in registry.at_the_end_of(link):
+            path = f"^{_ITEM}\\.{link.name}\\.{re.escape(field.name)}$"
+            yield path, _ref(_name(field.type))
 
 
 def _of_type(type_: Type) -> dict[str, object]:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from responder.bitrix24.client.answers import Answer, Failure, FailureKind, explain
 from responder.model import Breaker
+from responder.rules.facts.links import lead_to_users
 from responder.rules.rule import Rule
 from responder.service.doctor.checks import Finding, fine, problem, warning
 from responder.settings.settings import PortalSettings
@@ -71,7 +72,7 @@ class Needs:
         return cls(
             tasks=any(rule.kind == "task" for rule in reading)
             or any(path.startswith("task.") for path in paths),
-            people=any(path.startswith(_PEOPLE) for path in paths),
+            people=any(path.startswith(_PEOPLE) for path in paths) or lead_to_users(paths),
         )
 
     @property

@@ -21,6 +21,7 @@ from tests.rules.json_schema import Checker
 
 SCHEMA = json.loads(json_schema.render())
 CHECKER = Checker(SCHEMA)
+PERSON = ("id", "active", "department")
 
 
 def value_of(node: Node | None) -> object:
@@ -185,7 +186,8 @@ def test_every_key_fact_and_operator_is_there_with_words_about_it() -> None:
         described += [one for table in tables for one in table["properties"].values()]
     assert all(one["description"].endswith(".") for one in described)
     assert {path for path in tests if path.startswith("task.")} == {
-        f"task.{field.name}" for field in registry.of_kind("task")
+        *(f"task.{field.name}" for field in registry.of_kind("task")),
+        *(f"task.{link}.{name}" for link in ("responsible", "created_by") for name in PERSON),
     }
 
 

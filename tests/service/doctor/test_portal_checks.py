@@ -84,6 +84,8 @@ rules:
 
     assert needs("{deal.stage_id: NEW}") == NOTHING
     assert needs('{task.status: "2"}') == Needs(tasks=True)
+    assert needs("{deal.assigned_by.active: false}") == Needs(people=True)
+    assert needs("{deal.assigned_by.id: 7, deal.company.title: x}") == Needs()
     assert needs('{task.status: "2"}', ", disabled: later") == NOTHING
     assert "tasks.task.get" in needs('{task.status: "2"}').methods
     assert "tasks.task.get" not in NOTHING.methods
