@@ -351,15 +351,18 @@ RULES = [
         name="k6",
         more="unless: {deal.created_by.id: [17]}",
     ),
+    a_rule("deal.uf_price: {over: 1, currency: RUB}, workflow.template_id: 61", name="k7"),
 ]
-VALUES = st.sampled_from([DENIED, None, "", 0, "0", 1, "2", 17, "17", "Y", "N", "x", [17], [], "?"])
+VALUES = st.sampled_from(
+    [DENIED, None, "", 0, "0", 1, "2", 17, "17", "Y", "N", "x", [17], [], "2|RUB", "2|EUR"]
+)
 FACTS = st.dictionaries(
     st.sampled_from(
         [
             *("deal.company_id", "deal.title", "deal.category_id", "deal.opportunity"),
             *("deal.closed", "deal.assigned_by_id", "document.running"),
             *("deal.company.title", "deal.contact.company_id", "deal.assigned_by.active"),
-            "deal.created_by.id",
+            *("deal.created_by.id", "deal.uf_price"),
         ]
     ),
     VALUES,

@@ -4,18 +4,24 @@ Every mistake is recorded with its place and parsing goes on, so that all are re
 result of a clause with a mistake must not be evaluated; the file is then not loaded.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from responder.rules.facts import registry
+from responder.rules.facts import amounts, registry
+from responder.rules.facts.amounts import AMOUNTS
 from responder.rules.facts.conditions import All, AnyOf, FactTest, Not, Part, fact_test
+from responder.rules.facts.fields import Type
 from responder.rules.facts.literals import FileContext, MisfitError
 from responder.rules.facts.operators import OPERATORS
 from responder.rules.facts.registry import Fact
 from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table, nearest
 
 GROUPS = ("any", "all", "not")
+CURRENCY = "currency"  # stands beside tests, and is none itself
+
+_CURRENCY = re.compile("[A-Za-z]{3}")
 
 
 class Use(NamedTuple):
@@ -70,14 +76,32 @@ class ClauseReader:
             return
         self.uses.append(Use(fact, key))
         if isinstance(value, Table):
-            if not value.pairs:
+            tests = [pair for pair in value.pairs if pair[0].text != CURRENCY]
+            if not tests:
                 self.mistakes.error(value, f"`{key.text}` has no test")
-            for operator, operand in value.pairs:
-                yield from self._test(fact, operator, operator.text, operand, place)
+            currency = self._currency(fact, value)
+            for operator, operand in tests:
+                yield from self._test(fact, operator, operator.text, operand, place, currency)
         elif isinstance(value, Items):
             yield from self._test(fact, key, "one_of", value, place)
         else:
             yield from self._test(fact, key, "is", value, place)
+
+    def _currency(self, fact: Fact, table: Table) -> str | None:
+        """Parse the currency of the amounts that a map of tests compares; None without one."""
+        key, node = table.key(CURRENCY), table.get(CURRENCY)
+        if key is None or node is None:
+            return None
+        if fact.type is not Type.ANY:
+            field = fact.path.removesuffix("opportunity") + "currency_id"
+            meant = field if fact.path.endswith(".opportunity") else None
+            message = f"`currency` is for amounts in user fields, and `{fact.path}` is none"
+            self.mistakes.error(key, message, meant)
+        elif not isinstance(node, Scalar) or not _CURRENCY.fullmatch(node.text):
+            self.mistakes.error(node, "a currency is three letters, such as RUB")
+        else:
+            return node.text.upper()
+        return None
 
     def _fact(self, key: Scalar) -> Fact | None:
         fact = registry.find(key.text)
@@ -89,7 +113,13 @@ class ClauseReader:
         return fact
 
     def _test(
-        self, fact: Fact, key: Scalar, name: str, operand: Node, place: str
+        self,
+        fact: Fact,
+        key: Scalar,
+        name: str,
+        operand: Node,
+        place: str,
+        currency: str | None = None,
     ) -> Iterator[FactTest]:
         """Parse one test. `key` is the node of its operator, or of the fact in the short form."""
         operator = OPERATORS.get(name)
@@ -97,9 +127,16 @@ class ClauseReader:
             self._no_operator(key)
         elif fact.type not in operator.types:
             self.mistakes.error(key, _does_not_take(fact, name))
+        elif currency is not None and name not in (*AMOUNTS, "exists"):
+            message = f"`{name}` compares no amounts: `currency` goes with {', '.join(AMOUNTS)}"
+            self.mistakes.error(key, message)
         else:
             try:
-                prepared = operator.prepare(operand, fact, self.context)
+                prepared = (
+                    amounts.prepare(name, operand, fact, currency)
+                    if currency is not None and name in AMOUNTS
+                    else operator.prepare(operand, fact, self.context)
+                )
             except MisfitError as misfit:
                 self.mistakes.error(misfit.node, misfit.message, misfit.suggestion)
                 return

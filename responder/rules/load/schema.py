@@ -16,6 +16,7 @@ from responder.rules.facts.fields import Field, Type
 from responder.rules.facts.operators import OPERATORS
 from responder.rules.keep import GROUPS
 from responder.rules.load.calendar_parser import CALENDAR_KEYS
+from responder.rules.load.clause_parser import CURRENCY
 from responder.rules.load.limit_parser import NAMES as LIMITS
 from responder.rules.load.loader import DEFAULT_KEYS, FILE_KEYS
 from responder.rules.load.rule_parser import RULE_KEYS
@@ -323,6 +324,11 @@ def _of_type(type_: Type) -> dict[str, object]:
         for name, operator in OPERATORS.items()
         if type_ in operator.types
     }
+    if type_ is Type.ANY:
+        operators[CURRENCY] = _doc(
+            "The currency of the amounts compared; an amount in another one is unknown.",
+            {"type": "string", "pattern": "^[A-Za-z]{3}$", "examples": ["RUB"]},
+        )
     tests = table(operators, minProperties=1)
     if type_ is Type.DURATION:
         return tests
