@@ -37,6 +37,7 @@ from responder.model import KILLING, Document, Judgement, Situation, Trigger, Un
 from responder.rules import schedules
 from responder.rules.decide import judge, matching
 from responder.rules.facts.derived import RUNNING
+from responder.rules.facts.registry import is_of_a_list
 from responder.rules.keep import Candidate, Choice, choose
 from responder.rules.rule import Rule
 from responder.rules.ruleset import Ruleset, paths
@@ -128,6 +129,7 @@ class Run:
             self.started_at,
             wanted=self._wanted,
             workflow_paths=frozenset(p for p in asked if p.startswith(_OF_WORKFLOWS)),
+            lists=any(is_of_a_list(path.partition(".")[0]) for path in asked),
         )
 
     @property
@@ -187,7 +189,8 @@ class Run:
         return found
 
     def _count_unread(self, readings: Iterable[Reading]) -> None:
-        failures = [reading.failure for reading in readings if reading.failure is not None]
+        found = [self.survey.kinds_unread, *(reading.failure for reading in readings)]
+        failures = [failure for failure in found if failure is not None]
         self.unread = len(failures)
         self.why_unread = explain(failures[0]) if failures else None
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from responder.model import Action, Mode
 from responder.rules.facts import links
 from responder.rules.facts.conditions import All, AnyOf, FactTest, Not, Part
-from responder.rules.facts.registry import Fact
+from responder.rules.facts.registry import Fact, is_of_a_list
 from responder.rules.facts.values import duration_in_words
 from responder.rules.keep import GROUPS, Keep
 from responder.rules.load.limit_parser import Limit
@@ -162,21 +162,23 @@ class _Pronouns:
 def _noun(path: str, name: str) -> str:
     if path in _NAMES or name in _NAMES:
         return _NAMES.get(path) or _NAMES[name]
-    if name.startswith("uf_"):
+    if name.startswith(("uf_", "property_")):
         return f"field {name}"
     return name.removesuffix("_id").removesuffix("_ids").replace("_", " ")
 
 
 def kind_in_words(kind: str) -> str:
     """Return the words for a kind of document: `deal`, `item of smart process 147`."""
+    if is_of_a_list(kind):
+        return f"element of list {kind.removeprefix('list_')}"
     number = kind.removeprefix("item_")
     return kind if number == kind else f"item of smart process {number}"
 
 
 def a_kind(kind: str) -> str:
     """Return the words for one document of a kind, with the article."""
-    article = "an" if kind[0] in "aeiou" else "a"
-    return f"{article} {kind_in_words(kind)}"
+    words = kind_in_words(kind)
+    return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
 
 
 def part_in_words(part: Part) -> str:

@@ -13,7 +13,7 @@ TITLES = dict(RECIPES.index())
 
 
 def test_there_is_a_dozen_and_each_says_in_a_line_what_it_is_for() -> None:
-    assert len(RECIPES.names()) == 13
+    assert len(RECIPES.names()) == 14
     assert all(title.endswith(".") for title in TITLES.values())
 
 

@@ -420,3 +420,20 @@ def test_the_same_situation_gives_the_same_judgement(rules: str, facts: dict[str
     ruleset, situation = a_ruleset(rules), a_situation(facts, document=DEAL)
     first = judge(ruleset, situation, enforcing=True, now=NOW)
     assert judge(ruleset, situation, enforcing=True, now=NOW) == first
+
+
+def test_of_which_list_an_element_is_must_be_known_where_a_guard_of_a_list_may_be_about_it() -> (
+    None
+):
+    element = Document(kind="other", item_id="7", module="lists", entity="BizprocDocument", id="7")
+    file = Document(kind="other", item_id="7", module="disk", entity="x", id="7")
+    guard = a_rule("list_23.name: x", name="guard", then="leave", when=None)
+
+    def verdicts(rules: str, document: Document) -> int:
+        situation = a_situation(document=document, trigger="robot", events=())
+        return len(judge(a_ruleset(rules), situation, enforcing=True, now=NOW).verdicts)
+
+    by_robot = a_rule(when="[robot]")
+    assert verdicts(guard + by_robot, element) == 0
+    assert verdicts(by_robot, element) == 1
+    assert verdicts(guard + by_robot, file) == 1

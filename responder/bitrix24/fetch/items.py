@@ -19,6 +19,7 @@ from responder.model import ABSENT, Document, Unknown
 from responder.rules.facts import links
 
 _EXISTS = "document.exists"
+_MAY_BE_HIDDEN = ("task", "element")  # of these, what may not be read is answered like nothing
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[a-z])(?=[0-9])")
 
 
@@ -117,9 +118,9 @@ class ItemRead:
             self._fields = {self._name(key): as_list(value) for key, value in item.items()}
         elif isinstance(item, dict):
             self._failed(uncertain("wrong_id", "the portal answered for another document"))
-        elif self._holder == "task" and not holder:
-            # `[]`: there is no such task, or we may not read it (docs: tasks-task-get.md).
-            self._unreadable("the task does not exist or may not be read")
+        elif self._holder in _MAY_BE_HIDDEN and not holder:
+            # `[]`: there is none, or we may not read it (docs: tasks-task-get.md).
+            self._unreadable(f"the {self._holder} does not exist or may not be read")
         else:
             self._failed(uncertain("wrong_type", "the answer has no fields of the document"))
 
@@ -179,10 +180,10 @@ class ItemRead:
         if self._fields is None:
             return facts | {f"{kind}.{name}": Unknown(self._why) for name in names}, failure
         for name in names:
-            if name in self._fields:
-                facts[f"{kind}.{name}"] = self._fields[name]
+            if (value := self.value(name)) is not ABSENT:
+                facts[f"{kind}.{name}"] = value
         if not self._lacks_meaning(paths):
-            return facts, None
+            return facts, self._failure
         facts[f"{kind}.{SEMANTIC}"], failure = stages.meaning(kind, self._fields)
         return facts, failure
 

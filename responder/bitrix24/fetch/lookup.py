@@ -21,6 +21,7 @@ from typing import NamedTuple
 from responder.bitrix24.client.answers import Command, Failure, explain, uncertain
 from responder.bitrix24.fetch.items import ItemRead
 from responder.bitrix24.fetch.links import LinksRead, WholeSource
+from responder.bitrix24.fetch.list_elements import item_read
 from responder.bitrix24.fetch.people import People, needs_tasks
 from responder.bitrix24.fetch.smart_types import TypesRead
 from responder.bitrix24.fetch.stages import StagesRead
@@ -239,7 +240,7 @@ def _cases(asks: Sequence[Ask]) -> dict[Document, _Case]:
             ask.paths,
             ask.stops,
             _listing_of(document),
-            ItemRead.of(document, ask.paths),
+            item_read(document, ask.paths),
         )
         for document, ask in merged.items()
     }

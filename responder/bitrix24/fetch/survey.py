@@ -60,8 +60,10 @@ class Survey:
     """One reading of a whole portal. `wanted` is called once for each document with workflows.
 
     Those workflows have their own facts and those of their templates; `workflow_paths` are the
-    facts that rules read of workflows, templates and people. `failure` is set when the survey had
-    to give up: then nothing may be concluded.
+    facts that rules read of workflows, templates and people. `lists` is true where rules ask for
+    facts of lists: then elements are told apart by the lists that they are of, and `kinds_unread`
+    says why that was not possible. `failure` is set when the survey had to give up: then nothing
+    may be concluded.
     """
 
     def __init__(
@@ -71,8 +73,10 @@ class Survey:
         *,
         wanted: Wanted,
         workflow_paths: frozenset[str],
+        lists: bool = False,
     ) -> None:
         self.failure: Failure | None = None
+        self.kinds_unread: Failure | None = None
         self.complete = False
         self.running = 0
         self._wanted = wanted
@@ -80,7 +84,7 @@ class Survey:
         self._stops: Mapping[str, Document] = {}
         self._workflow_paths = workflow_paths
         self._list = WorkflowList()
-        self._templates = TemplatesRead(templates, now, workflow_paths)
+        self._templates = TemplatesRead(templates, now, workflow_paths, lists=lists)
         self._people = People(templates.users, now)
         self._items = ItemsRead()
         self._links = LinksRead(self._people)
@@ -193,13 +197,22 @@ class Survey:
         """Choose, by `wanted`, among the documents that have workflows."""
         grouped = await _by_triple(self._list.rows.values())
         for place, (named, rows) in enumerate(grouped.items()):
-            document = documents.from_triple(*named)
+            document = self._document(named, rows)
             found = (self._workflow(unpacked(row), self._workflow_paths, None) for row in rows)
             paths = self._wanted(document, [workflow for workflow, _ in found])
             if paths is not None:
                 self._rows[document], self._paths[document] = rows, paths
             if place % AT_ONCE == 0:
                 await asyncio.sleep(0)
+
+    def _document(self, named: tuple[str, str, str], rows: Sequence[Compact]) -> Document:
+        """Return the document that a triple names; its workflows' templates say of which list."""
+        document = documents.from_triple(*named)
+        if not documents.is_of_a_list(document):
+            return document
+        iblock = self._templates.iblock(map(unpacked, rows))
+        self.kinds_unread = self.kinds_unread or self._templates.failure
+        return document if iblock is None else documents.in_list(document, iblock)
 
     async def _after_the_items(self) -> None:
         """Continue once the fields are known: read users, links, meanings of stages, and types."""

@@ -260,6 +260,17 @@ TASK = (
     Field("xml_id", _TEXT, "Its id in an outside system."),
 )
 
+LIST_ELEMENT = (
+    Field("id", _NUMBER, "The element's own number."),
+    Field("name", _TEXT, "Its name."),
+    Field("created_by", _REF, "The user who created it."),
+    Field("date_create", _DATE, "When it was created."),
+    Field("timestamp_x", _DATE, "When it was changed last."),
+    Field("bp_published", _TRUTH, "Whether it is published."),
+    Field("code", _TEXT, "Its symbolic code."),
+    Field("iblock_section_id", _REF, "The section that it is in."),
+)
+
 USER = (
     Field("id", _REF, "The user's number; empty where there is none."),
     Field("active", _TRUTH, "Whether the user still works here."),

@@ -51,6 +51,8 @@ _OF_SMART_PROCESS = (*_CLIENT, *_PEOPLE)
 
 def of_kind(kind: str) -> tuple[Link, ...]:
     """Return the links of a kind of document; none of what is no kind."""
+    if kind.startswith("list_"):
+        return (_CREATOR,)
     return _OF_SMART_PROCESS if kind.startswith("item_") else _BY_KIND.get(kind, ())
 
 

@@ -40,9 +40,12 @@ ABOUT_WORKFLOWS = frozenset({"workflow", "template", "starter", "waiting_for"})
 _OF_ALL_WORKFLOWS = "document.running"
 
 _ITEM = re.compile(r"item_([1-9][0-9]{2,9})")
+_LIST = re.compile(r"list_[1-9][0-9]{0,9}")
+_PROPERTY = re.compile(r"property_[1-9][0-9]{0,9}")
 _USER_FIELD = re.compile(r"uf_[a-z0-9_]+")
 _PARENT = re.compile(r"parent_id_[1-9][0-9]*")
 _PATH = re.compile(r"[a-z0-9_]+\.[a-z0-9_]+(?:\.[a-z0-9_]+)?")
+_OF_THE_LIST = "A field of this list; `responder fields list_23 --portal NAME` names them."
 # Names that people use for a field until they have seen the portal's own name.
 _CALLED = {
     "amount": "opportunity",
@@ -122,8 +125,15 @@ def is_kind(name: str) -> bool:
     """Return whether a kind of document has this name: `deal`, `item_147`."""
     if name in KINDS:
         return True
+    if is_of_a_list(name):
+        return True
     item = _ITEM.fullmatch(name)
     return item is not None and int(item[1]) >= 128
+
+
+def is_of_a_list(kind: str) -> bool:
+    """Return whether a kind is that of a list or news-feed process: `list_23`."""
+    return _LIST.fullmatch(kind) is not None
 
 
 def is_link(path: str) -> bool:
@@ -144,13 +154,15 @@ def of_kind(kind: str) -> tuple[Field, ...]:
 
 def describe(owner: str) -> str:
     """Return a sentence that describes an owner of facts, for people who write rules."""
+    if is_of_a_list(owner):
+        return f"An element of list or news-feed process {owner.removeprefix('list_')}."
     number = owner.removeprefix("item_")
     return {**KINDS, **_OWNERS}.get(owner, f"An item of smart process {number} (entityTypeId).")
 
 
 def nearest_owner(name: str) -> str | None:
     """Return the kind, or other owner of facts, that is nearest to a wrong name."""
-    return nearest(name.lower(), [*KINDS, *fields.ALWAYS, "item_147"])
+    return nearest(name.lower(), [*KINDS, *fields.ALWAYS, "item_147", "list_23"])
 
 
 def nearest_fact(path: str) -> str | None:
@@ -199,11 +211,16 @@ def _of_kind(kind: str) -> Iterator[Field]:
     if kind == "task":
         yield from fields.TASK
         return
+    if is_of_a_list(kind):
+        yield from fields.LIST_ELEMENT
+        return
     yield from fields.EVERY_ITEM
     yield from fields.BY_KIND.get(kind, fields.SMART_ITEM)
 
 
 def _open_field(kind: str, name: str) -> Field | None:
+    if is_of_a_list(kind):
+        return Field(name, Type.ANY, _OF_THE_LIST) if _PROPERTY.fullmatch(name) else None
     if _USER_FIELD.fullmatch(name):
         return Field(name, Type.ANY, "A field that this portal added.")
     if kind != "task" and _PARENT.fullmatch(name):

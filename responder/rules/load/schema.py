@@ -40,6 +40,7 @@ _TRUTH = {
 _TIME = {"type": "string", "pattern": "^[0-9]{1,2}:[0-9]{2}$", "examples": ["09:00"]}
 _NAME = "^[a-z0-9_-]+$"
 _ITEM = "item_[1-9][0-9]{2,9}"
+_LIST = "list_[1-9][0-9]{0,9}"
 _FACT = {
     "type": "object",
     "description": "Another fact to compare with.",
@@ -303,6 +304,12 @@ def _open_facts() -> Iterable[tuple[str, Schema]]:
         names = "|".join(re.escape(field.name) for field in some)
         yield f"^{_ITEM}\\.(?:{names})$", _ref(_name(type_))
     yield from _open_links()
+    yield f"^{_LIST}\\.property_[1-9][0-9]{{0,9}}$", _doc("A field.", _ref(_name(Type.ANY)))
+    for field in registry.of_kind("list_23"):
+        yield f"^{_LIST}\\.{field.name}$", _doc(field.description, _ref(_name(field.type)))
+    for link in links.of_kind("list_23"):
+        for field in registry.at_the_end_of(link):
+            yield f"^{_LIST}\\.{link.name}\\.{field.name}$", _ref(_name(field.type))
 
 
 def _open_links() -> Iterable[tuple[str, Schema]]:

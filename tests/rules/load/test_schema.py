@@ -72,6 +72,10 @@ SEEDS = [
                     "deal.currency_id": "RUB",
                     "deal.closed": "Y",
                     "deal.uf_crm_1": {"over": 3, "exists": True},
+                    "deal.uf_crm_3": {"over": 3, "currency": "RUB"},
+                    "deal.company.industry": "IT",
+                    "deal.assigned_by.active": False,
+                    "document.running": {"at_least": 2},
                     "deal.uf_crm_2": {"between": ["2026-09-01", "2026-09-30T10:00:00Z"]},
                     "deal.closedate": {
                         "between": ["2026-09-01", "2026-09-30"],
@@ -95,6 +99,17 @@ SEEDS = [
                 "when": ["item_147.added"],
                 "if": {"item_147.title": "x", "item_147.parent_id_2": 4, "template.known": True},
                 "disabled": "for now",
+                "then": "terminate",
+            },
+            {
+                "id": "three",
+                "when": [{"every": "1h"}],
+                "if": {
+                    "list_23.property_1": {"older_than": "1d"},
+                    "list_23.created_by.active": False,
+                    "list_23.name": "x",
+                    "workflow.template_id": 61,
+                },
                 "then": "terminate",
             },
         ],
