@@ -97,9 +97,14 @@ class Document:
 
     @property
     def ref(self) -> str:
-        """Return the document's name as one word: `deal:759`, or the whole triple for `other`."""
+        """Return the document's name as one word: `deal:759`, or the whole triple for `other`.
+
+        An element of list 23 is `list_23:777`, and `feed_23:777` if it is one of the news feed.
+        """
         if self.kind == "other":
             return "|".join((self.module, self.entity, self.id))
+        if self.entity == "BizprocDocument":
+            return f"feed_{self.kind.removeprefix('list_')}:{self.item_id}"
         return f"{self.kind}:{self.item_id}"
 
     @property

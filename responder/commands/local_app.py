@@ -94,5 +94,11 @@ def _scopes(given: "Settings") -> "list[str]":
         rules = load(given.rules.read_bytes(), file=str(given.rules), portals=given.portals).rules
         needs = Needs.of(rules)
     except (OSError, RulesError):
-        needs = Needs(tasks=True, people=True)
-    return ["bizproc", "crm", "user_brief", *(["task"] if needs.tasks else [])]
+        needs = Needs(tasks=True, people=True, lists=True)
+    return [
+        "bizproc",
+        "crm",
+        "user_brief",
+        *(["task"] if needs.tasks else []),
+        *(["lists"] if needs.lists else []),
+    ]

@@ -36,6 +36,8 @@ from responder.judge.jobs import Job
 from responder.model import KILLING, Document, Judgement, Situation, Trigger, Unknown, Workflow
 from responder.rules import schedules
 from responder.rules.decide import judge, matching
+from responder.rules.facts.derived import RUNNING
+from responder.rules.facts.registry import is_of_a_list
 from responder.rules.keep import ALL_MATCHED, Candidate, Choice, choose
 from responder.rules.rule import Rule
 from responder.rules.ruleset import Ruleset, paths
@@ -126,6 +128,7 @@ class Run:
             self.started_at,
             wanted=self._wanted,
             workflow_paths=frozenset(p for p in asked if p.startswith(_OF_WORKFLOWS)),
+            lists=any(is_of_a_list(path.partition(".")[0]) for path in asked),
         )
 
     @property
@@ -185,7 +188,8 @@ class Run:
         return found
 
     def _count_unread(self, readings: Iterable[Reading]) -> None:
-        failures = [reading.failure for reading in readings if reading.failure is not None]
+        found = [self.survey.kinds_unread, *(reading.failure for reading in readings)]
+        failures = [failure for failure in found if failure is not None]
         self.unread = len(failures)
         self.why_unread = explain(failures[0]) if failures else None
 
@@ -261,7 +265,8 @@ class Run:
         if not rules:
             return None
         everybody = {rule.id: ALL_MATCHED for rule in rules if rule.keep is not None}
-        rows = Reading({}, tuple(workflows), None)
+        running: dict[str, object] = {RUNNING: self.survey.odd.running(len(workflows))}
+        rows = Reading(running, tuple(workflows), None)
         judgement = self._judge(document, rows, rules, everybody, self.now())
         unsure = any(condition.holds is None for condition in judgement.conditions)
         if not judgement.verdicts and not unsure:

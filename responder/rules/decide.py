@@ -61,10 +61,12 @@ def judge(
     asked = _in_question(ruleset, situation, rules, now)
     if not asked:
         return Judgement(reason=Reason.NO_RULE)
-    if isinstance(situation.workflows, Unknown):
+    unlisted = _why_unlisted(ruleset, situation)
+    if unlisted is not None:
         return Judgement(
-            reason=Reason.UNREADABLE, conditions=(_unlisted_condition(asked, situation.workflows),)
+            reason=Reason.UNREADABLE, conditions=(_unlisted_condition(asked, unlisted),)
         )
+    assert not isinstance(situation.workflows, Unknown)
     reading = _reading(ruleset, situation, asked, now=now, enforcing=enforcing, choices=choices)
     # `keep` compares a workflow with all the others, also where it alone is asked after.
     compared = any(rule.keep for rule in asked)
@@ -118,6 +120,18 @@ def _in_question(
     if not any(rule.expired(now) for rule in rules):
         return rules
     return without_idle_guards(rule for rule in rules if not rule.expired(now))
+
+
+def _why_unlisted(ruleset: Ruleset, situation: Situation) -> Unknown | None:
+    """Return why nothing can be said of the workflows, or None.
+
+    Where it is not known which list an element is of, any guard of a list may be about it.
+    """
+    if isinstance(situation.workflows, Unknown):
+        return situation.workflows
+    document = situation.document
+    unsure = document.kind == "other" and document.module == "lists" and ruleset.guards_lists
+    return Unknown("of which list the document is, is not known") if unsure else None
 
 
 def _unlisted_condition(rules: Sequence[Rule], unknown: Unknown) -> Condition:

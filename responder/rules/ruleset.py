@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from responder.model import Trigger
 from responder.rules import yaml_positions
+from responder.rules.facts.registry import is_of_a_list
 from responder.rules.load import loader
 from responder.rules.revision import revision_of
 from responder.rules.rule import Rule
@@ -25,7 +26,10 @@ class RulesError(Exception):
 
 
 class Ruleset:
-    """The rules of one file, immutable. `revision` identifies the bytes that it was made from."""
+    """The rules of one file, immutable. `revision` identifies the bytes that it was made from.
+
+    `guards_lists` is true where a `leave` rule tests elements of a list.
+    """
 
     def __init__(
         self,
@@ -41,6 +45,11 @@ class Ruleset:
         self.zone = zone
         self.warnings = warnings
         self._reading = tuple(rule for rule in rules if rule.disabled is None)
+        self.guards_lists = any(
+            rule.kind is not None and is_of_a_list(rule.kind)
+            for rule in self._reading
+            if not rule.acts
+        )
         self._named = frozenset(
             event
             for rule in self._reading

@@ -97,6 +97,22 @@ def test_a_portal_tells_what_ids_are_called_and_which_it_does_not_have() -> None
     assert not {method for method in methods if "kill" in method or "terminate" in method}
 
 
+def test_ids_of_what_a_document_is_linked_to_are_found_under_their_own_kind() -> None:
+    linked = tree("""\
+    rules:
+      - if:
+          deal.company.uf_crm_9: x
+          deal.assigned_by.id: 7
+          task.responsible.active: false
+          deal.contact.assigned_by_id: 8
+    """)
+    assert [(str(use.subject), use.id) for use in uses_in(linked)] == [
+        ("company field", "UF_CRM_9"),
+        ("user", "7"),
+        ("user", "8"),
+    ]
+
+
 PIPELINES = tree("""\
     rules:
       - if: {deal.category_id: [0, 5], item_147.stage_id: X, workflow.template_id: 61}

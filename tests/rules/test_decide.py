@@ -324,6 +324,14 @@ def test_a_document_that_no_rule_can_look_into_is_judged_by_its_workflows() -> N
     assert [verdict.rule for verdict in judgement.verdicts] == ["the-rule"]
 
 
+def test_one_more_workflow_may_make_up_the_number_that_a_rule_asks_for() -> None:
+    crowded = a_rule("document.running: {at_least: 2}", more="every_template: true")
+    alone = judged(crowded, {"document.running": 1})
+    assert (alone.verdicts, alone.look_again) == ((), True)
+    assert judged(crowded, {"document.running": 2}).verdicts
+    assert not judged(crowded, {"document.running": DENIED}).verdicts
+
+
 RULES = [
     a_rule("deal.company_id: 17", name="g1", then="leave", when=None),
     a_rule("deal.title: {contains: x}", name="g2", then="leave", when="[deal.updated]"),
@@ -336,12 +344,27 @@ RULES = [
         then="terminate",
         more="every_template: true\nunless: {deal.assigned_by_id: [7]}",
     ),
+    a_rule("document.running: {at_least: 2}, workflow.template_id: 61", name="k5"),
+    a_rule("deal.assigned_by.active: false", name="g3", then="leave", when=None),
+    a_rule(
+        "deal.company.title: x, deal.contact.company_id: {none_of: [17]}, workflow.template_id: 61",
+        name="k6",
+        more="unless: {deal.created_by.id: [17]}",
+    ),
+    a_rule("deal.uf_price: {over: 1, currency: RUB}, workflow.template_id: 61", name="k7"),
 ]
-VALUES = st.sampled_from([DENIED, None, "", 0, "0", 1, "2", 17, "17", "Y", "N", "x", [17], [], "?"])
+VALUES = st.sampled_from(
+    [DENIED, None, "", 0, "0", 1, "2", 17, "17", "Y", "N", "x", [17], [], "2|RUB", "2|EUR"]
+)
 FACTS = st.dictionaries(
     st.sampled_from(
-        ["company_id", "title", "category_id", "opportunity", "closed", "assigned_by_id"]
-    ).map("deal.{}".format),
+        [
+            *("deal.company_id", "deal.title", "deal.category_id", "deal.opportunity"),
+            *("deal.closed", "deal.assigned_by_id", "document.running"),
+            *("deal.company.title", "deal.contact.company_id", "deal.assigned_by.active"),
+            *("deal.created_by.id", "deal.uf_price"),
+        ]
+    ),
     VALUES,
 )
 SEVERAL = st.lists(st.sampled_from(RULES), unique=True, min_size=1).map("".join)
@@ -397,3 +420,20 @@ def test_the_same_situation_gives_the_same_judgement(rules: str, facts: dict[str
     ruleset, situation = a_ruleset(rules), a_situation(facts, document=DEAL)
     first = judge(ruleset, situation, enforcing=True, now=NOW)
     assert judge(ruleset, situation, enforcing=True, now=NOW) == first
+
+
+def test_of_which_list_an_element_is_must_be_known_where_a_guard_of_a_list_may_be_about_it() -> (
+    None
+):
+    element = Document(kind="other", item_id="7", module="lists", entity="BizprocDocument", id="7")
+    file = Document(kind="other", item_id="7", module="disk", entity="x", id="7")
+    guard = a_rule("list_23.name: x", name="guard", then="leave", when=None)
+
+    def verdicts(rules: str, document: Document) -> int:
+        situation = a_situation(document=document, trigger="robot", events=())
+        return len(judge(a_ruleset(rules), situation, enforcing=True, now=NOW).verdicts)
+
+    by_robot = a_rule(when="[robot]")
+    assert verdicts(guard + by_robot, element) == 0
+    assert verdicts(by_robot, element) == 1
+    assert verdicts(guard + by_robot, file) == 1

@@ -86,6 +86,14 @@ def test_what_sets_it_off_what_it_does_and_what_holds_it_back(rule: str, sentenc
         ("not: {deal.title: x}", "if it is not so that its title is x"),
         ("deal.title: [no thanks, x]", "if its title is one of no thanks, x"),
         ("deal.uf_crm_1: {exists: false}", "if its field uf_crm_1 is empty"),
+        ("deal.company.industry: IT", "if its company's industry is IT"),
+        ("deal.contact.uf_crm_1: {exists: true}", "if its contact's field uf_crm_1 is filled in"),
+        ("deal.assigned_by.active: false", "if its responsible user is dismissed"),
+        (
+            "deal.assigned_by.active: {exists: true}",
+            "if its responsible user's activity is filled in",
+        ),
+        ("deal.created_by.department: 3", "if its creator works in department 3"),
         ("deal.category_id: {none_of: [1, 2]}", "if its pipeline is neither 1 nor 2"),
         ("deal.category_id: {none_of: [1]}", "if its pipeline is not 1"),
         (

@@ -1,9 +1,11 @@
 """Thirty varied rules and more, each with the sentence in which a person would say it."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from responder.rules.english.paragraphs import sentence
-from responder.rules.facts import fields, registry
+from responder.rules.facts import fields, links, registry
 from responder.rules.facts.fields import Field, Type
 from responder.rules.facts.operators import OPERATORS
 from responder.rules.ruleset import load
@@ -57,6 +59,39 @@ DOCUMENTS = {
         "if it is new and (either its title is y or its pipeline is 3)"
     ),
     "not: {deal.closed: true}": "if it is not so that it is closed",
+    "deal.company.created_time: {older_than: 90d}": (
+        "if its company was created more than 90 days ago"
+    ),
+    "deal.company.industry: {is_not: IT}, deal.contact.export: true": (
+        "if its company's industry is not IT and its contact may be exported"
+    ),
+    "deal.company.employees: {exists: true}": "if its company's number of employees is filled in",
+    "deal.company.id: {exists: false}": "if it has no company",
+    "deal.company.id: 5": "if its company's number is 5",
+    "deal.contact.company_ids: 5": "if one of its contact's companies is 5",
+    "deal.assigned_by.active: {is_not: false}": "if its responsible user is active",
+    "deal.assigned_by.id: {none_of: [7, 9]}": "if its responsible user is neither 7 nor 9",
+    "deal.assigned_by.id: {exists: true}": "if it has a responsible user",
+    "deal.created_by.department: {none_of: [5, 6]}": (
+        "if its creator does not work in department 5 or 6"
+    ),
+    "deal.created_by.department: {in_list: vip}": "if its creator's department is in the list vip",
+    "deal.created_by: {is: {fact: deal.assigned_by.id}}": "if its creator is its responsible user",
+    "deal.uf_crm_1: {over: 5, below: 9, currency: rub}": (
+        "if its field uf_crm_1 is over 5 RUB and below 9 RUB"
+    ),
+    "deal.company.uf_crm_1: {between: [5, 9], currency: RUB}": (
+        "if its company's field uf_crm_1 is between 5 and 9 RUB"
+    ),
+    "document.running: {at_least: 2}": "if at least 2 workflows run on the document",
+    "document.running: {over: 1, below: 4}": (
+        "if more than 1 workflow runs on the document and fewer than 4 workflows run on the "
+        "document"
+    ),
+    "document.running: 1": "if 1 workflow runs on the document",
+    "document.running: {is_not: 1}": (
+        "if the number of workflows that run on the document is not 1"
+    ),
 }
 
 
@@ -145,6 +180,8 @@ RESTRAINTS = {
     "expires: 2026-12-31": ". Its last day is 2026-12-31.",
     "keep: {newest: 3}\nper: [starter.id]": " but the 3 newest of each starter.",
     "keep: oldest\nper: [deal.company_id]": " but the oldest of each company.",
+    "keep: newest\nper: [deal.company.industry]": " but the newest of each company's industry.",
+    "keep: newest\nper: [deal.assigned_by.id]": " but the newest of each responsible user.",
     "keep: {oldest: 2}\nper: [template.id, deal.assigned_by_id]": (
         " but the 2 oldest of each responsible user and template."
     ),
@@ -171,6 +208,20 @@ def test_a_task_reads_naturally() -> None:
         "When a task changes: if its deadline is less than 1 day ago or still to come, it has been "
         f"completed and its status is 5 (done) or 6 (put off), {KILLS}."
     )
+
+
+def test_an_element_of_a_list_reads_naturally() -> None:
+    tests = (
+        "list_23.property_7: {exists: true}, list_23.date_create: {older_than: 30d}, "
+        "list_23.bp_published: false, list_23.created_by.active: false"
+    )
+    assert told(a_rule(f"{tests}, {OF_61}", when="[{every: 1d}]")) == (
+        "Every day: if the element of list 23's field property_7 is filled in, the element of list "
+        "23 was created more than 30 days ago, the element of list 23 is not published and the "
+        f"element of list 23's creator is dismissed, {KILLS}."
+    )
+    guard = a_rule("list_23.name: x", when=None, then="leave")
+    assert told(guard).startswith("Whatever happens to an element of list 23: if its name is x,")
 
 
 def test_a_guard_reads_naturally() -> None:
@@ -211,16 +262,22 @@ def a_test(owner: str, field: Field, name: str) -> str:
     return f"{owner}.{field.name}: {{{name}: {operands.get(name, literal)}}}"
 
 
-@pytest.mark.parametrize("owner", [*registry.KINDS, *fields.ALWAYS])
+def linked_fields(kind: str) -> Iterator[Field]:
+    for link in links.of_kind(kind):
+        for field in registry.at_the_end_of(link):
+            yield field._replace(name=f"{link.name}.{field.name}")
+
+
+@pytest.mark.parametrize("owner", [*registry.KINDS, *fields.ALWAYS, "list_23"])
 def test_every_test_of_every_fact_can_be_said(owner: str) -> None:
-    kind = owner if owner in registry.KINDS else "deal"
-    for field in registry.of_kind(owner):
+    when = f"[{owner}.updated]" if owner in registry.KINDS else "[deal.updated, {every: 1h}]"
+    for field in (*registry.of_kind(owner), *linked_fields(owner)):
         for operator in OPERATORS.values():
             if field.type not in operator.types or operator.name.endswith("in_list"):
                 continue
             test = a_test(owner, field, operator.name)
             tests = test if test.startswith("workflow.template_id") else f"{OF_61}, {test}"
-            text = in_a_file(a_rule(tests, when=f"[{kind}.updated]"), HEAD)
+            text = in_a_file(a_rule(tests, when=when), HEAD)
             rule = load(text.encode(), file="r").rules[0]
             said = sentence(rule)
             for wrong in (" is is ", " is was ", "  ", "_", " that whose ", "is_", "None", "{"):

@@ -112,7 +112,7 @@ class _CaseReader:
                 trigger=event.trigger,
                 events=event.names,
                 document=document,
-                facts=given.of_document(),
+                facts=given.of_document(running=len(workflows)),
                 workflows=UNREADABLE if WORKFLOWS in given.unknown else workflows,
             ),
             at=self._at(),

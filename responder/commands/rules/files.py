@@ -11,6 +11,7 @@ from responder.commands.rules.trials import portal_named
 
 if TYPE_CHECKING:
     from responder.authoring.portal_ids import Comparison
+    from responder.rules.facts.fields import Field
     from responder.settings.settings import Settings
 
 _FILE = click.Path(path_type=Path)
@@ -97,15 +98,46 @@ async def _compared(data: bytes, file: Path, name: str, given: "Settings") -> "C
         await portal.close()
 
 
+def _fields_of_list(kind: str | None, name: str) -> "tuple[Field, ...]":
+    """Read the fields of a list from a portal, or print why they cannot be read and exit."""
+    import asyncio
+
+    from responder.authoring.list_fields import facts_of_list
+    from responder.authoring.live_document import sender
+    from responder.bitrix24.client.answers import Failure, explain
+    from responder.rules.facts import registry
+
+    if kind is None or not registry.is_of_a_list(kind):
+        fail("--portal is for the fields of a list: responder fields list_23 --portal main")
+    given = settings()
+    portal = portal_of(given, portal_named(name, given))
+
+    async def read() -> "tuple[Field, ...] | Failure":
+        try:
+            return await facts_of_list(sender(portal), kind)
+        finally:
+            await portal.close()
+
+    found = asyncio.run(read())
+    if isinstance(found, Failure):
+        fail(f"{name}: {explain(found)}")
+    return found
+
+
 @click.command()
 @click.argument("kind", required=False)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-def fields(kind: str | None, *, as_json: bool) -> None:
-    """List the facts that rules may test, of all kinds of document or of one."""
+@click.option("--portal", metavar="NAME", help="Read the fields of list_23 from this portal.")
+def fields(kind: str | None, portal: str | None, *, as_json: bool) -> None:
+    """List the facts that rules may test, of all kinds of document or of one.
+
+    Of a list (list_23) only a portal knows the fields: name it with --portal.
+    """
     from responder.authoring.fact_catalogue import UnknownKindError, render
 
+    own = None if portal is None else _fields_of_list(kind, portal)
     try:
-        click.echo(render(kind, as_json=as_json))
+        click.echo(render(kind, as_json=as_json, own=own))
     except UnknownKindError as error:
         fail(str(error))
 

@@ -214,13 +214,13 @@ def _explain_decision(decision_id: str) -> None:
 def _explain_document(ref: str, event: str | None, portal: str | None, rules: Path | None) -> None:
     import asyncio
 
-    from responder.authoring.live_document import cause_named
+    from responder.authoring.live_document import cause_named, usual_cause
     from responder.bitrix24 import documents
 
     document = documents.parse_ref(ref)
     if document is None:
         fail(f"{ref!r} is no document; name a kind and a number, such as deal:759")
-    cause = cause_named(event or f"{document.kind}.updated")
+    cause = cause_named(event or usual_cause(document.kind))
     if cause is None:
         fail(f"there is no event {event!r}" if event else "name an event with --event")
     given = settings()

@@ -2,15 +2,17 @@
 
 Some facts have a verb of their own (`workflow.age` is when the workflow *started*, `deal.closed`
 whether the deal *is closed*), so that the document or the workflow itself is the subject. Of all
-others the subject is the fact: *its amount is below 1000*.
+others the subject is the fact: *its amount is below 1000*. Of a linked fact the subject is what the
+link leads to, or a noun of that: *its company's industry is IT*.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import StrEnum
 from typing import NamedTuple
 
 from responder.model import Unknown
-from responder.rules.english.fact_names import A_TRUTH, DATES, MANY, STAGES
+from responder.rules.english.fact_names import A_TRUTH, DATES, LINKS, MANY, STAGES
 from responder.rules.english.predicates import (
     ORDER,
     OtherInWords,
@@ -20,9 +22,11 @@ from responder.rules.english.predicates import (
     predicate,
     when,
 )
-from responder.rules.facts import values
+from responder.rules.facts import links, registry, values
 from responder.rules.facts.conditions import FactTest
+from responder.rules.facts.derived import RUNNING
 from responder.rules.facts.fields import Type
+from responder.rules.facts.links import Linked
 from responder.rules.facts.registry import Fact
 
 
@@ -50,6 +54,8 @@ class Clause(NamedTuple):
 
 
 _NEGATIVE = frozenset({"is_not", "none_of", "not_in_list"})
+# How many there are of something that is counted.
+_FEW: Mapping[str, str] = {**ORDER, "below": "fewer than {}"}
 # Verbs of durations and dates, for which the time follows: `started more than 3 days ago`.
 _VERBS: Mapping[str, str] = {
     "workflow.age": "started",
@@ -61,6 +67,9 @@ _VERBS: Mapping[str, str] = {
 
 def clause(test: FactTest, other: OtherInWords) -> Clause:
     """Return a test in English; `other` gives the words for a fact that it is compared with."""
+    linked = links.parse(test.fact.path)
+    if linked is not None:
+        return _of_link(test, linked, other)
     for write in (_of_workflow, _of_people, _of_yes_and_no, _of_dates, _of_stage):
         found = write(test, other)
         if found is not None:
@@ -98,6 +107,8 @@ def _of_workflow(test: FactTest, other: OtherInWords) -> Clause | None:
         return None if said is None else _about(test, f"{_VERBS[path]} {said}")
     if path == "workflow.tasks":
         return _of_tasks(test)
+    if path == RUNNING:
+        return _of_running(test, other)
     if path == "document.exists" and test.operator.name != "exists":
         exists = _truth_of(test)
         said = "the document is there" if exists else "the document is gone"
@@ -112,12 +123,20 @@ def _of_workflow(test: FactTest, other: OtherInWords) -> Clause | None:
     return None
 
 
+def _of_running(test: FactTest, other: OtherInWords) -> Clause:
+    words, pattern = test.operand.words, {**_FEW, "is": "{}"}.get(test.operator.name)
+    if pattern is not None and test.operand.other is None:
+        run = "workflow runs" if words == "1" else "workflows run"
+        return Clause(Subject.NONE, f"{pattern.format(words)} {run} on the document")
+    said = _filled_in(test) if test.operator.name == "exists" else predicate(test, other)
+    return Clause(Subject.NONE, f"the number of workflows that run on the document {said}")
+
+
 def _of_tasks(test: FactTest) -> Clause | None:
     words, name = test.operand.words, test.operator.name
     if test.operand.other is not None:
         return None
-    few = {"below": "fewer than {}", "is": "{}", "is_not": "other than {}"}
-    pattern = {**ORDER, **few}.get(name)
+    pattern = {**_FEW, "is": "{}", "is_not": "other than {}"}.get(name)
     if pattern is None:
         return None
     if (name, words) in (("is", "0"), ("below", "1"), ("at_most", "0")):
@@ -147,11 +166,15 @@ def _of_people(test: FactTest, other: OtherInWords) -> Clause | None:
 
 
 def _of_department(test: FactTest) -> Clause | None:
-    if test.operator.name not in ("is", "is_not", "one_of", "none_of"):
+    said = _works_in(test)
+    return None if said is None else Clause(Subject.OF_WORKFLOW, said, "starter")
+
+
+def _works_in(test: FactTest) -> str | None:
+    if test.operand.other or test.operator.name not in ("is", "is_not", "one_of", "none_of"):
         return None
     verb = "does not work" if test.negated else "works"
-    departments = joined(test.operand.words.split(", "), "or")
-    return Clause(Subject.OF_WORKFLOW, f"{verb} in department {departments}", "starter")
+    return f"{verb} in department {joined(test.operand.words.split(', '), 'or')}"
 
 
 def _of_starter(test: FactTest, other: OtherInWords) -> Clause | None:
@@ -229,6 +252,37 @@ def _of_stage(test: FactTest, _other: OtherInWords) -> Clause | None:
     return _about(test, f"is not {words[0]}" if len(words) == 1 else neither(words))
 
 
+# --- what the document is linked to ------------------------------------------------------------
+
+
+def _of_link(test: FactTest, linked: Linked, other: OtherInWords) -> Clause:
+    """Return a test of what a link leads to: `its company is …`, `its company's industry is …`."""
+    kind, there = test.fact.kind, LINKS[linked.link.name]
+    if linked.name == "id" and test.operator.name == "exists":
+        return _about(test, f"has no {there}" if test.negated else f"has {_a(there)}")
+    if linked.link.target == links.USER:
+        return _of_linked_user(test, linked, other)
+    fact = registry.find(f"{linked.link.target}.{linked.name}")
+    assert fact is not None
+    inner = clause(replace(test, fact=fact), other)
+    said = f"{there}'s {inner.noun}" if inner.noun else there
+    return Clause(Subject.OF_DOCUMENT, inner.predicate, said, inner.some, kind)
+
+
+def _of_linked_user(test: FactTest, linked: Linked, other: OtherInWords) -> Clause:
+    there, said = LINKS[linked.link.name], None
+    if linked.name == "active":
+        active = _truth_of(test)
+        said = None if active is None else "is active" if active else "is dismissed"
+    elif linked.name == "department":
+        said = _works_in(test)
+    if said is not None:
+        return Clause(Subject.OF_DOCUMENT, said, there, kind=test.fact.kind)
+    filled = test.operator.name == "exists"
+    said = _filled_in(test) if filled else predicate(test, other)
+    return Clause(Subject.OF_DOCUMENT, said, noun(test.fact), kind=test.fact.kind)
+
+
 # --- a noun of the document or the workflow ----------------------------------------------------
 
 
@@ -252,8 +306,11 @@ def _of_existence(test: FactTest, said: str, *, several: bool) -> Clause:
     if fact.type is Type.REFERENCE and fact.kind:
         return _about(test, f"has no {said}" if test.negated else f"has {_a(said)}")
     subject = Subject.OF_DOCUMENT if fact.kind else Subject.OF_WORKFLOW
-    filled = "is empty" if test.negated else "is filled in"
-    return Clause(subject, filled, said, kind=fact.kind)
+    return Clause(subject, _filled_in(test), said, kind=fact.kind)
+
+
+def _filled_in(test: FactTest) -> str:
+    return "is empty" if test.negated else "is filled in"
 
 
 def _a(said: str) -> str:

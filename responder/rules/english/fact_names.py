@@ -13,6 +13,7 @@ NAMES: Mapping[str, str] = {
     "changed_by": "last editor",
     "closed_by": "completer",
     "closedate": "closing day",
+    "code": "symbolic code",
     "comments": "comment",
     "comments_count": "number of comments",
     "company_ids": "companies",
@@ -21,6 +22,7 @@ NAMES: Mapping[str, str] = {
     "employees": "number of employees",
     "end_date_plan": "planned end",
     "forked_by_template_id": "task template",
+    "iblock_section_id": "section",
     "id": "number",
     "last_communication_time": "last communication",
     "last_communication_call_time": "last call",
@@ -63,6 +65,16 @@ NAMES: Mapping[str, str] = {
     "waiting_for.department": "awaited user's department",
     "document.exists": "document's existence",
 }
+# What a link of a document leads to.
+LINKS: Mapping[str, str] = {
+    "company": "company",
+    "contact": "contact",
+    "assigned_by": "responsible user",
+    "responsible": "responsible user",
+    "created_by": "creator",
+}
+# The facts of a user that a link leads to.
+OF_USERS: Mapping[str, str] = {"active": "activity", "department": "department"}
 # Fields with several values: a test holds for one of them, its negation for none.
 MANY = frozenset({"observers", "contact_ids", "company_ids", "accomplices", "auditors"})
 # Stages by what they mean, said of the document itself.
@@ -94,6 +106,8 @@ DATES: Mapping[str, str] = {
     "last_activity_time": "last worked on",
     "activity_date": "last worked on",
     "date_start": "begun",
+    "date_create": "created",
+    "timestamp_x": "last changed",
 }
 # Yes and no, said of the document or the workflow itself.
 A_TRUTH: Mapping[str, tuple[str, str]] = {
@@ -101,6 +115,7 @@ A_TRUTH: Mapping[str, tuple[str, str]] = {
     "add_in_report": ("counts in reports", "does not count in reports"),
     "allow_change_deadline": ("lets its deadline be changed", "has a fixed deadline"),
     "allow_time_tracking": ("has its time tracked", "does not have its time tracked"),
+    "bp_published": ("is published", "is not published"),
     "closed": ("is closed", "is not closed"),
     "export": ("may be exported", "may not be exported"),
     "has_email": ("has a mail address", "has no mail address"),

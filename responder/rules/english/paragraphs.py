@@ -13,7 +13,8 @@ from responder.model import Action, Mode
 from responder.rules.english.clauses import Clause, Subject, clause
 from responder.rules.english.predicates import joined, length_in_words, noun
 from responder.rules.facts.conditions import All, AnyOf, FactTest, Not, Part
-from responder.rules.facts.registry import Fact, find
+from responder.rules.facts.derived import RUNNING
+from responder.rules.facts.registry import Fact, find, is_of_a_list
 from responder.rules.keep import GROUPS, Keep
 from responder.rules.load.limit_parser import Limit
 from responder.rules.rule import Rule
@@ -145,14 +146,16 @@ class _Pronouns:
 
 def kind_in_words(kind: str) -> str:
     """Return the words for a kind of document: `deal`, `item of smart process 147`."""
+    if is_of_a_list(kind):
+        return f"element of list {kind.removeprefix('list_')}"
     number = kind.removeprefix("item_")
     return kind if number == kind else f"item of smart process {number}"
 
 
 def a_kind(kind: str) -> str:
     """Return the words for one document of a kind, with the article."""
-    article = "an" if kind[0] in "aeiou" else "a"
-    return f"{article} {kind_in_words(kind)}"
+    words = kind_in_words(kind)
+    return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
 
 
 def _part(part: Part, pronouns: _Pronouns, *, alone: bool = True) -> str:
@@ -218,7 +221,11 @@ def _split_by_subject(parts: Sequence[Part]) -> tuple[list[Part], list[Part]]:
 
 def _is_about_workflows_alone(part: Part) -> bool:
     plain = isinstance(part, FactTest) or (isinstance(part, All) and _of_one_fact(part.parts))
-    return plain and all(test.fact.about_workflow for test in part.tests())
+    return plain and all(_is_about_one_workflow(test.fact) for test in part.tests())
+
+
+def _is_about_one_workflow(fact: Fact) -> bool:
+    return fact.about_workflow and fact.path != RUNNING  # which is said of the document
 
 
 def _workflows(parts: Sequence[Part]) -> str:

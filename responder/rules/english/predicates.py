@@ -4,10 +4,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
-from responder.rules.english.fact_names import MEANINGS, NAMES
-from responder.rules.facts import values, working_time
+from responder.rules.english.fact_names import LINKS, MEANINGS, NAMES, OF_USERS
+from responder.rules.facts import links, values, working_time
 from responder.rules.facts.conditions import FactTest
 from responder.rules.facts.fields import Type
+from responder.rules.facts.links import Linked
 from responder.rules.facts.registry import Fact
 
 OtherInWords = Callable[[Fact], str]
@@ -46,11 +47,23 @@ def joined(words: Sequence[str], last: str) -> str:
 
 
 def noun(fact: Fact) -> str:
-    """Return the noun for a fact: `amount`, `responsible user`, `field uf_crm_1`."""
-    path, name = fact.path, fact.path.partition(".")[2]
+    """Return the noun for a fact: `amount`, `company's industry`, `field uf_crm_1`."""
+    linked = links.parse(fact.path)
+    return _noun(fact.path) if linked is None else _noun_of_linked(linked)
+
+
+def _noun_of_linked(linked: Linked) -> str:
+    there, name = LINKS[linked.link.name], linked.name
+    if linked.link.target != links.USER:
+        return f"{there}'s {_noun(f'{linked.link.target}.{name}')}"
+    return f"{there}'s {OF_USERS[name]}" if name in OF_USERS else there
+
+
+def _noun(path: str) -> str:
+    name = path.partition(".")[2]
     if path in NAMES or name in NAMES:
         return NAMES.get(path) or NAMES[name]
-    if name.startswith("uf_"):
+    if name.startswith(("uf_", "property_")):
         return f"field {name}"
     return name.removesuffix("_id").removesuffix("_ids").replace("_", " ")
 

@@ -34,15 +34,25 @@ class MisfitError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Units:
+    """What stands beside the tests of a fact, and says in what its operands are counted.
+
+    `hours` is the calendar of working days (`in`), `currency` that of amounts in user fields.
+    """
+
+    hours: Calendar | None = None
+    currency: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FileContext:
     """The parts of the rules file that operands refer to: its lists, calendars and time zone.
 
-    `zone` is None where the file names none. `hours` is the calendar that the test at hand names by
-    `in`, to count working days.
+    `zone` is None where the file names none. `units` are those of the tests at hand.
     """
 
     zone: tzinfo | None = None
-    hours: Calendar | None = None
+    units: Units = Units()
     lists: Mapping[str, tuple[Node, ...]] = field(default_factory=dict)
     calendars: Mapping[str, Calendar] = field(default_factory=dict)
 
@@ -132,12 +142,12 @@ def working_days(node: Node, fact: Fact, context: FileContext) -> WorkingDays | 
     if count is None or fact.type is not Type.DURATION:
         return None
     assert isinstance(node, Scalar)
-    if context.hours is None:
+    if context.units.hours is None:
         message = f"working days are those of a calendar: {{over: {node.text}, in: CALENDAR}}"
         raise MisfitError(node, message)
     if not 0 < count <= working_time.MOST:
         raise MisfitError(node, f"working days are from 1wd to {working_time.MOST}wd")
-    return WorkingDays(count, context.hours)
+    return WorkingDays(count, context.units.hours)
 
 
 def moment(node: Node, fact: Fact, context: FileContext) -> Moment:

@@ -83,6 +83,19 @@ def money(value: object) -> tuple[Decimal, str] | Unknown:
     return _unreadable(value, "an amount with its currency")
 
 
+def amounts_in(currency: str) -> Reader:
+    """Return a reader of amounts in a currency; one in another currency is unknown."""
+
+    def amount(value: object) -> Decimal | Unknown:
+        found = money(value)
+        if isinstance(found, Unknown):
+            return found
+        number, other = found
+        return number if other == currency else Unknown(f"it is in {other}, and not in {currency}")
+
+    return amount
+
+
 def money_or_words(value: object) -> tuple[Decimal, str] | str | Unknown:
     """Read a value of unknown type for a rule's amount; a text without digits is kept as a text."""
     return value if is_words(value) else money(value)

@@ -4,21 +4,28 @@ Every mistake is recorded with its place and parsing goes on, so that all are re
 result of a clause with a mistake must not be evaluated; the file is then not loaded.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from responder.rules.calendars import Calendar
-from responder.rules.facts import literals, registry, working_time
+from responder.rules.facts import amounts, literals, registry, working_time
+from responder.rules.facts.amounts import AMOUNTS
 from responder.rules.facts.conditions import All, AnyOf, FactTest, Not, Part, fact_test
 from responder.rules.facts.fields import Type
-from responder.rules.facts.literals import FileContext, MisfitError
-from responder.rules.facts.operators import OPERATORS
+from responder.rules.facts.literals import FileContext, MisfitError, Units
+from responder.rules.facts.operators import OPERATORS, Operator, Prepared
 from responder.rules.facts.registry import Fact
 from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table, nearest
 
 GROUPS = ("any", "all", "not")
-HOURS = "in"  # beside the tests of a duration: the calendar of its working days
+# They stand beside tests, and are none themselves:
+HOURS = "in"  # the calendar of the working days that a duration is compared with
+CURRENCY = "currency"  # that of the amounts that a user field is compared with
+UNITS = (HOURS, CURRENCY)
+
+_CURRENCY = re.compile("[A-Za-z]{3}")
 
 
 class Use(NamedTuple):
@@ -73,13 +80,13 @@ class ClauseReader:
             return
         self.uses.append(Use(fact, key))
         if isinstance(value, Table):
-            if not any(operator.text != HOURS for operator, _ in value.pairs):
+            tests = [pair for pair in value.pairs if pair[0].text not in UNITS]
+            if not tests:
                 self.mistakes.error(value, f"`{key.text}` has no test")
                 return
-            context = self._counted_in(value, fact)
-            for operator, operand in value.pairs:
-                if operator.text != HOURS:
-                    yield from self._test(fact, operator, operator.text, operand, place, context)
+            context = replace(self.context, units=self._units(fact, value))
+            for operator, operand in tests:
+                yield from self._test(fact, operator, operator.text, operand, place, context)
         elif isinstance(value, Items):
             yield from self._test(fact, key, "one_of", value, place)
         else:
@@ -94,22 +101,42 @@ class ClauseReader:
             self.mistakes.error(key, f"there is no fact `{key.text}`", meant)
         return fact
 
-    def _counted_in(self, tests: Table, fact: Fact) -> FileContext:
-        """Return the parts of the file that tests refer to, with the calendar that `in` names."""
+    def _units(self, fact: Fact, tests: Table) -> Units:
+        """Parse what stands beside the tests of one fact: `in` and `currency`."""
+        return Units(hours=self._hours(fact, tests), currency=self._currency(fact, tests))
+
+    def _hours(self, fact: Fact, tests: Table) -> Calendar | None:
+        """Parse the calendar of the working days that a duration is compared with."""
         node, key = tests.get(HOURS), tests.key(HOURS)
         if node is None or key is None:
-            return self.context
+            return None
         if fact.type is not Type.DURATION:
             self.mistakes.error(key, f"`in` is for durations, and `{fact.path}` is none")
         elif not any(_means_working_days(operand) for _, operand in tests.pairs):
             message = "`in` names the calendar of working days, such as 3wd, and here are none"
             self.mistakes.error(key, message)
         try:
-            return replace(self.context, hours=literals.calendar(node, self.context))
+            return literals.calendar(node, self.context)
         except MisfitError as misfit:
             self.mistakes.error(misfit.node, misfit.message, misfit.suggestion)
             # So that the mistake is reported once: the tests are read as if it were known.
-            return replace(self.context, hours=Calendar(name=""))
+            return Calendar(name="")
+
+    def _currency(self, fact: Fact, tests: Table) -> str | None:
+        """Parse the currency of the amounts that a user field is compared with."""
+        key, node = tests.key(CURRENCY), tests.get(CURRENCY)
+        if key is None or node is None:
+            return None
+        if fact.type is not Type.ANY:
+            field = fact.path.removesuffix("opportunity") + "currency_id"
+            meant = field if fact.path.endswith(".opportunity") else None
+            message = f"`currency` is for amounts in user fields, and `{fact.path}` is none"
+            self.mistakes.error(key, message, meant)
+        elif not isinstance(node, Scalar) or not _CURRENCY.fullmatch(node.text):
+            self.mistakes.error(node, "a currency is three letters, such as RUB")
+        else:
+            return node.text.upper()
+        return None
 
     def _test(
         self,
@@ -121,14 +148,17 @@ class ClauseReader:
         context: FileContext | None = None,
     ) -> Iterator[FactTest]:
         """Parse one test. `key` is the node of its operator, or of the fact in the short form."""
-        operator = OPERATORS.get(name)
+        operator, context = OPERATORS.get(name), context or self.context
         if operator is None:
             self._no_operator(key)
         elif fact.type not in operator.types:
             self.mistakes.error(key, _does_not_take(fact, name))
+        elif context.units.currency is not None and name not in (*AMOUNTS, "exists"):
+            message = f"`{name}` compares no amounts: `currency` goes with {', '.join(AMOUNTS)}"
+            self.mistakes.error(key, message)
         else:
             try:
-                prepared = operator.prepare(operand, fact, context or self.context)
+                prepared = _prepared(operator, operand, fact, context)
             except MisfitError as misfit:
                 self.mistakes.error(misfit.node, misfit.message, misfit.suggestion)
                 return
@@ -142,6 +172,13 @@ class ClauseReader:
         else:
             meant = nearest(key.text, OPERATORS)
             self.mistakes.error(key, f"there is no test `{key.text}`", meant)
+
+
+def _prepared(operator: Operator, operand: Node, fact: Fact, context: FileContext) -> Prepared:
+    currency = context.units.currency
+    if currency is None or operator.name not in AMOUNTS:
+        return operator.prepare(operand, fact, context)
+    return amounts.prepare(operator.name, operand, fact, currency)
 
 
 def _means_working_days(operand: Node) -> bool:

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Mapping
 from responder.model import Action, Mode
 from responder.rules import triggers
 from responder.rules.calendars import DAYS
-from responder.rules.facts import fields, registry
+from responder.rules.facts import fields, links, registry
 from responder.rules.facts.fields import Field, Type
 from responder.rules.facts.operators import OPERATORS
 from responder.rules.keep import GROUPING, GROUPS
 from responder.rules.load.calendar_parser import CALENDAR_KEYS
-from responder.rules.load.clause_parser import HOURS
+from responder.rules.load.clause_parser import CURRENCY, HOURS
 from responder.rules.load.limit_parser import NAMES as LIMITS
 from responder.rules.load.loader import DEFAULT_KEYS, FILE_KEYS
 from responder.rules.load.restraint_parser import MOST_KEPT, NO_GROUP, WHICH
@@ -42,6 +42,7 @@ _TRUTH = {
 _TIME = {"type": "string", "pattern": "^[0-9]{1,2}:[0-9]{2}$", "examples": ["09:00"]}
 _NAME = "^[a-z0-9_-]+$"
 _ITEM = "item_[1-9][0-9]{2,9}"
+_LIST = "list_[1-9][0-9]{0,9}"
 _FACT = {
     "type": "object",
     "description": "Another fact to compare with.",
@@ -246,11 +247,19 @@ def _group() -> dict[str, object]:
         for field in registry.of_kind(owner)
         if field.type in GROUPING and f"{owner}.{field.name}" not in NO_GROUP
     ]
-    of_portals = f"^(?:{'|'.join([*registry.KINDS, _ITEM])})\\.(?:uf|parent_id)_[a-z0-9_]+$"
-    items = f"^{_ITEM}\\.[a-z0-9_]+$"
+    linked = [
+        f"{kind}.{link.name}.{field.name}"
+        for kind in registry.KINDS
+        for link in links.of_kind(kind)
+        for field in registry.at_the_end_of(link)
+        if field.type in GROUPING
+    ]
+    kinds, link = "|".join([*registry.KINDS, _ITEM]), r"(?:\.(?:company|contact))?"
+    of_portals = f"^(?:{kinds}){link}\\.(?:uf|parent_id)_[a-z0-9_]+$"
+    items = f"^(?:{_ITEM}|{_LIST})(?:\\.[a-z0-9_]+){{1,2}}$"
     return {
         "anyOf": [
-            {"enum": [*GROUPS, *paths]},
+            {"enum": [*GROUPS, *paths, *linked]},
             {"type": "string", "pattern": of_portals},
             {"type": "string", "pattern": items},
         ]
@@ -303,6 +312,12 @@ def _clause() -> dict[str, object]:
         for field in registry.of_kind(owner):
             described = _doc(field.description, _ref(_name(field.type)))
             properties[f"{owner}.{field.name}"] = described
+        for link in links.of_kind(owner):
+            for field in registry.at_the_end_of(link):
+                described = _doc(
+                    f"{link.description}. {field.description}", _ref(_name(field.type))
+                )
+                properties[f"{owner}.{link.name}.{field.name}"] = described
     return {
         "type": "object",
         "minProperties": 1,
@@ -324,6 +339,24 @@ def _open_facts() -> Iterable[tuple[str, Schema]]:
     for type_, some in by_type.items():
         names = "|".join(re.escape(field.name) for field in some)
         yield f"^{_ITEM}\\.(?:{names})$", _ref(_name(type_))
+    yield from _open_links()
+    yield f"^{_LIST}\\.property_[1-9][0-9]{{0,9}}$", _doc("A field.", _ref(_name(Type.ANY)))
+    for field in registry.of_kind("list_23"):
+        yield f"^{_LIST}\\.{field.name}$", _doc(field.description, _ref(_name(field.type)))
+    for link in links.of_kind("list_23"):
+        for field in registry.at_the_end_of(link):
+            yield f"^{_LIST}\\.{link.name}\\.{field.name}$", _ref(_name(field.type))
+
+
+def _open_links() -> Iterable[tuple[str, Schema]]:
+    """Yield the portal's own fields of what documents are linked to, and links of smart items."""
+    linked = f"(?:deal|lead|quote|invoice|{_ITEM})\\.(?:company|contact)"
+    yield f"^{linked}\\.uf_[a-z0-9_]+$", _doc("A field of your portal.", _ref(_name(Type.ANY)))
+    yield f"^{linked}\\.parent_id_[1-9][0-9]*$", _ref(_name(Type.REFERENCE))
+    for link in links.of_kind("item_147"):
+        for field in registry.at_the_end_of(link):
+            path = f"^{_ITEM}\\.{link.name}\\.{re.escape(field.name)}$"
+            yield path, _ref(_name(field.type))
 
 
 def _of_type(type_: Type) -> dict[str, object]:
@@ -334,6 +367,11 @@ def _of_type(type_: Type) -> dict[str, object]:
         for name, operator in OPERATORS.items()
         if type_ in operator.types
     }
+    if type_ is Type.ANY:
+        operators[CURRENCY] = _doc(
+            "The currency of the amounts compared; an amount in another one is unknown.",
+            {"type": "string", "pattern": "^[A-Za-z]{3}$", "examples": ["RUB"]},
+        )
     if type_ is Type.DURATION:
         hours = _doc("The calendar in which working days (3wd) are counted.", _TEXT)
         return table({**operators, HOURS: hours}, minProperties=1)

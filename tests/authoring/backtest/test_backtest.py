@@ -122,6 +122,25 @@ def test_the_rules_that_decided_change_nothing(database: Database) -> None:
             'no       if.deal.stage_semantic_id is P; it is "F"',
         ),
         case(
+            "so is one of what the document was linked to",
+            LOST.replace("F,", "F, deal.company.industry: IT,"),
+            headline(undecidable=1),
+            "deal.company.industry was not recorded",
+        ),
+        case(
+            "so is how many ran on the document, which was not asked then",
+            LOST.replace("F,", "F, document.running: 1,"),
+            headline(undecidable=1),
+            "document.running was not recorded",
+        ),
+        case(
+            "how many ran is known where it was asked",
+            LOST.replace("F,", "F, document.running: {over: 1},"),
+            headline(removed=1),
+            "no       if.document.running over 1; it is 1",
+            facts={**F, "document.running": 1},
+        ),
+        case(
             "so is one that a protecting rule needs",
             a_rule("deal.company_id: 17", name="vip", when=None, then="leave") + LOST,
             headline(undecidable=1),

@@ -95,6 +95,42 @@ def test_fields_of_a_kind_are_listed() -> None:
     assert responder("fields", "dael").exit_code == 2
 
 
+OF_A_LIST = """\
+version: 1
+rules:
+  - id: of-a-list
+    when: [{every: 1h}]
+    if: {list_23.property_1153: x, list_23.property_1151: y, workflow.template_id: 61}
+    then: kill
+"""
+
+
+@pytest.mark.portal
+def test_the_fields_of_a_list_are_read_from_a_portal(rules: Path) -> None:
+    sandbox = demo_portal()
+    sandbox.scopes = ("bizproc", "crm", "lists")
+    sandbox.lists.add(23, "Leave", "bitrix_processes")
+    sandbox.lists.add_field(23, "PROPERTY_1151", "Last day", "S:Date")
+    sandbox.lists.add_field(23, "PROPERTY_1152", "Reason", "L", choices={"5": "Sick"})
+    with SandboxServer(sandbox) as server:
+        settings = {
+            "PORTALS__MAIN__URL": server.url,
+            "PORTALS__MAIN__APPLICATION_TOKENS": TOKEN,
+        }
+        listed = responder("fields", "list_23", "--portal", "main", **settings).output
+        lines = [" ".join(line.split()) for line in listed.splitlines()]
+        assert "list_23.property_1151 any Last day (S:Date)." in lines
+        assert "list_23.property_1152 any Reason (L: 5 is Sick)." in lines
+        gone = responder("fields", "list_24", "--portal", "main", **settings)
+        assert gone.exit_code == 2
+        assert "list 24 is not there, or we may not read it" in gone.output
+        rules.write_text(OF_A_LIST)
+        result = responder("check", rules, "--portal", "main", **settings)
+        assert "main has no list_23 field PROPERTY_1153" in result.output
+        assert "list_23 field PROPERTY_1151 is “Last day” in main" in result.output
+    assert responder("fields", "deal", "--portal", "main", **settings).exit_code == 2
+
+
 @pytest.mark.parametrize(
     "data",
     [

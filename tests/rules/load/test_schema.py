@@ -21,6 +21,7 @@ from tests.rules.json_schema import Checker
 
 SCHEMA = json.loads(json_schema.render())
 CHECKER = Checker(SCHEMA)
+PERSON = ("id", "active", "department")
 
 
 def value_of(node: Node | None) -> object:
@@ -71,6 +72,10 @@ SEEDS = [
                     "deal.currency_id": "RUB",
                     "deal.closed": "Y",
                     "deal.uf_crm_1": {"over": 3, "exists": True},
+                    "deal.uf_crm_3": {"over": 3, "currency": "RUB"},
+                    "deal.company.industry": "IT",
+                    "deal.assigned_by.active": False,
+                    "document.running": {"at_least": 2},
                     "deal.uf_crm_2": {"between": ["2026-09-01", "2026-09-30T10:00:00Z"]},
                     "deal.closedate": {
                         "between": ["2026-09-01", "2026-09-30"],
@@ -106,6 +111,17 @@ SEEDS = [
                 "keep": {"newest": 3},
                 "per": ["template", "starter.id", "deal.uf_crm_1"],
                 "then": "kill",
+            },
+            {
+                "id": "four",
+                "when": [{"every": "1h"}],
+                "if": {
+                    "list_23.property_1": {"older_than": "1d"},
+                    "list_23.created_by.active": False,
+                    "list_23.name": "x",
+                    "workflow.template_id": 61,
+                },
+                "then": "terminate",
             },
         ],
     }
@@ -198,7 +214,8 @@ def test_every_key_fact_and_operator_is_there_with_words_about_it() -> None:
         described += [one for table in tables for one in table["properties"].values()]
     assert all(one["description"].endswith(".") for one in described)
     assert {path for path in tests if path.startswith("task.")} == {
-        f"task.{field.name}" for field in registry.of_kind("task")
+        *(f"task.{field.name}" for field in registry.of_kind("task")),
+        *(f"task.{link}.{name}" for link in ("responsible", "created_by") for name in PERSON),
     }
 
 
