@@ -3,12 +3,13 @@
 import json
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict
+from datetime import datetime
 from typing import Literal
 
 from responder.authoring import advice, expectations
 from responder.authoring.cases import cases
 from responder.rules import yaml_positions
-from responder.rules.ruleset import RulesError, Ruleset, load
+from responder.rules.ruleset import IsKnown, RulesError, Ruleset, load
 from responder.rules.yaml_positions import Mistake, Mistakes, Table
 
 Format = Literal["text", "json", "github"]
@@ -23,13 +24,15 @@ def check(
     *,
     portals: Collection[str] | None = None,
     tested: Collection[str] = (),
+    is_known: IsKnown | None = None,
+    now: datetime | None = None,  # noqa: ARG001  # for rules that are over
 ) -> tuple[Mistake, ...]:
     """Return the mistakes and warnings of a file, in its order; without an error the file is fine.
 
     `tested` are the rules that tests in another file expect in a verdict.
     """
     try:
-        ruleset = load(data, file=file, portals=portals)
+        ruleset = load(data, file=file, portals=portals, is_known=is_known)
     except RulesError as error:
         return error.mistakes
     mistakes = Mistakes(file, list(ruleset.warnings))

@@ -91,12 +91,21 @@ def show_mistakes(error: "RulesError") -> None:
     click.echo(render(error.mistakes, data), nl=False)
 
 
+def is_known_to_the_log(revision: str) -> bool:
+    """Return whether a decision was made by this revision; false where there is no log to ask."""
+    from responder.settings.sources import database_url
+    from responder.store import rulesets
+
+    url, problems = database_url(os.environ, Path(".env"))
+    return not problems and rulesets.knower_at(url)(revision)
+
+
 def rules_of_revision(revision: str, text: str) -> "Ruleset":
     """Return the rules of a stored revision; exit if this version cannot read them."""
-    from responder.rules.ruleset import RulesError, load
+    from responder.rules.ruleset import RulesError, load, was_in_force
 
     try:
-        return load(text.encode(), file=f"revision {shown(revision)}")
+        return load(text.encode(), file=f"revision {shown(revision)}", is_known=was_in_force)
     except RulesError as error:
         fail(f"This version cannot read the rules of revision {shown(revision)}:", str(error))
 

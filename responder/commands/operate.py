@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from responder.commands.context import current_user, fail, opened, require_portal
+from responder.commands.context import (
+    current_user,
+    fail,
+    is_known_to_the_log,
+    opened,
+    require_portal,
+)
 from responder.rules.revision import shown
 
 if TYPE_CHECKING:
@@ -31,7 +37,12 @@ def _ruleset_or_why(settings: "Settings") -> "Ruleset | str":
 
     try:
         data = settings.rules.read_bytes()
-        return load(data, file=str(settings.rules), portals=settings.portals)
+        return load(
+            data,
+            file=str(settings.rules),
+            portals=settings.portals,
+            is_known=is_known_to_the_log,
+        )
     except RulesError:
         return f"{settings.rules} is broken: `responder check {settings.rules}` says where."
     except OSError as error:

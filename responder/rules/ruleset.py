@@ -4,7 +4,7 @@ Loading is all or nothing: a `Ruleset` is made from a file without mistakes; oth
 has every mistake of the file.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import tzinfo
 from functools import lru_cache
 
@@ -22,6 +22,11 @@ class RulesError(Exception):
     def __init__(self, mistakes: tuple[Mistake, ...]) -> None:
         super().__init__("\n".join(map(str, mistakes)))
         self.mistakes = mistakes
+
+    @property
+    def was_none(self) -> bool:
+        """Return whether an older version of the program loaded this very file."""
+        return all(one.is_new for one in self.mistakes if one.severity == "error")
 
 
 class Ruleset:
@@ -142,12 +147,37 @@ def _is_set_off(rule: Rule, trigger: Trigger, events: frozenset[str], kind: str)
             return any(one.schedule is not None for one in triggers)
 
 
-def load(data: bytes, *, file: str, portals: Collection[str] | None = None) -> Ruleset:
+# Returns whether a revision was in force once: whether the log holds it.
+IsKnown = Callable[[str], bool]
+
+
+def was_in_force(_revision: str) -> bool:
+    """Return true: the answer for a text that comes from the log itself."""
+    return True
+
+
+def load(
+    data: bytes,
+    *,
+    file: str,
+    portals: Collection[str] | None = None,
+    is_known: IsKnown | None = None,
+) -> Ruleset:
     """Return the rules in a file, or raise `RulesError` with every mistake.
 
-    `portals` are the portals of the settings; None where they are not known.
+    `portals` are the portals of the settings; None where they are not known. A text that was in
+    force once (`is_known` is asked by its revision) is still loaded if it has no other mistakes
+    than those that have become errors since; they are warnings then.
     """
-    mistakes = Mistakes(file)
+    try:
+        return _load(data, Mistakes(file), portals)
+    except RulesError as error:
+        if is_known is None or not error.was_none or not is_known(revision_of(data)):
+            raise
+    return _load(data, Mistakes(file, forgives_new=True), portals)
+
+
+def _load(data: bytes, mistakes: Mistakes, portals: Collection[str] | None) -> Ruleset:
     root = yaml_positions.read(data, mistakes)
     if root is None:
         raise RulesError(mistakes.in_order())

@@ -32,7 +32,10 @@ Kind = Literal["null", "truth", "number", "text", "broken"]
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """A mistake in a file: its place (from 1), its severity, and the nearest right name."""
+    """A mistake in a file: its place (from 1), its severity, and the nearest right name.
+
+    `is_new` is true where an older version of the program loaded a file with this mistake.
+    """
 
     file: str
     line: int
@@ -41,6 +44,7 @@ class Mistake:
     message: str
     suggestion: str | None = None
     length: int = 1
+    is_new: bool = False
 
     def __str__(self) -> str:
         """Return the mistake in one line, as compilers write it."""
@@ -94,16 +98,28 @@ class Table(Node):
 
 @dataclass(slots=True)
 class Mistakes:
-    """The mistakes found in one file so far."""
+    """The mistakes found in one file so far.
+
+    `forgives_new` is set for a file that an older version loaded: what has become an error since is
+    a warning there.
+    """
 
     file: str
     found: list[Mistake] = field(default_factory=list)
+    forgives_new: bool = False
 
-    def error(self, node: Node, message: str, suggestion: str | None = None) -> None:
-        """Add an error at a node, unless that node was reported already."""
+    def error(
+        self, node: Node, message: str, suggestion: str | None = None, *, new: bool = False
+    ) -> None:
+        """Add an error at a node, unless that node was reported already.
+
+        `new` is true where an older version of the program loaded a file with this mistake.
+        """
         if isinstance(node, Scalar) and node.kind == "broken":
             return
-        self.at(node.line, node.column, message, suggestion, length=node.length)
+        severity: Severity = "warning" if new and self.forgives_new else "error"
+        place = (self.file, node.line, node.column)
+        self.found.append(Mistake(*place, severity, message, suggestion, node.length, new))
 
     def warn(self, node: Node, message: str) -> None:
         """Add a warning: the file loads, but this is probably not what its author meant."""

@@ -18,7 +18,7 @@ from responder.model import ACTING_MODES, Condition, Mode, Unknown
 from responder.rules import yaml_positions
 from responder.rules.decide import judge
 from responder.rules.rule import Rule
-from responder.rules.ruleset import RulesError, Ruleset, load
+from responder.rules.ruleset import IsKnown, RulesError, Ruleset, load
 from responder.rules.yaml_positions import Mistakes, Table, nearest
 
 _FILE_KEYS = ("version", "tests")
@@ -70,9 +70,9 @@ def _is_bare(root: Table) -> bool:
     return root.get("tests") is None and root.get("event") is None
 
 
-def suite_of_rules(data: bytes, file: str) -> Suite:
+def suite_of_rules(data: bytes, file: str, *, is_known: IsKnown | None = None) -> Suite:
     """Load a rules file with the tests in it. Raise RulesError with every mistake."""
-    ruleset = load(data, file=file)
+    ruleset = load(data, file=file, is_known=is_known)
     return Suite(ruleset=ruleset, cases=_read(data, file, ruleset))
 
 

@@ -1,12 +1,20 @@
 """Defines the commands about rules files. They need no settings, unless a portal is asked."""
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
 
-from responder.commands.context import fail, portal_of, rules_in_use, settings, show_mistakes
+from responder.commands.context import (
+    fail,
+    is_known_to_the_log,
+    portal_of,
+    rules_in_use,
+    settings,
+    show_mistakes,
+)
 from responder.commands.rules.trials import portal_named
 
 if TYPE_CHECKING:
@@ -43,7 +51,13 @@ def check(
     except OSError as error:
         click.echo(f"{file}:1:1: error: {error.strerror}")
         sys.exit(2)
-    mistakes = checking.check(data, str(file), tested=_tested(tests, data, file))
+    mistakes = checking.check(
+        data,
+        str(file),
+        tested=_tested(tests, data, file),
+        is_known=is_known_to_the_log,
+        now=datetime.now(UTC),
+    )
     broken = any(mistake.severity == "error" for mistake in mistakes)
     if portal is not None and not broken:
         import asyncio
@@ -70,7 +84,7 @@ def _tested(tests: Path | None, data: bytes, file: Path) -> set[str]:
     if tests is None:
         return set()
     try:
-        ruleset = load(data, file=str(file))
+        ruleset = load(data, file=str(file), is_known=is_known_to_the_log)
     except RulesError:
         return set()
     try:

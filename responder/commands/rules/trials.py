@@ -12,6 +12,7 @@ import click
 from responder.adapters.terminal import print_verbatim
 from responder.commands.context import (
     fail,
+    is_known_to_the_log,
     opened_log,
     portal_of,
     rules_in_use,
@@ -107,14 +108,14 @@ def _suite(file: Path) -> "Suite":
 
     data = file.read_bytes()
     if case_runs.has_rules(data):
-        return case_runs.suite_of_rules(data, str(file))
+        return case_runs.suite_of_rules(data, str(file), is_known=is_known_to_the_log)
     return case_runs.suite_of_tests(data, str(file), _ruleset(rules_in_use()))
 
 
 def _ruleset(path: Path) -> "Ruleset":
     from responder.rules.ruleset import load
 
-    return load(path.read_bytes(), file=str(path))
+    return load(path.read_bytes(), file=str(path), is_known=is_known_to_the_log)
 
 
 def _print_as_test(decision_id: str) -> None:

@@ -73,7 +73,7 @@ class RuleReader:
         condition = All(self._clause(node, "if", clauses))
         exception = AnyOf(self._clause(node, "unless", clauses))
         readable = (read := len(self.mistakes.found)) == before
-        when = WhenReader(keys, self.context.zone or UTC).read(node, required=action in KILLING)
+        when = WhenReader(keys, self.context.zone).read(node, required=action in KILLING)
         self._of_one_kind(clauses.uses, when if len(self.mistakes.found) == read else None)
         tests = (*condition.tests(), *exception.tests())
         every_template = self._every_template(node, keys, action, tests if readable else None)

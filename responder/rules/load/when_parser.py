@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta, tzinfo
+from datetime import UTC, timedelta, tzinfo
 
 from responder.rules import time_zones, triggers
 from responder.rules.facts import values
@@ -17,10 +17,10 @@ _SHORTEST, _LONGEST = timedelta(seconds=1), timedelta(days=366)
 
 @dataclass(frozen=True, slots=True)
 class WhenReader:
-    """A parser of the `when` of one rule. `zone` is the zone of schedules that name none."""
+    """A parser of the `when` of one rule. `zone` is that of the defaults, if any."""
 
     keys: Keys
-    zone: tzinfo
+    zone: tzinfo | None
 
     def read(self, node: Table, *, required: bool) -> tuple[Trigger, ...] | None:
         """Parse the triggers of a rule; None where it has no `when`."""
@@ -84,7 +84,10 @@ class WhenReader:
         at = time_zones.time_of_day(text) if text else None
         zone = time_zones.read(item, self.keys, self.zone)
         if at is not None:
-            return DailyAt(at, zone)
+            if zone is None and {key.text for key, _ in item.pairs} == {"daily_at"}:
+                message = f"`timezone` is missing: {text} where? write it here, or in `defaults`"
+                self.keys.mistakes.error(key, message, new=True)
+            return DailyAt(at, zone or UTC)
         if text:
             self._error(item.get("daily_at") or key, '`daily_at` is a time of day, such as "03:00"')
         return None
