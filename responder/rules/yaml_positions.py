@@ -26,6 +26,8 @@ _TRUTHS = {"true": True, "True": True, "TRUE": True, "false": False, "False": Fa
 _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
+_NEGATIONS = frozenset({"not", "no", "non", "none", "never", "without", "dont", "isnt", "doesnt"})
+
 Severity = Literal["error", "warning"]
 Kind = Literal["null", "truth", "number", "text", "broken"]
 
@@ -144,9 +146,19 @@ class Mistakes:
 
 
 def nearest(word: str, names: Iterable[str], *, likeness: float = 0.6) -> str | None:
-    """Return the name that is nearest to a wrong word, or None. `likeness` is from 0 to 1."""
+    """Return the name that is nearest to a wrong word, or None. `likeness` is from 0 to 1.
+
+    A word that says no is only near to a name that does: no suggestion is better than the opposite.
+    """
+    if _says_no(word):
+        names = filter(_says_no, names)
     found = get_close_matches(word, list(names), n=1, cutoff=likeness)
     return found[0] if found else None
+
+
+def _says_no(word: str) -> bool:
+    words = re.split(r"[^a-z]+", word.lower())
+    return not _NEGATIONS.isdisjoint(words) or words[0].startswith(("un", "dis"))
 
 
 def lines(text: str) -> list[str]:

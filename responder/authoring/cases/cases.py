@@ -15,6 +15,8 @@ from responder.bitrix24 import documents
 from responder.model import Document, Situation, Trigger
 from responder.rules import triggers
 from responder.rules.facts import registry, values
+from responder.rules.load import synonyms
+from responder.rules.load.key_parser import Keys
 from responder.rules.rule import Rule
 from responder.rules.ruleset import Ruleset, paths
 from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table, nearest
@@ -123,7 +125,8 @@ class _CaseReader:
         for key, _ in self.node.pairs:
             if key.text not in CASE_KEYS:
                 message = f"there is no key `{key.text}` in a test"
-                self.mistakes.error(key, message, nearest(key.text, CASE_KEYS))
+                meant = synonyms.meant(key.text, CASE_KEYS, synonyms.CASE_KEYS)
+                self.mistakes.error(key, message, meant)
 
     def _text(self, name: str) -> str | None:
         value = self.node.get(name)
@@ -137,7 +140,8 @@ class _CaseReader:
     def _event(self) -> _Event:
         node = self.node.get("event")
         if node is None:
-            self.mistakes.error(self.node, "`event` is missing: what sets the rules off?")
+            if Keys(self.mistakes).lacks(self.node, "event", CASE_KEYS, synonyms.CASE_KEYS):
+                self.mistakes.error(self.node, "`event` is missing: what sets the rules off?")
             return _Event("event")
         for trigger in get_args(Trigger):
             if isinstance(node, Scalar) and node.text == trigger != "event":

@@ -13,7 +13,8 @@ from responder.rules.facts.conditions import All, AnyOf, FactTest, Not, Part, fa
 from responder.rules.facts.literals import FileContext, MisfitError
 from responder.rules.facts.operators import OPERATORS
 from responder.rules.facts.registry import Fact
-from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table, nearest
+from responder.rules.load import synonyms
+from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table
 
 GROUPS = ("any", "all", "not")
 
@@ -27,11 +28,15 @@ class Use(NamedTuple):
 
 @dataclass(slots=True)
 class ClauseReader:
-    """A parser of the clauses of one rule, which collects the facts that they use."""
+    """A parser of the clauses of one rule, which collects the facts that they use.
+
+    `kind` is the kind of document that is probably at hand, for a fact that does not name it.
+    """
 
     rule: str
     mistakes: Mistakes
     context: FileContext
+    kind: str | None = None
     uses: list[Use] = field(default_factory=list)
 
     def read(self, node: Node, place: str) -> tuple[Part, ...]:
@@ -82,11 +87,17 @@ class ClauseReader:
     def _fact(self, key: Scalar) -> Fact | None:
         fact = registry.find(key.text)
         if fact is None:
-            meant = (
-                registry.nearest_fact(key.text) if "." in key.text else nearest(key.text, GROUPS)
-            )
-            self.mistakes.error(key, f"there is no fact `{key.text}`", meant)
+            self.mistakes.error(key, f"there is no fact `{key.text}`", self._meant(key.text))
         return fact
+
+    def _meant(self, path: str) -> str | None:
+        """Return the fact or the group that is probably meant by a wrong name."""
+        if "." in path:
+            return registry.nearest_fact(path)
+        fact = f"{self.kind}.{path}"
+        if self.kind and registry.find(fact):
+            return fact
+        return synonyms.meant(path, GROUPS, synonyms.GROUPS)
 
     def _test(
         self, fact: Fact, key: Scalar, name: str, operand: Node, place: str
@@ -110,9 +121,14 @@ class ClauseReader:
     def _no_operator(self, key: Scalar) -> None:
         if key.text == "fact":
             self.mistakes.error(key, "a fact is compared by an operator: {is: {fact: …}}", "is")
+            return
+        message, negated = f"there is no test `{key.text}`", synonyms.negated_test(key.text)
+        if negated and key.text not in synonyms.OPERATORS:
+            message += f": write `{negated}` below `unless`, or below `not`"
+            self.mistakes.error(key, message)
         else:
-            meant = nearest(key.text, OPERATORS)
-            self.mistakes.error(key, f"there is no test `{key.text}`", meant)
+            meant = synonyms.meant(key.text, OPERATORS, synonyms.OPERATORS)
+            self.mistakes.error(key, message, meant)
 
 
 def _does_not_take(fact: Fact, name: str) -> str:

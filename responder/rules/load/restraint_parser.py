@@ -47,7 +47,7 @@ def _wait(node: Table, keys: Keys) -> timedelta | None:
         value = node.get("wait")
         assert value is not None
         message = "`wait` is a duration from 1s to 366d, such as 10m"
-        keys.mistakes.error(value, message)
+        keys.mistakes.error(value, message, values.duration_meant(text))
         return None
     return length
 

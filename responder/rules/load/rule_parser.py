@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from responder.model import KILLING, Action, Mode
+from responder.rules import triggers
 from responder.rules.facts import registry, values
 from responder.rules.facts.conditions import All, AnyOf, FactTest, Part, fact_test
 from responder.rules.facts.derived import NEEDS
@@ -20,13 +21,14 @@ from responder.rules.load.restraint_parser import RESTRAINT_KEYS
 from responder.rules.load.when_parser import WhenReader
 from responder.rules.rule import Rule
 from responder.rules.triggers import Trigger
-from responder.rules.yaml_positions import Mistakes, Node, Scalar, Table, nearest
+from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table, nearest
 
 RULE_KEYS = (
     *("id", "because", "mode", "when", "if", "unless", "then"),
     *("every_template", "limit", "sweep", "portals", "disabled", "expires"),
     *RESTRAINT_KEYS,
 )
+_DECIDING = ("if", "unless", "every_template")
 _ACTIONS = (*KILLING, Action.LEAVE)
 _ID = re.compile(r"[a-z0-9-]+")
 _PORTAL = re.compile(r"[a-z0-9_]+")
@@ -64,16 +66,16 @@ class RuleReader:
         keys = Keys(self.mistakes)
         keys.known(node, RULE_KEYS)
         then = keys.choice(node, "then", _ACTIONS)
-        if node.get("then") is None:
+        if keys.lacks(node, "then", RULE_KEYS):
             self.mistakes.error(node, "`then` is missing: kill, terminate or leave")
         action = Action(then) if then else None
         id_ = self._id(node, keys)
-        clauses = ClauseReader(id_, self.mistakes, self.context)
+        clauses = ClauseReader(id_, self.mistakes, self.context, _kind_at_hand(node))
         before = len(self.mistakes.found)
         condition = All(self._clause(node, "if", clauses))
         exception = AnyOf(self._clause(node, "unless", clauses))
         readable = (read := len(self.mistakes.found)) == before
-        when = WhenReader(keys, self.context.zone).read(node, required=action in KILLING)
+        when = WhenReader(keys, self.context.zone).read(node, RULE_KEYS, required=action in KILLING)
         self._of_one_kind(clauses.uses, when if len(self.mistakes.found) == read else None)
         tests = (*condition.tests(), *exception.tests())
         every_template = self._every_template(node, keys, action, tests if readable else None)
@@ -119,7 +121,8 @@ class RuleReader:
     def _id(self, node: Table, keys: Keys) -> str:
         value = node.get("id")
         if value is None:
-            self.mistakes.error(node, "`id` is missing")
+            if keys.lacks(node, "id", RULE_KEYS):
+                self.mistakes.error(node, "`id` is missing")
             return ""
         text = keys.text(node, "id") or ""
         if text and not _ID.fullmatch(text):
@@ -172,17 +175,19 @@ class RuleReader:
         """Read `every_template`, required where no template is tested. `tests`: None if unread."""
         every = keys.truth(node, "every_template")
         if action is Action.LEAVE:
-            self._guard(node, every=every)
+            self._guard(node, keys, every=every)
         elif action and not every and tests is not None and not any(map(_tests_template, tests)):
+            if not all(keys.lacks(node, name, RULE_KEYS) or node.get(name) for name in _DECIDING):
+                return False  # what was meant is reported, and may be right
             message = "this would act on workflows of every template: test `workflow.template_id`"
             self.mistakes.error(node, f"{message}, or write `every_template: true`")
         return bool(every)
 
-    def _guard(self, node: Table, *, every: bool | None) -> None:
+    def _guard(self, node: Table, keys: Keys, *, every: bool | None) -> None:
         key = node.key("every_template")
         if every is not None and key is not None:
             self.mistakes.error(key, "`every_template` is for rules that kill or terminate")
-        if node.get("if") is None and node.get("unless") is None:
+        if all(keys.lacks(node, name, RULE_KEYS) for name in ("if", "unless")):
             self.mistakes.error(node, "`if` is missing: this would leave every workflow")
 
     def _portals_of(self, node: Table, keys: Keys, action: Action | None) -> frozenset[str] | None:
@@ -240,6 +245,16 @@ class RuleReader:
                 message = f"an amount is compared in any currency: test `{currency}` too"
                 self.mistakes.warn(node, message)
                 return
+
+
+def _kind_at_hand(node: Table) -> str | None:
+    """Return the kind of document that the first event of a rule brings, if it is clear."""
+    when = node.get("when")
+    for item in when.items if isinstance(when, Items) else ():
+        found = triggers.find(item.text) if isinstance(item, Scalar) else None
+        if found is not None and registry.is_kind(found.brings):
+            return found.brings
+    return None
 
 
 def _paths(uses: list[Use], robots: FactTest | None, keep: Keep | None) -> frozenset[str]:
