@@ -84,11 +84,11 @@ def require_portal(portal: str | None, known: Collection[str]) -> None:
 
 def show_mistakes(error: "RulesError") -> None:
     """Print the mistakes of a file of rules or tests, with the lines they are in."""
-    from responder.authoring.check import render
+    from responder.authoring.check import count, render
 
     path = Path(error.mistakes[0].file)
     data = path.read_bytes() if path.is_file() else b""
-    click.echo(render(error.mistakes, data), nl=False)
+    click.echo(render(error.mistakes, data) + count(error.mistakes), nl=False)
 
 
 def is_known_to_the_log(revision: str) -> bool:

@@ -4,7 +4,7 @@ Loading is all or nothing: a `Ruleset` is made from a file without mistakes; oth
 has every mistake of the file.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import tzinfo
 from functools import lru_cache
 
@@ -13,15 +13,20 @@ from responder.rules import yaml_positions
 from responder.rules.load import loader
 from responder.rules.revision import revision_of
 from responder.rules.rule import Rule
-from responder.rules.yaml_positions import Mistake, Mistakes
+from responder.rules.yaml_positions import Items, Mistake, Mistakes, Node, Table
 
 
 class RulesError(Exception):
-    """A rules file that cannot be loaded, with all its mistakes in the order of the file."""
+    """A rules file that cannot be loaded, with all its mistakes: errors first, then warnings.
 
-    def __init__(self, mistakes: tuple[Mistake, ...]) -> None:
+    `readable` are the rules so far as they could be read; they are good for reading the tests in
+    the same file, and never for judging. None where nothing could be read.
+    """
+
+    def __init__(self, mistakes: tuple[Mistake, ...], readable: "Ruleset | None" = None) -> None:
         super().__init__("\n".join(map(str, mistakes)))
         self.mistakes = mistakes
+        self.readable = readable
 
     @property
     def was_none(self) -> bool:
@@ -30,7 +35,11 @@ class RulesError(Exception):
 
 
 class Ruleset:
-    """The rules of one file, immutable. `revision` identifies the bytes that it was made from."""
+    """The rules of one file, immutable. `revision` identifies the bytes that it was made from.
+
+    `doubtful` are the ids of rules with mistakes (empty text: of a rule without a readable id),
+    where the file is broken.
+    """
 
     def __init__(
         self,
@@ -39,12 +48,14 @@ class Ruleset:
         rules: tuple[Rule, ...],
         zone: tzinfo,
         warnings: tuple[Mistake, ...],
+        doubtful: frozenset[str] = frozenset(),
     ) -> None:
         self.revision = revision_of(data)
         self.text = data.decode()
         self.rules = rules
         self.zone = zone
         self.warnings = warnings
+        self.doubtful = doubtful
         self._reading = tuple(rule for rule in rules if rule.disabled is None)
         self._named = frozenset(
             event
@@ -182,9 +193,27 @@ def _load(data: bytes, mistakes: Mistakes, portals: Collection[str] | None) -> R
     if root is None:
         raise RulesError(mistakes.in_order())
     loaded = loader.read(root, yaml_positions.lines(data.decode()), mistakes, portals)
+    found = mistakes.in_order()
+    doubtful = frozenset(_doubtful(loaded.rules, root, found))
+    ruleset = Ruleset(
+        data=data, rules=loaded.rules, zone=loaded.zone, warnings=found, doubtful=doubtful
+    )
     if mistakes.fatal:
-        raise RulesError(mistakes.in_order())
-    return Ruleset(data=data, rules=loaded.rules, zone=loaded.zone, warnings=mistakes.in_order())
+        raise RulesError(found, ruleset if loaded.rules else None)
+    return ruleset
+
+
+def _doubtful(rules: tuple[Rule, ...], root: Node, mistakes: tuple[Mistake, ...]) -> Iterator[str]:
+    """Yield the ids of the rules in whose lines there is an error."""
+    node = root.get("rules") if isinstance(root, Table) else None
+    items = node.items if isinstance(node, Items) else ()
+    wrong = {one.line for one in mistakes if one.severity == "error"}
+    if len(items) != len(rules):
+        yield from ("", *(rule.id for rule in rules))
+        return
+    for rule, item in zip(rules, items, strict=True):
+        if any(item.line <= line <= item.last_line for line in wrong):
+            yield rule.id
 
 
 def paths(rules: Iterable[Rule]) -> frozenset[str]:

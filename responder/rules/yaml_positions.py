@@ -136,8 +136,8 @@ class Mistakes:
         self.found.append(Mistake(self.file, line, column, "error", message, suggestion, length))
 
     def in_order(self) -> tuple[Mistake, ...]:
-        """Return the mistakes in the order of the file."""
-        return tuple(sorted(self.found, key=lambda mistake: (mistake.line, mistake.column)))
+        """Return the errors in the order of the file, and then the warnings."""
+        return tuple(sorted(self.found, key=lambda one: (one.severity, one.line, one.column)))
 
     @property
     def fatal(self) -> bool:

@@ -78,7 +78,7 @@ def rule_with(line: str) -> str:
         (rule_with("because: true"), (7, 14), "`because` is a text", None),
         (rule_with("because:"), (7, 5), "`because` is a text", None),
         (rule_with("disabled: true"), (7, 15), "`disabled` is a text", None),
-        (rule_with("sweep: maybe"), (7, 12), "`sweep` is true or false", "true"),
+        (rule_with("sweep: maybe"), (7, 12), "`sweep` is true or false", None),
         (rule_with("sweep: yes"), (7, 12), "`sweep` is true or false", "true"),
         (rule_with("expires: 2026-02-30"), (7, 14), "`expires` is a day", None),
         (rule_with("expires: soon"), (7, 14), "`expires` is a day", None),

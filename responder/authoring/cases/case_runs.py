@@ -70,23 +70,28 @@ def _is_bare(root: Table) -> bool:
     return root.get("tests") is None and root.get("event") is None
 
 
-def suite_of_rules(data: bytes, file: str, *, is_known: IsKnown | None = None) -> Suite:
-    """Load a rules file with the tests in it. Raise RulesError with every mistake."""
+def suite_of_rules(
+    data: bytes, file: str, *, is_known: IsKnown | None = None, expecting: bool = False
+) -> Suite:
+    """Load a rules file with the tests in it. Raise RulesError with every mistake.
+
+    Where tests must be `expecting`, one without `expect` is a mistake: it could never fail.
+    """
     ruleset = load(data, file=file, is_known=is_known)
-    return Suite(ruleset=ruleset, cases=_read(data, file, ruleset))
+    return Suite(ruleset=ruleset, cases=_read(data, file, ruleset, expecting=expecting))
 
 
-def suite_of_tests(data: bytes, file: str, ruleset: Ruleset) -> Suite:
+def suite_of_tests(data: bytes, file: str, ruleset: Ruleset, *, expecting: bool = False) -> Suite:
     """Load a file of tests, or of one bare case, for rules that are elsewhere."""
-    return Suite(ruleset=ruleset, cases=_read(data, file, ruleset))
+    return Suite(ruleset=ruleset, cases=_read(data, file, ruleset, expecting=expecting))
 
 
-def _read(data: bytes, file: str, ruleset: Ruleset) -> tuple[Case, ...]:
+def _read(data: bytes, file: str, ruleset: Ruleset, *, expecting: bool) -> tuple[Case, ...]:
     mistakes = Mistakes(file)
     root = yaml_positions.read(data, mistakes)
     found: tuple[Case, ...] = ()
     if isinstance(root, Table):
-        found = _cases_in(root, ruleset, mistakes)
+        found = _cases_in(root, ruleset, mistakes, expecting=expecting)
     elif root is not None:
         mistakes.error(root, "a file of tests is a map with `tests`")
     if mistakes.fatal:
@@ -94,18 +99,20 @@ def _read(data: bytes, file: str, ruleset: Ruleset) -> tuple[Case, ...]:
     return found
 
 
-def _cases_in(root: Table, ruleset: Ruleset, mistakes: Mistakes) -> tuple[Case, ...]:
+def _cases_in(
+    root: Table, ruleset: Ruleset, mistakes: Mistakes, *, expecting: bool
+) -> tuple[Case, ...]:
     """Return the cases under `tests`, or the single case of a file without that key."""
     tests = root.get("tests")
     if root.get("rules") is not None:
-        return () if tests is None else cases.read(tests, ruleset, mistakes)
+        return () if tests is None else cases.read(tests, ruleset, mistakes, expecting=expecting)
     if tests is None:
-        return (cases.read_one(root, ruleset, mistakes),)
+        return (cases.read_one(root, ruleset, mistakes, expecting=expecting),)
     for key, _ in root.pairs:
         if key.text not in _FILE_KEYS:
             message = f"there is no key `{key.text}` in a file of tests"
             mistakes.error(key, message, nearest(key.text, _FILE_KEYS))
-    return cases.read(tests, ruleset, mistakes)
+    return cases.read(tests, ruleset, mistakes, expecting=expecting)
 
 
 def run(suite: Suite, now: datetime) -> list[Result]:
@@ -156,21 +163,6 @@ def untested(suite: Suite, results: Iterable[Result]) -> list[Rule]:
         for rule in suite.ruleset.rules
         if rule.mode in ACTING_MODES and rule.disabled is None and rule.id not in shown
     ]
-
-
-def without_expectations(suite: Suite) -> tuple[yaml_positions.Mistake, ...]:
-    """Return a mistake for each case that expects nothing: such a case could never fail."""
-    return tuple(
-        yaml_positions.Mistake(
-            case.file,
-            case.line,
-            1,
-            "error",
-            "`expect` is missing: what happens to each workflow, such as {a: {kill: lost-deal}}",
-        )
-        for case in suite.cases
-        if case.expected is None
-    )
 
 
 def render(results: Sequence[Result], rules: Sequence[Rule]) -> Iterator[str]:

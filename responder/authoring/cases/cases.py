@@ -51,26 +51,36 @@ class Case:
         return (self.expected or {}).get(workflow, NOTHING)
 
 
-def read(node: Node, ruleset: Ruleset, mistakes: Mistakes) -> tuple[Case, ...]:
-    """Parse a list of cases; the result must not be used if any mistake is recorded."""
+def read(
+    node: Node, ruleset: Ruleset, mistakes: Mistakes, *, expecting: bool = False
+) -> tuple[Case, ...]:
+    """Parse a list of cases; the result must not be used if any mistake is recorded.
+
+    Where cases must be `expecting`, one without `expect` is a mistake: it could never fail.
+    """
     if not isinstance(node, Items) or not node.items:
         mistakes.error(node, "`tests` is a list: each test begins with `- name:`")
         return ()
-    return tuple(_cases(node.items, ruleset, mistakes))
+    return tuple(_cases(node.items, ruleset, mistakes, expecting=expecting))
 
 
-def read_one(node: Table, ruleset: Ruleset, mistakes: Mistakes) -> Case:
+def read_one(node: Table, ruleset: Ruleset, mistakes: Mistakes, *, expecting: bool = False) -> Case:
     """Parse the single case in a map."""
-    return _CaseReader(ruleset, mistakes, node).case()
+    reader = _CaseReader(ruleset, mistakes, node)
+    if expecting:
+        reader.require_expectations()
+    return reader.case()
 
 
-def _cases(items: Iterable[Node], ruleset: Ruleset, mistakes: Mistakes) -> Iterator[Case]:
+def _cases(
+    items: Iterable[Node], ruleset: Ruleset, mistakes: Mistakes, *, expecting: bool
+) -> Iterator[Case]:
     named: dict[str, int] = {}
     for item in items:
         if not isinstance(item, Table):
             mistakes.error(item, "a test is a map that begins with `name:`")
             continue
-        case = read_one(item, ruleset, mistakes)
+        case = read_one(item, ruleset, mistakes, expecting=expecting)
         if case.name in named:
             mistakes.error(item, f"another test has this name, on line {named[case.name]}")
         named[case.name] = item.line
@@ -99,7 +109,7 @@ class _CaseReader:
         event = self._event()
         reader = FactsReader(self.mistakes)
         given = reader.given(self.node, paths(self.ruleset.rules))
-        expected = expectations.read(self.node.get("expect"), self.ruleset.rules, self.mistakes)
+        expected = expectations.read(self.node.get("expect"), self.ruleset, self.mistakes)
         rules = self._expected_first(expected)
         document = self._document(event, given, rules)
         self._check_kind(document)
@@ -120,6 +130,12 @@ class _CaseReader:
             at=self._at(),
             expected=expected,
         )
+
+    def require_expectations(self) -> None:
+        """Record a mistake if the case expects nothing."""
+        if Keys(self.mistakes).lacks(self.node, "expect", CASE_KEYS, synonyms.CASE_KEYS):
+            message = "`expect` is missing: what happens to each workflow, such as"
+            self.mistakes.error(self.node, f"{message} {{a: {{kill: lost-deal}}}}")
 
     def _keys(self) -> None:
         for key, _ in self.node.pairs:

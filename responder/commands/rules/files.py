@@ -64,10 +64,11 @@ def check(
 
         given = settings()
         found = asyncio.run(_compared(data, file, portal_named(portal, given), given))
-        mistakes = (*mistakes, *found.warnings)
+        mistakes = (*mistakes, *found.warnings)  # all of them warnings
         for note in found.notes if form == "text" else ():
             click.echo(f"{file}:{note.line}:{note.column}: note: {note.text}")
     click.echo(checking.render(mistakes, data, format=form), nl=False)
+    click.echo(checking.count(mistakes, format=form), nl=False)
     if broken:
         sys.exit(2)
     if form == "text" and not mistakes:

@@ -80,10 +80,7 @@ def _run(file: Path, junit: Path | None) -> int:
     from responder.rules.ruleset import RulesError
 
     try:
-        suite = _suite(file)
-        missing = case_runs.without_expectations(suite)
-        if missing:
-            raise RulesError(missing)
+        suite = _suite(file, expecting=True)
     except RulesError as error:
         show_mistakes(error)
         return 2
@@ -102,14 +99,16 @@ def _run(file: Path, junit: Path | None) -> int:
     return 0 if all(result.passed for result in results) else 1
 
 
-def _suite(file: Path) -> "Suite":
+def _suite(file: Path, *, expecting: bool) -> "Suite":
     """Return the tests of a rules file, or those of a file of tests with the rules in use."""
     from responder.authoring.cases import case_runs
 
     data = file.read_bytes()
     if case_runs.has_rules(data):
-        return case_runs.suite_of_rules(data, str(file), is_known=is_known_to_the_log)
-    return case_runs.suite_of_tests(data, str(file), _ruleset(rules_in_use()))
+        return case_runs.suite_of_rules(
+            data, str(file), is_known=is_known_to_the_log, expecting=expecting
+        )
+    return case_runs.suite_of_tests(data, str(file), _ruleset(rules_in_use()), expecting=expecting)
 
 
 def _ruleset(path: Path) -> "Ruleset":
@@ -188,7 +187,7 @@ def _explain_file(file: Path, case: str | None) -> None:
         for line in rules_in_english.ruleset_in_english(_ruleset(file)):
             click.echo(line)
         return
-    suite = _suite(file)
+    suite = _suite(file, expecting=False)
     chosen = [one for one in suite.cases if case in (None, one.name)]
     if not chosen:
         fail(f"{file} has no test {case!r}.")

@@ -234,8 +234,10 @@ def test_two_tests_of_one_name_are_a_mistake() -> None:
 
 def test_a_test_without_an_expectation_could_never_fail() -> None:
     text = b"tests: [{event: deal.updated, workflows: [{id: a}]}]"
-    suite = case_runs.suite_of_tests(text, "t", RULESET)
-    assert "`expect` is missing" in case_runs.without_expectations(suite)[0].message
+    assert case_runs.suite_of_tests(text, "t", RULESET).cases[0].expected is None
+    with pytest.raises(RulesError) as refused:
+        case_runs.suite_of_tests(text, "t", RULESET, expecting=True)
+    assert "`expect` is missing" in refused.value.mistakes[0].message
 
 
 def test_a_difference_tells_what_was_expected_what_came_and_why() -> None:

@@ -66,7 +66,11 @@ def test_a_mistake_ends_with_2_in_every_format(rules: Path, form: str) -> None:
     assert result.exit_code == 2
     assert "kill" in result.output
     if form == "json":
-        assert json.loads(result.output)["suggestion"] == "kill"
+        mistake, number = map(json.loads, result.output.splitlines())
+        assert mistake["suggestion"] == "kill"
+        assert number == {"file": str(rules), "errors": 1, "warnings": 0}
+    if form == "text":
+        assert result.output.endswith(f"\n{rules}: 1 error\n")
 
 
 @pytest.mark.portal
