@@ -130,6 +130,12 @@ def nearest_owner(name: str) -> str | None:
     return nearest(name.lower(), [*KINDS, *fields.ALWAYS, "item_147"])
 
 
+def nearest_kind(name: str) -> str | None:
+    """Return the kind of document that is nearest to a wrong name of one."""
+    plain = name.lower()
+    return plain if is_kind(plain) else nearest(plain, KINDS)
+
+
 def nearest_fact(path: str) -> str | None:
     """Return the path of the fact that is nearest to a wrong path, or None."""
     owner, _, name = path.partition(".")

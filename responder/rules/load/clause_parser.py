@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from responder.rules.facts import registry
+from responder.rules.facts import closed_values, registry
 from responder.rules.facts.conditions import All, AnyOf, FactTest, Not, Part, fact_test
 from responder.rules.facts.literals import FileContext, MisfitError
 from responder.rules.facts.operators import OPERATORS
@@ -109,11 +109,16 @@ class ClauseReader:
         elif fact.type not in operator.types:
             self.mistakes.error(key, _does_not_take(fact, name))
         else:
+            impossible = tuple(closed_values.in_test(fact, name, operand, self.context))
             try:
                 prepared = operator.prepare(operand, fact, self.context)
             except MisfitError as misfit:
-                self.mistakes.error(misfit.node, misfit.message, misfit.suggestion)
+                for wrong in impossible or (misfit,):
+                    self.mistakes.error(wrong.node, wrong.message, wrong.suggestion)
                 return
+            # Older versions loaded these, so the test is made all the same, as they made it.
+            for wrong in impossible:
+                self.mistakes.error(wrong.node, wrong.message, wrong.suggestion, new=True)
             if prepared.other is not None:
                 self.uses.append(Use(prepared.other, operand))
             yield fact_test(self.rule, fact, place, operator, prepared)

@@ -39,3 +39,14 @@ def test_what_was_always_an_error_is_one_whoever_knows_the_file() -> None:
     data = ONCE_FINE.replace(b"then: kill", b"then: kil")
     with pytest.raises(RulesError):
         load(data, file="rules.yaml", is_known=lambda _: True)
+
+
+def test_a_value_that_was_let_pass_is_compared_as_it_was() -> None:
+    """Were the test left out for its mistake, the rule would stop more than it ever did."""
+    data = ONCE_FINE.replace(b"workflow.age: {over: 30d}", b"deal.stage_semantic_id: won")
+    ruleset = load(data, file="rules.yaml", is_known=lambda _: True)
+    assert [one.severity for one in ruleset.warnings] == ["warning", "warning"]
+    assert [test.path for test in ruleset.rules[0].condition.tests()] == [
+        "workflow.template_id",
+        "deal.stage_semantic_id",
+    ]
