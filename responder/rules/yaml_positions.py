@@ -15,6 +15,8 @@ from typing import Literal, Protocol
 
 import yaml
 
+from responder.rules.load import plain_words
+
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 32
 _TOO_DEEP = f"this nests deeper than {MAX_DEPTH} levels"
@@ -120,7 +122,11 @@ class Mistakes:
         if isinstance(node, Scalar) and node.kind == "broken":
             return
         severity: Severity = "warning" if new and self.forgives_new else "error"
-        place = (self.file, node.line, node.column)
+        said = plain_words.of_text(node.text) if isinstance(node, Scalar) else None
+        column = node.column
+        if said is not None:
+            message, suggestion, column = said.message, said.suggestion, column + said.column
+        place = (self.file, node.line, column)
         self.found.append(Mistake(*place, severity, message, suggestion, node.length, new))
 
     def warn(self, node: Node, message: str) -> None:
@@ -174,6 +180,7 @@ def read(data: bytes, mistakes: Mistakes) -> Node | None:
     text = _text(data, mistakes)
     if text is None:
         return None
+    text = _with_plain_spaces(text, mistakes)
     builder = _Builder(mistakes)
     try:
         for event in _events(text):
@@ -193,7 +200,22 @@ def read(data: bytes, mistakes: Mistakes) -> Node | None:
     return root
 
 
+def _with_plain_spaces(text: str, mistakes: Mistakes) -> str:
+    """Replace the no-break spaces that stand where YAML wants spaces, so that the rest is read."""
+    if plain_words.NO_BREAK_SPACE not in text:
+        return text
+    for number, line in enumerate(lines(text), start=1):
+        column = plain_words.no_break_space_in(line)
+        if column is not None:
+            mistakes.at(number, column + 1, plain_words.SPACE_SAID)
+            text = text.replace(line, line.replace(plain_words.NO_BREAK_SPACE, " "), 1)
+    return text
+
+
 def _text(data: bytes, mistakes: Mistakes) -> str | None:
+    if plain_words.is_utf_16(data):
+        mistakes.at(1, 1, "the file is written in UTF-16: save it as UTF-8")
+        return None
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
@@ -226,8 +248,15 @@ def _not_yaml(error: yaml.MarkedYAMLError, text: str, mistakes: Mistakes) -> Non
     if error.problem and "nesting depth" in error.problem:
         mistakes.at(line, column, _TOO_DEEP)
         return
-    said = " ".join(part for part in (error.problem, error.context) if part)
     split = lines(text)
+    for at in {
+        _line_and_column(mark)[0]: None for mark in (error.problem_mark, error.context_mark)
+    }:
+        plain = plain_words.of_line(split[at - 1]) if at <= len(split) else None
+        if plain is not None:
+            mistakes.at(at, plain.column + 1, plain.message, plain.suggestion)
+            return
+    said = " ".join(part for part in (error.problem, error.context) if part)
     if line <= len(split) and "\t" in split[line - 1][:column]:
         said += "; a line is indented with spaces, never with tabs"
     mistakes.at(line, column, f"this is not YAML: {said}")
@@ -309,7 +338,13 @@ class _Builder:
 
     def _pairs(self, parts: list[Node]) -> Iterator[tuple[Scalar, Node]]:
         seen: dict[str, int] = {}
-        for key, value in zip(parts[::2], parts[1::2], strict=True):
+        names = [key.text if isinstance(key, Scalar) else "" for key in parts[::2]]
+        second = plain_words.second_item(names)
+        for place, (key, value) in enumerate(zip(parts[::2], parts[1::2], strict=True)):
+            if place == second and isinstance(value, Scalar):
+                said = plain_words.without_dash(names[place], value.text)
+                self._mistakes.error(key, said.message, said.suggestion)
+                return
             if not isinstance(key, Scalar):
                 self._mistakes.error(key, "a key must be a plain word")
             elif key.text in seen:

@@ -5,7 +5,7 @@ result of a clause with a mistake must not be evaluated; the file is then not lo
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from responder.rules.facts import closed_values, registry
@@ -13,7 +13,7 @@ from responder.rules.facts.conditions import All, AnyOf, FactTest, Not, Part, fa
 from responder.rules.facts.literals import FileContext, MisfitError
 from responder.rules.facts.operators import OPERATORS
 from responder.rules.facts.registry import Fact
-from responder.rules.load import synonyms
+from responder.rules.load import plain_words, synonyms
 from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table
 
 GROUPS = ("any", "all", "not")
@@ -42,14 +42,34 @@ class ClauseReader:
     def read(self, node: Node, place: str) -> tuple[Part, ...]:
         """Parse a map of tests, which is at `place` in its rule."""
         if not isinstance(node, Table):
-            self.mistakes.error(node, f"`{place}` is a map of tests, such as deal.stage_id: NEW")
+            self.no_map(node, node, place)
             return ()
         if not node.pairs:
             self.mistakes.error(node, f"`{place}` has no tests")
         return tuple(self._parts(node, place))
 
-    def _parts(self, table: Table, place: str) -> Iterator[Part]:
+    def no_map(self, node: Node, shown: Node, place: str) -> None:
+        """Record that there is no map of tests at a node, to be shown at that node or another."""
+        said = plain_words.of_sentence(node.text) if isinstance(node, Scalar) else None
+        if said is not None:
+            self.mistakes.error(node, said.message, said.suggestion)
+        else:
+            message = f"`{place}` is a map of tests, such as deal.stage_id: NEW"
+            self.mistakes.error(shown, message)
+
+    def _in_one(self, table: Table) -> Iterator[tuple[Scalar, Node]]:
+        """Yield the pairs of a map; those below a mere owner, `deal:`, with their whole path."""
         for key, value in table.pairs:
+            if not isinstance(value, Table) or not registry.of_kind(key.text):
+                yield key, value
+                continue
+            first = next((f"{key.text}.{name.text}" for name, _ in value.pairs), None)
+            self.mistakes.error(key, "the path of a fact is written in one", first)
+            for name, tests in value.pairs:
+                yield replace(name, text=f"{key.text}.{name.text}"), tests
+
+    def _parts(self, table: Table, place: str) -> Iterator[Part]:
+        for key, value in self._in_one(table):
             if key.text in GROUPS:
                 yield self._group(key, value, f"{place}.{key.text}")
             else:
@@ -113,15 +133,22 @@ class ClauseReader:
             try:
                 prepared = operator.prepare(operand, fact, self.context)
             except MisfitError as misfit:
-                for wrong in impossible or (misfit,):
+                for wrong in impossible or (_in_plain_words(misfit),):
                     self.mistakes.error(wrong.node, wrong.message, wrong.suggestion)
                 return
             # Older versions loaded these, so the test is made all the same, as they made it.
             for wrong in impossible:
                 self.mistakes.error(wrong.node, wrong.message, wrong.suggestion, new=True)
+            if not impossible:
+                self._curly_quotes(operand)
             if prepared.other is not None:
                 self.uses.append(Use(prepared.other, operand))
             yield fact_test(self.rule, fact, place, operator, prepared)
+
+    def _curly_quotes(self, operand: Node) -> None:
+        for item in operand.items if isinstance(operand, Items) else (operand,):
+            if isinstance(item, Scalar) and plain_words.without_curly_quotes(item.text) is not None:
+                self.mistakes.error(item, plain_words.CURLY_SAID, new=True)
 
     def _no_operator(self, key: Scalar) -> None:
         if key.text == "fact":
@@ -134,6 +161,15 @@ class ClauseReader:
         else:
             meant = synonyms.meant(key.text, OPERATORS, synonyms.OPERATORS)
             self.mistakes.error(key, message, meant)
+
+
+def _in_plain_words(misfit: MisfitError) -> MisfitError:
+    """Return what is wrong with an operand, said of a comparison where it is one: `< 50`."""
+    node = misfit.node
+    meant = plain_words.as_a_map(node.text) if isinstance(node, Scalar) else None
+    if meant is None or not isinstance(node, Scalar):
+        return misfit
+    return MisfitError(node, f"`{node.text}` is not a number: a comparison is a map", meant)
 
 
 def _does_not_take(fact: Fact, name: str) -> str:

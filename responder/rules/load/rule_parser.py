@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from responder.model import KILLING, Action, Mode
@@ -64,6 +64,7 @@ class RuleReader:
             self.mistakes.error(node, "a rule is a map that begins with `id:`")
             return None
         keys = Keys(self.mistakes)
+        node = _with_indented_tests(node, self.mistakes)
         keys.known(node, RULE_KEYS)
         then = keys.choice(node, "then", _ACTIONS)
         if keys.lacks(node, "then", RULE_KEYS):
@@ -149,7 +150,7 @@ class RuleReader:
         if value is None or key is None:
             return ()
         if isinstance(value, Scalar):
-            self.mistakes.error(key, f"`{name}` is a map of tests, such as deal.stage_id: NEW")
+            clauses.no_map(value, key, name)
             return ()
         return clauses.read(value, name)
 
@@ -245,6 +246,26 @@ class RuleReader:
                 message = f"an amount is compared in any currency: test `{currency}` too"
                 self.mistakes.warn(node, message)
                 return
+
+
+def _with_indented_tests(node: Table, mistakes: Mistakes) -> Table:
+    """Return a rule in which the tests of an `if` that is empty stand below it, where they should.
+
+    They are read there, so that a mistake in indenting has no consequences.
+    """
+    facts = tuple(pair for pair in node.pairs if registry.find(pair[0].text) is not None)
+    for name in ("if", "unless"):
+        value = node.get(name)
+        if facts and isinstance(value, Scalar) and value.kind == "null":
+            first = facts[0][0]
+            message = f"the tests of `{name}` are indented further than `{name}` itself"
+            mistakes.error(first, message)
+            place = {"line": first.line, "column": first.column, "length": 1}
+            tests = Table(pairs=facts, last_line=facts[-1][1].last_line, **place)
+            rest = (pair for pair in node.pairs if pair not in facts)
+            pairs = ((key, tests if key.text == name else other) for key, other in rest)
+            return replace(node, pairs=tuple(pairs))
+    return node
 
 
 def _kind_at_hand(node: Table) -> str | None:
