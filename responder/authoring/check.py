@@ -25,7 +25,7 @@ def check(
     portals: Collection[str] | None = None,
     tested: Collection[str] = (),
     is_known: IsKnown | None = None,
-    now: datetime | None = None,  # noqa: ARG001  # for rules that are over
+    now: datetime | None = None,
 ) -> tuple[Mistake, ...]:
     """Return the errors of a file, then the warnings; without an error the file is fine.
 
@@ -45,7 +45,7 @@ def check(
     if isinstance(root, Table) and ruleset is not None:
         named = {*tested, *_tested(root, ruleset, mistakes)}
         if not broken:
-            advice.advise(root, ruleset.rules, named, mistakes)
+            advice.advise(root, ruleset.rules, named, mistakes, now)
     return mistakes.in_order()
 
 

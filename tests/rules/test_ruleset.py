@@ -88,7 +88,7 @@ def rule_with(line: str) -> str:
         (rule_with("portals: []"), (7, 14), "`portals` is a list", None),
         (in_a_file(a_rule(when="[robot]", more="sweep: true")), (7, 5), "`sweep`", None),
         (in_a_file(a_rule("deal.closed: true")), (3, 5), "workflows of every template", None),
-        (in_a_file(a_rule("")), (3, 5), "workflows of every template", None),
+        (in_a_file(a_rule("")), (3, 5), "`if` is missing: this would kill", None),
         (in_a_file(a_rule("deal.closed: true", more="every_template: false")),
          (3, 5), "workflows of every template", None),
         (in_a_file(a_rule("deal.closed: true", then="leave", more="every_template: true")),

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from responder.rules.facts import closed_values, registry
+from responder.rules.facts import closed_values, contradictions, registry
 from responder.rules.facts.conditions import All, AnyOf, FactTest, Not, Part, fact_test
 from responder.rules.facts.literals import FileContext, MisfitError
 from responder.rules.facts.operators import OPERATORS
@@ -99,6 +99,9 @@ class ClauseReader:
                 self.mistakes.error(value, f"`{key.text}` has no test")
             for operator, operand in value.pairs:
                 yield from self._test(fact, operator, operator.text, operand, place)
+            for clash in contradictions.clashes(fact, value.pairs, self.context):
+                message = f"no value passes both `{clash.first}` and `{clash.second}` here"
+                self.mistakes.error(clash.node, f"{message}, so this never holds", new=True)
         elif isinstance(value, Items):
             yield from self._test(fact, key, "one_of", value, place)
         else:

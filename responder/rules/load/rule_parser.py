@@ -77,6 +77,8 @@ class RuleReader:
         exception = AnyOf(self._clause(node, "unless", clauses))
         readable = (read := len(self.mistakes.found)) == before
         when = WhenReader(keys, self.context.zone).read(node, RULE_KEYS, required=action in KILLING)
+        if action in KILLING and readable:
+            self._requires_if(node, keys, condition, exception)
         self._of_one_kind(clauses.uses, when if len(self.mistakes.found) == read else None)
         tests = (*condition.tests(), *exception.tests())
         every_template = self._every_template(node, keys, action, tests if readable else None)
@@ -154,8 +156,26 @@ class RuleReader:
             return ()
         return clauses.read(value, name)
 
+    def _requires_if(self, node: Table, keys: Keys, condition: All, exception: AnyOf) -> None:
+        """Refuse a rule that would kill or terminate whatever runs, or never anything."""
+        asked = {_said(test): test for test in condition.tests()}
+        if not asked and keys.lacks(node, "if", RULE_KEYS):
+            message = f"`if` is missing: this would {_text_of(node, 'then')} whatever runs"
+            self.mistakes.error(node, message, new=True)
+        for part in exception.parts:
+            again = asked.get(_said(part)) if isinstance(part, FactTest) else None
+            key = node.key("unless")
+            if again is not None and again in condition.parts and key is not None:
+                message = f"`unless` excepts what `if` asks of `{again.path}`: this never holds"
+                self.mistakes.error(key, message, new=True)
+
     def _of_one_kind(self, uses: list[Use], when: tuple[Trigger, ...] | None) -> None:
         """Refuse a rule that tests two kinds of document, or one that no trigger of it brings."""
+        told = next((use for use in uses if use.fact.path.startswith("event.")), None)
+        if told is not None and when and not any(trigger.events for trigger in when):
+            names = " and ".join(trigger.name for trigger in when)
+            message = f"`{told.fact.path}` is never there: {names} is no event"
+            self.mistakes.error(told.node, message, new=True)
         looking = [use for use in uses if use.fact.kind]
         if not looking:
             return
@@ -178,6 +198,8 @@ class RuleReader:
         if action is Action.LEAVE:
             self._guard(node, keys, every=every)
         elif action and not every and tests is not None and not any(map(_tests_template, tests)):
+            if keys.lacks(node, "if", RULE_KEYS):
+                return False  # which is reported
             if not all(keys.lacks(node, name, RULE_KEYS) or node.get(name) for name in _DECIDING):
                 return False  # what was meant is reported, and may be right
             message = "this would act on workflows of every template: test `workflow.template_id`"
@@ -266,6 +288,17 @@ def _with_indented_tests(node: Table, mistakes: Mistakes) -> Table:
             pairs = ((key, tests if key.text == name else other) for key, other in rest)
             return replace(node, pairs=tuple(pairs))
     return node
+
+
+def _said(test: FactTest) -> tuple[str, str]:
+    """Return a test in words; two of the same words are the same test."""
+    return test.path, test.wording
+
+
+def _text_of(table: Table, name: str) -> str:
+    """Return the text under a key of a map; empty where there is none."""
+    value = table.get(name)
+    return value.text if isinstance(value, Scalar) else ""
 
 
 def _kind_at_hand(node: Table) -> str | None:
