@@ -5,7 +5,7 @@ Imports are inside the functions, so that a command that opens nothing starts fa
 
 import os
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
@@ -76,10 +76,14 @@ def rules_in_use() -> Path:
 def require_portal(portal: str | None, known: Collection[str]) -> None:
     """Print which portals there are, and which may be meant, and exit if `portal` is none."""
     if portal is not None and portal not in known:
-        near = get_close_matches(portal, known, 1)
-        meant = f" Did you mean {near[0]}?" if near else ""
         names = ", ".join(sorted(known)) or "none"
-        fail(f"There is no portal {portal}; there are: {names}.{meant}")
+        fail(f"There is no portal {portal}; there are: {names}.{did_you_mean(portal, known)}")
+
+
+def did_you_mean(word: str, names: Iterable[str]) -> str:
+    """Return a question for the name that is nearest to a wrong word; nothing where none is."""
+    near = get_close_matches(word, list(names), 1)
+    return f" Did you mean {near[0]}?" if near else ""
 
 
 def show_mistakes(error: "RulesError") -> None:

@@ -19,7 +19,7 @@ from responder.rules import yaml_positions
 from responder.rules.decide import judge
 from responder.rules.rule import Rule
 from responder.rules.ruleset import IsKnown, RulesError, Ruleset, load
-from responder.rules.yaml_positions import Mistakes, Table, nearest
+from responder.rules.yaml_positions import Mistake, Mistakes, Table, nearest
 
 _FILE_KEYS = ("version", "tests")
 
@@ -189,7 +189,7 @@ def _differences(result: Result) -> Iterator[str]:
 
 
 def junit(results: Sequence[Result], name: str) -> bytes:
-    """Return the results as JUnit's XML, which build servers read."""
+    """Return the results as JUnit's XML, with no other attributes than Jenkins's schema knows."""
     failed = sum(not result.passed for result in results)
     suite = ElementTree.Element(
         "testsuite", name=name, tests=str(len(results)), failures=str(failed), errors="0"
@@ -200,12 +200,24 @@ def junit(results: Sequence[Result], name: str) -> bytes:
             "testcase",
             classname=name,
             name=result.case.name,
-            file=result.case.file,
-            line=str(result.case.line),
         )
         if not result.passed:
             message = "; ".join(map(str, result.differences))
             failure = ElementTree.SubElement(case, "failure", message=message)
-            failure.text = "\n".join(_differences(result))
+            place = f"{result.case.file}:{result.case.line}"
+            failure.text = "\n".join([place, *_differences(result)])
+    return _written(suite)
+
+
+def junit_of_mistakes(mistakes: Sequence[Mistake], name: str) -> bytes:
+    """Return what keeps tests from being run, as JUnit's XML: one test that ends with an error."""
+    errors = [str(one) for one in mistakes if one.severity == "error"]
+    suite = ElementTree.Element("testsuite", name=name, tests="1", failures="0", errors="1")
+    case = ElementTree.SubElement(suite, "testcase", classname=name, name="the file can be loaded")
+    ElementTree.SubElement(case, "error", message=errors[0]).text = "\n".join(errors)
+    return _written(suite)
+
+
+def _written(suite: ElementTree.Element) -> bytes:
     written: bytes = ElementTree.tostring(suite, encoding="utf-8", xml_declaration=True)
     return written

@@ -122,7 +122,8 @@ def fields(kind: str | None, *, as_json: bool) -> None:
     try:
         click.echo(render(kind, as_json=as_json))
     except UnknownKindError as error:
-        fail(str(error))
+        meant = f" Did you mean {error.suggestion}?" if error.suggestion else ""
+        fail(f"There is no kind {kind}.{meant}")
 
 
 @click.command()

@@ -90,13 +90,31 @@ def test_a_portal_tells_what_ids_are_called(rules: Path) -> None:
         assert responder("check", rules, "--portal", "other", **settings).exit_code == 2
 
 
+@pytest.mark.portal
+def test_our_own_portal_knows_every_method_that_ids_are_looked_up_by(rules: Path) -> None:
+    tests = (
+        "deal.stage_semantic_id: F, deal.stage_id: LOSE, deal.category_id: 0, "
+        "deal.assigned_by_id: 1, deal.uf_crm_none: x"
+    )
+    rules.write_text(FINE.replace("deal.stage_semantic_id: F", tests))
+    with SandboxServer(demo_portal()) as server:
+        settings = {
+            "PORTALS__MAIN__URL": server.url,
+            "PORTALS__MAIN__APPLICATION_TOKENS": TOKEN,
+        }
+        output = responder("check", rules, "--portal", "main", **settings).output
+    assert "could not be read" not in output
+    assert "deal pipeline 0 is “General” in main" in output
+
+
 def test_the_schema_is_json() -> None:
     assert json.loads(responder("schema").output)["$schema"].endswith("2020-12/schema")
 
 
 def test_fields_of_a_kind_are_listed() -> None:
     assert "deal.opportunity" in responder("fields", "deal").output
-    assert responder("fields", "dael").exit_code == 2
+    wrong = responder("fields", "dael")
+    assert (wrong.exit_code, wrong.output) == (2, "There is no kind dael. Did you mean deal?\n")
 
 
 @pytest.mark.parametrize(

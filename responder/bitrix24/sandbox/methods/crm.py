@@ -77,6 +77,23 @@ def item_fields(state: State, params: Mapping[str, object]) -> Answer:
     return Answer(value={"fields": php.array(fields)})
 
 
+def category_list(state: State, params: Mapping[str, object]) -> Answer:
+    """List the pipelines of a type: the general one, and those in which the sandbox has items."""
+    type_id = _type(state, params)
+    items = (item for key, item in state.items.items() if key[0] == type_id)
+    numbers = {0, *(php.integer(item.get("categoryId")) for item in items)}
+    rows = [
+        {
+            "id": number,
+            "name": f"Pipeline {number}" if number else "General",
+            "entityTypeId": type_id,
+            "isDefault": "N" if number else "Y",
+        }
+        for number in sorted(numbers)
+    ]
+    return Answer(value={"categories": rows})
+
+
 def status_list(state: State, params: Mapping[str, object]) -> Answer:
     """List directory items, stages among them; SEMANTICS is S, F or null."""
     asked = {name.lower(): value for name, value in params.items()}
