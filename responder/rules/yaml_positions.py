@@ -249,10 +249,9 @@ def _not_yaml(error: yaml.MarkedYAMLError, text: str, mistakes: Mistakes) -> Non
         mistakes.at(line, column, _TOO_DEEP)
         return
     split = lines(text)
-    for at in {
-        _line_and_column(mark)[0]: None for mark in (error.problem_mark, error.context_mark)
-    }:
-        plain = plain_words.of_line(split[at - 1]) if at <= len(split) else None
+    # YAML often stumbles in the line after the one that is wrong.
+    for at in (line, _line_and_column(error.context_mark)[0], line - 1):
+        plain = plain_words.of_line(split[at - 1]) if 0 < at <= len(split) else None
         if plain is not None:
             mistakes.at(at, plain.column + 1, plain.message, plain.suggestion)
             return

@@ -172,6 +172,8 @@ def rule_with(line: str) -> str:
         (in_a_file(a_rule("item_147.title: a, workflow.id: a", when="[item_148.added]")),
          (5, 10), "is never there", None),
         (in_a_file(a_rule("any: {workflow.id: a}, workflow.id: b")), (5, 10), "a list", None),
+        (in_a_file(a_rule("unless: {deal.id: 1}, workflow.id: b")),
+         (5, 10), "`unless` stands beside `if`", None),
         (in_a_file(a_rule("any: [], workflow.id: b")), (5, 15), "a list of maps", None),
         (in_a_file(a_rule("any: [a], workflow.id: b")), (5, 16), "a map of tests", None),
         (in_a_file(a_rule("any: [{}], workflow.id: b")), (5, 16), "no tests", None),

@@ -17,6 +17,7 @@ from responder.rules.load import plain_words, synonyms
 from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table
 
 GROUPS = ("any", "all", "not")
+_BESIDE = ("if", "unless", "when", "then", "mode", "wait", "during", "keep", "limit")
 
 
 class Use(NamedTuple):
@@ -109,7 +110,9 @@ class ClauseReader:
 
     def _fact(self, key: Scalar) -> Fact | None:
         fact = registry.find(key.text)
-        if fact is None:
+        if fact is None and key.text in _BESIDE:
+            self.mistakes.error(key, f"`{key.text}` stands beside `if`, not within it")
+        elif fact is None:
             self.mistakes.error(key, f"there is no fact `{key.text}`", self._meant(key.text))
         return fact
 

@@ -43,6 +43,10 @@ def of_line(line: str) -> Said | None:
     if found := _KEY_IS.fullmatch(line):
         message = "a key and its value are joined by a colon, not by `=`"
         return Said(len(found[1]), message, f"{found[2]}: {found[3].strip()}")
+    if found := _SENTENCE.fullmatch(line.strip()):
+        test = f"{found[1]}: {{{_SIGNS[found[2]]}: {found[3]}}}"
+        column = len(line) - len(line.lstrip())
+        return Said(column, "a test is a map, not an expression", test)
     if found := _KEY_TEXT.fullmatch(line):
         return _colon_in_a_text(found[1], found[2], found[3].strip())
     return None

@@ -13,6 +13,7 @@ NBSP = plain_words.NO_BREAK_SPACE
         ("    then = kill", 4, "then: kill"),
         ("  - id = a", 4, "id: a"),
         ("      deal.probability: >= 50", 24, "{at_least: 50}"),
+        ("      deal.opportunity >= 1000", 6, "deal.opportunity: {at_least: 1000}"),
         ("      deal.probability: > 5", 24, "{over: 5}"),
         ("    because: Note: lost", 17, 'because: "Note: lost"'),
         ("    if: deal.closed: true", 19, "if: {deal.closed: true}"),

@@ -78,10 +78,14 @@ def item_fields(state: State, params: Mapping[str, object]) -> Answer:
 
 
 def category_list(state: State, params: Mapping[str, object]) -> Answer:
-    """List the pipelines of a type: the general one, and those in which the sandbox has items."""
+    """List the pipelines of a type: the general one, and those that have items or stages."""
     type_id = _type(state, params)
     items = (item for key, item in state.items.items() if key[0] == type_id)
-    numbers = {0, *(php.integer(item.get("categoryId")) for item in items)}
+    stages = "DEAL_STAGE_" if type_id == DEAL else f"DYNAMIC_{type_id}_STAGE_"
+    entities = (str(row.get("ENTITY_ID")) for row in state.statuses)
+    with_stages = (one.removeprefix(stages) for one in entities if one.startswith(stages))
+    with_items = (item.get("categoryId") for item in items)
+    numbers = {0, *map(php.integer, with_stages), *map(php.integer, with_items)}
     rows = [
         {
             "id": number,
