@@ -66,7 +66,8 @@ async def read_situation(
     """Read the facts and workflows that the rules in question need, for one document."""
     trigger, events = cause
     rules = ruleset.in_question(trigger, events, document.kind, portal.name)
-    (reading,) = await gather(sender(portal), [Ask(document, paths(rules))], Templates(), now)
+    asked = paths(rules) | {"document.exists"}  # to say so where it does not
+    (reading,) = await gather(sender(portal), [Ask(document, asked)], Templates(), now)
     return Situation(
         portal=portal.name,
         trigger=trigger,

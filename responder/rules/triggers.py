@@ -17,6 +17,12 @@ from responder.rules.yaml_positions import nearest
 
 ROBOT = "robot"
 _DONE = {"added": "ADD", "updated": "UPDATE", "deleted": "DELETE"}
+_CALLED = {
+    **dict.fromkeys(("created", "create", "new", "add", "inserted", "started"), "added"),
+    **dict.fromkeys(("changed", "change", "modified", "edited", "update", "moved"), "updated"),
+    **dict.fromkeys(("closed", "won", "lost", "finished", "completed"), "updated"),
+    **dict.fromkeys(("removed", "remove", "delete", "destroyed"), "deleted"),
+}
 _PLAIN_KINDS = ("deal", "lead", "contact", "company", "quote")
 _DYNAMIC = "ONCRMDYNAMICITEM"
 _DYNAMIC_OF_TYPE = re.compile(rf"{_DYNAMIC}(?:ADD|UPDATE|DELETE)_([1-9][0-9]*)")
@@ -119,7 +125,7 @@ def nearest_trigger(name: str) -> str | None:
     if registry.is_of_a_list(kind):
         return None
     if registry.is_kind(kind):
-        return f"{kind}.{nearest(done, _DONE) or 'updated'}"
+        return f"{kind}.{_CALLED.get(done) or nearest(done, _DONE) or 'updated'}"
     return nearest(
         name.lower(), [ROBOT, *(f"{one}.{how}" for one in registry.KINDS for how in _DONE)]
     )

@@ -249,9 +249,19 @@ LITERALS = {
     Type.DURATION: "3d",
 }
 
+# Of facts that have only certain values.
+CLOSED = {
+    "event.name": "ONCRMDEALUPDATE",
+    "document.kind": "deal",
+    "task.priority": "2",
+    "task.mark": "P",
+    "stage_semantic_id": "F",
+}
+
 
 def a_test(owner: str, field: Field, name: str) -> str:
-    literal = LITERALS.get(field.type, "x")
+    literal = CLOSED.get(f"{owner}.{field.name}") or CLOSED.get(field.name)
+    literal = literal or LITERALS.get(field.type, "x")
     operands = {
         **dict.fromkeys(("one_of", "none_of"), f"[{literal}]"),
         **dict.fromkeys(("within", "outside"), "office"),

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from responder.model import Unknown, Workflow
-from responder.rules.facts import links, registry
+from responder.rules.facts import closed_values, links, registry
 from responder.rules.facts.derived import OF_JUDGEMENT, RUNNING, SOURCES, STARTED_BY
 from responder.rules.facts.fields import ALWAYS
 from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table, truth
@@ -143,7 +143,12 @@ class FactsReader:
     def _one(self, key: Scalar, path: str, value: Node) -> Facts:
         if isinstance(value, Table) and registry.is_link(path):
             return self._map(value, path)
-        return {path: _plain(value)} if self._exists(key, path) else {}
+        if not self._exists(key, path):
+            return {}
+        fact = registry.find(path)
+        for wrong in closed_values.in_facts(fact, value) if fact is not None else ():
+            self.mistakes.error(wrong.node, wrong.message, wrong.suggestion)
+        return {path: _plain(value)}
 
     def _exists(self, key: Scalar, path: str) -> bool:
         if path in SOURCES:

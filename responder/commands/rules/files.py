@@ -1,12 +1,20 @@
 """Defines the commands about rules files. They need no settings, unless a portal is asked."""
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
 
-from responder.commands.context import fail, portal_of, rules_in_use, settings, show_mistakes
+from responder.commands.context import (
+    fail,
+    is_known_to_the_log,
+    portal_of,
+    rules_in_use,
+    settings,
+    show_mistakes,
+)
 from responder.commands.rules.trials import portal_named
 
 if TYPE_CHECKING:
@@ -44,17 +52,24 @@ def check(
     except OSError as error:
         click.echo(f"{file}:1:1: error: {error.strerror}")
         sys.exit(2)
-    mistakes = checking.check(data, str(file), tested=_tested(tests, data, file))
+    mistakes = checking.check(
+        data,
+        str(file),
+        tested=_tested(tests, data, file),
+        is_known=is_known_to_the_log,
+        now=datetime.now(UTC),
+    )
     broken = any(mistake.severity == "error" for mistake in mistakes)
     if portal is not None and not broken:
         import asyncio
 
         given = settings()
         found = asyncio.run(_compared(data, file, portal_named(portal, given), given))
-        mistakes = (*mistakes, *found.warnings)
+        mistakes = (*mistakes, *found.warnings)  # all of them warnings
         for note in found.notes if form == "text" else ():
             click.echo(f"{file}:{note.line}:{note.column}: note: {note.text}")
     click.echo(checking.render(mistakes, data, format=form), nl=False)
+    click.echo(checking.count(mistakes, format=form), nl=False)
     if broken:
         sys.exit(2)
     if form == "text" and not mistakes:
@@ -71,7 +86,7 @@ def _tested(tests: Path | None, data: bytes, file: Path) -> set[str]:
     if tests is None:
         return set()
     try:
-        ruleset = load(data, file=str(file))
+        ruleset = load(data, file=str(file), is_known=is_known_to_the_log)
     except RulesError:
         return set()
     try:
@@ -139,7 +154,8 @@ def fields(kind: str | None, portal: str | None, *, as_json: bool) -> None:
     try:
         click.echo(render(kind, as_json=as_json, own=own))
     except UnknownKindError as error:
-        fail(str(error))
+        meant = f" Did you mean {error.suggestion}?" if error.suggestion else ""
+        fail(f"There is no kind {kind}.{meant}")
 
 
 @click.command()

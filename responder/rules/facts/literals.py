@@ -18,6 +18,7 @@ from responder.rules.facts.moments import Moment
 from responder.rules.facts.registry import Fact
 from responder.rules.facts.values import Reader
 from responder.rules.facts.working_time import WorkingDays
+from responder.rules.load.synonyms import TRUTHS
 from responder.rules.yaml_positions import Items, Node, Scalar, Table, nearest, truth
 
 _NONE = "{exists: false}"
@@ -48,13 +49,16 @@ class Units:
 class FileContext:
     """The parts of the rules file that operands refer to: its lists, calendars and time zone.
 
-    `zone` is None where the file names none. `units` are those of the tests at hand.
+    `zone` is None where the file names none. `units` are those of the tests at hand. `misses_names`
+    is true where the names of lists or calendars could not be read, because the key that they stand
+    under is misspelt.
     """
 
     zone: tzinfo | None = None
     units: Units = Units()
     lists: Mapping[str, tuple[Node, ...]] = field(default_factory=dict)
     calendars: Mapping[str, Calendar] = field(default_factory=dict)
+    misses_names: bool = False
 
 
 class Comparand(NamedTuple):
@@ -128,7 +132,8 @@ def measure(node: Node, fact: Fact) -> Comparand:
             message = (
                 f"`{scalar.text}` is not a duration, such as {_DURATIONS}; or 3wd `in` a calendar"
             )
-            raise MisfitError(scalar, message)
+            meant = values.duration_meant(scalar.text) or working_time.meant(scalar.text)
+            raise MisfitError(scalar, message, meant)
         return Comparand(values.as_it_is, length)
     read = values.number(scalar.text)
     if isinstance(read, Unknown):
@@ -168,20 +173,26 @@ def age(node: Node, fact: Fact, context: FileContext) -> timedelta | Moment:
     read = moments.literal(scalar.text, context.zone)
     if read is None:
         message = f"`{scalar.text}` is neither a duration, such as {_DURATIONS}, nor a date"
-        raise MisfitError(scalar, message)
+        raise MisfitError(scalar, message, values.duration_meant(scalar.text))
     return read
 
 
 def calendar(node: Node, context: FileContext) -> Calendar:
     """Return the calendar that a node names."""
-    return context.calendars[named(node, context.calendars, "calendar")]
+    name = _named(node, context.calendars, "calendar", context)
+    return context.calendars.get(name) or Calendar(name=name)
 
 
-def named(node: Node, known: Collection[str], what: str) -> str:
+def list_named(node: Node, context: FileContext) -> tuple[Node, ...]:
+    """Return the items of the list that a node names."""
+    return context.lists.get(_named(node, context.lists, "list", context), ())
+
+
+def _named(node: Node, known: Collection[str], what: str, context: FileContext) -> str:
     """Return the name at a node if there is such a list or calendar; `what` is which of the two."""
     if not isinstance(node, Scalar):
         raise MisfitError(node, f"the name of one of `{what}s` is expected here")
-    if node.text not in known:
+    if node.text not in known and not context.misses_names:
         meant = nearest(node.text, known)
         raise MisfitError(node, f"there is no {what} `{node.text}` in `{what}s`", meant)
     return node.text
@@ -200,7 +211,8 @@ def _number(scalar: Scalar, fact: Fact) -> object:
 def _truth(scalar: Scalar, fact: Fact) -> bool:
     read = values.truth(scalar.text)
     if isinstance(read, Unknown):
-        raise MisfitError(scalar, f"`{fact.path}` is yes or no: write `true` or `false`")
+        message = f"`{fact.path}` is yes or no: write `true` or `false`"
+        raise MisfitError(scalar, message, TRUTHS.get(scalar.text.lower()))
     return read
 
 

@@ -151,9 +151,9 @@ def _one_of(node: Node, fact: Fact, context: FileContext) -> Prepared:
 
 
 def _in_list(node: Node, fact: Fact, context: FileContext) -> Prepared:
-    name = literals.named(node, context.lists, "list")
+    items, name = literals.list_named(node, context), _words(node)
     try:
-        check = _membership(context.lists[name], fact, context)
+        check = _membership(items, fact, context)
     except MisfitError as misfit:
         message = f"the list `{name}` does not fit `{fact.path}`: {misfit.message}"
         raise MisfitError(node, message) from misfit

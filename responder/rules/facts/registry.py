@@ -58,6 +58,16 @@ _CALLED = {
     "pipeline": "category_id",
     "funnel": "category_id",
     "owner": "assigned_by_id",
+    "manager": "assigned_by_id",
+    "user": "assigned_by_id",
+    "price": "opportunity",
+    "value": "opportunity",
+    "semantics": "stage_semantic_id",
+    "created": "created_time",
+    "date_create": "created_time",
+    "modified": "updated_time",
+    "date_modify": "updated_time",
+    "name": "title",
     "responsible": "assigned_by_id",
     "assigned_by": "assigned_by_id",
     "company": "company_id",
@@ -165,6 +175,12 @@ def nearest_owner(name: str) -> str | None:
     return nearest(name.lower(), [*KINDS, *fields.ALWAYS, "item_147", "list_23"])
 
 
+def nearest_kind(name: str) -> str | None:
+    """Return the kind of document that is nearest to a wrong name of one."""
+    plain = name.lower()
+    return plain if is_kind(plain) else nearest(plain, KINDS)
+
+
 def nearest_fact(path: str) -> str | None:
     """Return the path of the fact that is nearest to a wrong path, or None."""
     owner, _, name = path.partition(".")
@@ -176,7 +192,7 @@ def nearest_fact(path: str) -> str | None:
     if find(f"{owner}.{name}"):
         return f"{owner}.{name}"
     there = {called: right for called, right in _CALLED.items() if find(f"{owner}.{right}")}
-    found = nearest(name, [*_fields(owner), *there])
+    found = name if name in there else nearest(name, [*_fields(owner), *there])
     return f"{owner}.{there.get(found, found)}" if found else None
 
 

@@ -16,6 +16,7 @@ from responder.rules.facts.moments import Holds
 
 MOST = 366  # with one open day a week these are seven years
 _WRITTEN = re.compile(r"([0-9]{1,9})wd")
+_IN_WORDS = re.compile(r"([0-9]{1,9}) *(?:wd|(?:working|work|business) ?days?)")
 _CLOSED = Unknown("the calendar does not open on so many days")
 _TOO_LONG_AGO = Unknown("it began before the calendar's first day")
 
@@ -44,7 +45,13 @@ def written(text: str) -> int | None:
 
 def is_meant(text: str) -> bool:
     """Return whether a text names working days, though perhaps not in the one way to write them."""
-    return "wd" in text.lower()
+    return "wd" in text.lower() or meant(text) is not None
+
+
+def meant(text: str) -> str | None:
+    """Return what was probably meant by `3 working days`; None where that is not clear."""
+    found = _IN_WORDS.fullmatch(text.strip().lower())
+    return f"{found[1]}wd" if found else None
 
 
 def compared(

@@ -9,6 +9,7 @@ from responder.rules.calendars import Calendar
 from responder.rules.facts import literals, registry, values
 from responder.rules.facts.literals import FileContext, MisfitError
 from responder.rules.keep import GROUPING, GROUPS, Keep
+from responder.rules.load import synonyms
 from responder.rules.load.clause_parser import Use
 from responder.rules.load.key_parser import Keys
 from responder.rules.yaml_positions import Node, Scalar, Table, nearest
@@ -62,7 +63,7 @@ def _wait(node: Table, keys: Keys) -> timedelta | None:
         value = node.get("wait")
         assert value is not None
         message = "`wait` is a duration from 1s to 366d, such as 10m"
-        keys.mistakes.error(value, message)
+        keys.mistakes.error(value, message, values.duration_meant(text))
         return None
     return length
 
@@ -105,7 +106,7 @@ def _which(node: Table, keys: Keys) -> tuple[str, int] | None:
     if not isinstance(value, Table):
         which = keys.choice(node, "keep", WHICH)
         return None if which is None else (which, 1)
-    keys.known(value, WHICH)
+    keys.known(value, WHICH, synonyms.VALUES)
     known = [(key, count) for key, count in value.pairs if key.text in WHICH]
     if len(known) != 1:
         if len(known) == len(value.pairs):
@@ -145,6 +146,8 @@ def _grouping(name: Scalar, keys: Keys) -> Iterator[Use]:
 
 def _meant(name: str) -> str | None:
     """Return what was probably meant by a wrong name: `starter.id` by `starter`."""
+    if synonyms.VALUES.get(name.lower()) in GROUPS:
+        return synonyms.VALUES[name.lower()]
     by_id = registry.find(f"{name}.id")
     if by_id is not None and by_id.type in GROUPING and by_id.path not in NO_GROUP:
         return by_id.path

@@ -66,7 +66,11 @@ def test_a_mistake_ends_with_2_in_every_format(rules: Path, form: str) -> None:
     assert result.exit_code == 2
     assert "kill" in result.output
     if form == "json":
-        assert json.loads(result.output)["suggestion"] == "kill"
+        mistake, number = map(json.loads, result.output.splitlines())
+        assert mistake["suggestion"] == "kill"
+        assert number == {"file": str(rules), "errors": 1, "warnings": 0}
+    if form == "text":
+        assert result.output.endswith(f"\n{rules}: 1 error\n")
 
 
 @pytest.mark.portal
@@ -86,13 +90,31 @@ def test_a_portal_tells_what_ids_are_called(rules: Path) -> None:
         assert responder("check", rules, "--portal", "other", **settings).exit_code == 2
 
 
+@pytest.mark.portal
+def test_our_own_portal_knows_every_method_that_ids_are_looked_up_by(rules: Path) -> None:
+    tests = (
+        "deal.stage_semantic_id: F, deal.stage_id: LOSE, deal.category_id: 0, "
+        "deal.assigned_by_id: 1, deal.uf_crm_none: x"
+    )
+    rules.write_text(FINE.replace("deal.stage_semantic_id: F", tests))
+    with SandboxServer(demo_portal()) as server:
+        settings = {
+            "PORTALS__MAIN__URL": server.url,
+            "PORTALS__MAIN__APPLICATION_TOKENS": TOKEN,
+        }
+        output = responder("check", rules, "--portal", "main", **settings).output
+    assert "could not be read" not in output
+    assert "deal pipeline 0 is “General” in main" in output
+
+
 def test_the_schema_is_json() -> None:
     assert json.loads(responder("schema").output)["$schema"].endswith("2020-12/schema")
 
 
 def test_fields_of_a_kind_are_listed() -> None:
     assert "deal.opportunity" in responder("fields", "deal").output
-    assert responder("fields", "dael").exit_code == 2
+    wrong = responder("fields", "dael")
+    assert (wrong.exit_code, wrong.output) == (2, "There is no kind dael. Did you mean deal?\n")
 
 
 OF_A_LIST = """\
