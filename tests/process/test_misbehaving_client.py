@@ -34,6 +34,10 @@ WRONG = "wrong-application-token-0001"
 KIB = 1024
 
 
+# known to the program; unlike TOKEN it may be found in what is stored: it is put into any field
+SPREAD = "a-token-that-is-put-everywhere"
+
+
 @pytest.fixture(scope="module")
 def portal() -> Iterator[SandboxServer]:
     with SandboxServer(Sandbox()) as server:
@@ -48,7 +52,10 @@ def service(portal: SandboxServer, tmp_path_factory: pytest.TempPathFactory) -> 
     resource.setrlimit(resource.RLIMIT_NOFILE, (few, most))
     with ExitStack() as stack:
         stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, before)
-        program = stack.enter_context(running(tmp_path_factory.mktemp("service"), portal.url))
+        tokens = {"RESPONDER_PORTALS__MAIN__APPLICATION_TOKENS": f"{TOKEN},{SPREAD}"}
+        program = stack.enter_context(
+            running(tmp_path_factory.mktemp("service"), portal.url, **tokens)
+        )
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
         yield program
 
@@ -170,7 +177,7 @@ def test_what_strangers_write_does_not_reach_the_terminal(service: Running) -> N
 
 PIECES = st.sampled_from(
     [b"event=ONCRMDEALUPDATE", b"data[FIELDS][ID]=", b"7", b"&", b"=", b"[", b"]", b"%5B", b"%",
-     b"%00", b"%ff", b"\xff", b"\x00", b"+", b"auth[application_token]=", TOKEN.encode(),
+     b"%00", b"%ff", b"\xff", b"\x00", b"+", b"auth[application_token]=", SPREAD.encode(),
      b"auth[application_token][]=", b"auth=", b"auth[member_id]=", b"workflow_id=",
      b"document_id[0]=crm", b"document_id[1]=CCrmDocumentDeal", b"document_id[2]=DEAL_7",
      b"document_id[]=", b"a" * 5_000]
@@ -216,7 +223,7 @@ def test_every_complete_request_is_answered_and_stored_if_it_is_200(
 def test_a_request_that_is_cut_up_and_damaged_harms_nobody(
     service: Running, body: bytes, cuts: list[int], dirt: bytes, chance: random.Random
 ) -> None:
-    data = bytearray(whole(signed(body)))
+    data = bytearray(whole(signed(body, SPREAD)))
     place = chance.randrange(len(data))
     data[place : place + chance.randrange(8)] = dirt
     with connected(service.port) as connection, contextlib.suppress(OSError):

@@ -257,7 +257,7 @@ def test_rows_that_are_not_compared_with_the_document_are_found(
 def test_an_impatient_retry_is_found(
     folder: Path, migrated_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stop_lifecycle, "PORTAL_CUTS_AT", timedelta(0))
+    monkeypatch.setattr(stop_lifecycle, "OVER_WITHIN", stop_lifecycle.SENT_WITHIN)
     found(folder, migrated_file, "may still take effect|stopped and not logged")
 
 

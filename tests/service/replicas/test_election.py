@@ -97,7 +97,7 @@ async def processes(
             await process.die()
 
 
-async def until(look: Callable[[], bool], seconds: float = 15) -> None:
+async def until(look: Callable[[], bool], seconds: float = 60) -> None:
     """Wait until it is so."""
     async with asyncio.timeout(seconds):
         while not look():  # noqa: ASYNC110 -- what is looked at may be a table
