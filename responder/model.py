@@ -97,9 +97,14 @@ class Document:
 
     @property
     def ref(self) -> str:
-        """Return the document's name as one word: `deal:759`, or the whole triple for `other`."""
+        """Return the document's name as one word: `deal:759`, or the whole triple for `other`.
+
+        An element of list 23 is `list_23:777`, and `feed_23:777` if it is one of the news feed.
+        """
         if self.kind == "other":
             return "|".join((self.module, self.entity, self.id))
+        if self.entity == "BizprocDocument":
+            return f"feed_{self.kind.removeprefix('list_')}:{self.item_id}"
         return f"{self.kind}:{self.item_id}"
 
     @property
@@ -170,12 +175,16 @@ class Condition(NamedTuple):
     workflow: str | None = None
 
 
+Group = tuple[str, ...] | Unknown | None
+"""The values of the facts by which `keep` groups a workflow; None: it is in no group."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """The verdict of one rule on one workflow. `mode` is the effective one; None for `leave`.
 
     `spared` has, for a rule with `keep`, the ids of the workflows that it kept of the same group;
-    None for any other rule.
+    None for any other rule. `group` has the values of the facts that make its groups.
     """
 
     workflow: Workflow
@@ -185,6 +194,7 @@ class Verdict:
     mode: Mode | None
     conditions: tuple[Condition, ...]
     spared: tuple[str, ...] | None = None
+    group: Group = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,15 +1,26 @@
 """Warns of rules that load but probably do not do what their author meant."""
 
 from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
 
 from responder.model import ACTING_MODES, Mode
+from responder.rules.load.limit_parser import NAMES as LIMITS
 from responder.rules.reach import shadowed
 from responder.rules.rule import Rule
-from responder.rules.yaml_positions import Items, Mistakes, Node, Table
+from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table
 
 
-def advise(root: Table, rules: Sequence[Rule], tested: Collection[str], mistakes: Mistakes) -> None:
-    """Record warnings and errors on the rules. `tested` are the rules that some test expects."""
+def advise(
+    root: Table,
+    rules: Sequence[Rule],
+    tested: Collection[str],
+    mistakes: Mistakes,
+    now: datetime | None = None,
+) -> None:
+    """Record warnings on the rules. `tested` are the rules that some test expects.
+
+    Without `now` nobody is warned of rules that are over.
+    """
     items = root.get("rules")
     assert isinstance(items, Items)
     nodes = {rule.id: node for rule, node in zip(rules, items.items, strict=True)}
@@ -19,10 +30,38 @@ def advise(root: Table, rules: Sequence[Rule], tested: Collection[str], mistakes
         message = (
             f"`{rule.id}` is never reached: `{by.id}` above ends the reading wherever it holds"
         )
-        mistakes.error(nodes[rule.id], message)
+        mistakes.warn(nodes[rule.id], message)
+    for node, why in _idle(rules, nodes, now):
+        mistakes.warn(node, why)
     key = root.key("rules")
     if key is not None and rules and all(rule.disabled is not None for rule in rules):
         mistakes.warn(key, "every rule is switched off, so nothing is ever stopped")
+
+
+def _idle(
+    rules: Sequence[Rule], nodes: dict[str, Node], now: datetime | None
+) -> Iterator[tuple[Node, str]]:
+    """Yield the rules that never do anything, and why, each with the node that makes it so."""
+    for rule in rules:
+        table, does = nodes[rule.id], "acts" if rule.acts else "protects"
+        assert isinstance(table, Table)
+        never = f"`{rule.id}` never {does}: "
+        expires = table.get("expires")
+        if rule.disabled is not None:
+            if any(one.disabled is None for one in rules):
+                yield table.key("disabled") or table, f"{never}it is switched off"
+        elif now is not None and rule.expired(now) and isinstance(expires, Scalar):
+            yield expires, f"{never}its last day, {expires.text}, is over"
+        else:
+            name = next((name for name in LIMITS if getattr(rule.limit, name) == 0), None)
+            if name is not None and rule.acts:
+                yield _limit(table, name), f"{never}its `{name}` is 0, which means none"
+
+
+def _limit(rule: Table, name: str) -> Node:
+    """Return the value of a limit of a rule; the rule itself where the defaults give it."""
+    limit = rule.get("limit")
+    return (limit.get(name) if isinstance(limit, Table) else None) or rule
 
 
 def _remarks(

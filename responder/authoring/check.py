@@ -3,12 +3,13 @@
 import json
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict
+from datetime import datetime
 from typing import Literal
 
 from responder.authoring import advice, expectations
 from responder.authoring.cases import cases
 from responder.rules import yaml_positions
-from responder.rules.ruleset import RulesError, Ruleset, load
+from responder.rules.ruleset import IsKnown, RulesError, Ruleset, load
 from responder.rules.yaml_positions import Mistake, Mistakes, Table
 
 Format = Literal["text", "json", "github"]
@@ -23,20 +24,28 @@ def check(
     *,
     portals: Collection[str] | None = None,
     tested: Collection[str] = (),
+    is_known: IsKnown | None = None,
+    now: datetime | None = None,
 ) -> tuple[Mistake, ...]:
-    """Return the mistakes and warnings of a file, in its order; without an error the file is fine.
+    """Return the errors of a file, then the warnings; without an error the file is fine.
 
-    `tested` are the rules that tests in another file expect in a verdict.
+    Those of its tests are among them, also where the rules are broken. `tested` are the rules that
+    tests in another file expect in a verdict.
     """
+    mistakes = Mistakes(file)
+    ruleset: Ruleset | None
     try:
-        ruleset = load(data, file=file, portals=portals)
+        ruleset = load(data, file=file, portals=portals, is_known=is_known)
+        mistakes.found += ruleset.warnings
     except RulesError as error:
-        return error.mistakes
-    mistakes = Mistakes(file, list(ruleset.warnings))
+        ruleset = error.readable
+        mistakes.found += error.mistakes
+    broken = mistakes.fatal
     root = yaml_positions.read(data, Mistakes(file))
-    if isinstance(root, Table):
+    if isinstance(root, Table) and ruleset is not None:
         named = {*tested, *_tested(root, ruleset, mistakes)}
-        advice.advise(root, ruleset.rules, named, mistakes)
+        if not broken:
+            advice.advise(root, ruleset.rules, named, mistakes, now)
     return mistakes.in_order()
 
 
@@ -45,7 +54,7 @@ def _tested(root: Table, ruleset: Ruleset, mistakes: Mistakes) -> set[str]:
     tests = root.get("tests")
     if tests is None:
         return set()
-    found = cases.read(tests, ruleset, mistakes)
+    found = cases.read(tests, ruleset, mistakes, expecting=True)
     return {rule for case in found for rule in expectations.rules_of(case.expected)}
 
 
@@ -58,6 +67,24 @@ def render(mistakes: Iterable[Mistake], data: bytes, *, format: Format = "text")
     # What is not UTF-8 is shown as well as it can be: that is what the mistake is about.
     lines = yaml_positions.lines(data.decode("utf-8", "replace").removeprefix("\ufeff"))
     return "".join(f"{line}\n" for mistake in mistakes for line in _text(mistake, lines))
+
+
+def count(mistakes: Collection[Mistake], *, format: Format = "text") -> str:  # noqa: A002  # as above
+    """Return the line after the last mistake, which says how many there are; empty for none."""
+    if not mistakes or format == "github":
+        return ""
+    file = next(iter(mistakes)).file
+    errors = sum(one.severity == "error" for one in mistakes)
+    warnings = len(mistakes) - errors
+    if format == "json":
+        row = {"file": file, "errors": errors, "warnings": warnings}
+        return f"{json.dumps(row, ensure_ascii=False)}\n"
+    said = [_number(errors, "error"), _number(warnings, "warning")]
+    return f"{file}: {', '.join(filter(None, said))}\n"
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}" if count else ""
 
 
 def _json(mistake: Mistake) -> str:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from responder.model import Action, Mode, Verdict
 from responder.rules.facts.values import duration_in_words
 from responder.rules.rule import Rule
+from responder.rules.ruleset import Ruleset
 from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table, nearest
 
 WAITING = "waiting"
@@ -53,7 +54,7 @@ Expected = Mapping[str, tuple[Expectation, ...]]
 NOTHING = (Expectation(NONE),)
 
 
-def read(node: Node | None, rules: Sequence[Rule], mistakes: Mistakes) -> Expected | None:
+def read(node: Node | None, ruleset: Ruleset, mistakes: Mistakes) -> Expected | None:
     """Read the expectations of a case, by workflow id; empty for `none` of all."""
     if node is None:
         return None
@@ -63,18 +64,18 @@ def read(node: Node | None, rules: Sequence[Rule], mistakes: Mistakes) -> Expect
         message = "`expect` is `none`, or a map such as {a: {kill: lost-deal}, b: none}"
         mistakes.error(node, message)
         return {}
-    return {key.text: tuple(_several(value, rules, mistakes)) for key, value in node.pairs}
+    return {key.text: tuple(_several(value, ruleset, mistakes)) for key, value in node.pairs}
 
 
-def _several(node: Node, rules: Sequence[Rule], mistakes: Mistakes) -> Iterator[Expectation]:
+def _several(node: Node, ruleset: Ruleset, mistakes: Mistakes) -> Iterator[Expectation]:
     if isinstance(node, Items) and node.items:
         for item in node.items:
-            yield from _one(item, rules, mistakes)
+            yield from _one(item, ruleset, mistakes)
     else:
-        yield from _one(node, rules, mistakes)
+        yield from _one(node, ruleset, mistakes)
 
 
-def _one(node: Node, rules: Sequence[Rule], mistakes: Mistakes) -> Iterator[Expectation]:
+def _one(node: Node, ruleset: Ruleset, mistakes: Mistakes) -> Iterator[Expectation]:
     word: Node
     rule: Node | None
     match node:
@@ -91,14 +92,17 @@ def _one(node: Node, rules: Sequence[Rule], mistakes: Mistakes) -> Iterator[Expe
         mistakes.error(word, message, nearest(word.text, WORDS))
     elif rule is None:
         yield Expectation(word.text)
-    elif _rule_exists(word.text, rule, rules, mistakes):
+    elif _rule_exists(word.text, rule, ruleset, mistakes):
         assert isinstance(rule, Scalar)
         yield Expectation(word.text, rule.text)
 
 
-def _rule_exists(what: str, node: Node, rules: Sequence[Rule], mistakes: Mistakes) -> bool:
-    name = node.text if isinstance(node, Scalar) else ""
+def _rule_exists(what: str, node: Node, ruleset: Ruleset, mistakes: Mistakes) -> bool:
+    """Return whether there is a rule that does this; of a rule with mistakes nobody knows."""
+    name, rules = node.text if isinstance(node, Scalar) else "", ruleset.rules
     rule = next((rule for rule in rules if rule.id == name), None)
+    if name in ruleset.doubtful or (rule is None and "" in ruleset.doubtful):
+        return True
     if rule is None:
         meant = nearest(name, [rule.id for rule in rules])
         mistakes.error(node, f"there is no rule `{name}`", meant)

@@ -158,6 +158,8 @@ def render(explanation: Explanation) -> Iterator[str]:
     situation = explanation.situation
     at = explanation.at.isoformat(sep=" ", timespec="seconds")
     yield f"{situation.document.ref} in {situation.portal}: {what_happened(situation)}, {at}"
+    if situation.facts.get("document.exists") is False:
+        yield "  the portal has no such document"
     if isinstance(situation.workflows, Unknown):
         yield f"  its workflows cannot be listed: {situation.workflows.why}"
     elif not situation.workflows:

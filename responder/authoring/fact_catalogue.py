@@ -1,11 +1,12 @@
 """Lists the facts that rules may test, from the table that the loader itself uses."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from responder.rules.facts import fields, registry
+from responder.rules.facts import fields, links, registry
 from responder.rules.facts.operators import OPERATORS
 
+_PROPERTIES = fields.Field("property_…", fields.Type.ANY, "A field of this list (see --portal).")
 _USER_FIELDS = fields.Field("uf_…", fields.Type.ANY, "A field that your portal added.")
 
 
@@ -17,36 +18,53 @@ class UnknownKindError(Exception):
         self.suggestion = registry.nearest_owner(kind)
 
 
-def render(kind: str | None, *, as_json: bool) -> str:
+def render(kind: str | None, *, as_json: bool, own: Sequence[fields.Field] | None = None) -> str:
     """Return the facts of one kind, or of all, as lines; `item_147` is a smart process.
 
-    Raise UnknownKindError for a kind that does not exist.
+    `own` are the fields that a portal's own list has. Raise UnknownKindError for a kind that does
+    not exist.
     """
     owners = list(_owners()) if kind is None else [kind]
     if kind is not None and not registry.of_kind(kind):
         raise UnknownKindError(kind)
-    return "\n".join(line for owner in owners for line in _lines(owner, as_json=as_json)) + "\n"
+    return (
+        "\n".join(line for owner in owners for line in _lines(owner, own, as_json=as_json)) + "\n"
+    )
 
 
 def _owners() -> Iterator[str]:
     yield from fields.ALWAYS
     yield from registry.KINDS
     yield "item_147"
+    yield "list_23"
 
 
-def _lines(owner: str, *, as_json: bool) -> Iterator[str]:
+def _lines(owner: str, own: Sequence[fields.Field] | None, *, as_json: bool) -> Iterator[str]:
     rows = registry.of_kind(owner)
     if as_json:
-        for field in rows:
+        for field in (*rows, *(own or ()), *_linked(owner, whole=True)):
             yield _json(owner, field)
         return
     yield f"{owner}: {registry.describe(owner)}"
     if registry.is_kind(owner):
-        rows = (*rows, _USER_FIELDS)
+        open_ended = _PROPERTIES if registry.is_of_a_list(owner) else _USER_FIELDS
+        rows = (*rows, *((open_ended,) if own is None else own), *_linked(owner, whole=False))
     width = max(len(f"{owner}.{field.name}") for field in rows)
     for field in rows:
         path = f"{owner}.{field.name}"
         yield f"  {path:<{width}}  {field.type:<9}  {field.description}"
+
+
+def _linked(owner: str, *, whole: bool) -> Iterator[fields.Field]:
+    """Yield what an owner's links lead to; unless `whole`, a line for each other document."""
+    for link in links.of_kind(owner) if registry.is_kind(owner) else ():
+        if not whole and link.target != links.USER:
+            described = f"{link.description}: what `responder fields {link.target}` lists."
+            yield fields.Field(f"{link.name}.…", fields.Type.ANY, described)
+            continue
+        for field in registry.at_the_end_of(link):
+            described = f"{link.description}: {field.description[0].lower()}{field.description[1:]}"
+            yield field._replace(name=f"{link.name}.{field.name}", description=described)
 
 
 def _json(owner: str, field: fields.Field) -> str:

@@ -15,6 +15,7 @@ from responder.bitrix24.fetch.templates import Templates
 from responder.bitrix24.lists.paged import Send
 from responder.model import Document, Situation, Trigger
 from responder.rules import triggers
+from responder.rules.facts import registry
 from responder.rules.ruleset import Ruleset, paths
 
 
@@ -23,6 +24,11 @@ class Cause(NamedTuple):
 
     trigger: Trigger
     events: tuple[str, ...] = ()
+
+
+def usual_cause(kind: str) -> str:
+    """Return the cause that a kind of document mostly has; elements of lists have no events."""
+    return "schedule" if registry.is_of_a_list(kind) else f"{kind}.updated"
 
 
 def cause_named(name: str) -> Cause | None:
@@ -60,7 +66,8 @@ async def read_situation(
     """Read the facts and workflows that the rules in question need, for one document."""
     trigger, events = cause
     rules = ruleset.in_question(trigger, events, document.kind, portal.name)
-    (reading,) = await gather(sender(portal), [Ask(document, paths(rules))], Templates(), now)
+    asked = paths(rules) | {"document.exists"}  # to say so where it does not
+    (reading,) = await gather(sender(portal), [Ask(document, asked)], Templates(), now)
     return Situation(
         portal=portal.name,
         trigger=trigger,

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from responder.authoring.list_fields import ListFieldsRead
 from responder.bitrix24 import documents
 from responder.bitrix24.client.answers import Answer, Command, Failure, explain
 from responder.bitrix24.lists.paged import Listing, Row, Send, read_all
-from responder.rules.facts import registry
+from responder.rules.facts import links, registry
 from responder.rules.yaml_positions import Items, Mistake, Mistakes, Node, Scalar, Table, nearest
 
 _TEMPLATES = frozenset({"workflow.template_id", "template.id"})
@@ -110,7 +111,7 @@ def _in_clause(node: Node | None, lists: Table | None) -> Iterator[Use]:
         if subject is None:
             continue
         if subject.what == "field":
-            yield Use(subject, key.text.partition(".")[2].upper(), key)
+            yield Use(subject, key.text.rpartition(".")[2].upper(), key)
             continue
         for scalar in _values(value, lists):
             yield Use(subject, scalar.text, scalar)
@@ -135,11 +136,22 @@ def _values(node: Node, lists: Table | None) -> Iterator[Scalar]:
 
 
 def _subject(path: str) -> Subject | None:
+    linked = links.parse(path)
+    if linked is not None and linked.link.target == links.USER:
+        return Subject("user") if linked.name == "id" else None
+    if linked is not None:
+        path = f"{linked.link.target}.{linked.name}"
     owner, _, name = path.partition(".")
     if path in _TEMPLATES:
         return Subject("template")
     if path in _USERS or (registry.is_kind(owner) and name in _USER_FIELDS):
         return Subject("user")
+    return _subject_of_kind(owner, name)
+
+
+def _subject_of_kind(owner: str, name: str) -> Subject | None:
+    if registry.is_of_a_list(owner):
+        return Subject("field", owner) if name.startswith("property_") else None
     if documents.entity_type_id(owner) is None:
         return None
     if name in _STAGES:
@@ -205,14 +217,14 @@ async def _names(send: Send, uses: Sequence[Use]) -> dict[Subject, Names | Failu
     listings = {
         id(one.listing): one.listing for one in asked.values() if isinstance(one, _ListQuestion)
     }
-    questions = [one for one in asked.values() if isinstance(one, _SingleQuestion)]
+    questions = [one for one in asked.values() if not isinstance(one, _ListQuestion)]
     await read_all(send, [*listings.values(), *questions])
     return {subject: one.found() for subject, one in asked.items()}
 
 
 def _question(
     subject: Subject, ids: list[str], statuses: Listing
-) -> _SingleQuestion | _ListQuestion:
+) -> _SingleQuestion | _ListQuestion | ListFieldsRead:
     type_id = documents.entity_type_id(subject.kind)
     match subject.what:
         case "template":
@@ -228,6 +240,8 @@ def _question(
             return _SingleQuestion(
                 [Command("crm.category.list", {"entityTypeId": type_id})], _pipelines
             )
+        case _ if registry.is_of_a_list(subject.kind):
+            return ListFieldsRead(subject.kind)
         case _:
             params = {"entityTypeId": type_id, "useOriginalUfNames": "Y"}
             return _SingleQuestion([Command("crm.item.fields", params)], _fields)

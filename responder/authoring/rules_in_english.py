@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from responder.adapters.printable_text import printable
 from responder.model import Action
-from responder.rules import english
+from responder.rules.english.paragraphs import paragraph
 from responder.rules.rule import Rule
 from responder.rules.ruleset import Ruleset
 
@@ -21,7 +21,7 @@ def ruleset_in_english(ruleset: Ruleset) -> Iterator[str]:
         if number > 1:
             yield ""
         yield f"{number}. {rule.id} ({_mode_in_words(rule)})"
-        yield from _wrapped(english.paragraph(rule))
+        yield from _wrapped(paragraph(rule))
         if rule.because is not None:
             yield from _wrapped(f"Because: {rule.because}")
 

@@ -7,6 +7,8 @@ know exactly is kind `other`: it can be named and compared, but no rule can test
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
+from functools import lru_cache
 from typing import NamedTuple
 
 from responder.model import Document
@@ -48,10 +50,49 @@ _SMART_PROCESS_KIND = re.compile(r"item_([1-9][0-9]{2,9})")
 _SMART_PROCESS_ID = re.compile(r"DYNAMIC_([1-9][0-9]{2,9})_([0-9]+)")
 
 
+LIST, FEED = "Bitrix\\Lists\\BizprocDocumentLists", "BizprocDocument"
+"""The entities of elements of lists, and of processes of the news feed."""
+
+_LISTS = "lists"  # the module of both
+_LIST_KIND = re.compile(r"(list|feed)_([1-9][0-9]{0,9})")
+
+
+@lru_cache(maxsize=256)
+def iblock_of(kind: str) -> int | None:
+    """Return the number of the list that a kind is of (list_23: 23), or None."""
+    found = _LIST_KIND.fullmatch(kind)
+    return int(found[2]) if found is not None and found[1] == "list" else None
+
+
+def is_of_a_list(document: Document) -> bool:
+    """Return whether a document is an element of some list or news-feed process."""
+    return document.module == _LISTS and document.entity in (LIST, FEED)
+
+
+def in_list(document: Document, iblock: int) -> Document:
+    """Return an element as one of a list's kind; its triple does not say which list it is of."""
+    if not is_of_a_list(document) or not _NUMBER.fullmatch(document.id):
+        return document
+    return replace(document, kind=f"list_{iblock}", item_id=document.id)
+
+
+def _element(kind: str, item_id: str) -> Document | None:
+    """Return the element that a reference names: `list_23:777`, or `feed_23:777` in the feed."""
+    found = _LIST_KIND.fullmatch(kind)
+    if found is None or not _NUMBER.fullmatch(item_id):
+        return None
+    entity = LIST if found[1] == "list" else FEED
+    of_any = Document(kind="other", item_id=item_id, module=_LISTS, entity=entity, id=item_id)
+    return in_list(of_any, int(found[2]))
+
+
 def of_item(kind: str, item_id: str) -> Document | None:
     """Return the document of a kind with this id, or None where there can be none."""
     if len(kind) > _LONGEST or len(item_id) > _LONGEST:
         return None
+    element = _element(kind, item_id)
+    if element is not None:
+        return element
     named = _ENTITIES.get(kind) or _smart_process_entity(kind)
     if named is None or not _NUMBER.fullmatch(item_id):
         return None

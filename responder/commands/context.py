@@ -5,7 +5,7 @@ Imports are inside the functions, so that a command that opens nothing starts fa
 
 import os
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
@@ -76,27 +76,40 @@ def rules_in_use() -> Path:
 def require_portal(portal: str | None, known: Collection[str]) -> None:
     """Print which portals there are, and which may be meant, and exit if `portal` is none."""
     if portal is not None and portal not in known:
-        near = get_close_matches(portal, known, 1)
-        meant = f" Did you mean {near[0]}?" if near else ""
         names = ", ".join(sorted(known)) or "none"
-        fail(f"There is no portal {portal}; there are: {names}.{meant}")
+        fail(f"There is no portal {portal}; there are: {names}.{did_you_mean(portal, known)}")
+
+
+def did_you_mean(word: str, names: Iterable[str]) -> str:
+    """Return a question for the name that is nearest to a wrong word; nothing where none is."""
+    near = get_close_matches(word, list(names), 1)
+    return f" Did you mean {near[0]}?" if near else ""
 
 
 def show_mistakes(error: "RulesError") -> None:
     """Print the mistakes of a file of rules or tests, with the lines they are in."""
-    from responder.authoring.check import render
+    from responder.authoring.check import count, render
 
     path = Path(error.mistakes[0].file)
     data = path.read_bytes() if path.is_file() else b""
-    click.echo(render(error.mistakes, data), nl=False)
+    click.echo(render(error.mistakes, data) + count(error.mistakes), nl=False)
+
+
+def is_known_to_the_log(revision: str) -> bool:
+    """Return whether a decision was made by this revision; false where there is no log to ask."""
+    from responder.settings.sources import database_url
+    from responder.store import rulesets
+
+    url, problems = database_url(os.environ, Path(".env"))
+    return not problems and rulesets.knower_at(url)(revision)
 
 
 def rules_of_revision(revision: str, text: str) -> "Ruleset":
     """Return the rules of a stored revision; exit if this version cannot read them."""
-    from responder.rules.ruleset import RulesError, load
+    from responder.rules.ruleset import RulesError, load, was_in_force
 
     try:
-        return load(text.encode(), file=f"revision {shown(revision)}")
+        return load(text.encode(), file=f"revision {shown(revision)}", is_known=was_in_force)
     except RulesError as error:
         fail(f"This version cannot read the rules of revision {shown(revision)}:", str(error))
 

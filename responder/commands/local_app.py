@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from responder.commands.context import fail, require_portal, settings
+from responder.commands.context import fail, is_known_to_the_log, require_portal, settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,8 +91,19 @@ def _scopes(given: "Settings") -> "list[str]":
     from responder.service.doctor.portal_checks import Needs
 
     try:
-        rules = load(given.rules.read_bytes(), file=str(given.rules), portals=given.portals).rules
-        needs = Needs.of(rules)
+        ruleset = load(
+            given.rules.read_bytes(),
+            file=str(given.rules),
+            portals=given.portals,
+            is_known=is_known_to_the_log,
+        )
+        needs = Needs.of(ruleset.rules)
     except (OSError, RulesError):
-        needs = Needs(tasks=True, people=True)
-    return ["bizproc", "crm", "user_brief", *(["task"] if needs.tasks else [])]
+        needs = Needs(tasks=True, people=True, lists=True)
+    return [
+        "bizproc",
+        "crm",
+        "user_brief",
+        *(["task"] if needs.tasks else []),
+        *(["lists"] if needs.lists else []),
+    ]

@@ -4,12 +4,18 @@ import json
 import sys
 import time
 from dataclasses import asdict
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 import click
 
-from responder.commands.context import current_user, fail, opened, require_portal
+from responder.commands.context import (
+    current_user,
+    did_you_mean,
+    fail,
+    is_known_to_the_log,
+    opened,
+    require_portal,
+)
 from responder.rules.revision import shown
 
 if TYPE_CHECKING:
@@ -26,12 +32,24 @@ def ruleset_of(settings: "Settings") -> "Ruleset":
     return fail(ruleset) if isinstance(ruleset, str) else ruleset
 
 
+def require_rule(rule: str, ruleset: "Ruleset") -> None:
+    """Print which rule may be meant, and exit if `rule` is none that stops anything."""
+    known = [one.id for one in ruleset.rules if one.acts]
+    if rule not in known:
+        fail(f"There is no rule {rule!r} that stops anything.{did_you_mean(rule, known)}")
+
+
 def _ruleset_or_why(settings: "Settings") -> "Ruleset | str":
     from responder.rules.ruleset import RulesError, load
 
     try:
         data = settings.rules.read_bytes()
-        return load(data, file=str(settings.rules), portals=settings.portals)
+        return load(
+            data,
+            file=str(settings.rules),
+            portals=settings.portals,
+            is_known=is_known_to_the_log,
+        )
     except RulesError:
         return f"{settings.rules} is broken: `responder check {settings.rules}` says where."
     except OSError as error:
@@ -88,9 +106,7 @@ def rearm(rule: str, portal: str | None) -> None:
                 database, portals, rule, known=known, by=current_user(), at=database.now()
             )
         except control.UnknownRule:
-            near = get_close_matches(rule, known, 1)
-            meant = f" Did you mean {near[0]!r}?" if near else ""
-            fail(f"There is no rule {rule!r} that stops anything.{meant}")
+            fail(f"There is no rule {rule!r} that stops anything.{did_you_mean(rule, known)}")
         click.echo(f"Rearmed {rule}; {freed} held stops are judged afresh.")
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from responder.commands.context import current_user, opened, require_portal
+from responder.commands.operate import require_rule, ruleset_of
 
 if TYPE_CHECKING:
     from responder.store.database.database import Database
@@ -34,6 +35,8 @@ def sweep(portal: str | None, rule: str | None, *, observe: bool, as_json: bool)
     """
     with opened() as (settings, database):
         require_portal(portal, settings.portals)
+        if rule is not None:
+            require_rule(rule, ruleset_of(settings))
         for name in [portal] if portal else sorted(settings.portals):
             _sweep(database, name, rule, observe=observe, as_json=as_json)
 

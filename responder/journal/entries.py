@@ -29,10 +29,14 @@ from responder.store.inbox.second_looks import asked_text
 
 @dataclass(frozen=True, slots=True)
 class Spared:
-    """The workflows that a rule spared when it condemned another: its `keep` in words, and ids."""
+    """The workflows that a rule spared when it condemned another: its `keep` in words, and ids.
+
+    `group` is the mark of their common group, where facts make the groups (`keep.group_mark`).
+    """
 
     keep: str
     ids: tuple[str, ...]
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +116,7 @@ def _decision_body(decision: NewDecision) -> dict[str, object]:
     workflow, spared = decision.workflow, decision.spared
     of_keep: dict[str, object] = {}
     if spared is not None:
-        of_keep["spared"] = {"keep": spared.keep, "ids": list(spared.ids)}
+        of_keep["spared"] = _spared_body(spared)
     return of_keep | {
         "workflow": None
         if workflow is None
@@ -226,7 +230,12 @@ def index_row(
 
 
 def _spared_text(spared: Spared | None) -> str | None:
-    return None if spared is None else canonical({"keep": spared.keep, "ids": spared.ids})
+    return None if spared is None else canonical(_spared_body(spared))
+
+
+def _spared_body(spared: Spared) -> dict[str, object]:
+    group = {} if spared.group is None else {"group": spared.group}
+    return {"keep": spared.keep, "ids": list(spared.ids), **group}
 
 
 def spared_in(text: str | None) -> Spared | None:
@@ -234,7 +243,7 @@ def spared_in(text: str | None) -> Spared | None:
     if text is None:
         return None
     parsed = json.loads(text)
-    return Spared(parsed["keep"], tuple(parsed["ids"]))
+    return Spared(parsed["keep"], tuple(parsed["ids"]), parsed.get("group"))
 
 
 def document_named(named: Mapping[str, Any] | None) -> Document | None:

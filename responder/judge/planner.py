@@ -31,6 +31,7 @@ from responder.model import (
     Workflow,
 )
 from responder.rules.decide import judge
+from responder.rules.keep import group_mark
 from responder.rules.rule import Rule
 from responder.rules.ruleset import Ruleset
 from responder.store.inbox.inbox import newest_last
@@ -213,7 +214,8 @@ def _decision(verdict: Verdict, ruleset: Ruleset, known: Known, now: datetime) -
     decision = _new_decision(verdict, first.outcome, first.detail, first.due_at)
     keep = _rule(ruleset, verdict.rule).keep
     if keep is not None and verdict.spared is not None:
-        decision = replace(decision, spared=Spared(keep.english, verdict.spared))
+        mark = group_mark(verdict.group, verdict.workflow.id)
+        decision = replace(decision, spared=Spared(keep.english, verdict.spared, mark))
     if verdict.mode is Mode.OBSERVE:
         would_act = _rule(ruleset, verdict.rule).mode in ACTING_MODES
         if would_act and decision.detail is None:

@@ -33,7 +33,7 @@ from responder.model import (
 )
 from responder.rules.calendars import Calendar
 from responder.rules.decide import judge
-from responder.rules.keep import Choice, repeat_choice
+from responder.rules.keep import Choice, group_mark, repeat_choice
 from responder.rules.rule import Rule
 from responder.rules.ruleset import Ruleset
 from responder.store.limits import RUNS
@@ -142,6 +142,10 @@ class _Waiting:
             choices=_choices(self.job, ruleset, rule, self.situation.workflows),
         )
         verdict = next((one for one in judgement.verdicts if _is_same(one, stop)), None)
+        if verdict is not None and _has_left_its_group(verdict, stop):
+            why = f"it belongs to another group now than when rule {stop.rule} condemned it"
+            # A run chooses anew what to keep the next time; an event does not come again.
+            return replace(self.seen(Seen.SPARED, why), look=stop.trigger not in RUNS)
         if verdict is not None:
             new_step = next_step(verdict, ruleset, progress_of(stop), self.known, self.now)
             return Recheck(stop=stop, step=new_step, situation=self.situation, verdict=verdict)
@@ -188,6 +192,13 @@ def _is_same(verdict: Verdict, stop: Stop) -> bool:
     if stop.shadow or verdict.mode not in ACTING_MODES:
         return stop.shadow and verdict.mode is Mode.OBSERVE
     return verdict.mode is Mode.APPROVE or not stop.asks or stop.approval is not None
+
+
+def _has_left_its_group(verdict: Verdict, stop: Stop) -> bool:
+    """Return whether the facts changed by which `keep` grouped a workflow with those it spared."""
+    if stop.spared is None:
+        return False
+    return group_mark(verdict.group, stop.workflow_id) != stop.spared.group
 
 
 def _choices(

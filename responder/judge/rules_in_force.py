@@ -20,7 +20,9 @@ from pathlib import Path
 
 import structlog
 
-from responder.rules.ruleset import RulesError, Ruleset, load
+from responder.rules.ruleset import IsKnown, RulesError, Ruleset, load
+from responder.settings.settings import Settings
+from responder.store import rulesets
 
 RELOAD_SECONDS = 1.0
 
@@ -51,21 +53,41 @@ class RulesInForce:
     """The ruleset that decides now, since when, and the first mistake of a broken file."""
 
     def __init__(
-        self, path: Path, *, portals: Collection[str], now: Callable[[], datetime]
+        self,
+        path: Path,
+        *,
+        portals: Collection[str],
+        now: Callable[[], datetime],
+        is_known: IsKnown | None = None,
     ) -> None:
-        """Read the file. Raise RulesError with every mistake, or OSError."""
+        """Read the file. Raise RulesError with every mistake, or OSError.
+
+        `is_known` returns whether the log holds a revision, which is then loaded although
+        something in it has become an error since.
+        """
         self.path = path
         self.error: str | None = None
         self._portals = portals
         self._now = now
+        self._is_known = is_known
         self._asked = asyncio.Event()
         data = path.read_bytes()
         self._seen = self._found = sha256(data).digest()
         self.ruleset: Ruleset = self._load(data)
         self.since = now()
 
+    @classmethod
+    def of(cls, settings: Settings, now: Callable[[], datetime]) -> "RulesInForce":
+        """Read the rules of the settings, whose log says which texts were in force before."""
+        is_known = rulesets.knower_at(settings.database_url.get_secret_value())
+        return cls(settings.rules, portals=settings.portals, now=now, is_known=is_known)
+
     def _load(self, data: bytes) -> Ruleset:
-        return load(data, file=str(self.path), portals=self._portals)
+        ruleset = load(data, file=str(self.path), portals=self._portals, is_known=self._is_known)
+        for mistake in ruleset.warnings:
+            if mistake.is_new:
+                log.warning("this is an error in a new rules file; mend it", mistake=str(mistake))
+        return ruleset
 
     def reload(self, *, at_once: bool = False) -> None:
         """Load the file if it has changed; on a mistake keep the running revision.

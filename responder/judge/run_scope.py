@@ -36,7 +36,9 @@ from responder.judge.jobs import Job
 from responder.model import KILLING, Document, Judgement, Situation, Trigger, Unknown, Workflow
 from responder.rules import schedules
 from responder.rules.decide import judge, matching
-from responder.rules.keep import Candidate, Choice, choose
+from responder.rules.facts.derived import RUNNING
+from responder.rules.facts.registry import is_of_a_list
+from responder.rules.keep import ALL_MATCHED, Candidate, Choice, choose
 from responder.rules.rule import Rule
 from responder.rules.ruleset import Ruleset, paths
 from responder.rules.schedules import Schedule
@@ -48,7 +50,6 @@ SET_BACK = timedelta(minutes=1)  # a last run so far in the future: our clock wa
 AT_ONCE = 200  # judgements before other tasks of the process may run
 
 _OF_WORKFLOWS = ("workflow.", "template.", "starter.", "waiting_for.", "event.")
-_NOBODY = Choice({}, {})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +128,7 @@ class Run:
             self.started_at,
             wanted=self._wanted,
             workflow_paths=frozenset(p for p in asked if p.startswith(_OF_WORKFLOWS)),
+            lists=any(is_of_a_list(path.partition(".")[0]) for path in asked),
         )
 
     @property
@@ -186,7 +188,8 @@ class Run:
         return found
 
     def _count_unread(self, readings: Iterable[Reading]) -> None:
-        failures = [reading.failure for reading in readings if reading.failure is not None]
+        found = [self.survey.kinds_unread, *(reading.failure for reading in readings)]
+        failures = [failure for failure in found if failure is not None]
         self.unread = len(failures)
         self.why_unread = explain(failures[0]) if failures else None
 
@@ -218,12 +221,12 @@ class Run:
         """Choose whom a rule spares, among all that it matches and no rule above it decided."""
         assert rule.keep is not None
         candidates: list[Candidate] = []
-        all_of_them = {**choices, rule.id: _NOBODY}
+        all_of_them = {**choices, rule.id: ALL_MATCHED}
         async for document, reading in _yielding_often(matched):
             rules = _down_to(rule, self.rules_for(document))
             judgement = self._judge(document, reading, rules, all_of_them, now)
             candidates += [
-                Candidate(document.ref, verdict.workflow)
+                Candidate(document.ref, verdict.workflow, verdict.group)
                 for verdict in judgement.verdicts
                 if verdict.rule == rule.id
             ]
@@ -261,9 +264,10 @@ class Run:
         rules = self.rules_for(document)
         if not rules:
             return None
-        nobody = {rule.id: _NOBODY for rule in rules if rule.keep is not None}
-        rows = Reading({}, tuple(workflows), None)
-        judgement = self._judge(document, rows, rules, nobody, self.now())
+        everybody = {rule.id: ALL_MATCHED for rule in rules if rule.keep is not None}
+        running: dict[str, object] = {RUNNING: self.survey.odd.running(len(workflows))}
+        rows = Reading(running, tuple(workflows), None)
+        judgement = self._judge(document, rows, rules, everybody, self.now())
         unsure = any(condition.holds is None for condition in judgement.conditions)
         if not judgement.verdicts and not unsure:
             return None

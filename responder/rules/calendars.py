@@ -36,7 +36,7 @@ class Calendar:
     def is_open(self, at: datetime) -> bool:
         """Return whether the office is open at this instant; at its closing time it is not."""
         day = at.astimezone(self.zone).date()
-        return any(start <= at < end for start, end in map(self._hours, (day, day - _DAY)))
+        return any(self._is_in_shift(at, one) for one in (day, day - _DAY))
 
     def is_open_on(self, day: date) -> bool | None:
         """Return whether the office is open all that day: true, false, or None for a part of it."""
@@ -59,6 +59,31 @@ class Calendar:
             if at < start < end:
                 return start
         return at + _FAR * _DAY
+
+    def days_later(self, at: datetime, count: int) -> datetime | None:
+        """Return when `count` days on which the office opens have passed, at the same time of day.
+
+        What is outside the hours counts from the next opening, and a night shift belongs to the day
+        on which it begins. None where the office does not open on so many days in ten years.
+        """
+        begins = self.opens_at(at)
+        local = begins.astimezone(self.zone)
+        today = local.date()
+        shift = next((one for one in (today, today - _DAY) if self._is_in_shift(begins, one)), None)
+        if shift is None:
+            return None
+        for ahead in range(1, _FAR):
+            day = shift + ahead * _DAY
+            start, end = self._hours(day)
+            count -= start < end
+            if count == 0:
+                at_time = local.time().replace(fold=0)
+                return time_zones.instant(day + (today - shift), at_time, self.zone)
+        return None
+
+    def _is_in_shift(self, at: datetime, day: date) -> bool:
+        start, end = self._hours(day)
+        return start <= at < end
 
     def _hours(self, day: date) -> tuple[datetime, datetime]:
         """Return from when until when the office is open on a day; one instant twice if never."""

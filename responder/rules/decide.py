@@ -13,12 +13,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain
+from typing import NamedTuple
 
 from responder.model import (
     ABSENT,
     ACTING_MODES,
     Action,
     Condition,
+    Group,
     Judgement,
     Mode,
     Reason,
@@ -59,10 +61,12 @@ def judge(
     asked = _in_question(ruleset, situation, rules, now)
     if not asked:
         return Judgement(reason=Reason.NO_RULE)
-    if isinstance(situation.workflows, Unknown):
+    unlisted = _why_unlisted(ruleset, situation)
+    if unlisted is not None:
         return Judgement(
-            reason=Reason.UNREADABLE, conditions=(_unlisted_condition(asked, situation.workflows),)
+            reason=Reason.UNREADABLE, conditions=(_unlisted_condition(asked, unlisted),)
         )
+    assert not isinstance(situation.workflows, Unknown)
     reading = _reading(ruleset, situation, asked, now=now, enforcing=enforcing, choices=choices)
     # `keep` compares a workflow with all the others, also where it alone is asked after.
     compared = any(rule.keep for rule in asked)
@@ -118,6 +122,18 @@ def _in_question(
     return without_idle_guards(rule for rule in rules if not rule.expired(now))
 
 
+def _why_unlisted(ruleset: Ruleset, situation: Situation) -> Unknown | None:
+    """Return why nothing can be said of the workflows, or None.
+
+    Where it is not known which list an element is of, any guard of a list may be about it.
+    """
+    if isinstance(situation.workflows, Unknown):
+        return situation.workflows
+    document = situation.document
+    unsure = document.kind == "other" and document.module == "lists" and ruleset.guards_lists
+    return Unknown("of which list the document is, is not known") if unsure else None
+
+
 def _unlisted_condition(rules: Sequence[Rule], unknown: Unknown) -> Condition:
     return Condition(
         rule=next(rule.id for rule in rules if rule.acts),
@@ -150,6 +166,13 @@ def _judgement(reading: "_Reading", threads: Sequence["_Thread"], *, awaits: boo
     )
 
 
+class _Kept(NamedTuple):
+    """The workflows that `keep` spared beside a condemned one, and the group that they share."""
+
+    spared: tuple[str, ...]
+    group: Group
+
+
 @dataclass(slots=True, kw_only=True)
 class _Thread:
     """The reading of the rules for one workflow."""
@@ -159,7 +182,7 @@ class _Thread:
     verdicts: list[Verdict] = field(default_factory=list)
     ended: bool = False
 
-    def add_verdict(self, rule: Rule, mode: Mode | None, spared: tuple[str, ...] | None) -> None:
+    def add_verdict(self, rule: Rule, mode: Mode | None, kept: _Kept | None) -> None:
         """Add a rule's verdict, with the tests made since the verdict before it."""
         self.verdicts.append(
             Verdict(
@@ -170,7 +193,8 @@ class _Thread:
                 mode=mode,
                 # all tests since the verdict before: they also show which rules did not hold
                 conditions=tuple(self.view.trace),
-                spared=spared,
+                spared=None if kept is None else kept.spared,
+                group=() if kept is None else kept.group,
             )
         )
         self.view.trace = []
@@ -225,18 +249,24 @@ class _Reading:
     def _keep(self, threads: Iterable[_Thread], rule: Rule, keep: Keep) -> None:
         """Read a rule with `keep` for all workflows, and condemn those that it does not spare."""
         held = [thread for thread in threads if not thread.ended and rule.holds(thread.view)]
+        groups = [keep.group(thread.view.facts) for thread in held]
         choice = self.choices.get(rule.id)
         if choice is None:
-            candidates = (Candidate(self.document, thread.workflow) for thread in held)
+            candidates = (
+                Candidate(self.document, thread.workflow, group)
+                for thread, group in zip(held, groups, strict=True)
+            )
             choice = keeping.choose(candidates, keep, self.ruleset.zone)
-        for thread in held:
-            thread.view.trace.append(_keep_condition(rule, keep, thread.workflow, choice))
-            if thread.workflow.id not in choice.spared:
-                self._condemn(thread, rule, choice.kept_beside(thread.workflow.id))
+        for thread, group in zip(held, groups, strict=True):
+            made = _keep_condition(rule, keep, thread, choice, group)
+            thread.view.trace.append(made)
+            if made.holds:
+                kept = _Kept(choice.kept_beside(thread.workflow.id), group)
+                self._condemn(thread, rule, kept)
 
-    def _condemn(self, thread: _Thread, rule: Rule, spared: tuple[str, ...] | None = None) -> None:
+    def _condemn(self, thread: _Thread, rule: Rule, kept: _Kept | None = None) -> None:
         mode = rule.mode if self.enforcing else Mode.OBSERVE
-        thread.add_verdict(rule, mode if rule.acts else None, spared)
+        thread.add_verdict(rule, mode if rule.acts else None, kept)
         thread.ended = not rule.acts or rule.mode in ACTING_MODES
 
     def view(self, workflow: Workflow) -> View:
@@ -276,16 +306,27 @@ class _Reading:
         return exists is False or isinstance(exists, Unknown)
 
 
-def _keep_condition(rule: Rule, keep: Keep, workflow: Workflow, choice: Choice) -> Condition:
-    """Build the condition that records whether `keep` spared a workflow, as one more test."""
+def _keep_condition(
+    rule: Rule, keep: Keep, thread: _Thread, choice: Choice, group: Group
+) -> Condition:
+    """Build the condition that records whether `keep` spared a workflow, as one more test.
+
+    A workflow of an unknown group, or of none, is spared whatever was chosen before.
+    """
+    workflow = thread.workflow
     started = workflow.facts.get(keeping.STARTED)
     why = choice.spared.get(workflow.id)
+    holds = None if why is not None else workflow.id not in choice.spared
+    if not choice.is_open and isinstance(group, Unknown):
+        holds, why = None, why or group.why
+    elif not choice.is_open and group is None and why is None:
+        holds, why = False, keep.why_in_no_group(thread.view.facts)
     return Condition(
         rule=rule.id,
         path="keep",
         test=keep.english,
         value=None if isinstance(started, Unknown) else started,
-        holds=None if why is not None else workflow.id not in choice.spared,
+        holds=holds,
         why=why,
         workflow=workflow.id,
     )

@@ -9,8 +9,7 @@ from itertools import combinations
 from typing import NamedTuple
 
 from responder.model import ACTING_MODES
-from responder.rules import english
-from responder.rules.facts.conditions import Part
+from responder.rules.facts.conditions import All, AnyOf, FactTest, Not, Part
 from responder.rules.rule import Rule
 
 _FEW = 8
@@ -52,7 +51,19 @@ def _asking_less(
 
 
 def _asked(parts: Sequence[Part]) -> frozenset[str]:
-    return frozenset(map(english.part_in_words, parts))
+    return frozenset(map(_key, parts))
+
+
+def _key(part: Part) -> str:
+    """Return a text that is the same for the same test, or the same group of tests."""
+    match part:
+        case FactTest():
+            return f"{part.path} {part.wording}"
+        case Not(inner):
+            return f"not {_key(inner)}"
+        case All(parts) | AnyOf(parts):
+            word = "all" if isinstance(part, All) else "any"
+            return f"{word} [{'; '.join(map(_key, parts))}]"
 
 
 def _ends_always(rule: Rule) -> bool:

@@ -4,28 +4,43 @@ Loading is all or nothing: a `Ruleset` is made from a file without mistakes; oth
 has every mistake of the file.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import tzinfo
 from functools import lru_cache
 
 from responder.model import Trigger
 from responder.rules import yaml_positions
+from responder.rules.facts.registry import is_of_a_list
 from responder.rules.load import loader
 from responder.rules.revision import revision_of
 from responder.rules.rule import Rule
-from responder.rules.yaml_positions import Mistake, Mistakes
+from responder.rules.yaml_positions import Items, Mistake, Mistakes, Node, Table
 
 
 class RulesError(Exception):
-    """A rules file that cannot be loaded, with all its mistakes in the order of the file."""
+    """A rules file that cannot be loaded, with all its mistakes: errors first, then warnings.
 
-    def __init__(self, mistakes: tuple[Mistake, ...]) -> None:
+    `readable` are the rules so far as they could be read; they are good for reading the tests in
+    the same file, and never for judging. None where nothing could be read.
+    """
+
+    def __init__(self, mistakes: tuple[Mistake, ...], readable: "Ruleset | None" = None) -> None:
         super().__init__("\n".join(map(str, mistakes)))
         self.mistakes = mistakes
+        self.readable = readable
+
+    @property
+    def was_none(self) -> bool:
+        """Return whether an older version of the program loaded this very file."""
+        return all(one.is_new for one in self.mistakes if one.severity == "error")
 
 
 class Ruleset:
-    """The rules of one file, immutable. `revision` identifies the bytes that it was made from."""
+    """The rules of one file, immutable. `revision` identifies the bytes that it was made from.
+
+    `guards_lists` is true where a `leave` rule tests elements of a list. `doubtful` are the ids of
+    rules with mistakes (empty text: of a rule without a readable id), where the file is broken.
+    """
 
     def __init__(
         self,
@@ -34,13 +49,20 @@ class Ruleset:
         rules: tuple[Rule, ...],
         zone: tzinfo,
         warnings: tuple[Mistake, ...],
+        doubtful: frozenset[str] = frozenset(),
     ) -> None:
         self.revision = revision_of(data)
         self.text = data.decode()
         self.rules = rules
         self.zone = zone
         self.warnings = warnings
+        self.doubtful = doubtful
         self._reading = tuple(rule for rule in rules if rule.disabled is None)
+        self.guards_lists = any(
+            rule.kind is not None and is_of_a_list(rule.kind)
+            for rule in self._reading
+            if not rule.acts
+        )
         self._named = frozenset(
             event
             for rule in self._reading
@@ -142,19 +164,62 @@ def _is_set_off(rule: Rule, trigger: Trigger, events: frozenset[str], kind: str)
             return any(one.schedule is not None for one in triggers)
 
 
-def load(data: bytes, *, file: str, portals: Collection[str] | None = None) -> Ruleset:
+# Returns whether a revision was in force once: whether the log holds it.
+IsKnown = Callable[[str], bool]
+
+
+def was_in_force(_revision: str) -> bool:
+    """Return true: the answer for a text that comes from the log itself."""
+    return True
+
+
+def load(
+    data: bytes,
+    *,
+    file: str,
+    portals: Collection[str] | None = None,
+    is_known: IsKnown | None = None,
+) -> Ruleset:
     """Return the rules in a file, or raise `RulesError` with every mistake.
 
-    `portals` are the portals of the settings; None where they are not known.
+    `portals` are the portals of the settings; None where they are not known. A text that was in
+    force once (`is_known` is asked by its revision) is still loaded if it has no other mistakes
+    than those that have become errors since; they are warnings then.
     """
-    mistakes = Mistakes(file)
+    try:
+        return _load(data, Mistakes(file), portals)
+    except RulesError as error:
+        if is_known is None or not error.was_none or not is_known(revision_of(data)):
+            raise
+    return _load(data, Mistakes(file, forgives_new=True), portals)
+
+
+def _load(data: bytes, mistakes: Mistakes, portals: Collection[str] | None) -> Ruleset:
     root = yaml_positions.read(data, mistakes)
     if root is None:
         raise RulesError(mistakes.in_order())
     loaded = loader.read(root, yaml_positions.lines(data.decode()), mistakes, portals)
+    found = mistakes.in_order()
+    doubtful = frozenset(_doubtful(loaded.rules, root, found))
+    ruleset = Ruleset(
+        data=data, rules=loaded.rules, zone=loaded.zone, warnings=found, doubtful=doubtful
+    )
     if mistakes.fatal:
-        raise RulesError(mistakes.in_order())
-    return Ruleset(data=data, rules=loaded.rules, zone=loaded.zone, warnings=mistakes.in_order())
+        raise RulesError(found, ruleset if loaded.rules else None)
+    return ruleset
+
+
+def _doubtful(rules: tuple[Rule, ...], root: Node, mistakes: tuple[Mistake, ...]) -> Iterator[str]:
+    """Yield the ids of the rules in whose lines there is an error."""
+    node = root.get("rules") if isinstance(root, Table) else None
+    items = node.items if isinstance(node, Items) else ()
+    wrong = {one.line for one in mistakes if one.severity == "error"}
+    if len(items) != len(rules):
+        yield from ("", *(rule.id for rule in rules))
+        return
+    for rule, item in zip(rules, items, strict=True):
+        if any(item.line <= line <= item.last_line for line in wrong):
+            yield rule.id
 
 
 def paths(rules: Iterable[Rule]) -> frozenset[str]:

@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
+from responder.rules.load import synonyms
 from responder.rules.load.key_parser import Keys
 from responder.rules.yaml_positions import Table, nearest
 
@@ -27,9 +28,22 @@ def read(table: Table, keys: Keys, otherwise: _Otherwise) -> tzinfo | _Otherwise
     except (ZoneInfoNotFoundError, ValueError, OSError):
         node = table.get("timezone")
         assert node is not None
-        meant = nearest(name, available_timezones())
+        meant = synonyms.meant(name, (), synonyms.ZONES) or _zone_of(name)
         keys.mistakes.error(node, f"there is no time zone `{name}`", meant)
         return otherwise
+
+
+def _zone_of(name: str) -> str | None:
+    """Return the zone of a city, or the zone with the nearest name.
+
+    An offset (UTC+3) is no zone: those that have such names (Etc/GMT-3) say the opposite.
+    """
+    if re.search(r"[+-][0-9]", name):
+        return None
+    zones = sorted(available_timezones())
+    city = name.strip().lower().replace(" ", "_")
+    found = next((zone for zone in zones if zone.lower().rpartition("/")[2] == city), None)
+    return found or nearest(name, zones)
 
 
 def time_of_day(written: str) -> time | None:

@@ -17,6 +17,12 @@ from responder.rules.yaml_positions import nearest
 
 ROBOT = "robot"
 _DONE = {"added": "ADD", "updated": "UPDATE", "deleted": "DELETE"}
+_CALLED = {
+    **dict.fromkeys(("created", "create", "new", "add", "inserted", "started"), "added"),
+    **dict.fromkeys(("changed", "change", "modified", "edited", "update", "moved"), "updated"),
+    **dict.fromkeys(("closed", "won", "lost", "finished", "completed"), "updated"),
+    **dict.fromkeys(("removed", "remove", "delete", "destroyed"), "deleted"),
+}
 _PLAIN_KINDS = ("deal", "lead", "contact", "company", "quote")
 _DYNAMIC = "ONCRMDYNAMICITEM"
 _DYNAMIC_OF_TYPE = re.compile(rf"{_DYNAMIC}(?:ADD|UPDATE|DELETE)_([1-9][0-9]*)")
@@ -69,6 +75,8 @@ class Trigger:
 
     def can_bring(self, kind: str) -> bool:
         """Return whether a document of this kind can come with this trigger."""
+        if registry.is_of_a_list(kind):  # the portal has no events of these
+            return self.schedule is not None
         if self.brings == "item_*":
             return kind == "invoice" or kind.startswith("item_")
         return self.brings in ("*", kind)
@@ -79,7 +87,7 @@ def find(name: str) -> Trigger | None:
     if name == ROBOT:
         return Trigger(name=ROBOT, events=frozenset(), brings="*")
     kind, _, done = name.partition(".")
-    if done in _DONE and registry.is_kind(kind):
+    if done in _DONE and registry.is_kind(kind) and not registry.is_of_a_list(kind):
         return Trigger(name=name, events=frozenset(_events(kind, _DONE[done])), brings=kind)
     upper = name.upper()
     brings = _BRINGS.get(upper) or _of_type(upper)
@@ -114,8 +122,10 @@ def nearest_trigger(name: str) -> str | None:
     kind, _, done = name.lower().partition(".")
     if kind == f"item_{_SMART_INVOICE}":
         kind = "invoice"
+    if registry.is_of_a_list(kind):
+        return None
     if registry.is_kind(kind):
-        return f"{kind}.{nearest(done, _DONE) or 'updated'}"
+        return f"{kind}.{_CALLED.get(done) or nearest(done, _DONE) or 'updated'}"
     return nearest(
         name.lower(), [ROBOT, *(f"{one}.{how}" for one in registry.KINDS for how in _DONE)]
     )

@@ -15,6 +15,8 @@ from typing import Literal, Protocol
 
 import yaml
 
+from responder.rules.load import plain_words
+
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 32
 _TOO_DEEP = f"this nests deeper than {MAX_DEPTH} levels"
@@ -26,13 +28,18 @@ _TRUTHS = {"true": True, "True": True, "TRUE": True, "false": False, "False": Fa
 _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
+_NEGATIONS = frozenset({"not", "no", "non", "none", "never", "without", "dont", "isnt", "doesnt"})
+
 Severity = Literal["error", "warning"]
 Kind = Literal["null", "truth", "number", "text", "broken"]
 
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """A mistake in a file: its place (from 1), its severity, and the nearest right name."""
+    """A mistake in a file: its place (from 1), its severity, and the nearest right name.
+
+    `is_new` is true where an older version of the program loaded a file with this mistake.
+    """
 
     file: str
     line: int
@@ -41,6 +48,7 @@ class Mistake:
     message: str
     suggestion: str | None = None
     length: int = 1
+    is_new: bool = False
 
     def __str__(self) -> str:
         """Return the mistake in one line, as compilers write it."""
@@ -94,16 +102,32 @@ class Table(Node):
 
 @dataclass(slots=True)
 class Mistakes:
-    """The mistakes found in one file so far."""
+    """The mistakes found in one file so far.
+
+    `forgives_new` is set for a file that an older version loaded: what has become an error since is
+    a warning there.
+    """
 
     file: str
     found: list[Mistake] = field(default_factory=list)
+    forgives_new: bool = False
 
-    def error(self, node: Node, message: str, suggestion: str | None = None) -> None:
-        """Add an error at a node, unless that node was reported already."""
+    def error(
+        self, node: Node, message: str, suggestion: str | None = None, *, new: bool = False
+    ) -> None:
+        """Add an error at a node, unless that node was reported already.
+
+        `new` is true where an older version of the program loaded a file with this mistake.
+        """
         if isinstance(node, Scalar) and node.kind == "broken":
             return
-        self.at(node.line, node.column, message, suggestion, length=node.length)
+        severity: Severity = "warning" if new and self.forgives_new else "error"
+        said = plain_words.of_text(node.text) if isinstance(node, Scalar) else None
+        column = node.column
+        if said is not None:
+            message, suggestion, column = said.message, said.suggestion, column + said.column
+        place = (self.file, node.line, column)
+        self.found.append(Mistake(*place, severity, message, suggestion, node.length, new))
 
     def warn(self, node: Node, message: str) -> None:
         """Add a warning: the file loads, but this is probably not what its author meant."""
@@ -118,8 +142,8 @@ class Mistakes:
         self.found.append(Mistake(self.file, line, column, "error", message, suggestion, length))
 
     def in_order(self) -> tuple[Mistake, ...]:
-        """Return the mistakes in the order of the file."""
-        return tuple(sorted(self.found, key=lambda mistake: (mistake.line, mistake.column)))
+        """Return the errors in the order of the file, and then the warnings."""
+        return tuple(sorted(self.found, key=lambda one: (one.severity, one.line, one.column)))
 
     @property
     def fatal(self) -> bool:
@@ -128,9 +152,19 @@ class Mistakes:
 
 
 def nearest(word: str, names: Iterable[str], *, likeness: float = 0.6) -> str | None:
-    """Return the name that is nearest to a wrong word, or None. `likeness` is from 0 to 1."""
+    """Return the name that is nearest to a wrong word, or None. `likeness` is from 0 to 1.
+
+    A word that says no is only near to a name that does: no suggestion is better than the opposite.
+    """
+    if _says_no(word):
+        names = filter(_says_no, names)
     found = get_close_matches(word, list(names), n=1, cutoff=likeness)
     return found[0] if found else None
+
+
+def _says_no(word: str) -> bool:
+    words = re.split(r"[^a-z]+", word.lower())
+    return not _NEGATIONS.isdisjoint(words) or words[0].startswith(("un", "dis"))
 
 
 def lines(text: str) -> list[str]:
@@ -146,6 +180,7 @@ def read(data: bytes, mistakes: Mistakes) -> Node | None:
     text = _text(data, mistakes)
     if text is None:
         return None
+    text = _with_plain_spaces(text, mistakes)
     builder = _Builder(mistakes)
     try:
         for event in _events(text):
@@ -165,7 +200,22 @@ def read(data: bytes, mistakes: Mistakes) -> Node | None:
     return root
 
 
+def _with_plain_spaces(text: str, mistakes: Mistakes) -> str:
+    """Replace the no-break spaces that stand where YAML wants spaces, so that the rest is read."""
+    if plain_words.NO_BREAK_SPACE not in text:
+        return text
+    for number, line in enumerate(lines(text), start=1):
+        column = plain_words.no_break_space_in(line)
+        if column is not None:
+            mistakes.at(number, column + 1, plain_words.SPACE_SAID)
+            text = text.replace(line, line.replace(plain_words.NO_BREAK_SPACE, " "), 1)
+    return text
+
+
 def _text(data: bytes, mistakes: Mistakes) -> str | None:
+    if plain_words.is_utf_16(data):
+        mistakes.at(1, 1, "the file is written in UTF-16: save it as UTF-8")
+        return None
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
@@ -198,8 +248,14 @@ def _not_yaml(error: yaml.MarkedYAMLError, text: str, mistakes: Mistakes) -> Non
     if error.problem and "nesting depth" in error.problem:
         mistakes.at(line, column, _TOO_DEEP)
         return
-    said = " ".join(part for part in (error.problem, error.context) if part)
     split = lines(text)
+    # YAML often stumbles in the line after the one that is wrong.
+    for at in (line, _line_and_column(error.context_mark)[0], line - 1):
+        plain = plain_words.of_line(split[at - 1]) if 0 < at <= len(split) else None
+        if plain is not None:
+            mistakes.at(at, plain.column + 1, plain.message, plain.suggestion)
+            return
+    said = " ".join(part for part in (error.problem, error.context) if part)
     if line <= len(split) and "\t" in split[line - 1][:column]:
         said += "; a line is indented with spaces, never with tabs"
     mistakes.at(line, column, f"this is not YAML: {said}")
@@ -281,7 +337,13 @@ class _Builder:
 
     def _pairs(self, parts: list[Node]) -> Iterator[tuple[Scalar, Node]]:
         seen: dict[str, int] = {}
-        for key, value in zip(parts[::2], parts[1::2], strict=True):
+        names = [key.text if isinstance(key, Scalar) else "" for key in parts[::2]]
+        second = plain_words.second_item(names)
+        for place, (key, value) in enumerate(zip(parts[::2], parts[1::2], strict=True)):
+            if place == second and isinstance(value, Scalar):
+                said = plain_words.without_dash(names[place], value.text)
+                self._mistakes.error(key, said.message, said.suggestion)
+                return
             if not isinstance(key, Scalar):
                 self._mistakes.error(key, "a key must be a plain word")
             elif key.text in seen:

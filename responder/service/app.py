@@ -74,7 +74,7 @@ class Service:
         self.settings = settings
         clock = Clock(utc_now)  # the default: our clock, corrected by the database's
         self.now = now = now or clock
-        self.rules = RulesInForce(settings.rules, portals=settings.portals, now=now)
+        self.rules = RulesInForce.of(settings, now)
         self.metrics = Metrics()
         self.refused_requests = RefusedRequests(self.metrics)
         self.connections = OpenConnections(most_connections(len(settings.portals)), self.metrics)

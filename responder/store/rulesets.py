@@ -1,11 +1,14 @@
 """Stores the text of every ruleset by which a decision was made."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from responder.rules.revision import SHOWN_DIGITS
+from responder.rules.revision import SHOWN_DIGITS, revision_of, shown
+from responder.store.database.database import Database
+from responder.store.database.engines import DatabaseError
 from responder.store.database.tables import insert, rulesets
 
 _DIGITS = frozenset("0123456789abcdef")
@@ -22,6 +25,36 @@ def text(conn: Connection, revision: str) -> str | None:
     """Return the text of the only ruleset whose revision is this or begins so, else None."""
     found = matching(conn, revision)
     return found[0][1] if len(found) == 1 else None
+
+
+def holds(conn: Connection, revision: str) -> bool:
+    """Return whether a decision was made by this very text; `revision` is its whole name.
+
+    What an older version kept under the first digits alone is compared by its text.
+    """
+    named = rulesets.c.revision.in_([revision, shown(revision)])
+    texts = conn.execute(select(rulesets.c.text).where(named)).scalars()
+    return any(revision_of(text.encode()) == revision for text in texts)
+
+
+def knower_at(url: str) -> Callable[[str], bool]:
+    """Return the function that opens the database at `url` and returns whether it holds a revision.
+
+    Where there is none, or none that can be read, it holds nothing.
+    """
+
+    def is_known(revision: str) -> bool:
+        try:
+            database = Database(url)
+            if database.path is not None and not database.path.exists():
+                return False
+            with closing(database):
+                database.open()
+                return database.read(lambda conn: holds(conn, revision))
+        except DatabaseError:
+            return False
+
+    return is_known
 
 
 def matching(conn: Connection, revision: str) -> Sequence[tuple[str, str]]:

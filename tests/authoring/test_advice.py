@@ -39,10 +39,10 @@ def test_what_is_probably_not_meant_is_a_warning(rules: str, message: str) -> No
     assert said(rules) == [f"warning: {message}"]
 
 
-def test_a_rule_that_is_never_reached_is_an_error() -> None:
+def test_a_rule_that_is_never_reached_is_a_warning() -> None:
     below = a_rule("workflow.template_id: 61, deal.id: 5", name="below", more=WHY)
     assert said(a_rule(name="above", more=WHY) + below, tested=("above", "below")) == [
-        "error: `below` is never reached: `above` above ends the reading wherever it holds"
+        "warning: `below` is never reached: `above` above ends the reading wherever it holds"
     ]
 
 

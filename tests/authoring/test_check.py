@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from responder.authoring.check import check, render
+from responder.authoring.check import check, count, render
 
 BAD = """\
 version: 1
@@ -78,3 +78,17 @@ def test_whatever_is_in_a_file_its_mistakes_can_be_shown(data: bytes) -> None:
     assert mistakes
     assert render(mistakes, data).count("f:") >= len(mistakes)
     assert len(render(mistakes, data, format="json").splitlines()) == len(mistakes)
+
+
+def test_errors_stand_before_warnings_and_their_number_at_the_end() -> None:
+    text = "{deal.opportunity: {below: 1}, workflow.id: a}, then: kill, when: [robot]}\n"
+    data = f"version: 1\nrules:\n  - {{id: a, if: {text}  - {{id: b}}\n".encode()
+    mistakes = check(data, "r.yaml")
+    assert [one.severity for one in mistakes] == ["error", "warning"]
+    assert count(mistakes) == "r.yaml: 1 error, 1 warning\n"
+    assert json.loads(count(mistakes, format="json")) == {
+        "file": "r.yaml",
+        "errors": 1,
+        "warnings": 1,
+    }
+    assert count(()) == ""

@@ -84,6 +84,17 @@ def test_what_is_kept_says_so() -> None:
     assert "workflow old: kill by duplicate (enforce)" in shown
 
 
+def test_what_is_in_no_group_says_so() -> None:
+    rule = a_rule(name="one", more="keep: newest\nper: [deal.company_id]")
+    ruleset = load(in_a_file(rule).encode(), file="r")
+    shown = "\n".join(explain.render(explain.explain(ruleset, a_situation({}), NOW)))
+    assert "one: holds, but `keep` spares this one" in shown
+    assert "`deal.company_id` is unknown: the portal's answer does not have it" in shown
+    empty = a_situation({"deal.company_id": 0})
+    shown = "\n".join(explain.render(explain.explain(ruleset, empty, NOW)))
+    assert "it is in no group: `deal.company_id` is empty or has several values" in shown
+
+
 def test_where_there_is_no_workflow_or_no_list_it_says_so() -> None:
     for workflows, said in (
         (Unknown("no answer"), "  its workflows cannot be listed: no answer"),

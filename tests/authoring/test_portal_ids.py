@@ -84,17 +84,34 @@ def test_a_portal_tells_what_ids_are_called_and_which_it_does_not_have() -> None
     assert notes == [
         "template 61 is “Approval” in main",
         "deal stage C2:WON is “Won” in main",
+        "deal pipeline 2 is “Pipeline 2” in main",
         "user 7 is “User 7” in main",
         "deal field UF_CRM_1720019876534 is “UF_CRM_1720019876534” in main",
         "user 12 is “User 12 (dismissed)” in main",
     ]
-    assert [one for one in warnings if "could not be read" not in one] == [
+    assert warnings == [
         "main has no user 99",
         "main has no template 62",
         "main has no deal stage C2:WN; is `C2:WON` meant?",
         "main has no deal field UF_CRM_2",
     ]
     assert not {method for method in methods if "kill" in method or "terminate" in method}
+
+
+def test_ids_of_what_a_document_is_linked_to_are_found_under_their_own_kind() -> None:
+    linked = tree("""\
+    rules:
+      - if:
+          deal.company.uf_crm_9: x
+          deal.assigned_by.id: 7
+          task.responsible.active: false
+          deal.contact.assigned_by_id: 8
+    """)
+    assert [(str(use.subject), use.id) for use in uses_in(linked)] == [
+        ("company field", "UF_CRM_9"),
+        ("user", "7"),
+        ("user", "8"),
+    ]
 
 
 PIPELINES = tree("""\

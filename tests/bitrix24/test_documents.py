@@ -190,3 +190,30 @@ def nested(dotted: str) -> dict[str, object]:
 def test_an_event_speaks_of_the_document_in_its_data(name: str, data: str, ref: str | None) -> None:
     document = document_of_event(name, nested(data))
     assert (document.ref if document else None) == ref
+
+
+@pytest.mark.parametrize(
+    ("ref", "entity"),
+    [("list_23:777", documents.LIST), ("feed_23:777", documents.FEED)],
+)
+def test_an_element_is_named_with_its_list_which_its_triple_does_not_say(
+    ref: str, entity: str
+) -> None:
+    element = documents.parse_ref(ref)
+    assert element is not None
+    assert (element.kind, element.item_id, element.ref) == ("list_23", "777", ref)
+    assert element.triple == ("lists", entity, "777")
+    of_any = documents.from_triple(*element.triple)
+    assert of_any.kind == "other"
+    assert documents.in_list(of_any, 23) == element
+
+
+@pytest.mark.parametrize("ref", ["list_0:7", "list_23:x", "list_23:0", "feed_:7", "list_23x:7"])
+def test_what_is_no_element_is_no_document(ref: str) -> None:
+    assert documents.parse_ref(ref) is None
+
+
+def test_only_elements_are_of_a_list() -> None:
+    file = documents.from_triple("disk", "Bitrix\\Disk\\BizProcDocument", "7")
+    assert documents.in_list(file, 23) == file
+    assert documents.iblock_of("feed_23") is None

@@ -1,4 +1,4 @@
-"""`responder status`, also where the rules file is broken while the service goes on."""
+"""`responder status` and `sweep`, also where the rules file is broken while the service goes on."""
 
 import json
 from datetime import UTC, datetime
@@ -29,6 +29,10 @@ def place(tmp_path: Path) -> Path:
 
 
 def status(place: Path, *words: str) -> Result:
+    return responder(place, "status", *words)
+
+
+def responder(place: Path, *words: str) -> Result:
     environment = {
         "RESPONDER_DATABASE_URL": f"sqlite:///{place / 'responder.db'}",
         "RESPONDER_RULES": str(place / "rules.yaml"),
@@ -36,7 +40,7 @@ def status(place: Path, *words: str) -> Result:
         "RESPONDER_PORTALS__MAIN__APPLICATION_TOKENS": TOKEN,
         "RESPONDER_SECRETS_DIR": str(place),
     }
-    return CliRunner().invoke(main, ["status", *words], env=environment)
+    return CliRunner().invoke(main, words, env=environment)
 
 
 def test_status_shows_each_rule_with_its_trip(place: Path) -> None:
@@ -56,3 +60,11 @@ def test_with_a_broken_rules_file_status_shows_all_the_rest_and_exits_with_1(pla
     assert "responder check" in done.stderr
     found = json.loads(status(place, "--json").stdout)
     assert (found["ruleset"], found["rules"][0]["tripped"]) == (None, "too many")
+
+
+def test_a_rule_that_is_none_is_never_swept(place: Path) -> None:
+    done = responder(place, "sweep", "--rule", "lost-dael")
+    assert done.exit_code == 2
+    assert (
+        "There is no rule 'lost-dael' that stops anything. Did you mean lost-deal?" in done.stderr
+    )

@@ -91,14 +91,14 @@ def perhaps_spared(
         return frozenset()
     found = set()
     for view in (one.view for one in seen):
-        mine = view.workflows.get(workflow_id)
-        if mine is None:
+        mine, of_mine = view.workflows.get(workflow_id), view.facts(workflow_id)
+        if mine is None or of_mine is None:
             continue
-        group = rule.group(mine, in_run=in_run)
+        group = rule.group(mine, of_mine, in_run=in_run)
         for name, row in view.workflows.items():
             facts = view.facts(name)
             if name != workflow_id and facts is not None and rule.holds(facts) is True:
-                same = rule.group(row, in_run=in_run) == group
+                same = rule.group(row, facts, in_run=in_run) == group
                 if same and rule.is_better((name, row), (workflow_id, mine)):
                     found.add(name)
     return frozenset(found)

@@ -6,7 +6,18 @@ from hypothesis import strategies as st
 
 from tests.random.model_deeds import DEALS, RULES
 from tests.random.model_drivers import KILL, TERMINATE, Happening
-from tests.random.model_rules import EVENTS, EVERY, NIGHTLY, VIP, VIP_USERS, Below, Is, Policy, Rule
+from tests.random.model_rules import (
+    COMPANY,
+    EVENTS,
+    EVERY,
+    NIGHTLY,
+    VIP,
+    VIP_USERS,
+    Below,
+    Is,
+    Policy,
+    Rule,
+)
 
 INSTANCES, ITEM, TASKS = "bizproc.workflow.instances", "crm.item.get", "bizproc.task.list"
 NOT_DONE = ("drop_before", "500", "503_limit", "429_operating", "401", "overload", "empty_error")
@@ -30,7 +41,8 @@ LOST, CHEAP = Is("deal.stage_semantic_id", ("F",)), Below("deal.opportunity", 10
 OF_61, OF_62 = Is("workflow.template_id", ("61",)), Is("workflow.template_id", ("62",))
 OF_BOTH = Is("workflow.template_id", ("61", "62"))
 OF_VIP, FOR_VIP = Is("deal.company_id", (VIP,)), Is("waiting_for.id", VIP_USERS)
-PERS = [("document", "template"), ("template",), ("document",)]
+PERS = [("document", "template"), ("template",), ("document",), (COMPANY,)]
+COUNTS = [1, 1, 2]
 WHENS = [
     *[("deal.updated",), ("deal.updated", "robot"), ("deal.added",), ("deal.updated", EVERY)],
     *[("deal.added", EVERY), (EVERY,), (NIGHTLY,), ("deal.added", NIGHTLY)],
@@ -96,6 +108,7 @@ one_each = a_rule(
     when=[*WHENS],
     tests=[(OF_BOTH,), (OF_BOTH, LOST)],
     keep=["newest", "oldest"],
+    count=[*COUNTS],
     per=[*PERS],
     wait=[0, 60],
     mode=[*MODES],

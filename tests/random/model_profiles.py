@@ -162,6 +162,7 @@ KEPT = Profile(
             when=[(EVERY,), ("deal.updated",), (EVERY, "deal.updated")],
             tests=[(some.OF_BOTH,)],
             keep=["newest", "oldest"],
+            count=[*some.COUNTS],
             per=[*some.PERS],
             wait=[60, 60, 0],
         )

@@ -81,7 +81,7 @@ def _condemned(policy: Policy, asked: Collection[Rule], view: View) -> Iterator[
         if rule.keep and _may_be_incomplete(view):
             return  # whom it spares is anybody's guess, and so is what rules below it find
         if rule.acts:
-            held = {name: row for name, row in held.items() if _is_not_kept(rule, name, held)}
+            held = {name: row for name, row in held.items() if _is_not_kept(rule, name, held, view)}
             yield from ((rule, name) for name in held)
         if not rule.acts or rule.is_enforced:
             left = {name: row for name, row in left.items() if name not in held}
@@ -94,17 +94,26 @@ def _holds(rule: Rule, view: View, workflow_id: str) -> bool:
     return held is True if rule.acts else held is not False
 
 
-def _is_not_kept(rule: Rule, workflow_id: str, held: Mapping[str, Row]) -> bool:
-    """Return whether `keep` does not spare it: there is a better one in its group."""
+def _is_not_kept(rule: Rule, workflow_id: str, held: Mapping[str, Row], view: View) -> bool:
+    """Return whether `keep` does not spare it: there are enough better ones in its group."""
     if not rule.keep:
         return True
     mine = (workflow_id, held[workflow_id])
-    group = rule.group(mine[1], in_run=True)
-    return any(
-        rule.group(row, in_run=True) == group and rule.is_better((name, row), mine)
+    group = _group(rule, workflow_id, view)
+    better = [
+        name
         for name, row in held.items()
         if name != workflow_id
-    )
+        and _group(rule, name, view) == group
+        and rule.is_better((name, row), mine)
+    ]
+    return group is not None and len(better) >= rule.count
+
+
+def _group(rule: Rule, workflow_id: str, view: View) -> tuple[str, ...] | None:
+    facts = view.facts(workflow_id)
+    assert facts is not None
+    return rule.group(view.workflows[workflow_id], facts, in_run=True)
 
 
 def _may_be_incomplete(view: View) -> bool:

@@ -98,6 +98,7 @@ class Below:
         return int(value) < self.number if value.isdigit() else None
 
 
+COMPANY = "deal.company_id"
 Asked = Is | Below
 
 
@@ -113,6 +114,7 @@ class Rule:
     mode: str = "enforce"
     wait: int = 0
     keep: str = ""
+    count: int = 1
     per: tuple[str, ...] = ("document", "template")
     per_hour: int = 30
     per_document: int = 5
@@ -164,10 +166,21 @@ class Rule:
         newer = (one[1].started, one[0]) > (other[1].started, other[0])
         return newer if self.keep == "newest" else not newer
 
-    def group(self, row: Row, *, in_run: bool) -> tuple[str, ...]:
-        """Return the group of a workflow by its name; an event sees its own document alone."""
+    def group(
+        self, row: Row, facts: Mapping[str, object], *, in_run: bool
+    ) -> tuple[str, ...] | None:
+        """Return the group of a workflow by its name; an event sees its own document alone.
+
+        None is no group: its deal has no company.
+        """
         by_document = "document" in self.per or not in_run
-        return (row.document if by_document else "", row.template if "template" in self.per else "")
+        company = ""
+        if COMPANY in self.per:
+            company = str(facts.get(COMPANY) or "")
+            if not company:
+                return None
+        template = row.template if "template" in self.per else ""
+        return (row.document if by_document else "", template, company)
 
     @property
     def text(self) -> str:
@@ -191,7 +204,9 @@ class Rule:
             if self.unless
             else "",
             f"    wait: {self.wait}s" if self.wait else "",
-            f"    keep: {self.keep}\n    per: [{', '.join(self.per)}]" if self.keep else "",
+            f"    keep: {{{self.keep}: {self.count}}}\n    per: [{', '.join(self.per)}]"
+            if self.keep
+            else "",
             f"    limit: {{{given}}}" if self.acts else "",
             "" if self.sweep is None else f"    sweep: {str(self.sweep).lower()}",
             f"    then: {self.then}",

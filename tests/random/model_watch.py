@@ -334,7 +334,7 @@ class Watch:
         if rule != stop.rule:
             spared |= perhaps_spared(rule, stop.workflow, seen, in_run=stop.by_run)
         self.must(
-            bool(spared & running),
+            len(spared & running) >= rule.count,
             f"whom {rule.id} spared for {stop.workflow} runs no more: {sorted(spared)}",
         )
 

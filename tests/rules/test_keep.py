@@ -184,7 +184,7 @@ def test_a_choice_that_stood_is_judged_by_once_more() -> None:
 
 
 def test_rules_that_are_given_are_read_instead_of_those_of_the_trigger() -> None:
-    nightly = a_rule(name="nightly", when="[{daily_at: 3:00}]")
+    nightly = a_rule(name="nightly", when="[{daily_at: 3:00, timezone: UTC}]")
     guard = a_rule("workflow.id: a", name="guard", then="leave", when=None)
     rules = a_ruleset(guard + nightly + a_rule(name="hourly", when="[{every: 1h}]"))
     due = rules.with_guards(["nightly"], "deal", "main")

@@ -137,9 +137,9 @@ def test_a_mistake_in_a_schedule_is_said_where_it_is(
 
 RULES = a_ruleset(
     a_rule("deal.company_id: 17", name="keep-vip", then="leave", when=None)
-    + a_rule(name="keep-nightly", then="leave", when="[{daily_at: 3:00}]")
+    + a_rule(name="keep-nightly", then="leave", when="[{daily_at: 3:00, timezone: UTC}]")
     + a_rule(name="keep-updated", then="leave", when="[deal.updated]")
-    + a_rule(name="nightly", when="[{daily_at: 3:00}]")
+    + a_rule(name="nightly", when="[{daily_at: 3:00, timezone: UTC}]")
     + a_rule("lead.title: a, workflow.id: a", name="leads", when="[{every: 1h}, lead.added]")
     + a_rule(name="elsewhere", when="[{every: 1h}]", more="portals: [other]")
     + a_rule(name="off", when="[{every: 1h}]", more="disabled: for now")

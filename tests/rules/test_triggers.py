@@ -1,8 +1,11 @@
 """Which of the portal's events a trigger stands for, and which have to be registered for it."""
 
+from datetime import timedelta
+
 import pytest
 
 from responder.rules import ruleset, triggers
+from responder.rules.schedules import Every
 
 
 @pytest.mark.parametrize(
@@ -54,3 +57,13 @@ rules:
     assert loaded.events_to_register("main") == {"ONCRMDEALUPDATE", "ONCRMDEALMOVETOCATEGORY"}
     assert loaded.events_to_register("other") == {"ONTASKADD"}
     assert loaded.events_to_register("third") == set()
+
+
+def test_the_portal_has_no_events_of_lists_and_a_schedule_brings_their_elements() -> None:
+    assert triggers.find("list_23.updated") is None
+    assert triggers.nearest_trigger("list_23.updated") is None
+    robot = triggers.find("robot")
+    assert robot is not None
+    assert robot.can_bring("deal")
+    assert not robot.can_bring("list_23")
+    assert triggers.scheduled(Every(timedelta(hours=1))).can_bring("list_23")

@@ -80,7 +80,14 @@ def test_a_long_number_keeps_all_its_digits() -> None:
         (b"a: 1\nb: \0\n", "f:2:4: error: the character NUL is not allowed in a rules file"),
         (b"a: \xd0\xff\n", "f:1:4: error: byte 0xd0 here is not valid UTF-8"),
         ("a: é\nü: ".encode() + b"\xff", "f:2:4: error: byte 0xff here is not valid UTF-8"),
-        ("a: 1\n".encode("utf-16"), "f:1:1: error: byte 0xff here is not valid UTF-8"),
+        (
+            "a: 1\n".encode("utf-16"),
+            "f:1:1: error: the file is written in UTF-16: save it as UTF-8",
+        ),
+        (
+            "a: 1\n".encode("utf-16-be"),
+            "f:1:1: error: the file is written in UTF-16: save it as UTF-8",
+        ),
         (b"a: 1\nb: 2\n a: 3\na: 4\n", None),
         (b"a: 1\nb: 2\na: 3\n", "f:3:1: error: `a` is here twice, first on line 1"),
         (b"a: 1\n'a': 3\n", "f:2:1: error: `a` is here twice, first on line 1"),

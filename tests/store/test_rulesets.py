@@ -1,5 +1,7 @@
 """The texts of rulesets."""
 
+from pathlib import Path
+
 from responder.rules.revision import revision_of, shown
 from responder.store import rulesets
 from responder.store.database.database import Database
@@ -47,3 +49,22 @@ def test_what_an_older_version_kept_is_found_by_its_short_name(database: Databas
     keep(database, BEGINS_ALIKE, "version: 1")
     assert text(database, shown(REVISION)) == TEXT
     assert text(database, REVISION) is None
+
+
+def test_a_text_that_is_kept_is_held_also_under_an_older_short_name(database: Database) -> None:
+    def is_held(revision: str) -> bool:
+        return database.read(lambda conn: rulesets.holds(conn, revision))
+
+    assert not is_held(REVISION)
+    keep(database, shown(REVISION))
+    assert is_held(REVISION)
+    assert not is_held(BEGINS_ALIKE)
+
+
+def test_a_log_is_asked_where_it_is_and_one_that_is_not_there_holds_nothing(
+    sqlite_database: Database, tmp_path: Path
+) -> None:
+    keep(sqlite_database, REVISION)
+    assert rulesets.knower_at(f"sqlite:///{sqlite_database.path}")(REVISION)
+    assert not rulesets.knower_at(f"sqlite:///{tmp_path / 'none.db'}")(REVISION)
+    assert not (tmp_path / "none.db").exists()

@@ -121,7 +121,12 @@ class PastRules:
         chosen = self.ruleset.in_question(trigger, (), document.kind, "main")
         choices = {
             rule.id: choose(
-                (Candidate(document.ref, one) for one in workflows), rule.keep, self.ruleset.zone
+                (
+                    Candidate(document.ref, one, rule.keep.group({**facts, **one.facts}))
+                    for one in workflows
+                ),
+                rule.keep,
+                self.ruleset.zone,
             )
             for rule in chosen
             if rule.keep is not None

@@ -27,7 +27,7 @@ from responder.journal.reading import history
 from responder.journal.reading.history import Past, Span
 from responder.model import Document
 from responder.rules.rule import Rule
-from responder.rules.ruleset import RulesError, Ruleset, load, paths
+from responder.rules.ruleset import RulesError, Ruleset, load, paths, was_in_force
 from responder.store import rulesets
 from responder.store.database.database import Database
 
@@ -209,7 +209,11 @@ class Backtest:
         if revision not in self._revisions:
             text = self.database.read(lambda conn: rulesets.text(conn, revision))
             try:
-                found = None if text is None else load(text.encode(), file=revision)
+                found = (
+                    None
+                    if text is None
+                    else load(text.encode(), file=revision, is_known=was_in_force)
+                )
             except RulesError:
                 found = None
             self._revisions[revision] = found

@@ -15,11 +15,12 @@ from responder.journal.entries import document_named
 from responder.journal.reading.history import Past
 from responder.model import Condition, Document, Reason, Situation, Unknown, Workflow
 from responder.rules.facts import registry
-from responder.rules.facts.derived import SOURCES, STARTED_BY
+from responder.rules.facts.derived import RUNNING, SOURCES, STARTED_BY
 from responder.rules.rule import Rule
 from responder.rules.ruleset import Ruleset, paths
 
 NOT_RECORDED = Unknown("it was not recorded")
+_OF_ANY_KIND = ("document.exists", RUNNING)
 _FOLLOWING = frozenset({*SOURCES, "template.id", "starter.id"})
 _Json = Mapping[str, Any]
 
@@ -98,7 +99,7 @@ def _conditions(past: Past) -> Iterator[Condition]:
 
 @cache
 def _is_of(path: str, kind: str) -> bool:
-    return path.partition(".")[0] == kind or path == "document.exists"
+    return path.partition(".")[0] == kind or path in _OF_ANY_KIND
 
 
 @cache

@@ -210,6 +210,9 @@ def _unrecorded(rule: Rule, facts: Mapping[str, object]) -> Iterator[str]:
         for fact in test.facts:
             if facts.get(fact.path) is NOT_RECORDED:
                 yield fact.path
+    for path in () if rule.keep is None else rule.keep.facts:
+        if facts.get(path) is NOT_RECORDED:
+            yield path
 
 
 def _possible_answers_of_rule(rule: Rule, view: View) -> _Answers:

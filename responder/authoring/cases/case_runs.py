@@ -18,8 +18,8 @@ from responder.model import ACTING_MODES, Condition, Mode, Unknown
 from responder.rules import yaml_positions
 from responder.rules.decide import judge
 from responder.rules.rule import Rule
-from responder.rules.ruleset import RulesError, Ruleset, load
-from responder.rules.yaml_positions import Mistakes, Table, nearest
+from responder.rules.ruleset import IsKnown, RulesError, Ruleset, load
+from responder.rules.yaml_positions import Mistake, Mistakes, Table, nearest
 
 _FILE_KEYS = ("version", "tests")
 
@@ -70,23 +70,28 @@ def _is_bare(root: Table) -> bool:
     return root.get("tests") is None and root.get("event") is None
 
 
-def suite_of_rules(data: bytes, file: str) -> Suite:
-    """Load a rules file with the tests in it. Raise RulesError with every mistake."""
-    ruleset = load(data, file=file)
-    return Suite(ruleset=ruleset, cases=_read(data, file, ruleset))
+def suite_of_rules(
+    data: bytes, file: str, *, is_known: IsKnown | None = None, expecting: bool = False
+) -> Suite:
+    """Load a rules file with the tests in it. Raise RulesError with every mistake.
+
+    Where tests must be `expecting`, one without `expect` is a mistake: it could never fail.
+    """
+    ruleset = load(data, file=file, is_known=is_known)
+    return Suite(ruleset=ruleset, cases=_read(data, file, ruleset, expecting=expecting))
 
 
-def suite_of_tests(data: bytes, file: str, ruleset: Ruleset) -> Suite:
+def suite_of_tests(data: bytes, file: str, ruleset: Ruleset, *, expecting: bool = False) -> Suite:
     """Load a file of tests, or of one bare case, for rules that are elsewhere."""
-    return Suite(ruleset=ruleset, cases=_read(data, file, ruleset))
+    return Suite(ruleset=ruleset, cases=_read(data, file, ruleset, expecting=expecting))
 
 
-def _read(data: bytes, file: str, ruleset: Ruleset) -> tuple[Case, ...]:
+def _read(data: bytes, file: str, ruleset: Ruleset, *, expecting: bool) -> tuple[Case, ...]:
     mistakes = Mistakes(file)
     root = yaml_positions.read(data, mistakes)
     found: tuple[Case, ...] = ()
     if isinstance(root, Table):
-        found = _cases_in(root, ruleset, mistakes)
+        found = _cases_in(root, ruleset, mistakes, expecting=expecting)
     elif root is not None:
         mistakes.error(root, "a file of tests is a map with `tests`")
     if mistakes.fatal:
@@ -94,18 +99,20 @@ def _read(data: bytes, file: str, ruleset: Ruleset) -> tuple[Case, ...]:
     return found
 
 
-def _cases_in(root: Table, ruleset: Ruleset, mistakes: Mistakes) -> tuple[Case, ...]:
+def _cases_in(
+    root: Table, ruleset: Ruleset, mistakes: Mistakes, *, expecting: bool
+) -> tuple[Case, ...]:
     """Return the cases under `tests`, or the single case of a file without that key."""
     tests = root.get("tests")
     if root.get("rules") is not None:
-        return () if tests is None else cases.read(tests, ruleset, mistakes)
+        return () if tests is None else cases.read(tests, ruleset, mistakes, expecting=expecting)
     if tests is None:
-        return (cases.read_one(root, ruleset, mistakes),)
+        return (cases.read_one(root, ruleset, mistakes, expecting=expecting),)
     for key, _ in root.pairs:
         if key.text not in _FILE_KEYS:
             message = f"there is no key `{key.text}` in a file of tests"
             mistakes.error(key, message, nearest(key.text, _FILE_KEYS))
-    return cases.read(tests, ruleset, mistakes)
+    return cases.read(tests, ruleset, mistakes, expecting=expecting)
 
 
 def run(suite: Suite, now: datetime) -> list[Result]:
@@ -158,21 +165,6 @@ def untested(suite: Suite, results: Iterable[Result]) -> list[Rule]:
     ]
 
 
-def without_expectations(suite: Suite) -> tuple[yaml_positions.Mistake, ...]:
-    """Return a mistake for each case that expects nothing: such a case could never fail."""
-    return tuple(
-        yaml_positions.Mistake(
-            case.file,
-            case.line,
-            1,
-            "error",
-            "`expect` is missing: what happens to each workflow, such as {a: {kill: lost-deal}}",
-        )
-        for case in suite.cases
-        if case.expected is None
-    )
-
-
 def render(results: Sequence[Result], rules: Sequence[Rule]) -> Iterator[str]:
     """Yield the results as lines, then the rules that no test covers."""
     for result in results:
@@ -197,7 +189,7 @@ def _differences(result: Result) -> Iterator[str]:
 
 
 def junit(results: Sequence[Result], name: str) -> bytes:
-    """Return the results as JUnit's XML, which build servers read."""
+    """Return the results as JUnit's XML, with no other attributes than Jenkins's schema knows."""
     failed = sum(not result.passed for result in results)
     suite = ElementTree.Element(
         "testsuite", name=name, tests=str(len(results)), failures=str(failed), errors="0"
@@ -208,12 +200,24 @@ def junit(results: Sequence[Result], name: str) -> bytes:
             "testcase",
             classname=name,
             name=result.case.name,
-            file=result.case.file,
-            line=str(result.case.line),
         )
         if not result.passed:
             message = "; ".join(map(str, result.differences))
             failure = ElementTree.SubElement(case, "failure", message=message)
-            failure.text = "\n".join(_differences(result))
+            place = f"{result.case.file}:{result.case.line}"
+            failure.text = "\n".join([place, *_differences(result)])
+    return _written(suite)
+
+
+def junit_of_mistakes(mistakes: Sequence[Mistake], name: str) -> bytes:
+    """Return what keeps tests from being run, as JUnit's XML: one test that ends with an error."""
+    errors = [str(one) for one in mistakes if one.severity == "error"]
+    suite = ElementTree.Element("testsuite", name=name, tests="1", failures="0", errors="1")
+    case = ElementTree.SubElement(suite, "testcase", classname=name, name="the file can be loaded")
+    ElementTree.SubElement(case, "error", message=errors[0]).text = "\n".join(errors)
+    return _written(suite)
+
+
+def _written(suite: ElementTree.Element) -> bytes:
     written: bytes = ElementTree.tostring(suite, encoding="utf-8", xml_declaration=True)
     return written

@@ -15,6 +15,8 @@ from responder.bitrix24 import documents
 from responder.model import Document, Situation, Trigger
 from responder.rules import triggers
 from responder.rules.facts import registry, values
+from responder.rules.load import synonyms
+from responder.rules.load.key_parser import Keys
 from responder.rules.rule import Rule
 from responder.rules.ruleset import Ruleset, paths
 from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table, nearest
@@ -49,26 +51,36 @@ class Case:
         return (self.expected or {}).get(workflow, NOTHING)
 
 
-def read(node: Node, ruleset: Ruleset, mistakes: Mistakes) -> tuple[Case, ...]:
-    """Parse a list of cases; the result must not be used if any mistake is recorded."""
+def read(
+    node: Node, ruleset: Ruleset, mistakes: Mistakes, *, expecting: bool = False
+) -> tuple[Case, ...]:
+    """Parse a list of cases; the result must not be used if any mistake is recorded.
+
+    Where cases must be `expecting`, one without `expect` is a mistake: it could never fail.
+    """
     if not isinstance(node, Items) or not node.items:
         mistakes.error(node, "`tests` is a list: each test begins with `- name:`")
         return ()
-    return tuple(_cases(node.items, ruleset, mistakes))
+    return tuple(_cases(node.items, ruleset, mistakes, expecting=expecting))
 
 
-def read_one(node: Table, ruleset: Ruleset, mistakes: Mistakes) -> Case:
+def read_one(node: Table, ruleset: Ruleset, mistakes: Mistakes, *, expecting: bool = False) -> Case:
     """Parse the single case in a map."""
-    return _CaseReader(ruleset, mistakes, node).case()
+    reader = _CaseReader(ruleset, mistakes, node)
+    if expecting:
+        reader.require_expectations()
+    return reader.case()
 
 
-def _cases(items: Iterable[Node], ruleset: Ruleset, mistakes: Mistakes) -> Iterator[Case]:
+def _cases(
+    items: Iterable[Node], ruleset: Ruleset, mistakes: Mistakes, *, expecting: bool
+) -> Iterator[Case]:
     named: dict[str, int] = {}
     for item in items:
         if not isinstance(item, Table):
             mistakes.error(item, "a test is a map that begins with `name:`")
             continue
-        case = read_one(item, ruleset, mistakes)
+        case = read_one(item, ruleset, mistakes, expecting=expecting)
         if case.name in named:
             mistakes.error(item, f"another test has this name, on line {named[case.name]}")
         named[case.name] = item.line
@@ -97,7 +109,7 @@ class _CaseReader:
         event = self._event()
         reader = FactsReader(self.mistakes)
         given = reader.given(self.node, paths(self.ruleset.rules))
-        expected = expectations.read(self.node.get("expect"), self.ruleset.rules, self.mistakes)
+        expected = expectations.read(self.node.get("expect"), self.ruleset, self.mistakes)
         rules = self._expected_first(expected)
         document = self._document(event, given, rules)
         self._check_kind(document)
@@ -112,18 +124,25 @@ class _CaseReader:
                 trigger=event.trigger,
                 events=event.names,
                 document=document,
-                facts=given.of_document(),
+                facts=given.of_document(running=len(workflows)),
                 workflows=UNREADABLE if WORKFLOWS in given.unknown else workflows,
             ),
             at=self._at(),
             expected=expected,
         )
 
+    def require_expectations(self) -> None:
+        """Record a mistake if the case expects nothing."""
+        if Keys(self.mistakes).lacks(self.node, "expect", CASE_KEYS, synonyms.CASE_KEYS):
+            message = "`expect` is missing: what happens to each workflow, such as"
+            self.mistakes.error(self.node, f"{message} {{a: {{kill: lost-deal}}}}")
+
     def _keys(self) -> None:
         for key, _ in self.node.pairs:
             if key.text not in CASE_KEYS:
                 message = f"there is no key `{key.text}` in a test"
-                self.mistakes.error(key, message, nearest(key.text, CASE_KEYS))
+                meant = synonyms.meant(key.text, CASE_KEYS, synonyms.CASE_KEYS)
+                self.mistakes.error(key, message, meant)
 
     def _text(self, name: str) -> str | None:
         value = self.node.get(name)
@@ -137,7 +156,8 @@ class _CaseReader:
     def _event(self) -> _Event:
         node = self.node.get("event")
         if node is None:
-            self.mistakes.error(self.node, "`event` is missing: what sets the rules off?")
+            if Keys(self.mistakes).lacks(self.node, "event", CASE_KEYS, synonyms.CASE_KEYS):
+                self.mistakes.error(self.node, "`event` is missing: what sets the rules off?")
             return _Event("event")
         for trigger in get_args(Trigger):
             if isinstance(node, Scalar) and node.text == trigger != "event":

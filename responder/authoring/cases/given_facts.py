@@ -1,15 +1,16 @@
 """Parses the facts of a test case: of the document, of each workflow, and the unknown ones.
 
 A fact that a rule reads and the case does not give is empty. Two are assumed, because they nearly
-always hold: the portal lists the workflow's template, and the document exists.
+always hold: the portal lists the workflow's template, and the document exists. On the document runs
+what the case lists, unless it gives `document.running`.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from responder.model import Unknown, Workflow
-from responder.rules.facts import registry
-from responder.rules.facts.derived import OF_JUDGEMENT, SOURCES, STARTED_BY
+from responder.rules.facts import closed_values, links, registry
+from responder.rules.facts.derived import OF_JUDGEMENT, RUNNING, SOURCES, STARTED_BY
 from responder.rules.facts.fields import ALWAYS
 from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table, truth
 
@@ -34,9 +35,23 @@ class Given:
         """Return the paths of the given and the unknown facts."""
         return [*self.facts, *self.unknown]
 
-    def of_document(self) -> Facts:
-        """Return the document's facts: unknown where the case says so, else given, else empty."""
-        return {"document.exists": True} | self._complete({}, about_workflow=False)
+    def of_document(self, *, running: int) -> Facts:
+        """Return the document's facts: unknown where the case says so, else given, else empty.
+
+        `running` is how many workflows the case has.
+        """
+        assumed: Facts = {"document.exists": True, RUNNING: running}
+        return self._with_links(assumed | self._complete({}, about_workflow=False))
+
+    def _with_links(self, found: Facts) -> Facts:
+        """Return facts in which a linked one that is not given follows from the link itself."""
+        for path in self.read - {*self.paths}:
+            linked = links.parse(path)
+            if linked is not None:
+                link = found.get(f"{path.partition('.')[0]}.{linked.link.field}")
+                if linked.name == "id" or isinstance(link, Unknown):
+                    found[path] = link
+        return found
 
     def of_workflow(self, own: Facts) -> Workflow:
         """Return a workflow with these facts of its own, and the facts shared by all."""
@@ -50,7 +65,7 @@ class Given:
         def concerned(path: str) -> bool:
             return (path.partition(".")[0] in registry.ABOUT_WORKFLOWS) is about_workflow
 
-        usual = ("document.exists", "template.known", *_SELF_EVIDENT)
+        usual = ("document.exists", RUNNING, "template.known", *_SELF_EVIDENT)
         found: Facts = {path: None for path in self.read if concerned(path) and path not in usual}
         found |= {path: value for path, value in self.facts.items() if concerned(path)}
         found |= own
@@ -98,7 +113,10 @@ class FactsReader:
         return found
 
     def _map(self, node: Node | None, owner: str | None = None) -> Facts:
-        """Parse facts by owner, `deal: {stage_id: NEW}`, or by path, `deal.stage_id: NEW`."""
+        """Parse facts by owner, `deal: {stage_id: NEW}`, or by path, `deal.stage_id: NEW`.
+
+        What a document is linked to has facts too: `deal: {company: {industry: IT}}`.
+        """
         if node is None:
             return {}
         if not isinstance(node, Table):
@@ -123,7 +141,14 @@ class FactsReader:
         return {}
 
     def _one(self, key: Scalar, path: str, value: Node) -> Facts:
-        return {path: _plain(value)} if self._exists(key, path) else {}
+        if isinstance(value, Table) and registry.is_link(path):
+            return self._map(value, path)
+        if not self._exists(key, path):
+            return {}
+        fact = registry.find(path)
+        for wrong in closed_values.in_facts(fact, value) if fact is not None else ():
+            self.mistakes.error(wrong.node, wrong.message, wrong.suggestion)
+        return {path: _plain(value)}
 
     def _exists(self, key: Scalar, path: str) -> bool:
         if path in SOURCES:

@@ -15,9 +15,11 @@ from responder.bitrix24.client.answers import (
 )
 from responder.bitrix24.fetch.smart_types import TypesRead
 from responder.bitrix24.fetch.stages import SEMANTIC, STAGE, StagesRead
-from responder.model import Document, Unknown
+from responder.model import ABSENT, Document, Unknown
+from responder.rules.facts import links
 
 _EXISTS = "document.exists"
+_MAY_BE_HIDDEN = ("task", "element")  # of these, what may not be read is answered like nothing
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[a-z])(?=[0-9])")
 
 
@@ -116,11 +118,20 @@ class ItemRead:
             self._fields = {self._name(key): as_list(value) for key, value in item.items()}
         elif isinstance(item, dict):
             self._failed(uncertain("wrong_id", "the portal answered for another document"))
-        elif self._holder == "task" and not holder:
-            # `[]`: there is no such task, or we may not read it (docs: tasks-task-get.md).
-            self._unreadable("the task does not exist or may not be read")
+        elif self._holder in _MAY_BE_HIDDEN and not holder:
+            # `[]`: there is none, or we may not read it (docs: tasks-task-get.md).
+            self._unreadable(f"the {self._holder} does not exist or may not be read")
         else:
             self._failed(uncertain("wrong_type", "the answer has no fields of the document"))
+
+    @property
+    def failure(self) -> Failure | None:
+        """Return the failure that kept the item from being read; None where it was refused."""
+        return self._failure
+
+    def value(self, name: str) -> object:
+        """Return the value of one of the fields that were asked for, or `Unknown`."""
+        return Unknown(self._why) if self._fields is None else self._fields.get(name, ABSENT)
 
     def _is_mine(self, item: Mapping[str, object]) -> bool:
         type_id = documents.entity_type_id(self.document.kind)
@@ -169,10 +180,10 @@ class ItemRead:
         if self._fields is None:
             return facts | {f"{kind}.{name}": Unknown(self._why) for name in names}, failure
         for name in names:
-            if name in self._fields:
-                facts[f"{kind}.{name}"] = self._fields[name]
+            if (value := self.value(name)) is not ABSENT:
+                facts[f"{kind}.{name}"] = value
         if not self._lacks_meaning(paths):
-            return facts, None
+            return facts, self._failure
         facts[f"{kind}.{SEMANTIC}"], failure = stages.meaning(kind, self._fields)
         return facts, failure
 
@@ -193,7 +204,6 @@ class ItemRead:
         )
 
 
-def _names(document: Document, paths: frozenset[str]) -> list[str]:
-    """Return the names of the document's own fields among these paths."""
-    prefix = f"{document.kind}."
-    return sorted(path.removeprefix(prefix) for path in paths if path.startswith(prefix))
+def _names(document: Document, paths: frozenset[str]) -> tuple[str, ...]:
+    """Return the names of the document's own fields that these facts need."""
+    return links.own_fields(paths, document.kind)

@@ -16,9 +16,12 @@ bizproc-workflow-instances.md).
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from responder.bitrix24.client.answers import Command, Failure, explain, uncertain
 from responder.bitrix24.fetch.items import ItemRead
+from responder.bitrix24.fetch.links import LinksRead, WholeSource
+from responder.bitrix24.fetch.list_elements import item_read
 from responder.bitrix24.fetch.people import People, needs_tasks
 from responder.bitrix24.fetch.smart_types import TypesRead
 from responder.bitrix24.fetch.stages import StagesRead
@@ -36,6 +39,7 @@ from responder.bitrix24.lists.workflow_row import (
     workflow_facts,
 )
 from responder.model import Document, Unknown, Workflow
+from responder.rules.facts.derived import RUNNING
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,20 +81,34 @@ async def gather(
     await read_all(send, [*items, *(case.listing for case in cases.values()), *known.reads()])
     known.keep()
     stages, types = StagesRead(templates.stages, now), TypesRead(templates.types, now)
+    links = LinksRead(people)
     for ask in asks:
         cases[ask.document].ask_more(ask.paths, stages, types)
+    for case in cases.values():
+        links.ask(case.item, case.paths)
     asked = [(row, case.paths) for case in cases.values() for row in case.listing.rows.values()]
     rows = [row for row, _ in asked]
     tasks = people.task_reads(str(row["ID"]) for row, wanted in asked if needs_tasks(wanted))
     missed = [look for case in cases.values() for look in case.reads_of_missed()]
     others: list[Read] = [*stages.reads(), *types.reads(), *known.reads_again(rows)]
-    await read_all(send, [*others, *tasks, *missed])
+    await read_all(send, [*others, *tasks, *missed, WholeSource(links.source())])
     known.keep()
     stages.keep()
     types.keep()
-    await read_all(send, people.user_reads(asked))
+    await read_all(send, people.user_reads(asked, links.users))
     people.keep()
-    return [cases[ask.document].reading(ask, known, stages, types, people) for ask in asks]
+    beside = _Beside(known, stages, types, people, links)
+    return [cases[ask.document].reading(ask, beside) for ask in asks]
+
+
+class _Beside(NamedTuple):
+    """What was read beside the documents and their workflows."""
+
+    templates: TemplatesRead
+    stages: StagesRead
+    types: TypesRead
+    people: People
+    links: LinksRead
 
 
 Found = dict[str, Mapping[str, str | None] | Unknown | None]
@@ -170,31 +188,35 @@ class _Case:
         if self.item is not None:
             self.item.ask_more(paths, stages, types)
 
-    def reading(
-        self,
-        ask: Ask,
-        templates: TemplatesRead,
-        stages: StagesRead,
-        types: TypesRead,
-        people: People,
-    ) -> Reading:
+    def reading(self, ask: Ask, beside: _Beside) -> Reading:
         facts: dict[str, object] = {}
         failures = [self.listing.failure]
         if self.item is not None:
-            facts, failure = self.item.facts(ask.paths, stages, types)
-            failures.append(failure)
+            facts, failure = self.item.facts(ask.paths, beside.stages, beside.types)
+            linked, unread = beside.links.facts(self.item, ask.paths)
+            facts |= linked
+            failures += [failure, *unread]
         elif "document.exists" in ask.paths:
             facts["document.exists"] = Unknown("no rule can look into a document of this kind")
         if not self.listing.whole:
             return Reading(facts, Unknown(_why(self.listing.failure)), widest(failures))
         workflows = []
         for workflow_id, row in sorted(self.listing.rows.items()):
-            of_template, unlisted = templates.facts(row, ask.paths)
-            of_people, unread = people.facts(row, ask.paths)
+            of_template, unlisted = beside.templates.facts(row, ask.paths)
+            of_people, unread = beside.people.facts(row, ask.paths)
             facts_of_it = {**workflow_facts(row), **of_template, **of_people}
             workflows.append(Workflow(id=workflow_id, facts=facts_of_it))
             failures += [unlisted, *unread]
-        return Reading(facts, tuple(workflows), widest(failures), self._odd())
+        odd = self._odd()
+        if RUNNING in ask.paths:
+            facts[RUNNING] = self._running(odd)
+        return Reading(facts, tuple(workflows), widest(failures), odd)
+
+    def _running(self, odd: OddRows) -> int | Unknown:
+        """Return how many workflows run on the document; a stop that may is missing from them."""
+        missing = (odd.why(workflow_id) for workflow_id in self.missed)
+        why = next((why for why in missing if why is not None), None)
+        return odd.running(len(self.listing.rows)) if why is None else Unknown(why)
 
     def _odd(self) -> OddRows:
         odd = self.listing.odd
@@ -218,7 +240,7 @@ def _cases(asks: Sequence[Ask]) -> dict[Document, _Case]:
             ask.paths,
             ask.stops,
             _listing_of(document),
-            ItemRead.of(document, ask.paths),
+            item_read(document, ask.paths),
         )
         for document, ask in merged.items()
     }

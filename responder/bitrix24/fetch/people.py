@@ -18,6 +18,7 @@ from responder.bitrix24.lists.paged import REMEMBERED_FOR, Listing, Row, unless_
 from responder.model import Unknown
 
 RUNNING = "0"  # STATUS of a task that still waits, USER_STATUS of a user it waits for
+USERS = 50  # rows of one page of user.get
 OPEN_TASK_FIELDS = ("ID", "WORKFLOW_ID", "USER_ID", "STATUS", "USER_STATUS")
 
 _TASKS = frozenset({"workflow.tasks"})
@@ -77,6 +78,13 @@ def open_tasks(wanted: Mapping[str, object] | None = None, order: str = "ASC") -
     )
 
 
+def users_of_ids(user_ids: Sequence[str]) -> Command:
+    """Return the command for these users, at most fifty; others may come too."""
+    if len(user_ids) == 1:
+        return user_of_id(user_ids[0])
+    return Command("user.get", {"FILTER": {"ID": list(user_ids)}})
+
+
 def user_of_id(user_id: str) -> Command:
     """Return the command for one user; others may come too."""
     return Command("user.get", {"FILTER": {"ID": user_id}})
@@ -97,42 +105,54 @@ def all_tasks() -> RangedList:
     return RangedList(open_tasks(), key_of=_checked_task_key, keep=is_waiting)
 
 
-class UserRead:
-    """The read of one user, for `paged.read_all`."""
+class UsersRead:
+    """The read of up to fifty users, for `paged.read_all`: a list first, then whom it left out.
 
-    def __init__(self, user_id: str) -> None:
-        self.user_id = user_id
-        self.found: User | Unknown = Unknown("the user was not read")
-        self.failure: Failure | None = None
-        self._asked = False
+    Whom the list did not show is asked for by the own number, so that a portal which does not take
+    several numbers in a filter shows them all the same.
+    """
+
+    def __init__(self, user_ids: Sequence[str]) -> None:
+        self.found: dict[str, User | Unknown] = {}
+        self.failures: dict[str, Failure] = {}
+        self._ahead: list[tuple[str, ...]] = [tuple(user_ids)]
+        self._asked: list[tuple[str, ...]] = []
 
     def next_commands(self) -> list[Command]:
-        """Return the command, the first time; nothing after that."""
-        if self._asked:
-            return []
-        self._asked = True
-        return [user_of_id(self.user_id)]
+        """Return the command for all, then one for each who was left out, then none."""
+        self._asked, self._ahead = self._ahead, []
+        return [users_of_ids(ids) for ids in self._asked]
 
     def accept(self, answers: Sequence[Answer]) -> None:
-        """Find the user among the rows, whoever else is there."""
-        (answer,) = answers
-        if answer.failure is not None:
-            self.failure = answer.failure
-            self.found = Unknown(explain(answer.failure))
-            return
-        if not isinstance(answer.value, list):
-            self.failure = uncertain("wrong_type", "the answer is no list of users")
-            self.found = Unknown(explain(self.failure))
-            return
-        rows = (row for row in answer.value if isinstance(row, dict))
-        row = next((row for row in rows if str(row.get("ID")) == self.user_id), None)
-        if row is None:
-            self.found = Unknown(f"the portal does not show user {self.user_id}")
-        else:
-            self.found = User(
-                row.get("ACTIVE", Unknown("the portal does not say whether the user is active")),
-                as_list(row.get("UF_DEPARTMENT", _NO_DEPARTMENTS)),
-            )
+        """Find the users among the rows, whoever else is there."""
+        for ids, answer in zip(self._asked, answers, strict=True):
+            failure = answer.failure
+            if failure is None and not isinstance(answer.value, list):
+                failure = uncertain("wrong_type", "the answer is no list of users")
+            if failure is not None:
+                self.found.update(dict.fromkeys(ids, Unknown(explain(failure))))
+                self.failures.update(dict.fromkeys(ids, failure))
+            else:
+                self._accept_rows(ids, answer.value)
+
+    def _accept_rows(self, ids: Sequence[str], value: object) -> None:
+        rows = (row for row in value if isinstance(row, dict)) if isinstance(value, list) else ()
+        shown = {str(row.get("ID")): row for row in rows}
+        for user_id in ids:
+            row = shown.get(user_id)
+            if row is not None:
+                self.found[user_id] = _user(row)
+            elif len(ids) > 1:
+                self._ahead.append((user_id,))
+            else:
+                self.found[user_id] = Unknown(f"the portal does not show user {user_id}")
+
+
+def _user(row: Row) -> User:
+    return User(
+        row.get("ACTIVE", Unknown("the portal does not say whether the user is active")),
+        as_list(row.get("UF_DEPARTMENT", _NO_DEPARTMENTS)),
+    )
 
 
 class People:
@@ -148,7 +168,7 @@ class People:
         self._tasks: dict[str, Listing] = {}
         self._all: RangedList | None = None
         self._by_workflow: dict[str, list[Row]] = {}
-        self._reads: list[UserRead] = []
+        self._reads: list[UsersRead] = []
         self._found: dict[str, User | Unknown] = {}
         self._failures: dict[str, Failure] = {}  # of users
 
@@ -171,29 +191,45 @@ class People:
         """Return why the list of all tasks could not be read; None where it was, or need not be."""
         return None if self._all is None else self._all.failure
 
-    def user_reads(self, asked: Iterable[tuple[Row, frozenset[str]]]) -> list[UserRead]:
-        """Return the reads of users that are not remembered, once the tasks are known."""
+    def user_reads(
+        self, asked: Iterable[tuple[Row, frozenset[str]]], others: Iterable[str] = ()
+    ) -> list[UsersRead]:
+        """Return the reads of users that are not remembered, once the tasks are known.
+
+        `others` are users that something else than a workflow names.
+        """
         for row in self._all.rows.values() if self._all is not None else ():
             self._by_workflow.setdefault(str(row.get("WORKFLOW_ID")), []).append(row)
         for tasks in self._by_workflow.values():
             tasks.sort(key=task_order)  # they may have come in any order
         wanted = dict.fromkeys(user for row, paths in asked for user in self._users_of(row, paths))
+        wanted |= dict.fromkeys(others)
         # Kept here, since another gathering may forget them before this one has come to its end.
         self._found = {u: known for u in wanted if (known := self._remembered(u)) is not None}
-        self._reads = [UserRead(user) for user in wanted if user not in self._found]
+        unread = [user for user in wanted if user not in self._found]
+        self._reads = [
+            UsersRead(unread[start : start + USERS]) for start in range(0, len(unread), USERS)
+        ]
         return self._reads
 
     def keep(self) -> None:
         """Remember the users that were read."""
         for read in self._reads:
-            self._found[read.user_id] = read.found
-            if read.failure is not None:
-                self._failures[read.user_id] = read.failure
-            if isinstance(read.found, User):
-                self._users.known[read.user_id] = (self._now, read.found)
+            self._found.update(read.found)
+            self._failures.update(read.failures)
+            for user_id, found in read.found.items():
+                if isinstance(found, User):
+                    self._users.known[user_id] = (self._now, found)
         old = [key for key, (at, _) in self._users.known.items() if not self._good(at)]
         for key in old:
             del self._users.known[key]
+
+    def person(self, user_id: str, name: str) -> tuple[object, Failure | None]:
+        """Return one fact of a user, and the failure behind it where it is unknown."""
+        user = self._user(user_id)
+        failure = self._failures.get(user_id)
+        found = user if isinstance(user, Unknown) else getattr(user, name)
+        return found, None if failure is None else unless_rejected(failure)
 
     def facts(
         self, row: Row, paths: frozenset[str]

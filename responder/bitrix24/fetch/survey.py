@@ -7,8 +7,8 @@ more urgent. It has four phases, each filling its requests as far as it can:
 2. for each document the caller's `wanted` decides whether a rule can concern it, and what of it
    must be read. The rows of all others are dropped;
 3. the fields of those documents, fifty a command, and the tasks where rules ask for them;
-4. the users that rules ask about, and what the documents themselves lack: the meaning of stages,
-   whether a type exists.
+4. the users that rules ask about, the companies and contacts that the documents are linked to, and
+   what the documents themselves lack: the meaning of stages, whether a type exists.
 
 The documents are chosen in one of two ways. A sweep does not know them before: `wanted` is called
 for each document that has workflows. A caller that has many documents to judge names them
@@ -27,6 +27,7 @@ from datetime import datetime
 from responder.bitrix24 import documents
 from responder.bitrix24.client.answers import Failure
 from responder.bitrix24.fetch.item_pages import ItemsRead
+from responder.bitrix24.fetch.links import LinksRead
 from responder.bitrix24.fetch.lookup import Ask, Reading
 from responder.bitrix24.fetch.people import People, needs_tasks
 from responder.bitrix24.fetch.smart_types import TypesRead
@@ -44,6 +45,8 @@ from responder.bitrix24.lists.workflows import (
     unpacked,
 )
 from responder.model import Document, Unknown, Workflow
+from responder.rules.facts import links
+from responder.rules.facts.derived import RUNNING
 
 Wanted = Callable[[Document, Sequence[Workflow]], frozenset[str] | None]
 """Returns the facts to read of a document with these workflows; None where no rule concerns it."""
@@ -57,8 +60,10 @@ class Survey:
     """One reading of a whole portal. `wanted` is called once for each document with workflows.
 
     Those workflows have their own facts and those of their templates; `workflow_paths` are the
-    facts that rules read of workflows, templates and people. `failure` is set when the survey had
-    to give up: then nothing may be concluded.
+    facts that rules read of workflows, templates and people. `lists` is true where rules ask for
+    facts of lists: then elements are told apart by the lists that they are of, and `kinds_unread`
+    says why that was not possible. `failure` is set when the survey had to give up: then nothing
+    may be concluded.
     """
 
     def __init__(
@@ -68,8 +73,10 @@ class Survey:
         *,
         wanted: Wanted,
         workflow_paths: frozenset[str],
+        lists: bool = False,
     ) -> None:
         self.failure: Failure | None = None
+        self.kinds_unread: Failure | None = None
         self.complete = False
         self.running = 0
         self._wanted = wanted
@@ -77,9 +84,10 @@ class Survey:
         self._stops: Mapping[str, Document] = {}
         self._workflow_paths = workflow_paths
         self._list = WorkflowList()
-        self._templates = TemplatesRead(templates, now, workflow_paths)
+        self._templates = TemplatesRead(templates, now, workflow_paths, lists=lists)
         self._people = People(templates.users, now)
         self._items = ItemsRead()
+        self._links = LinksRead(self._people)
         self._stages = StagesRead(templates.stages, now)
         self._types = TypesRead(templates.types, now)
         self._rows: dict[Document, list[Compact]] = {}
@@ -189,7 +197,7 @@ class Survey:
         """Choose, by `wanted`, among the documents that have workflows."""
         grouped = await _by_triple(self._list.rows.values())
         for place, (named, rows) in enumerate(grouped.items()):
-            document = documents.from_triple(*named)
+            document = self._document(named, rows)
             found = (self._workflow(unpacked(row), self._workflow_paths, None) for row in rows)
             paths = self._wanted(document, [workflow for workflow, _ in found])
             if paths is not None:
@@ -197,12 +205,24 @@ class Survey:
             if place % AT_ONCE == 0:
                 await asyncio.sleep(0)
 
+    def _document(self, named: tuple[str, str, str], rows: Sequence[Compact]) -> Document:
+        """Return the document that a triple names; its workflows' templates say of which list."""
+        document = documents.from_triple(*named)
+        if not documents.is_of_a_list(document):
+            return document
+        iblock = self._templates.iblock(map(unpacked, rows))
+        self.kinds_unread = self.kinds_unread or self._templates.failure
+        return document if iblock is None else documents.in_list(document, iblock)
+
     async def _after_the_items(self) -> None:
-        """Continue once the fields are known: read users, meanings of stages, and types."""
+        """Continue once the fields are known: read users, links, meanings of stages, and types."""
         self._items.ask_more(self._stages, self._types)
-        users = self._people.user_reads(self._chosen_rows())
+        for document, paths in self._paths.items():
+            if links.among(paths, document.kind):
+                self._links.ask(self._items.read(document), paths)
+        users = self._people.user_reads(self._chosen_rows(), self._links.users)
         more: list[Read] = [*users, *self._stages.reads(), *self._types.reads()]
-        self._requests.set_sources(map(ReadSource, more))
+        self._requests.set_sources([*map(ReadSource, more), self._links.source()])
         self._next = self._after_the_rest
 
     async def _after_the_rest(self) -> None:
@@ -224,7 +244,9 @@ class Survey:
         item = self._items.read(document)
         if item is not None:
             facts, failure = item.facts(paths, self._stages, self._types)
-            failures.append(failure)
+            linked, unread = self._links.facts(item, paths)
+            facts |= linked
+            failures += [failure, *unread]
         elif "document.exists" in paths:
             facts["document.exists"] = Unknown("no rule can look into a document of this kind")
         workflows = []
@@ -233,6 +255,8 @@ class Survey:
             workflows.append(workflow)
             failures += met
         workflows.sort(key=lambda workflow: workflow.id)
+        if RUNNING in paths:
+            facts[RUNNING] = self.odd.running(len(workflows))
         return Reading(facts, tuple(workflows), widest(failures), self.odd)
 
     def _workflow(

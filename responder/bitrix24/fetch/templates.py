@@ -20,6 +20,8 @@ from responder.model import Unknown
 CLOCKS_MAY_DIFFER = timedelta(minutes=5)
 
 _TEMPLATE_ID = re.compile("[1-9][0-9]{0,17}")
+_IBLOCK = re.compile("iblock_([1-9][0-9]{0,9})")
+_FIELDS = ("ID", "NAME", "DOCUMENT_TYPE")
 _NEED_THE_LIST = frozenset({"template.name", "template.known"})
 
 
@@ -28,10 +30,12 @@ class Templates:
     """The cache of a portal's driver: templates, stages, users, types.
 
     `names` is the complete list, template id → name, as read at `read_at`; None before the first.
+    `iblocks` has the number of the list that a template is for, where it is for one.
     `types` are smart processes that exist, each with the time when it was seen.
     """
 
     names: Mapping[str, object] = field(default_factory=dict)
+    iblocks: Mapping[str, int] = field(default_factory=dict)
     read_at: datetime | None = None
     stages: dict[str, Stages] = field(default_factory=dict)
     users: Users = field(default_factory=Users)
@@ -44,12 +48,17 @@ class Templates:
 
 
 class TemplatesRead:
-    """The list of templates for one gathering: the remembered one, or a new reading of it."""
+    """The list of templates for one gathering: the remembered one, or a new reading of it.
 
-    def __init__(self, templates: Templates, now: datetime, paths: frozenset[str]) -> None:
+    `lists` is true where the rules ask for facts of lists, so that it must be known which is which.
+    """
+
+    def __init__(
+        self, templates: Templates, now: datetime, paths: frozenset[str], *, lists: bool = False
+    ) -> None:
         self._templates = templates
         self._now = now
-        self._needed = bool(paths & _NEED_THE_LIST)
+        self._needed = lists or bool(paths & _NEED_THE_LIST)
         self._listing: Listing | None = None
         self._again = False
         self._failure: Failure | None = None
@@ -80,6 +89,8 @@ class TemplatesRead:
             rows = self._listing.rows
             unnamed = Unknown("the list does not tell its name")
             self._templates.names = {k: row.get("NAME", unnamed) for k, row in rows.items()}
+            kinds = ((key, _iblock(row.get("DOCUMENT_TYPE"))) for key, row in rows.items())
+            self._templates.iblocks = {k: number for k, number in kinds if number is not None}
             self._templates.read_at = self._now
         else:
             self._failure = self._listing.failure or uncertain("", "the list was not read")
@@ -107,11 +118,22 @@ class TemplatesRead:
         return facts, None
 
     @property
+    def failure(self) -> Failure | None:
+        """Return why the list could not be read, where it was needed."""
+        return self._failure
+
+    def iblock(self, rows: Iterable[Row]) -> int | None:
+        """Return the number of the list that the document of these workflows is of, if known."""
+        ids = (_template_id(row) for row in rows)
+        known = {self._templates.iblocks.get(one) for one in ids if one is not None} - {None}
+        return known.pop() if len(known) == 1 and self._failure is None else None
+
+    @property
     def _names(self) -> Mapping[str, object]:
         return self._templates.names
 
     def _read(self) -> list[Listing]:
-        self._listing = Listing(template_list("ID", "NAME"), id_of=_id_of, twice=True)
+        self._listing = Listing(template_list(*_FIELDS), id_of=_id_of, twice=True)
         return [self._listing]
 
     def _is_open(self, row: Row) -> bool:
@@ -133,6 +155,13 @@ def _template_id(row: Row) -> str | None:
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None
     return str(value) if _TEMPLATE_ID.fullmatch(str(value)) else None
+
+
+def _iblock(document_type: object) -> int | None:
+    """Return the number in `iblock_23`, which may come as the last part of a triple."""
+    parts = document_type if isinstance(document_type, list) else [document_type]
+    found = _IBLOCK.fullmatch(str(parts[-1])) if parts else None
+    return None if found is None else int(found[1])
 
 
 def _id_of(row: Row) -> str | None:

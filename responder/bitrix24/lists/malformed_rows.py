@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from responder.bitrix24.client.answers import clipped
 from responder.bitrix24.lists.workflow_row import id_of, id_of_whole_row
+from responder.model import Unknown
 
 SHOWN_LENGTH = 300
 
@@ -51,6 +52,16 @@ class OddRows:
         """Add a workflow that runs and is not among the workflows of its document."""
         why = "it is listed, and not among the workflows of its document"
         self.elsewhere.setdefault(workflow_id, why)
+
+    def running(self, listed: int) -> int | Unknown:
+        """Return how many workflows run on a document, of which so many are listed.
+
+        A row that makes no sense may be one more. A row that names no document is on none: the
+        portal does not count it there either.
+        """
+        return (
+            Unknown("the list of workflows has a row that makes no sense") if self.rows else listed
+        )
 
     def why(self, workflow_id: str) -> str | None:
         """Return why a workflow that is not on its document's list may run, or None."""

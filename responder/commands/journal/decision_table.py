@@ -139,14 +139,14 @@ def sentence(database: Database, decision: Decision) -> str | None:
 
     Return None where its text was not kept, or this version cannot read it.
     """
-    from responder.rules.english import paragraph  # slow, and needed for this alone
-    from responder.rules.ruleset import RulesError, load
+    from responder.rules.english.paragraphs import paragraph  # slow, and needed for this alone
+    from responder.rules.ruleset import RulesError, load, was_in_force
 
     text = database.read(lambda conn: rulesets.text(conn, str(decision["ruleset"])))
     if text is None or decision["rule"] is None:
         return None
     try:
-        ruleset = load(text.encode(), file="rules.yaml")
+        ruleset = load(text.encode(), file="rules.yaml", is_known=was_in_force)
     except RulesError:
         return None
     return next((paragraph(rule) for rule in ruleset.rules if rule.id == decision["rule"]), None)

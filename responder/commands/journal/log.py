@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from responder.commands.context import fail, opened_log, rules_in_use
+from responder.commands.context import fail, is_known_to_the_log, opened_log, rules_in_use
 
 if TYPE_CHECKING:
     from responder.commands.journal.decision_table import Filter
@@ -66,7 +66,7 @@ def _in_force() -> list[str] | None:
 
     file = rules_in_use()
     try:
-        ruleset = load(file.read_bytes(), file=str(file))
+        ruleset = load(file.read_bytes(), file=str(file), is_known=is_known_to_the_log)
     except (OSError, RulesError):
         return None
     return [rule.id for rule in ruleset.rules]

@@ -11,6 +11,7 @@ import click
 
 from responder.commands.context import (
     fail,
+    is_known_to_the_log,
     opened_log,
     require_portal,
     rules_of_revision,
@@ -90,7 +91,7 @@ def _rules(path: Path) -> "Ruleset":
     from responder.rules.ruleset import RulesError, load
 
     try:
-        return load(path.read_bytes(), file=str(path))
+        return load(path.read_bytes(), file=str(path), is_known=is_known_to_the_log)
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}")
     except RulesError as error:

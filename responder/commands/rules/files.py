@@ -1,16 +1,25 @@
 """Defines the commands about rules files. They need no settings, unless a portal is asked."""
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
 
-from responder.commands.context import fail, portal_of, rules_in_use, settings, show_mistakes
+from responder.commands.context import (
+    fail,
+    is_known_to_the_log,
+    portal_of,
+    rules_in_use,
+    settings,
+    show_mistakes,
+)
 from responder.commands.rules.trials import portal_named
 
 if TYPE_CHECKING:
     from responder.authoring.portal_ids import Comparison
+    from responder.rules.facts.fields import Field
     from responder.settings.settings import Settings
 
 _FILE = click.Path(path_type=Path)
@@ -43,17 +52,24 @@ def check(
     except OSError as error:
         click.echo(f"{file}:1:1: error: {error.strerror}")
         sys.exit(2)
-    mistakes = checking.check(data, str(file), tested=_tested(tests, data, file))
+    mistakes = checking.check(
+        data,
+        str(file),
+        tested=_tested(tests, data, file),
+        is_known=is_known_to_the_log,
+        now=datetime.now(UTC),
+    )
     broken = any(mistake.severity == "error" for mistake in mistakes)
     if portal is not None and not broken:
         import asyncio
 
         given = settings()
         found = asyncio.run(_compared(data, file, portal_named(portal, given), given))
-        mistakes = (*mistakes, *found.warnings)
+        mistakes = (*mistakes, *found.warnings)  # all of them warnings
         for note in found.notes if form == "text" else ():
             click.echo(f"{file}:{note.line}:{note.column}: note: {note.text}")
     click.echo(checking.render(mistakes, data, format=form), nl=False)
+    click.echo(checking.count(mistakes, format=form), nl=False)
     if broken:
         sys.exit(2)
     if form == "text" and not mistakes:
@@ -70,7 +86,7 @@ def _tested(tests: Path | None, data: bytes, file: Path) -> set[str]:
     if tests is None:
         return set()
     try:
-        ruleset = load(data, file=str(file))
+        ruleset = load(data, file=str(file), is_known=is_known_to_the_log)
     except RulesError:
         return set()
     try:
@@ -97,17 +113,49 @@ async def _compared(data: bytes, file: Path, name: str, given: "Settings") -> "C
         await portal.close()
 
 
+def _fields_of_list(kind: str | None, name: str) -> "tuple[Field, ...]":
+    """Read the fields of a list from a portal, or print why they cannot be read and exit."""
+    import asyncio
+
+    from responder.authoring.list_fields import facts_of_list
+    from responder.authoring.live_document import sender
+    from responder.bitrix24.client.answers import Failure, explain
+    from responder.rules.facts import registry
+
+    if kind is None or not registry.is_of_a_list(kind):
+        fail("--portal is for the fields of a list: responder fields list_23 --portal main")
+    given = settings()
+    portal = portal_of(given, portal_named(name, given))
+
+    async def read() -> "tuple[Field, ...] | Failure":
+        try:
+            return await facts_of_list(sender(portal), kind)
+        finally:
+            await portal.close()
+
+    found = asyncio.run(read())
+    if isinstance(found, Failure):
+        fail(f"{name}: {explain(found)}")
+    return found
+
+
 @click.command()
 @click.argument("kind", required=False)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-def fields(kind: str | None, *, as_json: bool) -> None:
-    """List the facts that rules may test, of all kinds of document or of one."""
+@click.option("--portal", metavar="NAME", help="Read the fields of list_23 from this portal.")
+def fields(kind: str | None, portal: str | None, *, as_json: bool) -> None:
+    """List the facts that rules may test, of all kinds of document or of one.
+
+    Of a list (list_23) only a portal knows the fields: name it with --portal.
+    """
     from responder.authoring.fact_catalogue import UnknownKindError, render
 
+    own = None if portal is None else _fields_of_list(kind, portal)
     try:
-        click.echo(render(kind, as_json=as_json))
+        click.echo(render(kind, as_json=as_json, own=own))
     except UnknownKindError as error:
-        fail(str(error))
+        meant = f" Did you mean {error.suggestion}?" if error.suggestion else ""
+        fail(f"There is no kind {kind}.{meant}")
 
 
 @click.command()

@@ -40,7 +40,7 @@ def rules(context: click.Context, portal: str | None, *, as_json: bool) -> None:
 
 
 def _paragraph(rule: "Rule", figures: "Figures | None") -> str:
-    from responder.rules.english import paragraph
+    from responder.rules.english.paragraphs import paragraph
 
     mode = "guards" if rule.mode is None else rule.mode.value
     lines = [f"\n{rule.id} ({mode})", paragraph(rule)]
@@ -54,7 +54,7 @@ def _paragraph(rule: "Rule", figures: "Figures | None") -> str:
 
 def _object(rule: "Rule", figures: "Figures | None", revision: str) -> str:
     from responder.adapters.printable_text import to_json
-    from responder.rules.english import paragraph
+    from responder.rules.english.paragraphs import paragraph
 
     shown: dict[str, object] | None = None
     if figures is not None:

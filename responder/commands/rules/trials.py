@@ -11,7 +11,9 @@ import click
 
 from responder.adapters.terminal import print_verbatim
 from responder.commands.context import (
+    did_you_mean,
     fail,
+    is_known_to_the_log,
     opened_log,
     portal_of,
     rules_in_use,
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from responder.settings.settings import Settings
 
 _DECISION = re.compile(r"[a-z0-9_]+-[0-9]+-[0-9]+")
+_CAUSES = ("robot", "sweep", "schedule")
 _WATCH_SECONDS = 0.5
 _FILE = click.Path(path_type=Path)
 
@@ -79,12 +82,10 @@ def _run(file: Path, junit: Path | None) -> int:
     from responder.rules.ruleset import RulesError
 
     try:
-        suite = _suite(file)
-        missing = case_runs.without_expectations(suite)
-        if missing:
-            raise RulesError(missing)
+        suite = _suite(file, expecting=True)
     except RulesError as error:
         show_mistakes(error)
+        _write(junit, case_runs.junit_of_mistakes(error.mistakes, str(file)))
         return 2
     except OSError as error:
         click.echo(f"{error.filename}: {error.strerror}", err=True)
@@ -92,29 +93,38 @@ def _run(file: Path, junit: Path | None) -> int:
     results = case_runs.run(suite, datetime.now(UTC))
     for line in case_runs.render(results, case_runs.untested(suite, results)):
         click.echo(line)
-    try:
-        if junit is not None:
-            junit.write_bytes(case_runs.junit(results, str(file)))
-    except OSError as error:
-        click.echo(f"{junit}: {error.strerror}", err=True)
+    if not _write(junit, case_runs.junit(results, str(file))):
         return 2
     return 0 if all(result.passed for result in results) else 1
 
 
-def _suite(file: Path) -> "Suite":
+def _write(junit: Path | None, results: bytes) -> bool:
+    """Write results for a build server, if it is wanted; return whether that worked."""
+    try:
+        if junit is not None:
+            junit.write_bytes(results)
+    except OSError as error:
+        click.echo(f"{junit}: {error.strerror}", err=True)
+        return False
+    return True
+
+
+def _suite(file: Path, *, expecting: bool) -> "Suite":
     """Return the tests of a rules file, or those of a file of tests with the rules in use."""
     from responder.authoring.cases import case_runs
 
     data = file.read_bytes()
     if case_runs.has_rules(data):
-        return case_runs.suite_of_rules(data, str(file))
-    return case_runs.suite_of_tests(data, str(file), _ruleset(rules_in_use()))
+        return case_runs.suite_of_rules(
+            data, str(file), is_known=is_known_to_the_log, expecting=expecting
+        )
+    return case_runs.suite_of_tests(data, str(file), _ruleset(rules_in_use()), expecting=expecting)
 
 
 def _ruleset(path: Path) -> "Ruleset":
     from responder.rules.ruleset import load
 
-    return load(path.read_bytes(), file=str(path))
+    return load(path.read_bytes(), file=str(path), is_known=is_known_to_the_log)
 
 
 def _print_as_test(decision_id: str) -> None:
@@ -187,10 +197,11 @@ def _explain_file(file: Path, case: str | None) -> None:
         for line in rules_in_english.ruleset_in_english(_ruleset(file)):
             click.echo(line)
         return
-    suite = _suite(file)
+    suite = _suite(file, expecting=False)
     chosen = [one for one in suite.cases if case in (None, one.name)]
     if not chosen:
-        fail(f"{file} has no test {case!r}.")
+        meant = did_you_mean(case or "", (one.name for one in suite.cases))
+        fail(f"{file} has no test {case!r}.{meant}")
     for place, one in enumerate(chosen):
         if place:
             click.echo()
@@ -214,15 +225,15 @@ def _explain_decision(decision_id: str) -> None:
 def _explain_document(ref: str, event: str | None, portal: str | None, rules: Path | None) -> None:
     import asyncio
 
-    from responder.authoring.live_document import cause_named
     from responder.bitrix24 import documents
+    from responder.commands.journal.delivery_table import ref_of
 
-    document = documents.parse_ref(ref)
-    if document is None:
-        fail(f"{ref!r} is no document; name a kind and a number, such as deal:759")
-    cause = cause_named(event or f"{document.kind}.updated")
-    if cause is None:
-        fail(f"there is no event {event!r}" if event else "name an event with --event")
+    try:
+        document = documents.parse_ref(ref_of(ref))
+    except ValueError as error:
+        fail(f"{error}.")
+    assert document is not None
+    cause = _cause(event, document.kind)
     given = settings()
     name = portal_named(portal, given)
     ruleset = _ruleset(rules or given.rules)
@@ -230,6 +241,21 @@ def _explain_document(ref: str, event: str | None, portal: str | None, rules: Pa
     _go_through(
         ruleset, asyncio.run(_read_situation(given, name, document, cause, ruleset, now)), now
     )
+
+
+def _cause(event: str | None, kind: str) -> "Cause":
+    """Return what is to be explained for a document of a kind, or exit where there is no such."""
+    from responder.authoring.live_document import cause_named, usual_cause
+    from responder.rules import triggers
+
+    cause = cause_named(event or usual_cause(kind))
+    if cause is None and event is None:
+        fail(f"No event brings a {kind}: name another cause with --event, such as sweep.")
+    if cause is None:
+        near = triggers.nearest_trigger(event or "")
+        meant = f" Did you mean {near}?" if near else did_you_mean(event or "", _CAUSES)
+        fail(f"There is no event {event!r}.{meant}")
+    return cause
 
 
 async def _read_situation(

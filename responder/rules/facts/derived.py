@@ -18,6 +18,7 @@ SOURCES: Mapping[str, str] = {
 }
 STARTER = frozenset({"starter.id", "starter.active", "starter.department"})
 STARTED_BY = "workflow.started_by"
+RUNNING = "document.running"  # a fact of the document that the list of its workflows decides
 # The fact to read (value) so that a derived one (key) can be computed.
 NEEDS: Mapping[str, str] = {**SOURCES, **dict.fromkeys(STARTER, STARTED_BY)}
 OF_JUDGEMENT = ("event.name", "document.kind", "document.id")

@@ -260,6 +260,23 @@ TASK = (
     Field("xml_id", _TEXT, "Its id in an outside system."),
 )
 
+LIST_ELEMENT = (
+    Field("id", _NUMBER, "The element's own number."),
+    Field("name", _TEXT, "Its name."),
+    Field("created_by", _REF, "The user who created it."),
+    Field("date_create", _DATE, "When it was created."),
+    Field("timestamp_x", _DATE, "When it was changed last."),
+    Field("bp_published", _TRUTH, "Whether it is published."),
+    Field("code", _TEXT, "Its symbolic code."),
+    Field("iblock_section_id", _REF, "The section that it is in."),
+)
+
+USER = (
+    Field("id", _REF, "The user's number; empty where there is none."),
+    Field("active", _TRUTH, "Whether the user still works here."),
+    Field("department", _REF, "The user's departments (several values)."),
+)
+
 ALWAYS: Mapping[str, tuple[Field, ...]] = {
     "event": (
         Field("name", _TEXT, "The portal's names of the events judged together (several values)."),
@@ -268,6 +285,7 @@ ALWAYS: Mapping[str, tuple[Field, ...]] = {
         Field("kind", _TEXT, "The kind of document: deal, task, item_147."),
         Field("id", Type.ID, "The document's number within its kind."),
         Field("exists", _TRUTH, "No only after the portal said that it is not there."),
+        Field("running", _NUMBER, "How many workflows run on it, robots' runs included."),
     ),
     "workflow": (
         Field("id", Type.ID, "The workflow's own id, always a text."),

@@ -12,11 +12,13 @@ from typing import Any, NamedTuple
 
 from responder.model import Unknown
 from responder.rules.calendars import Calendar
-from responder.rules.facts import moments, registry, values
+from responder.rules.facts import moments, registry, values, working_time
 from responder.rules.facts.fields import Type
 from responder.rules.facts.moments import Moment
 from responder.rules.facts.registry import Fact
 from responder.rules.facts.values import Reader
+from responder.rules.facts.working_time import WorkingDays
+from responder.rules.load.synonyms import TRUTHS
 from responder.rules.yaml_positions import Items, Node, Scalar, Table, nearest, truth
 
 _NONE = "{exists: false}"
@@ -33,15 +35,30 @@ class MisfitError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Units:
+    """What stands beside the tests of a fact, and says in what its operands are counted.
+
+    `hours` is the calendar of working days (`in`), `currency` that of amounts in user fields.
+    """
+
+    hours: Calendar | None = None
+    currency: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FileContext:
     """The parts of the rules file that operands refer to: its lists, calendars and time zone.
 
-    `zone` is None where the file names none.
+    `zone` is None where the file names none. `units` are those of the tests at hand. `misses_names`
+    is true where the names of lists or calendars could not be read, because the key that they stand
+    under is misspelt.
     """
 
     zone: tzinfo | None = None
+    units: Units = Units()
     lists: Mapping[str, tuple[Node, ...]] = field(default_factory=dict)
     calendars: Mapping[str, Calendar] = field(default_factory=dict)
+    misses_names: bool = False
 
 
 class Comparand(NamedTuple):
@@ -112,12 +129,30 @@ def measure(node: Node, fact: Fact) -> Comparand:
     if fact.type is Type.DURATION:
         length = values.duration(scalar.text)
         if length is None:
-            raise MisfitError(scalar, f"`{scalar.text}` is not a duration, such as {_DURATIONS}")
+            message = (
+                f"`{scalar.text}` is not a duration, such as {_DURATIONS}; or 3wd `in` a calendar"
+            )
+            meant = values.duration_meant(scalar.text) or working_time.meant(scalar.text)
+            raise MisfitError(scalar, message, meant)
         return Comparand(values.as_it_is, length)
     read = values.number(scalar.text)
     if isinstance(read, Unknown):
         raise MisfitError(scalar, f"`{scalar.text}` is not a number")
     return Comparand(values.number, read)
+
+
+def working_days(node: Node, fact: Fact, context: FileContext) -> WorkingDays | None:
+    """Parse a number of working days (`3wd`); None where the operand is none."""
+    count = working_time.written(node.text) if isinstance(node, Scalar) else None
+    if count is None or fact.type is not Type.DURATION:
+        return None
+    assert isinstance(node, Scalar)
+    if context.units.hours is None:
+        message = f"working days are those of a calendar: {{over: {node.text}, in: CALENDAR}}"
+        raise MisfitError(node, message)
+    if not 0 < count <= working_time.MOST:
+        raise MisfitError(node, f"working days are from 1wd to {working_time.MOST}wd")
+    return WorkingDays(count, context.units.hours)
 
 
 def moment(node: Node, fact: Fact, context: FileContext) -> Moment:
@@ -138,20 +173,26 @@ def age(node: Node, fact: Fact, context: FileContext) -> timedelta | Moment:
     read = moments.literal(scalar.text, context.zone)
     if read is None:
         message = f"`{scalar.text}` is neither a duration, such as {_DURATIONS}, nor a date"
-        raise MisfitError(scalar, message)
+        raise MisfitError(scalar, message, values.duration_meant(scalar.text))
     return read
 
 
 def calendar(node: Node, context: FileContext) -> Calendar:
     """Return the calendar that a node names."""
-    return context.calendars[named(node, context.calendars, "calendar")]
+    name = _named(node, context.calendars, "calendar", context)
+    return context.calendars.get(name) or Calendar(name=name)
 
 
-def named(node: Node, known: Collection[str], what: str) -> str:
+def list_named(node: Node, context: FileContext) -> tuple[Node, ...]:
+    """Return the items of the list that a node names."""
+    return context.lists.get(_named(node, context.lists, "list", context), ())
+
+
+def _named(node: Node, known: Collection[str], what: str, context: FileContext) -> str:
     """Return the name at a node if there is such a list or calendar; `what` is which of the two."""
     if not isinstance(node, Scalar):
         raise MisfitError(node, f"the name of one of `{what}s` is expected here")
-    if node.text not in known:
+    if node.text not in known and not context.misses_names:
         meant = nearest(node.text, known)
         raise MisfitError(node, f"there is no {what} `{node.text}` in `{what}s`", meant)
     return node.text
@@ -170,7 +211,8 @@ def _number(scalar: Scalar, fact: Fact) -> object:
 def _truth(scalar: Scalar, fact: Fact) -> bool:
     read = values.truth(scalar.text)
     if isinstance(read, Unknown):
-        raise MisfitError(scalar, f"`{fact.path}` is yes or no: write `true` or `false`")
+        message = f"`{fact.path}` is yes or no: write `true` or `false`"
+        raise MisfitError(scalar, message, TRUTHS.get(scalar.text.lower()))
     return read
 
 

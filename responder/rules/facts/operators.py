@@ -15,12 +15,13 @@ from typing import Any, NamedTuple
 import re2
 
 from responder.model import Unknown
-from responder.rules.facts import literals, moments, values
+from responder.rules.facts import literals, moments, values, working_time
 from responder.rules.facts.fields import Type
 from responder.rules.facts.literals import Comparand, FileContext, MisfitError
 from responder.rules.facts.moments import Holds, Moment
 from responder.rules.facts.registry import Fact
 from responder.rules.facts.values import Reader
+from responder.rules.facts.working_time import WorkingDays
 from responder.rules.yaml_positions import Items, Node, Scalar, truth
 
 Check = Callable[[object, datetime], Holds]
@@ -150,9 +151,9 @@ def _one_of(node: Node, fact: Fact, context: FileContext) -> Prepared:
 
 
 def _in_list(node: Node, fact: Fact, context: FileContext) -> Prepared:
-    name = literals.named(node, context.lists, "list")
+    items, name = literals.list_named(node, context), _words(node)
     try:
-        check = _membership(context.lists[name], fact, context)
+        check = _membership(items, fact, context)
     except MisfitError as misfit:
         message = f"the list `{name}` does not fit `{fact.path}`: {misfit.message}"
         raise MisfitError(node, message) from misfit
@@ -188,7 +189,11 @@ def _among(wanted: Sequence[Any]) -> Callable[[Any], Holds]:
 
 
 def _order(order: Order) -> Prepare:
-    def prepare(node: Node, fact: Fact, _setting: FileContext) -> Prepared:
+    def prepare(node: Node, fact: Fact, context: FileContext) -> Prepared:
+        days = literals.working_days(node, fact, context)
+        if days is not None:
+            words = _working_words(_words(node), days)
+            return Prepared(words, working_time.compared(days, order), timeless=False)
         other = literals.other_fact(node, fact)
         if other is None:
             read, bound = literals.measure(node, fact)
@@ -205,6 +210,9 @@ def _between(node: Node, fact: Fact, context: FileContext) -> Prepared:
     if not isinstance(node, Items) or len(node.items) != 2:
         raise MisfitError(node, "two values are expected here, such as [1, 5]")
     first, last = node.items
+    days = [literals.working_days(end, fact, context) for end in node.items]
+    if any(days):
+        return _between_days(node, days)
     read: Reader
     relation: Relation
     ends: tuple[Any, Any]
@@ -216,8 +224,22 @@ def _between(node: Node, fact: Fact, context: FileContext) -> Prepared:
         (read, low), (_, high) = literals.measure(first, fact), literals.measure(last, fact)
         relation, ends, crossed = _within, (low, high), low > high
     if crossed:
-        raise MisfitError(node, "the first of the two is larger, so nothing is between them")
+        raise MisfitError(node, _CROSSED)
     return Prepared(f"{_words(first)} and {_words(last)}", _related(read, relation, ends))
+
+
+def _between_days(node: Items, ends: Sequence[WorkingDays | None]) -> Prepared:
+    low, high = ends
+    if low is None or high is None:
+        raise MisfitError(node, "both are working days, such as [1wd, 5wd], or neither is")
+    if low.count > high.count:
+        raise MisfitError(node, _CROSSED)
+    words = _working_words(" and ".join(map(_words, node.items)), low)
+    return Prepared(words, working_time.between(low, high), timeless=False)
+
+
+def _working_words(written: str, days: WorkingDays) -> str:
+    return f"{written} in {days.calendar.name}"
 
 
 def _is_date(node: Node, context: FileContext) -> bool:
@@ -320,6 +342,7 @@ def _words(node: Node) -> str:
     return node.text if isinstance(node, Scalar) else "…"
 
 
+_CROSSED = "the first of the two is larger, so nothing is between them"
 _EVERY = frozenset(Type)
 _EQUAL = _EVERY - {Type.DURATION}
 _ORDERED = frozenset({Type.NUMBER, Type.DURATION, Type.ANY})

@@ -30,6 +30,9 @@ _INSTANT = re.compile(
 _MONEY = re.compile(NUMBER.pattern + r"\|[A-Za-z]{3}")
 # https://apidocs.bitrix24.com/api-reference/crm/data-types.html: an abbreviated kind, a number.
 _LINK = re.compile(r"[A-Z][A-Za-z0-9]{0,5}_[0-9]+")
+_DURATION_IN_WORDS = re.compile(
+    r"([0-9]{1,9}) *(?=s$|sec|m$|min|h$|hour|hr|d$|day|w$|week|wk)([smhdw])[a-z]*"
+)
 _DURATION = re.compile(r"(?:[0-9]{1,9}[wdhms] ?)+")
 _UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 
@@ -81,6 +84,19 @@ def money(value: object) -> tuple[Decimal, str] | Unknown:
         amount, _, currency = value.partition("|")
         return Decimal(amount), currency.upper()
     return _unreadable(value, "an amount with its currency")
+
+
+def amounts_in(currency: str) -> Reader:
+    """Return a reader of amounts in a currency; one in another currency is unknown."""
+
+    def amount(value: object) -> Decimal | Unknown:
+        found = money(value)
+        if isinstance(found, Unknown):
+            return found
+        number, other = found
+        return number if other == currency else Unknown(f"it is in {other}, and not in {currency}")
+
+    return amount
 
 
 def money_or_words(value: object) -> tuple[Decimal, str] | str | Unknown:
@@ -215,6 +231,13 @@ def duration(written: str) -> timedelta | None:
         return sum((timedelta(**{_UNITS[unit]: int(n)}) for n, unit in parts), timedelta())
     except OverflowError:
         return None
+
+
+def duration_meant(written: str) -> str | None:
+    """Return what was probably meant by `10 minutes` or `2 days`; None for months, which vary."""
+    found = _DURATION_IN_WORDS.fullmatch(written.strip().lower())
+    meant = f"{found[1]}{found[2]}" if found else written
+    return None if meant == written else meant
 
 
 def duration_in_words(length: timedelta) -> str:

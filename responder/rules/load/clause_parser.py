@@ -4,18 +4,30 @@ Every mistake is recorded with its place and parsing goes on, so that all are re
 result of a clause with a mistake must not be evaluated; the file is then not loaded.
 """
 
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from responder.rules.facts import registry
+from responder.rules.calendars import Calendar
+from responder.rules.facts import amounts, closed_values, literals, registry, working_time
+from responder.rules.facts.amounts import AMOUNTS
 from responder.rules.facts.conditions import All, AnyOf, FactTest, Not, Part, fact_test
-from responder.rules.facts.literals import FileContext, MisfitError
-from responder.rules.facts.operators import OPERATORS
+from responder.rules.facts.fields import Type
+from responder.rules.facts.literals import FileContext, MisfitError, Units
+from responder.rules.facts.operators import OPERATORS, Operator, Prepared
 from responder.rules.facts.registry import Fact
-from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table, nearest
+from responder.rules.load import contradictions, plain_words, synonyms
+from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table
 
 GROUPS = ("any", "all", "not")
+_BESIDE = ("if", "unless", "when", "then", "mode", "wait", "during", "keep", "limit")
+# They stand beside tests, and are none themselves:
+HOURS = "in"  # the calendar of the working days that a duration is compared with
+CURRENCY = "currency"  # that of the amounts that a user field is compared with
+UNITS = (HOURS, CURRENCY)
+
+_CURRENCY = re.compile("[A-Za-z]{3}")
 
 
 class Use(NamedTuple):
@@ -27,24 +39,46 @@ class Use(NamedTuple):
 
 @dataclass(slots=True)
 class ClauseReader:
-    """A parser of the clauses of one rule, which collects the facts that they use."""
+    """A parser of the clauses of one rule, which collects the facts that they use.
+
+    `kind` is the kind of document that is probably at hand, for a fact that does not name it.
+    """
 
     rule: str
     mistakes: Mistakes
     context: FileContext
+    kind: str | None = None
     uses: list[Use] = field(default_factory=list)
 
     def read(self, node: Node, place: str) -> tuple[Part, ...]:
         """Parse a map of tests, which is at `place` in its rule."""
         if not isinstance(node, Table):
-            self.mistakes.error(node, f"`{place}` is a map of tests, such as deal.stage_id: NEW")
+            self.no_map(node, node, place)
             return ()
         if not node.pairs:
             self.mistakes.error(node, f"`{place}` has no tests")
         return tuple(self._parts(node, place))
 
-    def _parts(self, table: Table, place: str) -> Iterator[Part]:
+    def no_map(self, node: Node, shown: Node, place: str) -> None:
+        """Record that there is no map of tests at a node, to be shown at that node or another."""
+        said = plain_words.of_sentence(node.text) if isinstance(node, Scalar) else None
+        if said is not None:
+            self.mistakes.error(node, said.message, said.suggestion)
+        else:
+            message = f"`{place}` is a map of tests, such as deal.stage_id: NEW"
+            self.mistakes.error(shown, message)
+
+    def _in_one(self, table: Table) -> Iterator[tuple[Scalar, Node]]:
+        """Yield the pairs of a map; those below a mere owner, `deal:`, with their whole path."""
         for key, value in table.pairs:
+            below = tuple(_below(key, value))
+            if [name.text for name, _ in below] != [key.text]:
+                first = below[0][0].text if below else None
+                self.mistakes.error(key, "the path of a fact is written in one", first)
+            yield from below
+
+    def _parts(self, table: Table, place: str) -> Iterator[Part]:
+        for key, value in self._in_one(table):
             if key.text in GROUPS:
                 yield self._group(key, value, f"{place}.{key.text}")
             else:
@@ -70,49 +104,198 @@ class ClauseReader:
             return
         self.uses.append(Use(fact, key))
         if isinstance(value, Table):
-            if not value.pairs:
-                self.mistakes.error(value, f"`{key.text}` has no test")
-            for operator, operand in value.pairs:
-                yield from self._test(fact, operator, operator.text, operand, place)
+            yield from self._of_map(fact, key, value, place)
         elif isinstance(value, Items):
             yield from self._test(fact, key, "one_of", value, place)
         else:
             yield from self._test(fact, key, "is", value, place)
 
+    def _of_map(self, fact: Fact, key: Scalar, value: Table, place: str) -> Iterator[FactTest]:
+        tests = [
+            (operator, operand)
+            for operator, operand in value.pairs
+            if not _stands_beside(operator.text, operand, fact, value)
+        ]
+        if not tests:
+            self.mistakes.error(value, f"`{key.text}` has no test")
+            return
+        context = replace(self.context, units=self._units(fact, value))
+        for operator, operand in tests:
+            yield from self._test(fact, operator, operator.text, operand, place, context)
+        for clash in contradictions.clashes(fact, tests, self.context):
+            message = f"no value passes both `{clash.first}` and `{clash.second}` here"
+            self.mistakes.error(clash.node, f"{message}, so this never holds", new=True)
+
     def _fact(self, key: Scalar) -> Fact | None:
         fact = registry.find(key.text)
-        if fact is None:
-            meant = (
-                registry.nearest_fact(key.text) if "." in key.text else nearest(key.text, GROUPS)
-            )
-            self.mistakes.error(key, f"there is no fact `{key.text}`", meant)
+        if fact is None and key.text in _BESIDE:
+            self.mistakes.error(key, f"`{key.text}` stands beside `if`, not within it")
+        elif fact is None and key.text.count(".") > 2 and registry.is_link(_link_of(key.text)):
+            self.mistakes.error(key, f"`{key.text}` follows two links, and a fact follows one")
+        elif fact is None:
+            self.mistakes.error(key, f"there is no fact `{key.text}`", self._meant(key.text))
         return fact
 
+    def _meant(self, path: str) -> str | None:
+        """Return the fact or the group that is probably meant by a wrong name."""
+        if "." in path:
+            return registry.nearest_fact(path)
+        fact = f"{self.kind}.{path}"
+        if self.kind and registry.find(fact):
+            return fact
+        return synonyms.meant(path, GROUPS, synonyms.GROUPS)
+
+    def _units(self, fact: Fact, tests: Table) -> Units:
+        """Parse what stands beside the tests of one fact: `in` and `currency`."""
+        return Units(hours=self._hours(fact, tests), currency=self._currency(fact, tests))
+
+    def _hours(self, fact: Fact, tests: Table) -> Calendar | None:
+        """Parse the calendar of the working days that a duration is compared with."""
+        node, key = tests.get(HOURS), tests.key(HOURS)
+        if node is None or key is None or not _stands_beside(HOURS, node, fact, tests):
+            return None
+        if fact.type is not Type.DURATION:
+            self.mistakes.error(key, f"`in` is for durations, and `{fact.path}` is none")
+        elif not any(_means_working_days(operand) for _, operand in tests.pairs):
+            message = "`in` names the calendar of working days, such as 3wd, and here are none"
+            self.mistakes.error(key, message)
+        try:
+            return literals.calendar(node, self.context)
+        except MisfitError as misfit:
+            self.mistakes.error(misfit.node, misfit.message, misfit.suggestion)
+            # So that the mistake is reported once: the tests are read as if it were known.
+            return Calendar(name="")
+
+    def _currency(self, fact: Fact, tests: Table) -> str | None:
+        """Parse the currency of the amounts that a user field is compared with."""
+        key, node = tests.key(CURRENCY), tests.get(CURRENCY)
+        if key is None or node is None:
+            return None
+        if fact.type is not Type.ANY:
+            field = fact.path.removesuffix("opportunity") + "currency_id"
+            meant = field if fact.path.endswith(".opportunity") else None
+            message = f"`currency` is for amounts in user fields, and `{fact.path}` is none"
+            self.mistakes.error(key, message, meant)
+        elif not isinstance(node, Scalar) or not _CURRENCY.fullmatch(node.text):
+            self.mistakes.error(node, "a currency is three letters, such as RUB")
+        else:
+            return node.text.upper()
+        return None
+
     def _test(
-        self, fact: Fact, key: Scalar, name: str, operand: Node, place: str
+        self,
+        fact: Fact,
+        key: Scalar,
+        name: str,
+        operand: Node,
+        place: str,
+        context: FileContext | None = None,
     ) -> Iterator[FactTest]:
         """Parse one test. `key` is the node of its operator, or of the fact in the short form."""
-        operator = OPERATORS.get(name)
+        operator, context = OPERATORS.get(name), context or self.context
         if operator is None:
-            self._no_operator(key)
+            self._no_operator(key, operand)
         elif fact.type not in operator.types:
             self.mistakes.error(key, _does_not_take(fact, name))
+        elif context.units.currency is not None and name not in (*AMOUNTS, "exists"):
+            message = f"`{name}` compares no amounts: `currency` goes with {', '.join(AMOUNTS)}"
+            self.mistakes.error(key, message)
         else:
-            try:
-                prepared = operator.prepare(operand, fact, self.context)
-            except MisfitError as misfit:
-                self.mistakes.error(misfit.node, misfit.message, misfit.suggestion)
+            prepared = self._prepared(operator, operand, fact, context)
+            if prepared is None:
                 return
             if prepared.other is not None:
                 self.uses.append(Use(prepared.other, operand))
             yield fact_test(self.rule, fact, place, operator, prepared)
 
-    def _no_operator(self, key: Scalar) -> None:
+    def _prepared(
+        self, operator: Operator, operand: Node, fact: Fact, context: FileContext
+    ) -> Prepared | None:
+        """Prepare a test for its operand, or record what is wrong with that and return None."""
+        impossible = tuple(closed_values.in_test(fact, operator.name, operand, context))
+        try:
+            prepared = _prepare(operator, operand, fact, context)
+        except MisfitError as misfit:
+            for wrong in impossible or (_in_plain_words(misfit),):
+                self.mistakes.error(wrong.node, wrong.message, wrong.suggestion)
+            return None
+        # Older versions loaded these, so the test is made all the same, as they made it.
+        for wrong in impossible:
+            self.mistakes.error(wrong.node, wrong.message, wrong.suggestion, new=True)
+        if not impossible:
+            self._curly_quotes(operand)
+        return prepared
+
+    def _curly_quotes(self, operand: Node) -> None:
+        for item in operand.items if isinstance(operand, Items) else (operand,):
+            if isinstance(item, Scalar) and plain_words.without_curly_quotes(item.text) is not None:
+                self.mistakes.error(item, plain_words.CURLY_SAID, new=True)
+
+    def _no_operator(self, key: Scalar, operand: Node) -> None:
         if key.text == "fact":
             self.mistakes.error(key, "a fact is compared by an operator: {is: {fact: …}}", "is")
+            return
+        in_a_list = key.text == HOURS and isinstance(operand, Scalar)
+        message, negated = f"there is no test `{key.text}`", synonyms.negated_test(key.text)
+        if negated and key.text not in synonyms.OPERATORS:
+            message += f": write `{negated}` below `unless`, or below `not`"
+            self.mistakes.error(key, message)
         else:
-            meant = nearest(key.text, OPERATORS)
-            self.mistakes.error(key, f"there is no test `{key.text}`", meant)
+            meant = synonyms.meant(key.text, OPERATORS, synonyms.OPERATORS)
+            self.mistakes.error(key, message, "in_list" if in_a_list else meant)
+
+
+def _link_of(path: str) -> str:
+    """Return the first two parts of a path, which name a link: `deal.company`."""
+    return ".".join(path.split(".")[:2])
+
+
+def _below(key: Scalar, value: Node) -> Iterator[tuple[Scalar, Node]]:
+    """Yield a pair of a map, or what is below it if its key is a mere owner or link of facts."""
+    if isinstance(value, Table) and _is_an_owner(key.text, value):
+        for name, tests in value.pairs:
+            yield from _below(replace(name, text=f"{key.text}.{name.text}"), tests)
+    else:
+        yield key, value
+
+
+def _is_an_owner(path: str, value: Table) -> bool:
+    if registry.of_kind(path):
+        return True
+    # Some links are facts too, of which there may be tests: `deal.created_by`.
+    facts = (registry.find(f"{path}.{name.text}") for name, _ in value.pairs)
+    return registry.is_link(path) and (registry.find(path) is None or any(facts))
+
+
+def _stands_beside(name: str, operand: Node, fact: Fact, tests: Table) -> bool:
+    """Return whether a key stands beside the tests of a fact, and is none itself.
+
+    In other languages `in` is a test of several values, and so is meant where no duration is.
+    """
+    if name != HOURS or fact.type is Type.DURATION:
+        return name in UNITS
+    return not isinstance(operand, Items) and len(tests.pairs) > 1
+
+
+def _in_plain_words(misfit: MisfitError) -> MisfitError:
+    """Return what is wrong with an operand, said of a comparison where it is one: `< 50`."""
+    node = misfit.node
+    meant = plain_words.as_a_map(node.text) if isinstance(node, Scalar) else None
+    if meant is None or not isinstance(node, Scalar):
+        return misfit
+    return MisfitError(node, f"`{node.text}` is not a number: a comparison is a map", meant)
+
+
+def _prepare(operator: Operator, operand: Node, fact: Fact, context: FileContext) -> Prepared:
+    currency = context.units.currency
+    if currency is None or operator.name not in AMOUNTS:
+        return operator.prepare(operand, fact, context)
+    return amounts.prepare(operator.name, operand, fact, currency)
+
+
+def _means_working_days(operand: Node) -> bool:
+    several = operand.items if isinstance(operand, Items) else (operand,)
+    return any(isinstance(one, Scalar) and working_time.is_meant(one.text) for one in several)
 
 
 def _does_not_take(fact: Fact, name: str) -> str:

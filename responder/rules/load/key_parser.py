@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table, nearest, truth
+from responder.rules.load.synonyms import KEYS, REMARKS, TRUTHS, VALUES, Synonyms
+from responder.rules.load.synonyms import meant as synonym
+from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table, truth
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,13 +14,27 @@ class Keys:
 
     mistakes: Mistakes
 
-    def known(self, table: Table, names: Iterable[str]) -> None:
+    def known(
+        self, table: Table, names: Iterable[str], synonyms: Synonyms = KEYS, *, of: str = "here"
+    ) -> None:
         """Record a mistake for every key of a map that is not one of these names."""
         names = list(names)
         for key, _ in table.pairs:
             if key.text not in names:
-                meant = nearest(key.text, names)
-                self.mistakes.error(key, f"there is no key `{key.text}` here", meant)
+                remark = REMARKS.get(key.text.lower())
+                message = f"there is no key `{key.text}` {of}" + (f": {remark}" if remark else "")
+                meant = None if remark else synonym(key.text, names, synonyms)
+                self.mistakes.error(key, message, meant)
+
+    def lacks(
+        self, table: Table, name: str, names: Iterable[str], synonyms: Synonyms = KEYS
+    ) -> bool:
+        """Return whether a map has no such key, nor one that is reported as meaning it."""
+        names = list(names)
+        return name not in {
+            key.text if key.text in names else synonym(key.text, names, synonyms)
+            for key, _ in table.pairs
+        }
 
     def text(self, table: Table, name: str) -> str | None:
         """Read a key whose value is a text that is not empty."""
@@ -37,7 +53,8 @@ class Keys:
             return None
         if isinstance(node, Scalar) and node.kind == "truth":
             return truth(node)
-        self.mistakes.error(self._shown(table, name), f"`{name}` is true or false")
+        said = TRUTHS.get(node.text.lower()) if isinstance(node, Scalar) else None
+        self.mistakes.error(self._shown(table, name), f"`{name}` is true or false", said)
         return None
 
     def choice(self, table: Table, name: str, choices: Iterable[str]) -> str | None:
@@ -50,7 +67,7 @@ class Keys:
         if text in choices:
             return text
         message = f"`{name}` is one of {', '.join(choices)}"
-        self.mistakes.error(self._shown(table, name), message, nearest(text, choices))
+        self.mistakes.error(self._shown(table, name), message, synonym(text, choices, VALUES))
         return None
 
     def names(self, table: Table, name: str) -> Iterator[Scalar]:

@@ -44,26 +44,31 @@ def read(
         return Loaded((), UTC)
     keys = Keys(mistakes)
     keys.known(root, FILE_KEYS)
-    _version(root, mistakes)
+    _version(root, keys)
     defaults = _defaults(root, keys)
     context = FileContext(
         zone=defaults.zone,
         lists=_lists(root, mistakes),
+        misses_names=any(
+            root.get(name) is None and not keys.lacks(root, name, FILE_KEYS)
+            for name in ("lists", "calendars")
+        ),
         calendars=calendar_parser.read(root, keys, defaults.zone or UTC),
     )
     reader = RuleReader(
         mistakes=mistakes, defaults=defaults, context=context, lines=lines, known_portals=portals
     )
     reader.portals(defaults.portals)
-    rules = tuple(_rules(root, reader, mistakes))
+    rules = tuple(_rules(root, reader, keys))
     _idle_guards(rules, mistakes, root)
     return Loaded(rules, defaults.zone or UTC)
 
 
-def _version(root: Table, mistakes: Mistakes) -> None:
-    node = root.get("version")
+def _version(root: Table, keys: Keys) -> None:
+    node, mistakes = root.get("version"), keys.mistakes
     if node is None:
-        mistakes.at(root.line, root.column, "`version` is missing: write `version: 1`")
+        if keys.lacks(root, "version", FILE_KEYS):
+            mistakes.at(root.line, root.column, "`version` is missing: write `version: 1`")
     elif not isinstance(node, Scalar) or node.text != VERSION or node.kind != "number":
         mistakes.error(node, "this program reads version 1: write `version: 1`", VERSION)
 
@@ -111,10 +116,11 @@ def _list(key: Scalar, node: Node, mistakes: Mistakes) -> Iterator[Node]:
             mistakes.error(item, "a list has plain values, none of them empty")
 
 
-def _rules(root: Table, reader: RuleReader, mistakes: Mistakes) -> Iterator[Rule]:
-    node, key = root.get("rules"), root.key("rules")
+def _rules(root: Table, reader: RuleReader, keys: Keys) -> Iterator[Rule]:
+    node, key, mistakes = root.get("rules"), root.key("rules"), keys.mistakes
     if node is None or key is None:
-        mistakes.at(root.line, root.column, "`rules` is missing")
+        if keys.lacks(root, "rules", FILE_KEYS):
+            mistakes.at(root.line, root.column, "`rules` is missing")
         return
     if not isinstance(node, Items):
         mistakes.error(key, "`rules` is a list: each rule begins with `- id:`")

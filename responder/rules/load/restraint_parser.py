@@ -1,27 +1,43 @@
 """Parses the keys that hold a rule back once its tests hold: `wait`, `during` and `keep`."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
 from responder.model import Action
 from responder.rules.calendars import Calendar
-from responder.rules.facts import literals, values
+from responder.rules.facts import literals, registry, values
 from responder.rules.facts.literals import FileContext, MisfitError
-from responder.rules.keep import GROUPS, Keep
+from responder.rules.keep import GROUPING, GROUPS, Keep
+from responder.rules.load import synonyms
+from responder.rules.load.clause_parser import Use
 from responder.rules.load.key_parser import Keys
-from responder.rules.yaml_positions import Table, nearest
+from responder.rules.yaml_positions import Node, Scalar, Table, nearest
 
 RESTRAINT_KEYS = ("wait", "during", "keep", "per")
 _LONGEST = timedelta(days=366)
+WHICH = ("newest", "oldest")
+_HOW = "`keep` is newest, oldest, or how many of them, such as {newest: 3}"
+MOST_KEPT = 999
+# Facts that are never the same for two workflows, or always the same for all.
+NO_GROUP = {
+    "workflow.id": "every workflow has its own, so that nothing would ever be stopped",
+    "document.id": "it is the number within a kind; write `document`",
+    "event.name": "it is the same for all workflows",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restraints:
-    """The keys that hold a rule back: how long to wait, when to act, which workflows to spare."""
+    """The keys that hold a rule back: how long to wait, when to act, which workflows to spare.
+
+    `uses` are the facts that make groups for `keep`.
+    """
 
     wait: timedelta | None = None
     during: Calendar | None = None
     keep: Keep | None = None
+    uses: tuple[Use, ...] = ()
 
 
 def read(node: Table, keys: Keys, context: FileContext, action: Action | None) -> Restraints:
@@ -33,9 +49,9 @@ def read(node: Table, keys: Keys, context: FileContext, action: Action | None) -
                 message = f"a `leave` rule has no `{name}`: it protects at once and always"
                 keys.mistakes.error(key, message)
         return Restraints()
-    return Restraints(
-        wait=_wait(node, keys), during=_during(node, keys, context), keep=_keep(node, keys)
-    )
+    wait, during = _wait(node, keys), _during(node, keys, context)
+    keep, uses = _keep(node, keys)
+    return Restraints(wait=wait, during=during, keep=keep, uses=uses)
 
 
 def _wait(node: Table, keys: Keys) -> timedelta | None:
@@ -47,7 +63,7 @@ def _wait(node: Table, keys: Keys) -> timedelta | None:
         value = node.get("wait")
         assert value is not None
         message = "`wait` is a duration from 1s to 366d, such as 10m"
-        keys.mistakes.error(value, message)
+        keys.mistakes.error(value, message, values.duration_meant(text))
         return None
     return length
 
@@ -64,18 +80,75 @@ def _during(node: Table, keys: Keys, context: FileContext) -> Calendar | None:
         return None
 
 
-def _keep(node: Table, keys: Keys) -> Keep | None:
-    which = keys.choice(node, "keep", ("newest", "oldest"))
-    per = set()
+def _keep(node: Table, keys: Keys) -> tuple[Keep | None, tuple[Use, ...]]:
+    chosen = _which(node, keys)
+    per: set[str] = set()
+    uses: list[Use] = []
     for name in keys.names(node, "per"):
         if name.text in GROUPS:
             per.add(name.text)
         else:
-            message = f"`per` is a list of {', '.join(GROUPS)}"
-            keys.mistakes.error(name, message, nearest(name.text, GROUPS))
+            uses += _grouping(name, keys)
     key = node.key("per")
-    if which is None:
+    if chosen is None:
         if key is not None and node.get("keep") is None:
             keys.mistakes.error(key, "`per` says what makes a group for `keep`, which is missing")
+        return None, ()
+    which, count = chosen
+    per |= {use.fact.path for use in uses}
+    groups = frozenset(per) if key else frozenset(GROUPS)
+    return Keep(newest=which == "newest", per=groups, count=count), tuple(uses)
+
+
+def _which(node: Table, keys: Keys) -> tuple[str, int] | None:
+    """Read `keep`: which workflows of a group, and how many of them."""
+    value = node.get("keep")
+    if not isinstance(value, Table):
+        which = keys.choice(node, "keep", WHICH)
+        return None if which is None else (which, 1)
+    keys.known(value, WHICH, synonyms.VALUES)
+    known = [(key, count) for key, count in value.pairs if key.text in WHICH]
+    if len(known) != 1:
+        if len(known) == len(value.pairs):
+            keys.mistakes.error(value, _HOW)
         return None
-    return Keep(newest=which == "newest", per=frozenset(per) if key else frozenset(GROUPS))
+    key, count = known[0]
+    number = _count(count)
+    if number is None:
+        message = f"`{key.text}` is how many to keep: a whole number from 1 to {MOST_KEPT}"
+        keys.mistakes.error(count, message)
+        return None
+    return key.text, number
+
+
+def _count(node: Node) -> int | None:
+    """Return how many to keep; None where it is no number from 1 to 999."""
+    if not isinstance(node, Scalar) or not node.text.isascii() or not node.text.isdigit():
+        return None
+    number = int(node.text) if len(node.text) <= len(str(MOST_KEPT)) else 0
+    return number if 0 < number <= MOST_KEPT and str(number) == node.text else None
+
+
+def _grouping(name: Scalar, keys: Keys) -> Iterator[Use]:
+    """Yield the fact that makes a group, or record why it cannot."""
+    fact = registry.find(name.text)
+    if fact is None:
+        message = f"`per` is a list of {', '.join(GROUPS)} and facts such as starter.id"
+        keys.mistakes.error(name, message, _meant(name.text))
+    elif fact.path in NO_GROUP:
+        keys.mistakes.error(name, f"`{fact.path}` makes no groups: {NO_GROUP[fact.path]}")
+    elif fact.type not in GROUPING:
+        message = f"`{fact.path}` ({fact.type}) makes no groups: only references and texts do"
+        keys.mistakes.error(name, message)
+    else:
+        yield Use(fact, name)
+
+
+def _meant(name: str) -> str | None:
+    """Return what was probably meant by a wrong name: `starter.id` by `starter`."""
+    if synonyms.VALUES.get(name.lower()) in GROUPS:
+        return synonyms.VALUES[name.lower()]
+    by_id = registry.find(f"{name}.id")
+    if by_id is not None and by_id.type in GROUPING and by_id.path not in NO_GROUP:
+        return by_id.path
+    return nearest(name, GROUPS) or registry.nearest_fact(name)

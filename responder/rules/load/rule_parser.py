@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from responder.model import KILLING, Action, Mode
+from responder.rules import triggers
 from responder.rules.facts import registry, values
 from responder.rules.facts.conditions import All, AnyOf, FactTest, Part, fact_test
 from responder.rules.facts.derived import NEEDS
@@ -20,13 +21,14 @@ from responder.rules.load.restraint_parser import RESTRAINT_KEYS
 from responder.rules.load.when_parser import WhenReader
 from responder.rules.rule import Rule
 from responder.rules.triggers import Trigger
-from responder.rules.yaml_positions import Mistakes, Node, Scalar, Table, nearest
+from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table, nearest
 
 RULE_KEYS = (
     *("id", "because", "mode", "when", "if", "unless", "then"),
     *("every_template", "limit", "sweep", "portals", "disabled", "expires"),
     *RESTRAINT_KEYS,
 )
+_DECIDING = ("if", "unless", "every_template")
 _ACTIONS = (*KILLING, Action.LEAVE)
 _ID = re.compile(r"[a-z0-9-]+")
 _PORTAL = re.compile(r"[a-z0-9_]+")
@@ -62,24 +64,29 @@ class RuleReader:
             self.mistakes.error(node, "a rule is a map that begins with `id:`")
             return None
         keys = Keys(self.mistakes)
+        node = _with_indented_tests(node, self.mistakes)
         keys.known(node, RULE_KEYS)
         then = keys.choice(node, "then", _ACTIONS)
-        if node.get("then") is None:
+        if keys.lacks(node, "then", RULE_KEYS):
             self.mistakes.error(node, "`then` is missing: kill, terminate or leave")
         action = Action(then) if then else None
         id_ = self._id(node, keys)
-        clauses = ClauseReader(id_, self.mistakes, self.context)
+        clauses = ClauseReader(id_, self.mistakes, self.context, _kind_at_hand(node))
         before = len(self.mistakes.found)
         condition = All(self._clause(node, "if", clauses))
         exception = AnyOf(self._clause(node, "unless", clauses))
         readable = (read := len(self.mistakes.found)) == before
-        when = WhenReader(keys, self.context.zone or UTC).read(node, required=action in KILLING)
-        self._of_one_kind(clauses.uses, when if len(self.mistakes.found) == read else None)
+        when = WhenReader(keys, self.context.zone).read(node, RULE_KEYS, required=action in KILLING)
+        if action in KILLING and readable:
+            self._requires_if(node, keys, condition, exception)
+        is_read = len(self.mistakes.found) == read
+        restraint = restraint_parser.read(node, keys, self.context, action)
+        uses = [*clauses.uses, *restraint.uses]
+        self._of_one_kind(uses, when if is_read else None)
         tests = (*condition.tests(), *exception.tests())
         every_template = self._every_template(node, keys, action, tests if readable else None)
         robots = _robots(id_, action, condition, tests)
         self._amounts(tests, clauses.uses)
-        restraint = restraint_parser.read(node, keys, self.context, action)
         return Rule(
             id=id_,
             because=keys.text(node, "because"),
@@ -90,8 +97,8 @@ class RuleReader:
             condition=condition,
             exception=exception,
             robots=robots,
-            paths=_paths(clauses.uses, robots, restraint.keep),
-            kind=next((use.fact.kind for use in clauses.uses if use.fact.kind), None),
+            paths=_paths(uses, robots, restraint.keep),
+            kind=next((use.fact.kind for use in uses if use.fact.kind), None),
             every_template=every_template,
             portals=self._portals_of(node, keys, action),
             sweep=self._sweep(node, keys, when),
@@ -119,7 +126,8 @@ class RuleReader:
     def _id(self, node: Table, keys: Keys) -> str:
         value = node.get("id")
         if value is None:
-            self.mistakes.error(node, "`id` is missing")
+            if keys.lacks(node, "id", RULE_KEYS):
+                self.mistakes.error(node, "`id` is missing")
             return ""
         text = keys.text(node, "id") or ""
         if text and not _ID.fullmatch(text):
@@ -146,12 +154,30 @@ class RuleReader:
         if value is None or key is None:
             return ()
         if isinstance(value, Scalar):
-            self.mistakes.error(key, f"`{name}` is a map of tests, such as deal.stage_id: NEW")
+            clauses.no_map(value, key, name)
             return ()
         return clauses.read(value, name)
 
+    def _requires_if(self, node: Table, keys: Keys, condition: All, exception: AnyOf) -> None:
+        """Refuse a rule that would kill or terminate whatever runs, or never anything."""
+        asked = {_said(test): test for test in condition.tests()}
+        if not asked and keys.lacks(node, "if", RULE_KEYS):
+            message = f"`if` is missing: this would {_text_of(node, 'then')} whatever runs"
+            self.mistakes.error(node, message, new=True)
+        for part in exception.parts:
+            again = asked.get(_said(part)) if isinstance(part, FactTest) else None
+            key = node.key("unless")
+            if again is not None and again in condition.parts and key is not None:
+                message = f"`unless` excepts what `if` asks of `{again.path}`: this never holds"
+                self.mistakes.error(key, message, new=True)
+
     def _of_one_kind(self, uses: list[Use], when: tuple[Trigger, ...] | None) -> None:
         """Refuse a rule that tests two kinds of document, or one that no trigger of it brings."""
+        told = next((use for use in uses if use.fact.path.startswith("event.")), None)
+        if told is not None and when and not any(trigger.events for trigger in when):
+            names = " and ".join(trigger.name for trigger in when)
+            message = f"`{told.fact.path}` is never there: {names} is no event"
+            self.mistakes.error(told.node, message, new=True)
         looking = [use for use in uses if use.fact.kind]
         if not looking:
             return
@@ -172,17 +198,21 @@ class RuleReader:
         """Read `every_template`, required where no template is tested. `tests`: None if unread."""
         every = keys.truth(node, "every_template")
         if action is Action.LEAVE:
-            self._guard(node, every=every)
+            self._guard(node, keys, every=every)
         elif action and not every and tests is not None and not any(map(_tests_template, tests)):
+            if keys.lacks(node, "if", RULE_KEYS):
+                return False  # which is reported
+            if not all(keys.lacks(node, name, RULE_KEYS) or node.get(name) for name in _DECIDING):
+                return False  # what was meant is reported, and may be right
             message = "this would act on workflows of every template: test `workflow.template_id`"
             self.mistakes.error(node, f"{message}, or write `every_template: true`")
         return bool(every)
 
-    def _guard(self, node: Table, *, every: bool | None) -> None:
+    def _guard(self, node: Table, keys: Keys, *, every: bool | None) -> None:
         key = node.key("every_template")
         if every is not None and key is not None:
             self.mistakes.error(key, "`every_template` is for rules that kill or terminate")
-        if node.get("if") is None and node.get("unless") is None:
+        if all(keys.lacks(node, name, RULE_KEYS) for name in ("if", "unless")):
             self.mistakes.error(node, "`if` is missing: this would leave every workflow")
 
     def _portals_of(self, node: Table, keys: Keys, action: Action | None) -> frozenset[str] | None:
@@ -240,6 +270,47 @@ class RuleReader:
                 message = f"an amount is compared in any currency: test `{currency}` too"
                 self.mistakes.warn(node, message)
                 return
+
+
+def _with_indented_tests(node: Table, mistakes: Mistakes) -> Table:
+    """Return a rule in which the tests of an `if` that is empty stand below it, where they should.
+
+    They are read there, so that a mistake in indenting has no consequences.
+    """
+    facts = tuple(pair for pair in node.pairs if registry.find(pair[0].text) is not None)
+    for name in ("if", "unless"):
+        value = node.get(name)
+        if facts and isinstance(value, Scalar) and value.kind == "null":
+            first = facts[0][0]
+            message = f"the tests of `{name}` are indented further than `{name}` itself"
+            mistakes.error(first, message)
+            place = {"line": first.line, "column": first.column, "length": 1}
+            tests = Table(pairs=facts, last_line=facts[-1][1].last_line, **place)
+            rest = (pair for pair in node.pairs if pair not in facts)
+            pairs = ((key, tests if key.text == name else other) for key, other in rest)
+            return replace(node, pairs=tuple(pairs))
+    return node
+
+
+def _said(test: FactTest) -> tuple[str, str]:
+    """Return a test in words; two of the same words are the same test."""
+    return test.path, test.wording
+
+
+def _text_of(table: Table, name: str) -> str:
+    """Return the text under a key of a map; empty where there is none."""
+    value = table.get(name)
+    return value.text if isinstance(value, Scalar) else ""
+
+
+def _kind_at_hand(node: Table) -> str | None:
+    """Return the kind of document that the first event of a rule brings, if it is clear."""
+    when = node.get("when")
+    for item in when.items if isinstance(when, Items) else ():
+        found = triggers.find(item.text) if isinstance(item, Scalar) else None
+        if found is not None and registry.is_kind(found.brings):
+            return found.brings
+    return None
 
 
 def _paths(uses: list[Use], robots: FactTest | None, keep: Keep | None) -> frozenset[str]:

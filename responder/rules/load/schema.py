@@ -11,13 +11,15 @@ from collections.abc import Iterable, Mapping
 from responder.model import Action, Mode
 from responder.rules import triggers
 from responder.rules.calendars import DAYS
-from responder.rules.facts import fields, registry
+from responder.rules.facts import fields, links, registry
 from responder.rules.facts.fields import Field, Type
 from responder.rules.facts.operators import OPERATORS
-from responder.rules.keep import GROUPS
+from responder.rules.keep import GROUPING, GROUPS
 from responder.rules.load.calendar_parser import CALENDAR_KEYS
+from responder.rules.load.clause_parser import CURRENCY, HOURS
 from responder.rules.load.limit_parser import NAMES as LIMITS
 from responder.rules.load.loader import DEFAULT_KEYS, FILE_KEYS
+from responder.rules.load.restraint_parser import MOST_KEPT, NO_GROUP, WHICH
 from responder.rules.load.rule_parser import RULE_KEYS
 from responder.rules.yaml_positions import NUMBER
 
@@ -27,6 +29,7 @@ _TEXT = {"type": ["string", "number"]}
 _SENTENCE = {"type": ["string", "number"], "minLength": 1}
 _NUMERIC = {"anyOf": [{"type": "number"}, {"type": "string", "pattern": f"^{NUMBER.pattern}$"}]}
 _DURATION = {"type": "string", "pattern": "^(?:[0-9]{1,9}[wdhms] ?)+$", "examples": ["10m", "30d"]}
+_WORKING_DAYS = {"type": "string", "pattern": "^[0-9]{1,9}wd$", "examples": ["3wd"]}
 _DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _INSTANT = {"type": "string", "pattern": f"^{_DAY}", "examples": ["2026-09-24"]}
 _TRUTH = {
@@ -39,6 +42,7 @@ _TRUTH = {
 _TIME = {"type": "string", "pattern": "^[0-9]{1,2}:[0-9]{2}$", "examples": ["09:00"]}
 _NAME = "^[a-z0-9_-]+$"
 _ITEM = "item_[1-9][0-9]{2,9}"
+_LIST = "list_[1-9][0-9]{0,9}"
 _FACT = {
     "type": "object",
     "description": "Another fact to compare with.",
@@ -55,7 +59,7 @@ _LITERALS: Mapping[Type, Schema] = {
     Type.TRUTH: _TRUTH,
     Type.DATE: _INSTANT,
     Type.DAY: _INSTANT,
-    Type.DURATION: _DURATION,
+    Type.DURATION: {"anyOf": [_DURATION, _WORKING_DAYS]},
     Type.ANY: {"type": ["string", "number", "boolean"]},
 }
 
@@ -218,13 +222,47 @@ def _rule_keys() -> dict[str, Schema]:
             "protects it from all rules below.",
             {"enum": actions},
         ),
-        "keep": _doc("Spare this one of each group.", {"enum": ["newest", "oldest"]}),
-        "per": _doc("What makes a group for `keep`.", _list({"enum": list(GROUPS)})),
+        "keep": _doc("Spare this one of each group, or so many: {newest: 3}.", _keep()),
+        "per": _doc("What makes a group for `keep`.", _list(_group())),
         "limit": _doc("How much it may do before it stops by itself; 0 is none.", _limit()),
         "sweep": _doc("Whether the regular sweep reads it too.", {"type": "boolean"}),
         "portals": _doc("The portals it is for.", _list({**_TEXT, "pattern": "^[a-z0-9_]+$"})),
         "disabled": _doc("Why it is switched off.", _SENTENCE),
         "expires": _doc("The last day on which it acts.", {**_INSTANT, "pattern": f"^{_DAY}$"}),
+    }
+
+
+def _keep() -> dict[str, object]:
+    number = {"type": "integer", "minimum": 1, "maximum": MOST_KEPT}
+    count = {"anyOf": [number, {"type": "string", "pattern": "^[1-9][0-9]{0,2}$"}]}
+    which = {name: _doc(f"How many of the {name} to spare.", count) for name in WHICH}
+    return {"anyOf": [{"enum": list(WHICH)}, table(which, minProperties=1, maxProperties=1)]}
+
+
+def _group() -> dict[str, object]:
+    """Return the schema of what makes a group: document, template, or a reference or text."""
+    paths = [
+        f"{owner}.{field.name}"
+        for owner in (*fields.ALWAYS, *registry.KINDS)
+        for field in registry.of_kind(owner)
+        if field.type in GROUPING and f"{owner}.{field.name}" not in NO_GROUP
+    ]
+    linked = [
+        f"{kind}.{link.name}.{field.name}"
+        for kind in registry.KINDS
+        for link in links.of_kind(kind)
+        for field in registry.at_the_end_of(link)
+        if field.type in GROUPING
+    ]
+    kinds, link = "|".join([*registry.KINDS, _ITEM]), r"(?:\.(?:company|contact))?"
+    of_portals = f"^(?:{kinds}){link}\\.(?:uf|parent_id)_[a-z0-9_]+$"
+    items = f"^(?:{_ITEM}|{_LIST})(?:\\.[a-z0-9_]+){{1,2}}$"
+    return {
+        "anyOf": [
+            {"enum": [*GROUPS, *paths, *linked]},
+            {"type": "string", "pattern": of_portals},
+            {"type": "string", "pattern": items},
+        ]
     }
 
 
@@ -274,6 +312,12 @@ def _clause() -> dict[str, object]:
         for field in registry.of_kind(owner):
             described = _doc(field.description, _ref(_name(field.type)))
             properties[f"{owner}.{field.name}"] = described
+        for link in links.of_kind(owner):
+            for field in registry.at_the_end_of(link):
+                described = _doc(
+                    f"{link.description}. {field.description}", _ref(_name(field.type))
+                )
+                properties[f"{owner}.{link.name}.{field.name}"] = described
     return {
         "type": "object",
         "minProperties": 1,
@@ -295,6 +339,24 @@ def _open_facts() -> Iterable[tuple[str, Schema]]:
     for type_, some in by_type.items():
         names = "|".join(re.escape(field.name) for field in some)
         yield f"^{_ITEM}\\.(?:{names})$", _ref(_name(type_))
+    yield from _open_links()
+    yield f"^{_LIST}\\.property_[1-9][0-9]{{0,9}}$", _doc("A field.", _ref(_name(Type.ANY)))
+    for field in registry.of_kind("list_23"):
+        yield f"^{_LIST}\\.{field.name}$", _doc(field.description, _ref(_name(field.type)))
+    for link in links.of_kind("list_23"):
+        for field in registry.at_the_end_of(link):
+            yield f"^{_LIST}\\.{link.name}\\.{field.name}$", _ref(_name(field.type))
+
+
+def _open_links() -> Iterable[tuple[str, Schema]]:
+    """Yield the portal's own fields of what documents are linked to, and links of smart items."""
+    linked = f"(?:deal|lead|quote|invoice|{_ITEM})\\.(?:company|contact)"
+    yield f"^{linked}\\.uf_[a-z0-9_]+$", _doc("A field of your portal.", _ref(_name(Type.ANY)))
+    yield f"^{linked}\\.parent_id_[1-9][0-9]*$", _ref(_name(Type.REFERENCE))
+    for link in links.of_kind("item_147"):
+        for field in registry.at_the_end_of(link):
+            path = f"^{_ITEM}\\.{link.name}\\.{re.escape(field.name)}$"
+            yield path, _ref(_name(field.type))
 
 
 def _of_type(type_: Type) -> dict[str, object]:
@@ -305,10 +367,15 @@ def _of_type(type_: Type) -> dict[str, object]:
         for name, operator in OPERATORS.items()
         if type_ in operator.types
     }
-    tests = table(operators, minProperties=1)
+    if type_ is Type.ANY:
+        operators[CURRENCY] = _doc(
+            "The currency of the amounts compared; an amount in another one is unknown.",
+            {"type": "string", "pattern": "^[A-Za-z]{3}$", "examples": ["RUB"]},
+        )
     if type_ is Type.DURATION:
-        return tests
-    return {"anyOf": [literal, _list(literal), tests]}
+        hours = _doc("The calendar in which working days (3wd) are counted.", _TEXT)
+        return table({**operators, HOURS: hours}, minProperties=1)
+    return {"anyOf": [literal, _list(literal), table(operators, minProperties=1)]}
 
 
 def _operand(name: str, literal: Schema) -> Schema:
@@ -326,6 +393,6 @@ def _operand(name: str, literal: Schema) -> Schema:
         case "older_than" | "newer_than":
             return {"anyOf": [_DURATION, _INSTANT, _FACT]}
         case "over" | "at_least" | "below" | "at_most":
-            return {"anyOf": [_NUMERIC, _DURATION, _FACT]}
+            return {"anyOf": [_NUMERIC, _DURATION, _WORKING_DAYS, _FACT]}
         case _:
             return {"anyOf": [literal, _FACT]}

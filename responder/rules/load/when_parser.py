@@ -1,15 +1,16 @@
 """Parses `when`: the events, robot calls and schedules that set a rule off."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from datetime import timedelta, tzinfo
+from datetime import UTC, timedelta, tzinfo
 
 from responder.rules import time_zones, triggers
 from responder.rules.facts import values
+from responder.rules.load import synonyms
 from responder.rules.load.key_parser import Keys
 from responder.rules.schedules import DailyAt, Every, Schedule
 from responder.rules.triggers import Trigger
-from responder.rules.yaml_positions import Items, Node, Scalar, Table, nearest
+from responder.rules.yaml_positions import Items, Node, Scalar, Table
 
 SCHEDULE_KEYS = ("every", "daily_at")
 _SHORTEST, _LONGEST = timedelta(seconds=1), timedelta(days=366)
@@ -17,16 +18,18 @@ _SHORTEST, _LONGEST = timedelta(seconds=1), timedelta(days=366)
 
 @dataclass(frozen=True, slots=True)
 class WhenReader:
-    """A parser of the `when` of one rule. `zone` is the zone of schedules that name none."""
+    """A parser of the `when` of one rule. `zone` is that of the defaults, if any."""
 
     keys: Keys
-    zone: tzinfo
+    zone: tzinfo | None
 
-    def read(self, node: Table, *, required: bool) -> tuple[Trigger, ...] | None:
-        """Parse the triggers of a rule; None where it has no `when`."""
+    def read(
+        self, node: Table, rule_keys: Collection[str], *, required: bool
+    ) -> tuple[Trigger, ...] | None:
+        """Parse the triggers of a rule that may have `rule_keys`; None where it has no `when`."""
         value, key = node.get("when"), node.key("when")
         if value is None or key is None:
-            if required:
+            if required and self.keys.lacks(node, "when", rule_keys):
                 self._error(node, "`when` is missing: what sets the rule off?")
             return None
         if not isinstance(value, Items) or not value.items:
@@ -58,7 +61,7 @@ class WhenReader:
         names = [key.text for key, _ in item.pairs]
         first = next((key for key, _ in item.pairs if key.text in SCHEDULE_KEYS), item.pairs[0][0])
         if first.text not in SCHEDULE_KEYS:
-            meant = nearest(first.text, SCHEDULE_KEYS)
+            meant = synonyms.meant(first.text, SCHEDULE_KEYS, synonyms.KEYS)
             self._error(first, f"there is no trigger `{first.text}`", meant)
             return None
         if "every" in names:
@@ -76,7 +79,7 @@ class WhenReader:
             return Every(length)
         if text:
             message = "`every` is a duration from 1s to 366d, such as 15m or 12h"
-            self._error(item.get("every") or key, message)
+            self._error(item.get("every") or key, message, values.duration_meant(text))
         return None
 
     def _daily_at(self, item: Table, key: Scalar) -> Schedule | None:
@@ -84,7 +87,10 @@ class WhenReader:
         at = time_zones.time_of_day(text) if text else None
         zone = time_zones.read(item, self.keys, self.zone)
         if at is not None:
-            return DailyAt(at, zone)
+            if zone is None and self.keys.lacks(item, "timezone", ("daily_at", "timezone")):
+                message = f"`timezone` is missing: {text} where? write it here, or in `defaults`"
+                self.keys.mistakes.error(key, message, new=True)
+            return DailyAt(at, zone or UTC)
         if text:
             self._error(item.get("daily_at") or key, '`daily_at` is a time of day, such as "03:00"')
         return None

@@ -31,7 +31,7 @@ from responder.service.doctor import (
 from responder.service.doctor.checks import Finding
 from responder.service.doctor.portal_checks import Needs
 from responder.settings.settings import PortalSettings, Settings
-from responder.store import client_state, limits
+from responder.store import client_state, limits, rulesets
 from responder.store.applications import held_messages, report
 from responder.store.applications.held_messages import Held
 from responder.store.database import durability
@@ -93,7 +93,12 @@ async def examine(settings: Settings, now: datetime) -> AsyncIterator[Finding]:
 def _rules(settings: Settings, now: datetime) -> tuple[Ruleset | None, list[Finding]]:
     try:
         data = settings.rules.read_bytes()
-        ruleset = load(data, file=str(settings.rules), portals=settings.portals)
+        ruleset = load(
+            data,
+            file=str(settings.rules),
+            portals=settings.portals,
+            is_known=rulesets.knower_at(settings.database_url.get_secret_value()),
+        )
     except OSError as error:
         return None, checks.unread_rules(settings.rules, error.strerror or "unknown")
     except RulesError as error:

@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 
 from responder.bitrix24.client.answers import Answer, Failure, FailureKind, explain
 from responder.model import Breaker
+from responder.rules.facts.links import lead_to_users
+from responder.rules.facts.registry import is_of_a_list
 from responder.rules.rule import Rule
 from responder.service.doctor.checks import Finding, fine, problem, warning
 from responder.settings.settings import PortalSettings
@@ -62,6 +64,7 @@ class Needs:
 
     tasks: bool = False
     people: bool = False
+    lists: bool = False
 
     @classmethod
     def of(cls, rules: Iterable[Rule]) -> "Needs":
@@ -71,7 +74,8 @@ class Needs:
         return cls(
             tasks=any(rule.kind == "task" for rule in reading)
             or any(path.startswith("task.") for path in paths),
-            people=any(path.startswith(_PEOPLE) for path in paths),
+            lists=any(is_of_a_list(path.partition(".")[0]) for path in paths),
+            people=any(path.startswith(_PEOPLE) for path in paths) or lead_to_users(paths),
         )
 
     @property
@@ -134,6 +138,8 @@ def scopes(answer: Answer, needs: Needs) -> list[Finding]:
     missing = [scope for scope in ("bizproc", "crm") if scope not in granted]
     if needs.tasks and "task" not in granted:
         missing.append("task")
+    if needs.lists and "lists" not in granted:
+        missing.append("lists")
     has_people = any(scope in granted for scope in _USER_SCOPES)
     if needs.people and not has_people:
         missing.append("user_brief")

@@ -9,9 +9,9 @@ from responder.bitrix24.document_links import portal_page
 from responder.bitrix24.documents import from_triple
 from responder.journal.reading.detail import MOST_SIBLINGS, Detail, detail
 from responder.model import Outcome
-from responder.rules.english import paragraph
+from responder.rules.english.paragraphs import paragraph
 from responder.rules.rule import Rule
-from responder.rules.ruleset import RulesError, Ruleset, load
+from responder.rules.ruleset import RulesError, Ruleset, load, was_in_force
 from responder.service.pages import decision_story, wording
 from responder.service.pages.page_requests import Visit
 from responder.service.pages.rendering import document_in_words
@@ -105,6 +105,6 @@ def _stored_ruleset(site: Site, revision: str) -> Ruleset | None:
 def _loaded(text: str) -> Ruleset | None:
     """Return rules that were in force once; None where this version cannot read them."""
     try:
-        return load(text.encode(), file="rules.yaml")
+        return load(text.encode(), file="rules.yaml", is_known=was_in_force)
     except RulesError:
         return None

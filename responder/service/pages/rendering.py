@@ -19,7 +19,7 @@ from markupsafe import Markup, escape
 
 from responder.bitrix24.documents import from_triple, parse_ref
 from responder.model import Document
-from responder.rules.english import kind_in_words
+from responder.rules.english.paragraphs import kind_in_words
 from responder.service.pages import wording
 from responder.store.canonical_json import instant_text
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from responder.journal import would_kills
 from responder.journal.reading import counts
 from responder.model import Action, Mode
-from responder.rules.english import paragraph
+from responder.rules.english.paragraphs import paragraph
 from responder.rules.rule import Rule
 from responder.service.pages.page_requests import Visit
 from responder.service.pages.site import Site

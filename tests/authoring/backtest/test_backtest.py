@@ -122,6 +122,25 @@ def test_the_rules_that_decided_change_nothing(database: Database) -> None:
             'no       if.deal.stage_semantic_id is P; it is "F"',
         ),
         case(
+            "so is one of what the document was linked to",
+            LOST.replace("F,", "F, deal.company.industry: IT,"),
+            headline(undecidable=1),
+            "deal.company.industry was not recorded",
+        ),
+        case(
+            "so is how many ran on the document, which was not asked then",
+            LOST.replace("F,", "F, document.running: 1,"),
+            headline(undecidable=1),
+            "document.running was not recorded",
+        ),
+        case(
+            "how many ran is known where it was asked",
+            LOST.replace("F,", "F, document.running: {over: 1},"),
+            headline(removed=1),
+            "no       if.document.running over 1; it is 1",
+            facts={**F, "document.running": 1},
+        ),
+        case(
             "so is one that a protecting rule needs",
             a_rule("deal.company_id: 17", name="vip", when=None, then="leave") + LOST,
             headline(undecidable=1),
@@ -291,24 +310,6 @@ def test_a_schedule_is_compared_with_the_rules_of_the_same_time(database: Databa
     assert past.tried(renamed).headline == headline(added=1)
     hourly = renamed.replace("1d", "1h")
     assert past.tried(hourly).headline == headline(removed=1)
-
-
-def test_keep_over_all_documents_is_known_only_where_it_is_the_same(database: Database) -> None:
-    stale = a_rule(
-        "workflow.template_id: 61",
-        name="stale",
-        when="[{every: 1d}]",
-        more="keep: newest\nper: [template]",
-    )
-    old = a_workflow("old", started="2026-09-01T12:00:00+03:00")
-    past = PastRules(database, rules(stale))
-    past.swept({}, A, old, trigger="schedule")
-    assert past.tried(stale).rules == {"stale": (1, 1)}
-    lone = past.tried(stale.replace("61", "[61, 8]"))
-    assert lone.headline == headline(undecidable=1)
-    oldest = past.tried(stale.replace("newest", "oldest"))
-    assert oldest.headline == headline(undecidable=2)
-    assert "whom `stale` keeps was not recorded" in text(oldest)
 
 
 def test_two_rulesets_are_compared_on_the_same_record(database: Database) -> None:

@@ -234,8 +234,10 @@ def test_two_tests_of_one_name_are_a_mistake() -> None:
 
 def test_a_test_without_an_expectation_could_never_fail() -> None:
     text = b"tests: [{event: deal.updated, workflows: [{id: a}]}]"
-    suite = case_runs.suite_of_tests(text, "t", RULESET)
-    assert "`expect` is missing" in case_runs.without_expectations(suite)[0].message
+    assert case_runs.suite_of_tests(text, "t", RULESET).cases[0].expected is None
+    with pytest.raises(RulesError) as refused:
+        case_runs.suite_of_tests(text, "t", RULESET, expecting=True)
+    assert "`expect` is missing" in refused.value.mistakes[0].message
 
 
 def test_a_difference_tells_what_was_expected_what_came_and_why() -> None:
@@ -263,6 +265,35 @@ def test_build_servers_are_told_in_their_own_words() -> None:
     failed, passed = root
     assert "expected none" in str(failed[0].get("message"))
     assert (passed.get("name"), len(passed)) == ("two", 0)
+
+
+# What Jenkins's schema for JUnit's files allows: of each element its attributes (those it must have
+# in capitals), and the elements that may stand within it.
+JENKINS = {
+    "testsuite": (
+        "NAME TESTS failures errors time disabled skipped timestamp hostname id package",
+        "testcase properties system-out system-err",
+    ),
+    "testcase": ("NAME assertions time classname status", "skipped error failure system-out"),
+    "failure": ("type message", ""),
+    "error": ("type message", ""),
+}
+
+
+def test_build_servers_can_read_what_is_written() -> None:
+    found = results(one("{a: none}", more="name: one") + one("{a: kill}", more="name: two"))
+    mistake = Mistake("r.yaml", 1, 1, "error", "a < b", None)
+    for written in (
+        case_runs.junit(found, "tests.yaml"),
+        case_runs.junit_of_mistakes([mistake], "r.yaml"),
+    ):
+        for element in ElementTree.fromstring(written).iter():  # noqa: S314  # our own
+            attributes, children = JENKINS[element.tag]
+            assert set(element.keys()) <= set(attributes.lower().split())
+            assert {name.lower() for name in attributes.split() if name.isupper()} <= set(
+                element.keys()
+            )
+            assert {child.tag for child in element} <= set(children.split())
 
 
 def test_a_file_is_known_for_what_it_is() -> None:

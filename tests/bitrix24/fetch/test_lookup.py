@@ -774,11 +774,14 @@ def row(workflow_id: object = ID, **other: object) -> dict[str, object]:
     }
 
 
-def read_scripted(answer: Callable[[Command], Answer]) -> Reading:
+def read_scripted(
+    answer: Callable[[Command], Answer], *paths: str, stops: tuple[str, ...] = ()
+) -> Reading:
     async def send(commands: Sequence[Command]) -> list[Answer]:
         return [answer(command) for command in commands]
 
-    (reading,) = asyncio.run(gather(send, [Ask(DEAL, frozenset())], Templates(), NOW))
+    asked = Ask(DEAL, frozenset(paths), frozenset(stops))
+    (reading,) = asyncio.run(gather(send, [asked], Templates(), NOW))
     return reading
 
 
@@ -804,6 +807,31 @@ def test_a_row_that_makes_no_sense_is_left_alone_and_the_others_are_found(odd: o
     reading = read_scripted(lambda _: Answer(value=[odd, good], total=2))
     assert (ids_of(reading), reading.failure) == (["good.1"], None)
     assert len(reading.odd.rows) == 1
+
+
+@pytest.mark.parametrize("odd", [*NAMELESS, *HOMELESS])
+def test_beside_a_row_that_makes_no_sense_it_is_unknown_how_many_run(odd: object) -> None:
+    reading = read_scripted(lambda _: Answer(value=[row("a.1"), odd], total=2), "document.running")
+    assert is_unknown(reading.facts["document.running"])
+
+
+def test_what_is_listed_of_a_document_is_how_many_run_there() -> None:
+    other = row("c.1") | {"DOCUMENT_ID": "DEAL_7590"}
+    rows = [row("a.1"), row("b.1"), other]
+    reading = read_scripted(lambda _: Answer(value=rows, total=3), "document.running")
+    assert reading.facts == {"document.running": 2}
+    none = read_scripted(lambda _: Answer(value=[], total=0), "document.running")
+    assert none.facts == {"document.running": 0}
+
+
+def test_beside_a_stop_that_is_there_and_not_listed_it_is_unknown_how_many_run() -> None:
+    def answer(command: Command) -> Answer:
+        by_id = "ID" in str(command.params["FILTER"]) and "a.1" in str(command.params["FILTER"])
+        return Answer(value=[row("a.1")] if by_id else [row("b.1")], total=1)
+
+    reading = read_scripted(answer, "document.running", stops=("a.1",))
+    assert ids_of(reading) == ["b.1"]
+    assert is_unknown(reading.facts["document.running"])
 
 
 @pytest.mark.parametrize("odd", NAMELESS)

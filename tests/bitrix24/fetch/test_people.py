@@ -216,6 +216,26 @@ def test_what_one_gathering_found_is_not_forgotten_by_another() -> None:
     assert long.facts(ROW, ACTIVE)[0]["starter.active"] is True
 
 
+def test_a_portal_that_takes_no_list_of_users_is_asked_for_each() -> None:
+    rows: list[dict[str, object]] = [
+        {"ID": user, "ACTIVE": user == "7", "UF_DEPARTMENT": []} for user in ("7", "8")
+    ]
+    people = People(Users(), NOW)
+    (read,) = people.user_reads((), ["7", "8", "9"])
+    asked = []
+    while commands := read.next_commands():
+        ids = [command.params["FILTER"] for command in commands]
+        asked.append(ids)
+        read.accept(
+            [Answer(value=[row for row in rows if {"ID": row["ID"]} == one]) for one in ids]
+        )
+    people.keep()
+    assert asked == [[{"ID": ["7", "8", "9"]}], [{"ID": "7"}, {"ID": "8"}, {"ID": "9"}]]
+    active = [people.person(user, "active")[0] for user in ("7", "8", "9")]
+    assert active[:2] == [True, False]
+    assert isinstance(active[2], Unknown)
+
+
 ROW = {"ID": "a", "STARTED_BY": "7"}
 ACTIVE = frozenset({"starter.active"})
 

@@ -44,7 +44,16 @@ PATHS = (
     "task.title",
     "task.uf_task2_x",
     "task.accomplices",
+    "deal.company.title",
+    "deal.company.uf_crm_1",
+    "deal.contact.post",
+    "deal.contact.id",
+    "deal.assigned_by.active",
+    "lead.company.title",
+    "item_147.created_by.department",
+    "task.responsible.active",
     "document.exists",
+    "document.running",
     "template.known",
     "template.name",
     "workflow.tasks",
@@ -88,6 +97,10 @@ def fill(sandbox: Sandbox, chance: random.Random) -> None:
         sandbox.add_template(template, f"Template {template}", 8 * (template == 3))
     for user in range(1, 5):
         sandbox.add_user(user, active=user != 2, department=(user, 9))
+    for number in range(1, 4):
+        sandbox.add_item(4, number, title=f"Company {number}", UF_CRM_1="x")
+        sandbox.add_item(3, number, post=chance.choice(("", "Buyer")))
+    sandbox.denied_items.add((4, 3))
     for ref in REFS:
         _fill_item(sandbox, document(ref), chance)
         for _ in range(chance.choice((0, 1, 1, 3))):
@@ -102,6 +115,7 @@ def _fill_item(sandbox: Sandbox, item: Document, chance: random.Random) -> None:
     if item.kind == "task":
         if chance.random() < 0.8:
             several: dict[str, object] = {"UF_TASK2_X": "x", "accomplices": {"1": "5", "3": "7"}}
+            several["responsibleId"] = chance.choice(("1", "2", "0", "77"))
             sandbox.add_task(item.item_id, title="A task", status="2", **several)
         return
     type_id = TYPES.get(item.kind)
@@ -112,6 +126,10 @@ def _fill_item(sandbox: Sandbox, item: Document, chance: random.Random) -> None:
         "stageId": chance.choice(("NEW", "LOSE", "NOBODY KNOWS")),
         "categoryId": 0,
         "opportunity": chance.choice((1.5, "2000", None)),
+        "companyId": chance.choice((0, 1, 2, 3, 9, None)),
+        "contactId": chance.choice((0, 1, 9)),
+        "assignedById": chance.choice((1, 2, 77)),
+        "createdBy": chance.choice((1, 2, 77)),
         "ufCrm_1": chance.choice(([], ["a", "b"])),
     }
     if item.kind in ("deal", "lead"):

@@ -66,7 +66,11 @@ def test_a_mistake_ends_with_2_in_every_format(rules: Path, form: str) -> None:
     assert result.exit_code == 2
     assert "kill" in result.output
     if form == "json":
-        assert json.loads(result.output)["suggestion"] == "kill"
+        mistake, number = map(json.loads, result.output.splitlines())
+        assert mistake["suggestion"] == "kill"
+        assert number == {"file": str(rules), "errors": 1, "warnings": 0}
+    if form == "text":
+        assert result.output.endswith(f"\n{rules}: 1 error\n")
 
 
 @pytest.mark.portal
@@ -86,13 +90,67 @@ def test_a_portal_tells_what_ids_are_called(rules: Path) -> None:
         assert responder("check", rules, "--portal", "other", **settings).exit_code == 2
 
 
+@pytest.mark.portal
+def test_our_own_portal_knows_every_method_that_ids_are_looked_up_by(rules: Path) -> None:
+    tests = (
+        "deal.stage_semantic_id: F, deal.stage_id: LOSE, deal.category_id: 0, "
+        "deal.assigned_by_id: 1, deal.uf_crm_none: x"
+    )
+    rules.write_text(FINE.replace("deal.stage_semantic_id: F", tests))
+    with SandboxServer(demo_portal()) as server:
+        settings = {
+            "PORTALS__MAIN__URL": server.url,
+            "PORTALS__MAIN__APPLICATION_TOKENS": TOKEN,
+        }
+        output = responder("check", rules, "--portal", "main", **settings).output
+    assert "could not be read" not in output
+    assert "deal pipeline 0 is “General” in main" in output
+
+
 def test_the_schema_is_json() -> None:
     assert json.loads(responder("schema").output)["$schema"].endswith("2020-12/schema")
 
 
 def test_fields_of_a_kind_are_listed() -> None:
     assert "deal.opportunity" in responder("fields", "deal").output
-    assert responder("fields", "dael").exit_code == 2
+    wrong = responder("fields", "dael")
+    assert (wrong.exit_code, wrong.output) == (2, "There is no kind dael. Did you mean deal?\n")
+
+
+OF_A_LIST = """\
+version: 1
+rules:
+  - id: of-a-list
+    when: [{every: 1h}]
+    if: {list_23.property_1153: x, list_23.property_1151: y, workflow.template_id: 61}
+    then: kill
+"""
+
+
+@pytest.mark.portal
+def test_the_fields_of_a_list_are_read_from_a_portal(rules: Path) -> None:
+    sandbox = demo_portal()
+    sandbox.scopes = ("bizproc", "crm", "lists")
+    sandbox.lists.add(23, "Leave", "bitrix_processes")
+    sandbox.lists.add_field(23, "PROPERTY_1151", "Last day", "S:Date")
+    sandbox.lists.add_field(23, "PROPERTY_1152", "Reason", "L", choices={"5": "Sick"})
+    with SandboxServer(sandbox) as server:
+        settings = {
+            "PORTALS__MAIN__URL": server.url,
+            "PORTALS__MAIN__APPLICATION_TOKENS": TOKEN,
+        }
+        listed = responder("fields", "list_23", "--portal", "main", **settings).output
+        lines = [" ".join(line.split()) for line in listed.splitlines()]
+        assert "list_23.property_1151 any Last day (S:Date)." in lines
+        assert "list_23.property_1152 any Reason (L: 5 is Sick)." in lines
+        gone = responder("fields", "list_24", "--portal", "main", **settings)
+        assert gone.exit_code == 2
+        assert "list 24 is not there, or we may not read it" in gone.output
+        rules.write_text(OF_A_LIST)
+        result = responder("check", rules, "--portal", "main", **settings)
+        assert "main has no list_23 field PROPERTY_1153" in result.output
+        assert "list_23 field PROPERTY_1151 is “Last day” in main" in result.output
+    assert responder("fields", "deal", "--portal", "main", **settings).exit_code == 2
 
 
 @pytest.mark.parametrize(

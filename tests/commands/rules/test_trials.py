@@ -112,6 +112,16 @@ def test_a_failing_test_ends_with_1_and_an_untested_rule_is_listed(
     assert "lost-deal is enforced, and no test shows that it acts" in result.output
 
 
+def test_build_servers_are_told_where_the_tests_could_not_be_run(
+    responder: Command, rules: Path, tmp_path: Path
+) -> None:
+    rules.write_text(RULES.replace("then: leave", "then: leaf"))
+    report = tmp_path / "junit.xml"
+    assert responder("test", rules, "--junit", report).exit_code == 2
+    assert b'errors="1"' in report.read_bytes()
+    assert b"`then` is one of kill, terminate, leave" in report.read_bytes()
+
+
 @pytest.mark.parametrize(
     "broken",
     [
@@ -151,9 +161,9 @@ def test_a_rules_file_is_read_aloud(responder: Command) -> None:
         "   Because: We ask first.\n"
         "\n"
         "2. lost-deal (enforce)\n"
-        "   When a deal changes: if its stage semantic is F (lost), kill each running workflow of "
-        "template 61\n"
-        "   whose age is over 1d.\n"
+        "   When a deal changes: if it is lost, kill each running workflow of template 61 that "
+        "started more\n"
+        "   than 1 day ago.\n"
         "   Because: A lost deal needs no approval.\n"
     )
 
@@ -174,6 +184,8 @@ def test_a_case_is_gone_through_with_or_without_an_expectation(
     named = responder("explain", write(tmp_path, TESTS), "--case", "a lost deal stops its approval")
     assert "workflow a: kill by lost-deal (enforce)" in named.output
     assert responder("explain", write(tmp_path, TESTS), "--case", "x").exit_code == 2
+    near = responder("explain", write(tmp_path, TESTS), "--case", "a lost deal stop its aproval")
+    assert "Did you mean a lost deal stops its approval?" in near.output
 
 
 def test_a_document_is_read_as_it_is_now_and_nothing_is_touched(
@@ -192,6 +204,21 @@ def test_a_document_is_read_as_it_is_now_and_nothing_is_touched(
     assert "sandbox-secret" not in result.output
 
 
+def test_a_document_is_named_in_either_form(responder: Command, portal: SandboxServer) -> None:
+    named = [
+        responder("explain", "--document", ref, **of_portal(portal.url)).output
+        for ref in ("DEAL_759", "deal_759", "crm|CCrmDocumentDeal|DEAL_759")
+    ]
+    assert all("workflow w1: kill by lost-deal" in output for output in named)
+
+
+def test_a_document_that_is_not_there_is_said_to_be_none(
+    responder: Command, portal: SandboxServer
+) -> None:
+    result = responder("explain", "--document", "deal:760", **of_portal(portal.url))
+    assert "the portal has no such document" in result.output
+
+
 def test_a_document_needs_its_kind_an_event_and_a_portal(
     responder: Command, portal: SandboxServer
 ) -> None:
@@ -203,6 +230,8 @@ def test_a_document_needs_its_kind_an_event_and_a_portal(
         ("--document", "lists|BizprocDocument|7"),
     ):
         assert responder("explain", *words, **settings).exit_code == 2
+    words = ("--document", "deal:759", "--event", "deal.upated")
+    assert "Did you mean deal.updated?" in responder("explain", *words, **settings).output
     robot = responder("explain", "--document", "deal:759", "--event", "robot", **settings)
     assert "lost-deal: a robot does not set it off" in robot.output
 

@@ -32,6 +32,13 @@ def test_a_rule_may_wait() -> None:
         ("keep: oldest\nper: [document]", Keep(newest=False, per=frozenset({"document"}))),
         ("keep: newest\nper: [template]", Keep(newest=True, per=frozenset({"template"}))),
         ("keep: newest\nper: [template, document]", Keep(newest=True, per=BOTH)),
+        ("keep: {newest: 1}", Keep(newest=True, per=BOTH)),
+        ("keep: {newest: 3}", Keep(newest=True, per=BOTH, count=3)),
+        ('keep: {oldest: "999"}', Keep(newest=False, per=BOTH, count=999)),
+        (
+            "keep: {newest: 3}\nper: [starter.id, template]",
+            Keep(newest=True, per=frozenset({"starter.id", "template"}), count=3),
+        ),
     ],
 )
 def test_a_rule_may_keep_one_of_each_group(keep: str, expected: Keep) -> None:
@@ -41,6 +48,13 @@ def test_a_rule_may_keep_one_of_each_group(keep: str, expected: Keep) -> None:
 def test_what_the_choice_rests_on_is_read() -> None:
     assert {"workflow.started", "workflow.template_id"} <= rule_with("keep: newest").paths
     assert "workflow.started" not in rule_with("wait: 1m").paths
+    by_company = rule_with("keep: newest\nper: [deal.company_id, starter.id]")
+    assert {"deal.company_id", "starter.id", "workflow.started"} <= by_company.paths
+
+
+def test_a_group_by_a_field_of_a_kind_is_for_documents_of_that_kind() -> None:
+    rule = a_rule(when="[deal.updated, lead.updated]", more="keep: newest\nper: [deal.company_id]")
+    assert [one.kind for one in a_ruleset(rule).rules] == ["deal"]
 
 
 @pytest.mark.parametrize(
@@ -56,12 +70,28 @@ def test_what_the_choice_rests_on_is_read() -> None:
         ("per: [document]", (7, 5), "`per` says what makes a group", None),
         ("{keep: newest, per: [documents]}", None, "`per` is a list of", "document"),
         ("{keep: newest, per: []}", None, "`per` is a list", None),
+        ("keep: {newst: 3}", (7, 12), "no key `newst`", "newest"),
+        ("keep: {newest: 0}", (7, 20), "`newest` is how many to keep", None),
+        ("keep: {newest: 1000}", (7, 20), "`newest` is how many to keep", None),
+        ("keep: {newest: 2.5}", (7, 20), "`newest` is how many to keep", None),
+        ("keep: {newest: 007}", (7, 20), "`newest` is how many to keep", None),
+        ("keep: {newest: [3]}", (7, 20), "`newest` is how many to keep", None),
+        ("keep: {newest: 1, oldest: 1}", (7, 11), "`keep` is newest, oldest, or how many", None),
+        ("keep: {}", (7, 11), "`keep` is newest, oldest, or how many", None),
+        ("{keep: newest, per: [starter]}", None, "facts such as starter.id", "starter.id"),
+        ("{keep: newest, per: [starter.ide]}", None, "`per` is a list of", "starter.id"),
+        ("{keep: newest, per: [deal.opportunity]}", None, "only references and texts", None),
+        ("{keep: newest, per: [workflow.started]}", None, "only references and texts", None),
+        ("{keep: newest, per: [workflow.id]}", None, "every workflow has its own", None),
+        ("{keep: newest, per: [document.id]}", None, "write `document`", None),
+        ("{keep: newest, per: [event.name]}", None, "the same for all", None),
+        ("{keep: newest, per: [lead.company_id]}", None, "brings no lead", None),
     ],
 )
 def test_a_mistake_in_a_restraint_is_said_where_it_is(
     line: str, place: tuple[int, int] | None, said: str, suggestion: str | None
 ) -> None:
-    more = line.strip("{}").replace(", per", "\nper")
+    more = line[1:-1].replace(", per", "\nper") if line.startswith("{") else line
     (mistake,) = mistakes_of(in_a_file(a_rule(more=more)))
     assert said in mistake.message
     assert mistake.suggestion == suggestion

@@ -21,6 +21,7 @@ from tests.rules.json_schema import Checker
 
 SCHEMA = json.loads(json_schema.render())
 CHECKER = Checker(SCHEMA)
+PERSON = ("id", "active", "department")
 
 
 def value_of(node: Node | None) -> object:
@@ -71,6 +72,10 @@ SEEDS = [
                     "deal.currency_id": "RUB",
                     "deal.closed": "Y",
                     "deal.uf_crm_1": {"over": 3, "exists": True},
+                    "deal.uf_crm_3": {"over": 3, "currency": "RUB"},
+                    "deal.company.industry": "IT",
+                    "deal.assigned_by.active": False,
+                    "document.running": {"at_least": 2},
                     "deal.uf_crm_2": {"between": ["2026-09-01", "2026-09-30T10:00:00Z"]},
                     "deal.closedate": {
                         "between": ["2026-09-01", "2026-09-30"],
@@ -96,12 +101,35 @@ SEEDS = [
                 "disabled": "for now",
                 "then": "terminate",
             },
+            {
+                "id": "three",
+                "when": [{"every": "1h"}],
+                "if": {
+                    "workflow.template_id": 61,
+                    "workflow.age": {"over": "3wd", "in": "office"},
+                },
+                "keep": {"newest": 3},
+                "per": ["template", "starter.id", "deal.uf_crm_1"],
+                "then": "kill",
+            },
+            {
+                "id": "four",
+                "when": [{"every": "1h"}],
+                "if": {
+                    "list_23.property_1": {"older_than": "1d"},
+                    "list_23.created_by.active": False,
+                    "list_23.name": "x",
+                    "workflow.template_id": 61,
+                },
+                "then": "terminate",
+            },
         ],
     }
 ]
 ODD = st.sampled_from(
     [
         *(None, True, 0, 1, 61, -5, 2.5, "", "x", "61", "30d", "2026-09-24", "office", "vip", "F"),
+        *("3wd", ["1wd", "5wd"], {"over": "3wd"}, {"over": "1wd", "in": "office"}),
         *("deal.updated", "kill", "leave", "enforce", "9:00", [], [1], ["mon"], {}, {"is": 5}),
         *({"fact": "x"}, {"exists": True}, {"one_of": [1]}, {"every": "5m"}, [{"deal.title": "x"}]),
     ]
@@ -109,6 +137,7 @@ ODD = st.sampled_from(
 KEYS = st.sampled_from(
     [
         *(*FILE_KEYS, *RULE_KEYS, *OPERATORS, "any", "all", "not", "deal.title", "task.status"),
+        *("newest", "oldest", "starter.id", "in"),
         *("fact", "workflow.stuck", "starter.active", "per_hour", "timezone", "unles", "deal.uf_x"),
     ]
 )
@@ -185,7 +214,8 @@ def test_every_key_fact_and_operator_is_there_with_words_about_it() -> None:
         described += [one for table in tables for one in table["properties"].values()]
     assert all(one["description"].endswith(".") for one in described)
     assert {path for path in tests if path.startswith("task.")} == {
-        f"task.{field.name}" for field in registry.of_kind("task")
+        *(f"task.{field.name}" for field in registry.of_kind("task")),
+        *(f"task.{link}.{name}" for link in ("responsible", "created_by") for name in PERSON),
     }
 
 

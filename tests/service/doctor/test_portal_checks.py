@@ -64,6 +64,7 @@ ALL = ["bizproc", "crm", "user_brief", "task"]
         (["bizproc", "user_brief"], NOTHING, "problem"),
         (["crm", "user_brief"], NOTHING, "problem"),
         (["bizproc", "crm", "user_brief"], Needs(tasks=True), "problem"),
+        (["bizproc", "crm", "user_brief"], Needs(lists=True), "problem"),
         (ALL, Needs(tasks=True, people=True), "ok"),
         ("bizproc", NOTHING, "problem"),
     ],
@@ -77,13 +78,16 @@ def test_what_is_needed_is_read_from_the_rules() -> None:
         text = f"""\
 version: 1
 rules:
-  - {{id: a, when: [deal.updated, task.updated], if: {test}, then: kill,
+  - {{id: a, when: [deal.updated, task.updated, {{every: 1h}}], if: {test}, then: kill,
      every_template: true{more}}}
 """
         return Needs.of(load(text.encode(), file="rules.yaml").rules)
 
     assert needs("{deal.stage_id: NEW}") == NOTHING
     assert needs('{task.status: "2"}') == Needs(tasks=True)
+    assert needs("{deal.assigned_by.active: false}") == Needs(people=True)
+    assert needs("{deal.assigned_by.id: 7, deal.company.title: x}") == Needs()
+    assert needs("{list_23.name: x}") == Needs(lists=True)
     assert needs('{task.status: "2"}', ", disabled: later") == NOTHING
     assert "tasks.task.get" in needs('{task.status: "2"}').methods
     assert "tasks.task.get" not in NOTHING.methods

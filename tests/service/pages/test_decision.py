@@ -88,7 +88,7 @@ def test_a_decision_is_told_in_words_first(story: Story, anna: Visitor) -> None:
         DECISION_IN_WORDS,
         "because all tests of rule lost-deal held",
         "The portal confirmed it.",
-        "When a deal changes: if its stage semantic is F (lost), kill each running workflow",
+        "When a deal changes: if it is lost, kill each running workflow",
         "Tests of rule lost-deal",
         "deal.stage_semantic_id is F F ✓ holds",
         "unless deal.title starts with Tender",

@@ -200,7 +200,7 @@ def test_a_rule_of_an_old_revision_is_told_as_it_was(database: Database, anna: V
     database.write(lambda tx: rulesets.keep(tx, REVISION, old, NOW))
     name = record(database, kill("a", Outcome.WOULD_KILL)).decisions[0]
     page = anna.get(f"/decisions/{name}")
-    assert "lost-deal says: When a deal changes: if its stage semantic is S (won)" in page.words
+    assert "lost-deal says: When a deal changes: if it is won" in page.words
     assert "deal.stage_semantic_id: S" in page.words
     assert "was in force once" in anna.get(f"/revisions/{REVISION}").words
 

@@ -77,6 +77,27 @@ def item_fields(state: State, params: Mapping[str, object]) -> Answer:
     return Answer(value={"fields": php.array(fields)})
 
 
+def category_list(state: State, params: Mapping[str, object]) -> Answer:
+    """List the pipelines of a type: the general one, and those that have items or stages."""
+    type_id = _type(state, params)
+    items = (item for key, item in state.items.items() if key[0] == type_id)
+    stages = "DEAL_STAGE_" if type_id == DEAL else f"DYNAMIC_{type_id}_STAGE_"
+    entities = (str(row.get("ENTITY_ID")) for row in state.statuses)
+    with_stages = (one.removeprefix(stages) for one in entities if one.startswith(stages))
+    with_items = (item.get("categoryId") for item in items)
+    numbers = {0, *map(php.integer, with_stages), *map(php.integer, with_items)}
+    rows = [
+        {
+            "id": number,
+            "name": f"Pipeline {number}" if number else "General",
+            "entityTypeId": type_id,
+            "isDefault": "N" if number else "Y",
+        }
+        for number in sorted(numbers)
+    ]
+    return Answer(value={"categories": rows})
+
+
 def status_list(state: State, params: Mapping[str, object]) -> Answer:
     """List directory items, stages among them; SEMANTICS is S, F or null."""
     asked = {name.lower(): value for name, value in params.items()}

@@ -56,6 +56,7 @@ METHODS: dict[str, Method] = {
     "crm.item.get": Method(crm.item_get, ("crm",)),
     "crm.item.list": Method(crm.item_list, ("crm",)),
     "crm.item.fields": Method(crm.item_fields, ("crm",)),
+    "crm.category.list": Method(crm.category_list, ("crm",)),
     "crm.status.list": Method(crm.status_list, ("crm",)),
     "crm.deal.get": Method(crm.deal_get, ("crm",)),
     "crm.stagehistory.list": Method(stage_history_methods.changes, ("crm",)),

@@ -1,0 +1,151 @@
+"""Lists the facts whose values are a closed set, and finds values that they can never have.
+
+A test with such a value loads like any other and never holds, or always does: `won` for `S`. So
+they are checked like names, in rules and in the facts of tests.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from responder.model import Unknown
+from responder.rules import triggers
+from responder.rules.facts import registry, values
+from responder.rules.facts.fields import Type
+from responder.rules.facts.literals import FileContext
+from responder.rules.facts.registry import Fact
+from responder.rules.load.synonyms import TRUTHS
+from responder.rules.yaml_positions import Items, Node, Scalar, Table
+
+_TESTS = frozenset({"is", "is_not", "one_of", "none_of"})
+_IN_LISTS = frozenset({"in_list", "not_in_list"})
+
+
+class Complaint(NamedTuple):
+    """A value that a fact can never have: its place, what to say, and the value that is meant."""
+
+    node: Node
+    message: str
+    suggestion: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Closed:
+    """A closed set: its values with their meanings, others that nobody writes, words for them."""
+
+    meanings: Mapping[str, str]
+    words: Mapping[str, str] = field(default_factory=dict)
+    rare: frozenset[str] = frozenset()
+
+    def has(self, written: str) -> bool:
+        return written in self.meanings or written in self.rare
+
+    def nearest(self, written: str) -> str | None:
+        plain = written.strip().lower().replace(" ", "_").replace("-", "_")
+        same = next((one for one in self.meanings if one.lower() == plain), None)
+        return same or self.words.get(plain)
+
+    @property
+    def english(self) -> str:
+        *first, last = (f"{value} ({meaning})" for value, meaning in self.meanings.items())
+        return f"{', '.join(first)} or {last}"
+
+
+def _words(**rows: str) -> Mapping[str, str]:
+    return {word: value.strip("_") for value, words in rows.items() for word in words.split()}
+
+
+_STAGES = _Closed(
+    {"P": "under way", "S": "won", "F": "lost"},
+    _words(
+        P="process progress in_progress in_process open work processing under_way active running",
+        S="won win success successful succeeded done completed wins",
+        F="lost lose fail failed failure loss lose_stage junk apology",
+    ),
+)
+_STATUSES = _Closed(
+    {"2": "waiting", "3": "under way", "4": "to be checked", "5": "done", "6": "put off"},
+    _words(
+        _2="waiting pending wait new open",
+        _3="under_way in_progress progress started running active",
+        _4="to_be_checked supposedly_completed awaiting_control review checking",
+        _5="done completed complete closed finished",
+        _6="put_off deferred postponed",
+    ),
+    # Older portals have tasks that are new or were declined.
+    frozenset({"1", "7"}),
+)
+_PRIORITIES = _Closed(
+    {"0": "low", "1": "medium", "2": "high"},
+    _words(_0="low", _1="medium average normal middle", _2="high important urgent"),
+)
+_MARKS = _Closed({"P": "good", "N": "bad"}, _words(P="good positive", N="bad negative"))
+_BY_PATH: Mapping[str, _Closed] = {
+    "task.status": _STATUSES,
+    "task.priority": _PRIORITIES,
+    "task.mark": _MARKS,
+}
+
+
+def in_test(fact: Fact, operator: str, operand: Node, context: FileContext) -> Iterator[Complaint]:
+    """Yield the values of one test of a rule that the fact can never have."""
+    if operator in _TESTS:
+        yield from in_values(fact, operand)
+    elif operator in _IN_LISTS and isinstance(operand, Scalar):
+        for item in context.lists.get(operand.text, ()):
+            for wrong in in_values(fact, item):
+                message = f"the list `{operand.text}` does not fit `{fact.path}`: {wrong.message}"
+                yield Complaint(operand, message)
+
+
+def in_values(fact: Fact, node: Node) -> Iterator[Complaint]:
+    """Yield those of the values at a node that the fact can never have."""
+    for scalar in _scalars(node):
+        if scalar.kind != "null" and scalar.text:
+            yield from _of_one(fact, scalar)
+
+
+def in_facts(fact: Fact, node: Node) -> Iterator[Complaint]:
+    """Yield those of the values given in a test case that the fact can never have."""
+    yield from in_values(fact, node)
+    for scalar in _scalars(node) if fact.type is Type.TRUTH else ():
+        if scalar.kind != "null" and isinstance(values.truth(scalar.text), Unknown):
+            message = f"`{fact.path}` is yes or no: write `true` or `false`"
+            yield Complaint(scalar, message, TRUTHS.get(scalar.text.lower()))
+
+
+def _scalars(node: Node) -> Iterable[Scalar]:
+    items = node.items if isinstance(node, Items) else () if isinstance(node, Table) else (node,)
+    return (item for item in items if isinstance(item, Scalar))
+
+
+def _of_one(fact: Fact, scalar: Scalar) -> Iterator[Complaint]:
+    written = scalar.text
+    never = f"`{fact.path}` is never `{written}`: it is"
+    if fact.path == "document.kind":
+        if not registry.is_kind(written) and written != "other":
+            meant = registry.nearest_kind(written)
+            said = "a kind of document, such as deal, task or item_147"
+            yield Complaint(scalar, f"{never} {said}", meant)
+    elif fact.path == "event.name":
+        found = triggers.find(written)
+        if found is None or written not in found.events:
+            meant = min(found.events, key=len) if found and found.events else None
+            yield Complaint(scalar, f"{never} the portal's own name of an event", meant)
+    else:
+        closed = _STAGES if _is_a_stage_meaning(fact.path) else _BY_PATH.get(fact.path)
+        if closed is not None and not closed.has(_as_the_portal_writes(written, fact)):
+            yield Complaint(scalar, f"{never} {closed.english}", closed.nearest(written))
+
+
+def _is_a_stage_meaning(path: str) -> bool:
+    return path.endswith(".stage_semantic_id")
+
+
+def _as_the_portal_writes(written: str, fact: Fact) -> str:
+    """Return a number without the zeros behind its point: `5.0` equals `5`."""
+    if fact.type is not Type.NUMBER:
+        return written
+    number = values.number(written)
+    whole = not isinstance(number, Unknown) and number == int(str(number).partition(".")[0] or 0)
+    return written.partition(".")[0] if whole else written

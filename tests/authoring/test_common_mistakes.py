@@ -1,0 +1,78 @@
+"""Tests of mistakes that people often make: each is reported once, where it is, and nothing else.
+
+The mistakes stand in `common_mistakes.txt`, each as a change of one file.
+"""
+
+import re
+from datetime import UTC, datetime
+from itertools import takewhile
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from responder.authoring.check import check
+from responder.rules import yaml_positions
+
+TABLE = Path(__file__).with_name("common_mistakes.txt")
+MARK = "▸"
+NOW = datetime(2026, 9, 24, 9, 0, tzinfo=UTC)
+
+
+class Row(NamedTuple):
+    """One mistake: its name, the file with it, and the lines that are to be reported."""
+
+    name: str
+    text: str
+    said: list[str]
+
+
+def _rows() -> tuple[str, list[Row]]:
+    _, *sections = re.split(r"^=== ", TABLE.read_text("utf-8"), flags=re.MULTILINE)
+    (_, good), *changes = (section.split("\n", 1) for section in sections)
+    good = good.rstrip("\n") + "\n"
+    return good, [_row(good, name, body) for name, body in changes]
+
+
+def _row(good: str, name: str, body: str) -> Row:
+    body = re.sub(r"\\u([0-9a-f]{4})", lambda found: chr(int(found[1], 16)), body)
+    lines = yaml_positions.lines(body)
+    said = [line[1:] for line in lines if line.startswith("!")]
+    marked = _patched(good, [line for line in lines if line[:1] in ("-", "+")])
+    places: list[str] = []
+    while MARK in marked:
+        before, _, after = marked.partition(MARK)
+        lines = yaml_positions.lines(before)
+        places.append(f"{len(lines)}:{len(lines[-1]) + 1}")
+        marked = before + after
+    assert len(places) == len(said), name
+    return Row(name, marked, [f"{at}:{line}" for at, line in zip(places, said, strict=True)])
+
+
+def _patched(good: str, lines: list[str]) -> str:
+    """Apply a patch: lines with `-`, and then those with `+` that stand in their place."""
+    while lines:
+        old = list(takewhile(lambda line: line.startswith("-"), lines))
+        new = list(takewhile(lambda line: line.startswith("+"), lines[len(old) :]))
+        lines = lines[len(old) + len(new) :]
+        there = "".join(f"{line[1:]}\n" for line in old)
+        assert f"\n{good}".count(f"\n{there}") == 1, there
+        good = good.replace(there, "".join(f"{line[1:]}\n" for line in new))
+    return good
+
+
+GOOD, ROWS = _rows()
+
+
+def test_there_are_a_hundred_and_eleven_and_the_file_itself_is_fine() -> None:
+    assert len(ROWS) == 111
+    assert check(GOOD.encode(), "rules.yaml", now=NOW) == ()
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
+def test_a_mistake_is_reported_once_and_alone(row: Row) -> None:
+    found = [
+        str(one).removeprefix("rules.yaml:")
+        for one in check(row.text.encode(), "rules.yaml", now=NOW)
+    ]
+    assert sorted(found) == sorted(row.said)
