@@ -30,7 +30,7 @@ class World:
         self.at = LATER
         self.metrics = Metrics()
         self.driven: dict[str, Write] = {"main": self.write}
-        self.url, self.connect_seconds, self.answer_seconds = url, 1.0, answer_seconds
+        self.url, self.answer_seconds = url, answer_seconds
         database.write(lambda tx: outbox.begin(tx, ["main", "other"]))
         self.restart()
 
@@ -38,7 +38,7 @@ class World:
         receiver = WebhookSink(
             self.url,
             keys_of(SECRET),
-            connect_seconds=self.connect_seconds,
+            connect_seconds=1,
             answer_seconds=self.answer_seconds,
         )
         self.notifier = Notifier(
