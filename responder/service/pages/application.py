@@ -25,7 +25,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from responder.adapters.package_texts import DOCS, UnknownTextError
-from responder.service.pages import actions, decision, decision_list, page_requests, rules, status
+from responder.service.pages import actions, page_requests, rules, status
+from responder.service.pages.log import decision, decision_list
 from responder.service.pages.login import login
 from responder.service.pages.page_requests import ForeignForm, Form, Visit
 from responder.service.pages.rendering import icon, stylesheet

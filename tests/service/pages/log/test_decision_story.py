@@ -3,7 +3,8 @@
 import pytest
 
 from responder.model import Action, Outcome, Reason
-from responder.service.pages import decision_story, wording
+from responder.service.pages import wording
+from responder.service.pages.log import decision_story
 
 
 def _conditions(*found: tuple[str, bool | None]) -> list[dict[str, object]]:

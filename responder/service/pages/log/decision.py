@@ -12,7 +12,8 @@ from responder.model import Outcome
 from responder.rules.english.paragraphs import paragraph
 from responder.rules.rule import Rule
 from responder.rules.ruleset import RulesError, Ruleset, load, was_in_force
-from responder.service.pages import decision_story, wording
+from responder.service.pages import wording
+from responder.service.pages.log import decision_story
 from responder.service.pages.page_requests import Visit
 from responder.service.pages.rendering import document_in_words
 from responder.service.pages.site import Site

@@ -8,7 +8,7 @@ from responder.journal.reading import search
 from responder.journal.reading.search import Found, Key, Line, Wanted
 from responder.model import Outcome
 from responder.service.pages import wording
-from responder.service.pages.decision_filters import (
+from responder.service.pages.log.decision_filters import (
     FIELDS,
     BadFilter,
     Filters,

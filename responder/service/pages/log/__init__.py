@@ -1,0 +1,1 @@
+"""The pages of the decision log: its list, and one decision."""
