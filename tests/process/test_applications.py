@@ -176,10 +176,10 @@ def test_killed_at_a_commit_of_installing_or_refreshing_it_goes_on(
         service = program(tmp_path, environment(server, application), application)
         service.launch("-m", "tests.support.dying_service", f"store.applications.{point}", when)
         assert service.process is not None
-        eventually(lambda: listens(service.port), seconds=30)
+        eventually(lambda: listens(service.port), seconds=60)
         acknowledged = posted(service, application.installation_message())
         lose(server.sandbox, 1)
-        eventually(lambda: died_after_events(service, application), seconds=30)
+        eventually(lambda: died_after_events(service, application), seconds=60)
         application.tokens.access_seconds = 3600
         half_a_minute_passes(service)
         service.start()
@@ -189,7 +189,7 @@ def test_killed_at_a_commit_of_installing_or_refreshing_it_goes_on(
             elif (point, when) == ("installations.refreshed", "before"):
                 eventually(lambda: refused(service, application))
                 service.post(application.reinstall(1) or "", "/app/main")
-            eventually(lambda: is_known(service, application, 1), seconds=30)
+            eventually(lambda: is_known(service, application, 1), seconds=60)
             service.settled(seconds=40)
         finally:
             end(service)

@@ -26,7 +26,7 @@ def outcomes(service: Running, outcome: str, count: int) -> list[Decision]:
         found = [d for d in service.decisions() if d["outcome"] == outcome]
         return found if len(found) >= count else None
 
-    return eventually(look, seconds=30, why=lambda: json.dumps(service.decisions()))
+    return eventually(look, seconds=60, why=lambda: json.dumps(service.decisions()))
 
 
 def test_a_workflow_that_survives_its_kills_is_not_killed_beyond_the_limit(

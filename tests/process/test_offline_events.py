@@ -121,7 +121,7 @@ def test_killed_at_a_commit_of_reading_no_event_is_lost(
             found.write(lambda tx: tx.execute(leases.update().values(expires_at=0)))
         service.start()
         try:
-            eventually(lambda: is_settled(service, server), seconds=30)
+            eventually(lambda: is_settled(service, server), seconds=60)
         finally:
             service.end()
         with opened(service) as found:
@@ -139,11 +139,11 @@ def test_what_changed_while_it_was_stopped_is_judged_when_it_is_started(
         service = prepared(tmp_path, server, f"sqlite:///{tmp_path / 'responder.db'}").start()
         try:
             lose(server.sandbox, FEW)
-            eventually(lambda: is_settled(service, server), seconds=30)
+            eventually(lambda: is_settled(service, server), seconds=60)
             service.end()
             lose(server.sandbox, range(FEW.stop, FEW.stop + len(MANY)))
             service.start()
-            eventually(lambda: is_settled(service, server), seconds=30)
+            eventually(lambda: is_settled(service, server), seconds=60)
         finally:
             service.end()
         assert len(server.sandbox.killed) == len(FEW) + len(MANY)
@@ -166,7 +166,7 @@ def test_events_come_both_ways_and_are_shown_as_registered(tmp_path: Path) -> No
                 server.sandbox.start_workflow((*DEAL, f"DEAL_{number}"), 61)
                 data = {"FIELDS": {"ID": number}}
                 server.sandbox.happens(CHANGED, data, user_id=1, deliver=True)
-            eventually(lambda: is_settled(service, server), seconds=30)
+            eventually(lambda: is_settled(service, server), seconds=60)
             service.settled()
             assert {one.handler for one in application.bindings.online(CHANGED)} == {
                 f"{address}/app/main"

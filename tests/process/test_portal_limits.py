@@ -58,7 +58,7 @@ def test_a_program_that_is_killed_and_started_again_never_exceeds_the_request_li
         service.start()
         for number in range(DEALS // 2 + 1, DEALS + 1):
             assert service.post(event("ONCRMDEALUPDATE", number)) == 200
-        # a stop that was intended when the program died is in doubt until the portal cuts a call off
+        # a stop that was intended when the program died is in doubt until a call must be over
         eventually(lambda: len(sandbox.killed) == DEALS or None, seconds=120)
     assert sandbox.limited == 0
 

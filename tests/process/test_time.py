@@ -176,7 +176,7 @@ def test_a_sixth_that_starts_in_the_middle_is_the_one_that_lives(
     with running(tmp_path, on_premise.url, rules=given) as service:
         with_outcome(service, "waiting")
         sixth = lost_deal(on_premise.sandbox, 759)
-        eventually(lambda: set(on_premise.sandbox.workflows) == {sixth} or None, seconds=30)
+        eventually(lambda: set(on_premise.sandbox.workflows) == {sixth} or None, seconds=60)
         with_outcome(service, "killed", 5)
     assert sixth not in on_premise.sandbox.killed
 

@@ -71,7 +71,7 @@ class Replica(Running):
 
     def wait(self) -> "Replica":
         """Wait until it receives."""
-        eventually(self._is_up, seconds=30, why=lambda: under_load.tail(self))
+        eventually(self._is_up, seconds=60, why=lambda: under_load.tail(self))
         return self
 
     def use(self, database_url: str) -> None:

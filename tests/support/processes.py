@@ -126,7 +126,7 @@ class Running:
         self.launch("-m", "responder", "serve")
         assert self.process is not None
         try:
-            eventually(self._is_up, seconds=30, why=lambda: self.log.read_text()[-2000:])
+            eventually(self._is_up, seconds=60, why=lambda: self.log.read_text()[-2000:])
         except AssertionError:
             self.process.kill()
             self.process.wait(20)
@@ -221,8 +221,12 @@ class Running:
         with self._database() as database:
             return list(decisions.decisions(database))
 
-    def settled(self, count: int = 1, seconds: float = 20) -> list[Decision]:
-        """Wait until nothing waits and no stop is open, and `count` decisions are made."""
+    def settled(self, count: int = 1, seconds: float = 100) -> list[Decision]:
+        """Wait until nothing waits and no stop is open, and `count` decisions are made.
+
+        A busy machine may strike between a stop's intent and its call: then the stop is in doubt
+        until the portal would have cut the call off, a minute and a quarter later.
+        """
         with self._database() as database:
 
             def look() -> list[Decision] | None:
@@ -242,7 +246,7 @@ class Running:
 
 
 def eventually(
-    look: Callable[[], T | None], *, seconds: float = 15, why: Callable[[], str] = str
+    look: Callable[[], T | None], *, seconds: float = 45, why: Callable[[], str] = str
 ) -> T:
     """Look again and again until there is something, less often the longer it takes."""
     deadline, pause = time.monotonic() + seconds, 0.02
