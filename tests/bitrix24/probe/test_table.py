@@ -79,6 +79,16 @@ def test_no_more_than_sixty_calls_are_made_and_each_is_counted(
     assert len(sandbox.calls) + len(batches) == found.calls <= MOST_CALLS
 
 
+def test_no_more_calls_are_made_where_every_batch_has_too_large_an_answer() -> None:
+    sandbox = probed_portal.full()
+    sandbox.fail_next("batch", "big", times=1000)
+    with SandboxServer(sandbox) as server:
+        found = ask(server)
+        batches = {call.batch for call in sandbox.calls} - {None}
+        assert len(sandbox.calls) + len(batches) == found.calls <= MOST_CALLS
+    assert of(found, Result.DIFFERS) == set()
+
+
 def test_robots_templates_are_found_behind_the_first_page() -> None:
     sandbox = Sandbox()
     for number in range(1, 70):
