@@ -40,6 +40,7 @@ from responder.receive.endpoint import (
 from responder.receive.refused_callers import SeldomLog
 from responder.settings.settings import PortalSettings
 from responder.store.applications import held_messages, installations
+from responder.store.applications.installations import token_digest
 from responder.store.database.engines import StoreUnavailable
 from responder.store.group_commit import Commit
 
@@ -154,12 +155,16 @@ class ApplicationEndpoint:
                 raise Refused(400, "not readable", portal)
             return await self._hold(portal, found, is_asked_for=True)
         if call.event == UNINSTALLED:
-            await self._write(lambda tx: installations.uninstall(tx, portal))
-            logger.warning("the application was deleted in the portal", portal=portal)
-            self._held(portal)
+            await self._uninstall(portal, token_digest(scanned.token or b""))
             return None
         await self._accept(row_of(portal, self._now(), call, call.workflow_id))
         return None
+
+    async def _uninstall(self, portal: str, token_sha256: str) -> None:
+        """Note that the application with this token was deleted, if it is pinned still."""
+        if await self._write(lambda tx: installations.uninstall(tx, portal, token_sha256)):
+            logger.warning("the application was deleted in the portal", portal=portal)
+            self._held(portal)
 
     async def _authorized(self, portal: str, scope: Scope) -> bytes:
         """Hold the code that a browser brought from the portal; return the page it shows."""
