@@ -96,7 +96,7 @@ def test_a_message_wakes_whoever_can_verify_it(
     database: Database, keys: dict[str, str], woken: list[str]
 ) -> None:
     database.write(
-        lambda tx: held_messages.hold(tx, "main", "d", "m", NOW, is_asked_for=False)
+        lambda tx: held_messages.hold(tx, "main", "d", "m", NOW, held_messages.Sender.ANYBODY)
     )
     heard: list[str] = []
     portal = PortalSettings.model_validate({"domain": PINNED.domain, **keys})
