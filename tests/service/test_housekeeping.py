@@ -104,7 +104,9 @@ def test_the_form_of_a_concluded_delivery_goes_within_a_day(database: Database) 
 
 def test_an_installation_message_goes_after_an_hour(database: Database) -> None:
     database.write(
-        lambda tx: held_messages.hold(tx, "main", "digest", "sealed", AT, is_asked_for=False)
+        lambda tx: held_messages.hold(
+            tx, "main", "digest", "sealed", AT, held_messages.Sender.ANYBODY
+        )
     )
     clock = Clock(AT + timedelta(minutes=59))
     keeper = keeping(database, clock)

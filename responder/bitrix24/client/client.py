@@ -171,13 +171,15 @@ class Client:
         *,
         unless: Unless | None = None,
         opens_methods: bool = True,
+        halves: bool = True,
     ) -> list[Answer]:
         """Send commands and return each one's answer in its place.
 
         A command behind an open breaker is answered without a call. Commands that do not fit into a
         batch go out in the next, in their order. `unless` is called right before each request;
         where it returns a reason, nothing is sent. Without `opens_methods` a method that the portal
-        refuses gets no breaker: no rule may need it.
+        refuses gets no breaker: no rule may need it. A batch of reads whose answer is too large is
+        sent again in halves, unless `halves` is False.
         """
         answers: dict[int, Answer] = {}
         left = list(range(len(commands)))
@@ -185,7 +187,7 @@ class Client:
             portion = self._portion(commands, left)
             if portion:
                 some = [commands[place] for place in portion]
-                sent = await self._request(some, unless, opens_methods=opens_methods)
+                sent = await self._request(some, unless, opens_methods=opens_methods, halves=halves)
                 answers |= zip(portion, sent, strict=True)
             for place in left:
                 refusal = self.breakers.refusal(commands[place].method)
@@ -219,6 +221,7 @@ class Client:
         unless: Unless | None = None,
         *,
         opens_methods: bool = True,
+        halves: bool = True,
     ) -> list[Answer]:
         answers = await self._sent(commands, unless)
         if isinstance(answers, Failure):
@@ -230,7 +233,7 @@ class Client:
                 self._count(command, answer)
                 self.breakers.learn(command, answer, opens_methods=opens_methods)
         self._learn_limit(answers)
-        if len(commands) > 1 and _may_be_halved(commands, answers):
+        if halves and len(commands) > 1 and _may_be_halved(commands, answers):
             middle = len(commands) // 2
             return [
                 *await self._request(commands[:middle], opens_methods=opens_methods),

@@ -3,8 +3,8 @@
 Theory of operation. First the sample is asked, in one batch; from its answers the questions make
 their commands, which go out in a second batch, each only once whoever else needs it. With them the
 lists of the sample are asked again, because workflows and tasks end at any moment. Last come, one
-by one, the commands whose HTTP status matters. At most `MOST_CALLS` are made: each request counts,
-and each command of a batch besides.
+by one, the commands whose HTTP status matters. A batch whose answer is too large is sent again in
+halves. At most `MOST_CALLS` are made: each request counts, and each command of a batch besides.
 """
 
 import json
@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from responder.bitrix24.client.answers import Command
+from responder.bitrix24.client.answers import Answer, Command, Failure, FailureKind
 from responder.bitrix24.probe.question import (
     CannotAskError,
     Commands,
@@ -26,6 +26,10 @@ from responder.bitrix24.probe.questions.sample import AGAIN, SAMPLE
 
 MOST_CALLS = 60
 BATCH = 50
+_TOO_BIG = "too_big"
+_NO_CALL_LEFT = Answer(
+    failure=Failure(FailureKind.BUSY, "", "it was not asked: no call was left for it")
+)
 
 Ask = Callable[[Sequence[Command]], Awaitable[list[Reply]]]
 """Sends commands and returns each one's answer in its place; one command goes without a batch."""
@@ -53,7 +57,16 @@ class _Course:
         if not some:
             return []
         self.calls += len(some) + (len(some) > 1)
-        return await self.ask(some)
+        replies = await self.ask(some)
+        if len(some) > 1 and all(map(_is_too_large, replies)):
+            middle = len(some) // 2
+            return [*await self._at_all(some[:middle]), *await self._at_all(some[middle:])]
+        return replies
+
+    async def _at_all(self, commands: Sequence[Command]) -> list[Reply]:
+        """Send commands, and return a failure for those for which no call was left."""
+        replies = await self.send(commands)
+        return replies + [Reply(_NO_CALL_LEFT)] * (len(commands) - len(replies))
 
     def heard(self, own: Mapping[str, Reply]) -> Heard:
         return Heard(self.sample, own, self.again, self.batches(), self.now)
@@ -156,6 +169,10 @@ async def interview(
     for asking in asked:
         await course.ask_alone(asking)
     return Interview(tuple(asking.finding(course) for asking in asked), course.calls)
+
+
+def _is_too_large(reply: Reply) -> bool:
+    return reply.answer.failure is not None and reply.answer.failure.code == _TOO_BIG
 
 
 def _key(command: Command) -> str:

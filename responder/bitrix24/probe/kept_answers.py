@@ -61,5 +61,5 @@ def read(path: Path) -> list[Kept]:
         ]
     except OSError as error:
         raise UnreadableError(f"{path}: {error.strerror}") from None
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         raise UnreadableError(f"{path}: this is no file of `doctor --probe --out`") from None

@@ -40,6 +40,8 @@ from responder.receive.endpoint import (
 from responder.receive.refused_callers import SeldomLog
 from responder.settings.settings import PortalSettings
 from responder.store.applications import held_messages, installations
+from responder.store.applications.held_messages import Sender
+from responder.store.applications.installations import token_digest
 from responder.store.database.engines import StoreUnavailable
 from responder.store.group_commit import Commit
 
@@ -137,7 +139,7 @@ class ApplicationEndpoint:
             found = installation_message.parse(payload.event(body), _query(scope))
             if found is None:
                 raise Refused(403, _why(scanned), portal)
-            return await self._hold(portal, found, is_asked_for=False)
+            return await self._hold(portal, found, Sender.ANYBODY)
         if scanned.member_id != self._pins.member_id(portal):
             raise Refused(403, "another member_id", portal)
         return await self._believed(portal, scanned, body)
@@ -152,14 +154,18 @@ class ApplicationEndpoint:
             found = installation_message.parse(payload.event(body), {})
             if found is None:
                 raise Refused(400, "not readable", portal)
-            return await self._hold(portal, found, is_asked_for=True)
+            return await self._hold(portal, found, Sender.APPLICATION)
         if call.event == UNINSTALLED:
-            await self._write(lambda tx: installations.uninstall(tx, portal))
-            logger.warning("the application was deleted in the portal", portal=portal)
-            self._held(portal)
+            await self._uninstall(portal, token_digest(scanned.token or b""))
             return None
         await self._accept(row_of(portal, self._now(), call, call.workflow_id))
         return None
+
+    async def _uninstall(self, portal: str, token_sha256: str) -> None:
+        """Note that the application with this token was deleted, if it is pinned still."""
+        if await self._write(lambda tx: installations.uninstall(tx, portal, token_sha256)):
+            logger.warning("the application was deleted in the portal", portal=portal)
+            self._held(portal)
 
     async def _authorized(self, portal: str, scope: Scope) -> bytes:
         """Hold the code that a browser brought from the portal; return the page it shows."""
@@ -170,22 +176,20 @@ class ApplicationEndpoint:
         is_ours = authorization_state.holds(self._secret_key, portal, state, self._now())
         if known is None or found is None or not is_ours:
             raise Refused(403, "an authorization that was not asked for", known)
-        await self._hold(portal, found, is_asked_for=True)
+        await self._hold(portal, found, Sender.ADMINISTRATOR)
         return CONTINUE
 
-    async def _hold(self, portal: str, found: Message, *, is_asked_for: bool) -> bytes | None:
+    async def _hold(self, portal: str, found: Message, sender: Sender) -> bytes | None:
         """Commit a message until it is verified; return the page for a browser, if it is one."""
         page = FINISH if found.form == "interface" else None
-        if portal in self._pins.full and not is_asked_for:
+        if portal in self._pins.full and sender is Sender.ANYBODY:
             return page  # so that a flood of messages costs the database nothing
         text = installation_message.to_text(found)
         message = self._seal.seal(text, held_messages.sealed_for(portal))
         digest = hashlib.sha256(text.encode()).hexdigest()
         now = self._now()
         has_room = await self._write(
-            lambda tx: held_messages.hold(
-                tx, portal, digest, message, now, is_asked_for=is_asked_for
-            )
+            lambda tx: held_messages.hold(tx, portal, digest, message, now, sender)
         )
         if has_room:
             self._held(portal)

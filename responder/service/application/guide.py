@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from responder.settings.settings import PortalSettings
 from responder.store.applications.held_messages import Held
-from responder.store.applications.standing import NOT_CONFIGURED, NOT_INSTALLED
+from responder.store.applications.standing import NOT_CONFIGURED, NOT_INSTALLED, UNINSTALLED
 from responder.store.canonical_json import instant_text
 
 
@@ -99,28 +99,48 @@ def _rows(value: object) -> list[dict[str, object]]:
 def next_steps(guide: Guide) -> Iterator[str]:
     """Yield what to do next, in order."""
     report, given = guide.report, guide.given
+    if report["called_by"] == "application":
+        yield from _after_installation(guide)
+        return
     if guide.public_url is None:
         yield (
             "Set RESPONDER_PUBLIC_URL if the portal can reach this service; it stands before the "
-            "paths above. Otherwise use the link below: then nothing must reach us but a browser."
+            "paths above. Otherwise use the link that is given here once id and secret are set: "
+            "then nothing must reach us but a browser."
         )
     if not given.application_is_configured:
         yield from _before_keys(guide)
-    elif report["called_by"] != "application":
+    elif report["why"] == UNINSTALLED:
+        yield "Add the application again with the form above: the one that was installed is gone."
+        yield f"{_new_keys(guide)}: they are new. Its message is kept for an hour."
+    else:
         yield from _before_installation(guide)
-    elif report["refresh_overdue"]:
+
+
+def _after_installation(guide: Guide) -> Iterator[str]:
+    report = guide.report
+    if report["refresh_overdue"]:
         yield "Tokens were not renewed for two weeks: see that `responder serve` runs."
+    elif guide.public_url is not None and not report["hears_events"]:
+        yield (
+            "It is installed, and events that the portal keeps are read. For those that it could "
+            "send at once press Reinstall there: the link brought no application token, by which "
+            "they are known."
+        )
     else:
         yield "Nothing is to be done: it is installed."
 
 
 def _before_keys(guide: Guide) -> Iterator[str]:
-    name = guide.portal.upper()
     if not guide.held:
         yield "Start `responder serve`, then save the form above: its message is kept for an hour."
-    yield (
-        f"Set RESPONDER_PORTALS__{name}__CLIENT_ID and __CLIENT_SECRET as the form shows them "
-        "after saving, and restart the service."
+    yield f"{_new_keys(guide)}."
+
+
+def _new_keys(guide: Guide) -> str:
+    return (
+        f"Set RESPONDER_PORTALS__{guide.portal.upper()}__CLIENT_ID and __CLIENT_SECRET as the form "
+        "shows them after saving, and restart the service"
     )
 
 

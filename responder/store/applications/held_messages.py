@@ -1,11 +1,14 @@
 """Stores installation messages until they are verified: an hour, and five of a portal at most.
 
-Anybody can send one. The message is encrypted by the caller, since it may hold real tokens.
+Anybody can send one. There are five more places for those that bring the application token that is
+pinned, and five for what an administrator began by our link. The message is encrypted by the
+caller, since it may hold real tokens.
 """
 
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import IntEnum
 
 from sqlalchemy import ColumnElement, Connection, delete, func, select, update
 
@@ -14,6 +17,18 @@ from responder.store.database.tables import insert
 
 MOST = 5
 KEPT_FOR = timedelta(hours=1)
+
+
+class Sender(IntEnum):
+    """The one who sent a message, as far as that shows before it is verified.
+
+    `APPLICATION`: whoever knows the pinned token. `ADMINISTRATOR`: a browser that brought back the
+    `state` of our link. Messages of a higher one are tried before all others.
+    """
+
+    ANYBODY = 0
+    APPLICATION = 1
+    ADMINISTRATOR = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,12 +52,12 @@ def sealed_for(portal: str) -> str:
 
 
 def hold(
-    tx: Connection, portal: str, digest: str, message: str, now: datetime, *, is_asked_for: bool
+    tx: Connection, portal: str, digest: str, message: str, now: datetime, sender: Sender
 ) -> bool:
     """Write a message, unless the same one is held. Return False where there is no room.
 
-    There are five of a portal at most: those that were refused make room, those that wait do not. A
-    message that an administrator certainly asked for is written in any case, and tried first.
+    Those that were refused make room, those that wait do not. What an administrator began is
+    written in any case, in the place of the oldest if need be.
     """
     drop_old(tx, portal, now)
     of_portal = held_installations.c.portal == portal
@@ -50,16 +65,24 @@ def hold(
     if count >= MOST:
         refused = held_installations.c.try_at.is_(None)
         count -= tx.execute(delete(held_installations).where(of_portal, refused)).rowcount
-    if count >= MOST and not is_asked_for:
-        return False
-    try_at = now - KEPT_FOR if is_asked_for else now
-    values = {"message": message, "received_at": now, "try_at": try_at}
+    if count >= MOST * (1 + sender):
+        if sender is not Sender.ADMINISTRATOR:
+            return False
+        _drop_oldest(tx, portal)
+    values = {"message": message, "received_at": now, "try_at": now - sender * KEPT_FOR}
     tx.execute(
         insert(tx, held_installations)
         .values(portal=portal, digest=digest, **values)
         .on_conflict_do_nothing()
     )
     return True
+
+
+def _drop_oldest(tx: Connection, portal: str) -> None:
+    its = held_installations.c
+    oldest = select(its.digest).where(its.portal == portal).order_by(its.received_at).limit(1)
+    found = tx.execute(oldest).scalar_one()
+    tx.execute(delete(held_installations).where(its.portal == portal, its.digest == found))
 
 
 def held(conn: Connection, portal: str, now: datetime) -> list[Held]:

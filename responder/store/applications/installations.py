@@ -118,9 +118,20 @@ def refuse(tx: Connection, portal: str, tokens: str, reason: str) -> None:
     )
 
 
-def uninstall(tx: Connection, portal: str) -> None:
-    """Write that an administrator has deleted the application in the portal."""
-    _set(tx, portal, state=State.UNINSTALLED, reason=None)
+def uninstall(tx: Connection, portal: str, application_token_sha256: str) -> bool:
+    """Write that an administrator has deleted the application that has this token.
+
+    The news may come late: return False where another application is pinned by now.
+    """
+    done = tx.execute(
+        update(applications)
+        .where(
+            applications.c.portal == portal,
+            applications.c.application_token_sha256 == application_token_sha256,
+        )
+        .values(state=State.UNINSTALLED, reason=None)
+    )
+    return bool(done.rowcount)
 
 
 def registration(conn: Connection, portal: str) -> dict[str, object] | None:

@@ -23,7 +23,11 @@ def is_overdue(found: Installation, now: datetime) -> bool:
 def report(
     given: PortalSettings, found: Installation | None, seal: Seal | None, now: datetime
 ) -> dict[str, object]:
-    """Return the state of an application in words and times, without anything secret."""
+    """Return the state of an application in words and times, without anything secret.
+
+    `hears_events` is False where no message has brought the application token yet, by which events
+    that the portal sends are known.
+    """
     at_present = standing(given, found, seal)
     is_ours = found is not None and found.domain == given.domain
     known = found if is_ours else None
@@ -33,6 +37,7 @@ def report(
         "why": at_present.why,
         "advice": None if at_present.way is Way.APPLICATION else advice(at_present.why),
         "user": known.user_id if known else None,
+        "hears_events": known is not None and bool(known.application_token_sha256),
         "installed_at": instant_text(known.installed_at) if known else None,
         "refreshed_at": instant_text(known.refreshed_at) if known else None,
         "refresh_overdue": known is not None and is_overdue(known, now),

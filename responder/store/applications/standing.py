@@ -93,7 +93,8 @@ def _why_not(given: PortalSettings, found: Installation | None, seal: Seal) -> s
     if found is None or found.domain != given.domain:
         return NOT_INSTALLED
     if found.state is State.UNINSTALLED:
-        return UNINSTALLED
+        # the one that was added in its place has other keys
+        return UNINSTALLED if given.client_id in (None, found.client_id) else NOT_INSTALLED
     if not given.application_is_configured:
         return NOT_CONFIGURED
     if found.client_id != given.client_id:

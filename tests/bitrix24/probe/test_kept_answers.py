@@ -110,7 +110,9 @@ def test_what_is_written_can_be_read_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text", ["", "[]", "{}", '{"format": 2, "questions": []}', '{"format": 1, "questions": [1]}',
-             '{"format": 1, "questions": [{"id": "a", "result": "maybe", "sign": ""}]}']
+             '{"format": 1, "questions": [{"id": "a", "result": "maybe", "sign": ""}]}',
+             "[" * 100_000],
+    ids=range(7),
 )  # fmt: skip
 def test_another_file_is_refused_by_name(tmp_path: Path, text: str) -> None:
     path = tmp_path / "other.json"

@@ -79,6 +79,27 @@ def test_no_more_than_sixty_calls_are_made_and_each_is_counted(
     assert len(sandbox.calls) + len(batches) == found.calls <= MOST_CALLS
 
 
+def test_no_more_calls_are_made_where_every_batch_has_too_large_an_answer() -> None:
+    sandbox = probed_portal.full()
+    sandbox.fail_next("batch", "big", times=1000)
+    with SandboxServer(sandbox) as server:
+        found = ask(server)
+        batches = {call.batch for call in sandbox.calls} - {None}
+        assert len(sandbox.calls) + len(batches) == found.calls <= MOST_CALLS
+    assert of(found, Result.DIFFERS) == set()
+
+
+def test_robots_templates_are_found_behind_the_first_page() -> None:
+    sandbox = Sandbox()
+    for number in range(1, 70):
+        sandbox.add_template(number, "Approval")
+    sandbox.add_template(84, "Robots", auto_execute=8)
+    turn(sandbox, "lists_robots", True)
+    with SandboxServer(sandbox) as server:
+        found = ask(server, CRUCIAL)
+    assert of(found, Result.DIFFERS) == {"robots-templates-are-hidden"}
+
+
 def test_it_only_reads_but_for_the_kill_of_nobody() -> None:
     sandbox = probed_portal.full()
     asked(sandbox)

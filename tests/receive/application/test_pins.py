@@ -45,7 +45,7 @@ def test_a_pin_is_known_after_the_next_read_and_wakes_its_driver(database: Datab
     assert woken == ["main"]
     read(pins)
     assert woken == ["main"]
-    database.write(lambda tx: installations.uninstall(tx, "main"))
+    database.write(lambda tx: installations.uninstall(tx, "main", PINNED.application_token_sha256))
     read(pins)
     assert woken == ["main", "main"]
 
@@ -95,7 +95,9 @@ KEYS = {"client_id": "local.1.2", "client_secret": "s" * 16}
 def test_a_message_wakes_whoever_can_verify_it(
     database: Database, keys: dict[str, str], woken: list[str]
 ) -> None:
-    database.write(lambda tx: held_messages.hold(tx, "main", "d", "m", NOW, is_asked_for=False))
+    database.write(
+        lambda tx: held_messages.hold(tx, "main", "d", "m", NOW, held_messages.Sender.ANYBODY)
+    )
     heard: list[str] = []
     portal = PortalSettings.model_validate({"domain": PINNED.domain, **keys})
     read(Pins(database, heard.append, lambda: NOW, portals={"main": portal}))

@@ -211,7 +211,7 @@ def test_a_message_that_is_a_fault_of_ours_is_refused_and_the_true_one_installs(
     )
 
     def hold(tx: Connection) -> None:
-        held_messages.hold(tx, PORTAL, "digest", text, there.now(), is_asked_for=False)
+        held_messages.hold(tx, PORTAL, "digest", text, there.now(), held_messages.Sender.ANYBODY)
 
     async def story(there: Installing) -> None:
         there.database.write(hold)

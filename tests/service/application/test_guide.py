@@ -16,12 +16,14 @@ KEYS = {"client_id": "local.1.2", "client_secret": "client-secret-0001"}
 INSTALLED = {
     "state": "installed", "called_by": "application", "why": None, "advice": None, "user": "1",
     "installed_at": "2026-11-28T12:00:00Z", "refreshed_at": "2026-11-28T12:00:00Z",
-    "refresh_overdue": False,
+    "hears_events": True, "refresh_overdue": False,
 }  # fmt: skip
 NOT_INSTALLED = {
     "state": "not_installed", "called_by": "none", "why": "not_installed", "advice": "do this",
-    "user": None, "installed_at": None, "refreshed_at": None, "refresh_overdue": False,
+    "user": None, "hears_events": False, "installed_at": None, "refreshed_at": None,
+    "refresh_overdue": False,
 }  # fmt: skip
+UNINSTALLED = {**NOT_INSTALLED, "state": "uninstalled", "why": "uninstalled"}
 
 
 def guide(
@@ -60,7 +62,11 @@ def message(result: str | None, try_at: datetime | None = NOW) -> Held:
         (guide(NOT_INSTALLED, held=[message("user 7 is no administrator", None)]), "user 7 is"),
         (guide(INSTALLED), "Nothing is to be done"),
         (guide({**INSTALLED, "refresh_overdue": True}), "two weeks"),
-        (guide(INSTALLED, public_url=None), "RESPONDER_PUBLIC_URL"),
+        (guide(NOT_INSTALLED, public_url=None), "RESPONDER_PUBLIC_URL"),
+        (guide(UNINSTALLED), "Add the application again"),
+        (guide(UNINSTALLED), "CLIENT_ID and __CLIENT_SECRET"),
+        (guide({**INSTALLED, "hears_events": False}), "press Reinstall"),
+        (guide({**INSTALLED, "hears_events": False}, public_url=None), "Nothing is to be done"),
         (guide({**INSTALLED, "others": 3}), "3 events do not go to this address"),
         (guide(INSTALLED), "https://responder.example/app/main"),
         (guide(INSTALLED, public_url=None), "handler path               /app/main"),
@@ -69,6 +75,18 @@ def message(result: str | None, try_at: datetime | None = NOW) -> Held:
 )
 def test_it_says_what_is_next(shown: Guide, words: str) -> None:
     assert words in "\n".join(guides.lines(shown))
+
+
+@pytest.mark.parametrize(
+    ("shown", "words"),
+    [
+        (guide(UNINSTALLED), "Reinstall"),  # what is deleted cannot be pressed
+        (guide(INSTALLED, public_url=None), "link"),
+        (guide(INSTALLED, public_url=None), "RESPONDER_PUBLIC_URL"),
+    ],
+)
+def test_it_says_nothing_that_cannot_be_done_or_need_not(shown: Guide, words: str) -> None:
+    assert words not in "\n".join(guides.next_steps(shown))
 
 
 def test_it_says_the_same_to_a_program_and_nothing_secret() -> None:

@@ -300,6 +300,7 @@ def test_commands_call_by_the_stored_token_while_it_lives(there: Installing) -> 
 
     assert address() == f"http://127.0.0.1:{there.server.port}/rest/"
     assert "has ended" in address(timedelta(hours=1))
-    there.database.write(lambda tx: installations.uninstall(tx, PORTAL))
+    digest = token_digest(there.application.application_token)
+    there.database.write(lambda tx: installations.uninstall(tx, PORTAL, digest))
     assert "uninstalled" in address()
     assert there.refreshes == 0

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from responder.store.applications import held_messages
-from responder.store.applications.held_messages import MOST, Held
+from responder.store.applications.held_messages import MOST, Held, Sender
 from responder.store.database.database import Database
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -28,12 +28,10 @@ def hold(
     at: datetime = NOW,
     *,
     portal: str = "main",
-    asked: bool = False,
-) -> None:
-    database.write(
-        lambda tx: held_messages.hold(
-            tx, portal, digest, f"sealed {digest}", at, is_asked_for=asked
-        )
+    sender: Sender = Sender.ANYBODY,
+) -> bool:
+    return database.write(
+        lambda tx: held_messages.hold(tx, portal, digest, f"sealed {digest}", at, sender)
     )
 
 
@@ -71,9 +69,28 @@ def test_there_are_five_of_a_portal_at_most(database: Database) -> None:
 def test_one_that_was_asked_for_has_room_and_is_tried_first(database: Database) -> None:
     for number in range(MOST):
         hold(database, str(number))
-    hold(database, "asked", NOW + MINUTE, asked=True)
-    assert digests(database)[0] == "asked"
-    assert len(held(database)) == MOST + 1
+    hold(database, "asked", NOW + MINUTE, sender=Sender.APPLICATION)
+    hold(database, "begun", NOW + MINUTE, sender=Sender.ADMINISTRATOR)
+    assert digests(database)[:2] == ["begun", "asked"]
+    assert len(held(database)) == MOST + 2
+
+
+def test_whoever_knows_the_token_fills_no_more_than_five_places_more(database: Database) -> None:
+    took = [
+        hold(database, f"{number:02}", NOW + number * MINUTE / 10, sender=Sender.APPLICATION)
+        for number in range(3 * MOST)
+    ]
+    assert took == [True] * (2 * MOST) + [False] * MOST
+    assert len(held(database)) == 2 * MOST
+
+
+def test_what_an_administrator_begins_has_room_whatever_was_held_before(
+    database: Database,
+) -> None:
+    for number in range(4 * MOST):
+        at = NOW + number * MINUTE / 10
+        assert hold(database, f"{number:02}", at, sender=Sender.ADMINISTRATOR)
+    assert digests(database) == [f"{number:02}" for number in range(MOST, 4 * MOST)]
 
 
 def test_one_that_was_refused_makes_room(database: Database) -> None:

@@ -52,6 +52,11 @@ def refreshed(database: Database, instead: str) -> bool:
     )
 
 
+def uninstalled(database: Database, token: str) -> bool:
+    digest = token_digest(token)
+    return database.write(lambda tx: installations.uninstall(tx, "main", digest))
+
+
 def test_what_was_pinned_is_found(database: Database) -> None:
     assert found(database) == INSTALLED
     assert database.read(installations.every) == [INSTALLED]
@@ -92,12 +97,19 @@ def test_a_refusal_is_of_the_pair_that_was_refused(database: Database) -> None:
 
 
 def test_what_was_uninstalled_is_not_brought_back_by_a_late_pair(database: Database) -> None:
-    database.write(lambda tx: installations.uninstall(tx, "main"))
+    assert uninstalled(database, "token")
     assert not refreshed(database, "sealed")
     database.write(lambda tx: installations.refuse(tx, "main", "sealed", "invalid_grant"))
     gone = found(database)
     assert gone is not None
     assert gone.state is State.UNINSTALLED
+
+
+def test_late_news_that_a_former_application_was_deleted_is_of_no_other(
+    database: Database,
+) -> None:
+    assert not uninstalled(database, "the token of the application that was deleted before")
+    assert found(database) == INSTALLED
 
 
 def test_what_is_registered_is_kept_beside_it(database: Database) -> None:

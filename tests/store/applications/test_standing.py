@@ -56,6 +56,7 @@ NOT_USED = [
     (given(), None, "not_installed"),
     (given(domain="other.bitrix24.com"), INSTALLED, "not_installed"),
     (given(), replace(INSTALLED, state=State.UNINSTALLED), "uninstalled"),
+    (given(client_id="local.3.4"), replace(INSTALLED, state=State.UNINSTALLED), "not_installed"),
     (given(client_id=None, client_secret=None), INSTALLED, "not_configured"),
     (given(client_id="local.3.4"), INSTALLED, "other_client"),
     (given(), replace(INSTALLED, state=State.REFUSED, reason="lost_answer"), "lost_answer"),
@@ -104,6 +105,9 @@ def test_a_report_says_how_it_stands_and_nothing_secret() -> None:
     found = report.report(given(), INSTALLED, Seal(KEY), NOW)
     assert (found["state"], found["called_by"], found["user"]) == ("installed", "application", "1")
     assert (found["why"], found["advice"], found["refresh_overdue"]) == (None, None, False)
+    assert found["hears_events"] is False
+    known = replace(INSTALLED, application_token_sha256="digest")
+    assert report.report(given(), known, Seal(KEY), NOW)["hears_events"] is True
     assert report.report(given(), INSTALLED, Seal(KEY), NOW + timedelta(days=15))["refresh_overdue"]
     refused = replace(INSTALLED, state=State.REFUSED, reason="invalid_grant")
     assert "Reinstall" in str(report.report(given(), refused, Seal(KEY), NOW)["advice"])

@@ -78,11 +78,15 @@ def _scopes(heard: Heard) -> Verdict:
 
 
 def _templates(_heard: Heard) -> dict[str, Command]:
-    return {"executed": template_list("ID", "AUTO_EXECUTE")}
+    asked = template_list("ID", "AUTO_EXECUTE")
+    # robots' templates may all stand behind the first page
+    of_robots = Command(asked.method, {**asked.params, "FILTER": {"AUTO_EXECUTE": ROBOTS}})
+    return {"executed": asked, "robots": of_robots}
 
 
 def _hides_robots(heard: Heard) -> Verdict:
-    rows = heard["executed"].rows
+    filtered = heard["robots"]
+    rows = [*heard["executed"].rows, *(filtered.rows if filtered.answer.failure is None else ())]
     numbers = [one for row in rows if (one := number(row.get("AUTO_EXECUTE"))) is not None]
     if not numbers:
         raise CannotAskError("no template is listed")

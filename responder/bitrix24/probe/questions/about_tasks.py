@@ -120,7 +120,11 @@ def _second(heard: Heard) -> dict[str, Command]:
 def _rounds(heard: Heard) -> Verdict:
     lasting = heard.lasting(LIST, "ID")
     first, second = (
-        [key for row in rows if (key := (row.get("ID"), row.get("USER_ID")))[0] in lasting]
+        [
+            key
+            for row in rows
+            if (key := (str(row.get("ID")), str(row.get("USER_ID"))))[0] in lasting
+        ]
         for rows in (_rows(heard), heard["from_the_second"].rows)
     )
     if not first or not second:

@@ -2,7 +2,8 @@
 
 They are read when driving begins, every `poll_every`, and soon after the portal announced some
 (`ONOFFLINEEVENT`, of which there is none for what happens right after another). Where the portal
-can reserve rows, `reserving` reads them, else `taking`. There is one reader for each portal, its
+can reserve rows, `reserving` reads them, else `taking`; rows that are reserved already are listed
+at the start, after a lost answer, and once an hour. There is one reader for each portal, its
 driver: the portal does not keep two of them apart.
 """
 
@@ -19,6 +20,9 @@ from responder.stop.gate import Gate
 
 FEATURE = "rest_offline_extended"
 ASK_FEATURE_EVERY = timedelta(days=1)
+# A request may reach the portal long after it was given up (a network that was cut off, a machine
+# that was stopped), and what it reserves returns to the queue for nobody.
+LIST_RESERVED_EVERY = timedelta(hours=1)
 AGAIN_AFTER = timedelta(seconds=5)  # where a reading failed
 REST_AFTER_READING = timedelta(seconds=1)  # whatever is announced
 PAGES = 5  # in one step: then what is stored is judged
@@ -37,6 +41,7 @@ class OfflineReader:
         self._feature_asked = DueTime(ASK_FEATURE_EVERY)
         self._can_reserve: bool | None = None
         self._list_at: list[datetime] = []  # when reserved rows are to be listed
+        self._list_in_any_case = DueTime(LIST_RESERVED_EVERY)
         self._has_begun = False
         self._is_announced = False
 
@@ -115,6 +120,8 @@ class OfflineReader:
     @property
     def _is_listing_due(self) -> bool:
         now = self._context.now()
+        if self._can_reserve and self._list_in_any_case.is_over(now):
+            return True
         return any(not now < at <= now + OVER_WITHIN for at in self._list_at)
 
     async def _list_page(self) -> Progress:
@@ -123,6 +130,7 @@ class OfflineReader:
         if progress is Progress.MORE:
             return progress
         self._list_at = [at for at in self._list_at if now < at <= now + OVER_WITHIN]
+        self._list_in_any_case.set(now + LIST_RESERVED_EVERY)
         if progress is not Progress.DONE:
             self._list_at.append(now + OVER_WITHIN)
         return Progress.MORE  # now what is not reserved, whether or not these could be listed

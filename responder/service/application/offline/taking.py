@@ -7,7 +7,8 @@ stores their events to the commit that ends it (`EventQueue`): their facts are t
 any change whose row was deleted.
 
 A row that the taking returned and that was not listed (its change was committed late, under an
-earlier number) is stored in the commit that ends the taking.
+earlier number) is stored in the commit that ends the taking. So is one that was stored and judged
+before, when the portal refused to hand it over, and that has changed since it was listed.
 
 If the answer is lost, the portal may delete rows until it cuts the request. Until then nothing is
 listed and the documents wait; then the next page is read, and its taking replaces the lost one: a
@@ -136,7 +137,7 @@ class TakingReader:
     async def _take(
         self, rows: tuple[OfflineRow, ...], page: Page, listed_at: datetime
     ) -> Progress:
-        taking = await self._begin(rows, listed_at)
+        taking, old = await self._begin(rows, listed_at)
         first, last = (choose(row.id for row in rows) for choose in (min, max))
         take = offline_rows.read_command(reserve=False, first=first, last=last)
 
@@ -145,12 +146,19 @@ class TakingReader:
             return "not called: too late" if is_late else self._gate.why_not_sent()
 
         (answer,) = await self._context.client.send([take], unless=why_not_sent)
-        if answer.failure is not None:
-            return await self._failed(answer)
-        return await self._taken(rows, offline_rows.page_of(answer.value), page)
+        taken = None if answer.failure is not None else offline_rows.page_of(answer.value)
+        if taken is None:
+            return await self._failed(answer, old)
+        await self._taken(rows, old, taken, page)
+        return Progress.MORE if page.is_full else Progress.DONE
 
-    async def _begin(self, rows: tuple[OfflineRow, ...], listed_at: datetime) -> Taking:
-        """Commit the rows that are not stored yet, and that they are taken next."""
+    async def _begin(
+        self, rows: tuple[OfflineRow, ...], listed_at: datetime
+    ) -> tuple[Taking, list[OfflineRow]]:
+        """Commit the rows that are not stored yet, and that they are taken next.
+
+        Return the taking, and the rows that were stored by an earlier one, and may be judged.
+        """
         refs = frozenset(row.document.ref for row in rows if row.document is not None)
         taking = Taking(documents=refs, sent_at=self._context.now())
         new = [
@@ -167,23 +175,30 @@ class TakingReader:
         self._taking = taking
         self._stored |= {row.key for row in new}
         self._known.add(new, listed_at, self._context.now())
-        return taking
+        keys = {row.key for row in new}
+        return taking, [row for row in rows if row.key not in keys]
 
     async def _taken(
-        self, rows: tuple[OfflineRow, ...], taken: Page | None, page: Page
-    ) -> Progress:
-        """Store what else the answer has, and end the taking."""
-        if taken is None:  # it was carried out, and nobody knows what it returned
-            self._inbox.failed("taken events have no such shape")
-            return Progress.LOST
+        self, rows: tuple[OfflineRow, ...], old: list[OfflineRow], taken: Page, page: Page
+    ) -> None:
+        """Store what else the answer has, and end the taking.
+
+        Of an old row no delivery waits: if it has changed since it was listed, it is stored again.
+        """
         self._inbox.warn(replace(taken, odd=taken.odd if taken.size > len(rows) else ()))
-        listed, gone = {row.id for row in rows}, {row.id for row in taken.rows}
-        await self.end([row for row in taken.rows if row.id not in listed])
+        keys, old_keys = {row.id: row.key for row in rows}, {row.key for row in old}
+        gone = {row.id for row in taken.rows}
+        await self.end(
+            [
+                row
+                for row in taken.rows
+                if row.id not in keys or (keys[row.id] in old_keys and row.key not in old_keys)
+            ]
+        )
         self._left |= {row.key for row in rows if row.id not in gone}
         self._known.remove([row for row in rows if row.id in gone])
         self._refusals = 0
         self._start = self._start if page.is_full else 0
-        return Progress.MORE if page.is_full else Progress.DONE
 
     async def end(self, more: list[OfflineRow] | None = None) -> None:
         """Commit that no taking is under way, with rows that only its answer showed."""
@@ -195,10 +210,14 @@ class TakingReader:
         # within the same second.
         self._stored.clear()
 
-    async def _failed(self, answer: Answer) -> Progress:
-        """End a taking that was certainly not carried out; its rows are taken the next time."""
-        if answer.failure is not None and answer.failure.kind is FailureKind.UNCERTAIN:
+    async def _failed(self, answer: Answer, old: list[OfflineRow]) -> Progress:
+        """End a taking that was certainly not carried out; its rows are taken the next time.
+
+        If it may have been, old rows are stored again: they may have changed, and be gone.
+        """
+        if answer.failure is None or answer.failure.kind is FailureKind.UNCERTAIN:
             self._warn(answer)
+            await self._inbox.add(old)
             return Progress.LOST
         self._refused(answer)
         await self.end()

@@ -78,7 +78,8 @@ class Withholding:
 
     async def _ask(self, commands: Sequence[Command]) -> list[Reply]:
         # What the portal refuses here, perhaps for want of a scope, may be needed by no rule.
-        answers = await self._context.client.send(commands, opens_methods=False)
+        # How often it is asked, the interview counts.
+        answers = await self._context.client.send(commands, opens_methods=False, halves=False)
         return [Reply(answer) for answer in answers]
 
     async def _take_up(self, found: Interview) -> bool:

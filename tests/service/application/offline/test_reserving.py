@@ -45,6 +45,24 @@ def test_rows_that_a_dead_process_has_reserved_are_read_first(
     assert driven.received() == dict.fromkeys(documents(range(1, 121)), 1)
 
 
+def test_what_a_request_reserves_that_arrives_long_after_it_was_given_up_is_read_within_the_hour(
+    driven: DrivingByApplication,
+) -> None:
+    async def story(driven: DrivingByApplication) -> None:
+        await driven.until_idle()
+        driven.later(minutes=3)
+        await driven.until_idle()
+        driven.lost_deals(DEALS)
+        driven.change(*DEALS)
+        driven.there.offline.reserve(driven.there.offline.rows)
+        driven.later(minutes=61)
+        await driven.until_idle()
+        assert driven.killed == len(DEALS)
+        assert driven.kept == []
+
+    play(driven, story)
+
+
 def test_a_plan_that_reserves_no_more_is_noticed_at_once(driven: DrivingByApplication) -> None:
 
     async def story(driven: DrivingByApplication) -> None:

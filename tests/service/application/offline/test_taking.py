@@ -215,6 +215,43 @@ def test_rows_whose_taking_alone_is_refused_are_stored_twice_at_most(
     assert driven.received() == dict.fromkeys(documents(DEALS), 2)
 
 
+@pytest.mark.parametrize("fault", [None, "act_then_drop"])
+def test_a_row_that_was_judged_and_changes_before_it_is_taken_at_last_is_judged_again(
+    driven: DrivingByApplication, fault: Literal["act_then_drop"] | None
+) -> None:
+    driven.sandbox.add_item(2, 5, stageSemanticId="P")
+    driven.sandbox.start_workflow((*DEAL, "DEAL_5"), 61)
+    driven.change(5)
+    driven.there.offline.rows[0].at -= 60
+    refusals = 2  # after which it was stored twice
+
+    def refuse() -> None:
+        nonlocal refusals
+        driven.before(GET, refuse)
+        if driven.sandbox.calls_of(GET)[-1].params["filter"] == {">=ID": 1, "<=ID": 0}:
+            return
+        if refusals:
+            refusals -= 1
+            raise RefusedError(503, "QUERY_LIMIT_EXCEEDED", "Too many requests")
+        driven.before(GET, lambda: None)
+        if fault is not None:
+            driven.sandbox.fail_next(GET, fault)
+        driven.lose_deal_in_between(5)
+
+    driven.before(GET, refuse)
+
+    async def story(driven: DrivingByApplication) -> None:
+        for _ in range(4):
+            await driven.until_idle()
+            driven.later(seconds=61)
+        driven.later(seconds=61)
+        await driven.until_idle()
+        assert driven.kept == []
+        assert driven.killed == 1
+
+    play(driven, story)
+
+
 def test_where_reserved_rows_cannot_be_cleared_others_are_read(
     driven: DrivingByApplication,
 ) -> None:
