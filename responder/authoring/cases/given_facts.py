@@ -102,10 +102,17 @@ class FactsReader:
     def _workflow(self, node: Node) -> Facts:
         found: Facts = {}
         for key, value in node.pairs if isinstance(node, Table) else ():
-            if key.text in registry.ABOUT_WORKFLOWS:
+            if key.text == "template" and isinstance(value, Scalar):
+                message = "`template` is a map of its facts"
+                self.mistakes.error(value, message, f"{{name: {value.text}}}")
+            elif key.text in registry.ABOUT_WORKFLOWS:
                 found |= self._map(value, key.text)
             else:
                 path = key.text if "." in key.text else f"workflow.{key.text}"
+                if path.partition(".")[0] in (*registry.KINDS, "document", "event"):
+                    message = f"`{path}` is no fact of a workflow: it stands in `facts`"
+                    self.mistakes.error(key, message)
+                    continue
                 found |= self._one(key, path, value)
         if not found.get("workflow.id"):
             self.mistakes.error(node, "a workflow is a map with an `id`, such as {id: a}")
@@ -165,7 +172,9 @@ class FactsReader:
         if node is None:
             return
         if not isinstance(node, Items):
-            self.mistakes.error(node, "`unknown` is a list of facts, such as [deal.opportunity]")
+            message = "`unknown` is a list of facts, such as [deal.opportunity]"
+            meant = f"[{node.text}]" if isinstance(node, Scalar) and node.text else None
+            self.mistakes.error(node, message, meant)
             return
         for item in node.items:
             if not isinstance(item, Scalar):
