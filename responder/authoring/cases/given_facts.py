@@ -19,6 +19,8 @@ UNREADABLE = Unknown("the test says that it cannot be read")
 # What a judgement knows of itself, without the portal.
 _SELF_EVIDENT = (*OF_JUDGEMENT, "workflow.id", "template.id", "starter.id")
 
+_STUCK = "; it is stuck where that is more than five minutes before `at`, and not where it is null"
+
 Facts = dict[str, object]
 
 
@@ -159,8 +161,10 @@ class FactsReader:
 
     def _exists(self, key: Scalar, path: str) -> bool:
         if path in SOURCES:
-            message = f"`{path}` is computed from `{SOURCES[path]}`: give that instead"
-            self.mistakes.error(key, message, SOURCES[path])
+            message = f"`{path}` is computed from `{SOURCES[path]}` and `at`: give those"
+            meant = SOURCES[path] if "." in key.text else SOURCES[path].partition(".")[2]
+            message += _STUCK if path == "workflow.stuck" else ""
+            self.mistakes.error(key, message, meant)
         elif registry.find(path) is None:
             self.mistakes.error(key, f"there is no fact `{path}`", registry.nearest_fact(path))
         else:

@@ -188,7 +188,7 @@ def mistakes(case: str) -> list[Mistake]:
         (
             one("none", "{id: a, age: 30d}"),
             "`workflow.age` is computed from `workflow.started`",
-            "workflow.started",
+            "started",
             4,
         ),
         (one("none", more="at: soon"), "`at` is a moment", None, 6),
