@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from responder.model import Action, Mode, Verdict
 from responder.rules.facts.values import duration_in_words
+from responder.rules.load import synonyms
 from responder.rules.rule import Rule
 from responder.rules.ruleset import Ruleset
 from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table, nearest
@@ -62,7 +63,8 @@ def read(node: Node | None, ruleset: Ruleset, mistakes: Mistakes) -> Expected | 
         return {}
     if not isinstance(node, Table):
         message = "`expect` is `none`, or a map such as {a: {kill: lost-deal}, b: none}"
-        mistakes.error(node, message)
+        said = _meant(node.text, ruleset) if isinstance(node, Scalar) else None
+        mistakes.error(node, message, said and f"{{a: {said}}}")
         return {}
     return {key.text: tuple(_several(value, ruleset, mistakes)) for key, value in node.pairs}
 
@@ -89,12 +91,21 @@ def _one(node: Node, ruleset: Ruleset, mistakes: Mistakes) -> Iterator[Expectati
     assert isinstance(word, Scalar)
     if word.text not in WORDS:
         message = f"`{word.text}` is none of {', '.join(WORDS)}"
-        mistakes.error(word, message, nearest(word.text, WORDS))
+        mistakes.error(word, message, _meant(word.text, ruleset))
     elif rule is None:
         yield Expectation(word.text)
     elif _rule_exists(word.text, rule, ruleset, mistakes):
         assert isinstance(rule, Scalar)
         yield Expectation(word.text, rule.text)
+
+
+def _meant(written: str, ruleset: Ruleset) -> str | None:
+    """Return what is probably meant by a wrong word: `{kill: lost-deal}` by `kill lost-deal`."""
+    first, _, rule = written.replace(":", " ").partition(" ")
+    if first in WORDS and rule.strip() in [one.id for one in ruleset.rules]:
+        return f"{{{first}: {rule.strip()}}}"
+    plain = written.lower().removeprefix("would_")
+    return plain if plain in WORDS else synonyms.meant(plain, WORDS, synonyms.VALUES)
 
 
 def _rule_exists(what: str, node: Node, ruleset: Ruleset, mistakes: Mistakes) -> bool:

@@ -50,6 +50,11 @@ class ListFieldsRead:
         }
         return self._failure or names
 
+    @property
+    def amounts(self) -> frozenset[str]:
+        """Return the ids of the fields that hold amounts."""
+        return frozenset(key for key, row in self._rows.items() if _type(row) == "S:Money")
+
     def facts(self) -> tuple[Field, ...] | Failure:
         """Return the properties as facts, in the portal's words, or why there are none."""
         names = self.found()

@@ -5,7 +5,7 @@ thing. So stages, pipelines, templates, users and the portal's own fields are lo
 cannot be read is reported once, and its ids are not called absent.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -14,6 +14,8 @@ from responder.bitrix24 import documents
 from responder.bitrix24.client.answers import Answer, Command, Failure, explain
 from responder.bitrix24.lists.paged import Listing, Row, Send, read_all
 from responder.rules.facts import links, registry
+from responder.rules.facts.amounts import AMOUNTS
+from responder.rules.load.clause_parser import CURRENCY
 from responder.rules.yaml_positions import Items, Mistake, Mistakes, Node, Scalar, Table, nearest
 
 _TEMPLATES = frozenset({"workflow.template_id", "template.id"})
@@ -58,17 +60,21 @@ class Subject(NamedTuple):
 
 
 class Use(NamedTuple):
-    """An id in a rules file, and its place."""
+    """An id in a rules file, and its place.
+
+    `amount` is the node of a test that compares what it holds with a number of no currency.
+    """
 
     subject: Subject
     id: str
     node: Node
+    amount: Node | None = None
 
 
 async def compare(send: Send, root: Table, file: str, portal: str) -> Comparison:
     """Look up every id of a rules file that loads, and return notes and warnings."""
     uses = list(uses_in(root))
-    names = await _names(send, uses)
+    names, amounts = await _names(send, uses)
     mistakes = Mistakes(file)
     notes: list[Note] = []
     for use in uses:
@@ -78,6 +84,11 @@ async def compare(send: Send, root: Table, file: str, portal: str) -> Comparison
         if use.id in known:
             text = f"{use.subject} {use.id} is “{known[use.id]}” in {portal}"
             notes.append(Note(use.node.line, use.node.column, text))
+            if use.amount is not None and use.id in amounts[use.subject]:
+                message = f"{use.subject} {use.id} holds amounts with their currencies in {portal}"
+                mistakes.warn(
+                    use.amount, f"{message}: name yours, as in {{over: 5, currency: RUB}}"
+                )
         else:
             meant = nearest(use.id, known, likeness=0.8)
             hint = f"; is `{meant}` meant?" if meant else ""
@@ -111,10 +122,24 @@ def _in_clause(node: Node | None, lists: Table | None) -> Iterator[Use]:
         if subject is None:
             continue
         if subject.what == "field":
-            yield Use(subject, key.text.rpartition(".")[2].upper(), key)
+            name = key.text.rpartition(".")[2].upper()
+            yield Use(subject, name, key, _compared_with_a_number(value))
             continue
         for scalar in _values(value, lists):
             yield Use(subject, scalar.text, scalar)
+
+
+def _compared_with_a_number(tests: Node) -> Node | None:
+    """Return the first test of order among tests, if no currency stands beside them."""
+    if not isinstance(tests, Table) or tests.get(CURRENCY) is not None:
+        return None
+    orders = (key for key, operand in tests.pairs if key.text in AMOUNTS and _is_number(operand))
+    return next(orders, None)
+
+
+def _is_number(operand: Node) -> bool:
+    ends = operand.items if isinstance(operand, Items) else (operand,)
+    return all(isinstance(end, Scalar) and end.kind == "number" for end in ends)
 
 
 def _values(node: Node, lists: Table | None) -> Iterator[Scalar]:
@@ -171,6 +196,7 @@ class _SingleQuestion:
     commands: list[Command]
     read: Callable[[object], Iterator[tuple[str, str]]]
     names: dict[str, str] = field(default_factory=dict)
+    amounts: set[str] = field(default_factory=set)
     failure: Failure | None = None
 
     def next_commands(self) -> list[Command]:
@@ -183,6 +209,7 @@ class _SingleQuestion:
         for answer in answers:
             self.failure = self.failure or answer.failure
             self.names.update(self.read(answer.value))
+            self.amounts |= _amounts(answer.value)
 
     def found(self) -> Names | Failure:
         """Return the names, or why there are none."""
@@ -195,6 +222,7 @@ class _ListQuestion:
 
     listing: Listing
     id_of: Callable[[Row], str | None]
+    amounts: frozenset[str] = frozenset()
 
     def found(self) -> Names | Failure:
         """Return the names, or why there are none."""
@@ -205,7 +233,10 @@ class _ListQuestion:
         return {key: str(row.get("NAME") or key) for key, row in ids if key is not None}
 
 
-async def _names(send: Send, uses: Sequence[Use]) -> dict[Subject, Names | Failure]:
+async def _names(
+    send: Send, uses: Sequence[Use]
+) -> tuple[dict[Subject, Names | Failure], dict[Subject, Collection[str]]]:
+    """Read the names of all ids, and which of the fields among them hold amounts."""
     ids: dict[Subject, list[str]] = {}
     for use in uses:
         ids.setdefault(use.subject, []).append(use.id)
@@ -219,7 +250,10 @@ async def _names(send: Send, uses: Sequence[Use]) -> dict[Subject, Names | Failu
     }
     questions = [one for one in asked.values() if not isinstance(one, _ListQuestion)]
     await read_all(send, [*listings.values(), *questions])
-    return {subject: one.found() for subject, one in asked.items()}
+    return (
+        {subject: one.found() for subject, one in asked.items()},
+        {subject: one.amounts for subject, one in asked.items()},
+    )
 
 
 def _question(
@@ -280,6 +314,17 @@ def _pipelines(value: object) -> Iterator[tuple[str, str]]:
     """Read https://apidocs.bitrix24.com/api-reference/crm/universal/category/crm-category-list.html."""
     for row in _rows(value, "categories"):
         yield str(row.get("id")), str(row.get("name"))
+
+
+def _amounts(value: object) -> set[str]:
+    """Return the names of the fields of `crm.item.fields` that hold amounts."""
+    described = value.get("fields") if isinstance(value, Mapping) else None
+    rows = described.items() if isinstance(described, Mapping) else ()
+    return {
+        str(name).upper()
+        for name, row in rows
+        if isinstance(row, Mapping) and row.get("type") == "money"
+    }
 
 
 def _fields(value: object) -> Iterator[tuple[str, str]]:

@@ -14,6 +14,7 @@ from responder.rules.load.key_parser import Keys
 from responder.rules.yaml_positions import Table, nearest
 
 _TIME = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
+_OFFSET = re.compile(r"[+-][0-9]")
 _SECOND = timedelta(seconds=1)
 _Otherwise = TypeVar("_Otherwise", bound=tzinfo | None)
 
@@ -29,7 +30,10 @@ def read(table: Table, keys: Keys, otherwise: _Otherwise) -> tzinfo | _Otherwise
         node = table.get("timezone")
         assert node is not None
         meant = synonyms.meant(name, (), synonyms.ZONES) or _zone_of(name)
-        keys.mistakes.error(node, f"there is no time zone `{name}`", meant)
+        message = f"there is no time zone `{name}`"
+        if _OFFSET.search(name):
+            message += ": it is named by a city, such as Europe/Moscow"
+        keys.mistakes.error(node, message, meant)
         return otherwise
 
 
@@ -38,7 +42,7 @@ def _zone_of(name: str) -> str | None:
 
     An offset (UTC+3) is no zone: those that have such names (Etc/GMT-3) say the opposite.
     """
-    if re.search(r"[+-][0-9]", name):
+    if _OFFSET.search(name):
         return None
     zones = sorted(available_timezones())
     city = name.strip().lower().replace(" ", "_")

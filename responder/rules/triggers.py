@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from responder.rules.facts import registry
 from responder.rules.facts.values import duration_in_words
+from responder.rules.load.suggestions import russian
 from responder.rules.schedules import Every, Schedule
 from responder.rules.yaml_positions import nearest
 
@@ -119,11 +120,16 @@ def nearest_trigger(name: str) -> str | None:
     if is_a_portals_name(name):
         # The portal has a hundred similar events, so only a slip of the pen is corrected.
         return nearest(name.upper(), _BRINGS, likeness=0.93)
-    kind, _, done = name.lower().partition(".")
+    kind, _, done = russian.english_path(name.lower(), (*registry.KINDS, *_DONE)).partition(".")
+    if kind in (*_DONE, *_CALLED) and not done:
+        kind, done = "deal", kind
     if kind == f"item_{_SMART_INVOICE}":
         kind = "invoice"
-    if registry.is_of_a_list(kind):
+    kind = (registry.nearest_kind(kind) or "") if any(map(str.isdigit, kind)) else kind
+    if not kind or registry.is_of_a_list(kind):
         return None
+    if kind in ("item", "smart_process", "spa"):
+        kind = "item_147"
     if registry.is_kind(kind):
         return f"{kind}.{_CALLED.get(done) or nearest(done, _DONE) or 'updated'}"
     return nearest(

@@ -255,10 +255,11 @@ def _not_yaml(error: yaml.MarkedYAMLError, text: str, mistakes: Mistakes) -> Non
         if plain is not None:
             mistakes.at(at, plain.column + 1, plain.message, plain.suggestion)
             return
-    said = " ".join(part for part in (error.problem, error.context) if part)
-    if line <= len(split) and "\t" in split[line - 1][:column]:
-        said += "; a line is indented with spaces, never with tabs"
-    mistakes.at(line, column, f"this is not YAML: {said}")
+    of_parser = plain_words.Parser(
+        error.problem or "", error.context or "", _line_and_column(error.context_mark)
+    )
+    found = plain_words.of_parser(of_parser, split, (line, column))
+    mistakes.at(*found.place, found.message)
 
 
 class _Mark(Protocol):
@@ -300,8 +301,8 @@ class _Builder:
                 self._refuse(event, "an alias (`*`) is not allowed: write the value out")
                 self._add(_scalar(event, f"*{event.anchor}", "broken"))
             case yaml.ScalarEvent():
-                self._refuse_anchor_or_tag(event)
-                self._add(_scalar(event, event.value, _kind(event)))
+                refused = self._refuse_anchor_or_tag(event)
+                self._add(_scalar(event, event.value, "broken" if refused else _kind(event)))
             case yaml.CollectionStartEvent():
                 self._start(event)
             case yaml.CollectionEndEvent():
@@ -359,14 +360,18 @@ class _Builder:
         elif self._documents == 1:
             self.root = node
 
-    def _refuse_anchor_or_tag(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> None:
+    def _refuse_anchor_or_tag(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> bool:
+        """Refuse what gives a node another meaning than it has by its looks; return whether so."""
         if event.anchor is not None:
             self._refuse(event, "an anchor (`&`) is not allowed: write the value out")
         if event.tag is not None:
-            self._refuse(event, "a tag (`!`) is not allowed: values are what they look like")
+            meant = f"{{is_not: {event.tag[1:]}}}" if event.tag[1:].isalnum() else None
+            said = "a tag (`!`) is not allowed: values are what they look like"
+            self._refuse(event, said, meant)
+        return event.anchor is not None or event.tag is not None
 
-    def _refuse(self, event: yaml.Event, message: str) -> None:
-        self._mistakes.at(*_line_and_column(event.start_mark), message)
+    def _refuse(self, event: yaml.Event, message: str, meant: str | None = None) -> None:
+        self._mistakes.at(*_line_and_column(event.start_mark), message, meant)
 
 
 def _scalar(event: yaml.NodeEvent, text: str, kind: Kind) -> Scalar:

@@ -140,3 +140,36 @@ def test_pipelines_have_names_and_what_cannot_be_read_is_said_once() -> None:
         "the templates of main could not be read, and are not compared: insufficient_scope: "
         "no scope",
     ]
+
+
+AMOUNTS = tree("""\
+    rules:
+      - if:
+          deal.uf_crm_price: {over: 100}
+          deal.uf_crm_limit: {over: 100, currency: RUB}
+          deal.uf_crm_count: {over: 100}
+          list_31.property_1: {below: 100}
+    """)
+
+
+@pytest.mark.portal
+def test_amounts_that_are_compared_in_no_currency_are_warned_of() -> None:
+    sandbox = Sandbox()
+    sandbox.add_item(
+        2, 759, UF_CRM_PRICE="150|RUB", UF_CRM_LIMIT="150|RUB", UF_CRM_COUNT="150", title="x"
+    )
+    sandbox.scopes = ("crm", "lists")
+    sandbox.lists.add(31, "Payments")
+    sandbox.lists.add_field(31, "PROPERTY_1", "Amount", "S:Money")
+
+    async def compared(url: str) -> Comparison:
+        portal = Portal("main", url)
+        try:
+            return await compare(sender(portal), AMOUNTS, "rules.yaml", "main")
+        finally:
+            await portal.close()
+
+    with SandboxServer(sandbox) as server:
+        _, warnings = told(asyncio.run(compared(server.url)))
+    said = "holds amounts with their currencies in main: name yours, as in {over: 5, currency: RUB}"
+    assert warnings == [f"deal field UF_CRM_PRICE {said}", f"list_31 field PROPERTY_1 {said}"]

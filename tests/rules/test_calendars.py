@@ -170,7 +170,7 @@ def test_a_calendar_that_names_no_zone_is_of_the_files() -> None:
         ("{office: {timezone: Europe/Moskow}}", (2, 32), "no time zone", "Europe/Moscow"),
         ("{office: {from: 25:00}}", (2, 28), "`from` is a time of day", None),
         ("{office: {from: 24:00}}", (2, 28), "`from` is a time of day", None),
-        ("{office: {to: 9}}", (2, 26), "`to` is a time of day", None),
+        ("{office: {to: 9}}", (2, 26), "`to` is a time of day", '"09:00"'),
         ("{office: {to: [9]}}", (2, 26), "`to` is a time of day", None),
         ("{office: {to: }}", (2, 22), "`to` is a time of day", None),
         ("{office: {from: 9:00, to: 9:00}}", (2, 38), "at the same time", None),

@@ -256,11 +256,12 @@ CLOSED = {
     "task.priority": "2",
     "task.mark": "P",
     "stage_semantic_id": "F",
+    "currency_id": "RUB",
 }
 
 
 def a_test(owner: str, field: Field, name: str) -> str:
-    literal = CLOSED.get(f"{owner}.{field.name}") or CLOSED.get(field.name)
+    literal = CLOSED.get(f"{owner}.{field.name}") or CLOSED.get(field.name.rpartition(".")[2])
     literal = literal or LITERALS.get(field.type, "x")
     operands = {
         **dict.fromkeys(("one_of", "none_of"), f"[{literal}]"),

@@ -113,7 +113,7 @@ def test_a_file_writes_schedules_beside_events() -> None:
 @pytest.mark.parametrize(
     ("when", "place", "said", "suggestion"),
     [
-        ("[{every: 15}]", (4, 20), "`every` is a duration", None),
+        ("[{every: 15}]", (4, 20), "`every` is a duration", "15m"),
         ("[{every: 0s}]", (4, 20), "`every` is a duration", None),
         ("[{every: 367d}]", (4, 20), "`every` is a duration", None),
         ("[{every: [1m]}]", (4, 20), "`every` is a text", None),

@@ -88,14 +88,23 @@ def test_a_long_number_keeps_all_its_digits() -> None:
             "a: 1\n".encode("utf-16-be"),
             "f:1:1: error: the file is written in UTF-16: save it as UTF-8",
         ),
-        (b"a: 1\nb: 2\n a: 3\na: 4\n", None),
+        (
+            b"a: 1\nb: 2\n a: 3\na: 4\n",
+            "f:3:2: error: this line is indented further than the one above, which has its value "
+            "already",
+        ),
+        (b"a: 'x\n", None),
         (b"a: 1\nb: 2\na: 3\n", "f:3:1: error: `a` is here twice, first on line 1"),
         (b"a: 1\n'a': 3\n", "f:2:1: error: `a` is here twice, first on line 1"),
         (b"a: 1\n---\nb: 2\n", "f:2:1: error: a rules file is one document: this starts a second"),
         (b"a: *b\n", "f:1:4: error: an alias (`*`) is not allowed: write the value out"),
         (b"a: &b 1\n", "f:1:4: error: an anchor (`&`) is not allowed: write the value out"),
         (b"a: &b [1]\n", "f:1:4: error: an anchor (`&`) is not allowed: write the value out"),
-        (b"a: !x 1\n", "f:1:4: error: a tag (`!`) is not allowed: values are what they look like"),
+        (
+            b"a: !x 1\n",
+            "f:1:4: error: a tag (`!`) is not allowed: values are what they look like "
+            "(did you mean `{is_not: x}`?)",
+        ),
         (
             b"a: !!str 1\n",
             "f:1:4: error: a tag (`!`) is not allowed: values are what they look like",

@@ -3,6 +3,7 @@
 A case is parsed like a rule: an unknown key, fact or rule is a mistake with its place.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +18,7 @@ from responder.rules import triggers
 from responder.rules.facts import registry, values
 from responder.rules.load import synonyms
 from responder.rules.load.key_parser import Keys
+from responder.rules.load.suggestions import written_values
 from responder.rules.rule import Rule
 from responder.rules.ruleset import Ruleset, paths
 from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table, nearest
@@ -32,6 +34,11 @@ CASE_KEYS: Mapping[str, str] = {
     "workflows": "The workflows that run on the document, such as [{id: a, template_id: 61}].",
     "expect": "What happens to each workflow, by its id, such as {a: {kill: lost-deal}, b: none}.",
 }
+_PAGE = re.compile(
+    r"\b(deal|lead|contact|company|quote|task|(?:type/|DYNAMIC_)([0-9]+))"
+    r"(?:/details/|/view/|_| )([1-9][0-9]*)",
+    re.IGNORECASE,
+)
 _OTHERS = tuple(name for name in get_args(Trigger) if name != "event")
 
 
@@ -185,7 +192,8 @@ class _CaseReader:
         moment = values.instants(self.ruleset.zone)(written)
         if isinstance(moment, datetime):
             return moment
-        self.mistakes.error(node, "`at` is a moment, such as 2026-09-24T12:00:00+03:00")
+        message = "`at` is a moment, such as 2026-09-24T12:00:00+03:00"
+        self.mistakes.error(node, message, written_values.moment(written))
         return None
 
     def _expected_first(self, expected: Expected | None) -> list[Rule]:
@@ -199,7 +207,8 @@ class _CaseReader:
             document = documents.parse_ref(node.text) if isinstance(node, Scalar) else None
             if document is not None:
                 return document
-            self.mistakes.error(node, "`document` is a kind and a number, such as deal:759")
+            message = "`document` is a kind and a number, such as deal:759"
+            self.mistakes.error(node, message, _document_meant(node))
         spoken_of = (path.partition(".")[0] for path in given.paths)
         kinds = [event.kind, *spoken_of, *_kinds(rules), "deal"]
         kind = next(kind for kind in kinds if kind is not None and registry.is_kind(kind))
@@ -220,11 +229,28 @@ class _CaseReader:
                 self.mistakes.error(key, message)
 
     def _check_workflows_exist(self, expected: Expected | None, ids: list[str]) -> None:
-        node = self.node.get("expect")
-        for key, _ in node.pairs if expected and isinstance(node, Table) else ():
-            if key.text not in ids:
+        node, listed = self.node.get("expect"), self.node.get("workflows")
+        if (listed is not None and not isinstance(listed, Items)) or "" in ids:
+            return  # which is reported
+        rules = [rule.id for rule in self.ruleset.rules]
+        for key, value in node.pairs if expected and isinstance(node, Table) else ():
+            if key.text in ids:
+                continue
+            if key.text in rules and isinstance(value, Scalar) and ids:
+                message = f"`{key.text}` is a rule, and here stands the id of a workflow"
+                self.mistakes.error(key, message, f"{ids[0]}: {{{value.text}: {key.text}}}")
+            else:
                 message = f"there is no workflow `{key.text}` in this test"
                 self.mistakes.error(key, message, nearest(key.text, ids))
+
+
+def _document_meant(node: Node) -> str | None:
+    """Return the document that an address of its page, or the portal's own id, names."""
+    found = _PAGE.search(node.text) if isinstance(node, Scalar) else None
+    if found is None:
+        return None
+    kind = f"item_{found[2]}" if found[2] else found[1].lower()
+    return f"{kind}:{found[3]}" if registry.is_kind(kind) else None
 
 
 def _kinds(rules: Iterable[Rule]) -> Iterator[str | None]:

@@ -19,6 +19,8 @@ UNREADABLE = Unknown("the test says that it cannot be read")
 # What a judgement knows of itself, without the portal.
 _SELF_EVIDENT = (*OF_JUDGEMENT, "workflow.id", "template.id", "starter.id")
 
+_STUCK = "; it is stuck where that is more than five minutes before `at`, and not where it is null"
+
 Facts = dict[str, object]
 
 
@@ -102,10 +104,17 @@ class FactsReader:
     def _workflow(self, node: Node) -> Facts:
         found: Facts = {}
         for key, value in node.pairs if isinstance(node, Table) else ():
-            if key.text in registry.ABOUT_WORKFLOWS:
+            if key.text == "template" and isinstance(value, Scalar):
+                message = "`template` is a map of its facts"
+                self.mistakes.error(value, message, f"{{name: {value.text}}}")
+            elif key.text in registry.ABOUT_WORKFLOWS:
                 found |= self._map(value, key.text)
             else:
                 path = key.text if "." in key.text else f"workflow.{key.text}"
+                if path.partition(".")[0] in (*registry.KINDS, "document", "event"):
+                    message = f"`{path}` is no fact of a workflow: it stands in `facts`"
+                    self.mistakes.error(key, message)
+                    continue
                 found |= self._one(key, path, value)
         if not found.get("workflow.id"):
             self.mistakes.error(node, "a workflow is a map with an `id`, such as {id: a}")
@@ -152,8 +161,10 @@ class FactsReader:
 
     def _exists(self, key: Scalar, path: str) -> bool:
         if path in SOURCES:
-            message = f"`{path}` is computed from `{SOURCES[path]}`: give that instead"
-            self.mistakes.error(key, message, SOURCES[path])
+            message = f"`{path}` is computed from `{SOURCES[path]}` and `at`: give those"
+            meant = SOURCES[path] if "." in key.text else SOURCES[path].partition(".")[2]
+            message += _STUCK if path == "workflow.stuck" else ""
+            self.mistakes.error(key, message, meant)
         elif registry.find(path) is None:
             self.mistakes.error(key, f"there is no fact `{path}`", registry.nearest_fact(path))
         else:
@@ -165,7 +176,9 @@ class FactsReader:
         if node is None:
             return
         if not isinstance(node, Items):
-            self.mistakes.error(node, "`unknown` is a list of facts, such as [deal.opportunity]")
+            message = "`unknown` is a list of facts, such as [deal.opportunity]"
+            meant = f"[{node.text}]" if isinstance(node, Scalar) and node.text else None
+            self.mistakes.error(node, message, meant)
             return
         for item in node.items:
             if not isinstance(item, Scalar):

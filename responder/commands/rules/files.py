@@ -113,23 +113,22 @@ async def _compared(data: bytes, file: Path, name: str, given: "Settings") -> "C
         await portal.close()
 
 
-def _fields_of_list(kind: str | None, name: str) -> "tuple[Field, ...]":
-    """Read the fields of a list from a portal, or print why they cannot be read and exit."""
+def _own_fields(kind: str | None, name: str) -> "tuple[Field, ...]":
+    """Read the own fields of a kind from a portal, or print why they cannot be read and exit."""
     import asyncio
 
-    from responder.authoring.list_fields import facts_of_list
     from responder.authoring.live_document import sender
+    from responder.authoring.own_fields import can_be_read, own_fields
     from responder.bitrix24.client.answers import Failure, explain
-    from responder.rules.facts import registry
 
-    if kind is None or not registry.is_of_a_list(kind):
-        fail("--portal is for the fields of a list: responder fields list_23 --portal main")
+    if kind is None or not can_be_read(kind):
+        fail("--portal is for a kind of the CRM or a list: responder fields deal --portal main")
     given = settings()
     portal = portal_of(given, portal_named(name, given))
 
     async def read() -> "tuple[Field, ...] | Failure":
         try:
-            return await facts_of_list(sender(portal), kind)
+            return await own_fields(sender(portal), kind)
         finally:
             await portal.close()
 
@@ -142,15 +141,16 @@ def _fields_of_list(kind: str | None, name: str) -> "tuple[Field, ...]":
 @click.command()
 @click.argument("kind", required=False)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-@click.option("--portal", metavar="NAME", help="Read the fields of list_23 from this portal.")
+@click.option("--portal", metavar="NAME", help="Read the fields that this portal added, too.")
 def fields(kind: str | None, portal: str | None, *, as_json: bool) -> None:
     """List the facts that rules may test, of all kinds of document or of one.
 
-    Of a list (list_23) only a portal knows the fields: name it with --portal.
+    What a portal added to deals, or the fields of a list (list_23), it alone knows: name it with
+    --portal.
     """
     from responder.authoring.fact_catalogue import UnknownKindError, render
 
-    own = None if portal is None else _fields_of_list(kind, portal)
+    own = None if portal is None else _own_fields(kind, portal)
     try:
         click.echo(render(kind, as_json=as_json, own=own))
     except UnknownKindError as error:

@@ -4,6 +4,7 @@ A test with such a value loads like any other and never holds, or always does: `
 they are checked like names, in rules and in the facts of tests.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -14,10 +15,11 @@ from responder.rules.facts import registry, values
 from responder.rules.facts.fields import Type
 from responder.rules.facts.literals import FileContext
 from responder.rules.facts.registry import Fact
+from responder.rules.load.suggestions import written_values
 from responder.rules.load.synonyms import TRUTHS
 from responder.rules.yaml_positions import Items, Node, Scalar, Table
 
-_TESTS = frozenset({"is", "is_not", "one_of", "none_of"})
+TESTS = frozenset({"is", "is_not", "one_of", "none_of"})
 _IN_LISTS = frozenset({"in_list", "not_in_list"})
 
 
@@ -41,6 +43,14 @@ class _Closed:
         return written in self.meanings or written in self.rare
 
     def nearest(self, written: str) -> str | None:
+        """Return the value that is meant by a word, or the values by several words."""
+        return (
+            self._one(written)
+            or written_values.several(written, self._one)
+            or written_values.negated(written, self._one)
+        )
+
+    def _one(self, written: str) -> str | None:
         plain = written.strip().lower().replace(" ", "_").replace("-", "_")
         same = next((one for one in self.meanings if one.lower() == plain), None)
         return same or self.words.get(plain)
@@ -58,9 +68,10 @@ def _words(**rows: str) -> Mapping[str, str]:
 _STAGES = _Closed(
     {"P": "under way", "S": "won", "F": "lost"},
     _words(
-        P="process progress in_progress in_process open work processing under_way active running",
-        S="won win success successful succeeded done completed wins",
-        F="lost lose fail failed failure loss lose_stage junk apology",
+        P="process progress in_progress in_process open work processing under_way active running "
+        "в_работе",
+        S="won win success successful succeeded done completed wins успех успешна выиграна",
+        F="lost lose fail failed failure loss lose_stage junk apology провал проиграна проигран",
     ),
 )
 _STATUSES = _Closed(
@@ -87,9 +98,32 @@ _BY_PATH: Mapping[str, _Closed] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Code:
+    """The codes that a portal makes up: their form, and words for people."""
+
+    form: re.Pattern[str]
+    english: str
+
+    def nearest(self, written: str) -> str | None:
+        """Return the code in other letters, or the codes in a text that names several."""
+        return self._one(written.upper()) or written_values.several(written, self._one)
+
+    def _one(self, written: str) -> str | None:
+        return written if self.form.fullmatch(written) else None
+
+
+_STAGE_CODE = _Code(re.compile(r"[!-+\--~]+"), "a code without spaces, such as NEW or C2:WON")
+_CODES: Mapping[str, _Code] = {
+    "stage_id": _STAGE_CODE,
+    "previous_stage_id": _STAGE_CODE,
+    "currency_id": _Code(re.compile("[A-Z]{3}"), "three capital letters, such as RUB"),
+}
+
+
 def in_test(fact: Fact, operator: str, operand: Node, context: FileContext) -> Iterator[Complaint]:
     """Yield the values of one test of a rule that the fact can never have."""
-    if operator in _TESTS:
+    if operator in TESTS:
         yield from in_values(fact, operand)
     elif operator in _IN_LISTS and isinstance(operand, Scalar):
         for item in context.lists.get(operand.text, ()):
@@ -108,6 +142,10 @@ def in_values(fact: Fact, node: Node) -> Iterator[Complaint]:
 def in_facts(fact: Fact, node: Node) -> Iterator[Complaint]:
     """Yield those of the values given in a test case that the fact can never have."""
     yield from in_values(fact, node)
+    for scalar in _scalars(node) if fact.type in (Type.DATE, Type.DAY) else ():
+        meant = written_values.moment(scalar.text)
+        if meant is not None and isinstance(values.date_and_time(scalar.text), Unknown):
+            yield Complaint(scalar, f"`{scalar.text}` is no date as the portal sends it", meant)
     for scalar in _scalars(node) if fact.type is Type.TRUTH else ():
         if scalar.kind != "null" and isinstance(values.truth(scalar.text), Unknown):
             message = f"`{fact.path}` is yes or no: write `true` or `false`"
@@ -133,9 +171,24 @@ def _of_one(fact: Fact, scalar: Scalar) -> Iterator[Complaint]:
             meant = min(found.events, key=len) if found and found.events else None
             yield Complaint(scalar, f"{never} the portal's own name of an event", meant)
     else:
+        code = _CODES.get(fact.path.rpartition(".")[2]) if fact.type is Type.TEXT else None
+        if code is not None and not code.form.fullmatch(written):
+            yield Complaint(scalar, f"{never} {code.english}", code.nearest(written))
         closed = _STAGES if _is_a_stage_meaning(fact.path) else _BY_PATH.get(fact.path)
         if closed is not None and not closed.has(_as_the_portal_writes(written, fact)):
             yield Complaint(scalar, f"{never} {closed.english}", closed.nearest(written))
+
+
+def meanings(path: str) -> Mapping[str, str] | None:
+    """Return the few values of a fact with their meanings; None where it may have any."""
+    closed = _STAGES if _is_a_stage_meaning(path) else _BY_PATH.get(path)
+    return None if closed is None else closed.meanings
+
+
+def rare(path: str) -> frozenset[str]:
+    """Return further values of such a fact that nobody writes, but that are right."""
+    closed = _BY_PATH.get(path)
+    return frozenset() if closed is None else closed.rare
 
 
 def _is_a_stage_meaning(path: str) -> bool:

@@ -119,7 +119,7 @@ def scalar_of(node: Node, fact: Fact) -> Scalar:
         raise MisfitError(node, f"nothing equals an empty value; write `{fact.path}: {_NONE}`")
     if node.kind == "text" and registry.spells_a_fact(node.text):
         message = f"this would be the text `{node.text}`; the fact is written"
-        raise MisfitError(node, f"{message} `{{fact: {node.text}}}`")
+        raise MisfitError(node, f"{message} `{{is: {{fact: {node.text}}}}}`")
     return node
 
 
@@ -201,7 +201,10 @@ def _named(node: Node, known: Collection[str], what: str, context: FileContext) 
 def _number(scalar: Scalar, fact: Fact) -> object:
     read = values.number(scalar.text)
     if isinstance(read, Unknown):
-        raise MisfitError(scalar, f"`{scalar.text}` is not a number, and `{fact.path}` is one")
+        message = f"`{scalar.text}` is not a number, and `{fact.path}` is one"
+        if fact.type is Type.REFERENCE:
+            message += ", which the address of its page ends with"
+        raise MisfitError(scalar, message)
     if values.is_empty(read, fact.type):
         message = f"0 in `{fact.path}` means that there is none; write `{fact.path}: {_NONE}`"
         raise MisfitError(scalar, message)

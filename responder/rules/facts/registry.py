@@ -15,6 +15,7 @@ from functools import lru_cache
 from responder.rules.facts import fields, links
 from responder.rules.facts.fields import Field, Type
 from responder.rules.facts.links import Link, Linked
+from responder.rules.load.suggestions import russian
 from responder.rules.yaml_positions import nearest
 
 KINDS: Mapping[str, str] = {
@@ -41,6 +42,10 @@ _OF_ALL_WORKFLOWS = "document.running"
 
 _ITEM = re.compile(r"item_([1-9][0-9]{2,9})")
 _LIST = re.compile(r"list_[1-9][0-9]{0,9}")
+_CALLED_ITEM = re.compile(
+    r"(?:smart_?process(?:es)?|smart|spa|sp|dynamic|type|process|items?)_?([0-9]+)"
+)
+_CALLED_LIST = re.compile(r"(?:lists?|iblock|feed|bp)_?([0-9]+)")
 _PROPERTY = re.compile(r"property_[1-9][0-9]{0,9}")
 _USER_FIELD = re.compile(r"uf_[a-z0-9_]+")
 _PARENT = re.compile(r"parent_id_[1-9][0-9]*")
@@ -170,15 +175,24 @@ def describe(owner: str) -> str:
     return {**KINDS, **_OWNERS}.get(owner, f"An item of smart process {number} (entityTypeId).")
 
 
+def _numbered(name: str) -> str | None:
+    """Return the kind of a smart process or list that a name with a number means: `list23`."""
+    for pattern, kind in ((_CALLED_ITEM, "item"), (_CALLED_LIST, "list")):
+        found = pattern.fullmatch(name.lower())
+        if found is not None and is_kind(f"{kind}_{found[1]}"):
+            return f"{kind}_{found[1]}"
+    return None
+
+
 def nearest_owner(name: str) -> str | None:
     """Return the kind, or other owner of facts, that is nearest to a wrong name."""
-    return nearest(name.lower(), [*KINDS, *fields.ALWAYS, "item_147", "list_23"])
+    return _numbered(name) or nearest(name.lower(), [*KINDS, *fields.ALWAYS, "item_147", "list_23"])
 
 
 def nearest_kind(name: str) -> str | None:
     """Return the kind of document that is nearest to a wrong name of one."""
     plain = name.lower()
-    return plain if is_kind(plain) else nearest(plain, KINDS)
+    return plain if is_kind(plain) else _numbered(plain) or nearest(plain, KINDS)
 
 
 def nearest_fact(path: str) -> str | None:
@@ -188,7 +202,10 @@ def nearest_fact(path: str) -> str | None:
     if "." in name:
         return _nearest_linked(owner, name)
     if not _fields(owner):
-        owner = nearest(owner, [*KINDS, *fields.ALWAYS]) or owner
+        owners = [*KINDS, *fields.ALWAYS]
+        meant = _numbered(owner) or russian.english(owner, owners)
+        owner = meant or nearest(owner, owners) or owner
+    name = russian.english(name, _fields(owner)) or name
     if find(f"{owner}.{name}"):
         return f"{owner}.{name}"
     there = {called: right for called, right in _CALLED.items() if find(f"{owner}.{right}")}

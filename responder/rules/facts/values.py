@@ -235,6 +235,8 @@ def duration(written: str) -> timedelta | None:
 
 def duration_meant(written: str) -> str | None:
     """Return what was probably meant by `10 minutes` or `2 days`; None for months, which vary."""
+    if written.rstrip().endswith("M"):
+        return None
     found = _DURATION_IN_WORDS.fullmatch(written.strip().lower())
     meant = f"{found[1]}{found[2]}" if found else written
     return None if meant == written else meant

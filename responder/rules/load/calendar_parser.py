@@ -9,6 +9,7 @@ from responder.rules import time_zones
 from responder.rules.calendars import DAYS, EVERY_DAY, Calendar
 from responder.rules.facts import values
 from responder.rules.load.key_parser import Keys
+from responder.rules.load.suggestions import russian, written_values
 from responder.rules.yaml_positions import Items, Node, Scalar, Table, nearest
 
 CALENDAR_KEYS = ("timezone", "days", "from", "to", "holidays")
@@ -55,15 +56,19 @@ class _Reader:
         )
 
     def _days(self, table: Table) -> frozenset[int]:
-        if table.get("days") is None:
+        node = table.get("days")
+        if node is None:
+            return EVERY_DAY
+        if isinstance(node, Scalar) and node.text:
+            self._error(node, "`days` is a list, such as [mon, tue]", _days_meant(node.text))
             return EVERY_DAY
         found = set()
         for name in self.keys.names(table, "days"):
             if name.text in DAYS:
                 found.add(DAYS.index(name.text))
             else:
-                meant = nearest(name.text.lower()[:3], DAYS)
-                self._error(name, f"`{name.text}` is none of {', '.join(DAYS)}", meant)
+                message = f"`{name.text}` is none of {', '.join(DAYS)}"
+                self._error(name, message, _day_meant(name.text))
         return frozenset(found)
 
     def _hours(self, table: Table) -> tuple[time, time]:
@@ -83,7 +88,8 @@ class _Reader:
         found = time_zones.time_of_day(text)
         if found is None:
             shown = node if text or not isinstance(node, Scalar) else key
-            self._error(shown, f'`{name}` is a time of day, such as "09:00"')
+            message = f'`{name}` is a time of day, such as "09:00"'
+            self._error(shown, message, written_values.time_of_day(text))
         return found or time.min
 
     def _holidays(self, table: Table) -> Iterator[tuple[date, date]]:
@@ -97,7 +103,9 @@ class _Reader:
             ends = self._ends(item)
             first, last = (values.day(end) for end in ends) if ends else (None, None)
             if first is None or last is None:
-                self._error(item, f"a holiday is a day or a range of days: {_HOLIDAYS}")
+                message = f"a holiday is a day or a range of days: {_HOLIDAYS}"
+                text = item.text if isinstance(item, Scalar) else ""
+                self._error(item, message, written_values.moment(text))
             elif first > last:
                 self._error(item, "this holiday ends before it begins")
             else:
@@ -118,3 +126,16 @@ class _Reader:
 
     def _error(self, node: Node, message: str, suggestion: str | None = None) -> None:
         self.keys.mistakes.error(node, message, suggestion)
+
+
+def _day_meant(written: str) -> str | None:
+    return russian.english(written, DAYS) or nearest(written.lower()[:3], DAYS)
+
+
+def _days_meant(written: str) -> str | None:
+    """Return the list of days in `mon-fri` or `mon, tue`."""
+    first, *rest = (_day_meant(part.strip()) for part in re.split(r"[-\u2013\u2014]", written))
+    if first and len(rest) == 1 and rest[0] is not None:
+        start, end = DAYS.index(first), DAYS.index(rest[0])
+        return f"[{', '.join(DAYS[start : end + 1])}]" if start < end else None
+    return written_values.several(written, _day_meant)

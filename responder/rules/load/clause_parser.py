@@ -5,7 +5,7 @@ result of a clause with a mistake must not be evaluated; the file is then not lo
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ from responder.rules.facts.literals import FileContext, MisfitError, Units
 from responder.rules.facts.operators import OPERATORS, Operator, Prepared
 from responder.rules.facts.registry import Fact
 from responder.rules.load import contradictions, plain_words, synonyms
+from responder.rules.load.suggestions import test_meant, written_values
 from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table
 
 GROUPS = ("any", "all", "not")
@@ -27,6 +28,13 @@ HOURS = "in"  # the calendar of the working days that a duration is compared wit
 CURRENCY = "currency"  # that of the amounts that a user field is compared with
 UNITS = (HOURS, CURRENCY)
 
+# The tests of length for those of moments, and the reverse.
+_OF_MOMENTS = {"over": "older_than", "at_least": "older_than", "below": "newer_than"}
+_INSTEAD: Mapping[Type, Mapping[str, str]] = {
+    Type.DATE: _OF_MOMENTS,
+    Type.DAY: _OF_MOMENTS,
+    Type.DURATION: {"older_than": "over", "newer_than": "below"},
+}
 _CURRENCY = re.compile("[A-Za-z]{3}")
 
 
@@ -62,7 +70,10 @@ class ClauseReader:
     def no_map(self, node: Node, shown: Node, place: str) -> None:
         """Record that there is no map of tests at a node, to be shown at that node or another."""
         said = plain_words.of_sentence(node.text) if isinstance(node, Scalar) else None
-        if said is not None:
+        if isinstance(node, Items):
+            message = f"the tests of `{place}` stand below each other, without dashes or brackets"
+            self.mistakes.error(shown, message)
+        elif said is not None:
             self.mistakes.error(node, said.message, said.suggestion)
         else:
             message = f"`{place}` is a map of tests, such as deal.stage_id: NEW"
@@ -140,10 +151,11 @@ class ClauseReader:
         """Return the fact or the group that is probably meant by a wrong name."""
         if "." in path:
             return registry.nearest_fact(path)
-        fact = f"{self.kind}.{path}"
+        fact = f"{self.kind}.{path.lower()}"
         if self.kind and registry.find(fact):
             return fact
-        return synonyms.meant(path, GROUPS, synonyms.GROUPS)
+        group = synonyms.meant(path, GROUPS, synonyms.GROUPS)
+        return group or (registry.nearest_fact(fact) if self.kind else None)
 
     def _units(self, fact: Fact, tests: Table) -> Units:
         """Parse what stands beside the tests of one fact: `in` and `currency`."""
@@ -196,12 +208,14 @@ class ClauseReader:
         if operator is None:
             self._no_operator(key, operand)
         elif fact.type not in operator.types:
-            self.mistakes.error(key, _does_not_take(fact, name))
+            meant = _INSTEAD.get(fact.type, {}).get(name)
+            self.mistakes.error(key, _does_not_take(fact, name), meant)
         elif context.units.currency is not None and name not in (*AMOUNTS, "exists"):
             message = f"`{name}` compares no amounts: `currency` goes with {', '.join(AMOUNTS)}"
             self.mistakes.error(key, message)
         else:
-            prepared = self._prepared(operator, operand, fact, context)
+            is_short = key.text != name
+            prepared = self._prepared(operator, operand, fact, context, is_short=is_short)
             if prepared is None:
                 return
             if prepared.other is not None:
@@ -209,14 +223,25 @@ class ClauseReader:
             yield fact_test(self.rule, fact, place, operator, prepared)
 
     def _prepared(
-        self, operator: Operator, operand: Node, fact: Fact, context: FileContext
+        self,
+        operator: Operator,
+        operand: Node,
+        fact: Fact,
+        context: FileContext,
+        *,
+        is_short: bool,
     ) -> Prepared | None:
-        """Prepare a test for its operand, or record what is wrong with that and return None."""
+        """Prepare a test for its operand, or record what is wrong with that and return None.
+
+        `is_short` is true where the operand stands beside its fact: `deal.stage_id: NEW`.
+        """
         impossible = tuple(closed_values.in_test(fact, operator.name, operand, context))
         try:
             prepared = _prepare(operator, operand, fact, context)
         except MisfitError as misfit:
-            for wrong in impossible or (_in_plain_words(misfit),):
+            refused = test_meant.Operand(fact, operator.name, operand, is_short)
+            plain = test_meant.in_plain_words(misfit, refused)
+            for wrong in impossible or (plain,):
                 self.mistakes.error(wrong.node, wrong.message, wrong.suggestion)
             return None
         # Older versions loaded these, so the test is made all the same, as they made it.
@@ -224,12 +249,23 @@ class ClauseReader:
             self.mistakes.error(wrong.node, wrong.message, wrong.suggestion, new=True)
         if not impossible:
             self._curly_quotes(operand)
+            self._patterns(operator.name, operand, fact)
         return prepared
 
     def _curly_quotes(self, operand: Node) -> None:
         for item in operand.items if isinstance(operand, Items) else (operand,):
             if isinstance(item, Scalar) and plain_words.without_curly_quotes(item.text) is not None:
                 self.mistakes.error(item, plain_words.CURLY_SAID, new=True)
+
+    def _patterns(self, operator: str, operand: Node, fact: Fact) -> None:
+        """Warn of texts that are compared whole and look like patterns: `Tender*`."""
+        if fact.type not in (Type.TEXT, Type.ANY) or operator not in closed_values.TESTS:
+            return
+        for item in operand.items if isinstance(operand, Items) else (operand,):
+            meant = test_meant.pattern(item.text) if isinstance(item, Scalar) else None
+            if meant is not None:
+                message = "this is compared as it is written, with its signs"
+                self.mistakes.warn(item, f"{message}: write {meant} for a pattern")
 
     def _no_operator(self, key: Scalar, operand: Node) -> None:
         if key.text == "fact":
@@ -277,15 +313,6 @@ def _stands_beside(name: str, operand: Node, fact: Fact, tests: Table) -> bool:
     return not isinstance(operand, Items) and len(tests.pairs) > 1
 
 
-def _in_plain_words(misfit: MisfitError) -> MisfitError:
-    """Return what is wrong with an operand, said of a comparison where it is one: `< 50`."""
-    node = misfit.node
-    meant = plain_words.as_a_map(node.text) if isinstance(node, Scalar) else None
-    if meant is None or not isinstance(node, Scalar):
-        return misfit
-    return MisfitError(node, f"`{node.text}` is not a number: a comparison is a map", meant)
-
-
 def _prepare(operator: Operator, operand: Node, fact: Fact, context: FileContext) -> Prepared:
     currency = context.units.currency
     if currency is None or operator.name not in AMOUNTS:
@@ -295,7 +322,11 @@ def _prepare(operator: Operator, operand: Node, fact: Fact, context: FileContext
 
 def _means_working_days(operand: Node) -> bool:
     several = operand.items if isinstance(operand, Items) else (operand,)
-    return any(isinstance(one, Scalar) and working_time.is_meant(one.text) for one in several)
+    return any(
+        isinstance(one, Scalar)
+        and (working_time.is_meant(one.text) or written_values.is_of_working_days(one.text))
+        for one in several
+    )
 
 
 def _does_not_take(fact: Fact, name: str) -> str:

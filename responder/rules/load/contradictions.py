@@ -12,11 +12,11 @@ from itertools import combinations
 from typing import NamedTuple
 
 from responder.model import Unknown
-from responder.rules.facts import values, working_time
+from responder.rules.facts import registry, values, working_time
 from responder.rules.facts.fields import Type
 from responder.rules.facts.literals import FileContext
 from responder.rules.facts.registry import Fact
-from responder.rules.yaml_positions import Items, Node, Scalar
+from responder.rules.yaml_positions import Items, Node, Scalar, Table
 
 _LOWER = frozenset({"over", "at_least", "older_than"})
 _UPPER = frozenset({"below", "at_most", "newer_than"})
@@ -152,3 +152,38 @@ def _apart(lower: _Allowed, upper: _Allowed, *, meet: bool) -> bool:
     if isinstance(low, timedelta) and isinstance(high, timedelta):
         return low > high or (low == high and not meet)
     return False
+
+
+class KindAsked(NamedTuple):
+    """A kind of document that a rule asks for, and the node that names it or the list it is in."""
+
+    kind: str
+    node: Node
+
+
+def kinds_asked(clause: Node | None, context: FileContext) -> Iterator[KindAsked]:
+    """Yield the kinds that `document.kind` must be one of, where all of a clause must hold."""
+    if isinstance(clause, Items):
+        for item in clause.items:
+            yield from kinds_asked(item, context)
+    for key, value in clause.pairs if isinstance(clause, Table) else ():
+        if key.text == "all":
+            yield from kinds_asked(value, context)
+        elif key.text == "document.kind":
+            tests = value.pairs if isinstance(value, Table) else ()
+            for name, operand in tests:
+                yield from _kinds_in(name.text, operand, context)
+            if not isinstance(value, Table):
+                yield from _kinds_in("one_of", value, context)
+
+
+def _kinds_in(test: str, operand: Node, context: FileContext) -> Iterator[KindAsked]:
+    if test == "in_list" and isinstance(operand, Scalar):
+        items: Sequence[Node] = context.lists.get(operand.text, ())
+    elif test in ("is", "one_of"):
+        items = operand.items if isinstance(operand, Items) else (operand,)
+    else:
+        return
+    for item in items:
+        if isinstance(item, Scalar) and registry.is_kind(item.text):
+            yield KindAsked(item.text, operand if test == "in_list" else item)

@@ -7,6 +7,8 @@ from responder.rules.load.synonyms import KEYS, REMARKS, TRUTHS, VALUES, Synonym
 from responder.rules.load.synonyms import meant as synonym
 from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table, truth
 
+_EXAMPLES = {"per": "starter.id"}
+
 
 @dataclass(frozen=True, slots=True)
 class Keys:
@@ -31,10 +33,12 @@ class Keys:
     ) -> bool:
         """Return whether a map has no such key, nor one that is reported as meaning it."""
         names = list(names)
-        return name not in {
-            key.text if key.text in names else synonym(key.text, names, synonyms)
+        meant = (
+            key.text if key.text in names else synonym(key.text, names, synonyms) or ""
             for key, _ in table.pairs
-        }
+        )
+        # What is meant may be a key with its value: `then: kill` by `kill: true`.
+        return name not in {one.partition(":")[0] for one in meant}
 
     def text(self, table: Table, name: str) -> str | None:
         """Read a key whose value is a text that is not empty."""
@@ -62,12 +66,12 @@ class Keys:
         node = table.get(name)
         if node is None:
             return None
-        choices = list(choices)
-        text = node.text if isinstance(node, Scalar) else ""
-        if text in choices:
-            return text
+        choices, text = list(choices), _only(node)
+        if isinstance(node, Scalar) and node.text in choices:
+            return node.text
         message = f"`{name}` is one of {', '.join(choices)}"
-        self.mistakes.error(self._shown(table, name), message, synonym(text, choices, VALUES))
+        meant = None if "," in text else synonym(text, choices, VALUES)
+        self.mistakes.error(self._shown(table, name), message, meant)
         return None
 
     def names(self, table: Table, name: str) -> Iterator[Scalar]:
@@ -76,7 +80,9 @@ class Keys:
         if node is None:
             return
         if not isinstance(node, Items) or not node.items:
-            self.mistakes.error(self._shown(table, name), f"`{name}` is a list, such as [main]")
+            example, meant = _EXAMPLES.get(name, "main"), _as_a_list(node)
+            message = f"`{name}` is a list, such as [{example}]"
+            self.mistakes.error(self._shown(table, name), message, meant)
             return
         for item in node.items:
             if isinstance(item, Scalar) and item.kind not in ("null", "truth"):
@@ -90,3 +96,17 @@ class Keys:
         assert value is not None
         assert key is not None
         return key if isinstance(value, Scalar) and not value.text else value
+
+
+def _only(node: Node) -> str:
+    """Return the text of a scalar without a remark, or of the only item of a list; else nothing."""
+    if isinstance(node, Items) and len(node.items) == 1:
+        (node,) = node.items
+    return node.text.partition(" //")[0].strip() if isinstance(node, Scalar) else ""
+
+
+def _as_a_list(node: Node) -> str | None:
+    """Return the list that is meant by a text."""
+    if not isinstance(node, Scalar) or not node.text:
+        return None
+    return f"[{', '.join(part.strip() for part in node.text.split(','))}]"

@@ -8,7 +8,8 @@ import re
 from dataclasses import dataclass, fields, replace
 
 from responder.rules.load.key_parser import Keys
-from responder.rules.yaml_positions import Scalar, Table
+from responder.rules.load.suggestions import written_values
+from responder.rules.yaml_positions import Node, Scalar, Table
 
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")
 
@@ -39,7 +40,9 @@ def read(table: Table, keys: Keys, otherwise: Limit) -> Limit:
     if not isinstance(node, Table) or not node.pairs:
         message = "`limit` is a map, such as {per_hour: 30, per_document: 5}"
         key = table.key("limit")
-        keys.mistakes.error(node if isinstance(node, Table) or key is None else key, message)
+        meant = _meant(node)
+        shown = node if isinstance(node, Table) or key is None else key
+        keys.mistakes.error(shown, message, meant and f"{{per_hour: {meant}}}")
         return otherwise
     keys.known(node, NAMES)
     given = {name: number for name in NAMES if (number := _number(node, name, keys)) is not None}
@@ -57,5 +60,12 @@ def _number(table: Table, name: str, keys: Keys) -> int | None:
         keys.mistakes.error(node, f"`{name}` is at most 100")
         return None
     shown = node if isinstance(node, Scalar) and node.text else key
-    keys.mistakes.error(shown, f"`{name}` is a whole number; 0 means that nothing is stopped")
+    message = f"`{name}` is a whole number; 0 means that nothing is stopped"
+    keys.mistakes.error(shown, message, _meant(node))
     return None
+
+
+def _meant(node: Node) -> str | None:
+    """Return the whole number in `20%`."""
+    found = written_values.number(node.text) if isinstance(node, Scalar) else None
+    return found if found is not None and _NUMBER.fullmatch(found) else None

@@ -21,6 +21,13 @@ _SENTENCE = re.compile(rf"([a-z_0-9]+\.[a-z_0-9]+)\s*({_SIGN})\s*(\S+|\"[^\"]*\"
 _KEY_IS = re.compile(r"(\s*(?:- )?)([\w.]+)\s*=\s*(.+)")
 _KEY_COMPARED = re.compile(r"(\s*(?:- )?[\w.]+:\s*)((?:>=|<=|>|<)\s*[^\s<>=#|&].*)")
 _KEY_TEXT = re.compile(r"(\s*(?:- )?)([\w.]+):\s+([^\"'{\[&*!|>].*:\s.*)")
+_LONG_DASH = re.compile(r"(\s*)[\u2010-\u2015\u2212]\s+(\S.*)")
+WIDE_COLON = "\uff1a"
+_NO_SPACE = re.compile(r"(\s*(?:- )?)([a-z_]+(?:\.[a-z_0-9]+)*):([^\s:].*)")
+_COMMA = re.compile(r"(\s*(?:- )?[\w.]+:\s+(?:\"[^\"]*\"|'[^']*'|[^,{\[]*|.*[\]}])),\s*")
+_QUOTES_IN_QUOTES = re.compile(r"(\s*(?:- )?)([\w.]+):\s+\"([^\"]*\"[^\"]+\"[^\"]*)\"\s*")
+_QUOTE_IN_QUOTES = re.compile(r"(\s*(?:- )?)([\w.]+):\s+'([^']*'[^']*)'\s*")
+_STAR = re.compile(r"(\s*(?:- )?[\w.]+:\s+)\*\s*")
 _NO_BREAK = re.compile(r"\s*(?=\u00a0)|(?: *- )* *[\w.]+(?=\u00a0+:)|(?: *- )* *[\w.]+:(?=\u00a0)")
 _QUOTES = "\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u201b"
 _CURLY = re.compile(f"[{_QUOTES}](.*)[{_QUOTES}]", re.DOTALL)
@@ -49,6 +56,36 @@ def of_line(line: str) -> Said | None:
         return Said(column, "a test is a map, not an expression", test)
     if found := _KEY_TEXT.fullmatch(line):
         return _colon_in_a_text(found[1], found[2], found[3].strip())
+    return _of_signs(line)
+
+
+def _of_signs(line: str) -> Said | None:
+    """Return what is wrong with the dashes, colons, commas and quotes of a line."""
+    if found := _LONG_DASH.fullmatch(line):
+        return Said(
+            len(found[1]),
+            "a list's item begins with `-`, and this is a longer dash",
+            f"- {found[2]}",
+        )
+    if WIDE_COLON in line:
+        message = "a full-width colon (U+FF1A) stands here: write an ordinary one"
+        return Said(line.index(WIDE_COLON), message, line.strip().replace(WIDE_COLON, ":"))
+    if found := _NO_SPACE.fullmatch(line):
+        message = "a space stands after the colon of a key"
+        return Said(len(found[1]), message, f"{found[2]}: {found[3]}")
+    if found := _COMMA.fullmatch(line):
+        return Said(len(found[1]), "no comma stands at the end of a line", found[1].strip())
+    if found := _QUOTES_IN_QUOTES.fullmatch(line):
+        message = "double quotes stand within double quotes: write the outer ones as '…'"
+        whole = f"{found[2]}: '{found[3]}'" if "'" not in found[3] else None
+        return Said(len(found[1]), message, whole)
+    if found := _QUOTE_IN_QUOTES.fullmatch(line):
+        message = "a single quote stands within single quotes: write the outer ones as double"
+        whole = f'{found[2]}: "{found[3]}"' if '"' not in found[3] else None
+        return Said(len(found[1]), message, whole)
+    if found := _STAR.fullmatch(line):
+        message = "`*` means nothing here: without the test, every value is meant"
+        return Said(len(found[1]), message)
     return None
 
 
@@ -59,6 +96,49 @@ def _colon_in_a_text(indent: str, key: str, text: str) -> Said:
         return Said(column, "a map within a line stands in braces", f"{key}: {{{text}}}")
     meant = None if '"' in text else f'{key}: "{text}"'
     return Said(column, "a text with `: ` in it stands in quotes", meant)
+
+
+class Parser(NamedTuple):
+    """What the parser of YAML says: a problem, and what it was amid, which began at a place."""
+
+    problem: str
+    context: str
+    began: tuple[int, int]
+
+
+class Placed(NamedTuple):
+    """A mistake at a line and column, from 1."""
+
+    place: tuple[int, int]
+    message: str
+
+
+def of_parser(said: Parser, lines: Sequence[str], at: tuple[int, int]) -> Placed:
+    """Return what the parser says, in plain words where it is plain what is wrong."""
+    line, column = at
+    text = lines[line - 1] if line <= len(lines) else ""
+    if "',' or" in said.problem:
+        opened = lines[said.began[0] - 1][said.began[1] - 1]
+        return Placed(said.began, f"`{opened}` is not closed, or a comma is missing after it")
+    if "escape character" in said.problem:
+        message = "a backslash within double quotes means something else: write single quotes"
+        return Placed(at, message)
+    if "'-' indicator" in said.problem:
+        return Placed(at, "each item of this list begins with `-`, and this line does not")
+    above = next((one for one in reversed(lines[: line - 1]) if one.strip()), "")
+    if "mapping values" in said.problem and _indent(text) > _indent(above):
+        message = "this line is indented further than the one above, which has its value already"
+        return Placed((line, _indent(text) + 1), message)
+    message = " ".join(part for part in (said.problem, said.context) if part)
+    if "\t" in text[:column]:
+        message += "; a line is indented with spaces, never with tabs"
+    elif "expected key" in said.problem and 0 < _indent(text) < _indent(above):
+        message += "; this line is indented unlike those that it belongs to"
+    return Placed(at, f"this is not YAML: {message}")
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip(" "))
 
 
 def as_a_map(written: str) -> str | None:

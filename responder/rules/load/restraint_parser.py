@@ -1,5 +1,6 @@
 """Parses the keys that hold a rule back once its tests hold: `wait`, `during` and `keep`."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,6 +13,7 @@ from responder.rules.keep import GROUPING, GROUPS, Keep
 from responder.rules.load import synonyms
 from responder.rules.load.clause_parser import Use
 from responder.rules.load.key_parser import Keys
+from responder.rules.load.suggestions import written_values
 from responder.rules.yaml_positions import Node, Scalar, Table, nearest
 
 RESTRAINT_KEYS = ("wait", "during", "keep", "per")
@@ -19,6 +21,7 @@ _LONGEST = timedelta(days=366)
 WHICH = ("newest", "oldest")
 _HOW = "`keep` is newest, oldest, or how many of them, such as {newest: 3}"
 MOST_KEPT = 999
+_NUMBERED = re.compile(r"(?:([a-z]+) )?([1-9][0-9]{0,2})")
 # Facts that are never the same for two workflows, or always the same for all.
 NO_GROUP = {
     "workflow.id": "every workflow has its own, so that nothing would ever be stopped",
@@ -63,7 +66,7 @@ def _wait(node: Table, keys: Keys) -> timedelta | None:
         value = node.get("wait")
         assert value is not None
         message = "`wait` is a duration from 1s to 366d, such as 10m"
-        keys.mistakes.error(value, message, values.duration_meant(text))
+        keys.mistakes.error(value, message, written_values.duration(text, unit="m"))
         return None
     return length
 
@@ -76,7 +79,10 @@ def _during(node: Table, keys: Keys, context: FileContext) -> Calendar | None:
     try:
         return literals.calendar(value, context)
     except MisfitError as misfit:
-        keys.mistakes.error(misfit.node, misfit.message, misfit.suggestion)
+        message = misfit.message
+        if any(map(str.isdigit, keys.text(node, "during") or "")):
+            message += ": `during` names one, and the hours stand there"
+        keys.mistakes.error(misfit.node, message, misfit.suggestion)
         return None
 
 
@@ -104,6 +110,11 @@ def _which(node: Table, keys: Keys) -> tuple[str, int] | None:
     """Read `keep`: which workflows of a group, and how many of them."""
     value = node.get("keep")
     if not isinstance(value, Table):
+        found = _NUMBERED.fullmatch(value.text) if isinstance(value, Scalar) else None
+        if found is not None and value is not None:
+            meant = synonyms.meant(found[1] or "newest", WHICH, synonyms.VALUES) or "newest"
+            keys.mistakes.error(value, _HOW, f"{{{meant}: {found[2]}}}")
+            return None
         which = keys.choice(node, "keep", WHICH)
         return None if which is None else (which, 1)
     keys.known(value, WHICH, synonyms.VALUES)

@@ -13,11 +13,12 @@ from responder.rules.facts.derived import NEEDS
 from responder.rules.facts.literals import FileContext
 from responder.rules.facts.operators import OPERATORS
 from responder.rules.keep import Keep
-from responder.rules.load import limit_parser, restraint_parser
+from responder.rules.load import contradictions, limit_parser, restraint_parser
 from responder.rules.load.clause_parser import ClauseReader, Use
 from responder.rules.load.key_parser import Keys
 from responder.rules.load.limit_parser import Limit
 from responder.rules.load.restraint_parser import RESTRAINT_KEYS
+from responder.rules.load.suggestions import written_values
 from responder.rules.load.when_parser import WhenReader
 from responder.rules.rule import Rule
 from responder.rules.triggers import Trigger
@@ -35,6 +36,7 @@ _PORTAL = re.compile(r"[a-z0-9_]+")
 _NAMES_A_TEMPLATE = frozenset({"workflow.template_id", "template.id", "workflow.id"})
 _NAMING = frozenset({"is", "one_of", "in_list"})
 _KNOWN = "template.known"
+_AMOUNTS = ("opportunity", "revenue")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +85,7 @@ class RuleReader:
         restraint = restraint_parser.read(node, keys, self.context, action)
         uses = [*clauses.uses, *restraint.uses]
         self._of_one_kind(uses, when if is_read else None)
+        self._of_kinds_that_come(node, uses, when if is_read else None)
         tests = (*condition.tests(), *exception.tests())
         every_template = self._every_template(node, keys, action, tests if readable else None)
         robots = _robots(id_, action, condition, tests)
@@ -131,8 +134,10 @@ class RuleReader:
             return ""
         text = keys.text(node, "id") or ""
         if text and not _ID.fullmatch(text):
-            self.mistakes.error(value, "an `id` has only a-z, 0-9 and -")
-        elif text in self._ids:
+            meant = _as_an_id(text)
+            self.mistakes.error(value, "an `id` has only a-z, 0-9 and -", meant)
+            return meant or text
+        if text in self._ids:
             first = self._ids[text]
             self.mistakes.error(value, f"another rule has the id `{text}`, on line {first}")
         elif text:
@@ -191,6 +196,20 @@ class RuleReader:
             brought = ", ".join(trigger.name for trigger in when)
             message = f"`{looking[0].fact.path}` is never there: {brought} brings no {kind}"
             self.mistakes.error(looking[0].node, message)
+
+    def _of_kinds_that_come(
+        self, node: Table, uses: list[Use], when: tuple[Trigger, ...] | None
+    ) -> None:
+        """Refuse a `document.kind` that no trigger brings, or that the rule's facts are none of."""
+        of_facts = next((use.fact.kind for use in uses if use.fact.kind), None)
+        for kind, place in contradictions.kinds_asked(node.get("if"), self.context):
+            never = f"`document.kind` is never `{kind}` here"
+            if of_facts is not None and kind != of_facts:
+                message = f"{never}: this rule tests a {of_facts}"
+                self.mistakes.error(place, message, new=True)
+            elif when and not any(trigger.can_bring(kind) for trigger in when):
+                brought = ", ".join(trigger.name for trigger in when)
+                self.mistakes.error(place, f"{never}: {brought} brings no {kind}", new=True)
 
     def _every_template(
         self, node: Table, keys: Keys, action: Action | None, tests: Sequence[FactTest] | None
@@ -253,7 +272,8 @@ class RuleReader:
         if day is None or day == date.max:
             value = node.get("expires")
             assert value is not None
-            self.mistakes.error(value, "`expires` is a day, such as 2026-12-31")
+            message = "`expires` is a day, such as 2026-12-31"
+            self.mistakes.error(value, message, written_values.moment(text))
             return None
         return datetime.combine(day + timedelta(days=1), time.min, self.defaults.zone or UTC)
 
@@ -262,14 +282,21 @@ class RuleReader:
         looked_at = {use.fact.path for use in uses}
         for test in tests:
             path = test.fact.path
-            if not path.endswith(".opportunity") or test.operator.name == "exists":
+            owner, _, name = path.rpartition(".")
+            if name not in _AMOUNTS or test.operator.name == "exists":
                 continue
-            currency = path.removesuffix("opportunity") + "currency_id"
+            currency = f"{owner}.currency_id"
             if currency not in looked_at:
                 node = next(use.node for use in uses if use.fact.path == path)
                 message = f"an amount is compared in any currency: test `{currency}` too"
                 self.mistakes.warn(node, message)
                 return
+
+
+def _as_an_id(written: str) -> str | None:
+    """Return a rule's id in small letters, with - between its words; None where others remain."""
+    plain = re.sub(r"[\s_.]+", "-", written.strip().lower())
+    return plain if _ID.fullmatch(plain) else None
 
 
 def _with_indented_tests(node: Table, mistakes: Mistakes) -> Table:

@@ -6,6 +6,7 @@ the opposite (`enabled` is not `disabled`). What is to be said instead stands in
 
 from collections.abc import Iterable, Mapping
 
+from responder.rules.load.suggestions import russian
 from responder.rules.yaml_positions import nearest
 
 Synonyms = Mapping[str, str]
@@ -48,7 +49,11 @@ KEYS: Synonyms = {
     **dict.fromkeys(["end", "closes", "till"], "to"),
     "enabled": "",
     "active": "",
-    "enforce": "mode",
+    "per_day": "",
+    "per_week": "",
+    "per_minute": "",
+    **{action: f"then: {action}" for action in ("kill", "terminate", "leave")},
+    **dict.fromkeys(("observe", "enforce", "approve"), "mode"),
 }
 CASE_KEYS: Synonyms = _words(
     expect="expected expects then result assert",
@@ -63,6 +68,7 @@ REMARKS: Mapping[str, str] = {
     "enabled": "a rule is on unless it says why not, as in `disabled: not yet`",
     "active": "a rule is on unless it says why not, as in `disabled: not yet`",
     "else": "what does not hold does nothing, and the next rule is read",
+    "per_day": "a rule's limits are `per_hour`, `per_document` and `per_run`",
     "priority": "rules are read from the top, so their order is their priority",
 }
 VALUES: Synonyms = {
@@ -93,10 +99,10 @@ OPERATORS: Synonyms = {
         below="less_than lt less under smaller_than fewer_than <",
         at_most="lte le less_or_equal maximum max not_over not_more_than up_to <= =<",
         between="range",
-        contains="includes has substring",
+        contains="includes has substring like ilike",
         starts_with="begins_with prefix startswith begins starts",
         ends_with="suffix endswith ends",
-        matches="regex regexp re like pattern match",
+        matches="regex regexp re pattern match",
         older_than="before earlier_than older",
         newer_than="after later_than since younger_than newer",
         within="during",
@@ -143,7 +149,9 @@ def meant(word: str, names: Iterable[str], synonyms: Synonyms) -> str | None:
     said = synonyms.get(plain)
     if said is not None and (said in names or not said or not names or " " in said):
         return said or None
-    return plain if plain in names else nearest(plain, names)
+    if plain in names:
+        return plain
+    return russian.english(plain, names) or nearest(plain, names)
 
 
 def negated_test(word: str) -> str | None:

@@ -1,5 +1,6 @@
 """Parses `when`: the events, robot calls and schedules that set a rule off."""
 
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, timedelta, tzinfo
@@ -8,11 +9,15 @@ from responder.rules import time_zones, triggers
 from responder.rules.facts import values
 from responder.rules.load import synonyms
 from responder.rules.load.key_parser import Keys
+from responder.rules.load.suggestions import written_values
 from responder.rules.schedules import DailyAt, Every, Schedule
 from responder.rules.triggers import Trigger
 from responder.rules.yaml_positions import Items, Node, Scalar, Table
 
 SCHEDULE_KEYS = ("every", "daily_at")
+_SCHEDULES = 'a schedule is {every: 15m} or {daily_at: "03:00"}'
+_SCHEDULE = re.compile(r"(every|daily_at)[ :]+([0-9]\S*)")
+_CRON = re.compile(r"(?:[0-9*/,-]+ ){4}[0-9*/,-]+")
 _SHORTEST, _LONGEST = timedelta(seconds=1), timedelta(days=366)
 
 
@@ -33,7 +38,7 @@ class WhenReader:
                 self._error(node, "`when` is missing: what sets the rule off?")
             return None
         if not isinstance(value, Items) or not value.items:
-            self._error(key, "`when` is a list, such as [deal.updated]")
+            self._error(key, "`when` is a list, such as [deal.updated]", _as_a_list(value))
             return ()
         return tuple(self._triggers(value))
 
@@ -52,17 +57,22 @@ class WhenReader:
                 yield found
 
     def _no_trigger(self, item: Scalar) -> None:
-        message = f"there is no event `{item.text}`"
+        message, meant = f"there is no event `{item.text}`", triggers.nearest_trigger(item.text)
         if triggers.is_a_portals_name(item.text):
             message = f"`{item.text}` is no event that brings a document with workflows"
-        self._error(item, message, triggers.nearest_trigger(item.text))
+        elif found := _SCHEDULE.fullmatch(item.text):
+            message, meant = "a schedule stands in braces", f'{{{found[1]}: "{found[2]}"}}'
+        elif _CRON.fullmatch(item.text):
+            message, meant = f"{message}: {_SCHEDULES}", None
+        self._error(item, message, meant)
 
     def _scheduled(self, item: Table) -> Trigger | None:
         names = [key.text for key, _ in item.pairs]
         first = next((key for key, _ in item.pairs if key.text in SCHEDULE_KEYS), item.pairs[0][0])
         if first.text not in SCHEDULE_KEYS:
             meant = synonyms.meant(first.text, SCHEDULE_KEYS, synonyms.KEYS)
-            self._error(first, f"there is no trigger `{first.text}`", meant)
+            message = f"there is no trigger `{first.text}`"
+            self._error(first, message if meant else f"{message}: {_SCHEDULES}", meant)
             return None
         if "every" in names:
             self.keys.known(item, ("every",))
@@ -79,7 +89,7 @@ class WhenReader:
             return Every(length)
         if text:
             message = "`every` is a duration from 1s to 366d, such as 15m or 12h"
-            self._error(item.get("every") or key, message, values.duration_meant(text))
+            self._error(item.get("every") or key, message, written_values.duration(text, unit="m"))
         return None
 
     def _daily_at(self, item: Table, key: Scalar) -> Schedule | None:
@@ -92,8 +102,19 @@ class WhenReader:
                 self.keys.mistakes.error(key, message, new=True)
             return DailyAt(at, zone or UTC)
         if text:
-            self._error(item.get("daily_at") or key, '`daily_at` is a time of day, such as "03:00"')
+            message = '`daily_at` is a time of day, such as "03:00"'
+            self._error(item.get("daily_at") or key, message, written_values.time_of_day(text))
         return None
 
     def _error(self, node: Node, message: str, suggestion: str | None = None) -> None:
         self.keys.mistakes.error(node, message, suggestion)
+
+
+def _as_a_list(node: Node) -> str | None:
+    """Return the list that is meant by names of events, or a schedule, without brackets."""
+    if isinstance(node, Table) and len(node.pairs) == 1:
+        ((key, value),) = node.pairs
+        return f"[{{{key.text}: {value.text}}}]" if isinstance(value, Scalar) else None
+    names = [name.strip() for name in node.text.split(",")] if isinstance(node, Scalar) else []
+    known = bool(names) and all(triggers.find(name) is not None for name in names)
+    return f"[{', '.join(names)}]" if known else None

@@ -188,7 +188,7 @@ def mistakes(case: str) -> list[Mistake]:
         (
             one("none", "{id: a, age: 30d}"),
             "`workflow.age` is computed from `workflow.started`",
-            "workflow.started",
+            "started",
             4,
         ),
         (one("none", more="at: soon"), "`at` is a moment", None, 6),
@@ -213,7 +213,7 @@ def mistakes(case: str) -> list[Mistake]:
         (one("{a: {none: lost-deal}}"), "one thing is expected here", None, 5),
         (one("{a: {kill: [x]}}"), "there is no rule ``", None, 5),
         (one("none").replace("[{id", "{id").replace("61}]", "61}"), "`workflows` is", None, 4),
-        (one("none", more="unknown: deal.id"), "`unknown` is a list of facts", None, 6),
+        (one("none", more="unknown: deal.id"), "`unknown` is a list of facts", "[deal.id]", 6),
         (one("none", more="unknown: [[]]"), "the name of a fact is expected", None, 6),
         (one("none", more="name: []"), "`name` is a text", None, 6),
         (one("none").replace("deal: {stage_semantic_id: F}", "deal: F"), "facts are", None, 3),

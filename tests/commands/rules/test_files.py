@@ -150,7 +150,23 @@ def test_the_fields_of_a_list_are_read_from_a_portal(rules: Path) -> None:
         result = responder("check", rules, "--portal", "main", **settings)
         assert "main has no list_23 field PROPERTY_1153" in result.output
         assert "list_23 field PROPERTY_1151 is “Last day” in main" in result.output
-    assert responder("fields", "deal", "--portal", "main", **settings).exit_code == 2
+    assert responder("fields", "task", "--portal", "main", **settings).exit_code == 2
+
+
+@pytest.mark.portal
+def test_the_fields_that_a_portal_added_are_read_from_it() -> None:
+    sandbox = demo_portal()
+    sandbox.add_item(2, 12, UF_CRM_PRICE="150|RUB", UF_CRM_NOTE="x", title="A")
+    with SandboxServer(sandbox) as server:
+        settings = {
+            "PORTALS__MAIN__URL": server.url,
+            "PORTALS__MAIN__APPLICATION_TOKENS": TOKEN,
+        }
+        listed = responder("fields", "deal", "--portal", "main", **settings).output
+    lines = [" ".join(line.split()) for line in listed.splitlines()]
+    assert "deal.uf_crm_price any UF_CRM_PRICE (money; name the `currency`)." in lines
+    assert "deal.uf_crm_note any UF_CRM_NOTE (string)." in lines
+    assert not any("uf_…" in line for line in lines)
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def test_a_group_by_a_field_of_a_kind_is_for_documents_of_that_kind() -> None:
 @pytest.mark.parametrize(
     ("line", "place", "said", "suggestion"),
     [
-        ("wait: 10", (7, 11), "`wait` is a duration", None),
+        ("wait: 10", (7, 11), "`wait` is a duration", "10m"),
         ("wait: 0s", (7, 11), "`wait` is a duration", None),
         ("wait: 367d", (7, 11), "`wait` is a duration", None),
         ("wait: [10m]", (7, 11), "`wait` is a text", None),

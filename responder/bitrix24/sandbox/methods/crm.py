@@ -9,6 +9,7 @@ from responder.bitrix24.sandbox.rows import Listing, ListParams, page
 from responder.bitrix24.sandbox.state import State
 
 DEAL = 2
+_MONEY = re.compile(r"-?[0-9.]+\|[A-Z]{3}")
 
 _STATUS_FIELDS = (
     "ID",
@@ -71,10 +72,20 @@ def item_fields(state: State, params: Mapping[str, object]) -> Answer:
     type_id = _type(state, params)
     items = [_named(item, params) for key, item in state.items.items() if key[0] == type_id]
     fields = {
-        name: {"type": "string", "isMultiple": False, "title": name, "upperName": original(name)}
+        name: {
+            "type": _type_of(item.get(name) for item in items),
+            "isMultiple": False,
+            "title": name,
+            "upperName": original(name),
+        }
         for name in _names(items)
     }
     return Answer(value={"fields": php.array(fields)})
+
+
+def _type_of(values: Iterable[object]) -> str:
+    """Return the type of a field with these values: of amounts `money`, of all others `string`."""
+    return "money" if any(_MONEY.fullmatch(str(value)) for value in values) else "string"
 
 
 def category_list(state: State, params: Mapping[str, object]) -> Answer:

@@ -1,0 +1,1 @@
+"""Guesses what the author of a wrong value probably meant."""
