@@ -140,3 +140,36 @@ def test_pipelines_have_names_and_what_cannot_be_read_is_said_once() -> None:
         "the templates of main could not be read, and are not compared: insufficient_scope: "
         "no scope",
     ]
+
+
+TELLING = tree("""\
+    rules:
+      - tell: [timeline]
+        warn: [starter]
+    """)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (Answer(value=["bizproc", "im"]), []),
+        (
+            Answer(value=["bizproc"]),
+            ["main does not grant the scope `im`: no notification will be sent"],
+        ),
+        (
+            Answer(failure=Failure(FailureKind.BUSY, "timeout", "no answer")),
+            [
+                "the scopes that main grants could not be read, and are not compared: timeout: "
+                "no answer"
+            ],
+        ),
+    ],
+)
+def test_a_portal_must_let_people_be_told(answer: Answer, said: list[str]) -> None:
+    async def send(commands: Sequence[Command]) -> list[Answer]:
+        return [answer for _ in commands]
+
+    found = asyncio.run(compare(send, TELLING, "r", "main"))
+    assert told(found) == ([], said)
+    assert all((one.line, one.column) == (3, 12) for one in found.warnings)

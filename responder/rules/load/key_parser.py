@@ -70,13 +70,15 @@ class Keys:
         self.mistakes.error(self._shown(table, name), message, synonym(text, choices, VALUES))
         return None
 
-    def names(self, table: Table, name: str) -> Iterator[Scalar]:
+    def names(self, table: Table, name: str, example: str = "main") -> Iterator[Scalar]:
         """Read a key whose value is a list of names, at least one."""
         node = table.get(name)
         if node is None:
             return
         if not isinstance(node, Items) or not node.items:
-            self.mistakes.error(self._shown(table, name), f"`{name}` is a list, such as [main]")
+            self.mistakes.error(
+                self._shown(table, name), f"`{name}` is a list, such as [{example}]"
+            )
             return
         for item in node.items:
             if isinstance(item, Scalar) and item.kind not in ("null", "truth"):
