@@ -221,7 +221,7 @@ class IntentWriter:
             record_step(self._tx, one.stop.decision_id, one.step, self._now)
             return False
         assert one.verdict is not None
-        call = _call_again(one.stop, one.step.tries, self._now)
+        call = _call_again(one.stop, one.step.tries, self._now, one.verdict.because)
         workflow = one.verdict.workflow.facts
         return self._intend(call, self._proof(call, workflow, one.situation.facts))
 
@@ -283,6 +283,7 @@ def _call_of(
         decision_id=decision_id,
         workflow_id=decision.workflow.id,
         rule=decision.rule,
+        because=decision.because,
         progress=StopProgress(
             action=decision.action, tries=0, condemned_at=now, called_at=now, calls=1
         ),
@@ -290,11 +291,12 @@ def _call_of(
     )
 
 
-def _call_again(stop: Stop, tries: int, now: datetime) -> StopCall:
+def _call_again(stop: Stop, tries: int, now: datetime, because: str | None = None) -> StopCall:
     return StopCall(
         decision_id=stop.decision_id,
         workflow_id=stop.workflow_id,
         rule=stop.rule,
+        because=because,
         progress=StopProgress(
             action=stop.action,
             tries=tries,
