@@ -36,6 +36,15 @@ class Mode(StrEnum):
 ACTING_MODES = (Mode.ENFORCE, Mode.APPROVE)
 
 
+class Audience(StrEnum):
+    """Those whom a rule tells in the portal: the document's timeline, or people concerned."""
+
+    TIMELINE = "timeline"
+    STARTER = "starter"
+    RESPONSIBLE = "responsible"
+    WAITING = "waiting"
+
+
 class Outcome(StrEnum):
     """The outcome of a decision. The last three are open and change later; all others are final."""
 

@@ -237,6 +237,15 @@ class Metrics:
         )
         for result in ("sent", "failed", "given_up"):
             self.notifications.labels(result)
+        self.tellings = self._counter(
+            "responder_tellings",
+            "What was told in portals of stops, or was to be: by way and by what became of it.",
+            "way",
+            "result",
+        )
+        for way in ("comment", "notification"):
+            for result in ("told", "failed", "in_doubt"):
+                self.tellings.labels(way, result)
         self.notifications_waiting = self._gauge(
             "responder_notifications_waiting",
             "Notifications that are to be sent, or sent again.",

@@ -74,12 +74,17 @@ class Transport:
         self._deadline_seconds = connect_seconds + answer_seconds
         self._most_bytes = most_bytes
 
-    async def post(self, url: str, headers: Mapping[str, str], content: bytes) -> Response:
-        """Send one POST and read the answer; raise TransportError where there is none."""
+    async def post(
+        self, url: str, headers: Mapping[str, str], content: bytes, *, within: float | None = None
+    ) -> Response:
+        """Send one POST and read the answer; raise TransportError where there is none.
+
+        `within` is a shorter deadline for this answer, in seconds.
+        """
         asked = {"timeout": self._timeout}
         try:
             request = httpx.Request("POST", url, headers=headers, content=content, extensions=asked)
-            async with asyncio.timeout(self._deadline_seconds):
+            async with asyncio.timeout(within or self._deadline_seconds):
                 return await self._exchange(request)
         except (*_NEVER_SENT, httpx.InvalidURL, UnicodeError) as error:
             raise NotSentError(_words(error)) from error

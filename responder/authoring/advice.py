@@ -71,7 +71,10 @@ def _remarks(
         if rule.disabled is not None:
             continue
         if rule.acts and rule.because is None:
-            message = f"`{rule.id}` has no `because`: the log cannot tell people why"
+            unsaid = "the log cannot tell people why"
+            if rule.telling:
+                unsaid = "those whom it tells do not learn why"
+            message = f"`{rule.id}` has no `because`: {unsaid}"
             yield nodes[rule.id], message
         if rule.mode in ACTING_MODES and rule.id not in tested:
             state = "is enforced" if rule.mode is Mode.ENFORCE else "acts where it is approved"

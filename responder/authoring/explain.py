@@ -4,7 +4,7 @@ A judgement stops at the first test that is false. An explanation shows the othe
 test of each rule in question is made alone. The verdict itself comes from `judge`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,6 +16,8 @@ from responder.rules.facts import derived
 from responder.rules.facts.conditions import Kleene, View
 from responder.rules.rule import Rule
 from responder.rules.ruleset import Ruleset
+from responder.rules.telling import WAITS_FOR
+from responder.stop.telling.recipients import Recipient, recipients
 
 MARKS: dict[bool | None, str] = {True: "yes", False: "no", None: "unknown"}
 
@@ -25,7 +27,8 @@ class RuleReading:
     """The reading of one rule for one workflow: each test, and the result of the whole rule.
 
     `decides` is true where the rule gave a verdict, `kept` where its `keep` spared the workflow.
-    `shielded_by` is the rule above that ended the reading.
+    `shielded_by` is the rule above that ended the reading; `told` are those in the portal whom the
+    rule would tell of its verdict, beforehand or afterwards.
     """
 
     rule: Rule
@@ -34,6 +37,7 @@ class RuleReading:
     decides: bool
     kept: bool
     shielded_by: str | None
+    told: tuple[Recipient, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +106,7 @@ def _trace(
                 decides=verdict is not None,
                 kept=keep is not None and not keep.holds,
                 shielded_by=shielded_by,
+                told=() if verdict is None else told(rule, situation, facts),
             )
         )
         if verdict is not None and verdict.mode is not Mode.OBSERVE:
@@ -109,6 +114,13 @@ def _trace(
     return Trace(
         workflow=workflow, readings=tuple(readings), actual=actual_of(verdicts, rules, now)
     )
+
+
+def told(rule: Rule, situation: Situation, facts: Mapping[str, object]) -> tuple[Recipient, ...]:
+    """Return whom a rule would tell in the portal, once it acts: warned first, then told."""
+    audiences = (*rule.telling.warn, *rule.telling.tell)
+    workflow = {WAITS_FOR: Unknown("its tasks are read when it is stopped"), **facts}
+    return recipients(audiences, situation.document.kind, facts, workflow)
 
 
 def _tests(rule: Rule, facts: dict[str, object], now: datetime) -> Iterator[Condition]:
@@ -185,6 +197,13 @@ def _read_lines(read: RuleReading) -> Iterator[str]:
     yield f"  {read.rule.id}: {_result_in_words(read)}"
     for condition in read.tests:
         yield f"    {condition_line(condition)}"
+    if read.told:
+        yield f"    it would tell {told_in_words(read.told)}"
+
+
+def told_in_words(recipients: Sequence[Recipient]) -> str:
+    """Return whom a rule would tell, in a line: `timeline, starter (user 7)`."""
+    return ", ".join(printable(str(one)) for one in recipients)
 
 
 def _result_in_words(read: RuleReading) -> str:

@@ -13,9 +13,11 @@ from responder.authoring.list_fields import ListFieldsRead
 from responder.bitrix24 import documents
 from responder.bitrix24.client.answers import Answer, Command, Failure, explain
 from responder.bitrix24.lists.paged import Listing, Row, Send, read_all
+from responder.model import Audience
 from responder.rules.facts import links, registry
 from responder.rules.facts.amounts import AMOUNTS
 from responder.rules.load.clause_parser import CURRENCY
+from responder.rules.telling import TELLING_KEYS
 from responder.rules.yaml_positions import Items, Mistake, Mistakes, Node, Scalar, Table, nearest
 
 _TEMPLATES = frozenset({"workflow.template_id", "template.id"})
@@ -27,6 +29,7 @@ _USER_FIELDS = frozenset(
         "status_changed_by",
     }
 )
+NOTIFYING = "im"  # the scope of notifications
 _STAGES = frozenset({"stage_id", "previous_stage_id"})
 _VALUE_TESTS = frozenset({"is", "is_not", "one_of", "none_of"})
 _LIST_TESTS = frozenset({"in_list", "not_in_list"})
@@ -77,6 +80,7 @@ async def compare(send: Send, root: Table, file: str, portal: str) -> Comparison
     names, amounts = await _names(send, uses)
     mistakes = Mistakes(file)
     notes: list[Note] = []
+    await _compare_scopes(send, root, mistakes, portal)
     for use in uses:
         known = names[use.subject]
         if isinstance(known, Failure):
@@ -99,6 +103,31 @@ async def compare(send: Send, root: Table, file: str, portal: str) -> Comparison
             message = f"the {subject}s of {portal} could not be read, and are not compared:"
             mistakes.warn(first, f"{message} {explain(known)}")
     return Comparison(tuple(notes), mistakes.in_order())
+
+
+async def _compare_scopes(send: Send, root: Table, mistakes: Mistakes, portal: str) -> None:
+    """Warn at the first rule that tells people something, where the portal does not let us."""
+    node = next(_people_told(root), None)
+    if node is None:
+        return
+    (answer,) = await send([Command("scope", {})])
+    granted = answer.value if isinstance(answer.value, list) else []
+    if answer.failure is not None:
+        message = f"the scopes that {portal} grants could not be read, and are not compared:"
+        mistakes.warn(node, f"{message} {explain(answer.failure)}")
+    elif NOTIFYING not in granted:
+        message = f"{portal} does not grant the scope `{NOTIFYING}`: no notification will be sent"
+        mistakes.warn(node, message)
+
+
+def _people_told(root: Table) -> Iterator[Scalar]:
+    """Yield each name of people whom a rule tells something."""
+    rules = root.get("rules")
+    for rule in rules.items if isinstance(rules, Items) else ():
+        named = [rule.get(key) for key in TELLING_KEYS] if isinstance(rule, Table) else []
+        for name in (one for some in named if isinstance(some, Items) for one in some.items):
+            if isinstance(name, Scalar) and name.text != Audience.TIMELINE:
+                yield name
 
 
 def uses_in(root: Table) -> Iterator[Use]:

@@ -99,11 +99,5 @@ def _scopes(given: "Settings") -> "list[str]":
         )
         needs = Needs.of(ruleset.rules)
     except (OSError, RulesError):
-        needs = Needs(tasks=True, people=True, lists=True)
-    return [
-        "bizproc",
-        "crm",
-        "user_brief",
-        *(["task"] if needs.tasks else []),
-        *(["lists"] if needs.lists else []),
-    ]
+        needs = Needs(tasks=True, people=True, lists=True, notifications=True)
+    return ["bizproc", "crm", "user_brief", *needs.scopes]

@@ -21,6 +21,7 @@ from sqlalchemy import Row as Record
 from responder.journal import chain, entries, would_kills
 from responder.journal.entries import NewEvaluation
 from responder.journal.open_stops import Stop, at_place
+from responder.journal.telling import tellings
 from responder.model import (
     OPEN_OUTCOMES,
     WOULD_OUTCOMES,
@@ -146,7 +147,10 @@ def conclude(
     verify_at: datetime | None = None,
     perhaps_done: bool = False,
 ) -> None:
-    """Write the final outcome of an open decision; raise NotOpen where it has one already."""
+    """Write the final outcome of an open decision; raise NotOpen where it has one already.
+
+    What is to be told of it in the portal becomes due, or is dropped.
+    """
     found = _open_decision(tx, decision_id)
     body = {
         "decision": decision_id,
@@ -159,10 +163,12 @@ def conclude(
         would_kills.watch(
             tx, found.portal, found.seq, found.document, [(found.rule, found.workflow_id)], at
         )
+    place = (found.portal, found.seq, found.n)
+    tellings.concluded(tx, place, outcome, at)
     tx.execute(
         _UPDATE,
         {
-            **_at((found.portal, found.seq, found.n)),
+            **_at(place),
             "outcome": outcome.value,
             "receipt": receipt,
             "detail": detail,

@@ -9,6 +9,7 @@ from responder.rules.facts.conditions import All, AnyOf, FactTest, Kleene, View
 from responder.rules.keep import Keep
 from responder.rules.load.limit_parser import Limit
 from responder.rules.schedules import Schedule
+from responder.rules.telling import Telling
 from responder.rules.triggers import Trigger
 
 
@@ -21,7 +22,7 @@ class Rule:
     `portals` is None where it is for all. `robots` is the test that spares robots' runs, in rules
     that name no template. `expires_at` is the end of its last day. `wait` is the time from the
     decision to the act, after which all must still hold; `during` the hours in which it acts;
-    `keep` chooses which condemned workflows it spares.
+    `keep` chooses which condemned workflows it spares; `telling` is whom it tells in the portal.
     """
 
     id: str
@@ -42,6 +43,7 @@ class Rule:
     wait: timedelta | None
     during: Calendar | None
     keep: Keep | None
+    telling: Telling
     disabled: str | None
     expires_at: datetime | None
 

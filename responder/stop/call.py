@@ -15,16 +15,18 @@ from responder.bitrix24.client.client import WITHHELD
 from responder.bitrix24.client.rate_limit import LIMIT_CODES
 from responder.judge.stop_lifecycle import Seen, Step, StopProgress, step
 from responder.model import Action, Outcome
+from responder.stop.telling.wording import state_title
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopCall:
-    """A call whose intent is committed, with the progress of its stop."""
+    """A call whose intent is committed, with the progress of its stop. `because` is the rule's."""
 
     decision_id: str
     workflow_id: str
     rule: str
     progress: StopProgress
+    because: str | None = None
     received_at: datetime | None = None
 
     @property
@@ -34,10 +36,10 @@ class StopCall:
 
     @property
     def command(self) -> Command:
-        """Return the REST call. `STATUS` of a terminate is what the portal shows as its state."""
+        """Return the REST call. `STATUS` of a terminate is the state's title that people see."""
         params: dict[str, object] = {"ID": self.workflow_id}
         if self.progress.action is Action.TERMINATE:
-            params["STATUS"] = f"Stopped by rule {self.rule}"
+            params["STATUS"] = state_title(self.because, self.rule)
         return Command(stopping_method(self.progress.action), params)
 
     @property

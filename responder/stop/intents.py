@@ -23,6 +23,7 @@ from responder.model import KILLING, OPEN_OUTCOMES, Mode, Outcome, Unknown
 from responder.rules.ruleset import Ruleset
 from responder.stop.call import StopCall
 from responder.stop.limiter import Holds
+from responder.stop.telling.announcer import Announcer, Condemned
 from responder.store import limits
 from responder.store.database.database import Connection
 from responder.store.inbox import second_looks
@@ -104,6 +105,7 @@ class IntentWriter:
         self._evidence = evidence
         self._now = now
         self._most_calls = most_calls
+        self._announcer = Announcer(tx, ruleset, now)
 
     def evaluation(self, plan: Plan, holds: Holds) -> None:
         """Write an evaluation; a second look that condemned nothing gets no entry."""
@@ -133,28 +135,29 @@ class IntentWriter:
                 continue
             call = _call_of(decision_id, planned, job.received_at, self._now)
             hold = holds.get(call.rule)
-            if self._record_first_step(planned, planned.step, call, hold, plan.set_name):
+            condemned = _condemned_in(plan, planned, call, self._now)
+            if self._record_first_step(planned.step, call, hold, condemned, plan.set_name):
                 begun.add(call.rule)
         for rule in begun:
             limits.begin(self._tx, self._portal, rule, set_name, self._ruleset.revision)
 
     def _record_first_step(
         self,
-        planned: Planned,
         first: Step,
         call: StopCall,
         hold: Hold | str | None,
+        condemned: Condemned,
         set_name: str | None,
     ) -> bool:
         """Write the first step of a new stop. Return True if it is a call."""
-        decision = planned.decision
-        assert decision.workflow is not None
         if isinstance(hold, Hold):
             self._hold(call, hold)
-        elif decision.mode is Mode.APPROVE:
+            return False
+        self._announcer.went_on(condemned, first)
+        if condemned.mode is Mode.APPROVE:
             record_unapproved(self._tx, call.decision_id, first, set_name, self._now)
         elif first.call:
-            return self._intend(call, self._proof(call, decision.workflow.facts, None))
+            return self._intend(call, self._proof(call, condemned.workflow, None), condemned)
         return False
 
     def _overtake(self, plan: Plan) -> None:
@@ -201,7 +204,9 @@ class IntentWriter:
         return False
 
     def _settle(self, one: Recheck) -> None:
-        """Write the step of a stop that is no longer valid, or only observes."""
+        """Write the step of a stop that is not valid any more, only observes or is unapproved."""
+        if one.verdict is not None:
+            self._announcer.went_on(_condemned_again(one), one.step)
         record_step(self._tx, one.stop.decision_id, one.step, self._now)
         if one.look:
             second_looks.schedule(
@@ -217,24 +222,27 @@ class IntentWriter:
 
     def _continue_stop(self, one: Recheck) -> bool:
         """Write the next step of a stop that is still valid. Return True if it is a call."""
+        condemned = _condemned_again(one)
         if not one.step.call:
+            self._announcer.went_on(condemned, one.step)
             record_step(self._tx, one.stop.decision_id, one.step, self._now)
             return False
         assert one.verdict is not None
-        call = _call_again(one.stop, one.step.tries, self._now)
-        workflow = one.verdict.workflow.facts
-        return self._intend(call, self._proof(call, workflow, one.situation.facts))
+        call = _call_again(one.stop, one.step.tries, self._now, one.verdict.because)
+        proof = self._proof(call, condemned.workflow, one.situation.facts)
+        return self._intend(call, proof, condemned)
 
     def _hold(self, call: StopCall, hold: Hold) -> None:
         held = step(Outcome.WAITING, Seen.HELD, call.progress, self._now, hold.why)
         record_step(self._tx, call.decision_id, replace(held, hold=hold.by), self._now)
 
-    def _intend(self, call: StopCall, proof: Mapping[str, object]) -> bool:
+    def _intend(self, call: StopCall, proof: Mapping[str, object], condemned: Condemned) -> bool:
         """Write the intent of a call, or postpone it to the next round when this one is full."""
         if len(self.calls) < self._most_calls:
             approval = call.progress.approval
             entry = None if approval is None else approval.entry
             journal.intend(self._tx, self._portal, call.decision_id, self._now, proof, entry)
+            self._announcer.intended(condemned, self._evidence_of(call))
             self.calls.append(call)
             return True
         waits = Step(
@@ -253,8 +261,7 @@ class IntentWriter:
 
         `facts` is None for a new stop, whose facts are in its evaluation.
         """
-        read = self._evidence[call.workflow_id]
-        assert isinstance(read, Evidence)
+        read = self._evidence_of(call)
         rules = (rule.text for rule in self._ruleset.rules if rule.id == call.rule)
         proof: dict[str, object] = {
             "workflow": dict(workflow),
@@ -272,6 +279,41 @@ class IntentWriter:
             }
         return proof
 
+    def _evidence_of(self, call: StopCall) -> Evidence:
+        read = self._evidence[call.workflow_id]
+        assert isinstance(read, Evidence)
+        return read
+
+
+def _condemned_in(plan: Plan, planned: Planned, call: StopCall, now: datetime) -> Condemned:
+    """Return the workflow that a new stop is about, for those who are told of it."""
+    workflow, document = planned.decision.workflow, plan.job.document
+    assert workflow is not None
+    assert document is not None
+    return Condemned(
+        decision_id=call.decision_id,
+        rule=call.rule,
+        mode=planned.decision.mode,
+        document=document,
+        facts=plan.facts,
+        workflow=workflow.facts,
+        condemned_at=now,
+    )
+
+
+def _condemned_again(one: Recheck) -> Condemned:
+    """Return the workflow of a stop that was judged afresh, for those who are told of it."""
+    assert one.verdict is not None
+    return Condemned(
+        decision_id=one.stop.decision_id,
+        rule=one.stop.rule,
+        mode=one.verdict.mode,
+        document=one.stop.document,
+        facts=one.situation.facts,
+        workflow=one.verdict.workflow.facts,
+        condemned_at=one.stop.condemned_at,
+    )
+
 
 def _call_of(
     decision_id: str, planned: Planned, received_at: datetime | None, now: datetime
@@ -283,6 +325,7 @@ def _call_of(
         decision_id=decision_id,
         workflow_id=decision.workflow.id,
         rule=decision.rule,
+        because=decision.because,
         progress=StopProgress(
             action=decision.action, tries=0, condemned_at=now, called_at=now, calls=1
         ),
@@ -290,11 +333,12 @@ def _call_of(
     )
 
 
-def _call_again(stop: Stop, tries: int, now: datetime) -> StopCall:
+def _call_again(stop: Stop, tries: int, now: datetime, because: str | None = None) -> StopCall:
     return StopCall(
         decision_id=stop.decision_id,
         workflow_id=stop.workflow_id,
         rule=stop.rule,
+        because=because,
         progress=StopProgress(
             action=stop.action,
             tries=tries,

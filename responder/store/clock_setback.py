@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Column, ColumnElement, Connection, and_, select, true, update
 
+from responder.store.database.portal_tables import TO_TELL, tellings
 from responder.store.database.tables import (
     OPEN,
     TO_VERIFY,
@@ -25,6 +26,7 @@ AHEAD = timedelta(minutes=1)  # no wait began so far in the future; sound clocks
 LONGEST_LOOK = timedelta(minutes=1)
 LONGEST_NOTICE = timedelta(days=1)
 LONGEST_WATCH = timedelta(days=1)
+LONGEST_TELLING = timedelta(days=1)
 
 
 def is_due(conn: Connection, portal: str, now: datetime) -> bool:
@@ -53,6 +55,7 @@ def _late(portal: str, now: datetime) -> list[tuple[Column[datetime], ColumnElem
         (decisions.c.verify_at, LONGEST_LOOK, TO_VERIFY),
         (notices.c.due_at, LONGEST_NOTICE, true()),
         (watched.c.look_at, LONGEST_WATCH, WATCHING),
+        (tellings.c.due_at, LONGEST_TELLING, TO_TELL),
     )
     return [
         (column, and_(column.table.c.portal == portal, waiting, column > now + longest))

@@ -173,3 +173,36 @@ def test_amounts_that_are_compared_in_no_currency_are_warned_of() -> None:
         _, warnings = told(asyncio.run(compared(server.url)))
     said = "holds amounts with their currencies in main: name yours, as in {over: 5, currency: RUB}"
     assert warnings == [f"deal field UF_CRM_PRICE {said}", f"list_31 field PROPERTY_1 {said}"]
+
+
+TELLING = tree("""\
+    rules:
+      - tell: [timeline]
+        warn: [starter]
+    """)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (Answer(value=["bizproc", "im"]), []),
+        (
+            Answer(value=["bizproc"]),
+            ["main does not grant the scope `im`: no notification will be sent"],
+        ),
+        (
+            Answer(failure=Failure(FailureKind.BUSY, "timeout", "no answer")),
+            [
+                "the scopes that main grants could not be read, and are not compared: timeout: "
+                "no answer"
+            ],
+        ),
+    ],
+)
+def test_a_portal_must_let_people_be_told(answer: Answer, said: list[str]) -> None:
+    async def send(commands: Sequence[Command]) -> list[Answer]:
+        return [answer for _ in commands]
+
+    found = asyncio.run(compare(send, TELLING, "r", "main"))
+    assert told(found) == ([], said)
+    assert all((one.line, one.column) == (3, 12) for one in found.warnings)

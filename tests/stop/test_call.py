@@ -1,6 +1,7 @@
 """What the portal's answer to a kill means: each answer is a row, in bytes as it came."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -174,6 +175,8 @@ def test_a_kill_names_the_workflow_alone_and_a_terminate_also_says_why() -> None
     )
     assert kill.params == {"ID": "65e5a449e8f135.21284909"}
     assert terminate.params == {**kill.params, "STATUS": "Stopped by rule lost-deal"}
+    because = replace(called(Action.TERMINATE), because="A lost deal\nneeds no approval.")
+    assert because.command.params["STATUS"] == "A lost deal needs no approval."
 
 
 def test_a_call_knows_when_it_was_intended_and_what_it_does() -> None:

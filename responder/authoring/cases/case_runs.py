@@ -14,7 +14,7 @@ from responder.authoring import expectations, explain
 from responder.authoring.cases import cases
 from responder.authoring.cases.cases import Case
 from responder.authoring.expectations import Actual, Expectation
-from responder.model import ACTING_MODES, Condition, Mode, Unknown
+from responder.model import ACTING_MODES, Condition, Mode, Situation, Unknown, Verdict
 from responder.rules import yaml_positions
 from responder.rules.decide import judge
 from responder.rules.rule import Rule
@@ -48,11 +48,15 @@ class Difference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """The result of one case. `shown` are the rules that gave the verdict expected of them."""
+    """The result of one case. `shown` are the rules that gave the verdict expected of them.
+
+    `told` says of each workflow whom its rule would tell in the portal, if it tells anybody.
+    """
 
     case: Case
     differences: tuple[Difference, ...]
     shown: frozenset[str]
+    told: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -135,7 +139,20 @@ def _run(ruleset: Ruleset, case: Case, now: datetime) -> Result:
         else:
             conditions = [*(c for one in verdicts for c in one.conditions), *judgement.conditions]
             differences.append(_difference(workflow, case.of(workflow), actual, conditions))
-    return Result(case=case, differences=tuple(differences), shown=frozenset(shown))
+    told = tuple(_told(ruleset, case.situation, judgement.verdicts, now))
+    return Result(case=case, differences=tuple(differences), shown=frozenset(shown), told=told)
+
+
+def _told(
+    ruleset: Ruleset, situation: Situation, verdicts: Iterable[Verdict], now: datetime
+) -> Iterator[str]:
+    """Yield whom the rules would tell of each workflow that they condemn."""
+    rules = {rule.id: rule for rule in ruleset.rules if rule.telling}
+    for verdict in verdicts:
+        if verdict.rule in rules:
+            facts = explain.facts_of(ruleset, situation, verdict.workflow, now)
+            told = explain.told(rules[verdict.rule], situation, facts)
+            yield f"{verdict.workflow.id}: {verdict.rule} would tell {explain.told_in_words(told)}"
 
 
 def _difference(
@@ -173,6 +190,7 @@ def render(results: Sequence[Result], rules: Sequence[Rule]) -> Iterator[str]:
         else:
             yield f"FAIL  {result.case.name} ({result.case.file}:{result.case.line})"
             yield from _differences(result)
+        yield from (f"      {line}" for line in result.told)
     for rule in rules:
         state = "is enforced" if rule.mode is Mode.ENFORCE else "acts where it is approved"
         yield f"      {rule.id} {state}, and no test shows that it acts"

@@ -118,6 +118,8 @@ _SYSTEM = "_includes/system-errors.md"
 _AUTH = "module rest, lib/apauth/auth.php"
 _SDK = "b24pysdk, api/requesters/_utils/parse_response.py"
 _ITEM = "api-reference/crm/universal/crm-item-get.md"
+_COMMENT = "api-reference/crm/timeline/comments/crm-timeline-comment-add.md"
+_NOTIFY = "api-reference/chats/notifications/im-notify-system-add.md"
 _BIZPROC = "module bizproc, lib/restservice.php"
 _BATCH = "how-to-call-rest-api/batch.md"
 _OFFLINE = "api-reference/events/event-offline-get.md"
@@ -142,6 +144,8 @@ TABLE: tuple[Row, ...] = (
     Row("PORTAL_DELETED", "", "", _PORTAL, _SYSTEM),
     Row("authorization_error", "", "", _PORTAL, _AUTH),
     Row("invalid_token", "", "", _PORTAL, _SDK),
+    # The documentation has notifications for applications alone, the module for webhooks too.
+    Row("WRONG_AUTH_TYPE", "", "im.", _METHOD, _NOTIFY),
     Row("WRONG_AUTH_TYPE", "", "", _PORTAL, _SDK),
     Row("PAYMENT_REQUIRED", "", "", _PORTAL, _SDK),
     Row("APPLICATION_NOT_FOUND", "", "", _PORTAL, _SDK),
@@ -151,6 +155,7 @@ TABLE: tuple[Row, ...] = (
     Row("ACCESS_DENIED", "", "batch", _PORTAL, _SYSTEM),
     Row("ACCESS_DENIED", "", "profile", _PORTAL, _SYSTEM),
     Row("ACCESS_DENIED", "", "crm.item.", _REJECTED, _ITEM),
+    Row("ACCESS_DENIED", "", "crm.timeline.", _REJECTED, _COMMENT),
     Row("ACCESS_DENIED", "", "tasks.task.", _REJECTED, "api-reference/tasks/tasks-task-get.md"),
     Row("ACCESS_DENIED", "", "", _METHOD, _BIZPROC),
     # A batch that fails whole: its failure becomes that of every command in it, so it must never
@@ -184,6 +189,7 @@ TABLE: tuple[Row, ...] = (
     Row("", "401", "", _PORTAL, _HTTP),
     Row("", "403", "profile", _PORTAL, _SYSTEM),
     Row("", "403", "crm.item.", _REJECTED, _HTTP),
+    Row("", "403", "crm.timeline.", _REJECTED, _HTTP),
     Row("", "403", "tasks.task.", _REJECTED, _HTTP),
     Row("", "403", "", _METHOD, _HTTP),
     Row("", "429", "", _BUSY, _HTTP),
@@ -271,6 +277,9 @@ _DENIED_WITH = (401, 403, None)
 
 # For these any result but `true` leaves open what happened.
 STOPPING = ("bizproc.workflow.kill", "bizproc.workflow.terminate")
+# Each of these tells somebody something, and once more when it is sent once more.
+COMMENT, NOTIFY = "crm.timeline.comment.add", "im.notify.system.add"
+TELLING = (COMMENT, NOTIFY)
 
 
 def stopping_method(action: Action) -> str:

@@ -28,7 +28,14 @@ from typing import NamedTuple, Protocol
 from responder.adapters.metrics import Metrics
 from responder.bitrix24.client import rate_limit
 from responder.bitrix24.client.answer_labels import answer_label
-from responder.bitrix24.client.answers import STOPPING, Answer, Command, Failure, FailureKind
+from responder.bitrix24.client.answers import (
+    STOPPING,
+    TELLING,
+    Answer,
+    Command,
+    Failure,
+    FailureKind,
+)
 from responder.bitrix24.client.breakers import WHOLE_PORTAL, Breakers
 from responder.bitrix24.client.operating_time import MethodTimes
 from responder.bitrix24.client.rate_limit import QUERY_LIMIT
@@ -38,7 +45,8 @@ from responder.model import Breaker
 
 RESERVE = 0.8  # of the bucket, for what is not urgent
 EXPIRED_CODES = ("expired_token", "invalid_token")
-_CHANGING = (*STOPPING, "event.offline.get")  # it reserves or removes what it returns
+# What must not be sent twice; `event.offline.get` reserves or removes what it returns.
+_CHANGING = (*STOPPING, *TELLING, "event.offline.get")
 WITHHELD = "withheld"  # of our own: the call was not sent
 
 Unless = Callable[[], str | None]
@@ -172,6 +180,7 @@ class Client:
         unless: Unless | None = None,
         opens_methods: bool = True,
         halves: bool = True,
+        within: float | None = None,
     ) -> list[Answer]:
         """Send commands and return each one's answer in its place.
 
@@ -179,7 +188,8 @@ class Client:
         batch go out in the next, in their order. `unless` is called right before each request;
         where it returns a reason, nothing is sent. Without `opens_methods` a method that the portal
         refuses gets no breaker: no rule may need it. A batch of reads whose answer is too large is
-        sent again in halves, unless `halves` is False.
+        sent again in halves, unless `halves` is False. `within` shortens how long each request may
+        take, in seconds.
         """
         answers: dict[int, Answer] = {}
         left = list(range(len(commands)))
@@ -187,7 +197,9 @@ class Client:
             portion = self._portion(commands, left)
             if portion:
                 some = [commands[place] for place in portion]
-                sent = await self._request(some, unless, opens_methods=opens_methods, halves=halves)
+                sent = await self._request(
+                    some, unless, opens_methods=opens_methods, halves=halves, within=within
+                )
                 answers |= zip(portion, sent, strict=True)
             for place in left:
                 refusal = self.breakers.refusal(commands[place].method)
@@ -222,11 +234,12 @@ class Client:
         *,
         opens_methods: bool = True,
         halves: bool = True,
+        within: float | None = None,
     ) -> list[Answer]:
-        answers = await self._sent(commands, unless)
+        answers = await self._sent(commands, unless, within)
         if isinstance(answers, Failure):
             return [Answer(failure=answers)] * len(commands)
-        answers, unsent = await self._renewed(commands, answers, unless)
+        answers, unsent = await self._renewed(commands, answers, unless, within)
         answers = await self._widened(answers)
         for place, (command, answer) in enumerate(zip(commands, answers, strict=True)):
             if place not in unsent:
@@ -236,12 +249,14 @@ class Client:
         if halves and len(commands) > 1 and _may_be_halved(commands, answers):
             middle = len(commands) // 2
             return [
-                *await self._request(commands[:middle], opens_methods=opens_methods),
-                *await self._request(commands[middle:], opens_methods=opens_methods),
+                *await self._request(commands[:middle], opens_methods=opens_methods, within=within),
+                *await self._request(commands[middle:], opens_methods=opens_methods, within=within),
             ]
         return answers
 
-    async def _sent(self, commands: list[Command], unless: Unless | None) -> list[Answer] | Failure:
+    async def _sent(
+        self, commands: list[Command], unless: Unless | None, within: float | None
+    ) -> list[Answer] | Failure:
         """Send one request, and return its answers, or why it was not sent."""
         if self.keep is not None and self._requests >= self._counted_through:
             await self.keep()
@@ -256,14 +271,18 @@ class Client:
         self.breakers.set_next_probe(command.method for command in commands)
         asked_at = self._seconds()
         if len(commands) == 1:
-            answers = [await self.portal.call(commands[0])]
+            answers = [await self.portal.call(commands[0], within=within)]
         else:
-            answers = await self.portal.batch(commands)
+            answers = await self.portal.batch(commands, within=within)
         self._times.learn(commands, answers, max(0.0, self._seconds() - asked_at))
         return answers
 
     async def _renewed(
-        self, commands: list[Command], answers: list[Answer], unless: Unless | None
+        self,
+        commands: list[Command],
+        answers: list[Answer],
+        unless: Unless | None,
+        within: float | None,
     ) -> tuple[list[Answer], Sequence[int]]:
         """Send the commands again that an expired token kept from being carried out, once.
 
@@ -280,7 +299,7 @@ class Client:
         if isinstance(renewed, Blocked):
             again: list[Answer] | Failure = self._blocked(renewed)
         else:
-            again = await self._sent([commands[place] for place in expired], unless)
+            again = await self._sent([commands[place] for place in expired], unless, within)
         if isinstance(again, Failure):
             return _with(answers, expired, [Answer(failure=again)] * len(expired)), expired
         if any(map(_is_accepted, again)):

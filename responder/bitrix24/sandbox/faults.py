@@ -69,7 +69,10 @@ REFUSALS: dict[str, Refusal] = {
 ACTED_AND_REFUSED = {"act_then_empty_error": "empty_error"}
 NOTHING_DONE = frozenset({"drop_before", "hang", "html_502", "redirect"})
 ANSWER_LOST = frozenset(
-    {"act_then_drop", "act_then_500", "act_then_hang", "not_json", "big", "gzip_bomb", "drip"}
+    {
+        *("act_then_drop", "act_then_500", "act_then_hang", "not_json", "big", "gzip_bomb"),
+        *("drip", "half", "twice"),
+    }
 )
 
 

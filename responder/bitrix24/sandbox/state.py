@@ -67,6 +67,7 @@ class State(Account):
         self.bizproc_tasks: dict[str, dict[str, object]] = {}
         self.killed: list[str] = []
         self.terminated: list[str] = []
+        self.titles: dict[str, str] = {}  # of the states of terminated workflows
         self.zombie_days: int | None = None  # after so many idle days the portal deletes a workflow
         self.lists = Lists()
         self.timeline = Timeline()

@@ -203,6 +203,14 @@ def _not_json() -> Reply:
     return Reply(status=200, body=b"<br />\n<b>Notice</b>: Undefined index: ID in rest.php")
 
 
+def _half() -> Reply:
+    return Reply(status=200, body=b'{"result":10')
+
+
+def _twice() -> Reply:
+    return Reply(status=200, body=b'{"result":101}' * 2)
+
+
 def _big() -> Reply:
     return encode(200, {"result": "x" * (2 << 20)})
 
@@ -223,6 +231,8 @@ _BROKEN: dict[str, Callable[[], Reply]] = {
     "html_502": _html_502,
     "redirect": _redirect,
     "not_json": _not_json,
+    "half": _half,
+    "twice": _twice,
     "big": _big,
     "gzip_bomb": _gzip_bomb,
 }

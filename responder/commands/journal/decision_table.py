@@ -11,8 +11,10 @@ from functools import partial
 
 from responder.adapters.printable_text import printable, to_json
 from responder.journal.reading import decisions, rule_names
+from responder.journal.telling.shown import Told, told
 from responder.model import Action, Outcome, Reason
 from responder.store import rulesets
+from responder.store.canonical_json import instant_text
 from responder.store.database.database import Database
 
 FOLLOW_SECONDS = 0.5
@@ -152,14 +154,37 @@ def sentence(database: Database, decision: Decision) -> str | None:
     return next((paragraph(rule) for rule in ruleset.rules if rule.id == decision["rule"]), None)
 
 
-def one(decision: Decision, in_words: str | None = None, *, as_json: bool) -> str:
-    """Return one decision with everything that led to it, and the words of its rule."""
+def told_of(database: Database, decision_id: str) -> tuple[Told, ...]:
+    """Return what was told of a decision in the portal."""
+    return database.read(partial(told, decision_id=decision_id))
+
+
+def one(
+    decision: Decision,
+    in_words: str | None = None,
+    said: Iterable[Told] = (),
+    *,
+    as_json: bool,
+) -> str:
+    """Return one decision with everything that led to it, its rule in words, and what was `said`.
+
+    That is what people were told of it in the portal.
+    """
     if as_json:
-        return to_json(decision)
+        return to_json({**decision, "told": [one.as_json() for one in said]})
     rule_lines = (
         [] if in_words is None else ["in words", *(f"  {line}" for line in in_words.splitlines())]
     )
-    return "\n".join([*_lines(decision), *rule_lines])
+    return "\n".join([*_lines(decision), *_said_lines(said), *rule_lines])
+
+
+def _said_lines(said: Iterable[Told]) -> Iterable[str]:
+    lines = [
+        f"  {one.kind}  {_text(one.who)}: {_text(one.words)}"
+        + (f" ({instant_text(one.at)})" if one.at else "")
+        for one in said
+    ]
+    return ["told in the portal", *lines] if lines else []
 
 
 def _line(decision: Decision, *, as_json: bool) -> str:

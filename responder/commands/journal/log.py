@@ -84,7 +84,8 @@ def show(decision: str, *, as_json: bool) -> None:
         if found is None:
             fail(f"There is no decision {decision}.")
         in_words = None if as_json else log.sentence(database, found)
-        click.echo(log.one(found, in_words, as_json=as_json))
+        said = log.told_of(database, decision)
+        click.echo(log.one(found, in_words, said, as_json=as_json))
 
 
 @click.command()

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, select
 from sqlalchemy import Row as Record
 
 from responder.journal.reading import decisions as log
+from responder.journal.telling.shown import Told, told
 from responder.store.canonical_json import canonical
 from responder.store.database.tables import decisions, entries, evidence
 from responder.store.decision_ids import Place, decision_name, is_decision, place_of
@@ -51,7 +52,8 @@ class Detail:
     """One decision, as the log prints it, with its steps, its evidence and its siblings.
 
     `proof` is the evidence of the newest call. `erased` is the entry that erased the facts. `whole`
-    is false where evaluation and last change were too far apart to find every step.
+    is false where evaluation and last change were too far apart to find every step. `told` is what
+    was told of it in the portal.
     """
 
     decision: Mapping[str, Any]
@@ -62,6 +64,7 @@ class Detail:
     proof: Mapping[str, Any] | None
     erased: Step | None
     siblings: tuple[Sibling, ...]
+    told: tuple[Told, ...] = ()
 
 
 def detail(conn: Connection, decision_id: str, near: int = NEAR) -> Detail | None:
@@ -87,6 +90,7 @@ def detail(conn: Connection, decision_id: str, near: int = NEAR) -> Detail | Non
         proof=_proof(contents, intents, erasers),
         erased=next(iter(_entries(conn, place[0], list(erasers.values())[:1])), None),
         siblings=_siblings(conn, place),
+        told=told(conn, decision_id),
     )
 
 

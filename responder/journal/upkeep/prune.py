@@ -24,6 +24,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, false, func, sel
 from responder.journal import would_kills
 from responder.journal.chain import append
 from responder.store import sweep_runs
+from responder.store.database.portal_tables import tellings
 from responder.store.database.tables import (
     OPEN,
     TO_VERIFY,
@@ -81,7 +82,7 @@ def prune(
     append(tx, portal, "prune", at, body)
     for names in _names(tx, portal, last.seq):
         tx.execute(delete(deliveries).where(concluded_by(tx, portal, names)))
-    for table in (evidence, approvals, decisions, entries):
+    for table in (evidence, approvals, tellings, decisions, entries):
         tx.execute(delete(table).where(table.c.portal == portal, table.c.seq <= last.seq))
     would_kills.forget(tx, portal, last.seq)
     return Pruned(last.seq, len(gone), more=len(gone) == most)

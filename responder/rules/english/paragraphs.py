@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from responder.model import Action, Mode
+from responder.model import Action, Audience, Mode
 from responder.rules.english.clauses import Clause, Subject, clause
 from responder.rules.english.predicates import joined, length_in_words, noun
 from responder.rules.facts.conditions import All, AnyOf, FactTest, Not, Part
@@ -36,6 +36,12 @@ _ACTIONS: Mapping[Action, tuple[str, str]] = {
 }
 _TEMPLATES = frozenset({"workflow.template_id", "template.id"})
 _A_SECOND = timedelta(seconds=1)
+_TOLD: Mapping[Audience, str] = {
+    Audience.TIMELINE: "in the document's timeline",
+    Audience.STARTER: "to whoever started it",
+    Audience.RESPONSIBLE: "to whoever is responsible for the document",
+    Audience.WAITING: "to those whose tasks it waits for",
+}
 # Where two tests of one fact are joined, the words up to one of these are said once.
 _TURNS = frozenset(
     {
@@ -65,6 +71,7 @@ def remarks(rule: Rule) -> Iterator[str]:
     if rule.robots is not None:
         yield "Robots' runs are spared."
     yield from _restraints(rule)
+    yield from _told(rule)
     if rule.portals is not None:
         yield f"Only in {joined(sorted(rule.portals), 'and')}."
     if rule.expires_at is not None:
@@ -72,7 +79,7 @@ def remarks(rule: Rule) -> Iterator[str]:
     if rule.disabled is not None:
         yield f"It is switched off: {_with_full_stop(rule.disabled)}"
     elif rule.mode is Mode.OBSERVE:
-        yield "It only observes."
+        yield "It only observes." if not rule.telling else "It only observes, and tells nobody."
     elif rule.mode is Mode.APPROVE:
         yield "It asks first: nothing is done until somebody approves it."
 
@@ -84,6 +91,19 @@ def _restraints(rule: Rule) -> Iterator[str]:
         yield f"Outside the hours of {rule.during.name} it waits."
     if rule.acts and rule.limit != Limit():
         yield from _limit(rule)
+
+
+def _told(rule: Rule) -> Iterator[str]:
+    """Yield whom the rule tells in the portal, beforehand and afterwards."""
+    if rule.telling.warn:
+        begins = "When approval is asked" if rule.wait is None else "When that time begins"
+        yield f"{begins}, a warning is given {_audience(rule.telling.warn)}."
+    if rule.telling.tell:
+        yield f"What it stopped is told {_audience(rule.telling.tell)}."
+
+
+def _audience(audience: Sequence[Audience]) -> str:
+    return joined([_TOLD[one] for one in audience], "and")
 
 
 def _limit(rule: Rule) -> Iterator[str]:

@@ -7,7 +7,7 @@ from responder.rules.load.synonyms import KEYS, REMARKS, TRUTHS, VALUES, Synonym
 from responder.rules.load.synonyms import meant as synonym
 from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table, truth
 
-_EXAMPLES = {"per": "starter.id"}
+_EXAMPLES = {"per": "starter.id", "tell": "timeline, starter", "warn": "timeline, starter"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +80,8 @@ class Keys:
         if node is None:
             return
         if not isinstance(node, Items) or not node.items:
-            example, meant = _EXAMPLES.get(name, "main"), _as_a_list(node)
-            message = f"`{name}` is a list, such as [{example}]"
-            self.mistakes.error(self._shown(table, name), message, meant)
+            message = f"`{name}` is a list, such as [{_EXAMPLES.get(name, 'main')}]"
+            self.mistakes.error(self._shown(table, name), message, _as_a_list(node))
             return
         for item in node.items:
             if isinstance(item, Scalar) and item.kind not in ("null", "truth"):

@@ -21,6 +21,7 @@ from responder.rules.load.restraint_parser import RESTRAINT_KEYS
 from responder.rules.load.suggestions import written_values
 from responder.rules.load.when_parser import WhenReader
 from responder.rules.rule import Rule
+from responder.rules.telling import TELLING_KEYS, TellingReader
 from responder.rules.triggers import Trigger
 from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table, nearest
 
@@ -28,6 +29,7 @@ RULE_KEYS = (
     *("id", "because", "mode", "when", "if", "unless", "then"),
     *("every_template", "limit", "sweep", "portals", "disabled", "expires"),
     *RESTRAINT_KEYS,
+    *TELLING_KEYS,
 )
 _DECIDING = ("if", "unless", "every_template")
 _ACTIONS = (*KILLING, Action.LEAVE)
@@ -90,18 +92,31 @@ class RuleReader:
         every_template = self._every_template(node, keys, action, tests if readable else None)
         robots = _robots(id_, action, condition, tests)
         self._amounts(tests, clauses.uses)
+        mode = self._mode(node, keys, action)
+        kind = next((use.fact.kind for use in uses if use.fact.kind), None)
+        paths = _paths(uses, robots, restraint.keep)
+        telling = TellingReader(
+            keys=keys,
+            names=RULE_KEYS,
+            action=action,
+            mode=mode,
+            kind=kind,
+            when=when or (),
+            paths=paths,
+            readable=readable and is_read,
+        ).read(node)
         return Rule(
             id=id_,
             because=keys.text(node, "because"),
-            mode=self._mode(node, keys, action),
+            mode=mode,
             then=action or Action.LEAVE,
             text="\n".join(self.lines[node.line - 1 : node.last_line]),
             triggers=when,
             condition=condition,
             exception=exception,
             robots=robots,
-            paths=_paths(uses, robots, restraint.keep),
-            kind=next((use.fact.kind for use in uses if use.fact.kind), None),
+            paths=paths | telling.paths(kind),
+            kind=kind,
             every_template=every_template,
             portals=self._portals_of(node, keys, action),
             sweep=self._sweep(node, keys, when),
@@ -109,6 +124,7 @@ class RuleReader:
             wait=restraint.wait,
             during=restraint.during,
             keep=restraint.keep,
+            telling=telling,
             disabled=keys.text(node, "disabled"),
             expires_at=self._expires(node, keys),
         )

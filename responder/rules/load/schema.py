@@ -8,7 +8,7 @@ it refuses. What needs the whole file (a list that does not exist, two rules of 
 import re
 from collections.abc import Iterable, Mapping
 
-from responder.model import Action, Mode
+from responder.model import Action, Audience, Mode
 from responder.rules import triggers
 from responder.rules.calendars import DAYS
 from responder.rules.facts import fields, links, registry
@@ -184,7 +184,9 @@ def _rule() -> dict[str, object]:
     """Return the schema of a rule: kill and terminate need `when`, and `leave` has no mode."""
     guards = {"properties": {"then": {"const": Action.LEAVE.value}}}
     acting = [
-        name for name in ("mode", "limit", "wait", "during", "keep", "per") if name in RULE_KEYS
+        name
+        for name in ("mode", "limit", "wait", "during", "keep", "per", "tell", "warn")
+        if name in RULE_KEYS
     ]
     return _table(
         RULE_KEYS,
@@ -224,12 +226,31 @@ def _rule_keys() -> dict[str, Schema]:
         ),
         "keep": _doc("Spare this one of each group, or so many: {newest: 3}.", _keep()),
         "per": _doc("What makes a group for `keep`.", _list(_group())),
+        "tell": _doc(
+            "Whom it tells in the portal what it has stopped, and why: a comment in the document's "
+            "timeline, or a notification.",
+            _list(_audience()),
+        ),
+        "warn": _doc(
+            "Whom it tells beforehand: when `wait` begins, or when approval is asked.",
+            _list(_audience()),
+        ),
         "limit": _doc("How much it may do before it stops by itself; 0 is none.", _limit()),
         "sweep": _doc("Whether the regular sweep reads it too.", {"type": "boolean"}),
         "portals": _doc("The portals it is for.", _list({**_TEXT, "pattern": "^[a-z0-9_]+$"})),
         "disabled": _doc("Why it is switched off.", _SENTENCE),
         "expires": _doc("The last day on which it acts.", {**_INSTANT, "pattern": f"^{_DAY}$"}),
     }
+
+
+def _audience() -> dict[str, object]:
+    told = {
+        Audience.TIMELINE: "A comment in the timeline of the document (of the CRM).",
+        Audience.STARTER: "Whoever started the workflow.",
+        Audience.RESPONSIBLE: "Whoever is responsible for the document.",
+        Audience.WAITING: "Those whose tasks the workflow waits for.",
+    }
+    return {"anyOf": [{"const": one.value, "description": told[one]} for one in Audience]}
 
 
 def _keep() -> dict[str, object]:

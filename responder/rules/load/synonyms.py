@@ -27,6 +27,8 @@ KEYS: Synonyms = {
         during="hours calendar working_hours office_hours",
         per="group_by per_group",
         limit="limits max throttle",
+        tell="notify inform notifications notification notify_after",
+        warn="warning warnings announce alert notify_before",
         portals="portal",
         expires="until valid_until expires_at ends",
         every_template="all_templates any_template every_templates",
@@ -88,6 +90,12 @@ VALUES: Synonyms = {
     ),
     **dict.fromkeys(["dont_kill", "off", "lowest", "highest", "largest", "smallest"], ""),
 }
+AUDIENCES: Synonyms = _words(
+    timeline="comment comments history feed card document deal",
+    starter="started_by author initiator creator starter_id requester",
+    responsible="assigned_by assigned_by_id assigned owner manager responsible_id user",
+    waiting="waiting_for tasks task assignee assignees approver approvers performers",
+)
 TRUTHS: Synonyms = _words(true="yes y on 1 да", false="no n off 0 нет")
 OPERATORS: Synonyms = {
     **_words(

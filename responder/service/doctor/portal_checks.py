@@ -65,6 +65,8 @@ class Needs:
     tasks: bool = False
     people: bool = False
     lists: bool = False
+    notifications: bool = False
+    comments: bool = False
 
     @classmethod
     def of(cls, rules: Iterable[Rule]) -> "Needs":
@@ -76,12 +78,25 @@ class Needs:
             or any(path.startswith("task.") for path in paths),
             lists=any(is_of_a_list(path.partition(".")[0]) for path in paths),
             people=any(path.startswith(_PEOPLE) for path in paths) or lead_to_users(paths),
+            notifications=any(rule.telling.people for rule in reading),
+            comments=any(rule.telling.timeline for rule in reading),
         )
 
     @property
     def methods(self) -> tuple[str, ...]:
         """The methods that will be called."""
-        return (*_METHODS, "tasks.task.get") if self.tasks else _METHODS
+        return (
+            *_METHODS,
+            *(("tasks.task.get",) if self.tasks else ()),
+            *(("im.notify.system.add",) if self.notifications else ()),
+            *(("crm.timeline.comment.add",) if self.comments else ()),
+        )
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """The scopes that are needed beside `bizproc`, `crm` and one for users."""
+        needed = {"task": self.tasks, "lists": self.lists, "im": self.notifications}
+        return tuple(scope for scope, is_needed in needed.items() if is_needed)
 
 
 def webhook_variable(portal: str) -> str:
@@ -135,11 +150,7 @@ def scopes(answer: Answer, needs: Needs) -> list[Finding]:
     if answer.failure is not None:
         return [_unread("scopes", answer.failure)]
     granted = answer.value if isinstance(answer.value, list) else []
-    missing = [scope for scope in ("bizproc", "crm") if scope not in granted]
-    if needs.tasks and "task" not in granted:
-        missing.append("task")
-    if needs.lists and "lists" not in granted:
-        missing.append("lists")
+    missing = [scope for scope in ("bizproc", "crm", *needs.scopes) if scope not in granted]
     has_people = any(scope in granted for scope in _USER_SCOPES)
     if needs.people and not has_people:
         missing.append("user_brief")

@@ -4,7 +4,8 @@ What concerns the portal's local application comes first, for without it there m
 call. Then the portal is asked whether it may be acted upon (`withholding`). Upkeep follows, which
 needs no call. Then comes a round of what is due (`round`), and between
 rounds, however many there are, a step of a run (`sweeper`). Where there is nothing else to do,
-workflows that observing rules would have stopped are checked (`would_kill_check`).
+people are told in the portal of what was stopped (`telling.teller`), and workflows that observing
+rules would have stopped are checked (`would_kill_check`).
 """
 
 from responder.judge.context import Context
@@ -16,6 +17,7 @@ from responder.service.driver.upkeep.withholding import Withholding
 from responder.stop.approval_expiry import ApprovalExpiry
 from responder.stop.gate import Gate
 from responder.stop.rearm_release import RearmRelease
+from responder.stop.telling.teller import Teller
 from responder.stop.would_kill_check import WouldKillCheck
 
 
@@ -45,6 +47,7 @@ class Agenda:
             ApprovalExpiry(context, gate),
         )
         self._withholding = withholding
+        self._teller = Teller(context, gate)
         self._would_kills = WouldKillCheck(context, gate)
         self._address = context.client.breakers.address
 
@@ -101,7 +104,9 @@ class Agenda:
             self._application.announce()
         if self.rounds.is_amid_work:
             return True
-        return await self.sweeper.step() or judged or await self._would_kills.step()
+        if await self.sweeper.step() or judged:
+            return True
+        return await self._teller.step() or await self._would_kills.step()
 
     def idle_seconds(self, at_most: float) -> float:
         """Return how long to wait when nothing is due: until the first document has rested."""

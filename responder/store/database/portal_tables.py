@@ -1,9 +1,9 @@
-"""Defines the tables of portals: who drives one, its client's state, its local application.
+"""Defines the tables of portals: driver, client's state, local application, and what is told there.
 
 Its `metadata` has these and all other tables.
 """
 
-from sqlalchemy import BigInteger, Column, Double, Table, Text
+from sqlalchemy import BigInteger, Column, Double, Index, Integer, Table, Text, text
 
 from responder.store.database.columns import Instant, Words
 from responder.store.database.tables import metadata
@@ -17,8 +17,11 @@ __all__ = [
     "metadata",
     "offline_takings",
     "replicas",
+    "tellings",
     "withheld",
 ]
+
+TO_TELL = text("due_at IS NOT NULL")  # written alike in the index and in the query
 
 leases = Table(
     "leases",
@@ -108,4 +111,27 @@ offline_takings = Table(
     Column("portal", Text, primary_key=True),
     Column("documents", Text, nullable=False),
     Column("sent_at", Instant, nullable=False),
+)
+
+# what is told in the portal of a decision: one row for the timeline, and one for each person
+tellings = Table(
+    "tellings",
+    metadata,
+    Column("portal", Text, primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("n", Integer, primary_key=True, autoincrement=False),
+    Column("kind", Text, primary_key=True),
+    Column("place", Integer, primary_key=True, autoincrement=False),
+    Column("audience", Text, nullable=False),
+    Column("user_id", Words),
+    Column("state", Text, nullable=False),
+    Column("message", Words),
+    Column("mark", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("due_at", Instant),
+    Column("sent_at", Instant),
+    Column("tries", Integer, nullable=False),
+    Column("ended_at", Instant),
+    Column("result", Words),
+    Index("tellings_due", "portal", "due_at", sqlite_where=TO_TELL, postgresql_where=TO_TELL),
 )

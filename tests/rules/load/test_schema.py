@@ -89,6 +89,7 @@ SEEDS = [
                 "unless": {"deal.assigned_by_id": {"is": {"fact": "workflow.started_by"}}},
                 "limit": {"per_document": 0},
                 "portals": ["main"],
+                "tell": ["timeline", "starter", "responsible", "waiting"],
                 "expires": "2026-12-31",
                 "sweep": True,
                 "every_template": False,
@@ -108,6 +109,8 @@ SEEDS = [
                     "workflow.template_id": 61,
                     "workflow.age": {"over": "3wd", "in": "office"},
                 },
+                "wait": "1h",
+                "warn": ["starter"],
                 "keep": {"newest": 3},
                 "per": ["template", "starter.id", "deal.uf_crm_1"],
                 "then": "kill",
@@ -137,7 +140,7 @@ ODD = st.sampled_from(
 KEYS = st.sampled_from(
     [
         *(*FILE_KEYS, *RULE_KEYS, *OPERATORS, "any", "all", "not", "deal.title", "task.status"),
-        *("newest", "oldest", "starter.id", "in"),
+        *("newest", "oldest", "starter.id", "in", "timeline", "responsible"),
         *("fact", "workflow.stuck", "starter.active", "per_hour", "timezone", "unles", "deal.uf_x"),
     ]
 )

@@ -66,6 +66,8 @@ ALL = ["bizproc", "crm", "user_brief", "task"]
         (["bizproc", "crm", "user_brief"], Needs(tasks=True), "problem"),
         (["bizproc", "crm", "user_brief"], Needs(lists=True), "problem"),
         (ALL, Needs(tasks=True, people=True), "ok"),
+        (ALL, Needs(notifications=True), "problem"),
+        ([*ALL, "im"], Needs(notifications=True, comments=True), "ok"),
         ("bizproc", NOTHING, "problem"),
     ],
 )
@@ -87,6 +89,8 @@ rules:
     assert needs('{task.status: "2"}') == Needs(tasks=True)
     assert needs("{deal.assigned_by.active: false}") == Needs(people=True)
     assert needs("{deal.assigned_by.id: 7, deal.company.title: x}") == Needs()
+    assert needs("{deal.title: x}", ", tell: [timeline]") == Needs(comments=True)
+    assert needs("{deal.title: x}", ", tell: [starter]") == Needs(notifications=True)
     assert needs("{list_23.name: x}") == Needs(lists=True)
     assert needs('{task.status: "2"}', ", disabled: later") == NOTHING
     assert "tasks.task.get" in needs('{task.status: "2"}').methods

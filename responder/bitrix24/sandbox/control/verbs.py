@@ -261,6 +261,7 @@ class Verbs:
             "queued": sandbox.queued,
             "killed": sandbox.killed,
             "terminated": sandbox.terminated,
+            "titles": sandbox.titles,
             "comments": [asdict(one) for one in sandbox.timeline.comments],
             "log": [asdict(one) for one in sandbox.timeline.log],
             "notifications": [asdict(one) for one in sandbox.notifications.all],

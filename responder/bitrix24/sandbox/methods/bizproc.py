@@ -8,6 +8,7 @@ from responder.bitrix24.sandbox.answers import Answer, RefusedError
 from responder.bitrix24.sandbox.rows import BIZPROC_OPERATORS, Listing, ListParams, Row, page
 from responder.bitrix24.sandbox.state import State
 
+STATE_TITLE_LENGTH = 255
 _INSTANCES = Listing(
     fields=(
         "ID",
@@ -105,13 +106,19 @@ def kill(state: State, params: Mapping[str, object]) -> Answer:
 
 
 def terminate(state: State, params: Mapping[str, object]) -> Answer:
-    """Stop a workflow and keep its data."""
+    """Stop a workflow and keep its data; its state shows STATUS as its title.
+
+    The column has 255 characters (module bizproc, lib/workflow/entity/workflowstate.php).
+    """
     _only_administrators(state)
     asked = _upper(params).get("ID")
     if not php.is_empty(asked) and not isinstance(asked, str):
         text = "Invalid workflow instance ID (string expected)"
         raise RefusedError(400, "ERROR_WRONG_WORKFLOW_ID", text)
-    state.terminated.append(_stop(state, asked))
+    workflow_id = _stop(state, asked)
+    state.terminated.append(workflow_id)
+    title = php.text(_upper(params).get("STATUS")) or "Terminated"
+    state.titles[workflow_id] = title[:STATE_TITLE_LENGTH]
     return Answer(value=True)
 
 

@@ -16,15 +16,20 @@ from responder.bitrix24.sandbox.state import State
 LOG_PAGE = 10
 _TYPES = {"lead": 1, "deal": 2, "contact": 3, "company": 4, "quote": 7, "order": 14}
 _TYPES |= {"smart_invoice": 31}
+_EVENTS = {1: "LEAD", 2: "DEAL", 3: "CONTACT", 4: "COMPANY", 7: "QUOTE"}
 _DYNAMIC = re.compile(r"dynamic_([0-9]+)")
 _COMMENT_FIELDS = ("ID", "ENTITY_ID", "ENTITY_TYPE", "CREATED", "COMMENT", "AUTHOR_ID")
 _COMMENTS = Listing(fields=_COMMENT_FIELDS, select=_COMMENT_FIELDS, order=(("ID", "ASC"),))
 
 
 def add_comment(state: State, params: Mapping[str, object]) -> Answer:
-    """Write a comment as the caller, whatever author is given; the event of it follows."""
+    """Write a comment as the caller, whatever author is given; the events of it follow.
+
+    A comment by another than whoever is responsible counts as activity: the item is updated for it,
+    without robots and workflows (module crm, lib/Service/Timeline/Monitor.php, LastActivity.php).
+    """
     fields = _fields(params)
-    text, entity_type = php.text(fields.get("COMMENT")), php.text(fields.get("ENTITY_TYPE"))
+    text, entity_type = php.text(fields.get("COMMENT")).strip(), php.text(fields.get("ENTITY_TYPE"))
     entity_id, type_id = php.integer(fields.get("ENTITY_ID")), _type_id(entity_type)
     if not text or not type_id or entity_id <= 0:
         raise RefusedError(400, "INVALID_ARG_VALUE", "Invalid value of a field")
@@ -46,7 +51,25 @@ def add_comment(state: State, params: Mapping[str, object]) -> Answer:
         ours=state.actor.application,
         connector=php.text(upper(params).get("AUTH_CONNECTOR")),
     )
+    _count_as_activity(state, comment)
     return Answer(value=comment.id)
+
+
+def _count_as_activity(state: State, comment: Comment) -> None:
+    item = state.items[comment.entity_type_id, comment.entity_id]
+    if str(item.get("assignedById")) == comment.author_id:
+        return
+    author = php.integer(comment.author_id)
+    item |= {"lastActivityTime": comment.created, "lastActivityBy": author}
+    item |= {"updatedTime": comment.created, "updatedBy": author}
+    common = _EVENTS.get(comment.entity_type_id)
+    of_type = {} if common else {"ENTITY_TYPE_ID": comment.entity_type_id}
+    state.happens(
+        f"ONCRM{common or 'DYNAMICITEM'}UPDATE",
+        {"FIELDS": {"ID": comment.entity_id, **of_type}},
+        user_id=author,
+        ours=state.actor.application,
+    )
 
 
 def comments(state: State, params: Mapping[str, object]) -> Answer:
@@ -126,7 +149,7 @@ def notify_by_system(state: State, params: Mapping[str, object]) -> Answer:
 
 def _notify(state: State, params: Mapping[str, object], *, author_id: str, prefix: str) -> Answer:
     asked = upper(params)
-    user_id, text = php.text(asked.get("USER_ID")), php.text(asked.get("MESSAGE"))
+    user_id, text = php.text(asked.get("USER_ID")), php.text(asked.get("MESSAGE")).strip()
     if php.integer(user_id) <= 0:
         raise RefusedError(400, "USER_ID_EMPTY", "User ID can't be empty")
     if not text:
