@@ -34,6 +34,7 @@ DONE: Mapping[str, str] = {
     "resumed-already": "Nothing was paused.",
     "rearmed": "Rearmed. What the rule held is judged afresh.",
     "cancelled": "Cancelled. Nothing comes of this decision.",
+    "restart-asked": "Asked for. The portal's driver sees to it within seconds.",
     "approved": "Approved. It is judged afresh, and stopped if it is condemned again.",
 }
 

@@ -1,9 +1,9 @@
-"""Defines the tables of portals: who drives one, its client's state, its local application.
+"""Defines the tables of portals: who drives one, its client's state, its application, restarts.
 
 Its `metadata` has these and all other tables.
 """
 
-from sqlalchemy import BigInteger, Column, Double, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, Table, Text, text
 
 from responder.store.database.columns import Instant, Words
 from responder.store.database.tables import metadata
@@ -17,8 +17,11 @@ __all__ = [
     "metadata",
     "offline_takings",
     "replicas",
+    "restarts",
     "withheld",
 ]
+
+UNFINISHED = text("state <> 'done'")  # written alike in the index and in queries
 
 leases = Table(
     "leases",
@@ -108,4 +111,28 @@ offline_takings = Table(
     Column("portal", Text, primary_key=True),
     Column("documents", Text, nullable=False),
     Column("sent_at", Instant, nullable=False),
+)
+
+# Stopped workflows that people start anew. `entry`, `call_entry` and `end_entry` are the entries of
+# the request, of the call's intent and of its outcome; `running` is what ran before the call.
+restarts = Table(
+    "restarts",
+    metadata,
+    Column("portal", Text, primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("n", Integer, primary_key=True, autoincrement=False),
+    Column("state", Text, nullable=False),
+    Column("anyway", Boolean, nullable=False),
+    Column("by", Words, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("entry", BigInteger, nullable=False),
+    Column("called_at", Instant),
+    Column("call_entry", BigInteger),
+    Column("running", Text),
+    Column("ended_at", Instant),
+    Column("end_entry", BigInteger),
+    Column("outcome", Text),
+    Column("workflow_id", Words),
+    Column("detail", Words),
+    Index("restarts_unfinished", "portal", sqlite_where=UNFINISHED, postgresql_where=UNFINISHED),
 )
