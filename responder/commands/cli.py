@@ -21,7 +21,7 @@ COMMANDS = {
     "pause": ("operate:pause", "Stop all new kills at once, on every replica, until `resume`."),
     "resume": ("operate:resume", "Allow kills again; what was held is judged afresh."),
     "rearm": ("operate:rearm", "Let a tripped rule act again; what it held is judged afresh."),
-    "cancel": ("operate:cancel", "Stop a decision that waits or is held."),
+    "cancel": ("approve:cancel", "Stop decisions that wait or are held."),
     "approve": ("approve:approve", "Approve decisions of rules in mode approve, or list them."),
     "restart": (
         "restart:restart",
