@@ -51,6 +51,7 @@ PLAYED = (
     "store/inbox/test_inbox.py",
     "journal/test_record.py",
     "journal/reading/test_counts.py",
+    "journal/reading/test_observed.py",
     "store/test_clock_setback.py",
     "journal/test_would_kills.py",
     "journal/audit/test_working_state.py",
