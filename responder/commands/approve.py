@@ -1,8 +1,9 @@
-"""Defines the command `approve`: it lists what waits for approval, and approves it."""
+"""Defines the commands `approve` and `cancel`: a person's answers to what waits."""
 
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -11,7 +12,10 @@ from responder.commands.context import current_user, fail, opened
 
 if TYPE_CHECKING:
     from responder.journal.approvals import PendingApproval
+    from responder.journal.reading.approval_cases import ApprovalCase
     from responder.store.database.database import Database
+
+_AT_ONCE = 100
 
 
 @click.command()
@@ -31,7 +35,7 @@ def approve(decisions: tuple[str, ...], *, whole: bool, yes: bool, as_json: bool
     """
     with opened() as (settings, database):
         if not decisions:
-            _show(_pending(database, sorted(settings.portals)), as_json=as_json)
+            _show(database, sorted(settings.portals), as_json=as_json)
         elif whole:
             portals = sorted(settings.portals)
             _approve(database, _chosen(database, portals, decisions, sure=yes))
@@ -47,21 +51,41 @@ def _pending(
     return database.read(lambda conn: approvals.pending(conn, portals, like=like))
 
 
-def _show(found: "Sequence[PendingApproval]", *, as_json: bool) -> None:
+def _show(database: "Database", portals: Sequence[str], *, as_json: bool) -> None:
+    """Print what waits, each with its reasons; the log is read a hundred decisions at a time."""
+    from responder.journal.reading import approval_cases
+
+    found = _pending(database, portals)
     if not found and not as_json:
         click.echo("Nothing waits to be approved.", err=True)
-    for one in found:
-        click.echo(_json(one) if as_json else _line(one))
+    for start in range(0, len(found), _AT_ONCE):
+        some = found[start : start + _AT_ONCE]
+        for case in database.read(partial(approval_cases.cases, asked=some)):
+            click.echo(_json(case) if as_json else "\n".join(_lines(case)))
 
 
-def _json(one: "PendingApproval") -> str:
+def _json(case: "ApprovalCase") -> str:
     from responder.adapters.printable_text import to_json
     from responder.store.canonical_json import instant_text
 
-    shown = {"id": one.decision_id, **asdict(one)}
+    shown = {"id": case.asked.decision_id, **asdict(case.asked)}
     del shown["decision_id"]
     shown |= {name: instant_text(shown[name]) for name in ("condemned_at", "lapses_at")}
-    return to_json(shown)
+    shown |= {"because": case.because, "template_id": case.template_id, "title": case.title}
+    return to_json(shown | {"conditions": list(case.tests)})
+
+
+def _lines(case: "ApprovalCase") -> list[str]:
+    """Return what is asked, why, and the tests with the values that condemned."""
+    from responder.adapters.printable_text import printable, to_json
+
+    lines = [_line(case.asked), *([f"    {case.because}"] if case.because else [])]
+    for test in case.tests:
+        where, _, fact = test["path"].partition(".")
+        unless = "unless " if where == "unless" else ""
+        seen = "erased" if case.is_erased else to_json(test["value"])
+        lines.append(f"    {unless}{fact} {test['test']}: {seen}")
+    return [printable(line) for line in lines]
 
 
 def _line(one: "PendingApproval") -> str:
@@ -102,3 +126,24 @@ def _approve(database: "Database", decisions: Sequence[str]) -> None:
         click.echo(f"{name}: {why}.", err=True)
     if done.refused:
         sys.exit(1)
+
+
+@click.command()
+@click.argument("decisions", nargs=-1, required=True)
+def cancel(decisions: tuple[str, ...]) -> None:
+    """Stop DECISIONS that wait or are held; nothing will come of them.
+
+    The exit code is 1 where only some could be cancelled, 2 where none could.
+    """
+    from responder.stop import control
+
+    with opened() as (_, database):
+        at = database.now()
+        refused = control.cancel_several(database, decisions, by=current_user(), at=at)
+    done = [name for name in dict.fromkeys(decisions) if name not in refused]
+    for name, why in refused.items():
+        click.echo(f"{name}: {why}.", err=True)
+    if done:
+        click.echo(f"Cancelled {', '.join(done)}.")
+    if refused:
+        sys.exit(1 if done or control.MAY_BE_MADE in refused.values() else 2)

@@ -21,8 +21,12 @@ COMMANDS = {
     "pause": ("operate:pause", "Stop all new kills at once, on every replica, until `resume`."),
     "resume": ("operate:resume", "Allow kills again; what was held is judged afresh."),
     "rearm": ("operate:rearm", "Let a tripped rule act again; what it held is judged afresh."),
-    "cancel": ("operate:cancel", "Stop a decision that waits or is held."),
+    "cancel": ("approve:cancel", "Stop decisions that wait or are held."),
     "approve": ("approve:approve", "Approve decisions of rules in mode approve, or list them."),
+    "restart": (
+        "restart:restart",
+        "Start a stopped workflow anew, as near to undoing as there is.",
+    ),
     "sweep": ("sweep:sweep", "Judge all running workflows now, as if an event had come."),
     "decisions": ("journal.log:decisions", "Print the decision log, oldest first."),
     "events": ("journal.log:events", "List what was received, and what concluded it."),

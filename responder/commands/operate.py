@@ -1,4 +1,4 @@
-"""Defines the commands of the operator: status, pause, resume, rearm, cancel."""
+"""Defines the commands of the operator: status, pause, resume, rearm."""
 
 import json
 import sys
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from responder.adapters.printable_text import printable
 from responder.commands.context import (
     current_user,
     did_you_mean,
@@ -93,14 +94,24 @@ def resume() -> None:
 @click.command()
 @click.argument("rule")
 @click.option("--portal", help="In this portal alone; otherwise in all.")
-def rearm(rule: str, portal: str | None) -> None:
-    """Let a tripped rule act again, and judge afresh what it held."""
+@click.option("--yes", is_flag=True, help="Do not ask on a terminal.")
+def rearm(rule: str, portal: str | None, *, yes: bool) -> None:
+    """Let a tripped rule act again, and judge afresh what it held.
+
+    It says first what that frees, and asks on a terminal.
+    """
+    from responder.journal.reading import counts
     from responder.stop import control
 
     with opened() as (settings, database):
         require_portal(portal, settings.portals)
         known = [one.id for one in ruleset_of(settings).rules if one.acts]
         portals = [portal] if portal else sorted(settings.portals)
+        held = database.read(lambda conn: counts.held_by_rule(conn, portals, rule))
+        if held.stops or rule in known:
+            click.echo(printable(f"{rule}: {held.sentence}"), err=True)
+            if not yes and sys.stdin.isatty():
+                click.confirm(f"Rearm {rule}?", abort=True, err=True)
         try:
             freed = control.rearm(
                 database, portals, rule, known=known, by=current_user(), at=database.now()
@@ -111,31 +122,12 @@ def rearm(rule: str, portal: str | None) -> None:
 
 
 @click.command()
-@click.argument("decision")
-def cancel(decision: str) -> None:
-    """Stop a decision that waits or is held; nothing will come of it."""
-    from responder.journal.record import NotOpen
-    from responder.stop import control
-
-    with opened() as (_, database):
-        try:
-            control.cancel(database, decision, by=current_user(), at=database.now())
-        except NotOpen:
-            fail(f"{decision} does not wait: there is none of that name, or it is concluded.")
-        except control.UnderWay:
-            click.echo(f"{decision}: its call may have been made already.", err=True)
-            sys.exit(1)
-        click.echo(f"Cancelled {decision}.")
-
-
-@click.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def status(*, as_json: bool) -> None:
     """Show mode, rules with their budgets and trips, and each portal's backlog and breaker.
 
     With a broken rules file all the rest is shown, and the exit code is 1.
     """
-    from responder.adapters.printable_text import printable
     from responder.stop import control
 
     with opened() as (settings, database):

@@ -112,17 +112,26 @@ def ask(tx: Connection, decision_id: str, lapses_at: datetime, at: datetime) -> 
 
 
 def pending(
-    conn: Connection, portals: Collection[str], *, like: str | None = None
+    conn: Connection,
+    portals: Collection[str],
+    *,
+    like: str | None = None,
+    rule: str | None = None,
+    most: int | None = None,
 ) -> list[PendingApproval]:
     """Return the decisions that are held until somebody approves them, the oldest first.
 
-    With `like`, the id of a decision, only those of the same rule and the same list.
+    With `like`, the id of a decision, only those of the same rule and the same list; with `rule`,
+    those of that rule; with `most`, so many at most.
     """
     query = (
         _pending_query()
         .where(decisions.c.portal.in_(portals))
         .order_by(decisions.c.at, decisions.c.portal, decisions.c.seq, decisions.c.n)
+        .limit(most)
     )
+    if rule is not None:
+        query = query.where(decisions.c.rule == rule)
     if like is not None:
         place = place_of(like)
         found = None if place is None else conn.execute(_list_of(place)).one_or_none()
@@ -136,13 +145,27 @@ def pending(
     return [_pending_of(record) for record in conn.execute(query)]
 
 
-def count_pending(conn: Connection) -> dict[str, int]:
-    """Count the decisions that wait for approval, in each portal that has any."""
+def pending_among(conn: Connection, decision_ids: Collection[str]) -> list[PendingApproval]:
+    """Return those of these decisions that are held until somebody approves them, in this order."""
+    found = []
+    for name in dict.fromkeys(decision_ids):
+        place = place_of(name)
+        query = None if place is None else _pending_query().where(is_decision(place))
+        row = None if query is None else conn.execute(query).one_or_none()
+        if row is not None:
+            found.append(_pending_of(row))
+    return found
+
+
+def count_pending(conn: Connection, rule: str | None = None) -> dict[str, int]:
+    """Count the decisions that wait for approval (of a rule), in each portal that has any."""
     query = (
         select(decisions.c.portal, func.count().label("waiting"))
         .where(OPEN, _HELD)
         .group_by(decisions.c.portal)
     )
+    if rule is not None:
+        query = query.where(decisions.c.rule == rule)
     return {record.portal: record.waiting for record in conn.execute(query)}
 
 

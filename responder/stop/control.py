@@ -26,6 +26,7 @@ from responder.store.decision_ids import place_of
 from responder.store.inbox import inbox, refusals
 
 HOUR = timedelta(hours=1)
+MAY_BE_MADE = "its call may have been made already"
 
 T = TypeVar("T")
 
@@ -143,6 +144,21 @@ def cancel(database: Writes, decision_id: str, *, by: str, at: datetime) -> None
         journal.control(tx, stop.portal, at, body)
 
     database.write(work)
+
+
+def cancel_several(
+    database: Writes, decision_ids: Sequence[str], *, by: str, at: datetime
+) -> dict[str, str]:
+    """Conclude decisions that wait or are held; return for each that could not be why."""
+    refused: dict[str, str] = {}
+    for name in dict.fromkeys(decision_ids):
+        try:
+            cancel(database, name, by=by, at=at)
+        except journal.NotOpen:
+            refused[name] = "it does not wait: there is none of that name, or it is concluded"
+        except UnderWay:
+            refused[name] = MAY_BE_MADE
+    return refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

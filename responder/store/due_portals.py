@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, exists, or_, select
 
-from responder.store.database.portal_tables import leases
+from responder.store.database.portal_tables import UNFINISHED, leases, restarts
 from responder.store.database.tables import (
     OPEN,
     TO_VERIFY,
@@ -21,7 +21,7 @@ from responder.store.sweep_runs import ASKED_FOR
 
 
 def portals(conn: Connection, now: datetime) -> set[str]:
-    """Return the portals with waiting deliveries, or a second look, stop or sweep that is due."""
+    """Return the portals with deliveries, looks, stops, sweeps or restarts that are due."""
     portal = leases.c.portal
     asked = select(sweeps.c.portal).where(
         sweeps.c.state.in_(("waiting", "running")), sweeps.c.at >= now - ASKED_FOR
@@ -36,6 +36,7 @@ def portals(conn: Connection, now: datetime) -> set[str]:
                     decisions.c.portal == portal, TO_VERIFY, decisions.c.verify_at <= now
                 ),
                 portal.in_(asked),
+                exists().where(restarts.c.portal == portal, UNFINISHED),
             )
         )
     )

@@ -61,12 +61,16 @@ def test_without_a_name_it_lists_what_waits(database: Database, responder: Comma
     first, second = asked(database, "a", "b\x1b[2J")
     lines = responder("approve").stdout.splitlines()
     assert lines[0].startswith(f"{first}  kill a on deal:759, rule lost-deal (main-1); lapses 20")
-    assert lines[1].startswith(f"{second}  kill b\ufffd[2J on deal:759")
+    assert lines[1:3] == [
+        "    A lost deal needs no approval.",
+        '    deal.stage_semantic_id is F: "F"',
+    ]
+    assert lines[3].startswith(f"{second}  kill b\ufffd[2J on deal:759")
     told = [json.loads(line) for line in responder("approve", "--json").stdout.splitlines()]
     assert [one["id"] for one in told] == [first, second]
     assert {key for one in told for key in one} == {
         *("id", "portal", "document", "workflow_id", "rule", "action", "together"),
-        *("condemned_at", "lapses_at"),
+        *("condemned_at", "lapses_at", "because", "template_id", "title", "conditions"),
     }
 
 
@@ -117,5 +121,8 @@ def test_status_counts_what_waits_and_decisions_show_it(
     (shown,) = responder("decisions", "--json", "--outcome", "held").stdout.splitlines()
     assert json.loads(shown)["id"] == name
     assert re.search(r"^mode +approve$", responder("decisions", "show", name).stdout, re.MULTILINE)
-    assert responder("cancel", name).exit_code == 0
+    (other,) = asked(database, "b")
+    done = responder("cancel", name, other)
+    assert (done.exit_code, done.stdout) == (0, f"Cancelled {name}, {other}.\n")
+    assert responder("cancel", name, other).exit_code == 2
     assert "it is cancelled" in responder("approve", name).stderr

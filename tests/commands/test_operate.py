@@ -68,3 +68,14 @@ def test_a_rule_that_is_none_is_never_swept(place: Path) -> None:
     assert (
         "There is no rule 'lost-dael' that stops anything. Did you mean lost-deal?" in done.stderr
     )
+
+
+def test_a_rearm_says_first_what_it_frees_and_asks_only_on_a_terminal(place: Path) -> None:
+    done = responder(place, "rearm", "lost-deal")
+    assert (done.exit_code, done.stdout) == (
+        0,
+        "Rearmed lost-deal; 0 held stops are judged afresh.\n",
+    )
+    assert done.stderr == "lost-deal: It holds nothing; its counts begin at zero again.\n"
+    assert responder(place, "rearm", "--yes", "lost-deal").exit_code == 0
+    assert responder(place, "rearm", "lost-dael").exit_code == 2

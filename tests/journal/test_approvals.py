@@ -88,6 +88,28 @@ def test_what_a_rule_condemned_together_is_one_list(database: Database) -> None:
     assert names(database, "main-999-1") == names(database, "nonsense") == []
 
 
+def test_of_several_names_those_that_wait_are_found_in_their_order(database: Database) -> None:
+    first, second, third = asked(database, "a", "b", "c")
+    approve(database, second)
+
+    def read(conn: Connection) -> list[str]:
+        found = approvals.pending_among(conn, [third, second, "nonsense", first, third])
+        return [one.decision_id for one in found]
+
+    assert database.read(read) == [third, first]
+
+
+def test_those_of_one_rule_are_listed_and_counted(database: Database) -> None:
+    asked(database, "a")
+    (other,) = asked(database, "b", rule="another")
+
+    def read(conn: Connection) -> tuple[list[str], dict[str, int]]:
+        found = approvals.pending(conn, ["main"], rule="another", most=5)
+        return [one.decision_id for one in found], approvals.count_pending(conn, "another")
+
+    assert database.read(read) == ([other], {"main": 1})
+
+
 def test_what_a_run_condemned_is_one_list_over_all_documents(database: Database) -> None:
     first = asked(database, "a", together="sweep 1")
     second = asked(database, "b", together="sweep 1")

@@ -60,6 +60,7 @@ class State(Account):
         self.items: dict[tuple[int, int], dict[str, object]] = {}
         self.tasks: dict[int, dict[str, object]] = {}
         self.templates: dict[str, dict[str, object]] = {}
+        self.waiting_for_nothing: set[str] = set()  # templates whose workflows end as they start
         self.users: dict[str, dict[str, object]] = {}
         self.hidden_users: set[str] = set()
         self.statuses: list[dict[str, object]] = []

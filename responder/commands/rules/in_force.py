@@ -11,8 +11,12 @@ from responder.commands.operate import ruleset_of
 from responder.rules.revision import shown
 
 if TYPE_CHECKING:
+    from responder.authoring.readiness import Readiness
     from responder.journal.would_kills import Figures
     from responder.rules.rule import Rule
+    from responder.rules.ruleset import Ruleset
+    from responder.settings.settings import Settings
+    from responder.store.database.database import Database
 
 _DONE = {"kill": "killed", "terminate": "terminated"}
 
@@ -31,15 +35,36 @@ def rules(context: click.Context, portal: str | None, *, as_json: bool) -> None:
         ruleset = ruleset_of(settings)
         require_portal(portal, settings.portals)
         figures = database.read(lambda conn: would_kills.figures(conn, portal))
+        ready = _readiness(database, settings, ruleset, portal)
     if not as_json:
         click.echo(f"revision {shown(ruleset.revision)}")
     for rule in ruleset.rules:
-        found = figures.get(rule.id)
-        lines = _object(rule, found, ruleset.revision) if as_json else _paragraph(rule, found)
-        click.echo(lines)
+        found, state = figures.get(rule.id), ready.get(rule.id)
+        if as_json:
+            click.echo(_object(rule, found, state, ruleset.revision))
+        else:
+            click.echo(_paragraph(rule, found, state))
 
 
-def _paragraph(rule: "Rule", figures: "Figures | None") -> str:
+def _readiness(
+    database: "Database", settings: "Settings", ruleset: "Ruleset", portal: str | None
+) -> "dict[str, Readiness]":
+    """Read which of the rules that only observe are ready to be enforced."""
+    from responder.authoring import readiness
+
+    now, mode = database.now(), settings.mode
+    some = [rule for rule in ruleset.rules if readiness.observes(rule, mode, now)]
+    portals = [portal] if portal else sorted(settings.portals)
+    tests = readiness.count_tests(ruleset)
+    return database.read(
+        lambda conn: readiness.read(
+            conn, some, portals, tests=tests, installation=mode, now=now, portal=portal
+        )
+    )
+
+
+def _paragraph(rule: "Rule", figures: "Figures | None", ready: "Readiness | None") -> str:
+    from responder.adapters.printable_text import printable
     from responder.rules.english.paragraphs import paragraph
 
     mode = "guards" if rule.mode is None else rule.mode.value
@@ -49,10 +74,16 @@ def _paragraph(rule: "Rule", figures: "Figures | None") -> str:
         lines.append(f"Observed since {figures.since:%Y-%m-%d}: {figures.sentence(done)}.")
     elif rule.mode == "observe":
         lines.append(f"Observed: would have {done} nothing yet.")
+    if ready is not None:
+        lines.append(f"Ready to enforce? {'Yes.' if ready.is_ready else 'Not yet.'}")
+        lines += [printable(f"  {name}: {figure}") for name, figure in ready.other_lines()]
+        lines.append(f"  next: {ready.next_step}")
     return "\n".join(lines)
 
 
-def _object(rule: "Rule", figures: "Figures | None", revision: str) -> str:
+def _object(
+    rule: "Rule", figures: "Figures | None", ready: "Readiness | None", revision: str
+) -> str:
     from responder.adapters.printable_text import to_json
     from responder.rules.english.paragraphs import paragraph
 
@@ -70,8 +101,20 @@ def _object(rule: "Rule", figures: "Figures | None", revision: str) -> str:
             "in_words": paragraph(rule),
             "revision": revision,
             "shadow": shown,
+            "ready": None if ready is None else _ready(ready),
         }
     )
+
+
+def _ready(ready: "Readiness") -> dict[str, object]:
+    return {
+        "ready": ready.is_ready,
+        "days": ready.days,
+        "since": None if ready.since is None else ready.since.isoformat(),
+        "would_have_tripped": ready.foreseen.held,
+        "tests": ready.tests,
+        "next": ready.next_step,
+    }
 
 
 @rules.command("show")

@@ -20,6 +20,7 @@ from responder.journal.approval_proof import Approval, approval_of
 from responder.journal.audit.delivery_counts import Concluded
 from responder.journal.audit.differences import Differences
 from responder.journal.audit.index_check import Page
+from responder.journal.audit.restart_steps import RestartSteps
 from responder.journal.chain_ends import End
 from responder.model import OPEN_OUTCOMES, Mode
 from responder.store.database.tables import entries
@@ -63,6 +64,7 @@ class Replay:
         self.pause: ControlEntry | None = None
         self.resume: ControlEntry | None = None
         self.unproved: dict[str, ControlEntry] = {}  # by decision, an approval its row has not
+        self.restarts = RestartSteps(base.seq)
         self._concluded = concluded
         # by decision; each is dropped once an entry bears it out or ends it
         self._asking: set[str] = set()  # needs approval, and is not concluded
@@ -87,6 +89,7 @@ class Replay:
             self._approved.pop(body["decision"], None)
         elif entry.kind == "control":
             self._control(ControlEntry(entry.seq, entry.at, body))
+            return self.restarts.add(entry.seq, entry.at, body)
         return None
 
     def catch_up(self, conn: Connection, portal: str) -> None:
@@ -105,7 +108,9 @@ class Replay:
             if entry.kind == "intent":
                 self._call(json.loads(entry.body))
             else:
-                self._control(ControlEntry(entry.seq, entry.at, json.loads(entry.body)))
+                act = ControlEntry(entry.seq, entry.at, json.loads(entry.body))
+                self._control(act)
+                self.restarts.add(act.seq, act.at, act.body)
 
     def end(self) -> None:
         """Record the rows that no entry bore out to the end."""

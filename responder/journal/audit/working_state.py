@@ -38,6 +38,7 @@ def settle(conn: Connection, portal: str, replay: Replay) -> None:
     _trips(conn, portal, replay)
     _rearms(conn, portal, replay)
     _sets(conn, portal, replay)
+    replay.restarts.compare(conn, portal, replay.differs)
 
 
 def pause(conn: Connection, replays: Mapping[str, Replay]) -> list[Difference]:

@@ -10,7 +10,7 @@ from sqlalchemy import Column, Connection, Select, and_, func, or_, select
 
 from responder.model import WOULD_OUTCOMES, Outcome
 from responder.store.database.tables import ACTING, OPEN, chains, decisions, entries, rearms
-from responder.store.limits import MAY_BE_DONE
+from responder.store.limits import DOCUMENT, MAY_BE_DONE, RUN, TRIPPED
 
 _ENTRIES = 1_000  # of each chain, in which control entries are searched for
 
@@ -60,6 +60,67 @@ def held(conn: Connection) -> Counts:
     """Count each rule's held stops, by (portal, rule)."""
     return _counted(
         conn, _of_each(decisions.c.rule).where(OPEN, decisions.c.outcome == Outcome.HELD)
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldByRule:
+    """The stops that a rule holds and that rearming it frees: how many, and on which documents.
+
+    `documents` has the first of them, by name, each with its number of stops.
+    """
+
+    stops: int
+    documents_in_all: int
+    documents: Mapping[str, int]
+
+    @property
+    def sentence(self) -> str:
+        """Return in words what rearming frees."""
+        if not self.stops:
+            return "It holds nothing; its counts begin at zero again."
+        named = (f"{ref} ({n})" if n > 1 else ref for ref, n in self.documents.items())
+        more = self.documents_in_all - len(self.documents)
+        rest = f" and {more} more" if more else ""
+        return (
+            f"It holds {_counted_in_words(self.stops, 'stop')} on "
+            f"{_counted_in_words(self.documents_in_all, 'document')}: {', '.join(named)}{rest}. "
+            "Each is judged afresh, and stopped if it is condemned again."
+        )
+
+
+def _counted_in_words(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
+def held_by_rule(
+    conn: Connection, portals: Collection[str], rule: str, most: int = 20
+) -> HeldByRule:
+    """Return what rearming a rule would free in these portals."""
+    which = (
+        decisions.c.portal.in_(portals),
+        OPEN,
+        decisions.c.outcome == Outcome.HELD,
+        decisions.c.rule == rule,
+        decisions.c.hold.in_((TRIPPED, DOCUMENT, RUN)),
+    )
+    by_document = (
+        select(decisions.c.portal, decisions.c.document, func.count().label("stops"))
+        .where(*which)
+        .group_by(decisions.c.portal, decisions.c.document)
+        .subquery()
+    )
+    in_all = select(func.count(), func.coalesce(func.sum(by_document.c.stops), 0))
+    documents, stops = conn.execute(in_all.select_from(by_document)).one()
+    named = select(by_document).order_by(by_document.c.document, by_document.c.portal).limit(most)
+    several = len(portals) > 1
+    return HeldByRule(
+        stops=int(stops),
+        documents_in_all=documents,
+        documents={
+            f"{row.document} of {row.portal}" if several else row.document: row.stops
+            for row in conn.execute(named)
+        },
     )
 
 

@@ -7,7 +7,7 @@ which is found by its time. So no decision costs more than some thousand short r
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 from sqlalchemy import Row as Record
 
+from responder.journal import restarts
 from responder.journal.reading import decisions as log
 from responder.journal.telling.shown import Told, told
 from responder.store.canonical_json import canonical
@@ -78,6 +79,7 @@ def detail(conn: Connection, decision_id: str, near: int = NEAR) -> Detail | Non
         return None
     row = conn.execute(select(decisions).where(is_decision(place))).one()
     steps, whole = _steps(conn, place, row, near)
+    steps += _steps_of_restart(conn, decision_id, {step.seq for step in steps})
     intents = [step for step in steps if step.kind == "intent"]
     contents = _contents(conn, place, [place[1], *(step.seq for step in intents)])
     erasers = {seq: content["erased"] for seq, content in contents.items() if "erased" in content}
@@ -112,6 +114,17 @@ def _steps(
     steps = (*evaluation, *(found[number] for number in sorted(found)))
     called = sum(step.kind == "intent" for step in steps)
     return steps, len(spans) == 1 or called >= row.calls
+
+
+def _steps_of_restart(
+    conn: Connection, decision_id: str, known: Collection[int]
+) -> tuple[Step, ...]:
+    """Return the entries of a restart that are not known: they may be much later than all else."""
+    restart = restarts.find(conn, decision_id)
+    if restart is None:
+        return ()
+    numbers = [number for number in restart.numbers if number not in known]
+    return tuple(sorted(_entries(conn, restart.portal, numbers), key=lambda step: step.seq))
 
 
 def _around(conn: Connection, portal: str, row: "Record[tuple[object, ...]]") -> Iterator[int]:

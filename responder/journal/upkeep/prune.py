@@ -6,9 +6,9 @@ number and the hash of the last entry removed, and how many days were kept (`cha
 still proves itself. The last entry that is old enough stays: it proves that those before it were as
 old (`checkpoint_marks`).
 
-Pruning goes no further than the oldest decision that is open, or stopped and not yet verified. A
-later entry may still name a decision that is gone: its outcome is younger, and is kept until its
-own time.
+Pruning goes no further than the oldest decision that is open, stopped and not yet verified, or
+being started anew. A later entry may still name a decision that is gone: its outcome is younger,
+and is kept until its own time.
 
 The texts of rulesets are not removed: they are few, and show what the rules were in any year.
 """
@@ -24,7 +24,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, false, func, sel
 from responder.journal import would_kills
 from responder.journal.chain import append
 from responder.store import sweep_runs
-from responder.store.database.portal_tables import tellings
+from responder.store.database.portal_tables import UNFINISHED, restarts, tellings
 from responder.store.database.tables import (
     OPEN,
     TO_VERIFY,
@@ -82,7 +82,7 @@ def prune(
     append(tx, portal, "prune", at, body)
     for names in _names(tx, portal, last.seq):
         tx.execute(delete(deliveries).where(concluded_by(tx, portal, names)))
-    for table in (evidence, approvals, tellings, decisions, entries):
+    for table in (evidence, approvals, restarts, tellings, decisions, entries):
         tx.execute(delete(table).where(table.c.portal == portal, table.c.seq <= last.seq))
     would_kills.forget(tx, portal, last.seq)
     return Pruned(last.seq, len(gone), more=len(gone) == most)
@@ -162,14 +162,18 @@ def _oldest(conn: Connection, portal: str, before: datetime, most: int) -> list[
 
 
 def _first_unfinished(conn: Connection, portal: str) -> int | None:
-    """Return the oldest evaluation with a decision that is open, or stopped and not verified."""
-    # two statements: each condition has an index of its own, and no index has both
+    """Return the oldest evaluation with a decision that is open, unverified, or restarted now."""
+    # three statements: each condition has an index of its own, and no index has several
     found = [
         conn.execute(
             select(func.min(decisions.c.seq)).where(decisions.c.portal == portal, rare)
         ).scalar()
         for rare in (OPEN, TO_VERIFY)
     ]
+    being_restarted = select(func.min(restarts.c.seq)).where(
+        restarts.c.portal == portal, UNFINISHED
+    )
+    found.append(conn.execute(being_restarted).scalar())
     return min((seq for seq in found if seq is not None), default=None)
 
 

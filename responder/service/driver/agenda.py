@@ -2,10 +2,10 @@
 
 What concerns the portal's local application comes first, for without it there may be no way to
 call. Then the portal is asked whether it may be acted upon (`withholding`). Upkeep follows, which
-needs no call. Then comes a round of what is due (`round`), and between
-rounds, however many there are, a step of a run (`sweeper`). Where there is nothing else to do,
-people are told in the portal of what was stopped (`telling.teller`), and workflows that observing
-rules would have stopped are checked (`would_kill_check`).
+needs no call, and what people want started anew (`restarter`). Then comes a round of what is due
+(`round`), and between rounds, however many there are, a step of a run (`sweeper`). Where there is
+nothing else to do, people are told in the portal of what was stopped (`telling.teller`), and
+workflows that observing rules would have stopped are checked (`would_kill_check`).
 """
 
 from responder.judge.context import Context
@@ -17,6 +17,7 @@ from responder.service.driver.upkeep.withholding import Withholding
 from responder.stop.approval_expiry import ApprovalExpiry
 from responder.stop.gate import Gate
 from responder.stop.rearm_release import RearmRelease
+from responder.stop.restart.restarter import Restarter
 from responder.stop.telling.teller import Teller
 from responder.stop.would_kill_check import WouldKillCheck
 
@@ -45,6 +46,7 @@ class Agenda:
             ClockWatch(context, gate),
             RearmRelease(context, gate),
             ApprovalExpiry(context, gate),
+            Restarter(context, gate),
         )
         self._withholding = withholding
         self._teller = Teller(context, gate)

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from starlette.responses import Response
 
 from responder.journal import approvals
+from responder.journal.reading import counts
 from responder.journal.reading.detail import detail
 from responder.journal.record import NotOpen
 from responder.service.pages.page_requests import Visit
@@ -60,12 +61,14 @@ def rearm(site: Site, visit: Visit) -> Response:
     portals = [portal] if portal else site.portals
     if not _sure(visit):
         where = f" in {portal}" if portal and len(site.portals) > 1 else ""
+        held = site.database.read(partial(counts.held_by_rule, portals=portals, rule=rule))
         return _ask(
             site,
             visit,
             f"Rearm rule {rule}{where}?",
+            held.sentence,
             "Its counts begin at zero again. What it held is judged afresh on the facts of this "
-            "moment, and stopped if it is condemned again.",
+            "moment.",
             "Look at what it condemned first: a rule trips because it wanted to stop more than "
             "you allowed it to.",
             action=visit.request.url.path,

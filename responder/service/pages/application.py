@@ -26,7 +26,8 @@ from starlette.types import ASGIApp
 
 from responder.adapters.package_texts import DOCS, UnknownTextError
 from responder.service.pages import actions, page_requests, rules, status
-from responder.service.pages.log import decision, decision_list
+from responder.service.pages.approvals import approval_list
+from responder.service.pages.log import decision, decision_list, restart
 from responder.service.pages.login import login
 from responder.service.pages.page_requests import ForeignForm, Form, Visit
 from responder.service.pages.rendering import icon, stylesheet
@@ -172,6 +173,8 @@ def application(site: Site) -> ASGIApp:
         route("/decisions/{id}", GET=decision.show),
         route("/decisions/{id}/cancel", POST=actions.cancel),
         route("/decisions/{id}/approve", POST=actions.approve),
+        route("/decisions/{id}/restart", POST=restart.act),
+        route("/approvals", GET=approval_list.show, POST=approval_list.act),
         route("/rules", GET=rules.show),
         route("/rules/{rule}/rearm", POST=actions.rearm),
         route("/revisions/{revision}", GET=rules.revision),

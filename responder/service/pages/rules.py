@@ -8,11 +8,13 @@ from http import HTTPStatus
 
 from starlette.responses import Response
 
+from responder.authoring.readiness import Readiness
 from responder.journal import would_kills
 from responder.journal.reading import counts
 from responder.model import Action, Mode
 from responder.rules.english.paragraphs import paragraph
 from responder.rules.rule import Rule
+from responder.service.pages import readiness
 from responder.service.pages.page_requests import Visit
 from responder.service.pages.site import Site
 from responder.store import limits, rulesets
@@ -47,6 +49,8 @@ class Shown:
     effect: str
     budgets: tuple[Budget, ...]
     shadow: str | None
+    readiness: Readiness | None
+    done: str
 
     @property
     def tripped(self) -> bool:
@@ -76,13 +80,14 @@ def show(site: Site, visit: Visit) -> Response:
         places = [(number, rule) for number, rule in places if only in rule.id]
     first = _first(visit, len(places))
     known = {rule.id for rule in chosen}
+    here = places[first : first + PAGE]
+    ready = readiness.of_rules(site, [rule for _, rule in here], now)
     return site.page(
         "rules.html",
         visit,
         only=only,
         shown=[
-            _shown(site, rule, number, numbers, now)
-            for number, rule in places[first : first + PAGE]
+            _shown(site, rule, number, numbers, ready.get(rule.id), now) for number, rule in here
         ],
         first=first,
         total=len(places),
@@ -132,8 +137,16 @@ def _missing_rules(numbers: _Numbers, known: set[str]) -> set[tuple[str, str]]:
     return {key for key in (*numbers.trips, *numbers.held) if key[1] and key[1] not in known}
 
 
-def _shown(site: Site, rule: Rule, number: int, numbers: _Numbers, now: datetime) -> Shown:
+def _shown(
+    site: Site,
+    rule: Rule,
+    number: int,
+    numbers: _Numbers,
+    ready: Readiness | None,
+    now: datetime,
+) -> Shown:
     figures = numbers.shadows.get(rule.id)
+    done = _DONE.get(rule.then, "stopped")
     return Shown(
         rule=rule,
         number=number,
@@ -141,7 +154,9 @@ def _shown(site: Site, rule: Rule, number: int, numbers: _Numbers, now: datetime
         state=_state(rule, now),
         effect=_effect(rule, site.settings.mode, now),
         budgets=tuple(_budgets(site, rule, numbers)) if rule.acts else (),
-        shadow=None if figures is None else figures.sentence(_DONE.get(rule.then, "stopped")),
+        shadow=None if figures is None else figures.sentence(done),
+        readiness=ready,
+        done=done,
     )
 
 

@@ -34,6 +34,9 @@ DONE: Mapping[str, str] = {
     "resumed-already": "Nothing was paused.",
     "rearmed": "Rearmed. What the rule held is judged afresh.",
     "cancelled": "Cancelled. Nothing comes of this decision.",
+    "restart-asked": "Asked for. The portal's driver sees to it within seconds.",
+    "approve-several": "Approved. Each is judged afresh, and stopped if it is condemned again.",
+    "cancel-several": "Cancelled. Nothing comes of these decisions.",
     "approved": "Approved. It is judged afresh, and stopped if it is condemned again.",
 }
 

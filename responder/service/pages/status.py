@@ -25,6 +25,9 @@ _ACTS: Mapping[str, str] = {
     "approve": "approved",
     "erase": "erased the facts behind",
     "trip": "tripped",
+    "restart": "asked to start anew what was stopped by",
+    "restart_call": "had the portal called to start anew what was stopped by",
+    "restart_end": "was told what came of starting anew what was stopped by",
 }
 
 

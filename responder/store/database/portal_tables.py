@@ -1,9 +1,9 @@
-"""Defines the tables of portals: driver, client's state, local application, and what is told there.
+"""Defines the tables of portals: driver, client's state, application, restarts, and what is told.
 
 Its `metadata` has these and all other tables.
 """
 
-from sqlalchemy import BigInteger, Column, Double, Index, Integer, Table, Text, text
+from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, Table, Text, text
 
 from responder.store.database.columns import Instant, Words
 from responder.store.database.tables import metadata
@@ -17,11 +17,14 @@ __all__ = [
     "metadata",
     "offline_takings",
     "replicas",
+    "restarts",
     "tellings",
     "withheld",
 ]
 
-TO_TELL = text("due_at IS NOT NULL")  # written alike in the index and in the query
+# written alike in the index and in queries
+TO_TELL = text("due_at IS NOT NULL")
+UNFINISHED = text("state <> 'done'")
 
 leases = Table(
     "leases",
@@ -134,4 +137,28 @@ tellings = Table(
     Column("ended_at", Instant),
     Column("result", Words),
     Index("tellings_due", "portal", "due_at", sqlite_where=TO_TELL, postgresql_where=TO_TELL),
+)
+
+# Stopped workflows that people start anew. `entry`, `call_entry` and `end_entry` are the entries of
+# the request, of the call's intent and of its outcome; `running` is what ran before the call.
+restarts = Table(
+    "restarts",
+    metadata,
+    Column("portal", Text, primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("n", Integer, primary_key=True, autoincrement=False),
+    Column("state", Text, nullable=False),
+    Column("anyway", Boolean, nullable=False),
+    Column("by", Words, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("entry", BigInteger, nullable=False),
+    Column("called_at", Instant),
+    Column("call_entry", BigInteger),
+    Column("running", Text),
+    Column("ended_at", Instant),
+    Column("end_entry", BigInteger),
+    Column("outcome", Text),
+    Column("workflow_id", Words),
+    Column("detail", Words),
+    Index("restarts_unfinished", "portal", sqlite_where=UNFINISHED, postgresql_where=UNFINISHED),
 )

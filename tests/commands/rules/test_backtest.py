@@ -145,6 +145,7 @@ def test_rules_say_what_they_would_have_done(
     record(database, *(kill(name, Outcome.WOULD_KILL) for name in ("a", "b")))
     said = "Observed since 2026-09-24: would have killed 2 on 1 document; 2 cannot be told"
     assert said in responder("rules").stdout
+    assert "Ready to enforce? Not yet.\n  observed: " in responder("rules").stdout
     (tmp_path / "rules.yaml").write_text(
         in_a_file(a_rule(name="keep", when=None, then="leave") + a_rule(name="b") + LOST)
     )
@@ -155,6 +156,7 @@ def test_rules_say_what_they_would_have_done(
     assert (keep["mode"], keep["shadow"]) == (None, None)
     assert lost["shadow"]["workflows"] == 2
     assert lost["shadow"]["since"].startswith("2026-09-24T12:00:00")
+    assert (lost["ready"]["ready"], lost["ready"]["tests"], keep["ready"]) == (False, 0, None)
 
 
 @pytest.mark.service

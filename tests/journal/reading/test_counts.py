@@ -59,3 +59,31 @@ def test_what_people_did_lately_is_told_newest_first(database: Database) -> None
     database.write(write)
     found = database.read(lambda conn: counts.recent_controls(conn, 4))
     assert [act.body["control"] for act in found] == ["rearm", "rearm", "resume", "resume"]
+
+
+def test_rearming_frees_what_a_rule_holds_and_says_so(database: Database) -> None:
+    def held(workflow: str, hold: str, rule: str = "one", portal: str = "main") -> None:
+        (name,) = record(database, kill(workflow, rule=rule), portal=portal).decisions
+        database.write(
+            lambda tx: journal.postpone(
+                tx, name, Outcome.HELD, at=AT, due_at=None, tries=0, detail=None, hold=hold
+            )
+        )
+
+    for workflow, hold in (("a", "trip"), ("b", "document"), ("c", "run")):
+        held(workflow, hold)
+    held("d", "pause")
+    held("e", "approval")
+    held("f", "trip", rule="two")
+    held("g", "trip", portal="other")
+
+    def found(*portals: str, rule: str = "one") -> counts.HeldByRule:
+        return database.read(lambda conn: counts.held_by_rule(conn, portals, rule))
+
+    assert found("main").sentence == (
+        "It holds 3 stops on 1 document: deal:759 (3). "
+        "Each is judged afresh, and stopped if it is condemned again."
+    )
+    both = found("main", "other")
+    assert (both.stops, both.documents) == (4, {"deal:759 of main": 3, "deal:759 of other": 1})
+    assert "holds nothing" in found("main", rule="three").sentence

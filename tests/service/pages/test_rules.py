@@ -96,10 +96,20 @@ def test_the_rules_say_whether_they_act(anna: Visitor) -> None:
         assert said in words, said
 
 
+def test_of_each_observing_rule_it_says_whether_it_is_ready(anna: Visitor) -> None:
+    words = anna.get("/rules").words
+    assert words.count("Ready to enforce?") == 1  # the others act on nothing, or only protect
+    assert "would have killed nothing yet" in words
+    assert "observed no decision was made by it as it stands" in words
+    assert "Next: Let it observe for 7 more days: a week in all." in words
+
+
 def test_with_both_keys_a_rule_acts(database: Database, given: Settings) -> None:
     enforcing = given.model_copy(update={"mode": Mode.ENFORCE})
     with _opened(database, enforcing) as anna:
-        assert "It acts." in anna.get("/rules").words
+        words = anna.get("/rules").words
+        assert "It acts." in words
+        assert "Ready to enforce?" not in words
 
 
 def test_a_rule_that_is_gone_and_still_holds_can_be_rearmed(

@@ -1,12 +1,23 @@
 """Implements the methods of workflows: https://apidocs.bitrix24.com/api-reference/bizproc/."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from responder.bitrix24.documents import from_triple
 from responder.bitrix24.sandbox import php
 from responder.bitrix24.sandbox.answers import Answer, RefusedError
 from responder.bitrix24.sandbox.rows import BIZPROC_OPERATORS, Listing, ListParams, Row, page
-from responder.bitrix24.sandbox.state import State
+from responder.bitrix24.sandbox.state import COMPANY, CONTACT, DEAL, INVOICE, LEAD, QUOTE, State
+from responder.model import Document
+
+_ITEM_TYPES = {
+    "lead": LEAD,
+    "deal": DEAL,
+    "contact": CONTACT,
+    "company": COMPANY,
+    "quote": QUOTE,
+    "invoice": INVOICE,
+}
 
 STATE_TITLE_LENGTH = 255
 _INSTANCES = Listing(
@@ -163,17 +174,52 @@ def waiting_tasks(state: State, params: Mapping[str, object]) -> Answer:
 
 
 def start(state: State, params: Mapping[str, object]) -> Answer:
-    """Start a workflow on a document; the result is its id."""
+    """Start a workflow on a document; the result is its id, whether it is listed then or not.
+
+    Refusals come in the order of module bizproc, lib/restservice.php `startWorkflow`: who may start
+    it is checked last. Nothing is compared with what runs already: two calls start two workflows.
+    Nobody misses a parameter that the template requires, and the starter is the one who calls. A
+    workflow that waits for nothing has ended when the answer comes; one that finds no slot runs
+    later. A template of robots is started like any other.
+    """
     asked = _upper(params)
     if php.is_empty(asked.get("TEMPLATE_ID")):
         raise RefusedError(400, "ERROR_WRONG_WORKFLOW_ID", "Empty TEMPLATE_ID")
+    template_id = str(php.integer(asked["TEMPLATE_ID"]))
+    template = state.templates.get(template_id)
+    if template is None:
+        raise RefusedError(400, "ERROR_WRONG_WORKFLOW_ID", "Template not found")
     triple = php.texts(asked.get("DOCUMENT_ID"))
-    if len(triple) != len(("MODULE_ID", "ENTITY", "DOCUMENT_ID")) or not all(triple):
+    document = _document(triple)
+    if document is None or not _is_there(state, document):
         raise RefusedError(400, "", "Wrong DOCUMENT_ID!")
-    template_id = php.text(asked["TEMPLATE_ID"])
-    if template_id not in state.templates:
-        raise RefusedError(400, "", "Workflow template not found.")
-    return Answer(value=state.start_workflow(triple, template_id, started_by=state.actor.user_id))
+    if not _is_for(template, document):
+        raise RefusedError(400, "", "Template type and DOCUMENT_ID mismatch!")
+    _only_administrators(state)
+    workflow = state.start_workflow(triple, template_id, started_by=state.actor.user_id)
+    if template_id in state.waiting_for_nothing:
+        state.end_workflow(workflow)
+    return Answer(value=workflow)
+
+
+def _document(triple: Sequence[str]) -> Document | None:
+    whole = len(triple) == len(("MODULE_ID", "ENTITY", "DOCUMENT_ID")) and all(triple)
+    return from_triple(*triple) if whole else None
+
+
+def _is_there(state: State, document: Document) -> bool:
+    """Return whether a document exists; those of other modules than the CRM all do."""
+    smart = document.kind.removeprefix("item_")
+    number = _ITEM_TYPES.get(document.kind) or (int(smart) if smart.isdigit() else None)
+    return number is None or (number, int(document.item_id)) in state.items
+
+
+def _is_for(template: Mapping[str, object], document: Document) -> bool:
+    """Return whether a template is for documents of this type."""
+    module, entity, kind = php.texts(template["DOCUMENT_TYPE"])
+    if (module, entity) != (document.module, document.entity):
+        return False
+    return module != "crm" or document.id.rpartition("_")[0] == kind
 
 
 def _only_administrators(state: State) -> None:

@@ -14,6 +14,7 @@ from responder.rules.rule import Rule
 from responder.rules.ruleset import RulesError, Ruleset, load, was_in_force
 from responder.service.pages import wording
 from responder.service.pages.log import decision_story
+from responder.service.pages.log import restart as restarting
 from responder.service.pages.page_requests import Visit
 from responder.service.pages.rendering import document_in_words
 from responder.service.pages.site import Site
@@ -64,6 +65,7 @@ def show(site: Site, visit: Visit) -> Response:
         rule_text=_rule_text(found, rule),
         rule_in_words=None if rule is None else paragraph(rule),
         most_siblings=MOST_SIBLINGS,
+        restart=restarting.view(site, decision),
         may_cancel=decision["outcome"] in (Outcome.WAITING, Outcome.HELD),
         may_approve=decision["outcome"] == Outcome.HELD and found.hold == APPROVAL,
     )

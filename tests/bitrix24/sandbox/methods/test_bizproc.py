@@ -263,28 +263,64 @@ def test_who_is_no_administrator_sees_their_own_tasks(sandbox: Sandbox, caller: 
     assert caller.ids("bizproc.task.list") == [own]
 
 
-def test_starting_a_workflow_gives_its_id(sandbox: Sandbox, caller: Caller) -> None:
+START = "bizproc.workflow.start"
+STARTED = {"TEMPLATE_ID": 61, "DOCUMENT_ID": list(DEAL)}
+
+
+@pytest.fixture
+def startable(sandbox: Sandbox) -> Sandbox:
+    """Have a deal, and templates for deals and for leads."""
+    sandbox.add_item(2, 759)
     sandbox.add_template(61, "Approval")
-    asked = {"TEMPLATE_ID": 61, "DOCUMENT_ID": list(DEAL)}
-    workflow = caller.result("bizproc.workflow.start", asked)
-    assert caller.ids(INSTANCES, {"FILTER": TRIPLE}) == [workflow]
+    sandbox.add_template(62, "Of leads", document_type=("crm", "CCrmDocumentLead", "LEAD"))
+    return sandbox
+
+
+def test_each_start_begins_another_workflow(startable: Sandbox, caller: Caller) -> None:
+    started = [caller.result(START, STARTED) for _ in range(2)]
+    listed = caller.rows(INSTANCES, {"FILTER": TRIPLE, "SELECT": ["ID", "STARTED_BY"], **BY_ID})
+    assert [row["ID"] for row in listed] == sorted(map(str, started))
+    assert {row["STARTED_BY"] for row in listed} == {startable.user_id}
+
+
+def test_a_workflow_that_finds_no_slot_has_an_id_and_is_not_listed(
+    startable: Sandbox, caller: Caller
+) -> None:
+    *_, third = [caller.result(START, STARTED) for _ in range(3)]
+    assert startable.queued == [third]
+    assert third not in caller.ids(INSTANCES, {"FILTER": TRIPLE})
+
+
+def test_a_workflow_that_waits_for_nothing_has_ended_at_once(
+    startable: Sandbox, caller: Caller
+) -> None:
+    startable.waiting_for_nothing.add("61")
+    assert caller.result(START, STARTED)
+    assert caller.ids(INSTANCES) == []
 
 
 @pytest.mark.parametrize(
     ("params", "refusal"),
     [
         ({}, (400, "ERROR_WRONG_WORKFLOW_ID", "Empty TEMPLATE_ID")),
+        (STARTED | {"TEMPLATE_ID": 9}, (400, "ERROR_WRONG_WORKFLOW_ID", "Template not found")),
         ({"TEMPLATE_ID": 61}, (400, "", "Wrong DOCUMENT_ID!")),
-        (
-            {"TEMPLATE_ID": 62, "DOCUMENT_ID": list(DEAL)},
-            (400, "", "Workflow template not found."),
-        ),
+        (STARTED | {"DOCUMENT_ID": list(OTHER)}, (400, "", "Wrong DOCUMENT_ID!")),
+        (STARTED | {"TEMPLATE_ID": 62}, (400, "", "Template type and DOCUMENT_ID mismatch!")),
     ],
 )
+@pytest.mark.usefixtures("startable")
 def test_a_workflow_that_cannot_start_is_refused(
     caller: Caller, params: dict[str, object], refusal: tuple[int, str, str]
 ) -> None:
-    assert caller.refusal("bizproc.workflow.start", params) == refusal
+    assert caller.refusal(START, params) == refusal
+
+
+def test_who_may_start_it_is_checked_last(startable: Sandbox, caller: Caller) -> None:
+    startable.admin = False
+    assert caller.refusal(START, STARTED) == (403, "ACCESS_DENIED", "Access denied!")
+    mismatch = (400, "", "Template type and DOCUMENT_ID mismatch!")
+    assert caller.refusal(START, STARTED | {"TEMPLATE_ID": 62}) == mismatch
 
 
 def test_tests_may_change_rows_as_they_are_served(sandbox: Sandbox, caller: Caller) -> None:

@@ -1,0 +1,55 @@
+"""Reads what a person must see before approving: why each decision was made, and on which facts."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from responder.bitrix24.documents import from_triple
+from responder.journal import approvals
+from responder.journal.approvals import PendingApproval
+from responder.journal.reading import decisions as log
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalCase:
+    """A decision that waits for approval, with its reasons.
+
+    `tests` are those of its rule, each with the value that was seen. `title` is the document's,
+    where it was read; it and the values are None once they were erased.
+    """
+
+    asked: PendingApproval
+    because: str | None
+    template_id: object
+    title: object
+    tests: tuple[Mapping[str, Any], ...]
+    is_erased: bool
+
+
+def waiting(
+    conn: Connection, portals: Collection[str], *, most: int, rule: str | None = None
+) -> list[ApprovalCase]:
+    """Return what waits for approval, the oldest first; with `rule`, what that rule condemned."""
+    return cases(conn, approvals.pending(conn, portals, rule=rule, most=most))
+
+
+def cases(conn: Connection, asked: Sequence[PendingApproval]) -> list[ApprovalCase]:
+    """Return the reasons of these decisions; one that was pruned meanwhile is left out."""
+    found = [(one, log.one(conn, one.decision_id)) for one in asked]
+    return [_case(one, decision) for one, decision in found if decision is not None]
+
+
+def _case(asked: PendingApproval, decision: Mapping[str, Any]) -> ApprovalCase:
+    facts = decision["facts"] or {}
+    kind = from_triple(*decision["document"]).kind
+    title = facts.get(f"{kind}.title")
+    return ApprovalCase(
+        asked=asked,
+        because=decision["because"],
+        template_id=decision["workflow"]["template_id"],
+        title=None if isinstance(title, dict) else title,
+        tests=tuple(one for one in decision["conditions"] if one["rule"] == asked.rule),
+        is_erased=bool(decision.get("erased")),
+    )

@@ -1,0 +1,1 @@
+"""Starts the template of a stopped workflow anew, once, when a person asks for it."""
