@@ -1,9 +1,10 @@
 """Reads texts that are installed with the program: recipes, documentation, files to deploy it with.
 
 The name of a text is the name of its file without the ending, in lower case. The first line of
-each, `# …`, is its description.
+each, `# …`, is its description; JSON, which has no comments, has a field of that name.
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,12 +37,17 @@ class Texts:
     def index(self) -> Iterator[tuple[str, str]]:
         """Yield each name with its description."""
         for name in self.names():
-            first, _, _ = self.text(name).partition("\n")
-            yield name, first.removeprefix("# ")
+            yield name, _description(self.text(name))
 
     def _files(self) -> dict[str, Path]:
         folder = Path(responder.__file__).parent / self.folder
         return {file.stem.lower(): file for file in folder.iterdir() if file.is_file()}
+
+
+def _description(text: str) -> str:
+    if text.startswith("{"):
+        return str(json.loads(text)["description"])
+    return text.partition("\n")[0].removeprefix("# ")
 
 
 RECIPES = Texts("recipe", "authoring/recipes")

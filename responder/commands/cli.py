@@ -6,11 +6,15 @@ Exit codes: 0 fine; 1 the thing checked is not so; 2 the question was wrong (set
 arguments). Output for programs goes to stdout, what people read besides to stderr.
 """
 
+import contextlib
 import importlib
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import click
 
-from responder.adapters.terminal import escape_output
+from responder.adapters.terminal import close_output, escape_output
 
 COMMANDS = {
     "serve": ("serve:serve", "Receive events, decide and act."),
@@ -57,6 +61,20 @@ COMMANDS = {
     "deploy": ("texts:deploy", "List the files to deploy and watch it with, or print one."),
 }
 
+GROUPS = {
+    "Run it": ("serve", "demo", "sandbox", "app", "doctor", "health", "password", "migrate"),
+    "Look": ("status", "decisions", "events", "explain"),
+    "Act": ("pause", "resume", "rearm", "approve", "cancel", "restart", "sweep"),
+    "Rules": ("check", "test", "backtest", "rules", "fields", "recipes", "schema"),
+    "Audit": ("audit", "backup"),
+    "Read": ("docs", "deploy"),
+}
+"""The headings of the help, with the commands below each; one that is nowhere comes last."""
+
+# Their exit code says whether something is so: unless they were heard out, they have not said yes.
+_JUDGING = frozenset({"check", "test", "backtest", "audit", "doctor", "sweep", "migrate", "backup"})
+_NOT_HEARD_OUT = 141  # what a shell says of a program that a closed pipe ended
+
 
 class _Commands(click.Group):
     """The group of all commands, each of which is imported when it is run."""
@@ -76,8 +94,26 @@ class _Commands(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the help's list of commands from the table, importing none of them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+        for heading, names in _groups():
+            with formatter.section(heading):
+                formatter.write_dl([(name, COMMANDS[name][1]) for name in names])
+
+    def main(self, *args: Any, **more: Any) -> Any:  # noqa: ANN401 -- as in click
+        """Run the program, and leave nothing for the interpreter to write at its end."""
+        try:
+            return super().main(*args, **more)
+        finally:
+            close_output()
+
+    def make_context(self, *args: Any, **more: Any) -> click.Context:  # noqa: ANN401 -- as in click
+        """Read the command line; the help is printed here."""
+        with _reader_may_leave(lambda: 0):
+            return super().make_context(*args, **more)
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 -- as in click
+        """Run a command."""
+        with _reader_may_leave(lambda: _NOT_HEARD_OUT if ctx.invoked_subcommand in _JUDGING else 0):
+            return super().invoke(ctx)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -87,6 +123,30 @@ class _Commands(click.Group):
             return super().resolve_command(ctx, args)
         except click.NoSuchCommand as error:
             raise click.NoSuchCommand(error.command_name, possibilities=COMMANDS, ctx=ctx) from None
+
+
+def _groups() -> Iterator[tuple[str, list[str]]]:
+    """Yield each heading of the help with its commands, in the order of the table of groups."""
+    named = {name for names in GROUPS.values() for name in names}
+    more = {"More": tuple(name for name in COMMANDS if name not in named)}
+    for heading, names in (GROUPS | more).items():
+        there = [name for name in names if name in COMMANDS]
+        if there:
+            yield heading, there
+
+
+@contextlib.contextmanager
+def _reader_may_leave(code: Callable[[], int]) -> Iterator[None]:
+    """End the program without a word, and with this exit code, where nobody reads any more."""
+    heard = True
+    try:
+        yield
+    except BrokenPipeError:
+        heard = False
+    finally:
+        heard &= close_output()
+    if not heard:
+        sys.exit(code())
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

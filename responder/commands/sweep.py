@@ -20,7 +20,6 @@ _LOOK_SECONDS = 0.2
 _PATIENCE_SECONDS = 30.0  # for a service to begin
 _OUTCOMES_SECONDS = 60.0  # for what was found to be concluded
 _SOON_SECONDS = 5.0  # what is due later than this is shown as waiting (the rule's `wait`)
-_ROW = "{:<18}  {:<23}  {:<10}  {:<22}  {:<12}  {}"
 
 
 @click.command()
@@ -128,21 +127,25 @@ def _show(
     *,
     as_json: bool,
 ) -> None:
-    from responder.adapters.printable_text import printable, to_json
+    from responder.adapters.printable_text import to_json
+    from responder.adapters.table import Column, Table
+    from responder.commands.journal.decision_table import outcome_style
 
     if as_json:
         for one in found:
             click.echo(to_json({"portal": portal, **one}))
         return
     if found:
-        click.echo(_ROW.format("DOCUMENT", "WORKFLOW", "TEMPLATE", "RULE", "OUTCOME", ""))
-    for one in found:
-        row = _ROW.format(
-            *(str(one[name]) for name in ("document", "workflow", "template_id", "rule")),
-            str(one["outcome"]),
-            one["detail"] or "",
+        columns = (
+            *(Column(head) for head in ("DOCUMENT", "WORKFLOW", "TEMPLATE")),
+            Column("RULE", fold=True),
+            Column("OUTCOME", fold=True, style=outcome_style),
+            Column("DETAIL", fold=True),
         )
-        click.echo(printable(row))
+        with Table(*columns, write=click.echo) as table:
+            for one in found:
+                names = ("document", "workflow", "template_id", "rule", "outcome")
+                table.add(*(str(one[name]) for name in names), str(one["detail"] or ""))
     click.echo(
         f"{portal}: {result['running']} workflows running, {len(found)} found by "
         f"{len(_names(result))} rules",

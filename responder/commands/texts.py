@@ -31,9 +31,11 @@ def deploy(name: str | None) -> None:
 def _print(command: str, texts: Texts, name: str | None) -> None:
     """Print a text unchanged; without a name, print a line for each text there is."""
     if name is None:
-        width = max(map(len, texts.names()))
-        for known, line in texts.index():
-            click.echo(f"{known:<{width}}  {line}")
+        from responder.adapters.table import Column, Table
+
+        with Table(Column(), Column(fold=True), write=click.echo) as table:
+            for row in texts.index():
+                table.add(*row)
         return
     try:
         print_verbatim(texts.text(name))

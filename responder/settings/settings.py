@@ -44,6 +44,8 @@ from responder.settings.sources import (
     gather,
 )
 
+# no setting, but what `responder deploy compose` reads from the same .env
+IMAGE = f"{PREFIX}IMAGE"
 POLLED = timedelta(seconds=60)
 POLLED_ALONE = timedelta(seconds=5)  # where events come in no other way
 _SHORTEST_SEGMENT = 6
@@ -183,7 +185,7 @@ def load(
 ) -> Settings:
     """Read all three places; raise `SettingsError` with every problem at once."""
     given, problems = gather(os.environ if environ is None else environ, env_file)
-    problems += [_unknown(name) for name in given if not _is_known(name)]
+    problems += [_unknown(one) for one in given if not _is_known(one) and one != IMAGE]
     if given.get(DATABASE_URL) == "":
         problems.append(EMPTY_DATABASE_URL)
     known = {name: value for name, value in given.items() if _is_known(name) and value}

@@ -10,7 +10,7 @@ ALL = pytest.mark.parametrize("texts", [DEPLOY, DOCS, RECIPES], ids=lambda texts
 @ALL
 def test_each_says_in_its_first_line_what_it_is_for(texts: Texts) -> None:
     for name, line in texts.index():
-        assert texts.text(name).startswith(f"# {line}\n")
+        assert texts.text(name).startswith((f"# {line}\n", f'{{\n  "description": "{line}",\n'))
         assert len(line) > 20
 
 
@@ -22,4 +22,6 @@ def test_another_name_is_no_way_out_of_the_folder(texts: Texts, name: str) -> No
 
 
 def test_names_are_those_of_the_files_in_lower_case_without_their_endings() -> None:
-    assert DEPLOY.names() == ["alerts", "caddyfile", "compose"]
+    assert DEPLOY.names() == [
+        *("alerts", "caddyfile", "compose", "dashboard", "kubernetes", "postgres", "systemd")
+    ]

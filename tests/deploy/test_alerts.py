@@ -4,29 +4,19 @@ They need `promtool` (Debian packages it), and are skipped, saying so, where the
 """
 
 import re
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 from responder.adapters.package_texts import DEPLOY
-from responder.bitrix24.sandbox import Sandbox, SandboxServer
-from tests.support.processes import LOST_DEAL, event, eventually, running
+from tests.deploy.conftest import FOUND
+from tests.deploy.promtool import needs_promtool, promtool
 
 TEXT = DEPLOY.text("alerts")
 ALERTS: dict[str, dict[str, Any]] = {
     rule["alert"]: rule for rule in yaml.safe_load(TEXT)["groups"][0]["rules"]
 }
-PROMTOOL = shutil.which("promtool")
-
-needs_promtool = pytest.mark.skipif(
-    PROMTOOL is None,
-    reason="promtool is not there (Debian: `apt-get install promtool`, or prometheus)",
-)
-
 # What a healthy service says for three hours, once a minute; two replicas, one of which drives.
 QUIET = {
     'responder_build_info{version="0.1.0"}': "1x180",
@@ -61,15 +51,6 @@ QUIET = {
     'responder_notifications_total{result="given_up"}': "0x180",
 }
 GONE = "_x180"
-
-RULES = f"""\
-{LOST_DEAL}
-  - id: not-62
-    when: [deal.updated]
-    if: {{workflow.template_id: 62}}
-    then: kill
-"""
-FOUND = b'responder_rule_decisions_total{outcome="would_kill",rule="not-62"} 1.0'
 
 # What changes, and the labels that the alert then has beside its severity.
 LOUD: dict[str, tuple[dict[str, str], dict[str, str]]] = {
@@ -151,13 +132,6 @@ LOUD: dict[str, tuple[dict[str, str], dict[str, str]]] = {
 }
 
 
-def promtool(*words: str, given: bytes | None = None) -> "subprocess.CompletedProcess[bytes]":
-    assert PROMTOOL is not None
-    return subprocess.run(
-        [PROMTOOL, *words], input=given, capture_output=True, timeout=60, check=False
-    )
-
-
 def case(name: str, changed: dict[str, str], fires: str | None, labels: dict[str, str]) -> object:
     """Write one test for promtool: what is measured, and which alert alone then fires."""
 
@@ -199,25 +173,6 @@ def test_each_alert_fires_alone_and_none_fires_when_all_is_well(tmp_path: Path) 
     )
     done = promtool("test", "rules", str(file))
     assert done.returncode == 0, (done.stdout + done.stderr).decode()
-
-
-@pytest.fixture(scope="module")
-def measured(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """Ask a service that has killed a workflow, and swept, for its metrics."""
-    with SandboxServer(Sandbox()) as portal:
-        portal.sandbox.add_item(2, 759, stageId="LOSE", stageSemanticId="F", categoryId=0)
-        portal.sandbox.start_workflow(("crm", "CCrmDocumentDeal", "DEAL_759"), 61)
-        place = tmp_path_factory.mktemp("service")
-        with running(place, portal.url, rules=RULES, RESPONDER_SWEEP_EVERY="1s") as service:
-            assert service.post(event("ONCRMDEALUPDATE", 759)) == 200
-            service.settled(1)
-            portal.sandbox.start_workflow(("crm", "CCrmDocumentDeal", "DEAL_759"), 62)
-
-            def swept() -> bytes | None:
-                metrics = service.get("/metrics")[1]
-                return metrics if FOUND in metrics else None
-
-            return eventually(swept)
 
 
 def test_what_a_sweep_decides_is_counted_like_the_rest(measured: bytes) -> None:

@@ -1,6 +1,9 @@
 """compose.yaml and Caddyfile fit the Dockerfile, the settings and what the program answers."""
 
+import os
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +17,26 @@ from responder.receive.endpoint import other_routes
 from responder.service.app import NOT_READY_SECONDS, STOP_SECONDS
 from responder.settings.settings import Settings
 from responder.store.database.engines import parse
+from tests.deploy.replicas import (
+    DOCKERFILE,
+    RULES,
+    instruction,
+    lost_deal,
+    played,
+    stop_the_workflow,
+)
 from tests.support.processes import eventually, free_port
 from tests.support.proxies import CADDY, caddy
 from tests.support.uvicorn_thread import connected, parsed
 
 ROOT = Path(__file__).parents[2]
 CADDYFILE = DEPLOY.text("caddyfile")
-DOCKERFILE = (ROOT / "Dockerfile").read_text()
 SECRET_PATH = "a-secret-path-0001"
+VALIDATOR = shutil.which("check-jsonschema")
 Compose = dict[str, Any]
+OPEN = ("/events", "/events/word", "/app/main")
+CLOSED = ("/", "/metrics", "/readyz", "/decisions", "/app", "/eventsx", "/events/../metrics")
 REPLICAS = ("responder-1", "responder-2", "responder-3")
-
-
-def instruction(name: str) -> str:
-    """Return what the last stage of the Dockerfile says in one of its lines."""
-    found: list[str] = re.findall(rf"^{name} (.*)$", DOCKERFILE, re.MULTILINE)
-    return found[-1]
 
 
 @pytest.fixture(scope="module")
@@ -38,10 +45,25 @@ def compose() -> Compose:
     return loaded
 
 
+@pytest.mark.skipif(VALIDATOR is None, reason="check-jsonschema (of PyPI) is not installed")
+def test_the_schema_of_compose_holds(tmp_path: Path) -> None:
+    assert VALIDATOR is not None
+    file = tmp_path / "compose.yaml"
+    file.write_text(DEPLOY.text("compose"))
+    done = subprocess.run(
+        [VALIDATOR, "--builtin-schema", "vendor.compose-spec", file],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_three_replicas_run_what_the_image_runs(compose: Compose) -> None:
     for name in REPLICAS:
         replica = compose["services"][name]
-        assert replica["build"] == "."
+        assert replica["image"] == "${RESPONDER_IMAGE:-responder}"
+        assert "build" not in replica  # it would be built where another image is named
         assert "command" not in replica
         assert "entrypoint" not in replica
         assert "user" not in replica
@@ -95,7 +117,6 @@ def test_the_proxy_asks_each_replica_on_the_image_s_port_and_path() -> None:
     assert int(port) == Settings.model_fields["port"].default
     (upstreams,) = re.findall(r"reverse_proxy (.*) \{", CADDYFILE)
     assert upstreams.split() == [f"{name}:{port}" for name in REPLICAS]
-    assert "handle /events* {" in CADDYFILE
     (health,) = re.findall(r"health_uri (.*)", CADDYFILE)
 
     async def ready() -> tuple[bool, dict[str, object]]:
@@ -103,6 +124,29 @@ def test_the_proxy_asks_each_replica_on_the_image_s_port_and_path() -> None:
 
     application = other_routes(ready, Metrics(), None)
     assert health in [route.path for route in application.routes if isinstance(route, Route)]
+
+
+def answer(port: int, path: str) -> int:
+    """Return the status with which the proxy answers a request for a path."""
+    with connected(port) as connection:
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        return parsed(connection.recv(65536)).status
+
+
+@pytest.mark.skipif(CADDY is None, reason="caddy is not installed")
+def test_caddy_finds_the_caddyfile_valid(tmp_path: Path) -> None:
+    assert CADDY is not None
+    file = tmp_path / "Caddyfile"
+    file.write_text(CADDYFILE.replace("request_buffers 70KiB", ""))  # Debian's does not know it yet
+    homes = dict.fromkeys(("XDG_DATA_HOME", "XDG_CONFIG_HOME"), str(tmp_path))
+    done = subprocess.run(
+        [CADDY, "validate", "--adapter", "caddyfile", "--config", file],
+        env=os.environ | homes,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.skipif(CADDY is None, reason="caddy is not installed")
@@ -120,6 +164,8 @@ def test_what_the_proxy_logs_of_an_error_holds_no_secret_path(tmp_path: Path) ->
         with connected(port) as connection:
             connection.sendall(sent)
             assert parsed(connection.recv(65536)).status in (502, 503)
+        assert {path: answer(port, path) for path in OPEN} == dict.fromkeys(OPEN, 503)
+        assert {path: answer(port, path) for path in CLOSED} == dict.fromkeys(CLOSED, 404)
         eventually(lambda: b'"status":50' in log.read_bytes() or None, why=log.read_text)
         assert SECRET_PATH not in log.read_text()
 
@@ -144,3 +190,23 @@ def test_what_is_named_stands_there(compose: Compose) -> None:
 def test_a_replica_is_given_the_time_that_it_takes_to_end(compose: Compose) -> None:
     seconds = int(compose["services"]["responder-1"]["stop_grace_period"].removesuffix("s"))
     assert seconds > STOP_SECONDS + NOT_READY_SECONDS
+
+
+def test_replicas_may_do_nothing_but_their_work(compose: Compose) -> None:
+    for name in REPLICAS:
+        replica = compose["services"][name]
+        assert replica["read_only"] is True
+        assert replica["cap_drop"] == ["ALL"]
+        assert replica["security_opt"] == ["no-new-privileges:true"]
+
+
+def test_replicas_run_as_the_file_says(compose: Compose, postgres_url: str, tmp_path: Path) -> None:
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "rules.yaml").write_text(RULES)
+    (mount,) = compose["services"]["responder-1"]["volumes"]
+    folder, at, _ = mount.split(":")
+    given = compose["services"]["responder-1"]["environment"]
+    with lost_deal() as (sandbox, in_the_env_file):
+        mounts = {at: tmp_path / folder}
+        with played(tmp_path, given | in_the_env_file, mounts, postgres_url, 2) as replicas:
+            stop_the_workflow(sandbox, replicas)

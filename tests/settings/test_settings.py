@@ -239,6 +239,11 @@ def test_an_unknown_variable_like_no_other_is_an_error_too() -> None:
     assert problems_of(MINIMAL | {"RESPONDER_X": ""}) == ("RESPONDER_X is not a setting",)
 
 
+def test_the_image_that_compose_is_told_of_does_not_matter(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("RESPONDER_IMAGE=registry.internal/responder:1\n")
+    assert load(MINIMAL, env_file=tmp_path / ".env") == load(MINIMAL, env_file=None)
+
+
 def test_other_programs_variables_do_not_matter() -> None:
     load(MINIMAL | {"PATH": "/bin", "RESPONDERS": "x", "MODE": "x"}, env_file=None)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn, TextIO
 
 import click
 
-from responder.commands.context import current_user, fail, opened_log
+from responder.commands.context import current_user, fail, opened_log, require_portal
 
 if TYPE_CHECKING:
     from responder.journal.audit.verify import Verified
@@ -76,16 +76,13 @@ def export(portal: str | None) -> None:
 
     with opened_log() as database:
         portals = database.read(chain_ends.portals)
-        if portal is not None and portal not in portals:
-            fail(f"There are no entries of a portal {portal!r}.")
+        require_portal(portal, portals)
         try:
             for name in portals if portal is None else [portal]:
                 for entry in log.export(database, name):
                     click.echo(json.dumps(entry))
         except log.Moved as error:
             _not_so(f"The export ends here: {error}.")
-        except BrokenPipeError:
-            sys.exit(0)
 
 
 @audit.command()

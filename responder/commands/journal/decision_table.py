@@ -1,43 +1,50 @@
 """Prints the decision log: a table for people, JSON for programs, one decision with its reasons."""
 
 import json
-import re
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from difflib import get_close_matches
 from functools import partial
 
 from responder.adapters.printable_text import printable, to_json
+from responder.adapters.table import Column, Table
+from responder.adapters.terminal import Style
+from responder.bitrix24 import documents
 from responder.journal.reading import decisions, rule_names
 from responder.journal.telling.shown import Told, told
-from responder.model import Action, Outcome, Reason
+from responder.model import Action, Document, Outcome, Reason
 from responder.store import rulesets
 from responder.store.canonical_json import instant_text
 from responder.store.database.database import Database
 
 FOLLOW_SECONDS = 0.5
 
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_HEAD = ("AT", "DECISION", "DOCUMENT", "WORKFLOW", "RULE", "OUTCOME")
-_WIDTHS = (19, 14, 16, 23, 20)
+_STYLES: Mapping[str, Style] = {
+    **dict.fromkeys((Outcome.KILLED, Outcome.TERMINATED, Outcome.REFUSED, Outcome.GAVE_UP), "red"),
+    **dict.fromkeys((Outcome.WAITING, Outcome.HELD, Outcome.IN_DOUBT), "yellow"),
+    **dict.fromkeys((Outcome.LEFT, Outcome.CLEARED, Outcome.CANCELLED), "green"),
+}
+
+
+def outcome_style(cell: str) -> Style | None:
+    """Return the colour of an outcome in a table; of none, that of what matters little."""
+    return "dim" if cell.startswith(Action.NONE) else _STYLES.get(cell)
+
+
+_COLUMNS = (
+    Column("AT", usual=19),
+    Column("DECISION", usual=10),
+    Column("DOCUMENT", usual=10, fold=True),
+    Column("WORKFLOW", usual=23, spare=True),
+    Column("RULE", usual=20, fold=True),
+    Column("OUTCOME", usual=12, fold=True, style=outcome_style),
+)
 
 Decision = Mapping[str, object]
 Write = Callable[[str], object]
-
-
-def since_of(text: str | None) -> datetime | None:
-    """Return the instant that `1h` ago was; raise ValueError for a text that is no such length."""
-    if text is None:
-        return None
-    match = re.fullmatch(r"([0-9]{1,6})([smhdw])", text)
-    if match is None:
-        raise ValueError(f"--since takes a number and a unit (30s, 15m, 2h, 7d), not {text!r}")
-    try:
-        return datetime.now(UTC) - timedelta(**{_UNITS[match[2]]: int(match[1])})
-    except OverflowError:
-        raise ValueError(f"--since {text} is before all time") from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,33 +55,29 @@ class Filter:
     """
 
     since: datetime | None = None
+    portal: str | None = None
+    document: Document | None = None
     workflow: str | None = None
     rule: str | None = None
     outcome: str | None = None
-
-    @classmethod
-    def of(
-        cls, *, since: str | None, workflow: str | None, rule: str | None, outcome: str | None
-    ) -> "Filter":
-        """Parse the command's options; raise ValueError for an unknown outcome or wrong length."""
-        if outcome not in (None, Action.NONE, *Outcome, *Reason):
-            raise ValueError(
-                f"there is no outcome {outcome!r}; there are: {', '.join(Outcome)}; "
-                f"and where nothing was condemned: none, or its reason {', '.join(Reason)}"
-            )
-        return cls(since=since_of(since), workflow=workflow, rule=rule, outcome=outcome)
+    limit: int | None = None  # the newest so many
 
     def matches(self, decision: Decision) -> bool:
         """Return whether a decision, whatever its age, is asked for."""
         workflow = decision["workflow"]
+        found = workflow.get("id") if isinstance(workflow, dict) else None
         return (
-            (self.rule is None or decision["rule"] == self.rule)
+            self.portal in (None, decision["portal"])
+            and self.rule in (None, decision["rule"])
+            and self.workflow in (None, found)
+            and self._matches_document(decision["document"])
             and self._matches_outcome(decision)
-            and (
-                self.workflow is None
-                or (isinstance(workflow, dict) and workflow.get("id") == self.workflow)
-            )
         )
+
+    def _matches_document(self, triple: object) -> bool:
+        if self.document is None:
+            return True
+        return isinstance(triple, list) and self.document.triple == tuple(triple)
 
     def _matches_outcome(self, decision: Decision) -> bool:
         if self.outcome is None:
@@ -84,51 +87,95 @@ class Filter:
         return decision["outcome"] == self.outcome
 
 
-def show_all(database: Database, chosen: Filter, *, as_json: bool, write: Write) -> int:
-    """Print the decisions that are asked for; return their number."""
-    if not as_json:
-        write(_row(_HEAD))
+class Shown:
+    """Where decisions are shown: in a table for people, or as one JSON object a line."""
+
+    def __init__(self, write: Write, *, as_json: bool) -> None:
+        self._write = write
+        self._table = None if as_json else Table(*_COLUMNS, write=write)
+
+    def add(self, decision: Decision) -> None:
+        """Show a decision, once the table's columns can be laid out."""
+        if self._table is None:
+            self._write(to_json(decision))
+        else:
+            self._table.add(*_cells(decision))
+
+    def flush(self) -> None:
+        """Show all that were added, however few they are."""
+        if self._table is not None:
+            self._table.flush()
+
+
+def show_all(database: Database, chosen: Filter, shown: Shown) -> int:
+    """Show the decisions that are asked for; return their number."""
+    found: Iterable[Decision] = filter(
+        chosen.matches,
+        decisions.decisions(
+            database,
+            since=chosen.since,
+            portal=chosen.portal,
+            document=None if chosen.document is None else chosen.document.ref,
+            workflow=chosen.workflow,
+            rule=chosen.rule,
+            outcome=chosen.outcome if chosen.outcome in tuple(Outcome) else None,
+        ),
+    )
+    if chosen.limit is not None:
+        found = deque(found, maxlen=chosen.limit)
     count = 0
-    for decision in decisions.decisions(
-        database,
-        since=chosen.since,
-        workflow=chosen.workflow,
-        rule=chosen.rule,
-        outcome=chosen.outcome if chosen.outcome in tuple(Outcome) else None,
-    ):
-        if chosen.matches(decision):
-            write(_line(decision, as_json=as_json))
-            count += 1
+    for decision in found:
+        shown.add(decision)
+        count += 1
+    shown.flush()
     return count
 
 
 def show_changes(
-    database: Database, cursor: Mapping[str, int], chosen: Filter, *, as_json: bool, write: Write
+    database: Database, cursor: Mapping[str, int], chosen: Filter, shown: Shown
 ) -> None:
-    """Print, for ever, decisions that are asked for as they change, from the cursor on."""
+    """Show, for ever, decisions that are asked for as they change, from the cursor on."""
     while True:
         seen = cursor
         changed, cursor = database.read(partial(decisions.changed_since, cursor=seen))
         if cursor == seen:
             time.sleep(FOLLOW_SECONDS)
         for decision in filter(chosen.matches, changed):
-            write(_line(decision, as_json=as_json))
+            shown.add(decision)
 
 
-def no_decision(database: Database, chosen: Filter, in_force: Collection[str] | None) -> str:
-    """Return the line for no decision found: whether the rule exists, and the nearest name.
+def require_outcome(outcome: str | None) -> None:
+    """Raise ValueError for what is neither an outcome nor a reason, naming the nearest."""
+    known = (Action.NONE, *Outcome, *Reason)
+    if outcome in (None, *known):
+        return
+    near = get_close_matches(outcome, known, 1)
+    meant = f" Did you mean {near[0]}?" if near else ""
+    raise ValueError(
+        f"There is no outcome {outcome}.{meant} There are: {', '.join(Outcome)}; and where "
+        f"nothing was condemned: none, or its reason {', '.join(Reason)}."
+    )
+
+
+def unknown_rule(database: Database, rule: str, in_force: Collection[str] | None) -> str | None:
+    """Return what is wrong with a rule that neither the file nor the log names, or None.
 
     `in_force` are the rules in the file, None where it cannot be read.
     """
-    if chosen.rule is None:
-        return "There is no such decision."
     known = {*(in_force or ()), *database.read(rule_names.rules)}
-    if chosen.rule in known:
-        return f"Rule {chosen.rule} has made no such decision."
-    near = get_close_matches(chosen.rule, sorted(known), 1)
+    if rule in known:
+        return None
+    near = get_close_matches(rule, sorted(known), 1)
     meant = f" Did you mean {near[0]}?" if near else ""
     nowhere = "is in the log" if in_force is None else "is in force, and none is in the log"
-    return f"No rule {chosen.rule} {nowhere}.{meant}"
+    return f"No rule {rule} {nowhere}.{meant}"
+
+
+def no_decision(chosen: Filter) -> str:
+    """Return the line for no decision found."""
+    if chosen.rule is None:
+        return "There is no such decision."
+    return f"Rule {chosen.rule} has made no such decision."
 
 
 def find(database: Database, decision_id: str) -> Decision | None:
@@ -187,31 +234,21 @@ def _said_lines(said: Iterable[Told]) -> Iterable[str]:
     return ["told in the portal", *lines] if lines else []
 
 
-def _line(decision: Decision, *, as_json: bool) -> str:
-    if as_json:
-        return to_json(decision)
-    return _row(
-        (
-            _text(decision["at"])[:19].replace("T", " "),
-            _text(decision["id"]),
-            document_name(decision["document"]),
-            _workflow_name(decision["workflow"]),
-            _text(decision["rule"]) or "-",
-            _text(decision["outcome"]) or f"none ({_text(decision['reason'])})",
-        )
-    )
-
-
-def _row(cells: Iterable[str]) -> str:
-    *padded, last = cells
-    return "  ".join(
-        [*(cell.ljust(width) for cell, width in zip(padded, _WIDTHS, strict=True)), last]
+def _cells(decision: Decision) -> tuple[str, ...]:
+    """Return the cells of a decision's row."""
+    return (
+        str(decision["at"])[:19].replace("T", " "),
+        str(decision["id"]),
+        document_name(decision["document"]),
+        _workflow_name(decision["workflow"]),
+        str(decision["rule"] or "-"),
+        str(decision["outcome"] or f"none ({decision['reason']})"),
     )
 
 
 def document_name(triple: object) -> str:
-    """Return a document's name in a table: its id, which shows its kind."""
-    return printable(str(triple[2])) if isinstance(triple, list) else "-"
+    """Return a document as it is named everywhere: `deal:759`."""
+    return printable(documents.from_triple(*triple).ref) if isinstance(triple, list) else "-"
 
 
 def _workflow_name(workflow: object) -> str:

@@ -1,19 +1,23 @@
 """Prints what was received, and the evaluation that concluded each delivery."""
 
-import json
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 
-from responder.adapters.printable_text import printable, to_json
-from responder.bitrix24 import documents
-from responder.model import Document
+from responder.adapters.printable_text import to_json
+from responder.adapters.table import Column, Table
 from responder.store.canonical_json import instant_text
 from responder.store.database.database import Database
 from responder.store.inbox import inbox
 from responder.store.inbox.inbox import Delivery
 
-_ROW = "{:<19}  {:<8}  {:<10}  {:<28}  {:<18}  {}"
+_COLUMNS = (
+    Column("RECEIVED"),
+    Column("DELIVERY"),
+    Column("PORTAL", spare=True),
+    Column("EVENT", fold=True),
+    Column("DOCUMENT", fold=True),
+    Column("EVALUATION"),
+)
 
 
 def show(
@@ -25,55 +29,26 @@ def show(
     write: Callable[[str], object],
 ) -> int:
     """Print deliveries, the oldest first; return their number."""
-    if not as_json:
-        write(_ROW.format("RECEIVED", "DELIVERY", "PORTAL", "EVENT", "DOCUMENT", "EVALUATION"))
+    table = None if as_json else Table(*_COLUMNS, write=write)
     count = 0
     for delivery in inbox.received(database, since=since, document=document):
-        write(_json(delivery) if as_json else _line(delivery))
+        if table is None:
+            write(_json(delivery))
+        else:
+            table.add(*_cells(delivery))
         count += 1
+    if table is not None:
+        table.flush()
     return count
 
 
-def ref_of(named: str) -> str:
-    """Return the reference of a document, in whichever way it is written.
-
-    `deal:759` is that of events, `DEAL_759` that of the table of decisions, the triple that of
-    their JSON. Raise ValueError for a text that names no document.
-    """
-    for document in _meant(named.strip()):
-        if document is not None:
-            return document.ref
-    raise ValueError(f"{named!r} names no document; write it as deal:759 or DEAL_759")
-
-
-def _meant(named: str) -> Iterator[Document | None]:
-    if named.startswith("["):
-        yield _of_triple(named)
-    yield documents.parse_ref(named if "|" in named else named.lower())
-    match = re.fullmatch(r"(?:DYNAMIC_([0-9]+)|[A-Z_]+)_([0-9]+)", named.upper())
-    if match is not None:
-        for kind in (f"item_{match[1]}", *documents.KINDS):
-            found = documents.of_item(kind, match[2])
-            yield found if found is not None and found.id == named.upper() else None
-
-
-def _of_triple(named: str) -> Document | None:
-    try:
-        parts = json.loads(named)
-    except (ValueError, RecursionError):
-        return None
-    if isinstance(parts, list) and len(parts) == 3 and all(isinstance(p, str) for p in parts):
-        return documents.from_triple(*parts)
-    return None
-
-
-def _line(delivery: Delivery) -> str:
-    return _ROW.format(
+def _cells(delivery: Delivery) -> tuple[str, ...]:
+    return (
         delivery.received_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S"),
-        delivery.id,
+        str(delivery.id),
         delivery.portal,
-        printable(delivery.event or f"({delivery.trigger})"),
-        printable(delivery.document or "-"),
+        delivery.event or f"({delivery.trigger})",
+        delivery.document or "-",
         delivery.evaluation or "waiting",
     )
 

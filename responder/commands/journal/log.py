@@ -1,36 +1,54 @@
 """Defines the commands that read the decision log and what was received."""
 
-import sys
-from typing import TYPE_CHECKING
+import contextlib
+from typing import TYPE_CHECKING, TypedDict
 
 import click
 
-from responder.commands.context import fail, is_known_to_the_log, opened_log, rules_in_use
+from responder.commands.arguments.documents import DOCUMENT
+from responder.commands.arguments.instants import SINCE, SINCE_HELP
+from responder.commands.context import (
+    fail,
+    is_known_to_the_log,
+    opened_log,
+    require_portal,
+    rules_in_use,
+)
 
 if TYPE_CHECKING:
+    from datetime import datetime
+    from typing import Unpack
+
     from responder.commands.journal.decision_table import Filter
+    from responder.model import Document
     from responder.store.database.database import Database
 
-_SINCE = "Only the last 30s, 15m, 2h, 7d."
+
+class _Given(TypedDict):
+    """The options by which decisions are chosen; `decision_table.Filter` has the same fields."""
+
+    since: "datetime | None"
+    portal: str | None
+    document: "Document | None"
+    workflow: str | None
+    rule: str | None
+    outcome: str | None
+    limit: int | None
 
 
 @click.group(invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-@click.option("--since", help=_SINCE)
-@click.option("--workflow", help="Only this workflow's id.")
-@click.option("--rule", help="Only this rule's id.")
-@click.option("--outcome", help="Only this outcome, or reason of none.")
+@click.option("--since", type=SINCE, help=SINCE_HELP)
+@click.option("--portal", metavar="NAME", help="Only this portal.")
+@click.option("--document", type=DOCUMENT, help="Only this document: deal:759.")
+@click.option("--workflow", metavar="ID", help="Only this workflow's id.")
+@click.option("--rule", metavar="ID", help="Only this rule's id.")
+@click.option("--outcome", metavar="NAME", help="Only this outcome, or reason of none.")
+@click.option("--limit", metavar="N", type=click.IntRange(1), help="Only the newest N.")
 @click.option("--follow", is_flag=True, help="Go on as decisions are made and concluded.")
 @click.pass_context
 def decisions(
-    context: click.Context,
-    *,
-    as_json: bool,
-    since: str | None,
-    workflow: str | None,
-    rule: str | None,
-    outcome: str | None,
-    follow: bool,
+    context: click.Context, *, as_json: bool, follow: bool, **given: "Unpack[_Given]"
 ) -> None:
     """Print the decision log, oldest first."""
     if context.invoked_subcommand is not None:
@@ -38,14 +56,26 @@ def decisions(
     from responder.commands.journal import decision_table as log
 
     try:
-        chosen = log.Filter.of(since=since, workflow=workflow, rule=rule, outcome=outcome)
+        log.require_outcome(given["outcome"])
     except ValueError as error:
         fail(str(error))
     with opened_log() as database:
-        try:
-            _show(database, chosen, as_json=as_json, follow=follow)
-        except (KeyboardInterrupt, BrokenPipeError):
-            sys.exit(0)
+        _require_names(database, given["portal"], given["rule"])
+        with contextlib.suppress(KeyboardInterrupt):
+            _show(database, log.Filter(**given), as_json=as_json, follow=follow)
+
+
+def _require_names(database: "Database", portal: str | None, rule: str | None) -> None:
+    """Exit where a portal or a rule is nowhere, naming the nearest."""
+    from responder.commands.journal import decision_table as log
+    from responder.journal import chain_ends
+
+    if portal is not None:
+        require_portal(portal, database.read(chain_ends.portals))
+    if rule is not None:
+        wrong = log.unknown_rule(database, rule, _in_force())
+        if wrong is not None:
+            fail(wrong)
 
 
 def _show(database: "Database", chosen: "Filter", *, as_json: bool, follow: bool) -> None:
@@ -53,11 +83,11 @@ def _show(database: "Database", chosen: "Filter", *, as_json: bool, follow: bool
     from responder.journal import chain
 
     now = database.read(chain.heads) if follow else {}
-    if not log.show_all(database, chosen, as_json=as_json, write=click.echo):
-        in_force = None if chosen.rule is None else _in_force()
-        click.echo(log.no_decision(database, chosen, in_force), err=True)
+    shown = log.Shown(click.echo, as_json=as_json)
+    if not log.show_all(database, chosen, shown) and not follow:
+        click.echo(log.no_decision(chosen), err=True)
     if follow:
-        log.show_changes(database, now, chosen, as_json=as_json, write=click.echo)
+        log.show_changes(database, now, chosen, shown)
 
 
 def _in_force() -> list[str] | None:
@@ -90,21 +120,13 @@ def show(decision: str, *, as_json: bool) -> None:
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-@click.option("--since", help=_SINCE)
-@click.option("--document", help="Only this document: deal:759 or DEAL_759.")
-def events(*, as_json: bool, since: str | None, document: str | None) -> None:
+@click.option("--since", type=SINCE, help=SINCE_HELP)
+@click.option("--document", type=DOCUMENT, help="Only this document: deal:759.")
+def events(*, as_json: bool, since: "datetime | None", document: "Document | None") -> None:
     """List what was received, and the evaluation that concluded each delivery."""
-    from responder.commands.journal import decision_table as log
     from responder.commands.journal import delivery_table as received
 
-    try:
-        instant = log.since_of(since)
-        ref = None if document is None else received.ref_of(document)
-    except ValueError as error:
-        fail(str(error))
+    ref = None if document is None else document.ref
     with opened_log() as database:
-        try:
-            if not received.show(database, instant, ref, as_json=as_json, write=click.echo):
-                click.echo("Nothing was received" + (f" of {ref}." if ref else "."), err=True)
-        except BrokenPipeError:
-            sys.exit(0)
+        if not received.show(database, since, ref, as_json=as_json, write=click.echo):
+            click.echo("Nothing was received" + (f" of {ref}." if ref else "."), err=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from responder.commands.arguments.instants import SINCE, SINCE_HELP
 from responder.commands.context import (
     fail,
     is_known_to_the_log,
@@ -30,7 +31,7 @@ _SINCE = timedelta(days=30)
 
 @click.command()
 @click.argument("new", metavar="NEW.yaml", type=click.Path(path_type=Path))
-@click.option("--since", metavar="30d", help="How far back: 12h, 30d, 8w; 30d if not given.")
+@click.option("--since", type=SINCE, help=f"{SINCE_HELP} 30d if not given.")
 @click.option(
     "--against", metavar="REVISION", help="Compare with this revision, not with what was done."
 )
@@ -42,7 +43,7 @@ _SINCE = timedelta(days=30)
 def backtest(
     *,
     new: Path,
-    since: str | None,
+    since: datetime | None,
     against: str | None,
     portal: str | None,
     as_json: bool,
@@ -57,12 +58,11 @@ def backtest(
     from responder.authoring.backtest.backtest import Backtest
     from responder.journal import chain_ends
 
-    instant = _instant(since)
     with opened_log() as database:
         trial = Backtest(
             database=database,
             new=_rules(new),
-            since=instant,
+            since=since or datetime.now(UTC) - _SINCE,
             against=None if against is None else _revision(database, against),
         )
         require_portal(portal, database.read(chain_ends.portals))
@@ -75,15 +75,6 @@ def backtest(
         for note in report.notes(result):
             click.echo(note, err=True)
     sys.exit(1 if fail_on == "added" and result.count("added") else 0)
-
-
-def _instant(since: str | None) -> datetime:
-    from responder.commands.journal.decision_table import since_of
-
-    try:
-        return since_of(since) or datetime.now(UTC) - _SINCE
-    except ValueError as error:
-        fail(str(error))
 
 
 def _rules(path: Path) -> "Ruleset":

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from responder.adapters.terminal import print_verbatim
+from responder.commands.arguments.documents import DOCUMENT
 from responder.commands.context import (
     did_you_mean,
     fail,
     is_known_to_the_log,
     opened_log,
     portal_of,
+    require_portal,
     rules_in_use,
     rules_of_revision,
     settings,
@@ -158,13 +160,13 @@ def _recorded(decision_id: str) -> "tuple[Decision, Past, Ruleset]":
 @click.command()
 @click.argument("target", required=False)
 @click.option("--case", "case", metavar="NAME", help="Go through this test of a rules file.")
-@click.option("--document", metavar="KIND:ID", help="Go through a document as it is now.")
+@click.option("--document", type=DOCUMENT, help="Go through a document as it is now: deal:759.")
 @click.option("--event", help="With --document: as if this had come; KIND.updated if not given.")
 @click.option("--portal", help="With --document: the portal, where the settings have several.")
 def explain(
     target: str | None,
     case: str | None,
-    document: str | None,
+    document: "Document | None",
     event: str | None,
     portal: str | None,
 ) -> None:
@@ -175,6 +177,10 @@ def explain(
     """
     from responder.rules.ruleset import RulesError
 
+    if document is None and (event is not None or portal is not None):
+        fail("--event and --portal belong to --document.")
+    if document is not None and case is not None:
+        fail("--case goes through a test, --document through a document: give one of them.")
     try:
         if document is not None:
             _explain_document(document, event, portal, Path(target) if target else None)
@@ -185,6 +191,8 @@ def explain(
     except RulesError as error:
         show_mistakes(error)
         sys.exit(2)
+    except BrokenPipeError:  # nobody reads any more, which is no mistake
+        raise
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}")
 
@@ -222,17 +230,11 @@ def _explain_decision(decision_id: str) -> None:
     _go_through(ruleset, situation, past.at)
 
 
-def _explain_document(ref: str, event: str | None, portal: str | None, rules: Path | None) -> None:
+def _explain_document(
+    document: "Document", event: str | None, portal: str | None, rules: Path | None
+) -> None:
     import asyncio
 
-    from responder.bitrix24 import documents
-    from responder.commands.journal.delivery_table import ref_of
-
-    try:
-        document = documents.parse_ref(ref_of(ref))
-    except ValueError as error:
-        fail(f"{error}.")
-    assert document is not None
     cause = _cause(event, document.kind)
     given = settings()
     name = portal_named(portal, given)
@@ -279,9 +281,9 @@ def portal_named(name: str | None, given: "Settings") -> str:
     """Return the portal of this name, or the only one; else print which there are and exit."""
     if name is None and len(given.portals) == 1:
         return next(iter(given.portals))
-    if name not in given.portals:
-        there = ", ".join(sorted(given.portals))
-        fail(f"name one of the settings' portals with --portal: {there}")
+    if name is None:
+        fail(f"Name one of the portals with --portal: {', '.join(sorted(given.portals))}.")
+    require_portal(name, given.portals)
     return name
 
 

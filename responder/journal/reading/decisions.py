@@ -33,12 +33,18 @@ def decisions(
     database: Database,
     *,
     since: datetime | None = None,
+    portal: str | None = None,
+    document: str | None = None,
     workflow: str | None = None,
     rule: str | None = None,
     outcome: str | None = None,
 ) -> Iterator[dict[str, object]]:
-    """Yield decisions as the decision log prints them, the oldest first."""
-    first = query = _filtered(since, workflow, rule, outcome).limit(_PAGE)
+    """Yield decisions as the decision log prints them, the oldest first.
+
+    `document` is a reference, such as `deal:759`.
+    """
+    wanted = {"portal": portal, "document": document, "workflow_id": workflow}
+    first = query = _filtered(since, wanted | {"rule": rule, "outcome": outcome}).limit(_PAGE)
     while (page := database.read(partial(_page, query=query))).records:
         yield from _rendered(page)
         last = page.records[-1]
@@ -79,12 +85,11 @@ def changed_since(
 
 
 def _filtered(
-    since: datetime | None, workflow: str | None, rule: str | None, outcome: str | None
+    since: datetime | None, wanted: Mapping[str, str | None]
 ) -> Select[tuple[object, ...]]:
     query = select(table).order_by(table.c.at, table.c.portal, table.c.seq, table.c.n)
     if since is not None:
         query = query.where(table.c.at >= since)
-    wanted = {"workflow_id": workflow, "rule": rule, "outcome": outcome}
     for column, value in wanted.items():
         if value is not None:
             query = query.where(table.c[column] == value)

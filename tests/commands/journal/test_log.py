@@ -54,13 +54,10 @@ def responder(log: Database, tmp_path: Path) -> Command:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--rule", "lost-dael"), "No rule lost-dael is in force, and none is in the log."),
-        (("--rule", "lost-dael"), "Did you mean lost-deal?"),
-        (("--rule", "keep-vpi"), "Did you mean keep-vip?"),
         (("--rule", "won-deal"), "Rule won-deal has made no such decision."),
         (("--rule", "lost-deal", "--outcome", "killed"), "lost-deal has made no such decision."),
-        (("--rule", "zzz"), "none is in the log.\n"),
         (("--workflow", "c"), "There is no such decision."),
+        (("--document", "deal:1"), "There is no such decision."),
     ],
 )
 def test_an_empty_table_says_why(responder: Command, words: tuple[str, ...], said: str) -> None:
@@ -70,6 +67,64 @@ def test_an_empty_table_says_why(responder: Command, words: tuple[str, ...], sai
     done = responder("decisions", "--json", *words)
     assert (done.exit_code, done.stdout) == (0, "")
     assert said in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--rule", "lost-dael"), "No rule lost-dael is in force, and none is in the log."),
+        (("--rule", "lost-dael"), "Did you mean lost-deal?"),
+        (("--rule", "keep-vpi"), "Did you mean keep-vip?"),
+        (("--rule", "zzz"), "none is in the log.\n"),
+        (("--portal", "mian"), "There is no portal mian; there are: main. Did you mean main?"),
+        (("--outcome", "kiled"), "There is no outcome kiled. Did you mean killed?"),
+        (("--document", "dael:759"), "--document: 'dael:759' names no document; write it as deal"),
+        (("--since", "1"), "--since takes a number and a unit"),
+        (("--limit", "0"), "0 is not in the range"),
+    ],
+)
+def test_a_name_that_there_is_not_is_a_mistake(
+    responder: Command, words: tuple[str, ...], said: str
+) -> None:
+    done = responder("decisions", *words)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert said in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "ids"),
+    [
+        (("--document", "deal:759"), ["main-1-1", "main-1-2", "main-2-1"]),
+        (("--document", "DEAL_759", "--rule", "keep-vip"), ["main-2-1"]),
+        (("--portal", "main"), ["main-1-1", "main-1-2", "main-2-1"]),
+        (("--limit", "2"), ["main-1-2", "main-2-1"]),
+        (("--limit", "1", "--outcome", "would_kill"), ["main-1-1"]),
+        (("--since", "2000-01-01T00:00Z", "--limit", "9"), ["main-1-1", "main-1-2", "main-2-1"]),
+        (("--since", "2999-01-01T00:00+03:00"), []),
+    ],
+)
+def test_decisions_are_chosen_by_what_they_are_about(
+    responder: Command, words: tuple[str, ...], ids: list[str]
+) -> None:
+    done = responder("decisions", "--json", *words)
+    assert done.exit_code == 0
+    assert [json.loads(line)["id"] for line in done.stdout.splitlines()] == ids
+
+
+def test_a_document_is_written_in_one_way(responder: Command) -> None:
+    for words in (("decisions",), ("decisions", "show", "main-1-1"), ("events",)):
+        shown = responder(*words).stdout
+        assert "deal:759" in shown
+        assert "DEAL_759" not in shown
+
+
+@pytest.mark.parametrize("command", ["decisions", "events"])
+def test_a_table_fits_80_columns(responder: Command, log: Database, command: str) -> None:
+    record(log, kill("65e5a449e8f135.21284909", Outcome.LEFT, rule="a-rule-" + 9 * "of-long-name-"))
+    log.write(deliver("lists|Bitrix\\Lists\\BizprocDocumentLists|777", None))
+    lines = responder(command).stdout.splitlines()
+    assert len(lines) > 3
+    assert [line for line in lines if len(line) > 80] == []
 
 
 def test_a_broken_rules_file_does_not_hide_what_the_log_names(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from responder.commands.journal.delivery_table import ref_of
+from responder.commands.arguments.documents import document_of
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from responder.commands.journal.delivery_table import ref_of
     ],
 )
 def test_a_document_is_known_however_it_is_written(named: str, ref: str) -> None:
-    assert ref_of(named) == ref
+    assert document_of(named).ref == ref
 
 
 @pytest.mark.parametrize(
@@ -32,4 +32,4 @@ def test_a_document_is_known_however_it_is_written(named: str, ref: str) -> None
 )
 def test_what_names_no_document_is_said(named: str) -> None:
     with pytest.raises(ValueError, match="names no document; write it as deal:759 or DEAL_759"):
-        ref_of(named)
+        document_of(named)

@@ -1,0 +1,1 @@
+"""Parses what several commands are given: a time, a document."""
