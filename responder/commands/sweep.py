@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from responder.commands.context import current_user, opened, require_portal
+from responder.commands.context import current_user, opened, require_portal, time_zone
 from responder.commands.operate import require_rule, ruleset_of
 
 if TYPE_CHECKING:
@@ -127,6 +127,7 @@ def _show(
     *,
     as_json: bool,
 ) -> None:
+    from responder.adapters import local_time
     from responder.adapters.printable_text import to_json
     from responder.adapters.table import Column, Table
     from responder.commands.journal.decision_table import outcome_style
@@ -145,7 +146,8 @@ def _show(
         with Table(*columns, write=click.echo) as table:
             for one in found:
                 names = ("document", "workflow", "template_id", "rule", "outcome")
-                table.add(*(str(one[name]) for name in names), str(one["detail"] or ""))
+                detail = local_time.in_text(str(one["detail"] or ""), time_zone())
+                table.add(*(str(one[name]) for name in names), detail)
     click.echo(
         f"{portal}: {result['running']} workflows running, {len(found)} found by "
         f"{len(_names(result))} rules",

@@ -5,10 +5,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from difflib import get_close_matches
 from functools import partial
 
+from responder.adapters import local_time
 from responder.adapters.printable_text import printable, to_json
 from responder.adapters.table import Column, Table
 from responder.adapters.terminal import Style
@@ -17,7 +18,6 @@ from responder.journal.reading import decisions, rule_names
 from responder.journal.telling.shown import Told, told
 from responder.model import Action, Document, Outcome, Reason
 from responder.store import rulesets
-from responder.store.canonical_json import instant_text
 from responder.store.database.database import Database
 
 FOLLOW_SECONDS = 0.5
@@ -35,7 +35,6 @@ def outcome_style(cell: str) -> Style | None:
 
 
 _COLUMNS = (
-    Column("AT", usual=19),
     Column("DECISION", usual=10),
     Column("DOCUMENT", usual=10, fold=True),
     Column("WORKFLOW", usual=23, spare=True),
@@ -88,18 +87,23 @@ class Filter:
 
 
 class Shown:
-    """Where decisions are shown: in a table for people, or as one JSON object a line."""
+    """Where decisions are shown: in a table for people, or as one JSON object a line.
 
-    def __init__(self, write: Write, *, as_json: bool) -> None:
+    A table says times in `zone`.
+    """
+
+    def __init__(self, write: Write, *, as_json: bool, zone: tzinfo = UTC) -> None:
         self._write = write
-        self._table = None if as_json else Table(*_COLUMNS, write=write)
+        self._zone = zone
+        at = Column(f"AT ({local_time.zone_label(datetime.now(UTC), zone)})", usual=19)
+        self._table = None if as_json else Table(at, *_COLUMNS, write=write)
 
     def add(self, decision: Decision) -> None:
         """Show a decision, once the table's columns can be laid out."""
         if self._table is None:
             self._write(to_json(decision))
         else:
-            self._table.add(*_cells(decision))
+            self._table.add(*_cells(decision, self._zone))
 
     def flush(self) -> None:
         """Show all that were added, however few they are."""
@@ -212,6 +216,7 @@ def one(
     said: Iterable[Told] = (),
     *,
     as_json: bool,
+    zone: tzinfo = UTC,
 ) -> str:
     """Return one decision with everything that led to it, its rule in words, and what was `said`.
 
@@ -222,22 +227,22 @@ def one(
     rule_lines = (
         [] if in_words is None else ["in words", *(f"  {line}" for line in in_words.splitlines())]
     )
-    return "\n".join([*_lines(decision), *_said_lines(said), *rule_lines])
+    return "\n".join([*_lines(decision, zone), *_said_lines(said, zone), *rule_lines])
 
 
-def _said_lines(said: Iterable[Told]) -> Iterable[str]:
+def _said_lines(said: Iterable[Told], zone: tzinfo) -> Iterable[str]:
     lines = [
         f"  {one.kind}  {_text(one.who)}: {_text(one.words)}"
-        + (f" ({instant_text(one.at)})" if one.at else "")
+        + (f" ({local_time.in_line(one.at, zone)})" if one.at else "")
         for one in said
     ]
     return ["told in the portal", *lines] if lines else []
 
 
-def _cells(decision: Decision) -> tuple[str, ...]:
+def _cells(decision: Decision, zone: tzinfo) -> tuple[str, ...]:
     """Return the cells of a decision's row."""
     return (
-        str(decision["at"])[:19].replace("T", " "),
+        local_time.in_table(str(decision["at"]), zone),
         str(decision["id"]),
         document_name(decision["document"]),
         _workflow_name(decision["workflow"]),
@@ -259,9 +264,10 @@ def _text(value: object) -> str:
     return "" if value is None else printable(str(value))
 
 
-def _lines(decision: Decision) -> Iterable[str]:
+def _lines(decision: Decision, zone: tzinfo) -> Iterable[str]:
     yield f"decision     {_text(decision['id'])}"
-    for name in ("at", "portal", "trigger", "event"):
+    yield f"at           {local_time.in_line(str(decision['at']), zone)}"
+    for name in ("portal", "trigger", "event"):
         yield f"{name:<12} {_text(decision[name]) or '-'}"
     yield f"document     {document_name(decision['document'])}"
     yield f"workflow     {_fields(decision['workflow'])}"
@@ -271,7 +277,7 @@ def _lines(decision: Decision) -> Iterable[str]:
     yield f"action       {_text(decision['action'])}"
     for name in ("reason", "mode", "outcome", "receipt", "verified_at", "detail", "concluded_at"):
         if decision[name] is not None:
-            yield f"{name:<12} {_text(decision[name])}"
+            yield f"{name:<12} {local_time.in_text(_text(decision[name]), zone)}"
     yield f"ruleset      {_text(decision['ruleset'])}"
     yield from _conditions(decision["conditions"])
     yield from _facts(decision["facts"])

@@ -1,8 +1,9 @@
 """Prints what was received, and the evaluation that concluded each delivery."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 
+from responder.adapters import local_time
 from responder.adapters.printable_text import to_json
 from responder.adapters.table import Column, Table
 from responder.store.canonical_json import instant_text
@@ -11,7 +12,6 @@ from responder.store.inbox import inbox
 from responder.store.inbox.inbox import Delivery
 
 _COLUMNS = (
-    Column("RECEIVED"),
     Column("DELIVERY"),
     Column("PORTAL", spare=True),
     Column("EVENT", fold=True),
@@ -27,24 +27,26 @@ def show(
     *,
     as_json: bool,
     write: Callable[[str], object],
+    zone: tzinfo = UTC,
 ) -> int:
-    """Print deliveries, the oldest first; return their number."""
-    table = None if as_json else Table(*_COLUMNS, write=write)
+    """Print deliveries, the oldest first, with times in a zone; return their number."""
+    received = Column(f"RECEIVED ({local_time.zone_label(datetime.now(UTC), zone)})")
+    table = None if as_json else Table(received, *_COLUMNS, write=write)
     count = 0
     for delivery in inbox.received(database, since=since, document=document):
         if table is None:
             write(_json(delivery))
         else:
-            table.add(*_cells(delivery))
+            table.add(*_cells(delivery, zone))
         count += 1
     if table is not None:
         table.flush()
     return count
 
 
-def _cells(delivery: Delivery) -> tuple[str, ...]:
+def _cells(delivery: Delivery, zone: tzinfo) -> tuple[str, ...]:
     return (
-        delivery.received_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S"),
+        local_time.in_table(delivery.received_at, zone),
         str(delivery.id),
         delivery.portal,
         delivery.event or f"({delivery.trigger})",

@@ -13,6 +13,7 @@ from responder.commands.context import (
     opened_log,
     require_portal,
     rules_in_use,
+    time_zone,
 )
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def _show(database: "Database", chosen: "Filter", *, as_json: bool, follow: bool
     from responder.journal import chain
 
     now = database.read(chain.heads) if follow else {}
-    shown = log.Shown(click.echo, as_json=as_json)
+    shown = log.Shown(click.echo, as_json=as_json, zone=time_zone())
     if not log.show_all(database, chosen, shown) and not follow:
         click.echo(log.no_decision(chosen), err=True)
     if follow:
@@ -115,7 +116,7 @@ def show(decision: str, *, as_json: bool) -> None:
             fail(f"There is no decision {decision}.")
         in_words = None if as_json else log.sentence(database, found)
         said = log.told_of(database, decision)
-        click.echo(log.one(found, in_words, said, as_json=as_json))
+        click.echo(log.one(found, in_words, said, as_json=as_json, zone=time_zone()))
 
 
 @click.command()
@@ -128,5 +129,7 @@ def events(*, as_json: bool, since: "datetime | None", document: "Document | Non
 
     ref = None if document is None else document.ref
     with opened_log() as database:
-        if not received.show(database, since, ref, as_json=as_json, write=click.echo):
+        if not received.show(
+            database, since, ref, as_json=as_json, write=click.echo, zone=time_zone()
+        ):
             click.echo("Nothing was received" + (f" of {ref}." if ref else "."), err=True)
