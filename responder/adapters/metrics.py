@@ -223,6 +223,13 @@ class Metrics:
             "responder_found_by_sweep",
             "Workflows that the reconciling sweep condemned; some is normal: they started later.",
         )
+        self.alarm = self._gauge(
+            "responder_alarm",
+            "Alarms that stand; the portal is empty where an alarm is of none.",
+            "kind",
+            "severity",
+            "portal",
+        )
         self.webhook_silent = self._gauge(
             "responder_webhook_silent",
             "1 while documents change and a webhook that was heard from says nothing.",

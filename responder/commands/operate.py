@@ -3,7 +3,9 @@
 import json
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -22,8 +24,10 @@ from responder.rules.revision import shown
 
 if TYPE_CHECKING:
     from responder.rules.ruleset import Ruleset
+    from responder.service.alarms.alarm import Alarm
     from responder.settings.settings import Settings
     from responder.stop.control import Status
+    from responder.store.database.database import Database
 
 _SEEN_BY_ALL_SECONDS = 1.0
 
@@ -125,7 +129,7 @@ def rearm(rule: str, portal: str | None, *, yes: bool) -> None:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def status(*, as_json: bool) -> None:
-    """Show mode, rules with their budgets and trips, and each portal's backlog and breaker.
+    """Show what needs you, mode, rules with their budgets, and each portal's backlog and breaker.
 
     With a broken rules file all the rest is shown, and the exit code is 1.
     """
@@ -135,15 +139,50 @@ def status(*, as_json: bool) -> None:
     with opened() as (settings, database):
         ruleset = _ruleset_or_why(settings)
         known = None if isinstance(ruleset, str) else ruleset
-        found = control.status(database, settings, known, database.now())
+        now = database.now()
+        found = control.status(database, settings, known, now)
+        alarms = _alarms(settings, database, ruleset if isinstance(ruleset, str) else None, now)
         if as_json:
-            click.echo(json.dumps(asdict(found)))
+            listed = [alarm.to_json() for alarm in alarms]
+            click.echo(json.dumps({"alarms": listed, **asdict(found)}))
         else:
-            lines = "\n".join(map(printable, _lines(found)))
+            lines = "\n".join(map(printable, [*_alarm_lines(alarms), *_lines(found)]))
             click.echo(local_time.in_text(lines, time_zone()))
         if isinstance(ruleset, str):
             click.echo(f"{ruleset} A service that runs goes on by the last good rules.", err=True)
             sys.exit(1)
+
+
+def _alarms(
+    settings: "Settings", database: "Database", rules_error: str | None, now: datetime
+) -> "list[Alarm]":
+    """Return the alarms, as far as they show without the service that runs."""
+    from responder.service.alarms import reading
+    from responder.service.alarms.kinds import alarms
+    from responder.service.alarms.known import Here
+    from responder.service.alarms.standing import with_since
+
+    here = Here(rules_error=rules_error, free_bytes=database.free_bytes())
+    known = database.read(lambda conn: reading.known(conn, settings, here, now, past=True))
+    return with_since(alarms(known), known.records)
+
+
+_SEVERITIES = {"needs_you": "NEEDS YOU", "is_wrong": "IS WRONG", "was_wrong": "was wrong"}
+
+
+def _alarm_lines(alarms: "Sequence[Alarm]") -> list[str]:
+    """Return each alarm in words, with since when, and what to do about it."""
+    from responder.store.canonical_json import instant_text
+
+    if not alarms:
+        return ["alarms   none", ""]
+    lines: list[str] = []
+    for alarm in alarms:
+        since = "" if alarm.since is None else f" (since {instant_text(alarm.since)})"
+        lines.append(f"{_SEVERITIES[alarm.severity]}  {alarm.sentence}{since}")
+        if alarm.severity != "was_wrong":
+            lines.append(f"           {alarm.todo}")
+    return [*lines, ""]
 
 
 def _lines(found: "Status") -> list[str]:

@@ -16,6 +16,7 @@ import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -72,6 +73,14 @@ class ApprovalState:
     def is_pending(self) -> bool:
         """Return whether the decision is held until somebody approves it."""
         return self.outcome == Outcome.HELD and self.hold == APPROVAL
+
+
+class Asking(NamedTuple):
+    """The number of decisions that wait for approval, the oldest, and when the first lapses."""
+
+    waiting: int
+    since: datetime
+    lapses_at: datetime | None
 
 
 def add(tx: Connection, decision_id: str, together: str | None = None) -> None:
@@ -167,6 +176,41 @@ def count_pending(conn: Connection, rule: str | None = None) -> dict[str, int]:
     if rule is not None:
         query = query.where(decisions.c.rule == rule)
     return {record.portal: record.waiting for record in conn.execute(query)}
+
+
+def asking(conn: Connection) -> dict[str, Asking]:
+    """Return what waits for approval, in each portal that has any."""
+    query = (
+        select(
+            decisions.c.portal,
+            func.count().label("waiting"),
+            func.min(decisions.c.at).label("since"),
+            func.min(approvals.c.lapses_at).label("lapses_at"),
+        )
+        .join(approvals, OF_DECISION)
+        .where(OPEN, _HELD)
+        .group_by(decisions.c.portal)
+    )
+    return {
+        row.portal: Asking(row.waiting, row.since, row.lapses_at) for row in conn.execute(query)
+    }
+
+
+def lapsed(conn: Connection, since: datetime) -> dict[str, int]:
+    """Count, by portal, the decisions that lapsed since then because nobody approved them."""
+    query = (
+        select(decisions.c.portal, func.count().label("lapsed"))
+        .join(approvals, OF_DECISION)
+        .where(
+            decisions.c.outcome == Outcome.CANCELLED,
+            decisions.c.at >= since - 2 * GOOD_FOR,
+            decisions.c.concluded_at >= since,
+            approvals.c.approved_at.is_(None),
+            approvals.c.lapses_at <= decisions.c.concluded_at,
+        )
+        .group_by(decisions.c.portal)
+    )
+    return {row.portal: row.lapsed for row in conn.execute(query)}
 
 
 def clear_unapproved(

@@ -1,19 +1,23 @@
-"""Stores the notifications that are to be sent: of concluded stops, and of rules that tripped.
+"""Stores the notifications that are to be sent: of stops, of rules that tripped, of alarms.
 
 Theory of operation. There is no second queue: the chain records what happened, and a notification
-is only ever made from an entry. Each portal has a *position*, the number of the entry up to which
-its chain has been read for this. Reading on turns entries into *notices* and advances the position,
-in one transaction. A notice stays until the receiver has accepted it or it is given up, so one that
-is refused does not delay any other.
+of a stop or a trip is only ever made from its entry. Each portal has a *position*, the number of
+the entry up to which its chain has been read for this. Reading on turns entries into *notices* and
+advances the position, in one transaction. A notice stays until the receiver has accepted it or it
+is given up, so one that is refused does not delay any other.
 
-A message's id is made of its entry's hash: the same for every try, replica and restart, and another
-in every other chain.
+An alarm, or a decision that waits for approval, has no entry. Its message is stored in the
+transaction that writes beside it that it was told of, under a number below zero.
+
+A message's id is made of its entry's hash, or of what its alarm is and since when: the same for
+every try, replica and restart, and another in every other chain.
 """
 
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, select, update
@@ -59,6 +63,16 @@ class Notice:
     tries: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A message that is made of no entry. `identity` is another for each thing that is told."""
+
+    type: str
+    data: Mapping[str, object]
+    at: datetime
+    identity: str
+
+
 @dataclass(frozen=True, slots=True)
 class Behind:
     """A portal whose chain has entries after its position."""
@@ -86,8 +100,13 @@ def behind(conn: Connection, portals: Collection[str]) -> list[Behind]:
     return [Behind(*row) for row in found]
 
 
-def read_notices(conn: Connection, portal: str, after: int, head: int) -> tuple[list[Notice], int]:
-    """Return the notices of the entries after a number, and the number up to which it has read."""
+def read_notices(
+    conn: Connection, portal: str, after: int, head: int, base: str = ""
+) -> tuple[list[Notice], int]:
+    """Return the notices of the entries after a number, and the number up to which it has read.
+
+    `base` is where people reach the pages, or empty.
+    """
     last = min(head, after + SPAN)
     found = conn.execute(
         select(entries)
@@ -100,7 +119,7 @@ def read_notices(conn: Connection, portal: str, after: int, head: int) -> tuple[
         .order_by(entries.c.seq)
         .limit(MOST)
     ).all()
-    new = [notice for entry in found if (notice := _notice(conn, entry)) is not None]
+    new = [notice for entry in found if (notice := _notice(conn, entry, base)) is not None]
     return new, found[-1].seq if len(found) == MOST else last
 
 
@@ -117,6 +136,25 @@ def add(tx: Connection, new: Sequence[Notice], portal: str, through: int, now: d
     tx.execute(
         update(notice_positions).where(notice_positions.c.portal == portal).values(seq=through)
     )
+
+
+def add_messages(tx: Connection, portal: str, some: Sequence[Message], now: datetime) -> None:
+    """Insert messages that are made of no entry, due now, under numbers below all others."""
+    if not some:
+        return
+    lowest = tx.execute(select(func.min(notices.c.seq)).where(notices.c.portal == portal)).scalar()
+    first = min(0, lowest or 0) - 1
+    made = (
+        Notice(
+            portal=portal,
+            seq=first - place,
+            message_id=f"msg_{sha256(one.identity.encode()).hexdigest()[:_ID_LENGTH]}",
+            body=_body(one.type, one.at, one.data),
+            at=one.at,
+        )
+        for place, one in enumerate(some)
+    )
+    tx.execute(insert(tx, notices), [{**asdict(notice), "due_at": now} for notice in made])
 
 
 def due(conn: Connection, portals: Collection[str], now: datetime, most: int) -> list[Notice]:
@@ -172,43 +210,52 @@ def _of_row(row: Row[Any]) -> Notice:
     )
 
 
-def _notice(conn: Connection, entry: Row[Any]) -> Notice | None:
+def decision_link(base: str, decision_id: str) -> str:
+    """Return the address of a decision's page."""
+    return f"{base}/decisions/{decision_id}"
+
+
+def _notice(conn: Connection, entry: Row[Any], base: str) -> Notice | None:
     """Return the notice that an entry leads to, or None."""
     body = json.loads(entry.body)
     of_stop = entry.kind == "outcome"
-    found = _stop(conn, entry.portal, body) if of_stop else _trip(entry.portal, body)
+    found = _stop(conn, entry.portal, body, base) if of_stop else _trip(entry.portal, body, base)
     if found is None:
         return None
-    kind, data = found
-    message = {"type": kind, "timestamp": instant_text(entry.at), "data": data}
     return Notice(
         portal=entry.portal,
         seq=entry.seq,
         message_id=f"msg_{entry.hash[:_ID_LENGTH]}",
-        body=canonical(message),
+        body=_body(found[0], entry.at, found[1]),
         at=entry.at,
     )
 
 
-def _trip(portal: str, body: Mapping[str, Any]) -> tuple[str, dict[str, object]] | None:
+def _body(kind: str, at: datetime, data: Mapping[str, object]) -> str:
+    return canonical({"type": kind, "timestamp": instant_text(at), "data": data})
+
+
+def _trip(portal: str, body: Mapping[str, Any], base: str) -> tuple[str, dict[str, object]] | None:
     if body.get("control") != "trip":
         return None
-    return "rule.tripped", {"portal": portal, "rule": body["rule"], "why": body["why"]}
+    rule = body["rule"]
+    data = {"portal": portal, "rule": rule, "why": body["why"], "link": f"{base}/rules#{rule}"}
+    return "rule.tripped", data
 
 
 def _stop(
-    conn: Connection, portal: str, body: Mapping[str, Any]
+    conn: Connection, portal: str, body: Mapping[str, Any], base: str
 ) -> tuple[str, dict[str, object]] | None:
     """Return type and data of a stop's message: ids, the rule and its reason, no read values."""
     outcome, name = body["outcome"], body["decision"]
     place = place_of(name)
     if outcome not in _NOTIFIED or place is None:
         return None
-    decided = _decided(conn, place[1], place[2], portal)
-    if decided.get("mode") == Mode.OBSERVE or not _is_worth_notice(conn, outcome, name):
+    found = decided(conn, place[1], place[2], portal)
+    if found.get("mode") == Mode.OBSERVE or not _is_worth_notice(conn, outcome, name):
         return None
-    data = {"decision": name, "portal": portal, **_shown(decided)}
-    data |= {"outcome": outcome, "receipt": body["receipt"]}
+    data = {"decision": name, "portal": portal, **shown(found)}
+    data |= {"outcome": outcome, "receipt": body["receipt"], "link": decision_link(base, name)}
     return f"workflow.{outcome}", data
 
 
@@ -221,7 +268,7 @@ def _is_worth_notice(conn: Connection, outcome: str, name: str) -> bool:
     return calls is None or calls > 0
 
 
-def _decided(conn: Connection, seq: int, n: int, portal: str) -> dict[str, Any]:
+def decided(conn: Connection, seq: int, n: int, portal: str) -> dict[str, Any]:
     """Return what the evaluation's entry has of a decision; nothing if it was pruned meanwhile."""
     found = conn.execute(
         select(entries.c.body, entries.c.at).where(
@@ -240,6 +287,7 @@ def _decided(conn: Connection, seq: int, n: int, portal: str) -> dict[str, Any]:
     }
 
 
-def _shown(decided: Mapping[str, Any]) -> dict[str, object]:
+def shown(found: Mapping[str, Any]) -> dict[str, object]:
+    """Return what a message says of a decision: nothing that was read from the portal."""
     names = ("at", "document", "workflow", "rule", "because", "action", "ruleset")
-    return {name: decided.get(name) for name in names}
+    return {name: found.get(name) for name in names}

@@ -28,7 +28,8 @@ from responder.receive.refusal_counts import RefusalCounts
 from responder.receive.refused_callers import RefusedRequests
 from responder.receive.server.connections import OpenConnections, most_connections
 from responder.receive.server.server import receivers
-from responder.service import process_end
+from responder.service import process_end, process_start
+from responder.service.alarm_watch import AlarmWatch
 from responder.service.application import stored_address
 from responder.service.application.applications import Applications
 from responder.service.driver.agenda import Agenda
@@ -44,7 +45,6 @@ from responder.service.notifier.webhook_sink import WebhookSink
 from responder.service.replicas.database_time import Clock
 from responder.service.replicas.election import Leases
 from responder.settings.settings import PortalSettings, Settings
-from responder.settings.validators import SHORTEST_URL_KEY
 from responder.settings.webhook_signature import keys_of
 from responder.store.database.database import Database
 from responder.store.group_commit import SharedCommit
@@ -244,6 +244,7 @@ class Service:
         beside = [
             asyncio.create_task(self.poller.run()),
             asyncio.create_task(self._gauges().run()),
+            asyncio.create_task(self._alarms().run()),
             asyncio.create_task(self._housekeeping().run()),
             asyncio.create_task(self.rules.watch()),
             asyncio.create_task(self.refusal_counts.run()),
@@ -299,6 +300,16 @@ class Service:
             now=self.now,
         )
 
+    def _alarms(self) -> AlarmWatch:
+        return AlarmWatch(
+            self.settings,
+            database=self.database,
+            driven=self._driven,
+            here=self.health.here,
+            metrics=self.metrics,
+            now=self.now,
+        )
+
     def _notifier(self) -> Notifier | None:
         """Return the notifier, or None; whatever happens from now on is notified."""
         url, secret = self.settings.notify_url, self.settings.notify_secret
@@ -311,6 +322,7 @@ class Service:
             driven=self._driven,
             metrics=self.metrics,
             now=self.now,
+            base=self.settings.page_at(""),
         )
 
     async def _close(self, tasks: list[asyncio.Task[None]], leasing: asyncio.Task[None]) -> None:
@@ -364,36 +376,15 @@ async def serve(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
-    _set_on_signals(stopped)
+    process_start.set_on_signals(stopped)
     await asyncio.to_thread(wait_until_unchanged, settings.rules)
     service = await asyncio.to_thread(Service, settings)
-    _log_start(service)
+    process_start.log_start(service.settings, service.rules, service.database)
     loop.add_signal_handler(signal.SIGHUP, service.rules.reload_now)
     async with serving(service) as port:
-        _set_on_signals(stopped)  # again, as an unmodified uvicorn has installed its own handlers
+        process_start.set_on_signals(stopped)  # again: an unmodified uvicorn installed its own
         log.info("receiving", host=settings.host, port=port)
         await stopped.wait()
         log.info("stopping")
         process_end.end_later()
     log.info("stopped")
-
-
-def _set_on_signals(stopped: asyncio.Event) -> None:
-    """Set the event when the process is asked to end."""
-    for name in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(name, stopped.set)
-
-
-def _log_start(service: Service) -> None:
-    log.info(
-        "started",
-        mode=service.settings.mode.value,
-        portals=sorted(service.settings.portals),
-        rules=service.rules.ruleset.revision,
-        database=service.database.dialect,
-        journal_mode=service.database.journal_mode,
-        library=service.database.library_version,
-    )
-    for name, portal in service.settings.portals.items():
-        if portal.url_key and len(portal.url_key.get_secret_value()) < SHORTEST_URL_KEY:
-            log.warning("a url_key is too short to be safe", portal=name, least=SHORTEST_URL_KEY)

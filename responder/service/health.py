@@ -5,11 +5,13 @@ from datetime import datetime
 
 from responder.bitrix24.client.client import Client
 from responder.judge.rules_in_force import RulesInForce
+from responder.service.alarms import reading
+from responder.service.alarms.kinds import alarms
+from responder.service.alarms.known import Here, Known
+from responder.service.alarms.standing import with_since
 from responder.service.driver.driver import Driver
 from responder.service.replicas.election import Leases
 from responder.settings.settings import Settings
-from responder.store import client_state, limits
-from responder.store.applications import report
 from responder.store.canonical_json import instant_text
 from responder.store.database.database import Database, is_current
 from responder.store.database.engines import StoreUnavailable
@@ -45,8 +47,7 @@ class Health:
     async def ready(self) -> tuple[bool, dict[str, object]]:
         """Return whether we can receive, and the detail: store, rules, portals, replicas."""
         writable, current, why = await self._store()
-        tripped, paused, observed = await self._withheld() if writable else ([], None, {})
-        applications = await self._applications() if writable else {}
+        known = await self._known(None if writable else why or "it cannot be written")
         detail: dict[str, object] = {
             "mode": self._mode.value,
             "store": {"writable": writable, "schema_is_current": current, "error": why},
@@ -58,8 +59,8 @@ class Health:
             "portals": {
                 name: {
                     **self.portal(name),
-                    **applications.get(name, {}),
-                    "probe": _probe(client, observed.get(name, {})),
+                    **_application(known, name),
+                    "probe": _probe(client, known.withheld.get(name, {})),
                 }
                 for name, client in self._clients.items()
             },
@@ -67,11 +68,22 @@ class Health:
                 "alive": max(1, len(self._leases.replicas.alive)),
                 "other_rules": self._leases.other_rules(),
             },
-            "tripped": sorted({trip.rule for trip in tripped}),
-            "paused": paused,
+            "tripped": sorted({trip.rule for trip in known.trips}),
+            "paused": known.paused is not None if writable else None,
+            "alarms": [one.to_json() for one in with_since(alarms(known), known.records)],
             "draining": self.draining,
         }
         return writable and bool(current) and not self.draining, detail
+
+    def here(self) -> Here:
+        """Return what this process sees that no row says. Any thread may call this."""
+        driven = [name for name, driver in self._drivers.items() if driver.lease is not None]
+        return Here(
+            rules_error=self._rules.error,
+            free_bytes=self._database.free_bytes(),
+            away={name: self._clients[name].away_since for name in driven},
+            silent={name: self._clients[name].silent for name in driven},
+        )
 
     def portal(self, name: str) -> dict[str, object]:
         """Return the state of a portal as this process sees it."""
@@ -82,17 +94,8 @@ class Health:
             "methods": {method: b.code for method, b in client.breakers.opened.items() if method},
             "unreachable_since": instant_text(client.away_since) if client.away_since else None,
             "driving": self._drivers[name].lease is not None,
-            "webhook_silent": client.silent,
+            "webhook_silent": bool(client.silent),
         }
-
-    async def _applications(self) -> dict[str, dict[str, object]]:
-        """Return by portal how its local application stands, under the key `application`."""
-        if not any(given.domain for given in self._settings.portals.values()):
-            return {}
-        found = await self._database.reading(
-            lambda conn: report.every(conn, self._settings, self._now())
-        )
-        return {name: {"application": one} for name, one in found.items()}
 
     async def _store(self) -> tuple[bool, bool | None, str | None]:
         try:
@@ -101,15 +104,19 @@ class Health:
         except StoreUnavailable as error:
             return False, None, str(error)
 
-    async def _withheld(self) -> tuple[list[limits.Trip], bool, dict[str, dict[str, str]]]:
-        """Read what keeps rules from acting: trips, a pause, and portals that answer otherwise."""
+    async def _known(self, error: str | None) -> Known:
+        """Return what alarms are made of; little of it where the database has an `error`."""
+        if error is not None:
+            return reading.without_database(self._settings, self.here(), self._now(), error)
         return await self._database.reading(
-            lambda conn: (
-                limits.tripped(conn),
-                limits.paused(conn) is not None,
-                client_state.withheld(conn),
-            )
+            lambda conn: reading.known(conn, self._settings, self.here(), self._now())
         )
+
+
+def _application(known: Known, portal: str) -> dict[str, object]:
+    """Return how a portal's local application stands, where the settings name one."""
+    found = known.applications.get(portal)
+    return {} if found is None else {"application": found}
 
 
 def _probe(client: Client, differs: Mapping[str, str]) -> dict[str, object]:

@@ -141,6 +141,7 @@ class Settings(BaseSettings):
     admin_port: int | None = Field(default=None, ge=0, le=65535)
     secret_key: Annotated[SecretStr, AfterValidator(validators.secret_key)] | None = None
     public_url: Annotated[str, AfterValidator(validators.public_url)] | None = None
+    admin_url: Annotated[str, AfterValidator(validators.public_url)] | None = None
     notify_url: Annotated[SecretStr, AfterValidator(validators.notify_url)] | None = None
     notify_secret: Annotated[SecretStr, AfterValidator(validators.notify_secret)] | None = None
     secrets_dir: Path | None = None
@@ -166,6 +167,10 @@ class Settings(BaseSettings):
     def events_at(self, portal: str) -> str | None:
         """Return where a portal's application sends its events; None where it cannot reach us."""
         return None if self.public_url is None else f"{self.public_url}/app/{portal}"
+
+    def page_at(self, path: str) -> str:
+        """Return the address of a page for somebody elsewhere; its path alone without ADMIN_URL."""
+        return f"{self.admin_url or ''}{path}"
 
     def poll_every(self, portal: str) -> timedelta:
         """Return how often a portal is asked for the events that it kept for its application."""

@@ -108,7 +108,7 @@ def secret_key(given: SecretStr) -> SecretStr:
 
 
 def public_url(given: str) -> str:
-    """Check the address at which portals reach us, and return it without a final slash."""
+    """Check an address at which we are reached, and return it without a final slash."""
     parts = _split(given)
     _must_be_safe(parts)
     if parts.query or parts.fragment or "@" in parts.netloc:

@@ -79,6 +79,12 @@ def incomplete(conn: Connection, portal: str) -> dict[str, datetime]:
     }
 
 
+def incomplete_of_all(conn: Connection) -> dict[tuple[str, str], datetime]:
+    """Return, by (portal, trigger), since when runs cannot read everything."""
+    found = conn.execute(select(runs).where(runs.c.key.startswith(_UNREAD)))
+    return {(row.portal, row.key.removeprefix(_UNREAD)): row.at for row in found}
+
+
 def add_request(
     tx: Connection, portal: str, *, rule: str | None, observe: bool, by: str, at: datetime
 ) -> int:

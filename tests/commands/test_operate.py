@@ -50,6 +50,15 @@ def test_status_shows_each_rule_with_its_trip(place: Path) -> None:
     assert "TRIPPED: too many" in done.stdout
 
 
+def test_status_begins_with_what_needs_you(place: Path) -> None:
+    first, todo, *_ = status(place).stdout.splitlines()
+    assert first.startswith("NEEDS YOU  Rule lost-deal has tripped in main")
+    assert todo.strip() == "Mend the rule, then `responder rearm lost-deal`."
+    (alarm,) = json.loads(status(place, "--json").stdout)["alarms"]
+    assert (alarm["kind"], alarm["severity"]) == ("rule_tripped", "needs_you")
+    assert (alarm["about"], alarm["since"]) == ("lost-deal", "2026-09-24T09:00:00.000Z")
+
+
 def test_with_a_broken_rules_file_status_shows_all_the_rest_and_exits_with_1(place: Path) -> None:
     (place / "rules.yaml").write_text("rules: [")
     done = status(place)

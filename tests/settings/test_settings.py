@@ -114,6 +114,13 @@ def test_the_final_slash_of_a_portals_url_may_be_left_out() -> None:
     assert url_of(portal) == URL
 
 
+def test_a_link_is_an_address_where_it_is_known_and_else_a_path() -> None:
+    assert loaded(ADMIN_URL="https://admin.example/").page_at("/rules") == (
+        "https://admin.example/rules"
+    )
+    assert loaded().page_at("/rules") == "/rules"
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1:8080", "localhost", "[::1]:80"])
 def test_plain_http_is_for_loopback(host: str) -> None:
     url = f"http://{host}/rest/1/hook-secret-0001/"
@@ -159,6 +166,8 @@ BROKEN = [
     ("KEEP_DAYS", "0", "greater than or equal to 1"),
     ("ADMINS__IVAN", CANARY, "must be what `responder password` prints"),
     ("ADMIN_PORT", "8000", "must differ from RESPONDER_PORT"),
+    ("ADMIN_URL", f"http://admin.example/{CANARY}", "must begin with https://"),
+    ("ADMIN_URL", f"https://{CANARY}@admin.example/", "must hold no user"),
     ("NOTIFY_URL", f"http://hooks.example/{CANARY}", "must begin with https://"),
     ("NOTIFY_URL", f"https://{CANARY}@hooks.example/", "no user, password"),
     ("NOTIFY_SECRET", f"{CANARY}!", "must be whsec_ and then base64"),

@@ -120,7 +120,7 @@ class Client:
         self.bucket = rate_limit.Bucket(0.0, 0.0)
         self.withheld: Mapping[str, str] = {}  # crucial questions that it answers otherwise
         self.asked_at: datetime | None = None  # when this process last asked those
-        self.silent = False  # no events come from it while documents change
+        self.silent: bool | None = None  # no events come while documents change; None: not known
         self.away_since: datetime | None = None  # since when it does not even answer `profile`
         self.keep: Callable[[], Awaitable[None]] | None = None
         self.access: Access | None = None  # of a local application

@@ -129,6 +129,16 @@ def open_stops(conn: Connection) -> Counts:
     return _counted(conn, _of_each(decisions.c.outcome).where(ACTING))
 
 
+def failed(conn: Connection, since: datetime) -> dict[str, int]:
+    """Count, by portal, the stops condemned since then that the portal refused or that gave up."""
+    found = conn.execute(
+        select(decisions.c.portal, func.count().label("failed"))
+        .where(decisions.c.outcome.in_((Outcome.REFUSED, Outcome.GAVE_UP)), decisions.c.at >= since)
+        .group_by(decisions.c.portal)
+    )
+    return {row.portal: row.failed for row in found}
+
+
 def _of_each(column: Column[str]) -> Select[str, str, int]:
     return select(decisions.c.portal, column, func.count()).group_by(decisions.c.portal, column)
 

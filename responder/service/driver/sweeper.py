@@ -202,21 +202,14 @@ class Sweeper:
         return holds
 
     async def _check_webhook(self, run: Run) -> None:
-        """Log an error if documents change but a webhook that worked once sends no events."""
+        """Find out whether documents change but a webhook that worked once sends no events."""
         context, silent = self._context, False
         heard = await context.read(inbox.last_received)
         if heard is not None and context.now() - heard > SILENCE:
             triggers = [one for rule in run.due.rules for one in rule.triggers or () if one.events]
             changed = await last_changed(context.client.send, {one.brings for one in triggers})
             silent = changed is not None and changed - heard > SILENCE
-        if silent and not context.client.silent:
-            log.error(
-                "the webhook has fallen silent while documents change",
-                portal=context.portal,
-                last_event_at=heard,
-            )
-        context.client.silent = silent
-        context.metrics.webhook_silent.labels(context.portal).set(silent)
+        context.client.silent = silent  # an alarm says so (`alarm_watch`)
 
     async def _close(self, run: Run, plans: Sequence[Plan], holds: Holds) -> None:
         """Write the run's own entry with its totals; record it as done if it read everything."""

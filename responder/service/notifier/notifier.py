@@ -1,4 +1,4 @@
-"""Sends a webhook a message for every concluded stop and every rule that tripped.
+"""Sends a webhook a message for every concluded stop, rule that tripped, and alarm that it tells.
 
 Theory of operation. The notifier runs beside the drivers and reads what they have committed
 (`outbox`), so nothing is sent before it is in the log, and a slow or dead receiver delays nothing
@@ -49,7 +49,8 @@ _Settled = tuple[Notice, SendResult, datetime | None]
 class Notifier:
     """The sender of notifications for the portals that this process drives.
 
-    `driven` returns them at any time, each with the function that writes for it.
+    `driven` returns them at any time, each with the function that writes for it; `base` is where
+    people reach the pages, or empty.
     """
 
     def __init__(
@@ -60,12 +61,14 @@ class Notifier:
         driven: Driven,
         metrics: Metrics,
         now: Callable[[], datetime],
+        base: str = "",
     ) -> None:
         self._receiver = receiver
         self._database = database
         self._driven = driven
         self._metrics = metrics
         self._now = now
+        self._base = base
         self._read_through: dict[str, tuple[int, int]] = {}  # portal: its position, and how far
         self._gone = False
         self._failures = 0
@@ -124,7 +127,7 @@ class Notifier:
         if after >= head:
             return
         new, through = await self._database.reading(
-            lambda c: outbox.read_notices(c, portal, after, head)
+            lambda c: outbox.read_notices(c, portal, after, head, self._base)
         )
         if after == position:
             await self._log_if_pruned(portal, position)
@@ -226,7 +229,12 @@ class Notifier:
 
     def _log_result(self, notice: Notice, answer: SendResult, due_at: datetime | None) -> None:
         """Count and log the result of a try."""
-        what = {"id": notice.message_id, "portal": notice.portal, "entry": notice.seq}
+        entry = notice.seq if notice.seq > 0 else None  # an alarm's has none
+        what: dict[str, object] = {
+            "id": notice.message_id,
+            "portal": notice.portal,
+            "entry": entry,
+        }
         if answer.accepted:
             self._metrics.notifications.labels("sent").inc()
             log.info("notified", **what)

@@ -8,6 +8,7 @@ starts.
 import asyncio
 import os
 import random
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -62,6 +63,15 @@ class Database:
         if self.dialect != "sqlite" or self._url.database is None:
             return None
         return Path(self._url.database)
+
+    def free_bytes(self) -> int | None:
+        """Return how much room the disk of the SQLite file has; None where that is not known."""
+        if self.path is None:
+            return None
+        try:
+            return shutil.disk_usage(self.path.absolute().parent).free
+        except OSError:
+            return None
 
     @property
     def place(self) -> str:

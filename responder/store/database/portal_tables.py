@@ -9,6 +9,7 @@ from responder.store.database.columns import Instant, Words
 from responder.store.database.tables import metadata
 
 __all__ = [
+    "alarms",
     "applications",
     "breakers",
     "buckets",
@@ -71,6 +72,20 @@ withheld = Table(
     Column("came", Words, nullable=False),
     Column("host", Text),
     Column("at", Instant, nullable=False),
+)
+
+# alarms of a portal that stand (`ended_at` is null) or ended lately; `told_at` is when a
+# notification of it was made
+alarms = Table(
+    "alarms",
+    metadata,
+    Column("portal", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("about", Words, primary_key=True),
+    Column("sentence", Words, nullable=False),
+    Column("since", Instant, nullable=False),
+    Column("told_at", Instant),
+    Column("ended_at", Instant),
 )
 
 # the local application of a portal, once an administrator has installed it; `tokens` is encrypted

@@ -204,10 +204,13 @@ decisions = Table(
         sqlite_where=ACTS,
         postgresql_where=ACTS,
     ),
+    # all that is counted by hour, so that counting reads the index alone
+    Index("decisions_by_hour", "at", "rule", "outcome", sqlite_where=ACTS, postgresql_where=ACTS),
 )
 
 # Decisions of rules with mode `approve`. `together` is the same for all that one approval covers,
-# `lapses_at` is when a held one expires unanswered, `entry` the seq of the approval's entry.
+# `lapses_at` is when a held one expires unanswered, `entry` the seq of the approval's entry. A
+# notification that it is held was made at `told_at`, and one that it lapses soon at `reminded_at`.
 approvals = Table(
     "approvals",
     metadata,
@@ -219,6 +222,8 @@ approvals = Table(
     Column("approved_at", Instant),
     Column("approved_by", Words),
     Column("entry", BigInteger),
+    Column("told_at", Instant),
+    Column("reminded_at", Instant),
     Index("approvals_together", "portal", "together"),
 )
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import BigInteger, Connection, cast, delete, func, select
 
 from responder.store.database.tables import insert, refusals
 
@@ -21,13 +21,15 @@ LATELY = timedelta(days=1)
 class Refused:
     """The deliveries refused within a day for one reason: their count, and the time of the last.
 
-    `portal` is the one whose address they named, or empty where they named none of ours.
+    `portal` is the one whose address they named, or empty where they named none of ours. `since` is
+    the hour of the first.
     """
 
     portal: str
     why: str
     count: int
     last_at: datetime
+    since: datetime
 
 
 def note(tx: Connection, counts: Mapping[tuple[str, str], int], at: datetime) -> None:
@@ -48,10 +50,15 @@ def note(tx: Connection, counts: Mapping[tuple[str, str], int], at: datetime) ->
 
 def lately(conn: Connection, now: datetime) -> dict[str, list[Refused]]:
     """Return, by portal, what was refused within a day, the most frequent reason first."""
-    count = func.sum(refusals.c.count).label("count")
+    # PostgreSQL adds big integers up to a decimal
+    count = cast(func.sum(refusals.c.count), BigInteger).label("count")
     found = conn.execute(
         select(
-            refusals.c.portal, refusals.c.why, count, func.max(refusals.c.last_at).label("last_at")
+            refusals.c.portal,
+            refusals.c.why,
+            count,
+            func.max(refusals.c.last_at).label("last_at"),
+            func.min(refusals.c.hour).label("since"),
         )
         .where(refusals.c.hour > now - LATELY)
         .group_by(refusals.c.portal, refusals.c.why)

@@ -66,6 +66,7 @@ def test_a_concluded_kill_is_told_once_and_signed(database: Database) -> None:
             "ruleset": REVISION,
             "outcome": "killed",
             "receipt": True,
+            "link": f"/decisions/{name}",
         },
     }
     assert (world.count("sent"), world.waiting()) == (1, 0)
@@ -82,6 +83,7 @@ def test_a_trip_is_told_and_a_rearm_is_not(database: Database) -> None:
         "portal": "main",
         "rule": "lost-deal",
         "why": "8 condemned at once, per_hour is 5",
+        "link": "/rules#lost-deal",
     }
 
 

@@ -12,6 +12,7 @@ from responder.store.inbox.refusals import NOBODYS, Refused
 from tests.support.evaluations import AT
 
 HOUR = timedelta(hours=1)
+NOON = AT.replace(minute=0, second=0, microsecond=0)
 TOKEN, KEY = "a wrong application token", "a wrong url_key"
 
 
@@ -27,11 +28,15 @@ def test_counts_add_up_and_the_most_frequent_comes_first(database: Database) -> 
     ]
     for hours, counts in noted:
         database.write(partial(refusals.note, counts=counts, at=AT + hours * HOUR))
-    assert lately(database, 4) == {
-        NOBODYS: [Refused(portal=NOBODYS, why=TOKEN, count=7, last_at=AT + 3 * HOUR)],
+    found = lately(database, 4)
+    assert {type(one.count) for some in found.values() for one in some} == {int}
+    assert found == {
+        NOBODYS: [
+            Refused(portal="", why=TOKEN, count=7, last_at=AT + 3 * HOUR, since=NOON + 3 * HOUR)
+        ],
         "main": [
-            Refused(portal="main", why=KEY, count=5, last_at=AT + 0.1 * HOUR),
-            Refused(portal="main", why=TOKEN, count=3, last_at=AT + 3 * HOUR),
+            Refused(portal="main", why=KEY, count=5, last_at=AT + 0.1 * HOUR, since=NOON),
+            Refused(portal="main", why=TOKEN, count=3, last_at=AT + 3 * HOUR, since=NOON),
         ],
     }
 
