@@ -112,7 +112,7 @@ async def _app_info(
 ) -> Mapping[str, object] | NotVerified:
     came = await endpoint.post(host, "/rest/app.info", {"auth": message.access_token})
     if isinstance(came, TokenFailure):
-        return NotVerified(f"the OAuth server: {came.text}", try_again=True)
+        return NotVerified(f"the OAuth server {host}: {came.text}", try_again=True)
 
     def redact(text: str) -> str:
         return text.replace(message.access_token, "***")

@@ -56,8 +56,10 @@ def hold(
 ) -> bool:
     """Write a message, unless the same one is held. Return False where there is no room.
 
-    Those that were refused make room, those that wait do not. What an administrator began is
-    written in any case, in the place of the oldest if need be.
+    Those that were refused make room, and then the oldest that was tried without an answer: else
+    whoever names a server that we cannot reach would fill the room for an hour. Those that wait for
+    their first try do not. What an administrator began is written in any case, in the place of the
+    oldest if need be.
     """
     drop_old(tx, portal, now)
     of_portal = held_installations.c.portal == portal
@@ -66,9 +68,10 @@ def hold(
         refused = held_installations.c.try_at.is_(None)
         count -= tx.execute(delete(held_installations).where(of_portal, refused)).rowcount
     if count >= MOST * (1 + sender):
-        if sender is not Sender.ADMINISTRATOR:
+        was_tried = held_installations.c.result.is_not(None)
+        is_any = sender is Sender.ADMINISTRATOR
+        if not (_drop_oldest(tx, portal, was_tried) or (is_any and _drop_oldest(tx, portal))):
             return False
-        _drop_oldest(tx, portal)
     values = {"message": message, "received_at": now, "try_at": now - sender * KEPT_FOR}
     tx.execute(
         insert(tx, held_installations)
@@ -78,11 +81,13 @@ def hold(
     return True
 
 
-def _drop_oldest(tx: Connection, portal: str) -> None:
+def _drop_oldest(tx: Connection, portal: str, which: ColumnElement[bool] | None = None) -> bool:
     its = held_installations.c
-    oldest = select(its.digest).where(its.portal == portal).order_by(its.received_at).limit(1)
-    found = tx.execute(oldest).scalar_one()
+    where = its.portal == portal if which is None else (its.portal == portal) & which
+    oldest = select(its.digest).where(where).order_by(its.received_at).limit(1)
+    found = tx.execute(oldest).scalar()
     tx.execute(delete(held_installations).where(its.portal == portal, its.digest == found))
+    return found is not None
 
 
 def held(conn: Connection, portal: str, now: datetime) -> list[Held]:
@@ -107,11 +112,11 @@ def due(conn: Connection, now: datetime) -> set[str]:
 
 def full(conn: Connection, now: datetime) -> set[str]:
     """Return the portals that have no room for another message now."""
-    waits = held_installations.c.try_at.is_not(None)
+    is_untried = held_installations.c.result.is_(None)
     portal = held_installations.c.portal
     found = conn.execute(
         select(portal)
-        .where(waits, _is_of_this_hour(now))
+        .where(is_untried, _is_of_this_hour(now))
         .group_by(portal)
         .having(func.count() >= MOST)
     )

@@ -103,6 +103,20 @@ def test_one_that_was_refused_makes_room(database: Database) -> None:
     assert first.digest not in digests(database)
 
 
+def test_one_whose_server_gives_no_answer_makes_room(database: Database) -> None:
+    for number in range(MOST):
+        hold(database, str(number), NOW + number * MINUTE / 10)
+    first, second = held(database)[1:3]
+    database.write(lambda tx: held_messages.tried(tx, first, "no answer", NOW + MINUTE))
+    database.write(lambda tx: held_messages.tried(tx, second, "no answer", NOW + MINUTE))
+    assert full(database) == set()
+    assert hold(database, "new", NOW + MINUTE)
+    assert sorted(digests(database)) == ["0", "2", "3", "4", "new"]
+    assert hold(database, "newer", NOW + MINUTE)
+    assert not hold(database, "newest", NOW + MINUTE)
+    assert full(database) == {"main"}
+
+
 def test_after_an_hour_it_is_gone(database: Database) -> None:
     hold(database, "old")
     hold(database, "new", NOW + 61 * MINUTE)
