@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from responder.authoring import advice, expectations
-from responder.authoring.cases import cases
+from responder.authoring.cases import case_runs, cases
 from responder.rules import yaml_positions
 from responder.rules.ruleset import IsKnown, RulesError, Ruleset, load
 from responder.rules.yaml_positions import Mistake, Mistakes, Table
@@ -47,6 +47,15 @@ def check(
         if not broken:
             advice.advise(root, ruleset.rules, named, mistakes, now)
     return mistakes.in_order()
+
+
+def check_tests(data: bytes, file: str, ruleset: Ruleset) -> tuple[Mistake, ...]:
+    """Return the mistakes of a file that has tests alone, for rules that are elsewhere."""
+    try:
+        case_runs.suite_of_tests(data, file, ruleset, expecting=True)
+    except RulesError as error:
+        return error.mistakes
+    return ()
 
 
 def _tested(root: Table, ruleset: Ruleset, mistakes: Mistakes) -> set[str]:

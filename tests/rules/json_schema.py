@@ -12,9 +12,11 @@ _TYPES: Mapping[str, Callable[[object], bool]] = {
     "string": lambda value: isinstance(value, str),
     "boolean": lambda value: isinstance(value, bool),
     "number": lambda value: isinstance(value, int | float) and not isinstance(value, bool),
+    "null": lambda value: value is None,
     "integer": lambda value: isinstance(value, int) and not isinstance(value, bool),
 }
-ANNOTATIONS = frozenset({"$schema", "$defs", "title", "description", "examples"})
+_OF_EDITORS = {"defaultSnippets", "enumDescriptions", "errorMessage", "doNotSuggest"}
+ANNOTATIONS = frozenset({"$schema", "$defs", "title", "description", *_OF_EDITORS})
 
 
 class Checker:
@@ -68,7 +70,7 @@ class Checker:
                 yield one
 
     def _additional(self, schema: Schema, value: dict[str, object]) -> bool:
-        others = [inner for key, inner in value.items() if not any(self._matching(schema, key))]
+        others = [inner for key, inner in value.items() if not list(self._matching(schema, key))]
         wanted = schema["additionalProperties"]
         if wanted is False:
             return not others
@@ -78,6 +80,7 @@ class Checker:
 _LOGIC: Mapping[str, Callable[[Checker, Schema, object], bool]] = {
     "$ref": lambda c, s, v: c._takes(c._pointed_at(s["$ref"]), v),
     "anyOf": lambda c, s, v: any(c._takes(one, v) for one in s["anyOf"]),
+    "allOf": lambda c, s, v: all(c._takes(one, v) for one in s["allOf"]),
     "not": lambda c, s, v: not c._takes(s["not"], v),
     "if": lambda c, s, v: c._branch(s, v),
 }
@@ -92,6 +95,7 @@ _OBJECTS: Mapping[str, Callable[[Checker, Schema, dict[str, object]], bool]] = {
 }
 _ARRAYS: Mapping[str, Callable[[Checker, Any, list[object]], bool]] = {
     "items": lambda c, wanted, v: all(c._takes(wanted, one) for one in v),
+    "contains": lambda c, wanted, v: any(c._takes(wanted, one) for one in v),
     "minItems": lambda _c, wanted, v: len(v) >= wanted,
     "maxItems": lambda _c, wanted, v: len(v) <= wanted,
 }

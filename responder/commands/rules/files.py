@@ -20,6 +20,7 @@ from responder.commands.rules.trials import portal_named
 if TYPE_CHECKING:
     from responder.authoring.portal_ids import Comparison
     from responder.rules.facts.fields import Field
+    from responder.rules.ruleset import Ruleset
     from responder.settings.settings import Settings
 
 _FILE = click.Path(path_type=Path)
@@ -41,10 +42,13 @@ def check(
 ) -> None:
     """Report every mistake in a rules file, with its place and the nearest right name.
 
+    A file of tests alone is held against the rules in use.
+
     Without FILE that is RESPONDER_RULES, or rules.yaml. Exits with 0 when it is fine, 1 with
     --strict when there are warnings, 2 when it cannot load.
     """
     from responder.authoring import check as checking
+    from responder.authoring.cases import case_runs
 
     file = file or rules_in_use()
     try:
@@ -52,15 +56,19 @@ def check(
     except OSError as error:
         click.echo(f"{file}:1:1: error: {error.strerror}")
         sys.exit(2)
-    mistakes = checking.check(
-        data,
-        str(file),
-        tested=_tested(tests, data, file),
-        is_known=is_known_to_the_log,
-        now=datetime.now(UTC),
-    )
+    has_rules = case_runs.has_rules(data)
+    if has_rules:
+        mistakes = checking.check(
+            data,
+            str(file),
+            tested=_tested(tests, data, file),
+            is_known=is_known_to_the_log,
+            now=datetime.now(UTC),
+        )
+    else:
+        mistakes = checking.check_tests(data, str(file), _rules_in_use())
     broken = any(mistake.severity == "error" for mistake in mistakes)
-    if portal is not None and not broken:
+    if portal is not None and has_rules and not broken:
         import asyncio
 
         given = settings()
@@ -75,6 +83,20 @@ def check(
     if form == "text" and not mistakes:
         click.echo(f"{file}: fine", err=True)
     sys.exit(1 if strict and mistakes else 0)
+
+
+def _rules_in_use() -> "Ruleset":
+    """Load the rules in use; print their mistakes and exit where they have some."""
+    from responder.rules.ruleset import RulesError, load
+
+    path = rules_in_use()
+    try:
+        return load(path.read_bytes(), file=str(path), is_known=is_known_to_the_log)
+    except RulesError as error:
+        show_mistakes(error)
+        sys.exit(2)
+    except OSError as error:
+        fail(f"{path}: {error.strerror}")
 
 
 def _tested(tests: Path | None, data: bytes, file: Path) -> set[str]:

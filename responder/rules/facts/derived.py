@@ -41,10 +41,15 @@ def derived(facts: Mapping[str, object], now: datetime, zone: tzinfo) -> dict[st
 
 
 def _starter(facts: Mapping[str, object]) -> dict[str, object]:
-    """Return the `starter.*` facts that follow from the row: all empty where nobody started it."""
+    """Return the `starter.*` facts that follow from the row.
+
+    All are empty where nobody started it, and unknown where it is unknown who did.
+    """
     by = facts.get(STARTED_BY, ABSENT)
-    if isinstance(by, Unknown):
+    if by is ABSENT:
         return {}
+    if isinstance(by, Unknown):  # whatever else is said of somebody of whom nobody knows who it is
+        return dict.fromkeys(STARTER, by)
     if values.is_empty(by, Type.REFERENCE):
         return dict.fromkeys(STARTER)
     return {} if "starter.id" in facts else {"starter.id": by}

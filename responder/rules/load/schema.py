@@ -5,111 +5,76 @@ it refuses. What needs the whole file (a list that does not exist, two rules of 
 `check`. A number is accepted as text where the loader reads it so.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 
-from responder.model import Action, Audience, Mode
+from responder.model import KILLING, Action, Audience, Mode
 from responder.rules import triggers
 from responder.rules.calendars import DAYS
 from responder.rules.facts import fields, links, registry
-from responder.rules.facts.fields import Field, Type
-from responder.rules.facts.operators import OPERATORS
+from responder.rules.json_schema import fact_values, tests_of_facts
+from responder.rules.json_schema.shapes import (
+    DAY,
+    DURATION,
+    INSTANT,
+    ITEM,
+    LIST,
+    NAME,
+    SENTENCE,
+    TEXT,
+    TIME,
+    Schema,
+    choice,
+    doc,
+    list_of,
+    offered,
+    ref,
+    table,
+    words,
+)
 from responder.rules.keep import GROUPING, GROUPS
 from responder.rules.load.calendar_parser import CALENDAR_KEYS
-from responder.rules.load.clause_parser import CURRENCY, HOURS
 from responder.rules.load.limit_parser import NAMES as LIMITS
 from responder.rules.load.loader import DEFAULT_KEYS, FILE_KEYS
 from responder.rules.load.restraint_parser import MOST_KEPT, NO_GROUP, WHICH
 from responder.rules.load.rule_parser import RULE_KEYS
-from responder.rules.yaml_positions import NUMBER
 
-Schema = Mapping[str, object]
-
-_TEXT = {"type": ["string", "number"]}
-_SENTENCE = {"type": ["string", "number"], "minLength": 1}
-_NUMERIC = {"anyOf": [{"type": "number"}, {"type": "string", "pattern": f"^{NUMBER.pattern}$"}]}
-_DURATION = {"type": "string", "pattern": "^(?:[0-9]{1,9}[wdhms] ?)+$", "examples": ["10m", "30d"]}
-_WORKING_DAYS = {"type": "string", "pattern": "^[0-9]{1,9}wd$", "examples": ["3wd"]}
-_DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
-_INSTANT = {"type": "string", "pattern": f"^{_DAY}", "examples": ["2026-09-24"]}
-_TRUTH = {
-    "anyOf": [
-        {"type": "boolean"},
-        {"enum": [0, 1]},
-        {"type": "string", "pattern": "^(?:[yYnN01]|[tT][rR][uU][eE]|[fF][aA][lL][sS][eE])$"},
-    ]
+_ACTIONS: Mapping[str, str] = {
+    Action.KILL: "It deletes the workflow with its data.",
+    Action.TERMINATE: "It stops the workflow and keeps its data.",
+    Action.LEAVE: "It protects the workflow from all rules below.",
 }
-_TIME = {"type": "string", "pattern": "^[0-9]{1,2}:[0-9]{2}$", "examples": ["09:00"]}
-_NAME = "^[a-z0-9_-]+$"
-_ITEM = "item_[1-9][0-9]{2,9}"
-_LIST = "list_[1-9][0-9]{0,9}"
-_FACT = {
-    "type": "object",
-    "description": "Another fact to compare with.",
-    "properties": {"fact": {"type": "string", "description": "The path of that fact."}},
-    "required": ["fact"],
-    "additionalProperties": False,
+_MODES: Mapping[str, str] = {
+    Mode.OBSERVE: "It only records what it would do (the default).",
+    Mode.ENFORCE: "It acts, where RESPONDER_MODE says enforce.",
+    Mode.APPROVE: "It acts once somebody has approved that decision.",
 }
-
-_LITERALS: Mapping[Type, Schema] = {
-    Type.TEXT: _TEXT,
-    Type.ID: _TEXT,
-    Type.NUMBER: _NUMERIC,
-    Type.REFERENCE: _NUMERIC,
-    Type.TRUTH: _TRUTH,
-    Type.DATE: _INSTANT,
-    Type.DAY: _INSTANT,
-    Type.DURATION: {"anyOf": [_DURATION, _WORKING_DAYS]},
-    Type.ANY: {"type": ["string", "number", "boolean"]},
+_AUDIENCES: Mapping[str, str] = {
+    Audience.TIMELINE: "A comment in the timeline of the document (of the CRM).",
+    Audience.STARTER: "Whoever started the workflow.",
+    Audience.RESPONSIBLE: "Whoever is responsible for the document.",
+    Audience.WAITING: "Those whose tasks the workflow waits for.",
 }
-
-_OPERATORS: Mapping[str, str] = {
-    "is": "It equals this.",
-    "is_not": "It does not equal this; for several values, none of them does.",
-    "one_of": "It equals one of these.",
-    "none_of": "It equals none of these.",
-    "in_list": "It is in this one of `lists`.",
-    "not_in_list": "It is not in this one of `lists`.",
-    "over": "It is more than this.",
-    "at_least": "It is this or more.",
-    "below": "It is less than this.",
-    "at_most": "It is this or less.",
-    "between": "It is between these two, or equal to one of them.",
-    "contains": "The text has this somewhere in it.",
-    "starts_with": "The text begins with this.",
-    "ends_with": "The text ends with this.",
-    "matches": "This regular expression (RE2) is found in the text.",
-    "older_than": "It lies longer ago than this, or before this date.",
-    "newer_than": "It lies less long ago than this, or after this date.",
-    "within": "It lies in the hours of this calendar.",
-    "outside": "It lies outside the hours of this calendar.",
-    "exists": "Whether there is a value at all.",
-}
+_DONE = {"added": "is added", "updated": "changes", "deleted": "is deleted"}
 
 
 def schema(tests: Schema) -> dict[str, object]:
-    """Return the schema of a rules file; `tests` is the schema of one of its tests."""
+    """Return the schema of a rules file, or of tests alone; `tests` is that of one test."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "responder rules",
-        **_table(FILE_KEYS, _file_keys(), required=("version", "rules")),
+        **_table(FILE_KEYS, _file_keys()),
+        "if": {"required": ["tests"], "not": {"required": ["rules"]}},
+        "then": {},
+        "else": {"required": ["version", "rules"]},
         "$defs": {
             "rule": _rule(),
-            "tests": _clause(),
-            **{_name(type_): _of_type(type_) for type_ in Type},
+            "tests": tests_of_facts.clause(),
+            "names_a_template": tests_of_facts.names_a_template(),
+            **fact_values.of_types(),
+            **fact_values.of_closed(),
             "test": tests,
         },
     }
-
-
-def table(
-    properties: Mapping[str, Schema], *, required: Iterable[str] = (), **more: object
-) -> dict[str, object]:
-    """Return the schema of a map with these keys and no others."""
-    made: dict[str, object] = {"type": "object", "properties": dict(properties)}
-    if required:
-        made["required"] = list(required)
-    return {**made, "additionalProperties": False, **more}
 
 
 def _table(
@@ -123,65 +88,51 @@ def _table(
     return table({name: described[name] for name in names}, required=required, **more)
 
 
-def _doc(text: str, schema: Schema) -> dict[str, object]:
-    return {"description": text, **schema}
-
-
-def _list(items: Schema, *, most: int | None = None, least: int = 1) -> dict[str, object]:
-    made: dict[str, object] = {"type": "array", "items": items, "minItems": least}
-    return made if most is None else {**made, "maxItems": most}
-
-
-def _name(type_: Type) -> str:
-    return f"of_{type_.name.lower()}"
-
-
-def _ref(name: str) -> dict[str, object]:
-    return {"$ref": f"#/$defs/{name}"}
-
-
 def _file_keys() -> dict[str, Schema]:
-    named = {"type": "object", "propertyNames": {"pattern": _NAME}}
-    values = _list({"type": ["string", "number", "boolean"], "minLength": 1}, least=0)
+    named = {"type": "object", "propertyNames": {"pattern": NAME}}
+    values = list_of({"type": ["string", "number", "boolean"], "minLength": 1}, least=0)
     return {
-        "version": _doc("The version of the language.", {"const": 1}),
-        "defaults": _doc(
+        "version": doc("The version of the language.", {"const": 1}),
+        "defaults": doc(
             "What rules have that do not say otherwise.",
             _table(DEFAULT_KEYS, _default_keys()),
         ),
-        "lists": _doc(
+        "lists": doc(
             "Lists of values, by name, for `in_list`.", {**named, "additionalProperties": values}
         ),
-        "calendars": _doc(
+        "calendars": doc(
             "Offices and their hours, by name.", {**named, "additionalProperties": _calendar()}
         ),
-        "rules": _doc(
-            "The rules, read from the top for each workflow.", _list(_ref("rule"), least=0)
+        "rules": doc(
+            "The rules, read from the top for each workflow.", list_of(ref("rule"), least=0)
         ),
-        "tests": _doc("Tests of these rules, for `responder test`.", _list(_ref("test"))),
+        "tests": doc("Tests of these rules, for `responder test`.", list_of(ref("test"))),
     }
 
 
 def _default_keys() -> dict[str, Schema]:
     return {name: _rule_keys()[name] for name in ("mode", "limit", "portals")} | {
-        "timezone": _doc("The zone in which days begin, such as Europe/Moscow.", _SENTENCE)
+        "timezone": doc("The zone in which days begin, such as Europe/Moscow.", SENTENCE)
     }
 
 
 def _calendar() -> dict[str, object]:
-    holiday = {"anyOf": [_INSTANT, table({"from": _INSTANT, "to": _INSTANT})]}
+    holiday = {"anyOf": [INSTANT, table({"from": INSTANT, "to": INSTANT})]}
     described: dict[str, Schema] = {
-        "timezone": _doc("The zone of its hours.", _SENTENCE),
-        "days": _doc("The days on which it opens.", _list({"enum": list(DAYS)})),
-        "from": _doc("When it opens.", _TIME),
-        "to": _doc("When it closes.", _TIME),
-        "holidays": _doc("Days on which it does not open.", _list(holiday, least=0)),
+        "timezone": doc("The zone of its hours.", SENTENCE),
+        "days": doc("The days on which it opens.", list_of({"enum": list(DAYS)})),
+        "from": doc("When it opens.", TIME),
+        "to": doc("When it closes.", TIME),
+        "holidays": doc("Days on which it does not open.", list_of(holiday, least=0)),
     }
     return _table(CALENDAR_KEYS, described, minProperties=1)
 
 
 def _rule() -> dict[str, object]:
-    """Return the schema of a rule: kill and terminate need `when`, and `leave` has no mode."""
+    """Return the schema of a rule: kill and terminate need `when`, and `leave` has no mode.
+
+    Those that act name a template, or say that they mean every one.
+    """
     guards = {"properties": {"then": {"const": Action.LEAVE.value}}}
     acting = [
         name
@@ -193,71 +144,74 @@ def _rule() -> dict[str, object]:
         _rule_keys(),
         required=("id", "then"),
         **{
+            "title": "rule",
             "if": guards,
             "then": {"not": {"anyOf": [{"required": [name]} for name in acting]}},
             "else": {"required": ["when"]},
+            "allOf": [_of_every_template()],
         },
     )
 
 
-def _rule_keys() -> dict[str, Schema]:
-    actions = [Action.KILL.value, Action.TERMINATE.value, Action.LEAVE.value]
+def _of_every_template() -> dict[str, object]:
+    acts = {"properties": {"then": {"enum": [str(one) for one in KILLING]}}}
+    named = [
+        {"properties": {name: ref("names_a_template")}, "required": [name]}
+        for name in ("if", "unless")
+    ]
+    said = "This acts on workflows of every template: test workflow.template_id, or write"
     return {
-        "id": _doc("Its name, which stays: a-z, 0-9 and -.", {**_TEXT, "pattern": "^[a-z0-9-]+$"}),
-        "because": _doc("A sentence for the log and the people affected.", _SENTENCE),
-        "mode": _doc(
-            "observe only records what it would do (the default). Where RESPONDER_MODE says "
-            "enforce, enforce acts, and approve acts once somebody has approved that decision.",
-            {"enum": [mode.value for mode in Mode]},
-        ),
-        "when": _doc("What sets it off.", _list({"anyOf": [_event(), *_schedules()]})),
-        "if": _doc("All of these tests must hold.", _ref("tests")),
-        "unless": _doc("None of these tests may hold.", _ref("tests")),
-        "every_template": _doc(
+        "if": {"required": ["then"], **acts, "not": {"anyOf": named}},
+        "then": {
+            "required": ["every_template"],
+            "properties": {"every_template": {"const": True}},
+            "errorMessage": f"{said} every_template: true.",
+        },
+    }
+
+
+def _rule_keys() -> dict[str, Schema]:
+    return {
+        "id": doc("Its name, which stays: a-z, 0-9 and -.", {**TEXT, "pattern": "^[a-z0-9-]+$"}),
+        "because": doc("A sentence for the log and the people affected.", SENTENCE),
+        "mode": doc("Whether it acts.", choice(_MODES)),
+        "when": doc("What sets it off.", list_of({"anyOf": [*_event(), *_schedules()]})),
+        "if": doc("All of these tests must hold.", ref("tests")),
+        "unless": doc("None of these tests may hold.", ref("tests")),
+        "every_template": doc(
             "true is required of a rule that kills or terminates and tests no template.",
             {"type": "boolean"},
         ),
-        "during": _doc("The calendar in whose hours it acts.", _TEXT),
-        "wait": _doc("How long it waits before it acts: all must still hold then.", _DURATION),
-        "then": _doc(
-            "kill deletes the workflow with its data, terminate stops it and keeps them, leave "
-            "protects it from all rules below.",
-            {"enum": actions},
-        ),
-        "keep": _doc("Spare this one of each group, or so many: {newest: 3}.", _keep()),
-        "per": _doc("What makes a group for `keep`.", _list(_group())),
-        "tell": _doc(
+        "during": doc("The calendar in whose hours it acts.", TEXT),
+        "wait": doc("How long it waits before it acts: all must still hold then.", DURATION),
+        "then": doc("What becomes of each workflow for which all holds.", choice(_ACTIONS)),
+        "keep": doc("Spare this one of each group, or so many: {newest: 3}.", _keep()),
+        "per": doc("What makes a group for `keep`.", list_of(_group())),
+        "tell": doc(
             "Whom it tells in the portal what it has stopped, and why: a comment in the document's "
             "timeline, or a notification.",
-            _list(_audience()),
+            list_of(choice(_AUDIENCES)),
         ),
-        "warn": _doc(
+        "warn": doc(
             "Whom it tells beforehand: when `wait` begins, or when approval is asked.",
-            _list(_audience()),
+            list_of(choice(_AUDIENCES)),
         ),
-        "limit": _doc("How much it may do before it stops by itself; 0 is none.", _limit()),
-        "sweep": _doc("Whether the regular sweep reads it too.", {"type": "boolean"}),
-        "portals": _doc("The portals it is for.", _list({**_TEXT, "pattern": "^[a-z0-9_]+$"})),
-        "disabled": _doc("Why it is switched off.", _SENTENCE),
-        "expires": _doc("The last day on which it acts.", {**_INSTANT, "pattern": f"^{_DAY}$"}),
+        "limit": doc("How much it may do before it stops by itself; 0 is none.", _limit()),
+        "sweep": doc("Whether the regular sweep reads it too.", {"type": "boolean"}),
+        "portals": doc("The portals it is for.", list_of({**TEXT, "pattern": "^[a-z0-9_]+$"})),
+        "disabled": doc("Why it is switched off.", SENTENCE),
+        "expires": doc("The last day on which it acts.", {**INSTANT, "pattern": f"^{DAY}$"}),
     }
-
-
-def _audience() -> dict[str, object]:
-    told = {
-        Audience.TIMELINE: "A comment in the timeline of the document (of the CRM).",
-        Audience.STARTER: "Whoever started the workflow.",
-        Audience.RESPONSIBLE: "Whoever is responsible for the document.",
-        Audience.WAITING: "Those whose tasks the workflow waits for.",
-    }
-    return {"anyOf": [{"const": one.value, "description": told[one]} for one in Audience]}
 
 
 def _keep() -> dict[str, object]:
     number = {"type": "integer", "minimum": 1, "maximum": MOST_KEPT}
-    count = {"anyOf": [number, {"type": "string", "pattern": "^[1-9][0-9]{0,2}$"}]}
-    which = {name: _doc(f"How many of the {name} to spare.", count) for name in WHICH}
-    return {"anyOf": [{"enum": list(WHICH)}, table(which, minProperties=1, maxProperties=1)]}
+    some = {"1": "one of each group", "3": "three of each group"}
+    written = {"type": "string", "pattern": "^[1-9][0-9]{0,2}$"}
+    count = {"anyOf": [offered(number, some), written]}
+    which = {name: doc(f"How many of the {name} to spare.", count) for name in WHICH}
+    plain = words({name: f"The {name} of each group is spared." for name in WHICH})
+    return {"anyOf": [*plain, table(which, minProperties=1, **{"not": {"minProperties": 2}})]}
 
 
 def _group() -> dict[str, object]:
@@ -275,9 +229,9 @@ def _group() -> dict[str, object]:
         for field in registry.at_the_end_of(link)
         if field.type in GROUPING
     ]
-    kinds, link = "|".join([*registry.KINDS, _ITEM]), r"(?:\.(?:company|contact))?"
+    kinds, link = "|".join([*registry.KINDS, ITEM]), r"(?:\.(?:company|contact))?"
     of_portals = f"^(?:{kinds}){link}\\.(?:uf|parent_id)_[a-z0-9_]+$"
-    items = f"^(?:{_ITEM}|{_LIST})(?:\\.[a-z0-9_]+){{1,2}}$"
+    items = f"^(?:{ITEM}|{LIST})(?:\\.[a-z0-9_]+){{1,2}}$"
     return {
         "anyOf": [
             {"enum": [*GROUPS, *paths, *linked]},
@@ -290,130 +244,56 @@ def _group() -> dict[str, object]:
 def _limit() -> dict[str, object]:
     number = {"type": "integer", "minimum": 0, "maximum": 999_999_999}
     described: dict[str, Schema] = {
-        "per_hour": _doc("How many stops it may begin in an hour.", number),
-        "per_document": _doc("How many any rules may begin on one document in a day.", number),
-        "per_run": _doc("How many one sweep or scheduled run may begin.", number),
-        "percent_of_running": _doc(
+        "per_hour": doc(
+            "How many stops it may begin in an hour.",
+            offered(number, {"30": "as where nothing is said", "100": "for many documents"}),
+        ),
+        "per_document": doc(
+            "How many any rules may begin on one document in a day.",
+            offered(number, {"5": "as where nothing is said", "1": "once a day"}),
+        ),
+        "per_run": doc(
+            "How many one sweep or scheduled run may begin.",
+            offered(number, {"25": "a few", "400": "for a clean-up"}),
+        ),
+        "percent_of_running": doc(
             "What part of all running workflows one sweep or scheduled run may stop.",
-            {**number, "maximum": 100},
+            offered({**number, "maximum": 100}, {"20": "a fifth", "50": "a half"}),
         ),
     }
     return _table(LIMITS, described, minProperties=1)
 
 
-def _event() -> dict[str, object]:
-    done = "(?:added|updated|deleted)"
-    return {
-        "anyOf": [
-            {"enum": triggers.names()},
-            {"type": "string", "pattern": f"^{_ITEM}\\.{done}$"},
-            # The portal's own names, in any case.
-            {"type": "string", "pattern": "^[oO][nN][a-zA-Z]+(?:_[0-9]+)?$"},
-        ]
+def events() -> dict[str, str]:
+    """Return the events of rules with what each means."""
+    kinds = {
+        kind: said.removesuffix(".").partition(";")[0] for kind, said in registry.KINDS.items()
     }
+    kinds["item_147"] = "An item of smart process 147 (put your number)"
+    found = {
+        f"{kind}.{done}": f"{said} {how}."
+        for kind, said in kinds.items()
+        for done, how in _DONE.items()
+    }
+    return {**found, triggers.ROBOT: "A robot of the portal calls."}
+
+
+def _event() -> list[dict[str, object]]:
+    done = "|".join(_DONE)
+    return [
+        choice(events()),
+        {"type": "string", "pattern": f"^{ITEM}\\.(?:{done})$"},
+        # The portal's own names, in any case.
+        {"type": "string", "pattern": "^[oO][nN][a-zA-Z]+(?:_[0-9]+)?$"},
+    ]
 
 
 def _schedules() -> list[dict[str, object]]:
-    zone = _doc("The zone of that time.", _SENTENCE)
-    all_of_them: dict[str, dict[str, Schema]] = {
-        "every": {"every": _doc("How long from one run to the next.", _DURATION)},
-        "daily_at": {"daily_at": _doc("The time of day.", _TIME), "timezone": zone},
-    }
-    return [table(keys, required=(name,)) for name, keys in all_of_them.items()]
-
-
-def _clause() -> dict[str, object]:
-    """Return the schema of a map of tests: every fact, and groups of tests."""
-    properties: dict[str, Schema] = {
-        "any": _doc("One of these must hold.", _list(_ref("tests"))),
-        "all": _doc("All of these must hold.", _list(_ref("tests"))),
-        "not": _doc("This must not hold.", _ref("tests")),
-    }
-    for owner in (*fields.ALWAYS, *registry.KINDS):
-        for field in registry.of_kind(owner):
-            described = _doc(field.description, _ref(_name(field.type)))
-            properties[f"{owner}.{field.name}"] = described
-        for link in links.of_kind(owner):
-            for field in registry.at_the_end_of(link):
-                described = _doc(
-                    f"{link.description}. {field.description}", _ref(_name(field.type))
-                )
-                properties[f"{owner}.{link.name}.{field.name}"] = described
-    return {
-        "type": "object",
-        "minProperties": 1,
-        "properties": properties,
-        "patternProperties": dict(_open_facts()),
-        "additionalProperties": False,
-    }
-
-
-def _open_facts() -> Iterable[tuple[str, Schema]]:
-    """Yield the facts whose names only a portal knows, and those of smart processes."""
-    kinds = "|".join([*registry.KINDS, _ITEM])
-    yield f"^(?:{kinds})\\.uf_[a-z0-9_]+$", _doc("A field of your portal.", _ref(_name(Type.ANY)))
-    crm = "|".join([*(kind for kind in registry.KINDS if kind != "task"), _ITEM])
-    yield f"^(?:{crm})\\.parent_id_[1-9][0-9]*$", _ref(_name(Type.REFERENCE))
-    by_type: dict[Type, list[Field]] = {}
-    for field in registry.of_kind("item_147"):
-        by_type.setdefault(field.type, []).append(field)
-    for type_, some in by_type.items():
-        names = "|".join(re.escape(field.name) for field in some)
-        yield f"^{_ITEM}\\.(?:{names})$", _ref(_name(type_))
-    yield from _open_links()
-    yield f"^{_LIST}\\.property_[1-9][0-9]{{0,9}}$", _doc("A field.", _ref(_name(Type.ANY)))
-    for field in registry.of_kind("list_23"):
-        yield f"^{_LIST}\\.{field.name}$", _doc(field.description, _ref(_name(field.type)))
-    for link in links.of_kind("list_23"):
-        for field in registry.at_the_end_of(link):
-            yield f"^{_LIST}\\.{link.name}\\.{field.name}$", _ref(_name(field.type))
-
-
-def _open_links() -> Iterable[tuple[str, Schema]]:
-    """Yield the portal's own fields of what documents are linked to, and links of smart items."""
-    linked = f"(?:deal|lead|quote|invoice|{_ITEM})\\.(?:company|contact)"
-    yield f"^{linked}\\.uf_[a-z0-9_]+$", _doc("A field of your portal.", _ref(_name(Type.ANY)))
-    yield f"^{linked}\\.parent_id_[1-9][0-9]*$", _ref(_name(Type.REFERENCE))
-    for link in links.of_kind("item_147"):
-        for field in registry.at_the_end_of(link):
-            path = f"^{_ITEM}\\.{link.name}\\.{re.escape(field.name)}$"
-            yield path, _ref(_name(field.type))
-
-
-def _of_type(type_: Type) -> dict[str, object]:
-    """Return the schema of the value of a fact: a literal, several, or a map of tests."""
-    literal = _LITERALS[type_]
-    operators = {
-        name: _doc(_OPERATORS[name], _operand(name, literal))
-        for name, operator in OPERATORS.items()
-        if type_ in operator.types
-    }
-    if type_ is Type.ANY:
-        operators[CURRENCY] = _doc(
-            "The currency of the amounts compared; an amount in another one is unknown.",
-            {"type": "string", "pattern": "^[A-Za-z]{3}$", "examples": ["RUB"]},
-        )
-    if type_ is Type.DURATION:
-        hours = _doc("The calendar in which working days (3wd) are counted.", _TEXT)
-        return table({**operators, HOURS: hours}, minProperties=1)
-    return {"anyOf": [literal, _list(literal), table(operators, minProperties=1)]}
-
-
-def _operand(name: str, literal: Schema) -> Schema:
-    match name:
-        case "one_of" | "none_of":
-            return _list(literal)
-        case "between":
-            return _list(literal, least=2, most=2)
-        case "in_list" | "not_in_list" | "within" | "outside":
-            return _TEXT
-        case "contains" | "starts_with" | "ends_with" | "matches":
-            return _SENTENCE
-        case "exists":
-            return {"type": "boolean"}
-        case "older_than" | "newer_than":
-            return {"anyOf": [_DURATION, _INSTANT, _FACT]}
-        case "over" | "at_least" | "below" | "at_most":
-            return {"anyOf": [_NUMERIC, _DURATION, _WORKING_DAYS, _FACT]}
-        case _:
-            return {"anyOf": [literal, _FACT]}
+    zone = doc("The zone of that time.", SENTENCE)
+    often = {"15m": "four times an hour", "1h": "every hour", "1d": "once a day"}
+    every = doc("How long from one run to the next.", offered(DURATION, often))
+    daily = {"daily_at": doc("The time of day.", TIME), "timezone": zone}
+    return [
+        table({"every": every}, required=("every",), title="again and again"),
+        table(daily, required=("daily_at",), title="at a time of day"),
+    ]

@@ -59,6 +59,22 @@ def test_tests_beside_the_rules_count(rules: Path, tmp_path: Path) -> None:
     assert responder("check", rules, "--tests", tmp_path / "none").exit_code == 2
 
 
+def test_a_file_of_tests_alone_is_held_against_the_rules_in_use(
+    rules: Path, tmp_path: Path
+) -> None:
+    tests = tmp_path / "tests.yaml"
+    case = "{event: deal.updated, workflows: [{id: a}], expect: {a: {kill: lost-deal}}}"
+    tests.write_text(f"tests: [{case}]\n")
+    assert responder("check", tests, RULES=str(rules)).output == f"{tests}: fine\n"
+    tests.write_text(f"tests: [{case.replace('lost-deal', 'lost')}]\n")
+    result = responder("check", tests, RULES=str(rules))
+    assert result.exit_code == 2
+    assert "there is no rule `lost`" in result.output
+    assert f"{tests}: 1 error" in result.output
+    rules.write_text(FINE.replace("kill", "kil"))
+    assert responder("check", tests, RULES=str(rules)).exit_code == 2
+
+
 @pytest.mark.parametrize("form", ["text", "json", "github"])
 def test_a_mistake_ends_with_2_in_every_format(rules: Path, form: str) -> None:
     rules.write_text(FINE.replace("kill", "kil"))

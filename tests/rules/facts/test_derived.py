@@ -54,6 +54,7 @@ def test_ages_are_worked_out(test: str, facts: dict[str, object], expected: bool
         ("starter.active: false", {}, None),
         ("starter.id: 7", {"started_by": "7"}, True),
         ("starter.id: 7", {"started_by": DENIED}, None),
+        ("starter.active: false", {"started_by": DENIED, "starter.active": False}, None),
         # nobody started it
         ("starter.active: false", {"started_by": "0"}, False),
         ("starter.active: {is_not: true}", {"started_by": None}, True),

@@ -127,6 +127,34 @@ SEEDS = [
                 "then": "terminate",
             },
         ],
+        "tests": [
+            {
+                "name": "one",
+                "event": "deal.updated",
+                "at": "2026-09-24T12:00:00+03:00",
+                "document": "deal:759",
+                "portal": "main",
+                "facts": {
+                    "deal": {
+                        "stage_semantic_id": "F",
+                        "closed": "Y",
+                        "uf_crm_1": [1, 2],
+                        "company": {"industry": "IT", "uf_x": None},
+                        "created_by": 5,
+                        "assigned_by": {"active": False},
+                    },
+                    "document.running": 3,
+                },
+                "unknown": ["deal.title", "deal.uf_crm_2", "workflow.started"],
+                "workflows": [
+                    {"id": "a", "template_id": 61, "template.known": True, "started_by": None},
+                    {"id": 5, "template": {"known": False}, "starter": {"active": [True]}},
+                ],
+                "expect": {"a": [{"kill": "one"}, {"waiting": "three"}], "5": "none"},
+            },
+            {"name": "two", "event": ["deal.added", "ONCRMDEALADD"], "expect": "none"},
+            {"event": "schedule", "facts": {"task": {"status": "5.0"}}, "expect": {}},
+        ],
     }
 ]
 ODD = st.sampled_from(
@@ -140,7 +168,8 @@ ODD = st.sampled_from(
 KEYS = st.sampled_from(
     [
         *(*FILE_KEYS, *RULE_KEYS, *OPERATORS, "any", "all", "not", "deal.title", "task.status"),
-        *("newest", "oldest", "starter.id", "in", "timeline", "responsible"),
+        *("newest", "oldest", "starter.id", "in", "facts", "workflows", "expect", "stuck"),
+        *("timeline", "responsible"),
         *("fact", "workflow.stuck", "starter.active", "per_hour", "timezone", "unles", "deal.uf_x"),
     ]
 )
