@@ -45,6 +45,7 @@ PLAYED = (
     "service/notifier/test_notifier_again.py::test_one_that_hangs_and_one_that_is_not_there_have_failed",
     "journal/test_approvals.py",
     "journal/reading/test_detail.py",
+    "journal/telling/test_tellings.py",
     "store/test_due_portals.py",
     "journal/reading/test_search.py",
     "store/inbox/test_inbox.py",
