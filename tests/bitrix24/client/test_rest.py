@@ -178,6 +178,13 @@ def test_each_failure_has_its_kind(
     assert answer.value is None
 
 
+def test_a_request_may_be_given_less_time_than_others(server: SandboxServer) -> None:
+    server.sandbox.fail_next("server.time", "hang")
+    asked = Command("server.time", {})
+    answer = with_portal(server.url, lambda portal: portal.call(asked, within=0.2), seconds=60)
+    assert (kind_of(answer), code_of(answer)) == (UNCERTAIN, "timeout")
+
+
 def test_every_row_of_the_table_has_a_test() -> None:
     met = {answers.classify(code, status, method) for code, status, method, _ in FAILURES}
     assert [row for row in answers.TABLE if row not in met] == []
