@@ -40,6 +40,7 @@ class Ruleset:
 
     `guards_lists` is true where a `leave` rule tests elements of a list. `doubtful` are the ids of
     rules with mistakes (empty text: of a rule without a readable id), where the file is broken.
+    `telling` has, by id, the rules that tell people something in the portal.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Ruleset:
         self.zone = zone
         self.warnings = warnings
         self.doubtful = doubtful
+        self.telling = {rule.id: rule for rule in rules if rule.telling}
         self._reading = tuple(rule for rule in rules if rule.disabled is None)
         self.guards_lists = any(
             rule.kind is not None and is_of_a_list(rule.kind)

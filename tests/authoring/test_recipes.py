@@ -12,8 +12,8 @@ NOW = datetime(2026, 9, 24, 9, tzinfo=UTC)
 TITLES = dict(RECIPES.index())
 
 
-def test_there_are_seventeen_and_each_says_in_a_line_what_it_is_for() -> None:
-    assert len(RECIPES.names()) == 17
+def test_there_are_eighteen_and_each_says_in_a_line_what_it_is_for() -> None:
+    assert len(RECIPES.names()) == 18
     assert all(title.endswith(".") for title in TITLES.values())
 
 

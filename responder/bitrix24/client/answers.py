@@ -278,8 +278,7 @@ _DENIED_WITH = (401, 403, None)
 # For these any result but `true` leaves open what happened.
 STOPPING = ("bizproc.workflow.kill", "bizproc.workflow.terminate")
 # Each of these tells somebody something, and once more when it is sent once more.
-COMMENT, NOTIFY = "crm.timeline.comment.add", "im.notify.system.add"
-TELLING = (COMMENT, NOTIFY)
+COMMENT, NOTIFY = TELLING = ("crm.timeline.comment.add", "im.notify.system.add")
 
 
 def stopping_method(action: Action) -> str:

@@ -150,7 +150,8 @@ def concluded(tx: Connection, place: Place, outcome: Outcome, at: datetime) -> N
     drop = {"state": State.DROPPED.value, "due_at": None, "ended_at": at}
     planned = and_(_of(place, Kind.TELL), tellings.c.state == State.PLANNED)
     if outcome in STOPPED:
-        tx.execute(update(tellings).where(planned).values(state=State.DUE.value, due_at=at))
+        due_now = {"state": State.DUE.value, "at": at, "due_at": at}
+        tx.execute(update(tellings).where(planned).values(**due_now))
     else:
         tx.execute(update(tellings).where(planned).values(**drop, result=f"it was {outcome}"))
     unsent = and_(_of(place, Kind.WARN), tellings.c.state == State.DUE)

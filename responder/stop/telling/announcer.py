@@ -20,7 +20,7 @@ from responder.rules.ruleset import Ruleset
 from responder.rules.telling import WAITS_FOR, title_of
 from responder.stop.telling import wording
 from responder.stop.telling.recipients import recipients
-from responder.stop.telling.wording import Subject
+from responder.stop.telling.wording import Approval, Subject
 from responder.store.database.database import Connection
 from responder.store.limits import APPROVAL
 
@@ -47,7 +47,7 @@ class Announcer:
         self._tx = tx
         self._zone = ruleset.zone
         self._now = now
-        self._rules = {rule.id: rule for rule in ruleset.rules if rule.telling}
+        self._rules = ruleset.telling
 
     def intended(self, one: Condemned, evidence: Evidence) -> None:
         """Write whom to tell once a call that is intended has stopped the workflow."""
@@ -71,7 +71,9 @@ class Announcer:
         if at is None and step.hold != APPROVAL:
             return
         subject = _subject(one, rule, one.workflow.get("template.name"))
-        text = wording.warning(subject, at=at, zone=self._zone, asks=one.mode is Mode.APPROVE)
+        approval = Approval(None if at is not None else step.due_at)
+        asks = approval if one.mode is Mode.APPROVE else None
+        text = wording.warning(subject, at=at, asks=asks, zone=self._zone)
         self._write(one, Kind.WARN, rule.telling.warn, one.workflow, text)
 
     def _write(

@@ -75,7 +75,7 @@ class Teller:
                 ended.append((one, State.DROPPED, "its decision was concluded before"))
             elif one.kind is Kind.WARN and not self._context.acts:
                 ended.append((one, State.DROPPED, "the portal is only observed now"))
-            elif now - one.at > TOO_OLD and one.tries:
+            elif now - one.at > TOO_OLD:
                 ended.append((one, State.FAILED, "it could not be sent within a day"))
             else:
                 left.append(one)

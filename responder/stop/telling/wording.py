@@ -35,6 +35,13 @@ class Subject:
     because: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """The approval that a stop needs; `until` is when it lapses, where that is known."""
+
+    until: datetime | None = None
+
+
 def harmless(text: str) -> str:
     """Return a text in one line that the portal shows as it is, and obeys nowhere."""
     shown = "".join(" " if unicodedata.category(one)[0] in "CZ" else one for one in text)
@@ -64,16 +71,18 @@ def stopped(subject: Subject) -> str:
     return _said(f"Stopped{gone}: {_names(subject)}.", subject)
 
 
-def warning(subject: Subject, *, at: datetime | None, zone: tzinfo, asks: bool) -> str:
+def warning(subject: Subject, *, at: datetime | None, asks: Approval | None, zone: tzinfo) -> str:
     """Return what is told beforehand: what will happen, when, and on what conditions.
 
     `at` is when the rule's `wait` is over; None where there is none. With `asks` it is done only
     once somebody has approved it.
     """
     verb = "stopped" if subject.action is Action.TERMINATE else "stopped and deleted with its data"
-    when = "" if at is None else f" at {at.astimezone(zone):%Y-%m-%d %H:%M} ({zone})"
+    when = "" if at is None else f" at {_moment(at, zone)}"
     conditions = ["what led to it still holds then"] if at is not None else []
-    conditions += ["an administrator approves it"] if asks else []
+    if asks is not None:
+        by = "" if asks.until is None else f" by {_moment(asks.until, zone)}"
+        conditions.append(f"an administrator approves it{by}")
     will = f"Will be {verb}{when}, if {' and '.join(conditions)}"
     return _said(f"{will}: {_names(subject)}.", subject)
 
@@ -96,6 +105,10 @@ def _names(subject: Subject) -> str:
     title = _quoted(subject.title)
     on = without_links(document.ref.replace(":", " ", 1).replace("item_", "item of "))
     return f"{workflow} on {on}" + (f" {title}" if title else "")
+
+
+def _moment(at: datetime, zone: tzinfo) -> str:
+    return f"{at.astimezone(zone):%Y-%m-%d %H:%M} ({zone})"
 
 
 def _quoted(name: str | None) -> str | None:

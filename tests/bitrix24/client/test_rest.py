@@ -97,6 +97,7 @@ FAILURES: list[tuple[str, int | None, str, FailureKind]] = [
     ("authorization_error", 401, KILL, PORTAL),
     ("invalid_token", 401, KILL, PORTAL),
     ("WRONG_AUTH_TYPE", 403, KILL, PORTAL),
+    ("WRONG_AUTH_TYPE", 403, "im.notify.system.add", METHOD),
     ("PAYMENT_REQUIRED", 402, KILL, PORTAL),
     ("APPLICATION_NOT_FOUND", 404, KILL, PORTAL),
     ("NOT_INSTALLED", 403, KILL, PORTAL),
@@ -110,6 +111,7 @@ FAILURES: list[tuple[str, int | None, str, FailureKind]] = [
     ("ACCESS_DENIED", 400, "crm.item.get", REJECTED),
     ("ACCESS_DENIED", None, "crm.item.get", REJECTED),
     ("ACCESS_DENIED", 403, "tasks.task.get", REJECTED),
+    ("ACCESS_DENIED", 400, "crm.timeline.comment.add", REJECTED),
     ("ACCESS_DENIED", 403, KILL, METHOD),
     ("ACCESS_DENIED", None, KILL, METHOD),
     ("SOMETHING_NEW", 401, "batch", PORTAL),
@@ -149,6 +151,7 @@ FAILURES: list[tuple[str, int | None, str, FailureKind]] = [
     ("SOMETHING_NEW", 401, KILL, PORTAL),
     ("SOMETHING_NEW", 403, "crm.item.get", REJECTED),
     ("SOMETHING_NEW", 403, "tasks.task.get", REJECTED),
+    ("SOMETHING_NEW", 403, "crm.timeline.comment.add", REJECTED),
     ("SOMETHING_NEW", 403, KILL, METHOD),
     ("SOMETHING_NEW", 429, KILL, BUSY),
     ("", 400, KILL, REJECTED),
@@ -173,6 +176,13 @@ def test_each_failure_has_its_kind(
     assert answer.failure is not None
     assert answer.failure.text == "A text."
     assert answer.value is None
+
+
+def test_a_request_may_be_given_less_time_than_others(server: SandboxServer) -> None:
+    server.sandbox.fail_next("server.time", "hang")
+    asked = Command("server.time", {})
+    answer = with_portal(server.url, lambda portal: portal.call(asked, within=0.2), seconds=60)
+    assert (kind_of(answer), code_of(answer)) == (UNCERTAIN, "timeout")
 
 
 def test_every_row_of_the_table_has_a_test() -> None:

@@ -1,5 +1,6 @@
 """Tests of what is kept of tellings: written once, due with the outcome, erased and pruned."""
 
+from datetime import timedelta
 from functools import partial
 
 import pytest
@@ -87,6 +88,21 @@ def test_nothing_is_written_twice_and_a_new_call_plans_anew(database: Database) 
     assert len(states(database)) == 4
     database.write(partial(tellings.replan, decision_id=decision))
     assert states(database) == [State.DUE]
+
+
+def test_what_is_being_sent_is_due_again_when_nothing_is_heard_of_it(database: Database) -> None:
+    written(database, Kind.WARN)
+    [one] = due(database)
+    database.write(partial(tellings.begin, sent=[one], at=LATER, look_at=MUCH_LATER))
+    assert not database.read(partial(tellings.due, portal="main", now=LATER, most=10))
+    [one] = due(database)
+    assert (one.state, one.sent_at, one.tries) == (State.SENDING, LATER, 0)
+    again = MUCH_LATER - timedelta(minutes=1)
+    database.write(
+        lambda tx: tellings.postpone(tx, one, State.DUE, again, "not there", counts=True)
+    )
+    [one] = due(database)
+    assert (one.state, one.tries) == (State.DUE, 1)
 
 
 def test_people_see_what_was_told_and_when_or_why_not(database: Database) -> None:

@@ -256,6 +256,23 @@ def test_a_stop_goes_before_whatever_is_to_be_told(tell: Tell) -> None:
     tell(TOLD, story)
 
 
+def test_an_event_of_our_own_comment_leads_to_no_other(tell: Tell) -> None:
+    async def story(there: Driving) -> None:
+        await ready(there)
+        await stopped(there)
+        before = dict(there.sandbox.items[2, 1])
+        await go_on(there, timedelta(seconds=2))
+        assert there.sandbox.items[2, 1]["updatedBy"] == 1
+        assert "updatedBy" not in before
+        there.deliver([1])  # as the portal sends it, for somebody else is responsible for the deal
+        await there.come_to_rest()
+        await go_on(there, OVER)
+        assert there.outcomes() == {"killed": 1, None: 1}
+        assert len(comments(there)) == 1
+
+    tell(TOLD, story)
+
+
 def test_of_what_only_observes_nobody_is_told(tell: Tell) -> None:
     async def story(there: Driving) -> None:
         await begin(there)

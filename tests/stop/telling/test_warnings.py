@@ -64,7 +64,7 @@ def test_when_approval_is_asked_people_hear_of_it(tell: Tell) -> None:
         await condemned(there)
         await go_on(there, A_MOMENT)
         [(_, said)] = notified(there)
-        assert "if an administrator approves it:" in said
+        assert "if an administrator approves it by 2" in said
         assert there.outcomes() == {"held": 1}
         approved = control.approve(there.database, ["main-1-1"], by="anna", at=there.now())
         assert approved.approved

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from responder.model import Action, Document
 from responder.stop.telling import wording
-from responder.stop.telling.wording import Subject
+from responder.stop.telling.wording import Approval, Subject
 
 DEAL = Document(kind="deal", item_id="759", module="crm", entity="CCrmDocumentDeal", id="DEAL_759")
 LOST = Subject(
@@ -33,15 +33,18 @@ def test_what_was_stopped_is_told_with_its_reason_and_its_decision() -> None:
 
 
 def test_a_warning_says_what_will_happen_and_when_and_on_what_conditions() -> None:
-    waits = wording.warning(LOST, at=AT, zone=UTC, asks=False)
+    waits = wording.warning(LOST, at=AT, zone=UTC, asks=None)
     assert waits == (
         "Will be stopped and deleted with its data at 2026-11-28 12:30 (UTC), if what led to it "
         "still holds then: “Discount approval” on deal 759 “Acme”. A lost deal needs no approval. "
         "(main-12-1)"
     )
-    asks = wording.warning(replace(LOST, action=Action.TERMINATE), at=None, zone=UTC, asks=True)
-    assert asks.startswith("Will be stopped, if an administrator approves it: “Discount approval”")
-    both = wording.warning(LOST, at=AT, zone=UTC, asks=True)
+    kept = replace(LOST, action=Action.TERMINATE)
+    asks = wording.warning(kept, at=None, zone=UTC, asks=Approval(AT))
+    assert asks.startswith(
+        "Will be stopped, if an administrator approves it by 2026-11-28 12:30 (UTC): “Discount"
+    )
+    both = wording.warning(LOST, at=AT, zone=UTC, asks=Approval())
     assert "still holds then and an administrator approves it:" in both
 
 

@@ -46,6 +46,7 @@ PLAYED = (
     "journal/test_approvals.py",
     "journal/test_restarts.py",
     "journal/reading/test_detail.py",
+    "journal/telling/test_tellings.py",
     "store/test_due_portals.py",
     "journal/reading/test_search.py",
     "store/inbox/test_inbox.py",

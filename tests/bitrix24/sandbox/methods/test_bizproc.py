@@ -66,6 +66,7 @@ def test_terminate_ends_and_answers_as_kill_does(sandbox: Sandbox, caller: Calle
     asked = {"ID": workflow, "STATUS": "Stopped"}
     assert caller.result("bizproc.workflow.terminate", asked) is True
     assert (sandbox.terminated, sandbox.killed) == ([workflow], [])
+    assert sandbox.titles == {workflow: "Stopped"}
     assert caller.refusal("bizproc.workflow.terminate", asked) == NOT_FOUND
 
 

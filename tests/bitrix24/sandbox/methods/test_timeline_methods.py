@@ -173,3 +173,17 @@ def test_a_notification_needs_a_person_and_a_text(caller: Caller, sandbox: Sandb
     assert caller.refusal(NOTIFY, {"USER_ID": 7})[:2] == (400, "MESSAGE_EMPTY")
     sandbox.scopes = ("crm",)
     assert caller.refusal(NOTIFY, {"USER_ID": 7, "MESSAGE": "x"})[1] == "insufficient_scope"
+
+
+def test_a_comment_by_somebody_else_than_the_responsible_counts_as_activity(
+    sandbox: Sandbox, caller: Caller
+) -> None:
+    """Module crm, lib/Service/Timeline/Monitor.php and LastActivity.php: it updates the item."""
+    sandbox.add_item(2, 759, assignedById=7)
+    comment(caller, "Stopped")
+    item = sandbox.items[2, 759]
+    assert (item["lastActivityBy"], item["updatedBy"]) == (1, 1)
+    assert item["updatedTime"] == item["lastActivityTime"]
+    sandbox.add_item(2, 760, assignedById=1)
+    comment(caller, "Stopped", ENTITY_ID=760)
+    assert "updatedTime" not in sandbox.items[2, 760]
