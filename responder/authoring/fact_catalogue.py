@@ -2,10 +2,14 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from functools import partial
 
+from responder.adapters.table import Column, Table
+from responder.adapters.terminal import USUAL_COLUMNS
 from responder.rules.facts import fields, links, registry
 from responder.rules.facts.operators import OPERATORS
 
+_INDENT = "  "
 _PROPERTIES = fields.Field("property_…", fields.Type.ANY, "A field of this list (see --portal).")
 _USER_FIELDS = fields.Field("uf_…", fields.Type.ANY, "A field that your portal added.")
 
@@ -18,7 +22,13 @@ class UnknownKindError(Exception):
         self.suggestion = registry.nearest_owner(kind)
 
 
-def render(kind: str | None, *, as_json: bool, own: Sequence[fields.Field] | None = None) -> str:
+def render(
+    kind: str | None,
+    *,
+    as_json: bool,
+    own: Sequence[fields.Field] | None = None,
+    width: int = USUAL_COLUMNS,
+) -> str:
     """Return the facts of one kind, or of all, as lines; `item_147` is a smart process.
 
     `own` are the fields that a portal's own list has. Raise UnknownKindError for a kind that does
@@ -27,9 +37,8 @@ def render(kind: str | None, *, as_json: bool, own: Sequence[fields.Field] | Non
     owners = list(_owners()) if kind is None else [kind]
     if kind is not None and not registry.of_kind(kind):
         raise UnknownKindError(kind)
-    return (
-        "\n".join(line for owner in owners for line in _lines(owner, own, as_json=as_json)) + "\n"
-    )
+    written = _json_lines if as_json else partial(_lines, width=width)
+    return "\n".join(line for owner in owners for line in written(owner, own)) + "\n"
 
 
 def _owners() -> Iterator[str]:
@@ -39,20 +48,23 @@ def _owners() -> Iterator[str]:
     yield "list_23"
 
 
-def _lines(owner: str, own: Sequence[fields.Field] | None, *, as_json: bool) -> Iterator[str]:
+def _json_lines(owner: str, own: Sequence[fields.Field] | None) -> Iterator[str]:
+    for field in (*registry.of_kind(owner), *(own or ()), *_linked(owner, whole=True)):
+        yield _json(owner, field)
+
+
+def _lines(owner: str, own: Sequence[fields.Field] | None, *, width: int) -> Iterator[str]:
     rows = registry.of_kind(owner)
-    if as_json:
-        for field in (*rows, *(own or ()), *_linked(owner, whole=True)):
-            yield _json(owner, field)
-        return
-    yield f"{owner}: {registry.describe(owner)}"
     if registry.is_kind(owner):
         open_ended = _PROPERTIES if registry.is_of_a_list(owner) else _USER_FIELDS
         rows = (*rows, *((open_ended,) if own is None else own), *_linked(owner, whole=False))
-    width = max(len(f"{owner}.{field.name}") for field in rows)
-    for field in rows:
-        path = f"{owner}.{field.name}"
-        yield f"  {path:<{width}}  {field.type:<9}  {field.description}"
+    yield f"{owner}: {registry.describe(owner)}"
+    lines: list[str] = []
+    columns = (Column(fold=True), Column(), Column(fold=True))
+    with Table(*columns, write=lines.append, width=width - len(_INDENT)) as table:
+        for field in rows:
+            table.add(f"{owner}.{field.name}", field.type, field.description)
+    yield from (_INDENT + line for line in lines)
 
 
 def _linked(owner: str, *, whole: bool) -> Iterator[fields.Field]:

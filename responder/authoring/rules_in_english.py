@@ -9,7 +9,7 @@ from responder.rules.english.paragraphs import paragraph
 from responder.rules.rule import Rule
 from responder.rules.ruleset import Ruleset
 
-_WIDTH = 100
+_WIDTH = 80
 
 
 def ruleset_in_english(ruleset: Ruleset) -> Iterator[str]:

@@ -10,12 +10,19 @@ from typing import TYPE_CHECKING
 import click
 
 from responder.adapters import local_time
-from responder.adapters.printable_text import printable, to_json
+from responder.adapters.printable_text import to_json
+from responder.adapters.table import Column, Table
+from responder.adapters.terminal import Style, columns
 from responder.commands.context import fail, portal_of, require_portal, time_zone
 
 if TYPE_CHECKING:
     from responder.service.doctor.checks import Finding
     from responder.settings.settings import Settings
+
+    Show = Callable[[Finding, Callable[[str], str]], object]
+
+_STATUS = 8  # places for the longest
+_STYLES: "dict[str, Style]" = {"problem": "red", "warning": "yellow", "ok": "green"}
 
 
 @click.command()
@@ -43,7 +50,7 @@ def doctor(
     if probe:
         work = _probe(given, _portals(given, portal, out), out, with_kill=with_kill, json=as_json)
     else:
-        work = _examine(given, _as_json if as_json else _as_line)
+        work = _examine(given, _shown(as_json=as_json))
     try:
         sys.exit(asyncio.run(work))
     except (KeyboardInterrupt, BrokenPipeError):
@@ -57,8 +64,9 @@ def _settings(*, as_json: bool) -> "Settings":
     try:
         return load()
     except SettingsError as error:
+        show = _shown(as_json=as_json)
         for finding in wrong_settings(error.problems):
-            click.echo(_as_json(finding) if as_json else _as_line(finding))
+            show(finding, str)
         sys.exit(2)
 
 
@@ -100,7 +108,7 @@ async def _probe(
     return 1 if differs else 0
 
 
-async def _examine(given: "Settings", written: "Callable[[Finding], str]") -> int:
+async def _examine(given: "Settings", show: "Show") -> int:
     from responder.adapters.logs import redactor
     from responder.service.doctor.checks import Status
     from responder.service.doctor.examination import examine
@@ -109,17 +117,30 @@ async def _examine(given: "Settings", written: "Callable[[Finding], str]") -> in
     redacted = redactor(secrets(given))
     exit_code = 0
     async for finding in examine(given, datetime.now(UTC)):
-        click.echo(redacted(written(finding)))
+        show(finding, redacted)
         if finding.status is Status.PROBLEM:
             exit_code = 1
     return exit_code
 
 
-def _as_line(finding: "Finding") -> str:
+def _shown(*, as_json: bool) -> "Show":
+    """Return a function that shows a finding, as JSON or as a row with its status in colour."""
+    if as_json:
+        return lambda finding, redacted: click.echo(redacted(_as_json(finding)))
+    table = Table(
+        Column(usual=_STATUS, style=_STYLES.get),
+        Column(usual=columns() - _STATUS, fold=True),
+        write=click.echo,
+    )
+    table.flush()  # each is shown when it is found
+    return lambda finding, redacted: table.add(finding.status.value, redacted(_in_words(finding)))
+
+
+def _in_words(finding: "Finding") -> str:
     where = f"{finding.portal}: " if finding.portal else ""
     advice = f" -> {finding.advice}" if finding.advice else ""
-    line = f"{finding.status.value:<8} {where}{finding.check}: {finding.message}{advice}"
-    return local_time.in_text(printable(line), time_zone())
+    line = f"{where}{finding.check}: {finding.message}{advice}"
+    return local_time.in_text(line, time_zone())
 
 
 def _as_json(finding: "Finding") -> str:

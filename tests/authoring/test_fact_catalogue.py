@@ -9,11 +9,15 @@ from responder.rules.facts import registry
 
 
 def test_one_kind_is_listed_with_types_and_sentences() -> None:
-    listed = render("deal", as_json=False)
+    listed = render("deal", as_json=False, width=120)
     assert listed.startswith("deal: A deal of the CRM.\n")
     (stage,) = [line for line in listed.splitlines() if "deal.stage_id " in line]
     assert stage.split(None, 2) == ["deal.stage_id", "text", "The stage, such as NEW or C2:WON."]
     assert "deal.uf_…" in listed
+
+
+def test_a_list_for_people_fits_the_terminal() -> None:
+    assert [line for line in render(None, as_json=False).splitlines() if len(line) > 80] == []
 
 
 def test_all_kinds_are_listed_and_each_fact_is_one() -> None:

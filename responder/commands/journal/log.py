@@ -1,6 +1,7 @@
 """Defines the commands that read the decision log and what was received."""
 
 import contextlib
+import re
 from typing import TYPE_CHECKING, TypedDict
 
 import click
@@ -37,7 +38,19 @@ class _Given(TypedDict):
     limit: int | None
 
 
-@click.group(invoke_without_command=True)
+class _Log(click.Group):
+    """The command `decisions`, which knows what is meant by a decision's name after it."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command `show`, or raise an error that says how a decision is shown."""
+        if re.fullmatch(r"[a-z0-9_]+-[0-9]+-[0-9]+", args[0]):
+            raise click.UsageError(f"Did you mean `{ctx.command_path} show {args[0]}`?", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Log, invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.option("--since", type=SINCE, help=SINCE_HELP)
 @click.option("--portal", metavar="NAME", help="Only this portal.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from responder.adapters.terminal import columns
 from responder.commands.context import (
     fail,
     is_known_to_the_log,
@@ -174,10 +175,11 @@ def fields(kind: str | None, portal: str | None, *, as_json: bool) -> None:
 
     own = None if portal is None else _own_fields(kind, portal)
     try:
-        click.echo(render(kind, as_json=as_json, own=own))
+        click.echo(render(kind, as_json=as_json, own=own, width=columns()), nl=False)
     except UnknownKindError as error:
-        meant = f" Did you mean {error.suggestion}?" if error.suggestion else ""
-        fail(f"There is no kind {kind}.{meant}")
+        near = error.suggestion
+        meant = f"Did you mean {near}?" if near else "`responder fields` lists all."
+        fail(f"There is no kind {kind}. {meant}")
 
 
 @click.command()

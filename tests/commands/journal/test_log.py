@@ -200,3 +200,9 @@ def test_a_decision_by_rules_that_this_version_cannot_read_is_shown_without_thei
     assert "rule         lost-deal" in done.stdout
     assert ", template name Approval" in done.stdout
     assert "in words" not in done.stdout
+
+
+def test_a_decision_is_named_where_a_command_belongs(responder: Command) -> None:
+    done = responder("decisions", "main-1-1")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "decisions show main-1-1`?" in done.stderr

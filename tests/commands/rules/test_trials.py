@@ -157,13 +157,13 @@ def test_a_rules_file_is_read_aloud(responder: Command) -> None:
     assert result.exit_code == 0
     assert result.output == (
         "1. keep-vip (protects)\n"
-        "   Whatever happens to a deal: if its company is 17, leave each running workflow alone.\n"
+        "   Whatever happens to a deal: if its company is 17, leave each running workflow\n"
+        "   alone.\n"
         "   Because: We ask first.\n"
         "\n"
         "2. lost-deal (enforce)\n"
-        "   When a deal changes: if it is lost, kill each running workflow of template 61 that "
-        "started more\n"
-        "   than 1 day ago.\n"
+        "   When a deal changes: if it is lost, kill each running workflow of template 61\n"
+        "   that started more than 1 day ago.\n"
         "   Because: A lost deal needs no approval.\n"
     )
 

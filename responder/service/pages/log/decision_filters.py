@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from urllib.parse import urlencode
 
-from responder.bitrix24.documents import KINDS, of_item, parse_ref
+from responder.bitrix24.document_names import document_named
+from responder.bitrix24.documents import KINDS, of_item
 from responder.journal.reading import search
 from responder.journal.reading.search import Key, Wanted, key_of
 from responder.model import Action, Outcome
@@ -104,8 +105,7 @@ def _document(_conn: Connection, text: str, wanted: Wanted) -> Meaning | None:
         some = [of_item(kind, text) for kind in KINDS]
         refs = tuple(document.ref for document in some if document is not None)
         return Meaning(replace(wanted, documents=refs, quiet=True), f"documents with number {text}")
-    ref = text if "|" in text else re.sub(r"[ _:#]+(?=[0-9]+$)", ":", text.lower())
-    document = parse_ref(ref)
+    document = document_named(text)
     if document is None:
         return None
     words = document_in_words(document.ref)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from responder.commands.arguments.documents import document_of
+from responder.bitrix24.document_names import document_named
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,11 @@ from responder.commands.arguments.documents import document_of
         ("DYNAMIC_147_5", "item_147:5"),
         ("item_147:5", "item_147:5"),
         ("task:9", "task:9"),
+        ("deal 759", "deal:759"),
+        ("Deal  #759", "deal:759"),
+        ("item of smart process 147 5", "item_147:5"),
+        ("element of list 23 777", "list_23:777"),
+        ("list_23:777", "list_23:777"),
         ('["crm","CCrmDocumentDeal","DEAL_759"]', "deal:759"),
         ('["crm", "CCrmDocumentDeal", "DEAL_759"]', "deal:759"),
         ('["lists", "BizprocDocument", "777"]', "lists|BizprocDocument|777"),
@@ -24,12 +29,13 @@ from responder.commands.arguments.documents import document_of
     ],
 )
 def test_a_document_is_known_however_it_is_written(named: str, ref: str) -> None:
-    assert document_of(named).ref == ref
+    document = document_named(named)
+    assert document is not None
+    assert document.ref == ref
 
 
 @pytest.mark.parametrize(
     "named", ["", "759", "deal", "deal:", "deal:x", "LIST_5", "DYNAMIC_5_5", "[", "[1,2,3]", "[]"]
 )
-def test_what_names_no_document_is_said(named: str) -> None:
-    with pytest.raises(ValueError, match="names no document; write it as deal:759 or DEAL_759"):
-        document_of(named)
+def test_what_names_no_document_is_none(named: str) -> None:
+    assert document_named(named) is None
