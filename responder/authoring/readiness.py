@@ -64,11 +64,13 @@ class Readiness:
 
     def lines(self, done: str) -> Iterator[tuple[str, str]]:
         """Yield each figure with its name; `done` is what the rule would have done."""
+        observed, *others = self.other_lines()
+        yield observed
         yield f"would have {done}", self._stopped()
         if self.figures is not None and self.figures.told:
             ended, told = self.figures.ended, self.figures.told
             yield "ended by themselves", f"{ended:,} of {told:,} that can be told, within a day"
-        yield from self.other_lines()
+        yield from others
 
     def other_lines(self) -> Iterator[tuple[str, str]]:
         """Yield the figures that `Figures.sentence` does not say."""

@@ -111,7 +111,7 @@ def _show(one: "Restart", *, as_json: bool) -> None:
         click.echo(printable(f"Started {one.started_id}: {where}."))
     if one.outcome == "refused":
         click.echo(printable(f"Nothing was started: {one.detail}"), err=True)
-        if not one.anyway and "would condemn it" in str(one.detail):
+        if not one.anyway and "would condemn" in str(one.detail):
             click.echo("With --anyway it is started all the same.", err=True)
     elif one.outcome == "in_doubt":
         click.echo(printable(f"In doubt: {one.detail}"), err=True)

@@ -27,6 +27,12 @@ def text(conn: Connection, revision: str) -> str | None:
     return found[0][1] if len(found) == 1 else None
 
 
+def newest(conn: Connection, most: int) -> list[tuple[str, datetime]]:
+    """Return the newest revisions, each with the time of its first decision."""
+    query = select(rulesets.c.revision, rulesets.c.at).order_by(rulesets.c.at.desc())
+    return [(row.revision, row.at) for row in conn.execute(query.limit(most))]
+
+
 def holds(conn: Connection, revision: str) -> bool:
     """Return whether a decision was made by this very text; `revision` is its whole name.
 

@@ -65,10 +65,17 @@ class Backtest:
         """Return the parts of the log to read, one for each portal."""
         return self.database.read(partial(history.spans, since=self.since, portal=portal))
 
-    def run(self, spans: list[Span], tick: Tick) -> Result:
-        """Judge these parts; `tick` is called with the number of entries done after each page."""
+    def run(
+        self, spans: list[Span], tick: Tick, is_over: Callable[[], bool] = lambda: False
+    ) -> Result:
+        """Judge these parts; `tick` is called with the number of entries done after each page.
+
+        Where `is_over` returns true after a page, the rest is left out.
+        """
         for span in spans:
             for page in history.evaluations(self.database, span):
+                if is_over():
+                    break
                 for past in page:
                     if past.at >= self.since:
                         self.evaluations += 1

@@ -1,4 +1,4 @@
-"""Defines the command that prints the rules in force, or the text of a revision that decided."""
+"""Defines the command that prints the rules in force, a revision that decided, or a difference."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -7,9 +7,11 @@ import click
 
 from responder.adapters.terminal import print_verbatim
 from responder.commands.context import (
+    fail,
     opened,
     opened_log,
     require_portal,
+    rules_in_use,
     stored_revision,
     time_zone,
 )
@@ -131,3 +133,26 @@ def show(revision: str) -> None:
     with opened_log() as database:
         _, text = stored_revision(database, revision)
     print_verbatim(text)
+
+
+@rules.command("diff")
+@click.argument("old")
+@click.argument("new", required=False)
+def diff(old: str, new: str | None) -> None:
+    """Print what changed from revision OLD to NEW, or to the rules file in use.
+
+    `responder backtest FILE --against OLD` says what it would have changed.
+    """
+    from responder.authoring.revision_difference import unified
+
+    with opened_log() as database:
+        before = stored_revision(database, old)
+        after = None if new is None else stored_revision(database, new)
+    if after is None:
+        path = rules_in_use()
+        try:
+            after = (str(path), path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            fail(f"{path}: {error}")
+    names = (shown(before[0]), shown(after[0]) if new is not None else after[0])
+    print_verbatim("\n".join([*unified(before[1], after[1], names), ""]).lstrip("\n"))

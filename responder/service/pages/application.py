@@ -25,7 +25,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from responder.adapters.package_texts import DOCS, UnknownTextError
-from responder.service.pages import actions, page_requests, rules, status
+from responder.service.pages import actions, page_requests, revisions, rules, status
 from responder.service.pages.approvals import approval_list
 from responder.service.pages.log import decision, decision_list, restart
 from responder.service.pages.login import login
@@ -177,7 +177,8 @@ def application(site: Site) -> ASGIApp:
         route("/approvals", GET=approval_list.show, POST=approval_list.act),
         route("/rules", GET=rules.show),
         route("/rules/{rule}/rearm", POST=actions.rearm),
-        route("/revisions/{revision}", GET=rules.revision),
+        route("/revisions/{revision}", GET=revisions.show),
+        route("/revisions/{revision}/to/{other}", GET=revisions.compare),
         route("/status", GET=status.show),
         route("/docs", GET=_docs),
         route("/docs/{name}", GET=_docs),

@@ -3,8 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
-from http import HTTPStatus
 
 from starlette.responses import Response
 
@@ -17,7 +15,7 @@ from responder.rules.rule import Rule
 from responder.service.pages import readiness
 from responder.service.pages.page_requests import Visit
 from responder.service.pages.site import Site
-from responder.store import limits, rulesets
+from responder.store import limits
 from responder.store.database.database import Connection
 from responder.store.limits import Trip
 
@@ -97,23 +95,6 @@ def show(site: Site, visit: Visit) -> Response:
         error=site.rules.error,
         missing=sorted(_missing_rules(numbers, known)),
     )
-
-
-def revision(site: Site, visit: Visit) -> Response:
-    """Return the page with the text of a revision that decided."""
-    name = visit.path["revision"]
-    running = site.rules.ruleset
-    if name == running.revision:
-        return site.page("revision.html", visit, name=name, text=running.text, running=True)
-    found = site.database.read(partial(rulesets.matching, revision=name))
-    if len(found) == 1:
-        (revision, text), *_ = found
-        is_running = revision == running.revision
-        return site.page("revision.html", visit, name=revision, text=text, running=is_running)
-    why = f"No decision was made by a revision {name} of the rules."
-    if found:
-        why = "Several revisions begin so: " + ", ".join(revision for revision, _ in found) + "."
-    return site.message(visit, HTTPStatus.NOT_FOUND, "There is no such revision", why)
 
 
 def _numbers(conn: Connection, portals: Sequence[str], since: datetime) -> _Numbers:

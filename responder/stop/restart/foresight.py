@@ -6,7 +6,8 @@ and what is unknown condemns nothing. Each rule that acts is asked, with its gua
 it off; the installation's mode is not looked at, for it may be another tomorrow.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from responder.bitrix24.fetch.lookup import Reading
@@ -67,7 +68,7 @@ def new_workflow(template_id: str, template_name: object, now: datetime) -> Work
     return Workflow(id=_ITS_ID, facts=facts)
 
 
-def condemned_by(
+def objection(
     ruleset: Ruleset,
     portal: str,
     document: Document,
@@ -75,41 +76,54 @@ def condemned_by(
     workflow: Workflow,
     now: datetime,
 ) -> str | None:
-    """Return the id of a rule that would condemn the new workflow now, or None."""
+    """Return what the rules have against the new workflow, in words, or None.
+
+    Either a rule would condemn it, or a rule with `keep` would condemn another in its stead.
+    """
     assert not isinstance(reading.workflows, Unknown)
-    situation = Situation(
+    before = Situation(
         portal=portal,
         trigger="sweep",
         events=(),
         document=document,
-        facts={**_facts(reading), _EVENT_NAME: Unknown("no event set this off")},
+        facts={**reading.facts, _EVENT_NAME: Unknown("no event set this off")},
+        workflows=reading.workflows,
+    )
+    after = replace(
+        before,
+        facts={**before.facts, **_one_more(reading)},
         workflows=(*reading.workflows, workflow),
     )
-    return next(_condemning(ruleset, situation, workflow, now), None)
+    for rule in rules_to_ask(ruleset, portal, document.kind):
+        condemned = _condemned(ruleset, rule, after, now)
+        if workflow.id in condemned:
+            return f"rule {rule.id} would condemn it again at once"
+        others = condemned - _condemned(ruleset, rule, before, now) if rule.keep else set()
+        if others:
+            return f"rule {rule.id} would condemn {min(others)} then, which it spares now"
+    return None
 
 
-def _facts(reading: Reading) -> Mapping[str, object]:
+def _one_more(reading: Reading) -> Mapping[str, object]:
     running = reading.facts.get(RUNNING)
-    if not isinstance(running, int):
-        return reading.facts
-    return {**reading.facts, RUNNING: running + 1}
+    return {RUNNING: running + 1} if isinstance(running, int) else {}
 
 
-def _condemning(
-    ruleset: Ruleset, situation: Situation, workflow: Workflow, now: datetime
-) -> Iterator[str]:
-    kind, portal = situation.document.kind, situation.portal
-    for rule in rules_to_ask(ruleset, portal, kind):
-        chosen_elsewhere = rule.keep is not None and DOCUMENT not in rule.keep.per
-        spared = {rule.id: spare_all([workflow.id], _ELSEWHERE)} if chosen_elsewhere else {}
-        judgement = judge(
-            ruleset,
-            situation,
-            enforcing=True,
-            now=now,
-            only=workflow.id,
-            rules=ruleset.with_guards({rule.id}, kind, portal),
-            choices=spared,
-        )
-        if any(one.rule == rule.id and one.mode in ACTING_MODES for one in judgement.verdicts):
-            yield rule.id
+def _condemned(ruleset: Ruleset, rule: Rule, situation: Situation, now: datetime) -> set[str]:
+    """Return the workflows that one rule, with its guards, would condemn."""
+    assert not isinstance(situation.workflows, Unknown)
+    chosen_elsewhere = rule.keep is not None and DOCUMENT not in rule.keep.per
+    ids = [one.id for one in situation.workflows]
+    judgement = judge(
+        ruleset,
+        situation,
+        enforcing=True,
+        now=now,
+        rules=ruleset.with_guards({rule.id}, situation.document.kind, situation.portal),
+        choices={rule.id: spare_all(ids, _ELSEWHERE)} if chosen_elsewhere else {},
+    )
+    return {
+        one.workflow.id
+        for one in judgement.verdicts
+        if one.rule == rule.id and one.mode in ACTING_MODES
+    }

@@ -32,7 +32,7 @@ from responder.store.database.database import Connection
 LOOK_EVERY = timedelta(seconds=1)
 LAPSES_AFTER = timedelta(minutes=5)
 LOOKS_FOR = timedelta(minutes=10)  # after the call, until the document could be read
-_DIED = "the process ended before the portal's answer was written"
+_DIED = "the process ended, or its database was away, before the portal's answer was written"
 
 log = structlog.get_logger()
 
@@ -123,18 +123,18 @@ class Restarter:
         workflow: Workflow,
         now: datetime,
     ) -> None:
-        """Raise _Refusal if the rules would condemn the new workflow, unless that is wanted."""
+        """Raise _Refusal if the rules object to the new workflow, unless it is wanted anyway."""
         if one.anyway:
             return
         doubted = self._context.why_doubted
         if doubted is not None:
             raise _Refusal(f"what the rules would make of it is not known: {doubted}")
         if reading.failure is not None:
-            why = explain(reading.failure)
-            raise _Refusal(f"what the rules would make of it is not known: {why}")
-        rule = foresight.condemned_by(ruleset, one.portal, one.document, reading, workflow, now)
-        if rule is not None:
-            raise _Refusal(f"rule {rule} would condemn it again at once")
+            unread = explain(reading.failure)
+            raise _Refusal(f"what the rules would make of it is not known: {unread}")
+        why = foresight.objection(ruleset, one.portal, one.document, reading, workflow, now)
+        if why is not None:
+            raise _Refusal(why)
 
     def _intend(
         self, tx: Connection, one: Restart, reading: Reading, ruleset: Ruleset, read_at: datetime

@@ -183,7 +183,7 @@ def test_a_driver_that_dies_between_intent_and_outcome_leaves_it_in_doubt(
         one = found(there, decision)
         assert (one.outcome, calls(there)) == ("in_doubt", len(running(there)))
         assert calls(there) == (1 if when == "after the call" else 0)
-        assert "the process ended before the portal's answer was written" in str(one.detail)
+        assert "before the portal's answer was written" in str(one.detail)
         assert holds(there)
 
     tell(RULES, story)

@@ -17,7 +17,7 @@ from responder.service.pages.site import Site
 from responder.stop.restart.caveats import caveats
 from responder.store.database.database import Connection
 
-_CONDEMNED = "would condemn it"  # of the detail of a restart that the rules refused
+_CONDEMNED = "would condemn"  # in the detail of a restart that the rules refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
