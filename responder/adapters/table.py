@@ -53,17 +53,20 @@ class Table:
         self._columns = all_columns
         self._write = write
         self._width = columns() if width is None else width
-        self._first: list[Row] = []
+        self._first: list[tuple[Row, str]] = []
         self._widths: list[int] | None = None  # 0 for a column that is left out
 
-    def add(self, *cells: str) -> None:
-        """Write a row, or keep it until enough are there to lay out the table by."""
+    def add(self, *cells: str, note: str = "") -> None:
+        """Write a row, or keep it until enough are there to lay out the table by.
+
+        A note stands in lines of its own below the row.
+        """
         row = [printable(cell) for cell in cells]
         if self._widths is not None:
             _widen(self._widths, row, self._width)
-            self._write_row(row, self._widths)
+            self._write_row(row, self._widths, printable(note))
             return
-        self._first.append(row)
+        self._first.append((row, printable(note)))
         if len(self._first) >= _ROWS_THAT_DECIDE:
             self.flush()
 
@@ -71,17 +74,19 @@ class Table:
         """Write all rows that were kept, and the head before them."""
         if self._widths is not None:
             return
-        self._widths = layout(self._columns, self._first, self._width)
+        self._widths = layout(self._columns, [row for row, _ in self._first], self._width)
         heads = [column.head for column in self._columns]
         if any(heads):
             self._write_lines(heads, self._widths, ["bold"] * len(heads))
-        for row in self._first:
-            self._write_row(row, self._widths)
+        for row, note in self._first:
+            self._write_row(row, self._widths, note)
         self._first.clear()
 
-    def _write_row(self, row: Row, widths: Sequence[int]) -> None:
+    def _write_row(self, row: Row, widths: Sequence[int], note: str) -> None:
         styles = [column.style(cell) for column, cell in zip(self._columns, row, strict=True)]
         self._write_lines(row, widths, styles)
+        for line in fold(note, self._width - len(_GAP)) if note else ():
+            self._write(_GAP + styled(line, "dim"))
 
     def _write_lines(self, row: Row, widths: Sequence[int], styles: Sequence[Style | None]) -> None:
         there = [(c, w, s) for c, w, s in zip(row, widths, styles, strict=True) if w]

@@ -137,7 +137,7 @@ class SteppedPortal(Portal):
         self._replica = replica
 
     async def _post(
-        self, method: str, params: dict[str, object], _within: float | None
+        self, method: str, params: dict[str, object], _within_seconds: float | None = None
     ) -> tuple[int, bytes] | Failure:
         commands = commands_of(method, params)
         stops = [ids["ID"][0] for name, ids in commands if name in (KILL, TERMINATE)]

@@ -173,6 +173,25 @@ class Client:
         if wait > 0:
             await asyncio.sleep(wait)
 
+    async def send_aside(self, commands: Sequence[Command], within_seconds: float) -> list[Answer]:
+        """Send commands that nothing depends on, in one request, and return their answers.
+
+        Only the first are sent, as many as are mostly answered within `within_seconds`, which is
+        all the time there is; there are no more answers. None opens a breaker for its method.
+        """
+        took = (self._times.took(command.method) for command in commands)
+        some = commands[: rate_limit.fitting(took, within_seconds)]
+        answers = [Answer(failure=self.breakers.refusal(one.method)) for one in some]
+        places = [place for place, one in enumerate(answers) if one.failure is None]
+        if not places:
+            return answers
+        sent = await self._request(
+            [some[place] for place in places],
+            opens_methods=False,
+            within_seconds=within_seconds,
+        )
+        return _with(answers, places, sent)
+
     async def send(
         self,
         commands: Sequence[Command],
@@ -180,7 +199,7 @@ class Client:
         unless: Unless | None = None,
         opens_methods: bool = True,
         halves: bool = True,
-        within: float | None = None,
+        within_seconds: float | None = None,
     ) -> list[Answer]:
         """Send commands and return each one's answer in its place.
 
@@ -188,8 +207,8 @@ class Client:
         batch go out in the next, in their order. `unless` is called right before each request;
         where it returns a reason, nothing is sent. Without `opens_methods` a method that the portal
         refuses gets no breaker: no rule may need it. A batch of reads whose answer is too large is
-        sent again in halves, unless `halves` is False. `within` shortens how long each request may
-        take, in seconds.
+        sent again in halves, unless `halves` is False. `within_seconds` shortens how long each
+        request may take; then nothing more is asked than was given.
         """
         answers: dict[int, Answer] = {}
         left = list(range(len(commands)))
@@ -198,7 +217,11 @@ class Client:
             if portion:
                 some = [commands[place] for place in portion]
                 sent = await self._request(
-                    some, unless, opens_methods=opens_methods, halves=halves, within=within
+                    some,
+                    unless,
+                    opens_methods=opens_methods,
+                    halves=halves,
+                    within_seconds=within_seconds,
                 )
                 answers |= zip(portion, sent, strict=True)
             for place in left:
@@ -234,28 +257,30 @@ class Client:
         *,
         opens_methods: bool = True,
         halves: bool = True,
-        within: float | None = None,
+        within_seconds: float | None = None,
     ) -> list[Answer]:
-        answers = await self._sent(commands, unless, within)
+        answers = await self._sent(commands, unless, within_seconds)
         if isinstance(answers, Failure):
             return [Answer(failure=answers)] * len(commands)
-        answers, unsent = await self._renewed(commands, answers, unless, within)
-        answers = await self._widened(answers)
+        answers, unsent = await self._renewed(commands, answers, unless, within_seconds)
+        if within_seconds is None:
+            answers = await self._widened(answers)
         for place, (command, answer) in enumerate(zip(commands, answers, strict=True)):
             if place not in unsent:
                 self._count(command, answer)
                 self.breakers.learn(command, answer, opens_methods=opens_methods)
         self._learn_limit(answers)
-        if halves and len(commands) > 1 and _may_be_halved(commands, answers):
+        halves &= within_seconds is None and len(commands) > 1
+        if halves and _may_be_halved(commands, answers):
             middle = len(commands) // 2
             return [
-                *await self._request(commands[:middle], opens_methods=opens_methods, within=within),
-                *await self._request(commands[middle:], opens_methods=opens_methods, within=within),
+                *await self._request(commands[:middle], opens_methods=opens_methods),
+                *await self._request(commands[middle:], opens_methods=opens_methods),
             ]
         return answers
 
     async def _sent(
-        self, commands: list[Command], unless: Unless | None, within: float | None
+        self, commands: list[Command], unless: Unless | None, within_seconds: float | None
     ) -> list[Answer] | Failure:
         """Send one request, and return its answers, or why it was not sent."""
         if self.keep is not None and self._requests >= self._counted_through:
@@ -271,9 +296,9 @@ class Client:
         self.breakers.set_next_probe(command.method for command in commands)
         asked_at = self._seconds()
         if len(commands) == 1:
-            answers = [await self.portal.call(commands[0], within=within)]
+            answers = [await self.portal.call(commands[0], within_seconds)]
         else:
-            answers = await self.portal.batch(commands, within=within)
+            answers = await self.portal.batch(commands, within_seconds)
         self._times.learn(commands, answers, max(0.0, self._seconds() - asked_at))
         return answers
 
@@ -282,7 +307,7 @@ class Client:
         commands: list[Command],
         answers: list[Answer],
         unless: Unless | None,
-        within: float | None,
+        within_seconds: float | None,
     ) -> tuple[list[Answer], Sequence[int]]:
         """Send the commands again that an expired token kept from being carried out, once.
 
@@ -299,7 +324,7 @@ class Client:
         if isinstance(renewed, Blocked):
             again: list[Answer] | Failure = self._blocked(renewed)
         else:
-            again = await self._sent([commands[place] for place in expired], unless, within)
+            again = await self._sent([commands[place] for place in expired], unless, within_seconds)
         if isinstance(again, Failure):
             return _with(answers, expired, [Answer(failure=again)] * len(expired)), expired
         if any(map(_is_accepted, again)):

@@ -79,16 +79,16 @@ class Portal:
     def __repr__(self) -> str:
         return f"Portal({self.name!r})"
 
-    async def call(self, command: Command, *, within: float | None = None) -> Answer:
-        """Call one method and return its answer; `within` shortens how long it may take."""
-        came = await self._post(command.method, dict(command.params), within)
+    async def call(self, command: Command, within_seconds: float | None = None) -> Answer:
+        """Call one method and return its answer; `within_seconds` is less time than usual."""
+        came = await self._post(command.method, dict(command.params), within_seconds)
         if isinstance(came, Failure):
             return Answer(failure=came)
         status, body = came
         return read(status, body, command.method, self._redacted)
 
     async def batch(
-        self, commands: Sequence[Command], *, within: float | None = None
+        self, commands: Sequence[Command], within_seconds: float | None = None
     ) -> list[Answer]:
         """Call up to fifty methods in one request, and return their answers in the same order.
 
@@ -105,7 +105,7 @@ class Portal:
         cmd = {key: text for key, text in texts.items() if text is not None}
         answers = dict.fromkeys(keyed, Answer(failure=UNSENDABLE))
         if cmd:
-            came = await self._post("batch", {"halt": 0, "cmd": cmd}, within)
+            came = await self._post("batch", {"halt": 0, "cmd": cmd}, within_seconds)
             if isinstance(came, Failure):
                 answers |= dict.fromkeys(cmd, Answer(failure=came))
             else:
@@ -118,7 +118,7 @@ class Portal:
         await self._transport.close()
 
     async def _post(
-        self, method: str, params: dict[str, object], within: float | None
+        self, method: str, params: dict[str, object], within_seconds: float | None
     ) -> tuple[int, bytes] | Failure:
         try:
             # Invalid JSON would be read as a call without parameters: a list without filter.
@@ -128,7 +128,7 @@ class Portal:
             return UNSENDABLE
         try:
             came = await self._transport.post(
-                self.address.root + method, _HEADERS, body, within=within
+                self.address.root + method, _HEADERS, body, within_seconds=within_seconds
             )
         except NotSentError as error:
             return Failure(

@@ -14,6 +14,7 @@ from responder.adapters.printable_text import printable, to_json
 from responder.adapters.table import Column, Table
 from responder.adapters.terminal import Style
 from responder.bitrix24 import documents
+from responder.journal import names
 from responder.journal.reading import decisions, rule_names
 from responder.journal.telling.shown import Told, told
 from responder.model import Action, Document, Outcome, Reason
@@ -103,7 +104,7 @@ class Shown:
         if self._table is None:
             self._write(to_json(decision))
         else:
-            self._table.add(*_cells(decision, self._zone))
+            self._table.add(*_cells(decision, self._zone), note=_note(decision))
 
     def flush(self) -> None:
         """Show all that were added, however few they are."""
@@ -251,6 +252,20 @@ def _cells(decision: Decision, zone: tzinfo) -> tuple[str, ...]:
     )
 
 
+def _note(decision: Decision) -> str:
+    """Return what a decision was about as far as names were recorded, for the line below it."""
+    return "(erased)" if decision.get("erased") else _about(decision)
+
+
+def _about(decision: Decision) -> str:
+    from responder.journal.reading import names_in_words  # slow, and not needed for an empty log
+
+    given = decision["names"]
+    if not isinstance(given, dict) or not given:
+        return ""
+    return printable(names_in_words.sentence(names.from_json(given), decision["document"]))
+
+
 def document_name(triple: object) -> str:
     """Return a document as it is named everywhere: `deal:759`."""
     return printable(documents.from_triple(*triple).ref) if isinstance(triple, list) else "-"
@@ -269,6 +284,8 @@ def _lines(decision: Decision, zone: tzinfo) -> Iterable[str]:
     yield f"at           {local_time.in_line(str(decision['at']), zone)}"
     for name in ("portal", "trigger", "event"):
         yield f"{name:<12} {_text(decision[name]) or '-'}"
+    if about := _about(decision):
+        yield f"about        {about}"
     yield f"document     {document_name(decision['document'])}"
     yield f"workflow     {_fields(decision['workflow'])}"
     yield f"rule         {_text(decision['rule']) or '-'}"
@@ -280,6 +297,8 @@ def _lines(decision: Decision, zone: tzinfo) -> Iterable[str]:
             yield f"{name:<12} {local_time.in_text(_text(decision[name]), zone)}"
     yield f"ruleset      {_text(decision['ruleset'])}"
     yield from _conditions(decision["conditions"])
+    if decision.get("erased"):
+        yield "facts        erased, and so are the names"
     yield from _facts(decision["facts"])
 
 
@@ -303,8 +322,13 @@ def _conditions(conditions: object) -> Iterable[str]:
         why = f" because {_text(condition['why'])}" if condition.get("why") else ""
         yield (
             f"  {mark}  {_text(condition['rule'])}: {_text(condition['path'])} "
-            f"{_text(condition['test'])}; it is {_value(condition['value'])}{why}{where}"
+            f"{_text(condition['test'])}; it {_seen(condition)}{why}{where}"
         )
+
+
+def _seen(condition: Mapping[str, object]) -> str:
+    """Return the value that a test saw, unless it was erased since."""
+    return "was erased" if condition.get("erased") else f"is {_value(condition['value'])}"
 
 
 def _facts(facts: object) -> Iterable[str]:

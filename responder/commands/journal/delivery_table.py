@@ -1,16 +1,21 @@
 """Prints what was received, and the evaluation that concluded each delivery."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, tzinfo
+from functools import partial
+from itertools import islice
 
 from responder.adapters import local_time
 from responder.adapters.printable_text import to_json
 from responder.adapters.table import Column, Table
+from responder.journal import names
+from responder.journal.reading import names_in_words
 from responder.store.canonical_json import instant_text
 from responder.store.database.database import Database
 from responder.store.inbox import inbox
 from responder.store.inbox.inbox import Delivery
 
+_AT_ONCE = 100
 _COLUMNS = (
     Column("DELIVERY"),
     Column("PORTAL", spare=True),
@@ -33,15 +38,26 @@ def show(
     received = Column(f"RECEIVED ({local_time.zone_label(datetime.now(UTC), zone)})")
     table = None if as_json else Table(received, *_COLUMNS, write=write)
     count = 0
-    for delivery in inbox.received(database, since=since, document=document):
-        if table is None:
-            write(_json(delivery))
-        else:
-            table.add(*_cells(delivery, zone))
-        count += 1
+    found = inbox.received(database, since=since, document=document)
+    while some := list(islice(found, _AT_ONCE)):
+        titles = {} if table is None else _titles(database, some)
+        for delivery in some:
+            if table is None:
+                write(_json(delivery))
+            else:
+                table.add(*_cells(delivery, zone), note=titles.get(delivery.evaluation or "", ""))
+        count += len(some)
     if table is not None:
         table.flush()
     return count
+
+
+def _titles(database: Database, some: Sequence[Delivery]) -> dict[str, str]:
+    """Return the titles of the documents on which something was condemned, by evaluation."""
+    evaluations = {one.evaluation for one in some if one.evaluation is not None}
+    named = database.read(partial(names.of_evaluations, evaluations=evaluations))
+    titles = {name: names_in_words.title_of(one) for name, one in named.items()}
+    return {name: f"«{title}»" for name, title in titles.items() if title}
 
 
 def _cells(delivery: Delivery, zone: tzinfo) -> tuple[str, ...]:

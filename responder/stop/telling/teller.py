@@ -92,7 +92,7 @@ class Teller:
             [messages.command_of(one) for one in due],
             unless=partial(self._why_not_sent, began_at),
             opens_methods=False,
-            within=ANSWER_SECONDS,
+            within_seconds=ANSWER_SECONDS,
         )
         ended: list[tuple[Telling, State, str]] = []
         later: list[tuple[Telling, str]] = []
@@ -129,7 +129,7 @@ class Teller:
             messages.searches(comment),
             unless=self._gate.why_not_sent,
             opens_methods=False,
-            within=ANSWER_SECONDS,
+            within_seconds=ANSWER_SECONDS,
         )
         self._update_rest(answered=not any(map(_is_unclear, answers)))
         await self._record_search(comment, answers)

@@ -181,7 +181,7 @@ def test_each_failure_has_its_kind(
 def test_a_request_may_be_given_less_time_than_others(server: SandboxServer) -> None:
     server.sandbox.fail_next("server.time", "hang")
     asked = Command("server.time", {})
-    answer = with_portal(server.url, lambda portal: portal.call(asked, within=0.2), seconds=60)
+    answer = with_portal(server.url, lambda portal: portal.call(asked, 0.2), seconds=60)
     assert (kind_of(answer), code_of(answer)) == (UNCERTAIN, "timeout")
 
 

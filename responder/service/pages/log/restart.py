@@ -9,10 +9,10 @@ from typing import Any
 from starlette.responses import Response
 
 from responder.journal import restarts
+from responder.journal.reading.names_in_words import document_in_words
 from responder.journal.restarts import NotRestartable, Restart
 from responder.model import STOPPED
 from responder.service.pages.page_requests import Visit
-from responder.service.pages.rendering import document_in_words
 from responder.service.pages.site import Site
 from responder.stop.restart.caveats import caveats
 from responder.store.database.database import Connection
