@@ -181,6 +181,7 @@ class Service:
                 rules=self.rules,
                 commits=Commits(self.commits.write),
                 condition=self.health.portal,
+                here=self.health.here,
                 now=self.now,
                 on_refused=self.refused_requests.count,
             )

@@ -95,6 +95,8 @@ class Health:
             "unreachable_since": instant_text(client.away_since) if client.away_since else None,
             "driving": self._drivers[name].lease is not None,
             "webhook_silent": bool(client.silent),
+            "bucket": round(client.level(), 1),
+            "operating": client.operating(),
         }
 
     async def _store(self) -> tuple[bool, bool | None, str | None]:

@@ -20,6 +20,7 @@ from markupsafe import Markup, escape
 from responder.bitrix24.documents import from_triple, parse_ref
 from responder.model import Document
 from responder.rules.english.paragraphs import kind_in_words
+from responder.service.alarms.kinds import KINDS
 from responder.service.pages import wording
 from responder.store.canonical_json import instant_text
 
@@ -161,6 +162,7 @@ class Renderer:
             "style": stylesheet()[0],
             "outcome_in_words": wording.outcome,
             "counted": _counted,
+            "alarm_kinds": KINDS,
         }
 
     def page(self, name: str, values: Mapping[str, object]) -> str:

@@ -40,7 +40,7 @@ class Filters:
     def address(self, **more: str) -> str:
         """Return the address of the page with these filters, and more."""
         query = urlencode({**self.given, **more})
-        return f"/?{query}" if query else "/"
+        return f"/decisions?{query}" if query else "/decisions"
 
     def wanted(self) -> Wanted:
         """Return the conditions, except for the search text; raise BadFilter."""

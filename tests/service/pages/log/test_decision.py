@@ -11,14 +11,14 @@ DECISION_IN_WORDS = "of deal 771 was killed"
 
 
 def test_the_log_shows_the_newest_first(story: Story, anna: Visitor) -> None:
-    shown = re.findall(r'href="/decisions/([^"]+)"', anna.get("/").text)
+    shown = re.findall(r'href="/decisions/([^"]+)"', anna.get("/decisions").text)
     assert shown == [story.asks, story.tripped, story.would, story.left, story.killed]
 
 
 def test_what_condemned_nothing_is_shown_where_it_is_asked_for(story: Story, anna: Visitor) -> None:
-    assert story.nothing not in anna.get("/").text
+    assert story.nothing not in anna.get("/decisions").text
     for query in ("show=all", "q=deal+773", "action=none"):
-        page = anna.get(f"/?{query}")
+        page = anna.get(f"/decisions?{query}")
         assert story.nothing in page.text
         assert "nothing stopped no workflow was running on it" in page.words
     assert "Nothing was stopped on deal 773" in anna.get(f"/decisions/{story.nothing}").words
@@ -44,7 +44,7 @@ def test_what_condemned_nothing_is_shown_where_it_is_asked_for(story: Story, ann
     ],
 )
 def test_the_log_is_searched(story: Story, anna: Visitor, query: str, found: set[str]) -> None:
-    page = anna.get(f"/?{query}")
+    page = anna.get(f"/decisions?{query}")
     assert page.status == 200
     shown = set(re.findall(r'href="/decisions/([^"]+)"', page.text))
     wanted = {getattr(story, name) for name in found}
@@ -53,17 +53,19 @@ def test_the_log_is_searched(story: Story, anna: Visitor, query: str, found: set
 
 
 def test_a_workflow_is_found_by_how_its_id_begins(story: Story, anna: Visitor) -> None:
-    workflow = re.search(r"workflow <code><bdi>([0-9a-f.]+)<", anna.get("/?outcome=killed").text)
+    workflow = re.search(
+        r"workflow <code><bdi>([0-9a-f.]+)<", anna.get("/decisions?outcome=killed").text
+    )
     assert workflow is not None
     for text in (workflow[1], workflow[1][:12]):
-        assert f"/decisions/{story.killed}" in anna.get(f"/?q={text}").text
+        assert f"/decisions/{story.killed}" in anna.get(f"/decisions?q={text}").text
 
 
 def test_the_name_of_a_decision_leads_to_it(story: Story, anna: Visitor) -> None:
-    page = anna.get(f"/?q={story.killed}")
+    page = anna.get(f"/decisions?q={story.killed}")
     assert (page.status, page.headers["location"]) == (303, f"/decisions/{story.killed}")
     evaluation = story.killed.rpartition("-")[0]
-    assert f"/decisions/{story.killed}" in anna.get(f"/?q={evaluation}").text
+    assert f"/decisions/{story.killed}" in anna.get(f"/decisions?q={evaluation}").text
 
 
 @pytest.mark.parametrize(
@@ -71,13 +73,13 @@ def test_the_name_of_a_decision_leads_to_it(story: Story, anna: Visitor) -> None
     ["outcome=gone", "action=maim", "from=yesterday", "to=9999-12-31", "before=nowhere"],
 )
 def test_a_filter_that_cannot_be_meant_is_said_to_be_one(anna: Visitor, query: str) -> None:
-    page = anna.get(f"/?{query}")
+    page = anna.get(f"/decisions?{query}")
     assert page.status == 400
     assert "Nothing was looked for." in page.words
 
 
 def test_paging_goes_on_where_the_page_ended(story: Story, anna: Visitor) -> None:
-    before = anna.get(f"/?outcome=held&before=1-{story.tripped}")
+    before = anna.get(f"/decisions?outcome=held&before=1-{story.tripped}")
     assert "Nothing fits." in before.words
     assert ">Newest<" in before.text
 
@@ -131,7 +133,7 @@ def test_every_outcome_has_its_words(story: Story, anna: Visitor, which: str, wo
 
 
 def test_what_the_portal_sent_is_text(story: Story, anna: Visitor) -> None:
-    for path in ("/?show=all", f"/decisions/{story.killed}", "/rules", "/status"):
+    for path in ("/decisions?show=all", f"/decisions/{story.killed}", "/rules", "/status"):
         page = anna.get(path)
         assert "<script" not in page.text
         assert "\u202e" not in page.text
