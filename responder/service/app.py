@@ -295,6 +295,7 @@ class Service:
             self.metrics,
             database=self.database,
             rules=self.rules,
+            known=self.health.known,
             portals=self.settings.portals,
             driving=self._driven,
             sweeps=bool(self.settings.sweep_every),
@@ -306,8 +307,8 @@ class Service:
             self.settings,
             database=self.database,
             driven=self._driven,
+            known=self.health.known,
             here=self.health.here,
-            metrics=self.metrics,
             now=self.now,
         )
 
