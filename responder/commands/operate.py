@@ -193,7 +193,6 @@ def _lines(found: "Status") -> list[str]:
         f"mode     {found.mode} (in the settings of this command)",
         f"paused   {paused}",
         f"ruleset  {shown(found.ruleset or 'BROKEN')}",
-        f"refused  {_cell(found.refused)} (deliveries of a day that named no portal of ours)",
         "",
     ]
     for name, portal in found.portals.items():

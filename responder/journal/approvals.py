@@ -166,6 +166,17 @@ def pending_among(conn: Connection, decision_ids: Collection[str]) -> list[Pendi
     return found
 
 
+def first_to_lapse(conn: Connection, portals: Collection[str], most: int) -> list[PendingApproval]:
+    """Return a few of the decisions that wait for approval, the first to lapse first."""
+    query = (
+        _pending_query()
+        .where(decisions.c.portal.in_(portals))
+        .order_by(approvals.c.lapses_at, decisions.c.portal, decisions.c.seq, decisions.c.n)
+        .limit(most)
+    )
+    return [_pending_of(record) for record in conn.execute(query)]
+
+
 def count_pending(conn: Connection, rule: str | None = None) -> dict[str, int]:
     """Count the decisions that wait for approval (of a rule), in each portal that has any."""
     query = (

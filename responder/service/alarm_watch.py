@@ -12,11 +12,10 @@ from functools import partial
 
 import structlog
 
-from responder.adapters.metrics import Metrics
 from responder.journal import alarm_records, asking_notices, outbox
 from responder.journal.asking_notices import Untold
 from responder.service.alarms import reading, standing
-from responder.service.alarms.alarm import Alarm, Kind, Severity
+from responder.service.alarms.alarm import Alarm, Kind
 from responder.service.alarms.kinds import alarms
 from responder.service.alarms.known import Here, Known
 from responder.service.alarms.standing import Changes
@@ -34,7 +33,7 @@ log = structlog.get_logger()
 class AlarmWatch:
     """The watch of one process. `driven` returns the portals that it drives, each with its write.
 
-    `here` returns what the process alone sees.
+    `known` returns what alarms are made of, `here` what of that the process alone sees.
     """
 
     def __init__(
@@ -43,15 +42,15 @@ class AlarmWatch:
         *,
         database: Database,
         driven: Callable[[], Mapping[str, Write]],
+        known: Callable[[Connection], Known],
         here: Callable[[], Here],
-        metrics: Metrics,
         now: Callable[[], datetime],
     ) -> None:
         self._settings = settings
         self._database = database
         self._driven = driven
+        self._known = known
         self._here = here
-        self._metrics = metrics
         self._now = now
         self._base = settings.page_at("") if settings.notify_url is not None else None
         self._of_this_process: dict[Kind, Alarm] = {}
@@ -69,13 +68,13 @@ class AlarmWatch:
             await asyncio.sleep(EVERY_SECONDS)
 
     async def once(self) -> None:
-        """Look once: log, measure, record and tell what changed."""
+        """Look once: log, record and tell what changed."""
         writes, now = self._driven(), self._now()
 
         def read(conn: Connection) -> tuple[Known, list[Untold]]:
             tells = writes if self._base is not None else ()
             return (
-                reading.known(conn, self._settings, self._here(), now),
+                self._known(conn),
                 asking_notices.untold(conn, list(tells), now) if tells else [],
             )
 
@@ -85,7 +84,6 @@ class AlarmWatch:
             why = str(error)
             known, untold = reading.without_database(self._settings, self._here(), now, why), []
         found = alarms(known)
-        self._measure(found)
         self._log_of_this_process(found)
         if known.database_error is None:
             await self._record(writes, known, found, untold)
@@ -118,16 +116,6 @@ class AlarmWatch:
         outbox.add_messages(tx, portal, change.messages, now)
         if asks:
             asking_notices.tell(tx, asks, portal, now, self._base or "")
-
-    def _measure(self, found: Sequence[Alarm]) -> None:
-        self._metrics.alarm.clear()
-        for one in found:
-            if one.severity is not Severity.WAS_WRONG:
-                labels = (one.kind.value, one.severity.value, one.portal or "")
-                self._metrics.alarm.labels(*labels).inc()
-        silent = {one.portal for one in found if one.kind is Kind.WEBHOOK_SILENT}
-        for portal in self._settings.portals:
-            self._metrics.webhook_silent.labels(portal).set(portal in silent)
 
     def _log_of_this_process(self, found: Sequence[Alarm]) -> None:
         """Log what began and what ended of the alarms that concern no portal."""

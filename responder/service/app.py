@@ -181,6 +181,7 @@ class Service:
                 rules=self.rules,
                 commits=Commits(self.commits.write),
                 condition=self.health.portal,
+                here=self.health.here,
                 now=self.now,
                 on_refused=self.refused_requests.count,
             )
@@ -294,6 +295,7 @@ class Service:
             self.metrics,
             database=self.database,
             rules=self.rules,
+            known=self.health.known,
             portals=self.settings.portals,
             driving=self._driven,
             sweeps=bool(self.settings.sweep_every),
@@ -305,8 +307,8 @@ class Service:
             self.settings,
             database=self.database,
             driven=self._driven,
+            known=self.health.known,
             here=self.health.here,
-            metrics=self.metrics,
             now=self.now,
         )
 

@@ -11,12 +11,15 @@ from datetime import datetime
 import structlog
 
 from responder.adapters.metrics import Metrics
-from responder.journal import approvals, chain, outbox
+from responder.journal import chain, outbox
 from responder.journal.reading import counts
 from responder.judge.rules_in_force import RulesInForce
 from responder.judge.run_scope import SWEEP, swept_rules
 from responder.model import OPEN_OUTCOMES
-from responder.store import client_state, limits, sweep_runs
+from responder.service.alarms.alarm import Kind, Severity
+from responder.service.alarms.kinds import alarms
+from responder.service.alarms.known import Known
+from responder.store import sweep_runs
 from responder.store.database.database import Connection, Database
 from responder.store.database.engines import StoreUnavailable
 from responder.store.inbox import inbox
@@ -31,20 +34,18 @@ class _Measured:
     """The values that one read of the database found."""
 
     depth: dict[str, tuple[int, datetime]]
-    tripped: set[str]
-    paused: bool
+    known: Known
     heads: dict[str, int]
     sweeps: dict[str, datetime]
     notices: int
-    asking: dict[str, int]
-    withheld: dict[str, dict[str, str]]
     stops: counts.Counts
 
 
 class Gauges:
     """The gauges of one process.
 
-    `driving` returns the portals that it drives now; `sweeps` is False where the sweep is off.
+    `driving` returns the portals that it drives now, `known` what alarms are made of; `sweeps` is
+    False where the sweep is off.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Gauges:
         *,
         database: Database,
         rules: RulesInForce,
+        known: Callable[[Connection], Known],
         portals: Collection[str],
         driving: Callable[[], Collection[str]],
         sweeps: bool,
@@ -61,6 +63,7 @@ class Gauges:
         self._metrics = metrics
         self._database = database
         self._rules = rules
+        self._known = known
         self._portals = list(portals)
         self._driving = driving
         self._sweeps = sweeps
@@ -82,8 +85,10 @@ class Gauges:
         self._set_own()
         try:
             found = await self._database.reading(self._measure)
-        except StoreUnavailable:
+        except StoreUnavailable as error:
             self._metrics.store_available.set(0)
+            away = Known(now=self._now(), portals=self._portals, database_error=str(error))
+            self._set_alarms(away)
             return
         self._metrics.store_available.set(1)
         self._set_measured(found)
@@ -91,13 +96,10 @@ class Gauges:
     def _measure(self, conn: Connection) -> _Measured:
         return _Measured(
             depth=inbox.depth(conn),
-            tripped={trip.rule for trip in limits.tripped(conn)},
-            paused=limits.paused(conn) is not None,
+            known=self._known(conn),
             heads=chain.heads(conn),
             sweeps=sweep_runs.last_of_all(conn, SWEEP),
             notices=outbox.waiting(conn, self._portals),
-            asking=approvals.count_pending(conn),
-            withheld=client_state.withheld(conn),
             stops=counts.open_stops(conn),
         )
 
@@ -113,14 +115,15 @@ class Gauges:
             self._metrics.rules_in_force(revision, self._rules.since.timestamp())
 
     def _set_measured(self, found: _Measured) -> None:
-        now = self._now()
+        now, known = self._now(), found.known
+        self._set_alarms(known)
         ages = [(now - oldest).total_seconds() for _, oldest in found.depth.values()]
         self._metrics.inbox_waiting.set(sum(count for count, _ in found.depth.values()))
         self._metrics.inbox_oldest_age.set(max([0.0, *ages]))
-        self._metrics.paused.set(found.paused)
+        self._metrics.paused.set(known.paused is not None)
         self._metrics.notifications_waiting.set(found.notices)
         self._metrics.portal_withheld.clear()
-        for portal, questions in found.withheld.items():
+        for portal, questions in known.withheld.items():
             for question in questions:
                 self._metrics.portal_withheld.labels(portal, question).set(1)
         for portal in self._portals:
@@ -128,12 +131,28 @@ class Gauges:
             for outcome in OPEN_OUTCOMES:
                 count = found.stops.get((portal, outcome.value), 0)
                 self._metrics.open_stops.labels(portal, outcome.value).set(count)
-            self._metrics.waiting_for_approval.labels(portal).set(found.asking.get(portal, 0))
+            asking = known.asking.get(portal)
+            waiting = 0 if asking is None else asking.waiting
+            self._metrics.waiting_for_approval.labels(portal).set(waiting)
             self._set_sweep(portal, found.sweeps.get(portal))
-        acting = {rule.id for rule in self._rules.ruleset.rules if rule.acts}
-        self._metrics.only_rules({rule.id for rule in self._rules.ruleset.rules} | found.tripped)
-        for rule in acting | found.tripped:
-            self._metrics.tripped(rule, is_tripped=rule in found.tripped)
+        self._set_trips({trip.rule for trip in known.trips})
+
+    def _set_alarms(self, known: Known) -> None:
+        """Count the alarms that stand, by kind, severity and portal."""
+        found = [one for one in alarms(known) if one.severity is not Severity.WAS_WRONG]
+        self._metrics.alarm.clear()
+        for one in found:
+            labels = (one.kind.value, one.severity.value, one.portal or "")
+            self._metrics.alarm.labels(*labels).inc()
+        silent = {one.portal for one in found if one.kind is Kind.WEBHOOK_SILENT}
+        for portal in self._portals:
+            self._metrics.webhook_silent.labels(portal).set(portal in silent)
+
+    def _set_trips(self, tripped: set[str]) -> None:
+        rules = self._rules.ruleset.rules
+        self._metrics.only_rules({rule.id for rule in rules} | tripped)
+        for rule in {rule.id for rule in rules if rule.acts} | tripped:
+            self._metrics.tripped(rule, is_tripped=rule in tripped)
 
     def _set_sweep(self, portal: str, last: datetime | None) -> None:
         """Set when the last sweep was, or remove the gauge where no sweep is expected."""

@@ -13,7 +13,7 @@ from responder.service.driver.driver import Driver
 from responder.service.replicas.election import Leases
 from responder.settings.settings import Settings
 from responder.store.canonical_json import instant_text
-from responder.store.database.database import Database, is_current
+from responder.store.database.database import Connection, Database, is_current
 from responder.store.database.engines import StoreUnavailable
 from responder.store.group_commit import SharedCommit
 
@@ -47,7 +47,11 @@ class Health:
     async def ready(self) -> tuple[bool, dict[str, object]]:
         """Return whether we can receive, and the detail: store, rules, portals, replicas."""
         writable, current, why = await self._store()
-        known = await self._known(None if writable else why or "it cannot be written")
+        if writable:
+            known = await self._database.reading(self.known)
+        else:
+            why = why or "it cannot be written"
+            known = reading.without_database(self._settings, self.here(), self._now(), why)
         detail: dict[str, object] = {
             "mode": self._mode.value,
             "store": {"writable": writable, "schema_is_current": current, "error": why},
@@ -85,6 +89,10 @@ class Health:
             silent={name: self._clients[name].silent for name in driven},
         )
 
+    def known(self, conn: Connection) -> Known:
+        """Read what alarms are made of."""
+        return reading.known(conn, self._settings, self.here(), self._now())
+
     def portal(self, name: str) -> dict[str, object]:
         """Return the state of a portal as this process sees it."""
         client = self._clients[name]
@@ -95,6 +103,8 @@ class Health:
             "unreachable_since": instant_text(client.away_since) if client.away_since else None,
             "driving": self._drivers[name].lease is not None,
             "webhook_silent": bool(client.silent),
+            "bucket": round(client.level(), 1),
+            "operating": client.operating(),
         }
 
     async def _store(self) -> tuple[bool, bool | None, str | None]:
@@ -103,14 +113,6 @@ class Health:
             return True, await self._database.reading(is_current), None
         except StoreUnavailable as error:
             return False, None, str(error)
-
-    async def _known(self, error: str | None) -> Known:
-        """Return what alarms are made of; little of it where the database has an `error`."""
-        if error is not None:
-            return reading.without_database(self._settings, self.here(), self._now(), error)
-        return await self._database.reading(
-            lambda conn: reading.known(conn, self._settings, self.here(), self._now())
-        )
 
 
 def _application(known: Known, portal: str) -> dict[str, object]:

@@ -42,6 +42,7 @@ QUIET = {
     'responder_waiting_for_approval{portal="main"}': "0x20 3x60 0x100",
     'responder_webhook_silent{portal="main"}': "0x180",
     'responder_portal_withheld{portal="main",question="clock-agrees"}': "0x180",
+    'responder_alarm{kind="approval",severity="needs_you",portal="main"}': "1x180",
     'responder_last_sweep_timestamp_seconds{portal="main"}': "0+60x180",
     'responder_runs_total{trigger="sweep",result="complete"}': "0+1x180",
     'responder_runs_total{trigger="sweep",result="failed"}': "0x90 1x90",
@@ -96,6 +97,10 @@ LOUD: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     "ResponderWebhookSilent": (
         {'responder_webhook_silent{portal="main"}': "1x180"},
         {"portal": "main"},
+    ),
+    "ResponderAlarm": (
+        {'responder_alarm{kind="disk_low",severity="needs_you",portal=""}': "1x180"},
+        {"kind": "disk_low"},
     ),
     "ResponderPortalWithheld": (
         {'responder_portal_withheld{portal="main",question="clock-agrees"}': "1x180"},

@@ -10,10 +10,10 @@ import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from responder.adapters.metrics import Metrics
 from responder.journal import approvals, outbox
 from responder.model import Breaker, Mode
 from responder.service.alarm_watch import AlarmWatch
+from responder.service.alarms import reading
 from responder.service.alarms.known import Here
 from responder.service.housekeeping import Write
 from responder.settings.settings import PortalSettings, Settings
@@ -24,7 +24,7 @@ from responder.store.leases import LeaseLost
 from tests.support.evaluations import AT, deliver, kill, record
 from tests.support.listener import SECRET, Listener
 from tests.support.notified import World
-from tests.support.processes import TOKEN
+from tests.support.processes import TOKEN, eventually
 
 pytestmark = pytest.mark.portal
 
@@ -56,14 +56,13 @@ class Watching:
             notify_url=SecretStr(self.url) if self.url else None,
             notify_secret=SecretStr(SECRET) if self.url else None,
         )
-        self.metrics = Metrics()
         self.write: Write = self._write
         self.watch = AlarmWatch(
             settings,
             database=self.database,
             driven=lambda: {"main": self.write},
+            known=lambda conn: reading.known(conn, settings, self.here, self.at),
             here=lambda: self.here,
-            metrics=self.metrics,
             now=lambda: self.at,
         )
 
@@ -83,10 +82,6 @@ class Watching:
     def waiting(self) -> int:
         return self.database.read(lambda conn: outbox.waiting(conn, ["main"]))
 
-    def measured(self, kind: str) -> float | None:
-        labels = {"kind": kind, "severity": "needs_you", "portal": "main"}
-        return self.metrics.registry.get_sample_value("responder_alarm", labels)
-
 
 def shut(database: Database, *, at: datetime = AT) -> None:
     one = Breaker(portal="main", method="", code="NO_AUTH_FOUND", opened_at=at, probe_at=at)
@@ -99,17 +94,17 @@ def asks(database: Database, lapses_at: datetime) -> str:
     return name
 
 
-def test_it_is_logged_measured_and_told_once_through_restarts(database: Database) -> None:
+def test_it_is_logged_and_told_once_through_restarts(database: Database) -> None:
     watching = Watching(database)
     shut(database)
     (line,) = watching.lines()
     assert (line["event"], line["kind"]) == ("an alarm began", "portal_unreachable")
-    assert (watching.measured("portal_unreachable"), watching.waiting()) == (1, 1)
+    assert watching.waiting() == 1
     watching.restart()
     assert watching.look(after=MINUTE) == []
     database.write(lambda tx: client_state.close_breaker(tx, "main", ""))
     assert watching.look(after=MINUTE) == ["an alarm ended"]
-    assert (watching.measured("portal_unreachable"), watching.waiting()) == (None, 1)
+    assert watching.waiting() == 1
 
 
 def test_a_receiver_hears_of_a_portal_and_of_refused_deliveries(database: Database) -> None:
@@ -219,22 +214,18 @@ def test_with_a_lost_lease_nothing_is_logged_or_told(database: Database) -> None
     assert watching.look() == ["an alarm began"]
 
 
-def test_it_goes_on_after_a_fault_of_ours(database: Database) -> None:
+def test_a_fault_of_ours_does_not_end_it(database: Database) -> None:
     watching = Watching(database)
-    faults = [ZeroDivisionError()]
 
-    def here() -> Here:
-        if faults:
-            raise faults.pop()
-        done.set()
-        return Here()
+    def driven() -> Mapping[str, Write]:
+        raise ZeroDivisionError
 
-    done = asyncio.Event()
-    watching.watch._here = here
+    watching.watch._driven = driven
 
     async def run() -> None:
         running = asyncio.create_task(watching.watch.run())
-        await asyncio.wait_for(done.wait(), 20)
+        await asyncio.to_thread(eventually, lambda: lines or None)
+        assert not running.done()
         running.cancel()
 
     with capture_logs() as lines:

@@ -14,9 +14,13 @@ from responder.adapters.metrics import Metrics
 from responder.journal import approvals, outbox
 from responder.judge.rules_in_force import RulesInForce
 from responder.model import Mode, Outcome
+from responder.service.alarms import reading
+from responder.service.alarms.known import Here
 from responder.service.gauges import Gauges
 from responder.store import limits, sweep_runs
 from responder.store.database.database import Connection, Database
+from responder.store.inbox import refusals
+from tests.service.pages.visiting import settings
 from tests.support.evaluations import AT, LATER, deliver, kill, record
 from tests.support.listener import Listener
 from tests.support.notified import World, conclude
@@ -45,10 +49,13 @@ class Measuring:
         self.path.write_text(SWEPT)
         self.rules = RulesInForce(self.path, portals=["main", "other"], now=lambda: AT)
         self.metrics = Metrics()
+        self.here = Here()
+        given = settings(place, "main", "other")
         self.gauges = Gauges(
             self.metrics,
             database=database,
             rules=self.rules,
+            known=lambda conn: reading.known(conn, given, self.here, LATER),
             portals=["main", "other"],
             driving=driving,
             sweeps=sweeps,
@@ -181,3 +188,27 @@ def test_what_waits_to_be_approved_is_counted(database: Database, tmp_path: Path
     seen = Measuring(database, tmp_path).look()
     assert seen['responder_waiting_for_approval{portal="main"}'] == 1
     assert seen['responder_waiting_for_approval{portal="other"}'] == 0
+
+
+def test_alarms_that_stand_are_counted_and_those_that_are_over_are_not(
+    database: Database, tmp_path: Path
+) -> None:
+    measuring = Measuring(database, tmp_path)
+    for rule in ("lost-deal", "won-deal"):
+        database.write(partial(limits.trip, portal="main", rule=rule, at=AT, why="8 at once"))
+    wrong = {("", "not readable"): 9}
+    database.write(partial(refusals.note, counts=wrong, at=AT))
+    measuring.here = Here(rules_error="rules.yaml:1:1: no")
+    alarms = {name: value for name, value in measuring.look().items() if "_alarm{" in name}
+    assert alarms == {
+        'responder_alarm{kind="rule_tripped",portal="main",severity="needs_you"}': 2,
+        'responder_alarm{kind="rules_broken",portal="",severity="needs_you"}': 1,
+    }
+    measuring.here = Here(silent={"main": True})
+    database.write(deliver("deal:1"))
+    assert measuring.look()['responder_webhook_silent{portal="main"}'] == 1
+    database.close()
+    seen = measuring.look()
+    database.open()
+    away = 'responder_alarm{kind="database_away",portal="",severity="needs_you"}'
+    assert [name for name in seen if "_alarm{" in name] == [away]

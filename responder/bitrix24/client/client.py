@@ -133,7 +133,7 @@ class Client:
         )
         self._metrics = metrics
         self._now = now
-        metrics.bucket_level.labels(portal.name).set_function(self._level)
+        metrics.bucket_level.labels(portal.name).set_function(self.level)
 
     def resume(self, bucket: tuple[float, float] | None, breakers: Sequence[Breaker]) -> None:
         """Continue from another driver: its bucket's (level, age in seconds), its breakers."""
@@ -148,7 +148,7 @@ class Client:
         """Return what is to be stored now. Any thread may call this."""
         requests = self._requests  # before the level, which may then be newer
         ahead = rate_limit.ahead(self.burst)
-        return Handover(self._level() + ahead, requests + ahead, self.breakers.to_store())
+        return Handover(self.level() + ahead, requests + ahead, self.breakers.to_store())
 
     def saved(self, handover: Handover) -> None:
         """Record that a handover is committed."""
@@ -374,8 +374,13 @@ class Client:
             self._metrics.portal_limited.inc()
             self.bucket = rate_limit.filled(self.bucket, self._seconds(), self.burst)
 
-    def _level(self) -> float:
+    def level(self) -> float:
+        """Return how many requests the portal's bucket holds now. Any thread may call this."""
         return rate_limit.drained(self.bucket, self._seconds(), self.rate).level
+
+    def operating(self) -> dict[str, float]:
+        """Return the operating time of each method that counts now, in seconds."""
+        return self._times.operating()
 
     def _seconds(self) -> float:
         return self._now().timestamp()

@@ -55,6 +55,14 @@ class MethodTimes:
             mean = sum(times) / len(times)
             self._took[method] = rate_limit.recent(self._took.get(method), mean)
 
+    def operating(self) -> dict[str, float]:
+        """Return the operating time of each method that counts now, in seconds."""
+        now = self._seconds()
+        return {
+            method: round(rate_limit.used(known, now), 1)
+            for method, known in list(self._operating.items())
+        }
+
     def refused(self, method: str) -> None:
         """Record that the portal refused a method because its operating time is used up."""
         known = self._operating.get(method)

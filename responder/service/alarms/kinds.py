@@ -301,7 +301,7 @@ class Traits:
 
 KINDS: Mapping[Kind, Traits] = {
     Kind.DATABASE_AWAY: Traits(_database_away, "Database away"),
-    Kind.PAUSED: Traits(_paused, "Everything is paused"),
+    Kind.PAUSED: Traits(_paused, "Paused"),
     Kind.PORTAL_UNREACHABLE: Traits(
         _portal_unreachable, "Portal unreachable", notice="portal.unreachable"
     ),
@@ -325,10 +325,12 @@ KINDS: Mapping[Kind, Traits] = {
 
 def _ended(record: AlarmRecord) -> Alarm:
     """Return the alarm that says of another that it is over."""
+    kind = Kind(record.kind)
+    where = f"{record.portal}, {record.about}" if record.about else record.portal
     return Alarm(
-        kind=Kind(record.kind),
+        kind=kind,
         severity=WAS_WRONG,
-        sentence=f"Over: {record.sentence}",
+        sentence=f"{KINDS[kind].title} ({where}); it is over.",
         todo="Nothing is to be done.",
         link=portal_link(record.portal),
         portal=record.portal,

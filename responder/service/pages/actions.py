@@ -74,7 +74,7 @@ def rearm(site: Site, visit: Visit) -> Response:
             button=f"Rearm {rule}",
             back="/rules",
             fields=[("portal", portal)] if portal else [],
-            look=f"/?outcome=held&rule={rule}",
+            look=f"/decisions?outcome=held&rule={rule}",
         )
     known = [one.id for one in site.rules.ruleset.rules if one.acts]
     try:

@@ -27,6 +27,7 @@ from starlette.types import ASGIApp
 from responder.adapters.package_texts import DOCS, UnknownTextError
 from responder.service.pages import actions, page_requests, revisions, rules, status
 from responder.service.pages.approvals import approval_list
+from responder.service.pages.front import front_page
 from responder.service.pages.log import decision, decision_list, restart
 from responder.service.pages.login import login
 from responder.service.pages.page_requests import ForeignForm, Form, Visit
@@ -166,10 +167,11 @@ def application(site: Site) -> ASGIApp:
     route = answers.route
     style, sheet = stylesheet()
     routes = [
-        route("/", GET=decision_list.show),
+        route("/", GET=front_page.show),
         route("/login", GET=login.show, POST=login.check, public=True),
         route("/login/done", GET=login.after_login, public=True),
         route("/logout", POST=login.log_out),
+        route("/decisions", GET=decision_list.show),
         route("/decisions/{id}", GET=decision.show),
         route("/decisions/{id}/cancel", POST=actions.cancel),
         route("/decisions/{id}/approve", POST=actions.approve),

@@ -19,6 +19,7 @@ from markupsafe import Markup, escape
 
 from responder.adapters import local_time
 from responder.journal.reading.names_in_words import about, document_in_words, people
+from responder.service.alarms.kinds import KINDS
 from responder.service.pages import wording
 from responder.store.canonical_json import instant_text
 
@@ -170,6 +171,7 @@ class Renderer:
             "outcome_in_words": wording.outcome,
             "counted": _counted,
             "about": about,
+            "alarm_kinds": KINDS,
             "people": people,
             "zone": str(zone),
         }

@@ -12,13 +12,16 @@ from urllib.parse import urlencode
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from responder.judge.rules_in_force import RulesInForce
-from responder.model import Breaker
+from responder.service.alarms import kinds, reading
+from responder.service.alarms.alarm import Alarm, Severity
+from responder.service.alarms.known import Here, Known
+from responder.service.alarms.standing import with_since
+from responder.service.pages.front.recent_tallies import RecentTallies
 from responder.service.pages.login.passwords import Admins
 from responder.service.pages.login.throttle import Throttle
 from responder.service.pages.page_requests import Visit
 from responder.service.pages.rendering import Renderer
 from responder.settings.settings import Settings
-from responder.store import client_state, limits
 from responder.store.database.database import Connection, Database
 from responder.store.group_commit import Commit
 
@@ -62,8 +65,8 @@ class Commits:
 class Site:
     """The objects that pages need.
 
-    `condition` returns the state of a portal as this process sees it; `on_refused` counts a
-    stranger's request that is refused, by its kind.
+    `condition` returns the state of a portal as this process sees it, `here` what alarms are made
+    of that it alone sees; `on_refused` counts a stranger's request that is refused, by its kind.
     """
 
     settings: Settings
@@ -71,17 +74,20 @@ class Site:
     rules: RulesInForce
     commits: Commits
     condition: Callable[[str], Mapping[str, object]]
+    here: Callable[[], Here]
     now: Callable[[], datetime]
     on_refused: Callable[[str], None]
     clock: Callable[[], float] = time.monotonic
     throttle: Throttle = field(default_factory=Throttle)
     renderer: Renderer = field(init=False)
     admins: Admins = field(init=False)
+    tallies: RecentTallies = field(init=False)
 
     def __post_init__(self) -> None:
         hashes = {name: hash_.get_secret_value() for name, hash_ in self.settings.admins.items()}
         object.__setattr__(self, "admins", Admins(hashes))
         object.__setattr__(self, "renderer", Renderer(self.settings.zone))
+        object.__setattr__(self, "tallies", RecentTallies(self.clock))
 
     @property
     def portals(self) -> list[str]:
@@ -89,14 +95,20 @@ class Site:
         return sorted(self.settings.portals)
 
     def page(
-        self, template: str, visit: Visit, *, status: int = HTTPStatus.OK, **values: object
+        self,
+        template: str,
+        visit: Visit,
+        *,
+        status: int = HTTPStatus.OK,
+        banner: bool = True,
+        **values: object,
     ) -> Response:
-        """Return a rendered page, with what is on all of them."""
+        """Return a rendered page, with what is on all of them; a `banner` has the alarms."""
         shared: dict[str, object] = {
             "admin": visit.admin,
             "path": visit.request.url.path,
             "done": DONE.get(visit.query.get("done", "")),
-            "alarms": self._alarms() if visit.admin is not None else (),
+            "alarms": self._alarms() if banner and visit.admin is not None else (),
             "revision": self.rules.ruleset.revision,
             "mode": self.settings.mode.value,
         }
@@ -113,25 +125,18 @@ class Site:
             "message.html", visit, status=status, title=title, sentences=sentences, forward=None
         )
 
-    def _alarms(self) -> Mapping[str, object]:
-        paused, tripped, breakers = self.database.read(
-            lambda conn: (limits.paused(conn), limits.tripped(conn), client_state.breakers(conn))
-        )
-        return {
-            "unreachable": sorted(self._unreachable(breakers).items()),
-            "paused": paused,
-            "tripped": sorted({trip.rule for trip in tripped}),
-            "broken": self.rules.error,
-        }
+    def known(self, conn: Connection, *, past: bool = False) -> Known:
+        """Read what alarms are made of; with `past`, also what is over."""
+        return reading.known(conn, self.settings, self.here(), self.now(), past=past)
 
-    def _unreachable(self, breakers: Sequence[Breaker]) -> dict[str, str]:
-        """Return why portals are not called, from the store and from what this process sees."""
-        away = {name: "no answer" for name in self.portals if self._is_away(name)}
-        shut = {row.portal: row.code for row in breakers if not row.method}
-        return {name: shut.get(name) or away[name] for name in self.portals if name in shut | away}
+    def alarms_of(self, known: Known) -> Sequence[Alarm]:
+        """Return the alarms of what is known, each with since when it stands."""
+        return with_since(kinds.alarms(known), known.records)
 
-    def _is_away(self, name: str) -> bool:
-        return bool(self.condition(name).get("unreachable_since"))
+    def _alarms(self) -> Sequence[Alarm]:
+        """Return the alarms of the banner: all that stand."""
+        found = self.alarms_of(self.database.read(self.known))
+        return [one for one in found if one.severity is not Severity.WAS_WRONG]
 
 
 Page = Callable[[Site, Visit], Response]

@@ -192,7 +192,7 @@ def test_what_needs_somebody_comes_first_and_what_is_over_last() -> None:
     ]
     over = found[-1]
     assert (over.severity, over.since, over.until) == (Severity.WAS_WRONG, SINCE, NOW)
-    assert over.sentence.startswith("Over: Documents change")
+    assert over.sentence == "Webhook silent (main); it is over."
 
 
 def test_a_portal_that_is_in_no_settings_is_no_alarm() -> None:

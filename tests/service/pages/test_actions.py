@@ -48,7 +48,8 @@ def test_pause_and_resume_leave_the_name_of_who_did_it(place: House, anna: Visit
     assert anna.do("/pause").headers["location"] == "/status?done=paused"
     status = anna.get("/status?done=paused").words
     assert "Paused. Nothing more is begun" in status
-    assert "Everything is paused since" in anna.get("/").words
+    assert "Everything is paused by anna" in anna.get("/").words
+    assert "Everything is paused by anna" in anna.get("/rules").words
     assert anna.do("/pause").headers["location"] == "/status?done=paused-already"
     assert "Resume?" in anna.post("/resume", {"csrf": anna.get("/").csrf}).words
     assert anna.do("/resume").headers["location"] == "/status?done=resumed"

@@ -121,7 +121,7 @@ def log_in(page: Page) -> None:
     page.get_by_label("Name").fill(NAME)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()
-    assert page.get_by_role("heading", level=1).inner_text() == "Decisions"
+    assert page.get_by_role("heading", level=1).inner_text() == "Overview"
 
 
 def decisions_of(place: House) -> list[str]:
@@ -133,11 +133,11 @@ def test_what_the_portal_and_the_rules_say_is_shown_as_text(
 ) -> None:
     with visiting(browser, place, kept, scripts=True) as page:
         noticed = Noticed(page)
-        for path in ("/?show=all", "/rules", "/status", *decisions_of(place)):
+        for path in ("/", "/decisions?show=all", "/rules", "/status", *decisions_of(place)):
             page.goto(path)
             assert page.title().endswith("· responder")
             assert page.locator("main script, main img").count() == 0
-        page.goto("/?outcome=killed")
+        page.goto("/decisions?outcome=killed")
         page.locator(".log th a").click()
         shown = page.get_by_role("main").inner_text()
         assert f"{SCRIPT} safe[U+202E]exe.fdp" in shown  # a deal's title
@@ -194,7 +194,14 @@ def test_on_a_telephone_nothing_is_wider_than_the_screen(
 ) -> None:
     with visiting(browser, place, kept, scripts=True, width=width) as page:
         texts = ("/docs", "/docs/rules", "/docs/audit")
-        for path in ("/?show=all", "/rules", "/status", "/nope", *texts, *decisions_of(place)):
+        for path in (
+            "/decisions?show=all",
+            "/rules",
+            "/status",
+            "/nope",
+            *texts,
+            *decisions_of(place),
+        ):
             page.goto(path)
             needed = page.evaluate("document.documentElement.scrollWidth")
             assert needed <= width, path
@@ -213,7 +220,7 @@ def test_by_keyboard_one_skips_to_the_content_and_sees_where_one_is(
     browser: Browser, place: House, kept: str
 ) -> None:
     with visiting(browser, place, kept, scripts=True) as page:
-        page.goto("/")
+        page.goto("/decisions")
         page.keyboard.press("Tab")
         skip = page.get_by_role("link", name="Skip to the content")
         assert skip.evaluate("e => e === document.activeElement && e.offsetTop >= 0")
@@ -229,7 +236,7 @@ def test_by_keyboard_one_skips_to_the_content_and_sees_where_one_is(
 
 def test_a_screen_reader_finds_its_way(browser: Browser, place: House, kept: str) -> None:
     with visiting(browser, place, kept, scripts=True) as page:
-        for path in ("/", "/rules", "/status", *decisions_of(place)[:2]):
+        for path in ("/", "/decisions", "/rules", "/status", *decisions_of(place)[:2]):
             page.goto(path)
             assert page.get_by_role("heading", level=1).count() == 1
             assert page.get_by_role("main").count() == 1
@@ -241,7 +248,7 @@ def test_a_screen_reader_finds_its_way(browser: Browser, place: House, kept: str
             assert page.locator("input, select").evaluate_all(unnamed) == 0
             assert page.locator("table:not(:has(caption))").count() == 0
             assert page.locator("th:not([scope])").count() == 0
-        page.goto("/")
+        page.goto("/decisions")
         table = page.get_by_role("table", name="Decisions, the newest first")
         assert table.get_by_role("columnheader").all_inner_texts() == [
             "When",
@@ -255,7 +262,7 @@ def test_on_paper_a_decision_has_its_proof_and_no_buttons(
     browser: Browser, place: House, kept: str
 ) -> None:
     with visiting(browser, place, kept, scripts=True) as page:
-        page.goto("/?outcome=killed")
+        page.goto("/decisions?outcome=killed")
         page.locator(".log th a").click()
         page.emulate_media(media="print")
         assert not page.get_by_role("navigation", name="Pages").is_visible()
@@ -268,13 +275,14 @@ def test_the_whole_job_is_done_without_scripts(browser: Browser, place: House) -
     with visiting(browser, place) as page:
         noticed = Noticed(page)
         log_in(page)
+        page.get_by_role("link", name="All decisions").click()
         page.get_by_label("Search").fill("deal 772")
         page.get_by_role("button", name="Find").click()
         page.get_by_role("link", name="deal 772").first.click()
         assert "is condemned, and held" in page.get_by_role("heading", level=1).inner_text()
         assert page.get_by_text("its rule tripped over a limit").count() == 1
         assert page.get_by_role("row", name="deal.stage_semantic_id is F F holds").count() == 1
-        page.get_by_role("link", name="Why").click()
+        page.get_by_role("link", name="Rule tripped").click()
         page.get_by_role("button", name="Rearm… lost-deal").click()
         page.get_by_role("button", name="Rearm lost-deal").click()
         assert page.get_by_role("status").inner_text().startswith("✓ Rearmed.")

@@ -26,7 +26,7 @@ def test_odd_addresses_and_forms_are_no_errors_of_ours(database: Database, tmp_p
     with pages(database, given, logged_in=True) as visitor:
         asked = [
             f"{page}{name}={quote(odd)}"
-            for page in ("/?", "/rules?")
+            for page in ("/decisions?", "/rules?")
             for name in NAMES
             for odd in ODD
         ]

@@ -146,15 +146,16 @@ def test_many_tripped_rules_do_not_fill_the_page(database: Database, anna: Visit
             limits.trip(tx, "main", f"rule-{number}", NOW, "too many")
 
     database.write(trip)
-    words = anna.get("/").words
+    words = anna.get("/status").words
     assert words.count("has tripped") == 5
-    assert "3 more rules have tripped." in words
+    assert "3 more alarms" in words
 
 
 def test_no_rules_are_said_to_be_none(database: Database, given: Settings) -> None:
     with _opened(database, given, "version: 1\nrules: []\n") as anna:
         assert "There are no rules, so nothing is ever stopped." in anna.get("/rules").words
-        assert "Nothing was decided yet." in anna.get("/").words
+        assert "Nothing was decided yet." in anna.get("/decisions").words
+        assert "The rules file has no rules." in anna.get("/").words
 
 
 def test_the_state_of_a_portal_is_told(database: Database, given: Settings) -> None:
@@ -242,11 +243,11 @@ def test_many_tests_facts_and_siblings_are_cut(database: Database, anna: Visitor
 def test_with_several_portals_one_is_chosen(database: Database, anna: Visitor) -> None:
     for portal in ("main", "other"):
         record(database, kill("a", Outcome.WOULD_KILL), portal=portal)
-    page = anna.get("/?portal=other")
+    page = anna.get("/decisions?portal=other")
     assert "/decisions/other-1-1" in page.text
     assert "/decisions/main-1-1" not in page.text
     assert "<option selected>other</option>" in page.text
-    assert "<option selected>gone</option>" in anna.get("/?rule=gone").text
+    assert "<option selected>gone</option>" in anna.get("/decisions?rule=gone").text
 
 
 def test_a_decision_that_is_still_waiting_says_for_what(database: Database, anna: Visitor) -> None:
@@ -275,7 +276,13 @@ def test_every_page_is_made_on_postgresql(postgres_url: str, given: Settings) ->
     database.migrate()
     name = record(database, kill()).decisions[0]
     with _opened(database, given) as anna:
-        for path in ("/", "/?q=approval+9&show=all", "/?q=65e5a449", "/rules", "/status"):
+        for path in (
+            "/",
+            "/decisions?q=approval+9&show=all",
+            "/decisions?q=65e5a449",
+            "/rules",
+            "/status",
+        ):
             assert anna.get(path).status == 200
         assert anna.do("/pause").headers["location"] == "/status?done=paused"
         assert anna.do("/resume").headers["location"] == "/status?done=resumed"

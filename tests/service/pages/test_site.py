@@ -27,7 +27,7 @@ def test_a_portal_whose_breaker_is_open_is_an_alarm(database: Database, tmp_path
     given = settings(tmp_path, anna=HASHED)
     with pages(database, given, logged_in=True, condition=FINE) as visitor:
         words = visitor.get("/rules").words
-    assert "Portal main cannot be called : NO_AUTH_FOUND . Its events wait." in words
+    assert "Portal main cannot be called: NO_AUTH_FOUND . Its events wait." in words
     assert words.count("cannot be called") == 1
 
 
@@ -35,9 +35,9 @@ def test_a_portal_that_does_not_answer_us_is_an_alarm(database: Database, tmp_pa
     away = FINE | {"unreachable_since": "2026-09-24T12:00:00Z"}
     given = settings(tmp_path, anna=HASHED)
     with pages(database, given, logged_in=True, condition=away) as visitor:
-        assert (
-            "Portal main cannot be called : no answer . Its events wait." in visitor.get("/").words
-        )
+        said = "Portal main cannot be called: it does not answer. Its events wait."
+        assert said in visitor.get("/").words
+        assert said in visitor.get("/rules").words
         cookies = visitor.cookies
     with pages(database, given, condition=FINE) as visitor:
         visitor.cookies = cookies

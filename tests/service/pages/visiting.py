@@ -20,6 +20,7 @@ from responder.adapters.metrics import Metrics
 from responder.bitrix24.sandbox import Sandbox, SandboxServer, demo_portal
 from responder.judge.rules_in_force import RulesInForce
 from responder.receive.refused_callers import RefusedRequests
+from responder.service.alarms.known import Here
 from responder.service.pages.application import application
 from responder.service.pages.login.passwords import hashed
 from responder.service.pages.site import Commits, Site
@@ -262,12 +263,17 @@ def pages(
         rules=RulesInForce(given.rules, portals=given.portals, now=now),
         commits=Commits(write),
         condition=lambda _: here,
+        here=lambda: Here(away={"main": _instant(here.get("unreachable_since"))}),
         on_refused=RefusedRequests(Metrics()).count,
         now=now,
         clock=clock,
     )
     with served(application(site)) as port:
         yield Visitor(port, _session(site) if logged_in else {})
+
+
+def _instant(text: object) -> datetime | None:
+    return datetime.fromisoformat(text) if isinstance(text, str) else None
 
 
 def _session(site: Site) -> dict[str, str]:

@@ -36,6 +36,8 @@ PLAYED = (
     "commands/journal/test_log.py",
     "commands/test_operate.py",
     "service/pages/test_site.py",
+    "service/pages/front/test_front_page.py::test_an_approval_says_what_is_asked_why_until_when_and_how_much",
+    "service/test_alarm_watch.py::test_a_decision_that_waits_is_told_and_once_more_before_it_lapses",
     "service/driver/test_round_approvals.py::test_what_its_rule_wants_no_more_is_cleared",
     "service/driver/test_round_approvals.py::test_it_lapses_although_the_portal_is_shut",
     "stop/test_rearm_release.py::test_what_a_driver_of_an_older_version_left_is_cleared_and_looked_for",

@@ -16,7 +16,7 @@ from responder.model import Action, Outcome
 from responder.store.database.database import Connection
 
 FIELDS = ("q", "in", "rule", "outcome", "action", "portal", "from", "to", "show")
-PATH = "/"  # the address of the log
+PATH = "/decisions"  # the address of the log
 EACH = "each"  # of `show`: every decision has a row, also where nothing was stopped
 LONGEST = 200
 _MOST_WORDS = 8

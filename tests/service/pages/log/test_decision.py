@@ -13,15 +13,15 @@ DECISION_IN_WORDS = "safe[U+202E]exe.fdp, 1 RUB» was killed"
 def test_the_log_shows_the_newest_first_and_counts_what_stopped_nothing(
     story: Story, anna: Visitor
 ) -> None:
-    page = anna.get("/")
+    page = anna.get("/decisions")
     shown = re.findall(r'href="/decisions/([^"]+)"', page.text)
     assert shown == [story.asks, story.tripped, story.would, story.killed]
     assert re.search(r"[0-9]+ decisions that stopped nothing, on [2-9] documents, are", page.words)
-    assert story.left in anna.get("/?show=all").text
+    assert story.left in anna.get("/decisions?show=all").text
 
 
 def test_names_come_first_and_ids_beside_them(story: Story, anna: Visitor) -> None:
-    words = anna.get("/?outcome=would_kill").words
+    words = anna.get("/decisions?outcome=would_kill").words
     about = "Delivery check on deal 762 «Sample deal 762, 24,000.50 RUB»"
     assert words.index(about) < words.index("started by Anna Petrova")
     assert re.search(r"deal 762, workflow [0-9a-f.]+ of template 7 ", words)
@@ -30,20 +30,20 @@ def test_names_come_first_and_ids_beside_them(story: Story, anna: Visitor) -> No
 
 
 def test_an_address_has_no_empty_parameters(anna: Visitor) -> None:
-    page = anna.get("/?q=&outcome=held&rule=&action=&from=&to=")
-    assert (page.status, page.headers["location"]) == (303, "/?outcome=held")
-    assert anna.get("/?q=").headers["location"] == "/"
+    page = anna.get("/decisions?q=&outcome=held&rule=&action=&from=&to=")
+    assert (page.status, page.headers["location"]) == (303, "/decisions?outcome=held")
+    assert anna.get("/decisions?q=").headers["location"] == "/decisions"
 
 
 def test_what_waits_says_until_when(story: Story, anna: Visitor) -> None:
-    assert re.search(r"asks first[^.]*lapses in (23|24) hours", anna.get("/?outcome=held").words)
+    assert re.search(r"asks first[^.]*lapses in (23|24) hours", anna.get("/decisions?outcome=held").words)
     assert re.search(r"Lapses in 2[34] hours ", anna.get(f"/decisions/{story.asks}").words)
 
 
 def test_what_condemned_nothing_is_shown_where_it_is_asked_for(story: Story, anna: Visitor) -> None:
-    assert story.nothing not in anna.get("/").text
+    assert story.nothing not in anna.get("/decisions").text
     for query in ("show=all", "q=deal+773", "action=none"):
-        page = anna.get(f"/?{query}")
+        page = anna.get(f"/decisions?{query}")
         assert story.nothing in page.text
         assert "nothing stopped no workflow was running on it" in page.words
     assert "Nothing was stopped on deal 773" in anna.get(f"/decisions/{story.nothing}").words
@@ -73,7 +73,7 @@ def test_what_condemned_nothing_is_shown_where_it_is_asked_for(story: Story, ann
     ],
 )
 def test_the_log_is_searched(story: Story, anna: Visitor, query: str, found: set[str]) -> None:
-    page = anna.get(f"/?{query}")
+    page = anna.get(f"/decisions?{query}")
     assert page.status == 200
     shown = set(re.findall(r'href="/decisions/([^"]+)"', page.text))
     wanted = {getattr(story, name) for name in found}
@@ -82,17 +82,19 @@ def test_the_log_is_searched(story: Story, anna: Visitor, query: str, found: set
 
 
 def test_a_workflow_is_found_by_how_its_id_begins(story: Story, anna: Visitor) -> None:
-    workflow = re.search(r"workflow <code><bdi>([0-9a-f.]+)<", anna.get("/?outcome=killed").text)
+    workflow = re.search(
+        r"workflow <code><bdi>([0-9a-f.]+)<", anna.get("/decisions?outcome=killed").text
+    )
     assert workflow is not None
     for text in (workflow[1], workflow[1][:12]):
-        assert f"/decisions/{story.killed}" in anna.get(f"/?q={text}").text
+        assert f"/decisions/{story.killed}" in anna.get(f"/decisions?q={text}").text
 
 
 def test_the_name_of_a_decision_leads_to_it(story: Story, anna: Visitor) -> None:
-    page = anna.get(f"/?q={story.killed}")
+    page = anna.get(f"/decisions?q={story.killed}")
     assert (page.status, page.headers["location"]) == (303, f"/decisions/{story.killed}")
     evaluation = story.killed.rpartition("-")[0]
-    assert f"/decisions/{story.killed}" in anna.get(f"/?q={evaluation}").text
+    assert f"/decisions/{story.killed}" in anna.get(f"/decisions?q={evaluation}").text
 
 
 @pytest.mark.parametrize(
@@ -100,13 +102,13 @@ def test_the_name_of_a_decision_leads_to_it(story: Story, anna: Visitor) -> None
     ["outcome=gone", "action=maim", "from=yesterday", "to=9999-12-31", "before=nowhere"],
 )
 def test_a_filter_that_cannot_be_meant_is_said_to_be_one(anna: Visitor, query: str) -> None:
-    page = anna.get(f"/?{query}")
+    page = anna.get(f"/decisions?{query}")
     assert page.status == 400
     assert "Nothing was looked for." in page.words
 
 
 def test_paging_goes_on_where_the_page_ended(story: Story, anna: Visitor) -> None:
-    before = anna.get(f"/?outcome=held&before=1-{story.tripped}")
+    before = anna.get(f"/decisions?outcome=held&before=1-{story.tripped}")
     assert "Nothing fits." in before.words
     assert ">Newest<" in before.text
 
@@ -160,7 +162,7 @@ def test_every_outcome_has_its_words(story: Story, anna: Visitor, which: str, wo
 
 
 def test_what_the_portal_sent_is_text(story: Story, anna: Visitor) -> None:
-    for path in ("/?show=all", f"/decisions/{story.killed}", "/rules", "/status"):
+    for path in ("/decisions?show=all", f"/decisions/{story.killed}", "/rules", "/status"):
         page = anna.get(path)
         assert "<script" not in page.text
         assert "\u202e" not in page.text
