@@ -7,7 +7,7 @@ from enum import StrEnum
 from responder.store.canonical_json import instant_text
 
 # Where a person goes from an alarm about approvals; the one line to change if they move.
-APPROVALS = "/decisions?outcome=held"
+APPROVALS = "/approvals"
 
 
 class Severity(StrEnum):
