@@ -42,7 +42,7 @@ class HeldBack:
 
 
 class WatchedEndpoint(TokenEndpoint):
-    """A token endpoint before whose next refresh something happens; it waits a second at most."""
+    """A token endpoint before whose next answer something happens; it waits a second at most."""
 
     def __init__(self) -> None:
         super().__init__(connect_seconds=1, answer_seconds=1)
@@ -60,10 +60,20 @@ class WatchedEndpoint(TokenEndpoint):
 
     async def refresh(self, host: str, keys: ApplicationKeys, token: str) -> Granted | TokenFailure:
         """Send a refresh token."""
+        self._begin()
+        return await self._hold_back(await super().refresh(host, keys, token))
+
+    async def exchange(self, host: str, keys: ApplicationKeys, code: str) -> Granted | TokenFailure:
+        """Send a code."""
+        self._begin()
+        return await self._hold_back(await super().exchange(host, keys, code))
+
+    def _begin(self) -> None:
         before, self.before = self.before, None
         if before is not None:
             before()
-        came = await super().refresh(host, keys, token)
+
+    async def _hold_back(self, came: Granted | TokenFailure) -> Granted | TokenFailure:
         if self.held_back is not None:
             self.held_back.came.set()
             await self.held_back.release.wait()

@@ -25,6 +25,7 @@ from responder.store.database.engines import StoreUnavailable
 from responder.store.group_commit import SharedCommit
 
 SAVE_EVERY_SECONDS = 1.0
+VERIFYING_ENDS_SECONDS = 1.0
 
 log = structlog.get_logger()
 
@@ -125,9 +126,16 @@ class Applications:
 
     async def close(self) -> None:
         """Await the refreshes under way, and close the connections to OAuth servers."""
+        await asyncio.gather(
+            self._end_verifying(), *(access.renewal.finish() for access in self._access.values())
+        )
+        await self._token_endpoint.close()
+
+    async def _end_verifying(self) -> None:
+        """Let verifying end by itself if it soon does: a code may be used up by it just now."""
         beside = self.verifying
+        if beside:
+            await asyncio.wait(beside, timeout=VERIFYING_ENDS_SECONDS)
         for task in beside:
             task.cancel()
         await asyncio.gather(*beside, return_exceptions=True)
-        await asyncio.gather(*(access.renewal.finish() for access in self._access.values()))
-        await self._token_endpoint.close()

@@ -11,6 +11,7 @@ portal's events are known, and it is called by the application.
 """
 
 import asyncio
+import contextlib
 from datetime import datetime, timedelta
 
 import structlog
@@ -38,6 +39,7 @@ Result = NotVerified | tuple[Message, Verified] | None
 
 TRY_EVERY = timedelta(seconds=5)
 LOOK_EVERY = timedelta(seconds=0.5)
+STUMBLES = (0.2, 0.5, 1.0, 2.0)  # seconds between tries to commit what cannot be asked for again
 _LONGEST_WAIT = timedelta(minutes=5)
 OTHER_KEY = "it was held under another RESPONDER_SECRET_KEY"
 NOT_BELIEVED = "an installation message that was not believed"
@@ -165,9 +167,17 @@ class Installer:
             return NotVerified(why, try_again=again)
         text = installation_message.to_text(_with_tokens(message, came))
         kept = self._its.seal.seal(text, held_messages.sealed_for(self._its.name))
-        # Under no lease: the code is used up, and nobody else has its tokens.
-        await self._its.write(lambda tx: held_messages.replace(tx, one, kept))
+        await self._keep(one, kept)
         return None
+
+    async def _keep(self, one: Held, kept: str) -> None:
+        """Commit what a code brought, under no lease: it is used up, and nobody else has that."""
+        for seconds in STUMBLES:
+            with contextlib.suppress(StoreUnavailable):
+                await self._its.write(lambda tx: held_messages.replace(tx, one, kept))
+                return
+            await asyncio.sleep(seconds)
+        await self._its.write(lambda tx: held_messages.replace(tx, one, kept))
 
     async def _pin(self, one: Held, message: Message, found: Verified) -> None:
         """Commit what was proved, and call the portal by it from now on."""

@@ -1,5 +1,6 @@
 """An application is installed by what the OAuth server and the portal say, and by nothing else."""
 
+import asyncio
 from datetime import timedelta
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -10,7 +11,8 @@ from responder.receive.application import authorization_state
 from responder.service.application import stored_address
 from responder.store.applications import installations
 from responder.store.applications.installations import State, token_digest
-from tests.support.installing import SECRET_KEY, Installing, play
+from tests.service.application.test_access import FickleCommit
+from tests.support.installing import SECRET_KEY, HeldBack, Installing, play
 from tests.support.processes import event
 from tests.support.rounds import PORTAL
 
@@ -104,6 +106,51 @@ def test_an_authorization_in_the_browser_installs(there: Installing) -> None:
         assert found.application_token_sha256 == ""
 
     play(there, story)
+
+
+def test_what_a_code_brought_is_kept_though_the_store_is_away_for_a_moment(
+    there: Installing,
+) -> None:
+    there.commits = commits = FickleCommit(there.database)
+    there.configure()
+
+    def go_away() -> None:
+        commits.is_away = True
+        asyncio.get_running_loop().call_later(0.1, setattr, commits, "is_away", False)
+
+    async def story(there: Installing) -> None:
+        await there.ask("GET", query=code_flow(there))
+        there.endpoint.before = go_away
+        await there.settle()
+        await there.settle()
+        assert there.breaker is None
+
+    play(there, story)
+    assert there.refreshes == 1  # the code alone
+
+
+def test_what_a_code_brings_is_kept_though_the_process_ends(there: Installing) -> None:
+    async def story(there: Installing) -> None:
+        await there.ask("GET", query=code_flow(there))
+        there.endpoint.held_back = held_back = HeldBack()
+        there.later(seconds=6)
+        while not there.applications.verifying:
+            await there.round()
+        await held_back.came.wait()
+        ending = asyncio.create_task(there.applications.close())
+        await asyncio.sleep(0)  # it has begun
+        held_back.release.set()
+        await ending
+
+    play(there, story)
+    there.restart()
+
+    async def again(there: Installing) -> None:
+        await there.settle()
+        assert there.breaker is None
+
+    play(there, again)
+    assert there.refreshes == 1
 
 
 def test_an_authorization_keeps_the_application_token_that_was_pinned(there: Installing) -> None:
