@@ -23,6 +23,7 @@ _MARK = f"\0{os.urandom(8).hex()}:"
 
 # A carriage return may begin what is written (a line is drawn again) or belong to a line's end.
 _MAY_BE_OBEYED = re.compile(r"(?!\A\r)(?!\r\n)[^\n\t\x20-\x7e]")
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 _OBEYED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
@@ -35,7 +36,11 @@ class EscapingStream:
     def write(self, text: str) -> int:
         """Write a text with escapes, and return the length of what was written."""
         pieces = (_MAY_BE_OBEYED.sub(_shown, piece) for piece in text.split(_MARK))
-        return self._stream.write("\x1b[".join(pieces))
+        escaped = "\x1b[".join(pieces)
+        try:
+            return self._stream.write(escaped)
+        except UnicodeEncodeError:  # a terminal that is not set to UTF-8
+            return self._stream.write(_NOT_ASCII.sub(_written_out, escaped))
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 -- all else is the stream's own
         return getattr(self._stream, name)
@@ -43,9 +48,11 @@ class EscapingStream:
 
 def _shown(found: re.Match[str]) -> str:
     character = found[0]
-    if unicodedata.category(character) not in _OBEYED:
-        return character
-    units = character.encode("utf-16-be", "surrogatepass").hex()
+    return _written_out(found) if unicodedata.category(character) in _OBEYED else character
+
+
+def _written_out(found: re.Match[str]) -> str:
+    units = found[0].encode("utf-16-be", "surrogatepass").hex()
     return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 

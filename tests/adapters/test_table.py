@@ -1,12 +1,15 @@
 """Tables fit the terminal, whatever is in them, and nothing that is in them is cut off."""
 
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from responder.adapters.table import Column, Table, display_width, fold
+from responder.adapters.terminal import EscapingStream
+from tests.adapters.test_terminal import Terminal
 
 ROWS = st.lists(st.tuples(*3 * [st.text(max_size=60)]), max_size=5)
 
@@ -89,3 +92,17 @@ def test_nothing_is_lost_where_a_text_is_broken(text: str, width: int) -> None:
 )
 def test_how_many_places_a_text_takes(text: str, wide: int) -> None:
     assert display_width(text) == wide
+
+
+def test_a_cell_is_coloured_and_its_column_stays_straight(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    stream = Terminal()
+    with redirect_stdout(EscapingStream(stream)):
+        columns = (Column(style=lambda cell: "red" if cell == "killed" else None), Column())
+        with Table(*columns, write=print, width=80) as table:
+            table.add("killed", "a")
+            table.add("left", "b")
+    assert stream.getvalue() == "\x1b[31mkilled\x1b[0m  a\nleft    b\n"

@@ -2,7 +2,7 @@
 
 import sys
 from contextlib import redirect_stdout
-from io import StringIO
+from io import BytesIO, StringIO, TextIOWrapper
 
 import pytest
 
@@ -26,6 +26,16 @@ def test_what_is_written_out_is_what_hides_or_moves_and_nothing_else(
     written = StringIO(newline="")
     EscapingStream(written).write(given)
     assert written.getvalue() == shown
+
+
+def test_what_a_terminal_cannot_show_is_written_out_too() -> None:
+    raw = BytesIO()
+    ascii_alone = TextIOWrapper(raw, encoding="ascii", newline="")
+    stream = EscapingStream(ascii_alone)
+    stream.write("1\u2026 \U0001f600\n")
+    stream.write("plain\n")
+    stream.flush()
+    assert raw.getvalue() == b"1\\u2026 \\ud83d\\ude00\nplain\n"
 
 
 def test_it_is_a_stream_like_the_one_behind_it() -> None:

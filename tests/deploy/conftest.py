@@ -12,6 +12,7 @@ RULES = f"""\
     if: {{workflow.template_id: 62}}
     then: kill
 """
+NOT_SWEPT = b'responder_runs_total{result="complete",trigger="sweep"} 0.0'
 FOUND = b'responder_rule_decisions_total{outcome="would_kill",rule="not-62"} 1.0'
 
 
@@ -29,6 +30,6 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
             def swept() -> bytes | None:
                 metrics = service.get("/metrics")[1]
-                return metrics if FOUND in metrics else None
+                return metrics if FOUND in metrics and NOT_SWEPT not in metrics else None
 
             return eventually(swept, seconds=60)

@@ -24,7 +24,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from responder.adapters.package_texts import DOCS, UnknownTextError
+from responder.adapters.package_texts import DEPLOY, DOCS, Texts, UnknownTextError
 from responder.service.pages import actions, page_requests, revisions, rules, status
 from responder.service.pages.approvals import approval_list
 from responder.service.pages.front import front_page
@@ -183,7 +183,8 @@ def application(site: Site) -> ASGIApp:
         route("/revisions/{revision}/to/{other}", GET=revisions.compare),
         route("/status", GET=status.show),
         route("/docs", GET=_docs),
-        route("/docs/{name}", GET=_docs),
+        route("/docs/{name}", GET=_text_of(DOCS)),
+        route("/deploy/{name}", GET=_text_of(DEPLOY)),
         route("/pause", POST=actions.pause),
         route("/resume", POST=actions.resume),
         Route(f"/{style}", _file(sheet, "text/css; charset=utf-8")),
@@ -196,15 +197,22 @@ def application(site: Site) -> ASGIApp:
 
 
 def _docs(site: Site, visit: Visit) -> Response:
-    """Return the page that lists the documentation, or the one with a text of it."""
-    name = visit.path.get("name")
-    if name is None:
-        return site.page("docs.html", visit, name=None, index=DOCS.index())
-    try:
-        return site.page("docs.html", visit, name=name, text=DOCS.text(name))
-    except UnknownTextError:
-        why = "The documentation has no page of this name."
-        return site.message(visit, HTTPStatus.NOT_FOUND, "There is no such page", why)
+    """Return the page that lists the documentation and the files to deploy."""
+    return site.page("docs.html", visit, name=None, index=DOCS.index(), files=DEPLOY.index())
+
+
+def _text_of(texts: Texts) -> Page:
+    """Return what answers with the page of one of these texts."""
+
+    def page(site: Site, visit: Visit) -> Response:
+        name = visit.path["name"]
+        try:
+            return site.page("docs.html", visit, name=name, text=texts.text(name))
+        except UnknownTextError:
+            why = f"There is no {texts.kind} of this name."
+            return site.message(visit, HTTPStatus.NOT_FOUND, "There is no such page", why)
+
+    return page
 
 
 def _answer(site: Site, page: Page, request: Request, form: Form, terms: _Access) -> Response:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from responder.adapters.package_texts import DOCS
+from responder.adapters.package_texts import DEPLOY, DOCS, Texts
 from responder.service.pages import rendering
 from tests.service.pages.conftest import Story
 from tests.service.pages.visiting import Visitor
@@ -15,22 +15,30 @@ TEMPLATES = Path(rendering.__file__).parent / "templates"
 
 
 def test_every_page_is_listed_and_leads_to_its_text(anna: Visitor) -> None:
-    led_to = re.findall(r'href="/docs/([^"]+)"', anna.get("/docs").text)
-    assert led_to == DOCS.names()
+    text = anna.get("/docs").text
+    assert re.findall(r'href="/docs/([^"]+)"', text) == DOCS.names()
+    assert re.findall(r'href="/deploy/([^"]+)"', text) == DEPLOY.names()
 
 
-@pytest.mark.parametrize("name", DOCS.names())
+@pytest.mark.parametrize(
+    ("texts", "name"),
+    [(texts, name) for texts in (DOCS, DEPLOY) for name in texts.names()],
+    ids=lambda one: one if isinstance(one, str) else "",
+)
 def test_a_page_shows_its_text_as_it_is_and_nothing_in_it_is_markup(
-    anna: Visitor, name: str
+    anna: Visitor, texts: Texts, name: str
 ) -> None:
-    page = anna.get(f"/docs/{name}")
+    page = anna.get(f"/{texts.folder}/{name}")
     assert page.status == 200
     (shown,) = re.findall(r"<pre[^>]*>(.*?)</pre>", page.text, re.DOTALL)
     assert "<" not in shown
-    assert html.unescape(shown) == DOCS.text(name)
+    assert html.unescape(shown) == texts.text(name)
 
 
-@pytest.mark.parametrize("path", ["/docs/nope", "/docs/..%2fsettings", "/docs/rules/", "/docs/"])
+@pytest.mark.parametrize(
+    "path",
+    ["/docs/nope", "/docs/..%2fsettings", "/docs/rules/", "/docs/", "/deploy/rules", "/deploy"],
+)
 def test_another_address_is_no_page(anna: Visitor, path: str) -> None:
     assert anna.get(path).status == 404
 
