@@ -154,10 +154,16 @@ def why_passed_over(rule: Rule, situation: Situation, now: datetime) -> str:
     if rule.portals is not None and situation.portal not in rule.portals:
         return f"not for the portal {situation.portal}"
     if rule.kind is not None and rule.kind != situation.document.kind:
-        return f"it looks at a {rule.kind}, and this is a {situation.document.kind}"
+        looks_at, this = with_article(rule.kind), with_article(situation.document.kind)
+        return f"it looks at {looks_at}, and this is {this}"
     if not rule.acts:
         return "no rule below it is in question"
     return f"{what_happened(situation)} does not set it off"
+
+
+def with_article(kind: str) -> str:
+    """Return a kind of document with its article: `a deal`, `an item_147`."""
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
 
 def what_happened(situation: Situation) -> str:
@@ -170,12 +176,7 @@ def render(explanation: Explanation) -> Iterator[str]:
     situation = explanation.situation
     at = explanation.at.isoformat(sep=" ", timespec="seconds")
     yield f"{situation.document.ref} in {situation.portal}: {what_happened(situation)}, {at}"
-    if situation.facts.get("document.exists") is False:
-        yield "  the portal has no such document"
-    if isinstance(situation.workflows, Unknown):
-        yield f"  its workflows cannot be listed: {situation.workflows.why}"
-    elif not situation.workflows:
-        yield "  no workflow runs on it"
+    yield from _of_document(situation)
     for trace in explanation.traces:
         yield ""
         yield f"workflow {printable(trace.workflow.id)}: {outcome(trace.actual)}"
@@ -186,6 +187,19 @@ def render(explanation: Explanation) -> Iterator[str]:
         yield "not in question"
         for rule, why in explanation.passed_over:
             yield f"  {rule.id}: {why}"
+
+
+def _of_document(situation: Situation) -> Iterator[str]:
+    """Yield lines on a document that is not there, or on which nothing runs."""
+    exists = situation.facts.get("document.exists")
+    if exists is False:
+        yield "  the portal has no such document"
+    elif isinstance(exists, Unknown):
+        yield f"  whether the portal has it is unknown: {printable(exists.why)}"
+    if isinstance(situation.workflows, Unknown):
+        yield f"  its workflows cannot be listed: {situation.workflows.why}"
+    elif not situation.workflows:
+        yield "  no workflow runs on it"
 
 
 def outcome(actual: Sequence[Actual]) -> str:

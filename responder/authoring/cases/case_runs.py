@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from xml.etree import ElementTree
 
+from responder.adapters.printable_text import printable
 from responder.authoring import expectations, explain
 from responder.authoring.cases import cases
 from responder.authoring.cases.cases import Case
@@ -236,6 +237,17 @@ def junit_of_mistakes(mistakes: Sequence[Mistake], name: str) -> bytes:
     return _written(suite)
 
 
+def junit_of_failure(why: str, name: str) -> bytes:
+    """Return why tests could not be run at all, as JUnit's XML: one test with an error."""
+    return junit_of_mistakes([Mistake(name, 1, 1, "error", why)], name)
+
+
 def _written(suite: ElementTree.Element) -> bytes:
+    # XML has no way to write most control characters, and texts of authors may have them.
+    for element in suite.iter():
+        for key, value in element.items():
+            element.set(key, printable(value))
+        if element.text is not None:
+            element.text = "\n".join(map(printable, element.text.split("\n")))
     written: bytes = ElementTree.tostring(suite, encoding="utf-8", xml_declaration=True)
     return written

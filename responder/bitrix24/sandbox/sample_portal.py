@@ -8,7 +8,9 @@ DEAL = ("crm", "CCrmDocumentDeal")
 def demo_portal() -> Sandbox:
     """Return a portal with a few deals, a smart process, a task, and workflows running on them."""
     sandbox = Sandbox()
+    sandbox.scopes = (*sandbox.scopes, "lists")
     _add_people_and_templates(sandbox)
+    _add_leave_requests(sandbox)
     _add_documents(sandbox)
     _start_workflows(sandbox)
     return sandbox
@@ -27,6 +29,13 @@ def _add_people_and_templates(sandbox: Sandbox) -> None:
         sandbox.add_status("DEAL_STAGE_2", f"C2:{stage}", semantics)
     for stage, semantics in (("NEW", None), ("SUCCESS", "S"), ("FAIL", "F")):
         sandbox.add_status("DYNAMIC_147_STAGE_5", f"DT147_5:{stage}", semantics)
+
+
+def _add_leave_requests(sandbox: Sandbox) -> None:
+    sandbox.lists.add(23, "Leave", "bitrix_processes")
+    sandbox.lists.add_field(23, "PROPERTY_1151", "First day", "S:Date")
+    sandbox.lists.add_field(23, "PROPERTY_1152", "Last day", "S:Date")
+    sandbox.lists.add_field(23, "PROPERTY_1153", "Reason", "L", choices={"5": "Sick", "6": "Rest"})
 
 
 def _add_documents(sandbox: Sandbox) -> None:

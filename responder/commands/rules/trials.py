@@ -90,7 +90,9 @@ def _run(file: Path, junit: Path | None) -> int:
         _write(junit, case_runs.junit_of_mistakes(error.mistakes, str(file)))
         return 2
     except OSError as error:
-        click.echo(f"{error.filename}: {error.strerror}", err=True)
+        why = f"{error.filename}: {error.strerror}"
+        click.echo(why, err=True)
+        _write(junit, case_runs.junit_of_failure(why, str(file)))
         return 2
     results = case_runs.run(suite, datetime.now(UTC))
     for line in case_runs.render(results, case_runs.untested(suite, results)):
@@ -247,12 +249,15 @@ def _explain_document(
 
 def _cause(event: str | None, kind: str) -> "Cause":
     """Return what is to be explained for a document of a kind, or exit where there is no such."""
+    from responder.authoring.explain import with_article
     from responder.authoring.live_document import cause_named, usual_cause
     from responder.rules import triggers
 
     cause = cause_named(event or usual_cause(kind))
+    if kind == "other":
+        fail("Rules look at no such document. An element of a list is written as list_23:777.")
     if cause is None and event is None:
-        fail(f"No event brings a {kind}: name another cause with --event, such as sweep.")
+        fail(f"No event brings {with_article(kind)}: name another cause with --event: sweep.")
     if cause is None:
         near = triggers.nearest_trigger(event or "")
         meant = f" Did you mean {near}?" if near else did_you_mean(event or "", _CAUSES)

@@ -296,6 +296,20 @@ def test_build_servers_can_read_what_is_written() -> None:
             assert {child.tag for child in element} <= set(children.split())
 
 
+def test_what_xml_cannot_hold_is_replaced() -> None:
+    (mistake, found) = (
+        Mistake("r.yaml", 1, 1, "error", "a \x01 b\x1b[2J", None),
+        results(one("{a: none}", more='name: "one \\x07"')),
+    )
+    for written in (
+        case_runs.junit(found, "tests.yaml"),
+        case_runs.junit_of_mistakes([mistake], "r.yaml"),
+    ):
+        ElementTree.fromstring(written)  # noqa: S314  # our own
+    (case,) = ElementTree.fromstring(case_runs.junit(found, "t"))  # noqa: S314  # our own
+    assert case.get("name") == "one \ufffd"
+
+
 def test_a_file_is_known_for_what_it_is() -> None:
     assert case_runs.has_rules(RULES.encode())
     assert case_runs.has_rules(b"")

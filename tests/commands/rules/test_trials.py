@@ -120,6 +120,8 @@ def test_build_servers_are_told_where_the_tests_could_not_be_run(
     assert responder("test", rules, "--junit", report).exit_code == 2
     assert b'errors="1"' in report.read_bytes()
     assert b"`then` is one of kill, terminate, leave" in report.read_bytes()
+    assert responder("test", tmp_path / "none.yaml", "--junit", report).exit_code == 2
+    assert b"none.yaml: No such file or directory" in report.read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -217,6 +219,16 @@ def test_a_document_that_is_not_there_is_said_to_be_none(
 ) -> None:
     result = responder("explain", "--document", "deal:760", **of_portal(portal.url))
     assert "the portal has no such document" in result.output
+
+
+def test_a_document_of_which_nobody_may_know_whether_it_is_there_is_said_to_be_so(
+    responder: Command, portal: SandboxServer
+) -> None:
+    result = responder("explain", "--document", "list_23:7", **of_portal(portal.url))
+    assert "whether the portal has it is unknown: insufficient_scope" in result.output
+    other = responder("explain", "--document", "lists|BizprocDocument|77", **of_portal(portal.url))
+    assert "written as list_23:777" in other.output
+    assert other.exit_code == 2
 
 
 def test_a_document_needs_its_kind_an_event_and_a_portal(
