@@ -3,15 +3,18 @@
 import json
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from responder.commands.cli import main
-from responder.model import Outcome
+from responder.journal.telling import tellings
+from responder.journal.telling.tellings import Kind, NewTelling
+from responder.model import Audience, Outcome
 from responder.store.database.database import Database
-from tests.support.evaluations import NONE, deliver, kill, record
+from tests.support.evaluations import AT, NONE, deliver, kill, record
 from tests.support.processes import LOST_DEAL, TOKEN
 from tests.support.whole_log import run
 
@@ -126,3 +129,26 @@ def test_a_decision_by_rules_that_this_version_cannot_read_is_shown_without_thei
     assert "rule         lost-deal" in done.stdout
     assert ", template name Approval" in done.stdout
     assert "in words" not in done.stdout
+
+
+def test_a_decision_is_shown_with_what_was_told_of_it(responder: Command, log: Database) -> None:
+    new = [NewTelling(audience=Audience.STARTER, user="7", message="Stopped.")]
+    write = partial(tellings.write, decision_id="main-1-1", kind=Kind.TELL, new=new, at=AT)
+    log.write(write)
+    assert (
+        "told in the portal\n  tell  starter, user 7: waits for"
+        in responder("decisions", "show", "main-1-1").stdout
+    )
+    shown = json.loads(responder("decisions", "show", "main-1-1", "--json").stdout)
+    assert shown["told"] == [
+        {
+            "kind": "tell",
+            "audience": "starter",
+            "user": "7",
+            "message": "Stopped.",
+            "state": "planned",
+            "at": None,
+            "why": None,
+        }
+    ]
+    assert "told" not in json.loads(responder("decisions", "--json").stdout.splitlines()[0])
