@@ -8,7 +8,7 @@ it refuses. What needs the whole file (a list that does not exist, two rules of 
 import re
 from collections.abc import Iterable, Mapping
 
-from responder.model import Action, Audience, Mode
+from responder.model import Action, Mode
 from responder.rules import triggers
 from responder.rules.calendars import DAYS
 from responder.rules.facts import fields, links, registry
@@ -19,8 +19,9 @@ from responder.rules.load.calendar_parser import CALENDAR_KEYS
 from responder.rules.load.clause_parser import CURRENCY, HOURS
 from responder.rules.load.limit_parser import NAMES as LIMITS
 from responder.rules.load.loader import DEFAULT_KEYS, FILE_KEYS
-from responder.rules.load.restraint_parser import MOST_KEPT, NO_GROUP, WHICH
+from responder.rules.load.restraint_parser import MOST_KEPT, NO_GROUP, RESTRAINT_KEYS, WHICH
 from responder.rules.load.rule_parser import RULE_KEYS
+from responder.rules.telling import AUDIENCES, TELLING_KEYS
 from responder.rules.yaml_positions import NUMBER
 
 Schema = Mapping[str, object]
@@ -40,6 +41,7 @@ _TRUTH = {
     ]
 }
 _TIME = {"type": "string", "pattern": "^[0-9]{1,2}:[0-9]{2}$", "examples": ["09:00"]}
+_AUDIENCE = {"anyOf": [{"const": one, "description": text} for one, text in AUDIENCES.items()]}
 _NAME = "^[a-z0-9_-]+$"
 _ITEM = "item_[1-9][0-9]{2,9}"
 _LIST = "list_[1-9][0-9]{0,9}"
@@ -183,11 +185,7 @@ def _calendar() -> dict[str, object]:
 def _rule() -> dict[str, object]:
     """Return the schema of a rule: kill and terminate need `when`, and `leave` has no mode."""
     guards = {"properties": {"then": {"const": Action.LEAVE.value}}}
-    acting = [
-        name
-        for name in ("mode", "limit", "wait", "during", "keep", "per", "tell", "warn")
-        if name in RULE_KEYS
-    ]
+    acting = ("mode", "limit", *RESTRAINT_KEYS, *TELLING_KEYS)
     return _table(
         RULE_KEYS,
         _rule_keys(),
@@ -226,31 +224,13 @@ def _rule_keys() -> dict[str, Schema]:
         ),
         "keep": _doc("Spare this one of each group, or so many: {newest: 3}.", _keep()),
         "per": _doc("What makes a group for `keep`.", _list(_group())),
-        "tell": _doc(
-            "Whom it tells in the portal what it has stopped, and why: a comment in the document's "
-            "timeline, or a notification.",
-            _list(_audience()),
-        ),
-        "warn": _doc(
-            "Whom it tells beforehand: when `wait` begins, or when approval is asked.",
-            _list(_audience()),
-        ),
+        **{key: _doc(text, _list(_AUDIENCE)) for key, text in TELLING_KEYS.items()},
         "limit": _doc("How much it may do before it stops by itself; 0 is none.", _limit()),
         "sweep": _doc("Whether the regular sweep reads it too.", {"type": "boolean"}),
         "portals": _doc("The portals it is for.", _list({**_TEXT, "pattern": "^[a-z0-9_]+$"})),
         "disabled": _doc("Why it is switched off.", _SENTENCE),
         "expires": _doc("The last day on which it acts.", {**_INSTANT, "pattern": f"^{_DAY}$"}),
     }
-
-
-def _audience() -> dict[str, object]:
-    told = {
-        Audience.TIMELINE: "A comment in the timeline of the document (of the CRM).",
-        Audience.STARTER: "Whoever started the workflow.",
-        Audience.RESPONSIBLE: "Whoever is responsible for the document.",
-        Audience.WAITING: "Those whose tasks the workflow waits for.",
-    }
-    return {"anyOf": [{"const": one.value, "description": told[one]} for one in Audience]}
 
 
 def _keep() -> dict[str, object]:
