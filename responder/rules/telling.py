@@ -5,17 +5,27 @@ the user who started the workflow, the one responsible for the document, those w
 workflow waits for. So a rule must read the document to tell whoever is responsible for it.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from responder.model import Action, Audience, Mode
 from responder.rules.facts import registry
+from responder.rules.load import synonyms
 from responder.rules.load.key_parser import Keys
-from responder.rules.load.synonyms import AUDIENCES, meant
 from responder.rules.triggers import Trigger
 from responder.rules.yaml_positions import Scalar, Table
 
-TELLING_KEYS = ("tell", "warn")
+TELLING_KEYS: Mapping[str, str] = {
+    "tell": "Whom it tells in the portal what it has stopped, and why: by a comment in the "
+    "document's timeline, or by a notification.",
+    "warn": "Whom it tells beforehand: when `wait` begins, or when approval is asked.",
+}
+AUDIENCES: Mapping[str, str] = {
+    Audience.TIMELINE.value: "A comment in the timeline of the document (of the CRM).",
+    Audience.STARTER.value: "Whoever started the workflow.",
+    Audience.RESPONSIBLE.value: "Whoever is responsible for the document.",
+    Audience.WAITING.value: "Those whose tasks the workflow waits for.",
+}
 WAITS_FOR = "waiting_for.id"
 _OF_TASKS = ("waiting_for.", "workflow.tasks")
 
@@ -117,7 +127,9 @@ class TellingReader:
         for name in found:
             if name.text not in tuple(Audience):
                 message = f"`{name.text}` is nobody whom `{key}` knows: {', '.join(Audience)}"
-                self.keys.mistakes.error(name, message, meant(name.text, Audience, AUDIENCES))
+                self.keys.mistakes.error(
+                    name, message, synonyms.meant(name.text, Audience, synonyms.AUDIENCES)
+                )
                 continue
             why = self._why_nobody(Audience(name.text), key)
             if why is not None and self.readable:

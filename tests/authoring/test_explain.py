@@ -5,7 +5,9 @@ from datetime import datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
+from responder.adapters.package_texts import RECIPES
 from responder.authoring import explain
+from responder.authoring.cases import case_runs
 from responder.model import Unknown
 from responder.rules.ruleset import load
 from tests.authoring.cases.test_case_runs import NOW, RULESET
@@ -145,4 +147,31 @@ def test_a_value_that_cannot_be_read_is_shown_with_the_reason() -> None:
         "    unknown  unless.any[0].deal.uf_crm_day is 2026-09-24; because it may be a day or a "
         "moment, and the two do not agree",
         "    unknown  unless.any[1].deal.uf_crm_sum is 1000; because `1 000` is not a number",
+    ]
+
+
+def test_whom_a_rule_would_tell_is_said() -> None:
+    text = in_a_file(
+        a_rule(
+            "deal.stage_semantic_id: F, workflow.template_id: 61", more="tell: [starter, waiting]"
+        )
+    )
+    ruleset = load(text.encode(), file="r")
+    started = (a_workflow(started_by="7"),)
+    situation = a_situation({"deal.stage_semantic_id": "F"}, started)
+    shown = list(explain.render(explain.explain(ruleset, situation, NOW)))
+    told = "it would tell starter (user 7), waiting: its tasks are read when it is stopped"
+    assert f"    {told}" in shown
+    spared = a_situation({"deal.stage_semantic_id": "P"}, started)
+    shown = list(explain.render(explain.explain(ruleset, spared, NOW)))
+    assert not [line for line in shown if "would tell" in line]
+
+
+def test_a_test_says_whom_its_rule_would_tell() -> None:
+    text = RECIPES.text("say-so")
+    results = case_runs.run(case_runs.suite_of_rules(text.encode(), "r"), NOW)
+    assert list(case_runs.render(results, ()))[:2] == [
+        "ok    what nobody answered is withdrawn a day after the warning",
+        "      old: say-so would tell waiting: its tasks are read when it is stopped, "
+        "responsible (user 7), timeline, starter (user 12)",
     ]

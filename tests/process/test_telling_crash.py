@@ -59,10 +59,10 @@ def test_killed_while_it_tells_it_tells_nobody_twice(
             },
             request.getfixturevalue(database),
         )
-        die_at(service, f"journal.telling.tellings.{writes}", when)
-        end_lease(service)
-        service.start()
         try:
+            die_at(service, f"journal.telling.tellings.{writes}", when)
+            end_lease(service)
+            service.start()
             assert ended(service) == states
         finally:
             service.end()

@@ -7,7 +7,7 @@ it refuses. What needs the whole file (a list that does not exist, two rules of 
 
 from collections.abc import Iterable, Mapping
 
-from responder.model import KILLING, Action, Audience, Mode
+from responder.model import KILLING, Action, Mode
 from responder.rules import triggers
 from responder.rules.calendars import DAYS
 from responder.rules.facts import fields, links, registry
@@ -35,8 +35,9 @@ from responder.rules.keep import GROUPING, GROUPS
 from responder.rules.load.calendar_parser import CALENDAR_KEYS
 from responder.rules.load.limit_parser import NAMES as LIMITS
 from responder.rules.load.loader import DEFAULT_KEYS, FILE_KEYS
-from responder.rules.load.restraint_parser import MOST_KEPT, NO_GROUP, WHICH
+from responder.rules.load.restraint_parser import MOST_KEPT, NO_GROUP, RESTRAINT_KEYS, WHICH
 from responder.rules.load.rule_parser import RULE_KEYS
+from responder.rules.telling import AUDIENCES, TELLING_KEYS
 
 _ACTIONS: Mapping[str, str] = {
     Action.KILL: "It deletes the workflow with its data.",
@@ -47,12 +48,6 @@ _MODES: Mapping[str, str] = {
     Mode.OBSERVE: "It only records what it would do (the default).",
     Mode.ENFORCE: "It acts, where RESPONDER_MODE says enforce.",
     Mode.APPROVE: "It acts once somebody has approved that decision.",
-}
-_AUDIENCES: Mapping[str, str] = {
-    Audience.TIMELINE: "A comment in the timeline of the document (of the CRM).",
-    Audience.STARTER: "Whoever started the workflow.",
-    Audience.RESPONSIBLE: "Whoever is responsible for the document.",
-    Audience.WAITING: "Those whose tasks the workflow waits for.",
 }
 _DONE = {"added": "is added", "updated": "changes", "deleted": "is deleted"}
 
@@ -134,11 +129,7 @@ def _rule() -> dict[str, object]:
     Those that act name a template, or say that they mean every one.
     """
     guards = {"properties": {"then": {"const": Action.LEAVE.value}}}
-    acting = [
-        name
-        for name in ("mode", "limit", "wait", "during", "keep", "per", "tell", "warn")
-        if name in RULE_KEYS
-    ]
+    acting = ("mode", "limit", *RESTRAINT_KEYS, *TELLING_KEYS)
     return _table(
         RULE_KEYS,
         _rule_keys(),
@@ -187,15 +178,7 @@ def _rule_keys() -> dict[str, Schema]:
         "then": doc("What becomes of each workflow for which all holds.", choice(_ACTIONS)),
         "keep": doc("Spare this one of each group, or so many: {newest: 3}.", _keep()),
         "per": doc("What makes a group for `keep`.", list_of(_group())),
-        "tell": doc(
-            "Whom it tells in the portal what it has stopped, and why: a comment in the document's "
-            "timeline, or a notification.",
-            list_of(choice(_AUDIENCES)),
-        ),
-        "warn": doc(
-            "Whom it tells beforehand: when `wait` begins, or when approval is asked.",
-            list_of(choice(_AUDIENCES)),
-        ),
+        **{key: doc(text, list_of(choice(AUDIENCES))) for key, text in TELLING_KEYS.items()},
         "limit": doc("How much it may do before it stops by itself; 0 is none.", _limit()),
         "sweep": doc("Whether the regular sweep reads it too.", {"type": "boolean"}),
         "portals": doc("The portals it is for.", list_of({**TEXT, "pattern": "^[a-z0-9_]+$"})),

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,10 @@ from click.testing import CliRunner, Result
 
 from responder.commands.cli import main
 from responder.journal import record as journal
+from responder.journal.telling import tellings
+from responder.journal.telling.tellings import Kind, NewTelling
 from responder.journal.upkeep import erase
-from responder.model import Names, Outcome
+from responder.model import Audience, Names, Outcome
 from responder.store.database.database import Database
 from tests.support.evaluations import AT, NONE, deliver, evaluation, kill, record
 from tests.support.processes import LOST_DEAL, TOKEN
@@ -237,3 +240,26 @@ def test_a_decision_is_named_where_a_command_belongs(responder: Command) -> None
     done = responder("decisions", "main-1-1")
     assert (done.exit_code, done.stdout) == (2, "")
     assert "decisions show main-1-1`?" in done.stderr
+
+
+def test_a_decision_is_shown_with_what_was_told_of_it(responder: Command, log: Database) -> None:
+    new = [NewTelling(audience=Audience.STARTER, user="7", message="Stopped.")]
+    write = partial(tellings.write, decision_id="main-1-1", kind=Kind.TELL, new=new, at=AT)
+    log.write(write)
+    assert (
+        "told in the portal\n  tell  starter, user 7: waits for"
+        in responder("decisions", "show", "main-1-1").stdout
+    )
+    shown = json.loads(responder("decisions", "show", "main-1-1", "--json").stdout)
+    assert shown["told"] == [
+        {
+            "kind": "tell",
+            "audience": "starter",
+            "user": "7",
+            "message": "Stopped.",
+            "state": "planned",
+            "at": None,
+            "why": None,
+        }
+    ]
+    assert "told" not in json.loads(responder("decisions", "--json").stdout.splitlines()[0])

@@ -11,6 +11,7 @@ from responder.bitrix24.client.answers import COMMENT, NOTIFY
 from responder.bitrix24.sandbox import Sandbox
 from responder.bitrix24.sandbox.contents.timeline import Comment
 from responder.journal.telling.tellings import State
+from responder.stop.telling import teller
 from responder.store.database.portal_tables import tellings
 from tests.support.rounds import KILL, Driving
 from tests.support.stories import Tell, a_deal, after, begin, rule, rules
@@ -117,6 +118,23 @@ def test_a_comment_whose_answer_was_lost_is_found_by_its_mark(tell: Tell, fault:
         assert len(comments(there)) == 1
         assert len(there.sandbox.calls_of(COMMENT)) == 1
         assert states(there)[0] == State.TOLD
+
+    tell(TOLD.replace(", starter, waiting", ""), story)
+
+
+def test_a_portal_that_answers_late_or_never_is_asked_once(
+    tell: Tell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(teller, "ANSWER_SECONDS", 0.3)
+
+    async def story(there: Driving) -> None:
+        await ready(there, (COMMENT, "act_then_hang"))
+        await stopped(there)
+        await go_on(there, timedelta(seconds=2), timedelta(seconds=60))
+        assert states(there) == [State.SENDING]
+        await go_on(there, OVER)
+        assert states(there) == [State.TOLD]
+        assert len(comments(there)) == len(there.sandbox.calls_of(COMMENT)) == 1
 
     tell(TOLD.replace(", starter, waiting", ""), story)
 

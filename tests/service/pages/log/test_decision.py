@@ -1,9 +1,15 @@
 """The page of one decision, and the log that leads there."""
 
 import re
+from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 
+from responder.journal.telling import tellings
+from responder.journal.telling.tellings import Kind, NewTelling
+from responder.model import Audience
+from responder.store.database.database import Database
 from tests.service.pages.conftest import Story
 from tests.service.pages.visiting import Visitor
 
@@ -36,7 +42,9 @@ def test_an_address_has_no_empty_parameters(anna: Visitor) -> None:
 
 
 def test_what_waits_says_until_when(story: Story, anna: Visitor) -> None:
-    assert re.search(r"asks first[^.]*lapses in (23|24) hours", anna.get("/decisions?outcome=held").words)
+    assert re.search(
+        r"asks first[^.]*lapses in (23|24) hours", anna.get("/decisions?outcome=held").words
+    )
     assert re.search(r"Lapses in 2[34] hours ", anna.get(f"/decisions/{story.asks}").words)
 
 
@@ -132,6 +140,24 @@ def test_a_decision_is_told_in_words_first(story: Story, anna: Visitor) -> None:
     ):
         assert words in page.words, words
     assert page.words.index(DECISION_IN_WORDS) < page.words.index("The facts it rests on")
+
+
+def test_what_was_told_of_it_in_the_portal_is_shown(story: Story, anna: Visitor) -> None:
+    new = (
+        NewTelling(audience=Audience.STARTER, user="7", message="Stopped: “<b>Acme</b>”."),
+        NewTelling(audience=Audience.RESPONSIBLE, why="nobody is responsible for it"),
+    )
+    write = partial(
+        tellings.write, decision_id=story.killed, kind=Kind.TELL, new=new, at=datetime.now(UTC)
+    )
+    database = Database(story.house.service.database_url)
+    database.open()
+    database.write(write)
+    database.close()
+    words = anna.get(f"/decisions/{story.killed}").words
+    assert "Told in the portal" in words
+    assert "Afterwards to starter, user 7 waits for the outcome Stopped: “<b>Acme</b>”." in words
+    assert "nobody to tell: nobody is responsible for it" in words
 
 
 def test_the_place_in_the_chain_is_told(story: Story, anna: Visitor) -> None:
