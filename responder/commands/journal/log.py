@@ -77,7 +77,9 @@ def _in_force() -> list[str] | None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def show(decision: str, *, as_json: bool) -> None:
     """Show one decision with everything that led to it."""
+    from responder.adapters.printable_text import printable
     from responder.commands.journal import decision_table as log
+    from responder.journal import restarts
 
     with opened_log() as database:
         found = log.find(database, decision)
@@ -85,6 +87,9 @@ def show(decision: str, *, as_json: bool) -> None:
             fail(f"There is no decision {decision}.")
         in_words = None if as_json else log.sentence(database, found)
         click.echo(log.one(found, in_words, as_json=as_json))
+        anew = None if as_json else database.read(lambda conn: restarts.find(conn, decision))
+        if anew is not None:
+            click.echo(f"restart\n  {printable(anew.sentence)}")
 
 
 @click.command()
