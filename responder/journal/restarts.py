@@ -79,6 +79,20 @@ class Restart:
     numbers: tuple[int, ...]
 
     @property
+    def sentence(self) -> str:
+        """Return in words who asked for it, when, and what came of it."""
+        asked = f"asked for by {self.by} at {instant_text(self.at)}"
+        match self.outcome:
+            case None:
+                return f"{asked}; under way"
+            case "started":
+                return f"{asked}; started as workflow {self.started_id}"
+            case "refused":
+                return f"{asked}; nothing was started: {self.detail}"
+            case "in_doubt":
+                return f"{asked}; in doubt: {self.detail}"
+
+    @property
     def may_be_asked_again(self) -> bool:
         """Return whether it is certain that nothing was started."""
         return self.outcome == "refused"

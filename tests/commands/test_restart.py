@@ -69,6 +69,9 @@ def test_it_says_what_is_not_kept_and_prints_the_new_workflow(
     assert (done.exit_code, done.stdout) == (0, "Started new.1: template 61 on deal:759.\n")
     assert "as near to undoing as Bitrix24 allows" in done.stderr
     assert "neither is kept" in done.stderr
+    shown = responder("decisions", "show", name).stdout
+    assert "\nrestart\n  asked for by " in shown
+    assert shown.endswith("; started as workflow new.1\n")
     again = responder("restart", name)
     assert again.exit_code == 2
     assert "and workflow new.1 was started." in again.stderr

@@ -193,7 +193,7 @@ def test_on_a_telephone_nothing_is_wider_than_the_screen(
     browser: Browser, place: House, kept: str, width: int
 ) -> None:
     with visiting(browser, place, kept, scripts=True, width=width) as page:
-        texts = ("/docs", "/docs/rules", "/docs/audit")
+        texts = ("/approvals?tick=all", "/docs", "/docs/rules", "/docs/audit")
         for path in (
             "/decisions?show=all",
             "/rules",
@@ -236,7 +236,8 @@ def test_by_keyboard_one_skips_to_the_content_and_sees_where_one_is(
 
 def test_a_screen_reader_finds_its_way(browser: Browser, place: House, kept: str) -> None:
     with visiting(browser, place, kept, scripts=True) as page:
-        for path in ("/", "/decisions", "/rules", "/status", *decisions_of(place)[:2]):
+        lists = ("/", "/decisions", "/approvals", "/rules", "/status")
+        for path in (*lists, *decisions_of(place)[:2]):
             page.goto(path)
             assert page.get_by_role("heading", level=1).count() == 1
             assert page.get_by_role("main").count() == 1
