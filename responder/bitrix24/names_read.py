@@ -7,7 +7,7 @@ left out of a list (docs: crm-item-list.md), and a filter that was not understoo
 so every row is compared with what was asked for.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeVar
 
@@ -36,28 +36,34 @@ class _Asked(NamedTuple):
 class NamesRead:
     """The names that one request found. Of what the portal did not show the label is None.
 
-    `failure` is the first that kept names from being read.
+    `answered` has each method that was called, with the first failure of its commands, or None.
     """
 
     titles: dict[Document, Title] = field(default_factory=dict)
     labels: dict[Label, str | None] = field(default_factory=dict)
-    failure: Failure | None = None
+    answered: dict[str, Failure | None] = field(default_factory=dict)
     _asked: list[_Asked] = field(default_factory=list)
 
-    def ask(self, untitled: Iterable[Document], unlabelled: Iterable[Label]) -> list[Command]:
-        """Return the commands for these documents, users and templates."""
+    def ask(
+        self,
+        untitled: Iterable[Document],
+        unlabelled: Iterable[Label],
+        without: Collection[str] = (),
+    ) -> list[Command]:
+        """Return the commands for these documents, users and templates, without some methods."""
         wanted = list(unlabelled)
-        self._asked = [*self._of_labels(wanted, "template"), *self._of_labels(wanted, "user")]
-        self._asked += self._of_documents(untitled)
+        every = [*self._of_labels(wanted, "template"), *self._of_labels(wanted, "user")]
+        every += self._of_documents(untitled)
+        self._asked = [asked for asked in every if asked.command.method not in without]
         return [asked.command for asked in self._asked]
 
     def accept(self, answers: Sequence[Answer]) -> None:
         """Find the names in the answers to the first of these commands; not all need be sent."""
         for asked, answer in zip(self._asked, answers, strict=False):
-            if answer.failure is None:
+            method, failure = asked.command.method, answer.failure
+            self.answered[method] = self.answered.get(method) or failure
+            if failure is None:
                 asked.accept(answer.value)
-            else:
-                self.failure = self.failure or answer.failure
 
     def _of_labels(self, wanted: Iterable[Label], what: Kind) -> Iterator[_Asked]:
         named, command = (

@@ -11,14 +11,16 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from responder.bitrix24.client.answers import explain
-from responder.bitrix24.document_titles import Title, plain, title_fields
+from responder.bitrix24.client.answers import Failure, FailureKind, explain
+from responder.bitrix24.document_titles import Title, plain
 from responder.bitrix24.fetch.lookup import Reading
 from responder.bitrix24.fetch.templates import Label
 from responder.bitrix24.names_read import NamesRead
 from responder.judge.context import Context
 from responder.judge.plans import Plan
 from responder.model import KILLING, Document, Names, Workflow
+from responder.store.database.engines import StoreUnavailable
+from responder.store.leases import LeaseLost
 
 WITHIN_SECONDS = 2.0
 KNOWN_FOR = timedelta(hours=1)  # names change rarely
@@ -33,11 +35,23 @@ class PlanNames:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._rests_until: datetime | None = None
-        self._failed = False
+        self._rests_until: dict[str, datetime] = {}  # by method, "" for all of them
+        self._logged: set[str] = set()
 
     async def named(self, plans: list[Plan], readings: Mapping[str, Reading]) -> list[Plan]:
-        """Return the plans with the names of what they condemn; any other as it is."""
+        """Return the plans with the names of what they condemn; any other as it is.
+
+        Whatever goes wrong with names, the plans are returned.
+        """
+        try:
+            return await self._named(plans, readings)
+        except (LeaseLost, StoreUnavailable):
+            raise  # of the commit that a request may need first
+        except Exception:
+            log.exception("names were left out by a fault of ours", portal=self._context.portal)
+            return plans
+
+    async def _named(self, plans: list[Plan], readings: Mapping[str, Reading]) -> list[Plan]:
         condemning = [plan for plan in plans if _condemned(plan)]
         if not condemning:
             return plans
@@ -57,36 +71,40 @@ class PlanNames:
         self, untitled: Collection[Document], labels: Collection[Label]
     ) -> Mapping[Document, Title]:
         """Read what is not known, in one request; return the titles."""
-        now = self._context.now()
+        now, read = self._context.now(), NamesRead()
         unknown = [label for label in labels if not self._is_known(label, now)]
-        titled = [document for document in untitled if title_fields(document.kind)]
-        if not (unknown or titled) or not self._may_ask(now):
+        resting = {one for one, at in self._rests_until.items() if now < at <= now + RESTS_FOR}
+        commands = read.ask(untitled, unknown, without=resting)
+        if not commands or "" in resting or not self._may_ask():
             return {}
-        read = NamesRead()
-        commands = read.ask(titled, unknown)
         read.accept(await self._context.client.send_aside(commands, WITHIN_SECONDS))
-        self._note(read, now)
+        for method, failure in read.answered.items():
+            self._note(method, failure, now)
         self._keep(read.labels, now)
         return read.titles
 
-    def _may_ask(self, now: datetime) -> bool:
-        client, until = self._context.client, self._rests_until
-        rests = until is not None and now < until <= now + RESTS_FOR
-        return not rests and client.breakers.of_portal is None and client.has_room()
+    def _may_ask(self) -> bool:
+        client = self._context.client
+        return client.breakers.of_portal is None and client.has_room()
 
-    def _note(self, read: NamesRead, now: datetime) -> None:
-        """Log the first of several failures, and ask no more for a while after each."""
-        if read.failure is None:
-            self._failed = False
+    def _note(self, method: str, failure: Failure | None, now: datetime) -> None:
+        """Log the first of several failures of a method, and ask no more for a while after each.
+
+        Where the portal gave no answer, nothing at all is asked.
+        """
+        if failure is None:
+            self._logged.discard(method)
             return
-        self._rests_until = now + RESTS_FOR
-        if not self._failed:
+        refused = failure.kind in (FailureKind.METHOD, FailureKind.REJECTED)
+        self._rests_until[method if refused else ""] = now + RESTS_FOR
+        if method not in self._logged:
             log.warning(
                 "names could not be read; the log has ids instead",
                 portal=self._context.portal,
-                why=explain(read.failure),
+                method=method,
+                why=explain(failure),
             )
-        self._failed = True
+        self._logged.add(method)
 
     def _keep(self, labels: Mapping[Label, str | None], now: datetime) -> None:
         known = self._context.templates.labels
