@@ -148,3 +148,33 @@ def test_two_replicas_tell_each_kill_under_one_id(
         decisions = [d["id"] for d in other.settled(3) if d["outcome"] == "killed"]
     told = {heard.message_id: heard.message["data"]["decision"] for heard in listener.heard}
     assert sorted(told.values()) == sorted(str(name) for name in decisions)
+
+
+def test_a_portal_that_refuses_is_told_once_through_a_restart(
+    portal: SandboxServer, tmp_path: Path
+) -> None:
+    lost_deal(portal.sandbox, 759)
+    with (
+        Listener() as listener,
+        running(
+            tmp_path,
+            portal.url.replace("secret", "revoked"),
+            RESPONDER_ADMIN_URL="https://admin.example",
+            **telling(listener.port),
+        ) as service,
+    ):
+        assert service.post(event("ONCRMDEALUPDATE", 759)) == 200
+        hears(listener, 1)
+        eventually(lambda: alarms(service) == ["portal_unreachable"] or None)
+        service.end(signal.SIGKILL)
+        service.start()
+        eventually(lambda: (drives(service) and alarms(service) == ["portal_unreachable"]) or None)
+        stands = service.command("status", "--json").stdout
+    assert listener.types() == ["portal.unreachable"]
+    assert listener.heard[0].is_signed()
+    assert listener.heard[0].message["data"]["link"] == "https://admin.example/status#portal-main"
+    assert [one["kind"] for one in json.loads(stands)["alarms"]] == ["portal_unreachable"]
+
+
+def alarms(service: Running) -> list[str]:
+    return [one["kind"] for one in json.loads(service.get("/readyz")[1])["alarms"]]

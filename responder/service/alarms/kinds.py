@@ -97,11 +97,12 @@ def _method_withheld(known: Known) -> Iterator[Alarm]:
 def _portal_observed(known: Known) -> Iterator[Alarm]:
     for portal, differs in known.withheld.items():
         if portal in known.portals:
+            said = "; ".join(f"{question}: {came}" for question, came in sorted(differs.items()))
             yield Alarm(
                 kind=Kind.PORTAL_OBSERVED,
                 severity=IS_WRONG,
-                sentence=f"Portal {portal} answers otherwise than responder relies on "
-                f"({', '.join(sorted(differs))}); it is observed, not acted upon.",
+                sentence=f"Portal {portal} is observed, not acted upon, for it answers otherwise "
+                f"than responder relies on: {said}.",
                 todo="`responder doctor --probe` says what was expected, and what came.",
                 link=portal_link(portal),
                 portal=portal,

@@ -1,6 +1,6 @@
 """Renders the page of the status: portals, chains, recent actions, the switch to pause."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,10 +11,11 @@ from responder.journal.open_stops import Stop
 from responder.journal.reading import counts
 from responder.journal.reading.counts import Control
 from responder.model import Mode
+from responder.service.alarms.alarm import Alarm
+from responder.service.alarms.known import Known
 from responder.service.pages.page_requests import Visit
 from responder.service.pages.site import Site
 from responder.stop import control as stop_control
-from responder.store import limits
 from responder.store.database.database import Connection
 
 _ACTS: Mapping[str, str] = {
@@ -47,8 +48,7 @@ class Act:
 class _Found:
     """The rows that the status page shows, read in one transaction."""
 
-    paused: tuple[datetime, str] | None
-    tripped: Sequence[limits.Trip]
+    known: Known
     portals: Mapping[str, Mapping[str, object]]
     heads: Mapping[str, tuple[int, str]]
     acts: Sequence[Control]
@@ -62,9 +62,10 @@ def show(site: Site, visit: Visit) -> Response:
     return site.page(
         "status.html",
         visit,
-        paused=read.paused,
-        tripped=read.tripped,
+        paused=read.known.paused,
+        tripped=read.known.trips,
         portals=read.portals,
+        alarms_of=_by_portal(site.alarms_of(read.known)),
         condition={name: site.condition(name) for name in site.portals},
         heads=read.heads,
         acts=list(_acts(read.acts)),
@@ -79,15 +80,22 @@ def show(site: Site, visit: Visit) -> Response:
 
 
 def _read(conn: Connection, site: Site, now: datetime) -> _Found:
-    paused = limits.paused(conn)
     return _Found(
-        paused=paused,
-        tripped=limits.tripped(conn),
+        known=site.known(conn, past=True),
         portals=stop_control.portals_now(conn, site.settings, now),
         heads=counts.heads(conn),
         acts=counts.recent_controls(conn),
         under_way=[stop for name in site.portals for stop in open_stops.in_doubt(conn, name)][:20],
     )
+
+
+def _by_portal(alarms: Iterable[Alarm]) -> dict[str, list[Alarm]]:
+    """Return the alarms of each portal that has any."""
+    found: dict[str, list[Alarm]] = {}
+    for one in alarms:
+        if one.portal is not None:
+            found.setdefault(one.portal, []).append(one)
+    return found
 
 
 def _acts(acts: Sequence[Control]) -> Iterator[Act]:

@@ -157,7 +157,8 @@ def test_another_sites_form_changes_nothing(browser: Browser, place: House, kept
                 page.get_by_text("This did not come from a page of ours").wait_for()
         page.goto("/status")
         assert page.get_by_role("button", name="Pause everything…").count() == 1
-        assert page.get_by_text("Rule lost-deal has tripped").count() == 1
+        banner = page.get_by_role("complementary", name="Alarms")
+        assert banner.get_by_text("Rule lost-deal has tripped").count() == 1
         assert page.get_by_role("button", name="Log out").count() == 1
 
 

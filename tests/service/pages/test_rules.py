@@ -16,7 +16,7 @@ from responder.settings.settings import Settings
 from responder.store import client_state, limits, rulesets
 from responder.store.database.database import Connection, Database
 from tests.service.pages.visiting import PASSWORD, Visitor, pages, settings
-from tests.support.evaluations import REVISION, condition, evaluation, kill, record
+from tests.support.evaluations import REVISION, condition, deliver, evaluation, kill, record
 from tests.support.whole_log import erased
 
 pytestmark = pytest.mark.portal
@@ -146,7 +146,7 @@ def test_many_tripped_rules_do_not_fill_the_page(database: Database, anna: Visit
             limits.trip(tx, "main", f"rule-{number}", NOW, "too many")
 
     database.write(trip)
-    words = anna.get("/status").words
+    words = anna.get("/decisions").words
     assert words.count("has tripped") == 5
     assert "3 more alarms" in words
 
@@ -163,13 +163,19 @@ def test_the_state_of_a_portal_is_told(database: Database, given: Settings) -> N
     other = replace(shut, portal="other", method="task.x", code="insufficient")
     database.write(lambda tx: client_state.open_breaker(tx, shut))
     database.write(lambda tx: client_state.open_breaker(tx, other))
+    database.write(deliver("deal:1"))
     with _opened(database, given, webhook_silent=True) as anna:
         words = anna.get("/status").words
-    assert "main ! breaker open ! webhook silent" in words
-    assert "calls withheld: NO_AUTH_FOUND" in words
-    assert "other ✓ reachable" in words
-    assert "task.x withheld: insufficient" in words
-    assert "Documents change, and the webhook says nothing." in words
+        side = anna.get("/status").text.partition('id="portal-other"')[2]
+    assert "main ! Portal unreachable ! Webhook silent" in words
+    assert "Portal main cannot be called: NO_AUTH_FOUND . Its events wait." in words
+    assert "Method not called" in side
+    assert "Portal other is not called for task.x : insufficient ." in words
+    assert "Documents change in portal main, and its webhook says nothing." in words
+
+
+def test_a_portal_without_an_alarm_is_fine(anna: Visitor) -> None:
+    assert "main ✓ fine driven by nobody" in anna.get("/status").words
 
 
 def test_a_pause_names_what_was_under_way(database: Database, anna: Visitor) -> None:

@@ -263,7 +263,10 @@ def pages(
         rules=RulesInForce(given.rules, portals=given.portals, now=now),
         commits=Commits(write),
         condition=lambda _: here,
-        here=lambda: Here(away={"main": _instant(here.get("unreachable_since"))}),
+        here=lambda: Here(
+            away={"main": _instant(here.get("unreachable_since"))},
+            silent={"main": here.get("webhook_silent") is True},
+        ),
         on_refused=RefusedRequests(Metrics()).count,
         now=now,
         clock=clock,
