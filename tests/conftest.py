@@ -93,7 +93,13 @@ def _folder(item: pytest.Item) -> str:
     return item.path.relative_to(Path(__file__).parent).parts[0]
 
 
-_LONG = ("test_tables_scans.py", "test_backup.py", "test_migrate.py", "test_round_storm.py")
+_LONG = (
+    "test_tables_scans.py",
+    *("test_backup.py", "test_migrate.py", "test_browser.py", "test_login_crowd.py"),
+    *("test_round_storm.py", "test_round_storm_limits.py", "test_round_storm_troubles.py"),
+    *("test_offline_reader.py", "test_taking.py", "test_election.py", "test_row_warnings.py"),
+    *("test_english_sentences.py", "test_group_commit.py"),
+)
 
 
 class Postgres:
