@@ -3,7 +3,6 @@
 import gc
 import itertools
 import os
-import shutil
 import tempfile
 import warnings
 from collections.abc import Generator, Iterator
@@ -16,7 +15,7 @@ from hypothesis import HealthCheck, settings
 
 from responder.store.database.database import Database
 from responder.store.database.portal_tables import metadata
-from tests.support import counting, tiers
+from tests.support import counting, schema, tiers
 
 _numbers = itertools.count(1)
 _WATCH = tiers.Watch()
@@ -94,7 +93,13 @@ def _folder(item: pytest.Item) -> str:
     return item.path.relative_to(Path(__file__).parent).parts[0]
 
 
-_LONG = ("test_tables_scans.py", "test_backup.py", "test_migrate.py", "test_round_storm.py")
+_LONG = (
+    "test_tables_scans.py",
+    *("test_backup.py", "test_migrate.py", "test_browser.py", "test_login_crowd.py"),
+    *("test_round_storm.py", "test_round_storm_limits.py", "test_round_storm_troubles.py"),
+    *("test_offline_reader.py", "test_taking.py", "test_election.py", "test_row_warnings.py"),
+    *("test_english_sentences.py", "test_group_commit.py"),
+)
 
 
 class Postgres:
@@ -109,10 +114,13 @@ class Postgres:
         self.execute("ALTER SYSTEM SET fsync = off")  # no test cuts the power
         self.execute("SELECT pg_reload_conf()")
 
-    def create(self) -> str:
-        """Create a database and return its name."""
+    def create(self, like: str = "template1") -> str:
+        """Create a database, as a copy of one that nobody is connected to; return its name.
+
+        Its files are copied: to write all of it into the log, as is usual, takes four times longer.
+        """
         name = f"test_{next(_numbers)}"
-        self.execute(f'CREATE DATABASE "{name}"')
+        self.execute(f'CREATE DATABASE "{name}" TEMPLATE "{like}" STRATEGY file_copy')
         return name
 
     def drop(self, name: str) -> None:
@@ -156,63 +164,84 @@ def postgres() -> Iterator[Postgres]:
         server.stop()
 
 
-@pytest.fixture
-def postgres_url(postgres: Postgres) -> Iterator[str]:
-    """Give an empty database on PostgreSQL."""
+@pytest.fixture(scope="session")
+def migrated_file() -> Path:
+    """Make a SQLite file with the schema in it, to copy."""
+    return schema.migrated_file()
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres: Postgres) -> str:
+    """Make a PostgreSQL database with the schema in it, to copy."""
     name = postgres.create()
+    schema.migrate(postgres.url(name))
+    return name
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres: Postgres, migrated_template: str) -> str:
+    """Make a PostgreSQL database with the schema in it, to empty before each test."""
+    return postgres.create(like=migrated_template)
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres, migrated_template: str) -> Iterator[str]:
+    """Give a database on PostgreSQL with the schema in it, which no other test has."""
+    name = postgres.create(like=migrated_template)
     yield postgres.url(name)
     postgres.drop(name)
 
 
 @pytest.fixture
 def sqlite_url(tmp_path: Path) -> str:
-    """Give a SQLite file that is not there yet."""
-    return f"sqlite:///{tmp_path / 'responder.db'}"
+    """Give a SQLite file with the schema in it."""
+    return schema.laid_at(tmp_path / "responder.db")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest) -> str:
-    """Give an empty database of each kind."""
+    """Give a database of each kind with the schema in it, which no other test has."""
     name = "sqlite_url" if request.param == "sqlite" else "postgres_url"
     url: str = request.getfixturevalue(name)
     return url
 
 
-@pytest.fixture(scope="session")
-def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a SQLite file with the schema in it, to copy."""
-    path = tmp_path_factory.mktemp("migrated") / "responder.db"
-    _migrate(f"sqlite:///{path}")
-    return path
-
-
-@pytest.fixture(scope="session")
-def migrated_postgres(postgres: Postgres) -> str:
-    """Make a PostgreSQL database with the schema in it, to empty before each test."""
+@pytest.fixture
+def bare_postgres_url(postgres: Postgres) -> Iterator[str]:
+    """Give a database on PostgreSQL without any tables."""
     name = postgres.create()
-    _migrate(postgres.url(name))
-    return name
+    yield postgres.url(name)
+    postgres.drop(name)
 
 
 @pytest.fixture
-def sqlite_database(migrated_file: Path, tmp_path: Path) -> Iterator[Database]:
+def bare_sqlite_url(tmp_path: Path) -> str:
+    """Give a SQLite file that is not there yet."""
+    return f"sqlite:///{tmp_path / 'responder.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def bare_database_url(request: pytest.FixtureRequest) -> str:
+    """Give a database of each kind without any tables."""
+    name = "bare_sqlite_url" if request.param == "sqlite" else "bare_postgres_url"
+    url: str = request.getfixturevalue(name)
+    return url
+
+
+@pytest.fixture
+def sqlite_database(sqlite_url: str) -> Iterator[Database]:
     """Open a SQLite file with the schema in it."""
-    path = tmp_path / "responder.db"
-    shutil.copy(migrated_file, path)
-    opened = Database(f"sqlite:///{path}")
+    opened = Database(sqlite_url)
     opened.open()
     yield opened
     opened.close()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def migrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def migrated_url(request: pytest.FixtureRequest) -> str:
     """Give a database of each kind, with the schema in it and nothing else."""
-    if request.param == "sqlite":
-        path = tmp_path / "responder.db"
-        shutil.copy(request.getfixturevalue("migrated_file"), path)
-        return f"sqlite:///{path}"
-    url: str = request.getfixturevalue("emptied_postgres")
+    name = "sqlite_url" if request.param == "sqlite" else "emptied_postgres"
+    url: str = request.getfixturevalue(name)
     return url
 
 
@@ -232,10 +261,3 @@ def database(migrated_url: str) -> Iterator[Database]:
     opened.open()
     yield opened
     opened.close()
-
-
-def _migrate(url: str) -> None:
-    database = Database(url)
-    database.open()
-    database.migrate()
-    database.close()

@@ -11,6 +11,7 @@ from responder.commands.cli import main
 from responder.store import limits
 from responder.store.database.database import Database
 from tests.support.processes import LOST_DEAL, TOKEN
+from tests.support.schema import laid_at
 
 pytestmark = pytest.mark.store
 
@@ -20,9 +21,8 @@ NOW = datetime(2026, 9, 24, 9, 0, tzinfo=UTC)
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
     (tmp_path / "rules.yaml").write_text(LOST_DEAL)
-    database = Database(f"sqlite:///{tmp_path / 'responder.db'}")
+    database = Database(laid_at(tmp_path / "responder.db"))
     database.open()
-    database.migrate()
     database.write(lambda tx: limits.trip(tx, "main", "lost-deal", NOW, "too many"))
     database.close()
     return tmp_path

@@ -184,8 +184,8 @@ def test_pruning_takes_the_counts_with_it(database: Database) -> None:
     assert list(database.read(would_kills.figures)) == ["lost-deal"]
 
 
-def test_what_the_version_before_observed_is_counted_and_untold(database_url: str) -> None:
-    database = Database(database_url)
+def test_what_the_version_before_observed_is_counted_and_untold(bare_database_url: str) -> None:
+    database = Database(bare_database_url)
     database.open()
     database.write(partial(upgrade.upgrade, to="0001"))
     told = evaluation(

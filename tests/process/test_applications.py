@@ -21,6 +21,7 @@ from responder.store.applications.installations import Installation
 from responder.store.database.database import Database
 from tests.service.pages.visiting import NAME, PASSWORD, Visitor
 from tests.support.processes import TOKEN, Running, event, eventually, listens, write_rules
+from tests.support.schema import laid_at
 
 RULES = """\
 version: 1
@@ -61,7 +62,7 @@ def environment(server: SandboxServer, application: Application) -> dict[str, st
 def program(
     place: Path, given: dict[str, str], application: Application, database_url: str | None = None
 ) -> Running:
-    service = Running(place, given, database_url or f"sqlite:///{place / 'responder.db'}")
+    service = Running(place, given, database_url or laid_at(place / "responder.db"))
     service.secrets.append(application.application_token)
     return service
 

@@ -132,7 +132,7 @@ def test_changed_rules_are_taken_up_all_or_nothing_by_the_running_service(
         assert service.get("/readyz")[0] == 200
         (tmp_path / "new.yaml").write_text(rules("{per_hour: 1}"))
         (tmp_path / "new.yaml").rename(path)
-        eventually(lambda: ready_rules(service)["revision"] != old["revision"] or None, seconds=2.5)
+        eventually(lambda: ready_rules(service)["revision"] != old["revision"] or None)
         service.post(event("ONCRMDEALUPDATE", 759))
         (killed,) = outcomes(service, "killed", 1)
         assert killed["ruleset"] == ready_rules(service)["revision"]

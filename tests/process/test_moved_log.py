@@ -151,7 +151,6 @@ def log(tmp_path: Path, migrated_file: Path) -> str:
 def committing_slowly(url: str) -> None:
     """Have a commit in a new database take as long as a lock is held that its backend waits for."""
     with opened(url) as database:
-        database.migrate()
         run(
             database,
             "CREATE FUNCTION slowly() RETURNS trigger LANGUAGE plpgsql AS"

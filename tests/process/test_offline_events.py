@@ -19,6 +19,7 @@ from responder.store.inbox import inbox
 from tests.support.installed import CHANGED, EXTENDED, SECRET_KEY, installation
 from tests.support.processes import Running, eventually, write_rules
 from tests.support.rounds import DEAL, RULES
+from tests.support.schema import laid_at
 
 FEW = range(1, 13)
 MANY = range(1, 201)
@@ -69,7 +70,6 @@ def prepared(place: Path, server: SandboxServer, database_url: str) -> Running:
     )
     long_ago = datetime.now(UTC) - timedelta(minutes=10)
     with opened(service) as database:
-        database.migrate()
         database.write(lambda tx: installations.pin(tx, installation(server, long_ago)))
     return service
 
@@ -136,7 +136,7 @@ def test_what_changed_while_it_was_stopped_is_judged_when_it_is_started(
     extended: bool, tmp_path: Path
 ) -> None:
     with portal(extended=extended) as server:
-        service = prepared(tmp_path, server, f"sqlite:///{tmp_path / 'responder.db'}").start()
+        service = prepared(tmp_path, server, laid_at(tmp_path / "responder.db")).start()
         try:
             lose(server.sandbox, FEW)
             eventually(lambda: is_settled(service, server), seconds=60)
@@ -154,7 +154,7 @@ def test_events_come_both_ways_and_are_shown_as_registered(tmp_path: Path) -> No
     with portal(extended=True) as server:
         application = server.sandbox.application
         assert application is not None
-        service = prepared(tmp_path, server, f"sqlite:///{tmp_path / 'responder.db'}")
+        service = prepared(tmp_path, server, laid_at(tmp_path / "responder.db"))
         address = f"http://127.0.0.1:{service.port}"
         service.environment["RESPONDER_PUBLIC_URL"] = address
         service.secrets.append(application.application_token)

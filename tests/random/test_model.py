@@ -150,7 +150,7 @@ def shares(runs: int) -> list[tuple[str, int]]:
     return [(name, -(-runs * parts.get(name, 1) // whole)) for name in PROFILES]
 
 
-@pytest.mark.parametrize(("profile", "runs"), shares(150))
+@pytest.mark.parametrize(("profile", "runs"), shares(100))
 def test_whatever_happens_nothing_is_lost_and_nothing_is_stopped_wrongly(
     folder: Path, migrated_file: Path, profile: str, runs: int
 ) -> None:

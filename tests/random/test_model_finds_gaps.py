@@ -5,7 +5,7 @@ the words of the watcher. `python -m pytest` of this file tells which joint come
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -31,6 +31,7 @@ from tests.random.model_profiles import (
     SCHEDULED,
     SLICED,
     Profile,
+    Waits,
     play,
 )
 from tests.random.test_model import folder as folder
@@ -135,7 +136,7 @@ GAPS = [
     ),
     Gap(
         plant=who_was_spared_is_forgotten,
-        profile=KEPT,
+        profile=replace(KEPT, machine=Waits),
         words="whom one-each spared for .* runs no more",
     ),
     Gap(plant=a_look_asks_every_schedule, profile=SCHEDULED, words="outside of its own runs"),

@@ -490,11 +490,8 @@ def test_metrics_and_details_can_be_kept_off_the_public_port() -> None:
     assert (unready.status, unready.body) == (503, b'{"ready":false}')
 
 
-def test_what_was_acknowledged_is_in_the_database(tmp_path: Path) -> None:
-    database = Database(f"sqlite:///{tmp_path}/responder.db")
-    database.open()
-    database.migrate()
-    commit = SharedCommit(database)
+def test_what_was_acknowledged_is_in_the_database(sqlite_database: Database) -> None:
+    commit = SharedCommit(sqlite_database)
     service = Service()
     endpoint = Endpoint(PORTALS, accept=commit.add, ready=service.ready, metrics=service.metrics)
 
@@ -508,9 +505,8 @@ def test_what_was_acknowledged_is_in_the_database(tmp_path: Path) -> None:
 
     with served(app) as port:
         assert asked(port, request(signed(DEAL))).status == 200
-        stored = list(inbox.received(database))
+        stored = list(inbox.received(sqlite_database))
     asyncio.run(commit.close())
-    database.close()
     assert [delivery.document for delivery in stored] == ["deal:759"]
 
 

@@ -56,7 +56,9 @@ def _begun(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture(scope="session")
-def played(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Results]:
+def played(
+    postgres: Postgres, migrated_template: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Results]:
     """Begin to play every scenario; a test waits for the one it asks for."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
         yield {
@@ -64,7 +66,7 @@ def played(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iter
                 play,
                 Place(
                     folder=tmp_path_factory.mktemp(name.replace(" ", "-")),
-                    database_url=postgres.url(postgres.create()),
+                    database_url=postgres.url(postgres.create(like=migrated_template)),
                     program=program,
                 ),
             )

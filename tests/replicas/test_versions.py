@@ -100,13 +100,13 @@ def test_the_program_of_the_last_schema_goes_on_beside_this_one(
     portal: tuple[SandboxServer, StrikingCalls],
     released: Path,
     tmp_path: Path,
-    postgres_url: str,
+    bare_postgres_url: str,
 ) -> None:
     server, calls = portal
-    at_0001(postgres_url)
+    at_0001(bare_postgres_url)
     with cluster(
         tmp_path / "replicas",
-        postgres_url,
+        bare_postgres_url,
         server.url,
         programs=[PROGRAM],
         environment=limits(server.sandbox) | {"PYTHONPATH": str(released)},

@@ -222,7 +222,6 @@ def test_more_than_memory_should_hold_is_refused_at_once(
 def test_a_full_disk_refuses_everybody_and_is_survived(sqlite_url: str) -> None:
     database = Database(sqlite_url)
     database.open()
-    database.migrate()
 
     def fill(tx: Connection) -> None:
         pages = tx.exec_driver_sql("PRAGMA page_count").scalar_one()
@@ -255,7 +254,6 @@ def test_a_full_disk_refuses_everybody_and_is_survived(sqlite_url: str) -> None:
 def test_a_dead_connection_loses_no_delivery_and_no_write(postgres_url: str) -> None:
     database = Database(postgres_url)
     database.open()
-    database.migrate()
 
     def kill_all(conn: Connection) -> None:
         conn.exec_driver_sql(
@@ -280,7 +278,6 @@ def test_a_dead_connection_loses_no_delivery_and_no_write(postgres_url: str) -> 
 def test_a_server_that_is_restarted_is_found_again(postgres: Postgres, postgres_url: str) -> None:
     database = Database(postgres_url)
     database.open()
-    database.migrate()
 
     async def body(commit: SharedCommit) -> None:
         await commit.add(delivery(1))
@@ -302,7 +299,6 @@ def test_a_server_that_is_restarted_is_found_again(postgres: Postgres, postgres_
 def test_a_connection_that_dies_in_a_write_loses_no_delivery(postgres_url: str) -> None:
     database = Database(postgres_url)
     database.open()
-    database.migrate()
 
     def die(tx: Connection) -> None:
         put("dying")(tx)
@@ -374,7 +370,6 @@ def test_everything_acknowledged_survives_a_kill(migrated_url: str) -> None:
 def test_a_loop_that_is_gone_ends_the_writer(sqlite_url: str) -> None:
     database = Database(sqlite_url)
     database.open()
-    database.migrate()
 
     async def run() -> SharedCommit:
         commit = SharedCommit(database)
@@ -424,7 +419,6 @@ def test_a_commit_that_hangs_is_answered_and_what_came_behind_it_is_never_writte
 def test_a_file_that_another_process_writes_into_for_long_is_waited_for(sqlite_url: str) -> None:
     database = Database(sqlite_url)
     database.open()
-    database.migrate()
 
     async def body(commit: SharedCommit) -> None:
         with database.writer.begin():
@@ -441,7 +435,6 @@ def test_a_file_that_another_process_writes_into_for_long_is_waited_for(sqlite_u
 def test_deliveries_wait_for_one_locked_row_and_not_for_each_that_is(postgres_url: str) -> None:
     database = Database(postgres_url)
     database.open()
-    database.migrate()
 
     def lock(tx: Connection) -> None:
         tx.exec_driver_sql("SELECT 1 FROM chains WHERE portal = 'locked' FOR UPDATE").one()
@@ -473,7 +466,6 @@ def test_a_process_that_was_stopped_gives_its_commit_up_no_sooner(
 ) -> None:
     database = Database(sqlite_url)
     database.open()
-    database.migrate()
     ends = threading.Event()
 
     async def body(commit: SharedCommit) -> None:
@@ -506,7 +498,6 @@ def test_those_who_are_told_come_into_the_next_commit(database: Database) -> Non
 def test_closing_waits_for_no_commit_that_hangs(sqlite_url: str) -> None:
     database = Database(sqlite_url)
     database.open()
-    database.migrate()
     ends = threading.Event()
 
     async def run() -> None:
@@ -527,7 +518,6 @@ def test_a_connection_that_dies_at_commit_has_stored_nothing_and_nobody_is_told_
 ) -> None:
     database = Database(postgres_url)
     database.open()
-    database.migrate()
     armed = False
 
     def die(connection: Connection) -> None:

@@ -104,7 +104,6 @@ def test_portals_have_leases_of_their_own(database: Database) -> None:
 def test_nobody_claims_a_lease_between_its_check_and_the_commit(postgres_url: str) -> None:
     database = Database(postgres_url)
     database.open()
-    database.migrate()
     lease = claim(database, "one", 0.3)
     assert lease is not None
     checked, claimed = threading.Event(), threading.Event()
@@ -130,7 +129,6 @@ def test_a_machine_that_is_an_hour_ahead_finds_no_lease_over(
 ) -> None:
     database = Database(postgres_url)
     database.open()
-    database.migrate()
     lease = database.write(lambda tx: leases.claim(tx, "main", "A", 4.0))
     assert lease is not None
     ours = time.time_ns

@@ -28,7 +28,7 @@ import responder
 
 AS_THE_SHELL = "AS_THE_SHELL"  # among the environment: nothing may be inherited from another start
 _ALONE = {AS_THE_SHELL, "PYTHONPATH"}  # the second names other modules than those imported here
-EXECUTED = 32  # one process of so many: each costs as much as seven that are forked
+EXECUTED = 64  # one process of so many: each costs as much as seven that are forked
 _started = itertools.count()
 
 _COUNTING = "COVERAGE_"

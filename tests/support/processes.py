@@ -20,6 +20,7 @@ from responder.journal.reading import decisions
 from responder.store.database.database import Database
 from responder.store.inbox import inbox
 from tests.support.forked import Forked, Start, launch, run
+from tests.support.schema import laid_at
 
 T = TypeVar("T")
 
@@ -279,7 +280,7 @@ def running(
             "RESPONDER_PORTALS__MAIN__URL_KEY": URL_KEY,
             **environment,
         },
-        database_url or f"sqlite:///{place / 'responder.db'}",
+        database_url or laid_at(place / "responder.db"),
     )
     service.start()
     service.wait_until_asked()

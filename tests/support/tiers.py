@@ -26,6 +26,7 @@ LONG = "long"
 _BY_FOLDER = {"deploy": SERVICE, "process": SERVICE, "replicas": SERVICE, "random": PORTAL}
 _BY_FIXTURE = {
     **dict.fromkeys(("sqlite_url", "postgres", "postgres_url", "database_url"), STORE),
+    **dict.fromkeys(("bare_sqlite_url", "bare_database_url"), STORE),
     **dict.fromkeys(("migrated_file", "migrated_url", "emptied_postgres"), STORE),
     **dict.fromkeys(("driven", "driven_on_premise", "tell"), PORTAL),
     **dict.fromkeys(("server", "running", "portal", "caller", "port", "plain"), PORTAL),

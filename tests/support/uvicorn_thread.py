@@ -35,7 +35,7 @@ def served(app: object, *, patience_seconds: float = 10.0) -> Iterator[int]:
     thread = threading.Thread(target=uvloop.run, args=(server.serve([listener]),))
     thread.start()
     try:
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 30
         while not server.started and time.monotonic() < deadline:
             time.sleep(0.005)
         yield listener.getsockname()[1]
@@ -57,7 +57,7 @@ class Answer:
 
 def connected(port: int) -> socket.socket:
     """Connect to the service."""
-    return socket.create_connection(("127.0.0.1", port), timeout=5)
+    return socket.create_connection(("127.0.0.1", port), timeout=30)
 
 
 def request(

@@ -132,25 +132,25 @@ def test_what_cannot_be_meant_is_said_without_a_password(
 
 @pytest.mark.service
 def test_a_running_service_is_not_moved_and_one_that_was_is_served_from_there(
-    tmp_path: Path, postgres_url: str
+    tmp_path: Path, bare_postgres_url: str
 ) -> None:
     sandbox = Sandbox()
     sandbox.add_item(2, 759, stageSemanticId="F")
     with SandboxServer(sandbox) as portal, running(tmp_path, portal.url) as service:
         assert service.post(event("ONCRMDEALUPDATE", 759)) == 200
         service.settled(1)
-        done = service.command("migrate", "env:RESPONDER_DATABASE_URL", postgres_url)
+        done = service.command("migrate", "env:RESPONDER_DATABASE_URL", bare_postgres_url)
         assert done.returncode == 2
         assert "is served by another process" in done.stderr
         service.end()
-        done = service.command("migrate", "env:RESPONDER_DATABASE_URL", postgres_url)
+        done = service.command("migrate", "env:RESPONDER_DATABASE_URL", bare_postgres_url)
         assert done.returncode == 0, done.stderr
-        service.database_url = service.environment["RESPONDER_DATABASE_URL"] = postgres_url
+        service.database_url = service.environment["RESPONDER_DATABASE_URL"] = bare_postgres_url
         service.start()
         assert service.post(event("ONCRMDEALUPDATE", 760)) == 200
         events = [decision["events"] for decision in service.settled(2)]
         assert events == [1, 1]
-        done = service.command("migrate", postgres_url, f"sqlite:///{tmp_path / 'back.db'}")
+        done = service.command("migrate", bare_postgres_url, f"sqlite:///{tmp_path / 'back.db'}")
         assert done.returncode == 2
         assert "FROM is being served by " in done.stderr
 
@@ -186,7 +186,7 @@ def interrupted(how: signal.Signals, *words: str) -> tuple[int, str]:
 def test_one_that_was_killed_in_the_middle_left_nothing_and_may_be_repeated(
     request: pytest.FixtureRequest, old: str, new: str, kind: str
 ) -> None:
-    target = new if kind == "sqlite" else request.getfixturevalue("postgres_url")
+    target = new if kind == "sqlite" else request.getfixturevalue("bare_postgres_url")
     database = full_of_deliveries(old, LONG)
     assert interrupted(signal.SIGKILL, old, target)[0] == -signal.SIGKILL
     assert migrate(old, target).exit_code == 0
@@ -227,7 +227,6 @@ def test_a_terminal_sees_how_far_it_is_within_a_table(old: str, new: str) -> Non
 def test_a_server_that_is_lost_in_the_commit_leaves_it_open(old: str, postgres_url: str) -> None:
     database = Database(postgres_url)
     database.open()
-    database.migrate()
     run(
         database,
         "CREATE FUNCTION lost() RETURNS trigger LANGUAGE plpgsql AS"

@@ -248,7 +248,6 @@ def test_a_rule_that_is_rearmed_while_it_trips_is_not_tripped(postgres_url: str)
     """Who rearms waits for whoever trips: else the row would stay, and the log say otherwise."""
     database, other = Database(postgres_url), Database(postgres_url)
     database.open()
-    database.migrate()
     other.open()
     at = database.now()
     rearming = partial(control.rearm, other, ["main"], "a", known=["a"], by="anna", at=at)

@@ -77,7 +77,9 @@ def moved(source: Database, target: Database, *, broken_too: bool = False) -> Mo
 def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """Open an empty database of each kind, without any tables."""
     new = request.param == "sqlite"
-    url = f"sqlite:///{tmp_path / 'new.db'}" if new else request.getfixturevalue("postgres_url")
+    url = (
+        f"sqlite:///{tmp_path / 'new.db'}" if new else request.getfixturevalue("bare_postgres_url")
+    )
     opened = Database(url)
     opened.open()
     yield opened
@@ -235,9 +237,9 @@ def test_nobody_can_write_in_either_meanwhile(database: Database, new_file: Data
 
 
 def test_a_log_of_an_older_version_arrives_with_the_schema_of_this_one(
-    database_url: str, tmp_path: Path
+    bare_database_url: str, tmp_path: Path
 ) -> None:
-    old, new = Database(database_url), Database(f"sqlite:///{tmp_path / 'new.db'}")
+    old, new = Database(bare_database_url), Database(f"sqlite:///{tmp_path / 'new.db'}")
     old.open()
     new.open()
     old.write(partial(upgrade.upgrade, to="0001"))
@@ -313,10 +315,10 @@ def test_a_log_that_does_not_hold_is_copied_only_on_demand(
 
 
 def test_what_the_other_kind_cannot_hold_is_named_and_nothing_is_copied(
-    file: Database, postgres_url: str
+    file: Database, bare_postgres_url: str
 ) -> None:
     run(file, "INSERT INTO trips VALUES ('main', 'a' || char(0), 1, 'x')")
-    target = Database(postgres_url)
+    target = Database(bare_postgres_url)
     target.open()
     with pytest.raises(NotMovable, match=r"^trips: .*NUL"):
         moved(file, target)

@@ -25,6 +25,7 @@ from responder.store.database.portal_tables import held_installations
 from responder.store.database.tables import deliveries
 from responder.store.group_commit import SharedCommit
 from responder.store.inbox import inbox
+from tests.support.schema import laid_at
 from tests.support.uvicorn_thread import Answer, asked, request, served
 
 pytestmark = pytest.mark.portal
@@ -112,9 +113,8 @@ class Receiving:
 @pytest.fixture(scope="module")
 def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiving]:
     path: Path = tmp_path_factory.mktemp("receiving") / "responder.db"
-    database = Database(f"sqlite:///{path}")
+    database = Database(laid_at(path))
     database.open()
-    database.migrate()
     database.write(lambda tx: installations.pin(tx, PINNED))
     commits = SharedCommit(database)
     woken: list[str] = []

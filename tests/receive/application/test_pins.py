@@ -24,7 +24,6 @@ from tests.receive.application.test_application_endpoint import (
 def database(sqlite_url: str) -> Iterator[Database]:
     database = Database(sqlite_url)
     database.open()
-    database.migrate()
     yield database
     database.close()
 

@@ -18,6 +18,8 @@ from tests.support.uvicorn_thread import asked, connected, parsed, received, req
 pytestmark = pytest.mark.portal
 
 PATIENCE = 0.3
+LONG_PATIENCE = 1.5  # where somebody does something in time, on a busy machine too
+LATE = 20  # seconds that a busy machine may take
 BODY = b"a=b"
 
 
@@ -87,24 +89,28 @@ def test_what_is_not_complete_in_time_is_408(port: int, sent: bytes) -> None:
     answer = parsed(data)
     assert answer.status == 408
     assert answer.headers["connection"] == "close"
-    assert PATIENCE * 0.9 < seconds < PATIENCE + 2
+    assert PATIENCE * 0.9 < seconds < PATIENCE + LATE
 
 
-def test_a_drip_is_no_progress(port: int) -> None:
-    with connected(port) as connection:
+@pytest.fixture(scope="module")
+def patient() -> Iterator[int]:
+    with served(Application(), patience_seconds=LONG_PATIENCE) as served_port:
+        yield served_port
+
+
+def test_a_drip_is_no_progress(patient: int) -> None:
+    with connected(patient) as connection:
         for byte in ALIVE[:5]:
             connection.sendall(bytes([byte]))
-            time.sleep(PATIENCE / 10)
-        seconds, data = seconds_until_closed(connection)
-    assert parsed(data).status == 408
-    assert seconds < PATIENCE + 2
+            time.sleep(LONG_PATIENCE / 20)
+        assert parsed(seconds_until_closed(connection)[1]).status == 408
 
 
-def test_head_and_body_have_a_deadline_each(port: int) -> None:
-    with connected(port) as connection:
-        time.sleep(PATIENCE * 0.7)
+def test_head_and_body_have_a_deadline_each(patient: int) -> None:
+    with connected(patient) as connection:
+        time.sleep(LONG_PATIENCE * 0.6)
         connection.sendall(ALIVE[: -len(BODY)])
-        time.sleep(PATIENCE * 0.7)
+        time.sleep(LONG_PATIENCE * 0.6)
         connection.sendall(BODY)
         assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
 
@@ -163,7 +169,7 @@ def test_a_body_that_stalls_after_the_answer_does_not_keep_the_connection(port: 
         connection.sendall(request(b"x" * 100, path="/unread")[:-50])
         seconds, data = seconds_until_closed(connection)
     assert parsed(data).status == 200
-    assert seconds < PATIENCE + 2
+    assert seconds < PATIENCE + LATE
 
 
 def test_a_head_has_a_limit_however_it_arrives(port: int) -> None:
@@ -251,9 +257,10 @@ def test_what_surrounds_a_chunked_body_has_a_limit(port: int) -> None:
             return  # it did not wait for the end of it
 
 
-def test_a_body_in_chunks_of_one_byte_is_read(port: int) -> None:
+def test_a_body_in_chunks_of_one_byte_is_read() -> None:
     head = b"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
-    answer = asked(port, head + b"1\r\nx\r\n" * 65_536 + b"0\r\n\r\n")
+    with served(Application(), patience_seconds=LATE) as port:
+        answer = asked(port, head + b"1\r\nx\r\n" * 65_536 + b"0\r\n\r\n")
     assert (answer.status, answer.body) == (200, b"65536")
 
 
@@ -264,23 +271,23 @@ def test_http_1_0_is_answered(port: int) -> None:
 
 
 def test_300_stalled_sockets_do_not_delay_a_real_event() -> None:
-    with served(Application(), patience_seconds=5) as port, ExitStack() as stack:
+    with served(Application(), patience_seconds=LATE) as port, ExitStack() as stack:
         for number in range(300):
             stalled = stack.enter_context(connected(port))
             stalled.sendall(list(STALLS.values())[number % len(STALLS)])
         began = time.monotonic()
         assert asked(port, ALIVE.replace(b"Host", b"Connection: close\r\nHost")).status == 200
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < LATE / 2  # long before one of them is given up
 
 
 def test_a_stop_does_not_wait_for_a_stalled_body() -> None:
     application = Application()
-    with served(application, patience_seconds=0.5) as port:
+    with served(application, patience_seconds=2 * LATE) as port:
         connection = connected(port)
         connection.sendall(ALIVE[:-1])
         time.sleep(0.05)
         began = time.monotonic()
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < LATE
     connection.close()
 
 

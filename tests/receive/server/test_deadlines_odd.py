@@ -61,7 +61,7 @@ def test_what_did_not_come_whole_by_then_gets_none(port: int, rest: bytes) -> No
     began = time.monotonic()
     assert answered(port, rest) == b""
     assert answered(port, WHOLE * 3 + rest).count(b"HTTP/1.1 ") == 3
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10  # the patience that the first of them would have had
 
 
 def test_what_it_sent_whole_before_something_that_cannot_be_read_is_answered(port: int) -> None:

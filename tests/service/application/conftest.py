@@ -10,11 +10,7 @@ from tests.support.installing import Installing, installing
 
 
 @pytest.fixture
-def there(sqlite_url: str, tmp_path: Path) -> Iterator[Installing]:
+def there(sqlite_database: Database, tmp_path: Path) -> Iterator[Installing]:
     """Give a driver of a portal whose application is not installed yet."""
-    database = Database(sqlite_url)
-    database.open()
-    database.migrate()
-    with installing(database, tmp_path) as there:
+    with installing(sqlite_database, tmp_path) as there:
         yield there
-    database.close()

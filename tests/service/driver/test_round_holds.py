@@ -61,7 +61,6 @@ def test_no_call_is_intended_after_the_entry_of_a_pause(
     """Somebody pauses right after the gate has looked whether everything is paused."""
     database = Database(postgres_url)
     database.open()
-    database.migrate()
     other = Database(postgres_url)
     other.open()
     pausing: list[threading.Thread] = []
@@ -156,7 +155,6 @@ def test_nothing_is_held_by_what_ends_while_it_is_written(
     """Somebody resumes, or rearms, right after the gate has looked."""
     database = Database(postgres_url)
     database.open()
-    database.migrate()
     other = Database(postgres_url)
     other.open()
     name = "paused" if cause == "pause" else "tripped"

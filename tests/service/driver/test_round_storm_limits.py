@@ -55,7 +55,7 @@ def test_a_set_of_one_document_is_whole_however_much_is_due(
         play(there, story)
 
 
-def test_a_long_list_of_templates_hides_no_tasks(tmp_path: Path, database: Database) -> None:
+def test_a_long_list_of_templates_hides_no_tasks(tmp_path: Path, sqlite_database: Database) -> None:
     async def story(there: Driving) -> None:
         for number in range(2_700):
             there.sandbox.add_template(1_000 + number, f"Template {number}")
@@ -67,7 +67,7 @@ def test_a_long_list_of_templates_hides_no_tasks(tmp_path: Path, database: Datab
         assert not there.sandbox.killed
         assert {one["reason"] for one in there.decisions()} == {"no_match"}
 
-    with driving(database, tmp_path, WITHOUT_TASKS) as there:
+    with driving(sqlite_database, tmp_path, WITHOUT_TASKS) as there:
         play(there, story)
 
 

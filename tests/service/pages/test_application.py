@@ -168,7 +168,6 @@ def _alone(url: str, place: Path) -> Iterator[tuple[Database, Visitor]]:
     """Serve the pages alone, with an admin logged in."""
     database = Database(url)
     database.open()
-    database.migrate()
     given = settings(place, anna=hashed(PASSWORD))
     with pages(database, given, logged_in=True) as visitor:
         yield database, visitor

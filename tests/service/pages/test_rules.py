@@ -279,7 +279,6 @@ def test_a_decision_that_is_still_waiting_says_for_what(database: Database, anna
 def test_every_page_is_made_on_postgresql(postgres_url: str, given: Settings) -> None:
     database = Database(postgres_url)
     database.open()
-    database.migrate()
     name = record(database, kill()).decisions[0]
     with _opened(database, given) as anna:
         for path in (

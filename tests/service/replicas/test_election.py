@@ -106,10 +106,6 @@ async def until(look: Callable[[], bool], seconds: float = 60) -> None:
 
 @pytest.fixture
 def url(postgres_url: str) -> str:
-    database = Database(postgres_url)
-    database.open()
-    database.migrate()
-    database.close()
     return postgres_url
 
 

@@ -17,7 +17,6 @@ MINUTE = timedelta(minutes=1)
 def database(database_url: str) -> Iterator[Database]:
     database = Database(database_url)
     database.open()
-    database.migrate()
     yield database
     database.close()
 

@@ -34,7 +34,6 @@ INSTALLED = Installation(
 def database(database_url: str) -> Iterator[Database]:
     database = Database(database_url)
     database.open()
-    database.migrate()
     database.write(lambda tx: installations.pin(tx, INSTALLED))
     yield database
     database.close()

@@ -12,7 +12,6 @@ NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 def test_a_taking_is_under_way_until_it_ends(database_url: str) -> None:
     database = Database(database_url)
     database.open()
-    database.migrate()
 
     def under_way() -> Taking | None:
         return database.read(lambda conn: offline_takings.under_way(conn, "main"))

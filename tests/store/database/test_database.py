@@ -34,8 +34,8 @@ def test_a_migrated_schema_is_the_one_the_statements_are_written_for(database: D
     assert database.read(differences) == []
 
 
-def test_migrating_makes_the_schema_current_and_may_be_repeated(database_url: str) -> None:
-    database = Database(database_url)
+def test_migrating_makes_the_schema_current_and_may_be_repeated(bare_database_url: str) -> None:
+    database = Database(bare_database_url)
     database.open()
     assert not database.schema_is_current()
     database.migrate()
@@ -47,7 +47,6 @@ def test_migrating_makes_the_schema_current_and_may_be_repeated(database_url: st
 def test_a_newer_schema_is_served_and_left_alone(database_url: str) -> None:
     database = Database(database_url)
     database.open()
-    database.migrate()
     database.write(lambda tx: tx.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'"))
     database.migrate()
     assert database.schema_is_current()
@@ -97,8 +96,8 @@ def test_a_read_can_run_in_a_thread(database: Database) -> None:
     assert asyncio.run(_reading(database)) == 1
 
 
-def test_every_sqlite_connection_is_durable(sqlite_url: str) -> None:
-    database = Database(sqlite_url)
+def test_every_sqlite_connection_is_durable(bare_sqlite_url: str) -> None:
+    database = Database(bare_sqlite_url)
     database.open()
 
     def pragmas(conn: Connection) -> list[object]:
@@ -113,8 +112,8 @@ def test_every_sqlite_connection_is_durable(sqlite_url: str) -> None:
     database.close()
 
 
-def test_a_sqlite_file_is_for_nobody_else(sqlite_url: str) -> None:
-    database = Database(sqlite_url)
+def test_a_sqlite_file_is_for_nobody_else(bare_sqlite_url: str) -> None:
+    database = Database(bare_sqlite_url)
     database.open()
     assert database.path is not None
     assert stat.S_IMODE(database.path.stat().st_mode) == 0o600
@@ -176,19 +175,19 @@ def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
         Database(f"sqlite:///{path}").open()
 
 
-def test_a_closed_database_says_so(sqlite_url: str) -> None:
+def test_a_closed_database_says_so(bare_sqlite_url: str) -> None:
     with pytest.raises(StoreUnavailable):
-        Database(sqlite_url).read(lambda c: c)
+        Database(bare_sqlite_url).read(lambda c: c)
 
 
 @pytest.mark.service
-def test_one_process_serves_a_sqlite_file(sqlite_url: str) -> None:
+def test_one_process_serves_a_sqlite_file(bare_sqlite_url: str) -> None:
     program = (
         "import sys; from responder.store.database.database import Database\n"
-        f"d = Database({sqlite_url!r}); d.open()\n"
+        f"d = Database({bare_sqlite_url!r}); d.open()\n"
         "try:\n    d.lock_for_serving()\nexcept Exception as e:\n    print(e)"
     )
-    first = Database(sqlite_url)
+    first = Database(bare_sqlite_url)
     first.open()
     first.lock_for_serving()
     told = subprocess.run(
@@ -212,9 +211,9 @@ def test_opening_does_not_import_alembic() -> None:
 
 
 def test_a_file_is_served_once_by_whatever_link_it_is_opened(
-    sqlite_url: str, tmp_path: Path
+    bare_sqlite_url: str, tmp_path: Path
 ) -> None:
-    first = Database(sqlite_url)
+    first = Database(bare_sqlite_url)
     first.open()
     first.lock_for_serving()
     assert first.path is not None
@@ -227,8 +226,8 @@ def test_a_file_is_served_once_by_whatever_link_it_is_opened(
     first.close()
 
 
-def test_a_migration_gives_way_to_who_holds_what_it_needs(postgres_url: str) -> None:
-    database = Database(postgres_url)
+def test_a_migration_gives_way_to_who_holds_what_it_needs(bare_postgres_url: str) -> None:
+    database = Database(bare_postgres_url)
     database.open()
     database.write(lambda tx: upgrade(tx, "0002"))
     migration = threading.Thread(target=database.migrate)
@@ -251,7 +250,6 @@ def test_a_migration_gives_way_to_who_holds_what_it_needs(postgres_url: str) -> 
 def test_two_that_wait_for_each_other_both_get_their_turn(postgres_url: str) -> None:
     database = Database(postgres_url)
     database.open()
-    database.migrate()
     for portal in ("a", "b"):
         database.write(partial(chain.lock, portal=portal))
     both = threading.Barrier(2)
@@ -297,12 +295,12 @@ def test_a_server_that_will_not_is_no_fault_of_who_asked(postgres_url: str, stat
 
 
 def test_the_time_is_that_of_the_server(
-    postgres_url: str, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+    postgres_url: str, bare_sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, ours = datetime.now(UTC), time.time_ns
     monkeypatch.setattr(time, "time_ns", lambda: ours() + 3_600_000_000_000)
     ahead = {}
-    for url in (postgres_url, sqlite_url):
+    for url in (postgres_url, bare_sqlite_url):
         database = Database(url)
         database.open()
         ahead[database.dialect] = round((database.now() - real) / timedelta(hours=1))

@@ -29,7 +29,6 @@ OPEN = "outcome IN ('waiting', 'held', 'in_doubt')"
 def test_it_does_not_walk_through_a_whole_portal(sqlite_url: str, query: str, index: str) -> None:
     database = Database(sqlite_url)
     database.open()
-    database.migrate()
     explain = f"EXPLAIN QUERY PLAN SELECT * FROM decisions WHERE {query}"  # noqa: S608 -- our own
     plan = database.read(lambda conn: [row[3] for row in conn.exec_driver_sql(explain)])
     database.close()

@@ -97,7 +97,6 @@ def test_thousands_of_one_document_are_concluded_at_once(database: Database) -> 
 def test_a_document_has_no_more_than_ten_thousand_at_once(sqlite_url: str) -> None:
     database = Database(sqlite_url)
     database.open()
-    database.migrate()
     database.write(deliver(*["deal:1"] * 10_100, "deal:2"))
     found = waiting(database)
     assert len(found[0].ids) == inbox.MOST_IDS

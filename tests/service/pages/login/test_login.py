@@ -141,7 +141,6 @@ def test_guessing_is_slowed_down_and_a_known_browser_is_let_in(
 ) -> None:
     database = Database(sqlite_url)
     database.open()
-    database.migrate()
     with pages(database, settings(tmp_path, anna=HASHED), clock=lambda: 1.0) as admin:
         admin.log_in()
         attacker = Visitor(admin.port)

@@ -90,19 +90,23 @@ def test_who_is_logged_in_pauses_and_looks_while_strangers_crowd_the_entrance(
     place: House,
 ) -> None:
     anna = place.admin()
-    statuses: list[int] = []
-    seconds: list[float] = []
+    quiet = [looks_and_acts(anna, number) for number in range(6)]
+    alone = statistics.median(quiet)  # which is long on a busy machine
     with crowd(place.port):
         time.sleep(0.5)
-        for number in range(24):
-            began = time.monotonic()
-            csrf = (page := anna.get("/status")).csrf
-            did = anna.post("/resume" if number % 2 else "/pause", {"csrf": csrf, "sure": "yes"})
-            seconds.append((time.monotonic() - began) / 2)
-            statuses += [page.status, did.status]
-    assert statuses == [200, 303] * 24
-    assert statistics.median(seconds) < 0.5, seconds  # each is within a second, on a quiet machine
-    assert max(seconds) < 3, seconds
+        seconds = [looks_and_acts(anna, number) for number in range(24)]
+    assert statistics.median(seconds) < max(0.5, 20 * alone), (quiet, seconds)
+    assert max(seconds) < max(3, 60 * alone), (quiet, seconds)
+
+
+def looks_and_acts(anna: Visitor, number: int) -> float:
+    """Look at the state and pause or resume; return the seconds that one of both took."""
+    began = time.monotonic()
+    page = anna.get("/status")
+    path = "/resume" if number % 2 else "/pause"
+    did = anna.post(path, {"csrf": page.csrf, "sure": "yes"})
+    assert (page.status, did.status) == (200, 303)
+    return (time.monotonic() - began) / 2
 
 
 def test_a_new_browser_gets_in_by_the_right_password_while_strangers_guess_at_other_names(
