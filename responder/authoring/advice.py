@@ -9,6 +9,8 @@ from responder.rules.reach import shadowed
 from responder.rules.rule import Rule
 from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table
 
+_ACTIVITY = (".updated_time", ".updated_by", ".last_activity_time", ".last_activity_by")
+
 
 def advise(
     root: Table,
@@ -24,7 +26,7 @@ def advise(
     items = root.get("rules")
     assert isinstance(items, Items)
     nodes = {rule.id: node for rule, node in zip(rules, items.items, strict=True)}
-    for node, message in _remarks(rules, nodes, tested):
+    for node, message in (*_remarks(rules, nodes, tested), *_changed_by_comments(rules, nodes)):
         mistakes.warn(node, message)
     for rule, by in shadowed(rules):
         message = (
@@ -62,6 +64,20 @@ def _limit(rule: Table, name: str) -> Node:
     """Return the value of a limit of a rule; the rule itself where the defaults give it."""
     limit = rule.get("limit")
     return (limit.get(name) if isinstance(limit, Table) else None) or rule
+
+
+def _changed_by_comments(
+    rules: Sequence[Rule], nodes: dict[str, Node]
+) -> Iterator[tuple[Node, str]]:
+    """Yield the rules that test what their own comments in a timeline change.
+
+    A comment by another than whoever is responsible counts as activity (module crm, LastActivity).
+    """
+    for rule in rules:
+        changed = [path for path in sorted(rule.paths) if path.endswith(_ACTIVITY)]
+        if changed and rule.telling.timeline and rule.disabled is None:
+            message = f"`{rule.id}` tests `{changed[0]}`, which its comment in the timeline changes"
+            yield nodes[rule.id], message
 
 
 def _remarks(

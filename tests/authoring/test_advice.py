@@ -24,6 +24,18 @@ def test_a_rule_in_order_is_left_in_peace() -> None:
         (a_rule(mode=None), "`the-rule` has no `because`: the log cannot tell people why"),
         (a_rule(more=WHY), "`the-rule` is enforced, and no test expects it to act"),
         (
+            a_rule(mode=None, more="tell: [starter]"),
+            "`the-rule` has no `because`: those whom it tells do not learn why",
+        ),
+        (
+            a_rule(
+                "deal.updated_time: {older_than: 1d}, workflow.template_id: 61",
+                mode=None,
+                more=f"tell: [timeline]\n{WHY}",
+            ),
+            "`the-rule` tests `deal.updated_time`, which its comment in the timeline changes",
+        ),
+        (
             ACTING
             + a_rule("deal.title: x", name="guard", then="leave", when=None)
             + a_rule("workflow.id: x", name="below", mode=None, more=WHY),
