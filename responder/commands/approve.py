@@ -83,8 +83,7 @@ def _lines(case: "ApprovalCase") -> list[str]:
     for test in case.tests:
         where, _, fact = test["path"].partition(".")
         unless = "unless " if where == "unless" else ""
-        seen = "erased" if case.is_erased else to_json(test["value"])
-        lines.append(f"    {unless}{fact} {test['test']}: {seen}")
+        lines.append(f"    {unless}{fact} {test['test']}: {to_json(test['value'])}")
     return [printable(line) for line in lines]
 
 

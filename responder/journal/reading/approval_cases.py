@@ -16,8 +16,8 @@ from responder.journal.reading import decisions as log
 class ApprovalCase:
     """A decision that waits for approval, with its reasons.
 
-    `tests` are those of its rule, each with the value that was seen. `title` is the document's,
-    where it was read; it and the values are None once they were erased.
+    `tests` are those of its rule, each with the value that was seen: facts of a decision that waits
+    cannot be erased. `title` is the document's, where it was read.
     """
 
     asked: PendingApproval
@@ -25,7 +25,6 @@ class ApprovalCase:
     template_id: object
     title: object
     tests: tuple[Mapping[str, Any], ...]
-    is_erased: bool
 
 
 def waiting(
@@ -51,5 +50,4 @@ def _case(asked: PendingApproval, decision: Mapping[str, Any]) -> ApprovalCase:
         template_id=decision["workflow"]["template_id"],
         title=None if isinstance(title, dict) else title,
         tests=tuple(one for one in decision["conditions"] if one["rule"] == asked.rule),
-        is_erased=bool(decision.get("erased")),
     )
