@@ -2,6 +2,7 @@
 
 import json
 import sys
+import textwrap
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -178,11 +179,23 @@ def _alarm_lines(alarms: "Sequence[Alarm]") -> list[str]:
         return ["alarms   none", ""]
     lines: list[str] = []
     for alarm in alarms:
-        since = "" if alarm.since is None else f" (since {instant_text(alarm.since)})"
-        lines.append(f"{_SEVERITIES[alarm.severity]}  {alarm.sentence}{since}")
+        since = "" if alarm.since is None else f" Since {instant_text(alarm.since)}."
+        lines += _wrapped(_SEVERITIES[alarm.severity], f"{alarm.sentence}{since}")
         if alarm.severity != "was_wrong":
-            lines.append(f"           {alarm.todo}")
+            lines += _wrapped("", alarm.todo)
     return [*lines, ""]
+
+
+def _wrapped(head: str, text: str) -> list[str]:
+    """Return a text as lines of 80 columns, indented behind their head."""
+    return textwrap.wrap(
+        text,
+        80,
+        initial_indent=f"{head:<11}",
+        subsequent_indent=" " * 11,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _lines(found: "Status") -> list[str]:

@@ -51,9 +51,10 @@ def test_status_shows_each_rule_with_its_trip(place: Path) -> None:
 
 
 def test_status_begins_with_what_needs_you(place: Path) -> None:
-    first, todo, *_ = status(place).stdout.splitlines()
-    assert first.startswith("NEEDS YOU  Rule lost-deal has tripped in main")
-    assert todo.strip() == "Mend the rule, then `responder rearm lost-deal`."
+    lines = status(place).stdout.partition("\n\n")[0].splitlines()
+    assert lines[0].startswith("NEEDS YOU  Rule lost-deal has tripped in main")
+    assert lines[-1].strip() == "Mend the rule, then `responder rearm lost-deal`."
+    assert all(len(line) <= 80 for line in lines)
     (alarm,) = json.loads(status(place, "--json").stdout)["alarms"]
     assert (alarm["kind"], alarm["severity"]) == ("rule_tripped", "needs_you")
     assert (alarm["about"], alarm["since"]) == ("lost-deal", "2026-09-24T09:00:00.000Z")
