@@ -15,7 +15,7 @@ from responder.bitrix24.client.answers import Answer, Command, Failure, explain
 from responder.bitrix24.lists.paged import Listing, Row, Send, read_all
 from responder.model import Audience
 from responder.rules.facts import links, registry
-from responder.rules.telling import TELLING_KEYS
+from responder.rules.telling.audiences import TELLING_KEYS
 from responder.rules.yaml_positions import Items, Mistake, Mistakes, Node, Scalar, Table, nearest
 
 _TEMPLATES = frozenset({"workflow.template_id", "template.id"})
