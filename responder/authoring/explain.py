@@ -16,8 +16,8 @@ from responder.rules.facts import derived
 from responder.rules.facts.conditions import Kleene, View
 from responder.rules.rule import Rule
 from responder.rules.ruleset import Ruleset
-from responder.rules.telling import WAITS_FOR
-from responder.stop.telling.recipients import Recipient, recipients
+from responder.rules.telling.audiences import WAITS_FOR
+from responder.rules.telling.recipients import Recipient, recipients
 
 MARKS: dict[bool | None, str] = {True: "yes", False: "no", None: "unknown"}
 

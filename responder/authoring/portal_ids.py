@@ -17,7 +17,7 @@ from responder.model import Audience
 from responder.rules.facts import links, registry
 from responder.rules.facts.amounts import AMOUNTS
 from responder.rules.load.clause_parser import CURRENCY
-from responder.rules.telling import TELLING_KEYS
+from responder.rules.telling.audiences import TELLING_KEYS
 from responder.rules.yaml_positions import Items, Mistake, Mistakes, Node, Scalar, Table, nearest
 
 _TEMPLATES = frozenset({"workflow.template_id", "template.id"})

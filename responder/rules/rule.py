@@ -9,7 +9,7 @@ from responder.rules.facts.conditions import All, AnyOf, FactTest, Kleene, View
 from responder.rules.keep import Keep
 from responder.rules.load.limit_parser import Limit
 from responder.rules.schedules import Schedule
-from responder.rules.telling import Telling
+from responder.rules.telling.audiences import Telling
 from responder.rules.triggers import Trigger
 
 

@@ -21,7 +21,8 @@ from responder.rules.load.restraint_parser import RESTRAINT_KEYS
 from responder.rules.load.suggestions import written_values
 from responder.rules.load.when_parser import WhenReader
 from responder.rules.rule import Rule
-from responder.rules.telling import TELLING_KEYS, TellingReader
+from responder.rules.telling.audiences import TELLING_KEYS
+from responder.rules.telling.telling_parser import TellingReader
 from responder.rules.triggers import Trigger
 from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table, nearest
 

@@ -37,7 +37,7 @@ from responder.rules.load.limit_parser import NAMES as LIMITS
 from responder.rules.load.loader import DEFAULT_KEYS, FILE_KEYS
 from responder.rules.load.restraint_parser import MOST_KEPT, NO_GROUP, RESTRAINT_KEYS, WHICH
 from responder.rules.load.rule_parser import RULE_KEYS
-from responder.rules.telling import AUDIENCES, TELLING_KEYS
+from responder.rules.telling.audiences import AUDIENCES, TELLING_KEYS
 
 _ACTIONS: Mapping[str, str] = {
     Action.KILL: "It deletes the workflow with its data.",

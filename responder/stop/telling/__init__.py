@@ -1,1 +1,1 @@
-"""What is told in the portal: to whom, in which words, and how it is sent once and no more."""
+"""What is told in the portal: who, in which words, and how it is sent once and no more."""

@@ -17,9 +17,9 @@ from responder.judge.stop_lifecycle import Step
 from responder.model import ACTING_MODES, Action, Audience, Document, Mode, Outcome, Unknown
 from responder.rules.rule import Rule
 from responder.rules.ruleset import Ruleset
-from responder.rules.telling import WAITS_FOR, title_of
+from responder.rules.telling.audiences import WAITS_FOR, title_of
+from responder.rules.telling.recipients import recipients
 from responder.stop.telling import wording
-from responder.stop.telling.recipients import recipients
 from responder.stop.telling.wording import Approval, Subject
 from responder.store.database.database import Connection
 from responder.store.limits import APPROVAL

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from responder.model import Audience, Unknown
-from responder.rules.telling import WAITS_FOR, has_timeline, responsible_of
+from responder.rules.telling.audiences import WAITS_FOR, has_timeline, responsible_of
 
 MOST_WAITING = 20
 """Users of one workflow's tasks who are told; a task may be one of hundreds of people."""

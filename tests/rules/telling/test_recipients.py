@@ -3,7 +3,7 @@
 import pytest
 
 from responder.model import Audience, Unknown
-from responder.stop.telling.recipients import MOST_WAITING, Recipient, recipients
+from responder.rules.telling.recipients import MOST_WAITING, Recipient, recipients
 
 T, S, R, W = Audience.TIMELINE, Audience.STARTER, Audience.RESPONSIBLE, Audience.WAITING
 DEAL = {"deal.assigned_by_id": 7}
