@@ -12,7 +12,7 @@ from responder.journal import approvals, open_stops
 from responder.stop import control
 from responder.store import sweep_runs
 from tests.random.model_drivers import PORTAL, Replica, SteppedDatabase
-from tests.random.model_rules import VIP, Policy, Row, View
+from tests.random.model_rules import ACTIVE, INDUSTRIES, VIP, Policy, Row, View
 from tests.random.model_watch import Watch
 
 DEALS = (1, 2, 3)
@@ -69,11 +69,11 @@ class Deeds:
 
     async def populate(self) -> None:
         """Set up deals and workflows."""
+        self._add_what_deals_link_to()
         for deal in DEALS:
-            company = int(VIP) if deal in self.scene.of_vip else 5
-            self.sandbox.add_item(
-                2, deal, stageSemanticId="F", opportunity="500", companyId=company, categoryId=0
-            )
+            fields = {"stageSemanticId": "F", "opportunity": "500", "UF_CRM_PRICE": "150|RUB"}
+            fields |= {"companyId": VIP if deal in self.scene.of_vip else "5", "assignedById": "9"}
+            self.sandbox.add_item(2, deal, categoryId=0, **fields)
         for deal in DEALS:
             for template in self.scene.templates:
                 await self.start_workflow(deal, template)
@@ -86,6 +86,12 @@ class Deeds:
             for number in range(self.scene.crowd):
                 self.sandbox.add_bizproc_task(CROWD, 100 + number, "Read")
         self.changed()
+
+    def _add_what_deals_link_to(self) -> None:
+        for number, industry in INDUSTRIES.items():
+            self.sandbox.add_item(4, number, industry=industry)
+        for user, active in ACTIVE.items():
+            self.sandbox.add_user(user, active=active == "true")
 
     # The portal.
 

@@ -13,7 +13,9 @@ from tests.random.model_rules import (
     NIGHTLY,
     VIP,
     VIP_USERS,
+    AtLeast,
     Below,
+    Costs,
     Is,
     Policy,
     Rule,
@@ -34,6 +36,8 @@ FIELDS = [
     *(("stageSemanticId", value) for value in ("F", "P")),
     *(("opportunity", value) for value in ("500", "5000", "", "a lot", None)),
     *(("companyId", value) for value in (5, 17, None)),
+    *(("assignedById", value) for value in (7, 9, 0, 99, None)),
+    *(("UF_CRM_PRICE", value) for value in ("150|RUB", "50|RUB", "150|EUR", "150", None)),
 ]
 
 # What the rules of a file test.
@@ -41,6 +45,9 @@ LOST, CHEAP = Is("deal.stage_semantic_id", ("F",)), Below("deal.opportunity", 10
 OF_61, OF_62 = Is("workflow.template_id", ("61",)), Is("workflow.template_id", ("62",))
 OF_BOTH = Is("workflow.template_id", ("61", "62"))
 OF_VIP, FOR_VIP = Is("deal.company_id", (VIP,)), Is("waiting_for.id", VIP_USERS)
+CROWDED, DEAR = AtLeast("document.running", 2), Costs("deal.uf_crm_price", 100)
+ORPHANED = Is("deal.assigned_by.active", ("false",))
+OF_BANKS = Is("deal.company.industry", ("BANKING",))
 PERS = [("document", "template"), ("template",), ("document",), (COMPANY,)]
 COUNTS = [1, 1, 2]
 WHENS = [
@@ -84,8 +91,8 @@ LIMITS: dict[str, list[object]] = {
 lost_deal = a_rule(
     "lost-deal",
     when=[*WHENS],
-    tests=[(LOST, OF_61)],
-    unless=[(), (), (FOR_VIP,), (OF_VIP,)],
+    tests=[(LOST, OF_61), (LOST, OF_61), (OF_61, CROWDED), (OF_61, ORPHANED)],
+    unless=[(), (), (FOR_VIP,), (OF_VIP,), (OF_BANKS,)],
     wait=[0, 0, 0, 60],
     mode=[*MODES],
     sweep=[None, None, True, False],
@@ -94,7 +101,7 @@ lost_deal = a_rule(
 small_deal = a_rule(
     "small-deal",
     when=[*WHENS],
-    tests=[(OF_62, CHEAP)],
+    tests=[(OF_62, CHEAP), (OF_62, CHEAP), (OF_62, DEAR)],
     then=["kill", "terminate"],
     mode=[*MODES],
     **LIMITS,
@@ -120,6 +127,7 @@ GUARDED: list[object] = [
 ]
 guards = st.lists(
     st.one_of(
+        a_rule("keep-banks", then=["leave"], tests=[(OF_BANKS,), (DEAR,)], when=GUARDED),
         a_rule("keep-vip", then=["leave"], tests=[(OF_VIP,)], when=GUARDED),
         a_rule("keep-asked", then=["leave"], tests=[(FOR_VIP,)], when=GUARDED),
     ),

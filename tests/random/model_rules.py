@@ -25,6 +25,15 @@ _FIELDS = {
     "deal.stage_semantic_id": "stageSemanticId",
     "deal.opportunity": "opportunity",
     "deal.company_id": "companyId",
+    "deal.assigned_by_id": "assignedById",
+    "deal.uf_crm_price": "UF_CRM_PRICE",
+}
+# What deals are linked to, which stays as it is: industries of companies, whether people work here.
+INDUSTRIES = {"5": "IT", "17": "BANKING"}
+ACTIVE = {"7": "true", "9": "false"}
+_LINKED = {
+    "deal.company.industry": ("deal.company_id", INDUSTRIES),
+    "deal.assigned_by.active": ("deal.assigned_by_id", ACTIVE),
 }
 
 
@@ -54,6 +63,11 @@ class View:
         deal = int(number) if kind == "DEAL" else 0
         fields = {} if deal in self.denied else self.deals.get(deal, {})
         facts = {path: fields.get(name, UNKNOWN) for path, name in _FIELDS.items()}
+        for path, (link, there) in _LINKED.items():
+            facts[path] = _at_the_end(facts[link], there)
+        facts["document.running"] = sum(
+            other.document == row.document for other in self.workflows.values()
+        )
         facts["workflow.template_id"] = row.template
         facts["waiting_for.id"] = self.tasks.get(workflow_id, ())
         return facts
@@ -98,8 +112,44 @@ class Below:
         return int(value) < self.number if value.isdigit() else None
 
 
+@dataclass(frozen=True, slots=True)
+class AtLeast:
+    """A test that a fact is this number or more."""
+
+    fact: str
+    number: int
+
+    @property
+    def text(self) -> str:
+        """Write it as a line of a map."""
+        return f"{self.fact}: {{at_least: {self.number}}}"
+
+    def holds(self, facts: Mapping[str, object]) -> Kleene:
+        """Make the test."""
+        value = str(facts[self.fact])
+        return int(value) >= self.number if value.isdigit() else None
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """A test that an amount in roubles is over this; one in another currency is unknown."""
+
+    fact: str
+    number: int
+
+    @property
+    def text(self) -> str:
+        """Write it as a line of a map."""
+        return f"{self.fact}: {{over: {self.number}, currency: RUB}}"
+
+    def holds(self, facts: Mapping[str, object]) -> Kleene:
+        """Make the test."""
+        amount, _, currency = str(facts[self.fact]).partition("|")
+        return int(amount) > self.number if currency == "RUB" else None
+
+
 COMPANY = "deal.company_id"
-Asked = Is | Below
+Asked = Is | Below | AtLeast | Costs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -290,6 +340,13 @@ def _usual(policy: Policy) -> tuple[Rule, ...]:
         per_document=policy.per_document,
     )
     return (guard, lost, small) if policy.guard else (lost, small)
+
+
+def _at_the_end(link: object, there: Mapping[str, str]) -> object:
+    """Return what a link leads to: nothing where it is empty, and unknown where nobody knows."""
+    if link is UNKNOWN:
+        return UNKNOWN
+    return None if link in (None, "", 0, "0") else there.get(str(link), UNKNOWN)
 
 
 def _several(value: object) -> tuple[object, ...]:
