@@ -15,7 +15,7 @@ from responder.adapters.table import Column, Table
 from responder.adapters.terminal import Style
 from responder.bitrix24 import documents
 from responder.journal import names
-from responder.journal.reading import decisions, rule_names
+from responder.journal.reading import decisions, names_in_words, rule_names
 from responder.journal.telling.shown import Told, told
 from responder.model import Action, Document, Outcome, Reason
 from responder.store import rulesets
@@ -258,8 +258,6 @@ def _note(decision: Decision) -> str:
 
 
 def _about(decision: Decision) -> str:
-    from responder.journal.reading import names_in_words  # slow, and not needed for an empty log
-
     given = decision["names"]
     if not isinstance(given, dict) or not given:
         return ""
