@@ -141,6 +141,8 @@ def in_values(fact: Fact, node: Node) -> Iterator[Complaint]:
 
 def in_facts(fact: Fact, node: Node) -> Iterator[Complaint]:
     """Yield those of the values given in a test case that the fact can never have."""
+    if isinstance(node, Table) and (meanings(fact.path) or fact.type is Type.TRUTH):
+        yield Complaint(node, f"`{fact.path}` has a value, and no map of values", None)
     yield from in_values(fact, node)
     for scalar in _scalars(node) if fact.type in (Type.DATE, Type.DAY) else ():
         meant = written_values.moment(scalar.text)

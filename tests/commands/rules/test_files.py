@@ -179,10 +179,10 @@ def test_the_fields_that_a_portal_added_are_read_from_it() -> None:
             "PORTALS__MAIN__APPLICATION_TOKENS": TOKEN,
         }
         listed = responder("fields", "deal", "--portal", "main", **settings).output
-    lines = [" ".join(line.split()) for line in listed.splitlines()]
-    assert "deal.uf_crm_price any UF_CRM_PRICE (money; name the `currency`)." in lines
-    assert "deal.uf_crm_note any UF_CRM_NOTE (string)." in lines
-    assert not any("uf_…" in line for line in lines)
+    said = " ".join(listed.split())
+    assert "deal.uf_crm_price any UF_CRM_PRICE (money; name the `currency`)." in said
+    assert "deal.uf_crm_note any UF_CRM_NOTE (string)." in said
+    assert "uf_…" not in said
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def test_who_is_responsible_and_the_title_come_with_a_document_that_is_read_anyw
         ("tell: [startr]", "`startr` is nobody whom `tell` knows: timeline", "starter"),
         ("tell: [comment]", "`comment` is nobody whom `tell` knows", "timeline"),
         ("warn: [assigned_by_id]", "nobody whom `warn` knows", "responsible"),
-        ("tell: starter", "`tell` is a list, such as [timeline, starter]", None),
+        ("tell: starter", "`tell` is a list, such as [timeline, starter]", "[starter]"),
         ("notify: [starter]", "there is no key `notify` here", "tell"),
         ("warn: [waiting]", "test `workflow.tasks`, such as {at_least: 1}", None),
     ],
