@@ -155,7 +155,7 @@ class _CaseReader:
         value = self.node.get(name)
         if value is None:
             return None
-        if isinstance(value, Scalar) and value.text.strip():
+        if isinstance(value, Scalar) and value.kind != "null" and value.text.strip():
             return value.text
         self.mistakes.error(value, f"`{name}` is a text")
         return None

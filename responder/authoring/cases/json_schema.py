@@ -124,12 +124,13 @@ def _open_table(properties: Mapping[str, Schema], described: str) -> dict[str, o
 
 def _value(owner: str, field: Field) -> Schema:
     """Return the schema of the value of a fact in a test: few values, yes and no, or anything."""
-    several = {"type": "array"}
+    # As the portal may send several values, or none.
+    others: list[Schema] = [{"type": "null"}, {"type": "array"}, {"type": "object"}]
     few = few_values(f"{owner}.{field.name}")
     if few is not None:
-        return doc(field.description, {"anyOf": [*few, {"type": "null"}, several]})
+        return doc(field.description, {"anyOf": [*few, *others]})
     if field.type is Type.TRUTH:
-        return doc(field.description, {"anyOf": [*TRUTHS, {"type": "null"}, several]})
+        return doc(field.description, {"anyOf": [*TRUTHS, *others]})
     return {"description": field.description, "type": _ANYTHING}
 
 

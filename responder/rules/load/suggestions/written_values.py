@@ -16,13 +16,13 @@ from responder.rules.yaml_positions import NUMBER
 _SPACES = " \u00a0\u2009\u202f'_"
 _GROUPED = re.compile(rf"-?[0-9]{{1,3}}(?:[{_SPACES}][0-9]{{3}})+(?:[.,][0-9]+)?")
 _THOUSANDS = re.compile(r"-?[1-9][0-9]{0,2}(?:,[0-9]{3})+(?:\.[0-9]+)?")
-_SIGN = r"(?:%|₽|\$|€|[A-Za-z]{3}|руб(?:\.|лей|ля|ль)?)"
+_SIGN = r"(?:%|₽|\$|€|[A-Z]{3}|rub|eur|usd|руб(?:\.|лей|ля|ль)?)"
 _WITH_A_SIGN = re.compile(rf"(?:{_SIGN}\s*)?(-?[0-9][0-9.,{_SPACES}]*?)\s*(?:{_SIGN})?")
 # As the portal writes users, companies and other items in forms, and as people number things.
-_REFERENCE = re.compile(r"(?:(?:[A-Za-z]+_)+|(?:id|no\.?|number)[ :]*|[#№] *)([1-9][0-9]*)", re.I)
+_REFERENCE = re.compile(r"(?:(?:[A-Za-z]+_)+|(?:id|no\.|number)[ :]*|[#№] *)([1-9][0-9]*)", re.I)
 _SEPARATORS = (r"\s*[,;]\s*", r"\s+(?:or|and|или|и)\s+", r"\s*\|\|?\s*")
 _RANGE = re.compile(r"(?:from\s+)?(\S+?)\s*(?:\.\.\.?|–|—|-|\bto\b)\s*(\S+)", re.I)
-_NEGATED = re.compile(r"(?:not\s+|не\s+|!\s*)(\S.*)", re.I)
+_NEGATED = re.compile(r"(?:not[\s_]+|no\s+|не\s+|!\s*)(\S.*)", re.I)
 _EMPTY = frozenset(["empty", "none", "null", "nothing", "missing", "пусто", "нет", "-", "''"])
 _ANYTHING = frozenset(["*", "any", "anything", "all", "not_empty", "filled", "present", "любой"])
 _DAY_OF = (
@@ -56,9 +56,9 @@ def meant(written: str, type_: Type) -> str | None:
     if plain != written and _fits(plain, type_):
         return plain
     return (
-        _one(plain, type_)
+        (None if type_ is Type.DURATION else negated(plain, read))
+        or _one(plain, type_)
         or _emptiness(plain)
-        or (None if type_ is Type.DURATION else negated(plain, read))
         or _between(plain, type_)
         or several(plain, read)
     )
