@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from responder.commands.context import current_user, fail, opened
+from responder.commands.context import current_user, fail, opened, time_zone
 
 if TYPE_CHECKING:
     from responder.journal.approvals import PendingApproval
@@ -65,11 +65,12 @@ def _json(one: "PendingApproval") -> str:
 
 
 def _line(one: "PendingApproval") -> str:
+    from responder.adapters import local_time
     from responder.adapters.printable_text import printable
 
-    until = one.lapses_at.strftime("%Y-%m-%d %H:%M")
+    until = local_time.in_line(one.lapses_at, time_zone())
     stop = f"{one.decision_id}  {one.action.value} {one.workflow_id} on {one.document}"
-    return printable(f"{stop}, rule {one.rule} ({one.together}); lapses {until} UTC")
+    return printable(f"{stop}, rule {one.rule} ({one.together}); lapses {until}")
 
 
 def _chosen(

@@ -16,6 +16,8 @@ import click
 from responder.rules.revision import shown
 
 if TYPE_CHECKING:
+    from datetime import tzinfo
+
     from responder.bitrix24.client.rest import Portal
     from responder.journal.chain_ends import Readable
     from responder.rules.ruleset import RulesError, Ruleset
@@ -140,6 +142,17 @@ def portal_of(given: "Settings", name: str) -> "Portal":
         except stored_address.NoAddress as why:
             fail(f"{name}: {why}.")
     return Portal(name, address)
+
+
+def time_zone() -> "tzinfo":
+    """Return the time zone in which tables say times, or print that there is none such and exit."""
+    from responder.settings.sources import TIMEZONE, timezone
+    from responder.settings.time_zone import zone_named
+
+    try:
+        return zone_named(timezone(os.environ, Path(".env")))
+    except ValueError as why:
+        wrong_settings(f"{TIMEZONE} {why}")
 
 
 @contextmanager

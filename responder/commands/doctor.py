@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from responder.adapters import local_time
 from responder.adapters.printable_text import printable, to_json
-from responder.commands.context import fail, portal_of, require_portal
+from responder.commands.context import fail, portal_of, require_portal, time_zone
 
 if TYPE_CHECKING:
     from responder.service.doctor.checks import Finding
@@ -117,7 +118,8 @@ async def _examine(given: "Settings", written: "Callable[[Finding], str]") -> in
 def _as_line(finding: "Finding") -> str:
     where = f"{finding.portal}: " if finding.portal else ""
     advice = f" -> {finding.advice}" if finding.advice else ""
-    return printable(f"{finding.status.value:<8} {where}{finding.check}: {finding.message}{advice}")
+    line = f"{finding.status.value:<8} {where}{finding.check}: {finding.message}{advice}"
+    return local_time.in_text(printable(line), time_zone())
 
 
 def _as_json(finding: "Finding") -> str:

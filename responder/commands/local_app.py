@@ -22,6 +22,7 @@ def app(portal: str | None, *, as_json: bool) -> None:
     """Show what to fill in and press for a portal's local application, and how it stands."""
     from datetime import UTC, datetime
 
+    from responder.adapters import local_time
     from responder.adapters.printable_text import printable, to_json
     from responder.service.application import guide as guides
 
@@ -39,7 +40,8 @@ def app(portal: str | None, *, as_json: bool) -> None:
         if as_json:
             click.echo(to_json(guides.as_json(guide)))
         else:
-            click.echo("\n".join(map(printable, guides.lines(guide))) + "\n")
+            lines = "\n".join(map(printable, guides.lines(guide)))
+            click.echo(local_time.in_text(lines, given.zone) + "\n")
 
 
 def _guides(given: "Settings", names: "Sequence[str]", now: "datetime") -> "list[Guide]":

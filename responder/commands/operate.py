@@ -15,6 +15,7 @@ from responder.commands.context import (
     is_known_to_the_log,
     opened,
     require_portal,
+    time_zone,
 )
 from responder.rules.revision import shown
 
@@ -135,6 +136,7 @@ def status(*, as_json: bool) -> None:
 
     With a broken rules file all the rest is shown, and the exit code is 1.
     """
+    from responder.adapters import local_time
     from responder.adapters.printable_text import printable
     from responder.stop import control
 
@@ -142,9 +144,11 @@ def status(*, as_json: bool) -> None:
         ruleset = _ruleset_or_why(settings)
         known = None if isinstance(ruleset, str) else ruleset
         found = control.status(database, settings, known, database.now())
-        click.echo(
-            json.dumps(asdict(found)) if as_json else "\n".join(map(printable, _lines(found)))
-        )
+        if as_json:
+            click.echo(json.dumps(asdict(found)))
+        else:
+            lines = "\n".join(map(printable, _lines(found)))
+            click.echo(local_time.in_text(lines, time_zone()))
         if isinstance(ruleset, str):
             click.echo(f"{ruleset} A service that runs goes on by the last good rules.", err=True)
             sys.exit(1)

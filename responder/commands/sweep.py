@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from responder.commands.context import current_user, opened, require_portal
+from responder.commands.context import current_user, opened, require_portal, time_zone
 from responder.commands.operate import require_rule, ruleset_of
 
 if TYPE_CHECKING:
@@ -128,6 +128,7 @@ def _show(
     *,
     as_json: bool,
 ) -> None:
+    from responder.adapters import local_time
     from responder.adapters.printable_text import printable, to_json
 
     if as_json:
@@ -142,7 +143,7 @@ def _show(
             str(one["outcome"]),
             one["detail"] or "",
         )
-        click.echo(printable(row))
+        click.echo(local_time.in_text(printable(row), time_zone()))
     click.echo(
         f"{portal}: {result['running']} workflows running, {len(found)} found by "
         f"{len(_names(result))} rules",

@@ -9,7 +9,7 @@ input, and its errors are rewritten here and not passed on.
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import timedelta
+from datetime import timedelta, tzinfo
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -34,7 +34,7 @@ from pydantic_settings import (
 )
 
 from responder.model import Mode
-from responder.settings import consistency, validators, webhook_signature
+from responder.settings import consistency, time_zone, validators, webhook_signature
 from responder.settings.consistency import portal_variable
 from responder.settings.sources import (
     DATABASE_URL,
@@ -132,6 +132,7 @@ class Settings(BaseSettings):
         Literal["debug", "info", "warning", "error", "critical"], BeforeValidator(validators.lower)
     ] = "info"
     keep_days: int = Field(default=400, ge=1, le=36_500)
+    timezone: Annotated[str, AfterValidator(validators.timezone)] = "UTC"
     admins: Annotated[
         dict[str, validators.PasswordHash], AfterValidator(validators.valid_names)
     ] = {}
@@ -154,6 +155,11 @@ class Settings(BaseSettings):
         """Return the caller's values as the only source, and nothing from the environment."""
         del settings_cls, env_settings, dotenv_settings, file_secret_settings
         return (init_settings,)
+
+    @property
+    def zone(self) -> tzinfo:
+        """Return the time zone in which people are shown instants."""
+        return time_zone.zone_named(self.timezone)
 
     def events_at(self, portal: str) -> str | None:
         """Return where a portal's application sends its events; None where it cannot reach us."""

@@ -14,6 +14,7 @@ from dotenv import dotenv_values
 PREFIX = "RESPONDER_"
 SECRETS_DIR = "RESPONDER_SECRETS_DIR"
 DATABASE_URL = "RESPONDER_DATABASE_URL"
+TIMEZONE = "RESPONDER_TIMEZONE"
 DEFAULT_DATABASE_URL = "sqlite:///responder.db"
 EMPTY_DATABASE_URL = f"{DATABASE_URL} is empty: leave it out for a SQLite file, responder.db"
 
@@ -43,6 +44,13 @@ def database_url(environ: Mapping[str, str], env_file: Path | None) -> tuple[str
         problems += [*filter(_concerns_all, found), *_misspelt(given)]
     url = given.get(DATABASE_URL, DEFAULT_DATABASE_URL)
     return url, problems if url else [*problems, EMPTY_DATABASE_URL]
+
+
+def timezone(environ: Mapping[str, str], env_file: Path | None) -> str:
+    """Return the name of the time zone for people, whatever is wrong with other settings."""
+    given = {name: value for name, value in environ.items() if name.upper() == TIMEZONE}
+    found = _ours(given, "the environment", []) or gather(environ, env_file)[0]
+    return found.get(TIMEZONE) or "UTC"
 
 
 def _concerns_all(problem: str) -> bool:

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, SecretStr, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from responder.model import Mode
-from responder.settings import database_address, webhook_signature
+from responder.settings import database_address, time_zone, webhook_signature
 
 T = TypeVar("T")
 
@@ -92,6 +92,12 @@ def scheme_of(host: str) -> str:
     except ValueError:
         return "https"
     return "http" if _is_loopback(hostname) else "https"
+
+
+def timezone(given: str) -> str:
+    """Check that there is a time zone of this name."""
+    time_zone.zone_named(given)
+    return given
 
 
 def secret_key(given: SecretStr) -> SecretStr:

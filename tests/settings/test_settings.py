@@ -1,8 +1,9 @@
 """Settings: what is read from where, and that an error never shows a value."""
 
 import traceback
-from datetime import timedelta
+from datetime import UTC, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import example, given
@@ -51,6 +52,7 @@ def test_two_variables_are_enough_and_the_rest_has_its_documented_default() -> N
     assert (settings.host, settings.port) == ("127.0.0.1", 8000)
     assert settings.sweep_every == timedelta(minutes=15)
     assert (settings.log_level, settings.keep_days) == ("info", 400)
+    assert (settings.timezone, settings.zone) == ("UTC", UTC)
     assert (settings.admins, settings.admin_port) == ({}, None)
     assert (settings.notify_url, settings.notify_secret) == (None, None)
 
@@ -69,6 +71,7 @@ def test_every_variable_can_be_set() -> None:
         SWEEP_EVERY="0",
         LOG_LEVEL="DEBUG",
         KEEP_DAYS="30",
+        TIMEZONE="Europe/Moscow",
         ADMINS__IVAN=HASH,
         ADMIN_PORT="9001",
         NOTIFY_URL="https://hooks.example/x",
@@ -82,6 +85,7 @@ def test_every_variable_can_be_set() -> None:
     assert settings.sweep_every == timedelta(0)
     assert (settings.port, settings.admin_port) == (9000, 9001)
     assert (settings.log_level, settings.keep_days) == ("debug", 30)
+    assert settings.zone == ZoneInfo("Europe/Moscow")
     assert settings.admins == {"ivan": SecretStr(HASH)}
 
 
@@ -134,6 +138,7 @@ BROKEN = [
     ("PORTALS__MAIN__REQUESTS_PER_SECOND", CANARY, "number"),
     ("PORTALS__MAIN__REQUESTS_PER_SECOND", "nan", "finite"),
     ("PORTALS__MAIN__REQUESTS_PER_SECOND", "0", "greater than 0"),
+    ("TIMEZONE", f"Europe/{CANARY}", "is no time zone"),
     ("PORTALS__MAIN__BURST", "0", "greater than or equal to 1"),
     ("DATABASE_URL", f"mysql://u:{CANARY}@db/x", "must begin with sqlite:///"),
     ("DATABASE_URL", f"postgresql+psycopg://u:{CANARY}@db:port/x", "is not a URL"),

@@ -5,10 +5,11 @@ import re
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from difflib import get_close_matches
 from functools import partial
 
+from responder.adapters import local_time
 from responder.adapters.printable_text import printable, to_json
 from responder.journal.reading import decisions, rule_names
 from responder.model import Action, Outcome, Reason
@@ -18,7 +19,7 @@ from responder.store.database.database import Database
 FOLLOW_SECONDS = 0.5
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_HEAD = ("AT", "DECISION", "DOCUMENT", "WORKFLOW", "RULE", "OUTCOME")
+_HEAD = ("DECISION", "DOCUMENT", "WORKFLOW", "RULE", "OUTCOME")
 _WIDTHS = (19, 14, 16, 23, 20)
 
 Decision = Mapping[str, object]
@@ -82,10 +83,12 @@ class Filter:
         return decision["outcome"] == self.outcome
 
 
-def show_all(database: Database, chosen: Filter, *, as_json: bool, write: Write) -> int:
-    """Print the decisions that are asked for; return their number."""
+def show_all(
+    database: Database, chosen: Filter, *, as_json: bool, write: Write, zone: tzinfo = UTC
+) -> int:
+    """Print the decisions that are asked for, with times in a zone; return their number."""
     if not as_json:
-        write(_row(_HEAD))
+        write(_row((f"AT ({local_time.zone_label(datetime.now(UTC), zone)})", *_HEAD)))
     count = 0
     for decision in decisions.decisions(
         database,
@@ -95,13 +98,19 @@ def show_all(database: Database, chosen: Filter, *, as_json: bool, write: Write)
         outcome=chosen.outcome if chosen.outcome in tuple(Outcome) else None,
     ):
         if chosen.matches(decision):
-            write(_line(decision, as_json=as_json))
+            write(_line(decision, as_json=as_json, zone=zone))
             count += 1
     return count
 
 
 def show_changes(
-    database: Database, cursor: Mapping[str, int], chosen: Filter, *, as_json: bool, write: Write
+    database: Database,
+    cursor: Mapping[str, int],
+    chosen: Filter,
+    *,
+    as_json: bool,
+    write: Write,
+    zone: tzinfo = UTC,
 ) -> None:
     """Print, for ever, decisions that are asked for as they change, from the cursor on."""
     while True:
@@ -110,7 +119,7 @@ def show_changes(
         if cursor == seen:
             time.sleep(FOLLOW_SECONDS)
         for decision in filter(chosen.matches, changed):
-            write(_line(decision, as_json=as_json))
+            write(_line(decision, as_json=as_json, zone=zone))
 
 
 def no_decision(database: Database, chosen: Filter, in_force: Collection[str] | None) -> str:
@@ -152,22 +161,24 @@ def sentence(database: Database, decision: Decision) -> str | None:
     return next((paragraph(rule) for rule in ruleset.rules if rule.id == decision["rule"]), None)
 
 
-def one(decision: Decision, in_words: str | None = None, *, as_json: bool) -> str:
+def one(
+    decision: Decision, in_words: str | None = None, *, as_json: bool, zone: tzinfo = UTC
+) -> str:
     """Return one decision with everything that led to it, and the words of its rule."""
     if as_json:
         return to_json(decision)
     rule_lines = (
         [] if in_words is None else ["in words", *(f"  {line}" for line in in_words.splitlines())]
     )
-    return "\n".join([*_lines(decision), *rule_lines])
+    return "\n".join([*_lines(decision, zone), *rule_lines])
 
 
-def _line(decision: Decision, *, as_json: bool) -> str:
+def _line(decision: Decision, *, as_json: bool, zone: tzinfo) -> str:
     if as_json:
         return to_json(decision)
     return _row(
         (
-            _text(decision["at"])[:19].replace("T", " "),
+            local_time.in_table(str(decision["at"]), zone),
             _text(decision["id"]),
             document_name(decision["document"]),
             _workflow_name(decision["workflow"]),
@@ -197,9 +208,10 @@ def _text(value: object) -> str:
     return "" if value is None else printable(str(value))
 
 
-def _lines(decision: Decision) -> Iterable[str]:
+def _lines(decision: Decision, zone: tzinfo) -> Iterable[str]:
     yield f"decision     {_text(decision['id'])}"
-    for name in ("at", "portal", "trigger", "event"):
+    yield f"at           {local_time.in_line(str(decision['at']), zone)}"
+    for name in ("portal", "trigger", "event"):
         yield f"{name:<12} {_text(decision[name]) or '-'}"
     yield f"document     {document_name(decision['document'])}"
     yield f"workflow     {_fields(decision['workflow'])}"
@@ -209,7 +221,7 @@ def _lines(decision: Decision) -> Iterable[str]:
     yield f"action       {_text(decision['action'])}"
     for name in ("reason", "mode", "outcome", "receipt", "verified_at", "detail", "concluded_at"):
         if decision[name] is not None:
-            yield f"{name:<12} {_text(decision[name])}"
+            yield f"{name:<12} {local_time.in_text(_text(decision[name]), zone)}"
     yield f"ruleset      {_text(decision['ruleset'])}"
     yield from _conditions(decision["conditions"])
     yield from _facts(decision["facts"])

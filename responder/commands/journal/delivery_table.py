@@ -3,8 +3,9 @@
 import json
 import re
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 
+from responder.adapters import local_time
 from responder.adapters.printable_text import printable, to_json
 from responder.bitrix24 import documents
 from responder.model import Document
@@ -23,13 +24,15 @@ def show(
     *,
     as_json: bool,
     write: Callable[[str], object],
+    zone: tzinfo = UTC,
 ) -> int:
-    """Print deliveries, the oldest first; return their number."""
+    """Print deliveries, the oldest first, with times in a zone; return their number."""
     if not as_json:
-        write(_ROW.format("RECEIVED", "DELIVERY", "PORTAL", "EVENT", "DOCUMENT", "EVALUATION"))
+        received = f"RECEIVED ({local_time.zone_label(datetime.now(UTC), zone)})"
+        write(_ROW.format(received, "DELIVERY", "PORTAL", "EVENT", "DOCUMENT", "EVALUATION"))
     count = 0
     for delivery in inbox.received(database, since=since, document=document):
-        write(_json(delivery) if as_json else _line(delivery))
+        write(_json(delivery) if as_json else _line(delivery, zone))
         count += 1
     return count
 
@@ -67,9 +70,9 @@ def _of_triple(named: str) -> Document | None:
     return None
 
 
-def _line(delivery: Delivery) -> str:
+def _line(delivery: Delivery, zone: tzinfo) -> str:
     return _ROW.format(
-        delivery.received_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S"),
+        local_time.in_table(delivery.received_at, zone),
         delivery.id,
         delivery.portal,
         printable(delivery.event or f"({delivery.trigger})"),

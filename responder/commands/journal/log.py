@@ -5,7 +5,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from responder.commands.context import fail, is_known_to_the_log, opened_log, rules_in_use
+from responder.commands.context import (
+    fail,
+    is_known_to_the_log,
+    opened_log,
+    rules_in_use,
+    time_zone,
+)
 
 if TYPE_CHECKING:
     from responder.commands.journal.decision_table import Filter
@@ -52,12 +58,13 @@ def _show(database: "Database", chosen: "Filter", *, as_json: bool, follow: bool
     from responder.commands.journal import decision_table as log
     from responder.journal import chain
 
+    zone = time_zone()
     now = database.read(chain.heads) if follow else {}
-    if not log.show_all(database, chosen, as_json=as_json, write=click.echo):
+    if not log.show_all(database, chosen, as_json=as_json, write=click.echo, zone=zone):
         in_force = None if chosen.rule is None else _in_force()
         click.echo(log.no_decision(database, chosen, in_force), err=True)
     if follow:
-        log.show_changes(database, now, chosen, as_json=as_json, write=click.echo)
+        log.show_changes(database, now, chosen, as_json=as_json, write=click.echo, zone=zone)
 
 
 def _in_force() -> list[str] | None:
@@ -84,7 +91,7 @@ def show(decision: str, *, as_json: bool) -> None:
         if found is None:
             fail(f"There is no decision {decision}.")
         in_words = None if as_json else log.sentence(database, found)
-        click.echo(log.one(found, in_words, as_json=as_json))
+        click.echo(log.one(found, in_words, as_json=as_json, zone=time_zone()))
 
 
 @click.command()
@@ -103,7 +110,9 @@ def events(*, as_json: bool, since: str | None, document: str | None) -> None:
         fail(str(error))
     with opened_log() as database:
         try:
-            if not received.show(database, instant, ref, as_json=as_json, write=click.echo):
+            if not received.show(
+                database, instant, ref, as_json=as_json, write=click.echo, zone=time_zone()
+            ):
                 click.echo("Nothing was received" + (f" of {ref}." if ref else "."), err=True)
         except BrokenPipeError:
             sys.exit(0)

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 import click
 
 from responder.adapters.terminal import print_verbatim
-from responder.commands.context import opened, opened_log, require_portal, stored_revision
+from responder.commands.context import (
+    opened,
+    opened_log,
+    require_portal,
+    stored_revision,
+    time_zone,
+)
 from responder.commands.operate import ruleset_of
 from responder.rules.revision import shown
 
@@ -46,7 +52,8 @@ def _paragraph(rule: "Rule", figures: "Figures | None") -> str:
     lines = [f"\n{rule.id} ({mode})", paragraph(rule)]
     done = _DONE.get(rule.then, "stopped")
     if figures is not None:
-        lines.append(f"Observed since {figures.since:%Y-%m-%d}: {figures.sentence(done)}.")
+        since = figures.since.astimezone(time_zone())
+        lines.append(f"Observed since {since:%Y-%m-%d}: {figures.sentence(done)}.")
     elif rule.mode == "observe":
         lines.append(f"Observed: would have {done} nothing yet.")
     return "\n".join(lines)

@@ -15,6 +15,7 @@ from responder.model import Mode
 from responder.rules.revision import shown
 from responder.rules.ruleset import Ruleset
 from responder.rules.yaml_positions import Mistake
+from responder.store.canonical_json import instant_text
 from responder.store.database.durability import Durability, Surroundings
 
 BACKLOG_AGE = timedelta(minutes=10)
@@ -262,7 +263,7 @@ def paused(since: tuple[datetime, str] | None) -> list[Finding]:
     if since is None:
         return [fine("paused", "nothing is paused")]
     at, by = since
-    message = f"all kills are paused since {at:%Y-%m-%d %H:%M} UTC by {by}"
+    message = f"all kills are paused since {instant_text(at)} by {by}"
     return [warning("paused", message, "`responder resume` has what is held judged afresh.")]
 
 

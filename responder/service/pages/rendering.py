@@ -10,13 +10,14 @@ import json
 import re
 import unicodedata
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from functools import lru_cache
+from datetime import UTC, datetime, tzinfo
+from functools import lru_cache, partial
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from responder.adapters import local_time
 from responder.bitrix24.documents import from_triple, parse_ref
 from responder.model import Document
 from responder.rules.english.paragraphs import kind_in_words
@@ -29,6 +30,7 @@ _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _MARKED = re.compile(
     r"`([^`\n]{1,200})`|\b([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(?:\.[0-9]{1,6})?Z)", re.ASCII
 )
+_JUST_NOW, _A_WEEK = 10, 7 * 86400  # seconds
 SHORT = 160
 
 
@@ -58,25 +60,46 @@ def value_text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def moment(at: datetime | str | None) -> Markup:
-    """Return an instant in UTC, as markup for people and for machines."""
+def moment(at: datetime | str | None, zone: tzinfo = UTC) -> Markup:
+    """Return an instant in a zone for people, with UTC for machines and under the pointer."""
     if at is None:
         return Markup("")
     exact = datetime.fromisoformat(at) if isinstance(at, str) else at
-    exact = exact.astimezone(UTC)
-    machine = instant_text(exact)
-    people = f"{exact.day} {exact:%b %Y, %H:%M:%S}"
-    return Markup('<time datetime="{}" title="{}">{} <abbr>UTC</abbr></time>').format(
-        machine, machine, people
-    )
+    local = exact.astimezone(zone)
+    people = f"{local.day} {local:%b %Y, %H:%M:%S}"
+    label = Markup(" <abbr>{}</abbr>").format(local_time.zone_label(local, zone))
+    return _time(exact, Markup("{}{}").format(people, label))
 
 
-def marked_up(text: str, most: int | None = None) -> Markup:
+def _time(at: datetime, shown: str) -> Markup:
+    machine = instant_text(at)
+    people = f"{machine[:10]} {machine[11:19]} UTC"
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(machine, people, shown)
+
+
+def relative(at: datetime | str, now: datetime, zone: tzinfo = UTC) -> Markup:
+    """Return how long ago an instant was, or how soon it will be; one of another week by its day.
+
+    Under the pointer it stands exactly.
+    """
+    exact = datetime.fromisoformat(at) if isinstance(at, str) else at
+    seconds = (now - exact).total_seconds()
+    if abs(seconds) < _JUST_NOW:
+        return _time(exact, "just now" if seconds >= 0 else "in a moment")
+    if abs(seconds) >= _A_WEEK:
+        local = exact.astimezone(zone)
+        same_year = local.year == now.astimezone(zone).year
+        day = f"{local.day} {local:%b}" if same_year else f"{local.day} {local:%b %Y}"
+        return _time(exact, f"{day}, {local:%H:%M}")
+    return _time(exact, f"{ago(seconds)} ago" if seconds > 0 else f"in {ago(-seconds)}")
+
+
+def marked_up(text: str, most: int | None = None, zone: tzinfo = UTC) -> Markup:
     """Return a sentence with what is between backticks as code, and instants as `moment` does."""
     sentence = text if most is None or len(text) <= most else f"{_cut(text, most)}…"
     parts, end = [], 0
     for found in _MARKED.finditer(sentence):
-        parts += [escape(visible(sentence[end : found.start()])), _marked(found)]
+        parts += [escape(visible(sentence[end : found.start()])), _marked(found, zone)]
         end = found.end()
     return Markup("").join([*parts, escape(visible(sentence[end:]))])
 
@@ -87,12 +110,12 @@ def _cut(text: str, most: int) -> str:
     return head.rpartition("`")[0] if head.count("`") % 2 else head
 
 
-def _marked(found: re.Match[str]) -> Markup:
+def _marked(found: re.Match[str], zone: tzinfo) -> Markup:
     code, instant = found.groups()
     if code is not None:
         return Markup("<code>{}</code>").format(visible(code))
     try:
-        return moment(instant)
+        return moment(instant, zone)
     except (ValueError, OverflowError):
         return escape(instant)
 
@@ -136,9 +159,9 @@ def icon() -> bytes:
 
 
 class Renderer:
-    """The templates, loaded once."""
+    """The templates, loaded once; they say times in a zone."""
 
-    def __init__(self) -> None:
+    def __init__(self, zone: tzinfo = UTC) -> None:
         self._environment = Environment(
             loader=FileSystemLoader(_FOLDER),
             autoescape=True,
@@ -147,10 +170,12 @@ class Renderer:
             auto_reload=False,
             trim_blocks=True,
             lstrip_blocks=True,
+            "zone": str(zone),
         )
         self._environment.filters |= {
-            "moment": moment,
-            "marked_up": marked_up,
+            "moment": partial(moment, zone=zone),
+            "relative": partial(relative, zone=zone),
+            "marked_up": partial(marked_up, zone=zone),
             "value_text": value_text,
             "document": document_in_words,
             "ago": ago,

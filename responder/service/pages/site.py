@@ -72,12 +72,13 @@ class Site:
     on_refused: Callable[[str], None]
     clock: Callable[[], float] = time.monotonic
     throttle: Throttle = field(default_factory=Throttle)
-    renderer: Renderer = field(default_factory=Renderer)
+    renderer: Renderer = field(init=False)
     admins: Admins = field(init=False)
 
     def __post_init__(self) -> None:
         hashes = {name: hash_.get_secret_value() for name, hash_ in self.settings.admins.items()}
         object.__setattr__(self, "admins", Admins(hashes))
+        object.__setattr__(self, "renderer", Renderer(self.settings.zone))
 
     @property
     def portals(self) -> list[str]:

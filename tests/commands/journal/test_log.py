@@ -97,6 +97,25 @@ def test_an_outcome_may_be_the_reason_of_none(
     assert [json.loads(line)["id"] for line in done.stdout.splitlines()] == ids
 
 
+def test_tables_say_times_in_the_time_zone_and_json_in_utc(responder: Command) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("RESPONDER_TIMEZONE", "Europe/Moscow")
+        table, shown = (
+            responder("decisions").stdout,
+            responder("decisions", "show", "main-1-1").stdout,
+        )
+        received = responder("events").stdout
+        as_json = responder("decisions", "--json").stdout.splitlines()
+        patched.setenv("RESPONDER_TIMEZONE", "Moscow")
+        wrong = responder("decisions")
+    assert re.search(r"^AT \(MSK\) .*\n2026-09-24 15:00:00 ", table)
+    assert "at           2026-09-24 15:00:00 MSK\n" in shown
+    assert re.search(r"^RECEIVED \(MSK\) .*\n2026-09-24 15:00:00 ", received)
+    assert json.loads(as_json[0])["at"] == "2026-09-24T12:00:00.123Z"
+    assert (wrong.exit_code, wrong.stdout) == (2, "")
+    assert "RESPONDER_TIMEZONE is no time zone" in wrong.stderr
+
+
 def test_an_outcome_that_there_is_not_is_answered_with_all_there_are(responder: Command) -> None:
     done = responder("decisions", "--outcome", "kiled")
     assert (done.exit_code, done.stdout) == (2, "")

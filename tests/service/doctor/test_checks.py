@@ -163,7 +163,7 @@ def test_what_is_withheld_is_said_with_the_way_out() -> None:
         checks.tripped({"lost-deal": "31 an hour"}),
     )
     assert statuses([pause, trip]) == {"paused": "warning", "tripped": "warning"}
-    assert "2026-11-24 12:00 UTC by anna" in pause.message
+    assert "2026-11-24T12:00:00.000Z by anna" in pause.message
     assert "responder rearm lost-deal" in str(trip.advice)
 
 

@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import product
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -19,6 +20,7 @@ from responder.service.pages.rendering import (
     document_in_words,
     marked_up,
     moment,
+    relative,
     value_text,
     visible,
 )
@@ -78,6 +80,31 @@ def test_an_instant_is_written_for_people_and_machines() -> None:
     assert 'datetime="2026-09-04T09:00:03.000Z"' in shown
     assert ">4 Sep 2026, 09:00:03 <abbr>UTC</abbr>" in shown
     assert moment(at.astimezone(UTC).isoformat()) == shown
+    assert 'title="2026-09-04 09:00:03 UTC"' in shown
+    in_moscow = moment(at, ZoneInfo("Europe/Moscow"))
+    assert ">4 Sep 2026, 12:00:03 <abbr>MSK</abbr>" in in_moscow
+    assert 'title="2026-09-04 09:00:03 UTC"' in in_moscow
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (2, "just now"),
+        (-2, "in a moment"),
+        (200, "3 minutes ago"),
+        (-7200, "in 2 hours"),
+        (6 * 86400, "6 days ago"),
+        (30 * 86400, "25 Aug, 15:00"),
+        (400 * 86400, "20 Aug 2025, 15:00"),
+        (-8 * 86400, "2 Oct, 15:00"),
+    ],
+)
+def test_a_list_says_how_long_ago_something_was(seconds: int, shown: str) -> None:
+    now = datetime(2026, 9, 24, 12, 0, tzinfo=UTC)
+    at = now - timedelta(seconds=seconds)
+    written = relative(at, now, ZoneInfo("Europe/Moscow"))
+    assert f">{shown}</time>" in written
+    assert f'title="{at:%Y-%m-%d %H:%M:%S} UTC"' in written
     assert moment(None) == Markup("")
 
 

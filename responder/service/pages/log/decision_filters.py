@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from urllib.parse import urlencode
 
 from responder.bitrix24.documents import KINDS, of_item, parse_ref
@@ -42,15 +42,18 @@ class Filters:
         query = urlencode({**self.given, **more})
         return f"/?{query}" if query else "/"
 
-    def wanted(self) -> Wanted:
-        """Return the conditions, except for the search text; raise BadFilter."""
+    def wanted(self, zone: tzinfo) -> Wanted:
+        """Return the conditions, except for the search text, with times in a zone.
+
+        Raise BadFilter.
+        """
         return Wanted(
             portal=self.given.get("portal"),
             rule=self.given.get("rule"),
             outcome=_one_of(self.given.get("outcome"), ("open", *Outcome), "outcome"),
             action=_action(self.given.get("action")),
-            since=_instant(self.given.get("from")),
-            until=_instant(self.given.get("to"), end=True),
+            since=_instant(self.given.get("from"), zone),
+            until=_instant(self.given.get("to"), zone, end=True),
             quiet=self.given.get("show") == "all",
         )
 
@@ -135,14 +138,14 @@ def _action(given: str | None) -> Action | None:
     return None if found is None else Action(found)
 
 
-def _instant(given: str | None, *, end: bool = False) -> datetime | None:
-    """Return a day or an instant, in UTC; with `end`, the end of that day or minute."""
+def _instant(given: str | None, zone: tzinfo, *, end: bool = False) -> datetime | None:
+    """Return a day or an instant of a zone, in UTC; with `end`, the end of that day or minute."""
     if given is None:
         return None
     try:
         at = datetime.fromisoformat(given)
         length = timedelta(days=1) if len(given) == 10 else timedelta(minutes=1)
-        at = at.replace(tzinfo=at.tzinfo or UTC).astimezone(UTC)
-        return at + length if end else at
+        at = at.replace(tzinfo=at.tzinfo or zone)
+        return ((at + length) if end else at).astimezone(UTC)
     except (ValueError, OverflowError):
         raise BadFilter(f"“{given}” is no time: write 2026-09-24 or 2026-09-24T12:00.") from None

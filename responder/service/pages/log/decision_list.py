@@ -28,7 +28,7 @@ def show(site: Site, visit: Visit) -> Response:
     """Return a page of the log; a search that means one decision redirects to it."""
     filters = Filters.of(visit.query)
     try:
-        wanted, start = filters.wanted(), before(visit.query)
+        wanted, start = filters.wanted(site.settings.zone), before(visit.query)
     except BadFilter as mistake:
         return _page(site, visit, filters, problem=str(mistake))
     meaning, found = site.database.read(lambda conn: _find(conn, filters, wanted, start))
