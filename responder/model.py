@@ -175,6 +175,22 @@ class Condition(NamedTuple):
     workflow: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Names:
+    """The names by which people know what a decision is about, where they are known.
+
+    `title`, `amount` and `currency` are the document's; `starter` is the person who started the
+    workflow, `waiting_for` are those it waits for. All are text as the portal sent it.
+    """
+
+    title: str | None = None
+    amount: str | None = None
+    currency: str | None = None
+    template: str | None = None
+    starter: str | None = None
+    waiting_for: tuple[str, ...] = ()
+
+
 Group = tuple[str, ...] | Unknown | None
 """The values of the facts by which `keep` groups a workflow; None: it is in no group."""
 

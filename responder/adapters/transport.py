@@ -74,12 +74,23 @@ class Transport:
         self._deadline_seconds = connect_seconds + answer_seconds
         self._most_bytes = most_bytes
 
-    async def post(self, url: str, headers: Mapping[str, str], content: bytes) -> Response:
-        """Send one POST and read the answer; raise TransportError where there is none."""
+    async def post(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        content: bytes,
+        *,
+        within_seconds: float | None = None,
+    ) -> Response:
+        """Send one POST and read the answer; raise TransportError where there is none.
+
+        `within_seconds` is a shorter time than usual in which all of it must be done.
+        """
         asked = {"timeout": self._timeout}
+        deadline = self._deadline_seconds if within_seconds is None else within_seconds
         try:
             request = httpx.Request("POST", url, headers=headers, content=content, extensions=asked)
-            async with asyncio.timeout(self._deadline_seconds):
+            async with asyncio.timeout(deadline):
                 return await self._exchange(request)
         except (*_NEVER_SENT, httpx.InvalidURL, UnicodeError) as error:
             raise NotSentError(_words(error)) from error

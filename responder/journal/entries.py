@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from responder.journal import names
 from responder.model import (
     ABSENT,
     OPEN_OUTCOMES,
@@ -17,6 +18,7 @@ from responder.model import (
     Condition,
     Document,
     Mode,
+    Names,
     Outcome,
     Reason,
     Trigger,
@@ -44,7 +46,8 @@ class NewDecision:
     """A decision about one workflow, or, without one, about all the rest.
 
     `outcome` is an open one for what is to be done, a final one for what is settled with the
-    decision (`would_kill`, `left`), None for the action `none`.
+    decision (`would_kill`, `left`), None for the action `none`. `names` are for people alone, and
+    read only where a workflow is condemned.
     """
 
     workflow: Workflow | None = None
@@ -58,6 +61,7 @@ class NewDecision:
     detail: str | None = None
     due_at: datetime | None = None
     spared: Spared | None = None
+    names: Names | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +167,8 @@ def evidence(evaluation: NewEvaluation) -> dict[str, object]:
         content["rest"] = _rest(evaluation, evaluation.running)
     if evaluation.only is not None:
         content["only"] = evaluation.only
+    if any(decision.names is not None for decision in evaluation.decisions):
+        content["names"] = [names.to_json(decision.names) for decision in evaluation.decisions]
     return content
 
 
@@ -226,6 +232,7 @@ def index_row(
         "begun": False if acts else None,
         "running": evaluation.running_in_all if acts else None,
         "postponed_at": evaluation.at if is_open else None,
+        "names": names.to_text(decision.names),
     }
 
 

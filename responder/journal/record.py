@@ -18,7 +18,7 @@ from datetime import datetime
 from sqlalchemy import Connection, and_, bindparam, select, update
 from sqlalchemy import Row as Record
 
-from responder.journal import chain, entries, would_kills
+from responder.journal import chain, entries, names, would_kills
 from responder.journal.entries import NewEvaluation
 from responder.journal.open_stops import Stop, at_place
 from responder.model import (
@@ -89,6 +89,8 @@ def record(tx: Connection, evaluation: NewEvaluation) -> Recorded:
     ]
     if rows:
         tx.execute(_INSERT, rows)
+        named = [decision.names for decision in evaluation.decisions]
+        names.write_words(tx, evaluation.portal, seq, evaluation.at, named)
         _watch(tx, evaluation, seq)
     name = f"{evaluation.portal}-{seq}"
     inbox.conclude(tx, evaluation.deliveries, name)

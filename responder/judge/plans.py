@@ -3,7 +3,7 @@
 A plan has the decisions to write and the first steps of the stops that they open.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -16,6 +16,7 @@ from responder.model import (
     WOULD_OUTCOMES,
     Action,
     Mode,
+    Names,
     Outcome,
     Unknown,
     Workflow,
@@ -50,6 +51,13 @@ class Planned:
             self.decision, outcome=new_step.outcome, detail=new_step.detail, due_at=new_step.due_at
         )
         return replace(self, decision=decision, step=new_step)
+
+    def named(self, names_of: Callable[[Workflow], Names]) -> "Planned":
+        """Return the decision with the names of what it condemns; any other as it is."""
+        workflow = self.decision.workflow
+        if workflow is None or self.decision.action not in KILLING:
+            return self
+        return replace(self, decision=replace(self.decision, names=names_of(workflow)))
 
     def held(self, holds: Mapping[str, Hold | str]) -> "Planned":
         """Return the decision as it is written if its rule is held, or, observing, would be."""
@@ -140,6 +148,10 @@ class Plan:
             set_name=self.set_name,
             running_in_all=self.running_in_all,
         )
+
+    def named(self, names_of: Callable[[Workflow], Names]) -> "Plan":
+        """Return the plan with the names of what it condemns, for the log."""
+        return replace(self, planned=tuple(one.named(names_of) for one in self.planned))
 
     def begins(self, rule: str) -> bool:
         """Return whether the plan makes a call for a workflow that this rule condemned."""

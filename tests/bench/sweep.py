@@ -61,15 +61,17 @@ class CountingPortal(Portal):
 
     requests = 0
 
-    async def batch(self, commands: Sequence[Command]) -> list[Answer]:
+    async def batch(
+        self, commands: Sequence[Command], within_seconds: float | None = None
+    ) -> list[Answer]:
         """Send a batch."""
         self.requests += 1
-        return await super().batch(commands)
+        return await super().batch(commands, within_seconds)
 
-    async def call(self, command: Command) -> Answer:
+    async def call(self, command: Command, within_seconds: float | None = None) -> Answer:
         """Send a single command."""
         self.requests += 1
-        return await super().call(command)
+        return await super().call(command, within_seconds)
 
 
 class Watch:

@@ -15,7 +15,7 @@ from responder.journal import record as journal
 from responder.journal.audit.verify import verify
 from responder.journal.entries import NewDecision
 from responder.journal.reading import decisions
-from responder.model import Action, Condition, Mode, Outcome, Reason, Unknown, Workflow
+from responder.model import Action, Condition, Mode, Names, Outcome, Reason, Unknown, Workflow
 from responder.store.database.database import Database
 from responder.store.database.tables import entries, evidence
 from responder.store.inbox import inbox, second_looks
@@ -47,7 +47,9 @@ def one(database: Database, decision_id: str) -> dict[str, object]:
 
 def test_a_decision_is_printed_in_the_promised_shape(database: Database) -> None:
     ids = database.write(deliver("deal:759", "deal:759", "deal:759"))
-    new = replace(evaluation(kill(), NONE), deliveries=tuple(ids), received_at=AT)
+    names = Names(title="Acme", amount="52000.00", starter="Anna Petrova", waiting_for=("Boris",))
+    condemned = replace(kill(), names=names)
+    new = replace(evaluation(condemned, NONE), deliveries=tuple(ids), received_at=AT)
     recorded = database.write(lambda tx: journal.record(tx, new))
     assert recorded == journal.Recorded("main-1", ("main-1-1", "main-1-2"))
     killed, none = decisions.decisions(database)
@@ -67,6 +69,12 @@ def test_a_decision_is_printed_in_the_promised_shape(database: Database) -> None
             "started": "2026-09-20T10:00:00+03:00",
             "started_by": "1",
             "template": {"name": "Approval"},
+        },
+        "names": {
+            "title": "Acme",
+            "amount": "52000.00",
+            "starter": "Anna Petrova",
+            "waiting_for": ["Boris"],
         },
         "rule": "lost-deal",
         "because": "A lost deal needs no approval.",
@@ -93,6 +101,7 @@ def test_a_decision_is_printed_in_the_promised_shape(database: Database) -> None
     }
     assert (none["action"], none["reason"], none["workflow"]) == ("none", "no_match", None)
     assert (none["outcome"], none["receipt"], none["mode"], none["rule"]) == (None,) * 4
+    assert none["names"] is None
     assert none["conditions"][0]["why"] == "x"  # type: ignore[index]
     assert json.loads(json.dumps(killed)) == killed
 

@@ -68,4 +68,4 @@ def test_the_steps_by_hand_lead_to_a_decision(tmp_path: Path) -> None:
                     return text if "would_kill" in text else None
 
                 said = eventually(decided)
-    assert re.search(r"main-1-1 +DEAL_759 .* lost-deal +would_kill\n", said)
+    assert re.search(r"main-1-1 +DEAL_759 .* lost-deal +would_kill  .*«Sample deal 759, ", said)

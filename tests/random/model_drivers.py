@@ -136,7 +136,9 @@ class SteppedPortal(Portal):
         self._world = world
         self._replica = replica
 
-    async def _post(self, method: str, params: dict[str, object]) -> tuple[int, bytes] | Failure:
+    async def _post(
+        self, method: str, params: dict[str, object], _within_seconds: float | None = None
+    ) -> tuple[int, bytes] | Failure:
         commands = commands_of(method, params)
         stops = [ids["ID"][0] for name, ids in commands if name in (KILL, TERMINATE)]
         await self._replica.moments.pass_by(may_pause=not stops)

@@ -16,7 +16,8 @@ HEAD = 10_000_000  # the number of the newest entry
 SINCE = micros(UNTIL - timedelta(hours=1))
 
 # Two decisions for each evaluation, made a minute after the one before: one that condemns, and one
-# of the rest. Of twenty, two are only observed; the last fifty are open.
+# of the rest. Of twenty, two are only observed; the last fifty are open. Of the words of its names
+# one is in all of them.
 _MADE = """
 SELECT i, CASE mod(i, 10) WHEN 0 THEN 'second' ELSE 'main' END AS portal,
        {head} - ({count} - i) * 3 - 2 AS seq,
@@ -52,6 +53,11 @@ _STATEMENTS = (
     """
     INSERT INTO evidence (portal, seq, salt, content)
     SELECT portal, seq + k, 's', repeat('x', 1600) FROM ({made}) AS made, generate_series(0, 1) AS k
+    """,
+    """
+    INSERT INTO name_words (portal, seq, n, word, at)
+    SELECT portal, seq, 0, word, at
+    FROM ({made}) AS made, unnest(ARRAY['approval', 'w' || mod(i, 500), md5(i::text)]) AS word
     """,
     """
     INSERT INTO deliveries (portal, received_at, trigger, event, document, form, evaluation)

@@ -27,7 +27,7 @@ import responder
 from responder.store.database.columns import micros
 
 FILE = "STATEMENTS_HEARD"
-BIG = ("decisions", "entries", "deliveries", "evidence")
+BIG = ("decisions", "entries", "deliveries", "evidence", "name_words")
 _BIG = re.compile(rf"\b({'|'.join(BIG)})\b")
 _SEARCHES = re.compile(r"\s*(SELECT|WITH|UPDATE|DELETE|INSERT\b.*\bSELECT)\b", re.DOTALL)
 _LIST = re.compile(r"\((?:\?|%s|:\w+)(?:, (?:\?|%s|:\w+))*\)")

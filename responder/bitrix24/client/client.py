@@ -165,6 +165,25 @@ class Client:
         if wait > 0:
             await asyncio.sleep(wait)
 
+    async def send_aside(self, commands: Sequence[Command], within_seconds: float) -> list[Answer]:
+        """Send commands that nothing depends on, in one request, and return their answers.
+
+        Only the first are sent, as many as are mostly answered within `within_seconds`, which is
+        all the time there is; there are no more answers. None opens a breaker for its method.
+        """
+        took = (self._times.took(command.method) for command in commands)
+        some = commands[: rate_limit.fitting(took, within_seconds)]
+        answers = [Answer(failure=self.breakers.refusal(one.method)) for one in some]
+        places = [place for place, one in enumerate(answers) if one.failure is None]
+        if not places:
+            return answers
+        sent = await self._request(
+            [some[place] for place in places],
+            opens_methods=False,
+            within_seconds=within_seconds,
+        )
+        return _with(answers, places, sent)
+
     async def send(
         self,
         commands: Sequence[Command],
@@ -219,18 +238,20 @@ class Client:
         unless: Unless | None = None,
         *,
         opens_methods: bool = True,
+        within_seconds: float | None = None,
     ) -> list[Answer]:
-        answers = await self._sent(commands, unless)
+        answers = await self._sent(commands, unless, within_seconds)
         if isinstance(answers, Failure):
             return [Answer(failure=answers)] * len(commands)
         answers, unsent = await self._renewed(commands, answers, unless)
-        answers = await self._widened(answers)
+        if within_seconds is None:
+            answers = await self._widened(answers)
         for place, (command, answer) in enumerate(zip(commands, answers, strict=True)):
             if place not in unsent:
                 self._count(command, answer)
                 self.breakers.learn(command, answer, opens_methods=opens_methods)
         self._learn_limit(answers)
-        if len(commands) > 1 and _may_be_halved(commands, answers):
+        if len(commands) > 1 and within_seconds is None and _may_be_halved(commands, answers):
             middle = len(commands) // 2
             return [
                 *await self._request(commands[:middle], opens_methods=opens_methods),
@@ -238,7 +259,12 @@ class Client:
             ]
         return answers
 
-    async def _sent(self, commands: list[Command], unless: Unless | None) -> list[Answer] | Failure:
+    async def _sent(
+        self,
+        commands: list[Command],
+        unless: Unless | None,
+        within_seconds: float | None = None,
+    ) -> list[Answer] | Failure:
         """Send one request, and return its answers, or why it was not sent."""
         if self.keep is not None and self._requests >= self._counted_through:
             await self.keep()
@@ -252,10 +278,11 @@ class Client:
         self._count_request()
         self.breakers.set_next_probe(command.method for command in commands)
         asked_at = self._seconds()
+        sooner = {} if within_seconds is None else {"within_seconds": within_seconds}
         if len(commands) == 1:
-            answers = [await self.portal.call(commands[0])]
+            answers = [await self.portal.call(commands[0], **sooner)]
         else:
-            answers = await self.portal.batch(commands)
+            answers = await self.portal.batch(commands, **sooner)
         self._times.learn(commands, answers, max(0.0, self._seconds() - asked_at))
         return answers
 

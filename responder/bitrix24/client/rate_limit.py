@@ -84,12 +84,12 @@ def recent(known: float | None, seen: float) -> float:
     return seen if known is None else max(seen, known / FORGIVEN)
 
 
-def fitting(seconds: Iterable[float]) -> int:
+def fitting(seconds: Iterable[float], within_seconds: float = BATCH_SECONDS) -> int:
     """Return how many of these commands, from the first on, go out in one batch: at least one."""
     spent, count = 0.0, 0
     for one in seconds:
         spent += one
-        if count and (count == BATCH or spent > BATCH_SECONDS):
+        if count and (count == BATCH or spent > within_seconds):
             break
         count += 1
     return count

@@ -79,15 +79,17 @@ class Portal:
     def __repr__(self) -> str:
         return f"Portal({self.name!r})"
 
-    async def call(self, command: Command) -> Answer:
-        """Call one method and return its answer."""
-        came = await self._post(command.method, dict(command.params))
+    async def call(self, command: Command, within_seconds: float | None = None) -> Answer:
+        """Call one method and return its answer; `within_seconds` is less time than usual."""
+        came = await self._post(command.method, dict(command.params), within_seconds)
         if isinstance(came, Failure):
             return Answer(failure=came)
         status, body = came
         return read(status, body, command.method, self._redacted)
 
-    async def batch(self, commands: Sequence[Command]) -> list[Answer]:
+    async def batch(
+        self, commands: Sequence[Command], within_seconds: float | None = None
+    ) -> list[Answer]:
         """Call up to fifty methods in one request, and return their answers in the same order.
 
         A failure of one stops no other. Raise ValueError for more than fifty.
@@ -103,7 +105,7 @@ class Portal:
         cmd = {key: text for key, text in texts.items() if text is not None}
         answers = dict.fromkeys(keyed, Answer(failure=UNSENDABLE))
         if cmd:
-            came = await self._post("batch", {"halt": 0, "cmd": cmd})
+            came = await self._post("batch", {"halt": 0, "cmd": cmd}, within_seconds)
             if isinstance(came, Failure):
                 answers |= dict.fromkeys(cmd, Answer(failure=came))
             else:
@@ -115,7 +117,9 @@ class Portal:
         """Close the connections."""
         await self._transport.close()
 
-    async def _post(self, method: str, params: dict[str, object]) -> tuple[int, bytes] | Failure:
+    async def _post(
+        self, method: str, params: dict[str, object], within_seconds: float | None
+    ) -> tuple[int, bytes] | Failure:
         try:
             # Invalid JSON would be read as a call without parameters: a list without filter.
             signed = self.address.signed(params)
@@ -123,7 +127,9 @@ class Portal:
         except _UNWRITABLE:
             return UNSENDABLE
         try:
-            came = await self._transport.post(self.address.root + method, _HEADERS, body)
+            came = await self._transport.post(
+                self.address.root + method, _HEADERS, body, within_seconds=within_seconds
+            )
         except NotSentError as error:
             return Failure(
                 FailureKind.BUSY, "no_connection", self._failure_text("no connection", error)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from responder.bitrix24 import documents
 from responder.bitrix24.client.answers import Answer, Command, FailureKind, uncertain
+from responder.bitrix24.document_titles import title_fields
 from responder.bitrix24.fetch import list_elements
 from responder.bitrix24.fetch.items import ItemRead, camel, naming
 from responder.bitrix24.fetch.list_elements import item_read
@@ -51,10 +52,14 @@ def tasks_of_ids(ids: Sequence[int], fields: Sequence[str]) -> Command:
 
 @dataclass(frozen=True, slots=True)
 class _Chunk:
-    """Up to fifty documents of one kind, of which the same fields are needed."""
+    """Up to fifty documents of one kind, of which the same fields are needed.
+
+    If `titled`, the fields that name them to people are read with them.
+    """
 
     documents: tuple[Document, ...]
     paths: frozenset[str]
+    titled: bool = False
 
     @property
     def kind(self) -> str:
@@ -69,6 +74,8 @@ class _Chunk:
         names = set(links.own_fields(self.paths, self.kind))
         if SEMANTIC in names and self.kind != "task":
             names |= _STAGE
+        if self.titled:
+            names |= set(title_fields(self.kind))
         return frozenset(names | {"id"})
 
     def command(self) -> Command:
@@ -84,7 +91,7 @@ class _Chunk:
     def halves(self) -> Iterator["_Chunk"]:
         middle = len(self.documents) // 2
         for part in (self.documents[:middle], self.documents[middle:]):
-            yield _Chunk(part, self.paths)
+            yield _Chunk(part, self.paths, self.titled)
 
     def answers(self, value: object) -> dict[Document, Mapping[str, object]] | None:
         """Return the rows of these documents in an answer; None where it is no list."""
@@ -119,9 +126,10 @@ class _Chunk:
 
 
 class ItemsRead:
-    """The fields of many documents, as a source for `SharedRequests`."""
+    """The fields of many documents, as a source for `SharedRequests`; if `titled`, titles too."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, titled: bool = False) -> None:
+        self._titled = titled
         self._paths: dict[Document, frozenset[str]] = {}
         self._ahead: list[_Chunk] = []
         self._asked: dict[int, _Chunk | Document | _List] = {}
@@ -142,7 +150,8 @@ class ItemsRead:
         self._lists += named
         for (_, paths), same in alike.items():
             for start in range(0, len(same), IDS):
-                self._ahead.append(_Chunk(tuple(same[start : start + IDS]), paths))
+                some = tuple(same[start : start + IDS])
+                self._ahead.append(_Chunk(some, paths, self._titled))
 
     def next_commands(self, room: int) -> list[tuple[int, Command]]:
         """Return the next lists, and with what is left of the room, single items."""

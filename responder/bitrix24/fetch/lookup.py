@@ -19,6 +19,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from responder.bitrix24.client.answers import Command, Failure, explain, uncertain
+from responder.bitrix24.document_titles import Title, title_in
 from responder.bitrix24.fetch.items import ItemRead
 from responder.bitrix24.fetch.links import LinksRead, WholeSource
 from responder.bitrix24.fetch.list_elements import item_read
@@ -60,13 +61,15 @@ class Reading:
     """The facts and workflows of one document, as read.
 
     `failure` is the widest one that kept a needed fact from being read. `odd` has the reasons why a
-    workflow that is not among these may run all the same.
+    workflow that is not among these may run all the same. `title` is the document's, for the log,
+    where the answers happen to have it.
     """
 
     facts: dict[str, object]
     workflows: tuple[Workflow, ...] | Unknown
     failure: Failure | None
     odd: OddRows = field(default_factory=OddRows)
+    title: Title | None = field(default=None, compare=False)  # no fact: nothing rests on it
 
 
 async def gather(
@@ -210,7 +213,10 @@ class _Case:
         odd = self._odd()
         if RUNNING in ask.paths:
             facts[RUNNING] = self._running(odd)
-        return Reading(facts, tuple(workflows), widest(failures), odd)
+        return Reading(facts, tuple(workflows), widest(failures), odd, self._title())
+
+    def _title(self) -> Title | None:
+        return None if self.item is None else title_in(self.document.kind, self.item.value)
 
     def _running(self, odd: OddRows) -> int | Unknown:
         """Return how many workflows run on the document; a stop that may is missing from them."""

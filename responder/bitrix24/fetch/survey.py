@@ -26,6 +26,7 @@ from datetime import datetime
 
 from responder.bitrix24 import documents
 from responder.bitrix24.client.answers import Failure
+from responder.bitrix24.document_titles import title_in
 from responder.bitrix24.fetch.item_pages import ItemsRead
 from responder.bitrix24.fetch.links import LinksRead
 from responder.bitrix24.fetch.lookup import Ask, Reading
@@ -105,7 +106,7 @@ class Survey:
             paths[ask.document] = paths.get(ask.document, frozenset()) | ask.paths
         every = frozenset[str]().union(*paths.values())
         made = cls(templates, now, wanted=lambda _d, _w: None, workflow_paths=every)
-        made._asks = paths
+        made._asks, made._items = paths, ItemsRead(titled=True)
         made._stops = {stop: ask.document for ask in asks for stop in ask.stops}
         return made
 
@@ -257,7 +258,8 @@ class Survey:
         workflows.sort(key=lambda workflow: workflow.id)
         if RUNNING in paths:
             facts[RUNNING] = self.odd.running(len(workflows))
-        return Reading(facts, tuple(workflows), widest(failures), self.odd)
+        title = None if item is None else title_in(document.kind, item.value)
+        return Reading(facts, tuple(workflows), widest(failures), self.odd, title)
 
     def _workflow(
         self, row: Row, paths: frozenset[str], people: People | None

@@ -7,9 +7,10 @@ prove that with some minutes to spare, or the list is read again after the workf
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Literal
 
 from responder.bitrix24.client.answers import Command, Failure, explain, uncertain
 from responder.bitrix24.fetch.people import Users
@@ -18,6 +19,9 @@ from responder.bitrix24.lists.paged import REMEMBERED_FOR, Listing, Row, unless_
 from responder.model import Unknown
 
 CLOCKS_MAY_DIFFER = timedelta(minutes=5)
+
+Label = tuple[Literal["user", "template"], str]
+"""A user or a template, by its number."""
 
 _TEMPLATE_ID = re.compile("[1-9][0-9]{0,17}")
 _IBLOCK = re.compile("iblock_([1-9][0-9]{0,9})")
@@ -31,7 +35,8 @@ class Templates:
 
     `names` is the complete list, template id → name, as read at `read_at`; None before the first.
     `iblocks` has the number of the list that a template is for, where it is for one.
-    `types` are smart processes that exist, each with the time when it was seen.
+    `types` are smart processes that exist, each with the time when it was seen; `labels` are names
+    of users and templates for the log, None for what the portal does not show.
     """
 
     names: Mapping[str, object] = field(default_factory=dict)
@@ -40,11 +45,12 @@ class Templates:
     stages: dict[str, Stages] = field(default_factory=dict)
     users: Users = field(default_factory=Users)
     types: dict[int, datetime] = field(default_factory=dict)
+    labels: dict[Label, tuple[datetime, str | None]] = field(default_factory=dict)
 
     def forget(self) -> None:
         """Forget everything: the portal is read by another user from now on."""
         self.names, self.read_at = {}, None
-        self.stages, self.users, self.types = {}, Users(), {}
+        self.stages, self.users, self.types, self.labels = {}, Users(), {}, {}
 
 
 class TemplatesRead:
@@ -148,6 +154,13 @@ def template_list(*fields: str) -> Command:
     """Return the command for the portal's templates; robots' are never among them."""
     params = {"SELECT": list(fields), "ORDER": {"ID": "ASC"}}
     return Command("bizproc.workflow.template.list", params)
+
+
+def templates_of_ids(template_ids: Sequence[str]) -> Command:
+    """Return the command for the names of these templates; others may come too."""
+    wanted = template_ids[0] if len(template_ids) == 1 else list(template_ids)
+    command = template_list("ID", "NAME")
+    return Command(command.method, {**command.params, "FILTER": {"ID": wanted}})
 
 
 def _template_id(row: Row) -> str | None:

@@ -15,8 +15,8 @@ def demo_portal() -> Sandbox:
 
 
 def _add_people_and_templates(sandbox: Sandbox) -> None:
-    sandbox.add_user(7, department=(2,))
-    sandbox.add_user(9, department=(3,))
+    sandbox.add_user(7, department=(2,), name="Anna", last_name="Petrova")
+    sandbox.add_user(9, department=(3,), name="Boris", last_name="Kim")
     sandbox.add_user(12, active=False, department=(2,))
     sandbox.add_template(61, "Discount approval")
     sandbox.add_template(7, "Delivery check")

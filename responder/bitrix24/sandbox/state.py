@@ -124,6 +124,8 @@ class State(Account):
         active: bool = True,
         department: Sequence[int] | Mapping[str, int] = (1,),
         hidden: bool = False,
+        name: str | None = None,
+        last_name: str = "",
     ) -> None:
         """Add or replace a user. A list with holes is a map: `department={"0": 2, "2": 3}`.
 
@@ -133,8 +135,8 @@ class State(Account):
             self.users[str(user_id)] = {
                 "ID": str(user_id),
                 "ACTIVE": active,
-                "NAME": f"User {user_id}",
-                "LAST_NAME": "",
+                "NAME": f"User {user_id}" if name is None else name,
+                "LAST_NAME": last_name,
                 "USER_TYPE": "employee",
                 "UF_DEPARTMENT": (
                     dict(department) if isinstance(department, Mapping) else list(department)

@@ -11,7 +11,8 @@ from functools import partial
 
 from responder.adapters import local_time
 from responder.adapters.printable_text import printable, to_json
-from responder.journal.reading import decisions, rule_names
+from responder.journal import names
+from responder.journal.reading import decisions, names_in_words, rule_names
 from responder.model import Action, Outcome, Reason
 from responder.store import rulesets
 from responder.store.database.database import Database
@@ -183,7 +184,7 @@ def _line(decision: Decision, *, as_json: bool, zone: tzinfo) -> str:
             document_name(decision["document"]),
             _workflow_name(decision["workflow"]),
             _text(decision["rule"]) or "-",
-            _text(decision["outcome"]) or f"none ({_text(decision['reason'])})",
+            _outcome(decision),
         )
     )
 
@@ -193,6 +194,22 @@ def _row(cells: Iterable[str]) -> str:
     return "  ".join(
         [*(cell.ljust(width) for cell, width in zip(padded, _WIDTHS, strict=True)), last]
     )
+
+
+def _outcome(decision: Decision) -> str:
+    """Return the outcome, and what it was about as far as names were recorded."""
+    outcome = _text(decision["outcome"]) or f"none ({_text(decision['reason'])})"
+    if decision.get("erased"):
+        return f"{outcome}  (erased)"
+    about = _about(decision)
+    return f"{outcome}  {about}" if about else outcome
+
+
+def _about(decision: Decision) -> str:
+    given = decision["names"]
+    if not isinstance(given, dict) or not given:
+        return ""
+    return printable(names_in_words.sentence(names.from_json(given), decision["document"]))
 
 
 def document_name(triple: object) -> str:
@@ -213,6 +230,8 @@ def _lines(decision: Decision, zone: tzinfo) -> Iterable[str]:
     yield f"at           {local_time.in_line(str(decision['at']), zone)}"
     for name in ("portal", "trigger", "event"):
         yield f"{name:<12} {_text(decision[name]) or '-'}"
+    if about := _about(decision):
+        yield f"about        {about}"
     yield f"document     {document_name(decision['document'])}"
     yield f"workflow     {_fields(decision['workflow'])}"
     yield f"rule         {_text(decision['rule']) or '-'}"
@@ -224,6 +243,8 @@ def _lines(decision: Decision, zone: tzinfo) -> Iterable[str]:
             yield f"{name:<12} {local_time.in_text(_text(decision[name]), zone)}"
     yield f"ruleset      {_text(decision['ruleset'])}"
     yield from _conditions(decision["conditions"])
+    if decision.get("erased"):
+        yield "facts        erased, and so are the names"
     yield from _facts(decision["facts"])
 
 
@@ -247,8 +268,13 @@ def _conditions(conditions: object) -> Iterable[str]:
         why = f" because {_text(condition['why'])}" if condition.get("why") else ""
         yield (
             f"  {mark}  {_text(condition['rule'])}: {_text(condition['path'])} "
-            f"{_text(condition['test'])}; it is {_value(condition['value'])}{why}{where}"
+            f"{_text(condition['test'])}; it {_seen(condition)}{why}{where}"
         )
+
+
+def _seen(condition: Mapping[str, object]) -> str:
+    """Return the value that a test saw, unless it was erased since."""
+    return "was erased" if condition.get("erased") else f"is {_value(condition['value'])}"
 
 
 def _facts(facts: object) -> Iterable[str]:

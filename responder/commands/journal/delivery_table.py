@@ -2,18 +2,23 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
+from functools import partial
+from itertools import islice
 
 from responder.adapters import local_time
 from responder.adapters.printable_text import printable, to_json
 from responder.bitrix24 import documents
+from responder.journal import names
+from responder.journal.reading import names_in_words
 from responder.model import Document
 from responder.store.canonical_json import instant_text
 from responder.store.database.database import Database
 from responder.store.inbox import inbox
 from responder.store.inbox.inbox import Delivery
 
+_AT_ONCE = 100
 _ROW = "{:<19}  {:<8}  {:<10}  {:<28}  {:<18}  {}"
 
 
@@ -31,10 +36,20 @@ def show(
         received = f"RECEIVED ({local_time.zone_label(datetime.now(UTC), zone)})"
         write(_ROW.format(received, "DELIVERY", "PORTAL", "EVENT", "DOCUMENT", "EVALUATION"))
     count = 0
-    for delivery in inbox.received(database, since=since, document=document):
-        write(_json(delivery) if as_json else _line(delivery, zone))
-        count += 1
+    found = inbox.received(database, since=since, document=document)
+    while some := list(islice(found, _AT_ONCE)):
+        titles = {} if as_json else _titles(database, some)
+        for delivery in some:
+            write(_json(delivery) if as_json else _line(delivery, zone, titles))
+        count += len(some)
     return count
+
+
+def _titles(database: Database, some: Sequence[Delivery]) -> dict[str, str]:
+    """Return the titles of the documents on which something was condemned, by evaluation."""
+    evaluations = {one.evaluation for one in some if one.evaluation is not None}
+    named = database.read(partial(names.of_evaluations, evaluations=evaluations))
+    return {name: names_in_words.title_of(one) for name, one in named.items()}
 
 
 def ref_of(named: str) -> str:
@@ -70,8 +85,9 @@ def _of_triple(named: str) -> Document | None:
     return None
 
 
-def _line(delivery: Delivery, zone: tzinfo) -> str:
-    return _ROW.format(
+def _line(delivery: Delivery, zone: tzinfo, titles: Mapping[str, str]) -> str:
+    title = titles.get(delivery.evaluation or "")
+    row = _ROW.format(
         local_time.in_table(delivery.received_at, zone),
         delivery.id,
         delivery.portal,
@@ -79,6 +95,7 @@ def _line(delivery: Delivery, zone: tzinfo) -> str:
         printable(delivery.document or "-"),
         delivery.evaluation or "waiting",
     )
+    return f"{row}  «{printable(title)}»" if title else row
 
 
 def _json(delivery: Delivery) -> str:

@@ -17,12 +17,13 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, LargeBinary, cast, select
 from sqlalchemy import Row as Record
 
+from responder.journal import names
 from responder.journal.chain import evidence_digest
 from responder.journal.entries import document_named, document_text
 from responder.model import OPEN_OUTCOMES, Mode
 from responder.store.canonical_json import canonical, instant_text
 from responder.store.database.columns import clean
-from responder.store.database.tables import approvals, decisions, entries, evidence
+from responder.store.database.tables import approvals, decisions, entries, evidence, name_words
 from responder.store.decision_ids import decision_name, place_of
 
 _CHUNK = 500
@@ -37,7 +38,7 @@ class Page(NamedTuple):
 
     `made` has the decisions of evaluations, by number; `spoken_of` those that other entries name,
     by id; `elsewhere` the later entries to which rows of the index and of erased evidence point;
-    `asked` the rows of `approvals`.
+    `asked` the rows of `approvals`, `words` those of `name_words`.
     """
 
     entries: Sequence[Row]
@@ -46,6 +47,7 @@ class Page(NamedTuple):
     spoken_of: dict[str, Row]
     elsewhere: dict[int, Row]
     asked: dict[int, list[Row]]
+    words: dict[int, list[Row]]
 
 
 class Doubt(NamedTuple):
@@ -78,6 +80,11 @@ def read(conn: Connection, portal: str, after: int, end: int) -> Page:
         .where(approvals.c.portal == portal, approvals.c.seq > after, approvals.c.seq <= end)
         .order_by(approvals.c.seq, approvals.c.n)
     ).all()
+    words = conn.execute(
+        select(name_words)
+        .where(name_words.c.portal == portal, name_words.c.seq > after, name_words.c.seq <= end)
+        .order_by(name_words.c.seq)
+    ).all()
     pointed_to = {number for row in rows for number in (row.concluded, row.changed)}
     pointed_to |= {erased_by(proof) for proof in proofs}
     return Page(
@@ -87,6 +94,7 @@ def read(conn: Connection, portal: str, after: int, end: int) -> Page:
         _spoken_of(conn, portal, found),
         _entries(conn, portal, pointed_to - {None}),
         _by_seq(asking),
+        _by_seq(words),
     )
 
 
@@ -110,6 +118,7 @@ def wrong(page: Page, entry: Row, body: _Json, base: int) -> str | None:
     return (
         _wrong_evidence(page, entry, body)
         or _wrong_decisions(page, entry, body)
+        or _wrong_names(page, entry)
         or _wrong_prune(entry, body, base)
         or _wrong_index(page, entry, body, base)
     )
@@ -202,6 +211,18 @@ def _wrong_decisions(page: Page, entry: Row, body: _Json) -> str | None:
         if record.concluded is None and not _may_be(record, entry, decided):
             return f"the index has an outcome that no entry records (decision {record.n})"
     return None
+
+
+def _wrong_names(page: Page, entry: Row) -> str | None:
+    """Return what is wrong with the names of decisions, which repeat what is in the evidence."""
+    records, proof = page.made.get(entry.seq, []), page.evidence.get(entry.seq)
+    kept = json.loads(proof.content).get("names") if proof is not None and proof.salt else None
+    named = [None] * len(records) if kept is None else [names.from_json(one) for one in kept]
+    for record, one in zip(records, named, strict=False):
+        if record.names != names.to_text(one):
+            return f"the index has other names (decision {record.n})"
+    found = {(row.n, row.word) for row in page.words.get(entry.seq, [])}
+    return None if found == {*names.words_of_all(named)} else "the index has other words of names"
 
 
 def _columns_of_row(record: Row) -> _Json:

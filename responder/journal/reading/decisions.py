@@ -164,6 +164,7 @@ def _decision(
         "workflow": _workflow(
             decided["workflow"], None if content is None else content["workflows"][of]
         ),
+        "names": _names(content, of),
         "rule": decided["rule"],
         "because": decided["because"],
         "action": decided["action"],
@@ -221,6 +222,14 @@ def _facts(content: _Json) -> _Json:
     """Return facts as the portal sent them; an unknown one as `{"unknown": why}`."""
     unknown = {path: {"unknown": why} for path, why in content["unknown"].items()}
     return {**content["facts"], **unknown}
+
+
+def _names(content: _Json | None, of: int) -> _Json | None:
+    """Return the names of a decision, where they were recorded and are not erased."""
+    if content is None or "names" not in content:
+        return None
+    names: _Json | None = content["names"][of]
+    return names
 
 
 def _text(at: datetime | None) -> str | None:

@@ -15,7 +15,9 @@ from typing import Any
 from sqlalchemy import Connection, select
 from sqlalchemy import Row as Record
 
+from responder.journal import names
 from responder.journal.reading import decisions as log
+from responder.model import OPEN_OUTCOMES, Names
 from responder.store.canonical_json import canonical
 from responder.store.database.tables import decisions, entries, evidence
 from responder.store.decision_ids import Place, decision_name, is_decision, place_of
@@ -57,6 +59,8 @@ class Detail:
     decision: Mapping[str, Any]
     received_at: datetime | None
     hold: str | None
+    due_at: datetime | None
+    names: Names | None
     steps: tuple[Step, ...]
     whole: bool
     proof: Mapping[str, Any] | None
@@ -82,6 +86,8 @@ def detail(conn: Connection, decision_id: str, near: int = NEAR) -> Detail | Non
         decision=decision,
         received_at=row.received_at,
         hold=row.hold,
+        due_at=row.due_at if row.outcome in OPEN_OUTCOMES else None,
+        names=names.from_text(row.names),
         steps=steps,
         whole=whole,
         proof=_proof(contents, intents, erasers),

@@ -8,8 +8,8 @@ not a million rows; and the page shows what has not been searched yet.
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
@@ -28,14 +28,22 @@ from sqlalchemy import (
 )
 from sqlalchemy import Row as Record
 
+from responder.journal.reading import name_search
+from responder.journal.reading.lines import Line, lines_of
 from responder.model import Action
 from responder.store.database.columns import EPOCH, LAST, instant, micros
-from responder.store.database.tables import ACTS, HAS_DOCUMENT, OPEN, decisions, entries, evidence
+from responder.store.database.tables import (
+    ACTS,
+    CONDEMNS,
+    HAS_DOCUMENT,
+    OPEN,
+    decisions,
+    evidence,
+)
 from responder.store.decision_ids import decision_name, is_decision, place_of
 
 WINDOW = 2_000
 WINDOW_OF_WORDS = 1_000  # the evidence of each is read
-_LARGEST_BODY = 16 * 1024
 _MOST_WORKFLOWS = 20
 
 _PLACE = ("at", "portal", "seq", "n")
@@ -66,10 +74,10 @@ def key_of(text: str) -> Key | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """The conditions of a search. Decisions that condemned nothing are found only with `quiet`.
+    """The conditions of a search. What was only left or looked at is found only with `quiet`.
 
     `outcome` may be `open` for what is not concluded yet. `words` are searched for in what was
-    read.
+    read, `names` in the names of what was condemned: each of these is a word's spellings.
     """
 
     workflows: tuple[str, ...] = ()
@@ -82,27 +90,8 @@ class Wanted:
     since: datetime | None = None
     until: datetime | None = None
     words: str | None = None
+    names: tuple[tuple[str, ...], ...] = ()
     quiet: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """A decision as a list shows it."""
-
-    id: str
-    at: datetime
-    portal: str
-    document: str | None
-    workflow_id: str | None
-    template_id: str | None
-    rule: str | None
-    outcome: str | None
-    detail: str | None
-    hold: str | None
-    reason: str | None = None
-
-
-_SHOWN = tuple(one.name for one in fields(Line) if one.name not in ("id", "reason"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,12 +146,14 @@ def find(
     longest: int = WINDOW,
 ) -> Found:
     """Return a page of decisions before a key, the newest first."""
+    if wanted.names:
+        return _find_named(conn, wanted, before, most)
     search = _search(wanted, longest)
     newest = _newest_first(decisions, search.drives, wanted, before)
     window = newest.limit(search.window if search.chooses else most + 1).subquery()
     query = select(window).where(*(test(window) for test in search.chooses))
     found = conn.execute(query.order_by(*_downward(window)).limit(most + 1)).all()
-    lines = _with_reasons(conn, [_line(record) for record in found[:most]])
+    lines = lines_of(conn, found[:most])
     if len(found) > most:
         return Found(lines=lines, older=_key(found[most - 1]))
     if not search.chooses:
@@ -171,6 +162,33 @@ def find(
     if edge is None:
         return Found(lines=lines)
     return Found(lines=lines, older=_key(edge), searched_to=edge.at)
+
+
+def _find_named(conn: Connection, wanted: Wanted, before: Key | None, most: int) -> Found:
+    """Return a page of decisions whose names have the words that are wanted."""
+    until = LAST if before is None else before.at
+    matches = name_search.matching(conn, wanted.names, wanted.since or EPOCH, until)
+    rest = None if matches.edge is None else Key(*matches.edge)
+    if not matches.decisions:
+        return Found(lines=(), older=rest, searched_to=None if rest is None else rest.at)
+    there = name_search.all_of(matches).subquery()
+    tests = [*_by_index(wanted), *_others(wanted), *_in_time(wanted)]
+    query = select(there).where(CONDEMNS, *(test(there) for test in tests))
+    found = [one for one in conn.execute(query) if matches.has(one.portal, one.seq, one.n)]
+    found = [one for one in found if before is None or _key(one) < before]
+    found.sort(key=_key, reverse=True)
+    lines = lines_of(conn, found[:most])
+    if len(found) > most:
+        return Found(lines=lines, older=_key(found[most - 1]))
+    return Found(lines=lines, older=rest, searched_to=None if rest is None else rest.at)
+
+
+def _in_time(wanted: Wanted) -> Iterator[_Test]:
+    since, until = wanted.since, wanted.until
+    if since is not None:
+        yield lambda t: t.c.at >= since
+    if until is not None:
+        yield lambda t: t.c.at < until
 
 
 def is_there(conn: Connection, decision_id: str) -> bool:
@@ -215,9 +233,11 @@ def _search(wanted: Wanted, longest: int) -> _Search:
     if served:
         drives, chooses = served[0], served[1:]
         if _may_be_quiet(wanted):
-            chooses.append(lambda _: ACTS)
+            chooses.append(lambda _: CONDEMNS)
+    elif wanted.action is Action.LEAVE:
+        drives, chooses = _acting, []
     else:
-        drives, chooses = _all if wanted.quiet else _acting, []
+        drives, chooses = _all if wanted.quiet else _condemning, []
     chooses += _others(wanted)
     window = min(longest, WINDOW_OF_WORDS) if wanted.words else longest
     return _Search(drives, tuple(chooses), window)
@@ -225,7 +245,7 @@ def _search(wanted: Wanted, longest: int) -> _Search:
 
 def _may_be_quiet(wanted: Wanted) -> bool:
     """Return whether the driving condition may find decisions that condemned nothing, unasked."""
-    asked = wanted.quiet or wanted.action is Action.NONE
+    asked = wanted.quiet or wanted.action in (Action.NONE, Action.LEAVE)
     return not (asked or wanted.workflows or wanted.rule or wanted.outcome)
 
 
@@ -235,6 +255,10 @@ def _all(_: FromClause) -> _Condition:
 
 def _acting(_: FromClause) -> _Condition:
     return ACTS
+
+
+def _condemning(_: FromClause) -> _Condition:
+    return CONDEMNS
 
 
 def _by_index(wanted: Wanted) -> Iterator[_Test]:
@@ -312,28 +336,3 @@ def _contains(table: FromClause, words: str) -> ColumnElement[bool]:
 
 def _key(record: "Record[tuple[object, ...]]") -> Key:
     return Key(record.at, record.portal, record.seq, record.n)
-
-
-def _line(record: "Record[tuple[object, ...]]") -> Line:
-    return Line(
-        id=decision_name(record.portal, record.seq, record.n),
-        **{name: getattr(record, name) for name in _SHOWN},
-    )
-
-
-def _with_reasons(conn: Connection, lines: Sequence[Line]) -> tuple[Line, ...]:
-    """Return the lines, with the reason of what condemned nothing."""
-    quiet = {place: line for line in lines if line.outcome is None and (place := place_of(line.id))}
-    reasons: dict[str, str | None] = {}
-    for (portal, seq, n), line in quiet.items():
-        # without one, where its entry is too long to be read for a list
-        body = conn.execute(
-            select(entries.c.body).where(
-                entries.c.portal == portal,
-                entries.c.seq == seq,
-                func.length(entries.c.body) < _LARGEST_BODY,
-            )
-        ).scalar()
-        if body is not None:
-            reasons[line.id] = json.loads(body)["decisions"][n - 1]["reason"]
-    return tuple(replace(line, reason=reasons.get(line.id)) for line in lines)

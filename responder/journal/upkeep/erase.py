@@ -1,7 +1,8 @@
 """Erases the facts behind a decision, as a person may ask.
 
 What is kept of a document (facts, values that tests saw, the workflow's row) is evidence, once for
-an evaluation and once for each of its calls; all of it is erased, with the forms of the deliveries.
+an evaluation and once for each of its calls; all of it is erased, with the names (`names`) and the
+forms of the deliveries.
 What stays is what was decided, by which rule, and what came of it. The entry that is appended names
 who erased what; the digests stay, so the chain holds.
 
@@ -18,6 +19,7 @@ from functools import partial
 
 from sqlalchemy import Connection, select, update
 
+from responder.journal import names
 from responder.journal.chain import append
 from responder.journal.chain_ends import Readable
 from responder.journal.upkeep.prune import concluded_by
@@ -86,6 +88,7 @@ def remove(tx: Connection, facts: Facts, *, by: str, at: datetime) -> Erased | N
         .where(evidence.c.portal == facts.portal, evidence.c.seq.in_(numbers))
         .values(salt="", content=canonical({"erased": eraser}))
     )
+    names.erase(tx, facts.portal, facts.seq)
     emptied = tx.execute(
         update(deliveries).where(concluded_by(tx, facts.portal, [facts.seq])).values(form=b"")
     ).rowcount
@@ -101,7 +104,7 @@ def scrub(database: Database) -> bool:
     if database.dialect == "postgresql":
         with database.writer.connect() as connection:
             connection.execution_options(isolation_level="AUTOCOMMIT")
-            connection.exec_driver_sql("VACUUM evidence, deliveries")
+            connection.exec_driver_sql("VACUUM evidence, deliveries, decisions, name_words")
         return True
     raw = database.writer.raw_connection()
     try:

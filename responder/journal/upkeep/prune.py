@@ -32,6 +32,7 @@ from responder.store.database.tables import (
     deliveries,
     entries,
     evidence,
+    name_words,
 )
 
 MOST = 1_000
@@ -81,7 +82,7 @@ def prune(
     append(tx, portal, "prune", at, body)
     for names in _names(tx, portal, last.seq):
         tx.execute(delete(deliveries).where(concluded_by(tx, portal, names)))
-    for table in (evidence, approvals, decisions, entries):
+    for table in (evidence, approvals, name_words, decisions, entries):
         tx.execute(delete(table).where(table.c.portal == portal, table.c.seq <= last.seq))
     would_kills.forget(tx, portal, last.seq)
     return Pruned(last.seq, len(gone), more=len(gone) == most)

@@ -11,10 +11,11 @@ from datetime import timedelta
 
 from responder.model import Action, Mode
 from responder.rules.english.clauses import Clause, Subject, clause
+from responder.rules.english.kinds import kind_in_words
 from responder.rules.english.predicates import joined, length_in_words, noun
 from responder.rules.facts.conditions import All, AnyOf, FactTest, Not, Part
 from responder.rules.facts.derived import RUNNING
-from responder.rules.facts.registry import Fact, find, is_of_a_list
+from responder.rules.facts.registry import Fact, find
 from responder.rules.keep import GROUPS, Keep
 from responder.rules.load.limit_parser import Limit
 from responder.rules.rule import Rule
@@ -142,14 +143,6 @@ class _Pronouns:
 
     def _document(self, kind: str | None) -> str:
         return "it" if self.its or kind is None else f"the {kind_in_words(kind)}"
-
-
-def kind_in_words(kind: str) -> str:
-    """Return the words for a kind of document: `deal`, `item of smart process 147`."""
-    if is_of_a_list(kind):
-        return f"element of list {kind.removeprefix('list_')}"
-    number = kind.removeprefix("item_")
-    return kind if number == kind else f"item of smart process {number}"
 
 
 def a_kind(kind: str) -> str:

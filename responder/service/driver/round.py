@@ -27,6 +27,7 @@ from responder.judge.fact_reader import FactReader, FactsRead
 from responder.judge.jobs import Job, JobBatch
 from responder.judge.judgement import Grounds
 from responder.rules.ruleset import Ruleset
+from responder.service.driver.plan_names import PlanNames
 from responder.service.driver.quarantine import Quarantine
 from responder.service.driver.unmatched import UnmatchedEvents
 from responder.stop.batches import Backlog, Slice
@@ -72,6 +73,7 @@ class Rounds:
         self._queue = EventQueue(context, self._backoff)
         self._reader = FactReader(context, self._backoff)
         self._verifier = Verifier(context, gate, self._reader)
+        self._names = PlanNames(context)
         self._evidence = EvidenceReader(context)
         self._executor = Executor(context, gate, self._reader)
         self._unmatched = UnmatchedEvents(context, gate, self._queue)
@@ -155,6 +157,7 @@ class Rounds:
             return None
         grounds = await self._grounds(ready, batch, found)
         plans, rechecks = await judgement.judge_all(self._context, ready, grounds)
+        plans = await self._names.named(plans, found.readings)
         await self._evidence.gather(plans, rechecks)
         backlog = Backlog(
             plans, rechecks, order=found.readings, capacity=self._context.client.capacity

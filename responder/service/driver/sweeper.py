@@ -20,6 +20,7 @@ from responder.judge.plans import Known, Plan
 from responder.judge.run_scope import DueRun, Run
 from responder.rules.ruleset import Ruleset
 from responder.service.driver import run_report
+from responder.service.driver.plan_names import PlanNames
 from responder.service.driver.unfinished_runs import UnfinishedRuns
 from responder.stop.gate import Gate
 from responder.stop.intents import StaleError
@@ -49,6 +50,7 @@ class Sweeper:
         self._run: Run | None = None
         self._interval = Interval(LOOK_EVERY)
         self._unfinished = UnfinishedRuns()
+        self._names = PlanNames(context)
 
     async def step(self) -> bool:
         """Run one more request. Return False when there is nothing to run, or no room."""
@@ -190,8 +192,9 @@ class Sweeper:
             ids = [verdict.workflow.id for item in found for verdict in item.judgement.verdicts]
             known = await known_of(self._context, ids, run.ruleset.revision)
         now = self._context.now()
-        plans = (planner.of_run(item, run.ruleset, known=known, now=now) for item in found)
-        return [plan for plan in plans if plan.planned]
+        made = (planner.of_run(item, run.ruleset, known=known, now=now) for item in found)
+        plans = [plan for plan in made if plan.planned]
+        return plans if run.due.observes else await self._names.named(plans, {})
 
     async def _pass_gate(self, run: Run, plans: Sequence[Plan], sets: RunSets) -> Holds:
         """Check all sets of a run as a whole, then write its plans, 25 at a time, without calls."""

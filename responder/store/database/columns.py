@@ -9,6 +9,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import BigInteger, Dialect, Text, TypeDecorator
+from sqlalchemy.dialects import postgresql
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LAST = datetime.max.replace(tzinfo=UTC)
@@ -57,3 +58,7 @@ class Words(TypeDecorator[str]):
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
         """Return the cleaned text."""
         return None if value is None else clean(value)
+
+
+Bytewise = Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
+"""A text that is compared as bytes, as SQLite compares all of them."""

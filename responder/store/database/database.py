@@ -33,7 +33,7 @@ if sys.platform != "win32":
 
 T = TypeVar("T")
 
-SCHEMA = "0008"  # the newest migration; revisions are numbers that grow
+SCHEMA = "0010"  # the newest migration; revisions are numbers that grow
 READERS = 6
 _DEADLOCK = "40P01"
 _LOCK_TIMEOUT = "55P03"

@@ -15,7 +15,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from responder.store.database.columns import Instant, Words
+from responder.store.database.columns import Bytewise, Instant, Words
 
 metadata = MetaData()
 
@@ -30,6 +30,7 @@ ACTS = text("action <> 'none'")
 WATCHING = text("look_at IS NOT NULL")
 CALLED = text("called_at IS NOT NULL")
 IN_A_SET = text("set_name IS NOT NULL")
+CONDEMNS = text("action IN ('kill', 'terminate')")
 
 deliveries = Table(
     "deliveries",
@@ -150,6 +151,7 @@ decisions = Table(
     Column("running", Integer),
     Column("postponed_at", Instant),
     Column("perhaps_done", Boolean),
+    Column("names", Text),
     Index(
         "decisions_one_open_stop",
         "portal",
@@ -204,6 +206,28 @@ decisions = Table(
         sqlite_where=ACTS,
         postgresql_where=ACTS,
     ),
+    Index(
+        "decisions_that_condemn",
+        "at",
+        "portal",
+        "seq",
+        "n",
+        sqlite_where=CONDEMNS,
+        postgresql_where=CONDEMNS,
+    ),
+)
+
+# the words of decisions' names, for the search (`journal.names`); n is 0 for all of an evaluation.
+# Compared as bytes, in both databases, so that what begins with a word is a range of them
+name_words = Table(
+    "name_words",
+    metadata,
+    Column("portal", Text, primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("n", Integer, primary_key=True, autoincrement=False),
+    Column("word", Bytewise, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Index("name_words_by_word", "word", "at", "portal", "seq", "n"),
 )
 
 # Decisions of rules with mode `approve`. `together` is the same for all that one approval covers,

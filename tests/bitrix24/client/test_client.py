@@ -452,3 +452,25 @@ def test_a_question_that_the_whole_portal_refuses_opens_its_breaker(
         assert client.breakers.of_portal is not None
 
     play(part)
+
+
+def test_what_nothing_depends_on_has_little_time_and_opens_no_breaker(
+    server: SandboxServer, play: Callable[[Played], Metrics]
+) -> None:
+    async def part(client: Client) -> None:
+        server.sandbox.fail_next("user.get", "hang")
+        began = asyncio.get_running_loop().time()
+        (late,) = await client.send_aside([Command("user.get", {})], 0.3)
+        assert asyncio.get_running_loop().time() - began < 5
+        assert late.failure is not None
+        assert late.failure.code == "timeout"
+        server.sandbox.fail_next("user.get", "scope")
+        (refused,) = await client.send_aside([Command("user.get", {})], 5)
+        assert refused.failure is not None
+        assert refused.failure.kind is FailureKind.METHOD
+        assert not client.breakers.opened
+        sent = await client.send_aside([SCOPE] * 300, 1e9)
+        assert len(sent) == 50  # one request
+
+    play(part)
+    assert sizes(server, "scope") == [50]

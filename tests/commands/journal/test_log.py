@@ -3,15 +3,18 @@
 import json
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from responder.commands.cli import main
-from responder.model import Outcome
+from responder.journal import record as journal
+from responder.journal.upkeep import erase
+from responder.model import Names, Outcome
 from responder.store.database.database import Database
-from tests.support.evaluations import NONE, deliver, kill, record
+from tests.support.evaluations import AT, NONE, deliver, evaluation, kill, record
 from tests.support.processes import LOST_DEAL, TOKEN
 from tests.support.whole_log import run
 
@@ -134,6 +137,34 @@ def test_no_event_of_a_document_and_no_document_are_told_apart(responder: Comman
     done = responder("events", "--document", "759")
     assert (done.exit_code, done.stdout) == (2, "")
     assert "write it as deal:759 or DEAL_759" in done.stderr
+
+
+def test_tables_name_what_was_condemned_and_say_what_was_erased(
+    responder: Command, log: Database
+) -> None:
+    names = Names(title="Acme", amount="52000", currency="RUB", template="Discount approval")
+    name = record(log, replace(kill("c", Outcome.WOULD_KILL), names=names)).decisions[0]
+    about = "Discount approval on deal 759 «Acme, 52,000 RUB»"
+    assert f"would_kill  {about}\n" in responder("decisions").stdout
+    assert f"about        {about}\n" in responder("decisions", "show", name).stdout
+    facts = erase.find(log, name)
+    log.write(lambda tx: erase.remove(tx, facts, by="me", at=AT))
+    assert "would_kill  (erased)\n" in responder("decisions").stdout
+    shown = responder("decisions", "show", name).stdout
+    assert "is F; it was erased" in shown
+    assert "facts        erased, and so are the names\n" in shown
+
+
+def test_events_name_the_document_on_which_something_was_condemned(
+    responder: Command, log: Database
+) -> None:
+    ids = log.write(deliver("deal:759"))
+    named = replace(kill("d", Outcome.WOULD_KILL), names=Names(title="Acme"))
+    made = replace(evaluation(named), deliveries=tuple(ids))
+    log.write(lambda tx: journal.record(tx, made))
+    lines = responder("events", "--document", "deal:759").stdout.splitlines()
+    assert lines[-1].endswith("  «Acme»")
+    assert "Acme" not in responder("events", "--json").stdout
 
 
 def test_a_decision_by_rules_that_this_version_cannot_read_is_shown_without_their_words(
