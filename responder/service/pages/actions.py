@@ -7,10 +7,10 @@ from http import HTTPStatus
 from starlette.responses import Response
 
 from responder.journal import approvals
+from responder.journal.reading import names_in_words
 from responder.journal.reading.detail import detail
 from responder.journal.record import NotOpen
 from responder.service.pages.page_requests import Visit
-from responder.service.pages.rendering import document_in_words
 from responder.service.pages.site import Site
 from responder.stop import control
 
@@ -183,10 +183,10 @@ def _description(site: Site, name: str) -> str | None:
     if found is None or found.decision["workflow"] is None:
         return None
     decision = found.decision
-    document = document_in_words(decision["document"])
+    about = names_in_words.sentence(found.names, decision["document"])
     return (
-        f"Rule {decision['rule']} condemned workflow {decision['workflow']['id']} of {document} "
-        f"to be stopped ({decision['action']})."
+        f"Rule {decision['rule']} condemned workflow {decision['workflow']['id']} to be stopped "
+        f"({decision['action']}): {about}."
     )
 
 

@@ -18,9 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from responder.adapters import local_time
-from responder.bitrix24.documents import from_triple, parse_ref
-from responder.model import Document
-from responder.rules.english.paragraphs import kind_in_words
+from responder.journal.reading.names_in_words import about, document_in_words, people
 from responder.service.pages import wording
 from responder.store.canonical_json import instant_text
 
@@ -30,8 +28,8 @@ _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _MARKED = re.compile(
     r"`([^`\n]{1,200})`|\b([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(?:\.[0-9]{1,6})?Z)", re.ASCII
 )
-_JUST_NOW, _A_WEEK = 10, 7 * 86400  # seconds
 SHORT = 160
+_JUST_NOW, _A_WEEK = 10, 7 * 86400  # seconds
 
 
 def visible(text: str) -> str:
@@ -132,20 +130,6 @@ def _counted(number: int, unit: str) -> str:
     return f"{number:,} {unit}" if number == 1 else f"{number:,} {unit}s"
 
 
-def document_in_words(document: object) -> str:
-    """Return the name of a document, given by reference or triple: `deal 759`."""
-    found: Document | None = None
-    if isinstance(document, str):
-        found = parse_ref(document)
-    elif isinstance(document, list | tuple) and len(document) == 3:
-        found = from_triple(*(str(part) for part in document))
-    if found is None:
-        return value_text(document) if document else "no document"
-    if found.kind == "other":
-        return f"document {found.id} of {found.module}"
-    return f"{kind_in_words(found.kind)} {found.item_id}"
-
-
 @lru_cache(maxsize=1)
 def stylesheet() -> tuple[str, bytes]:
     """Return the name of the style sheet, which changes with its content, and the content."""
@@ -170,7 +154,6 @@ class Renderer:
             auto_reload=False,
             trim_blocks=True,
             lstrip_blocks=True,
-            "zone": str(zone),
         )
         self._environment.filters |= {
             "moment": partial(moment, zone=zone),
@@ -186,6 +169,9 @@ class Renderer:
             "style": stylesheet()[0],
             "outcome_in_words": wording.outcome,
             "counted": _counted,
+            "about": about,
+            "people": people,
+            "zone": str(zone),
         }
 
     def page(self, name: str, values: Mapping[str, object]) -> str:

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 
-from responder.model import STOPPED, WOULD_OUTCOMES, Outcome, Reason
+from responder.journal.reading import names_in_words
+from responder.model import OPEN_OUTCOMES, STOPPED, WOULD_OUTCOMES, Names, Outcome, Reason
 
 Tone = Literal["done", "would", "spared", "open", "trouble", "quiet"]
 
@@ -95,12 +97,35 @@ def hold(name: str | None) -> str | None:
     return _HOLDS.get(name)
 
 
-def headline(decision: Mapping[str, Any], document: str) -> str:
-    """Return what became of a workflow: `Workflow 65e5… of deal 759 was killed`."""
-    workflow = decision["workflow"]
+def due(
+    outcome: str | None, hold: str | None, due_at: datetime | None, now: datetime
+) -> str | None:
+    """Return what is due of an open decision at its time, `looked at again`; None for nothing.
+
+    The time follows it: it is still to come, or it has passed and its turn has not come yet.
+    """
+    if due_at is None or outcome not in OPEN_OUTCOMES:
+        return None
+    if outcome == Outcome.HELD:
+        return "lapses" if hold == "approval" else None
+    if due_at <= now:
+        return "its turn comes, due"
+    return "looked for again" if outcome == Outcome.IN_DOUBT else "looked at again"
+
+
+def headline(decision: Mapping[str, Any], names: Names | None = None) -> str:
+    """Return what became of a workflow: `Discount approval on deal 759 «Acme» was killed`.
+
+    Where names were not recorded, the workflow is named by its id.
+    """
+    workflow, document = decision["workflow"], decision["document"]
     if workflow is None:
-        return f"Nothing was stopped on {document}" if decision["document"] else "Nothing was done"
-    return f"Workflow {workflow['id']} of {document} {_fate(decision)}"
+        words = names_in_words.document_in_words(document)
+        return f"Nothing was stopped on {words}" if document else "Nothing was done"
+    about = names_in_words.about(names, document)
+    if names is None or not names.template:
+        about = f"Workflow {workflow['id']} of {about}"
+    return f"{about} {_fate(decision)}"
 
 
 def _fate(decision: Mapping[str, Any]) -> str:

@@ -7,9 +7,10 @@ from functools import partial
 import pytest
 
 from responder.journal import record as journal
-from responder.journal.reading import search
+from responder.journal.reading import quiet, search
 from responder.journal.reading.search import Found, Key, Wanted, find, key_of
-from responder.model import Action, Document, Outcome
+from responder.journal.upkeep import erase
+from responder.model import Action, Document, Names, Outcome
 from responder.store.database.database import Connection, Database
 from tests.support.evaluations import AT, NONE, evaluation, kill, record
 
@@ -114,6 +115,39 @@ def test_a_search_that_finds_nothing_says_how_far_it_went(
         before = page.older
     assert pages == 4
     assert page.searched_to is None
+
+
+def test_what_was_only_left_or_looked_at_is_found_when_asked_for(database: Database) -> None:
+    _fill(database, 2)
+    left = replace(kill("l", Outcome.LEFT), action=Action.LEAVE, mode=None)
+    spared = record(database, left).decisions[0]
+    assert spared not in _ids(_find(database, Wanted()))
+    for wanted in (Wanted(quiet=True), Wanted(action=Action.LEAVE), Wanted(workflows=("l",))):
+        assert spared in _ids(_find(database, wanted))
+
+
+def test_what_a_list_folds_away_is_counted(database: Database) -> None:
+    _fill(database, 4)  # each has a `none` of its own, on two documents
+
+    def count(portal: str | None, since: int, until: int, longest: int = 100) -> quiet.Folded:
+        first, last = (AT + timedelta(minutes=at) for at in (since, until))
+        return database.read(lambda conn: quiet.folded(conn, portal, first, last, longest))
+
+    assert count(None, 0, 9) == (4, 2, False)
+    assert count(None, 1, 2) == (2, 2, False)
+    assert count("other", 0, 9) == (1, 1, False)
+    assert count(None, 0, 9, longest=3) == (2, 2, True)
+
+
+def test_erased_facts_are_said_to_be_erased(database: Database) -> None:
+    named = replace(kill("w", Outcome.WOULD_KILL), names=Names(title="Acme"))
+    name = record(database, named).decisions[0]
+    (line,) = _find(database, Wanted()).lines
+    assert (line.names, line.erased) == (Names(title="Acme"), False)
+    facts = erase.find(database, name)
+    database.write(lambda tx: erase.remove(tx, facts, by="me", at=AT))
+    (line,) = _find(database, Wanted()).lines
+    assert (line.names, line.erased) == (None, True)
 
 
 def test_names_are_looked_up(database: Database) -> None:

@@ -244,10 +244,10 @@ def test_a_screen_reader_finds_its_way(browser: Browser, place: House, kept: str
         page.goto("/")
         table = page.get_by_role("table", name="Decisions, the newest first")
         assert table.get_by_role("columnheader").all_inner_texts() == [
-            "When",
             "What",
-            "Rule",
             "Outcome",
+            "Rule",
+            "When",
         ]
 
 

@@ -14,10 +14,10 @@ from markupsafe import Markup
 import responder.service.pages
 from responder.bitrix24.document_links import portal_page
 from responder.bitrix24.documents import from_triple, of_item
+from responder.journal.reading.names_in_words import document_in_words
 from responder.service.pages.rendering import (
     Renderer,
     ago,
-    document_in_words,
     marked_up,
     moment,
     relative,

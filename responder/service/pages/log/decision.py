@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from responder.bitrix24.document_links import portal_page
 from responder.bitrix24.documents import from_triple
+from responder.journal.reading import names_in_words
 from responder.journal.reading.detail import MOST_SIBLINGS, Detail, detail
 from responder.model import Outcome
 from responder.rules.english.paragraphs import paragraph
@@ -15,7 +16,6 @@ from responder.rules.ruleset import RulesError, Ruleset, load, was_in_force
 from responder.service.pages import wording
 from responder.service.pages.log import decision_story
 from responder.service.pages.page_requests import Visit
-from responder.service.pages.rendering import document_in_words
 from responder.service.pages.site import Site
 from responder.store import rulesets
 from responder.store.limits import APPROVAL
@@ -37,7 +37,7 @@ def show(site: Site, visit: Visit) -> Response:
         )
     decision = found.decision
     document = decision["document"]
-    in_words = document_in_words(document)
+    in_words, now = names_in_words.document_in_words(document), site.now()
     reads = decision_story.grouped(decision["conditions"])
     facts = sorted((decision["facts"] or {}).items())
     rule = _rule(site, found)
@@ -47,8 +47,11 @@ def show(site: Site, visit: Visit) -> Response:
         decision=decision,
         found=found,
         document=in_words,
-        headline=wording.headline(decision, in_words),
+        headline=wording.headline(decision, found.names),
+        people=names_in_words.people(found.names),
         title=_title(found),
+        now=now,
+        due=wording.due(decision["outcome"], found.hold, found.due_at, now),
         because=wording.because(decision),
         proofs=wording.proofs(decision),
         trigger=wording.trigger(decision["trigger"]),
@@ -70,7 +73,9 @@ def show(site: Site, visit: Visit) -> Response:
 
 
 def _title(found: Detail) -> object:
-    """Return the document's title, where it was read."""
+    """Return the document's title, where it was read, and is not among the names."""
+    if found.names is not None and found.names.title:
+        return None
     document, facts = found.decision["document"], found.decision["facts"]
     if not document or not facts:
         return None

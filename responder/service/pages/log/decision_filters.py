@@ -7,14 +7,18 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from urllib.parse import urlencode
 
 from responder.bitrix24.documents import KINDS, of_item, parse_ref
-from responder.journal.reading import search
+from responder.journal import names
+from responder.journal.reading import name_search, search
+from responder.journal.reading.names_in_words import document_in_words
 from responder.journal.reading.search import Key, Wanted, key_of
 from responder.model import Action, Outcome
-from responder.service.pages.rendering import document_in_words
 from responder.store.database.database import Connection
 
-FIELDS = ("q", "rule", "outcome", "action", "portal", "from", "to", "show")
+FIELDS = ("q", "in", "rule", "outcome", "action", "portal", "from", "to", "show")
+PATH = "/"  # the address of the log
+EACH = "each"  # of `show`: every decision has a row, also where nothing was stopped
 LONGEST = 200
+_MOST_WORDS = 8
 
 _EVALUATION = re.compile(r"(.+)-([0-9]{1,9})")
 _BEGINNING = re.compile(r"[0-9a-f]{8,}(?:\.[0-9]*)?")
@@ -40,7 +44,17 @@ class Filters:
     def address(self, **more: str) -> str:
         """Return the address of the page with these filters, and more."""
         query = urlencode({**self.given, **more})
-        return f"/?{query}" if query else "/"
+        return f"{PATH}?{query}" if query else PATH
+
+    @property
+    def in_read(self) -> bool:
+        """Return whether the search is for words in all that was read, and not for names."""
+        return self.given.get("in") == "read"
+
+    @property
+    def chooses(self) -> bool:
+        """Return whether more is chosen by than portal and time."""
+        return bool(self.given.keys() - {"portal", "from", "to"})
 
     def wanted(self, zone: tzinfo) -> Wanted:
         """Return the conditions, except for the search text, with times in a zone.
@@ -54,17 +68,21 @@ class Filters:
             action=_action(self.given.get("action")),
             since=_instant(self.given.get("from"), zone),
             until=_instant(self.given.get("to"), zone, end=True),
-            quiet=self.given.get("show") == "all",
+            quiet=self.given.get("show") in ("all", EACH),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """The meaning of a search text: conditions, described in words, or one decision's id."""
+    """The meaning of a search text: conditions, described in words, or one decision's id.
+
+    `named`: it was looked for in names, and could be in all that was read.
+    """
 
     wanted: Wanted
     description: str | None = None
     decision: str | None = None
+    named: bool = False
 
 
 def before(query: Mapping[str, str]) -> Key | None:
@@ -76,12 +94,22 @@ def before(query: Mapping[str, str]) -> Key | None:
     return found
 
 
-def meaning_of(conn: Connection, text: str, wanted: Wanted) -> Meaning:
-    """Return what a search means: a decision, document, workflow or rule, or else words."""
-    for look in (_decision, _document, _workflow, _rule):
+def meaning_of(conn: Connection, text: str, wanted: Wanted, *, read: bool = False) -> Meaning:
+    """Return what a search means: a decision, document, workflow, rule or name, or else words.
+
+    With `read`, it means words in what was read, whatever else it could mean.
+    """
+    if read:
+        return _words(text, wanted)
+    for look in (_decision, _document, _workflow, _rule, _names):
         found = look(conn, text, wanted)
         if found is not None:
             return found
+    return _words(text, wanted)
+
+
+def _words(text: str, wanted: Wanted) -> Meaning:
+    """Return a search for words in what was read, a stretch of the log at a time."""
     words = text.strip('"')
     return Meaning(
         replace(wanted, words=words, quiet=True),
@@ -125,6 +153,15 @@ def _rule(conn: Connection, text: str, wanted: Wanted) -> Meaning | None:
     if wanted.rule is not None or not search.is_rule(conn, text):
         return None
     return Meaning(replace(wanted, rule=text), f"rule {text}")
+
+
+def _names(conn: Connection, text: str, wanted: Wanted) -> Meaning | None:
+    """Return a search for words that begin words of names; None where a word begins none."""
+    words = dict.fromkeys(names.words_in(text))
+    spelt = tuple(name_search.spellings(conn, word) for word in list(words)[:_MOST_WORDS])
+    if not spelt or not all(spelt):
+        return None
+    return Meaning(replace(wanted, names=spelt), f"decisions with “{text}” in a name", named=True)
 
 
 def _one_of(given: str | None, known: tuple[str, ...], what: str) -> str | None:

@@ -7,12 +7,37 @@ import pytest
 from tests.service.pages.conftest import Story
 from tests.service.pages.visiting import Visitor
 
-DECISION_IN_WORDS = "of deal 771 was killed"
+DECISION_IN_WORDS = "safe[U+202E]exe.fdp, 1 RUB» was killed"
 
 
-def test_the_log_shows_the_newest_first(story: Story, anna: Visitor) -> None:
-    shown = re.findall(r'href="/decisions/([^"]+)"', anna.get("/").text)
-    assert shown == [story.asks, story.tripped, story.would, story.left, story.killed]
+def test_the_log_shows_the_newest_first_and_counts_what_stopped_nothing(
+    story: Story, anna: Visitor
+) -> None:
+    page = anna.get("/")
+    shown = re.findall(r'href="/decisions/([^"]+)"', page.text)
+    assert shown == [story.asks, story.tripped, story.would, story.killed]
+    assert re.search(r"[0-9]+ decisions that stopped nothing, on [2-9] documents, are", page.words)
+    assert story.left in anna.get("/?show=all").text
+
+
+def test_names_come_first_and_ids_beside_them(story: Story, anna: Visitor) -> None:
+    words = anna.get("/?outcome=would_kill").words
+    about = "Delivery check on deal 762 «Sample deal 762, 24,000.50 RUB»"
+    assert words.index(about) < words.index("started by Anna Petrova")
+    assert re.search(r"deal 762, workflow [0-9a-f.]+ of template 7 ", words)
+    headline = f'<h1 id="title"><bdi>{about} would have been killed</bdi></h1>'
+    assert headline in anna.get(f"/decisions/{story.would}").text
+
+
+def test_an_address_has_no_empty_parameters(anna: Visitor) -> None:
+    page = anna.get("/?q=&outcome=held&rule=&action=&from=&to=")
+    assert (page.status, page.headers["location"]) == (303, "/?outcome=held")
+    assert anna.get("/?q=").headers["location"] == "/"
+
+
+def test_what_waits_says_until_when(story: Story, anna: Visitor) -> None:
+    assert re.search(r"asks first[^.]*lapses in (23|24) hours", anna.get("/?outcome=held").words)
+    assert re.search(r"Lapses in 2[34] hours ", anna.get(f"/decisions/{story.asks}").words)
 
 
 def test_what_condemned_nothing_is_shown_where_it_is_asked_for(story: Story, anna: Visitor) -> None:
@@ -39,7 +64,11 @@ def test_what_condemned_nothing_is_shown_where_it_is_asked_for(story: Story, ann
         ("q=exe.fdp", {"killed"}),
         ("q=nothing+has+this", set()),
         ("from=2020-01-01&to=2020-01-02T12:00", set()),
-        ("from=2020-01-01T00:00", {"killed", "left", "would", "tripped", "asks"}),
+        ("from=2020-01-01T00:00", {"killed", "would", "tripped", "asks"}),
+        ("q=petr+sample", {"would", "asks"}),
+        ("q=Delivery+24", set()),
+        ("q=sample&rule=won-deal", {"would"}),
+        ("q=sample&in=read&rule=won-deal", {"would"}),
         ("portal=main&outcome=left", {"left"}),
     ],
 )

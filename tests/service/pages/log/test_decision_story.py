@@ -2,7 +2,7 @@
 
 import pytest
 
-from responder.model import Action, Outcome, Reason
+from responder.model import Action, Names, Outcome, Reason
 from responder.service.pages import wording
 from responder.service.pages.log import decision_story
 
@@ -52,7 +52,7 @@ def test_every_outcome_has_a_word_a_sign_and_a_sentence(
     assert shown.meaning
     decision = {
         "workflow": {"id": "w"} if outcome else None,
-        "document": ["crm", "x", "y"],
+        "document": ["crm", "CCrmDocumentDeal", "DEAL_1"],
         "action": action.value,
         "outcome": outcome,
         "rule": "r" if outcome else None,
@@ -60,8 +60,12 @@ def test_every_outcome_has_a_word_a_sign_and_a_sentence(
         "receipt": False,
         "verified_at": None,
     }
-    headline = wording.headline(decision, "deal 1")
+    headline = wording.headline(decision)
     assert ("Workflow w of deal 1 " in headline) == (outcome is not None)
+    names = Names(title="Acme", amount="52000", currency="RUB", template="Discount approval")
+    named = wording.headline(decision, names)
+    subject = "Discount approval on deal 1 «Acme, 52,000 RUB» "
+    assert (subject in named) == (outcome is not None)
     assert wording.because(decision).startswith("because ")
     done_or_not = {"killed", "terminated", "would_kill", "would_terminate"}
     assert bool(wording.proofs(decision)) == (outcome in done_or_not)
@@ -79,5 +83,5 @@ def test_every_reason_is_said_in_words(reason: Reason) -> None:
 
 def test_nothing_at_all_is_said_to_be_nothing() -> None:
     decision = {"workflow": None, "document": None, "outcome": None}
-    assert wording.headline(decision, "no document") == "Nothing was done"
+    assert wording.headline(decision) == "Nothing was done"
     assert wording.outcome("new").word == "new"
