@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from responder.adapters.table import Column, Table
 from responder.adapters.terminal import USUAL_COLUMNS
+from responder.adapters.text_table import Column, Table
 from responder.rules.facts import fields, links, registry
 from responder.rules.facts.operators import OPERATORS
 

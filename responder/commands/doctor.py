@@ -11,8 +11,8 @@ import click
 
 from responder.adapters import local_time
 from responder.adapters.printable_text import to_json
-from responder.adapters.table import Column, Table
 from responder.adapters.terminal import Style, columns
+from responder.adapters.text_table import Column, Table
 from responder.commands.context import fail, portal_of, require_portal, time_zone
 
 if TYPE_CHECKING:

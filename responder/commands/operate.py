@@ -159,9 +159,9 @@ def _alarms(
 ) -> "list[Alarm]":
     """Return the alarms, as far as they show without the service that runs."""
     from responder.service.alarms import reading
-    from responder.service.alarms.kinds import alarms
+    from responder.service.alarms.alarm_kinds import alarms
     from responder.service.alarms.known import Here
-    from responder.service.alarms.standing import with_since
+    from responder.service.alarms.standing_alarms import with_since
 
     here = Here(rules_error=rules_error, free_bytes=database.free_bytes())
     known = database.read(lambda conn: reading.known(conn, settings, here, now, past=True))

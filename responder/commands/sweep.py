@@ -129,7 +129,7 @@ def _show(
 ) -> None:
     from responder.adapters import local_time
     from responder.adapters.printable_text import to_json
-    from responder.adapters.table import Column, Table
+    from responder.adapters.text_table import Column, Table
     from responder.commands.journal.decision_table import outcome_style
 
     if as_json:

@@ -31,7 +31,7 @@ def deploy(name: str | None) -> None:
 def _print(command: str, texts: Texts, name: str | None) -> None:
     """Print a text unchanged; without a name, print a line for each text there is."""
     if name is None:
-        from responder.adapters.table import Column, Table
+        from responder.adapters.text_table import Column, Table
 
         with Table(Column(), Column(fold=True), write=click.echo) as table:
             for row in texts.index():

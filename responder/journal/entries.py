@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from responder.journal import names
+from responder.journal.naming import names
 from responder.model import (
     ABSENT,
     OPEN_OUTCOMES,

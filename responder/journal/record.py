@@ -18,8 +18,9 @@ from datetime import datetime
 from sqlalchemy import Connection, and_, bindparam, select, update
 from sqlalchemy import Row as Record
 
-from responder.journal import chain, entries, names, would_kills
+from responder.journal import chain, entries, would_kills
 from responder.journal.entries import NewEvaluation
+from responder.journal.naming import names
 from responder.journal.open_stops import Stop, at_place
 from responder.journal.telling import tellings
 from responder.model import (

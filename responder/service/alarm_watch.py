@@ -12,13 +12,13 @@ from functools import partial
 
 import structlog
 
-from responder.journal import alarm_records, asking_notices, outbox
-from responder.journal.asking_notices import Untold
-from responder.service.alarms import reading, standing
+from responder.journal.notices import alarm_records, asking_notices, outbox
+from responder.journal.notices.asking_notices import Untold
+from responder.service.alarms import reading, standing_alarms
 from responder.service.alarms.alarm import Alarm, Kind
-from responder.service.alarms.kinds import alarms
+from responder.service.alarms.alarm_kinds import alarms
 from responder.service.alarms.known import Here, Known
-from responder.service.alarms.standing import Changes
+from responder.service.alarms.standing_alarms import Changes
 from responder.service.housekeeping import Write
 from responder.settings.settings import Settings
 from responder.store.database.database import Connection, Database
@@ -97,7 +97,9 @@ class AlarmWatch:
     ) -> None:
         """Write what changed for each portal that this process drives."""
         for portal, write in writes.items():
-            change = standing.changes(portal, found, known.records, known.now, base=self._base)
+            change = standing_alarms.changes(
+                portal, found, known.records, known.now, base=self._base
+            )
             asks = [one for one in untold if one.portal == portal]
             if not change and not asks:
                 continue

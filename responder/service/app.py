@@ -19,7 +19,7 @@ from responder.adapters.metrics import Metrics
 from responder.bitrix24.client.client import Client
 from responder.bitrix24.client.rest import Portal
 from responder.bitrix24.fetch.templates import Templates
-from responder.journal import outbox
+from responder.journal.notices import outbox
 from responder.judge.context import Context
 from responder.judge.rules_in_force import RulesInForce, wait_until_unchanged
 from responder.model import Mode

@@ -11,13 +11,14 @@ from datetime import datetime
 import structlog
 
 from responder.adapters.metrics import Metrics
-from responder.journal import chain, outbox
+from responder.journal import chain
+from responder.journal.notices import outbox
 from responder.journal.reading import counts
 from responder.judge.rules_in_force import RulesInForce
 from responder.judge.run_scope import SWEEP, swept_rules
 from responder.model import OPEN_OUTCOMES
 from responder.service.alarms.alarm import Kind, Severity
-from responder.service.alarms.kinds import alarms
+from responder.service.alarms.alarm_kinds import alarms
 from responder.service.alarms.known import Known
 from responder.store import sweep_runs
 from responder.store.database.database import Connection, Database

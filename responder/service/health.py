@@ -6,9 +6,9 @@ from datetime import datetime
 from responder.bitrix24.client.client import Client
 from responder.judge.rules_in_force import RulesInForce
 from responder.service.alarms import reading
-from responder.service.alarms.kinds import alarms
+from responder.service.alarms.alarm_kinds import alarms
 from responder.service.alarms.known import Here, Known
-from responder.service.alarms.standing import with_since
+from responder.service.alarms.standing_alarms import with_since
 from responder.service.driver.driver import Driver
 from responder.service.replicas.election import Leases
 from responder.settings.settings import Settings

@@ -15,7 +15,7 @@ from responder.bitrix24.client.client import WITHHELD
 from responder.bitrix24.client.rate_limit import LIMIT_CODES
 from responder.judge.stop_lifecycle import Seen, Step, StopProgress, step
 from responder.model import Action, Outcome
-from responder.stop.telling.wording import state_title
+from responder.stop.telling.message_words import state_title
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

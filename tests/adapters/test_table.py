@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from responder.adapters.table import Column, Table, display_width, fold
 from responder.adapters.terminal import EscapingStream
+from responder.adapters.text_table import Column, Table, display_width, fold
 from tests.adapters.test_terminal import Terminal
 
 ROWS = st.lists(st.tuples(*3 * [st.text(max_size=60)]), max_size=5)

@@ -10,7 +10,8 @@ import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from responder.journal import approvals, outbox
+from responder.journal import approvals
+from responder.journal.notices import outbox
 from responder.model import Breaker, Mode
 from responder.service.alarm_watch import AlarmWatch
 from responder.service.alarms import reading

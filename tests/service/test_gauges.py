@@ -11,7 +11,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from responder.adapters.metrics import Metrics
-from responder.journal import approvals, outbox
+from responder.journal import approvals
+from responder.journal.notices import outbox
 from responder.judge.rules_in_force import RulesInForce
 from responder.model import Mode, Outcome
 from responder.service.alarms import reading

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from structlog.testing import capture_logs
 
 from responder.adapters.metrics import Metrics
-from responder.journal import outbox
 from responder.journal import record as journal
 from responder.journal.entries import NewDecision
+from responder.journal.notices import outbox
 from responder.model import Outcome
 from responder.service.housekeeping import Write
 from responder.service.notifier.notifier import Notifier

@@ -10,7 +10,15 @@ from responder.rules.facts import fields, links, registry
 from responder.rules.facts.derived import SOURCES
 from responder.rules.facts.fields import Field, Type
 from responder.rules.json_schema.fact_values import TRUTHS, few_values
-from responder.rules.json_schema.shapes import LIST, Schema, choice, doc, list_of, table, words
+from responder.rules.json_schema.schema_parts import (
+    LIST,
+    Schema,
+    choice,
+    doc,
+    list_of,
+    table,
+    words,
+)
 from responder.rules.json_schema.tests_of_facts import EXAMPLES, all_fields
 from responder.rules.load import schema
 

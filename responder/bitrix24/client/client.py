@@ -23,10 +23,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from responder.adapters.metrics import Metrics
 from responder.bitrix24.client import rate_limit
+from responder.bitrix24.client.access_right import Access, Blocked, is_accepted, is_expired
 from responder.bitrix24.client.answer_labels import answer_label
 from responder.bitrix24.client.answers import (
     STOPPING,
@@ -44,39 +45,12 @@ from responder.bitrix24.lists.paged import REMEMBERED_FOR
 from responder.model import Breaker
 
 RESERVE = 0.8  # of the bucket, for what is not urgent
-EXPIRED_CODES = ("expired_token", "invalid_token")
 # What must not be sent twice; `event.offline.get` reserves or removes what it returns.
 _CHANGING = (*STOPPING, *TELLING, "event.offline.get")
 WITHHELD = "withheld"  # of our own: the call was not sent
 
 Unless = Callable[[], str | None]
 """Returns, right before a request, why nothing may be sent; None where it may."""
-
-
-class Blocked(NamedTuple):
-    """The reason why no request may be made now, and when to ask again: within a minute."""
-
-    failure: Failure
-    again_in: timedelta
-
-
-class Access(Protocol):
-    """The right to call a portal, where it does not lie in the address alone, but ends.
-
-    An answer that names an expired token says that the command was not carried out.
-    """
-
-    async def ready(self) -> Blocked | None:
-        """Return why no request may be made now; renew the right first where it has ended."""
-
-    async def renew(self) -> Blocked | bool:
-        """Renew the right that an answer says has ended.
-
-        Return True to send again, False to take the answer as it is, or why nothing can be sent.
-        """
-
-    def worked(self) -> None:
-        """Record that the portal accepted the right."""
 
 
 class Handover(NamedTuple):
@@ -315,8 +289,8 @@ class Client:
         """
         if self.access is None:
             return answers, ()
-        expired = [place for place, answer in enumerate(answers) if _is_expired(answer)]
-        if any(map(_is_accepted, answers)):
+        expired = [place for place, answer in enumerate(answers) if is_expired(answer)]
+        if any(map(is_accepted, answers)):
             self.access.worked()
         renewed = bool(expired) and await self.access.renew()
         if renewed is False:
@@ -327,7 +301,7 @@ class Client:
             again = await self._sent([commands[place] for place in expired], unless, within_seconds)
         if isinstance(again, Failure):
             return _with(answers, expired, [Answer(failure=again)] * len(expired)), expired
-        if any(map(_is_accepted, again)):
+        if any(map(is_accepted, again)):
             self.access.worked()
         return _with(answers, expired, again), ()
 
@@ -384,17 +358,6 @@ class Client:
 
     def _seconds(self) -> float:
         return self._now().timestamp()
-
-
-def _is_expired(answer: Answer) -> bool:
-    """Return whether a command was not carried out because the access token has expired."""
-    return answer.failure is not None and answer.failure.code in EXPIRED_CODES
-
-
-def _is_accepted(answer: Answer) -> bool:
-    """Return whether the portal let the caller in, whatever it said to this command."""
-    accepted = (None, FailureKind.REJECTED, FailureKind.METHOD)
-    return (None if answer.failure is None else answer.failure.kind) in accepted
 
 
 def _with(answers: list[Answer], places: Sequence[int], new: Sequence[Answer]) -> list[Answer]:

@@ -11,11 +11,11 @@ from functools import partial
 
 from responder.adapters import local_time
 from responder.adapters.printable_text import printable, to_json
-from responder.adapters.table import Column, Table
 from responder.adapters.terminal import Style
+from responder.adapters.text_table import Column, Table
 from responder.bitrix24 import documents
-from responder.journal import names
-from responder.journal.reading import decisions, names_in_words, rule_names
+from responder.journal.naming import names, names_in_words
+from responder.journal.reading import decisions, rule_names
 from responder.journal.telling.shown import Told, told
 from responder.model import Action, Document, Outcome, Reason
 from responder.store import rulesets

@@ -7,9 +7,8 @@ from itertools import islice
 
 from responder.adapters import local_time
 from responder.adapters.printable_text import to_json
-from responder.adapters.table import Column, Table
-from responder.journal import names
-from responder.journal.reading import names_in_words
+from responder.adapters.text_table import Column, Table
+from responder.journal.naming import names, names_in_words
 from responder.store.canonical_json import instant_text
 from responder.store.database.database import Database
 from responder.store.inbox import inbox

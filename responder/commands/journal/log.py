@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, TypedDict
 
 import click
 
-from responder.commands.arguments.documents import DOCUMENT
-from responder.commands.arguments.instants import SINCE, SINCE_HELP
+from responder.commands.arguments.document_argument import DOCUMENT
+from responder.commands.arguments.instant_argument import SINCE, SINCE_HELP
 from responder.commands.context import (
     fail,
     is_known_to_the_log,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from responder.commands.arguments.instants import SINCE, SINCE_HELP
+from responder.commands.arguments.instant_argument import SINCE, SINCE_HELP
 from responder.commands.context import (
     fail,
     is_known_to_the_log,

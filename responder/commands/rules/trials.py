@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from responder.adapters.terminal import print_verbatim
-from responder.commands.arguments.documents import DOCUMENT
+from responder.commands.arguments.document_argument import DOCUMENT
 from responder.commands.context import (
     did_you_mean,
     fail,

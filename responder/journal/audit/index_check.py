@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, LargeBinary, cast, select
 from sqlalchemy import Row as Record
 
-from responder.journal import names
 from responder.journal.chain import evidence_digest
 from responder.journal.entries import document_named, document_text
+from responder.journal.naming import names
 from responder.model import OPEN_OUTCOMES, Mode
 from responder.store.canonical_json import canonical, instant_text
 from responder.store.database.columns import clean

@@ -15,7 +15,8 @@ from typing import Any
 from sqlalchemy import Connection, select
 from sqlalchemy import Row as Record
 
-from responder.journal import names, restarts
+from responder.journal import restarts
+from responder.journal.naming import names
 from responder.journal.reading import decisions as log
 from responder.journal.telling.shown import Told, told
 from responder.model import OPEN_OUTCOMES, Names

@@ -12,7 +12,7 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select
 from sqlalchemy import Row as Record
 
-from responder.journal import names
+from responder.journal.naming import names
 from responder.model import Names
 from responder.store.database.tables import entries, evidence
 from responder.store.decision_ids import decision_name, place_of

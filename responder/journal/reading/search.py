@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy import Row as Record
 
-from responder.journal.reading import name_search
+from responder.journal.naming import name_search
 from responder.journal.reading.lines import Line, lines_of
 from responder.model import Action
 from responder.store.database.columns import EPOCH, LAST, instant, micros

@@ -19,9 +19,9 @@ from functools import partial
 
 from sqlalchemy import Connection, select, update
 
-from responder.journal import names
 from responder.journal.chain import append
 from responder.journal.chain_ends import Readable
+from responder.journal.naming import names
 from responder.journal.telling import tellings
 from responder.journal.upkeep.prune import concluded_by
 from responder.model import OPEN_OUTCOMES

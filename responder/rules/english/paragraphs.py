@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from responder.model import Action, Audience, Mode
 from responder.rules.english.clauses import Clause, Subject, clause
-from responder.rules.english.kinds import kind_in_words
+from responder.rules.english.kind_names import kind_in_words
 from responder.rules.english.predicates import joined, length_in_words, noun
 from responder.rules.facts.conditions import All, AnyOf, FactTest, Not, Part
 from responder.rules.facts.derived import RUNNING

@@ -6,7 +6,7 @@ from responder.rules import triggers
 from responder.rules.facts import closed_values, registry
 from responder.rules.facts.fields import Field, Type
 from responder.rules.facts.operators import OPERATORS
-from responder.rules.json_schema.shapes import (
+from responder.rules.json_schema.schema_parts import (
     DURATION,
     INSTANT,
     ITEM,

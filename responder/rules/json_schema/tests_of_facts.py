@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from responder.rules.facts import fields, links, registry
 from responder.rules.facts.fields import Field, Type
 from responder.rules.json_schema.fact_values import name_for
-from responder.rules.json_schema.shapes import ITEM, LIST, Schema, doc, list_of, name_of, ref
+from responder.rules.json_schema.schema_parts import ITEM, LIST, Schema, doc, list_of, name_of, ref
 
 # Kinds of which a portal has many, by number: editors offer these, and take all others.
 EXAMPLES = {"item_147": "smart process 147 (put your number)", "list_23": "list 23 (put yours)"}

@@ -18,7 +18,7 @@ from responder.rules.facts.literals import FileContext, MisfitError, Units
 from responder.rules.facts.operators import OPERATORS, Operator, Prepared
 from responder.rules.facts.registry import Fact
 from responder.rules.load import contradictions, plain_words, synonyms
-from responder.rules.load.suggestions import test_meant, written_values
+from responder.rules.load.suggestions import written_values, wrong_operands
 from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table
 
 GROUPS = ("any", "all", "not")
@@ -239,8 +239,8 @@ class ClauseReader:
         try:
             prepared = _prepare(operator, operand, fact, context)
         except MisfitError as misfit:
-            refused = test_meant.Operand(fact, operator.name, operand, is_short)
-            plain = test_meant.in_plain_words(misfit, refused)
+            refused = wrong_operands.Operand(fact, operator.name, operand, is_short)
+            plain = wrong_operands.in_plain_words(misfit, refused)
             for wrong in impossible or (plain,):
                 self.mistakes.error(wrong.node, wrong.message, wrong.suggestion)
             return None
@@ -262,7 +262,7 @@ class ClauseReader:
         if fact.type not in (Type.TEXT, Type.ANY) or operator not in closed_values.TESTS:
             return
         for item in operand.items if isinstance(operand, Items) else (operand,):
-            meant = test_meant.pattern(item.text) if isinstance(item, Scalar) else None
+            meant = wrong_operands.pattern(item.text) if isinstance(item, Scalar) else None
             if meant is not None:
                 message = "this is compared as it is written, with its signs"
                 self.mistakes.warn(item, f"{message}: write {meant} for a pattern")

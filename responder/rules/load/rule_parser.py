@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from responder.model import KILLING, Action, Mode
@@ -19,6 +19,7 @@ from responder.rules.load.key_parser import Keys
 from responder.rules.load.limit_parser import Limit
 from responder.rules.load.restraint_parser import RESTRAINT_KEYS
 from responder.rules.load.suggestions import written_values
+from responder.rules.load.suggestions.indentation import with_indented_tests
 from responder.rules.load.when_parser import WhenReader
 from responder.rules.rule import Rule
 from responder.rules.telling.audiences import TELLING_KEYS
@@ -69,7 +70,7 @@ class RuleReader:
             self.mistakes.error(node, "a rule is a map that begins with `id:`")
             return None
         keys = Keys(self.mistakes)
-        node = _with_indented_tests(node, self.mistakes)
+        node = with_indented_tests(node, self.mistakes)
         keys.known(node, RULE_KEYS)
         then = keys.choice(node, "then", _ACTIONS)
         if keys.lacks(node, "then", RULE_KEYS):
@@ -314,26 +315,6 @@ def _as_an_id(written: str) -> str | None:
     """Return a rule's id in small letters, with - between its words; None where others remain."""
     plain = re.sub(r"[\s_.]+", "-", written.strip().lower())
     return plain if _ID.fullmatch(plain) else None
-
-
-def _with_indented_tests(node: Table, mistakes: Mistakes) -> Table:
-    """Return a rule in which the tests of an `if` that is empty stand below it, where they should.
-
-    They are read there, so that a mistake in indenting has no consequences.
-    """
-    facts = tuple(pair for pair in node.pairs if registry.find(pair[0].text) is not None)
-    for name in ("if", "unless"):
-        value = node.get(name)
-        if facts and isinstance(value, Scalar) and value.kind == "null":
-            first = facts[0][0]
-            message = f"the tests of `{name}` are indented further than `{name}` itself"
-            mistakes.error(first, message)
-            place = {"line": first.line, "column": first.column, "length": 1}
-            tests = Table(pairs=facts, last_line=facts[-1][1].last_line, **place)
-            rest = (pair for pair in node.pairs if pair not in facts)
-            pairs = ((key, tests if key.text == name else other) for key, other in rest)
-            return replace(node, pairs=tuple(pairs))
-    return node
 
 
 def _said(test: FactTest) -> tuple[str, str]:

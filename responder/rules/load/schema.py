@@ -12,7 +12,7 @@ from responder.rules import triggers
 from responder.rules.calendars import DAYS
 from responder.rules.facts import fields, links, registry
 from responder.rules.json_schema import fact_values, tests_of_facts
-from responder.rules.json_schema.shapes import (
+from responder.rules.json_schema.schema_parts import (
     DAY,
     DURATION,
     INSTANT,

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from responder.journal.alarm_records import AlarmRecord
 from responder.journal.approvals import Asking
+from responder.journal.notices.alarm_records import AlarmRecord
 from responder.model import Breaker
 from responder.store.inbox.refusals import Refused
 from responder.store.limits import Trip

@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
-from responder.journal import alarm_records, approvals
-from responder.journal.alarm_records import AlarmRecord
+from responder.journal import approvals
+from responder.journal.notices import alarm_records
+from responder.journal.notices.alarm_records import AlarmRecord
 from responder.journal.reading import counts
 from responder.service.alarms.alarm import Kind
 from responder.service.alarms.known import Here, Known

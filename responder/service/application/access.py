@@ -22,11 +22,12 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from responder.bitrix24.client.access_right import Blocked
 from responder.bitrix24.client.addresses import Address, ApplicationAddress
 from responder.bitrix24.client.answers import Failure
 from responder.bitrix24.client.answers import FailureKind as CallFailureKind
 from responder.bitrix24.client.breakers import WHOLE_PORTAL
-from responder.bitrix24.client.client import Blocked, Client
+from responder.bitrix24.client.client import Client
 from responder.bitrix24.oauth import oauth_hosts
 from responder.bitrix24.oauth.token_endpoint import FailureKind, TokenFailure
 from responder.judge.context import Interval

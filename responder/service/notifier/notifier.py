@@ -23,8 +23,8 @@ from datetime import datetime, timedelta
 import structlog
 
 from responder.adapters.metrics import Metrics
-from responder.journal import outbox
-from responder.journal.outbox import Behind, Notice
+from responder.journal.notices import outbox
+from responder.journal.notices.outbox import Behind, Notice
 from responder.service.housekeeping import Write
 from responder.service.notifier.webhook_sink import AT_ONCE, SendResult, WebhookSink
 from responder.store.database.database import Connection, Database

@@ -16,7 +16,7 @@ from responder.adapters.transport import (
     Transport,
     TransportError,
 )
-from responder.journal.outbox import Notice
+from responder.journal.notices.outbox import Notice
 from responder.settings.webhook_signature import signature
 
 CONNECT_SECONDS = 5.0

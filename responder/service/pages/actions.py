@@ -7,7 +7,8 @@ from http import HTTPStatus
 from starlette.responses import Response
 
 from responder.journal import approvals
-from responder.journal.reading import counts, names_in_words
+from responder.journal.naming import names_in_words
+from responder.journal.reading import counts
 from responder.journal.reading.detail import detail
 from responder.journal.record import NotOpen
 from responder.service.pages.page_requests import Visit

@@ -28,7 +28,7 @@ from responder.adapters.package_texts import DEPLOY, DOCS, Texts, UnknownTextErr
 from responder.service.pages import actions, page_requests, revisions, rules, status
 from responder.service.pages.approvals import approval_list
 from responder.service.pages.front import front_page
-from responder.service.pages.log import decision, decision_list, restart
+from responder.service.pages.log import decision, decision_list, restart_form
 from responder.service.pages.login import login
 from responder.service.pages.page_requests import ForeignForm, Form, Visit
 from responder.service.pages.rendering import icon, stylesheet
@@ -175,7 +175,7 @@ def application(site: Site) -> ASGIApp:
         route("/decisions/{id}", GET=decision.show),
         route("/decisions/{id}/cancel", POST=actions.cancel),
         route("/decisions/{id}/approve", POST=actions.approve),
-        route("/decisions/{id}/restart", POST=restart.act),
+        route("/decisions/{id}/restart", POST=restart_form.act),
         route("/approvals", GET=approval_list.show, POST=approval_list.act),
         route("/rules", GET=rules.show),
         route("/rules/{rule}/rearm", POST=actions.rearm),

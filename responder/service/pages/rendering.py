@@ -18,8 +18,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from responder.adapters import local_time
-from responder.journal.reading.names_in_words import about, document_in_words, people
-from responder.service.alarms.kinds import KINDS
+from responder.journal.naming.names_in_words import about, document_in_words, people
+from responder.service.alarms.alarm_kinds import KINDS
 from responder.service.pages import wording
 from responder.store.canonical_json import instant_text
 

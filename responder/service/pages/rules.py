@@ -12,7 +12,7 @@ from responder.journal.reading import counts
 from responder.model import Action, Mode
 from responder.rules.english.paragraphs import paragraph
 from responder.rules.rule import Rule
-from responder.service.pages import readiness
+from responder.service.pages import rule_readiness
 from responder.service.pages.page_requests import Visit
 from responder.service.pages.site import Site
 from responder.store import limits
@@ -79,7 +79,7 @@ def show(site: Site, visit: Visit) -> Response:
     first = _first(visit, len(places))
     known = {rule.id for rule in chosen}
     here = places[first : first + PAGE]
-    ready = readiness.of_rules(site, [rule for _, rule in here], now)
+    ready = rule_readiness.of_rules(site, [rule for _, rule in here], now)
     return site.page(
         "rules.html",
         visit,

@@ -12,10 +12,10 @@ from urllib.parse import urlencode
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from responder.judge.rules_in_force import RulesInForce
-from responder.service.alarms import kinds, reading
+from responder.service.alarms import alarm_kinds, reading
 from responder.service.alarms.alarm import Alarm, Severity
 from responder.service.alarms.known import Here, Known
-from responder.service.alarms.standing import with_since
+from responder.service.alarms.standing_alarms import with_since
 from responder.service.pages.front.recent_tallies import RecentTallies
 from responder.service.pages.login.passwords import Admins
 from responder.service.pages.login.throttle import Throttle
@@ -131,7 +131,7 @@ class Site:
 
     def alarms_of(self, known: Known) -> Sequence[Alarm]:
         """Return the alarms of what is known, each with since when it stands."""
-        return with_since(kinds.alarms(known), known.records)
+        return with_since(alarm_kinds.alarms(known), known.records)
 
     def _alarms(self) -> Sequence[Alarm]:
         """Return the alarms of the banner: all that stand."""

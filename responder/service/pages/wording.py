@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from responder.journal.reading import names_in_words
+from responder.journal.naming import names_in_words
 from responder.model import OPEN_OUTCOMES, STOPPED, WOULD_OUTCOMES, Names, Outcome, Reason
 
 Tone = Literal["done", "would", "spared", "open", "trouble", "quiet"]

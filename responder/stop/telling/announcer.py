@@ -19,8 +19,8 @@ from responder.rules.rule import Rule
 from responder.rules.ruleset import Ruleset
 from responder.rules.telling.audiences import WAITS_FOR, title_of
 from responder.rules.telling.recipients import recipients
-from responder.stop.telling import wording
-from responder.stop.telling.wording import Approval, Subject
+from responder.stop.telling import message_words
+from responder.stop.telling.message_words import Approval, Subject
 from responder.store.database.database import Connection
 from responder.store.limits import APPROVAL
 
@@ -58,7 +58,7 @@ class Announcer:
         subject = _subject(one, rule, evidence.template_name)
         workflow = {**one.workflow, WAITS_FOR: waiting}
         tellings.replan(self._tx, one.decision_id)
-        self._write(one, Kind.TELL, rule.telling.tell, workflow, wording.stopped(subject))
+        self._write(one, Kind.TELL, rule.telling.tell, workflow, message_words.stopped(subject))
 
     def went_on(self, one: Condemned, step: Step) -> None:
         """Write warnings where a stop's step begins to wait, or asks for approval."""
@@ -73,7 +73,7 @@ class Announcer:
         subject = _subject(one, rule, one.workflow.get("template.name"))
         approval = Approval(None if at is not None else step.due_at)
         asks = approval if one.mode is Mode.APPROVE else None
-        text = wording.warning(subject, at=at, asks=asks, zone=self._zone)
+        text = message_words.warning(subject, at=at, asks=asks, zone=self._zone)
         self._write(one, Kind.WARN, rule.telling.warn, one.workflow, text)
 
     def _write(

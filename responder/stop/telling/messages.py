@@ -21,7 +21,7 @@ from responder.bitrix24.client.answers import (
 )
 from responder.journal.telling.tellings import Telling
 from responder.model import Document
-from responder.stop.telling.wording import with_mark
+from responder.stop.telling.message_words import with_mark
 
 PAGE = 50
 PAGES = 3  # of the newest comments on an item, among which ours is looked for

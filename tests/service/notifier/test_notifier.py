@@ -9,10 +9,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from responder.adapters.package_texts import DOCS
-from responder.journal import outbox
 from responder.journal import record as journal
 from responder.journal.entries import NewDecision
-from responder.journal.outbox import Notice
+from responder.journal.notices import outbox
+from responder.journal.notices.outbox import Notice
 from responder.journal.upkeep.prune import prune
 from responder.model import Action, Mode, Outcome
 from responder.service.notifier.webhook_sink import WebhookSink

@@ -9,7 +9,7 @@ from email.utils import format_datetime
 import pytest
 from structlog.testing import capture_logs
 
-from responder.journal.outbox import Notice
+from responder.journal.notices.outbox import Notice
 from responder.model import Outcome
 from responder.service.notifier.notifier import AGAIN_AFTER, next_try
 from responder.service.notifier.webhook_sink import AT_ONCE, SendResult

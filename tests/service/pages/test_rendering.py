@@ -14,7 +14,7 @@ from markupsafe import Markup
 import responder.service.pages
 from responder.bitrix24.document_links import portal_page
 from responder.bitrix24.documents import from_triple, of_item
-from responder.journal.reading.names_in_words import document_in_words
+from responder.journal.naming.names_in_words import document_in_words
 from responder.service.pages.rendering import (
     Renderer,
     ago,

@@ -51,7 +51,7 @@ PLAYED = (
     "journal/telling/test_tellings.py",
     "store/test_due_portals.py",
     "journal/reading/test_search.py",
-    "journal/reading/test_name_search.py",
+    "journal/naming/test_name_search.py",
     "journal/upkeep/test_erase.py",
     "store/inbox/test_inbox.py",
     "journal/test_record.py",

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from responder.bitrix24.document_links import portal_page
 from responder.bitrix24.documents import from_triple
-from responder.journal.reading import names_in_words
+from responder.journal.naming import names_in_words
 from responder.journal.reading.detail import MOST_SIBLINGS, Detail, detail
 from responder.model import Outcome
 from responder.rules.english.paragraphs import paragraph
@@ -15,7 +15,7 @@ from responder.rules.rule import Rule
 from responder.rules.ruleset import RulesError, Ruleset, load, was_in_force
 from responder.service.pages import wording
 from responder.service.pages.log import decision_story
-from responder.service.pages.log import restart as restarting
+from responder.service.pages.log import restart_form as restarting
 from responder.service.pages.page_requests import Visit
 from responder.service.pages.site import Site
 from responder.store import rulesets

@@ -8,9 +8,9 @@ from urllib.parse import urlencode
 
 from responder.bitrix24.document_names import document_named
 from responder.bitrix24.documents import KINDS, of_item
-from responder.journal import names
-from responder.journal.reading import name_search, search
-from responder.journal.reading.names_in_words import document_in_words
+from responder.journal.naming import name_search, names
+from responder.journal.naming.names_in_words import document_in_words
+from responder.journal.reading import search
 from responder.journal.reading.search import Key, Wanted, key_of
 from responder.model import Action, Outcome
 from responder.store.database.database import Connection

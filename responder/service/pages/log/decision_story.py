@@ -8,7 +8,7 @@ from typing import Any
 from responder.journal.reading.detail import Detail, Step
 from responder.model import Outcome
 from responder.service.pages import wording
-from responder.service.pages.log import restart
+from responder.service.pages.log import restart_form
 
 MOST_TESTS = 200
 
@@ -126,7 +126,7 @@ def _title_and_text(step: Step, decision: Mapping[str, Any]) -> tuple[str, str]:
             return f"Outcome: {wording.outcome(body['outcome']).word}", _outcome(body)
         case "verified":
             return "Looked for again", "not found" if body["absent"] else "it had come back"
-        case "control" if (told := restart.in_words(body)) is not None:
+        case "control" if (told := restart_form.in_words(body)) is not None:
             return told
         case _:
             did = _ACTS.get(body.get("control", ""), str(body.get("control")))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from responder.bitrix24.client.rate_limit import OPERATING_LIMIT
-from responder.journal.alarm_records import AlarmRecord
+from responder.journal.notices.alarm_records import AlarmRecord
 from responder.service.alarms.alarm import APPROVALS, Alarm, Kind, Severity, portal_link
 from responder.service.alarms.known import Known
 from responder.service.alarms.refusal_advice import refusal_advice

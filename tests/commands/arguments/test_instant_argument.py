@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from responder.commands.arguments.instants import instant_of
+from responder.commands.arguments.instant_argument import instant_of
 
 NOW = datetime(2026, 11, 28, 10, tzinfo=UTC)
 

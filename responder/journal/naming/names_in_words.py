@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from responder.bitrix24.documents import from_triple, parse_ref
 from responder.model import Document, Names
-from responder.rules.english.kinds import kind_in_words
+from responder.rules.english.kind_names import kind_in_words
 
 _AMOUNT = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,6})?")
 

@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, and_, or_, select, update
 
-from responder.journal import outbox
+from responder.journal.notices import outbox
+from responder.journal.notices.outbox import Message
 from responder.journal.open_stops import OF_DECISION
-from responder.journal.outbox import Message
 from responder.model import Outcome
 from responder.store.canonical_json import instant_text
 from responder.store.database.tables import OPEN, approvals, decisions

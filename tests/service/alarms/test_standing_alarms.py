@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 
-from responder.journal.alarm_records import AlarmRecord
+from responder.journal.notices.alarm_records import AlarmRecord
 from responder.service.alarms.alarm import Alarm, Kind, Severity
-from responder.service.alarms.standing import Changes, changes, with_since
+from responder.service.alarms.standing_alarms import Changes, changes, with_since
 
 NOW = datetime(2026, 9, 24, 12, tzinfo=UTC)
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from responder.journal.alarm_records import AlarmRecord
 from responder.journal.approvals import Asking
+from responder.journal.notices.alarm_records import AlarmRecord
 from responder.model import Breaker
 from responder.service.alarms.alarm import Kind, Severity
-from responder.service.alarms.kinds import KINDS, alarms
+from responder.service.alarms.alarm_kinds import KINDS, alarms
 from responder.service.alarms.known import Known
 from responder.store.inbox.refusals import Refused
 from responder.store.limits import Trip

@@ -2,7 +2,7 @@
 
 import pytest
 
-from responder.journal.reading.names_in_words import about, people, sentence, title_of
+from responder.journal.naming.names_in_words import about, people, sentence, title_of
 from responder.model import Names
 
 DEAL = ("crm", "CCrmDocumentDeal", "DEAL_759")

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from responder.model import Action, Document
-from responder.stop.telling import wording
-from responder.stop.telling.wording import Approval, Subject
+from responder.stop.telling import message_words
+from responder.stop.telling.message_words import Approval, Subject
 
 DEAL = Document(kind="deal", item_id="759", module="crm", entity="CCrmDocumentDeal", id="DEAL_759")
 LOST = Subject(
@@ -24,27 +24,27 @@ AT = datetime(2026, 11, 28, 12, 30, tzinfo=UTC)
 
 
 def test_what_was_stopped_is_told_with_its_reason_and_its_decision() -> None:
-    assert wording.stopped(LOST) == (
+    assert message_words.stopped(LOST) == (
         "Stopped, and deleted with its data: “Discount approval” on deal 759 “Acme”. "
         "A lost deal needs no approval. (main-12-1)"
     )
     bare = replace(LOST, title=None, template=None, because=None, action=Action.TERMINATE)
-    assert wording.stopped(bare) == "Stopped: a workflow on deal 759. (main-12-1)"
+    assert message_words.stopped(bare) == "Stopped: a workflow on deal 759. (main-12-1)"
 
 
 def test_a_warning_says_what_will_happen_and_when_and_on_what_conditions() -> None:
-    waits = wording.warning(LOST, at=AT, zone=UTC, asks=None)
+    waits = message_words.warning(LOST, at=AT, zone=UTC, asks=None)
     assert waits == (
         "Will be stopped and deleted with its data at 2026-11-28 12:30 (UTC), if what led to it "
         "still holds then: “Discount approval” on deal 759 “Acme”. A lost deal needs no approval. "
         "(main-12-1)"
     )
     kept = replace(LOST, action=Action.TERMINATE)
-    asks = wording.warning(kept, at=None, zone=UTC, asks=Approval(AT))
+    asks = message_words.warning(kept, at=None, zone=UTC, asks=Approval(AT))
     assert asks.startswith(
         "Will be stopped, if an administrator approves it by 2026-11-28 12:30 (UTC): “Discount"
     )
-    both = wording.warning(LOST, at=AT, zone=UTC, asks=Approval())
+    both = message_words.warning(LOST, at=AT, zone=UTC, asks=Approval())
     assert "still holds then and an administrator approves it:" in both
 
 
@@ -61,25 +61,25 @@ def test_a_warning_says_what_will_happen_and_when_and_on_what_conditions() -> No
     ],
 )
 def test_a_title_is_shown_and_not_obeyed(title: str, shown: str) -> None:
-    assert wording.without_links(title) == shown
-    assert f"“{shown}”" in wording.stopped(replace(LOST, title=title))
+    assert message_words.without_links(title) == shown
+    assert f"“{shown}”" in message_words.stopped(replace(LOST, title=title))
 
 
 @given(st.text())
 def test_no_title_has_tags_breaks_or_links(title: str) -> None:
-    shown = wording.without_links(title)
+    shown = message_words.without_links(title)
     assert not set("[]<>\n\r") & set(shown)
     assert "://" not in shown
     assert "#br#" not in shown.lower()
 
 
 def test_a_long_title_and_a_long_reason_are_shortened() -> None:
-    said = wording.stopped(replace(LOST, title="t" * 5000, because="b" * 5000))
+    said = message_words.stopped(replace(LOST, title="t" * 5000, because="b" * 5000))
     assert len(said) < 1400
     assert "…”" in said
 
 
 def test_a_terminated_workflow_shows_the_reason_as_its_title() -> None:
-    assert wording.state_title("Lost [b]deal[/b]", "lost-deal") == "Lost (b)deal(/b)"
-    assert wording.state_title(None, "lost-deal") == "Stopped by rule lost-deal"
-    assert len(wording.state_title("x" * 999, "lost-deal")) == wording.TITLE_LENGTH
+    assert message_words.state_title("Lost [b]deal[/b]", "lost-deal") == "Lost (b)deal(/b)"
+    assert message_words.state_title(None, "lost-deal") == "Stopped by rule lost-deal"
+    assert len(message_words.state_title("x" * 999, "lost-deal")) == message_words.TITLE_LENGTH

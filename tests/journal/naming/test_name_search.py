@@ -7,8 +7,9 @@ from functools import partial
 import pytest
 
 from responder.journal import record as journal
-from responder.journal.names import words_in
-from responder.journal.reading import name_search, search
+from responder.journal.naming import name_search
+from responder.journal.naming.names import words_in
+from responder.journal.reading import search
 from responder.journal.reading.search import Found, Key, Wanted
 from responder.model import Names, Outcome
 from responder.store.database.database import Connection, Database

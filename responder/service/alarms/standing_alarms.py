@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from responder.journal.alarm_records import AlarmRecord, Key
-from responder.journal.outbox import Message
+from responder.journal.notices.alarm_records import AlarmRecord, Key
+from responder.journal.notices.outbox import Message
 from responder.service.alarms.alarm import Alarm, Severity
-from responder.service.alarms.kinds import KINDS
+from responder.service.alarms.alarm_kinds import KINDS
 from responder.store.canonical_json import instant_text
 from responder.store.database.columns import micros
 

@@ -9,7 +9,7 @@ from typing import Any
 from starlette.responses import Response
 
 from responder.journal import restarts
-from responder.journal.reading.names_in_words import document_in_words
+from responder.journal.naming.names_in_words import document_in_words
 from responder.journal.restarts import NotRestartable, Restart
 from responder.model import STOPPED
 from responder.service.pages.page_requests import Visit

@@ -1,0 +1,1 @@
+"""The names by which people know what was condemned."""

@@ -1,0 +1,1 @@
+"""What is told outside of the portal: alarms, what asks for approval, and the outbox."""
