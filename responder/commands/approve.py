@@ -71,7 +71,7 @@ def _json(case: "ApprovalCase") -> str:
     shown = {"id": case.asked.decision_id, **asdict(case.asked)}
     del shown["decision_id"]
     shown |= {name: instant_text(shown[name]) for name in ("condemned_at", "lapses_at")}
-    shown |= {"because": case.because, "template_id": case.template_id, "title": case.title}
+    shown |= {"because": case.because, "template_id": case.template_id, "names": case.names}
     return to_json(shown | {"conditions": list(case.tests)})
 
 
@@ -79,7 +79,8 @@ def _lines(case: "ApprovalCase") -> list[str]:
     """Return what is asked, why, and the tests with the values that condemned."""
     from responder.adapters.printable_text import printable, to_json
 
-    lines = [_line(case.asked), *([f"    {case.because}"] if case.because else [])]
+    said = (case.about if case.names else None, case.because)
+    lines = [_line(case.asked), *(f"    {one}" for one in said if one)]
     for test in case.tests:
         where, _, fact = test["path"].partition(".")
         unless = "unless " if where == "unless" else ""

@@ -70,7 +70,7 @@ def test_without_a_name_it_lists_what_waits(database: Database, responder: Comma
     assert [one["id"] for one in told] == [first, second]
     assert {key for one in told for key in one} == {
         *("id", "portal", "document", "workflow_id", "rule", "action", "together"),
-        *("condemned_at", "lapses_at", "because", "template_id", "title", "conditions"),
+        *("condemned_at", "lapses_at", "because", "template_id", "names", "conditions"),
     }
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from responder.bitrix24.documents import from_triple
 from responder.journal import approvals
 from responder.journal.approvals import PendingApproval
+from responder.journal.naming import names, names_in_words
 from responder.journal.reading import decisions as log
 
 
@@ -17,13 +17,14 @@ class ApprovalCase:
     """A decision that waits for approval, with its reasons.
 
     `tests` are those of its rule, each with the value that was seen: facts of a decision that waits
-    cannot be erased. `title` is the document's, where it was read.
+    cannot be erased. `about` says by names what it is about, and `names` has those.
     """
 
     asked: PendingApproval
     because: str | None
     template_id: object
-    title: object
+    about: str
+    names: Mapping[str, Any]
     tests: tuple[Mapping[str, Any], ...]
 
 
@@ -41,13 +42,12 @@ def cases(conn: Connection, asked: Sequence[PendingApproval]) -> list[ApprovalCa
 
 
 def _case(asked: PendingApproval, decision: Mapping[str, Any]) -> ApprovalCase:
-    facts = decision["facts"] or {}
-    kind = from_triple(*decision["document"]).kind
-    title = facts.get(f"{kind}.title")
+    given = decision["names"] or {}
     return ApprovalCase(
         asked=asked,
         because=decision["because"],
         template_id=decision["workflow"]["template_id"],
-        title=None if isinstance(title, dict) else title,
+        about=names_in_words.sentence(names.from_json(given), decision["document"]),
+        names=given,
         tests=tuple(one for one in decision["conditions"] if one["rule"] == asked.rule),
     )

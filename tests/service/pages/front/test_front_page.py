@@ -9,7 +9,7 @@ import pytest
 
 from responder.journal import approvals
 from responder.journal import record as journal
-from responder.model import Mode, Outcome
+from responder.model import Mode, Names, Outcome
 from responder.store import limits
 from responder.store.database.database import Connection, Database
 from tests.service.pages.login.test_login import HASHED
@@ -32,9 +32,9 @@ def front(database: Database, place: Path, *portals: str, rules: str = RULES) ->
 def test_an_approval_says_what_is_asked_why_until_when_and_how_much(
     database: Database, tmp_path: Path
 ) -> None:
-    asks = replace(kill(rule="ask-first"), mode=Mode.APPROVE)
-    facts = {"deal.title": "<b>Acme</b>", "deal.opportunity": "52000", "deal.currency_id": "RUB"}
-    made = replace(evaluation(asks), facts=facts)
+    known = Names(title="<b>Acme</b>", amount="52000", currency="RUB", template="Discount")
+    asks = replace(kill(rule="ask-first"), mode=Mode.APPROVE, names=known)
+    made = evaluation(asks)
 
     def write(tx: Connection) -> str:
         (name,) = journal.record(tx, made).decisions
@@ -44,7 +44,7 @@ def test_an_approval_says_what_is_asked_why_until_when_and_how_much(
     name = database.write(write)
     page = front(database, tmp_path)
     assert "1 decision of main waits for somebody's approval" in page.words
-    asked = "Kill a workflow of deal 759 « <b>Acme</b> », 52,000 RUB A lost deal needs no approval."
+    asked = "Kill Discount on deal 759 «<b>Acme</b>, 52,000 RUB» A lost deal needs no approval."
     assert asked in page.words
     assert "Rule ask-first , until 25 Sep 2026, 12:00:00 UTC" in page.words
     assert f'href="/decisions/{name}"' in page.text
