@@ -98,4 +98,4 @@ def test_the_service_can_be_paused_and_doctor_names_what_is_missing(service: Run
     eventually(lambda: json.loads(service.get("/readyz")[1])["paused"] or None)
     assert service.command("resume").returncode == 0
     told = service.command("doctor").stdout
-    assert "warning  receiving: this uvicorn lacks FlowControl.read_paused" in told
+    assert "warning   receiving: this uvicorn lacks FlowControl.read_paused" in told

@@ -59,9 +59,9 @@ def test_doctor_and_status_say_how_many_were_refused_for_whose_address_and_why(
     assert "a wrong application token 30" in said
     lines = service.command("doctor").stdout.splitlines()
     (line,) = [line for line in lines if "30 deliveries" in line]
-    assert line.startswith("warning  main: refused: 30 deliveries within a day named its address")
+    assert line.startswith("warning   main: refused: 30 deliveries within a day named its address")
     assert "RESPONDER_PORTALS__MAIN__APPLICATION_TOKENS" in line
-    assert [line for line in lines if line.startswith("warning  refused: 2 deliveries")]
+    assert [line for line in lines if line.startswith("warning   refused: 2 deliveries")]
     assert WRONG not in service.log.read_text()
 
 

@@ -112,6 +112,7 @@ class Running:
             "RESPONDER_LOG_LEVEL": "debug",
             "RESPONDER_PORT": str(self.port),
             "RESPONDER_RULES": str(place / "rules.yaml"),
+            "COLUMNS": "400",  # no line of a command is folded
             **environment,
         }
         self.log = place / "log.jsonl"

@@ -30,7 +30,7 @@ def test_a_service_says_why_a_portal_is_observed_and_is_ready(tmp_path: Path) ->
         status = json.loads(service.command("status", "--json").stdout)
         assert status["portals"]["main"]["withheld"] == {QUESTION: came}
         shown = service.command("doctor").stdout
-        assert f"problem  main: probe: observed, not acted upon: {QUESTION}: {came}" in shown
+        assert f"problem   main: probe: observed, not acted upon: {QUESTION}: {came}" in shown
         label = f'responder_portal_withheld{{portal="main",question="{QUESTION}"}} 1.0'
         eventually(lambda: label in service.get("/metrics")[1].decode() or None)
         assert QUESTION in service.log.read_text()

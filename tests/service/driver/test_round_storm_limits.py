@@ -76,9 +76,9 @@ def slowed(there: Driving, *, reading: float, committing: float) -> Callable[[],
     batch, write = there.portal.batch, there.commits.write
     was_read = False
 
-    async def read_slowly(commands: list[Command]) -> list[Answer]:
+    async def read_slowly(commands: list[Command], within: float | None) -> list[Answer]:
         nonlocal was_read
-        answers = await batch(commands)
+        answers = await batch(commands, within)
         if any(one.method == "crm.item.get" for one in commands):
             was_read = True
             there.later(seconds=reading)
@@ -145,8 +145,8 @@ def test_what_falls_due_while_others_are_read_is_no_part_of_their_set(
         assert there.outcomes()["waiting"] == 6
         batch = there.portal.batch
 
-        async def slowly(commands: list[Command]) -> list[Answer]:
-            answers = await batch(commands)
+        async def slowly(commands: list[Command], within: float | None) -> list[Answer]:
+            answers = await batch(commands, within)
             there.later(seconds=8)
             return answers
 
