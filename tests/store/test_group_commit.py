@@ -394,7 +394,7 @@ def test_a_commit_that_hangs_is_answered_and_what_came_behind_it_is_never_writte
         ends.wait(30)
 
     async def run() -> None:
-        commit = SharedCommit(database, longest_seconds=0.2)
+        commit = SharedCommit(database, longest_seconds=1.5)
         commit.start()
         await commit.add(delivery(1))
         hangs = [asyncio.ensure_future(commit.write(hang)), commit.add(delivery(2))]

@@ -217,7 +217,11 @@ def asked(environment: dict[str, str], *words: str) -> "subprocess.CompletedProc
     return forked.run(
         ("-m", "responder", "doctor", *words),
         Path(environment["RESPONDER_RULES"]).parent,
-        {**{k: v for k, v in os.environ.items() if "RESPONDER" not in k}, **environment},
+        {
+            **{k: v for k, v in os.environ.items() if "RESPONDER" not in k},
+            "COLUMNS": "400",  # no line is folded
+            **environment,
+        },
     )
 
 
