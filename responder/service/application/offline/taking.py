@@ -7,8 +7,9 @@ stores their events to the commit that ends it (`EventQueue`): their facts are t
 any change whose row was deleted.
 
 A row that the taking returned and that was not listed (its change was committed late, under an
-earlier number) is stored in the commit that ends the taking. So is one that was stored and judged
-before, when the portal refused to hand it over, and that has changed since it was listed.
+earlier number) is stored in the commit that ends the taking. One that was stored and judged before,
+because the portal refused to hand it over, is stored once more with each taking that follows: it
+may change between its listing and that taking.
 
 If the answer is lost, the portal may delete rows until it cuts the request. Until then nothing is
 listed and the documents wait; then the next page is read, and its taking replaces the lost one: a
@@ -16,7 +17,7 @@ row that is still there is stored once more.
 
 If the portal refuses a taking, its rows stay, and their documents are judged. Before rows are
 stored again the portal is asked, ever more seldom, for events of which there are none, until it
-answers. `StoredRows` remembers what was stored, so that no row is stored at each try.
+answers. A row that a taking left in the portal is not taken again until it changes (`StoredRows`).
 """
 
 from dataclasses import replace
@@ -137,7 +138,7 @@ class TakingReader:
     async def _take(
         self, rows: tuple[OfflineRow, ...], page: Page, listed_at: datetime
     ) -> Progress:
-        taking, old = await self._begin(rows, listed_at)
+        taking = await self._begin(rows, listed_at)
         first, last = (choose(row.id for row in rows) for choose in (min, max))
         take = offline_rows.read_command(reserve=False, first=first, last=last)
 
@@ -148,24 +149,15 @@ class TakingReader:
         (answer,) = await self._context.client.send([take], unless=why_not_sent)
         taken = None if answer.failure is not None else offline_rows.page_of(answer.value)
         if taken is None:
-            return await self._failed(answer, old)
-        await self._taken(rows, old, taken, page)
+            return await self._failed(answer)
+        await self._taken(rows, taken, page)
         return Progress.MORE if page.is_full else Progress.DONE
 
-    async def _begin(
-        self, rows: tuple[OfflineRow, ...], listed_at: datetime
-    ) -> tuple[Taking, list[OfflineRow]]:
-        """Commit the rows that are not stored yet, and that they are taken next.
-
-        Return the taking, and the rows that were stored by an earlier one, and may be judged.
-        """
+    async def _begin(self, rows: tuple[OfflineRow, ...], listed_at: datetime) -> Taking:
+        """Commit that these rows are taken next, and the rows, unless deliveries wait already."""
         refs = frozenset(row.document.ref for row in rows if row.document is not None)
         taking = Taking(documents=refs, sent_at=self._context.now())
-        new = [
-            row
-            for row in rows
-            if row.key not in self._stored and self._known.is_due(row, listed_at)
-        ]
+        new = [row for row in rows if row.key not in self._stored]
         await self._inbox.add(
             new,
             lambda tx: offline_takings.begin(
@@ -175,26 +167,14 @@ class TakingReader:
         self._taking = taking
         self._stored |= {row.key for row in new}
         self._known.add(new, listed_at, self._context.now())
-        keys = {row.key for row in new}
-        return taking, [row for row in rows if row.key not in keys]
+        return taking
 
-    async def _taken(
-        self, rows: tuple[OfflineRow, ...], old: list[OfflineRow], taken: Page, page: Page
-    ) -> None:
-        """Store what else the answer has, and end the taking.
-
-        Of an old row no delivery waits: if it has changed since it was listed, it is stored again.
-        """
+    async def _taken(self, rows: tuple[OfflineRow, ...], taken: Page, page: Page) -> None:
+        """Store what else the answer has, and end the taking."""
         self._inbox.warn(replace(taken, odd=taken.odd if taken.size > len(rows) else ()))
-        keys, old_keys = {row.id: row.key for row in rows}, {row.key for row in old}
+        listed = {row.id for row in rows}
         gone = {row.id for row in taken.rows}
-        await self.end(
-            [
-                row
-                for row in taken.rows
-                if row.id not in keys or (keys[row.id] in old_keys and row.key not in old_keys)
-            ]
-        )
+        await self.end([row for row in taken.rows if row.id not in listed])
         self._left |= {row.key for row in rows if row.id not in gone}
         self._known.remove([row for row in rows if row.id in gone])
         self._refusals = 0
@@ -210,14 +190,10 @@ class TakingReader:
         # within the same second.
         self._stored.clear()
 
-    async def _failed(self, answer: Answer, old: list[OfflineRow]) -> Progress:
-        """End a taking that was certainly not carried out; its rows are taken the next time.
-
-        If it may have been, old rows are stored again: they may have changed, and be gone.
-        """
+    async def _failed(self, answer: Answer) -> Progress:
+        """End a taking that was certainly not carried out; its rows are taken the next time."""
         if answer.failure is None or answer.failure.kind is FailureKind.UNCERTAIN:
             self._warn(answer)
-            await self._inbox.add(old)
             return Progress.LOST
         self._refused(answer)
         await self.end()

@@ -193,7 +193,7 @@ def test_rows_whose_taking_is_refused_for_long_are_stored_once_and_once_more_in_
     assert driven.received() == dict.fromkeys(documents(DEALS), 2)
 
 
-def test_rows_whose_taking_alone_is_refused_are_stored_twice_at_most(
+def test_rows_whose_taking_alone_is_refused_are_stored_with_each_try_and_those_grow_seldom(
     driven: DrivingByApplication,
 ) -> None:
     driven.lost_deals(DEALS)
@@ -212,7 +212,8 @@ def test_rows_whose_taking_alone_is_refused_are_stored_twice_at_most(
             driven.later(seconds=61)
 
     play(driven, story)
-    assert driven.received() == dict.fromkeys(documents(DEALS), 2)
+    (times,) = {*driven.received().values()}
+    assert 5 <= times <= 8
 
 
 @pytest.mark.parametrize("fault", [None, "act_then_drop"])
@@ -224,9 +225,10 @@ def test_a_row_that_was_judged_and_changes_before_it_is_taken_at_last_is_judged_
     driven.change(5)
     driven.there.offline.rows[0].at -= 60
     refusals = 2  # after which it was stored twice
+    stored = 0
 
     def refuse() -> None:
-        nonlocal refusals
+        nonlocal refusals, stored
         driven.before(GET, refuse)
         if driven.sandbox.calls_of(GET)[-1].params["filter"] == {">=ID": 1, "<=ID": 0}:
             return
@@ -236,6 +238,7 @@ def test_a_row_that_was_judged_and_changes_before_it_is_taken_at_last_is_judged_
         driven.before(GET, lambda: None)
         if fault is not None:
             driven.sandbox.fail_next(GET, fault)
+        stored = driven.received()["deal:5"]
         driven.lose_deal_in_between(5)
 
     driven.before(GET, refuse)
@@ -246,6 +249,7 @@ def test_a_row_that_was_judged_and_changes_before_it_is_taken_at_last_is_judged_
             driven.later(seconds=61)
         driven.later(seconds=61)
         await driven.until_idle()
+        assert stored == 3  # before it was taken, whoever dies after that
         assert driven.kept == []
         assert driven.killed == 1
 
