@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+import pytest
 from starlette.types import Message
 
 from responder.adapters.transport import Response
@@ -241,3 +242,9 @@ def play(there: Installing, story: Callable[[Installing], Coroutine[object, obje
             await there.close()
 
     return asyncio.run(all_of_it())
+
+
+def logged(capsys: pytest.CaptureFixture[str]) -> str:
+    """Return what was logged, wherever another test of this process has sent the log."""
+    written = capsys.readouterr()
+    return written.out + written.err

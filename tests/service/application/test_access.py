@@ -16,7 +16,7 @@ from responder.store.database.database import Connection
 from responder.store.database.engines import StoreUnavailable
 from responder.store.group_commit import SharedCommit
 from responder.store.leases import LeaseLost
-from tests.support.installing import SECRET_KEY, Installing, play
+from tests.support.installing import SECRET_KEY, Installing, logged, play
 from tests.support.rounds import KILL, PORTAL
 
 T = TypeVar("T")
@@ -347,7 +347,7 @@ def test_an_old_chain_is_told_of(there: Installing, capsys: pytest.CaptureFixtur
         await there.until_idle()
 
     play(there, story)
-    assert "tokens were not refreshed for two weeks" in capsys.readouterr().out
+    assert "tokens were not refreshed for two weeks" in logged(capsys)
 
 
 class FickleCommit(SharedCommit):

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -74,7 +74,8 @@ class Process:
         for portal in self._portals:
             grant = self.leases.of(portal)
             if grant is not None:
-                await self.leases.give_up(grant)
+                with suppress(StoreUnavailable):  # as a driver that ends: the lease is soon over
+                    await self.leases.give_up(grant)
         await self.die()
 
 
