@@ -118,7 +118,8 @@ def _rule_exists(what: str, node: Node, ruleset: Ruleset, mistakes: Mistakes) ->
         meant = nearest(name, [rule.id for rule in rules])
         mistakes.error(node, f"there is no rule `{name}`", meant)
     elif what != WAITING and what != rule.then:
-        mistakes.error(node, f"`{name}` never does this: it is a `{rule.then}` rule", rule.then)
+        meant = None if Action.LEAVE in (what, rule.then) else str(rule.then)
+        mistakes.error(node, f"`{name}` never does this: it is a `{rule.then}` rule", meant)
     else:
         return True
     return False

@@ -104,7 +104,10 @@ class FactsReader:
     def _workflow(self, node: Node) -> Facts:
         found: Facts = {}
         for key, value in node.pairs if isinstance(node, Table) else ():
-            if key.text == "template" and isinstance(value, Scalar):
+            if key.text == "template" and isinstance(value, Scalar) and value.text.isdigit():
+                message = "`template` is a map of its facts, and its number is a fact by itself"
+                self.mistakes.error(key, message, "template_id")
+            elif key.text == "template" and isinstance(value, Scalar):
                 message = "`template` is a map of its facts"
                 self.mistakes.error(value, message, f"{{name: {value.text}}}")
             elif key.text in registry.ABOUT_WORKFLOWS:

@@ -79,7 +79,12 @@ _CALLED = {
     "contact": "contact_id",
     "template": "template_id",
     "starter": "started_by",
+    **dict.fromkeys(("due_date", "due", "due_at"), "deadline"),
+    **dict.fromkeys(("inactive", "inactivity", "inactive_for"), "idle"),
+    **dict.fromkeys(("duration", "running_for", "runs_for"), "age"),
+    **dict.fromkeys(("start", "started_at", "begun"), "started"),
 }
+_LINKS_CALLED = {"assigned_by": "responsible", "responsible": "assigned_by", "author": "created_by"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,7 +223,8 @@ def _nearest_linked(owner: str, name: str) -> str | None:
     owner = owner if links.of_kind(owner) else nearest(owner, KINDS) or owner
     link_name, _, field = name.partition(".")
     by_name = {link.name: link for link in links.of_kind(owner)}
-    link = by_name.get(link_name) or by_name.get(nearest(link_name, by_name) or "")
+    called = _LINKS_CALLED.get(link_name, link_name)
+    link = by_name.get(link_name) or by_name.get(nearest(called, by_name) or "")
     if link is None:
         return None
     found = nearest(field, [one.name for one in at_the_end_of(link)])

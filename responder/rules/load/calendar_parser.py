@@ -68,7 +68,8 @@ class _Reader:
                 found.add(DAYS.index(name.text))
             else:
                 message = f"`{name.text}` is none of {', '.join(DAYS)}"
-                self._error(name, message, _day_meant(name.text))
+                days = _days_meant(name.text)
+                self._error(name, message, days.strip("[]") if days else _day_meant(name.text))
         return frozenset(found)
 
     def _hours(self, table: Table) -> tuple[time, time]:

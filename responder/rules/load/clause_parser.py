@@ -5,7 +5,7 @@ result of a clause with a mistake must not be evaluated; the file is then not lo
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -28,13 +28,6 @@ HOURS = "in"  # the calendar of the working days that a duration is compared wit
 CURRENCY = "currency"  # that of the amounts that a user field is compared with
 UNITS = (HOURS, CURRENCY)
 
-# The tests of length for those of moments, and the reverse.
-_OF_MOMENTS = {"over": "older_than", "at_least": "older_than", "below": "newer_than"}
-_INSTEAD: Mapping[Type, Mapping[str, str]] = {
-    Type.DATE: _OF_MOMENTS,
-    Type.DAY: _OF_MOMENTS,
-    Type.DURATION: {"older_than": "over", "newer_than": "below"},
-}
 _CURRENCY = re.compile("[A-Za-z]{3}")
 
 
@@ -208,7 +201,8 @@ class ClauseReader:
         if operator is None:
             self._no_operator(key, operand)
         elif fact.type not in operator.types:
-            meant = _INSTEAD.get(fact.type, {}).get(name)
+            written = operand.text if isinstance(operand, Scalar) else ""
+            meant = wrong_operands.fitting_test(fact.type, name, written)
             self.mistakes.error(key, _does_not_take(fact, name), meant)
         elif context.units.currency is not None and name not in (*AMOUNTS, "exists"):
             message = f"`{name}` compares no amounts: `currency` goes with {', '.join(AMOUNTS)}"

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from responder.rules.facts import registry
 from responder.rules.load.synonyms import KEYS, REMARKS, TRUTHS, VALUES, Synonyms
 from responder.rules.load.synonyms import meant as synonym
 from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table, truth
@@ -22,7 +23,10 @@ class Keys:
         """Record a mistake for every key of a map that is not one of these names."""
         names = list(names)
         for key, _ in table.pairs:
-            if key.text not in names:
+            if "if" in names and registry.find(key.text) is not None:
+                message = f"`{key.text}` is a test: it stands below `if`, and further in"
+                self.mistakes.error(key, message)
+            elif key.text not in names:
                 remark = REMARKS.get(key.text.lower())
                 message = f"there is no key `{key.text}` {of}" + (f": {remark}" if remark else "")
                 meant = None if remark else synonym(key.text, names, synonyms)

@@ -236,6 +236,8 @@ class RuleReader:
         every = keys.truth(node, "every_template")
         if action is Action.LEAVE:
             self._guard(node, keys, every=every)
+        elif any(key.text in _NAMES_A_TEMPLATE for key, _ in node.pairs):
+            return False  # a test of the template stands outside of `if`, which is said already
         elif action and not every and tests is not None and not any(map(_tests_template, tests)):
             if keys.lacks(node, "if", RULE_KEYS):
                 return False  # which is reported

@@ -22,7 +22,7 @@ _WITH_A_SIGN = re.compile(rf"(?:{_SIGN}\s*)?(-?[0-9][0-9.,{_SPACES}]*?)\s*(?:{_S
 _REFERENCE = re.compile(r"(?:(?:[A-Za-z]+_)+|(?:id|no\.|number)[ :]*|[#№] *)([1-9][0-9]*)", re.I)
 _SEPARATORS = (r"\s*[,;]\s*", r"\s+(?:or|and|или|и)\s+", r"\s*\|\|?\s*")
 _RANGE = re.compile(r"(?:from\s+)?(\S+?)\s*(?:\.\.\.?|–|—|-|\bto\b)\s*(\S+)", re.I)
-_NEGATED = re.compile(r"(?:not[\s_]+|no\s+|не\s+|!\s*)(\S.*)", re.I)
+_NEGATED = re.compile(r"(?:not[\s_]+|no\s+|не\s+|!=?\s*|<>\s*)(\S.*)", re.I)
 _EMPTY = frozenset(["empty", "none", "null", "nothing", "missing", "пусто", "нет", "-", "''"])
 _ANYTHING = frozenset(["*", "any", "anything", "all", "not_empty", "filled", "present", "любой"])
 _DAY_OF = (

@@ -15,6 +15,12 @@ from responder.rules.yaml_positions import Items, Node, Scalar
 _TEMPLATES = ("workflow.template_id", "template.id")
 _OF_SEVERAL = {"is": "one_of", "in_list": "one_of", "is_not": "none_of", "not_in_list": "none_of"}
 _AGES = ("older_than", "newer_than")
+# The tests of moments for those of numbers. Over 14 days ago is longer ago; over a day is after it.
+_OF_AGES = {"over": "older_than", "at_least": "older_than", "below": "newer_than"}
+_OF_DAYS = {"over": "newer_than", "at_least": "newer_than", "below": "older_than"}
+_OF_LENGTHS = {"older_than": "over", "newer_than": "below"}
+_LENGTH = re.compile(r"[0-9]+ ?[a-z]+\b.*", re.IGNORECASE)
+_AS_A_MAP = re.compile(r"\{([a-z_]+): (.*)\}")
 _BY_NAME = ("in_list", "not_in_list", "within", "outside")
 
 
@@ -48,12 +54,31 @@ def in_plain_words(misfit: MisfitError, operand: Operand) -> MisfitError:
         return misfit
     meant = plain_words.as_a_map(node.text)
     if meant is not None:
-        return MisfitError(node, f"`{node.text}` is not a number: a comparison is a map", meant)
+        return _comparison(node, fact.type, meant)
     if fact.path in _TEMPLATES and is_short and _of_templates(node) is not None:
         return _with(misfit, _of_templates(node))
     if found := _EXPRESSION.fullmatch(node.text):
         return _expression(node, found[1], fact, is_short=is_short)
     return _with(misfit, _meant(node.text, fact, operator, is_short=is_short))
+
+
+def fitting_test(type_: Type, name: str, operand: str) -> str | None:
+    """Return the test that a fact of this type takes for one that it does not take."""
+    if type_ is Type.DURATION:
+        return _OF_LENGTHS.get(name)
+    if type_ not in (Type.DATE, Type.DAY):
+        return None
+    return (_OF_AGES if _LENGTH.fullmatch(operand) else _OF_DAYS).get(name)
+
+
+def _comparison(node: Scalar, type_: Type, meant: str) -> MisfitError:
+    """Return what is wrong with `< 5`: of a date, the test that is meant is another."""
+    if type_ not in (Type.DATE, Type.DAY):
+        return MisfitError(node, f"`{node.text}` is not a number: a comparison is a map", meant)
+    found = _AS_A_MAP.fullmatch(meant)
+    test = fitting_test(type_, found[1], found[2].strip("\"'")) if found else None
+    suggestion = f"{{{test}: {found[2]}}}" if found and test else None
+    return MisfitError(node, f"`{node.text}` is not a date: a comparison is a map", suggestion)
 
 
 def _with(misfit: MisfitError, suggestion: str | None) -> MisfitError:
