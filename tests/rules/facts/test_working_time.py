@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from responder.model import Unknown
@@ -167,9 +167,28 @@ def first_instant_of(wall: datetime, zone: ZoneInfo) -> datetime:
 
 
 def is_a_working_day(calendar: Calendar, day: date) -> bool:
-    return day.weekday() in calendar.days and not any(a <= day <= b for a, b in calendar.holidays)
+    """Say whether the office opens on a day: it does not where the clocks skip all of its hours."""
+    zone = calendar.zone
+    assert isinstance(zone, ZoneInfo)
+    last = day if calendar.closes > calendar.opens else day + timedelta(days=1)
+    opens = first_instant_of(datetime.combine(day, calendar.opens), zone)
+    closes = first_instant_of(datetime.combine(last, calendar.closes), zone)
+    is_named = day.weekday() in calendar.days
+    return is_named and opens < closes and not any(a <= day <= b for a, b in calendar.holidays)
 
 
+@example(
+    Calendar(
+        name="office",
+        zone=ZoneInfo("Europe/Berlin"),
+        days=frozenset({0, 1, 6}),
+        opens=time(2),
+        closes=time(2, 30),
+        holidays=((date(2026, 3, 1), date(2026, 3, 1)),),
+    ),
+    datetime(2026, 2, 1, tzinfo=UTC) + 31770 * MINUTE,
+    12,
+)
 @given(calendars(), STARTS, st.integers(1, 12))
 def test_it_agrees_with_counting_day_by_day(
     calendar: Calendar, start: datetime, count: int
