@@ -105,13 +105,12 @@ def _show(one: "Restart", *, as_json: bool) -> None:
 
     where = f"template {one.template_id} on {one.document.ref}"
     if as_json:
-        shown = {"id": one.decision_id, "outcome": one.outcome, "workflow": one.started_id}
-        click.echo(to_json(shown | {"detail": one.detail, "by": one.by}))
+        click.echo(to_json({"id": one.decision_id, **one.as_json()}))
     elif one.outcome == "started":
         click.echo(printable(f"Started {one.started_id}: {where}."))
     if one.outcome == "refused":
         click.echo(printable(f"Nothing was started: {one.detail}"), err=True)
-        if not one.anyway and "would condemn" in str(one.detail):
+        if one.needs_anyway:
             click.echo("With --anyway it is started all the same.", err=True)
     elif one.outcome == "in_doubt":
         click.echo(printable(f"In doubt: {one.detail}"), err=True)

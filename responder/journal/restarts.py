@@ -42,6 +42,9 @@ _OF_DECISION = and_(
 )
 
 
+OBJECTION = "would condemn"  # in the detail of a restart that the rules refused, and of no other
+
+
 class NotRestartable(Exception):  # noqa: N818 - it says what is wrong with the question
     """A decision whose workflow cannot be started anew; the text says why."""
 
@@ -91,6 +94,23 @@ class Restart:
                 return f"{asked}; nothing was started: {self.detail}"
             case "in_doubt":
                 return f"{asked}; in doubt: {self.detail}"
+
+    @property
+    def needs_anyway(self) -> bool:
+        """Return whether it was refused only because the rules object to the new workflow."""
+        return self.outcome == "refused" and not self.anyway and OBJECTION in (self.detail or "")
+
+    def as_json(self) -> dict[str, object]:
+        """Return it as one JSON object, without what its decision says."""
+        return {
+            "state": self.state,
+            "outcome": self.outcome,
+            "workflow": self.started_id,
+            "detail": self.detail,
+            "anyway": self.anyway,
+            "by": self.by,
+            "at": instant_text(self.at),
+        }
 
     @property
     def may_be_asked_again(self) -> bool:

@@ -14,8 +14,10 @@ from responder.adapters.printable_text import printable, to_json
 from responder.adapters.terminal import Style
 from responder.adapters.text_table import Column, Table
 from responder.bitrix24 import documents
+from responder.journal import restarts
 from responder.journal.naming import names, names_in_words
 from responder.journal.reading import decisions, rule_names
+from responder.journal.restarts import Restart
 from responder.journal.telling.shown import Told, told
 from responder.model import Action, Document, Outcome, Reason
 from responder.store import rulesets
@@ -206,29 +208,39 @@ def sentence(database: Database, decision: Decision) -> str | None:
     return next((paragraph(rule) for rule in ruleset.rules if rule.id == decision["rule"]), None)
 
 
-def told_of(database: Database, decision_id: str) -> tuple[Told, ...]:
-    """Return what was told of a decision in the portal."""
-    return database.read(partial(told, decision_id=decision_id))
+@dataclass(frozen=True, slots=True)
+class Afterwards:
+    """What came after a decision: what people were told in the portal, and a restart."""
+
+    said: tuple[Told, ...] = ()
+    restart: Restart | None = None
+
+
+def afterwards(database: Database, decision_id: str) -> Afterwards:
+    """Read what came after a decision."""
+    return database.read(
+        lambda conn: Afterwards(told(conn, decision_id), restarts.find(conn, decision_id))
+    )
 
 
 def one(
     decision: Decision,
     in_words: str | None = None,
-    said: Iterable[Told] = (),
+    after: Afterwards = Afterwards(),
     *,
     as_json: bool,
     zone: tzinfo = UTC,
 ) -> str:
-    """Return one decision with everything that led to it, its rule in words, and what was `said`.
-
-    That is what people were told of it in the portal.
-    """
+    """Return one decision with all that led to it, its rule in words, and what came after it."""
     if as_json:
-        return to_json({**decision, "told": [one.as_json() for one in said]})
+        told_of = [one.as_json() for one in after.said]
+        anew = None if after.restart is None else after.restart.as_json()
+        return to_json({**decision, "told": told_of, "restart": anew})
     rule_lines = (
         [] if in_words is None else ["in words", *(f"  {line}" for line in in_words.splitlines())]
     )
-    return "\n".join([*_lines(decision, zone), *_said_lines(said, zone), *rule_lines])
+    said = [*_said_lines(after.said, zone), *_restart_lines(after.restart, zone)]
+    return "\n".join([*_lines(decision, zone), *said, *rule_lines])
 
 
 def _said_lines(said: Iterable[Told], zone: tzinfo) -> Iterable[str]:
@@ -238,6 +250,12 @@ def _said_lines(said: Iterable[Told], zone: tzinfo) -> Iterable[str]:
         for one in said
     ]
     return ["told in the portal", *lines] if lines else []
+
+
+def _restart_lines(restart: Restart | None, zone: tzinfo) -> Iterable[str]:
+    if restart is not None:
+        yield "restart"
+        yield f"  {local_time.in_text(_text(restart.sentence), zone)}"
 
 
 def _cells(decision: Decision, zone: tzinfo) -> tuple[str, ...]:

@@ -121,20 +121,15 @@ def _in_force() -> list[str] | None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def show(decision: str, *, as_json: bool) -> None:
     """Show one decision with everything that led to it."""
-    from responder.adapters.printable_text import printable
     from responder.commands.journal import decision_table as log
-    from responder.journal import restarts
 
     with opened_log() as database:
         found = log.find(database, decision)
         if found is None:
             fail(f"There is no decision {decision}.")
         in_words = None if as_json else log.sentence(database, found)
-        said = log.told_of(database, decision)
-        click.echo(log.one(found, in_words, said, as_json=as_json, zone=time_zone()))
-        anew = None if as_json else database.read(lambda conn: restarts.find(conn, decision))
-        if anew is not None:
-            click.echo(f"restart\n  {printable(anew.sentence)}")
+        afterwards = log.afterwards(database, decision)
+        click.echo(log.one(found, in_words, afterwards, as_json=as_json, zone=time_zone()))
 
 
 @click.command()

@@ -6,7 +6,6 @@ from enum import StrEnum
 
 from responder.store.canonical_json import instant_text
 
-# Where a person goes from an alarm about approvals; the one line to change if they move.
 APPROVALS = "/approvals"
 
 

@@ -167,7 +167,7 @@ def _approval(known: Known) -> Iterator[Alarm]:
             severity=NEEDS_YOU,
             sentence=f"{_counted(asking.waiting, 'decision')} of {portal} "
             f"{'waits' if asking.waiting == 1 else 'wait'} for somebody's approval{first}.",
-            todo="`responder approve`, or a button on each decision's page; else cancel.",
+            todo="Approve or cancel: in the list of approvals, or by `responder approve`.",
             link=APPROVALS,
             portal=portal,
             number=asking.waiting,

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from responder.bitrix24.fetch.lookup import Reading
+from responder.journal.restarts import OBJECTION
 from responder.model import ACTING_MODES, Document, Situation, Unknown, Workflow
 from responder.rules.decide import judge
 from responder.rules.facts.derived import OF_JUDGEMENT, RUNNING, STARTED_BY
@@ -97,10 +98,10 @@ def objection(
     for rule in rules_to_ask(ruleset, portal, document.kind):
         condemned = _condemned(ruleset, rule, after, now)
         if workflow.id in condemned:
-            return f"rule {rule.id} would condemn it again at once"
+            return f"rule {rule.id} {OBJECTION} it again at once"
         others = condemned - _condemned(ruleset, rule, before, now) if rule.keep else set()
         if others:
-            return f"rule {rule.id} would condemn {min(others)} then, which it spares now"
+            return f"rule {rule.id} {OBJECTION} {min(others)} then, which it spares now"
     return None
 
 

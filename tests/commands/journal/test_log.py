@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from responder.commands.cli import main
 from responder.journal import record as journal
+from responder.journal import restarts
 from responder.journal.telling import tellings
 from responder.journal.telling.tellings import Kind, NewTelling
 from responder.journal.upkeep import erase
@@ -262,4 +263,14 @@ def test_a_decision_is_shown_with_what_was_told_of_it(responder: Command, log: D
             "why": None,
         }
     ]
+    assert shown["restart"] is None
     assert "told" not in json.loads(responder("decisions", "--json").stdout.splitlines()[0])
+
+
+def test_a_decision_is_shown_with_its_restart(responder: Command, log: Database) -> None:
+    name = record(log, kill("r", Outcome.KILLED)).decisions[0]
+    log.write(partial(restarts.ask, decision_id=name, anyway=False, by="anna", at=AT))
+    shown = responder("decisions", "show", name).stdout
+    assert "restart\n  asked for by anna at 2026-09-24 12:00:00 UTC; under way" in shown
+    found = json.loads(responder("decisions", "show", name, "--json").stdout)["restart"]
+    assert (found["state"], found["outcome"], found["by"]) == ("waiting", None, "anna")

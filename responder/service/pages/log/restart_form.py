@@ -17,8 +17,6 @@ from responder.service.pages.site import Site
 from responder.stop.restart.caveats import caveats
 from responder.store.database.database import Connection
 
-_CONDEMNED = "would condemn"  # in the detail of a restart that the rules refused
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestartView:
@@ -47,8 +45,8 @@ def view(site: Site, decision: Mapping[str, Any]) -> RestartView | None:
         return restarts.find(conn, name), restarts.why_not(conn, name)
 
     last, why_not = site.database.read(read)
-    refused = last is not None and _CONDEMNED in str(last.detail)
-    return RestartView(last=last, may_ask=why_not is None, anyway=refused)
+    anyway = last is not None and last.needs_anyway
+    return RestartView(last=last, may_ask=why_not is None, anyway=anyway)
 
 
 def act(site: Site, visit: Visit) -> Response:
