@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from responder.model import Action, Mode, Verdict
 from responder.rules.facts.values import duration_in_words
-from responder.rules.load import synonyms
+from responder.rules.load.suggestions import synonyms
 from responder.rules.rule import Rule
 from responder.rules.ruleset import Ruleset
 from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table, nearest

@@ -9,8 +9,8 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from responder.rules.load import synonyms
 from responder.rules.load.key_parser import Keys
+from responder.rules.load.suggestions import synonyms
 from responder.rules.yaml_positions import Table, nearest
 
 _TIME = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")

@@ -16,9 +16,8 @@ from responder.bitrix24 import documents
 from responder.model import Document, Situation, Trigger
 from responder.rules import triggers
 from responder.rules.facts import registry, values
-from responder.rules.load import synonyms
 from responder.rules.load.key_parser import Keys
-from responder.rules.load.suggestions import written_values
+from responder.rules.load.suggestions import synonyms, written_values
 from responder.rules.rule import Rule
 from responder.rules.ruleset import Ruleset, paths
 from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table, nearest

@@ -19,9 +19,12 @@ from responder.commands.context import (
 from responder.commands.rules.trials import portal_named
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from responder.authoring.portal_ids import Comparison
     from responder.rules.facts.fields import Field
     from responder.rules.ruleset import Ruleset
+    from responder.rules.yaml_positions import Mistake
     from responder.settings.settings import Settings
 
 _FILE = click.Path(path_type=Path)
@@ -59,21 +62,12 @@ def check(
         sys.exit(2)
     has_rules = case_runs.has_rules(data)
     if has_rules:
-        mistakes = checking.check(
-            data,
-            str(file),
-            tested=_tested(tests, data, file),
-            is_known=is_known_to_the_log,
-            now=datetime.now(UTC),
-        )
+        mistakes = _mistakes_of_rules(data, file, tests)
     else:
         mistakes = checking.check_tests(data, str(file), _rules_in_use())
     broken = any(mistake.severity == "error" for mistake in mistakes)
     if portal is not None and has_rules and not broken:
-        import asyncio
-
-        given = settings()
-        found = asyncio.run(_compared(data, file, portal_named(portal, given), given))
+        found = _compared(data, file, portal)
         mistakes = (*mistakes, *found.warnings)  # all of them warnings
         for note in found.notes if form == "text" else ():
             click.echo(f"{file}:{note.line}:{note.column}: note: {note.text}")
@@ -84,6 +78,19 @@ def check(
     if form == "text" and not mistakes:
         click.echo(f"{file}: fine", err=True)
     sys.exit(1 if strict and mistakes else 0)
+
+
+def _mistakes_of_rules(data: bytes, file: Path, tests: Path | None) -> "Sequence[Mistake]":
+    """Return the mistakes of a file of rules; the rules that `tests` expect count as tested."""
+    from responder.authoring import check as checking
+
+    return checking.check(
+        data,
+        str(file),
+        tested=_tested(tests, data, file),
+        is_known=is_known_to_the_log,
+        now=datetime.now(UTC),
+    )
 
 
 def _rules_in_use() -> "Ruleset":
@@ -122,7 +129,15 @@ def _tested(tests: Path | None, data: bytes, file: Path) -> set[str]:
     return {rule for case in cases for rule in expectations.rules_of(case.expected)}
 
 
-async def _compared(data: bytes, file: Path, name: str, given: "Settings") -> "Comparison":
+def _compared(data: bytes, file: Path, portal: str) -> "Comparison":
+    """Look up a file's ids in a portal of the settings."""
+    import asyncio
+
+    given = settings()
+    return asyncio.run(_looked_up(data, file, portal_named(portal, given), given))
+
+
+async def _looked_up(data: bytes, file: Path, name: str, given: "Settings") -> "Comparison":
     from responder.authoring.live_document import sender
     from responder.authoring.portal_ids import compare
     from responder.rules import yaml_positions

@@ -16,7 +16,7 @@ from responder.rules.facts.fields import Type
 from responder.rules.facts.literals import FileContext
 from responder.rules.facts.registry import Fact
 from responder.rules.load.suggestions import written_values
-from responder.rules.load.synonyms import TRUTHS
+from responder.rules.load.suggestions.synonyms import TRUTHS
 from responder.rules.yaml_positions import Items, Node, Scalar, Table
 
 TESTS = frozenset({"is", "is_not", "one_of", "none_of"})

@@ -18,7 +18,7 @@ from responder.rules.facts.moments import Moment
 from responder.rules.facts.registry import Fact
 from responder.rules.facts.values import Reader
 from responder.rules.facts.working_time import WorkingDays
-from responder.rules.load.synonyms import TRUTHS
+from responder.rules.load.suggestions.synonyms import TRUTHS
 from responder.rules.yaml_positions import Items, Node, Scalar, Table, nearest, truth
 
 _NONE = "{exists: false}"

@@ -17,8 +17,8 @@ from responder.rules.facts.fields import Type
 from responder.rules.facts.literals import FileContext, MisfitError, Units
 from responder.rules.facts.operators import OPERATORS, Operator, Prepared
 from responder.rules.facts.registry import Fact
-from responder.rules.load import contradictions, plain_words, synonyms
-from responder.rules.load.suggestions import written_values, wrong_operands
+from responder.rules.load import contradictions, plain_words
+from responder.rules.load.suggestions import synonyms, written_values, wrong_operands
 from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table
 
 GROUPS = ("any", "all", "not")

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from responder.rules.facts import registry
-from responder.rules.load.synonyms import KEYS, REMARKS, TRUTHS, VALUES, Synonyms
-from responder.rules.load.synonyms import meant as synonym
+from responder.rules.load.suggestions.synonyms import KEYS, REMARKS, TRUTHS, VALUES, Synonyms
+from responder.rules.load.suggestions.synonyms import meant as synonym
 from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table, truth
 
 _EXAMPLES = {"per": "starter.id", "tell": "timeline, starter", "warn": "timeline, starter"}

@@ -10,10 +10,9 @@ from responder.rules.calendars import Calendar
 from responder.rules.facts import literals, registry, values
 from responder.rules.facts.literals import FileContext, MisfitError
 from responder.rules.keep import GROUPING, GROUPS, Keep
-from responder.rules.load import synonyms
 from responder.rules.load.clause_parser import Use
 from responder.rules.load.key_parser import Keys
-from responder.rules.load.suggestions import written_values
+from responder.rules.load.suggestions import synonyms, written_values
 from responder.rules.yaml_positions import Node, Scalar, Table, nearest
 
 RESTRAINT_KEYS = ("wait", "during", "keep", "per")

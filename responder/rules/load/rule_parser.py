@@ -4,16 +4,16 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import NamedTuple
 
 from responder.model import KILLING, Action, Mode
 from responder.rules import triggers
 from responder.rules.facts import registry, values
-from responder.rules.facts.conditions import All, AnyOf, FactTest, Part, fact_test
+from responder.rules.facts.conditions import All, AnyOf, FactTest, Part
 from responder.rules.facts.derived import NEEDS
 from responder.rules.facts.literals import FileContext
-from responder.rules.facts.operators import OPERATORS
 from responder.rules.keep import Keep
-from responder.rules.load import contradictions, limit_parser, restraint_parser
+from responder.rules.load import contradictions, limit_parser, restraint_parser, templates_tested
 from responder.rules.load.clause_parser import ClauseReader, Use
 from responder.rules.load.key_parser import Keys
 from responder.rules.load.limit_parser import Limit
@@ -37,9 +37,6 @@ _DECIDING = ("if", "unless", "every_template")
 _ACTIONS = (*KILLING, Action.LEAVE)
 _ID = re.compile(r"[a-z0-9-]+")
 _PORTAL = re.compile(r"[a-z0-9_]+")
-_NAMES_A_TEMPLATE = frozenset({"workflow.template_id", "template.id", "workflow.id"})
-_NAMING = frozenset({"is", "one_of", "in_list"})
-_KNOWN = "template.known"
 _AMOUNTS = ("opportunity", "revenue")
 
 
@@ -51,6 +48,20 @@ class Defaults:
     portals: tuple[Scalar, ...] | None = None
     limit: Limit = field(default_factory=Limit)
     zone: tzinfo | None = None
+
+
+class _Tests(NamedTuple):
+    """What a rule tests; `are_read` is False where that has mistakes."""
+
+    condition: All
+    exception: AnyOf
+    uses: list[Use]
+    are_read: bool
+
+    @property
+    def all(self) -> tuple[FactTest, ...]:
+        """Return the single tests, of `if` and of `unless`."""
+        return (*self.condition.tests(), *self.exception.tests())
 
 
 @dataclass(slots=True, kw_only=True)
@@ -72,28 +83,22 @@ class RuleReader:
         keys = Keys(self.mistakes)
         node = with_indented_tests(node, self.mistakes)
         keys.known(node, RULE_KEYS)
-        then = keys.choice(node, "then", _ACTIONS)
-        if keys.lacks(node, "then", RULE_KEYS):
-            self.mistakes.error(node, "`then` is missing: kill, terminate or leave")
-        action = Action(then) if then else None
+        action = self._action(node, keys)
         id_ = self._id(node, keys)
-        clauses = ClauseReader(id_, self.mistakes, self.context, _kind_at_hand(node))
-        before = len(self.mistakes.found)
-        condition = All(self._clause(node, "if", clauses))
-        exception = AnyOf(self._clause(node, "unless", clauses))
-        readable = (read := len(self.mistakes.found)) == before
+        tests = self._tests(node, id_)
+        read = len(self.mistakes.found)
         when = WhenReader(keys, self.context.zone).read(node, RULE_KEYS, required=action in KILLING)
-        if action in KILLING and readable:
-            self._requires_if(node, keys, condition, exception)
+        if action in KILLING and tests.are_read:
+            self._requires_if(node, keys, tests.condition, tests.exception)
         is_read = len(self.mistakes.found) == read
         restraint = restraint_parser.read(node, keys, self.context, action)
-        uses = [*clauses.uses, *restraint.uses]
+        uses = [*tests.uses, *restraint.uses]
         self._of_one_kind(uses, when if is_read else None)
         self._of_kinds_that_come(node, uses, when if is_read else None)
-        tests = (*condition.tests(), *exception.tests())
-        every_template = self._every_template(node, keys, action, tests if readable else None)
-        robots = _robots(id_, action, condition, tests)
-        self._amounts(tests, clauses.uses)
+        asked = tests.all if tests.are_read else None
+        every_template = self._every_template(node, keys, action, asked)
+        robots = templates_tested.spares_robots(id_, action, tests.condition, tests.all)
+        self._amounts(tests.all, tests.uses)
         mode = self._mode(node, keys, action)
         kind = next((use.fact.kind for use in uses if use.fact.kind), None)
         paths = _paths(uses, robots, restraint.keep)
@@ -105,7 +110,7 @@ class RuleReader:
             kind=kind,
             when=when or (),
             paths=paths,
-            readable=readable and is_read,
+            readable=tests.are_read and is_read,
         ).read(node)
         return Rule(
             id=id_,
@@ -114,8 +119,8 @@ class RuleReader:
             then=action or Action.LEAVE,
             text="\n".join(self.lines[node.line - 1 : node.last_line]),
             triggers=when,
-            condition=condition,
-            exception=exception,
+            condition=tests.condition,
+            exception=tests.exception,
             robots=robots,
             paths=paths | telling.paths(kind),
             kind=kind,
@@ -171,6 +176,20 @@ class RuleReader:
             assert key is not None
             self.mistakes.error(key, "a `leave` rule has no `mode`: it always protects")
         return None
+
+    def _action(self, node: Table, keys: Keys) -> Action | None:
+        then = keys.choice(node, "then", _ACTIONS)
+        if keys.lacks(node, "then", RULE_KEYS):
+            self.mistakes.error(node, "`then` is missing: kill, terminate or leave")
+        return Action(then) if then else None
+
+    def _tests(self, node: Table, rule: str) -> _Tests:
+        """Parse `if` and `unless`."""
+        clauses = ClauseReader(rule, self.mistakes, self.context, _kind_at_hand(node))
+        before = len(self.mistakes.found)
+        condition = All(self._clause(node, "if", clauses))
+        exception = AnyOf(self._clause(node, "unless", clauses))
+        return _Tests(condition, exception, clauses.uses, len(self.mistakes.found) == before)
 
     def _clause(self, node: Table, name: str, clauses: ClauseReader) -> tuple[Part, ...]:
         value, key = node.get(name), node.key(name)
@@ -236,9 +255,14 @@ class RuleReader:
         every = keys.truth(node, "every_template")
         if action is Action.LEAVE:
             self._guard(node, keys, every=every)
-        elif any(key.text in _NAMES_A_TEMPLATE for key, _ in node.pairs):
+        elif any(key.text in templates_tested.NAMING_FACTS for key, _ in node.pairs):
             return False  # a test of the template stands outside of `if`, which is said already
-        elif action and not every and tests is not None and not any(map(_tests_template, tests)):
+        elif (
+            action
+            and not every
+            and tests is not None
+            and not any(map(templates_tested.is_tested_by, tests))
+        ):
             if keys.lacks(node, "if", RULE_KEYS):
                 return False  # which is reported
             if not all(keys.lacks(node, name, RULE_KEYS) or node.get(name) for name in _DECIDING):
@@ -343,47 +367,5 @@ def _kind_at_hand(node: Table) -> str | None:
 def _paths(uses: list[Use], robots: FactTest | None, keep: Keep | None) -> frozenset[str]:
     paths = {use.fact.path for use in uses}
     paths |= {NEEDS[path] for path in paths if path in NEEDS}
-    paths |= {_KNOWN} if robots else set()
+    paths |= {templates_tested.KNOWN} if robots else set()
     return frozenset(paths | (keep.paths if keep else set()))
-
-
-def _tests_template(test: FactTest) -> bool:
-    return any(
-        fact.path.startswith("template.") or fact.path in _NAMES_A_TEMPLATE for fact in test.facts
-    )
-
-
-def _robots(
-    rule: str, action: Action | None, condition: All, tests: Sequence[FactTest]
-) -> FactTest | None:
-    """Return the test that spares robots' runs, for a rule that names no template by its id.
-
-    A template named by its id is meant, whether the portal lists it or not; a test that only
-    excludes templates may still match a robot's.
-    """
-    if action not in KILLING or _names_a_template(condition):
-        return None
-    if any(test.fact.path == _KNOWN for test in tests):
-        return None
-    fact = registry.find(_KNOWN)
-    assert fact is not None
-    yes = Scalar(line=1, column=1, length=1, last_line=1, text="true", kind="truth")
-    operator = OPERATORS["is"]
-    prepared = operator.prepare(yes, fact, FileContext(lists={}))
-    return fact_test(rule, fact, _KNOWN, operator, prepared)
-
-
-def _names_a_template(part: Part) -> bool:
-    match part:
-        case All(parts):
-            return any(map(_names_a_template, parts))
-        case AnyOf(parts):
-            return bool(parts) and all(map(_names_a_template, parts))
-        case FactTest():
-            return (
-                part.fact.path in _NAMES_A_TEMPLATE
-                and part.operator.name in _NAMING
-                and part.operand.other is None
-            )
-        case _:
-            return False

@@ -7,9 +7,8 @@ from datetime import UTC, timedelta, tzinfo
 
 from responder.rules import time_zones, triggers
 from responder.rules.facts import values
-from responder.rules.load import synonyms
 from responder.rules.load.key_parser import Keys
-from responder.rules.load.suggestions import written_values
+from responder.rules.load.suggestions import synonyms, written_values
 from responder.rules.schedules import DailyAt, Every, Schedule
 from responder.rules.triggers import Trigger
 from responder.rules.yaml_positions import Items, Node, Scalar, Table

@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from responder.model import Action, Audience, Mode
-from responder.rules.load import synonyms
 from responder.rules.load.key_parser import Keys
+from responder.rules.load.suggestions import synonyms
 from responder.rules.telling.audiences import TELLING_KEYS, Telling, has_timeline, responsible_of
 from responder.rules.triggers import Trigger
 from responder.rules.yaml_positions import Scalar, Table

@@ -9,7 +9,7 @@ from responder.rules.facts.literals import MisfitError
 from responder.rules.facts.registry import Fact
 from responder.rules.load import plain_words
 from responder.rules.load.suggestions import written_values
-from responder.rules.load.synonyms import TRUTHS
+from responder.rules.load.suggestions.synonyms import TRUTHS
 from responder.rules.yaml_positions import Items, Node, Scalar
 
 _TEMPLATES = ("workflow.template_id", "template.id")

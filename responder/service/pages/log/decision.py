@@ -29,13 +29,7 @@ def show(site: Site, visit: Visit) -> Response:
     """Return the page of one decision."""
     found = site.database.read(partial(detail, decision_id=visit.path["id"]))
     if found is None:
-        return site.message(
-            visit,
-            HTTPStatus.NOT_FOUND,
-            "There is no such decision",
-            f"The log has no decision {visit.path['id']}. It may have been pruned: "
-            f"decisions are kept for {site.settings.keep_days} days.",
-        )
+        return _not_found(site, visit)
     decision = found.decision
     document = decision["document"]
     in_words, now = names_in_words.document_in_words(document), site.now()
@@ -71,6 +65,16 @@ def show(site: Site, visit: Visit) -> Response:
         restart=restarting.view(site, decision),
         may_cancel=decision["outcome"] in (Outcome.WAITING, Outcome.HELD),
         may_approve=decision["outcome"] == Outcome.HELD and found.hold == APPROVAL,
+    )
+
+
+def _not_found(site: Site, visit: Visit) -> Response:
+    return site.message(
+        visit,
+        HTTPStatus.NOT_FOUND,
+        "There is no such decision",
+        f"The log has no decision {visit.path['id']}. It may have been pruned: "
+        f"decisions are kept for {site.settings.keep_days} days.",
     )
 
 
