@@ -102,7 +102,7 @@ class Database:
             self._readers.shutdown(wait=False, cancel_futures=True)
             self._readers = None
         for engine in self._engines or ():
-            engine.dispose()
+            engines.dispose(engine)
         self._engines = None
         if self._lock is not None:
             self._lock.close()

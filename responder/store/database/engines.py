@@ -29,6 +29,7 @@ from typing import Protocol
 
 from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from responder.settings.database_address import TORN, is_torn
 
@@ -213,6 +214,16 @@ def postgres_engine(url: URL) -> Engine:
     event.listen(engine, "connect", _set_up)
     event.listen(engine, "begin", _set_up_transaction)
     return engine
+
+
+def dispose(engine: Engine) -> None:
+    """Close the engine's connections: idle ones now, each other as soon as its user returns it."""
+    event.listen(engine.pool, "checkin", _close_returned)
+    engine.dispose()
+
+
+def _close_returned(_connection: object, entry: ConnectionPoolEntry) -> None:
+    entry.invalidate()
 
 
 def is_pooled(connection: Connection) -> bool:

@@ -180,6 +180,23 @@ def test_a_closed_database_says_so(bare_sqlite_url: str) -> None:
         Database(bare_sqlite_url).read(lambda c: c)
 
 
+def test_a_read_under_way_when_its_database_closes_finishes_and_leaves_no_connection(
+    migrated_url: str,
+) -> None:
+    database = Database(migrated_url)
+    database.open()
+
+    def closed_meanwhile(conn: Connection) -> tuple[object, object]:
+        used = conn.connection.dbapi_connection
+        database.close()
+        return conn.exec_driver_sql("SELECT 1").scalar_one(), used
+
+    number, used = database.read(closed_meanwhile)
+    assert number == 1
+    with pytest.raises(Exception, match="closed"):
+        used.cursor()  # type: ignore[attr-defined]
+
+
 @pytest.mark.service
 def test_one_process_serves_a_sqlite_file(bare_sqlite_url: str) -> None:
     program = (
