@@ -58,16 +58,18 @@ class EventQueue:
 
         return await self._context.database.reading(read)
 
-    async def unnamed(self, ruleset: Ruleset) -> Job | None:
+    async def unnamed(self, ruleset: Ruleset) -> tuple[Job | None, bool]:
         """Return the events that have waited longest as one job, if no rule names any of them.
 
         Robot calls, and events without a document, are left out: they are concluded one by one.
+        Return too whether others wait, or may wait.
         """
         front = await self._context.read(inbox.front, UNNAMED)
         events = [one for one in front if one.trigger == "event" and one.kind is not None]
-        if not events or any(self._is_named(ruleset, one) for one in events):
-            return None
-        return jobs.of_unmatched(self._context.portal, events)
+        if any(self._is_named(ruleset, one) for one in events):
+            return None, True
+        more = len(events) < len(front) or sum(len(one.ids) for one in front) >= UNNAMED
+        return (jobs.of_unmatched(self._context.portal, events) if events else None), more
 
     def _is_named(self, ruleset: Ruleset, alike: Alike) -> bool:
         if alike.event is None or alike.kind is None:

@@ -117,9 +117,11 @@ class Rounds:
         if unmatched:
             self._offline_events_wait |= any(one.newest == OFFLINE_EVENTS_WAIT for one in unmatched)
             await self._unmatched.conclude(unmatched, ruleset)
-        if due.more and not matched:
-            await self._unmatched.conclude_unnamed(ruleset)
-        self._was_busy |= bool(unmatched) and due.more
+        more = due.more
+        if more and not matched:
+            # where these were all, the driver rests: in a flood it concludes many at once
+            more = await self._unmatched.conclude_unnamed(ruleset)
+        self._was_busy |= bool(unmatched) and more
         return await self._choose(matched, ruleset, more=due.more)
 
     async def _choose(self, matched: Sequence[Job], ruleset: Ruleset, *, more: bool) -> JobBatch:

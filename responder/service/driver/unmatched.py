@@ -34,12 +34,18 @@ class UnmatchedEvents:
         """Conclude jobs that no rule names in one evaluation, those without a document singly."""
         await self._pass(planner.without_rules(self._portal, unmatched), ruleset)
 
-    async def conclude_unnamed(self, ruleset: Ruleset) -> None:
-        """Conclude the oldest events, 2,000 at a time, while no rule names any of them."""
+    async def conclude_unnamed(self, ruleset: Ruleset) -> bool:
+        """Conclude the oldest events, 2,000 at a time, while no rule names any of them.
+
+        Return whether other deliveries may wait.
+        """
         for _ in range(MOST_UNNAMED):
-            job = await self._queue.unnamed(ruleset)
+            job, more = await self._queue.unnamed(ruleset)
             if job is None or not await self._pass([planner.unnamed(job)], ruleset):
-                return
+                return more or job is not None
+            if not more:
+                return False
+        return True
 
     async def _pass(self, plans: Sequence[Plan], ruleset: Ruleset) -> bool:
         """Write these plans, unless other rules have come into force, which may name the events."""

@@ -39,3 +39,26 @@ def test_events_that_no_rule_names_are_concluded_and_counted_as_one(driven: Driv
         assert there.sandbox.http_requests == 0
 
     play(driven, story)
+
+
+def test_after_a_flood_that_no_rule_names_the_driver_rests(driven: Driving) -> None:
+    async def story(there: Driving) -> None:
+        there.deliver(range(1, 501), ADDED)
+        assert not await there.round()  # so that it wakes later, and concludes many again
+        assert there.waiting == 0
+
+    play(driven, story)
+
+
+def test_what_a_rule_names_behind_such_a_flood_is_judged_at_once(driven: Driving) -> None:
+    async def story(there: Driving) -> None:
+        there.lost_deals([1])
+        there.deliver(range(2, 502), ADDED)
+        there.deliver([1])
+        assert await there.round()
+        await there.until_idle()
+        assert there.killed_once()
+        assert len(there.sandbox.killed) == 1
+        assert there.waiting == 0
+
+    play(driven, story)
