@@ -20,7 +20,7 @@ Whom is told what is a fact about people: the rows are no entries of the chain, 
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -28,16 +28,18 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
+    Update,
     and_,
     bindparam,
     delete,
     exists,
+    not_,
     select,
     update,
 )
 
 from responder.journal.entries import document_in
-from responder.model import OPEN_OUTCOMES, STOPPED, Audience, Document, Outcome
+from responder.model import STOPPED, Audience, Document, Outcome
 from responder.store.database.portal_tables import tellings
 from responder.store.database.tables import decisions
 from responder.store.decision_ids import Place, decision_name, place_of
@@ -78,7 +80,7 @@ class NewTelling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Telling:
-    """A telling that is due, with the document and whether its decision is still open."""
+    """A telling that is due, with the document, and whether its decision waits or is held still."""
 
     place: Place
     kind: Kind
@@ -91,7 +93,7 @@ class Telling:
     sent_at: datetime | None
     tries: int
     document: Document
-    is_open: bool
+    waits: bool
 
     @property
     def decision_id(self) -> str:
@@ -170,14 +172,19 @@ def due(conn: Connection, portal: str, now: datetime, most: int) -> list[Telling
     return [_telling(row) for row in conn.execute(query)]
 
 
-def begin(tx: Connection, sent: Sequence[Telling], at: datetime, look_at: datetime) -> None:
-    """Write that these are being sent, and when to look for one of which nothing is heard."""
-    for one in sent:
-        tx.execute(
-            update(tellings)
-            .where(_is(one))
-            .values(state=State.SENDING.value, sent_at=at, due_at=look_at)
-        )
+def begin(
+    tx: Connection, some: Sequence[Telling], at: datetime, look_at: datetime
+) -> list[Telling]:
+    """Write that these are being sent, and when to look for one of which nothing is heard.
+
+    Return those that may be sent: not what was dropped, or erased, since it was read.
+    """
+    sending = {"state": State.SENDING.value, "sent_at": at, "due_at": look_at}
+    return [
+        replace(one, state=State.SENDING, sent_at=at)
+        for one in some
+        if tx.execute(_change(one).values(**sending)).rowcount
+    ]
 
 
 def end(tx: Connection, one: Telling, state: State, result: str | None, at: datetime) -> None:
@@ -192,27 +199,29 @@ def end(tx: Connection, one: Telling, state: State, result: str | None, at: date
 def postpone(
     tx: Connection, one: Telling, state: State, due_at: datetime, why: str, *, counts: bool
 ) -> None:
-    """Write when a telling is tried, or looked for, again; `counts`: this was a try."""
+    """Write when a telling is tried, or looked for, again; `counts`: this was a try.
+
+    What was erased meanwhile stays as it is: of it, neither whom nor what is known any more.
+    """
     tries = one.tries + 1 if counts else one.tries
-    tx.execute(
-        update(tellings)
-        .where(_is(one))
-        .values(state=state.value, due_at=due_at, tries=tries, result=why)
-    )
+    again = {"state": state.value, "due_at": due_at, "tries": tries, "result": why}
+    tx.execute(_change(one).values(**again))
 
 
 def erase(tx: Connection, portal: str, seq: int, at: datetime) -> int:
     """Remove whom and what was told of an evaluation's decisions; return how many were emptied.
 
-    What was not sent by then is not sent any more.
+    What was not sent by then is not sent any more. Of what is being sent, the answer is still
+    written, if it comes.
     """
     ours = and_(tellings.c.portal == portal, tellings.c.seq == seq)
-    unsent = and_(ours, tellings.c.ended_at.is_(None))
-    tx.execute(
-        update(tellings)
-        .where(unsent)
-        .values(state=State.DROPPED.value, due_at=None, ended_at=at, result=ERASED)
-    )
+    is_sent = tellings.c.state == State.SENDING
+    for state, unended in ((State.IN_DOUBT, is_sent), (State.DROPPED, not_(is_sent))):
+        tx.execute(
+            update(tellings)
+            .where(ours, tellings.c.ended_at.is_(None), unended)
+            .values(state=state.value, due_at=None, ended_at=at, result=ERASED)
+        )
     told = and_(ours, tellings.c.user_id.is_not(None) | tellings.c.message.is_not(None))
     return tx.execute(update(tellings).where(told).values(message=None, user_id=None)).rowcount
 
@@ -244,6 +253,11 @@ def _is(one: Telling) -> ColumnElement[bool]:
     return and_(_of(one.place, one.kind), tellings.c.place == one.number)
 
 
+def _change(one: Telling) -> Update:
+    """Return the change of a telling that is as it was read: neither dropped nor erased since."""
+    return update(tellings).where(_is(one), tellings.c.state == one.state.value)
+
+
 def _telling(row: Row[tuple[object, ...]]) -> Telling:
     return Telling(
         place=(row.portal, row.seq, row.n),
@@ -257,5 +271,5 @@ def _telling(row: Row[tuple[object, ...]]) -> Telling:
         sent_at=row.sent_at,
         tries=row.tries,
         document=document_in(row.triple),
-        is_open=row.outcome in OPEN_OUTCOMES,
+        waits=row.outcome in (Outcome.WAITING, Outcome.HELD),
     )

@@ -35,6 +35,7 @@ LOOK_EVERY = timedelta(seconds=1)
 ANSWER_SECONDS = 10.0
 AGAIN_AFTER = tuple(timedelta(seconds=s) for s in (10, 60, 300, 1800, 7200, 21_600))
 TOO_OLD = timedelta(days=1)
+_OBSERVED = "the portal is only observed now"
 FIRST_REST, LONGEST_REST = timedelta(minutes=1), timedelta(minutes=10)
 
 log = structlog.get_logger()
@@ -61,35 +62,41 @@ class Teller:
         unclear = [one for one in due if one.state is State.SENDING]
         if unclear:
             await self._settle(unclear)
-        else:
-            await self._send(await self._still_true(due, now))
+        elif left := await self._still_true(due, now):
+            await self._send(left)
         self._interval.end()  # there may be more
         return True
 
     async def _still_true(self, due: Sequence[Telling], now: datetime) -> list[Telling]:
-        """Drop what is too old, and warnings whose decision is concluded; return the others."""
+        """Drop what is too old, and warnings that come too late; return the others.
+
+        While the portal is only observed, what was done before is not told of either, but put off.
+        """
         left = []
         ended: list[tuple[Telling, State, str]] = []
+        later: list[tuple[Telling, str]] = []
         for one in due:
-            if one.kind is Kind.WARN and not one.is_open:
-                ended.append((one, State.DROPPED, "its decision was concluded before"))
+            if one.kind is Kind.WARN and not one.waits:
+                ended.append((one, State.DROPPED, "it was called, or concluded, before"))
             elif one.kind is Kind.WARN and not self._context.acts:
-                ended.append((one, State.DROPPED, "the portal is only observed now"))
+                ended.append((one, State.DROPPED, _OBSERVED))
             elif now - one.at > TOO_OLD:
                 ended.append((one, State.FAILED, "it could not be sent within a day"))
+            elif not self._context.acts:
+                later.append((one, _OBSERVED))
             else:
                 left.append(one)
-        await self._write(ended, [])
+        await self._write(ended, later)
         return left
 
     async def _send(self, due: Sequence[Telling]) -> None:
-        if not due:
-            return
         began_at = self._context.now()
         look_at = began_at + OVER_WITHIN
-        await self._gate.write(lambda tx: tellings.begin(tx, due, began_at, look_at))
+        sent = await self._gate.write(lambda tx: tellings.begin(tx, due, began_at, look_at))
+        if not sent:
+            return
         answers = await self._context.client.send(
-            [messages.command_of(one) for one in due],
+            [messages.command_of(one) for one in sent],
             unless=partial(self._why_not_sent, began_at),
             opens_methods=False,
             within_seconds=ANSWER_SECONDS,
@@ -97,7 +104,7 @@ class Teller:
         ended: list[tuple[Telling, State, str]] = []
         later: list[tuple[Telling, str]] = []
         lost = False
-        for one, answer in zip(due, answers, strict=True):
+        for one, answer in zip(sent, answers, strict=True):
             what, why = messages.heard(one, answer)
             lost |= what is Heard.UNCLEAR
             match what:

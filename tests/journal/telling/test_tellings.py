@@ -76,7 +76,7 @@ def test_what_was_not_stopped_is_not_told(database: Database, outcome: Outcome) 
 
 def test_a_warning_that_was_not_sent_goes_with_its_decision(database: Database) -> None:
     decision = written(database, Kind.WARN)
-    assert [one.is_open for one in due(database)] == [True]
+    assert [one.waits for one in due(database)] == [True]
     concluded(database, decision, Outcome.CLEARED)
     assert not due(database)
     [one] = shown(database, decision)
@@ -93,7 +93,7 @@ def test_nothing_is_written_twice_and_a_new_call_plans_anew(database: Database) 
 def test_what_is_being_sent_is_due_again_when_nothing_is_heard_of_it(database: Database) -> None:
     written(database, Kind.WARN)
     [one] = due(database)
-    database.write(partial(tellings.begin, sent=[one], at=LATER, look_at=MUCH_LATER))
+    database.write(partial(tellings.begin, some=[one], at=LATER, look_at=MUCH_LATER))
     assert not database.read(partial(tellings.due, portal="main", now=LATER, most=10))
     [one] = due(database)
     assert (one.state, one.sent_at, one.tries) == (State.SENDING, LATER, 0)
@@ -103,6 +103,15 @@ def test_what_is_being_sent_is_due_again_when_nothing_is_heard_of_it(database: D
     )
     [one] = due(database)
     assert (one.state, one.tries) == (State.DUE, 1)
+
+
+def test_what_was_dropped_since_it_was_read_is_not_sent(database: Database) -> None:
+    decision = written(database, Kind.WARN)
+    read = due(database)
+    concluded(database, decision, Outcome.CANCELLED)
+    begin = partial(tellings.begin, some=read, at=LATER, look_at=MUCH_LATER)
+    assert database.write(begin) == []
+    assert states(database) == [State.DROPPED]
 
 
 def test_people_see_what_was_told_and_when_or_why_not(database: Database) -> None:
@@ -132,6 +141,22 @@ def test_whom_was_told_what_is_erased_with_the_facts(database: Database) -> None
     assert [(one.user, one.message) for one in shown(database, decision)] == [(None, None)] * 3
     assert shown(database, decision)[0].words == "not sent: the facts behind it were erased"
     assert verify(database, "main").bad is None
+
+
+def test_what_is_being_sent_while_it_is_erased_is_not_sent_again(database: Database) -> None:
+    decision = written(database, Kind.TELL)
+    concluded(database, decision, Outcome.KILLED)
+    comment, note = due(database)
+    begin = partial(tellings.begin, some=[comment, note], at=LATER, look_at=MUCH_LATER)
+    comment, note = database.write(begin)
+    assert erased(database, decision)
+    perhaps = "perhaps told: the facts behind it were erased"
+    assert [one.words for one in shown(database, decision)[:2]] == [perhaps] * 2
+    later = partial(tellings.postpone, state=State.DUE, due_at=LATER, why="busy", counts=True)
+    database.write(partial(later, one=note))
+    end(database, comment, State.TOLD, "comment 5")
+    assert not due(database)
+    assert [one.words for one in shown(database, decision)[:2]] == ["told: comment 5", perhaps]
 
 
 def test_what_was_told_is_pruned_with_its_decision(database: Database) -> None:

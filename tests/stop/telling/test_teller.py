@@ -11,11 +11,13 @@ from responder.bitrix24.client.answers import COMMENT, NOTIFY
 from responder.bitrix24.sandbox import Sandbox
 from responder.bitrix24.sandbox.contents.timeline import Comment
 from responder.journal.telling.tellings import State
+from responder.stop.gate import Gate
 from responder.stop.telling import teller
 from responder.store.database.portal_tables import tellings
 from tests.support.rounds import KILL, Driving
 from tests.support.stories import Tell, a_deal, after, begin, rule, rules
 from tests.support.stories import tell as tell
+from tests.support.whole_log import erased
 
 pytestmark = pytest.mark.portal
 
@@ -77,6 +79,17 @@ async def stopped(there: Driving) -> None:
 async def go_on(there: Driving, *waits: timedelta) -> None:
     for wait in waits:
         await after(there, seconds=wait.total_seconds())
+
+
+class ErasedMeanwhile(Gate):
+    """A gate of a time in which the facts are erased while people are told."""
+
+    def why_not_sent(self) -> str | None:
+        database = self._context.database
+        query = select(tellings.c.place).where(tellings.c.state == State.SENDING)
+        if database.read(lambda conn: conn.execute(query).first()):
+            erased(database, "main-1-1", at=self._context.now())
+        return super().why_not_sent()
 
 
 def _later(one: Comment, by: int) -> Comment:
@@ -242,6 +255,19 @@ def test_what_was_not_carried_out_is_tried_again(
     tell(TOLD.replace("timeline, starter, waiting", "starter"), story)
 
 
+def test_what_was_erased_while_it_was_sent_is_not_sent_again_to_anybody(tell: Tell) -> None:
+    async def story(there: Driving) -> None:
+        there.gate = ErasedMeanwhile
+        await ready(there, (NOTIFY, "503_limit"))
+        await stopped(there)
+        await go_on(there, timedelta(seconds=2), timedelta(seconds=12), OVER)
+        assert not comments(there)
+        assert not notified(there)
+        assert rows(there) == [("starter", None, "in_doubt")]
+
+    tell(TOLD.replace("timeline, starter, waiting", "starter"), story)
+
+
 def test_a_portal_that_hangs_is_left_in_peace_and_stops_go_on(tell: Tell) -> None:
     async def story(there: Driving) -> None:
         await ready(there, (COMMENT, "act_then_drop"))
@@ -303,6 +329,24 @@ def test_of_what_only_observes_nobody_is_told(tell: Tell) -> None:
         assert not comments(there)
 
     tell(TOLD.replace("mode: enforce", "mode: observe"), story)
+
+
+def test_while_a_portal_is_only_observed_nobody_is_told_of_what_was_stopped_before(
+    tell: Tell,
+) -> None:
+    async def story(there: Driving) -> None:
+        await ready(there)
+        await stopped(there)
+        there.client.withheld = {"a question": "another answer"}
+        await go_on(there, timedelta(seconds=2), timedelta(seconds=12))
+        assert states(there) == [State.DUE] * 3
+        assert not comments(there)
+        assert not notified(there)
+        there.client.withheld = {}
+        await go_on(there, timedelta(minutes=2))
+        assert states(there) == [State.TOLD] * 3
+
+    tell(TOLD, story)
 
 
 def test_what_ended_otherwise_is_not_told(tell: Tell) -> None:

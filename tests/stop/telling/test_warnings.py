@@ -8,7 +8,7 @@ from responder.bitrix24.client.answers import NOTIFY
 from responder.journal.telling.tellings import State
 from responder.stop import control
 from tests.stop.telling.test_teller import comments, go_on, notified, ready, rows, states
-from tests.support.rounds import Driving
+from tests.support.rounds import KILL, Driving
 from tests.support.stories import Tell, rule, rules
 from tests.support.stories import tell as tell
 
@@ -99,6 +99,23 @@ def test_a_warning_of_what_was_cleared_is_dropped(tell: Tell) -> None:
         there.sandbox.items[2, 1]["stageId"] = "WON"
         await go_on(there, timedelta(minutes=2), timedelta(minutes=10))
         assert there.outcomes() == {"cleared": 1}
+        assert states(there)[-1] == State.DROPPED
+        assert not notified(there)
+
+    tell(warns("wait: 1m"), story)
+
+
+def test_what_may_have_been_stopped_already_is_not_warned_of(tell: Tell) -> None:
+    async def story(there: Driving) -> None:
+        await ready(there, *[(NOTIFY, "503_limit")] * 2, (KILL, "drop_before"))
+        there.sandbox.add_user(7)
+        there.sandbox.items[2, 1]["stageId"] = "NEW"
+        there.deliver([1])
+        await there.until_idle()
+        await go_on(there, A_MOMENT, timedelta(seconds=12))
+        assert states(there)[-1] == State.DUE
+        await go_on(there, timedelta(seconds=62))
+        assert there.outcomes() == {"in_doubt": 1}
         assert states(there)[-1] == State.DROPPED
         assert not notified(there)
 
