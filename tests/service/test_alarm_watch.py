@@ -18,6 +18,7 @@ from responder.service.alarms import reading
 from responder.service.alarms.known import Here
 from responder.service.housekeeping import Write
 from responder.settings.settings import PortalSettings, Settings
+from responder.stop import control
 from responder.store import client_state
 from responder.store.database.database import Connection, Database
 from responder.store.inbox import refusals
@@ -161,6 +162,19 @@ def test_what_is_approved_is_not_told_any_more(database: Database) -> None:
     assert watching.waiting() == 0
 
 
+def test_what_is_answered_while_it_is_to_be_told_is_not_told(database: Database) -> None:
+    watching = Watching(database)
+    name = asks(database, AT + HOUR)
+
+    async def cancelled_meanwhile(work: Callable[[Connection], None]) -> None:
+        control.cancel(database, name, by="anna", at=AT)
+        await watching._write(work)
+
+    watching.write = cancelled_meanwhile
+    watching.look()
+    assert watching.waiting() == 0
+
+
 def test_without_a_receiver_alarms_are_recorded_and_nothing_is_told(database: Database) -> None:
     watching = Watching(database, url=None)
     shut(database)
@@ -181,6 +195,18 @@ def test_a_silent_webhook_stays_one_until_a_sweep_or_an_event_says_otherwise(
     database.write(deliver("deal:1", "deal:2"))  # the second is received a second later
     assert watching.look() == ["an alarm ended"]
     assert watching.waiting() == 1
+
+
+def test_a_webhook_that_was_heard_last_a_week_ago_is_told(database: Database) -> None:
+    with Listener() as listener:
+        world, watching = World(database, listener.url), Watching(database)
+        database.write(deliver("deal:1"))
+        watching.here = Here(silent={"main": True})
+        watching.look(after=7 * 24 * HOUR)
+        world.go(after=7 * 24 * HOUR)
+        (told,) = [heard.message for heard in listener.heard]
+    assert told["type"] == "webhook.silent"
+    assert (told["timestamp"][:10], told["data"]["since"][:10]) == ("2026-10-01", "2026-09-24")
 
 
 def test_what_is_of_this_process_is_logged_by_it(database: Database) -> None:

@@ -16,7 +16,7 @@ from responder.journal.open_stops import OF_DECISION
 from responder.model import Outcome
 from responder.store.canonical_json import instant_text
 from responder.store.database.tables import OPEN, approvals, decisions
-from responder.store.decision_ids import decision_name
+from responder.store.decision_ids import decision_name, is_decision
 from responder.store.limits import APPROVAL
 
 LAPSES_SOON = timedelta(hours=2)
@@ -40,6 +40,9 @@ class Untold:
         return decision_name(self.portal, self.seq, self.n)
 
 
+_WAITS = and_(OPEN, decisions.c.outcome == Outcome.HELD, decisions.c.hold == APPROVAL)
+
+
 def untold(conn: Connection, portals: Collection[str], now: datetime) -> list[Untold]:
     """Return the decisions of these portals that are to be told of, the first to lapse first."""
     lapses_soon = approvals.c.lapses_at <= now + LAPSES_SOON
@@ -48,9 +51,7 @@ def untold(conn: Connection, portals: Collection[str], now: datetime) -> list[Un
         .join(decisions, OF_DECISION)
         .where(
             decisions.c.portal.in_(portals),
-            OPEN,
-            decisions.c.outcome == Outcome.HELD,
-            decisions.c.hold == APPROVAL,
+            _WAITS,
             or_(
                 approvals.c.told_at.is_(None), and_(lapses_soon, approvals.c.reminded_at.is_(None))
             ),
@@ -74,9 +75,10 @@ def untold(conn: Connection, portals: Collection[str], now: datetime) -> list[Un
 def tell(tx: Connection, some: Collection[Untold], portal: str, now: datetime, base: str) -> None:
     """Store the messages of a portal's decisions, and that they were told of.
 
-    `base` is where people reach the pages, or empty.
+    What was answered since it was read is not told of. `base` is where people reach the pages, or
+    empty.
     """
-    mine = [one for one in some if one.portal == portal]
+    mine = [one for one in some if one.portal == portal and _waits(tx, one)]
     outbox.add_messages(tx, portal, [_message(tx, one, now, base) for one in mine], now)
     for one in mine:
         told = {} if one.again else {"told_at": now}
@@ -87,6 +89,12 @@ def tell(tx: Connection, some: Collection[Untold], portal: str, now: datetime, b
             .where(approvals.c.portal == portal, approvals.c.seq == one.seq, approvals.c.n == one.n)
             .values(**told, **soon)
         )
+
+
+def _waits(tx: Connection, one: Untold) -> bool:
+    """Return whether a decision waits for approval still."""
+    place = (one.portal, one.seq, one.n)
+    return tx.execute(select(decisions.c.n).where(is_decision(place), _WAITS)).first() is not None
 
 
 def _message(tx: Connection, one: Untold, now: datetime, base: str) -> Message:

@@ -83,7 +83,7 @@ def _stands(
         found.began.append(alarm)
     notice = None if alarm.severity is Severity.WAS_WRONG else KINDS[alarm.kind].notice
     if base is not None and notice is not None and new.told_at is None:
-        found.messages.append(_message(notice, alarm, new, base))
+        found.messages.append(_message(notice, alarm, new, now, base))
         new = replace(new, told_at=now)
     if new != record:
         found.written.append(new)
@@ -93,7 +93,8 @@ def _ended_long_ago(record: AlarmRecord, now: datetime) -> bool:
     return record.ended_at is not None and abs(now - record.ended_at) > GOES_ON_WITHIN
 
 
-def _message(kind: str, alarm: Alarm, record: AlarmRecord, base: str) -> Message:
+def _message(kind: str, alarm: Alarm, record: AlarmRecord, now: datetime, base: str) -> Message:
+    """Return the message of an alarm; its time is now, for one of long ago would be given up."""
     data = {
         "portal": alarm.portal,
         "sentence": alarm.sentence,
@@ -104,7 +105,7 @@ def _message(kind: str, alarm: Alarm, record: AlarmRecord, base: str) -> Message
         "link": f"{base}{alarm.link}",
     }
     identity = " ".join((*record.key, str(micros(record.since))))
-    return Message(type=kind, data=data, at=record.since, identity=identity)
+    return Message(type=kind, data=data, at=now, identity=identity)
 
 
 def with_since(alarms: Sequence[Alarm], records: Iterable[AlarmRecord]) -> list[Alarm]:
