@@ -98,6 +98,8 @@ def _withdraw(database: "Database", one: "Restart") -> None:
         database.write(lambda tx: restarts.end(tx, one, "refused", at, detail=_TOO_LATE))
     except restarts.NotWaiting:
         return
+    except restarts.NotAsked:
+        fail(f"{one.decision_id}: somebody changed its row: `responder audit verify` finds it.")
 
 
 def _show(one: "Restart", *, as_json: bool) -> None:

@@ -9,16 +9,17 @@ one of three outcomes:
     in_doubt   it may have been started; nobody may ask again, here
 
 Each of the three steps writes an entry of the kind `control` (`restart`, `restart_call`,
-`restart_end`), which names the decision and the person who asked. The call is sent once, after the
-commit of its entry, and never again: a row that is `called` when a driver begins is settled by
-looking at the document.
+`restart_end`), which names the decision and the person who asked. The row alone starts nothing:
+before the call the entry of its request is searched for. The call is sent once, after the commit of
+its entry, and never again: a row that is `called` when a driver begins is settled by looking at the
+document.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Connection, and_, select, update
 from sqlalchemy import Row as Record
@@ -27,9 +28,11 @@ from responder.journal import chain, entries
 from responder.journal import record as journal
 from responder.model import STOPPED, Action, Document
 from responder.store.canonical_json import canonical, instant_text
+from responder.store.database.columns import clean
 from responder.store.database.portal_tables import UNFINISHED
 from responder.store.database.portal_tables import restarts as table
 from responder.store.database.tables import decisions, evidence, insert
+from responder.store.database.tables import entries as log
 from responder.store.decision_ids import Place, decision_name, is_decision, place_of
 
 Outcome = Literal["started", "refused", "in_doubt"]
@@ -47,6 +50,13 @@ OBJECTION = "would condemn"  # in the detail of a restart that the rules refused
 
 class NotRestartable(Exception):  # noqa: N818 - it says what is wrong with the question
     """A decision whose workflow cannot be started anew; the text says why."""
+
+
+class NotAsked(Exception):  # noqa: N818 - it says a state, not a mistake
+    """A state: the log has no entry that says what the row says of who asked for it, and for what.
+
+    So the row was written, or changed, by somebody else than this program.
+    """
 
 
 class NotWaiting(Exception):  # noqa: N818 - it says a state, not a mistake
@@ -198,7 +208,10 @@ def _is_erased(conn: Connection, place: Place) -> bool:
 
 
 def call(tx: Connection, one: Restart, running: Sequence[str], at: datetime) -> None:
-    """Write the intent of the call; once this is committed, it may be sent. Raise NotWaiting."""
+    """Write the intent of the call; once this is committed, it may be sent.
+
+    Raise NotWaiting, or NotAsked: the row alone starts nothing.
+    """
     chain.lock(tx, one.portal)
     _require(tx, one, "waiting")
     body = _body("restart_call", one) | {
@@ -224,7 +237,7 @@ def end(
     started_id: str | None = None,
     began: Sequence[str] | None = None,
 ) -> None:
-    """Write what came of a restart; raise NotWaiting where that is written already.
+    """Write what came of a restart; raise NotWaiting where that is written already, or NotAsked.
 
     `began` are the workflows that began on the document since the call, where that was looked for.
     """
@@ -251,11 +264,44 @@ def end(
     )
 
 
+def reject(tx: Connection, one: Restart, at: datetime) -> None:
+    """Write that nothing comes of a row that no entry bears out; raise NotWaiting.
+
+    That is no entry either, so `audit verify` still finds the row. Somebody may ask properly.
+    """
+    _require_state(tx, one, one.state)
+    why = f"no entry of the log says that {one.by} asked for it"
+    ended = {"state": "done", "ended_at": at, "outcome": "refused", "detail": why}
+    tx.execute(update(table).where(_at(one.decision_id)).values(**ended))
+
+
+def _is_asked_in_log(tx: Connection, one: Restart) -> bool:
+    """Return whether the entry that a row names exists, and records this very request."""
+    query = select(log.c.at, log.c.body).where(
+        log.c.portal == one.portal, log.c.seq == one.entry, log.c.kind == "control"
+    )
+    found = tx.execute(query).one_or_none()
+    return found is not None and found.at == one.at and _is_request(one, json.loads(found.body))
+
+
+def _is_request(one: Restart, body: Mapping[str, Any]) -> bool:
+    if body.get("control") != "restart" or body.get("decision") != one.decision_id:
+        return False
+    return (clean(body["by"]), body["anyway"]) == (one.by, one.anyway)
+
+
 def _body(control: str, one: Restart) -> dict[str, object]:
     return {"control": control, "decision": one.decision_id, "by": one.by, "request": one.entry}
 
 
 def _require(tx: Connection, one: Restart, state: str) -> None:
+    """Raise NotWaiting unless it is in this state still, NotAsked unless somebody asked for it."""
+    _require_state(tx, one, state)
+    if not _is_asked_in_log(tx, one):
+        raise NotAsked(one.decision_id)
+
+
+def _require_state(tx: Connection, one: Restart, state: str) -> None:
     query = select(table.c.state, table.c.entry).where(_at(one.decision_id)).with_for_update()
     found = tx.execute(query).one_or_none()
     if found is None or tuple(found) != (state, one.entry):

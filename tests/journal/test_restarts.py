@@ -9,10 +9,11 @@ from responder.journal import record as journal
 from responder.journal import restarts
 from responder.journal.audit.integrity import check_log
 from responder.journal.reading.detail import detail
-from responder.journal.restarts import NotRestartable, NotWaiting, Restart
+from responder.journal.restarts import NotAsked, NotRestartable, NotWaiting, Restart
 from responder.journal.upkeep.prune import prune
 from responder.model import Outcome
 from responder.store.database.database import Database
+from responder.store.database.portal_tables import restarts as table
 from tests.support.evaluations import AT, LATER, MUCH_LATER, NONE, kill, record
 from tests.support.whole_log import erased
 
@@ -108,6 +109,10 @@ def test_the_steps_are_among_those_of_the_decision(database: Database, stopped: 
         ("UPDATE restarts SET state = 'waiting', call_entry = NULL", "or one that followed,"),
         ("UPDATE restarts SET by = 'nobody'", "or one that followed,"),
         ("UPDATE restarts SET outcome = 'refused'", "or one that followed,"),
+        ("UPDATE restarts SET state = 'called'", "or one that followed,"),
+        ("UPDATE restarts SET workflow_id = 'another'", "or one that followed,"),
+        ("UPDATE restarts SET detail = 'it was not us'", "or one that followed,"),
+        ("UPDATE restarts SET running = '[]'", "or one that followed,"),
         ("UPDATE restarts SET n = 7", "no entry records it"),
         ("DELETE FROM restarts", "its row is gone"),
     ],
@@ -119,6 +124,33 @@ def test_a_row_that_was_changed_is_found(
     assert check_log(database)[1] == []
     database.write(lambda tx: tx.execute(text(change.replace(" by ", ' "by" '))))
     assert any(differs in line for line in check_log(database)[1])
+
+
+def test_a_row_that_no_entry_bears_out_starts_nothing(database: Database, stopped: str) -> None:
+    one = ask(database, stopped)
+    database.write(lambda tx: tx.execute(text("UPDATE restarts SET anyway = true")))
+    changed = found(database, stopped)
+    for step in (lambda: call(database, changed), lambda: end(database, changed, "refused")):
+        with pytest.raises(NotAsked):
+            step()
+    database.write(lambda tx: restarts.reject(tx, changed, MUCH_LATER))
+    assert found(database, stopped).sentence.endswith(
+        "nothing was started: no entry of the log says that anna asked for it"
+    )
+    assert any("or one that followed, differs" in line for line in check_log(database)[1])
+    end(database, call(database, ask(database, stopped)), "started")
+    assert found(database, stopped).entry > one.entry
+    assert check_log(database)[1] == []
+
+
+def test_a_row_that_names_an_entry_that_was_pruned_is_found(
+    database: Database, stopped: str
+) -> None:
+    row = {"portal": "main", "seq": 1, "n": 1, "state": "waiting", "entry": 0}
+    forged = {**row, "anyway": True, "by": "anna", "at": LATER}
+    database.write(lambda tx: tx.execute(table.insert().values(**forged)))
+    assert found(database, stopped).entry == 0
+    assert f"restart {stopped}: no entry records it" in str(check_log(database)[1])
 
 
 def forge(database: Database, name: str, **changes: object) -> None:

@@ -1,7 +1,8 @@
 """Compares restarts with the log: each has a request of a person, and one call at most.
 
 A row may have been asked for again, where the request before was refused. Then it is compared with
-the entries of the last request.
+the entries of the last request. Rows of decisions that were pruned are not compared: an older
+version leaves them where they are, and nothing reads them.
 """
 
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from sqlalchemy import Connection, select
 from sqlalchemy import Row as Record
 
 from responder.journal.audit.differences import Differences
+from responder.store.canonical_json import canonical
 from responder.store.database.columns import clean
 from responder.store.database.portal_tables import restarts
 from responder.store.decision_ids import decision_name, place_of
@@ -20,16 +22,49 @@ from responder.store.decision_ids import decision_name, place_of
 _UNASKED = "no entry records that somebody asked for this restart"
 
 
-@dataclass(slots=True)
-class _Asked:
-    """The entries of one request: its number and content, those of its call and of its end."""
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A control entry of a restart."""
 
     seq: int
     at: datetime
     body: Mapping[str, Any]
-    call: int | None = None
-    end: int | None = None
-    outcome: str | None = None
+
+
+@dataclass(slots=True)
+class _Asked:
+    """The entries of one request: its own, that of its call, and that of its end."""
+
+    request: _Entry
+    call: _Entry | None = None
+    end: _Entry | None = None
+
+    @property
+    def may_have_started(self) -> bool:
+        """Return whether it was called, and not refused."""
+        refused = self.end is not None and self.end.body["outcome"] == "refused"
+        return self.call is not None and not refused
+
+    def row(self) -> dict[str, object]:
+        """Return what the columns of its row must have."""
+        request, call, end = self.request, self.call, self.end
+        ended: Mapping[str, Any] = {} if end is None else end.body
+        state = "waiting" if call is None else "called"
+        return {
+            "entry": request.seq,
+            "at": request.at,
+            "by": clean(request.body["by"]),
+            "anyway": request.body["anyway"],
+            "state": state if end is None else "done",
+            "call_entry": None if call is None else call.seq,
+            "called_at": None if call is None else call.at,
+            "running": None if call is None else canonical(call.body["running"]),
+            "end_entry": None if end is None else end.seq,
+            "ended_at": None if end is None else end.at,
+            "outcome": ended.get("outcome"),
+            "workflow_id": _clean(ended.get("workflow_id")),
+            "detail": _clean(ended.get("detail")),
+        }
 
 
 class RestartSteps:
@@ -45,18 +80,19 @@ class RestartSteps:
         if step not in ("restart", "restart_call", "restart_end"):
             return None
         asked = self._asked.get(body["decision"])
+        entry = _Entry(seq, at, body)
         if step == "restart":
-            self._asked[body["decision"]] = _Asked(seq, at, body)
-            again = asked is not None and asked.outcome != "refused"
+            self._asked[body["decision"]] = _Asked(entry)
+            again = asked is not None and asked.may_have_started
             return "it asks for a restart again that was not refused" if again else None
         if body["request"] <= self._base:
             return None  # the request was pruned
-        if asked is None or asked.seq != body["request"] or asked.end is not None:
+        if asked is None or asked.request.seq != body["request"] or asked.end is not None:
             return _UNASKED
         if step == "restart_end":
-            asked.end, asked.outcome = seq, body["outcome"]
+            asked.end = entry
             return None
-        called_before, asked.call = asked.call, seq
+        called_before, asked.call = asked.call, entry
         return None if called_before is None else "it is another call of the same restart"
 
     def compare(self, conn: Connection, portal: str, differs: Differences) -> None:
@@ -65,17 +101,21 @@ class RestartSteps:
         for row in conn.execute(select(restarts).where(restarts.c.portal == portal)):
             name = decision_name(row.portal, row.seq, row.n)
             known = asked.pop(name, None)
-            if known is None and row.entry > self._base:
+            if known is None and row.seq > self._base:
                 differs.add("restart", name, "no entry records it")
             elif known is not None and not _agrees(row, known):
-                differs.add("restart", name, f"entry {known.seq}, or one that followed, differs")
+                seq = known.request.seq
+                differs.add("restart", name, f"entry {seq}, or one that followed, differs")
         for name, known in asked.items():
             place = place_of(name)
             if place is not None and place[1] > self._base:
-                differs.add("restart", name, f"entry {known.seq} records it, but its row is gone")
+                why = f"entry {known.request.seq} records it, but its row is gone"
+                differs.add("restart", name, why)
 
 
 def _agrees(row: Record[tuple[object, ...]], asked: _Asked) -> bool:
-    found = (row.entry, row.at, row.by, row.anyway, row.call_entry, row.end_entry, row.outcome)
-    wanted = (asked.seq, asked.at, clean(asked.body["by"]), asked.body["anyway"])
-    return tuple(found) == (*wanted, asked.call, asked.end, asked.outcome)
+    return all(row._mapping[name] == value for name, value in asked.row().items())
+
+
+def _clean(words: str | None) -> str | None:
+    return None if words is None else clean(words)

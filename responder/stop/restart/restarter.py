@@ -10,6 +10,7 @@ A pause holds kills, and no restart. A request lapses if no driver takes it up w
 so that nothing is started when nobody expects it any more.
 """
 
+import contextlib
 from datetime import datetime, timedelta
 
 import structlog
@@ -18,7 +19,7 @@ from responder.bitrix24.client.answers import explain
 from responder.bitrix24.fetch.lookup import Ask, Reading, gather
 from responder.bitrix24.lists.paged import REMEMBERED_FOR
 from responder.journal import restarts
-from responder.journal.restarts import NotWaiting, Outcome, Restart
+from responder.journal.restarts import NotAsked, NotWaiting, Outcome, Restart
 from responder.judge.context import Context, Interval
 from responder.judge.stop_lifecycle import CALL_WITHIN, FACTS_STALE_AFTER, OVER_WITHIN
 from responder.model import Document, Unknown, Workflow
@@ -56,13 +57,22 @@ class Restarter:
         if not self._interval.is_over(now):
             return False
         for one in await self._context.read(restarts.unfinished):
-            if one.state == "waiting" and self._gate.has_time:
-                await self._carry_out(one, now)
-                return True
-            if one.state == "called" and _is_over(one, now):
-                await self._settle(one, self._lost.get(one.decision_id, _DIED))
-                return True
+            try:
+                if await self._go_on(one, now):
+                    return True
+            except NotAsked:
+                await self._reject(one)
         return False
+
+    async def _go_on(self, one: Restart, now: datetime) -> bool:
+        """Carry out, or settle, a restart. Return False where that must wait."""
+        if one.state == "waiting" and self._gate.has_time:
+            await self._carry_out(one, now)
+        elif one.state == "called" and _is_over(one, now):
+            await self._settle(one, self._lost.get(one.decision_id, _DIED))
+        else:
+            return False
+        return True
 
     async def _carry_out(self, one: Restart, now: datetime) -> None:
         try:
@@ -73,6 +83,18 @@ class Restarter:
             log.info("judged afresh", portal=one.portal, why=str(stale))
         except NotWaiting:
             log.info("a restart was withdrawn", portal=one.portal, decision=one.decision_id)
+
+    async def _reject(self, one: Restart) -> None:
+        """Start nothing, as no entry of the log says that somebody asked for it."""
+        log.error(
+            "a restart stands in no entry of the log: somebody else wrote it",
+            portal=one.portal,
+            decision=one.decision_id,
+            by=one.by,
+        )
+        now = self._context.now()
+        with contextlib.suppress(NotWaiting):
+            await self._gate.write(lambda tx: restarts.reject(tx, one, now))
 
     async def _start(self, one: Restart, now: datetime) -> None:
         """Judge the document, commit the intent, and make the call."""

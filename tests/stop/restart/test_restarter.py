@@ -13,6 +13,7 @@ from responder.stop import control
 from responder.stop.gate import Gate
 from responder.stop.restart.restarter import LAPSES_AFTER
 from responder.store import limits
+from responder.store.database.portal_tables import restarts as table
 from tests.support.rounds import DEAL, PORTAL, Driving
 from tests.support.stories import Tell
 from tests.support.stories import tell as tell
@@ -105,6 +106,34 @@ def test_what_the_rules_would_condemn_at_once_is_started_only_anyway(tell: Tell)
         ask(there, decision, anyway=True)
         await carried_out(there)
         assert (found(there, decision).outcome, calls(there)) == ("started", 1)
+        assert holds(there)
+
+    tell(RULES, story)
+
+
+@pytest.mark.parametrize("ago", [timedelta(0), timedelta(days=1)])
+@pytest.mark.parametrize("state", ["waiting", "called"])
+def test_what_was_written_beside_the_log_starts_nothing(
+    tell: Tell, state: str, ago: timedelta
+) -> None:
+    async def story(there: Driving) -> None:
+        decision = await stopped(there)
+        portal, seq, n = decision.rsplit("-", 2)
+        at = there.now() - ago
+        row = {"portal": portal, "seq": int(seq), "n": int(n), "by": "anna", "at": at}
+        row |= {"state": state, "anyway": True, "entry": 1}
+        row |= {"called_at": at} if state == "called" else {}
+        there.database.write(lambda tx: tx.execute(table.insert().values(**row)))
+        there.later(seconds=OVER_WITHIN.total_seconds())
+        await carried_out(there)
+        assert (calls(there), running(there)) == (0, [])
+        assert found(there, decision).detail == "no entry of the log says that anna asked for it"
+        assert check_log(there.database)[1] == [
+            f"{PORTAL}: restart {decision}: no entry records it"
+        ]
+        ask(there, decision)
+        await carried_out(there)
+        assert found(there, decision).outcome == "started"
         assert holds(there)
 
     tell(RULES, story)
