@@ -65,8 +65,10 @@ REFUSALS: dict[str, Refusal] = {
     "overload": Refusal(503, "OVERLOAD_LIMIT", "REST API is blocked due to overload.", 401),
     "deleted": Refusal(500, "PORTAL_DELETED", "Portal was deleted.", 403),
     "empty_error": Refusal(400, "", "The business process is not found."),
+    # what has no code gets that of an exception that was left over (module rest, restexception.php)
+    "core_error": Refusal(400, "ERROR_CORE", "The business process is not found."),
 }
-ACTED_AND_REFUSED = {"act_then_empty_error": "empty_error"}
+ACTED_AND_REFUSED = {"act_then_empty_error": "empty_error", "act_then_core_error": "core_error"}
 NOTHING_DONE = frozenset({"drop_before", "hang", "html_502", "redirect"})
 ANSWER_LOST = frozenset(
     {

@@ -4,7 +4,9 @@ https://apidocs.bitrix24.com/api-reference/bizproc/bizproc-workflow-start.html. 
 whatever parameters it is given, starts a second workflow for a second call, and makes the caller
 the one who started it. A workflow may also begin and then fail in the portal's hands, which answers
 like a refusal, without a code: so only refusals that come before that prove that nothing began
-(module bizproc, lib/restservice.php `startWorkflow`; their texts are not translated).
+(module bizproc, lib/restservice.php `startWorkflow`; their texts are not translated). A code proves
+nothing: an error without one gets that of any exception that was left over, or `ERROR_CORE` (module
+rest, lib/restexception.php).
 """
 
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ from typing import Literal
 
 from responder.bitrix24.client.answers import Answer, Command, FailureKind, explain
 from responder.bitrix24.client.client import WITHHELD
+from responder.bitrix24.client.rest import UNSENDABLE
 from responder.bitrix24.lists.workflow_row import WORKFLOW_ID
 from responder.model import Document
 
@@ -53,7 +56,7 @@ def started_in(answer: Answer) -> Started:
     why = explain(failure)
     if failure.kind is FailureKind.UNCERTAIN:
         return Started("lost", why)
-    if failure.kind is not FailureKind.REJECTED or failure.code:
+    if failure.kind is not FailureKind.REJECTED or failure == UNSENDABLE:
         return Started("refused", why)
     began = failure.text not in _BEFORE_IT_BEGINS
     return Started("failed" if began else "refused", why)

@@ -225,6 +225,7 @@ def test_a_driver_that_dies_between_intent_and_outcome_leaves_it_in_doubt(
         ("scope", "insufficient_scope: The request requires higher privileges"),
         ("503_limit", "QUERY_LIMIT_EXCEEDED"),
         ("empty_error", "The business process is not found."),
+        ("core_error", "ERROR_CORE: The business process is not found."),
     ],
 )
 def test_what_the_portal_refuses_is_said_and_may_be_asked_for_again(
@@ -247,10 +248,11 @@ def test_what_the_portal_refuses_is_said_and_may_be_asked_for_again(
     tell(RULES, story)
 
 
-def test_an_error_after_it_had_begun_is_a_doubt(tell: Tell) -> None:
+@pytest.mark.parametrize("fault", ["act_then_empty_error", "act_then_core_error"])
+def test_an_error_after_it_had_begun_is_a_doubt(tell: Tell, fault: str) -> None:
     async def story(there: Driving) -> None:
         decision = await stopped(there)
-        there.sandbox.fail_next(START, "act_then_empty_error")
+        there.sandbox.fail_next(START, fault)
         ask(there, decision)
         await carried_out(there)
         one = found(there, decision)
