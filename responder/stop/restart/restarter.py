@@ -29,6 +29,8 @@ from responder.stop.intents import StaleError
 from responder.stop.restart import foresight
 from responder.stop.restart.start_call import METHOD, command, started_in
 from responder.store.database.database import Connection
+from responder.store.database.engines import StoreUnavailable
+from responder.store.leases import LeaseLost
 
 LOOK_EVERY = timedelta(seconds=1)
 LAPSES_AFTER = timedelta(minutes=5)
@@ -60,9 +62,26 @@ class Restarter:
             try:
                 if await self._go_on(one, now):
                     return True
+            except (LeaseLost, StoreUnavailable):
+                raise
             except NotAsked:
                 await self._reject(one)
+            except Exception:  # it must hold up nothing else
+                log.exception("a restart failed", portal=one.portal, decision=one.decision_id)
+                await self._end_by_a_fault(one)
         return False
+
+    async def _end_by_a_fault(self, one: Restart) -> None:
+        """End a restart that a fault of ours keeps from going on.
+
+        One that was called in this step is left: it is settled like one whose answer was lost.
+        """
+        if one.state == "waiting":
+            await self._end(one, "refused", "a fault of ours kept it from being started")
+        else:
+            why = self._lost.get(one.decision_id, _DIED)
+            unread = "What began since could not be read, by a fault of ours."
+            await self._end(one, "in_doubt", f"{why}. {unread}")
 
     async def _go_on(self, one: Restart, now: datetime) -> bool:
         """Carry out, or settle, a restart. Return False where that must wait."""

@@ -1,9 +1,11 @@
 """A stopped workflow is started anew once, when somebody asks, and the log says what came of it."""
 
 from datetime import timedelta
+from typing import cast
 
 import pytest
 
+from responder.bitrix24.fetch.stages import Stages
 from responder.bitrix24.lists.paged import REMEMBERED_FOR
 from responder.journal import restarts
 from responder.journal.audit.integrity import check_log
@@ -303,5 +305,23 @@ def test_nothing_is_called_without_the_lease(tell: Tell) -> None:
         there.leased = False
         await carried_out(there)
         assert (found(there, decision).state, calls(there)) == ("waiting", 0)
+
+    tell(RULES, story)
+
+
+def test_a_fault_of_ours_ends_it_and_holds_up_nothing_else(tell: Tell) -> None:
+    async def story(there: Driving) -> None:
+        decision = await stopped(there)
+        del there.sandbox.items[2, 1]["stageSemanticId"]
+        there.sandbox.add_item(2, 1, stageId="NEW", categoryId=0)
+        there.templates.stages["DEAL_STAGE"] = cast("Stages", "nonsense")
+        ask(there, decision)
+        there.lost_deals([2])
+        there.deliver([2])
+        await carried_out(there)
+        assert found(there, decision).detail == "a fault of ours kept it from being started"
+        assert len(there.sandbox.killed) == 2
+        assert calls(there) == 0
+        assert holds(there)
 
     tell(RULES, story)
