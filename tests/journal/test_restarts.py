@@ -180,3 +180,14 @@ def test_what_is_being_started_anew_is_not_pruned(database: Database, stopped: s
     assert pruned is not None
     assert database.read(lambda conn: restarts.find(conn, stopped)) is None
     assert check_log(database)[1] == []
+
+
+def test_a_row_whose_decision_an_older_version_pruned_holds_up_no_pruning(
+    database: Database, stopped: str
+) -> None:
+    ask(database, stopped)
+    database.write(lambda tx: tx.execute(text("UPDATE restarts SET n = 7")))
+    record(database, NONE)
+    at = A_YEAR + timedelta(days=2)
+    assert database.write(lambda tx: prune(tx, "main", A_YEAR, at)) is not None
+    assert check_log(database)[1] == []

@@ -171,8 +171,12 @@ def _first_unfinished(conn: Connection, portal: str) -> int | None:
         ).scalar()
         for rare in (OPEN, TO_VERIFY)
     ]
-    being_restarted = select(func.min(restarts.c.seq)).where(
-        restarts.c.portal == portal, UNFINISHED
+    # an older version prunes the decision, and leaves the row of its restart
+    of_decision = and_(*(restarts.c[name] == decisions.c[name] for name in ("portal", "seq", "n")))
+    being_restarted = (
+        select(func.min(restarts.c.seq))
+        .join(decisions, of_decision)
+        .where(restarts.c.portal == portal, UNFINISHED)
     )
     found.append(conn.execute(being_restarted).scalar())
     return min((seq for seq in found if seq is not None), default=None)
