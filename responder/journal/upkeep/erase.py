@@ -77,8 +77,6 @@ def remove(tx: Connection, facts: Facts, *, by: str, at: datetime) -> Erased | N
 
     An evaluation's other decisions rest on the same facts, and lose them too.
     """
-    if tx.dialect.name == "sqlite":
-        tx.exec_driver_sql("PRAGMA secure_delete = ON")
     numbers = _with_evidence(tx, facts.portal, facts.entries)
     if not numbers:
         return None
@@ -100,8 +98,8 @@ def remove(tx: Connection, facts: Facts, *, by: str, at: datetime) -> Erased | N
 def scrub(database: Database) -> bool:
     """Free the storage that holds what was erased; return False where that was not possible now.
 
-    SQLite keeps it in the write-ahead log until that is truncated, PostgreSQL in dead rows until
-    they are vacuumed.
+    SQLite overwrites it in the file (`engines`), and keeps it in the write-ahead log until that is
+    truncated; PostgreSQL keeps it in dead rows until they are vacuumed.
     """
     if database.dialect == "postgresql":
         with database.writer.connect() as connection:

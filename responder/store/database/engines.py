@@ -190,6 +190,9 @@ def _pragmas(module: ModuleType, *, writes: bool) -> tuple[str, ...]:
         "synchronous=FULL",
         "foreign_keys=ON",
         "journal_size_limit=67108864",
+        # What is erased or pruned is overwritten, and so is what moves within the file: a copy that
+        # stayed behind would not be found when it is erased.
+        "secure_delete=ON",
         f"query_only={'OFF' if writes else 'ON'}",
     )
     return tuple(f"PRAGMA {pragma}" for pragma in pragmas)

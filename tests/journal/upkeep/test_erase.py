@@ -1,13 +1,15 @@
 """Erasing: the facts are gone, and the chain holds."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from responder.journal import chain_ends
 from responder.journal import record as journal
@@ -15,12 +17,12 @@ from responder.journal.audit.verify import verify
 from responder.journal.chain_ends import BadEntry
 from responder.journal.reading import decisions
 from responder.journal.upkeep import erase
-from responder.model import Outcome
+from responder.model import Names, Outcome
 from responder.store.database.database import Database
 from responder.store.database.tables import entries
 from responder.store.inbox import inbox
 from tests.support.evaluations import AT, deliver, evaluation, kill
-from tests.support.whole_log import erased, fill, run
+from tests.support.whole_log import erased, fill, pruned, run
 
 
 def test_erased_facts_are_gone_and_the_chain_holds(database: Database) -> None:
@@ -111,6 +113,34 @@ def test_erased_text_is_nowhere_in_the_file(tmp_path: Path, migrated_file: Path)
     assert not any(b"Tereza Example 29" in file for file in files)
     assert any(b"Tereza Example 28" in file for file in files)
     database.close()
+
+
+def test_names_that_moved_in_the_file_are_nowhere_in_it_once_erased_or_pruned(
+    tmp_path: Path, migrated_file: Path
+) -> None:
+    path = tmp_path / "erased.db"
+    shutil.copy(migrated_file, path)
+    database = Database(f"sqlite:///{path}")
+    database.open()
+
+    def fill(tx: Connection) -> None:
+        for n in range(600):  # pages are split, and their rows moved, all the time
+            names = Names(title=f"Tereza{n:04d}Example {'word ' * (n % 7)}", starter=f"Boris{n}")
+            one = replace(kill(f"w{n}", Outcome.WOULD_KILL), names=names)
+            at = AT + timedelta(seconds=n)
+            journal.record(tx, replace(evaluation(one), at=at, facts={"deal.title": names.title}))
+
+    database.write(fill)
+    assert pruned(database, before=AT + timedelta(seconds=300), at=AT + timedelta(days=2))
+    numbers = range(330, 590, 10)  # pages were joined, too
+    for n in numbers:
+        assert erased(database, f"main-{n + 1}-1")
+    assert erase.scrub(database)
+    content = path.read_bytes().lower()
+    database.close()
+    left = {int(n) for n in re.findall(rb"tereza(\d{4})example", content)}
+    assert not left & {*range(290), *numbers}
+    assert left >= {*range(310, 600)} - {*numbers}
 
 
 def test_postgresql_is_told_to_let_go(database: Database) -> None:
