@@ -4,7 +4,8 @@ Every five minutes the number and the hash of each chain's last entry are logged
 can write to the database can remove them: a check against them finds a tail that was cut off, or a
 chain that was rewritten (`verify`). Every hour the oldest entries are removed, a thousand a
 transaction, with a rest between in which deliveries are committed; and no more than a day's worth
-beyond what was removed last, whatever the clock says.
+beyond what was removed last, whatever the clock says. Alarms of portals that are in no settings any
+more go with them.
 
 Each portal is written through a `Write` that checks the lease in the same transaction. A failure is
 logged and ends nothing: the next time is soon enough.
@@ -18,6 +19,7 @@ from functools import partial
 import structlog
 
 from responder.journal.audit import checkpoints
+from responder.journal.notices import alarm_records
 from responder.journal.upkeep.prune import Pruned, capped, prune, record_pruned
 from responder.store.applications import held_messages
 from responder.store.database.database import Connection, Database
@@ -30,6 +32,7 @@ FIRST_SECONDS = 10.0  # by then it is known which portals we drive
 CHECKPOINT_SECONDS = 300.0
 PRUNE_EVERY = timedelta(hours=1)
 KEEP_FORMS = timedelta(hours=12)
+DAY = timedelta(days=1)
 REST_SECONDS = 0.1
 
 log = structlog.get_logger()
@@ -131,7 +134,12 @@ class Housekeeping:
             if not step.more:
                 break
             await asyncio.sleep(REST_SECONDS)
-        await write(partial(record_pruned, portal=portal, before=before))
+
+        def done(tx: Connection) -> None:
+            record_pruned(tx, portal, before)
+            alarm_records.forget_undriven(tx, now, now - DAY)
+
+        await write(done)
         if steps:
             removed = sum(step.entries for step in steps)
             log.info(

@@ -14,6 +14,8 @@ from structlog.testing import capture_logs
 from responder.journal import record as journal
 from responder.journal.audit import checkpoints
 from responder.journal.audit.verify import verify
+from responder.journal.notices import alarm_records
+from responder.journal.notices.alarm_records import AlarmRecord
 from responder.service.housekeeping import Housekeeping, Write, fenced
 from responder.store import leases
 from responder.store.applications import held_messages
@@ -119,6 +121,27 @@ def test_an_installation_message_goes_after_an_hour(database: Database) -> None:
     clock.at += timedelta(minutes=2)
     asyncio.run(keeper.once())
     assert kept() == 0
+
+
+def test_alarms_of_a_portal_that_was_removed_go_a_day_after(database: Database) -> None:
+    def alarm(portal: str) -> AlarmRecord:
+        return AlarmRecord(portal=portal, kind="paused", about="", sentence="x", since=AT)
+
+    def write(tx: Connection) -> None:
+        alarm_records.write(tx, [alarm("main"), alarm("removed")])
+        assert leases.claim(tx, "main", "this", 1e6)
+        assert leases.claim(tx, "removed", "this", -1.0)
+
+    def standing() -> dict[str, bool]:
+        return {one.portal: one.ended_at is None for one in database.read(alarm_records.records)}
+
+    database.write(write)
+    clock = Clock(AT)
+    keeper = keeping(database, clock)
+    for hours, left in ((0, [True, False]), (23, [True, False]), (25, [True])):
+        clock.at = AT + timedelta(hours=hours)
+        asyncio.run(keeper.once())
+        assert list(standing().values()) == left
 
 
 def test_a_clock_that_steps_back_puts_nothing_off(database: Database) -> None:

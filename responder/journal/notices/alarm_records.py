@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, select, update
 
-from responder.store.database.portal_tables import alarms
+from responder.store.database.clock import now_of
+from responder.store.database.portal_tables import alarms, leases
 from responder.store.database.tables import insert
 
 _KEY = ("portal", "kind", "about")
@@ -72,6 +73,18 @@ def remove(tx: Connection, keys: Sequence[Key]) -> None:
     """Delete records."""
     for key in keys:
         tx.execute(delete(alarms).where(_is(key)))
+
+
+def forget_undriven(tx: Connection, now: datetime, ended_before: datetime) -> None:
+    """End the alarms of portals that nobody drives; delete those that ended before an instant.
+
+    A portal that was removed from the settings has no driver that would do it. One that is only
+    handed over has another within seconds, with which the alarm goes on.
+    """
+    live = select(leases.c.portal).where(leases.c.expires_at > now_of(tx))
+    undriven = alarms.c.portal.not_in(live)
+    tx.execute(update(alarms).where(undriven, alarms.c.ended_at.is_(None)).values(ended_at=now))
+    tx.execute(delete(alarms).where(undriven, alarms.c.ended_at < ended_before))
 
 
 def _is(key: Key) -> ColumnElement[bool]:
