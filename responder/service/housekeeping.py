@@ -5,7 +5,7 @@ can write to the database can remove them: a check against them finds a tail tha
 chain that was rewritten (`verify`). Every hour the oldest entries are removed, a thousand a
 transaction, with a rest between in which deliveries are committed; and no more than a day's worth
 beyond what was removed last, whatever the clock says. Alarms of portals that are in no settings any
-more go with them.
+more go with them, and what programs of older versions left undone is finished (`older_versions`).
 
 Each portal is written through a `Write` that checks the lease in the same transaction. A failure is
 logged and ends nothing: the next time is soon enough.
@@ -20,6 +20,7 @@ import structlog
 
 from responder.journal.audit import checkpoints
 from responder.journal.notices import alarm_records
+from responder.journal.upkeep import older_versions
 from responder.journal.upkeep.prune import Pruned, capped, prune, record_pruned
 from responder.store.applications import held_messages
 from responder.store.database.database import Connection, Database
@@ -72,6 +73,7 @@ class Housekeeping:
         self._keep = timedelta(days=keep_days)
         self._now = now
         self._pruned_at: dict[str, datetime] = {}
+        self._read_through: dict[str, int] = {}  # by portal, of what older versions left undone
 
     async def run(self) -> None:
         """Do what is due every five minutes, until cancelled."""
@@ -85,6 +87,7 @@ class Housekeeping:
         try:
             await self.checkpoint()
             for portal, write in self._driven().items():
+                await self._finish(portal, write)
                 await self._empty_forms(portal, write)
                 await self._prune_if_due(portal, write)
         except (StoreUnavailable, LeaseLost) as error:
@@ -101,6 +104,26 @@ class Housekeeping:
         driven = {name: heads[name] for name in self._driven() if name in heads}
         if driven:
             log.info("checkpoint", portals=driven)
+
+    async def _finish(self, portal: str, write: Write) -> None:
+        """Finish what programs of older versions left undone."""
+        now = self._now()
+        more = True
+        while more:
+            after = self._read_through.get(portal)
+            undone = await self._database.reading(
+                partial(older_versions.find, portal=portal, after=after)
+            )
+            if undone:
+                await write(partial(older_versions.finish, portal=portal, undone=undone, now=now))
+                log.info(
+                    "what an older version left undone was finished",
+                    portal=portal,
+                    erased=len(undone.erased),
+                    concluded=len(undone.concluded),
+                )
+            self._read_through[portal] = undone.through
+            more = undone.more
 
     async def _empty_forms(self, portal: str, write: Write) -> None:
         """Empty the forms of concluded deliveries older than twelve hours.

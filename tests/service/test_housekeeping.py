@@ -16,6 +16,9 @@ from responder.journal.audit import checkpoints
 from responder.journal.audit.verify import verify
 from responder.journal.notices import alarm_records
 from responder.journal.notices.alarm_records import AlarmRecord
+from responder.journal.telling import tellings
+from responder.journal.telling.tellings import Kind, NewTelling
+from responder.model import Audience, Outcome
 from responder.service.housekeeping import Housekeeping, Write, fenced
 from responder.store import leases
 from responder.store.applications import held_messages
@@ -24,7 +27,7 @@ from responder.store.database.portal_tables import held_installations
 from responder.store.group_commit import SharedCommit
 from responder.store.inbox import inbox
 from responder.store.leases import LeaseLost
-from tests.support.evaluations import AT, NONE, evaluation, record
+from tests.support.evaluations import AT, NONE, evaluation, kill, record
 from tests.support.whole_log import fill
 
 KEEP_DAYS = 30
@@ -142,6 +145,26 @@ def test_alarms_of_a_portal_that_was_removed_go_a_day_after(database: Database) 
         clock.at = AT + timedelta(hours=hours)
         asyncio.run(keeper.once())
         assert list(standing().values()) == left
+
+
+def test_what_an_older_version_left_undone_is_finished_and_said(database: Database) -> None:
+    (name,) = record(database, kill()).decisions
+    new = [NewTelling(audience=Audience.TIMELINE, message="Stopped.")]
+
+    def write(tx: Connection) -> None:
+        journal.intend(tx, "main", name, AT, {})
+        journal.conclude(tx, name, Outcome.KILLED, at=AT)
+        tellings.write(tx, name, Kind.TELL, new, AT)  # as the older version left it: planned
+
+    database.write(write)
+    keeper = keeping(database, Clock(AT))
+    with capture_logs() as lines:
+        asyncio.run(keeper.once())
+        asyncio.run(keeper.once())
+    said = [line for line in lines if "an older version" in line["event"]]
+    assert [(one["erased"], one["concluded"]) for one in said] == [(0, 1)]
+    due = partial(tellings.due, portal="main", now=AT, most=10)
+    assert [one.decision_id for one in database.read(due)] == [name]
 
 
 def test_a_clock_that_steps_back_puts_nothing_off(database: Database) -> None:

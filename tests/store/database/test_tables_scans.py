@@ -53,6 +53,7 @@ PLAYED = (
     "journal/reading/test_search.py",
     "journal/naming/test_name_search.py",
     "journal/upkeep/test_erase.py",
+    "journal/upkeep/test_older_versions.py::test_names_that_an_erasure_of_old_left_are_erased",
     "store/inbox/test_inbox.py",
     "journal/test_record.py",
     "journal/reading/test_counts.py",
