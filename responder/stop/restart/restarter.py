@@ -145,6 +145,11 @@ class Restarter:
             raise _Refusal("the document does not exist any more")
         if isinstance(reading.workflows, Unknown):
             raise _Refusal(f"what runs on the document could not be read: {reading.workflows.why}")
+        if any(workflow.id == one.workflow_id for workflow in reading.workflows):
+            raise _Refusal(f"workflow {one.workflow_id} runs: it came back after it was stopped")
+        return self._new_workflow(one, now)
+
+    def _new_workflow(self, one: Restart, now: datetime) -> Workflow:
         templates = self._context.templates
         read_at = templates.read_at
         if read_at is None or not timedelta(0) <= now - read_at < REMEMBERED_FOR:

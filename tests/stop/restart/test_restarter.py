@@ -60,6 +60,12 @@ def found(there: Driving, decision: str) -> Restart:
     return one
 
 
+def found_id(there: Driving, decision: str) -> str:
+    """Return the id of the workflow that a decision stopped."""
+    (one,) = [one for one in there.decisions() if one["id"] == decision]
+    return str(cast("dict[str, object]", one["workflow"])["id"])
+
+
 def calls(there: Driving) -> int:
     return len(there.sandbox.calls_of(START))
 
@@ -137,6 +143,19 @@ def test_what_was_written_beside_the_log_starts_nothing(
         await carried_out(there)
         assert found(there, decision).outcome == "started"
         assert holds(there)
+
+    tell(RULES, story)
+
+
+def test_what_came_back_after_it_was_stopped_is_not_started_a_second_time(tell: Tell) -> None:
+    async def story(there: Driving) -> None:
+        decision = await stopped(there)
+        there.sandbox.start_workflow(ON_THE_DEAL, 61, id=found_id(there, decision))
+        ask(there, decision, anyway=True)
+        await carried_out(there)
+        one = found(there, decision)
+        assert (one.outcome, calls(there)) == ("refused", 0)
+        assert one.detail == f"workflow {one.workflow_id} runs: it came back after it was stopped"
 
     tell(RULES, story)
 
