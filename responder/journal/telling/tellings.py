@@ -41,7 +41,7 @@ from sqlalchemy import (
 from responder.journal.entries import document_in
 from responder.model import STOPPED, Audience, Document, Outcome
 from responder.store.database.portal_tables import tellings
-from responder.store.database.tables import decisions
+from responder.store.database.tables import decisions, evidence
 from responder.store.decision_ids import Place, decision_name, place_of
 
 ERASED = "the facts behind it were erased"
@@ -161,11 +161,15 @@ def concluded(tx: Connection, place: Place, outcome: Outcome, at: datetime) -> N
 
 
 def due(conn: Connection, portal: str, now: datetime, most: int) -> list[Telling]:
-    """Return the tellings that are due, the longest due first."""
+    """Return the tellings that are due, the longest due first.
+
+    Those whose facts an older version has erased are left out (`upkeep.older_versions`).
+    """
     query = (
         select(tellings, decisions.c.triple, decisions.c.outcome)
         .join(decisions, _SAME)
-        .where(tellings.c.portal == portal, tellings.c.due_at <= now)
+        .join(evidence, _FACTS)
+        .where(tellings.c.portal == portal, tellings.c.due_at <= now, evidence.c.salt != "")
         .order_by(tellings.c.due_at, tellings.c.seq, tellings.c.n, tellings.c.place)
         .limit(most)
     )
@@ -237,6 +241,9 @@ _SAME = and_(
     decisions.c.seq == tellings.c.seq,
     decisions.c.n == tellings.c.n,
 )
+
+
+_FACTS = and_(evidence.c.portal == tellings.c.portal, evidence.c.seq == tellings.c.seq)
 
 
 def _of(place: Place, kind: Kind) -> ColumnElement[bool]:

@@ -83,6 +83,17 @@ def test_names_that_an_erasure_of_old_left_are_erased(database: Database) -> Non
     assert not finished(database)
 
 
+def test_what_was_erased_as_of_old_is_not_told_before_that_is_finished(
+    database: Database,
+) -> None:
+    kill(database, "a", Outcome.KILLED)
+    assert finished(database).concluded
+    due = partial(tellings.due, portal="main", now=MUCH_LATER, most=10)
+    assert database.read(due)
+    erase_as_of_old(database)
+    assert not database.read(due)
+
+
 def test_what_was_planned_becomes_due_with_an_outcome_of_old(database: Database) -> None:
     kill(database, "a", Outcome.KILLED)
     through = finished(database)
