@@ -9,6 +9,8 @@ from typing import Literal
 from responder.authoring import advice, expectations
 from responder.authoring.cases import case_runs, cases
 from responder.rules import yaml_positions
+from responder.rules.load.suggestions import indentation
+from responder.rules.load.syntax import yaml_reader
 from responder.rules.ruleset import IsKnown, RulesError, Ruleset, load
 from responder.rules.yaml_positions import Mistake, Mistakes, Table
 
@@ -41,7 +43,7 @@ def check(
         ruleset = error.readable
         mistakes.found += error.mistakes
     broken = mistakes.fatal
-    root = yaml_positions.read(data, Mistakes(file))
+    root = yaml_reader.read(data, Mistakes(file))
     if isinstance(root, Table) and ruleset is not None:
         named = {*tested, *_tested(root, ruleset, mistakes)}
         if not broken:
@@ -60,6 +62,9 @@ def check_tests(data: bytes, file: str, ruleset: Ruleset) -> tuple[Mistake, ...]
 
 def _tested(root: Table, ruleset: Ruleset, mistakes: Mistakes) -> set[str]:
     """Read the tests in a rules file, record their mistakes, and return the rules they expect."""
+    # What stands too far out was said when the rules were read.
+    unsaid = Mistakes(mistakes.file)
+    root = indentation.with_keys_further_in(root, "tests", cases.CASE_KEYS, unsaid)
     tests = root.get("tests")
     if tests is None:
         return set()

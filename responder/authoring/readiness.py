@@ -16,7 +16,7 @@ from responder.journal.reading import observed
 from responder.journal.reading.observed import WINDOW, Foreseen
 from responder.journal.would_kills import Figures
 from responder.model import Mode
-from responder.rules import yaml_positions
+from responder.rules.load.syntax import yaml_reader
 from responder.rules.rule import Rule
 from responder.rules.ruleset import Ruleset, load, was_in_force
 from responder.rules.yaml_positions import Mistakes, Table
@@ -172,7 +172,7 @@ def count_tests(ruleset: Ruleset) -> dict[str, int] | None:
 @lru_cache(maxsize=4)
 def _counted(text: str) -> tuple[tuple[str, int], ...]:
     mistakes = Mistakes("rules.yaml", forgives_new=True)
-    root = yaml_positions.read(text.encode(), mistakes)
+    root = yaml_reader.read(text.encode(), mistakes)
     node = root.get("tests") if isinstance(root, Table) else None
     if node is None:
         return ()

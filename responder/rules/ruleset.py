@@ -5,13 +5,14 @@ has every mistake of the file.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from datetime import tzinfo
+from datetime import UTC, tzinfo
 from functools import lru_cache
 
 from responder.model import Trigger
 from responder.rules import yaml_positions
 from responder.rules.facts.registry import is_of_a_list
 from responder.rules.load import loader
+from responder.rules.load.syntax import yaml_reader
 from responder.rules.revision import revision_of
 from responder.rules.rule import Rule
 from responder.rules.yaml_positions import Items, Mistake, Mistakes, Node, Table
@@ -40,7 +41,8 @@ class Ruleset:
 
     `guards_lists` is true where a `leave` rule tests elements of a list. `doubtful` are the ids of
     rules with mistakes (empty text: of a rule without a readable id), where the file is broken.
-    `telling` has, by id, the rules that tell people something in the portal.
+    `telling` has, by id, the rules that tell people something in the portal. `zone` is UTC where
+    the file names none (`names_zone`).
     """
 
     def __init__(
@@ -48,14 +50,15 @@ class Ruleset:
         *,
         data: bytes,
         rules: tuple[Rule, ...],
-        zone: tzinfo,
+        zone: tzinfo | None,
         warnings: tuple[Mistake, ...],
         doubtful: frozenset[str] = frozenset(),
     ) -> None:
         self.revision = revision_of(data)
         self.text = data.decode()
         self.rules = rules
-        self.zone = zone
+        self.zone = zone or UTC
+        self.names_zone = zone is not None
         self.warnings = warnings
         self.doubtful = doubtful
         self.telling = {rule.id: rule for rule in rules if rule.telling}
@@ -197,7 +200,7 @@ def load(
 
 
 def _load(data: bytes, mistakes: Mistakes, portals: Collection[str] | None) -> Ruleset:
-    root = yaml_positions.read(data, mistakes)
+    root = yaml_reader.read(data, mistakes)
     if root is None:
         raise RulesError(mistakes.in_order())
     loaded = loader.read(root, yaml_positions.lines(data.decode()), mistakes, portals)

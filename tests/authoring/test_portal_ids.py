@@ -12,6 +12,7 @@ from responder.bitrix24.client.answers import Answer, Command, Failure, FailureK
 from responder.bitrix24.client.rest import Portal
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
 from responder.rules import yaml_positions
+from responder.rules.load.syntax import yaml_reader
 from responder.rules.yaml_positions import Table
 
 RULES = """\
@@ -33,7 +34,7 @@ rules:
 
 
 def tree(text: str) -> Table:
-    root = yaml_positions.read(dedent(text).encode(), yaml_positions.Mistakes("r"))
+    root = yaml_reader.read(dedent(text).encode(), yaml_positions.Mistakes("r"))
     assert isinstance(root, Table)
     return root
 

@@ -16,8 +16,8 @@ from responder.authoring.cases import cases
 from responder.authoring.cases.cases import Case
 from responder.authoring.expectations import Actual, Expectation
 from responder.model import ACTING_MODES, Condition, Mode, Situation, Unknown, Verdict
-from responder.rules import yaml_positions
 from responder.rules.decide import judge
+from responder.rules.load.syntax import yaml_reader
 from responder.rules.rule import Rule
 from responder.rules.ruleset import IsKnown, RulesError, Ruleset, load
 from responder.rules.yaml_positions import Mistake, Mistakes, Table, nearest
@@ -67,7 +67,7 @@ class Result:
 
 def has_rules(data: bytes) -> bool:
     """Return whether a file has rules of its own; a broken file counts as one that has."""
-    root = yaml_positions.read(data, Mistakes(""))
+    root = yaml_reader.read(data, Mistakes(""))
     return not isinstance(root, Table) or root.get("rules") is not None or _is_bare(root)
 
 
@@ -93,7 +93,7 @@ def suite_of_tests(data: bytes, file: str, ruleset: Ruleset, *, expecting: bool 
 
 def _read(data: bytes, file: str, ruleset: Ruleset, *, expecting: bool) -> tuple[Case, ...]:
     mistakes = Mistakes(file)
-    root = yaml_positions.read(data, mistakes)
+    root = yaml_reader.read(data, mistakes)
     found: tuple[Case, ...] = ()
     if isinstance(root, Table):
         found = _cases_in(root, ruleset, mistakes, expecting=expecting)

@@ -4,7 +4,7 @@ A case is parsed like a rule: an unknown key, fact or rule is a mistake with its
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, get_args
@@ -17,7 +17,7 @@ from responder.model import Document, Situation, Trigger
 from responder.rules import triggers
 from responder.rules.facts import registry, values
 from responder.rules.load.key_parser import Keys
-from responder.rules.load.suggestions import synonyms, written_values
+from responder.rules.load.suggestions import indentation, synonyms, written_values
 from responder.rules.rule import Rule
 from responder.rules.ruleset import Ruleset, paths
 from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table, nearest
@@ -38,6 +38,7 @@ _PAGE = re.compile(
     r"(?:/details/|/view/|_| )([1-9][0-9]*)",
     re.IGNORECASE,
 )
+_BESIDE_FACTS = ("name", "at", "portal", "unknown", "workflows", "expect")
 _OTHERS = tuple(name for name in get_args(Trigger) if name != "event")
 
 
@@ -72,6 +73,7 @@ def read(
 
 def read_one(node: Table, ruleset: Ruleset, mistakes: Mistakes, *, expecting: bool = False) -> Case:
     """Parse the single case in a map."""
+    node = indentation.with_keys_beside(node, ("facts",), _BESIDE_FACTS, mistakes)
     reader = _CaseReader(ruleset, mistakes, node)
     if expecting:
         reader.require_expectations()
@@ -79,10 +81,11 @@ def read_one(node: Table, ruleset: Ruleset, mistakes: Mistakes, *, expecting: bo
 
 
 def _cases(
-    items: Iterable[Node], ruleset: Ruleset, mistakes: Mistakes, *, expecting: bool
+    items: Sequence[Node], ruleset: Ruleset, mistakes: Mistakes, *, expecting: bool
 ) -> Iterator[Case]:
     named: dict[str, int] = {}
-    for item in items:
+    needed = ("event", "expect")
+    for item in indentation.joined_items(items, "test", CASE_KEYS, needed, mistakes):
         if not isinstance(item, Table):
             mistakes.error(item, "a test is a map that begins with `name:`")
             continue
@@ -112,8 +115,10 @@ class _CaseReader:
     def case(self) -> Case:
         """Parse the case."""
         self._keys()
-        event = self._event()
-        reader = FactsReader(self.mistakes)
+        event, at = self._event(), self._at()
+        # Who gave no zone to `at` learns it there, and not of every moment in the facts again.
+        placed = self.ruleset.names_zone or self._names_no_zone("at")
+        reader = FactsReader(self.mistakes, places_moments=placed)
         given = reader.given(self.node, paths(self.ruleset.rules))
         expected = expectations.read(self.node.get("expect"), self.ruleset, self.mistakes)
         rules = self._expected_first(expected)
@@ -133,7 +138,7 @@ class _CaseReader:
                 facts=given.of_document(running=len(workflows)),
                 workflows=UNREADABLE if WORKFLOWS in given.unknown else workflows,
             ),
-            at=self._at(),
+            at=at,
             expected=expected,
         )
 
@@ -190,10 +195,18 @@ class _CaseReader:
             return None
         moment = values.instants(self.ruleset.zone)(written)
         if isinstance(moment, datetime):
+            if not self.ruleset.names_zone and self._names_no_zone("at"):
+                meant = written_values.placed(written)
+                message = f"`at` names no time zone, so it is in UTC: write {meant}"
+                self.mistakes.warn(node, f"{message}, or `timezone` in `defaults`")
             return moment
         message = "`at` is a moment, such as 2026-09-24T12:00:00+03:00"
         self.mistakes.error(node, message, written_values.moment(written))
         return None
+
+    def _names_no_zone(self, name: str) -> bool:
+        node = self.node.get(name)
+        return isinstance(node, Scalar) and written_values.is_without_zone(node.text)
 
     def _expected_first(self, expected: Expected | None) -> list[Rule]:
         """Return all rules, those first that are expected to give a verdict."""

@@ -5,13 +5,16 @@ always hold: the portal lists the workflow's template, and the document exists. 
 what the case lists, unless it gives `document.running`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
+from responder.authoring.cases import impossible_values
 from responder.model import Unknown, Workflow
-from responder.rules.facts import closed_values, links, registry
+from responder.rules.facts import links, registry, values
 from responder.rules.facts.derived import OF_JUDGEMENT, RUNNING, SOURCES, STARTED_BY
-from responder.rules.facts.fields import ALWAYS
+from responder.rules.facts.fields import ALWAYS, Type
+from responder.rules.facts.registry import Fact
+from responder.rules.load.suggestions import written_values
 from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table, truth
 
 WORKFLOWS = "workflows"
@@ -76,9 +79,13 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class FactsReader:
-    """A parser of facts, which records a mistake for each fact that does not exist."""
+    """A parser of facts, which records a mistake for each fact that does not exist.
+
+    `places_moments` is true where it is known in which zone a moment is that names none.
+    """
 
     mistakes: Mistakes
+    places_moments: bool = True
 
     def given(self, case: Table, read: frozenset[str]) -> Given:
         """Parse the facts of a case, for rules that read the paths `read`."""
@@ -118,7 +125,7 @@ class FactsReader:
                     message = f"`{path}` is no fact of a workflow: it stands in `facts`"
                     self.mistakes.error(key, message)
                     continue
-                found |= self._one(key, path, value)
+                found |= self._one(key, path, value, _paths(node, "workflow"))
         if not found.get("workflow.id"):
             self.mistakes.error(node, "a workflow is a map with an `id`, such as {id: a}")
         found["workflow.id"] = str(found.get("workflow.id", ""))
@@ -137,9 +144,9 @@ class FactsReader:
         found: Facts = {}
         for key, value in node.pairs:
             if owner is not None:
-                found |= self._one(key, f"{owner}.{key.text}", value)
+                found |= self._one(key, f"{owner}.{key.text}", value, _paths(node, owner))
             elif "." in key.text:
-                found |= self._one(key, key.text, value)
+                found |= self._one(key, key.text, value, _paths(node, ""))
             else:
                 found |= self._owned(key, value)
         return found
@@ -152,18 +159,31 @@ class FactsReader:
         self.mistakes.error(key, f"nothing called `{key.text}` has facts", meant)
         return {}
 
-    def _one(self, key: Scalar, path: str, value: Node) -> Facts:
+    def _one(self, key: Scalar, path: str, value: Node, beside: Collection[str]) -> Facts:
         if isinstance(value, Table) and registry.is_link(path):
             return self._map(value, path)
-        if not self._exists(key, path):
+        if not self._exists(key, path, beside):
             return {}
         fact = registry.find(path)
-        for wrong in closed_values.in_facts(fact, value) if fact is not None else ():
-            self.mistakes.error(wrong.node, wrong.message, wrong.suggestion)
+        if fact is not None:
+            self._check(fact, value)
         return {path: _plain(value)}
 
-    def _exists(self, key: Scalar, path: str) -> bool:
-        if path in SOURCES:
+    def _check(self, fact: Fact, value: Node) -> None:
+        """Record what the portal would never send, and a moment that may be in any zone."""
+        for wrong in impossible_values.in_facts(fact, value):
+            self.mistakes.error(wrong.node, wrong.message, wrong.suggestion)
+        if fact.type is not Type.DATE or self.places_moments or not isinstance(value, Scalar):
+            return
+        if written_values.is_without_zone(value.text) and not values.is_day(value.text):
+            meant = written_values.placed(value.text)
+            self.mistakes.warn(value, f"this names no time zone, so it is in UTC: write {meant}")
+
+    def _exists(self, key: Scalar, path: str, beside: Collection[str] = ()) -> bool:
+        if path in SOURCES and SOURCES[path] in beside:
+            message = f"`{path}` is computed from `{SOURCES[path]}` and `at`: leave it out"
+            self.mistakes.error(key, message)
+        elif path in SOURCES:
             message = f"`{path}` is computed from `{SOURCES[path]}` and `at`: give those"
             meant = SOURCES[path] if "." in key.text else SOURCES[path].partition(".")[2]
             message += _STUCK if path == "workflow.stuck" else ""
@@ -188,6 +208,12 @@ class FactsReader:
                 self.mistakes.error(item, "the name of a fact is expected here")
             elif item.text == WORKFLOWS or self._exists(item, item.text):
                 yield item.text
+
+
+def _paths(node: Node, owner: str) -> frozenset[str]:
+    """Return the paths of the facts in a map; those without an owner are of this one."""
+    names = [key.text for key, _ in node.pairs] if isinstance(node, Table) else []
+    return frozenset(name if "." in name or not owner else f"{owner}.{name}" for name in names)
 
 
 def _plain(node: Node) -> object:

@@ -141,8 +141,9 @@ async def _looked_up(data: bytes, file: Path, name: str, given: "Settings") -> "
     from responder.authoring.live_document import sender
     from responder.authoring.portal_ids import compare
     from responder.rules import yaml_positions
+    from responder.rules.load.syntax import yaml_reader
 
-    root = yaml_positions.read(data, yaml_positions.Mistakes(str(file)))
+    root = yaml_reader.read(data, yaml_positions.Mistakes(str(file)))
     assert isinstance(root, yaml_positions.Table)
     portal = portal_of(given, name)
     try:

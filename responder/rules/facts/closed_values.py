@@ -16,7 +16,6 @@ from responder.rules.facts.fields import Type
 from responder.rules.facts.literals import FileContext
 from responder.rules.facts.registry import Fact
 from responder.rules.load.suggestions import written_values
-from responder.rules.load.suggestions.synonyms import TRUTHS
 from responder.rules.yaml_positions import Items, Node, Scalar, Table
 
 TESTS = frozenset({"is", "is_not", "one_of", "none_of"})
@@ -134,27 +133,13 @@ def in_test(fact: Fact, operator: str, operand: Node, context: FileContext) -> I
 
 def in_values(fact: Fact, node: Node) -> Iterator[Complaint]:
     """Yield those of the values at a node that the fact can never have."""
-    for scalar in _scalars(node):
+    for scalar in scalars(node):
         if scalar.kind != "null" and scalar.text:
             yield from _of_one(fact, scalar)
 
 
-def in_facts(fact: Fact, node: Node) -> Iterator[Complaint]:
-    """Yield those of the values given in a test case that the fact can never have."""
-    if isinstance(node, Table) and (meanings(fact.path) or fact.type is Type.TRUTH):
-        yield Complaint(node, f"`{fact.path}` has a value, and no map of values", None)
-    yield from in_values(fact, node)
-    for scalar in _scalars(node) if fact.type in (Type.DATE, Type.DAY) else ():
-        meant = written_values.moment(scalar.text)
-        if meant is not None and isinstance(values.date_and_time(scalar.text), Unknown):
-            yield Complaint(scalar, f"`{scalar.text}` is no date as the portal sends it", meant)
-    for scalar in _scalars(node) if fact.type is Type.TRUTH else ():
-        if scalar.kind != "null" and isinstance(values.truth(scalar.text), Unknown):
-            message = f"`{fact.path}` is yes or no: write `true` or `false`"
-            yield Complaint(scalar, message, TRUTHS.get(scalar.text.lower()))
-
-
-def _scalars(node: Node) -> Iterable[Scalar]:
+def scalars(node: Node) -> Iterable[Scalar]:
+    """Return the plain values at a node: those of a list, or the one that it is."""
     items = node.items if isinstance(node, Items) else () if isinstance(node, Table) else (node,)
     return (item for item in items if isinstance(item, Scalar))
 

@@ -18,7 +18,13 @@ from responder.rules.facts.literals import FileContext, MisfitError, Units
 from responder.rules.facts.operators import OPERATORS, Operator, Prepared
 from responder.rules.facts.registry import Fact
 from responder.rules.load import contradictions, plain_words
-from responder.rules.load.suggestions import synonyms, written_values, wrong_operands
+from responder.rules.load.suggestions import (
+    comparisons,
+    misleading_texts,
+    synonyms,
+    written_values,
+    wrong_operands,
+)
 from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table
 
 GROUPS = ("any", "all", "not")
@@ -50,6 +56,7 @@ class ClauseReader:
     context: FileContext
     kind: str | None = None
     uses: list[Use] = field(default_factory=list)
+    meant: set[str] = field(default_factory=set)  # the facts that wrong names are said to mean
 
     def read(self, node: Node, place: str) -> tuple[Part, ...]:
         """Parse a map of tests, which is at `place` in its rule."""
@@ -103,6 +110,8 @@ class ClauseReader:
         return AnyOf(parts) if key.text == "any" else All(parts)
 
     def _tests(self, key: Scalar, value: Node, place: str) -> Iterator[FactTest]:
+        if " " in key.text and (said := self._in_one_key(key, value)) is not None:
+            key, value = said
         fact = self._fact(key)
         if fact is None:
             return
@@ -113,6 +122,25 @@ class ClauseReader:
             yield from self._test(fact, key, "one_of", value, place)
         else:
             yield from self._test(fact, key, "is", value, place)
+
+    def _in_one_key(self, key: Scalar, value: Node) -> tuple[Scalar, Node] | None:
+        """Return the fact and its test in a key such as `deal.opportunity below`, or None."""
+        path, _, rest = key.text.partition(" ")
+        test = comparisons.named(rest)
+        if registry.find(path) is None or test is None:
+            return None
+        written = value.text if isinstance(value, Scalar) else "…"
+        message = "a test stands below its fact, or in braces behind it"
+        self.mistakes.error(key, message, f"{path}: {{{test}: {written}}}")
+        name = replace(key, text=test, column=key.column + len(path) + 1, length=len(rest))
+        tests = Table(
+            pairs=((name, value),),
+            line=key.line,
+            column=name.column,
+            length=1,
+            last_line=value.last_line,
+        )
+        return replace(key, text=path, length=len(path)), tests
 
     def _of_map(self, fact: Fact, key: Scalar, value: Table, place: str) -> Iterator[FactTest]:
         tests = [
@@ -137,7 +165,9 @@ class ClauseReader:
         elif fact is None and key.text.count(".") > 2 and registry.is_link(_link_of(key.text)):
             self.mistakes.error(key, f"`{key.text}` follows two links, and a fact follows one")
         elif fact is None:
-            self.mistakes.error(key, f"there is no fact `{key.text}`", self._meant(key.text))
+            meant = self._meant(key.text)
+            self.meant |= {meant} if meant else set()
+            self.mistakes.error(key, f"there is no fact `{key.text}`", meant)
         return fact
 
     def _meant(self, path: str) -> str | None:
@@ -201,9 +231,7 @@ class ClauseReader:
         if operator is None:
             self._no_operator(key, operand)
         elif fact.type not in operator.types:
-            written = operand.text if isinstance(operand, Scalar) else ""
-            meant = wrong_operands.fitting_test(fact.type, name, written)
-            self.mistakes.error(key, _does_not_take(fact, name), meant)
+            self._wrong_kind(fact, key, name, operand)
         elif context.units.currency is not None and name not in (*AMOUNTS, "exists"):
             message = f"`{name}` compares no amounts: `currency` goes with {', '.join(AMOUNTS)}"
             self.mistakes.error(key, message)
@@ -233,7 +261,7 @@ class ClauseReader:
         try:
             prepared = _prepare(operator, operand, fact, context)
         except MisfitError as misfit:
-            refused = wrong_operands.Operand(fact, operator.name, operand, is_short)
+            refused = wrong_operands.Operand(fact, operator.name, operand, is_short, context.lists)
             plain = wrong_operands.in_plain_words(misfit, refused)
             for wrong in impossible or (plain,):
                 self.mistakes.error(wrong.node, wrong.message, wrong.suggestion)
@@ -243,7 +271,7 @@ class ClauseReader:
             self.mistakes.error(wrong.node, wrong.message, wrong.suggestion, new=True)
         if not impossible:
             self._curly_quotes(operand)
-            self._patterns(operator.name, operand, fact)
+            self._other_than_it_looks(operator.name, operand, fact)
         return prepared
 
     def _curly_quotes(self, operand: Node) -> None:
@@ -251,15 +279,26 @@ class ClauseReader:
             if isinstance(item, Scalar) and plain_words.without_curly_quotes(item.text) is not None:
                 self.mistakes.error(item, plain_words.CURLY_SAID, new=True)
 
-    def _patterns(self, operator: str, operand: Node, fact: Fact) -> None:
-        """Warn of texts that are compared whole and look like patterns: `Tender*`."""
+    def _other_than_it_looks(self, operator: str, operand: Node, fact: Fact) -> None:
+        """Warn of texts that are compared whole and look like more: `Tender*`, `not empty`."""
         if fact.type not in (Type.TEXT, Type.ANY) or operator not in closed_values.TESTS:
             return
         for item in operand.items if isinstance(operand, Items) else (operand,):
-            meant = wrong_operands.pattern(item.text) if isinstance(item, Scalar) else None
-            if meant is not None:
-                message = "this is compared as it is written, with its signs"
-                self.mistakes.warn(item, f"{message}: write {meant} for a pattern")
+            if isinstance(item, Scalar):
+                said = misleading_texts.warning(item.text, fact, self.context.lists)
+                if said is not None:
+                    self.mistakes.warn(item, said)
+
+    def _wrong_kind(self, fact: Fact, key: Scalar, name: str, operand: Node) -> None:
+        """Record a test that a fact of this type does not take."""
+        written = operand.text if isinstance(operand, Scalar) else ""
+        if fact.type is Type.DURATION and key.text != name and written:
+            message = f"`{fact.path}` is a duration, which is compared: over, at_least, below, …"
+            meant = comparisons.of_duration(written)
+            self.mistakes.error(operand, message, meant)
+        else:
+            meant = comparisons.fitting_test(fact.type, name, written)
+            self.mistakes.error(key, _does_not_take(fact, name), meant)
 
     def _no_operator(self, key: Scalar, operand: Node) -> None:
         if key.text == "fact":
@@ -293,8 +332,11 @@ def _is_an_owner(path: str, value: Table) -> bool:
     if registry.of_kind(path):
         return True
     # Some links are facts too, of which there may be tests: `deal.created_by`.
-    facts = (registry.find(f"{path}.{name.text}") for name, _ in value.pairs)
-    return registry.is_link(path) and (registry.find(path) is None or any(facts))
+    names = [name.text for name, _ in value.pairs]
+    facts = any(registry.find(f"{path}.{name}") for name in names)
+    # Others are written for the number that they hold: `deal.company` for `deal.company_id`.
+    tests = registry.find(path) is not None or any(name in OPERATORS for name in names)
+    return registry.is_link(path) and (facts or not tests)
 
 
 def _stands_beside(name: str, operand: Node, fact: Fact, tests: Table) -> bool:

@@ -22,15 +22,24 @@ class Keys:
     ) -> None:
         """Record a mistake for every key of a map that is not one of these names."""
         names = list(names)
-        for key, _ in table.pairs:
+        for key, value in table.pairs:
             if "if" in names and registry.find(key.text) is not None:
                 message = f"`{key.text}` is a test: it stands below `if`, and further in"
                 self.mistakes.error(key, message)
+            elif key.text not in names and key.text.split(" ")[0] in names:
+                self._without_colon(key, value)
             elif key.text not in names:
                 remark = REMARKS.get(key.text.lower())
                 message = f"there is no key `{key.text}` {of}" + (f": {remark}" if remark else "")
                 meant = None if remark else synonym(key.text, names, synonyms)
                 self.mistakes.error(key, message, meant)
+
+    def _without_colon(self, key: Scalar, value: Node) -> None:
+        """Record that a key is followed by another, as in `limit per_hour: 5`."""
+        first, _, rest = key.text.partition(" ")
+        said = value.text if isinstance(value, Scalar) else "…"
+        message = f"a colon is missing after `{first}`"
+        self.mistakes.error(key, message, f"{first}: {{{rest.strip()}: {said}}}")
 
     def lacks(
         self, table: Table, name: str, names: Iterable[str], synonyms: Synonyms = KEYS
@@ -38,8 +47,8 @@ class Keys:
         """Return whether a map has no such key, nor one that is reported as meaning it."""
         names = list(names)
         meant = (
-            key.text if key.text in names else synonym(key.text, names, synonyms) or ""
-            for key, _ in table.pairs
+            key if key in names else synonym(key, names, synonyms) or key.split(" ")[0]
+            for key in (key.text for key, _ in table.pairs)
         )
         # What is meant may be a key with its value: `then: kill` by `kill: true`.
         return name not in {one.partition(":")[0] for one in meant}

@@ -15,7 +15,9 @@ from responder.rules.facts.literals import FileContext
 from responder.rules.load import calendar_parser, limit_parser
 from responder.rules.load.key_parser import Keys
 from responder.rules.load.limit_parser import Limit
-from responder.rules.load.rule_parser import Defaults, RuleReader
+from responder.rules.load.rule_parser import RULE_KEYS, Defaults, RuleReader
+from responder.rules.load.suggestions import indentation
+from responder.rules.load.syntax import key_words
 from responder.rules.rule import Rule
 from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table
 
@@ -26,10 +28,10 @@ _NAME = re.compile(r"[a-z0-9_-]+")
 
 
 class Loaded(NamedTuple):
-    """The content of a file: its rules, and the zone of dates that name none."""
+    """The content of a file: its rules, and its own time zone, if it names one."""
 
     rules: tuple[Rule, ...]
-    zone: tzinfo
+    zone: tzinfo | None
 
 
 def read(
@@ -41,8 +43,9 @@ def read(
     """Parse the tree of a file; the result must not be used if any mistake is recorded."""
     if not isinstance(root, Table):
         mistakes.error(root, "a rules file is a map with `version` and `rules`")
-        return Loaded((), UTC)
+        return Loaded((), None)
     keys = Keys(mistakes)
+    root = _indented(root, mistakes)
     keys.known(root, FILE_KEYS)
     _version(root, keys)
     defaults = _defaults(root, keys)
@@ -61,7 +64,17 @@ def read(
     reader.portals(defaults.portals)
     rules = tuple(_rules(root, reader, keys))
     _idle_guards(rules, mistakes, root)
-    return Loaded(rules, defaults.zone or UTC)
+    return Loaded(rules, defaults.zone)
+
+
+def _indented(root: Table, mistakes: Mistakes) -> Table:
+    """Return a file whose keys that begin their lines, and should not, stand where they belong."""
+    in_defaults = [name for name in DEFAULT_KEYS if name not in FILE_KEYS]
+    in_rules = [name for name in RULE_KEYS if name not in (*FILE_KEYS, *DEFAULT_KEYS)]
+    in_tests = key_words.KEYS["test"].difference(in_rules)
+    root = indentation.with_keys_further_in(root, "rules", in_rules, mistakes)
+    root = indentation.with_keys_further_in(root, "tests", in_tests, mistakes)
+    return indentation.with_keys_below(root, "defaults", in_defaults, mistakes)
 
 
 def _version(root: Table, keys: Keys) -> None:
@@ -127,7 +140,8 @@ def _rules(root: Table, reader: RuleReader, keys: Keys) -> Iterator[Rule]:
         return
     if not node.items:
         mistakes.warn(key, "there are no rules, so nothing is ever stopped")
-    for item in node.items:
+    needed = ("when", "if", "then")
+    for item in indentation.joined_items(node.items, "rule", RULE_KEYS, needed, mistakes):
         rule = reader.read(item)
         if rule is not None:
             yield rule

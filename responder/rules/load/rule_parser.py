@@ -18,8 +18,7 @@ from responder.rules.load.clause_parser import ClauseReader, Use
 from responder.rules.load.key_parser import Keys
 from responder.rules.load.limit_parser import Limit
 from responder.rules.load.restraint_parser import RESTRAINT_KEYS
-from responder.rules.load.suggestions import written_values
-from responder.rules.load.suggestions.indentation import with_indented_tests
+from responder.rules.load.suggestions import indentation, written_values
 from responder.rules.load.when_parser import WhenReader
 from responder.rules.rule import Rule
 from responder.rules.telling.audiences import TELLING_KEYS
@@ -33,6 +32,7 @@ RULE_KEYS = (
     *RESTRAINT_KEYS,
     *TELLING_KEYS,
 )
+_WITH_MAPS = ("if", "unless", "limit")
 _DECIDING = ("if", "unless", "every_template")
 _ACTIONS = (*KILLING, Action.LEAVE)
 _ID = re.compile(r"[a-z0-9-]+")
@@ -51,12 +51,16 @@ class Defaults:
 
 
 class _Tests(NamedTuple):
-    """What a rule tests; `are_read` is False where that has mistakes."""
+    """What a rule tests; `are_read` is False where that has mistakes.
+
+    `meant` are the facts that are named wrongly.
+    """
 
     condition: All
     exception: AnyOf
     uses: list[Use]
     are_read: bool
+    meant: set[str]
 
     @property
     def all(self) -> tuple[FactTest, ...]:
@@ -81,7 +85,8 @@ class RuleReader:
             self.mistakes.error(node, "a rule is a map that begins with `id:`")
             return None
         keys = Keys(self.mistakes)
-        node = with_indented_tests(node, self.mistakes)
+        node = indentation.with_indented_tests(node, self.mistakes)
+        node = indentation.with_keys_beside(node, _WITH_MAPS, RULE_KEYS, self.mistakes)
         keys.known(node, RULE_KEYS)
         action = self._action(node, keys)
         id_ = self._id(node, keys)
@@ -98,7 +103,7 @@ class RuleReader:
         asked = tests.all if tests.are_read else None
         every_template = self._every_template(node, keys, action, asked)
         robots = templates_tested.spares_robots(id_, action, tests.condition, tests.all)
-        self._amounts(tests.all, tests.uses)
+        self._amounts(tests)
         mode = self._mode(node, keys, action)
         kind = next((use.fact.kind for use in uses if use.fact.kind), None)
         paths = _paths(uses, robots, restraint.keep)
@@ -189,7 +194,8 @@ class RuleReader:
         before = len(self.mistakes.found)
         condition = All(self._clause(node, "if", clauses))
         exception = AnyOf(self._clause(node, "unless", clauses))
-        return _Tests(condition, exception, clauses.uses, len(self.mistakes.found) == before)
+        are_read = len(self.mistakes.found) == before
+        return _Tests(condition, exception, clauses.uses, are_read, clauses.meant)
 
     def _clause(self, node: Table, name: str, clauses: ClauseReader) -> tuple[Part, ...]:
         value, key = node.get(name), node.key(name)
@@ -321,17 +327,17 @@ class RuleReader:
             return None
         return datetime.combine(day + timedelta(days=1), time.min, self.defaults.zone or UTC)
 
-    def _amounts(self, tests: Sequence[FactTest], uses: list[Use]) -> None:
+    def _amounts(self, tests: _Tests) -> None:
         """Warn of amounts that are compared without a test of their currency."""
-        looked_at = {use.fact.path for use in uses}
-        for test in tests:
+        looked_at = {use.fact.path for use in tests.uses} | tests.meant
+        for test in tests.all:
             path = test.fact.path
             owner, _, name = path.rpartition(".")
             if name not in _AMOUNTS or test.operator.name == "exists":
                 continue
             currency = f"{owner}.currency_id"
             if currency not in looked_at:
-                node = next(use.node for use in uses if use.fact.path == path)
+                node = next(use.node for use in tests.uses if use.fact.path == path)
                 message = f"an amount is compared in any currency: test `{currency}` too"
                 self.mistakes.warn(node, message)
                 return

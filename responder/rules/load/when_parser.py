@@ -73,6 +73,10 @@ class WhenReader:
             message = f"there is no trigger `{first.text}`"
             self._error(first, message if meant else f"{message}: {_SCHEDULES}", meant)
             return None
+        if "every" in names and (at := _time_of_day_beside(item)) is not None:
+            message = "a time of day goes with `daily_at`, and not with `every`"
+            self._error(first, message, at)
+            return None
         if "every" in names:
             self.keys.known(item, ("every",))
             schedule = self._every(item, first)
@@ -107,6 +111,15 @@ class WhenReader:
 
     def _error(self, node: Node, message: str, suggestion: str | None = None) -> None:
         self.keys.mistakes.error(node, message, suggestion)
+
+
+def _time_of_day_beside(item: Table) -> str | None:
+    """Return the schedule that is meant by `{every: day, at: "03:00"}`."""
+    for key, value in item.pairs:
+        text = value.text if isinstance(value, Scalar) else ""
+        if synonyms.meant(key.text, ("daily_at",), synonyms.KEYS) and ":" in text:
+            return f"daily_at: {written_values.time_of_day(text) or text}"
+    return None
 
 
 def _as_a_list(node: Node) -> str | None:

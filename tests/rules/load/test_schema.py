@@ -16,7 +16,8 @@ from responder.rules.facts import fields, registry
 from responder.rules.facts.operators import OPERATORS
 from responder.rules.load.loader import FILE_KEYS
 from responder.rules.load.rule_parser import RULE_KEYS
-from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table, read, truth
+from responder.rules.load.syntax.yaml_reader import read
+from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table, truth
 from tests.rules.json_schema import Checker
 
 SCHEMA = json.loads(json_schema.render())

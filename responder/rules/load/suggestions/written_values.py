@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
+from responder.model import Unknown
 from responder.rules.facts import values, working_time
 from responder.rules.facts.fields import Type
 from responder.rules.yaml_positions import NUMBER
@@ -40,6 +41,22 @@ _RUSSIAN_UNITS = {
     **dict.fromkeys(["нед", "неделя", "недели", "недель"], "w"),
     **dict.fromkeys(("рабочий день", "рабочих дня", "рабочих дней", "раб дня"), "wd"),
 }
+_COUNTS = {
+    **dict.fromkeys(["a", "an", "one", "every", "each", "один", "одна", "одну"], 1),
+    **dict.fromkeys(["two", "два", "две"], 2),
+    **dict.fromkeys(["three", "три"], 3),
+    **{"four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10},
+    **{"four": 4, "пять": 5, "fourteen": 14, "thirty": 30},
+}
+_UNITS = {
+    **{"hourly": "1h", "daily": "1d", "weekly": "1w", "fortnight": "2w"},
+    **{"hour": "1h", "day": "1d", "week": "1w", "minute": "1m", "second": "1s"},
+    **{"ежечасно": "1h", "ежедневно": "1d", "час": "1h", "день": "1d", "неделя": "1w"},
+    **{"неделю": "1w", "минуту": "1m", "half an hour": "30m", "полчаса": "30m"},
+}
+_ISO = re.compile(r"p(?:(\d+)([wd]))?(?:t(\d+)([hms]))?", re.I)
+_FRACTION = re.compile(r"(\d{1,4})[.,](\d)\s*(w|d|h|m)[a-z]*")
+_PARTS = {"w": (7, "d"), "d": (24, "h"), "h": (60, "m"), "m": (60, "s")}
 _RUSSIAN_DURATION = re.compile(r"(\d{1,9})\s*([а-я ]+?)\.?")
 
 
@@ -62,6 +79,11 @@ def meant(written: str, type_: Type) -> str | None:
         or _between(plain, type_)
         or several(plain, read)
     )
+
+
+def read(written: str, type_: Type) -> str | None:
+    """Return one value that fits a type, as it is or as it was meant; None where there is none."""
+    return _reads(type_)(written.strip())
 
 
 def _one(written: str, type_: Type) -> str | None:
@@ -116,6 +138,31 @@ def moment(written: str) -> str | None:
     return None
 
 
+def is_no_day(written: str) -> bool:
+    """Return whether a text is written like a day that no calendar has: `2026-02-31`."""
+    is_like = any(pattern.match(written) for pattern, _ in _DAY_OF)
+    return (
+        is_like and moment(written) is None and isinstance(values.date_and_time(written), Unknown)
+    )
+
+
+def no_such_day(written: str) -> str:
+    """Return what is wrong with a day that no calendar has."""
+    return f"there is no such day, or time, as `{written}`"
+
+
+def is_without_zone(written: str) -> bool:
+    """Return whether a text is a moment, or a day, that names no time zone."""
+    found = values.date_and_time(written)
+    return isinstance(found, datetime) and found.tzinfo is None
+
+
+def placed(written: str) -> str:
+    """Return a moment, or the beginning of a day, with a time zone as an example."""
+    clock = "" if re.search("[T ]", written) else "T00:00"
+    return f"{written}{clock}+03:00"
+
+
 def _day(parts: tuple[int, int, int], order: str) -> str | None:
     first, second, _ = parts
     if order == "ymd":
@@ -137,6 +184,30 @@ def duration(written: str, *, unit: str = "d") -> str | None:
     text = written.strip().lower()
     if text.isascii() and text.isdigit():
         return f"{text}{unit}"
+    if text in _UNITS:
+        return _UNITS[text]
+    first, _, rest = text.partition(" ")
+    if first in _COUNTS and rest:
+        return duration(f"{_COUNTS[first]} {rest}", unit=unit)
+    return _in_other_notation(text) or _in_words(text, written)
+
+
+def _in_other_notation(text: str) -> str | None:
+    """Return the duration in `P14D`, as standards write it, or in `1.5 hours`."""
+    if (found := _ISO.fullmatch(text)) and any(found.groups()):
+        parts = (
+            f"{found[1]}{found[2]}" if found[1] else "",
+            f"{found[3]}{found[4]}" if found[3] else "",
+        )
+        return " ".join(filter(None, parts))
+    if found := _FRACTION.fullmatch(text):
+        size, smaller = _PARTS[found[3]]
+        tenths = (int(found[1]) * 10 + int(found[2])) * size
+        return f"{tenths // 10}{smaller}" if tenths % 10 == 0 else None
+    return None
+
+
+def _in_words(text: str, written: str) -> str | None:
     found = _RUSSIAN_DURATION.fullmatch(text)
     russian = _RUSSIAN_UNITS.get(found[2].strip()) if found else None
     if found is not None and russian:
@@ -187,7 +258,7 @@ def _between(written: str, type_: Type) -> str | None:
 def several(written: str, read: Callable[[str], str | None]) -> str | None:
     """Return the list of values in `61, 62` or `61 or 62`, each of which is read."""
     for separator in _SEPARATORS:
-        parts = re.split(separator, written.strip(" []"))
+        parts = re.split(separator, written.strip(" []()"))
         found = [read(part) for part in parts]
         if len(parts) > 1 and None not in found:
             return f"[{', '.join(str(one) for one in found)}]"
@@ -210,6 +281,6 @@ def _fits(text: str, type_: Type) -> bool:
         case Type.DATE | Type.DAY:
             return values.day(text) is not None
         case Type.DURATION:
-            return values.duration(text) is not None
+            return values.duration(text) is not None or working_time.written(text) is not None
         case _:
             return False

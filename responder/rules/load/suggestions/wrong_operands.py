@@ -1,84 +1,104 @@
 """Says what is wrong with the operand of a test, and which test was meant."""
 
 import re
+from collections.abc import Collection
 from typing import NamedTuple
 
 from responder.rules.facts import registry
 from responder.rules.facts.fields import Type
 from responder.rules.facts.literals import MisfitError
 from responder.rules.facts.registry import Fact
-from responder.rules.load import plain_words
-from responder.rules.load.suggestions import written_values
+from responder.rules.load.suggestions import comparisons, written_values
 from responder.rules.load.suggestions.synonyms import TRUTHS
 from responder.rules.yaml_positions import Items, Node, Scalar
 
 _TEMPLATES = ("workflow.template_id", "template.id")
 _OF_SEVERAL = {"is": "one_of", "in_list": "one_of", "is_not": "none_of", "not_in_list": "none_of"}
 _AGES = ("older_than", "newer_than")
-# The tests of moments for those of numbers. Over 14 days ago is longer ago; over a day is after it.
-_OF_AGES = {"over": "older_than", "at_least": "older_than", "below": "newer_than"}
-_OF_DAYS = {"over": "newer_than", "at_least": "newer_than", "below": "older_than"}
-_OF_LENGTHS = {"older_than": "over", "newer_than": "below"}
-_LENGTH = re.compile(r"[0-9]+ ?[a-z]+\b.*", re.IGNORECASE)
-_AS_A_MAP = re.compile(r"\{([a-z_]+): (.*)\}")
+_IN_LISTS = {
+    **dict.fromkeys(("is", "one_of"), "in_list"),
+    **dict.fromkeys(("is_not", "none_of"), "not_in_list"),
+}
+_MOMENTS = (Type.DATE, Type.DAY)
+_MOVING_DAYS = frozenset(
+    ["today", "now", "yesterday", "tomorrow", "сегодня", "сейчас", "вчера", "завтра", "heute"]
+)
+# Tests of texts that take one value; several are a pattern.
+_AS_PATTERNS = {"contains": "{}", "starts_with": "^({})", "ends_with": "({})$"}
+_PLAIN = re.compile(r"[\w -]+")
 _BY_NAME = ("in_list", "not_in_list", "within", "outside")
 
 
 _EXPRESSION = re.compile(r"\{=Document:([A-Z0-9_]+)[^}]*\}")
 _EVERYTHING = frozenset({"*", "any", "all", "every", "все", "любой"})
-_WILD = re.compile(r"([*%]?)([^*%]+)([*%]?)")
-_SLASHED = re.compile(r"/(.+)/([a-z]*)")
 
 
 class Operand(NamedTuple):
     """The operand of a test that was refused: the fact, the test, what stands there.
 
-    `is_short` is true where it stands beside its fact: `deal.stage_id: NEW`.
+    `is_short` is true where it stands beside its fact: `deal.stage_id: NEW`. `lists` are the names
+    of the lists in the file.
     """
 
     fact: Fact
     operator: str
     node: Node
     is_short: bool
+    lists: Collection[str] = ()
 
 
 def in_plain_words(misfit: MisfitError, operand: Operand) -> MisfitError:
     """Return a mistake in an operand with the test that is probably meant."""
-    node, (fact, operator, whole, is_short) = misfit.node, operand
-    if isinstance(node, Items) and node is whole and operator in _OF_SEVERAL:
-        return _with(misfit, _several(node, operator))
+    node, whole = misfit.node, operand.node
+    if isinstance(node, Items) and node is whole:
+        return _with(misfit, _several(node, operand.operator))
     inner = whole.items if isinstance(whole, Items) else (whole,)
     if misfit.suggestion is not None or not isinstance(node, Scalar) or node not in inner:
         return misfit
-    if operator in _BY_NAME or node.kind == "null":
+    if operand.operator in _BY_NAME or node.kind == "null":
         return misfit
-    meant = plain_words.as_a_map(node.text)
-    if meant is not None:
-        return _comparison(node, fact.type, meant)
-    if fact.path in _TEMPLATES and is_short and _of_templates(node) is not None:
-        return _with(misfit, _of_templates(node))
-    if found := _EXPRESSION.fullmatch(node.text):
-        return _expression(node, found[1], fact, is_short=is_short)
-    return _with(misfit, _meant(node.text, fact, operator, is_short=is_short))
+    looks = (_list_named, _comparison, _no_day, _moving_day, _expression)
+    found = next((one for one in (look(node, operand) for look in looks) if one is not None), None)
+    if found is not None:
+        return found
+    fact, operator, is_short = operand.fact, operand.operator, operand.is_short
+    templates = _of_templates(node) if fact.path in _TEMPLATES and is_short else None
+    return _with(misfit, templates or _meant(node.text, fact, operator, is_short=is_short))
 
 
-def fitting_test(type_: Type, name: str, operand: str) -> str | None:
-    """Return the test that a fact of this type takes for one that it does not take."""
-    if type_ is Type.DURATION:
-        return _OF_LENGTHS.get(name)
-    if type_ not in (Type.DATE, Type.DAY):
+def _list_named(node: Scalar, operand: Operand) -> MisfitError | None:
+    """Return what is wrong with the name of a list that stands for a value of the fact."""
+    if node.text not in operand.lists or operand.operator not in _IN_LISTS:
         return None
-    return (_OF_AGES if _LENGTH.fullmatch(operand) else _OF_DAYS).get(name)
+    test = _IN_LISTS[operand.operator]
+    message = f"`{node.text}` is one of `lists`, and a test of those is `{test}`"
+    meant = f"{test}: {node.text}"
+    return MisfitError(node, message, f"{{{meant}}}" if operand.is_short else meant)
 
 
-def _comparison(node: Scalar, type_: Type, meant: str) -> MisfitError:
-    """Return what is wrong with `< 5`: of a date, the test that is meant is another."""
-    if type_ not in (Type.DATE, Type.DAY):
-        return MisfitError(node, f"`{node.text}` is not a number: a comparison is a map", meant)
-    found = _AS_A_MAP.fullmatch(meant)
-    test = fitting_test(type_, found[1], found[2].strip("\"'")) if found else None
-    suggestion = f"{{{test}: {found[2]}}}" if found and test else None
-    return MisfitError(node, f"`{node.text}` is not a date: a comparison is a map", suggestion)
+def _comparison(node: Scalar, operand: Operand) -> MisfitError | None:
+    """Return what is wrong with `< 5` or `more than 5`: of a date, the test meant is another."""
+    compared = comparisons.read(node.text) if operand.is_short else None
+    if compared is None:
+        return None
+    type_ = operand.fact.type
+    what = "a date" if type_ in _MOMENTS else "a number"
+    meant = comparisons.as_a_test(compared, type_)
+    return MisfitError(node, f"`{node.text}` is not {what}: a comparison is a map", meant)
+
+
+def _no_day(node: Scalar, operand: Operand) -> MisfitError | None:
+    if operand.fact.type not in _MOMENTS or not written_values.is_no_day(node.text):
+        return None
+    return MisfitError(node, written_values.no_such_day(node.text))
+
+
+def _moving_day(node: Scalar, operand: Operand) -> MisfitError | None:
+    """Return what is wrong with `today`, which is another day tomorrow."""
+    if operand.fact.type not in _MOMENTS or node.text.strip().lower() not in _MOVING_DAYS:
+        return None
+    message = f"`{node.text}` is another day tomorrow: from now are counted"
+    return MisfitError(node, f"{message} {{newer_than: 1d}} and {{older_than: 1d}}")
 
 
 def _with(misfit: MisfitError, suggestion: str | None) -> MisfitError:
@@ -87,7 +107,13 @@ def _with(misfit: MisfitError, suggestion: str | None) -> MisfitError:
 
 def _several(node: Items, operator: str) -> str | None:
     texts = [item.text for item in node.items if isinstance(item, Scalar)]
-    return f"{_OF_SEVERAL[operator]}: [{', '.join(texts)}]" if texts else None
+    if operator in _AS_PATTERNS and texts and all(map(_PLAIN.fullmatch, texts)):
+        return f'matches: "{_AS_PATTERNS[operator].format("|".join(texts))}"'
+    return (
+        f"{_OF_SEVERAL[operator]}: [{', '.join(texts)}]"
+        if texts and operator in _OF_SEVERAL
+        else None
+    )
 
 
 def _of_templates(node: Scalar) -> str | None:
@@ -117,23 +143,14 @@ def _meant(written: str, fact: Fact, operator: str, *, is_short: bool) -> str | 
     return f"{_OF_SEVERAL[operator]}: {found}" if operator in _OF_SEVERAL else None
 
 
-def _expression(node: Scalar, field: str, fact: Fact, *, is_short: bool) -> MisfitError:
+def _expression(node: Scalar, operand: Operand) -> MisfitError | None:
     """Return what is wrong with an expression of the designer of workflows."""
+    found, fact = _EXPRESSION.fullmatch(node.text), operand.fact
+    if found is None:
+        return None
     message = "expressions of the designer mean nothing here: another fact is {fact: …}"
-    path = f"{fact.path.partition('.')[0] if fact.kind else 'deal'}.{field.lower()}"
+    path = f"{fact.path.partition('.')[0] if fact.kind else 'deal'}.{found[1].lower()}"
     if registry.find(path) is None:
         return MisfitError(node, message)
     meant = f"{{fact: {path}}}"
-    return MisfitError(node, message, f"{{is: {meant}}}" if is_short else meant)
-
-
-def pattern(written: str) -> str | None:
-    """Return the test that is meant by a text with signs of other languages: `Tender*`, `/x/i`."""
-    if found := _SLASHED.fullmatch(written):
-        flags = "(?i)" if "i" in found[2] else ""
-        return f'{{matches: "{flags}{found[1]}"}}'
-    found = _WILD.fullmatch(written)
-    if found is None or not (found[1] or found[3]) or (found[3] == "%" and not found[1]):
-        return None
-    test = "contains" if found[1] and found[3] else "ends_with" if found[1] else "starts_with"
-    return f"{{{test}: {found[2]}}}"
+    return MisfitError(node, message, f"{{is: {meant}}}" if operand.is_short else meant)

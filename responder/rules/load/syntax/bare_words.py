@@ -1,0 +1,85 @@
+"""Reads words that stand in a map in braces without a colon: `{older_than 2d}`, `{one_of: 1, 2}`.
+
+YAML takes them for keys without values, which no map of a rules file has.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from responder.rules.load.suggestions import written_values
+from responder.rules.load.syntax import key_words
+from responder.rules.yaml_positions import NUMBER, TRUTHS, Items, Kind, Mistakes, Node, Scalar
+
+Pair = tuple[Scalar, Node]
+# Names of keys are in small letters; what is none is one more value: `{is: F, S}`.
+_A_KEY = re.compile(r"[a-z_].*")
+
+
+def mended(pairs: Sequence[Pair], mistakes: Mistakes) -> Iterator[Pair]:
+    """Yield the pairs of a map in braces as they were meant, and record what is wrong with them."""
+    rest = list(pairs)
+    while rest:
+        key, value = rest.pop(0)
+        if _is_bare(key, value) and " " in key.text:
+            yield _with_a_colon(key, mistakes)
+            continue
+        more: list[Scalar] = []
+        while isinstance(value, Scalar) and rest and _is_a_value(*rest[0]):
+            more.append(rest.pop(0)[0])
+        yield key, _several(value, more, mistakes) if more and isinstance(value, Scalar) else value
+
+
+def _is_bare(key: Scalar, value: Node) -> bool:
+    """Return whether a key has neither a colon nor a value, nor quotes."""
+    if not isinstance(value, Scalar) or value.kind != "null" or value.text:
+        return False
+    end = key.column + len(key.text)
+    return (value.line, value.column) == (key.line, end) and key.kind != "broken"
+
+
+def _is_a_value(key: Scalar, value: Node) -> bool:
+    return _is_bare(key, value) and not _A_KEY.match(key.text)
+
+
+def _with_a_colon(key: Scalar, mistakes: Mistakes) -> Pair:
+    """Return the pair that is meant by `older_than 2d`."""
+    first, _, rest = key.text.partition(" ")
+    rest = rest.strip()
+    if not key_words.is_a_name(first):
+        return key, replace(key, text="", kind="null")
+    column = key.column + len(first)
+    mistakes.at(key.line, column, f"a colon is missing after `{first}`", f"{first}: {rest}")
+    start = key.column + len(key.text) - len(rest)
+    value = replace(key, text=rest, column=start, length=len(rest), kind=_kind(rest))
+    return replace(key, text=first, length=len(first)), value
+
+
+def _several(value: Scalar, more: Sequence[Scalar], mistakes: Mistakes) -> Node:
+    """Return the number in `1000,50`, or the list of the values in `1, 2`."""
+    (first, *others) = more
+    written = f"{value.text},{first.text}"
+    is_close = first.line == value.line and first.column == value.column + len(value.text) + 1
+    number = written_values.number(written) if is_close and not others else None
+    if number is not None and value.kind == "number" and first.text.isdigit():
+        mistakes.at(
+            value.line,
+            value.column,
+            f"`{written}` is not a number: it has a point before its fraction, and no other sign",
+            number,
+            len(written),
+        )
+        return replace(value, text=number, kind="number", length=len(written))
+    meant = ", ".join(one.text for one in (value, *more))
+    message = "several values stand in square brackets"
+    mistakes.at(value.line, value.column, message, f"[{meant}]", value.length)
+    kinds = (value, *(replace(one, kind=_kind(one.text)) for one in more))
+    return Items(
+        items=kinds, line=value.line, column=value.column, length=1, last_line=more[-1].last_line
+    )
+
+
+def _kind(text: str) -> Kind:
+    if text in TRUTHS:
+        return "truth"
+    return "number" if NUMBER.fullmatch(text) else "text"

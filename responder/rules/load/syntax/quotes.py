@@ -1,0 +1,79 @@
+"""Finds quotes that are not closed in their line, though the text ends there."""
+
+import re
+from collections.abc import Sequence
+
+from responder.rules.load.syntax import key_words
+from responder.rules.load.syntax.edits import Broken, Edit
+
+_KEY_BEFORE = re.compile(r"\s*(?:- +)*([\w.]+:\s+)?")
+_END_OF_FLOW = re.compile(r"[\]}\s,]*$")
+
+
+def unclosed(lines: Sequence[str]) -> Broken | None:
+    """Return the first quote that is not closed, where the next line is a key or an item again."""
+    for number, line in enumerate(lines, start=1):
+        column = open_in(line)
+        if column is None:
+            continue
+        below = next((one for one in lines[number:] if one.strip()), None)
+        if below is None or key_words.begins_like_a_key(below):
+            return _broken(number, line, column)
+    return None
+
+
+def open_in(line: str) -> int | None:
+    """Return the column (from 0) of a quote that a line opens and does not close, or None."""
+    depth = place = 0
+    while place < len(line):
+        character, before = line[place], line[:place]
+        if character == "#" and (not before or before[-1] in " \t"):
+            return None
+        if begins_a_value(before, depth):
+            if character in "\"'":
+                end = end_of_quoted(line, place)
+                if end is None:
+                    return place
+                place = end
+                continue
+            depth += character in "[{"
+        elif depth and character in "]}":
+            depth -= 1
+        place += 1
+    return None
+
+
+def end_of_quoted(line: str, start: int) -> int | None:
+    """Return the column after the text in quotes that begins at a column; None if it goes on."""
+    quote, place = line[start], start + 1
+    while place < len(line):
+        if line[place] == "\\" and quote == '"':
+            place += 1
+        elif line[place] == quote:
+            if quote == '"' or line[place + 1 : place + 2] != "'":
+                return place + 1
+            place += 1
+        place += 1
+    return None
+
+
+def begins_a_value(before: str, depth: int) -> bool:
+    """Return whether a value begins after this text; `depth` is how many brackets are open."""
+    said = before.rstrip()
+    if depth and said[-1:] in ("[", "{", ",", ":"):
+        return True
+    return not said or (said[-1] in ":-[{" and said != before) or said[-1] in "[{"
+
+
+def _broken(number: int, line: str, column: int) -> Broken:
+    message = "this quote is not closed: another one stands at the end of the text"
+    quote, end = line[column], len(line.rstrip())
+    whole = _KEY_BEFORE.fullmatch(line[:column])
+    if whole is None:
+        closers = _END_OF_FLOW.search(line)
+        end = closers.start() if closers else end
+        if set(",:") & set(line[column:end]):
+            return Broken(number, column + 1, message)
+    key = whole[1] if whole is not None and whole[1] else ""
+    edit = Edit(number, end, end, quote)
+    return Broken(number, column + 1, message, f"{key}{line[column:end]}{quote}", edit)
