@@ -4,6 +4,7 @@ A workflow that the case does not name is expected to be left alone: a kill that
 a failure. Rules that only observe count as if they acted, since their effect is what is tested.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,7 @@ from responder.rules.rule import Rule
 from responder.rules.ruleset import Ruleset
 from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table, nearest
 
+_BETWEEN = frozenset({"by", "is", "with", "from", "rule", "the", "be", "will"})
 WAITING = "waiting"
 NONE = "none"
 WORDS: Mapping[str, str] = {
@@ -91,7 +93,10 @@ def _one(node: Node, ruleset: Ruleset, mistakes: Mistakes) -> Iterator[Expectati
     assert isinstance(word, Scalar)
     if word.text not in WORDS:
         message = f"`{word.text}` is none of {', '.join(WORDS)}"
-        mistakes.error(word, message, _meant(word.text, ruleset))
+        other = rule.text if isinstance(rule, Scalar) else ""
+        turned = other in WORDS and word.text in [one.id for one in ruleset.rules]
+        meant = f"{other}: {word.text}" if turned else _meant(word.text, ruleset)
+        mistakes.error(word, message, meant)
     elif rule is None:
         yield Expectation(word.text)
     elif _rule_exists(word.text, rule, ruleset, mistakes):
@@ -101,11 +106,22 @@ def _one(node: Node, ruleset: Ruleset, mistakes: Mistakes) -> Iterator[Expectati
 
 def _meant(written: str, ruleset: Ruleset) -> str | None:
     """Return what is probably meant by a wrong word: `{kill: lost-deal}` by `kill lost-deal`."""
-    first, _, rule = written.replace(":", " ").partition(" ")
-    if first in WORDS and rule.strip() in [one.id for one in ruleset.rules]:
-        return f"{{{first}: {rule.strip()}}}"
+    words = [word for word in re.split(r"[\s:,]+", written) if word.lower() not in _BETWEEN]
+    ids = [one.id for one in ruleset.rules]
+    rule = next((word for word in words if word in ids), None)
+    what = next((one for one in map(_word, words) if one is not None), None)
+    if rule is not None and what is not None:
+        return f"{{{what}: {rule}}}"
     plain = written.lower().removeprefix("would_")
     return plain if plain in WORDS else synonyms.meant(plain, WORDS, synonyms.VALUES)
+
+
+def _word(written: str) -> str | None:
+    """Return the one of `WORDS` that a word means: `killed`."""
+    plain = written.lower()
+    if plain in WORDS:
+        return plain
+    return {"killed": Action.KILL, "terminated": Action.TERMINATE, "left": Action.LEAVE}.get(plain)
 
 
 def _rule_exists(what: str, node: Node, ruleset: Ruleset, mistakes: Mistakes) -> bool:

@@ -15,6 +15,7 @@ from responder.rules.yaml_positions import Table, nearest
 
 _TIME = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
 _OFFSET = re.compile(r"[+-][0-9]")
+_NO_NAMES = frozenset({"time", "zone", "timezone", "local", "city", "the", "of"})
 _SECOND = timedelta(seconds=1)
 _Otherwise = TypeVar("_Otherwise", bound=tzinfo | None)
 
@@ -29,12 +30,22 @@ def read(table: Table, keys: Keys, otherwise: _Otherwise) -> tzinfo | _Otherwise
     except (ZoneInfoNotFoundError, ValueError, OSError):
         node = table.get("timezone")
         assert node is not None
-        meant = synonyms.meant(name, (), synonyms.ZONES) or _zone_of(name)
+        meant = _zone_meant(name)
         message = f"there is no time zone `{name}`"
         if _OFFSET.search(name):
             message += ": it is named by a city, such as Europe/Moscow"
         keys.mistakes.error(node, message, meant)
         return otherwise
+
+
+def _zone_meant(name: str) -> str | None:
+    """Return the zone that is meant by a wrong name, or by a city among other words."""
+    words = [word for word in re.split(r"[\s/,()]+", name) if word.lower() not in _NO_NAMES]
+    whole = synonyms.meant(name, (), synonyms.ZONES) or _zone_of(name)
+    if whole is not None or _OFFSET.search(name) or len(words) < 1:
+        return whole
+    found = (synonyms.ZONES.get(word.lower()) or _zone_of(word) for word in words)
+    return next((zone for zone in found if zone), None)
 
 
 def _zone_of(name: str) -> str | None:
@@ -47,7 +58,7 @@ def _zone_of(name: str) -> str | None:
     zones = sorted(available_timezones())
     city = name.strip().lower().replace(" ", "_")
     found = next((zone for zone in zones if zone.lower().rpartition("/")[2] == city), None)
-    return found or nearest(name, zones)
+    return found or nearest(name, [zone for zone in zones if "/" in zone], likeness=0.75)
 
 
 def time_of_day(written: str) -> time | None:

@@ -122,10 +122,18 @@ class Mistakes:
         )
 
     def at(
-        self, line: int, column: int, message: str, suggestion: str | None = None, length: int = 1
+        self,
+        line: int,
+        column: int,
+        message: str,
+        suggestion: str | None = None,
+        length: int = 1,
+        *,
+        new: bool = False,
     ) -> None:
-        """Add an error at a place that has no node."""
-        self.found.append(Mistake(self.file, line, column, "error", message, suggestion, length))
+        """Add an error at a place that has no node; `new` as in `error`."""
+        place = (self.file, line, column)
+        self.found.append(Mistake(*place, "error", message, suggestion, length, new))
 
     def in_order(self) -> tuple[Mistake, ...]:
         """Return the errors in the order of the file, and then the warnings."""

@@ -159,7 +159,7 @@ def test_a_calendar_that_names_no_zone_is_of_the_files() -> None:
 @pytest.mark.parametrize(
     ("calendars", "place", "said", "suggestion"),
     [
-        ("[office]", (2, 12), "`calendars` is a map", None),
+        ("[office]", (2, 12), "`calendars` is a map", "office: {…}"),
         ("{office: }", (2, 13), "a calendar is a map", None),
         ("{office: {}}", (2, 21), "a calendar is a map", None),
         ("{Office: {days: [mon]}}", (2, 13), "the name of a calendar", None),
@@ -176,7 +176,7 @@ def test_a_calendar_that_names_no_zone_is_of_the_files() -> None:
         ("{office: {from: 9:00, to: 9:00}}", (2, 38), "at the same time", None),
         ("{office: {holidays: 2026-05-01}}", (2, 22), "`holidays` is a list", None),
         ("{office: {holidays: [May]}}", (2, 33), "a holiday is a day", None),
-        ("{office: {holidays: [2026-02-30]}}", (2, 33), "a holiday is a day", None),
+        ("{office: {holidays: [2026-02-30]}}", (2, 33), "there is no such day", None),
         ("{office: {holidays: [2026-02-01..]}}", (2, 33), "a holiday is a day", None),
         ("{office: {holidays: [[2026-02-01]]}}", (2, 33), "a holiday is a day", None),
         ("{office: {holidays: [{from: 2026-02-01}]}}", (2, 33), "a holiday is a day", None),

@@ -38,6 +38,11 @@ _PAGE = re.compile(
     r"(?:/details/|/view/|_| )([1-9][0-9]*)",
     re.IGNORECASE,
 )
+_OTHERS_CALLED = {
+    **dict.fromkeys(("daily", "daily_at", "every", "hourly", "cron", "timer", "time"), "schedule"),
+    **dict.fromkeys(("every day", "every hour", "ежедневно", "по расписанию"), "schedule"),
+    "робот": "robot",
+}
 _BESIDE_FACTS = ("name", "at", "portal", "unknown", "workflows", "expect")
 _OTHERS = tuple(name for name in get_args(Trigger) if name != "event")
 
@@ -73,6 +78,8 @@ def read(
 
 def read_one(node: Table, ruleset: Ruleset, mistakes: Mistakes, *, expecting: bool = False) -> Case:
     """Parse the single case in a map."""
+    Keys(mistakes).known(node, CASE_KEYS, synonyms.CASE_KEYS, of="in a test")
+    node = Keys(mistakes).as_meant(node, CASE_KEYS, synonyms.CASE_KEYS)
     node = indentation.with_keys_beside(node, ("facts",), _BESIDE_FACTS, mistakes)
     reader = _CaseReader(ruleset, mistakes, node)
     if expecting:
@@ -114,7 +121,6 @@ class _CaseReader:
 
     def case(self) -> Case:
         """Parse the case."""
-        self._keys()
         event, at = self._event(), self._at()
         # Who gave no zone to `at` learns it there, and not of every moment in the facts again.
         placed = self.ruleset.names_zone or self._names_no_zone("at")
@@ -148,13 +154,6 @@ class _CaseReader:
             message = "`expect` is missing: what happens to each workflow, such as"
             self.mistakes.error(self.node, f"{message} {{a: {{kill: lost-deal}}}}")
 
-    def _keys(self) -> None:
-        for key, _ in self.node.pairs:
-            if key.text not in CASE_KEYS:
-                message = f"there is no key `{key.text}` in a test"
-                meant = synonyms.meant(key.text, CASE_KEYS, synonyms.CASE_KEYS)
-                self.mistakes.error(key, message, meant)
-
     def _text(self, name: str) -> str | None:
         value = self.node.get(name)
         if value is None:
@@ -185,7 +184,10 @@ class _CaseReader:
         found = triggers.find(name)
         if found is not None and found.events:
             return found
-        meant = nearest(name, _OTHERS) or triggers.nearest_trigger(name)
+        plain = name.lower()
+        meant = (
+            _OTHERS_CALLED.get(plain) or nearest(plain, _OTHERS) or triggers.nearest_trigger(name)
+        )
         self.mistakes.error(node, f"there is no event `{name}`", meant)
         return None
 
@@ -220,7 +222,7 @@ class _CaseReader:
             if document is not None:
                 return document
             message = "`document` is a kind and a number, such as deal:759"
-            self.mistakes.error(node, message, _document_meant(node))
+            self.mistakes.error(node, message, _document_meant(node, event.kind or "deal"))
         spoken_of = (path.partition(".")[0] for path in given.paths)
         kinds = [event.kind, *spoken_of, *_kinds(rules), "deal"]
         kind = next(kind for kind in kinds if kind is not None and registry.is_kind(kind))
@@ -242,7 +244,8 @@ class _CaseReader:
 
     def _check_workflows_exist(self, expected: Expected | None, ids: list[str]) -> None:
         node, listed = self.node.get("expect"), self.node.get("workflows")
-        if (listed is not None and not isinstance(listed, Items)) or "" in ids:
+        unread = listed is not None and not isinstance(listed, Items)
+        if unread or "" in ids or len(set(ids)) < len(ids):
             return  # which is reported
         rules = [rule.id for rule in self.ruleset.rules]
         for key, value in node.pairs if expected and isinstance(node, Table) else ():
@@ -256,13 +259,18 @@ class _CaseReader:
                 self.mistakes.error(key, message, nearest(key.text, ids))
 
 
-def _document_meant(node: Node) -> str | None:
-    """Return the document that an address of its page, or the portal's own id, names."""
+def _document_meant(node: Node, kind: str) -> str | None:
+    """Return the document that an address of its page, the portal's own id, or a number names.
+
+    A number alone is of a document of this kind.
+    """
+    if isinstance(node, Scalar) and node.text.isascii() and node.text.isdigit():
+        return f"{kind}:{node.text}"
     found = _PAGE.search(node.text) if isinstance(node, Scalar) else None
     if found is None:
         return None
-    kind = f"item_{found[2]}" if found[2] else found[1].lower()
-    return f"{kind}:{found[3]}" if registry.is_kind(kind) else None
+    named = f"item_{found[2]}" if found[2] else found[1].lower()
+    return f"{named}:{found[3]}" if registry.is_kind(named) else None
 
 
 def _kinds(rules: Iterable[Rule]) -> Iterator[str | None]:

@@ -24,6 +24,7 @@ _SELF_EVIDENT = (*OF_JUDGEMENT, "workflow.id", "template.id", "starter.id")
 
 _STUCK = "; it is stuck where that is more than five minutes before `at`, and not where it is null"
 
+_NAME = "workflow.name"
 Facts = dict[str, object]
 
 
@@ -98,7 +99,8 @@ class FactsReader:
             return
         if not isinstance(node, Items):
             example = "[{id: a, template_id: 61}]"
-            self.mistakes.error(node, f"`workflows` is a list, such as {example}")
+            message = f"`workflows` is a list, such as {example}"
+            self.mistakes.error(node, message, _workflow_meant(node))
             return
         ids: set[object] = set()
         for item in node.items:
@@ -121,12 +123,16 @@ class FactsReader:
                 found |= self._map(value, key.text)
             else:
                 path = key.text if "." in key.text else f"workflow.{key.text}"
+                if path == _NAME and isinstance(value, Scalar):
+                    self.mistakes.error(key, "a workflow goes by its `id`", "id")
+                    found["workflow.id"] = value.text
+                    continue
                 if path.partition(".")[0] in (*registry.KINDS, "document", "event"):
                     message = f"`{path}` is no fact of a workflow: it stands in `facts`"
                     self.mistakes.error(key, message)
                     continue
                 found |= self._one(key, path, value, _paths(node, "workflow"))
-        if not found.get("workflow.id"):
+        if not found.get("workflow.id") and not _has_another_name(node):
             self.mistakes.error(node, "a workflow is a map with an `id`, such as {id: a}")
         found["workflow.id"] = str(found.get("workflow.id", ""))
         return found
@@ -139,7 +145,10 @@ class FactsReader:
         if node is None:
             return {}
         if not isinstance(node, Table):
-            self.mistakes.error(node, "facts are a map, such as {deal: {stage_id: NEW}}")
+            message = "facts are a map, such as {deal: {stage_id: NEW}}"
+            if isinstance(node, Items):
+                message = "facts stand below each other, without dashes or brackets"
+            self.mistakes.error(node, message)
             return {}
         found: Facts = {}
         for key, value in node.pairs:
@@ -208,6 +217,24 @@ class FactsReader:
                 self.mistakes.error(item, "the name of a fact is expected here")
             elif item.text == WORKFLOWS or self._exists(item, item.text):
                 yield item.text
+
+
+def _has_another_name(node: Node) -> bool:
+    """Return whether an `id` is missing because it is called a name, which is reported."""
+    return isinstance(node, Table) and node.get("name") is not None
+
+
+def _workflow_meant(node: Node) -> str | None:
+    """Return the list that is meant by `{id: a}`, or the item by `a: {template_id: 61}`."""
+    pairs = node.pairs if isinstance(node, Table) else ()
+    if not pairs:
+        return None
+    key, value = pairs[0]
+    if isinstance(value, Table):
+        said = [f"{one.text}: {it.text}" for one, it in value.pairs if isinstance(it, Scalar)]
+        return f"- {{{', '.join((f'id: {key.text}', *said))}}}"
+    said = [f"{one.text}: {it.text}" for one, it in pairs if isinstance(it, Scalar)]
+    return f"[{{{', '.join(said)}}}]" if len(said) == len(pairs) else None
 
 
 def _paths(node: Node, owner: str) -> frozenset[str]:

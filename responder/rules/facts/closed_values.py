@@ -127,8 +127,8 @@ def in_test(fact: Fact, operator: str, operand: Node, context: FileContext) -> I
     elif operator in _IN_LISTS and isinstance(operand, Scalar):
         for item in context.lists.get(operand.text, ()):
             for wrong in in_values(fact, item):
-                message = f"the list `{operand.text}` does not fit `{fact.path}`: {wrong.message}"
-                yield Complaint(operand, message)
+                message = f"{wrong.message} (and rules compare it with the list `{operand.text}`)"
+                yield Complaint(wrong.node, message, wrong.suggestion)
 
 
 def in_values(fact: Fact, node: Node) -> Iterator[Complaint]:

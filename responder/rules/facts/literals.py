@@ -193,9 +193,14 @@ def _named(node: Node, known: Collection[str], what: str, context: FileContext) 
     if not isinstance(node, Scalar):
         raise MisfitError(node, f"the name of one of `{what}s` is expected here")
     if node.text not in known and not context.misses_names:
-        meant = nearest(node.text, known)
+        meant = nearest(node.text.lower(), known) or _among_words(node.text, known)
         raise MisfitError(node, f"there is no {what} `{node.text}` in `{what}s`", meant)
     return node.text
+
+
+def _among_words(written: str, known: Collection[str]) -> str | None:
+    words = written.lower().split()
+    return next((name for name in known if name in words), None)
 
 
 def _number(scalar: Scalar, fact: Fact) -> object:
@@ -204,6 +209,8 @@ def _number(scalar: Scalar, fact: Fact) -> object:
         message = f"`{scalar.text}` is not a number, and `{fact.path}` is one"
         if fact.type is Type.REFERENCE:
             message += ", which the address of its page ends with"
+        elif fact.path.endswith(".category_id"):
+            message += ": that of the pipeline, which the address of its deals has (category/2)"
         raise MisfitError(scalar, message)
     if values.is_empty(read, fact.type):
         message = f"0 in `{fact.path}` means that there is none; write `{fact.path}: {_NONE}`"

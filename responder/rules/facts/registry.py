@@ -208,7 +208,8 @@ def nearest_fact(path: str) -> str | None:
         return _nearest_linked(owner, name)
     if not _fields(owner):
         owners = [*KINDS, *fields.ALWAYS]
-        meant = _numbered(owner) or russian.english(owner, owners)
+        # A word may stand for a kind and for what every document has: `сделка`.
+        meant = _numbered(owner) or russian.english(owner, KINDS) or russian.english(owner, owners)
         owner = meant or nearest(owner, owners) or owner
     name = russian.english(name, _fields(owner)) or name
     if find(f"{owner}.{name}"):

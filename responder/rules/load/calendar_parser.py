@@ -1,7 +1,7 @@
 """Parses `calendars`: the offices whose hours rules keep to."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, time, tzinfo
 
@@ -15,6 +15,13 @@ from responder.rules.yaml_positions import Items, Node, Scalar, Table, nearest
 CALENDAR_KEYS = ("timezone", "days", "from", "to", "holidays")
 HOLIDAY_KEYS = ("from", "to")
 _NAME = re.compile(r"[a-z0-9_-]+")
+_IN_A_WORD: Mapping[str, Sequence[str]] = {
+    **dict.fromkeys(("weekdays", "workdays", "working_days", "business_days", "будни"), DAYS[:5]),
+    **dict.fromkeys(("рабочие_дни", "werktags"), DAYS[:5]),
+    **dict.fromkeys(("weekend", "weekends", "выходные"), DAYS[5:]),
+    **dict.fromkeys(("all", "daily", "every_day", "everyday", "ежедневно"), DAYS),
+}
+_BETWEEN_DAYS = re.compile(r"[-\u2013\u2014]|\s+(?:to|bis|till|until|по|до)\s+")
 _HOLIDAYS = "2026-05-09, 2026-01-01..2026-01-08 or {from: 2026-01-01, to: 2026-01-08}"
 
 
@@ -24,7 +31,8 @@ def read(root: Table, keys: Keys, zone: tzinfo) -> Mapping[str, Calendar]:
     if table is None:
         return {}
     if not isinstance(table, Table):
-        keys.mistakes.error(table, "`calendars` is a map of calendars")
+        message = "`calendars` is a map: the name of each stands before it, without a dash"
+        keys.mistakes.error(table, message, "office: {…}")
         return {}
     reader = _Reader(keys, zone)
     return {key.text: reader.calendar(key, node) for key, node in table.pairs}
@@ -106,7 +114,9 @@ class _Reader:
             if first is None or last is None:
                 message = f"a holiday is a day or a range of days: {_HOLIDAYS}"
                 text = item.text if isinstance(item, Scalar) else ""
-                self._error(item, message, written_values.moment(text))
+                if written_values.is_no_day(text):
+                    message = written_values.no_such_day(text)
+                self._error(item, message, written_values.days(text))
             elif first > last:
                 self._error(item, "this holiday ends before it begins")
             else:
@@ -135,7 +145,9 @@ def _day_meant(written: str) -> str | None:
 
 def _days_meant(written: str) -> str | None:
     """Return the list of days in `mon-fri` or `mon, tue`."""
-    first, *rest = (_day_meant(part.strip()) for part in re.split(r"[-\u2013\u2014]", written))
+    if (whole := _IN_A_WORD.get(written.strip().lower().replace(" ", "_"))) is not None:
+        return f"[{', '.join(whole)}]"
+    first, *rest = (_day_meant(part.strip()) for part in _BETWEEN_DAYS.split(written))
     if first and len(rest) == 1 and rest[0] is not None:
         start, end = DAYS.index(first), DAYS.index(rest[0])
         return f"[{', '.join(DAYS[start : end + 1])}]" if start < end else None

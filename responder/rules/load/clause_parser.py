@@ -5,13 +5,14 @@ result of a clause with a mistake must not be evaluated; the file is then not lo
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from responder.rules.calendars import Calendar
 from responder.rules.facts import amounts, closed_values, literals, registry, working_time
 from responder.rules.facts.amounts import AMOUNTS
+from responder.rules.facts.closed_values import Complaint
 from responder.rules.facts.conditions import All, AnyOf, FactTest, Not, Part, fact_test
 from responder.rules.facts.fields import Type
 from responder.rules.facts.literals import FileContext, MisfitError, Units
@@ -21,10 +22,12 @@ from responder.rules.load import contradictions, plain_words
 from responder.rules.load.suggestions import (
     comparisons,
     misleading_texts,
+    misplaced_tests,
     synonyms,
     written_values,
     wrong_operands,
 )
+from responder.rules.load.syntax.tree_builder import EXPRESSION
 from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table
 
 GROUPS = ("any", "all", "not")
@@ -57,6 +60,7 @@ class ClauseReader:
     kind: str | None = None
     uses: list[Use] = field(default_factory=list)
     meant: set[str] = field(default_factory=set)  # the facts that wrong names are said to mean
+    is_whole: bool = True  # False where an operand was reported before it came here
 
     def read(self, node: Node, place: str) -> tuple[Part, ...]:
         """Parse a map of tests, which is at `place` in its rule."""
@@ -100,8 +104,10 @@ class ClauseReader:
     def _group(self, key: Scalar, value: Node, place: str) -> Part:
         if key.text == "not":
             return Not(All(self.read(value, place)))
+        if isinstance(value, Table) and value.pairs:
+            value = misplaced_tests.alternatives(key, value, self.mistakes)
         if not isinstance(value, Items) or not value.items:
-            message = f"`{key.text}` takes a list of maps of tests"
+            message = f"`{key.text}` is a list: each of its tests begins with a dash"
             self.mistakes.error(value if isinstance(value, Items) else key, message)
             return AnyOf(())
         parts = tuple(
@@ -110,37 +116,19 @@ class ClauseReader:
         return AnyOf(parts) if key.text == "any" else All(parts)
 
     def _tests(self, key: Scalar, value: Node, place: str) -> Iterator[FactTest]:
-        if " " in key.text and (said := self._in_one_key(key, value)) is not None:
-            key, value = said
+        key, value = misplaced_tests.apart(key, value, self.mistakes)
         fact = self._fact(key)
         if fact is None:
             return
         self.uses.append(Use(fact, key))
-        if isinstance(value, Table):
+        if isinstance(value, Scalar) and value.kind == "broken":
+            self.is_whole = False
+        elif isinstance(value, Table):
             yield from self._of_map(fact, key, value, place)
         elif isinstance(value, Items):
             yield from self._test(fact, key, "one_of", value, place)
         else:
             yield from self._test(fact, key, "is", value, place)
-
-    def _in_one_key(self, key: Scalar, value: Node) -> tuple[Scalar, Node] | None:
-        """Return the fact and its test in a key such as `deal.opportunity below`, or None."""
-        path, _, rest = key.text.partition(" ")
-        test = comparisons.named(rest)
-        if registry.find(path) is None or test is None:
-            return None
-        written = value.text if isinstance(value, Scalar) else "…"
-        message = "a test stands below its fact, or in braces behind it"
-        self.mistakes.error(key, message, f"{path}: {{{test}: {written}}}")
-        name = replace(key, text=test, column=key.column + len(path) + 1, length=len(rest))
-        tests = Table(
-            pairs=((name, value),),
-            line=key.line,
-            column=name.column,
-            length=1,
-            last_line=value.last_line,
-        )
-        return replace(key, text=path, length=len(path)), tests
 
     def _of_map(self, fact: Fact, key: Scalar, value: Table, place: str) -> Iterator[FactTest]:
         tests = [
@@ -150,6 +138,10 @@ class ClauseReader:
         ]
         if not tests:
             self.mistakes.error(value, f"`{key.text}` has no test")
+            return
+        if (span := comparisons.span(tests)) is not None:
+            self.mistakes.error(tests[0][0], "two ends are those of `between`", span)
+            self.is_whole = False
             return
         context = replace(self.context, units=self._units(fact, value))
         for operator, operand in tests:
@@ -262,32 +254,34 @@ class ClauseReader:
             prepared = _prepare(operator, operand, fact, context)
         except MisfitError as misfit:
             refused = wrong_operands.Operand(fact, operator.name, operand, is_short, context.lists)
-            plain = wrong_operands.in_plain_words(misfit, refused)
-            for wrong in impossible or (plain,):
-                self.mistakes.error(wrong.node, wrong.message, wrong.suggestion)
+            of_items = wrong_operands.in_the_list(refused, context)
+            plain = (wrong_operands.in_plain_words(misfit, refused),)
+            self._record(impossible or of_items or plain)
             return None
         # Older versions loaded these, so the test is made all the same, as they made it.
-        for wrong in impossible:
-            self.mistakes.error(wrong.node, wrong.message, wrong.suggestion, new=True)
+        self._record(impossible, new=True)
         if not impossible:
             self._curly_quotes(operand)
-            self._other_than_it_looks(operator.name, operand, fact)
+            for item, said in misleading_texts.warnings(
+                operator.name, operand, fact, context.lists
+            ):
+                self.mistakes.warn(item, said)
         return prepared
+
+    def _record(self, wrongs: Iterable[Complaint | MisfitError], *, new: bool = False) -> None:
+        """Record what is wrong with operands; an item of a list once, for all rules that use it."""
+        for wrong in wrongs:
+            node = wrong.node
+            said = {(one.line, one.column, one.message) for one in self.mistakes.found}
+            if (node.line, node.column, wrong.message) in said:
+                self.is_whole = False
+            else:
+                self.mistakes.error(node, wrong.message, wrong.suggestion, new=new)
 
     def _curly_quotes(self, operand: Node) -> None:
         for item in operand.items if isinstance(operand, Items) else (operand,):
             if isinstance(item, Scalar) and plain_words.without_curly_quotes(item.text) is not None:
                 self.mistakes.error(item, plain_words.CURLY_SAID, new=True)
-
-    def _other_than_it_looks(self, operator: str, operand: Node, fact: Fact) -> None:
-        """Warn of texts that are compared whole and look like more: `Tender*`, `not empty`."""
-        if fact.type not in (Type.TEXT, Type.ANY) or operator not in closed_values.TESTS:
-            return
-        for item in operand.items if isinstance(operand, Items) else (operand,):
-            if isinstance(item, Scalar):
-                said = misleading_texts.warning(item.text, fact, self.context.lists)
-                if said is not None:
-                    self.mistakes.warn(item, said)
 
     def _wrong_kind(self, fact: Fact, key: Scalar, name: str, operand: Node) -> None:
         """Record a test that a fact of this type does not take."""
@@ -303,6 +297,9 @@ class ClauseReader:
     def _no_operator(self, key: Scalar, operand: Node) -> None:
         if key.text == "fact":
             self.mistakes.error(key, "a fact is compared by an operator: {is: {fact: …}}", "is")
+            return
+        if key.text.startswith("="):
+            self.mistakes.error(key, EXPRESSION)
             return
         in_a_list = key.text == HOURS and isinstance(operand, Scalar)
         message, negated = f"there is no test `{key.text}`", synonyms.negated_test(key.text)

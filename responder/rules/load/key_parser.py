@@ -1,14 +1,26 @@
 """Parses plain keys of a rules file: texts, yes and no, words to choose from, lists of names."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+# Russian words are what is looked for
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from responder.rules.facts import registry
 from responder.rules.load.suggestions.synonyms import KEYS, REMARKS, TRUTHS, VALUES, Synonyms
 from responder.rules.load.suggestions.synonyms import meant as synonym
-from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table, truth
+from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table, nearest, truth
 
-_EXAMPLES = {"per": "starter.id", "tell": "timeline, starter", "warn": "timeline, starter"}
+_EXAMPLES = {"per": "starter.id", "tell": "timeline, starter", "warn": "starter, responsible"}
+_BETWEEN_NAMES = re.compile(r"\s*[,;&+|]\s*|\s+(?:and|or|und|oder|и|или)\s+")
+# Words for keys below which nothing else than the right value can stand.
+_PLAIN = frozenset(
+    (
+        *("condition", "conditions", "where", "filter", "match", "except", "exception"),
+        *("reason", "description", "comment", "action", "expects", "expected", "given"),
+        *("если", "условие", "условия", "кроме", "причина", "тогда"),
+    )
+)
+_FEW = 8  # so many keys are told to who wrote another one
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +44,8 @@ class Keys:
                 remark = REMARKS.get(key.text.lower())
                 message = f"there is no key `{key.text}` {of}" + (f": {remark}" if remark else "")
                 meant = None if remark else synonym(key.text, names, synonyms)
+                if not meant and not remark and len(names) <= _FEW:
+                    message += f", where {', '.join(names)} may stand"
                 self.mistakes.error(key, message, meant)
 
     def _without_colon(self, key: Scalar, value: Node) -> None:
@@ -79,28 +93,50 @@ class Keys:
         node = table.get(name)
         if node is None:
             return None
-        choices, text = list(choices), _only(node)
+        choices = list(choices)
         if isinstance(node, Scalar) and node.text in choices:
             return node.text
         message = f"`{name}` is one of {', '.join(choices)}"
-        meant = None if "," in text else synonym(text, choices, VALUES)
-        self.mistakes.error(self._shown(table, name), message, meant)
+        self.mistakes.error(self._shown(table, name), message, _choice_meant(node, choices))
         return None
 
-    def names(self, table: Table, name: str) -> Iterator[Scalar]:
-        """Read a key whose value is a list of names, at least one."""
+    def names(
+        self, table: Table, name: str, meant: Callable[[str], str | None] = str
+    ) -> Iterator[Scalar]:
+        """Read a key whose value is a list of names, at least one.
+
+        `meant` returns the name that is meant by a word, for the suggestion; None for no name.
+        """
         node = table.get(name)
         if node is None:
             return
         if not isinstance(node, Items) or not node.items:
             message = f"`{name}` is a list, such as [{_EXAMPLES.get(name, 'main')}]"
-            self.mistakes.error(self._shown(table, name), message, _as_a_list(node))
+            self.mistakes.error(self._shown(table, name), message, _as_a_list(node, meant))
             return
         for item in node.items:
             if isinstance(item, Scalar) and item.kind not in ("null", "truth"):
                 yield item
             else:
                 self.mistakes.error(item, f"`{name}` is a list of names")
+
+    def as_meant(self, table: Table, names: Iterable[str], synonyms: Synonyms = KEYS) -> Table:
+        """Return a map whose wrong keys have their right names, where it is plain which these are.
+
+        They were reported, and what stands below them is read as it was meant.
+        """
+        right = set(names) - {key.text for key, _ in table.pairs}
+        pairs = []
+        for key, value in table.pairs:
+            said = key.text.strip().lower().replace("-", "_").replace(" ", "_")
+            meant = synonym(key.text, right, synonyms) if key.text not in names else None
+            is_plain = said in _PLAIN or said == meant or nearest(said, right, likeness=0.85)
+            if meant in right and is_plain:
+                right.discard(meant)
+                pairs.append((replace(key, text=meant), value))
+            else:
+                pairs.append((key, value))
+        return replace(table, pairs=tuple(pairs))
 
     def _shown(self, table: Table, name: str) -> Node:
         """Return the node to point at: the value, or its key where the value is empty."""
@@ -110,15 +146,22 @@ class Keys:
         return key if isinstance(value, Scalar) and not value.text else value
 
 
-def _only(node: Node) -> str:
-    """Return the text of a scalar without a remark, or of the only item of a list; else nothing."""
-    if isinstance(node, Items) and len(node.items) == 1:
-        (node,) = node.items
-    return node.text.partition(" //")[0].strip() if isinstance(node, Scalar) else ""
+def _choice_meant(node: Node, choices: list[str]) -> str | None:
+    """Return the word that is meant by another, by the first of several, or by a sentence."""
+    items = node.items if isinstance(node, Items) else (node,)
+    texts = [one.text.partition(" //")[0].strip() for one in items if isinstance(one, Scalar)]
+    if not texts or (len(texts) > 1 and any(one in choices for one in texts[1:])):
+        return None
+    first = texts[0]
+    if "," in first:
+        return None
+    word = first.split(" ")[0].lower()
+    return synonym(first, choices, VALUES) or (word if word in choices else None)
 
 
-def _as_a_list(node: Node) -> str | None:
+def _as_a_list(node: Node, meant: Callable[[str], str | None]) -> str | None:
     """Return the list that is meant by a text."""
     if not isinstance(node, Scalar) or not node.text:
         return None
-    return f"[{', '.join(part.strip() for part in node.text.split(','))}]"
+    parts = [meant(part) for part in _BETWEEN_NAMES.split(node.text.strip()) if part]
+    return f"[{', '.join(part for part in parts if part)}]" if all(parts) else None

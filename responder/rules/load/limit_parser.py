@@ -11,6 +11,16 @@ from responder.rules.load.key_parser import Keys
 from responder.rules.load.suggestions import written_values
 from responder.rules.yaml_positions import Node, Scalar, Table
 
+_OF_WHAT = re.compile(
+    r"([1-9][0-9]*)\s*(?:kills?|stops?|workflows?)?\s*(?:per|an?|/|в|for each)\s*"
+    r"(hour|run|sweep|document|deal|час)",
+    re.IGNORECASE,
+)
+_WHAT = {
+    **dict.fromkeys(("hour", "час"), "per_hour"),
+    **dict.fromkeys(("run", "sweep"), "per_run"),
+    **dict.fromkeys(("document", "deal"), "per_document"),
+}
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")
 
 
@@ -40,13 +50,21 @@ def read(table: Table, keys: Keys, otherwise: Limit) -> Limit:
     if not isinstance(node, Table) or not node.pairs:
         message = "`limit` is a map, such as {per_hour: 30, per_document: 5}"
         key = table.key("limit")
-        meant = _meant(node)
         shown = node if isinstance(node, Table) or key is None else key
-        keys.mistakes.error(shown, message, meant and f"{{per_hour: {meant}}}")
+        keys.mistakes.error(shown, message, _map_meant(node))
         return otherwise
     keys.known(node, NAMES)
     given = {name: number for name in NAMES if (number := _number(node, name, keys)) is not None}
     return replace(otherwise, **given)
+
+
+def _map_meant(node: Node) -> str | None:
+    """Return the map that is meant by `5` or `25 per run`."""
+    found = _OF_WHAT.fullmatch(node.text) if isinstance(node, Scalar) else None
+    if found is not None:
+        return f"{{{_WHAT[found[2].lower()]}: {found[1]}}}"
+    meant = _meant(node)
+    return meant and f"{{per_hour: {meant}}}"
 
 
 def _number(table: Table, name: str, keys: Keys) -> int | None:

@@ -16,7 +16,7 @@ from responder.rules.load import calendar_parser, limit_parser
 from responder.rules.load.key_parser import Keys
 from responder.rules.load.limit_parser import Limit
 from responder.rules.load.rule_parser import RULE_KEYS, Defaults, RuleReader
-from responder.rules.load.suggestions import indentation
+from responder.rules.load.suggestions import indentation, written_values
 from responder.rules.load.syntax import key_words
 from responder.rules.rule import Rule
 from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table
@@ -52,10 +52,7 @@ def read(
     context = FileContext(
         zone=defaults.zone,
         lists=_lists(root, mistakes),
-        misses_names=any(
-            root.get(name) is None and not keys.lacks(root, name, FILE_KEYS)
-            for name in ("lists", "calendars")
-        ),
+        misses_names=any(_is_misread(root, name, keys) for name in ("lists", "calendars")),
         calendars=calendar_parser.read(root, keys, defaults.zone or UTC),
     )
     reader = RuleReader(
@@ -104,12 +101,21 @@ def _defaults(root: Table, keys: Keys) -> Defaults:
     )
 
 
+def _is_misread(root: Table, name: str, keys: Keys) -> bool:
+    """Return whether the names under a key could not be read, which is reported."""
+    node = root.get(name)
+    if node is None:
+        return not keys.lacks(root, name, FILE_KEYS)
+    return not isinstance(node, Table)
+
+
 def _lists(root: Table, mistakes: Mistakes) -> Mapping[str, tuple[Node, ...]]:
     table = root.get("lists")
     if table is None:
         return {}
     if not isinstance(table, Table):
-        mistakes.error(table, "`lists` is a map of lists")
+        message = "`lists` is a map: the name of each stands before it, without a dash"
+        mistakes.error(table, message, "vips: [17, 204]")
         return {}
     return {key.text: tuple(_list(key, node, mistakes)) for key, node in table.pairs}
 
@@ -118,7 +124,9 @@ def _list(key: Scalar, node: Node, mistakes: Mistakes) -> Iterator[Node]:
     if not _NAME.fullmatch(key.text):
         mistakes.error(key, "the name of a list has only a-z, 0-9, - and _")
     if not isinstance(node, Items):
-        mistakes.error(key, f"`{key.text}` is a list of values, such as [17, 204]")
+        shown = node if isinstance(node, Scalar) and node.text else key
+        meant = written_values.several_of(node.text) if isinstance(node, Scalar) else None
+        mistakes.error(shown, f"`{key.text}` is a list of values, such as [17, 204]", meant)
         return
     if not node.items:
         mistakes.warn(key, f"the list `{key.text}` is empty, so nothing is in it")

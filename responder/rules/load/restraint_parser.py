@@ -89,7 +89,7 @@ def _keep(node: Table, keys: Keys) -> tuple[Keep | None, tuple[Use, ...]]:
     chosen = _which(node, keys)
     per: set[str] = set()
     uses: list[Use] = []
-    for name in keys.names(node, "per"):
+    for name in keys.names(node, "per", _meant):
         if name.text in GROUPS:
             per.add(name.text)
         else:
@@ -154,10 +154,25 @@ def _grouping(name: Scalar, keys: Keys) -> Iterator[Use]:
         yield Use(fact, name)
 
 
+# The words for what groups are mostly made of.
+_OF_DEALS = {
+    "company": "deal.company_id",
+    "contact": "deal.contact_id",
+    "client": "deal.company_id",
+    "responsible": "deal.assigned_by_id",
+    "user": "starter.id",
+    "started_by": "starter.id",
+}
+
+
 def _meant(name: str) -> str | None:
     """Return what was probably meant by a wrong name: `starter.id` by `starter`."""
+    if name in GROUPS or registry.find(name) is not None:
+        return name
     if synonyms.VALUES.get(name.lower()) in GROUPS:
         return synonyms.VALUES[name.lower()]
+    if name in _OF_DEALS:
+        return _OF_DEALS[name]
     by_id = registry.find(f"{name}.id")
     if by_id is not None and by_id.type in GROUPING and by_id.path not in NO_GROUP:
         return by_id.path

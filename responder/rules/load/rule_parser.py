@@ -88,6 +88,7 @@ class RuleReader:
         node = indentation.with_indented_tests(node, self.mistakes)
         node = indentation.with_keys_beside(node, _WITH_MAPS, RULE_KEYS, self.mistakes)
         keys.known(node, RULE_KEYS)
+        node = keys.as_meant(node, RULE_KEYS)
         action = self._action(node, keys)
         id_ = self._id(node, keys)
         tests = self._tests(node, id_)
@@ -194,7 +195,7 @@ class RuleReader:
         before = len(self.mistakes.found)
         condition = All(self._clause(node, "if", clauses))
         exception = AnyOf(self._clause(node, "unless", clauses))
-        are_read = len(self.mistakes.found) == before
+        are_read = clauses.is_whole and len(self.mistakes.found) == before
         return _Tests(condition, exception, clauses.uses, are_read, clauses.meant)
 
     def _clause(self, node: Table, name: str, clauses: ClauseReader) -> tuple[Part, ...]:
@@ -285,7 +286,7 @@ class RuleReader:
             self.mistakes.error(node, "`if` is missing: this would leave every workflow")
 
     def _portals_of(self, node: Table, keys: Keys, action: Action | None) -> frozenset[str] | None:
-        names = tuple(keys.names(node, "portals"))
+        names = tuple(keys.names(node, "portals", str.lower))
         if names:
             return self.portals(names)
         if action not in KILLING:

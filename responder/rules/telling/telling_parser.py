@@ -54,15 +54,13 @@ class TellingReader:
                 self.keys.mistakes.error(key, message)
 
     def _audience(self, node: Table, name: str) -> tuple[Audience, ...]:
-        return tuple(dict.fromkeys(self._named(self.keys.names(node, name), name)))
+        return tuple(dict.fromkeys(self._named(self.keys.names(node, name, _meant), name)))
 
     def _named(self, found: Iterable[Scalar], key: str) -> Iterator[Audience]:
         for name in found:
             if name.text not in tuple(Audience):
                 message = f"`{name.text}` is nobody whom `{key}` knows: {', '.join(Audience)}"
-                self.keys.mistakes.error(
-                    name, message, synonyms.meant(name.text, Audience, synonyms.AUDIENCES)
-                )
+                self.keys.mistakes.error(name, message, _meant(name.text))
                 continue
             why = self._why_nobody(Audience(name.text), key)
             if why is not None and self.readable:
@@ -93,6 +91,10 @@ class TellingReader:
 
     def _reads_tasks(self) -> bool:
         return any(path.startswith(_OF_TASKS) for path in self.paths)
+
+
+def _meant(word: str) -> str | None:
+    return synonyms.meant(word, Audience, synonyms.AUDIENCES)
 
 
 def _may_have_timeline(brought: str) -> bool:

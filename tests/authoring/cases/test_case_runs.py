@@ -212,7 +212,12 @@ def mistakes(case: str) -> list[Mistake]:
         (one("{a: {}}"), "one thing is expected here", None, 5),
         (one("{a: {none: lost-deal}}"), "one thing is expected here", None, 5),
         (one("{a: {kill: [x]}}"), "there is no rule ``", None, 5),
-        (one("none").replace("[{id", "{id").replace("61}]", "61}"), "`workflows` is", None, 4),
+        (
+            one("none").replace("[{id", "{id").replace("61}]", "61}"),
+            "`workflows` is",
+            "[{id: a, template_id: 61}]",
+            4,
+        ),
         (one("none", more="unknown: deal.id"), "`unknown` is a list of facts", "[deal.id]", 6),
         (one("none", more="unknown: [[]]"), "the name of a fact is expected", None, 6),
         (one("none", more="name: []"), "`name` is a text", None, 6),

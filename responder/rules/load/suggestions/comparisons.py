@@ -1,12 +1,15 @@
 """Reads comparisons that are written as people say them: `> 14d`, `more than 1000`."""
 
+# Russian words are what is looked for
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from responder.rules.facts.fields import Type
 from responder.rules.facts.operators import OPERATORS
 from responder.rules.load import plain_words
 from responder.rules.load.suggestions import russian, synonyms, written_values
+from responder.rules.yaml_positions import Node, Scalar
 
 # The tests of moments for those of numbers. Over 14 days ago is longer ago; over a day is after it.
 _OF_AGES = {
@@ -21,6 +24,7 @@ _OF_LENGTHS = {"older_than": "over", "newer_than": "below"}
 _LENGTH = re.compile(r"[0-9]+ ?[^\W\d_]+\b.*")
 _AGES = ("older_than", "newer_than")
 _MOST_WORDS = 5
+_ENDS = frozenset([("from", "to"), ("min", "max"), ("start", "end"), ("от", "до"), ("von", "bis")])
 
 
 class Comparison(NamedTuple):
@@ -82,6 +86,17 @@ def fitting_test(type_: Type, name: str, operand: str) -> str | None:
     if type_ not in (Type.DATE, Type.DAY):
         return None
     return (_OF_AGES if _LENGTH.fullmatch(operand) else _OF_DAYS).get(name)
+
+
+def span(tests: Sequence[tuple[Scalar, Node]]) -> str | None:
+    """Return the test that is meant by `{from: 1, to: 5}`, `{min: 1, max: 5}`; None for others."""
+    if len(tests) != 2:
+        return None
+    (first, low), (second, high) = tests
+    if (first.text.lower(), second.text.lower()) not in _ENDS:
+        return None
+    ends = [end.text for end in (low, high) if isinstance(end, Scalar)]
+    return f"between: [{', '.join(ends)}]" if len(ends) == 2 else None
 
 
 def of_duration(written: str) -> str | None:

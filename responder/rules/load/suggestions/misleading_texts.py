@@ -2,10 +2,13 @@
 
 # ruff: noqa: RUF001  # Russian words are what is looked for
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
+from responder.rules.facts import closed_values
+from responder.rules.facts.fields import Type
 from responder.rules.facts.registry import Fact
 from responder.rules.load.suggestions import comparisons, written_values
+from responder.rules.yaml_positions import Items, Node, Scalar
 
 _WILD = re.compile(r"([*%]?)([^*%]+)([*%]?)")
 _SLASHED = re.compile(r"/(.+)/([a-z]*)")
@@ -17,7 +20,32 @@ _SAID = re.compile(
 )
 _EMPTY = frozenset(["empty", "is empty", "is_empty", "пусто", "не заполнено", "не заполнен"])
 _FILLED = frozenset(["not empty", "not_empty", "is not empty", "не пусто", "заполнено", "filled"])
+_THOUSANDS = re.compile(r"[1-9][0-9]{0,2}\.[0-9]{3}")
 _CODE = re.compile(r"[A-Z0-9_:|]+")
+
+
+def warnings(
+    operator: str, operand: Node, fact: Fact, lists: Collection[str]
+) -> Iterator[tuple[Scalar, str]]:
+    """Yield the values of a test that are not what they look like, and what to say of them."""
+    for item in operand.items if isinstance(operand, Items) else (operand,):
+        said = None
+        if not isinstance(item, Scalar):
+            continue
+        if fact.type in (Type.NUMBER, Type.ANY):
+            said = _thousands(item.text)
+        if said is None and fact.type in (Type.TEXT, Type.ANY) and operator in closed_values.TESTS:
+            said = warning(item.text, fact, lists)
+        if said is not None:
+            yield item, said
+
+
+def _thousands(written: str) -> str | None:
+    """Return what to say of `1.000`, which is one, and not a thousand."""
+    if not _THOUSANDS.fullmatch(written):
+        return None
+    one, meant = written.partition(".")[0], written.replace(".", "")
+    return f"`{written}` is {one}, for a point stands before the fraction: or did you mean {meant}?"
 
 
 def warning(written: str, fact: Fact, lists: Collection[str]) -> str | None:

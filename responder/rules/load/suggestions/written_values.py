@@ -8,6 +8,7 @@ shows them (`CO_17`), several values with commas. A guess is only made where the
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from decimal import Decimal
 
 from responder.model import Unknown
 from responder.rules.facts import values, working_time
@@ -21,6 +22,8 @@ _SIGN = r"(?:%|₽|\$|€|[A-Z]{3}|rub|eur|usd|руб(?:\.|лей|ля|ль)?)"
 _WITH_A_SIGN = re.compile(rf"(?:{_SIGN}\s*)?(-?[0-9][0-9.,{_SPACES}]*?)\s*(?:{_SIGN})?")
 # As the portal writes users, companies and other items in forms, and as people number things.
 _REFERENCE = re.compile(r"(?:(?:[A-Za-z]+_)+|(?:id|no\.|number)[ :]*|[#№] *)([1-9][0-9]*)", re.I)
+_GERMAN = re.compile(r"-?[1-9][0-9]{0,2}(?:\.[0-9]{3})+,[0-9]+|-?[1-9][0-9]{0,2}(?:\.[0-9]{3}){2,}")
+_TIMES = re.compile(r"(-?[0-9]+(?:[.,][0-9]+)?)\s*(k|к|тыс\.?|т\.?р\.?|m|mio|mln|млн\.?)", re.I)
 _SEPARATORS = (r"\s*[,;]\s*", r"\s+(?:or|and|или|и)\s+", r"\s*\|\|?\s*")
 _RANGE = re.compile(r"(?:from\s+)?(\S+?)\s*(?:\.\.\.?|–|—|-|\bto\b)\s*(\S+)", re.I)
 _NEGATED = re.compile(r"(?:not[\s_]+|no\s+|не\s+|!=?\s*|<>\s*)(\S.*)", re.I)
@@ -31,6 +34,8 @@ _DAY_OF = (
     (re.compile(r"(\d{1,2})[/-](\d{1,2})[/-](\d{4})"), "either"),
     (re.compile(r"(\d{4})[./-](\d{1,2})[./-](\d{1,2})"), "ymd"),
 )
+_BETWEEN_DAYS = (r"\s*(?:\.\.\.?|–|—|/)\s*", r"\s+(?:-|to|bis|till|until|по|до)\s+", r"(?<=\d{4})-")
+_REST_OF_A_MOMENT = re.compile(r"$|[T ]+\d")
 _CLOCK = re.compile(r"[ T]+(\d{1,2}:\d{2})(?::\d{2})?")
 _TIME = re.compile(r"(\d{1,2})(?:[:.h](\d{2}))?(?::\d{2})?\s*(am|pm|h|ч)?", re.I)
 _RUSSIAN_UNITS = {
@@ -41,18 +46,20 @@ _RUSSIAN_UNITS = {
     **dict.fromkeys(["нед", "неделя", "недели", "недель"], "w"),
     **dict.fromkeys(("рабочий день", "рабочих дня", "рабочих дней", "раб дня"), "wd"),
 }
-_COUNTS = {
-    **dict.fromkeys(["a", "an", "one", "every", "each", "один", "одна", "одну"], 1),
+_NUMBER_WORDS = {
+    **dict.fromkeys(["one", "один", "одна", "одну"], 1),
     **dict.fromkeys(["two", "два", "две"], 2),
     **dict.fromkeys(["three", "три"], 3),
     **{"four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10},
-    **{"four": 4, "пять": 5, "fourteen": 14, "thirty": 30},
+    **{"пять": 5, "fourteen": 14, "thirty": 30},
 }
+_COUNTS = {**_NUMBER_WORDS, **dict.fromkeys(["a", "an", "every", "each", "каждый"], 1)}
 _UNITS = {
     **{"hourly": "1h", "daily": "1d", "weekly": "1w", "fortnight": "2w"},
     **{"hour": "1h", "day": "1d", "week": "1w", "minute": "1m", "second": "1s"},
     **{"ежечасно": "1h", "ежедневно": "1d", "час": "1h", "день": "1d", "неделя": "1w"},
     **{"неделю": "1w", "минуту": "1m", "half an hour": "30m", "полчаса": "30m"},
+    **{"half a day": "12h", "полдня": "12h"},
 }
 _ISO = re.compile(r"p(?:(\d+)([wd]))?(?:t(\d+)([hms]))?", re.I)
 _FRACTION = re.compile(r"(\d{1,4})[.,](\d)\s*(w|d|h|m)[a-z]*")
@@ -102,11 +109,19 @@ def _one(written: str, type_: Type) -> str | None:
 
 def number(written: str) -> str | None:
     """Return the number in `1 000`, `1,000`, `50%` or `1000 RUB`."""
+    if found := _TIMES.fullmatch(written.strip()):
+        factor = 1000 if found[2][0].lower() in "kкт" else 1000000
+        times = Decimal(found[1].replace(",", ".")) * factor
+        return f"{times.normalize():f}"
+    if written.strip().lower() in _NUMBER_WORDS:
+        return str(_NUMBER_WORDS[written.strip().lower()])
     found = _WITH_A_SIGN.fullmatch(written.strip())
     if found is None:
         return None
     plain = found[1].strip()
-    if _GROUPED.fullmatch(plain):
+    if _GERMAN.fullmatch(plain):
+        plain = plain.replace(".", "").replace(",", ".")
+    elif _GROUPED.fullmatch(plain):
         plain = re.sub(f"[{_SPACES}]", "", plain).replace(",", ".")
     elif _THOUSANDS.fullmatch(plain):
         plain = plain.replace(",", "")
@@ -138,12 +153,21 @@ def moment(written: str) -> str | None:
     return None
 
 
+def days(written: str) -> str | None:
+    """Return the range of days in `2026-05-01 to 2026-05-09`, or the one day in a text."""
+    for separator in _BETWEEN_DAYS:
+        ends = [read(end, Type.DAY) for end in re.split(separator, written.strip(), maxsplit=1)]
+        if len(ends) == 2 and None not in ends:
+            return f"{ends[0]}..{ends[1]}"
+    return moment(written)
+
+
 def is_no_day(written: str) -> bool:
     """Return whether a text is written like a day that no calendar has: `2026-02-31`."""
-    is_like = any(pattern.match(written) for pattern, _ in _DAY_OF)
-    return (
-        is_like and moment(written) is None and isinstance(values.date_and_time(written), Unknown)
-    )
+    found = next(filter(None, (pattern.match(written) for pattern, _ in _DAY_OF)), None)
+    if found is None or not _REST_OF_A_MOMENT.match(written[found.end() :]):
+        return False
+    return moment(written) is None and isinstance(values.date_and_time(written), Unknown)
 
 
 def no_such_day(written: str) -> str:
@@ -263,6 +287,14 @@ def several(written: str, read: Callable[[str], str | None]) -> str | None:
         if len(parts) > 1 and None not in found:
             return f"[{', '.join(str(one) for one in found)}]"
     return None
+
+
+def several_of(written: str) -> str | None:
+    """Return the list of the values in a text, whatever they are; of one value, that alone."""
+    if not written.strip():
+        return None
+    parts = re.split(r"\s*[,;|]\s*" if re.search("[,;|]", written) else r"\s+", written.strip())
+    return f"[{', '.join(part for part in parts if part)}]"
 
 
 def _reads(type_: Type) -> Callable[[str], str | None]:

@@ -4,9 +4,9 @@ import re
 from collections.abc import Collection
 from typing import NamedTuple
 
-from responder.rules.facts import registry
+from responder.rules.facts import literals, registry
 from responder.rules.facts.fields import Type
-from responder.rules.facts.literals import MisfitError
+from responder.rules.facts.literals import FileContext, MisfitError
 from responder.rules.facts.registry import Fact
 from responder.rules.load.suggestions import comparisons, written_values
 from responder.rules.load.suggestions.synonyms import TRUTHS
@@ -51,7 +51,9 @@ def in_plain_words(misfit: MisfitError, operand: Operand) -> MisfitError:
     """Return a mistake in an operand with the test that is probably meant."""
     node, whole = misfit.node, operand.node
     if isinstance(node, Items) and node is whole:
-        return _with(misfit, _several(node, operand.operator))
+        message = "one value is expected here; several are a pattern, or stand below `any`"
+        said = message if operand.operator in _AS_PATTERNS else misfit.message
+        return MisfitError(node, said, _several(node, operand.operator))
     inner = whole.items if isinstance(whole, Items) else (whole,)
     if misfit.suggestion is not None or not isinstance(node, Scalar) or node not in inner:
         return misfit
@@ -64,6 +66,23 @@ def in_plain_words(misfit: MisfitError, operand: Operand) -> MisfitError:
     fact, operator, is_short = operand.fact, operand.operator, operand.is_short
     templates = _of_templates(node) if fact.path in _TEMPLATES and is_short else None
     return _with(misfit, templates or _meant(node.text, fact, operator, is_short=is_short))
+
+
+def in_the_list(operand: Operand, context: FileContext) -> list[MisfitError]:
+    """Return what is wrong with the items of the list that an operand names, for its fact."""
+    by_name = isinstance(operand.node, Scalar) and operand.operator in _IN_LISTS.values()
+    name = operand.node.text if by_name and isinstance(operand.node, Scalar) else ""
+    found = []
+    for item in context.lists.get(name, ()):
+        try:
+            literals.comparand(item, operand.fact, context)
+        except MisfitError as misfit:
+            one = operand._replace(operator="one_of", node=item, is_short=False, lists=())
+            plain = in_plain_words(misfit, one)
+            meant = None if plain.suggestion is None else plain.suggestion.strip("[]")
+            message = f"{plain.message} (and rules compare it with the list `{name}`)"
+            found.append(MisfitError(item, message, meant))
+    return found
 
 
 def _list_named(node: Scalar, operand: Operand) -> MisfitError | None:
@@ -132,6 +151,8 @@ def _meant(written: str, fact: Fact, operator: str, *, is_short: bool) -> str | 
         return TRUTHS.get(written.lower())
     type_ = Type.DURATION if operator in _AGES and written.isdigit() else fact.type
     found = written_values.meant(written, type_)
+    if found is None and operator in _AGES:
+        found = written_values.duration(written.lstrip("-"))
     if operator in ("one_of", "none_of") and found and found[0] not in "[{":
         return f"[{found}]"
     if found is None or is_short or found[0] not in "[{":

@@ -20,9 +20,12 @@ _NO_KEY = "expected key"
 _SECOND_COLON = "mapping values"
 _DASH_HERE = "block sequence entries"
 _CANNOT_BEGIN = "cannot start any token"
+_NO_END = "<document start>"
+_TAB = "tab character"
 _WORD = re.compile(r"(\s*(?:- +)*)([^\s:]+)(?:\s+(.*))?")
 _JOINED = re.compile(r"(\s*(?:- +)*)([\w.]+)\s*(;|,|->|=>|→|\u2013|\u2014|-|:=)\s+(\S.*)")
 _BEFORE_BRACKETS = re.compile(r"(\s*(?:- +)*)([\w.]+) +([\[{].*)")
+_VALUE_OF_A_KEY = re.compile(r"\s*(?:- +)*[\w.]+:\s+.*")
 _DASHES = re.compile(r"\s*(?:- +)*")
 _FIRST_KEY = re.compile(r"\s*(?:- +)*[\"']?([^\s\"':]+)[\"']?\s*:(?:\s|$)")
 _HAS_A_COLON = re.compile(r":(?:\s|$)")
@@ -63,7 +66,7 @@ def find(stumble: Stumble, lines: Sequence[str]) -> tuple[Broken, ...]:
     looks: tuple[Callable[[_Lines], Broken | None], ...]
     looks = (
         *(_quote, _signs, _joined, _colon_before_brackets, _colon, _first_without_dash, _dash),
-        *(_indentation, _bracket, _first_character),
+        *(_indentation, _behind, _bracket, _first_character),
     )
     found = next((one for one in (look(file) for look in looks) if one is not None), None)
     return (found or _unclear(file),)
@@ -72,7 +75,7 @@ def find(stumble: Stumble, lines: Sequence[str]) -> tuple[Broken, ...]:
 def _tabs(file: _Lines) -> Iterator[Broken]:
     """Yield the lines that are indented with tabs, if one of them is what the parser dislikes."""
     line, column = file.stumble.at
-    if not file.stumbled_over(_CANNOT_BEGIN) or "\t" not in file.line(line)[:column]:
+    if not file.stumbled_over(_CANNOT_BEGIN, _TAB) or "\t" not in file.line(line)[: column + 1]:
         return
     mended = list(file.all)
     for number, text in enumerate(file.all, start=1):
@@ -173,7 +176,10 @@ def _first_without_dash(file: _Lines) -> Broken | None:
     is_an_item = level is not None and level.below in _OF_ITEMS and not level.is_list
     if not level or not is_an_item or any(one.is_list for one in levels) or len(level.keys) > 1:
         return None
-    number = file.above(file.number)
+    return _lacks_its_dash(file, file.above(file.number), level)
+
+
+def _lacks_its_dash(file: _Lines, number: int, level: Level) -> Broken:
     content = file.line(number).strip()
     message = f"each item of `{level.below}` begins with a dash, and this one has none"
     edit = Edit(number, level.column, level.column, "- ")
@@ -191,6 +197,8 @@ def _dash(file: _Lines) -> Broken | None:
     here = [level for level in levels if level.column == indent]
     if content.startswith("- "):
         tests = next((level for level in here if not level.is_list), None)
+        if tests is not None and tests.below in _OF_MAPS and len(tests.keys) == 1:
+            return _lacks_its_dash(file, file.above(number), tests)
         if tests is None or tests.below not in _WITHOUT_DASHES:
             return None
         return _dash_too_much(number, line, tests.below)
@@ -244,6 +252,8 @@ def _indentation(file: _Lines) -> Broken | None:
     content, indent = line.strip(), indent_of(line)
     if file.stumbled_over(_NO_COLON):
         return _continued(file, number)
+    if file.stumbled_over(_NO_DASH, _NO_KEY) and file.stumble.at[1] != indent + 1:
+        return None  # the parser stopped behind what the line begins with
     target = _target(file.all, number, content)
     if target is None or target == indent:
         return None
@@ -269,7 +279,9 @@ def _target(lines: Sequence[str], number: int, content: str) -> int | None:
     indent = indent_of(lines[number - 1]) if number <= len(lines) else 0
     if _FIRST_KEY.match(content) is None or not fitting:
         return None
-    return min((level.column for level in fitting), key=lambda column: abs(column - indent))
+    nearest = min((level.column for level in fitting), key=lambda column: abs(column - indent))
+    is_far = content.startswith("- ") and abs(nearest - indent) > 2
+    return None if is_far else nearest
 
 
 def _alike(lines: Sequence[str], number: int, content: str) -> int | None:
@@ -307,6 +319,23 @@ def _continued(file: _Lines, number: int) -> Broken | None:
 def _end_of_dashes(line: str) -> int:
     found = _DASHES.match(line)
     return found.end() if found else 0
+
+
+def _behind(file: _Lines) -> Broken | None:
+    """Find what stands behind a value in quotes or brackets: `{a: 1}}`, `"33"x`."""
+    line, column = file.stumble.at
+    text = file.line(line)
+    before, rest = text[: column - 1], text[column - 1 :].rstrip()
+    if not file.stumbled_over(_NO_KEY, _NO_DASH, _NO_END) or not before.strip() or not rest:
+        return None
+    said = f"`{rest}` stands behind the end of the value"
+    if rest[0] in "]})":
+        said = f"`{rest[0]}` closes nothing here"
+    elif before.rstrip()[-1] not in "\"']}":
+        return None
+    found = _VALUE_OF_A_KEY.fullmatch(before.rstrip())
+    meant = None if found is None else before.strip().removeprefix("- ")
+    return Broken(line, column, said, meant, Edit(line, len(before), len(text), ""))
 
 
 def _bracket(file: _Lines) -> Broken | None:

@@ -9,7 +9,7 @@ that no depth of nesting can exhaust Python's.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import yaml
@@ -31,6 +31,7 @@ from responder.rules.yaml_positions import (
 
 MAX_DEPTH = 32
 TOO_DEEP = f"this nests deeper than {MAX_DEPTH} levels"
+EXPRESSION = "expressions of the designer mean nothing here: another fact is {fact: …}"
 _BEFORE_BRACKETS = re.compile(r"([\w.]+) +([\[{].*)")
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 
@@ -112,6 +113,11 @@ class Builder:
         if isinstance(done.event, yaml.SequenceStartEvent):
             self._add(Items(items=tuple(done.parts), **place))
             return
+        if done.event.flow_style and isinstance(next(iter(done.parts), None), Table):
+            # `{{=Document:ID}}`: what is wrong is said, and there is nothing else to read in it.
+            self._mistakes.at(line, column, EXPRESSION)
+            self._add(Scalar(text="", kind="broken", **place))
+            return
         found: Iterable[Pair] = self._pairs(done.parts)
         if done.event.flow_style:
             found = bare_words.mended(list(found), self._mistakes)
@@ -135,19 +141,36 @@ class Builder:
             self.broken.append(Broken(key.line, end + 1, message, meant, edit))
 
     def _each_once(self, pairs: Iterable[Pair]) -> Iterator[Pair]:
-        pairs, seen = list(pairs), dict[str, int]()
+        pairs, seen, found = list(pairs), dict[str, int](), list[Pair]()
         second = plain_words.second_item([key.text for key, _ in pairs])
         for place, (key, value) in enumerate(pairs):
             if place == second and isinstance(value, Scalar):
                 said = plain_words.without_dash(key.text, value.text)
                 self._mistakes.error(key, said.message, said.suggestion)
-                return
+                break
             if key.text in seen:
-                first = seen[key.text]
-                self._mistakes.error(key, f"`{key.text}` is here twice, first on line {first}")
+                self._twice(key, value, *found[seen[key.text]])
+                self._go_on(found, seen[key.text], value)
             else:
-                seen[key.text] = key.line
-                yield key, value
+                seen[key.text] = len(found)
+                found.append((key, value))
+        yield from found
+
+    def _twice(self, key: Scalar, value: Node, first: Scalar, other: Node) -> None:
+        """Record a key that is in a map twice."""
+        message, meant = f"`{key.text}` is here twice, first on line {first.line}", None
+        if isinstance(value, Items) and isinstance(other, Items):
+            message += ": its items belong below those"
+        elif isinstance(value, Scalar) and isinstance(other, Scalar) and "." in key.text:
+            meant = f"{key.text}: [{other.text}, {value.text}]"
+        self._mistakes.error(key, message, meant)
+
+    def _go_on(self, found: list[Pair], place: int, value: Node) -> None:
+        """Read the items of a list whose key is there twice, so that they are checked too."""
+        key, other = found[place]
+        if isinstance(value, Items) and isinstance(other, Items):
+            items = (*other.items, *value.items)
+            found[place] = key, replace(other, items=items, last_line=value.last_line)
 
     def _add(self, node: Node) -> None:
         if self._open:

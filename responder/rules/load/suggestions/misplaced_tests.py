@@ -1,0 +1,37 @@
+"""Reads tests that stand elsewhere than they should, and says where that is."""
+
+from dataclasses import replace
+
+from responder.rules.facts import registry
+from responder.rules.load.suggestions import comparisons
+from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table
+
+
+def alternatives(key: Scalar, value: Table, mistakes: Mistakes) -> Items:
+    """Return the list that is meant by a map below `any` or `all`, and record that it is none."""
+    name, test = value.pairs[0]
+    written = test.text if isinstance(test, Scalar) else "…"
+    if name.line == key.line:
+        message = f"`{key.text}` is a list: its tests stand in square brackets, each in braces"
+        mistakes.error(value, message, f"[{{{name.text}: {written}}}, …]")
+    else:
+        message = f"`{key.text}` is a list: each of its tests begins with a dash"
+        mistakes.error(name, message, f"- {name.text}: {written}")
+    place = {"line": value.line, "column": value.column, "last_line": value.last_line}
+    items = (Table(pairs=(pair,), length=1, **place) for pair in value.pairs)
+    return Items(items=tuple(items), length=1, **place)
+
+
+def apart(key: Scalar, value: Node, mistakes: Mistakes) -> tuple[Scalar, Node]:
+    """Return a fact and its tests; those of a key such as `deal.opportunity below` apart."""
+    path, _, rest = key.text.partition(" ")
+    test = comparisons.named(rest)
+    if registry.find(path) is None or test is None:
+        return key, value
+    written = value.text if isinstance(value, Scalar) else "…"
+    message = "a test stands below its fact, or in braces behind it"
+    mistakes.error(key, message, f"{path}: {{{test}: {written}}}")
+    column = key.column + len(path) + 1
+    name = replace(key, text=test, column=column, length=len(rest))
+    place = {"line": key.line, "column": column, "length": 1, "last_line": value.last_line}
+    return replace(key, text=path, length=len(path)), Table(pairs=((name, value),), **place)
