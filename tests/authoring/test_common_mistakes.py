@@ -64,8 +64,8 @@ def _patched(good: str, lines: list[str]) -> str:
 GOOD, ROWS = _rows()
 
 
-def test_there_are_277_and_the_file_itself_is_fine() -> None:
-    assert len(ROWS) == 277
+def test_there_are_285_and_the_file_itself_is_fine() -> None:
+    assert len(ROWS) == 285
     assert check(GOOD.encode(), "rules.yaml", now=NOW) == ()
 
 
@@ -76,3 +76,33 @@ def test_a_mistake_is_reported_once_and_alone(row: Row) -> None:
         for one in check(row.text.encode(), "rules.yaml", now=NOW)
     ]
     assert sorted(found) == sorted(row.said)
+
+
+LINES = GOOD.rstrip("\n").split("\n")
+
+
+def _told(number: int, line: str) -> set[int]:
+    """Return the lines at which mistakes are told when a line (from 1) of the file is another."""
+    text = "\n".join([*LINES[: number - 1], line, *LINES[number:]]) + "\n"
+    found = check(text.encode(), "rules.yaml", now=NOW)
+    assert len(found) < 2, [str(one) for one in found]
+    return {one.line for one in found}
+
+
+@pytest.mark.parametrize("number", range(1, len(LINES) + 1))
+@pytest.mark.parametrize("shift", [-1, 1])
+def test_a_line_that_is_indented_by_a_space_too_much_or_too_little_is_told_alone(
+    number: int, shift: int
+) -> None:
+    line = LINES[number - 1]
+    spaces = len(line) - len(line.lstrip()) + shift
+    if spaces >= 0:
+        # What is alone in its block may stand a space further in, or out.
+        assert _told(number, " " * spaces + line.lstrip()) <= {number}
+
+
+@pytest.mark.parametrize("number", range(1, len(LINES) + 1))
+def test_a_key_without_its_colon_is_told_alone(number: int) -> None:
+    found = re.match(r"( *(?:- )?[\w.]+):", LINES[number - 1])
+    assert found is not None
+    assert _told(number, found[1] + LINES[number - 1][found.end() :]) == {number}

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, time, tzinfo
 
 from responder.rules import time_zones
@@ -35,7 +35,19 @@ def read(root: Table, keys: Keys, zone: tzinfo) -> Mapping[str, Calendar]:
         keys.mistakes.error(table, message, "office: {…}")
         return {}
     reader = _Reader(keys, zone)
+    (name, first), *rest = table.pairs or ((None, table),)
+    if name is not None and rest and _is_above_its_keys(first, rest):
+        message = f"the keys of `{name.text}` are indented further than its name"
+        keys.mistakes.error(rest[0][0], message)
+        inner = replace(table, pairs=tuple(rest), line=rest[0][0].line)
+        return {name.text: reader.calendar(name, inner)}
     return {key.text: reader.calendar(key, node) for key, node in table.pairs}
+
+
+def _is_above_its_keys(first: Node, rest: Sequence[tuple[Scalar, Node]]) -> bool:
+    """Return whether a calendar's keys stand beside its name, which has nothing below it then."""
+    is_empty = isinstance(first, Scalar) and first.kind == "null"
+    return is_empty and all(key.text in CALENDAR_KEYS for key, _ in rest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +58,10 @@ class _Reader:
     zone: tzinfo
 
     def calendar(self, key: Scalar, node: Node) -> Calendar:
+        if key.text in CALENDAR_KEYS and not isinstance(node, Table):
+            message = f"`{key.text}` is a key of a calendar: it stands below the calendar's name"
+            self._error(key, f"{message}, and further in")
+            return Calendar(name=key.text)
         if not _NAME.fullmatch(key.text):
             self._error(key, "the name of a calendar has only a-z, 0-9, - and _")
         if not isinstance(node, Table) or not node.pairs:

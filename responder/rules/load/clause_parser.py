@@ -79,6 +79,10 @@ class ClauseReader:
             self.mistakes.error(shown, message)
         elif said is not None:
             self.mistakes.error(node, said.message, said.suggestion)
+        elif isinstance(node, Scalar) and registry.find(node.text.partition(" ")[0]) is not None:
+            path, _, rest = node.text.partition(" ")
+            message = f"a colon is missing after `{path}`"
+            self.mistakes.error(node, message, f"{path}: {rest}" if rest else None)
         else:
             message = f"`{place}` is a map of tests, such as deal.stage_id: NEW"
             self.mistakes.error(shown, message)

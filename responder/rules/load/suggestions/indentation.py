@@ -26,7 +26,15 @@ def with_indented_tests(node: Table, mistakes: Mistakes) -> Table:
             rest = (pair for pair in node.pairs if pair not in facts)
             pairs = ((key, tests if key.text == name else other) for key, other in rest)
             return replace(node, pairs=tuple(pairs))
-    return node
+    clause = node.get("if")
+    if not facts or not isinstance(clause, Table):
+        return node
+    for key, _ in facts:
+        message = f"`{key.text}` is a test: it stands below `if`, and further in"
+        mistakes.error(key, message)
+    tests = replace(clause, pairs=tuple(_each_once((*clause.pairs, *facts))))
+    rest = (pair for pair in node.pairs if pair not in facts)
+    return replace(node, pairs=tuple((k, tests if k.text == "if" else v) for k, v in rest))
 
 
 def with_keys_beside(
@@ -49,7 +57,8 @@ def with_keys_beside(
             if name.line > key.line:
                 message += f": its line begins with {node.column - 1} spaces"
             mistakes.error(name, message)
-            pairs.append((name, there))
+            if not isinstance(there, Scalar) or there.kind != "null":
+                pairs.append((name, there))  # else what stands below it was read as the rest
     return replace(node, pairs=tuple(_each_once(pairs)))
 
 

@@ -8,6 +8,7 @@ from responder.rules.load.syntax import key_words, quotes
 from responder.rules.load.syntax.edits import Broken, Edit, Stumble
 
 _CLOSING = {"[": "]", "{": "}"}
+_OPENING = {"]": "[", "}": "{"}
 _LAST_KEY = re.compile(r"[{,]\s*([\w.-]+)$")
 _LAST_WORD = re.compile(r"[\w.\"'-]+$")
 
@@ -63,10 +64,22 @@ def _wrong_closing(text: str, stumble: Stumble) -> Broken | None:
     right = _CLOSING[opened]
     if character not in ("]", "}", ")") or character == right:
         return None
+    if text[place + 1 :].lstrip().startswith(right) and character in _OPENING:
+        return _without_opening(text, line, place)
     edit = Edit(line, place, place + 1, right)
     message = f"`{opened}` is closed by `{right}`, and here stands `{character}`"
     meant = edit.applied_to(text)[column - 1 :].rstrip()
     return Broken(line, place + 1, message, meant, edit)
+
+
+def _without_opening(text: str, line: int, place: int) -> Broken:
+    """Return where a bracket is missing that is closed at a place: behind the last colon."""
+    opening, start = _OPENING[text[place]], text.rfind(": ", 0, place) + 2
+    edit = Edit(line, start, start, opening)
+    meant = f"{opening}{text[start : place + 1]}"
+    return Broken(
+        line, start + 1, f"`{text[place]}` closes nothing: `{opening}` is missing", meant, edit
+    )
 
 
 def _without_comma(text: str, stumble: Stumble) -> Broken:

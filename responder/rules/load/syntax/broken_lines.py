@@ -10,7 +10,14 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from responder.rules.load.syntax import brackets, key_words, line_levels, line_signs, quotes
+from responder.rules.load.syntax import (
+    brackets,
+    key_words,
+    line_levels,
+    line_signs,
+    misindented_lines,
+    quotes,
+)
 from responder.rules.load.syntax.edits import Broken, Edit, Stumble, replacing
 from responder.rules.load.syntax.line_levels import Level, indent_of
 
@@ -27,12 +34,12 @@ _JOINED = re.compile(r"(\s*(?:- +)*)([\w.]+)\s*(;|,|->|=>|→|\u2013|\u2014|-|:=
 _BEFORE_BRACKETS = re.compile(r"(\s*(?:- +)*)([\w.]+) +([\[{].*)")
 _VALUE_OF_A_KEY = re.compile(r"\s*(?:- +)*[\w.]+:\s+.*")
 _DASHES = re.compile(r"\s*(?:- +)*")
-_FIRST_KEY = re.compile(r"\s*(?:- +)*[\"']?([^\s\"':]+)[\"']?\s*:(?:\s|$)")
 _HAS_A_COLON = re.compile(r":(?:\s|$)")
 _PLAIN_TEXT = re.compile(r"\s*(?:- +)*[\w.]+:\s+[^\s\"'{\[|>&*!].*")
 _WITHOUT_DASHES = ("if", "unless", "not")
 _OF_ITEMS = ("rules", "tests", "workflows")
 _OF_MAPS = ("any", "all")
+_OF_DASHES = (*_OF_ITEMS, *_OF_MAPS)
 
 
 class _Lines(NamedTuple):
@@ -81,12 +88,7 @@ def _tabs(file: _Lines) -> Iterator[Broken]:
     for number, text in enumerate(file.all, start=1):
         spaces = len(text) - len(text.lstrip(" \t"))
         if "\t" in text[:spaces] and text.strip():
-            above = mended[file.above(number) - 1] if file.above(number) else ""
-            if above.rstrip().endswith(":"):
-                indent = indent_of(above) + 2
-            else:
-                alike = _alike(mended, number, text.strip())
-                indent = indent_of(above) if alike is None else alike
+            indent = misindented_lines.as_above(mended, number, text.strip())
             edit = Edit(number, 0, spaces, " " * indent)
             mended[number - 1] = edit.applied_to(text)
             column = text.index("\t") + 1
@@ -150,7 +152,8 @@ def _colon_before_brackets(file: _Lines) -> Broken | None:
     """Find a key without its colon before a map or a list in brackets: `facts {deal: …}`."""
     for number in (file.number, file.stumble.began[0], file.above(file.number)):
         found = _BEFORE_BRACKETS.fullmatch(file.line(number))
-        if found is not None and key_words.is_a_key(found[2]):
+        is_closed = found is not None and found[3].rstrip().endswith(("]", "}"))
+        if found is not None and (is_closed or key_words.is_a_key(found[2])):
             end = found.end(2)
             message, meant = f"a colon is missing after `{found[2]}`", f"{found[2]}: {found[3]}"
             return Broken(number, end + 1, message, meant, Edit(number, end, end, ":"))
@@ -179,10 +182,11 @@ def _first_without_dash(file: _Lines) -> Broken | None:
     return _lacks_its_dash(file, file.above(file.number), level)
 
 
-def _lacks_its_dash(file: _Lines, number: int, level: Level) -> Broken:
-    content = file.line(number).strip()
+def _lacks_its_dash(file: _Lines, number: int, level: Level, instead: int = 0) -> Broken:
+    """Return what is wrong with a line that a dash should begin, `instead` of so many spaces."""
+    content, start = file.line(number).strip(), level.column - instead
     message = f"each item of `{level.below}` begins with a dash, and this one has none"
-    edit = Edit(number, level.column, level.column, "- ")
+    edit = Edit(number, start, level.column, "- ")
     return Broken(number, level.column + 1, message, f"- {content}", edit)
 
 
@@ -194,33 +198,51 @@ def _dash(file: _Lines) -> Broken | None:
     line = file.line(number)
     content, indent = line.strip(), indent_of(line)
     levels = line_levels.open_above(file.all, number)
-    here = [level for level in levels if level.column == indent]
     if content.startswith("- "):
-        tests = next((level for level in here if not level.is_list), None)
-        if tests is not None and tests.below in _OF_MAPS and len(tests.keys) == 1:
-            return _lacks_its_dash(file, file.above(number), tests)
-        if tests is None or tests.below not in _WITHOUT_DASHES:
-            return None
-        return _dash_too_much(number, line, tests.below)
-    items = next((level for level in here if level.is_list), None)
+        return _at_a_dash(file, number, levels)
+    items = next((one for one in levels if one.column == indent and one.is_list), None)
     if items is None or not content:
         return None
     if items.below in _WITHOUT_DASHES:
         first = _first_dash(file, number, indent)
         return _dash_too_much(first, file.line(first), items.below or "")
-    if not _is_an_item(content, items):
+    return _without_dash(number, line) if _is_an_item(content, items) else None
+
+
+def _at_a_dash(file: _Lines, number: int, levels: Sequence[Level]) -> Broken | None:
+    """Find what is wrong where a dash is read that nothing above it fits to."""
+    indent, above = indent_of(file.line(number)), file.above(number)
+    if file.line(above).lstrip().startswith("{"):
+        return _without_dash(above, file.line(above))
+    maps = [level for level in levels if not level.is_list]
+    spaces = next(
+        (one for one in maps if one.column == indent + 2 and one.below in _OF_DASHES), None
+    )
+    if spaces is not None:
+        return _lacks_its_dash(file, spaces.line, spaces, instead=2)
+    here = next((one for one in maps if one.column == indent), None)
+    if here is None:
         return None
+    if here.below in _OF_MAPS and len(here.keys) == 1:
+        has_one = file.line(here.line).lstrip().startswith("-")
+        return None if has_one else _lacks_its_dash(file, above, here)
+    is_a_test = here.below in _WITHOUT_DASHES
+    return _dash_too_much(number, file.line(number), here.below or "") if is_a_test else None
+
+
+def _without_dash(number: int, line: str) -> Broken:
+    indent = indent_of(line)
     message = "each item of this list begins with a dash, and this line has none"
     edit = Edit(number, indent, indent, "- ")
-    return Broken(number, indent + 1, message, f"- {content}", edit)
+    return Broken(number, indent + 1, message, f"- {line.strip()}", edit)
 
 
 def _is_an_item(content: str, items: Level) -> bool:
     """Return whether a line without a dash is an item of a list, and no part of the item above."""
-    key = _FIRST_KEY.match(content)
+    key = misindented_lines.first_key(content)
     if key is None:
         return content[0] in "{[\"'" or "" in items.keys
-    return key[1] in items.keys or items.below in _OF_MAPS
+    return key in items.keys or (items.below in _OF_MAPS and key_words.is_a_test(key))
 
 
 def _dash_too_much(number: int, line: str, below: str) -> Broken:
@@ -245,63 +267,15 @@ def _first_dash(file: _Lines, number: int, indent: int) -> int:
 
 def _indentation(file: _Lines) -> Broken | None:
     """Find a line that is indented otherwise than the lines that it belongs with."""
-    if not file.stumbled_over(_SECOND_COLON, _NO_DASH, _NO_KEY, _DASH_HERE, _NO_COLON):
+    if not file.stumbled_over(_SECOND_COLON, _NO_DASH, _NO_KEY, _DASH_HERE, _NO_END, _NO_COLON):
         return None
     number = file.stumble.began[0] if file.stumbled_over(_NO_COLON) else file.number
-    line = file.line(number)
-    content, indent = line.strip(), indent_of(line)
     if file.stumbled_over(_NO_COLON):
         return _continued(file, number)
-    if file.stumbled_over(_NO_DASH, _NO_KEY) and file.stumble.at[1] != indent + 1:
+    begins_at = indent_of(file.line(number)) + 1
+    if not file.stumbled_over(_SECOND_COLON) and file.stumble.at[1] != begins_at:
         return None  # the parser stopped behind what the line begins with
-    target = _target(file.all, number, content)
-    if target is None or target == indent:
-        return None
-    edit = Edit(number, 0, indent, " " * target)
-    return Broken(number, indent + 1, _begins_with(indent, target), edit=edit)
-
-
-def _begins_with(indent: int, target: int) -> str:
-    begins = f"this line begins with {_spaces(indent)}"
-    return f"{begins}, and those that it belongs with, with {_spaces(target)}"
-
-
-def _spaces(count: int) -> str:
-    return "1 space" if count == 1 else f"{count} spaces"
-
-
-def _target(lines: Sequence[str], number: int, content: str) -> int | None:
-    """Return how far a line should be indented; None where nothing tells."""
-    alike = _alike(lines, number, content)
-    if alike is not None:
-        return alike
-    fitting = _fitting(lines, number, content)
-    indent = indent_of(lines[number - 1]) if number <= len(lines) else 0
-    if _FIRST_KEY.match(content) is None or not fitting:
-        return None
-    nearest = min((level.column for level in fitting), key=lambda column: abs(column - indent))
-    is_far = content.startswith("- ") and abs(nearest - indent) > 2
-    return None if is_far else nearest
-
-
-def _alike(lines: Sequence[str], number: int, content: str) -> int | None:
-    """Return how far the keys above are indented that stand in one map with that of a line."""
-    found = _FIRST_KEY.match(content)
-    levels = _fitting(lines, number, content) if found else []
-    return next(
-        (
-            level.column
-            for level in reversed(levels)
-            if found and key_words.stand_together(found[1], level.keys)
-        ),
-        None,
-    )
-
-
-def _fitting(lines: Sequence[str], number: int, content: str) -> list[Level]:
-    """Return the open lists above a line that begins with a dash; of another, the open maps."""
-    is_item = content.startswith("- ") or content == "-"
-    return [one for one in line_levels.open_above(lines, number) if one.is_list is is_item]
+    return misindented_lines.find(file.all, number)
 
 
 def _continued(file: _Lines, number: int) -> Broken | None:

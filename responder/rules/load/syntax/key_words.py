@@ -45,10 +45,11 @@ def begins_like_a_key(line: str) -> bool:
 
 def stand_together(key: str, keys: Collection[str]) -> bool:
     """Return whether a key belongs into the map that has these keys."""
-    if _is_a_test(key):
-        return any(map(_is_a_test, keys))
+    if is_a_test(key):
+        return any(map(is_a_test, keys))
     return any(key in words and not words.isdisjoint(keys) for words in KEYS.values())
 
 
-def _is_a_test(word: str) -> bool:
+def is_a_test(word: str) -> bool:
+    """Return whether a word is the path of a fact or the name of a group, by its looks."""
     return word in GROUPS or _FACT.fullmatch(word) is not None

@@ -13,12 +13,14 @@ _OPENS_A_TEXT = re.compile(r":\s+[|>][-+0-9]*\s*(?:#.*)?$")
 class Level:
     """A map or a list that is open: its column (from 0), its keys, the key that it stands below.
 
-    `keys` are those of the map so far; of a list, the first keys of its items.
+    `line` (from 1) is its first; `keys` are those of the map so far; of a list, the first keys of
+    its items.
     """
 
     column: int
     is_list: bool
     below: str | None
+    line: int
     keys: list[str] = field(default_factory=list)
 
 
@@ -31,23 +33,23 @@ def open_above(lines: Sequence[str], number: int) -> list[Level]:
     """Return the levels that are open at the end of the line above line `number` (from 1)."""
     levels: list[Level] = []
     text_from: int | None = None
-    for line in lines[: number - 1]:
+    for place, line in enumerate(lines[: number - 1], start=1):
         content, indent = line.strip(), indent_of(line)
         if not content or content.startswith("#"):
             continue
         if text_from is not None and indent > text_from:
             continue
         text_from = indent if _OPENS_A_TEXT.search(line) else None
-        _enter(levels, content, indent)
+        _enter(levels, content, indent, place)
     return levels
 
 
-def _enter(levels: list[Level], content: str, column: int) -> None:
+def _enter(levels: list[Level], content: str, column: int, line: int) -> None:
     """Close the levels that a line ends, and open those that it begins."""
     while dash := _DASH.match(content):
         _close(levels, column, is_list=True)
         if not levels or levels[-1].column != column or not levels[-1].is_list:
-            levels.append(Level(column, is_list=True, below=_last_key(levels)))
+            levels.append(Level(column, is_list=True, below=_last_key(levels), line=line))
         content, column = content[dash.end() :], column + dash.end()
         first = _KEY.match(content)
         levels[-1].keys.append(first[1] if first else "")
@@ -56,7 +58,7 @@ def _enter(levels: list[Level], content: str, column: int) -> None:
         return
     _close(levels, column, is_list=False)
     if not levels or levels[-1].column < column or levels[-1].is_list:
-        levels.append(Level(column, is_list=False, below=_last_key(levels)))
+        levels.append(Level(column, is_list=False, below=_last_key(levels), line=line))
     levels[-1].keys.append(found[1])
 
 

@@ -61,6 +61,11 @@ def _colon_in_a_text(found: re.Match[str]) -> Said:
     key, text = found[2], found[3].strip()
     first = re.split(r":\s", text)[0]
     column, start = found.start(3) + len(first), found.start(2)
+    if text.count("}") > text.count("{"):
+        message = "`}` closes nothing: `{` is missing"
+        if found[1].endswith("- "):
+            return Said(start, message, f"{{{key}: {text}")
+        return Said(found.start(3), message, f"{key}: {{{text}", start)
     if _FIRST_OF_A_MAP.fullmatch(first):
         message = "a map within a line stands in braces"
         return Said(column, message, f"{key}: {{{text}}}", start)
