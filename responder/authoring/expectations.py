@@ -65,6 +65,7 @@ def read(node: Node | None, ruleset: Ruleset, mistakes: Mistakes) -> Expected | 
         return {}
     if not isinstance(node, Table):
         message = "`expect` is `none`, or a map such as {a: {kill: lost-deal}, b: none}"
+        message += ", without square brackets or dashes" if isinstance(node, Items) else ""
         said = _meant(node.text, ruleset) if isinstance(node, Scalar) else None
         mistakes.error(node, message, said and f"{{a: {said}}}")
         return {}
@@ -96,6 +97,9 @@ def _one(node: Node, ruleset: Ruleset, mistakes: Mistakes) -> Iterator[Expectati
         other = rule.text if isinstance(rule, Scalar) else ""
         turned = other in WORDS and word.text in [one.id for one in ruleset.rules]
         meant = f"{other}: {word.text}" if turned else _meant(word.text, ruleset)
+        named = next((one for one in ruleset.rules if one.id == word.text), None)
+        if named is not None and rule is None:
+            meant = f"{{{named.then}: {named.id}}}"
         mistakes.error(word, message, meant)
     elif rule is None:
         yield Expectation(word.text)

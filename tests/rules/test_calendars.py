@@ -174,7 +174,7 @@ def test_a_calendar_that_names_no_zone_is_of_the_files() -> None:
         ("{office: {to: [9]}}", (2, 26), "`to` is a time of day", None),
         ("{office: {to: }}", (2, 22), "`to` is a time of day", None),
         ("{office: {from: 9:00, to: 9:00}}", (2, 38), "at the same time", None),
-        ("{office: {holidays: 2026-05-01}}", (2, 22), "`holidays` is a list", None),
+        ("{office: {holidays: 2026-05-01}}", (2, 22), "`holidays` is a list", "[2026-05-01]"),
         ("{office: {holidays: [May]}}", (2, 33), "a holiday is a day", None),
         ("{office: {holidays: [2026-02-30]}}", (2, 33), "there is no such day", None),
         ("{office: {holidays: [2026-02-01..]}}", (2, 33), "a holiday is a day", None),

@@ -133,7 +133,9 @@ class FactsReader:
                     continue
                 found |= self._one(key, path, value, _paths(node, "workflow"))
         if not found.get("workflow.id") and not _has_another_name(node):
-            self.mistakes.error(node, "a workflow is a map with an `id`, such as {id: a}")
+            meant = f"{{id: {node.text}}}" if isinstance(node, Scalar) and node.text else None
+            message = "a workflow is a map with an `id`, such as {id: a}"
+            self.mistakes.error(node, message, meant)
         found["workflow.id"] = str(found.get("workflow.id", ""))
         return found
 
@@ -165,6 +167,10 @@ class FactsReader:
         if key.text in owners or registry.is_kind(key.text):
             return self._map(value, key.text)
         meant = registry.nearest_owner(key.text)
+        kind = next((one for one in registry.KINDS if registry.find(f"{one}.{key.text}")), None)
+        if kind is not None:
+            written = value.text if isinstance(value, Scalar) else "…"
+            meant = f"{kind}: {{{key.text}: {written}}}"
         self.mistakes.error(key, f"nothing called `{key.text}` has facts", meant)
         return {}
 
@@ -209,7 +215,8 @@ class FactsReader:
             return
         if not isinstance(node, Items):
             message = "`unknown` is a list of facts, such as [deal.opportunity]"
-            meant = f"[{node.text}]" if isinstance(node, Scalar) and node.text else None
+            is_fact = isinstance(node, Scalar) and (node.text == WORKFLOWS or "." in node.text)
+            meant = f"[{node.text}]" if is_fact and isinstance(node, Scalar) else None
             self.mistakes.error(node, message, meant)
             return
         for item in node.items:

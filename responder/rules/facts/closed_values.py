@@ -4,6 +4,7 @@ A test with such a value loads like any other and never holds, or always does: `
 they are checked like names, in rules and in the facts of tests.
 """
 
+# ruff: noqa: RUF001  # Russian words are what is looked for
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -46,6 +47,7 @@ class _Closed:
         return (
             self._one(written)
             or written_values.several(written, self._one)
+            or written_values.spaced(written, self._one)
             or written_values.negated(written, self._one)
         )
 
@@ -103,20 +105,30 @@ class _Code:
 
     form: re.Pattern[str]
     english: str
+    words: Mapping[str, str] = field(default_factory=dict)
 
     def nearest(self, written: str) -> str | None:
         """Return the code in other letters, or the codes in a text that names several."""
         return self._one(written.upper()) or written_values.several(written, self._one)
 
     def _one(self, written: str) -> str | None:
+        if written.lower().rstrip(".") in self.words:
+            return self.words[written.lower().rstrip(".")]
         return written if self.form.fullmatch(written) else None
 
 
 _STAGE_CODE = _Code(re.compile(r"[!-+\--~]+"), "a code without spaces, such as NEW or C2:WON")
+_CURRENCIES = {
+    **dict.fromkeys(("₽", "руб", "рубль", "рубли", "рублей", "rouble", "roubles", "ruble"), "RUB"),
+    **dict.fromkeys(("rubles", "rur", "р"), "RUB"),
+    **dict.fromkeys(("€", "euro", "euros", "евро"), "EUR"),
+    **dict.fromkeys(("$", "us$", "dollar", "dollars", "доллар", "долларов"), "USD"),
+    **dict.fromkeys(("₸", "тенге", "tenge"), "KZT"),
+}
 _CODES: Mapping[str, _Code] = {
     "stage_id": _STAGE_CODE,
     "previous_stage_id": _STAGE_CODE,
-    "currency_id": _Code(re.compile("[A-Z]{3}"), "three capital letters, such as RUB"),
+    "currency_id": _Code(re.compile("[A-Z]{3}"), "three capital letters, such as RUB", _CURRENCIES),
 }
 
 

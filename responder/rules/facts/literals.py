@@ -4,6 +4,7 @@ A literal becomes a `Comparand`: a reader of the portal's value, and the value t
 Where a literal does not fit, `MisfitError` names the node and the reason; `check` prints both.
 """
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta, tzinfo
@@ -199,7 +200,7 @@ def _named(node: Node, known: Collection[str], what: str, context: FileContext) 
 
 
 def _among_words(written: str, known: Collection[str]) -> str | None:
-    words = written.lower().split()
+    words = re.split(r"[\s.]+", written.lower())
     return next((name for name in known if name in words), None)
 
 

@@ -21,6 +21,8 @@ _IN_A_WORD: Mapping[str, Sequence[str]] = {
     **dict.fromkeys(("weekend", "weekends", "выходные"), DAYS[5:]),
     **dict.fromkeys(("all", "daily", "every_day", "everyday", "ежедневно"), DAYS),
 }
+_NUMBERED = ("1", "2", "3", "4", "5", "6", "7")
+_OF_GERMANS = dict(zip(("mo", "di", "mi", "do", "fr", "sa", "so"), DAYS, strict=True))
 _BETWEEN_DAYS = re.compile(r"[-\u2013\u2014]|\s+(?:to|bis|till|until|по|до)\s+")
 _HOLIDAYS = "2026-05-09, 2026-01-01..2026-01-08 or {from: 2026-01-01, to: 2026-01-08}"
 
@@ -68,6 +70,7 @@ class _Reader:
             shown = node if isinstance(node, Table) else key
             self._error(shown, 'a calendar is a map, such as {days: [mon, fri], from: "09:00"}')
             return Calendar(name=key.text)
+        node = self._with_hours(node)
         self.keys.known(node, CALENDAR_KEYS)
         opens, closes = self._hours(node)
         return Calendar(
@@ -78,6 +81,17 @@ class _Reader:
             closes=closes,
             holidays=tuple(self._holidays(node)),
         )
+
+    def _with_hours(self, table: Table) -> Table:
+        """Return a calendar without the one key of its hours, which is said to be two."""
+        for key, value in table.pairs:
+            ends = value.text.split("-") if isinstance(value, Scalar) else []
+            meant = [written_values.time_of_day(end.strip()) for end in ends]
+            if key.text not in CALENDAR_KEYS and len(meant) == 2 and all(meant):
+                message = f"there is no key `{key.text}` here: hours are `from` and `to`"
+                self._error(key, message, f"from: {meant[0]}, to: {meant[1]}")
+                return replace(table, pairs=tuple(pair for pair in table.pairs if pair[0] != key))
+        return table
 
     def _days(self, table: Table) -> frozenset[int]:
         node = table.get("days")
@@ -114,7 +128,8 @@ class _Reader:
         if found is None:
             shown = node if text or not isinstance(node, Scalar) else key
             message = f'`{name}` is a time of day, such as "09:00"'
-            self._error(shown, message, written_values.time_of_day(text))
+            meant = '"24:00"' if name == "to" and text == "24" else None
+            self._error(shown, message, meant or written_values.time_of_day(text))
         return found or time.min
 
     def _holidays(self, table: Table) -> Iterator[tuple[date, date]]:
@@ -122,7 +137,10 @@ class _Reader:
         if node is None or key is None:
             return
         if not isinstance(node, Items):
-            self._error(key, f"`holidays` is a list of days: {_HOLIDAYS}")
+            day = written_values.days(node.text) if isinstance(node, Scalar) else None
+            if day is None and isinstance(node, Scalar) and values.day(node.text):
+                day = node.text
+            self._error(key, f"`holidays` is a list of days: {_HOLIDAYS}", day and f"[{day}]")
             return
         for item in node.items:
             ends = self._ends(item)
@@ -156,6 +174,11 @@ class _Reader:
 
 
 def _day_meant(written: str) -> str | None:
+    plain = written.lower().rstrip(".")
+    if plain in _OF_GERMANS or (plain[:2] in _OF_GERMANS and plain.endswith(("tag", "woch"))):
+        return _OF_GERMANS[plain[:2]]
+    if plain in _NUMBERED:
+        return DAYS[_NUMBERED.index(plain)]
     return russian.english(written, DAYS) or nearest(written.lower()[:3], DAYS)
 
 

@@ -80,9 +80,8 @@ class ClauseReader:
         elif said is not None:
             self.mistakes.error(node, said.message, said.suggestion)
         elif isinstance(node, Scalar) and registry.find(node.text.partition(" ")[0]) is not None:
-            path, _, rest = node.text.partition(" ")
-            message = f"a colon is missing after `{path}`"
-            self.mistakes.error(node, message, f"{path}: {rest}" if rest else None)
+            said = misplaced_tests.as_a_map(node.text, self.context.lists)
+            self.mistakes.error(node, said.message, said.suggestion)
         else:
             message = f"`{place}` is a map of tests, such as deal.stage_id: NEW"
             self.mistakes.error(shown, message)
@@ -205,6 +204,7 @@ class ClauseReader:
         if fact.type is not Type.ANY:
             field = fact.path.removesuffix("opportunity") + "currency_id"
             meant = field if fact.path.endswith(".opportunity") else None
+            self.meant |= {meant} if meant else set()
             message = f"`currency` is for amounts in user fields, and `{fact.path}` is none"
             self.mistakes.error(key, message, meant)
         elif not isinstance(node, Scalar) or not _CURRENCY.fullmatch(node.text):
@@ -312,6 +312,7 @@ class ClauseReader:
             self.mistakes.error(key, message)
         else:
             meant = synonyms.meant(key.text, OPERATORS, synonyms.OPERATORS)
+            meant = "none_of" if meant == "is_not" and isinstance(operand, Items) else meant
             self.mistakes.error(key, message, "in_list" if in_a_list else meant)
 
 

@@ -74,7 +74,7 @@ class Keys:
             return None
         if isinstance(node, Scalar) and node.kind in ("text", "number") and node.text.strip():
             return node.text
-        self.mistakes.error(self._shown(table, name), f"`{name}` is a text")
+        self.mistakes.error(self._shown(table, name), _is_a_text(name), _only(node))
         return None
 
     def truth(self, table: Table, name: str) -> bool | None:
@@ -144,6 +144,21 @@ class Keys:
         assert value is not None
         assert key is not None
         return key if isinstance(value, Scalar) and not value.text else value
+
+
+def _is_a_text(name: str) -> str:
+    said = {
+        "disabled": "`disabled` says why, such as `not ready yet`; a rule without it is on",
+        "during": "`during` is the name of one of `calendars`",
+        "daily_at": "`daily_at` is a time of day; for two of them, write two schedules",
+    }
+    return said.get(name, f"`{name}` is a text")
+
+
+def _only(node: Node) -> str | None:
+    """Return the text of the only item of a list."""
+    item = node.items[0] if isinstance(node, Items) and len(node.items) == 1 else None
+    return item.text if isinstance(item, Scalar) else None
 
 
 def _choice_meant(node: Node, choices: list[str]) -> str | None:

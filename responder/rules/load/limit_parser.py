@@ -64,6 +64,8 @@ def _map_meant(node: Node) -> str | None:
     if found is not None:
         return f"{{{_WHAT[found[2].lower()]}: {found[1]}}}"
     meant = _meant(node)
+    if meant is not None and isinstance(node, Scalar) and "%" in node.text:
+        return f"{{percent_of_running: {meant}}}"
     return meant and f"{{per_hour: {meant}}}"
 
 

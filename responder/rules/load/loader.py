@@ -88,7 +88,7 @@ def _defaults(root: Table, keys: Keys) -> Defaults:
     if table is None:
         return Defaults()
     if not isinstance(table, Table):
-        keys.mistakes.error(table, "`defaults` is a map")
+        keys.mistakes.error(table, "`defaults` is a map, without dashes or square brackets")
         return Defaults()
     keys.known(table, DEFAULT_KEYS)
     mode = keys.choice(table, "mode", tuple(Mode))
@@ -117,12 +117,16 @@ def _lists(root: Table, mistakes: Mistakes) -> Mapping[str, tuple[Node, ...]]:
         message = "`lists` is a map: the name of each stands before it, without a dash"
         mistakes.error(table, message, "vips: [17, 204]")
         return {}
-    return {key.text: tuple(_list(key, node, mistakes)) for key, node in table.pairs}
+    found = {key.text: tuple(_list(key, node, mistakes)) for key, node in table.pairs}
+    # A name in other letters is reported there, and not once more where it is used.
+    return {name.lower(): items for name, items in found.items()} | found
 
 
 def _list(key: Scalar, node: Node, mistakes: Mistakes) -> Iterator[Node]:
     if not _NAME.fullmatch(key.text):
-        mistakes.error(key, "the name of a list has only a-z, 0-9, - and _")
+        plain = re.sub(r"\s+", "_", key.text.strip().lower())
+        meant = plain if _NAME.fullmatch(plain) else None
+        mistakes.error(key, "the name of a list has only a-z, 0-9, - and _", meant)
     if not isinstance(node, Items):
         shown = node if isinstance(node, Scalar) and node.text else key
         meant = written_values.several_of(node.text) if isinstance(node, Scalar) else None

@@ -64,8 +64,12 @@ def _wait(node: Table, keys: Keys) -> timedelta | None:
     if length is None or not timedelta() < length <= _LONGEST:
         value = node.get("wait")
         assert value is not None
-        message = "`wait` is a duration from 1s to 366d, such as 10m"
-        keys.mistakes.error(value, message, written_values.duration(text, unit="m"))
+        message, meant = "`wait` is a duration from 1s to 366d, such as 10m", None
+        if written_values.is_of_working_days(text):
+            message += "; working days stand in tests alone, such as workflow.age"
+        else:
+            meant = written_values.duration(text, unit="m")
+        keys.mistakes.error(value, message, meant)
         return None
     return length
 
@@ -126,7 +130,9 @@ def _which(node: Table, keys: Keys) -> tuple[str, int] | None:
     number = _count(count)
     if number is None:
         message = f"`{key.text}` is how many to keep: a whole number from 1 to {MOST_KEPT}"
-        keys.mistakes.error(count, message)
+        is_word = isinstance(count, Scalar) and count.text.isalpha()
+        meant = written_values.number(count.text) if is_word and isinstance(count, Scalar) else None
+        keys.mistakes.error(count, message, meant)
         return None
     return key.text, number
 

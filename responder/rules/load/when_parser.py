@@ -128,5 +128,11 @@ def _as_a_list(node: Node) -> str | None:
         ((key, value),) = node.pairs
         return f"[{{{key.text}: {value.text}}}]" if isinstance(value, Scalar) else None
     names = [name.strip() for name in node.text.split(",")] if isinstance(node, Scalar) else []
-    known = bool(names) and all(triggers.find(name) is not None for name in names)
-    return f"[{', '.join(names)}]" if known else None
+    meant = [_event(name) for name in names]
+    return f"[{', '.join(filter(None, meant))}]" if meant and all(meant) else None
+
+
+def _event(name: str) -> str | None:
+    """Return the name of an event, also where it is written with a space for its dot."""
+    dotted = ".".join(name.split())
+    return dotted if triggers.find(dotted) else triggers.nearest_trigger(dotted)

@@ -50,3 +50,11 @@ def test_a_value_that_was_let_pass_is_compared_as_it_was() -> None:
         "workflow.template_id",
         "deal.stage_semantic_id",
     ]
+
+
+def test_a_space_that_was_let_pass_is_part_of_the_value_as_it_was() -> None:
+    data = ONCE_FINE.replace(b"because: Nobody", "because: \u2003Nobody".encode())
+    with pytest.raises(RulesError):
+        load(data, file="rules.yaml", is_known=lambda _: False)
+    ruleset = load(data, file="rules.yaml", is_known=lambda _: True)
+    assert ruleset.rules[0].because == "\u2003Nobody answers."

@@ -1,8 +1,10 @@
 """Reads tests that stand elsewhere than they should, and says where that is."""
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from responder.rules.facts import registry
+from responder.rules.load.plain_words import Said
 from responder.rules.load.suggestions import comparisons
 from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table
 
@@ -20,6 +22,18 @@ def alternatives(key: Scalar, value: Table, mistakes: Mistakes) -> Items:
     place = {"line": value.line, "column": value.column, "last_line": value.last_line}
     items = (Table(pairs=(pair,), length=1, **place) for pair in value.pairs)
     return Items(items=tuple(items), length=1, **place)
+
+
+def as_a_map(written: str, lists: Collection[str]) -> Said:
+    """Return what is wrong with a text that begins with a fact: `deal.company_id in vips`."""
+    path, _, rest = written.partition(" ")
+    compared = comparisons.read(rest)
+    if compared is None:
+        meant = f"{path}: {rest}" if rest else None
+        return Said(0, f"a colon is missing after `{path}`", meant)
+    test = "in_list" if compared.operand in lists else compared.test
+    meant = f"{path}: {{{test}: {compared.operand}}}"
+    return Said(0, "a test is a map, not an expression", meant)
 
 
 def apart(key: Scalar, value: Node, mistakes: Mistakes) -> tuple[Scalar, Node]:

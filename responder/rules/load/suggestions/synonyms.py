@@ -88,6 +88,7 @@ VALUES: Synonyms = {
         document="deal doc entity item",
         template="workflow",
     ),
+    **dict.fromkeys(["simulation", "trial", "testing"], "observe"),
     **dict.fromkeys(["dont_kill", "off", "lowest", "highest", "largest", "smallest"], ""),
 }
 AUDIENCES: Synonyms = _words(

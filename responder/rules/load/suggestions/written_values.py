@@ -27,8 +27,37 @@ _TIMES = re.compile(r"(-?[0-9]+(?:[.,][0-9]+)?)\s*(k|к|тыс\.?|т\.?р\.?|m|m
 _SEPARATORS = (r"\s*[,;]\s*", r"\s+(?:or|and|или|и)\s+", r"\s*\|\|?\s*")
 _RANGE = re.compile(r"(?:from\s+)?(\S+?)\s*(?:\.\.\.?|–|—|-|\bto\b)\s*(\S+)", re.I)
 _NEGATED = re.compile(r"(?:not[\s_]+|no\s+|не\s+|!=?\s*|<>\s*)(\S.*)", re.I)
-_EMPTY = frozenset(["empty", "none", "null", "nothing", "missing", "пусто", "нет", "-", "''"])
-_ANYTHING = frozenset(["*", "any", "anything", "all", "not_empty", "filled", "present", "любой"])
+_EMPTY = frozenset(
+    [
+        "not_exists",
+        "does_not_exist",
+        "not_set",
+        "empty",
+        "none",
+        "null",
+        "nothing",
+        "missing",
+        "пусто",
+        "нет",
+        "-",
+        "''",
+    ]
+)
+_ANYTHING = frozenset(
+    [
+        "exists",
+        "is_set",
+        "set",
+        "*",
+        "any",
+        "anything",
+        "all",
+        "not_empty",
+        "filled",
+        "present",
+        "любой",
+    ]
+)
 _DAY_OF = (
     (re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})"), "dmy"),
     (re.compile(r"(\d{1,2})[/-](\d{1,2})[/-](\d{4})"), "either"),
@@ -36,7 +65,7 @@ _DAY_OF = (
 )
 _BETWEEN_DAYS = (r"\s*(?:\.\.\.?|–|—|/)\s*", r"\s+(?:-|to|bis|till|until|по|до)\s+", r"(?<=\d{4})-")
 _REST_OF_A_MOMENT = re.compile(r"$|[T ]+\d")
-_CLOCK = re.compile(r"[ T]+(\d{1,2}:\d{2})(?::\d{2})?")
+_CLOCK = re.compile(r"(?:[ T]+|,? *(?:в|at|um) +)(\d{1,2}:\d{2})(?::\d{2})?")
 _TIME = re.compile(r"(\d{1,2})(?:[:.h](\d{2}))?(?::\d{2})?\s*(am|pm|h|ч)?", re.I)
 _RUSSIAN_UNITS = {
     **dict.fromkeys(["с", "сек", "секунд", "секунда", "секунды"], "s"),
@@ -287,6 +316,12 @@ def several(written: str, read: Callable[[str], str | None]) -> str | None:
         if len(parts) > 1 and None not in found:
             return f"[{', '.join(str(one) for one in found)}]"
     return None
+
+
+def spaced(written: str, read: Callable[[str], str | None]) -> str | None:
+    """Return the list of values in `0 1` or `0-1`, each of which is read."""
+    found = [read(part) for part in re.split(r"\s+|-", written.strip()) if part]
+    return f"[{', '.join(map(str, found))}]" if len(found) > 1 and None not in found else None
 
 
 def several_of(written: str) -> str | None:

@@ -327,7 +327,12 @@ def _first_character(file: _Lines) -> Broken | None:
     character = file.line(line)[column - 1 : column]
     if not file.stumbled_over(_CANNOT_BEGIN) or not character.strip():
         return None
-    return Broken(line, column, f"a text that begins with `{character}` stands in quotes")
+    message = f"a text that begins with `{character}` stands in quotes"
+    text, end = file.line(line), len(file.line(line).rstrip())
+    rest = text[column - 1 : end]
+    if not _VALUE_OF_A_KEY.fullmatch(text) or set("\"'{[]}#") & set(text):
+        return Broken(line, column, message)
+    return Broken(line, column, message, f'"{rest}"', Edit(line, column - 1, end, f'"{rest}"'))
 
 
 def _unclear(file: _Lines) -> Broken:

@@ -4,6 +4,7 @@ People who write rules know `=`, `>=`, `//`, round brackets and their word proce
 bullets better than YAML's signs. Only a line that YAML could not read is looked at.
 """
 
+import html
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -94,7 +95,14 @@ def _single_quotes(found: re.Match[str]) -> Said:
     return Said(found.start(1), message, meant)
 
 
+def _entity(found: re.Match[str]) -> Said:
+    sign, rest = html.unescape(found[1]), html.unescape(f"{found[1]}{found[2]}").strip()
+    message = f"`{found[1]}` is what a web page writes for `{sign}`"
+    return Said(found.start(1), message, as_a_map(rest) or rest)
+
+
 _BY_PATTERN: Mapping[str, _Look] = {
+    r".*?(&(?:gt|lt|amp|quot|nbsp|#39);=?)(.*)": _entity,
     r"\s*((?:```|~~~)\w*)\s*": _Says(
         "this line belongs to the page that the rules were copied from: delete it", ""
     ),
