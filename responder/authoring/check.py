@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Literal
 
@@ -43,7 +43,11 @@ def check(
         ruleset = error.readable
         mistakes.found += error.mistakes
     broken = mistakes.fatal
-    root = yaml_reader.read(data, Mistakes(file))
+    form = Mistakes(file)
+    root = yaml_reader.read(data, form)
+    if not broken:
+        # A file that was in force once is loaded with what has become an error since.
+        mistakes.found += [replace(one, severity="warning") for one in form.found]
     if isinstance(root, Table) and ruleset is not None:
         named = {*tested, *_tested(root, ruleset, mistakes)}
         if not broken:

@@ -92,3 +92,15 @@ def test_errors_stand_before_warnings_and_their_number_at_the_end() -> None:
         "warnings": 1,
     }
     assert count(()) == ""
+
+
+def test_of_a_file_that_was_in_force_what_is_an_error_today_is_a_warning() -> None:
+    data = b"""\
+version: 1
+rules:
+  - {id: a, because: Why not., when: [robot], if: {workflow.template_id: 61}, then: kill}
+tests:
+  - {name: x, event: robot, expect: {a: none, b none}, workflows: [{id: a}, {id: b}]}
+"""
+    assert [one.severity for one in check(data, "f")] == ["error"]
+    assert [one.severity for one in check(data, "f", is_known=lambda _: True)] == ["warning"]

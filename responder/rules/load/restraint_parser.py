@@ -131,8 +131,8 @@ def _which(node: Table, keys: Keys) -> tuple[str, int] | None:
     if number is None:
         message = f"`{key.text}` is how many to keep: a whole number from 1 to {MOST_KEPT}"
         is_word = isinstance(count, Scalar) and count.text.isalpha()
-        meant = written_values.number(count.text) if is_word and isinstance(count, Scalar) else None
-        keys.mistakes.error(count, message, meant)
+        said = written_values.number(count.text) if is_word and isinstance(count, Scalar) else None
+        keys.mistakes.error(count, message, said)
         return None
     return key.text, number
 

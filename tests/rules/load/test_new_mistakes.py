@@ -58,3 +58,12 @@ def test_a_space_that_was_let_pass_is_part_of_the_value_as_it_was() -> None:
         load(data, file="rules.yaml", is_known=lambda _: False)
     ruleset = load(data, file="rules.yaml", is_known=lambda _: True)
     assert ruleset.rules[0].because == "\u2003Nobody answers."
+
+
+def test_rules_with_a_broken_test_are_loaded_as_they_were() -> None:
+    """The service reads no tests, so it loaded rules beside them whatever they said."""
+    data = ONCE_FINE + b"tests:\n  - {name: x, event 5, expect: {a: none, b none}}\n"
+    assert load(data, file="rules.yaml", is_known=lambda _: True).rules
+    with pytest.raises(RulesError) as refused:
+        load(data, file="rules.yaml", is_known=lambda _: False)
+    assert refused.value.was_none
