@@ -41,6 +41,10 @@ def offered(here: Editor, text: str) -> dict[str, str]:
         (f"{RULE}when: [▸]\n", {"deal.updated": "A deal of the CRM changes."}),
         (f"{RULE}if:\n      deal.stage_semantic_id: ▸\n", {"F": "lost", "S": "won"}),
         (f"{RULE}if:\n      item_147.stage_semantic_id: ▸\n", {"F": "lost", "S": "won"}),
+        (f"{RULE}if:\n      item_1038.stage_semantic_id: ▸\n", {"F": "lost", "S": "won"}),
+        (f"{RULE}if:\n      item_1038.currency_id: ▸\n", {"RUB: roubles": ""}),
+        (f"{RULE}if:\n      item_1038.company.is_my_company: ▸\n", {"true": "", "false": ""}),
+        (f"{RULE}if:\n      any:\n        - list_57.bp_published: ▸\n", {"true": ""}),
         (f"{RULE}if:\n      task.status: ▸\n", {"5": "done", "2": "waiting"}),
         (f"{RULE}if:\n      document.kind: ▸\n", {"task": "A task."}),
         (f"{RULE}if:\n      deal.closed: ▸\n", {"true": "", "false": ""}),
@@ -48,6 +52,7 @@ def offered(here: Editor, text: str) -> dict[str, str]:
         (f"{RULE}wait: ▸\n", {"10m: ten minutes": ""}),
         (f"{RULE}keep: ▸\n", {"newest": "The newest of each group is spared."}),
         (f"{TEST}facts:\n      deal:\n        stage_semantic_id: ▸\n", {"F": "lost", "S": "won"}),
+        (f"{TEST}facts:\n      item_1038:\n        stage_semantic_id: ▸\n", {"F": "lost"}),
         (f"{TEST}expect:\n      a: ▸\n", {"none": "Nothing happens to it."}),
         (f"{TEST}expect: ▸\n", {"none": "Nothing happens to any of them."}),
     ],
@@ -56,6 +61,11 @@ def test_values_are_offered_with_what_they_mean(
     here: Editor, text: str, values: dict[str, str]
 ) -> None:
     assert values.items() <= offered(here, text).items()
+
+
+def test_the_values_of_one_fact_are_not_offered_for_the_next(here: Editor) -> None:
+    rule = f"{RULE}if:\n      item_1038.stage_semantic_id: F\n      item_1038.title: ▸\n"
+    assert not {"F", "S"} & offered(here, rule).keys()
 
 
 def test_all_keys_and_facts_are_offered_with_words_about_them(here: Editor) -> None:
@@ -109,7 +119,10 @@ def test_what_is_wrong_is_underlined_and_said_in_our_words(here: Editor) -> None
     (said,) = here.underlined(HEAD + rule)
     assert said.line == 4
     assert said.message.startswith("This acts on workflows of every template")
-    for wrong in ("deal.stage_semantic_id: won", "deal.oportunity: 5", "deal.closed: maybe"):
+    for wrong in (
+        *("deal.stage_semantic_id: won", "deal.oportunity: 5", "deal.closed: maybe"),
+        *("item_1038.stage_semantic_id: won", "item_1038.stage_semantic_id: ", "item_1038.x: 5"),
+    ):
         assert here.underlined(f"{HEAD}{RULE}if: {{{wrong}}}\n    then: leave\n"), wrong
 
 
@@ -119,6 +132,7 @@ def test_what_is_wrong_is_underlined_and_said_in_our_words(here: Editor) -> None
         f"{RULE}when: [robot]\n    if: {{deal.id: 5}}\n    every_template: true\n    then: kill\n",
         f"{RULE}when: [robot]\n    if: {{any: [{{template.name: x}}]}}\n    then: kill\n",
         f"{TEST}workflows: [{{id: a, template_id: 61}}]\n    expect: {{a: none}}\n",
+        f"{RULE}if: {{item_1038.stage_semantic_id: F, item_1038.uf_x: 5}}\n    then: leave\n",
         *map(RECIPES.text, ("lost-deals", "leave-days-over", "three-working-days")),
     ],
 )

@@ -11,6 +11,7 @@ from responder.rules.facts.derived import SOURCES
 from responder.rules.facts.fields import Field, Type
 from responder.rules.json_schema.fact_values import TRUTHS, few_values
 from responder.rules.json_schema.schema_parts import (
+    ITEM,
     LIST,
     Schema,
     choice,
@@ -39,7 +40,6 @@ _CAUSES = {
     "sweep": "The regular reading of all that runs.",
     "schedule": "A rule with `every` or `daily_at`.",
 }
-_OF_ITEMS = "item_[1-9][0-9]{2,9}"
 
 
 def render() -> str:
@@ -93,11 +93,14 @@ def _all_facts() -> Iterator[tuple[str, Field]]:
 def _facts() -> Schema:
     """Return the schema of facts by their owners, `deal: {stage_id: NEW}`, or by their paths."""
     owners = {owner: _of_owner(owner) for owner in (*fields.ALWAYS, *registry.KINDS, *EXAMPLES)}
-    numbered = {f"^(?:{_OF_ITEMS}|{LIST})$": {"type": "object"}, "\\.": {}}
+    numbered = {
+        f"^{ITEM}$": {**owners["item_147"], "description": "An item of this smart process."},
+        f"^{LIST}$": {**owners["list_23"], "description": "An element of this list."},
+    }
     return {
         "type": "object",
         "properties": owners,
-        "patternProperties": numbered,
+        "patternProperties": {**numbered, "\\.": {}},
         "additionalProperties": False,
     }
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from responder.rules.facts import fields, links, registry
 from responder.rules.facts.fields import Field, Type
-from responder.rules.json_schema.fact_values import name_for
+from responder.rules.json_schema.fact_values import name_for, of_closed
 from responder.rules.json_schema.schema_parts import ITEM, LIST, Schema, doc, list_of, name_of, ref
 
 # Kinds of which a portal has many, by number: editors offer these, and take all others.
@@ -33,6 +33,7 @@ def clause() -> dict[str, object]:
         "properties": properties,
         "patternProperties": dict(_open_facts()),
         "additionalProperties": False,
+        "allOf": list(_offers()),
     }
 
 
@@ -77,11 +78,8 @@ def _open_facts() -> Iterable[tuple[str, Schema]]:
     yield f"^(?:{kinds})\\.uf_[a-z0-9_]+$", doc("A field of your portal.", ref(name_of(Type.ANY)))
     crm = "|".join([*(kind for kind in registry.KINDS if kind != "task"), ITEM])
     yield f"^(?:{crm})\\.parent_id_[1-9][0-9]*$", ref(name_of(Type.REFERENCE))
-    by_schema: dict[str, list[str]] = {}
-    for field in all_fields("item_147"):
-        by_schema.setdefault(name_for("item_147", field), []).append(re.escape(field.name))
-    for name, names in by_schema.items():
-        yield f"^{ITEM}\\.(?:{'|'.join(names)})$", ref(name)
+    for path, name in _of_numbered("item_147", ITEM):
+        yield path, ref(name)
     linked = f"(?:deal|lead|quote|invoice|{ITEM})\\.(?:company|contact)"
     yield f"^{linked}\\.uf_[a-z0-9_]+$", doc("A field of your portal.", ref(name_of(Type.ANY)))
     yield f"^{linked}\\.parent_id_[1-9][0-9]*$", ref(name_of(Type.REFERENCE))
@@ -89,3 +87,32 @@ def _open_facts() -> Iterable[tuple[str, Schema]]:
     for field in all_fields("list_23"):
         path = f"^{LIST}\\.{re.escape(field.name)}$"
         yield path, doc(field.description, ref(name_for("list_23", field)))
+
+
+def _of_numbered(example: str, kind: str) -> Iterator[tuple[str, str]]:
+    """Yield the pattern of the facts of a kind with any number, and their schema, for each one."""
+    by_schema: dict[str, list[str]] = {}
+    for field in all_fields(example):
+        by_schema.setdefault(name_for(example, field), []).append(re.escape(field.name))
+    for name, names in by_schema.items():
+        yield f"^{kind}\\.(?:{'|'.join(names)})$", name
+
+
+def _offers() -> Iterator[Schema]:
+    """Yield what makes editors offer values for facts of a kind with any number.
+
+    yaml-language-server looks for them in `properties` and in `additionalProperties`, and never in
+    `patternProperties`. So where such a fact stands without a value, it may have one of these, or
+    anything else: what is wrong is said by the pattern.
+    """
+    few = {*of_closed(), name_of(Type.TRUTH)}
+    for example, kind in (("item_147", ITEM), ("list_23", LIST)):
+        for path, name in _of_numbered(example, kind):
+            if name in few:
+                yield {
+                    "if": {"not": {"patternProperties": {path: _A_VALUE}}},
+                    "then": {"additionalProperties": {"anyOf": [ref(name), {}]}},
+                }
+
+
+_A_VALUE: Schema = {"type": ["string", "number", "boolean", "array", "object"]}
