@@ -263,7 +263,7 @@ class Runs(Due, Returns, Ends, Rests):
     def a_task_goes_to_the_next_user(self, number: int, user: str) -> None:
         self.run(self.world.move_task(number, user))
 
-    @rule(change=some.in_the_portal)
+    @rule(change=st.one_of(some.in_the_portal, some.in_deals, some.in_links, some.in_lists))
     def the_portal_is_worked_in(self, change: Happening) -> None:
         self.run(self.world.happen(change))
 

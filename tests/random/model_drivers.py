@@ -228,7 +228,7 @@ class Replica:
         self.name = name
         self.enforcing = enforcing
         self.moments = Moments(world, self)
-        self.database = SteppedDatabase(world.url)
+        self.database: SteppedDatabase = SteppedDatabase(world.url)
         self.database.open()
         self.commits = SteppedCommit(world, self)
         self.rules = RulesInForce(world.rules_path, portals=[PORTAL], now=world.now)

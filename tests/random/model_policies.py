@@ -6,22 +6,22 @@ from hypothesis import strategies as st
 
 from tests.random.model_deeds import DEALS, RULES
 from tests.random.model_drivers import KILL, TERMINATE, Happening
-from tests.random.model_rules import (
-    COMPANY,
-    EVENTS,
-    EVERY,
-    NIGHTLY,
+from tests.random.model_facts import (
+    ELEMENTS,
+    LIST_OF,
     VIP,
     VIP_USERS,
     AtLeast,
     Below,
     Costs,
     Is,
-    Policy,
-    Rule,
+    Worked,
 )
+from tests.random.model_rules import EVENTS, EVERY, NIGHTLY, Policy, Rule
 
 INSTANCES, ITEM, TASKS = "bizproc.workflow.instances", "crm.item.get", "bizproc.task.list"
+ITEMS, TEMPLATES, USERS = "crm.item.list", "bizproc.workflow.template.list", "user.get"
+OF_LISTS = ("lists.element.get", "lists.field.get")
 NOT_DONE = ("drop_before", "500", "503_limit", "429_operating", "401", "overload", "empty_error")
 PERHAPS_DONE = ("act_then_drop", "act_then_500", "not_json", "truthy", "missing_part", "html_502")
 UNREAD = ("500", "503_limit", "drop_before", "missing_part", "not_json", "401")
@@ -29,6 +29,7 @@ FAULTS = [
     *((KILL, fault) for fault in (*NOT_DONE, *PERHAPS_DONE)),
     *((TERMINATE, fault) for fault in PERHAPS_DONE),
     *((method, fault) for method in (INSTANCES, ITEM, TASKS) for fault in UNREAD),
+    *((method, fault) for method in (ITEMS, TEMPLATES, USERS, *OF_LISTS) for fault in UNREAD[:2]),
     (ITEM, "wrong_id"),
     *(("batch", fault) for fault in ("503_limit", "act_then_drop", "drop_before", "html_502")),
 ]
@@ -39,6 +40,19 @@ FIELDS = [
     *(("assignedById", value) for value in (7, 9, 0, 99, None)),
     *(("UF_CRM_PRICE", value) for value in ("150|RUB", "50|RUB", "150|EUR", "150", None)),
 ]
+# What groups deals, or links them; in each, something is empty, unknown or several.
+GROUPING: dict[str, list[object]] = {
+    "companyId": [5, 17, 17, None],
+    "title": ["A", "B", "B", "", None],
+    "UF_CRM_CLIENT": ["x", "y", ["x"], ["x", "y"], "0", ""],
+    "observers": [[7], [9], [7, 9], []],
+    "contactId": [3, 4, 0, 99, None],
+    "createdBy": [7, 8, 9],
+}
+OF_ELEMENTS = [
+    *(("PROPERTY_1", value) for value in ("done", "open", "", ["done", "open"])),
+    *(("PROPERTY_2", value) for value in ("3", "30", "3 days", "")),
+]
 
 # What the rules of a file test.
 LOST, CHEAP = Is("deal.stage_semantic_id", ("F",)), Below("deal.opportunity", 1000)
@@ -48,7 +62,19 @@ OF_VIP, FOR_VIP = Is("deal.company_id", (VIP,)), Is("waiting_for.id", VIP_USERS)
 CROWDED, DEAR = AtLeast("document.running", 2), Costs("deal.uf_crm_price", 100)
 ORPHANED = Is("deal.assigned_by.active", ("false",))
 OF_BANKS = Is("deal.company.industry", ("BANKING",))
-PERS = [("document", "template"), ("template",), ("document",), (COMPANY,)]
+OF_CHIEFS = Is("deal.contact.post", ("Chief",))
+MADE_BY_LEAVERS = Is("deal.created_by.active", ("false",))
+BY_LEAVERS = Is("starter.active", ("false",))
+OLD, OLDER = Worked(1), Worked(2)
+OF_LEAVE = Is("workflow.template_id", tuple(LIST_OF))
+DONE, OPEN = Is("list_23.property_1", ("done",)), Is("list_23.property_1", ("open",))
+SHORT = Below("list_23.property_2", 10)
+ASKED_BY_LEAVERS = Is("list_23.created_by.active", ("false",))
+PERS = [
+    *[("document", "template"), ("template",), ("document",)],
+    *[("deal.company_id",), ("starter.id",), ("starter.department", "template")],
+    *[("deal.title",), ("deal.uf_crm_client",), ("deal.observers",), ("deal.company.industry",)],
+]
 COUNTS = [1, 1, 2]
 WHENS = [
     *[("deal.updated",), ("deal.updated", "robot"), ("deal.added",), ("deal.updated", EVERY)],
@@ -91,8 +117,8 @@ LIMITS: dict[str, list[object]] = {
 lost_deal = a_rule(
     "lost-deal",
     when=[*WHENS],
-    tests=[(LOST, OF_61), (LOST, OF_61), (OF_61, CROWDED), (OF_61, ORPHANED)],
-    unless=[(), (), (FOR_VIP,), (OF_VIP,), (OF_BANKS,)],
+    tests=[(LOST, OF_61), (LOST, OF_61), (OF_61, CROWDED), (OF_61, ORPHANED), (OF_61, OF_CHIEFS)],
+    unless=[(), (), (FOR_VIP,), (OF_VIP,), (OF_BANKS,), (MADE_BY_LEAVERS,)],
     wait=[0, 0, 0, 60],
     mode=[*MODES],
     sweep=[None, None, True, False],
@@ -120,22 +146,34 @@ one_each = a_rule(
     wait=[0, 60],
     mode=[*MODES],
 )
+stale = a_rule("stale", when=[*WHENS], tests=[(OF_BOTH, OLD), (OF_61, OLDER)], mode=[*MODES])
+leave_over = a_rule(
+    "leave-over",
+    when=[(EVERY,), (EVERY,), (NIGHTLY,)],
+    tests=[(OF_LEAVE, DONE), (OF_LEAVE, SHORT), (OF_LEAVE,)],
+    unless=[(), (), (ASKED_BY_LEAVERS,), (OPEN,)],
+    keep=["", "", "newest"],
+    per=[("list_23.created_by",), ("list_23.property_1",)],
+    mode=[*MODES],
+)
 GUARDED: list[object] = [
     (),
     (),
     *[(one,) for one in ("deal.updated", "deal.added", "robot", EVERY)],
 ]
+GUARDED_LISTS: list[object] = [(), (EVERY,)]
 guards = st.lists(
     st.one_of(
         a_rule("keep-banks", then=["leave"], tests=[(OF_BANKS,), (DEAR,)], when=GUARDED),
         a_rule("keep-vip", then=["leave"], tests=[(OF_VIP,)], when=GUARDED),
         a_rule("keep-asked", then=["leave"], tests=[(FOR_VIP,)], when=GUARDED),
+        a_rule("keep-open", then=["leave"], tests=[(OPEN,)], when=GUARDED_LISTS),
     ),
     max_size=2,
     unique_by=lambda rule: rule.id,
 )
 actings = st.lists(
-    st.one_of(lost_deal, small_deal, often, nightly, one_each),
+    st.one_of(lost_deal, small_deal, often, nightly, one_each, stale, leave_over),
     min_size=1,
     max_size=4,
     unique_by=lambda rule: rule.id,
@@ -169,6 +207,42 @@ in_the_portal = st.one_of(
     happening("end_workflow", numbers),
     st.builds(lambda deal, f: Happening("change_deal", (deal, *f)), deals, st.sampled_from(FIELDS)),
     happening("deny", deals),
+)
+in_deals = st.one_of(
+    [
+        happening("change_deal", deals, st.just(name), st.sampled_from(values))
+        for name, values in GROUPING.items()
+    ]
+)
+companies = st.sampled_from([("company", 5), ("company", 17), ("contact", 3)])
+in_links = st.one_of(
+    st.builds(lambda end: Happening("deny_linked", end), companies),
+    happening(
+        "change_linked",
+        st.just("company"),
+        st.sampled_from([5, 17]),
+        st.just("industry"),
+        st.sampled_from(["IT", "BANKING", ""]),
+    ),
+    happening(
+        "change_linked",
+        st.just("contact"),
+        st.just(3),
+        st.just("post"),
+        st.sampled_from(["Chief", "Clerk", ""]),
+    ),
+)
+elements = st.sampled_from([*ELEMENTS])
+in_lists = st.one_of(
+    st.builds(
+        lambda element, f: Happening("change_element", (element, *f)),
+        elements,
+        st.sampled_from(OF_ELEMENTS),
+    ),
+    happening("start_on_element", elements, st.sampled_from([*LIST_OF])),
+    happening("hide_list", st.sampled_from([23, 24])),
+    happening("hide_template", st.sampled_from([*LIST_OF])),
+    happening("end_workflow", numbers),
 )
 comebacks = happening("come_back", numbers)
 amid_reading = st.one_of(in_the_portal, comebacks, happening("move_task", numbers, users))

@@ -13,6 +13,7 @@ from tests.random import model_policies as some
 from tests.random.model_acts import Anything, Due, Ends, Lets, Model, Player, Rests, Returns, Storms
 from tests.random.model_deeds import DEALS, Scene
 from tests.random.model_drivers import KILL, Happening, Parts
+from tests.random.model_machines import Aging, Grouped, Linked, Listed
 from tests.random.model_rules import EVERY, NIGHTLY, Policy, Rule
 
 PLAIN, SMALL = Parts(), Scene()
@@ -139,13 +140,31 @@ def _guarded(when: tuple[str, ...]) -> st.SearchStrategy[Policy]:
     return lost.map(lambda acting: Policy(file=(guard, acting)))
 
 
+def _with_lists(guarded: object) -> st.SearchStrategy[Policy]:
+    """Return files about elements of lists, with a guard or without, and with a rule for all."""
+    when = guarded if isinstance(guarded, tuple) else ()
+    guard = Rule(id="keep-open", then="leave", tests=(some.OPEN,), when=when)
+    of_all = Rule(id="often", when=(EVERY, "robot"), tests=(some.OF_LEAVE,), per_document=1)
+    guards, acting = st.just(guard) if isinstance(guarded, tuple) else None, some.leave_over
+    return st.booleans().flatmap(
+        lambda both: some.a_file(guards, acting, st.just(of_all) if both else None)
+    )
+
+
 USUAL = Profile(machine=Model)
 STORMY = Profile(machine=Model, parts=STORM, scene=Scene(kind="cloud"))
 ANYTHING = Profile(
     machine=Anything,
     policies=some.any_policy,
     parts=SWEPT,
-    scene=Scene(templates=("61", "61", "62"), of_vip=(2,), waiting=("5", "9", "9")),
+    scene=Scene(
+        templates=("61", "61", "62"),
+        of_vip=(2,),
+        waiting=("5", "9", "9"),
+        starters=("1", "7", "9", "0"),
+        ages=(0.0, 0.0, 30.0, 76.0),
+        lists=True,
+    ),
 )
 ANYTHING_STORMY = replace(
     ANYTHING,
@@ -220,5 +239,52 @@ PAUSED = Profile(
     ),
     parts=SWEPT,
     scene=Scene(templates=("61",)),
+)
+LISTS = Profile(
+    machine=Listed,
+    policies=st.sampled_from([*some.GUARDED_LISTS, "no guard"]).flatmap(_with_lists),
+    parts=SWEPT,
+    scene=Scene(templates=(), lists=True),
+)
+GROUPS = Profile(
+    machine=Grouped,
+    policies=some.a_file(
+        some.a_rule(
+            "one-each",
+            when=[(EVERY,), (EVERY, "deal.updated")],
+            tests=[(some.OF_BOTH,)],
+            keep=["newest", "oldest"],
+            count=[*some.COUNTS],
+            per=[per for per in some.PERS if any("." in path for path in per)],
+            wait=[60, 60, 0],
+        )
+    ),
+    parts=SWEPT,
+    scene=Scene(templates=("61", "61"), starters=("1", "7", "9", "8", "0")),
+)
+LINKS = Profile(
+    machine=Linked,
+    policies=some.a_file(
+        some.a_rule(
+            "lost-deal",
+            when=[("deal.updated",)],
+            tests=[(some.OF_61,), (some.OF_61, some.OF_CHIEFS), (some.OF_61, some.ORPHANED)],
+            unless=[(some.OF_BANKS,), (some.OF_BANKS,), (some.MADE_BY_LEAVERS,), ()],
+        )
+    ),
+    scene=Scene(templates=("61",)),
+)
+WORKED = Profile(
+    machine=Aging,
+    policies=some.a_file(
+        some.a_rule(
+            "stale",
+            when=[("deal.updated",), ("deal.updated", EVERY)],
+            tests=[(some.OF_BOTH, some.OLD), (some.OF_BOTH, some.OLDER)],
+            unless=[(), (some.BY_LEAVERS,)],
+        )
+    ),
+    parts=SWEPT,
+    scene=Scene(starters=("1", "1", "9", "8"), ages=(0.0, 30.0, 76.0, 80.0, 100.0, 7.0)),
 )
 PROFILES = {name: found for name, found in globals().items() if isinstance(found, Profile)}

@@ -7,8 +7,10 @@ log: held or waiting, with a reason.
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 
-from tests.random.model_rules import EVERY, NIGHTLY, Policy, Row, Rule, View
+from tests.random.model_facts import DEAL, ELEMENTS, UNKNOWN, Row, View
+from tests.random.model_rules import EVERY, NIGHTLY, Policy, Rule
 from tests.random.model_watch import Watch
 
 Decision = Mapping[str, object]
@@ -50,8 +52,8 @@ def passed_over(watch: Watch, *, nightly: bool) -> set[tuple[str, str]]:
     """
     open_ones = {stop.workflow for stop in watch.sets.open}
     found = set()
-    for asked in _runs(watch.policy, nightly=nightly):
-        for rule, workflow_id in _condemned(watch.policy, asked, watch.history.now):
+    for asked, view in _runs(watch.policy, watch.history.now, nightly=nightly):
+        for rule, workflow_id in _condemned(watch.policy, asked, view):
             acts = watch.is_enforcing and rule.is_enforced
             seen = workflow_id in open_ones if acts else (workflow_id, rule.id) in watch.sets.would
             if not seen:
@@ -59,19 +61,25 @@ def passed_over(watch: Watch, *, nightly: bool) -> set[tuple[str, str]]:
     return found
 
 
-def _runs(policy: Policy, *, nightly: bool) -> Iterator[list[Rule]]:
-    """Yield the rules that are asked together in a run. At night all schedules are due at once."""
+def _runs(policy: Policy, view: View, *, nightly: bool) -> Iterator[tuple[list[Rule], View]]:
+    """Yield the rules that are asked together in a run, and what it looks at.
+
+    A sweep looks at the documents that have events. At night all schedules are due at once.
+    """
     acting = [rule for rule in policy.rules if rule.acts]
-    yield [rule for rule in acting if rule.is_swept]
+    of_deals = {name: row for name, row in view.workflows.items() if row.kind == DEAL}
+    yield [rule for rule in acting if rule.is_swept], replace(view, workflows=of_deals)
     if nightly and any(NIGHTLY in rule.when for rule in acting):
-        yield [rule for rule in acting if rule.schedules]
+        yield [rule for rule in acting if rule.schedules], view
     else:
-        yield [rule for rule in acting if EVERY in rule.when]
+        yield [rule for rule in acting if EVERY in rule.when], view
 
 
 def _condemned(policy: Policy, asked: Collection[Rule], view: View) -> Iterator[tuple[Rule, str]]:
     """Read the rules from the top for all that runs; yield what each of them condemns."""
     left = dict(view.workflows)
+    if policy.guards_lists:  # any of them may protect what is not known to be of another list
+        left = {name: row for name, row in left.items() if _is_told(row, view)}
     for rule in policy.rules:
         if rule.acts and rule not in asked:
             continue
@@ -87,9 +95,19 @@ def _condemned(policy: Policy, asked: Collection[Rule], view: View) -> Iterator[
             left = {name: row for name, row in left.items() if name not in held}
 
 
+def _is_told(row: Row, view: View) -> bool:
+    """Return whether it is told which list an element is of: a template is listed that it has."""
+    if row.document not in ELEMENTS:
+        return True
+    templates = {one.template for one in view.workflows.values() if one.document == row.document}
+    return not templates.isdisjoint(view.listed)
+
+
 def _holds(rule: Rule, view: View, workflow_id: str) -> bool:
     facts = view.facts(workflow_id)
     assert facts is not None
+    if rule.kind not in (None, DEAL) and not _is_told(facts.row, view):
+        return False
     held = rule.holds(facts)
     return held is True if rule.acts else held is not False
 
@@ -99,28 +117,27 @@ def _is_not_kept(rule: Rule, workflow_id: str, held: Mapping[str, Row], view: Vi
     if not rule.keep:
         return True
     mine = (workflow_id, held[workflow_id])
-    group = _group(rule, workflow_id, view)
+    groups = {name: _group(rule, name, view) for name in held}
+    group = groups[workflow_id]
     better = [
         name
         for name, row in held.items()
-        if name != workflow_id
-        and _group(rule, name, view) == group
-        and rule.is_better((name, row), mine)
+        if name != workflow_id and groups[name] == group and rule.is_better((name, row), mine)
     ]
-    return group is not None and len(better) >= rule.count
+    known = group is not None and UNKNOWN not in groups.values()
+    return known and len(better) >= rule.count
 
 
-def _group(rule: Rule, workflow_id: str, view: View) -> tuple[str, ...] | None:
+def _group(rule: Rule, workflow_id: str, view: View) -> object:
     facts = view.facts(workflow_id)
     assert facts is not None
-    return rule.group(view.workflows[workflow_id], facts, in_run=True)
+    return rule.group(facts, in_run=True)
 
 
 def _may_be_incomplete(view: View) -> bool:
     """Return whether a document may not be read on which something runs."""
-    return any(
-        row.document == f"DEAL_{deal}" for deal in view.denied for row in view.workflows.values()
-    )
+    unread = {f"DEAL_{deal}" for deal in view.denied} | (ELEMENTS.keys() - view.elements.keys())
+    return any(row.document in unread for row in view.workflows.values())
 
 
 def _workflow(decision: Decision) -> str:

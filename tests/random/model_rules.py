@@ -1,160 +1,45 @@
 """A small rules file and what it means, read from the contract and not from the code.
 
-What can be seen of the portal at once is a `View`: deals, rows of workflows, and whom they wait
-for. A rule tests its facts by three values, as the contract has it: what is absent, denied or no
-number is unknown, and unknown never condemns and always protects.
+A rule tests facts by three values (`model_facts`): unknown never condemns and always protects. A
+rule that tests one kind of document does not apply to another.
 """
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
 from functools import cache
-from typing import Final, NamedTuple
+
+from tests.random.model_calendar import OFFICE
+from tests.random.model_facts import (
+    DEAL,
+    UNKNOWN,
+    VIP,
+    Asked,
+    Below,
+    Facts,
+    Is,
+    Kleene,
+    Row,
+    View,
+    Worked,
+    group_by,
+)
 
 DAY = 86400.0
-VIP, VIP_USERS = "17", ("5", "7")
-UNKNOWN: Final = object()
-Kleene = bool | None
 
 EVENTS = {"deal.added": "ONCRMDEALADD", "deal.updated": "ONCRMDEALUPDATE"}
 SCHEDULE = "schedule"  # of guards: all schedules count as one trigger
 EVERY, NIGHTLY = "every 5m", "daily 03:00"
 SCHEDULES = {EVERY: "{every: 5m}", NIGHTLY: '{daily_at: "03:00", timezone: UTC}'}
 SECONDS_OF = {EVERY: (300.0, 0.0), NIGHTLY: (DAY, 3 * 3600.0)}  # how often, and from when on
-
-_FIELDS = {
-    "deal.stage_semantic_id": "stageSemanticId",
-    "deal.opportunity": "opportunity",
-    "deal.company_id": "companyId",
-    "deal.assigned_by_id": "assignedById",
-    "deal.uf_crm_price": "UF_CRM_PRICE",
-}
-# What deals are linked to, which stays as it is: industries of companies, whether people work here.
-INDUSTRIES = {"5": "IT", "17": "BANKING"}
-ACTIVE = {"7": "true", "9": "false"}
-_LINKED = {
-    "deal.company.industry": ("deal.company_id", INDUSTRIES),
-    "deal.assigned_by.active": ("deal.assigned_by_id", ACTIVE),
-}
-
-
-class Row(NamedTuple):
-    """What the portal's list of workflows tells of one."""
-
-    document: str
-    template: str
-    started: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class View:
-    """How the portal is, or may have looked to who asked for one thing after the other."""
-
-    deals: Mapping[int, Mapping[str, object]]
-    denied: frozenset[int]
-    workflows: Mapping[str, Row]
-    tasks: Mapping[str, tuple[str, ...]]
-
-    def facts(self, workflow_id: str) -> dict[str, object] | None:
-        """Return the facts of a workflow; None where it does not run."""
-        row = self.workflows.get(workflow_id)
-        if row is None:
-            return None
-        kind, _, number = row.document.partition("_")
-        deal = int(number) if kind == "DEAL" else 0
-        fields = {} if deal in self.denied else self.deals.get(deal, {})
-        facts = {path: fields.get(name, UNKNOWN) for path, name in _FIELDS.items()}
-        for path, (link, there) in _LINKED.items():
-            facts[path] = _at_the_end(facts[link], there)
-        facts["document.running"] = sum(
-            other.document == row.document for other in self.workflows.values()
-        )
-        facts["workflow.template_id"] = row.template
-        facts["waiting_for.id"] = self.tasks.get(workflow_id, ())
-        return facts
-
-
-@dataclass(frozen=True, slots=True)
-class Is:
-    """A test that a fact is one of these."""
-
-    fact: str
-    values: tuple[str, ...]
-
-    @property
-    def text(self) -> str:
-        """Write it as a line of a map."""
-        only = self.values[0] if len(self.values) == 1 else f"[{', '.join(self.values)}]"
-        return f"{self.fact}: {only}"
-
-    def holds(self, facts: Mapping[str, object]) -> Kleene:
-        """Make the test."""
-        value = facts[self.fact]
-        if value is UNKNOWN:
-            return None
-        return any(str(one) in self.values for one in _several(value))
-
-
-@dataclass(frozen=True, slots=True)
-class Below:
-    """A test that a fact is a number, and below this one."""
-
-    fact: str
-    number: int
-
-    @property
-    def text(self) -> str:
-        """Write it as a line of a map."""
-        return f"{self.fact}: {{below: {self.number}}}"
-
-    def holds(self, facts: Mapping[str, object]) -> Kleene:
-        """Make the test."""
-        value = str(facts[self.fact])
-        return int(value) < self.number if value.isdigit() else None
-
-
-@dataclass(frozen=True, slots=True)
-class AtLeast:
-    """A test that a fact is this number or more."""
-
-    fact: str
-    number: int
-
-    @property
-    def text(self) -> str:
-        """Write it as a line of a map."""
-        return f"{self.fact}: {{at_least: {self.number}}}"
-
-    def holds(self, facts: Mapping[str, object]) -> Kleene:
-        """Make the test."""
-        value = str(facts[self.fact])
-        return int(value) >= self.number if value.isdigit() else None
-
-
-@dataclass(frozen=True, slots=True)
-class Costs:
-    """A test that an amount in roubles is over this; one in another currency is unknown."""
-
-    fact: str
-    number: int
-
-    @property
-    def text(self) -> str:
-        """Write it as a line of a map."""
-        return f"{self.fact}: {{over: {self.number}, currency: RUB}}"
-
-    def holds(self, facts: Mapping[str, object]) -> Kleene:
-        """Make the test."""
-        amount, _, currency = str(facts[self.fact]).partition("|")
-        return int(amount) > self.number if currency == "RUB" else None
-
-
-COMPANY = "deal.company_id"
-Asked = Is | Below | AtLeast | Costs
+DOCUMENT, TEMPLATE = "document", "template"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """A rule of the file. `when` is empty for a guard against every trigger; `wait` in seconds."""
+    """A rule of the file. `when` is empty for a guard against every trigger; `wait` in seconds.
+
+    `kind` is the kind of document that it tests; None where it is for any.
+    """
 
     id: str
     tests: tuple[Asked, ...]
@@ -165,12 +50,19 @@ class Rule:
     wait: int = 0
     keep: str = ""
     count: int = 1
-    per: tuple[str, ...] = ("document", "template")
+    per: tuple[str, ...] = (DOCUMENT, TEMPLATE)
     per_hour: int = 30
     per_document: int = 5
     per_run: int | None = None
     percent: int | None = None
     sweep: bool | None = None
+    kind: str | None = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        paths = (*(test.fact for test in (*self.tests, *self.unless)), *self.per)
+        owners = (path.partition(".")[0] for path in paths)
+        kinds = (one for one in owners if one == DEAL or one.startswith("list_"))
+        object.__setattr__(self, "kind", next(kinds, None))
 
     @property
     def acts(self) -> bool:
@@ -205,8 +97,10 @@ class Rule:
         """Return whether this guard is read where these rules are asked."""
         return not self.when or any(self.triggers & rule.triggers for rule in rules)
 
-    def holds(self, facts: Mapping[str, object]) -> Kleene:
+    def holds(self, facts: Facts) -> Kleene:
         """Return whether all of `if` holds and none of `unless`."""
+        if self.kind not in (None, facts.row.kind):
+            return False
         held = [test.holds(facts) for test in self.tests]
         held += [_not(test.holds(facts)) for test in self.unless]
         return False if False in held else None if None in held else True
@@ -216,21 +110,18 @@ class Rule:
         newer = (one[1].started, one[0]) > (other[1].started, other[0])
         return newer if self.keep == "newest" else not newer
 
-    def group(
-        self, row: Row, facts: Mapping[str, object], *, in_run: bool
-    ) -> tuple[str, ...] | None:
-        """Return the group of a workflow by its name; an event sees its own document alone.
+    def group(self, facts: Facts, *, in_run: bool) -> object:
+        """Return the group of a workflow; an event sees its own document alone.
 
-        None is no group: its deal has no company.
+        None is no group: a fact that makes it is empty, or has several values. It may be unknown.
         """
-        by_document = "document" in self.per or not in_run
-        company = ""
-        if COMPANY in self.per:
-            company = str(facts.get(COMPANY) or "")
-            if not company:
-                return None
-        template = row.template if "template" in self.per else ""
-        return (row.document if by_document else "", template, company)
+        row = facts.row
+        found: list[object] = [row.document if DOCUMENT in self.per or not in_run else ""]
+        found += [row.template if TEMPLATE in self.per else ""]
+        found += [group_by(path, facts) for path in self.per if "." in path]
+        if UNKNOWN in found:
+            return UNKNOWN
+        return None if None in found else tuple(found)
 
     @property
     def text(self) -> str:
@@ -290,7 +181,18 @@ class Policy:
     @property
     def text(self) -> str:
         """Write it as rules.yaml."""
-        return "version: 1\nrules:\n" + "".join(rule.text for rule in self.rules)
+        calendars = f"calendars:\n{OFFICE}" if self.is_timed else ""
+        return f"version: 1\n{calendars}rules:\n" + "".join(rule.text for rule in self.rules)
+
+    @property
+    def is_timed(self) -> bool:
+        """Return whether a rule tests how old something is."""
+        return any(isinstance(test, Worked) for rule in self.rules for test in rule.tests)
+
+    @property
+    def guards_lists(self) -> bool:
+        """Return whether a guard tests elements of a list."""
+        return any(not one.acts and str(one.kind).startswith("list_") for one in self.rules)
 
     def rule(self, name: str) -> Rule | None:
         """Return the rule of that name."""
@@ -340,19 +242,6 @@ def _usual(policy: Policy) -> tuple[Rule, ...]:
         per_document=policy.per_document,
     )
     return (guard, lost, small) if policy.guard else (lost, small)
-
-
-def _at_the_end(link: object, there: Mapping[str, str]) -> object:
-    """Return what a link leads to: nothing where it is empty, and unknown where nobody knows."""
-    if link is UNKNOWN:
-        return UNKNOWN
-    return None if link in (None, "", 0, "0") else there.get(str(link), UNKNOWN)
-
-
-def _several(value: object) -> tuple[object, ...]:
-    if isinstance(value, tuple):
-        return value
-    return () if value in (None, "") else (value,)
 
 
 def _not(held: Kleene) -> Kleene:

@@ -8,6 +8,7 @@ when a run begins: a clock that is set back before it ends does not make it a ru
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
+from tests.random.model_facts import DEAL, kind_of
 from tests.random.model_rules import EVENTS, SECONDS_OF, Policy, Rule
 from tests.random.model_stops import Stop
 
@@ -78,7 +79,7 @@ class Runs:
                 return any((stop.document, name) in self._came for name in of_rule & set(names))
             case "robot":
                 return "robot" in rule.when and (stop.document, "robot") in self._came
-            case "sweep" if rule.is_swept:
+            case "sweep" if rule.is_swept and kind_of(stop.document) == DEAL:
                 return True
         if not stop.by_run:
             return any(

@@ -13,7 +13,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
-from tests.random.model_history import Seen, perhaps_spared
+from tests.random.model_history import Seen
+from tests.random.model_keeping import groups_of, perhaps_spared
 from tests.random.model_rules import DAY, Policy, Rule
 from tests.random.model_stops import Intent, Set, Stop, go_together, may_be_carried_out, stops_in
 
@@ -97,6 +98,7 @@ class Sets:
             at=at,
             real=real,
             spared=perhaps_spared(rule, str(workflow["id"]), seen, in_run=by_run),
+            groups=groups_of(rule, str(workflow["id"]), seen),
             born=found,
             of=found,
             policy=self._court.policies[-1],

@@ -33,8 +33,9 @@ class Stop:
     """A decision that condemned a workflow to be stopped. `rule` is as it was then.
 
     `born` is the set it was condemned in, `of` the one it is of now; `spared` whom `keep` may have
-    spared then. `asked` are the rules of `policy` that were certainly asked with it. `held` says by
-    what it is held now, `closed` the order in which it was concluded.
+    spared then, and `groups` in which groups it may have been. `asked` are the rules of `policy`
+    that were certainly asked with it. `held` says by what it is held now, `closed` the order in
+    which it was concluded.
     """
 
     decision: str
@@ -47,6 +48,7 @@ class Stop:
     at: float
     real: float
     spared: frozenset[str]
+    groups: frozenset[object]
     born: Set
     of: Set
     policy: Policy

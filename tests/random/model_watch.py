@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from tests.random.model_history import History, Seen, perhaps_spared
+from tests.random.model_facts import View
+from tests.random.model_history import History, Seen
+from tests.random.model_keeping import must_keep, must_know_groups
 from tests.random.model_rules import Policy as Policy
-from tests.random.model_rules import Rule, View
+from tests.random.model_rules import Rule
 from tests.random.model_runs import Due, Runs
 from tests.random.model_sets import Sets
 from tests.random.model_stops import Intent, Set, Stop
@@ -134,6 +136,7 @@ class Watch:
     def ruled(self, policy: Policy) -> None:
         """Take other rules for those in force."""
         self.policies.append(policy)
+        self.history.timed |= policy.is_timed
         self.sets.changed()
         self.runs.in_force(policy, self.seconds())
 
@@ -243,6 +246,7 @@ class Watch:
             self.must(
                 may, f"{rule.id} condemns {stop.workflow} outside of its own runs ({stop.trigger})"
             )
+            must_know_groups(self, stop, seen)
 
     def _asked_with(self, rule: Rule, stop: Stop, names: Sequence[str]) -> tuple[Rule, ...]:
         """Return the rules that were certainly asked with one: of a run only the sweep tells."""
@@ -290,7 +294,7 @@ class Watch:
         )
         seen = list(self.history.seen(by.began_in, self._world.real))
         until = self._condemned_until(by, rule, stop, seen)
-        self._must_keep(stop, rule, seen)
+        must_keep(self, stop, rule, seen)
         self.must(workflow_id not in self._gone, f"{workflow_id} was stopped already")
         _, read_at = by.read.get(stop.document, (0, 0.0))
         intent = Intent(
@@ -324,19 +328,6 @@ class Watch:
                 f"{rule.id} does not condemn {stop.workflow} by the tasks last read: {whys}",
             )
         return max(one.until for one in found)
-
-    def _must_keep(self, stop: Stop, rule: Rule, seen: Sequence[Seen]) -> None:
-        """Check that whom `keep` spared still runs, so that nobody's last one is stopped."""
-        if not rule.keep:
-            return
-        running = {name for one in seen for name in one.view.workflows}
-        spared = stop.spared - {other.workflow for other in stop.born.stops}
-        if rule != stop.rule:
-            spared |= perhaps_spared(rule, stop.workflow, seen, in_run=stop.by_run)
-        self.must(
-            len(spared & running) >= rule.count,
-            f"whom {rule.id} spared for {stop.workflow} runs no more: {sorted(spared)}",
-        )
 
     # What is called.
 

@@ -36,7 +36,7 @@ from responder.store.database.tables import decisions, entries
 from responder.store.decision_ids import decision_name
 from responder.store.inbox import inbox
 from responder.store.leases import LeaseLost
-from tests.random.model_deeds import A_DAY, Deeds, Scene, deals_named
+from tests.random.model_deeds import A_DAY, Deeds, Scene, document_of, documents_named
 from tests.random.model_deeds import DEALS as DEALS
 from tests.random.model_deeds import RULES as RULES
 from tests.random.model_drivers import (
@@ -51,6 +51,7 @@ from tests.random.model_drivers import (
     commands_of,
     is_first,
 )
+from tests.random.model_facts import ELEMENTS
 from tests.random.model_rest import log_is_true, nothing_is_held_idly, passed_over
 from tests.random.model_rules import Policy
 from tests.support.next_due import next_due
@@ -209,13 +210,13 @@ class World(Deeds):
                 replica.asked_for_tasks(params, self.watch.history.place)
             if name != "bizproc.workflow.instances":
                 continue
-            deals = deals_named(params)
+            named = documents_named(params)
             if not any("FILTER" in key.upper() for key in params) and is_first(params):
-                deals = [str(deal) for deal in DEALS]
+                named = [*(f"DEAL_{deal}" for deal in DEALS), *ELEMENTS]
                 if replica.run_began is None:
                     replica.run_began = self.watch.history.place
-            for deal in deals:
-                replica.read[f"DEAL_{deal}"] = (self.watch.next_order(), self.real)
+            for document in named:
+                replica.read[document] = (self.watch.next_order(), self.real)
 
     async def ask(self, method: str, params: dict[str, object]) -> tuple[int, bytes] | Failure:
         """Ask the portal, and see what it did."""
@@ -260,7 +261,7 @@ class World(Deeds):
             if delivery.evaluation is None or number not in self.stored:
                 continue
             stored = self.stored.pop(number)
-            document = str(delivery.document).replace("deal:", "DEAL_")
+            document = document_of(str(delivery.document))
             if self._is_named(delivery.event):
                 read, _ = replica.read.get(document, (0, 0.0))
                 self.watch.must(
