@@ -117,6 +117,11 @@ class Document:
         return f"{self.kind}:{self.item_id}"
 
     @property
+    def is_of_unknown_list(self) -> bool:
+        """Return whether this is an element of a list, and of which list is not known."""
+        return self.kind == "other" and self.module == "lists"
+
+    @property
     def triple(self) -> tuple[str, str, str]:
         """Return (MODULE_ID, ENTITY, DOCUMENT_ID), as the portal names it."""
         return (self.module, self.entity, self.id)

@@ -36,7 +36,7 @@ from responder.judge.jobs import Job
 from responder.model import KILLING, Document, Judgement, Situation, Trigger, Unknown, Workflow
 from responder.rules import schedules
 from responder.rules.decide import judge, matching
-from responder.rules.facts.derived import RUNNING
+from responder.rules.facts.derived import KIND, RUNNING
 from responder.rules.facts.registry import is_of_a_list
 from responder.rules.keep import ALL_MATCHED, Candidate, Choice, choose
 from responder.rules.rule import Rule
@@ -128,7 +128,7 @@ class Run:
             self.started_at,
             wanted=self._wanted,
             workflow_paths=frozenset(p for p in asked if p.startswith(_OF_WORKFLOWS)),
-            lists=any(is_of_a_list(path.partition(".")[0]) for path in asked),
+            lists=KIND in asked or any(is_of_a_list(path.partition(".")[0]) for path in asked),
         )
 
     @property

@@ -31,7 +31,7 @@ from responder.model import (
 )
 from responder.rules import keep as keeping
 from responder.rules.facts.conditions import Facts, View
-from responder.rules.facts.derived import NEEDS, derived, of_judgement
+from responder.rules.facts.derived import NEEDS, UNKNOWN_LIST, derived, of_judgement
 from responder.rules.keep import Candidate, Choice, Keep
 from responder.rules.rule import Rule
 from responder.rules.ruleset import Ruleset, without_idle_guards
@@ -129,9 +129,8 @@ def _why_unlisted(ruleset: Ruleset, situation: Situation) -> Unknown | None:
     """
     if isinstance(situation.workflows, Unknown):
         return situation.workflows
-    document = situation.document
-    unsure = document.kind == "other" and document.module == "lists" and ruleset.guards_lists
-    return Unknown("of which list the document is, is not known") if unsure else None
+    unsure = situation.document.is_of_unknown_list and ruleset.guards_lists
+    return UNKNOWN_LIST if unsure else None
 
 
 def _unlisted_condition(rules: Sequence[Rule], unknown: Unknown) -> Condition:

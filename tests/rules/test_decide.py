@@ -344,3 +344,17 @@ def test_of_which_list_an_element_is_must_be_known_where_a_guard_of_a_list_may_b
     assert verdicts(guard + by_robot, element) == 0
     assert verdicts(by_robot, element) == 1
     assert verdicts(guard + by_robot, file) == 1
+
+
+def test_of_which_kind_an_element_of_an_unknown_list_is_nobody_knows() -> None:
+    element = Document(kind="other", item_id="7", module="lists", entity="BizprocDocument", id="7")
+    robots = replace(a_situation({}, document=element), trigger="robot", events=())
+    rule = a_rule(when="[robot]", more="unless: {document.kind: list_23}")
+    assert judge(a_ruleset(rule), robots, enforcing=True, now=NOW).verdicts == ()
+    guard = a_rule("document.kind: list_23", name="guard", then="leave", when=None)
+    guarded = guard + a_rule(when="[robot]")
+    verdicts = judge(a_ruleset(guarded), robots, enforcing=True, now=NOW).verdicts
+    assert [one.action for one in verdicts] == [Action.LEAVE]
+    drive = replace(robots, document=replace(element, module="disk"))
+    (verdict,) = judge(a_ruleset(guarded), drive, enforcing=True, now=NOW).verdicts
+    assert verdict.action is Action.KILL

@@ -21,14 +21,20 @@ STARTED_BY = "workflow.started_by"
 RUNNING = "document.running"  # a fact of the document that the list of its workflows decides
 # The fact to read (value) so that a derived one (key) can be computed.
 NEEDS: Mapping[str, str] = {**SOURCES, **dict.fromkeys(STARTER, STARTED_BY)}
-OF_JUDGEMENT = ("event.name", "document.kind", "document.id")
+KIND = "document.kind"
+OF_JUDGEMENT = ("event.name", KIND, "document.id")
+UNKNOWN_LIST = Unknown("of which list the document is, is not known")
 # A run holds its workflow for minutes; one that is over for longer did not end by itself.
 _STUCK_AFTER = timedelta(minutes=5)
 
 
 def of_judgement(events: Sequence[str], document: Document) -> dict[str, object]:
-    """Return the facts of a judgement itself: the events that set it off, and its document."""
-    return dict(zip(OF_JUDGEMENT, (events, document.kind, document.item_id), strict=True))
+    """Return the facts of a judgement itself: the events that set it off, and its document.
+
+    Each list is a kind of its own, so the kind of an element is unknown where its list is.
+    """
+    kind = UNKNOWN_LIST if document.is_of_unknown_list else document.kind
+    return dict(zip(OF_JUDGEMENT, (events, kind, document.item_id), strict=True))
 
 
 def derived(facts: Mapping[str, object], now: datetime, zone: tzinfo) -> dict[str, object]:

@@ -105,3 +105,38 @@ def test_where_it_is_not_known_which_list_an_element_is_of_guards_protect_it(tel
         assert incomplete(there) == {}
 
     tell(text, story)
+
+
+BY_KIND = {
+    "a guard": rules(
+        "  - id: keep-leaves\n    if: {document.kind: list_23}\n    then: leave\n",
+        rule("[{every: 5m}]").replace("_id: 61", "_id: [83, 84, 99]"),
+    ),
+    "an exception": rules(
+        rule("[{every: 5m}]", "unless: {document.kind: list_23}").replace(
+            "_id: 61", "_id: [83, 84, 99]"
+        )
+    ),
+    "a test": rules(
+        rule("[{every: 5m}]", tests=", document.kind: list_24").replace(
+            "_id: 61", "_id: [83, 84, 99]"
+        )
+    ),
+}
+
+
+@pytest.mark.parametrize("text", BY_KIND.values(), ids=BY_KIND)
+def test_a_rule_that_names_a_list_by_its_kind_alone_knows_its_elements(
+    tell: Tell, text: str
+) -> None:
+    async def story(there: Driving) -> None:
+        await begin(there)
+        the_lists(there)
+        a_leave(there, 1, 0)
+        a_leave(there, 2, 0, iblock=24)
+        there.sandbox.start_workflow(("lists", FEED, "3"), 99, id="its template is gone")
+        await after(there, minutes=6)
+        await there.come_to_rest()
+        assert there.sandbox.killed == ["w2"]
+
+    tell(text, story)
