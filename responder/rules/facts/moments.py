@@ -63,7 +63,7 @@ def reader(type_: Type, zone: tzinfo | None) -> Reader:
         if isinstance(found, Unknown):
             return found
         if values.is_day(value):
-            sure = None if type_ is Type.ANY else UTC
+            sure = UTC if type_ is Type.DAY else None
             return (_whole(found.date(), zone or sure),)
         return of_type(found, zone)
 
@@ -79,7 +79,7 @@ def literal(written: str, zone: tzinfo | None) -> Moment | None:
 
 
 def _of_a_moment(read: datetime, zone: tzinfo | None) -> Readings:
-    return (_moment(read, zone or (None if read.tzinfo else UTC)),)
+    return (_moment(read, zone),)
 
 
 def _of_a_day(read: datetime, zone: tzinfo | None) -> Readings:

@@ -147,14 +147,19 @@ def test_what_may_be_a_day_or_a_moment_is_known_where_both_say_the_same() -> Non
     assert asked("2026-09-26", "America/New_York") is False
 
 
-def test_a_date_without_a_zone_is_at_no_instant_where_the_file_names_none_either() -> None:
-    facts = {OPEN: "2026-09-24 08:30:00"}  # it is 09:00 in Greenwich
-    assert holds(f"{OPEN}: {{newer_than: 1h}}", facts) is None
-    assert holds(f"{OPEN}: {{newer_than: 1h}}", facts, head=head("UTC")) is True
-    assert holds(f"{OPEN}: {{newer_than: 1h}}", facts, head=head("Europe/Moscow")) is False
-    assert holds(f"{OPEN}: {{older_than: '2026-09-24T08:00:00Z'}}", facts) is None
-    assert holds(f"{OPEN}: '2026-09-24 08:30:00'", facts) is True
-    assert holds(f"{OPEN}: 2026-09-24", facts) is True
+@pytest.mark.parametrize("field", [MOMENT, OPEN])
+def test_a_date_without_a_zone_is_at_no_instant_where_the_file_names_none_either(
+    field: str,
+) -> None:
+    facts = {field: "2026-09-24 08:30:00"}  # it is 09:00 in Greenwich
+    assert holds(f"{field}: {{newer_than: 1h}}", facts) is None
+    assert holds(f"{field}: {{older_than: 1d}}", {field: "2026-09-20"}) is None
+    assert holds(f"{field}: {{newer_than: 1h}}", facts, head=head("UTC")) is True
+    assert holds(f"{field}: {{newer_than: 1h}}", facts, head=head("Europe/Moscow")) is False
+    assert holds(f"{field}: {{older_than: '2026-09-24T08:00:00Z'}}", facts) is None
+    assert holds(f"{field}: {{outside: all}}", facts, head=ALL) is None
+    assert holds(f"{field}: '2026-09-24 08:30:00'", facts) is True
+    assert holds(f"{field}: 2026-09-24", facts) is True
 
 
 def test_a_moment_without_a_zone_in_a_rule_is_in_the_offset_that_was_sent() -> None:
