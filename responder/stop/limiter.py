@@ -265,9 +265,25 @@ class Limiter:
                 holds[rule] = hold
         for rule, workflows in sets.observed.items():
             why = self._over_in_run(rule, sets.in_all(rule, workflows), sets.running)
+            why = why or self._would_be_over_in_hour(rule, workflows)
             if why is not None:
                 holds.setdefault(rule, f"enforced, the rule would have tripped: {why}")
         return holds
+
+    def _would_be_over_in_hour(self, rule: str, workflows: Collection[str]) -> str | None:
+        """Return why the set of a run that only observes would be over `per_hour`; else None.
+
+        A run that a person asked to be shown finds the workflows of earlier runs once more: each
+        counts once. A rule that asks for approval begins nothing in a run.
+        """
+        if rule in self._asking:
+            return None
+        since = self._now - HOUR
+        would = limits.would_have_stopped(self._tx, self._portal, rule, since)
+        done = len(would.difference(workflows))
+        done += limits.acted(self._tx, self._portal, rule, since, self._revision)
+        allowed = self._limits[rule].per_hour
+        return _sum(len(workflows), done, allowed) if done + len(workflows) > allowed else None
 
     def _hold_in_run(self, rule: str, workflows: Collection[str], sets: RunSets) -> Hold | None:
         asks = rule in self._asking

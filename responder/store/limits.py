@@ -171,6 +171,17 @@ def would_have(conn: Connection, portal: str, rule: str, since: datetime) -> int
     return _would_have(conn, portal, since, decisions.c.rule == rule)
 
 
+def would_have_stopped(conn: Connection, portal: str, rule: str, since: datetime) -> set[str]:
+    """Return the ids of the workflows that the rule, observing, would have stopped since then."""
+    query = select(decisions.c.workflow_id).where(
+        decisions.c.portal == portal,
+        decisions.c.rule == rule,
+        decisions.c.outcome.in_(WOULD_OUTCOMES),
+        decisions.c.at >= since,
+    )
+    return {one for one in conn.execute(query).scalars() if one is not None}
+
+
 def would_have_on(conn: Connection, portal: str, document: str, since: datetime) -> int:
     """Count the stops that observing rules would have made on a document since then."""
     return _would_have(conn, portal, since, decisions.c.document == document)

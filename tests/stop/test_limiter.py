@@ -334,26 +334,54 @@ def test_what_holds_the_set_of_a_run(
     assert ("the-rule" in tripped(tx)) == (by == RUN)
 
 
-OBSERVED_RUNS = {
-    "as many as a run may have": (PER_RUN_2, a_run(2, observed=True), None),
+OBSERVED_RUNS: dict[str, tuple[str, list[Before], RunSets, str | None]] = {
+    "as many as a run may have": (PER_RUN_2, [], a_run(2, observed=True), None),
     "it would have tripped": (
         PER_RUN_2,
+        [],
         a_run(3, observed=True),
         "enforced, the rule would have tripped: 3 condemned in one run, per_run is 2",
     ),
     "so large a part would have": (
         PERCENT_10,
+        [],
         a_run(6, observed=True, running=50),
         "enforced, the rule would have tripped: 6 condemned of 50 running, percent_of_running is "
         "10",
     ),
+    "as many as an hour may have": (PER_HOUR_2, [], a_run(2, observed=True), None),
+    "more than an hour may have": (
+        PER_HOUR_2,
+        [],
+        a_run(3, observed=True),
+        "enforced, the rule would have tripped: 3 condemned at once and 0 within the last hour, "
+        "per_hour is 2",
+    ),
+    "with what it would have done within the hour": (
+        PER_HOUR_2,
+        [would_stop(2, "2", ago=HOUR)],
+        a_run(1, observed=True),
+        "enforced, the rule would have tripped: 1 condemned at once and 2 within the last hour, "
+        "per_hour is 2",
+    ),
+    "with what it did within the hour": (
+        PER_HOUR_2,
+        [stopped(2, "2")],
+        a_run(1, observed=True),
+        "enforced, the rule would have tripped: 1 condemned at once and 2 within the last hour, "
+        "per_hour is 2",
+    ),
 }
 
 
-@pytest.mark.parametrize(("limit", "run", "why"), OBSERVED_RUNS.values(), ids=OBSERVED_RUNS)
+@pytest.mark.parametrize(
+    ("limit", "before", "run", "why"), OBSERVED_RUNS.values(), ids=OBSERVED_RUNS
+)
 def test_a_run_of_an_observing_rule_says_what_would_have_held_it(
-    tx: Connection, limit: str, run: RunSets, why: str | None
+    tx: Connection, limit: str, before: list[Before], run: RunSets, why: str | None
 ) -> None:
+    for one in before:
+        one(tx)
     holds = a_budget(tx, rules(limit, mode="observe")).hold_run(run)
     assert holds == ({} if why is None else {"the-rule": why})
     assert tripped(tx) == {}
