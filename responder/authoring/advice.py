@@ -26,7 +26,11 @@ def advise(
     items = root.get("rules")
     assert isinstance(items, Items)
     nodes = {rule.id: node for rule, node in zip(rules, items.items, strict=True)}
-    for node, message in (*_remarks(rules, nodes, tested), *_changed_by_comments(rules, nodes)):
+    for node, message in (
+        *_without_zone(root),
+        *_remarks(rules, nodes, tested),
+        *_changed_by_comments(rules, nodes),
+    ):
         mistakes.warn(node, message)
     for rule, by in shadowed(rules):
         message = (
@@ -38,6 +42,20 @@ def advise(
     key = root.key("rules")
     if key is not None and rules and all(rule.disabled is not None for rule in rules):
         mistakes.warn(key, "every rule is switched off, so nothing is ever stopped")
+
+
+def _without_zone(root: Table) -> Iterator[tuple[Node, str]]:
+    """Yield the calendars whose hours nobody has said where they are, which are then those of UTC.
+
+    Some hours off, `outside` holds for what began in the office, and `during` acts at night.
+    """
+    calendars, defaults = root.get("calendars"), root.get("defaults")
+    if isinstance(defaults, Table) and defaults.get("timezone") is not None:
+        return
+    for key, calendar in calendars.pairs if isinstance(calendars, Table) else ():
+        if isinstance(calendar, Table) and calendar.get("timezone") is None:
+            message = f"`{key.text}` names no `timezone`, and neither does `defaults`"
+            yield key, f"{message}: its days and hours are those of UTC"
 
 
 def _idle(

@@ -51,6 +51,17 @@ def test_what_is_probably_not_meant_is_a_warning(rules: str, message: str) -> No
     assert said(rules) == [f"warning: {message}"]
 
 
+def test_hours_of_which_nobody_says_where_they_are_are_a_warning() -> None:
+    office = "calendars: {office: {days: [mon], from: 9:00, to: 18:00}"
+    assert said(ACTING, head=f"{office}}}\n") == [
+        "warning: `office` names no `timezone`, and neither does `defaults`: its days and hours "
+        "are those of UTC"
+    ]
+    moscow = "defaults: {timezone: Europe/Moscow}\n"
+    assert said(ACTING, head=f"{moscow}{office}}}\n") == []
+    assert said(ACTING, head=f"{office.replace('days', 'timezone: UTC, days')}}}\n") == []
+
+
 def test_a_rule_that_is_never_reached_is_a_warning() -> None:
     below = a_rule("workflow.template_id: 61, deal.id: 5", name="below", more=WHY)
     assert said(a_rule(name="above", more=WHY) + below, tested=("above", "below")) == [
