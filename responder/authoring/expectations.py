@@ -154,12 +154,17 @@ def actual_of(
 
 
 def _actual(verdict: Verdict, rule: Rule, now: datetime) -> Actual:
-    why: str | None = None
-    if rule.wait is not None:
-        why = f"to act in {duration_in_words(rule.wait)} if it still holds"
-    elif rule.during is not None and not rule.during.is_open(now):
-        why = f"for the hours of {rule.during.name}"
+    why = waits_for(rule, now)
     return Actual(verdict.action if why is None else WAITING, rule.id, verdict.mode, why)
+
+
+def waits_for(rule: Rule, now: datetime) -> str | None:
+    """Return what a rule that condemns something now waits for before it acts; None if nothing."""
+    if rule.wait is not None:
+        return f"to act in {duration_in_words(rule.wait)} if it still holds"
+    if rule.during is not None and not rule.during.is_open(now):
+        return f"for the hours of {rule.during.name}"
+    return None
 
 
 def is_met(expected: Sequence[Expectation], actual: Sequence[Actual]) -> bool:

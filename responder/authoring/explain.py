@@ -4,7 +4,7 @@ A judgement stops at the first test that is false. An explanation shows the othe
 test of each rule in question is made alone. The verdict itself comes from `judge`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,6 +14,7 @@ from responder.model import ABSENT, Condition, Judgement, Mode, Situation, Unkno
 from responder.rules.decide import judge
 from responder.rules.facts import derived
 from responder.rules.facts.conditions import Kleene, View
+from responder.rules.keep import Choice
 from responder.rules.rule import Rule
 from responder.rules.ruleset import Ruleset
 from responder.rules.telling.audiences import WAITS_FOR
@@ -60,25 +61,49 @@ class Explanation:
     passed_over: tuple[tuple[Rule, str], ...]
 
 
-def explain(ruleset: Ruleset, situation: Situation, now: datetime) -> Explanation:
-    """Explain a situation as it is judged when everything that may act acts."""
-    judgement = judge(ruleset, situation, enforcing=True, now=now)
+def explain(
+    ruleset: Ruleset,
+    situation: Situation,
+    now: datetime,
+    *,
+    asked: tuple[Rule, ...] | None = None,
+    choices: Mapping[str, Choice] | None = None,
+    shown: Collection[str] | None = None,
+) -> Explanation:
+    """Explain a situation as it is judged when everything that may act acts.
+
+    `asked` are the rules that a run asked, where the trigger alone does not say so; `choices` those
+    of rules with `keep` that this document does not decide. `shown` are the ids of the workflows to
+    go through, where these are not all.
+    """
+    judgement = judge(ruleset, situation, enforcing=True, now=now, rules=asked, choices=choices)
     chosen = ruleset.in_question(
         situation.trigger, situation.events, situation.document.kind, situation.portal
     )
-    rules = [rule for rule in chosen if not rule.expired(now)]
+    rules = [rule for rule in (chosen if asked is None else asked) if not rule.expired(now)]
     workflows = () if isinstance(situation.workflows, Unknown) else situation.workflows
     return Explanation(
         situation=situation,
         at=now,
         judgement=judgement,
-        traces=tuple(_trace(rules, ruleset, situation, judgement, one, now) for one in workflows),
+        traces=tuple(
+            _trace(rules, ruleset, situation, judgement, one, now)
+            for one in workflows
+            if shown is None or one.id in shown
+        ),
         passed_over=tuple(
-            (rule, why_passed_over(rule, situation, now))
+            (rule, _why_left_out(rule, chosen, situation, now))
             for rule in ruleset.rules
             if rule not in rules
         ),
     )
+
+
+def _why_left_out(rule: Rule, chosen: Collection[Rule], situation: Situation, now: datetime) -> str:
+    """Return why a rule is not among those asked; `chosen` are those that the trigger sets off."""
+    if rule.acts and rule in chosen and not rule.expired(now):
+        return "this run did not ask it"
+    return why_passed_over(rule, situation, now)
 
 
 def _trace(

@@ -4,7 +4,7 @@ The reads are those of a driver. Nothing else is done: no call that changes anyt
 written to the log.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple, get_args
 
@@ -13,9 +13,11 @@ from responder.bitrix24.client.rest import MAX_COMMANDS, Portal
 from responder.bitrix24.fetch.lookup import Ask, gather
 from responder.bitrix24.fetch.templates import Templates
 from responder.bitrix24.lists.paged import Send
+from responder.judge.jobs import Job
 from responder.model import Document, Situation, Trigger
 from responder.rules import triggers
 from responder.rules.facts import registry
+from responder.rules.keep import Choice
 from responder.rules.ruleset import Ruleset, paths
 
 
@@ -76,3 +78,14 @@ async def read_situation(
         facts=reading.facts,
         workflows=reading.workflows,
     )
+
+
+def choices_in(situation: Situation, ruleset: Ruleset) -> Mapping[str, Choice]:
+    """Return the choices of rules with `keep` that one document alone does not decide."""
+    job = Job(
+        portal=situation.portal,
+        document=situation.document,
+        trigger=situation.trigger,
+        events=situation.events,
+    )
+    return job.choices(ruleset, situation.workflows)

@@ -71,7 +71,7 @@ def rulings(
     """
     if isinstance(situation.workflows, Unknown) or not rules:
         return
-    choices = _choices(rules, situation, then, condemned)
+    choices = choices_then(rules, situation, then, condemned)
     judgement = judge(
         ruleset,
         situation,
@@ -119,7 +119,7 @@ def _was_kept(conditions: Iterable[Condition]) -> bool:
     return any(one.path == "keep" and not one.holds for one in conditions)
 
 
-def _choices(
+def choices_then(
     rules: Sequence[Rule],
     situation: Situation,
     then: Ruleset | None,

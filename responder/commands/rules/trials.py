@@ -28,6 +28,7 @@ from responder.rules.revision import shown
 if TYPE_CHECKING:
     from responder.authoring.backtest.recorded_case import Decision
     from responder.authoring.cases.case_runs import Suite
+    from responder.authoring.explain import Explanation
     from responder.authoring.live_document import Cause
     from responder.journal.reading.history import Past
     from responder.model import Document, Situation
@@ -202,6 +203,7 @@ def explain(
 def _explain_file(file: Path, case: str | None) -> None:
     from responder.authoring import rules_in_english
     from responder.authoring.cases import case_runs
+    from responder.authoring.explain import explain as explained
 
     if case is None and case_runs.has_rules(file.read_bytes()):
         for line in rules_in_english.ruleset_in_english(_ruleset(file)):
@@ -216,7 +218,7 @@ def _explain_file(file: Path, case: str | None) -> None:
         if place:
             click.echo()
         click.echo(f"{one.name}")
-        _go_through(suite.ruleset, one.situation, one.at or datetime.now(UTC))
+        _print(explained(suite.ruleset, one.situation, one.at or datetime.now(UTC)))
 
 
 def _explain_decision(decision_id: str) -> None:
@@ -224,12 +226,12 @@ def _explain_decision(decision_id: str) -> None:
 
     decision, past, ruleset = _recorded(decision_id)
     try:
-        situation = recorded_case.situation(decision, past, ruleset)
+        explained = recorded_case.explanation(decision, past, ruleset)
     except recorded_case.NothingToJudgeError as error:
         fail(str(error))
     outcome = decision["outcome"] or decision["reason"]
     click.echo(f"{decision_id}: {decision['action']} ({outcome}), rules {shown(ruleset.revision)}")
-    _go_through(ruleset, situation, past.at)
+    _print(explained)
 
 
 def _explain_document(
@@ -237,14 +239,16 @@ def _explain_document(
 ) -> None:
     import asyncio
 
+    from responder.authoring.explain import explain as explained
+    from responder.authoring.live_document import choices_in
+
     cause = _cause(event, document.kind)
     given = settings()
     name = portal_named(portal, given)
     ruleset = _ruleset(rules or given.rules)
     now = datetime.now(UTC)
-    _go_through(
-        ruleset, asyncio.run(_read_situation(given, name, document, cause, ruleset, now)), now
-    )
+    situation = asyncio.run(_read_situation(given, name, document, cause, ruleset, now))
+    _print(explained(ruleset, situation, now, choices=choices_in(situation, ruleset)))
 
 
 def _cause(event: str | None, kind: str) -> "Cause":
@@ -292,8 +296,8 @@ def portal_named(name: str | None, given: "Settings") -> str:
     return name
 
 
-def _go_through(ruleset: "Ruleset", situation: "Situation", now: datetime) -> None:
-    from responder.authoring import explain as explanations
+def _print(explained: "Explanation") -> None:
+    from responder.authoring.explain import render
 
-    for line in explanations.render(explanations.explain(ruleset, situation, now)):
+    for line in render(explained):
         click.echo(line)

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from responder.model import Unknown, Workflow
 from responder.rules.ruleset import load
 from responder.store import rulesets
 from responder.store.database.database import Database
-from tests.rules.make import DEAL, a_workflow
+from tests.rules.make import DEAL, a_rule, a_workflow, in_a_file
 from tests.support.processes import TOKEN
 from tests.support.whole_log import erased
 
@@ -253,10 +254,16 @@ def recorded(database: Database, migrated_url: str) -> Callable[..., dict[str, s
     """Record what the engine decides of deal 759, and return the settings to read it by."""
 
     def record(
-        facts: dict[str, object], *workflows: Workflow, unlisted: Unknown | None = None
+        facts: dict[str, object],
+        *workflows: Workflow,
+        unlisted: Unknown | None = None,
+        text: str = RULES,
+        run: tuple[str, ...] | None = None,
     ) -> dict[str, str]:
-        ruleset = load(RULES.encode(), file="rules.yaml")
+        ruleset = load(text.encode(), file="rules.yaml")
         job = Job(portal="main", document=DEAL, trigger="event", events=("ONCRMDEALUPDATE",))
+        if run is not None:
+            job = replace(job, trigger="schedule", events=(), asked=run)
         reading = Reading({"document.exists": True, **facts}, unlisted or workflows, None)
         plan = planner.plan(job, reading, ruleset, enforcing=True, known=Known(), now=NOW)
         database.write(lambda tx: rulesets.keep(tx, ruleset.revision, ruleset.text, NOW))
@@ -310,6 +317,47 @@ def test_a_decision_on_several_workflows_becomes_a_test_of_their_rows_that_were_
     assert "unknown  if.workflow.age over 1d" in explained
     _, other = explained.split("workflow other: nothing")
     assert "yes      if.workflow.age over 1d" in other.partition("workflow young")[0]
+
+
+def test_a_decision_by_keep_is_gone_through_among_the_workflows_that_it_chose_from(
+    responder: Command, recorded: Callable[..., dict[str, str]], tmp_path: Path
+) -> None:
+    young = a_workflow("young", started="2026-09-21T12:00:00+03:00")
+    text = in_a_file(a_rule(name="duplicate", more="keep: newest"))
+    settings = recorded({}, a_workflow("old"), a_workflow("older"), young, text=text)
+    explained = responder("explain", "main-1-1", **settings).output
+    assert "workflow old: kill by duplicate (enforce)" in explained
+    assert "workflow older" not in explained
+    written = responder("test", "--from", "main-1-1", **settings).output
+    tested = write(tmp_path, written)
+    in_use = write(tmp_path, text, "rules.yaml")
+    result = responder("test", tested, RULES=str(in_use))
+    assert "1 test, all fine" in result.output, written + result.output
+
+
+def test_a_decision_of_a_schedule_is_gone_through_by_the_rules_that_were_due(
+    responder: Command, recorded: Callable[..., dict[str, str]]
+) -> None:
+    text = in_a_file(
+        a_rule(name="nightly", when="[{daily_at: '03:00', timezone: Europe/Moscow}]")
+        + a_rule(name="often", when="[{every: 5m}]")
+    )
+    settings = recorded({}, a_workflow(), text=text, run=("often",))
+    explained = responder("explain", "main-1-1", **settings).output
+    assert "workflow a: kill by often (enforce)" in explained
+    assert "nightly: this run did not ask it" in explained
+
+
+@pytest.mark.parametrize("more", ["wait: 10m", "during: night"])
+def test_a_decision_that_waited_becomes_a_test_that_passes(
+    responder: Command, recorded: Callable[..., dict[str, str]], tmp_path: Path, more: str
+) -> None:
+    head = 'calendars: {night: {timezone: UTC, from: "20:00", to: "06:00"}}\n'
+    text = in_a_file(a_rule(more=more), head)
+    settings = recorded({}, a_workflow(), text=text)
+    tested = write(tmp_path, responder("test", "--from", "main-1-1", **settings).output)
+    result = responder("test", tested, RULES=str(write(tmp_path, text, "rules.yaml")))
+    assert "1 test, all fine" in result.output
 
 
 def test_workflows_that_could_not_be_listed_are_so_in_the_test(
