@@ -23,6 +23,7 @@ from responder.model import (
     ACTING_MODES,
     KILLING,
     Condition,
+    Group,
     Judgement,
     Mode,
     Outcome,
@@ -67,6 +68,9 @@ class Recheck:
 Running = Mapping[str, Mapping[str, str | None] | Unknown | None]
 """By workflow id, on any document: its row, None if it certainly ended, or `Unknown`."""
 
+Groups = Mapping[tuple[str, str], Group]
+"""By rule and workflow that its `keep` spared: the group to which that belongs now."""
+
 
 def judge_afresh(
     stop: Stop,
@@ -77,12 +81,18 @@ def judge_afresh(
     known: Known,
     now: datetime,
     running: Running,
+    groups: Groups,
 ) -> Recheck:
-    """Judge a waiting stop afresh. `running` has the workflows that `keep` spared in its stead."""
+    """Judge a waiting stop afresh.
+
+    `running` has the workflows that `keep` spared in its stead, and `groups` those of them whose
+    group may be another one by now.
+    """
     rule = next((rule for rule in ruleset.rules if rule.id == stop.rule), None)
     job = of_stop(stop)
     waiting = _Waiting(stop, job, job.situation(reading), reading, known, now)
-    return waiting.unjudged(rule, running) or waiting.judged(rule, ruleset, enforcing=enforcing)
+    void = _void_choice(stop, rule, running, groups)
+    return waiting.unjudged(rule, void) or waiting.judged(rule, ruleset, enforcing=enforcing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +117,11 @@ class _Waiting:
         """Return the recheck of a stop for which something could not be read."""
         return self.seen(_unread(self.reading.failure, away=self.known.away), why)
 
-    def unjudged(self, rule: Rule | None, running: Running) -> Recheck | None:
+    def unjudged(self, rule: Rule | None, void: tuple[Seen, str] | None) -> Recheck | None:
         """Return the recheck if it needs no rules, else None.
 
         That is where its approval lapsed, the portal is observed by now, something could not be
-        read, or the workflow ended.
+        read, the workflow ended, or the choice of `keep` that condemned it is `void`.
         """
         stop, listed = self.stop, self.situation.workflows
         if _has_lapsed(stop.approval, None if rule is None else rule.during, self.now):
@@ -122,7 +132,7 @@ class _Waiting:
             return replace(self.seen(Seen.SPARED, self.known.observed), look=True)
         if isinstance(listed, Unknown):
             return self.unread(listed.why)
-        ended = _no_longer_listed(stop, self.reading, listed) or _void_choice(stop, rule, running)
+        ended = _no_longer_listed(stop, self.reading, listed) or void
         if ended is None:
             return None
         # A run chooses anew what to keep the next time; an event does not come again.
@@ -211,11 +221,14 @@ def _choices(
     return choices
 
 
-def _void_choice(stop: Stop, rule: Rule | None, running: Running) -> tuple[Seen, str] | None:
+def _void_choice(
+    stop: Stop, rule: Rule | None, running: Running, groups: Groups
+) -> tuple[Seen, str] | None:
     """Return what was seen, and why, if the choice of `keep` that condemned a stop is void.
 
     A rule with `keep` condemns a workflow because others of its group are kept. Once one of those
-    has ended, or the rule keeps others, the choice is void, and has to be made anew.
+    has ended or left the group, or the rule keeps others, the choice is void, and has to be made
+    anew.
     """
     if rule is None or rule.keep is None:
         return None
@@ -228,7 +241,20 @@ def _void_choice(stop: Stop, rule: Rule | None, running: Running) -> tuple[Seen,
         if isinstance(row, Unknown):
             why = f"whether {workflow_id}, which was kept in its stead, still runs: {row.why}"
             return Seen.UNREADABLE, why
+        group = groups.get((rule.id, workflow_id), _SAME)
+        if group is not _SAME and group_mark(group, stop.workflow_id) != stop.spared.group:
+            return Seen.SPARED, _left(workflow_id, group)
     return None
+
+
+_SAME: Group = ("",)  # whatever it is: nothing can have changed
+
+
+def _left(workflow_id: str, group: Group) -> str:
+    """Return in words that a workflow that was kept is no longer known to be of its group."""
+    if isinstance(group, Unknown):
+        return f"the group of {workflow_id}, which was kept in its stead, is unknown: {group.why}"
+    return f"{workflow_id}, which was kept in its stead, belongs to another group now"
 
 
 Before = Mapping[tuple[str, str], bool | None]

@@ -13,7 +13,7 @@ from responder.journal.open_stops import Stop
 from responder.judge.jobs import Job
 from responder.judge.planner import plan
 from responder.judge.plans import Known, Plan
-from responder.judge.recheck import Recheck, Running, judge_afresh
+from responder.judge.recheck import Groups, Recheck, Running, judge_afresh
 from responder.model import Action, Outcome, Reason, Trigger, Unknown, Workflow
 from responder.rules.ruleset import Ruleset
 from responder.store.inbox.second_looks import Look
@@ -184,6 +184,7 @@ def a_recheck(
     *,
     known: Known | None = None,
     running: Running | None = None,
+    groups: Groups | None = None,
     enforcing: bool = True,
     now: datetime = NOW,
 ) -> Recheck:
@@ -196,4 +197,5 @@ def a_recheck(
         known=known or Known(),
         now=now,
         running=running or {},
+        groups=groups or {},
     )

@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from responder.bitrix24.client.answers import Command, Failure, explain, uncertain
 from responder.bitrix24.document_titles import Title, title_in
+from responder.bitrix24.fetch.item_pages import ItemsRead
 from responder.bitrix24.fetch.items import ItemRead
 from responder.bitrix24.fetch.links import LinksRead, WholeSource
 from responder.bitrix24.fetch.list_elements import item_read
@@ -112,6 +113,39 @@ class _Beside(NamedTuple):
     types: TypesRead
     people: People
     links: LinksRead
+
+
+FactsOfDocument = tuple[Mapping[str, object], Failure | None]
+
+
+async def document_facts(
+    send: Send, wanted: Mapping[Document, frozenset[str]], templates: Templates, now: datetime
+) -> dict[Document, FactsOfDocument]:
+    """Read facts of documents, and not what runs on them, fifty documents a command.
+
+    Each comes with the widest failure that kept one of its facts from being read.
+    """
+    items, people = ItemsRead(), People(templates.users, now)
+    stages, types = StagesRead(templates.stages, now), TypesRead(templates.types, now)
+    links = LinksRead(people)
+    items.ask(wanted)
+    await read_all(send, [WholeSource(items)])
+    items.ask_more(stages, types)
+    for document, paths in wanted.items():
+        links.ask(items.read(document), paths)
+    users = people.user_reads((), links.users)
+    more: list[Read] = [*users, *stages.reads(), *types.reads(), WholeSource(links.source())]
+    await read_all(send, more)
+    for kept in (people, stages, types):
+        kept.keep()
+    found: dict[Document, FactsOfDocument] = {}
+    for document, paths in wanted.items():
+        item = items.read(document)
+        if item is not None:
+            facts, failure = item.facts(paths, stages, types)
+            linked, unread = links.facts(item, paths)
+            found[document] = {**facts, **linked}, widest([failure, *unread])
+    return found
 
 
 Found = dict[str, Mapping[str, str | None] | Unknown | None]

@@ -176,13 +176,16 @@ class Rounds:
         )
 
     async def _grounds(self, ready: Sequence[Job], batch: JobBatch, found: FactsRead) -> Grounds:
-        """Read what else judging needs: the journal, and whether spared workflows still run."""
+        """Read what else judging needs: the journal, and whether the kept are still kept."""
         known = await judgement.known_of(self._context, found.workflows, batch.ruleset.revision)
         withheld = self._context.client.breakers.withheld()
         known = replace(known, shut=withheld, away=self._backoff.is_away)
         kept = jobs.kept_workflows(ready)
         running = await self._verifier.whether_running(kept, found.readings.values(), found.rows)
-        return Grounds(ruleset=batch.ruleset, readings=found.readings, known=known, running=running)
+        grounds = Grounds(
+            ruleset=batch.ruleset, readings=found.readings, known=known, running=running
+        )
+        return await judgement.with_groups(self._context, ready, grounds)
 
     async def _pass_gate(self, work: Work | None) -> Sequence[StopCall]:
         """Commit the next slice of what was judged, and return the calls that may now be made."""

@@ -134,6 +134,67 @@ def test_a_deal_that_went_to_another_company_meanwhile_keeps_its_workflow(
     tell(text, story)
 
 
+@pytest.mark.parametrize("more", ["wait: 10m", "mode: approve", "paused"])
+@pytest.mark.parametrize(
+    ("company", "why"),
+    [
+        (6, "b, which was kept in its stead, belongs to another group now"),
+        (0, "b, which was kept in its stead, belongs to another group now"),
+        (
+            "n/a",
+            "the group of b, which was kept in its stead, is unknown: `deal.company_id` is "
+            "unknown: `n/a` is not a number",
+        ),
+    ],
+)
+def test_where_the_kept_one_went_to_another_company_its_group_is_not_stopped_as_a_whole(
+    tell: Tell, more: str, company: object, why: str
+) -> None:
+    extra = [more] if more == "wait: 10m" else []
+    mode = "approve" if more == "mode: approve" else "enforce"
+    text = rules(rule("[{every: 1h}]", *BY_COMPANY, *extra, mode=mode))
+
+    async def story(there: Driving) -> None:
+        await begin(there)
+        a_deal(there, 1, "a")
+        a_deal(there, 2, "b")
+        start(there, "a", "b")
+        if more == "paused":
+            pause(there)
+        await after(there, minutes=61)
+        assert outcomes(there) in (["waiting"], ["held"])
+        there.sandbox.items[2, 2]["companyId"] = company
+        let_go(there, more)
+        await after(there, minutes=11)
+        await there.come_to_rest()
+        assert there.sandbox.killed == []
+        assert details(there)[0].endswith(why)
+
+    tell(text, story)
+
+
+def test_whether_the_kept_one_is_of_its_group_must_be_readable(tell: Tell) -> None:
+    text = rules(rule("[{every: 1h}]", *BY_COMPANY, "wait: 10m"))
+
+    async def story(there: Driving) -> None:
+        await begin(there)
+        a_deal(there, 1, "a")
+        a_deal(there, 2, "b")
+        start(there, "a", "b")
+        await after(there, minutes=61)
+        there.sandbox.fail_next("crm.item.list", "500", times=1)
+        await after(there, minutes=11)
+        assert there.sandbox.killed == []
+        assert (
+            "whether b, which was kept in its stead, still runs: its document" in details(there)[0]
+        )
+        await after(there, minutes=1)
+        await there.come_to_rest()
+        assert there.sandbox.killed == ["a"]
+
+    tell(text, story)
+
+
 def test_one_of_the_kept_that_ended_clears_the_stop_until_the_next_run(tell: Tell) -> None:
     text = rules(rule(HOURLY, "keep: {newest: 2}", "per: [deal.company_id]", "wait: 10m"))
 
