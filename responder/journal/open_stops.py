@@ -122,6 +122,10 @@ class Decided(NamedTuple):
     hold: str | None
     shadow: bool
     ruleset: str
+    due_at: datetime | None
+    trigger: Trigger
+    event_names: tuple[str, ...]
+    asked: frozenset[str] | None
 
 
 def known(conn: Connection, portal: str, workflow_ids: Sequence[str]) -> list[Decided]:
@@ -137,6 +141,10 @@ def known(conn: Connection, portal: str, workflow_ids: Sequence[str]) -> list[De
                 decisions.c.hold,
                 decisions.c.shadow,
                 decisions.c.ruleset,
+                decisions.c.due_at,
+                decisions.c.trigger,
+                decisions.c.event_names,
+                decisions.c.asked,
             )
             .where(
                 decisions.c.portal == portal,
@@ -147,8 +155,20 @@ def known(conn: Connection, portal: str, workflow_ids: Sequence[str]) -> list[De
             .order_by(decisions.c.seq, decisions.c.n)
         )
         found += [
-            Decided(of, rule, Action(action), Outcome(outcome), *rest)
-            for of, rule, action, outcome, *rest in conn.execute(query)
+            Decided(
+                workflow_id=one.workflow_id,
+                rule=one.rule,
+                action=Action(one.action),
+                outcome=Outcome(one.outcome),
+                hold=one.hold,
+                shadow=one.shadow,
+                ruleset=one.ruleset,
+                due_at=one.due_at,
+                trigger=one.trigger,
+                event_names=tuple(json.loads(one.event_names)),
+                asked=asked_in(one.asked),
+            )
+            for one in conn.execute(query)
         ]
     return found
 

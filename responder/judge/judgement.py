@@ -18,7 +18,7 @@ from responder.journal import open_stops
 from responder.judge import planner, recheck
 from responder.judge.context import Context
 from responder.judge.jobs import Job
-from responder.judge.plans import Known, Plan
+from responder.judge.plans import Awaited, Known, Plan
 from responder.judge.recheck import Groups, Recheck, Running
 from responder.model import OPEN_OUTCOMES, STOPPED, WOULD_OUTCOMES, Document, Group, Unknown
 from responder.rules.facts.derived import derived
@@ -213,6 +213,11 @@ def known_in(conn: Connection, portal: str, ids: Sequence[str], revision: str) -
     return Known(
         under_way={one.workflow_id for one in acting},
         asked={one.workflow_id for one in acting if one.hold == APPROVAL},
+        waits={
+            one.workflow_id: Awaited(one.rule, one.due_at, one.trigger, one.event_names, one.asked)
+            for one in acting
+            if one.due_at is not None
+        },
         unchanged={
             (one.workflow_id, one.rule, one.action)
             for one in known

@@ -112,12 +112,15 @@ def plan(
     )
     planned: list[Planned] = []
     repeated: list[str] = []
+    looks: list[tuple[str, datetime]] = []
     for verdict in judgement.verdicts:
         why = _why_repeated(verdict, known) or _why_out_of_turn(verdict, job, ruleset, known)
         if why is None:
             planned.append(_decision(verdict, ruleset, known, now))
         else:
             repeated.append(why)
+            look_after = _look_after_stop(verdict, job, ruleset, known, now)
+            looks += [] if look_after is None else [(verdict.workflow.id, look_after)]
     look_at = None
     if judgement.look_again and job.deliveries and job.look is None:
         look_at = now + LOOK_AFTER
@@ -130,6 +133,7 @@ def plan(
         facts=situation.facts,
         planned=tuple(planned),
         look_at=look_at,
+        looks=tuple(looks),
         running=reading.workflows,
     )
 
@@ -180,6 +184,24 @@ def _why_repeated(verdict: Verdict, known: Known) -> str | None:
     ):
         return f"{WOULD[verdict.action]} of {workflow} by {verdict.rule} stands unchanged"
     return None
+
+
+def _look_after_stop(
+    verdict: Verdict, job: Job, ruleset: Ruleset, known: Known, now: datetime
+) -> datetime | None:
+    """Return when to look whether the stop for which a verdict is put off was cleared, or None.
+
+    The event, or the robot's call, that led to the verdict does not come again; and when that stop
+    is judged, only the rules are asked that its own trigger sets off.
+    """
+    awaited = known.waits.get(verdict.workflow.id)
+    if awaited is None or job.trigger in RUNS or verdict.mode not in ACTING_MODES:
+        return None
+    asked = None if awaited.asked is None else tuple(awaited.asked)
+    theirs = replace(job, trigger=awaited.trigger, events=awaited.events, asked=asked)
+    if verdict.rule in {rule.id for rule in theirs.rules(ruleset)}:
+        return None
+    return max(now, awaited.due_at) + LOOK_AFTER
 
 
 def _why_out_of_turn(verdict: Verdict, job: Job, ruleset: Ruleset, known: Known) -> str | None:

@@ -6,6 +6,7 @@ A plan has the decisions to write and the first steps of the stops that they ope
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from responder.journal.entries import NewDecision, NewEvaluation
 from responder.judge.jobs import Job
@@ -18,10 +19,21 @@ from responder.model import (
     Mode,
     Names,
     Outcome,
+    Trigger,
     Unknown,
     Workflow,
 )
 from responder.rules.ruleset import Ruleset
+
+
+class Awaited(NamedTuple):
+    """An open stop that is judged again: its rule, when, and what set that off (see `Job`)."""
+
+    rule: str
+    due_at: datetime
+    trigger: Trigger
+    events: tuple[str, ...]
+    asked: frozenset[str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +86,7 @@ class Planned:
 class Plan:
     """The consequences of one job's judgement. `look_at` is when a second look is due, if any.
 
+    `looks` are second looks at single workflows: their ids, and when they are due.
     All that one rule condemns in a plan is a set. In a plan of a run it is a part of the run's set,
     which `set_name` names; that run counted `running_in_all` workflows.
     """
@@ -82,6 +95,7 @@ class Plan:
     facts: Mapping[str, object]
     planned: tuple[Planned, ...]
     look_at: datetime | None = None
+    looks: tuple[tuple[str, datetime], ...] = ()
     running: tuple[Workflow, ...] | Unknown | None = None
     set_name: str | None = None
     running_in_all: int | None = None
@@ -113,6 +127,17 @@ class Plan:
             planned.decision.workflow.id
             for planned in self.planned
             if planned.step is not None and planned.decision.workflow is not None
+        }
+
+    @property
+    def waiting(self) -> dict[str, Awaited]:
+        """Return the stops that the plan opens and that wait first, by their workflows."""
+        job = self.job
+        asked = None if job.asked is None else frozenset(job.asked)
+        return {
+            one.workflow.id: Awaited(one.rule, one.due_at, job.trigger, job.events, asked)
+            for one in (planned.decision for planned in self.planned if planned.step is not None)
+            if one.workflow is not None and one.rule is not None and one.due_at is not None
         }
 
     @property
@@ -166,6 +191,7 @@ class Known:
     """The journal's knowledge of the workflows that are judged, and which methods are withheld.
 
     `under_way` are the ids with an open stop, `asked` those of them whose stop waits for approval,
+    `waits` the stops that are due some time,
     `unchanged` the (workflow, rule, action) that have a `would_kill` by this revision already,
     `shadows` the (workflow, rule) for which an observing rule's open decision waits, `stopped` the
     ids that were stopped before, and run again. `shut` maps a withheld method to its breaker's
@@ -175,6 +201,7 @@ class Known:
 
     under_way: set[str] = field(default_factory=set)
     asked: set[str] = field(default_factory=set)
+    waits: dict[str, Awaited] = field(default_factory=dict)
     unchanged: Collection[tuple[str, str, Action]] = ()
     shadows: Collection[tuple[str, str]] = ()
     stopped: Collection[str] = ()
@@ -188,6 +215,7 @@ class Known:
             self,
             under_way=self.under_way | other.under_way,
             asked=self.asked | other.asked,
+            waits=self.waits | other.waits,
             unchanged={*self.unchanged, *other.unchanged},
             shadows={*self.shadows, *other.shadows},
             stopped={*self.stopped, *other.stopped},
@@ -197,3 +225,4 @@ class Known:
         """Add the stops that a plan opens, in place: a copy for each of thousands would be slow."""
         self.under_way.update(plan.begun)
         self.asked.difference_update(plan.begun)
+        self.waits.update(plan.waiting)

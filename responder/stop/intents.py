@@ -112,19 +112,10 @@ class IntentWriter:
         job = plan.job
         if job.look is not None:
             second_looks.done(self._tx, job.look)
-            if not any(planned.decision.action in KILLING for planned in plan.planned):
-                return
-        if plan.look_at is not None and job.document is not None:
-            second_looks.schedule(
-                self._tx,
-                self._portal,
-                job.document.ref,
-                job.trigger,
-                job.only,
-                job.events,
-                plan.look_at,
-                None if job.asked is None else frozenset(job.asked),
-            )
+        self._schedule_looks(plan)
+        condemns = any(planned.decision.action in KILLING for planned in plan.planned)
+        if job.look is not None and not condemns:
+            return
         self._overtake(plan)
         plan = plan.held(holds)
         recorded = journal.record(self._tx, plan.evaluation(self._ruleset, self._now))
@@ -140,6 +131,23 @@ class IntentWriter:
                 begun.add(call.rule)
         for rule in begun:
             limits.begin(self._tx, self._portal, rule, set_name, self._ruleset.revision)
+
+    def _schedule_looks(self, plan: Plan) -> None:
+        job = plan.job
+        if job.document is None:
+            return
+        whole = () if plan.look_at is None else ((job.only, plan.look_at),)
+        for workflow_id, due_at in (*whole, *plan.looks):
+            second_looks.schedule(
+                self._tx,
+                self._portal,
+                job.document.ref,
+                job.trigger,
+                workflow_id,
+                job.events,
+                due_at,
+                None if job.asked is None else frozenset(job.asked),
+            )
 
     def _record_first_step(
         self,

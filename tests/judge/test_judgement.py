@@ -40,7 +40,11 @@ def test_an_open_stop_is_under_way_until_it_is_concluded_and_was_stopped_then(
     database: Database,
 ) -> None:
     name = record(database, kill(A, rule="one")).decisions[0]
-    assert known(database) == Known(under_way={A}, unchanged=set(), shadows=set(), stopped=set())
+    found = known(database)
+    assert found == Known(
+        under_way={A}, waits=found.waits, unchanged=set(), shadows=set(), stopped=set()
+    )
+    assert (found.waits[A].rule, found.waits[A].trigger) == ("one", "event")
     database.write(lambda tx: journal.conclude(tx, name, Outcome.KILLED, at=LATER))
     assert known(database) == Known(unchanged=set(), shadows=set(), stopped={A})
 

@@ -7,7 +7,17 @@ import pytest
 from responder.bitrix24.client.client import Client
 from responder.bitrix24.sandbox.slots import Slots
 from tests.support.rounds import DEAL, Driving
-from tests.support.stories import Tell, a_deal, after, begin, details, outcomes, rule, rules
+from tests.support.stories import (
+    Tell,
+    a_deal,
+    after,
+    begin,
+    call_of_a_robot,
+    details,
+    outcomes,
+    rule,
+    rules,
+)
 from tests.support.stories import tell as tell
 
 pytestmark = pytest.mark.portal
@@ -31,6 +41,35 @@ def test_what_is_only_observed_is_no_reason_not_to_look_again(tell: Tell) -> Non
         assert there.sandbox.killed == ["late"]
 
     tell(two, story)
+
+
+@pytest.mark.parametrize("when", ["[robot]", "[deal.added]"])
+def test_what_condemns_a_workflow_whose_stop_waits_is_not_lost_if_that_is_cleared(
+    tell: Tell, when: str
+) -> None:
+    text = rules(
+        rule("[deal.updated]", "wait: 10m", name="patient", tests=", deal.company_id: 5"),
+        rule(when),
+    )
+
+    async def story(there: Driving) -> None:
+        await begin(there)
+        a_deal(there, 1, "a")
+        there.deliver([1])
+        await there.until_idle()
+        if when == "[robot]":
+            call_of_a_robot(there, 1, "a")
+        else:
+            there.deliver([1], "ONCRMDEALADD")
+        await after(there, minutes=1)
+        assert (outcomes(there, "patient"), outcomes(there)) == (["waiting"], [])
+        there.sandbox.items[2, 1]["companyId"] = 6
+        await after(there, minutes=9)
+        assert outcomes(there, "patient") == ["cleared"]
+        await after(there, seconds=11)
+        assert outcomes(there) == ["killed"]
+
+    tell(text, story)
 
 
 @pytest.mark.parametrize("when", ["[deal.updated]", "[{every: 1h}]"])
