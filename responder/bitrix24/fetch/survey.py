@@ -83,6 +83,7 @@ class Survey:
         self._wanted = wanted
         self._asks: Mapping[Document, frozenset[str]] | None = None
         self._stops: Mapping[str, Document] = {}
+        self._stops_on: dict[Document, list[str]] = {}
         self._workflow_paths = workflow_paths
         self._list = WorkflowList()
         self._templates = TemplatesRead(templates, now, workflow_paths, lists=lists)
@@ -108,6 +109,8 @@ class Survey:
         made = cls(templates, now, wanted=lambda _d, _w: None, workflow_paths=every)
         made._asks, made._items = paths, ItemsRead(titled=True)
         made._stops = {stop: ask.document for ask in asks for stop in ask.stops}
+        for stop, document in made._stops.items():
+            made._stops_on.setdefault(document, []).append(stop)
         return made
 
     @property
@@ -257,9 +260,15 @@ class Survey:
             failures += met
         workflows.sort(key=lambda workflow: workflow.id)
         if RUNNING in paths:
-            facts[RUNNING] = self.odd.running(len(workflows))
+            facts[RUNNING] = self._running_on(document, [workflow.id for workflow in workflows])
         title = None if item is None else title_in(document.kind, item.value)
         return Reading(facts, tuple(workflows), widest(failures), self.odd, title)
+
+    def _running_on(self, document: Document, ids: Sequence[str]) -> int | Unknown:
+        """Return how many workflows run on a document; a stop that may is missing from them."""
+        missing = (stop for stop in self._stops_on.get(document, ()) if stop not in ids)
+        why = next((why for stop in missing if (why := self.odd.why(stop)) is not None), None)
+        return self.odd.running(len(ids)) if why is None else Unknown(why)
 
     def _workflow(
         self, row: Row, paths: frozenset[str], people: People | None

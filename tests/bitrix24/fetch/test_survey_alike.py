@@ -291,6 +291,26 @@ def test_a_row_whose_document_cannot_be_read_spoils_neither_way(running: Sandbox
         assert [workflow.id for workflow in reading.workflows] == [started]
 
 
+def test_where_a_stop_may_run_on_it_nobody_knows_how_many_run_in_either_way(
+    running: SandboxServer,
+) -> None:
+    sandbox = emptied(running.sandbox)
+    sandbox.start_workflow(document("deal:7").triple, 61)
+    back = sandbox.start_workflow(document("deal:7").triple, 61)
+    sandbox.workflows[back].update(MODULE_ID=None, ENTITY=None, DOCUMENT_ID=None)
+    how_many = frozenset({"document.running"})
+
+    async def read() -> tuple[list[Reading], list[Reading]]:
+        asking = Asking(running.url)
+        try:
+            return await asking.both([Ask(document("deal:7"), how_many, frozenset({back}))])
+        finally:
+            await asking.close()
+
+    for (reading,) in asyncio.run(read()):
+        assert isinstance(reading.facts["document.running"], Unknown)
+
+
 def evidence_of(server: SandboxServer, ids: Sequence[str]) -> tuple[object, object, int | None]:
     workflows = [Workflow(id=one, facts={"workflow.template_id": "1"}) for one in ids]
 
