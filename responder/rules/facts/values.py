@@ -28,6 +28,7 @@ _INSTANT = re.compile(
     r"(?:Z|[+-][0-9]{2}:?[0-9]{2})?"
 )
 _MONEY = re.compile(NUMBER.pattern + r"\|[A-Za-z]{3}")
+_CURRENCY_ALONE = re.compile(r"\|[A-Za-z]{3}")  # of an amount that was taken out again
 # https://apidocs.bitrix24.com/api-reference/crm/data-types.html: an abbreviated kind, a number.
 _LINK = re.compile(r"[A-Z][A-Za-z0-9]{0,5}_[0-9]+")
 _DURATION_IN_WORDS = re.compile(
@@ -49,10 +50,11 @@ def is_empty(value: object, type_: Type) -> bool:
 def may_be_empty(value: object, type_: Type) -> bool:
     """Return whether a value that `is_empty` does not call empty may mean "none" all the same."""
     # Tasks send false for a user field without values; a field whose type only the portal knows may
-    # be a reference, where 0 is none.
-    return (value is False and type_ is not Type.TRUTH) or (
-        type_ is Type.ANY and is_empty(value, Type.REFERENCE)
-    )
+    # be a reference, where 0 is none, or an amount, where a currency is left of none.
+    if type_ is not Type.ANY:
+        return value is False and type_ is not Type.TRUTH
+    alone = isinstance(value, str) and _CURRENCY_ALONE.fullmatch(value) is not None
+    return value is False or alone or is_empty(value, Type.REFERENCE)
 
 
 def number(value: object) -> int | Decimal | Unknown:
