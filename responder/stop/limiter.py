@@ -97,6 +97,7 @@ class Limiter:
         self._revision = ruleset.revision
         self._limits = {rule.id: rule.limit for rule in ruleset.rules}
         self._asking = {rule.id for rule in ruleset.rules if rule.mode is Mode.APPROVE}
+        self._acting = {rule.id for rule in ruleset.rules if rule.mode in ACTING_MODES}
         self._metrics = metrics
         self._now = now
         self._begun = Counter[str]()  # in this batch, by rule
@@ -264,11 +265,28 @@ class Limiter:
             if hold is not None:
                 holds[rule] = hold
         for rule, workflows in sets.observed.items():
-            why = self._over_in_run(rule, sets.in_all(rule, workflows), sets.running)
-            why = why or self._would_be_over_in_hour(rule, workflows)
-            if why is not None:
-                holds.setdefault(rule, f"enforced, the rule would have tripped: {why}")
+            foreseen = self._foreseen(rule, workflows, sets)
+            if foreseen is not None:
+                holds.setdefault(rule, foreseen)
         return holds
+
+    def _foreseen(self, rule: str, workflows: Collection[str], sets: RunSets) -> str | None:
+        """Return in words what would hold the set of a run that only observes; None if nothing."""
+        held = self._would_hold(rule)
+        if held is not None:
+            return f"it would be held: {held.why}"
+        why = self._over_in_run(rule, sets.in_all(rule, workflows), sets.running)
+        why = why or self._would_be_over_in_hour(rule, workflows)
+        return None if why is None else f"enforced, the rule would have tripped: {why}"
+
+    def _would_hold(self, rule: str) -> Hold | None:
+        """Return what would hold a rule's set now in a run that acts; None for one that observes.
+
+        The pause does not keep a rule in mode `approve` from asking.
+        """
+        if rule not in self._acting:
+            return None
+        return self._hold_tripped(rule) or (None if rule in self._asking else self._hold_paused())
 
     def _would_be_over_in_hour(self, rule: str, workflows: Collection[str]) -> str | None:
         """Return why the set of a run that only observes would be over `per_hour`; else None.

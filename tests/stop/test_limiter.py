@@ -387,6 +387,28 @@ def test_a_run_of_an_observing_rule_says_what_would_have_held_it(
     assert tripped(tx) == {}
 
 
+HELD_BY_TRIP = (
+    "it would be held: rule the-rule is tripped: it did too much; `responder rearm the-rule`"
+)
+SHOWN = {
+    "nothing holds it": ("enforce", [], None),
+    "its rule is tripped": ("enforce", [trip], HELD_BY_TRIP),
+    "everything is paused": ("enforce", [pause], "it would be held: everything is paused by anna"),
+    "who asks first may ask in a pause": ("approve", [pause], None),
+    "its rule observes": ("observe", [pause, trip], None),
+}
+
+
+@pytest.mark.parametrize(("mode", "before", "why"), SHOWN.values(), ids=SHOWN)
+def test_a_run_that_only_shows_what_it_would_do_says_what_would_hold_it(
+    tx: Connection, mode: str, before: list[Before], why: str | None
+) -> None:
+    for one in before:
+        one(tx)
+    holds = a_budget(tx, rules("", mode=mode)).hold_run(a_run(1, observed=True))
+    assert holds == ({} if why is None else {"the-rule": why})
+
+
 BY_PAUSE, BY_RUN = Hold(PAUSED, "paused"), Hold(RUN, "tripped")
 LET_GO = {
     "nothing held it": ({}, [], False),
