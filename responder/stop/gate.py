@@ -139,7 +139,10 @@ class Gate:
             rulesets.keep(tx, ruleset.revision, ruleset.text, now)
             valid = still_valid(tx, self.portal, rechecks)
             self._check_acts(plans, valid)
-            new = [limiter.hold_plan(plan) if holds is None else holds for plan in plans]
+            new = [
+                limiter.hold_plan(plan) if holds is None else limiter.of_run(plan, holds)
+                for plan in plans
+            ]
             held = limiter.hold_all(valid)
             writer = IntentWriter(tx, self.portal, ruleset, evidence, now, most_calls)
             for plan, why in zip(plans, new, strict=True):

@@ -131,6 +131,15 @@ class Limiter:
                 holds[rule] = hold
         return holds
 
+    def of_run(self, plan: Plan, holds: Holds) -> Holds:
+        """Return what holds a plan of a run: what holds the run, or would hold its document."""
+        found = {
+            rule: why
+            for rule, workflows in plan.sets(Mode.OBSERVE).items()
+            if (why := self._would_hold_document(rule, plan.job.ref, len(workflows))) is not None
+        }
+        return {**found, **holds}
+
     def _hold_new(self, plan: Plan, rule: str, count: int) -> Hold | None:
         paused = self._hold_paused()
         if paused is not None:
@@ -280,22 +289,16 @@ class Limiter:
         return None if why is None else f"enforced, the rule would have tripped: {why}"
 
     def _would_hold(self, rule: str) -> Hold | None:
-        """Return what would hold a rule's set now in a run that acts; None for one that observes.
-
-        The pause does not keep a rule in mode `approve` from asking.
-        """
+        """Return what holds a rule's set now, in a run that acts; None for one that observes."""
         if rule not in self._acting:
             return None
         return self._hold_tripped(rule) or (None if rule in self._asking else self._hold_paused())
 
     def _would_be_over_in_hour(self, rule: str, workflows: Collection[str]) -> str | None:
-        """Return why the set of a run that only observes would be over `per_hour`; else None.
-
-        A run that a person asked to be shown finds the workflows of earlier runs once more: each
-        counts once. A rule that asks for approval begins nothing in a run.
-        """
-        if rule in self._asking:
+        """Return why the set of a run that only observes would be over `per_hour`; else None."""
+        if rule in self._asking:  # it begins nothing in a run
             return None
+        # A run that a person asked to be shown finds those of earlier runs once more.
         since = self._now - HOUR
         would = limits.would_have_stopped(self._tx, self._portal, rule, since)
         done = len(would.difference(workflows))
@@ -330,6 +333,10 @@ class Limiter:
         done = limits.would_have(self._tx, self._portal, rule, self._now - HOUR)
         if done + count > limit.per_hour:
             return f"enforced, the rule would have tripped: {_sum(count, done, limit.per_hour)}"
+        return self._would_hold_document(rule, document, count)
+
+    def _would_hold_document(self, rule: str, document: str, count: int) -> str | None:
+        limit = self._limits[rule]
         done = limits.would_have_on(self._tx, self._portal, document, self._now - DAY)
         if done + count > limit.per_document:
             why = _on_one_document(document, count, done, limit.per_document)

@@ -409,6 +409,17 @@ def test_a_run_that_only_shows_what_it_would_do_says_what_would_hold_it(
     assert holds == ({} if why is None else {"the-rule": why})
 
 
+def test_a_document_of_a_run_that_only_observes_would_have_been_held_by_itself(
+    tx: Connection,
+) -> None:
+    ruleset = rules(PER_DOCUMENT_2, mode="observe")
+    budget, plan = a_budget(tx, ruleset), a_plan(3, ruleset=ruleset, trigger="schedule")
+    assert budget.of_run(a_plan(2, ruleset=ruleset, trigger="schedule"), {}) == {}
+    (why,) = budget.of_run(plan, {}).values()
+    assert str(why).startswith("enforced, the document would have been held: 3 condemned on deal:1")
+    assert budget.of_run(plan, {"the-rule": "the run"}) == {"the-rule": "the run"}
+
+
 BY_PAUSE, BY_RUN = Hold(PAUSED, "paused"), Hold(RUN, "tripped")
 LET_GO = {
     "nothing held it": ({}, [], False),
