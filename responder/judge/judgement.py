@@ -20,6 +20,7 @@ from responder.judge.context import Context
 from responder.judge.jobs import Job
 from responder.judge.plans import Awaited, Known, Plan
 from responder.judge.recheck import Groups, Recheck, Running
+from responder.judge.stop_lifecycle import LOOK_AGAIN, not_before
 from responder.model import OPEN_OUTCOMES, STOPPED, WOULD_OUTCOMES, Document, Group, Unknown
 from responder.rules.facts.derived import derived
 from responder.rules.revision import same
@@ -65,6 +66,7 @@ async def judge_all(
             rechecks.append(_recheck(context, job, grounds, now))
         if place % JUDGED_AT_ONCE == 0:
             await asyncio.sleep(0)
+    rechecks = _after_their_kept(plans, rechecks, now)
     return plans, await _with_reasons(context, rechecks, now)
 
 
@@ -93,6 +95,35 @@ def _recheck(context: Context, job: Job, grounds: Grounds, now: datetime) -> Rec
         running=grounds.running,
         groups=grounds.groups,
     )
+
+
+def _after_their_kept(
+    plans: Sequence[Plan], rechecks: Sequence[Recheck], now: datetime
+) -> list[Recheck]:
+    """Return the rechecks; a call is put off while another rule stops one that was kept instead.
+
+    Otherwise nothing would be left of their group. By the same rule, yet others of it are kept.
+    """
+    called = {one.stop.workflow_id: one.stop.rule for one in rechecks if one.step.call}
+    called |= {
+        planned.decision.workflow.id: planned.decision.rule or ""
+        for plan in plans
+        for planned in plan.planned
+        if planned.step is not None and planned.step.call and planned.decision.workflow is not None
+    }
+
+    def put_off(one: Recheck) -> Recheck:
+        ids = one.stop.spared.ids if one.step.call and one.stop.spared is not None else ()
+        goes = next(
+            (kept for kept in ids if called.get(kept, one.stop.rule) != one.stop.rule), None
+        )
+        if goes is None:
+            return one
+        why = f"{goes}, which was kept in its stead, is being stopped; judged once more after that"
+        later = not_before(recheck.progress_of(one.stop), now + LOOK_AGAIN, why)
+        return replace(one, step=later)
+
+    return [put_off(one) for one in rechecks]
 
 
 async def _with_reasons(context: Context, rechecks: list[Recheck], now: datetime) -> list[Recheck]:

@@ -173,6 +173,34 @@ def test_where_the_kept_one_went_to_another_company_its_group_is_not_stopped_as_
     tell(text, story)
 
 
+def test_where_another_rule_stops_the_kept_one_at_the_same_moment_one_of_the_group_lives(
+    tell: Tell,
+) -> None:
+    text = rules(
+        rule("[deal.updated]", name="lost", tests=", deal.stage_semantic_id: F"),
+        rule("[{every: 1h}]", *BY_COMPANY, "wait: 10m"),
+    )
+
+    async def story(there: Driving) -> None:
+        await begin(there)
+        a_deal(there, 1, "a", stageSemanticId="P")
+        a_deal(there, 2, "b", stageSemanticId="P")
+        start(there, "a", "b")
+        await after(there, minutes=60)
+        assert outcomes(there) == ["waiting"]
+        there.later(minutes=11)
+        there.sandbox.items[2, 2]["stageSemanticId"] = "F"
+        there.deliver([2])
+        await there.until_idle()
+        assert there.sandbox.killed == ["b"]
+        await after(there, seconds=11)
+        await there.come_to_rest()
+        assert there.sandbox.killed == ["b"]
+        assert details(there) == ["b, which was kept in its stead, no longer runs"]
+
+    tell(text, story)
+
+
 def test_whether_the_kept_one_is_of_its_group_must_be_readable(tell: Tell) -> None:
     text = rules(rule("[{every: 1h}]", *BY_COMPANY, "wait: 10m"))
 
