@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import rule
 
 from responder.bitrix24.fetch import lookup, survey
 from responder.bitrix24.fetch.lookup import Reading
@@ -34,8 +36,10 @@ from responder.stop.intents import record_step
 from responder.stop.limiter import Holds, Limiter
 from responder.store.database.database import Connection
 from responder.store.inbox import inbox
-from tests.random.model_drivers import Parts
-from tests.random.model_profiles import LOST, STORM, USUAL, play
+from tests.random.model_acts import Player
+from tests.random.model_drivers import Happening, Parts
+from tests.random.model_policies import deals, usual
+from tests.random.model_profiles import LOST, STORM, USUAL, Profile, play
 from tests.random.model_rules import Policy
 from tests.random.model_world import World
 from tests.random.test_model import folder as folder
@@ -219,8 +223,22 @@ def test_a_guess_in_place_of_an_unknown_fact_is_found(folder: Path, migrated_fil
     found(folder, migrated_file, "does not condemn", Parts(rounds=GuessesWhatItCannotRead))
 
 
+class Wakes(Player):
+    """A process sleeps amid a round, and goes on when another one has its lease."""
+
+    @rule(deal=deals, moment=st.integers(0, 16))
+    def a_process_sleeps_amid_a_round_and_goes_on(self, deal: int, moment: int) -> None:
+        self.run(self.world.start_workflow(deal, "61"))
+        self.run(self.world.deliver(deal, "ONCRMDEALUPDATE", 1))
+        self.run(self.world.pass_time(1.1))
+        self.run(self.world.round({moment: Happening("sleep")}))
+        self.run(self.world.wake_zombie())
+
+
 def test_a_gate_that_does_not_check_the_lease_is_found(folder: Path, migrated_file: Path) -> None:
-    found(folder, migrated_file, "was written without the lease", Parts(gate=ForgetsItsLease))
+    profile = Profile(machine=Wakes, policies=usual, parts=Parts(gate=ForgetsItsLease))
+    with pytest.raises(AssertionError, match="was written without the lease"):
+        play(folder, migrated_file, profile, runs=RUNS, steps=8)
 
 
 def test_a_conclusion_apart_from_its_evaluation_is_found(folder: Path, migrated_file: Path) -> None:
