@@ -144,13 +144,16 @@ def test_a_run_that_is_due_ends_with_the_schedule_that_set_it_off(
 
 
 def shares(runs: int) -> list[tuple[str, int]]:
-    """Share out so many runs: most to the profiles in which everything meets."""
-    parts = {"USUAL": 3, "STORMY": 3, "ANYTHING": 6, "ANYTHING_STORMY": 3}
+    """Share out so many runs: most to the profiles in which everything meets.
+
+    Few calls come of the one in which they are lost.
+    """
+    parts = {"USUAL": 3, "STORMY": 3, "ANYTHING": 6, "ANYTHING_STORMY": 3, "LOST": 2}
     whole = sum(parts.get(name, 1) for name in PROFILES)
     return [(name, -(-runs * parts.get(name, 1) // whole)) for name in PROFILES]
 
 
-@pytest.mark.parametrize(("profile", "runs"), shares(100))
+@pytest.mark.parametrize(("profile", "runs"), shares(55))
 def test_whatever_happens_nothing_is_lost_and_nothing_is_stopped_wrongly(
     folder: Path, migrated_file: Path, profile: str, runs: int
 ) -> None:
