@@ -12,10 +12,11 @@ from urllib.parse import quote
 import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.remote import Producer
 
 from responder.store.database.database import Database
 from responder.store.database.portal_tables import metadata
-from tests.support import counting, schema, tiers
+from tests.support import counting, schema, sharing, tiers
 
 _numbers = itertools.count(1)
 _WATCH = tiers.Watch()
@@ -39,6 +40,11 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 _ALL = pytest.Config.ArgsSource.TESTPATHS
 
 
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> sharing.Sharing | None:
+    """Share the files out among the processes."""
+    return sharing.scheduling(config, log)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
     """Import the tests without counting coverage, and keep them from the garbage collector.
@@ -55,13 +61,10 @@ def pytest_collection() -> Generator[None, object, object]:
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses by these marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say what each test touches.
-
-    Begin with the files that take longest, so that no process is left alone with one of them.
-    """
+    """Say what each test touches, and in which order all are run."""
     for item in items:
         tiers.mark(item, _folder(item))
-    items.sort(key=_takes_little)
+    items[:] = sharing.ordered(items)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -85,21 +88,8 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         return (yield)
 
 
-def _takes_little(item: pytest.Item) -> bool:
-    return _folder(item) not in ("process", "random", "replicas") and item.path.name not in _LONG
-
-
 def _folder(item: pytest.Item) -> str:
     return item.path.relative_to(Path(__file__).parent).parts[0]
-
-
-_LONG = (
-    "test_tables_scans.py",
-    *("test_backup.py", "test_migrate.py", "test_browser.py", "test_login_crowd.py"),
-    *("test_round_storm.py", "test_round_storm_limits.py", "test_round_storm_troubles.py"),
-    *("test_offline_reader.py", "test_taking.py", "test_election.py", "test_row_warnings.py"),
-    *("test_english_sentences.py", "test_group_commit.py"),
-)
 
 
 class Postgres:

@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from xdist import is_xdist_worker
 
 from tests.conftest import Postgres
 from tests.replicas.cluster import PROGRAM
@@ -40,6 +41,7 @@ def _asks(item: pytest.Item) -> bool:
     return "played" in getattr(item, "fixturenames", ())
 
 
+@pytest.hookimpl(tryfirst=True)  # before the order of all files is made
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the tests that wait for a scenario after the others of this folder."""
     places = [place for place, item in enumerate(items) if _is_ours(item)]
@@ -50,8 +52,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _begun(request: pytest.FixtureRequest) -> None:
-    """Begin to play as soon as a test of this folder runs, if some test asks for it."""
-    if any(_asks(item) for item in request.session.items):
+    """Begin to play as soon as a test of this folder runs, if some test asks for it.
+
+    Of several processes, among which the tests are shared out, the one plays that has those tests.
+    """
+    if not is_xdist_worker(request) and any(_asks(item) for item in request.session.items):
         request.getfixturevalue("played")
 
 
