@@ -93,10 +93,15 @@ Tell = Callable[[str, Callable[[Driving], Coroutine[object, object, None]]], Non
 
 @pytest.fixture
 def tell(tmp_path: Path, database: Database) -> Tell:
-    """Give what plays a story by some rules."""
+    """Give what plays a story by some rules, on a database of each kind."""
+    return teller(database, tmp_path)
+
+
+def teller(database: Database, place: Path) -> Tell:
+    """Return what plays a story by some rules on a database."""
 
     def told(text: str, story: Callable[[Driving], Coroutine[object, object, None]]) -> None:
-        with driving(database, tmp_path, text) as there:
+        with driving(database, place, text) as there:
             there.sandbox.slots = Slots(None)
             play(there, story)
 

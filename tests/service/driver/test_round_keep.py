@@ -18,7 +18,7 @@ from tests.support.stories import (
     rule,
     rules,
 )
-from tests.support.stories import tell as tell
+from tests.support.stories_on_sqlite import tell as tell
 
 pytestmark = pytest.mark.portal
 

@@ -4,7 +4,7 @@ import pytest
 
 from tests.support.rounds import Driving
 from tests.support.stories import Tell, a_deal, after, begin, outcomes, rule, rules
-from tests.support.stories import tell as tell
+from tests.support.stories_on_sqlite import tell as tell
 
 pytestmark = pytest.mark.portal
 

@@ -7,7 +7,7 @@ import pytest
 from responder.bitrix24 import documents
 from tests.support.rounds import Driving
 from tests.support.stories import Tell, after, begin, incomplete, outcomes, rule, rules
-from tests.support.stories import tell as tell
+from tests.support.stories_on_sqlite import tell as tell
 
 pytestmark = pytest.mark.portal
 

@@ -7,7 +7,7 @@ import pytest
 from responder.bitrix24.sandbox.slots import Slots
 from tests.support.rounds import DEAL, Driving
 from tests.support.stories import Tell, a_deal, after, begin, details, outcomes, rule, rules
-from tests.support.stories import tell as tell
+from tests.support.stories_on_sqlite import tell as tell
 
 pytestmark = pytest.mark.portal
 
