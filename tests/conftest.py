@@ -16,10 +16,11 @@ from xdist.remote import Producer
 
 from responder.store.database.database import Database
 from responder.store.database.portal_tables import metadata
-from tests.support import counting, schema, sharing, tiers
+from tests.support import compiled, counting, schema, sharing, tiers
 
 _numbers = itertools.count(1)
 _WATCH = tiers.Watch()
+compiled.share()
 
 # An example that took long says something about the neighbours, and nothing about the program.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
