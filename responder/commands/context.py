@@ -4,6 +4,7 @@ Imports are inside the functions, so that a command that opens nothing starts fa
 """
 
 import os
+import re
 import sys
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -73,6 +74,15 @@ def rules_in_use() -> Path:
 
     given, _ = gather(os.environ, Path(".env"))
     return Path(given.get("RESPONDER_RULES") or "rules.yaml")
+
+
+def portals_in_settings() -> set[str]:
+    """Return the portals that the settings name, which may be incomplete otherwise."""
+    from responder.settings.sources import gather
+
+    given, _ = gather(os.environ, Path(".env"))
+    found = (re.match(r"RESPONDER_PORTALS__(.+?)__", name) for name in given)
+    return {named[1].lower() for named in found if named is not None}
 
 
 def require_portal(portal: str | None, known: Collection[str]) -> None:

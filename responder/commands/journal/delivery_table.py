@@ -1,6 +1,7 @@
 """Prints what was received, and the evaluation that concluded each delivery."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from functools import partial
 from itertools import islice
@@ -8,9 +9,11 @@ from itertools import islice
 from responder.adapters import local_time
 from responder.adapters.printable_text import to_json
 from responder.adapters.text_table import Column, Table
+from responder.journal import chain_ends
 from responder.journal.naming import names, names_in_words
+from responder.model import Document
 from responder.store.canonical_json import instant_text
-from responder.store.database.database import Database
+from responder.store.database.database import Connection, Database
 from responder.store.inbox import inbox
 from responder.store.inbox.inbox import Delivery
 
@@ -24,10 +27,19 @@ _COLUMNS = (
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """The deliveries that the options ask for; of these, `limit` wants so many of the newest."""
+
+    since: datetime | None = None
+    portal: str | None = None
+    document: Document | None = None
+    limit: int | None = None
+
+
 def show(
     database: Database,
-    since: datetime | None,
-    document: str | None,
+    chosen: Filter,
     *,
     as_json: bool,
     write: Callable[[str], object],
@@ -37,7 +49,13 @@ def show(
     received = Column(f"RECEIVED ({local_time.zone_label(datetime.now(UTC), zone)})")
     table = None if as_json else Table(received, *_COLUMNS, write=write)
     count = 0
-    found = inbox.received(database, since=since, document=document)
+    found = inbox.received(
+        database,
+        since=chosen.since,
+        portal=chosen.portal,
+        document=None if chosen.document is None else chosen.document.ref,
+        newest=chosen.limit,
+    )
     while some := list(islice(found, _AT_ONCE)):
         titles = {} if table is None else _titles(database, some)
         for delivery in some:
@@ -49,6 +67,18 @@ def show(
     if table is not None:
         table.flush()
     return count
+
+
+def portals(conn: Connection) -> set[str]:
+    """Return the portals from which anything was received, or of which anything is in the log."""
+    return {*inbox.portals(conn), *chain_ends.portals(conn)}
+
+
+def no_delivery(chosen: Filter) -> str:
+    """Return the line for no delivery found."""
+    of = "" if chosen.document is None else f" of {chosen.document.ref}"
+    where = "" if chosen.portal is None else f" from portal {chosen.portal}"
+    return f"Nothing was received{of}{where}."
 
 
 def _titles(database: Database, some: Sequence[Delivery]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from responder.commands.context import (
     fail,
     is_known_to_the_log,
     opened_log,
+    portals_in_settings,
     require_portal,
     rules_in_use,
     time_zone,
@@ -35,6 +36,15 @@ class _Given(TypedDict):
     workflow: str | None
     rule: str | None
     outcome: str | None
+    limit: int | None
+
+
+class _Received(TypedDict):
+    """The options by which deliveries are chosen; `delivery_table.Filter` has the same fields."""
+
+    since: "datetime | None"
+    portal: str | None
+    document: "Document | None"
     limit: int | None
 
 
@@ -85,7 +95,7 @@ def _require_names(database: "Database", portal: str | None, rule: str | None) -
     from responder.journal import chain_ends
 
     if portal is not None:
-        require_portal(portal, database.read(chain_ends.portals))
+        require_portal(portal, {*database.read(chain_ends.portals), *portals_in_settings()})
     if rule is not None:
         wrong = log.unknown_rule(database, rule, _in_force())
         if wrong is not None:
@@ -135,14 +145,17 @@ def show(decision: str, *, as_json: bool) -> None:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.option("--since", type=SINCE, help=SINCE_HELP)
+@click.option("--portal", metavar="NAME", help="Only this portal.")
 @click.option("--document", type=DOCUMENT, help="Only this document: deal:759.")
-def events(*, as_json: bool, since: "datetime | None", document: "Document | None") -> None:
+@click.option("--limit", metavar="N", type=click.IntRange(1), help="Only the newest N.")
+def events(*, as_json: bool, **given: "Unpack[_Received]") -> None:
     """List what was received, and the evaluation that concluded each delivery."""
     from responder.commands.journal import delivery_table as received
 
-    ref = None if document is None else document.ref
+    chosen = received.Filter(**given)
     with opened_log() as database:
-        if not received.show(
-            database, since, ref, as_json=as_json, write=click.echo, zone=time_zone()
-        ):
-            click.echo("Nothing was received" + (f" of {ref}." if ref else "."), err=True)
+        if chosen.portal is not None:
+            known = {*database.read(received.portals), *portals_in_settings()}
+            require_portal(chosen.portal, known)
+        if not received.show(database, chosen, as_json=as_json, write=click.echo, zone=time_zone()):
+            click.echo(received.no_delivery(chosen), err=True)

@@ -34,6 +34,8 @@ _WINDOW = 1_000
 _MOST_READ = 15_000
 _PAGE = 500
 _ROWS_A_STATEMENT = 64
+_by_time = tuple_(deliveries.c.received_at, deliveries.c.id)
+_Query = Select[tuple[object, ...]]
 
 _ADD_SQLITE = """
 INSERT INTO deliveries (portal, received_at, "trigger", event, document, workflow_id, form)
@@ -292,40 +294,48 @@ def received(
     database: Database,
     *,
     since: datetime | None = None,
+    portal: str | None = None,
     document: str | None = None,
-    limit: int | None = None,
+    newest: int | None = None,
 ) -> Iterator[Delivery]:
-    """Yield deliveries, the oldest first, read in short transactions of one page each."""
-    left = limit
-    after: tuple[datetime, int] | None = None
-    while left is None or left > 0:
-        query = _page(since, document, after).limit(_PAGE if left is None else min(_PAGE, left))
-        page = database.read(partial(_fetch, query=query))
-        if not page:
-            return
-        yield from (Delivery(**record._mapping) for record in page)
-        after = (page[-1].received_at, page[-1].id)
-        left = None if left is None else left - len(page)
+    """Yield deliveries, the oldest first, read in short transactions of one page each.
 
-
-def _fetch(
-    conn: Connection, query: Select[tuple[object, ...]]
-) -> Sequence[Record[tuple[object, ...]]]:
-    return conn.execute(query).all()
-
-
-def _page(
-    since: datetime | None, document: str | None, after: tuple[datetime, int] | None
-) -> Select[tuple[object, ...]]:
-    query = select(deliveries).order_by(deliveries.c.received_at, deliveries.c.id)
+    With `newest`, only so many: the newest of those that are wanted.
+    """
+    wanted: _Query = select(deliveries)
     if since is not None:
-        query = query.where(deliveries.c.received_at >= since)
-    if document is not None:
-        query = query.where(deliveries.c.document == document)
-    if after is not None:
-        place = tuple_(deliveries.c.received_at, deliveries.c.id)
-        query = query.where(place > after)
-    return query
+        wanted = wanted.where(deliveries.c.received_at >= since)
+    for name, value in (("portal", portal), ("document", document)):
+        if value is not None:
+            wanted = wanted.where(deliveries.c[name] == value)
+    if newest is not None:
+        wanted = database.read(partial(_from_newest, query=wanted, count=newest))
+    query = wanted
+    while page := database.read(partial(_fetch, query=query)):
+        yield from (Delivery(**record._mapping) for record in page)
+        query = wanted.where(_by_time > (page[-1].received_at, page[-1].id))
+
+
+def portals(conn: Connection) -> list[str]:
+    """Return the portals from which anything was received, by name."""
+    named: list[str] = []
+    query = select(func.min(deliveries.c.portal))
+    while (name := conn.execute(query).scalar()) is not None:
+        named.append(name)
+        query = select(func.min(deliveries.c.portal)).where(deliveries.c.portal > name)
+    return named
+
+
+def _from_newest(conn: Connection, query: _Query, count: int) -> _Query:
+    """Return the query for the newest so many of what a query finds; for all, if it is fewer."""
+    oldest = query.order_by(deliveries.c.received_at.desc(), deliveries.c.id.desc())
+    first = conn.execute(oldest.offset(count - 1).limit(1)).one_or_none()
+    return query if first is None else query.where(_by_time >= (first.received_at, first.id))
+
+
+def _fetch(conn: Connection, query: _Query) -> Sequence[Record[tuple[object, ...]]]:
+    page = query.order_by(deliveries.c.received_at, deliveries.c.id).limit(_PAGE)
+    return conn.execute(page).all()
 
 
 class _Member(NamedTuple):

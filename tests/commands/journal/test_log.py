@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from sqlalchemy import update
 
 from responder.commands.cli import main
 from responder.journal import record as journal
@@ -18,6 +19,7 @@ from responder.journal.telling.tellings import Kind, NewTelling
 from responder.journal.upkeep import erase
 from responder.model import Audience, Names, Outcome
 from responder.store.database.database import Database
+from responder.store.database.tables import deliveries
 from tests.support.evaluations import AT, NONE, deliver, evaluation, kill, record
 from tests.support.processes import LOST_DEAL, TOKEN
 from tests.support.whole_log import run
@@ -49,6 +51,7 @@ def responder(log: Database, tmp_path: Path) -> Command:
         "RESPONDER_RULES": str(rules),
         "RESPONDER_PORTALS__MAIN__URL": "http://127.0.0.1:1/rest/1/test-secret-0001/",
         "RESPONDER_PORTALS__MAIN__APPLICATION_TOKENS": TOKEN,
+        "RESPONDER_PORTALS__NEW_ONE__URL": "http://127.0.0.1:1/rest/1/test-secret-0001/",
         "RESPONDER_SECRETS_DIR": str(tmp_path),
     }
 
@@ -83,7 +86,10 @@ def test_an_empty_table_says_why(responder: Command, words: tuple[str, ...], sai
         (("--rule", "lost-dael"), "Did you mean lost-deal?"),
         (("--rule", "keep-vpi"), "Did you mean keep-vip?"),
         (("--rule", "zzz"), "none is in the log.\n"),
-        (("--portal", "mian"), "There is no portal mian; there are: main. Did you mean main?"),
+        (
+            ("--portal", "mian"),
+            "There is no portal mian; there are: main, new_one. Did you mean main?",
+        ),
         (("--outcome", "kiled"), "There is no outcome kiled. Did you mean killed?"),
         (("--document", "dael:759"), "--document: 'dael:759' names no document; write it as deal"),
         (("--since", "1"), "--since takes a number and a unit"),
@@ -196,6 +202,60 @@ def test_no_event_of_a_document_and_no_document_are_told_apart(responder: Comman
     done = responder("events", "--document", "759")
     assert (done.exit_code, done.stdout) == (2, "")
     assert "write it as deal:759 or DEAL_759" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("decisions", "There is no such decision.\n"),
+        ("events", "Nothing was received from portal new_one.\n"),
+    ],
+)
+def test_a_portal_of_the_settings_that_sent_nothing_yet_is_known(
+    responder: Command, command: str, said: str
+) -> None:
+    done = responder(command, "--portal", "new_one")
+    assert (done.exit_code, done.stderr) == (0, said)
+
+
+@pytest.mark.parametrize(
+    ("words", "ids"),
+    [
+        (("--portal", "main"), [1, 2]),
+        (("--portal", "other"), [3]),
+        (("--limit", "2"), [2, 3]),
+        (("--limit", "9"), [1, 2, 3]),
+        (("--portal", "main", "--limit", "1"), [2]),
+        (("--document", "deal:759", "--limit", "1"), [3]),
+        (("--since", "2999-01-01T00:00+03:00", "--limit", "1"), []),
+    ],
+)
+def test_events_are_chosen_by_portal_and_number(
+    responder: Command, log: Database, words: tuple[str, ...], ids: list[int]
+) -> None:
+    log.write(deliver("deal:759", portal="other"))
+    log.write(lambda tx: tx.execute(update(deliveries).values(received_at=AT)))
+    done = responder("events", "--json", *words)
+    assert done.exit_code == 0
+    assert [json.loads(line)["id"] for line in done.stdout.splitlines()] == ids
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ("--portal", "mian"),
+            "There is no portal mian; there are: main, new_one. Did you mean main?",
+        ),
+        (("--limit", "0"), "0 is not in the range"),
+    ],
+)
+def test_a_portal_that_sent_nothing_and_is_not_in_the_log_is_a_mistake(
+    responder: Command, words: tuple[str, ...], said: str
+) -> None:
+    done = responder("events", *words)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert said in done.stderr
 
 
 def test_tables_name_what_was_condemned_and_say_what_was_erased(

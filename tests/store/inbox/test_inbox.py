@@ -180,9 +180,11 @@ def test_what_was_received_is_listed_page_by_page_in_order(database: Database) -
     of_one = list(inbox.received(database, document="deal:1"))
     assert {each.document for each in of_one} == {"deal:1"}
     assert len(of_one) == 400
-    since = list(inbox.received(database, since=LATER, limit=700))
-    assert len(since) == 700
-    assert since[0].received_at == LATER
+    since = list(inbox.received(database, since=LATER))
+    assert (len(since), since[0].received_at) == (1191, LATER)
+    assert list(inbox.received(database, since=LATER, newest=700)) == since[-700:]
+    assert list(inbox.received(database, portal="other")) == []
+    assert database.read(inbox.portals) == ["main"]
     assert list(inbox.received(database, since=MUCH_LATER)) == []
 
 
