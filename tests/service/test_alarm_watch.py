@@ -143,6 +143,7 @@ def test_a_decision_that_waits_is_told_and_once_more_before_it_lapses(database: 
     assert (first["decision"], first["rule"], first["action"]) == (name, "lost-deal", "kill")
     assert first["lapses_at"] == "2026-09-25T12:00:00.123Z"
     assert first["link"] == f"{BASE}/decisions/{name}"
+    assert (first["about"], first["names"]) == ("deal 759", None)
     assert "facts" not in first
 
 

@@ -10,12 +10,13 @@ An alarm, or a decision that waits for approval, has no entry. Its message is st
 transaction that writes beside it that it was told of, under a number below zero.
 
 A message's id is made of its entry's hash, or of what its alarm is and since when: the same for
-every try, replica and restart, and another in every other chain.
+every try, replica and restart, and another in every other chain. The names of its decision are
+added as it is sent (`notice_names`).
 """
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -23,6 +24,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, select, update
 
 from responder.journal.chain import heads
+from responder.journal.notices import notice_names
 from responder.model import Mode, Outcome
 from responder.store.canonical_json import canonical, instant_text
 from responder.store.database.tables import (
@@ -158,14 +160,15 @@ def add_messages(tx: Connection, portal: str, some: Sequence[Message], now: date
 
 
 def due(conn: Connection, portals: Collection[str], now: datetime, most: int) -> list[Notice]:
-    """Return the notices that are due, the longest due first."""
+    """Return the notices that are due as they are to be sent, with names, the longest due first."""
     query = (
         select(notices)
         .where(notices.c.portal.in_(portals), notices.c.due_at <= now)
         .order_by(notices.c.due_at, notices.c.portal, notices.c.seq)
         .limit(most)
     )
-    return [_of_row(row) for row in conn.execute(query)]
+    found = [_of_row(row) for row in conn.execute(query).all()]
+    return [replace(one, body=notice_names.named(conn, one.body)) for one in found]
 
 
 def older(conn: Connection, portals: Collection[str], before: datetime) -> list[Notice]:
@@ -288,6 +291,6 @@ def decided(conn: Connection, seq: int, n: int, portal: str) -> dict[str, Any]:
 
 
 def shown(found: Mapping[str, Any]) -> dict[str, object]:
-    """Return what a message says of a decision: nothing that was read from the portal."""
+    """Return what is stored of a decision for its message: nothing read from the portal."""
     names = ("at", "document", "workflow", "rule", "because", "action", "ruleset")
     return {name: found.get(name) for name in names}

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 from structlog.testing import capture_logs
 
 from responder.adapters.package_texts import DOCS
@@ -13,17 +15,19 @@ from responder.journal import record as journal
 from responder.journal.entries import NewDecision
 from responder.journal.notices import outbox
 from responder.journal.notices.outbox import Notice
+from responder.journal.upkeep import erase
 from responder.journal.upkeep.prune import prune
-from responder.model import Action, Mode, Outcome
+from responder.model import Action, Mode, Names, Outcome
 from responder.service.notifier.webhook_sink import WebhookSink
 from responder.settings.webhook_signature import keys_of
 from responder.store import limits
 from responder.store.database.database import Connection, Database
 from responder.store.database.engines import StoreUnavailable
+from responder.store.database.tables import notices
 from responder.store.leases import LeaseLost
 from tests.docs.texts import blocks
 from tests.support.evaluations import AT, LATER, REVISION, kill, record, workflow
-from tests.support.listener import SECRET, Listener
+from tests.support.listener import SECRET, Answer, Listener
 from tests.support.notified import DAY, World, conclude
 from tests.support.processes import eventually
 
@@ -59,6 +63,8 @@ def test_a_concluded_kill_is_told_once_and_signed(database: Database) -> None:
             "portal": "main",
             "at": "2026-09-24T12:00:00.123Z",
             "document": ["crm", "CCrmDocumentDeal", "DEAL_759"],
+            "about": "deal 759",
+            "names": None,
             "workflow": {"id": "65e5a449e8f135.21284909", "template_id": "61"},
             "rule": "lost-deal",
             "because": "A lost deal needs no approval.",
@@ -70,6 +76,50 @@ def test_a_concluded_kill_is_told_once_and_signed(database: Database) -> None:
         },
     }
     assert (world.count("sent"), world.waiting()) == (1, 0)
+
+
+NAMED = replace(
+    kill("named"),
+    names=Names(
+        title="Поставка", amount="52000", currency="RUB", template="Discount", starter="Анна П."
+    ),
+)
+
+
+def test_a_message_says_by_names_what_it_is_about(database: Database) -> None:
+    with Listener() as listener:
+        world = World(database, listener.url)
+        conclude(database, Outcome.KILLED, decision=NAMED)
+        world.go()
+        (heard,) = listener.heard
+    data = heard.message["data"]
+    assert heard.is_signed()
+    assert data["about"] == "Discount on deal 759 «Поставка, 52,000 RUB», started by Анна П."
+    assert data["names"] == {
+        "title": "Поставка",
+        "amount": "52000",
+        "currency": "RUB",
+        "template": "Discount",
+        "starter": "Анна П.",
+    }
+    assert "erased" not in data
+
+
+def test_what_is_erased_while_its_message_waits_is_not_sent(database: Database) -> None:
+    with Listener(Answer(status=503)) as listener:
+        world = World(database, listener.url)
+        name = conclude(database, Outcome.KILLED, decision=NAMED)
+        world.go()
+        stored = database.read(lambda c: c.execute(select(notices.c.body)).scalar_one())
+        facts = erase.find(database, name)
+        database.write(lambda tx: erase.remove(tx, facts, by="me", at=LATER))
+        world.go(after=DAY)
+        first, second = listener.heard
+    assert "Поставка" not in stored
+    assert first.message["data"]["names"]["title"] == "Поставка"
+    assert (first.message_id, second.is_signed()) == (second.message_id, True)
+    data = second.message["data"]
+    assert (data["about"], data["names"], data["erased"]) == ("deal 759", None, True)
 
 
 def test_a_trip_is_told_and_a_rearm_is_not(database: Database) -> None:
@@ -253,6 +303,7 @@ def test_an_outcome_whose_decision_was_pruned_is_told_with_what_is_left(
         (heard,) = listener.heard
     assert heard.message["data"]["decision"] == name
     assert heard.message["data"]["workflow"] is None
+    assert (heard.message["data"]["about"], heard.message["data"]["names"]) == (None, None)
     assert heard.message["data"]["outcome"] == "killed"
 
 
