@@ -8,6 +8,7 @@ where there is some.
 """
 
 import re
+import textwrap
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -180,6 +181,23 @@ def fold(text: str, width: int) -> Iterator[str]:
                 line += part
     if line:
         yield line.rstrip()
+
+
+def wrapped(head: str, text: str, indent: int | None = None) -> list[str]:
+    """Return a sentence in lines as wide as the terminal, broken between words, behind its head.
+
+    The lines after the first are indented as far as the head is long, or by `indent`.
+    """
+    further = " " * (len(head) if indent is None else indent)
+    lines = textwrap.wrap(
+        text,
+        columns(),
+        initial_indent=head,
+        subsequent_indent=further,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return lines or [head.rstrip()]
 
 
 def _parts(piece: str, width: int) -> Iterator[str]:

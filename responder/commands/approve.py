@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -66,35 +65,33 @@ def _show(database: "Database", portals: Sequence[str], *, as_json: bool) -> Non
 
 def _json(case: "ApprovalCase") -> str:
     from responder.adapters.printable_text import to_json
-    from responder.store.canonical_json import instant_text
 
-    shown = {"id": case.asked.decision_id, **asdict(case.asked)}
-    del shown["decision_id"]
-    shown |= {name: instant_text(shown[name]) for name in ("condemned_at", "lapses_at")}
-    shown |= {"because": case.because, "template_id": case.template_id, "names": case.names}
-    return to_json(shown | {"conditions": list(case.tests)})
+    return to_json(case.to_json() | {"conditions": list(case.tests)})
 
 
 def _lines(case: "ApprovalCase") -> list[str]:
     """Return what is asked, why, and the tests with the values that condemned."""
     from responder.adapters.printable_text import printable, to_json
+    from responder.adapters.text_table import wrapped
 
-    said = (case.about if case.names else None, case.because)
-    lines = [_line(case.asked), *(f"    {one}" for one in said if one)]
+    said = [one for one in (case.about if case.names else None, case.because) if one]
     for test in case.tests:
         where, _, fact = test["path"].partition(".")
         unless = "unless " if where == "unless" else ""
-        lines.append(f"    {unless}{fact} {test['test']}: {to_json(test['value'])}")
-    return [printable(line) for line in lines]
+        said.append(f"{unless}{fact} {test['test']}: {to_json(test['value'])}")
+    return [*_line(case.asked), *(line for one in said for line in wrapped("    ", printable(one)))]
 
 
-def _line(one: "PendingApproval") -> str:
+def _line(one: "PendingApproval") -> list[str]:
+    """Return what is asked, in lines no wider than the terminal."""
     from responder.adapters import local_time
     from responder.adapters.printable_text import printable
+    from responder.adapters.text_table import wrapped
 
     until = local_time.in_line(one.lapses_at, time_zone())
-    stop = f"{one.decision_id}  {one.action.value} {one.workflow_id} on {one.document}"
-    return printable(f"{stop}, rule {one.rule} ({one.together}); lapses {until}")
+    what = f"{one.action.value} {one.workflow_id} on {one.document}, rule {one.rule}"
+    text = printable(f"{what} ({one.together}); lapses {until}")
+    return wrapped(f"{one.decision_id}  ", text, indent=4)
 
 
 def _chosen(
@@ -108,7 +105,7 @@ def _chosen(
         one.decision_id: one for name in decisions for one in _pending(database, portals, name)
     }
     for one in shown.values():
-        click.echo(_line(one))
+        click.echo("\n".join(_line(one)))
     if shown and not sure:
         click.confirm(f"Approve these {len(shown)}?", abort=True, err=True)
     return list(dict.fromkeys([*decisions, *shown]))

@@ -2,12 +2,11 @@
 
 import json
 import sys
-import textwrap
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -24,6 +23,8 @@ from responder.commands.context import (
 from responder.rules.revision import shown
 
 if TYPE_CHECKING:
+    from responder.journal.open_stops import Stop
+    from responder.journal.reading.approval_cases import ApprovalCase
     from responder.rules.ruleset import Ruleset
     from responder.service.alarms.alarm import Alarm
     from responder.settings.settings import Settings
@@ -31,6 +32,15 @@ if TYPE_CHECKING:
     from responder.store.database.database import Database
 
 _SEEN_BY_ALL_SECONDS = 1.0
+_MOST_ASKED = 5  # of what waits for approval; `responder approve` lists all
+
+
+class _Line(NamedTuple):
+    """A line for people: its head, and a text, whose further lines are indented."""
+
+    head: str = ""
+    text: str = ""
+    indent: int | None = None  # as far as the head is long
 
 
 def ruleset_of(settings: "Settings") -> "Ruleset":
@@ -75,11 +85,13 @@ def pause() -> None:
             return
         click.echo("Paused: nothing more is begun. What would be stopped is held.")
         time.sleep(_SEEN_BY_ALL_SECONDS)
-        for stop in control.under_way(database, portals):
-            click.echo(
-                f"already under way: {stop.action.value} of {stop.workflow_id} on "
-                f"{stop.document.ref} by rule {stop.rule} (decision {stop.decision_id})"
-            )
+        _print(_under_way_line(stop) for stop in control.under_way(database, portals))
+
+
+def _under_way_line(stop: "Stop") -> "_Line":
+    what = f"{stop.action.value} of {stop.workflow_id} on {stop.document.ref}"
+    by = f"by rule {stop.rule} (decision {stop.decision_id})"
+    return _Line("already under way: ", f"{what} {by}", indent=2)
 
 
 @click.command()
@@ -115,7 +127,7 @@ def rearm(rule: str, portal: str | None, *, yes: bool) -> None:
         portals = [portal] if portal else sorted(settings.portals)
         held = database.read(lambda conn: counts.held_by_rule(conn, portals, rule))
         if held.stops or rule in known:
-            click.echo(printable(f"{rule}: {held.sentence}"), err=True)
+            _print([_Line(f"{rule}: ", held.sentence, indent=2)], err=True)
             if not yes and sys.stdin.isatty():
                 click.confirm(f"Rearm {rule}?", abort=True, err=True)
         try:
@@ -134,7 +146,7 @@ def status(*, as_json: bool) -> None:
 
     With a broken rules file all the rest is shown, and the exit code is 1.
     """
-    from responder.adapters import local_time
+    from responder.journal.reading import approval_cases
     from responder.stop import control
 
     with opened() as (settings, database):
@@ -143,15 +155,29 @@ def status(*, as_json: bool) -> None:
         now = database.now()
         found = control.status(database, settings, known, now)
         alarms = _alarms(settings, database, ruleset if isinstance(ruleset, str) else None, now)
+        asked = database.read(
+            lambda conn: approval_cases.first_to_lapse(conn, list(settings.portals), _MOST_ASKED)
+        )
         if as_json:
             listed = [alarm.to_json() for alarm in alarms]
-            click.echo(json.dumps({"alarms": listed, **asdict(found)}))
+            waiting = [{**case.to_json(), "about": case.about} for case in asked]
+            click.echo(json.dumps({"alarms": listed, "approvals": waiting, **asdict(found)}))
         else:
-            lines = "\n".join(map(printable, [*_alarm_lines(alarms), *_lines(found)]))
-            click.echo(local_time.in_text(lines, time_zone()))
+            _print([*_alarm_lines(alarms, asked), *_lines(found)])
         if isinstance(ruleset, str):
             click.echo(f"{ruleset} A service that runs goes on by the last good rules.", err=True)
             sys.exit(1)
+
+
+def _print(lines: "Iterable[_Line]", *, err: bool = False) -> None:
+    """Print lines no wider than the terminal, with local times."""
+    from responder.adapters import local_time
+    from responder.adapters.text_table import wrapped
+
+    zone = time_zone()
+    for line in lines:
+        text = local_time.in_text(printable(line.text), zone)
+        click.echo("\n".join(wrapped(printable(line.head), text, line.indent)), err=err)
 
 
 def _alarms(
@@ -169,64 +195,59 @@ def _alarms(
 
 
 _SEVERITIES = {"needs_you": "NEEDS YOU", "is_wrong": "IS WRONG", "was_wrong": "was wrong"}
+_HEAD = 11  # columns before an alarm's sentence
 
 
-def _alarm_lines(alarms: "Sequence[Alarm]") -> list[str]:
-    """Return each alarm in words, with since when, and what to do about it."""
+def _alarm_lines(alarms: "Sequence[Alarm]", asked: "Sequence[ApprovalCase]") -> "Iterator[_Line]":
+    """Yield each alarm in words, with since when, what to do about it, and what is asked."""
     from responder.store.canonical_json import instant_text
 
     if not alarms:
-        return ["alarms   none", ""]
-    lines: list[str] = []
+        yield _Line("alarms   ", "none")
     for alarm in alarms:
         since = "" if alarm.since is None else f" Since {instant_text(alarm.since)}."
-        lines += _wrapped(_SEVERITIES[alarm.severity], f"{alarm.sentence}{since}")
+        yield _Line(f"{_SEVERITIES[alarm.severity]:<{_HEAD}}", f"{alarm.sentence}{since}")
         if alarm.severity != "was_wrong":
-            lines += _wrapped("", alarm.todo)
-    return [*lines, ""]
+            yield _Line(" " * _HEAD, alarm.todo)
+        if alarm.kind == "approval":
+            yield from (_asked_line(one) for one in asked if one.asked.portal == alarm.portal)
+    yield _Line()
 
 
-def _wrapped(head: str, text: str) -> list[str]:
-    """Return a text as lines of 80 columns, indented behind their head."""
-    return textwrap.wrap(
-        text,
-        80,
-        initial_indent=f"{head:<11}",
-        subsequent_indent=" " * 11,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+def _asked_line(case: "ApprovalCase") -> "_Line":
+    one = case.asked
+    what = f"{one.action.value} {case.about}: rule {one.rule}, decision {one.decision_id}"
+    return _Line(f"{'-':>{_HEAD + 1}} ", what)
 
 
-def _lines(found: "Status") -> list[str]:
+def _lines(found: "Status") -> "Iterator[_Line]":
     paused = (
         "no" if found.paused is None else f"since {found.paused['since']} by {found.paused['by']}"
     )
-    lines = [
-        f"mode     {found.mode} (in the settings of this command)",
-        f"paused   {paused}",
-        f"ruleset  {shown(found.ruleset or 'BROKEN')}",
-        "",
-    ]
+    yield _Line("mode     ", f"{found.mode} (in the settings of this command)")
+    yield _Line("paused   ", paused)
+    yield _Line("ruleset  ", shown(found.ruleset or "BROKEN"))
+    yield _Line()
     for name, portal in found.portals.items():
-        lines += [
-            f"portal {name}",
-            *(f"  {key.replace('_', ' '):<20} {_cell(value)}" for key, value in portal.items()),
-            "",
-        ]
+        yield _Line("portal ", name)
+        for key, value in portal.items():
+            yield _Line(f"  {key.replace('_', ' '):<20} ", _cell(value))
+        yield _Line()
     for rule in found.rules:
-        state = "TRIPPED: " + str(rule["tripped"]) if rule["tripped"] else "armed"
-        if found.ruleset is None:
-            lines.append(f"rule {rule['rule']} ({rule['portal']}): {state}")
-            continue
-        if rule["disabled"]:
-            state = f"disabled: {rule['disabled']}"
-        lines.append(
-            f"rule {rule['rule']} ({rule['portal']}): {rule['action']}, {rule['mode']}, "
-            f"{rule['stopped_last_hour']} of {rule['per_hour']} stopped in the last hour, "
-            f"{rule['would_have_last_hour']} would have been; {state}"
-        )
-    return lines
+        yield _Line("rule ", _rule_in_words(rule, is_broken=found.ruleset is None))
+
+
+def _rule_in_words(rule: Mapping[str, object], *, is_broken: bool) -> str:
+    state = f"TRIPPED: {rule['tripped']}" if rule["tripped"] else "armed"
+    if is_broken:
+        return f"{rule['rule']} ({rule['portal']}): {state}"
+    if rule["disabled"]:
+        state = f"disabled: {rule['disabled']}"
+    return (
+        f"{rule['rule']} ({rule['portal']}): {rule['action']}, {rule['mode']}, "
+        f"{rule['stopped_last_hour']} of {rule['per_hour']} stopped in the last hour, "
+        f"{rule['would_have_last_hour']} would have been; {state}"
+    )
 
 
 def _cell(value: object) -> str:

@@ -32,8 +32,9 @@ from sqlalchemy import Row as Record
 from responder.journal import chain
 from responder.journal import record as journal
 from responder.journal.approval_proof import Approval
+from responder.journal.naming import names
 from responder.journal.open_stops import OF_DECISION
-from responder.model import Action, Outcome
+from responder.model import Action, Names, Outcome
 from responder.store.canonical_json import instant_text
 from responder.store.database.tables import ACTING, OPEN, approvals, decisions, entries, insert
 from responder.store.decision_ids import Place, decision_name, is_decision, place_of
@@ -56,6 +57,7 @@ class PendingApproval:
     together: str
     condemned_at: datetime
     lapses_at: datetime
+    names: Names | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -331,6 +333,7 @@ def _pending_of(record: Record[tuple[object, ...]]) -> PendingApproval:
         together=record.together,
         condemned_at=record.at,
         lapses_at=record.lapses_at,
+        names=names.from_text(record.names),
     )
 
 

@@ -13,9 +13,9 @@ from click.testing import CliRunner, Result
 from responder.commands.cli import main
 from responder.journal import approvals
 from responder.journal import record as journal
-from responder.model import Mode
+from responder.model import Mode, Names
 from responder.store.database.database import Connection, Database
-from tests.support.evaluations import evaluation, kill
+from tests.support.evaluations import evaluation, kill, workflow
 from tests.support.processes import LOST_DEAL, TOKEN
 
 Command = Callable[..., Result]
@@ -34,16 +34,20 @@ def responder(migrated_url: str, tmp_path: Path) -> Command:
         "RESPONDER_SECRETS_DIR": str(tmp_path / "secrets"),
     }
 
-    def invoke(*words: str, answer: str | None = None) -> Result:
-        return CliRunner().invoke(main, words, env=environment, input=answer)
+    def invoke(*words: str, answer: str | None = None, columns: int = 100) -> Result:
+        given = {**environment, "COLUMNS": str(columns)}
+        return CliRunner().invoke(main, words, env=given, input=answer)
 
     return invoke
 
 
-def asked(database: Database, *workflows: str, ago: timedelta = timedelta(0)) -> list[str]:
+def asked(
+    database: Database, *workflows: str, ago: timedelta = timedelta(0), names: Names | None = None
+) -> list[str]:
     """Condemn workflows by a rule that asks first, some time ago; return the decisions' names."""
     at = datetime.now(UTC) - ago
-    decisions = [replace(kill(name), mode=Mode.APPROVE, due_at=at) for name in workflows]
+    one = replace(kill(), mode=Mode.APPROVE, due_at=at, names=names)
+    decisions = [replace(one, workflow=workflow(name)) for name in workflows]
 
     def condemn(tx: Connection) -> list[str]:
         made = journal.record(tx, replace(evaluation(*decisions), at=at)).decisions
@@ -72,6 +76,23 @@ def test_without_a_name_it_lists_what_waits(database: Database, responder: Comma
         *("id", "portal", "document", "workflow_id", "rule", "action", "together"),
         *("condemned_at", "lapses_at", "because", "template_id", "names", "conditions"),
     }
+
+
+NAMES = Names(title="Поставка", amount="52000", currency="RUB", template="Discount approval")
+
+
+def test_what_waits_is_named_in_the_status_and_no_line_is_too_wide(
+    database: Database, responder: Command
+) -> None:
+    (name,) = asked(database, "65e5a449e8f135.21284909", names=NAMES)
+    shown = responder("status", columns=80).stdout
+    about = "Discount approval on deal 759 «Поставка, 52,000 RUB»"
+    assert f"- kill {about}: rule lost-deal, decision {name} " in " ".join(shown.split())
+    lines = [*shown.splitlines(), *responder("approve", columns=80).stdout.splitlines()]
+    assert [line for line in lines if len(line) > 80] == []
+    (waiting,) = json.loads(responder("status", "--json").stdout)["approvals"]
+    assert (waiting["id"], waiting["about"]) == (name, about)
+    assert waiting["names"]["title"] == "Поставка"
 
 
 def test_it_approves_what_is_named(database: Database, responder: Command) -> None:

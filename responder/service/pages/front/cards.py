@@ -1,30 +1,15 @@
 """Builds the cards of the front page: what needs somebody, with the decisions that are asked."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
-from responder.journal import approvals
-from responder.journal.naming import names, names_in_words
-from responder.journal.reading import decisions as log
+from responder.journal.reading import approval_cases
+from responder.journal.reading.approval_cases import ApprovalCase
 from responder.service.alarms.alarm import Alarm, Kind, Severity
 from responder.store.database.database import Connection
 
 MOST_CARDS = 12
 MOST_ASKED = 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """A decision that waits for approval: what is asked, of what, why, and until when."""
-
-    decision_id: str
-    about: str
-    action: str
-    rule: str
-    because: str | None
-    lapses_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,24 +36,10 @@ def cards(alarms: Sequence[Alarm]) -> Cards:
     )
 
 
-def asked(conn: Connection, alarms: Sequence[Alarm]) -> dict[str, list[Asked]]:
+def asked(conn: Connection, alarms: Sequence[Alarm]) -> dict[str, list[ApprovalCase]]:
     """Return, by portal, the decisions that wait for approval and lapse first."""
     portals = [one.portal for one in alarms if one.kind is Kind.APPROVAL and one.portal]
-    found: dict[str, list[Asked]] = {}
-    for one in approvals.first_to_lapse(conn, portals, MOST_ASKED) if portals else ():
-        decision = log.one(conn, one.decision_id)
-        if decision is not None:
-            found.setdefault(one.portal, []).append(_asked(one, decision))
+    found: dict[str, list[ApprovalCase]] = {}
+    for case in approval_cases.first_to_lapse(conn, portals, MOST_ASKED) if portals else ():
+        found.setdefault(case.asked.portal, []).append(case)
     return found
-
-
-def _asked(one: approvals.PendingApproval, decision: Mapping[str, Any]) -> Asked:
-    known = names.from_json(decision["names"] or {})
-    return Asked(
-        decision_id=one.decision_id,
-        about=names_in_words.sentence(known, decision["document"]),
-        action=one.action.value,
-        rule=one.rule,
-        because=decision["because"],
-        lapses_at=one.lapses_at,
-    )

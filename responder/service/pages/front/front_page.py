@@ -9,11 +9,11 @@ from starlette.responses import Response
 from responder.bitrix24.client import rate_limit
 from responder.bitrix24.client.rate_limit import Bucket
 from responder.journal.reading import counts
+from responder.journal.reading.approval_cases import ApprovalCase
 from responder.model import Outcome
 from responder.service.alarms.alarm import APPROVALS
 from responder.service.alarms.known import Known
 from responder.service.pages.front import cards, charts, figures
-from responder.service.pages.front.cards import Asked
 from responder.service.pages.log.decision_filters import FIELDS
 from responder.service.pages.page_requests import Visit
 from responder.service.pages.site import Site
@@ -75,7 +75,7 @@ class _Found:
     stops: counts.Counts
     held: counts.Counts
     buckets: Mapping[str, tuple[float, float]]
-    asked: Mapping[str, Sequence[Asked]]
+    asked: Mapping[str, Sequence[ApprovalCase]]
 
 
 def show(site: Site, visit: Visit) -> Response:
