@@ -119,6 +119,11 @@ def _marked(found: re.Match[str], zone: tzinfo) -> Markup:
         return escape(instant)
 
 
+def clock(at: datetime, form: str, zone: tzinfo = UTC) -> str:
+    """Return an instant in a zone in the form of `strftime`, for a picture's axis."""
+    return at.astimezone(zone).strftime(form)
+
+
 def ago(seconds: float) -> str:
     """Return a length of time roughly: `3 minutes`."""
     for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60)):
@@ -159,6 +164,7 @@ class Renderer:
         self._environment.filters |= {
             "moment": partial(moment, zone=zone),
             "relative": partial(relative, zone=zone),
+            "clock": partial(clock, zone=zone),
             "marked_up": partial(marked_up, zone=zone),
             "value_text": value_text,
             "document": document_in_words,

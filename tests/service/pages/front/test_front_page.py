@@ -64,10 +64,21 @@ def test_stops_are_a_picture_and_a_table_by_hour(database: Database, tmp_path: P
     conclude(database, Outcome.KILLED, workflow_id="b")
     record(database, kill("c", Outcome.WOULD_KILL, rule="won-deal"))
     page = front(database, tmp_path)
+    assert "Stops by hour (UTC)" in page.words
     assert "Hour stopped would be stopped 24 Sep, 12:00 2 1" in page.words
     assert len(re.findall(r'<path class="(?:done|would)"', page.text)) == 2
     assert "lost-deal enforce by day, the oldest first: 0, 0, 0, 0, 0, 0, 2 2 0 0 0" in page.words
     assert "won-deal observe by day, the oldest first: 0, 0, 0, 0, 0, 0, 1 0 1 0 0" in page.words
+
+
+def test_the_picture_has_the_hours_of_the_time_zone(database: Database, tmp_path: Path) -> None:
+    conclude(database, Outcome.KILLED)
+    given = settings(tmp_path, **{NAME: HASHED}).model_copy(update={"timezone": "Asia/Kolkata"})
+    with pages(database, given, now=lambda: LATER, logged_in=True) as visitor:
+        page = visitor.get("/")
+    assert "Stops by hour (Asia/Kolkata)" in page.words
+    assert "Hour stopped 24 Sep, 17:30 1" in page.words
+    assert "<span>18:30</span><span>00:30</span>" in page.text
 
 
 def test_what_waits_is_counted_with_the_age_of_the_oldest(
