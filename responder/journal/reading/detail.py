@@ -48,6 +48,7 @@ class Sibling:
     workflow_id: str | None
     rule: str | None
     outcome: str | None
+    names: Names | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,6 +219,7 @@ def _siblings(conn: Connection, place: Place) -> tuple[Sibling, ...]:
             workflow_id=record.workflow_id,
             rule=record.rule,
             outcome=record.outcome,
+            names=names.from_text(record.names),
         )
         for record in found
     )

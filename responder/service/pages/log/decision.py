@@ -43,7 +43,6 @@ def show(site: Site, visit: Visit) -> Response:
         found=found,
         document=in_words,
         headline=wording.headline(decision, found.names),
-        people=names_in_words.people(found.names),
         title=_title(found),
         now=now,
         due=wording.due(decision["outcome"], found.hold, found.due_at, now),

@@ -9,7 +9,9 @@ from typing import Any
 from starlette.responses import Response
 
 from responder.journal import restarts
-from responder.journal.naming.names_in_words import document_in_words
+from responder.journal.naming import names
+from responder.journal.naming.names_in_words import document_in_words, sentence
+from responder.journal.reading import decisions as log
 from responder.journal.restarts import NotRestartable, Restart
 from responder.model import STOPPED
 from responder.service.pages.page_requests import Visit
@@ -31,7 +33,7 @@ class RestartView:
 
     @property
     def is_under_way(self) -> bool:
-        """Return whether the page should load itself again."""
+        """Return whether there is more to come of it."""
         return self.last is not None and self.last.state != "done"
 
 
@@ -68,11 +70,13 @@ def act(site: Site, visit: Visit) -> Response:
 
 
 def _confirm(site: Site, visit: Visit, name: str, *, anyway: bool) -> Response:
+    decision = site.database.read(partial(log.one, decision_id=name))
+    about = () if decision is None else (_about(decision),)
     return site.page(
         "confirm.html",
         visit,
         title=f"Start the workflow of decision {name} anew?",
-        sentences=caveats(anyway=anyway),
+        sentences=[*about, *caveats(anyway=anyway)],
         asked=(),
         action=visit.request.url.path,
         button="Start it anyway" if anyway else "Start it anew",
@@ -80,6 +84,12 @@ def _confirm(site: Site, visit: Visit, name: str, *, anyway: bool) -> Response:
         fields=[("anyway", "yes")] if anyway else [],
         look=None,
     )
+
+
+def _about(decision: Mapping[str, Any]) -> str:
+    """Return by names what was stopped: `Discount approval on deal 759, started by Anna P.`."""
+    said = sentence(names.from_json(decision["names"]), decision["document"])
+    return f"{said[0].upper()}{said[1:]}."
 
 
 def in_words(body: Mapping[str, Any]) -> tuple[str, str] | None:

@@ -51,6 +51,7 @@ def test_the_button_asks_once_more_and_its_page_shows_what_came_of_it(
     assert "Start it anew…" in visitor.get(path).words
     csrf = visitor.get(path).csrf
     asked = visitor.post(f"{path}/restart", {"csrf": csrf}).words
+    assert "Start the workflow of decision main-1-1 anew? Deal 759." in asked
     assert "neither is kept of what was stopped" in asked
     assert database.read(lambda conn: restarts.find(conn, stopped)) is None
     done = visitor.do(f"{path}/restart")
@@ -59,13 +60,13 @@ def test_the_button_asks_once_more_and_its_page_shows_what_came_of_it(
     assert (one.by, one.anyway, one.state) == ("anna", False, "waiting")
     page = visitor.get(path)
     assert "It waits for the portal's driver." in page.words
-    assert 'http-equiv="refresh"' in page.text
+    assert f'<a class="go" href="{path}">Look again</a>' in page.text
     why = "rule lost-deal would condemn it again at once"
     database.write(lambda tx: restarts.end(tx, one, "refused", NOW, detail=why))
     page = visitor.get(path)
     assert f"Nothing was started when anna asked for it {NOW:%-d}" in page.words
     assert why in page.words
-    assert ("Start it anyway…" in page.words, 'http-equiv="refresh"' in page.text) == (True, False)
+    assert ("Start it anyway…" in page.words, "Look again" in page.words) == (True, False)
     visitor.do(f"{path}/restart", anyway="yes")
     again = found(database, stopped)
     assert again.anyway
