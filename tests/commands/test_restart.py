@@ -25,6 +25,7 @@ Command = Callable[..., Result]
 def responder(migrated_url: str, tmp_path: Path) -> Command:
     """Run a command of the program on that database."""
     environment = {
+        "COLUMNS": "400",
         "RESPONDER_DATABASE_URL": migrated_url,
         "RESPONDER_PORTALS__MAIN__URL": "http://127.0.0.1:1/rest/1/test-secret-0001/",
         "RESPONDER_PORTALS__MAIN__APPLICATION_TOKENS": TOKEN,

@@ -1,6 +1,7 @@
 """Prints the decision log: a table for people, JSON for programs, one decision with its reasons."""
 
 import json
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -12,7 +13,7 @@ from functools import partial
 from responder.adapters import local_time
 from responder.adapters.printable_text import printable, to_json
 from responder.adapters.terminal import Style
-from responder.adapters.text_table import Column, Table
+from responder.adapters.text_table import Column, Table, wrapped
 from responder.bitrix24 import documents
 from responder.journal import restarts
 from responder.journal.naming import names, names_in_words
@@ -24,6 +25,7 @@ from responder.store import rulesets
 from responder.store.database.database import Database
 
 FOLLOW_SECONDS = 0.5
+_HEAD = re.compile(r" *\S+ {2,}")  # the name of a line, and what separates it from the text
 
 _STYLES: Mapping[str, Style] = {
     **dict.fromkeys((Outcome.KILLED, Outcome.TERMINATED, Outcome.REFUSED, Outcome.GAVE_UP), "red"),
@@ -240,7 +242,17 @@ def one(
         [] if in_words is None else ["in words", *(f"  {line}" for line in in_words.splitlines())]
     )
     said = [*_said_lines(after.said, zone), *_restart_lines(after.restart, zone)]
-    return "\n".join([*_lines(decision, zone), *said, *rule_lines])
+    lines = [*_lines(decision, zone), *said, *rule_lines]
+    return "\n".join(part for line in lines for part in _wrapped(line))
+
+
+def _wrapped(line: str) -> list[str]:
+    """Return a line in lines no wider than the terminal, the further ones below its text."""
+    head = _HEAD.match(line)
+    if head is not None:
+        return wrapped(head[0], line[head.end() :])
+    margin = len(line) - len(line.lstrip())
+    return wrapped(line[:margin], line[margin:], indent=margin + 2)
 
 
 def _said_lines(said: Iterable[Told], zone: tzinfo) -> Iterable[str]:

@@ -140,6 +140,15 @@ def test_a_table_fits_80_columns(responder: Command, log: Database, command: str
     assert [line for line in lines if len(line) > 80] == []
 
 
+def test_a_decision_is_shown_in_80_columns(responder: Command, log: Database) -> None:
+    names = Names(title="Acme", amount="52000", currency="RUB", template="Discount approval")
+    made = record(log, replace(kill("65e5a449e8f135.21284909", Outcome.WOULD_KILL), names=names))
+    lines = responder("decisions", "show", made.decisions[0]).stdout.splitlines()
+    assert [line for line in lines if len(line) > 80] == []
+    (at,) = [n for n, line in enumerate(lines) if line.startswith("workflow     id 65e5a449e8f135")]
+    assert re.match(r" {13}\S", lines[at + 1])
+
+
 def test_a_broken_rules_file_does_not_hide_what_the_log_names(
     responder: Command, tmp_path: Path
 ) -> None:
@@ -293,7 +302,7 @@ def test_a_decision_by_rules_that_this_version_cannot_read_is_shown_without_thei
     done = responder("decisions", "show", "main-1-1")
     assert done.exit_code == 0
     assert "rule         lost-deal" in done.stdout
-    assert ", template name Approval" in done.stdout
+    assert ", template name Approval" in " ".join(done.stdout.split())
     assert "in words" not in done.stdout
 
 
