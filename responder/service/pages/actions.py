@@ -67,8 +67,6 @@ def rearm(site: Site, visit: Visit) -> Response:
             visit,
             f"Rearm rule {rule}{where}?",
             held.sentence,
-            "Its counts begin at zero again. What it held is judged afresh on the facts of this "
-            "moment.",
             "Look at what it condemned first: a rule trips because it wanted to stop more than "
             "you allowed it to.",
             action=visit.request.url.path,
@@ -198,4 +196,5 @@ def _not_there(site: Site, visit: Visit, why: str) -> Response:
 
 
 def _too_late(site: Site, visit: Visit, *why: str) -> Response:
-    return site.message(visit, HTTPStatus.CONFLICT, "Not all of it could be done", *why)
+    back = f"/decisions/{visit.path['id']}"
+    return site.message(visit, HTTPStatus.CONFLICT, "Not all of it could be done", *why, back=back)

@@ -119,10 +119,18 @@ class Site:
         address = f"{path}?{urlencode(query)}" if query else path
         return RedirectResponse(address, HTTPStatus.SEE_OTHER)
 
-    def message(self, visit: Visit, status: int, title: str, *sentences: str) -> Response:
-        """Return a page with a message instead of what was asked for."""
+    def message(
+        self, visit: Visit, status: int, title: str, *sentences: str, back: str = "/"
+    ) -> Response:
+        """Return a page with a message instead of what was asked for, and a link back."""
         return self.page(
-            "message.html", visit, status=status, title=title, sentences=sentences, forward=None
+            "message.html",
+            visit,
+            status=status,
+            title=title,
+            sentences=sentences,
+            forward=None,
+            back=back,
         )
 
     def known(self, conn: Connection, *, past: bool = False) -> Known:

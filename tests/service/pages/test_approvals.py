@@ -10,7 +10,7 @@ import pytest
 from responder.journal import approvals
 from responder.journal import record as journal
 from responder.journal.reading import decisions as log
-from responder.model import Mode
+from responder.model import Mode, Names
 from responder.service.pages.login.passwords import hashed
 from responder.store.database.database import Connection, Database
 from tests.service.pages.visiting import PASSWORD, Page, Visitor, pages, settings
@@ -28,9 +28,12 @@ def visitor(database: Database, tmp_path: Path) -> Iterator[Visitor]:
         yield there
 
 
-def asked(database: Database, *workflows: str, rule: str = "ask-first") -> list[str]:
+def asked(
+    database: Database, *workflows: str, rule: str = "ask-first", names: Names | None = None
+) -> list[str]:
     """Have a rule ask about workflows; return the decisions' names."""
-    some = [replace(kill(one, rule=rule), mode=Mode.APPROVE, due_at=NOW) for one in workflows]
+    kills = (kill(one, rule=rule) for one in workflows)
+    some = [replace(one, mode=Mode.APPROVE, due_at=NOW, names=names) for one in kills]
 
     def condemn(tx: Connection) -> list[str]:
         made = journal.record(tx, replace(evaluation(*some), at=NOW)).decisions
@@ -71,6 +74,14 @@ def test_it_shows_what_is_asked_why_and_until_when(database: Database, visitor: 
     assert "Kill workflow a" not in visitor.get("/approvals?rule=another").words
 
 
+def test_names_stand_before_ids(database: Database, visitor: Visitor) -> None:
+    known = Names(title="Поставка", template="Discount approval", starter="Анна П.")
+    asked(database, "a", names=known)
+    words = visitor.get("/approvals").words
+    assert "Kill Discount approval on deal 759 «Поставка»" in words
+    assert "started by Анна П. deal 759, workflow a" in words
+
+
 def test_several_are_approved_with_one_confirmation(database: Database, visitor: Visitor) -> None:
     first, second, third = asked(database, "a", "b", "c")
     confirm = press(visitor, "approve", first, second, sure=False)
@@ -102,5 +113,6 @@ def test_without_a_tick_nothing_is_done(database: Database, visitor: Visitor) ->
     for act, names in (("approve", ()), ("kill", ("main-1-1",))):
         page = press(visitor, act, *names)
         assert (page.status, "Nothing was ticked" in page.words) == (400, True)
+        assert '<a class="go" href="/approvals">Go back</a>' in page.text
     page = press(visitor, "approve", "main-999-1")
     assert (page.status, "nothing was approved" in page.words) == (404, True)

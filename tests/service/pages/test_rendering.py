@@ -64,6 +64,7 @@ def _message(text: str) -> dict[str, object]:
         "title": text,
         "sentences": (text + "<script>",),
         "forward": None,
+        "back": "/",
     }
 
 

@@ -16,6 +16,7 @@ from responder.stop import control
 from responder.store.database.database import Connection
 
 PAGE = 50
+_HERE = "/approvals"
 MOST_TESTS = 12  # of each decision; its own page has all
 
 
@@ -71,13 +72,14 @@ def act(site: Site, visit: Visit) -> Response:
     names = list(dict.fromkeys(visit.form.all("decision")))[:PAGE]
     if word not in _ANSWERS or not names:
         why = "Tick what you mean first, then press one of the two buttons."
-        return site.message(visit, HTTPStatus.BAD_REQUEST, "Nothing was ticked", why)
+        return site.message(visit, HTTPStatus.BAD_REQUEST, "Nothing was ticked", why, back=_HERE)
     if visit.form.get("sure") == "yes":
         return _answer(site, visit, word, names)
     waiting = site.database.read(partial(approvals.pending_among, decision_ids=names))
     if not waiting:
         why = "Somebody answered it meanwhile, or it lapsed."
-        return site.message(visit, HTTPStatus.CONFLICT, "None of these waits any more", why)
+        title = "None of these waits any more"
+        return site.message(visit, HTTPStatus.CONFLICT, title, why, back=_HERE)
     return _confirm(site, visit, word, waiting)
 
 
@@ -107,14 +109,15 @@ def _answer(site: Site, visit: Visit, word: str, names: Sequence[str]) -> Respon
             refused = control.approve(site.commits, names, by=by, at=at).refused
         except LookupError as missing:
             why = f"The log has no decision {missing.args[0]}; nothing was approved."
-            return site.message(visit, HTTPStatus.NOT_FOUND, "Nothing was done", why)
+            return site.message(visit, HTTPStatus.NOT_FOUND, "Nothing was done", why, back=_HERE)
     else:
         refused = control.cancel_several(site.commits, names, by=by, at=at)
     if not refused:
         return site.redirect("/approvals", done=f"{word}-several")
     done = f"{len(names) - len(refused)} of {len(names)} were {_DONE[word]}."
     others = [f"{name}: {why}." for name, why in sorted(refused.items())]
-    return site.message(visit, HTTPStatus.CONFLICT, "Not all of it could be done", done, *others)
+    title = "Not all of it could be done"
+    return site.message(visit, HTTPStatus.CONFLICT, title, done, *others, back=_HERE)
 
 
 _DONE = {"approve": "approved", "cancel": "cancelled"}

@@ -65,7 +65,7 @@ def act(site: Site, visit: Visit) -> Response:
         site.commits.write(lambda tx: restarts.ask(tx, name, anyway=anyway, by=by, at=at))
     except NotRestartable as not_restartable:
         said = f"It cannot be started anew: {not_restartable}."
-        return site.message(visit, HTTPStatus.CONFLICT, "Nothing was done", said)
+        return site.message(visit, HTTPStatus.CONFLICT, "Nothing was done", said, back=back)
     return site.redirect(back, done="restart-asked")
 
 
