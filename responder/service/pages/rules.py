@@ -12,7 +12,7 @@ from responder.journal.reading import counts
 from responder.model import Action, Mode
 from responder.rules.english.paragraphs import paragraph
 from responder.rules.rule import Rule
-from responder.service.pages import rule_readiness
+from responder.service.pages import rule_readiness, wording
 from responder.service.pages.page_requests import Visit
 from responder.service.pages.site import Site
 from responder.store import limits
@@ -20,6 +20,7 @@ from responder.store.database.database import Connection
 from responder.store.limits import Trip
 
 PAGE = 50
+MOST_BUDGETS = 3  # of a rule that are all shown
 _HOUR = timedelta(hours=1)
 _DONE = {Action.KILL: "killed", Action.TERMINATE: "terminated"}
 
@@ -35,6 +36,11 @@ class Budget:
     held: int
     trip: Trip | None
 
+    @property
+    def is_idle(self) -> bool:
+        """True where the rule stopped, would have stopped, and holds nothing."""
+        return not (self.used or self.would or self.held or self.trip)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
@@ -49,6 +55,15 @@ class Shown:
     shadow: str | None
     readiness: Readiness | None
     done: str
+
+    @property
+    def idle_budgets(self) -> Sequence[Budget]:
+        """The budgets of which nothing is used, where the rule has so many that one line is said.
+
+        A rule has a limit for each portal, and they are the same.
+        """
+        idle = [one for one in self.budgets if one.is_idle]
+        return idle if len(self.budgets) > MOST_BUDGETS and len(idle) > 1 else ()
 
     @property
     def tripped(self) -> bool:
@@ -132,7 +147,7 @@ def _shown(
         rule=rule,
         number=number,
         in_words=paragraph(rule),
-        state=_state(rule, now),
+        state=wording.rule_state(rule, now),
         effect=_effect(rule, site.settings.mode, now),
         budgets=tuple(_budgets(site, rule, numbers)) if rule.acts else (),
         shadow=None if figures is None else figures.sentence(done),
@@ -153,15 +168,6 @@ def _budgets(site: Site, rule: Rule, numbers: _Numbers) -> Iterator[Budget]:
                 held=numbers.held.get(key, 0),
                 trip=numbers.trips.get(key),
             )
-
-
-def _state(rule: Rule, now: datetime) -> str:
-    """Return a word for a rule: its mode, unless it does nothing at all."""
-    if rule.disabled is not None:
-        return "off"
-    if rule.expired(now):
-        return "ended"
-    return "protects" if rule.mode is None else rule.mode.value
 
 
 def _effect(rule: Rule, installation: Mode, now: datetime) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from responder.journal.naming import names_in_words
 from responder.model import OPEN_OUTCOMES, STOPPED, WOULD_OUTCOMES, Names, Outcome, Reason
+from responder.rules.rule import Rule
 
 Tone = Literal["done", "would", "spared", "open", "trouble", "quiet"]
 
@@ -95,6 +96,15 @@ def trigger(name: object) -> str:
 def hold(name: str | None) -> str | None:
     """Return what a held decision waits for, or None."""
     return _HOLDS.get(name)
+
+
+def rule_state(rule: Rule, now: datetime) -> str:
+    """Return a word for a rule: its mode, unless it does nothing at all."""
+    if rule.disabled is not None:
+        return "off"
+    if rule.expired(now):
+        return "ended"
+    return "protects" if rule.mode is None else rule.mode.value
 
 
 def due(

@@ -96,6 +96,19 @@ def test_the_rules_say_whether_they_act(anna: Visitor) -> None:
         assert said in words, said
 
 
+def test_of_many_portals_those_where_nothing_happened_are_one_line(
+    database: Database, tmp_path: Path
+) -> None:
+    given = settings(tmp_path, *"abcdef", anna=HASHED)
+    limits_in_all = RULES.replace("[main, other]", "[a, b, c, d, e, f]")
+    database.write(lambda tx: limits.trip(tx, "b", "lost-deal", NOW, "too many"))
+    with _opened(database, given, rules=limits_in_all) as anna:
+        words = anna.get("/rules").words
+    assert "In b, last hour 0 of 30 allowed In each other portal, last hour 0 of 30" in words
+    assert "In each portal, last hour 0 of 30 allowed" in words
+    assert "In a, last hour" not in words
+
+
 def test_of_each_observing_rule_it_says_whether_it_is_ready(anna: Visitor) -> None:
     words = anna.get("/rules").words
     assert words.count("Ready to enforce?") == 1  # the others act on nothing, or only protect

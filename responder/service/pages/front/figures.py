@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from responder.journal.reading.by_hour import Tally
 from responder.model import STOPPED, WOULD_OUTCOMES, Outcome
 from responder.rules.rule import Rule
+from responder.service.pages import wording
 from responder.service.pages.front import charts
 from responder.service.pages.front.charts import SERIES, Series
 
@@ -51,6 +52,7 @@ class RuleFigures:
     """What a rule did in seven days: its counts, and how they spread over the days."""
 
     rule: Rule
+    state: str
     stopped: int
     would: int
     left: int
@@ -104,6 +106,7 @@ def of_rules(
     return [
         RuleFigures(
             rule=rule,
+            state=wording.rule_state(rule, now),
             stopped=_sum(outcomes.get(rule.id), STOPPED),
             would=_sum(outcomes.get(rule.id), WOULD_OUTCOMES),
             left=_sum(outcomes.get(rule.id), (Outcome.LEFT,)),
