@@ -21,7 +21,7 @@ _ADVICE = {
     ),
     "another member_id": "See RESPONDER_PORTALS__{name}__MEMBER_ID: the portal sends another one.",
 }
-_ELSE = "See what sends it: no webhook of Bitrix24's does."
+_ELSE = "Find out who sends it: no webhook of Bitrix24 sends anything like it."
 
 
 def refusal_advice(why: str, portal: str | None) -> str:
