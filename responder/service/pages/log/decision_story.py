@@ -151,4 +151,4 @@ def _now(found: Detail) -> str:
     decision = found.decision
     state = wording.outcome(decision["outcome"])
     why = decision["detail"] or wording.hold(found.hold) or state.meaning
-    return f"{state.word}: {why}"
+    return why if why.startswith(f"{state.word} ") else f"{state.word}: {why}"
