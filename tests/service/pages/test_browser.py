@@ -4,10 +4,12 @@ All of it in one module: while Playwright runs, no other test of this thread may
 """
 
 import http.server
+import os
 import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
@@ -36,6 +38,10 @@ ARGUMENTS = (
     "--disable-sync",
 )
 WAIT_MILLISECONDS = 15_000
+
+# beside yaml-language-server, `.ci/run` fetches it by npm: https://github.com/dequelabs/axe-core
+AXE = Path(os.environ.get("AXE_CORE", "node_modules/axe-core/axe.min.js"))
+AXE_RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
 
 pytestmark = [
     pytest.mark.service,
@@ -258,6 +264,41 @@ def test_a_screen_reader_finds_its_way(browser: Browser, place: House, kept: str
             "Rule",
             "When",
         ]
+
+
+@pytest.mark.skipif(not AXE.is_file(), reason="there is no axe-core on this machine")
+@pytest.mark.parametrize(("width", "dark"), [(1200, False), (390, True)])
+def test_axe_finds_nothing_that_keeps_anybody_out(
+    browser: Browser, place: House, kept: str, width: int, dark: bool
+) -> None:
+    script, wrong = AXE.read_text(encoding="utf-8"), {}
+    revision = str(place.service.decisions()[0]["ruleset"])
+    lists = ("/", "/decisions?show=all", "/approvals?tick=all", "/rules", "/status", "/docs")
+    others = ("/docs/rules", f"/revisions/{revision}", "/decisions?from=x", "/approvals?rule=x")
+    with visiting(browser, place, kept, scripts=True, width=width, dark=dark) as page:
+        for path in (*lists, *others, "/nope", "/pause", "/login", *decisions_of(place)):
+            page.goto(path)
+            wrong[path] = _axe(page, script)
+        for path, button in (("/status", "Pause everything…"), ("/rules", "Rearm… lost-deal")):
+            page.goto(path)
+            page.get_by_role("button", name=button).click()
+            wrong[button] = _axe(page, script)
+        page.goto("/approvals?tick=all")
+        page.get_by_role("button", name="Approve what is ticked…").click()
+        wrong["approve"] = _axe(page, script)
+    assert {path: found for path, found in wrong.items() if found} == {}
+
+
+def _axe(page: Page, script: str) -> list[str]:
+    """Run axe on a page; return what violates its rules, and where."""
+    page.evaluate(script)
+    return list(
+        page.evaluate(
+            """async rules => (await axe.run({runOnly: rules, resultTypes: ["violations"]}))
+            .violations.map(one => `${one.id}: ${one.nodes.map(node => node.html).join(" ")}`)""",
+            AXE_RULES,
+        )
+    )
 
 
 def test_on_paper_a_decision_has_its_proof_and_no_buttons(
