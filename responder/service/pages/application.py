@@ -9,6 +9,7 @@ delays an admin.
 """
 
 import asyncio
+import gzip
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -39,6 +40,8 @@ MOST_WAITING = 32
 _REST_SECONDS = 0.005
 _REFUSED_AFTER_SECONDS = 0.5  # at least, so that the time does not show whether a name exists
 _FORM = "application/x-www-form-urlencoded"
+_COMPRESSED_FROM = 4_000  # bytes; what is shorter fits into a few packets anyway
+_QUICKLY = 5  # the level of zlib
 _FOR_EVER = "public, max-age=31536000, immutable"
 
 HEADERS: Mapping[str, str] = {
@@ -245,7 +248,28 @@ def _answer(site: Site, page: Page, request: Request, form: Form, terms: _Access
         )
     for name, value in HEADERS.items():
         answer.headers.setdefault(name, value)
+    if len(answer.body) >= _COMPRESSED_FROM and _takes_gzip(request):
+        _pack(answer, gzip.compress(answer.body, _QUICKLY))
     return answer
+
+
+def _takes_gzip(request: Request) -> bool:
+    # Nobody learns a form's token from how long a page is: the session's cookie is SameSite=Strict,
+    # so no other site can have pages made that repeat its guesses, and the token alone is no use.
+    offered = request.headers.get("accept-encoding", "").lower().replace(" ", "").split(",")
+    return "gzip" in offered
+
+
+def _pack(answer: Response, packed: bytes) -> None:
+    """Replace an answer's body by itself, compressed."""
+    answer.body = packed
+    answer.headers.update(
+        {
+            "content-encoding": "gzip",
+            "content-length": str(len(packed)),
+            "vary": "accept-encoding",
+        }
+    )
 
 
 def _admitted(site: Site, page: Page, visit: Visit, terms: _Access) -> Response:
@@ -300,7 +324,13 @@ def _refusal(status: HTTPStatus) -> Response:
 
 
 def _file(data: bytes, kind: str) -> Callable[[Request], Awaitable[Response]]:
-    async def send(_request: Request) -> Response:
-        return Response(data, headers={**HEADERS, "cache-control": _FOR_EVER, "content-type": kind})
+    packed = gzip.compress(data)
+
+    async def send(request: Request) -> Response:
+        headers = {**HEADERS, "cache-control": _FOR_EVER, "content-type": kind}
+        answer = Response(data, headers=headers | {"vary": "accept-encoding"})
+        if _takes_gzip(request):
+            _pack(answer, packed)
+        return answer
 
     return send

@@ -1,5 +1,7 @@
 """What every page has in common: headers, methods, bounds, where it is served at all."""
 
+import gzip
+import re
 import threading
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -36,6 +38,18 @@ def test_every_answer_has_the_safe_headers(anna: Visitor, path: str) -> None:
     for visitor in (anna, Visitor(anna.port)):
         headers = visitor.get(path).headers
         assert {name: headers.get(name) for name in SAFE} == SAFE
+
+
+def test_what_is_long_is_compressed_for_who_takes_that(anna: Visitor) -> None:
+    style = re.findall(r'href="(/pages\.[0-9a-f]+\.css)"', anna.get("/docs").text)[0]
+    for path in ("/docs/rules", style):
+        plain, packed = anna.get(path), anna.get(path, Accept_Encoding="gzip, deflate, br")
+        assert (plain.headers.get("content-encoding"), packed.status) == (None, 200)
+        assert packed.headers["content-encoding"] == "gzip"
+        assert gzip.decompress(packed.body) == plain.body
+        assert len(packed.body) < len(plain.body) / 2
+    short = Visitor(anna.port).get("/login", Accept_Encoding="gzip")
+    assert "content-encoding" not in short.headers
 
 
 def test_refusals_have_the_safe_headers_too(anna: Visitor) -> None:
