@@ -1,5 +1,6 @@
 """What waits for approval is one list: ticked, confirmed once, and what fails is named."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -76,10 +77,14 @@ def test_it_shows_what_is_asked_why_and_until_when(database: Database, visitor: 
 
 def test_names_stand_before_ids(database: Database, visitor: Visitor) -> None:
     known = Names(title="Поставка", template="Discount approval", starter="Анна П.")
-    asked(database, "a", names=known)
+    first, _ = asked(database, "a", "b", names=known)
     words = visitor.get("/approvals").words
     assert "Kill Discount approval on deal 759 «Поставка»" in words
     assert "started by Анна П. deal 759, workflow a" in words
+    confirm = press(visitor, "approve", first, sure=False).words
+    assert "Discount approval on deal 759 «Поставка» started by Анна П. workflow a" in confirm
+    together = visitor.get(f"/decisions/{first}").words.partition("Decided together with it")[2]
+    assert re.match(r" Discount approval b .* started by Анна П\. ", together)
 
 
 def test_several_are_approved_with_one_confirmation(database: Database, visitor: Visitor) -> None:
