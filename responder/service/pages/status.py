@@ -27,9 +27,8 @@ _ACTS: Mapping[str, str] = {
     "erase": "erased the facts behind",
     "trip": "tripped",
     "restart": "asked to start anew what was stopped by",
-    "restart_call": "had the portal called to start anew what was stopped by",
-    "restart_end": "was told what came of starting anew what was stopped by",
 }
+_STEPS = ("restart_call", "restart_end")  # which the program takes once a person has asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +103,8 @@ def _acts(acts: Sequence[Control]) -> Iterator[Act]:
     for act in acts:
         body = act.body
         key = (act.at, body.get("control"), body.get("by"), body.get("rule"), body.get("decision"))
-        by_action.setdefault(key, []).append(act)
+        if body.get("control") not in _STEPS:
+            by_action.setdefault(key, []).append(act)
     for some in by_action.values():
         body = some[0].body
         control = str(body.get("control"))
