@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from responder.store.database.database import Database
 
 _SEEN_BY_ALL_SECONDS = 1.0
+_SAYS_ALL = "`responder check` names each mistake."
 _MOST_ASKED = 5  # of what waits for approval; `responder approve` lists all
 
 
@@ -46,7 +47,7 @@ class _Line(NamedTuple):
 def ruleset_of(settings: "Settings") -> "Ruleset":
     """Return the rules of the settings, or print that the file is broken and exit."""
     ruleset = _ruleset_or_why(settings)
-    return fail(ruleset) if isinstance(ruleset, str) else ruleset
+    return fail(f"{ruleset}.", _SAYS_ALL) if isinstance(ruleset, str) else ruleset
 
 
 def require_rule(rule: str, ruleset: "Ruleset") -> None:
@@ -67,8 +68,9 @@ def _ruleset_or_why(settings: "Settings") -> "Ruleset | str":
             portals=settings.portals,
             is_known=is_known_to_the_log,
         )
-    except RulesError:
-        return f"{settings.rules} is broken: `responder check {settings.rules}` says where."
+    except RulesError as error:
+        first = error.mistakes[0]
+        return f"{first.file}:{first.line}:{first.column} {first.message}"
     except OSError as error:
         return f"{settings.rules}: {error.strerror}"
 
@@ -106,7 +108,7 @@ def resume() -> None:
         if freed is None:
             click.echo("Nothing was paused.", err=True)
         else:
-            click.echo(f"Resumed; {freed} held stops are judged afresh.")
+            click.echo(f"Resumed; {_afresh(freed)}.")
 
 
 @click.command()
@@ -136,7 +138,11 @@ def rearm(rule: str, portal: str | None, *, yes: bool) -> None:
             )
         except control.UnknownRule:
             fail(f"There is no rule {rule!r} that stops anything.{did_you_mean(rule, known)}")
-        click.echo(f"Rearmed {rule}; {freed} held stops are judged afresh.")
+        click.echo(f"Rearmed {rule}; {_afresh(freed)}.")
+
+
+def _afresh(freed: int) -> str:
+    return "1 held stop is judged afresh" if freed == 1 else f"{freed} held stops are judged afresh"
 
 
 @click.command()
@@ -164,8 +170,8 @@ def status(*, as_json: bool) -> None:
             click.echo(json.dumps({"alarms": listed, "approvals": waiting, **asdict(found)}))
         else:
             _print([*_alarm_lines(alarms, asked), *_lines(found)])
-        if isinstance(ruleset, str):
-            click.echo(f"{ruleset} A service that runs goes on by the last good rules.", err=True)
+        if known is None:
+            click.echo(f"{_SAYS_ALL} A service that runs goes on by the last good rules.", err=True)
             sys.exit(1)
 
 
@@ -224,7 +230,7 @@ def _lines(found: "Status") -> "Iterator[_Line]":
     paused = (
         "no" if found.paused is None else f"since {found.paused['since']} by {found.paused['by']}"
     )
-    yield _Line("mode     ", f"{found.mode} (in the settings of this command)")
+    yield _Line("mode     ", _mode(found))
     yield _Line("paused   ", paused)
     yield _Line("ruleset  ", shown(found.ruleset or "BROKEN"))
     yield _Line()
@@ -248,6 +254,16 @@ def _rule_in_words(rule: Mapping[str, object], *, is_broken: bool) -> str:
         f"{rule['stopped_last_hour']} of {rule['per_hour']} stopped in the last hour, "
         f"{rule['would_have_last_hour']} would have been; {state}"
     )
+
+
+def _mode(found: "Status") -> str:
+    """Return in which mode the service runs, and whether the settings here say another."""
+    running = ", ".join(found.running_modes)
+    if not running:
+        return f"{found.mode} (in the settings here; no service runs)"
+    if running == found.mode:
+        return running
+    return f"{running}; the settings here say {found.mode}, which counts once it is started again"
 
 
 def _cell(value: object) -> str:

@@ -229,6 +229,9 @@ def _outcome_text(found: approvals.ApprovalState) -> str:
 class Status:
     """The state of the installation. `rules` and `portals` are as `--json` prints them.
 
+    `mode` is that of the settings here, `running_modes` are those of the processes that serve: a
+    changed setting counts only once they are started again.
+
     `refused` counts, by reason, the deliveries of the last day that named no portal of ours.
 
     Where the rules file is broken, `ruleset` is None and `rules` has only the tripped ones: the
@@ -236,6 +239,7 @@ class Status:
     """
 
     mode: str
+    running_modes: Sequence[str]
     paused: Mapping[str, str] | None
     ruleset: str | None
     rules: Sequence[Mapping[str, object]]
@@ -252,6 +256,9 @@ def status(
         paused = limits.paused(conn)
         return Status(
             mode=settings.mode.value,
+            running_modes=sorted(
+                {leases.mode_of(one) for one in leases.living(conn).alive.values() if one}
+            ),
             paused=None if paused is None else {"since": instant_text(paused[0]), "by": paused[1]},
             ruleset=None if ruleset is None else ruleset.revision,
             rules=_tripped(conn) if ruleset is None else _rules(conn, settings, ruleset, now),

@@ -144,6 +144,11 @@ def have_same_rules(one: str, other: str) -> bool:
     return mode == other_mode and same(rules, other_rules)
 
 
+def mode_of(rules_and_mode: str) -> str:
+    """Return the mode in the text of a replica, which `have_same_rules` describes."""
+    return rules_and_mode.partition(" ")[2] or "enforce"
+
+
 NO_REPLICAS = Replicas(instant(0), {}, {})
 
 

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from responder.commands.cli import main
-from responder.store import limits
+from responder.store import leases, limits
 from responder.store.database.database import Database
 from tests.support.processes import LOST_DEAL, TOKEN
 from tests.support.schema import laid_at
@@ -50,6 +50,23 @@ def test_status_shows_each_rule_with_its_trip(place: Path) -> None:
     assert "TRIPPED: too many" in done.stdout
 
 
+def test_status_tells_the_mode_of_the_service_from_that_of_the_settings(place: Path) -> None:
+    def mode(of_service: str | None) -> str:
+        if of_service is not None:
+            database = Database(f"sqlite:///{place / 'responder.db'}")
+            database.open()
+            database.write(lambda tx: leases.record_alive(tx, "vm:1:a", of_service, 60))
+            database.close()
+        return status(place).stdout.partition("mode     ")[2].partition("\n")[0]
+
+    assert mode(None) == "observe (in the settings here; no service runs)"
+    assert mode(f"{'0' * 64} observe") == "observe"
+    assert mode("0" * 64) == (
+        "enforce; the settings here say observe, which counts once it is started again"
+    )
+    assert json.loads(status(place, "--json").stdout)["running_modes"] == ["enforce"]
+
+
 def test_status_begins_with_what_needs_you(place: Path) -> None:
     lines = status(place).stdout.partition("\n\n")[0].splitlines()
     assert lines[0].startswith("NEEDS YOU  Rule lost-deal has tripped in main")
@@ -68,6 +85,7 @@ def test_with_a_broken_rules_file_status_shows_all_the_rest_and_exits_with_1(pla
     assert "portal main" in done.stdout
     assert "rule lost-deal (main): TRIPPED: too many" in done.stdout
     assert "responder check" in done.stderr
+    assert f"in force: {place / 'rules.yaml'}:" in " ".join(done.stdout.split())
     found = json.loads(status(place, "--json").stdout)
     assert (found["ruleset"], found["rules"][0]["tripped"]) == (None, "too many")
 
