@@ -1,14 +1,16 @@
-"""Reads the fields that a portal added to a kind of document, for `responder fields --portal`.
+"""Reads what only a portal knows, for `responder fields --portal`: fields it added, templates.
 
 https://apidocs.bitrix24.com/api-reference/crm/universal/crm-item-fields.html
 """
 
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from responder.authoring.list_fields import facts_of_list
 from responder.bitrix24 import documents
 from responder.bitrix24.client.answers import Command, Failure
-from responder.bitrix24.lists.paged import Send
+from responder.bitrix24.fetch.templates import template_list
+from responder.bitrix24.lists.paged import Listing, Row, Send, read_all
 from responder.rules.facts import registry
 from responder.rules.facts.fields import Field, Type
 
@@ -26,6 +28,34 @@ async def own_fields(send: Send, kind: str) -> tuple[Field, ...] | Failure:
     params = {"entityTypeId": type_id, "useOriginalUfNames": "Y"}
     (answer,) = await send([Command("crm.item.fields", params)])
     return answer.failure or tuple(_facts(answer.value))
+
+
+class Template(NamedTuple):
+    """A workflow template: its number, its name, and the type of document that it is for."""
+
+    id: str
+    name: str
+    document_type: str
+
+
+async def templates(send: Send) -> tuple[Template, ...] | Failure:
+    """Read the templates that a portal lists, by their numbers; those of robots it does not."""
+    listing = Listing(template_list("ID", "NAME", "DOCUMENT_TYPE"), id_of=_row_id)
+    await read_all(send, [listing])
+    return listing.failure or tuple(
+        Template(number, str(row.get("NAME") or ""), _last_part(row.get("DOCUMENT_TYPE")))
+        for number, row in listing.rows.items()
+    )
+
+
+def _row_id(row: Row) -> str | None:
+    value = row.get("ID")
+    return str(value) if isinstance(value, str | int) else None
+
+
+def _last_part(document_type: object) -> str:
+    """Return `DEAL` of the triple `crm`, `CCrmDocumentDeal`, `DEAL`."""
+    return str(document_type[-1]) if isinstance(document_type, list) and document_type else ""
 
 
 def _facts(value: object) -> Iterator[Field]:

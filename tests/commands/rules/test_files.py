@@ -170,6 +170,23 @@ def test_the_fields_of_a_list_are_read_from_a_portal(rules: Path) -> None:
 
 
 @pytest.mark.portal
+def test_the_templates_of_a_portal_are_listed_with_their_numbers() -> None:
+    with SandboxServer(demo_portal()) as server:
+        settings = {
+            "PORTALS__MAIN__URL": server.url,
+            "PORTALS__MAIN__APPLICATION_TOKENS": TOKEN,
+        }
+        listed = responder("fields", "template", "--portal", "main", **settings).output
+        told = responder("fields", "template", "--portal", "main", "--json", **settings).output
+    lines = [" ".join(line.split()) for line in listed.splitlines()]
+    assert lines[0] == "TEMPLATE NAME OF"
+    assert "61 Discount approval DEAL" in lines
+    assert {"id": "61", "name": "Discount approval", "document_type": "DEAL"} in [
+        json.loads(line) for line in told.splitlines()
+    ]
+
+
+@pytest.mark.portal
 def test_the_fields_that_a_portal_added_are_read_from_it() -> None:
     sandbox = demo_portal()
     sandbox.add_item(2, 12, UF_CRM_PRICE="150|RUB", UF_CRM_NOTE="x", title="A")
@@ -206,3 +223,9 @@ def test_bad_bytes_are_a_clear_line_for_every_command(rules: Path, data: bytes) 
         assert result.exit_code == 2
         assert result.output.startswith(f"{rules}:")
         assert isinstance(result.exception, SystemExit)
+
+
+def test_where_there_are_no_rules_yet_it_says_how_to_begin(tmp_path: Path) -> None:
+    result = responder("check", tmp_path / "rules.yaml")
+    assert result.exit_code == 2
+    assert "`responder recipes` lists rules to begin with." in result.stderr
