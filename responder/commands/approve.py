@@ -113,13 +113,16 @@ def _chosen(
 
 def _approve(database: "Database", decisions: Sequence[str]) -> None:
     from responder.stop import control
+    from responder.store import limits
 
     try:
         done = control.approve(database, decisions, by=current_user(), at=database.now())
     except LookupError as error:
         fail(f"There is no decision {error.args[0]}; nothing was approved.")
     if done.approved:
-        click.echo(f"Approved {', '.join(done.approved)}: judged afresh at once.")
+        paused = database.read(limits.paused) is not None
+        when = "at once" if not paused else "after `responder resume`, for everything is paused"
+        click.echo(f"Approved {', '.join(done.approved)}: judged afresh {when}.")
     for name, why in done.refused.items():
         click.echo(f"{name}: {why}.", err=True)
     if done.refused:

@@ -34,7 +34,8 @@ def restart(decision: str, *, anyway: bool, yes: bool, as_json: bool) -> None:
     with opened() as (_, database):
         why = database.read(lambda conn: restarts.why_not(conn, decision))
         if why is not None:
-            fail(f"{why[0].upper()}{why[1:]}.")
+            # a decision's name is written as it is, also where a sentence begins
+            fail(f"{why}." if why.startswith(f"{decision} ") else f"{why[0].upper()}{why[1:]}.")
         _confirm(anyway=anyway, sure=yes)
         portal = decision.rsplit("-", 2)[0]
         if database.read(lambda conn: leases.driver(conn, portal)) is None:

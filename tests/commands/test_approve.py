@@ -106,6 +106,17 @@ def test_it_approves_what_is_named(database: Database, responder: Command) -> No
     assert again.stderr.startswith(f"{first}: it was approved by ")
 
 
+def test_what_is_approved_during_a_pause_waits_for_its_end(
+    database: Database, responder: Command
+) -> None:
+    (first,) = asked(database, "a")
+    assert responder("pause").exit_code == 0
+    done = responder("approve", first)
+    assert done.stdout == (
+        f"Approved {first}: judged afresh after `responder resume`, for everything is paused.\n"
+    )
+
+
 def test_a_whole_list_is_shown_and_asked_for(database: Database, responder: Command) -> None:
     made = asked(database, "a", "b")
     (other,) = asked(database, "c")

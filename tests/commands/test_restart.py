@@ -103,6 +103,9 @@ def test_a_wrong_question_is_told_from_a_service_that_is_not_there(
 ) -> None:
     wrong = responder("restart", "main-999-1")
     assert (wrong.exit_code, wrong.stderr) == (2, "There is no decision main-999-1.\n")
+    (left,) = record(database, kill("left", Outcome.WOULD_KILL)).decisions
+    nothing = responder("restart", left)
+    assert nothing.stderr == f"{left} stopped nothing: it is would_kill.\n"
     away = responder("restart", stopped(database))
     assert away.exit_code == 1
     assert "main: nobody drives it" in away.stderr
