@@ -156,6 +156,14 @@ def unusable_database(why: str) -> list[Finding]:
     return [problem("database", why, advice)]
 
 
+def moved_log(place: str | None) -> list[Finding]:
+    """Return the problem of a log that was moved elsewhere: nothing more is written into this."""
+    if place is None:
+        return []
+    advice = "Set RESPONDER_DATABASE_URL to that database; this one can still be read."
+    return [problem("database", f"this log was moved to {place}, and refuses all writes", advice)]
+
+
 def database(found: Durability) -> list[Finding]:
     """Return whether what is acknowledged will survive a power cut."""
     if found.surroundings is None:

@@ -115,7 +115,7 @@ def _database(settings: Settings, now: datetime) -> tuple[dict[str, _Stored] | N
             return {}, checks.database(found)
         with _opened(database):
             found = durability.of_database(database)
-            about = checks.database(found)
+            about = [*checks.moved_log(database.moved_to()), *checks.database(found)]
             if not found.schema_is_current:
                 return {}, about
             about += checks.paused(database.read(limits.paused))

@@ -18,6 +18,7 @@ from responder.service.doctor.checks import Finding, Status
 from responder.service.doctor.examination import examine
 from responder.settings import settings
 from responder.store import client_state, limits
+from responder.store.database import move_mark
 from responder.store.database.database import Database
 from responder.store.inbox import inbox
 from tests.support import forked
@@ -194,6 +195,17 @@ def test_what_the_database_knows_of_a_portal_is_told(
     assert "rule lost-deal does nothing: too many" in of(found, "tripped").message
     if migrated_url.startswith("postgresql"):
         assert "fsync off" in of(found, "database").message
+
+
+def test_a_log_that_was_moved_is_a_problem(environment: dict[str, str], migrated_url: str) -> None:
+    environment["RESPONDER_DATABASE_URL"] = migrated_url
+    database = Database(migrated_url)
+    database.open()
+    database.write(lambda tx: move_mark.mark(tx, ["deliveries"], "responder on db.internal"))
+    database.close()
+    found = [one for one in examined(environment) if one.check == "database"]
+    assert found[0].status is Status.PROBLEM
+    assert "this log was moved to responder on db.internal" in found[0].message
 
 
 @pytest.mark.parametrize(
