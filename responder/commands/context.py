@@ -64,8 +64,11 @@ def settings() -> "Settings":
 
 
 def wrong_settings(*problems: str) -> NoReturn:
-    """Print which variables are wrong and exit."""
-    fail("The settings are wrong:", *(f"  {problem}" for problem in problems))
+    """Print which variables are wrong, and exit; say so where the folder has no `.env`."""
+    lines = [f"  {problem}" for problem in problems]
+    if not Path(".env").is_file():  # mostly the command was started in another folder
+        lines.append(f"There is no .env in this folder, {Path.cwd()}.")
+    fail("The settings are wrong:", *lines)
 
 
 def rules_in_use() -> Path:

@@ -134,3 +134,13 @@ def test_what_is_wrong_with_the_address_is_said_and_never_its_password(
     assert said in done.stderr
     assert PASSWORD not in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_wrong_settings_say_where_no_env_file_was_found(place: Path) -> None:
+    wrong = command(place, {}, "status")
+    assert (wrong.returncode, wrong.stderr.splitlines()[-1]) == (
+        2,
+        f"There is no .env in this folder, {place}.",
+    )
+    (place / ".env").write_text("RESPONDER_MODE=enforce\n")
+    assert ".env" not in command(place, {}, "status").stderr
