@@ -150,7 +150,8 @@ def _rule_tripped(known: Known) -> Iterator[Alarm]:
             severity=NEEDS_YOU,
             sentence=f"Rule {trip.rule} has tripped in {trip.portal}, and does nothing until it is "
             f"rearmed: {trip.why}.",
-            todo=f"Mend the rule, then `responder rearm {trip.rule}`.",
+            todo="If the rule is wrong, mend it; if it is right, raise its `limit`. Then "
+            f"`responder rearm {trip.rule}`.",
             link=f"/rules#{trip.rule}",
             portal=trip.portal,
             about=trip.rule,

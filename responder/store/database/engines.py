@@ -212,7 +212,8 @@ def postgres_engine(url: URL) -> Engine:
         )
     except ImportError:
         raise DatabaseError(
-            "PostgreSQL needs its driver: `uv sync --extra postgres` where responder's source is"
+            "PostgreSQL needs its driver: where responder's source is, `uv sync --extra postgres`, "
+            "or `pip install '.[postgres]'` with the pip that installed responder"
         ) from None
     event.listen(engine, "connect", _set_up)
     event.listen(engine, "begin", _set_up_transaction)
