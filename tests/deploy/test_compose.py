@@ -71,6 +71,14 @@ def test_three_replicas_run_what_the_image_runs(compose: Compose) -> None:
     assert instruction("CMD") == '["serve"]'
 
 
+def test_one_replica_shows_the_pages_once_it_is_written_as_the_page_says(compose: Compose) -> None:
+    said = re.search(r"`(responder-1: \{.*\})`", DOCS.text("deploying"))
+    assert said is not None
+    text = DEPLOY.text("compose").replace("responder-1: *responder", said[1])
+    shown = {**compose["services"]["responder-2"], "ports": ["127.0.0.1:8001:8001"]}
+    assert yaml.safe_load(text)["services"]["responder-1"] == shown
+
+
 def test_the_image_installs_nothing_without_a_hash_and_its_base_can_be_pinned() -> None:
     commands = re.findall(r"pip (?:install|wheel) .*", DOCKERFILE)
     assert len(commands) >= 4

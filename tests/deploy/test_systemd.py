@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from responder.adapters.package_texts import DEPLOY
+from responder.adapters.package_texts import DEPLOY, DOCS
 from responder.service.app import NOT_READY_SECONDS, STOP_SECONDS
 from tests.deploy.replicas import OTHER_RULES, RULES, lost_deal
 from tests.support.confined import confined
@@ -65,6 +65,12 @@ def test_it_is_given_the_time_that_it_takes_to_end_and_begun_again_for_ever() ->
     assert int(value("TimeoutStopSec")) > STOP_SECONDS + NOT_READY_SECONDS
     assert value("Restart") == "always"
     assert int(value("RestartSec")) >= 1  # else systemd gives up after five times in ten seconds
+
+
+def test_the_page_on_deploying_has_the_same_installation_as_its_head() -> None:
+    steps = re.findall(r"^#   ((?:useradd|python3|install|ln|responder deploy) .*)$", UNIT, re.M)
+    assert len(steps) == 5
+    assert [one for one in steps if f"    {one}\n" not in DOCS.text("deploying")] == []
 
 
 def calls(names: Collection[str]) -> set[str]:
