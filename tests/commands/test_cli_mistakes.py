@@ -93,3 +93,12 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
     assert done.stderr.splitlines()[-1] == f"cannot listen on 127.0.0.1:{port}"
     assert "never retrieved" not in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.store
+@pytest.mark.parametrize("words", [[], ["audit"], ["decisions"], ["rules"]])
+def test_no_sentence_of_a_list_of_commands_is_cut_off(words: list[str]) -> None:
+    usage, _, listed = CliRunner().invoke(main, [*words, "--help"]).output.partition("help  ")
+    assert usage
+    assert listed
+    assert [line for line in listed.splitlines() if line.endswith("...")] == []

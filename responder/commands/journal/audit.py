@@ -20,7 +20,7 @@ def audit() -> None:
     """Verify the decision log, export it, or erase the facts behind a decision."""
 
 
-@audit.command()
+@audit.command(short_help="Check the whole log; name the first entry that is wrong.")
 @click.option(
     "--checkpoint",
     "given",
@@ -58,7 +58,7 @@ def verify(given: TextIO | None, *, as_json: bool) -> None:
         fail(*(_too_old(one) for one in too_old))
 
 
-@audit.command()
+@audit.command(short_help="Print where each chain ends, as JSON, to be kept elsewhere.")
 def checkpoint() -> None:
     """Print number, hash and time of each chain's last entry, as JSON. Keep it elsewhere."""
     from responder.journal.audit import checkpoints as log
@@ -67,7 +67,7 @@ def checkpoint() -> None:
         click.echo(json.dumps(database.read(partial(log.checkpoint, at=database.now()))))
 
 
-@audit.command()
+@audit.command(short_help="Print every entry with its evidence, one JSON object a line.")
 @click.option("--portal", help="Only this portal; otherwise all, one after the other.")
 def export(portal: str | None) -> None:
     """Print every entry with its evidence, one JSON object a line, for another verifier."""
@@ -85,7 +85,7 @@ def export(portal: str | None) -> None:
             _not_so(f"The export ends here: {error}.")
 
 
-@audit.command()
+@audit.command(short_help="Erase the facts behind decisions; the chain still holds.")
 @click.argument("decisions", metavar="DECISION...", nargs=-1, required=True)
 @click.option("--by", help="Who asked for it, for the log; otherwise the user of this terminal.")
 def erase(decisions: tuple[str, ...], by: str | None) -> None:

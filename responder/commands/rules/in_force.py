@@ -126,7 +126,7 @@ def _ready(ready: "Readiness") -> dict[str, object]:
     }
 
 
-@rules.command("show")
+@rules.command("show", short_help="Print the text of a revision, as a decision names it.")
 @click.argument("revision")
 def show(revision: str) -> None:
     """Print the text of a revision, as a decision names it, by its first 16 digits or all."""
@@ -135,7 +135,7 @@ def show(revision: str) -> None:
     print_verbatim(text)
 
 
-@rules.command("diff")
+@rules.command("diff", short_help="Print what changed between revisions.")
 @click.argument("old")
 @click.argument("new", required=False)
 def diff(old: str, new: str | None) -> None:
