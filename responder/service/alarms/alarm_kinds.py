@@ -22,6 +22,7 @@ NEEDS_YOU, IS_WRONG, WAS_WRONG = Severity.NEEDS_YOU, Severity.IS_WRONG, Severity
 LITTLE_SPACE = 1024**3
 _MIB = 1024**2
 _REFUSED_NOW = timedelta(hours=1)  # deliveries refused longer ago than this were refused
+_ENDS = " This alarm ends an hour after the last."
 _DOCTOR = "`responder doctor` says what to mend."
 
 
@@ -207,7 +208,7 @@ def _refused(one: Refused, portal: str | None, known: Known) -> Alarm:
         severity=NEEDS_YOU if is_now else WAS_WRONG,
         sentence=f"{_counted(one.count, 'delivery', 'deliveries')} that {whose} {verb} refused "
         f"within a day: {one.why}.",
-        todo=refusal_advice(one.why, portal),
+        todo=refusal_advice(one.why, portal) + (_ENDS if is_now else ""),
         link=portal_link(portal) if portal else "/docs/operating",
         portal=portal,
         about=one.why,

@@ -104,6 +104,12 @@ CASES: list[tuple[dict[str, Any], Kind, Severity, str]] = [
         "RESPONDER_PORTALS__MAIN__APPLICATION_TOKENS",
     ),
     (
+        {"refused": refused("main", SINCE)},
+        Kind.DELIVERIES_REFUSED,
+        Severity.NEEDS_YOU,
+        "somebody else is trying. This alarm ends an hour after the last.",
+    ),
+    (
         {"refused": refused("main", NOW - timedelta(hours=2))},
         Kind.DELIVERIES_REFUSED,
         Severity.WAS_WRONG,
