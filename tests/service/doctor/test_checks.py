@@ -134,7 +134,7 @@ def test_the_message_counts_the_rules_that_enforce() -> None:
     text = rule("enforce", id="a") + rule(id="b") + GUARD
     ruleset = load(f"version: 1\nrules:\n{text}".encode(), file="rules.yaml")
     found = checks.loaded_rules(ruleset, FILE, Mode.ENFORCE, NOW)[0]
-    assert "2 of 3 rules act, 1 of them in enforce mode" in found.message
+    assert "2 of 3 rules kill or terminate, 1 of them in enforce mode" in found.message
 
 
 def test_broken_rules_are_named_with_their_place() -> None:
@@ -202,9 +202,9 @@ def test_without_a_table_of_mounts_no_file_system_is_known() -> None:
     [
         (
             a_rule(mode="approve"),
-            "1 of 1 rules act, 0 of them in enforce mode, 1 once somebody approves",
+            "1 of 1 rules kill or terminate, 0 of them in enforce mode, 1 once somebody approves",
         ),
-        (a_rule(), "1 of 1 rules act, 1 of them in enforce mode"),
+        (a_rule(), "1 of 1 rules kill or terminate, 1 of them in enforce mode"),
     ],
 )
 def test_a_rule_that_asks_first_is_one_that_may_kill(rules: str, message: str) -> None:
