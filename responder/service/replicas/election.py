@@ -225,7 +225,7 @@ class Leases:
     ) -> tuple[set[str], list[Lease]]:
         if self._leaving:
             leases.remove_replica(tx, self._holder)
-        elif not self._alone:
+        else:  # also alone: `status` reads there in which mode we run
             leases.record_alive(tx, self._holder, self._ruleset(), self._pace.lease)
         kept = leases.renew(tx, held, self._holder, self._pace.lease)
         claims = (

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -16,6 +17,7 @@ from responder.store import leases
 from responder.store.database.database import Connection, Database
 from responder.store.database.engines import StoreUnavailable
 from responder.store.group_commit import SharedCommit
+from tests.support.schema import laid_at
 
 T = TypeVar("T")
 
@@ -158,6 +160,16 @@ def test_a_replica_with_other_rules_is_named(url: str) -> None:
         ):
             await until(lambda: first.leases.other_rules() == ["B"])
             await until(lambda: second.leases.other_rules() == ["A"])
+
+    asyncio.run(play())
+
+
+@pytest.mark.store
+def test_a_process_alone_on_its_file_says_that_it_is_alive(tmp_path: Path) -> None:
+    async def play() -> None:
+        file = laid_at(tmp_path / "responder.db")
+        async with processes(file, "A", PORTALS[:1], "one observe") as (process,):
+            await until(lambda: process.database.read(leases.living).alive == {"A": "one observe"})
 
     asyncio.run(play())
 
