@@ -121,8 +121,8 @@ def loaded_rules(ruleset: Ruleset, file: Path, mode: Mode, now: datetime) -> lis
     acting = [r for r in ruleset.rules if r.acts and not r.disabled and not r.expired(now)]
     enforcing = [rule for rule in acting if rule.mode is Mode.ENFORCE]
     message = (
-        f"revision {shown(ruleset.revision)}: {len(acting)} of {len(ruleset.rules)} rules kill or terminate, "
-        f"{len(enforcing)} of them in enforce mode"
+        f"revision {shown(ruleset.revision)}: {len(acting)} of {len(ruleset.rules)} rules "
+        f"kill or terminate, {len(enforcing)} of them in enforce mode"
     )
     asking = sum(rule.mode is Mode.APPROVE for rule in acting)
     message += f", {asking} once somebody approves" if asking else ""
