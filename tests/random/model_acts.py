@@ -263,6 +263,10 @@ class Runs(Due, Returns, Ends, Rests):
     def a_task_goes_to_the_next_user(self, number: int, user: str) -> None:
         self.run(self.world.move_task(number, user))
 
+    @rule(fault=st.sampled_from(some.FAULTS_OF_RUNS))
+    def what_runs_read_will_fail(self, fault: tuple[str, str]) -> None:
+        self.run(self.world.fail(*fault))
+
     @rule(change=st.one_of(some.in_the_portal, some.in_deals, some.in_links, some.in_lists))
     def the_portal_is_worked_in(self, change: Happening) -> None:
         self.run(self.world.happen(change))

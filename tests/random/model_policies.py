@@ -29,9 +29,11 @@ FAULTS = [
     *((KILL, fault) for fault in (*NOT_DONE, *PERHAPS_DONE)),
     *((TERMINATE, fault) for fault in PERHAPS_DONE),
     *((method, fault) for method in (INSTANCES, ITEM, TASKS) for fault in UNREAD),
-    *((method, fault) for method in (ITEMS, TEMPLATES, USERS, *OF_LISTS) for fault in UNREAD[:2]),
     (ITEM, "wrong_id"),
     *(("batch", fault) for fault in ("503_limit", "act_then_drop", "drop_before", "html_502")),
+]
+FAULTS_OF_RUNS = [
+    (method, fault) for method in (ITEMS, TEMPLATES, USERS, *OF_LISTS) for fault in UNREAD
 ]
 FIELDS = [
     *(("stageSemanticId", value) for value in ("F", "P")),

@@ -59,7 +59,9 @@ class Rule:
     kind: str | None = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
-        paths = (*(test.fact for test in (*self.tests, *self.unless)), *self.per)
+        paths = [test.fact for test in (*self.tests, *self.unless)] + [
+            *(self.per if self.keep else ())
+        ]
         owners = (path.partition(".")[0] for path in paths)
         kinds = (one for one in owners if one == DEAL or one.startswith("list_"))
         object.__setattr__(self, "kind", next(kinds, None))
