@@ -171,7 +171,7 @@ def end_all_others(postgres: Postgres, name: str) -> None:
 def is_committing(postgres: Postgres, name: str) -> bool | None:
     with psycopg.connect(host=postgres.socket_folder, user="postgres", dbname=name) as asking:
         found = asking.execute(
-            "SELECT 1 FROM pg_stat_activity WHERE datname = %s AND query ILIKE 'commit%%'", [name]
+            "SELECT 1 FROM pg_stat_activity WHERE datname = %s AND wait_event = 'PgSleep'", [name]
         )
         return found.fetchone() is not None or None
 
