@@ -21,7 +21,7 @@ LOST = a_rule("deal.stage_semantic_id: F, workflow.template_id: 61", name="lost-
 
 SERVICE = {
     *("httpx", "starlette", "uvicorn", "prometheus_client", "structlog", "jinja2", "watchfiles"),
-    *("responder.service", "responder.receive", "responder.judge", "responder.stop"),
+    *("markdown_it", "responder.service", "responder.receive", "responder.judge", "responder.stop"),
     *(f"responder.adapters.{name}" for name in ("transport", "metrics", "logs")),
 }
 SETTINGS = {"pydantic", "pydantic_settings", "responder.settings.settings"}

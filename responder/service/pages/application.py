@@ -25,8 +25,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from responder.adapters.package_texts import DEPLOY, DOCS, Texts, UnknownTextError
-from responder.service.pages import actions, page_requests, revisions, rules, status
+from responder.service.pages import actions, docs, page_requests, revisions, rules, status
 from responder.service.pages.approvals import approval_list
 from responder.service.pages.front import front_page
 from responder.service.pages.log import decision, decision_list, restart_form
@@ -185,9 +184,9 @@ def application(site: Site) -> ASGIApp:
         route("/revisions/{revision}", GET=revisions.show),
         route("/revisions/{revision}/to/{other}", GET=revisions.compare),
         route("/status", GET=status.show),
-        route("/docs", GET=_docs),
-        route("/docs/{name}", GET=_text_of(DOCS)),
-        route("/deploy/{name}", GET=_text_of(DEPLOY)),
+        route("/docs", GET=docs.show_index),
+        route("/docs/{name}", GET=docs.show_page),
+        route("/deploy/{name}", GET=docs.show_file),
         route("/pause", POST=actions.pause),
         route("/resume", POST=actions.resume),
         Route(f"/{style}", _file(sheet, "text/css; charset=utf-8")),
@@ -197,25 +196,6 @@ def application(site: Site) -> ASGIApp:
     pages = Starlette(routes=routes, exception_handlers=wrong)
     pages.router.redirect_slashes = False
     return pages
-
-
-def _docs(site: Site, visit: Visit) -> Response:
-    """Return the page that lists the documentation and the files to deploy."""
-    return site.page("docs.html", visit, name=None, index=DOCS.index(), files=DEPLOY.index())
-
-
-def _text_of(texts: Texts) -> Page:
-    """Return what answers with the page of one of these texts."""
-
-    def page(site: Site, visit: Visit) -> Response:
-        name = visit.path["name"]
-        try:
-            return site.page("docs.html", visit, name=name, text=texts.text(name))
-        except UnknownTextError:
-            why = f"There is no {texts.kind} of this name."
-            return site.message(visit, HTTPStatus.NOT_FOUND, "There is no such page", why)
-
-    return page
 
 
 def _answer(site: Site, page: Page, request: Request, form: Form, terms: _Access) -> Response:
