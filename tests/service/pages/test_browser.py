@@ -200,12 +200,13 @@ def test_on_a_telephone_nothing_is_wider_than_the_screen(
     browser: Browser, place: House, kept: str, width: int
 ) -> None:
     with visiting(browser, place, kept, scripts=True, width=width) as page:
-        texts = ("/approvals?tick=all", "/docs", "/docs/rules", "/docs/audit")
+        texts = ("/docs", "/docs/rules", "/docs/audit", "/docs/settings", "/deploy/compose")
         for path in (
             "/decisions?show=all",
             "/rules",
             "/status",
             "/nope",
+            "/approvals?tick=all",
             *texts,
             *decisions_of(place),
         ):
@@ -273,10 +274,11 @@ def test_axe_finds_nothing_that_keeps_anybody_out(
 ) -> None:
     script, wrong = AXE.read_text(encoding="utf-8"), {}
     revision = str(place.service.decisions()[0]["ruleset"])
-    lists = ("/", "/decisions?show=all", "/approvals?tick=all", "/rules", "/status", "/docs")
-    others = ("/docs/rules", f"/revisions/{revision}", "/decisions?from=x", "/approvals?rule=x")
+    lists = ("/", "/decisions?show=all", "/approvals?tick=all", "/rules", "/status")
+    texts = ("/docs", "/docs/rules", "/docs/settings", "/deploy/compose")
+    others = (f"/revisions/{revision}", "/decisions?from=x", "/approvals?rule=x")
     with visiting(browser, place, kept, scripts=True, width=width, dark=dark) as page:
-        for path in (*lists, *others, "/nope", "/pause", "/login", *decisions_of(place)):
+        for path in (*lists, *texts, *others, "/nope", "/pause", "/login", *decisions_of(place)):
             page.goto(path)
             wrong[path] = _axe(page, script)
         for path, button in (("/status", "Pause everything…"), ("/rules", "Rearm… lost-deal")):
