@@ -129,6 +129,16 @@ class ItemRead:
         """Return the failure that kept the item from being read; None where it was refused."""
         return self._failure
 
+    @property
+    def has_all_fields(self) -> bool:
+        """Return whether every field of the item is known: those of tasks are chosen."""
+        return self.was_read and self._holder == "item"
+
+    @property
+    def was_read(self) -> bool:
+        """Return whether the portal answered with the fields of the item."""
+        return self._fields is not None
+
     def value(self, name: str) -> object:
         """Return the value of one of the fields that were asked for, or `Unknown`."""
         return Unknown(self._why) if self._fields is None else self._fields.get(name, ABSENT)

@@ -250,7 +250,11 @@ class _Case:
         return Reading(facts, tuple(workflows), widest(failures), odd, self._title())
 
     def _title(self) -> Title | None:
-        return None if self.item is None else title_in(self.document.kind, self.item.value)
+        if self.item is None:
+            return None
+        title = title_in(self.document.kind, self.item.value)
+        # An answer to `crm.item.get` has all fields, so where it has no title there is none.
+        return Title() if title is None and self.item.has_all_fields else title
 
     def _running(self, odd: OddRows) -> int | Unknown:
         """Return how many workflows run on the document; a stop that may is missing from them."""

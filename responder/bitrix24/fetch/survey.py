@@ -26,7 +26,7 @@ from datetime import datetime
 
 from responder.bitrix24 import documents
 from responder.bitrix24.client.answers import Failure
-from responder.bitrix24.document_titles import title_in
+from responder.bitrix24.document_titles import Title, title_in
 from responder.bitrix24.fetch.item_pages import ItemsRead
 from responder.bitrix24.fetch.links import LinksRead
 from responder.bitrix24.fetch.lookup import Ask, Reading
@@ -262,6 +262,8 @@ class Survey:
         if RUNNING in paths:
             facts[RUNNING] = self._running_on(document, [workflow.id for workflow in workflows])
         title = None if item is None else title_in(document.kind, item.value)
+        if title is None and item is not None and item.was_read and self._asks is not None:
+            title = Title()  # it has none, for it was asked for: nobody need ask again
         return Reading(facts, tuple(workflows), widest(failures), self.odd, title)
 
     def _running_on(self, document: Document, ids: Sequence[str]) -> int | Unknown:

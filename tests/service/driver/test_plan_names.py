@@ -84,6 +84,21 @@ def test_a_condemned_workflow_has_names_and_people_are_asked_for_once(driven: Dr
     play(driven, story)
 
 
+def test_a_document_without_a_title_is_not_asked_for_it_again(driven: Driving) -> None:
+    async def story(there: Driving) -> None:
+        there.lost_deals(range(1, 41))
+        there.deliver(range(1, 41))  # so many are read by pages
+        await there.until_idle()
+        there.lost_deals([50])
+        there.deliver([50])
+        await there.until_idle()
+        assert len(names_of(there)) == 41
+        assert len(there.sandbox.calls_of("crm.item.list")) == 1
+        assert len(there.sandbox.calls_of("crm.item.get")) == 1
+
+    play(driven, story)
+
+
 def test_where_nothing_is_condemned_nobody_is_asked_for(driven: Driving) -> None:
     async def story(there: Driving) -> None:
         lost_deal(there, 1, semantics="P")
