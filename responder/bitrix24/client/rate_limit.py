@@ -2,10 +2,11 @@
 
 **Requests.** A portal keeps a leaky bucket for each caller's address: every request adds one,
 `rate` a second leaks out, and above `burst` it answers QUERY_LIMIT_EXCEEDED (docs: limits.md). This
-is our copy of it, kept a little fuller than theirs, since requests reach the portal sooner or later
-than we sent them and others may call from the same address. When the portal says that it is full,
-the copy is set to full. The level may exceed the burst: each unit above it is a request that waits
-its turn. No future instants are stored, so a clock set back by n seconds delays by n seconds.
+is our copy of it, kept a little fuller than theirs: a tenth of the room is left free, because
+requests reach the portal sooner or later than we sent them, and a fiftieth of the rate, because two
+clocks differ and others may call from the same address. When the portal says that it is full, the
+copy is set to full. The level may exceed the burst: each unit above it is a request that waits its
+turn. No future instants are stored, so a clock set back by n seconds delays by n seconds.
 
 **One request** is cut off at 60 s by the portal, and a batch of fifty commands is one request. So a
 batch holds what took ten seconds lately. How long a command takes is not known before the first
@@ -27,7 +28,7 @@ OPERATING_LIMIT = "OPERATION_TIME_LIMIT"
 LIMIT_CODES = (QUERY_LIMIT, OPERATING_LIMIT)
 
 SAFE_SHARE = 0.9
-SAFE_RATE = 0.95
+SAFE_RATE = 0.98
 AHEAD_SHARE = 0.1
 
 BATCH = 50

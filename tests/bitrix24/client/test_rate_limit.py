@@ -40,7 +40,7 @@ def test_the_first_requests_of_a_burst_do_not_wait() -> None:
 
 
 def test_a_full_bucket_empties_at_a_little_less_than_the_rate() -> None:
-    assert drained(Bucket(50.0, 0.0), 10.0, 2) == Bucket(31.0, 10.0)
+    assert drained(Bucket(50.0, 0.0), 10.0, 2) == Bucket(30.4, 10.0)
 
 
 def test_a_bucket_of_one_lets_one_request_through() -> None:
