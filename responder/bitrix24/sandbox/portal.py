@@ -98,15 +98,17 @@ class Sandbox(State):
             return
         request = wire.request(asked)
         commands = batch.commands(request.params) if request.method == "batch" else ()
+        began = time.monotonic()
         try:
             with self.lock:
                 reply = self._answer(request, commands)
         except BrokenLineError as line:
             await wire.send_broken(line.fault, scope, receive, send)
         else:
-            if self.answer_seconds:
-                seconds = self.answer_seconds * max(1, len(commands))
-                await wire.wait_until_gone(receive, within=seconds)
+            seconds = self.answer_seconds * max(1, len(commands))
+            left = seconds - (time.monotonic() - began)
+            if left > 0:
+                await wire.wait_until_gone(receive, within=left)
             await wire.send_reply(reply, send)
 
     def _answer(self, request: wire.Request, commands: Sequence[batch.Command]) -> wire.Reply:
