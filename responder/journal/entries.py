@@ -94,6 +94,27 @@ class NewEvaluation:
     running_in_all: int | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewIntent:
+    """The intent of a call. `approval`: the entry in which somebody approved it, if needed."""
+
+    decision_id: str
+    evidence: Mapping[str, object]
+    approval: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewOutcome:
+    """The final outcome of an open decision."""
+
+    decision_id: str
+    outcome: Outcome
+    receipt: bool | None = None
+    detail: str | None = None
+    verify_at: datetime | None = None
+    perhaps_done: bool = False
+
+
 def body(evaluation: NewEvaluation) -> dict[str, object]:
     """Return the body of the entry, which the chain covers."""
     document = evaluation.document

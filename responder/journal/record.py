@@ -11,7 +11,7 @@ that number: to count what was acknowledged, add it up once for each evaluation.
 An evaluation's id is `<portal>-<seq>`, that of its n-th decision `<portal>-<seq>-<n>`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,7 +19,7 @@ from sqlalchemy import Connection, and_, bindparam, select, update
 from sqlalchemy import Row as Record
 
 from responder.journal import chain, entries, would_kills
-from responder.journal.entries import NewEvaluation
+from responder.journal.entries import NewEvaluation, NewIntent, NewOutcome
 from responder.journal.naming import names
 from responder.journal.open_stops import Stop, at_place
 from responder.journal.telling import tellings
@@ -44,6 +44,16 @@ _IS_IT = and_(
     table.c.n == bindparam("place"),
 )
 _FIND_OPEN = select(table).where(_IS_IT, OPEN).with_for_update()
+_FIND_ALL_OPEN = (
+    select(table)
+    .where(
+        table.c.portal == bindparam("of"),
+        table.c.seq.in_(bindparam("evaluations", expanding=True)),
+        table.c.n.in_(bindparam("places", expanding=True)),
+        OPEN,
+    )
+    .with_for_update()
+)
 _INSERT = table.insert()
 _UPDATE = update(table).where(_IS_IT)
 _INTEND = _UPDATE.values(calls=table.c.calls + 1)
@@ -76,27 +86,34 @@ def record(tx: Connection, evaluation: NewEvaluation) -> Recorded:
     Raise AlreadyOpen where it would open a second stop of one workflow, and AlreadyConcluded where
     a delivery does not wait any more.
     """
-    _refuse_second_stops(tx, evaluation)
-    seq = chain.append(
-        tx,
-        evaluation.portal,
-        "evaluation",
-        evaluation.at,
-        entries.body(evaluation),
-        entries.evidence(evaluation),
-    )
-    rows = [
-        entries.index_row(evaluation, decision, seq, n)
-        for n, decision in enumerate(evaluation.decisions, start=1)
-    ]
+    return record_all(tx, [evaluation])[0]
+
+
+def record_all(tx: Connection, evaluations: Sequence[NewEvaluation]) -> list[Recorded]:
+    """Write evaluations in their order, as `record` does; several cost few statements more."""
+    _refuse_second_stops(tx, evaluations)
+    rows: list[dict[str, object]] = []
+    words: list[dict[str, object]] = []
+    recorded: list[Recorded] = []
+    for evaluation in evaluations:
+        portal, at, of_it = evaluation.portal, evaluation.at, evaluation.decisions
+        body, content = entries.body(evaluation), entries.evidence(evaluation)
+        seq = chain.append(tx, portal, "evaluation", at, body, content)
+        rows += [
+            entries.index_row(evaluation, decision, seq, n)
+            for n, decision in enumerate(of_it, start=1)
+        ]
+        words += names.word_rows(portal, seq, at, [decision.names for decision in of_it])
+        _watch(tx, evaluation, seq)
+        name = f"{portal}-{seq}"
+        places = range(1, len(of_it) + 1)
+        recorded.append(Recorded(name, tuple(f"{name}-{n}" for n in places)))
     if rows:
         tx.execute(_INSERT, rows)
-        named = [decision.names for decision in evaluation.decisions]
-        names.write_words(tx, evaluation.portal, seq, evaluation.at, named)
-        _watch(tx, evaluation, seq)
-    name = f"{evaluation.portal}-{seq}"
-    inbox.conclude(tx, evaluation.deliveries, name)
-    return Recorded(name, tuple(f"{name}-{n}" for n in range(1, len(rows) + 1)))
+    names.write_words(tx, words)
+    concluded = zip(recorded, evaluations, strict=True)
+    inbox.conclude_all(tx, [(one.evaluation, of.deliveries) for one, of in concluded])
+    return recorded
 
 
 def intend(
@@ -107,36 +124,38 @@ def intend(
     evidence: Mapping[str, object],
     approval: int | None = None,
 ) -> None:
-    """Write the intent of a call. Once this is committed, the call may be sent.
+    """Write the intent of one call, as `intend_all` does."""
+    new = NewIntent(decision_id=decision_id, evidence=evidence, approval=approval)
+    intend_all(tx, portal, [new], at)
 
-    `approval` is the number of the entry in which somebody approved it, where that was needed.
-    Raise NotOpen where the decision is settled, or belongs to another portal.
+
+def intend_all(tx: Connection, portal: str, intents: Sequence[NewIntent], at: datetime) -> None:
+    """Write the intents of calls. Once this is committed, the calls may be sent.
+
+    Raise NotOpen where a decision is settled, or belongs to another portal.
     """
-    place = place_of(decision_id)
-    if place is None or place[0] != portal:
-        raise NotOpen(decision_id)
-    found = _open_decision(tx, decision_id)
-    body = {
-        "decision": decision_id,
-        "workflow_id": found.workflow_id,
-        "rule": found.rule,
-        "action": found.action,
-        "call": found.calls + 1,
-        "approval": approval,
-    }
-    seq = chain.append(tx, portal, "intent", at, body, evidence)
-    tx.execute(
-        _INTEND,
-        {
-            **_at(place),
+    found = _open_decisions(tx, portal, [one.decision_id for one in intents])
+    rows: list[dict[str, object]] = []
+    for new in intents:
+        decision = found[new.decision_id]
+        body = {
+            "decision": new.decision_id,
+            "workflow_id": decision.workflow_id,
+            "rule": decision.rule,
+            "action": decision.action,
+            "call": decision.calls + 1,
+            "approval": new.approval,
+        }
+        row = {
             "outcome": Outcome.IN_DOUBT.value,
             "called_at": at,
             "due_at": at,  # a driver that dies here leaves it to the next one's first look
             "postponed_at": at,
             "unknown_id": False,
-            "changed": seq,
-        },
-    )
+            "changed": chain.append(tx, portal, "intent", at, body, new.evidence),
+        }
+        rows.append(_at(place_or_raise(new.decision_id)) | row)
+    tx.execute(_INTEND, rows)
 
 
 def conclude(
@@ -150,39 +169,56 @@ def conclude(
     verify_at: datetime | None = None,
     perhaps_done: bool = False,
 ) -> None:
-    """Write the final outcome of an open decision; raise NotOpen where it has one already.
+    """Write the final outcome of one open decision, as `conclude_all` does."""
+    new = NewOutcome(
+        decision_id=decision_id,
+        outcome=outcome,
+        receipt=receipt,
+        detail=detail,
+        verify_at=verify_at,
+        perhaps_done=perhaps_done,
+    )
+    conclude_all(tx, place_or_raise(decision_id)[0], [new], at)
 
-    What is to be told of it in the portal becomes due, or is dropped.
+
+def conclude_all(tx: Connection, portal: str, outcomes: Sequence[NewOutcome], at: datetime) -> None:
+    """Write the final outcomes of open decisions; raise NotOpen where one has its outcome already.
+
+    What is to be told of them in the portal becomes due, or is dropped.
     """
-    found = _open_decision(tx, decision_id)
-    body = {
-        "decision": decision_id,
-        "outcome": outcome.value,
-        "receipt": receipt,
-        "detail": detail,
-    }
-    seq = chain.append(tx, found.portal, "outcome", at, body)
-    if outcome in WOULD_OUTCOMES:
-        would_kills.watch(
-            tx, found.portal, found.seq, found.document, [(found.rule, found.workflow_id)], at
-        )
-    place = (found.portal, found.seq, found.n)
-    tellings.concluded(tx, place, outcome, at)
-    tx.execute(
-        _UPDATE,
-        {
-            **_at(place),
-            "outcome": outcome.value,
-            "receipt": receipt,
-            "detail": detail,
+    found = _open_decisions(tx, portal, [one.decision_id for one in outcomes])
+    told = tellings.told_of(tx, _among([place_or_raise(name) for name in found]))
+    rows: dict[bool, list[dict[str, object]]] = {}
+    for new in outcomes:
+        decision = found[new.decision_id]
+        body = {
+            "decision": new.decision_id,
+            "outcome": new.outcome.value,
+            "receipt": new.receipt,
+            "detail": new.detail,
+        }
+        seq = chain.append(tx, portal, "outcome", at, body)
+        if new.outcome in WOULD_OUTCOMES:
+            would = [(decision.rule, decision.workflow_id)]
+            would_kills.watch(tx, portal, decision.seq, decision.document, would, at)
+        place = (portal, decision.seq, decision.n)
+        if place in told:
+            tellings.concluded(tx, place, new.outcome, at)
+        row = {
+            "outcome": new.outcome.value,
+            "receipt": new.receipt,
+            "detail": new.detail,
             "concluded_at": at,
-            "verify_at": verify_at,
+            "verify_at": new.verify_at,
             "due_at": None,
             "changed": seq,
             "concluded": seq,
-            **(_PERHAPS_DONE if perhaps_done else {}),  # no later step takes it back
-        },
-    )
+        }
+        if new.perhaps_done:  # no later step takes it back
+            row |= _PERHAPS_DONE
+        rows.setdefault(new.perhaps_done, []).append(_at(place) | row)
+    for alike in rows.values():
+        tx.execute(_UPDATE, alike)
 
 
 def verified(tx: Connection, decision_id: str, at: datetime, *, absent: bool = True) -> None:
@@ -271,6 +307,33 @@ def _open_decision(tx: Connection, decision_id: str) -> Record[tuple[object, ...
     return found
 
 
+def _open_decisions(
+    tx: Connection, portal: str, decision_ids: Sequence[str]
+) -> dict[str, Record[tuple[object, ...]]]:
+    """Return these open decisions of a portal by their ids, locked until the transaction ends.
+
+    Raise NotOpen where one is settled, is another portal's, or comes twice.
+    """
+    places = {place_or_raise(name): name for name in decision_ids}
+    if len(places) < len(decision_ids) or any(place[0] != portal for place in places):
+        raise NotOpen(", ".join(decision_ids))
+    found = tx.execute(_FIND_ALL_OPEN, _among(places))
+    rows = {(row.portal, row.seq, row.n): row for row in found}
+    for place, name in places.items():
+        if place not in rows:
+            raise NotOpen(name)
+    return {name: rows[place] for place, name in places.items()}
+
+
+def _among(places: Collection[Place]) -> dict[str, object]:
+    """Return the parameters that select these decisions of one portal, and few others."""
+    return {
+        "of": next(iter(places))[0],
+        "evaluations": sorted({seq for _, seq, _ in places}),
+        "places": sorted({n for _, _, n in places}),
+    }
+
+
 def _watch(tx: Connection, evaluation: NewEvaluation, seq: int) -> None:
     """Add the evaluation's would-kills to the watch list, to see whether they end by themselves."""
     would = [
@@ -284,18 +347,21 @@ def _watch(tx: Connection, evaluation: NewEvaluation, seq: int) -> None:
         would_kills.watch(tx, evaluation.portal, seq, evaluation.document.ref, would, evaluation.at)
 
 
-def _refuse_second_stops(tx: Connection, evaluation: NewEvaluation) -> None:
-    ids = [
-        decision.workflow.id
-        for decision in evaluation.decisions
-        if decision.workflow is not None
-        and decision.outcome in OPEN_OUTCOMES
-        and decision.mode is not Mode.OBSERVE
-    ]
-    for start in range(0, len(ids), _CHUNK):
-        some = {"of": evaluation.portal, "ids": ids[start : start + _CHUNK]}
-        found = tx.execute(_ACTING_ON, some).scalar()
-        if found is not None:
-            raise AlreadyOpen(found)
-    if len(set(ids)) < len(ids):
-        raise AlreadyOpen("one evaluation condemns a workflow twice")
+def _refuse_second_stops(tx: Connection, evaluations: Sequence[NewEvaluation]) -> None:
+    ids: dict[str, list[str]] = {}
+    for evaluation in evaluations:
+        ids.setdefault(evaluation.portal, []).extend(
+            decision.workflow.id
+            for decision in evaluation.decisions
+            if decision.workflow is not None
+            and decision.outcome in OPEN_OUTCOMES
+            and decision.mode is not Mode.OBSERVE
+        )
+    for portal, of_it in ids.items():
+        for start in range(0, len(of_it), _CHUNK):
+            some = {"of": portal, "ids": of_it[start : start + _CHUNK]}
+            found = tx.execute(_ACTING_ON, some).scalar()
+            if found is not None:
+                raise AlreadyOpen(found)
+        if len(set(of_it)) < len(of_it):
+            raise AlreadyOpen("a workflow is condemned twice at once")

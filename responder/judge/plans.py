@@ -24,6 +24,7 @@ from responder.model import (
     Workflow,
 )
 from responder.rules.ruleset import Ruleset
+from responder.store.inbox.second_looks import Look
 
 
 class Awaited(NamedTuple):
@@ -173,6 +174,31 @@ class Plan:
             set_name=self.set_name,
             running_in_all=self.running_in_all,
         )
+
+    @property
+    def condemns(self) -> bool:
+        """Return whether a workflow is condemned."""
+        return any(planned.decision.action in KILLING for planned in self.planned)
+
+    @property
+    def next_looks(self) -> list[Look]:
+        """Return the second looks that are to be written."""
+        job = self.job
+        if job.document is None:
+            return []
+        whole = () if self.look_at is None else ((job.only, self.look_at),)
+        return [
+            Look(
+                portal=job.portal,
+                document_ref=job.ref,
+                trigger=job.trigger,
+                workflow_id=workflow_id,
+                event_names=job.events,
+                due_at=due_at,
+                asked=None if job.asked is None else frozenset(job.asked),
+            )
+            for workflow_id, due_at in (*whole, *self.looks)
+        ]
 
     def named(self, names_of: Callable[[Workflow], Names]) -> "Plan":
         """Return the plan with the names of what it condemns, for the log."""

@@ -22,7 +22,7 @@ from responder.judge.stop_lifecycle import CALL_WITHIN, FACTS_STALE_AFTER, Step
 from responder.model import OPEN_OUTCOMES
 from responder.stop.call import StopCall
 from responder.stop.gate import Gate
-from responder.stop.intents import record_step
+from responder.stop.intents import record_steps
 from responder.store.database.database import Connection
 
 log = structlog.get_logger()
@@ -70,8 +70,8 @@ class Executor:
         now = self._context.now()
 
         def write(tx: Connection) -> None:
-            for call, new_step in steps:
-                record_step(tx, call.decision_id, new_step, now)
+            some = [(call.decision_id, new_step) for call, new_step in steps]
+            record_steps(tx, self._context.portal, some, now)
 
         await self._gate.insist(write)
         for call, new_step in steps:

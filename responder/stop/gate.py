@@ -139,16 +139,16 @@ class Gate:
             rulesets.keep(tx, ruleset.revision, ruleset.text, now)
             valid = still_valid(tx, self.portal, rechecks)
             self._check_acts(plans, valid)
-            new = [
-                limiter.hold_plan(plan) if holds is None else limiter.of_run(plan, holds)
-                for plan in plans
-            ]
+            new = (
+                limiter.hold_plans(plans)
+                if holds is None
+                else [limiter.of_run(plan, holds) for plan in plans]
+            )
             held = limiter.hold_all(valid)
             writer = IntentWriter(tx, self.portal, ruleset, evidence, now, most_calls)
-            for plan, why in zip(plans, new, strict=True):
-                writer.evaluation(plan, why)
+            writer.evaluated(plans, new)
             writer.rechecked(valid, held)
-            return writer.calls
+            return writer.intend()
 
         calls = await self.write(work)
         self._count(plans)

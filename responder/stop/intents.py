@@ -14,12 +14,13 @@ import structlog
 from responder.bitrix24.fetch.open_tasks import Evidence, Missing
 from responder.journal import approvals, open_stops
 from responder.journal import record as journal
+from responder.journal.entries import NewIntent, NewOutcome
 from responder.journal.open_stops import Stop
 from responder.judge import jobs
 from responder.judge.plans import Hold, Plan, Planned
 from responder.judge.recheck import Recheck
 from responder.judge.stop_lifecycle import Seen, Step, StopProgress, step
-from responder.model import KILLING, OPEN_OUTCOMES, Mode, Outcome, Unknown
+from responder.model import OPEN_OUTCOMES, Mode, Outcome, Unknown
 from responder.rules.ruleset import Ruleset
 from responder.stop.call import StopCall
 from responder.stop.limiter import Holds
@@ -80,6 +81,29 @@ def record_step(tx: Connection, decision_id: str, new_step: Step, now: datetime)
         )
 
 
+def record_steps(
+    tx: Connection, portal: str, steps: Sequence[tuple[str, Step]], now: datetime
+) -> None:
+    """Write the next steps of stops, by their decisions' ids: outcomes first, in one statement."""
+    outcomes = [
+        NewOutcome(
+            decision_id=decision_id,
+            outcome=new_step.outcome,
+            receipt=new_step.receipt,
+            detail=new_step.detail,
+            verify_at=new_step.verify_at,
+            perhaps_done=new_step.perhaps_done,
+        )
+        for decision_id, new_step in steps
+        if new_step.outcome not in OPEN_OUTCOMES
+    ]
+    if outcomes:
+        journal.conclude_all(tx, portal, outcomes, now)
+    for decision_id, new_step in steps:
+        if new_step.outcome in OPEN_OUTCOMES:
+            record_step(tx, decision_id, new_step, now)
+
+
 def still_valid(tx: Connection, portal: str, rechecks: Sequence[Recheck]) -> list[Recheck]:
     """Return the rechecks whose stops were not cancelled, held or freed while they were judged."""
     waiting = open_stops.still_waiting(tx, portal, [one.stop for one in rechecks])
@@ -87,7 +111,11 @@ def still_valid(tx: Connection, portal: str, rechecks: Sequence[Recheck]) -> lis
 
 
 class IntentWriter:
-    """The writer of one gate transaction, and the calls that may be made once it commits."""
+    """The writer of one gate transaction. Its calls may be made once `intend` wrote their intents.
+
+    What many stops have in common is written for all of them at once: a statement for each would
+    take most of a storm's time, and deliveries wait meanwhile.
+    """
 
     def __init__(
         self,
@@ -98,7 +126,7 @@ class IntentWriter:
         now: datetime,
         most_calls: int,
     ) -> None:
-        self.calls: list[StopCall] = []
+        self._calls: list[StopCall] = []
         self._tx = tx
         self._portal = portal
         self._ruleset = ruleset
@@ -106,48 +134,45 @@ class IntentWriter:
         self._now = now
         self._most_calls = most_calls
         self._announcer = Announcer(tx, ruleset, now)
+        self._intents: list[NewIntent] = []
+        self._begun: dict[tuple[str, str], None] = {}  # sets, by rule and name
 
-    def evaluation(self, plan: Plan, holds: Holds) -> None:
-        """Write an evaluation; a second look that condemned nothing gets no entry."""
-        job = plan.job
-        if job.look is not None:
-            second_looks.done(self._tx, job.look)
-        self._schedule_looks(plan)
-        condemns = any(planned.decision.action in KILLING for planned in plan.planned)
-        if job.look is not None and not condemns:
-            return
-        self._overtake(plan)
-        plan = plan.held(holds)
-        recorded = journal.record(self._tx, plan.evaluation(self._ruleset, self._now))
+    def evaluated(self, plans: Sequence[Plan], holds: Sequence[Holds]) -> None:
+        """Write evaluations, each with what holds its sets.
+
+        A second look that condemned nothing gets no entry.
+        """
+        self._write_looks(plans)
+        written: list[tuple[Plan, Holds]] = []
+        for plan, why in zip(plans, holds, strict=True):
+            if plan.job.look is None or plan.condemns:
+                self._overtake(plan)
+                written.append((plan.held(why), why))
+        new = [plan.evaluation(self._ruleset, self._now) for plan, _ in written]
+        recorded = journal.record_all(self._tx, new) if new else []
+        for (plan, why), entry in zip(written, recorded, strict=True):
+            self._first_steps(plan, why, entry)
+
+    def _write_looks(self, plans: Sequence[Plan]) -> None:
+        """Delete the second looks that were carried out, and write those that are planned."""
+        looks = [plan.job.look for plan in plans if plan.job.look is not None]
+        if looks:
+            second_looks.done_all(self._tx, looks)
+        new = [look for plan in plans for look in plan.next_looks]
+        if new:
+            second_looks.schedule_all(self._tx, self._portal, new)
+
+    def _first_steps(self, plan: Plan, holds: Holds, recorded: journal.Recorded) -> None:
+        """Write the first steps of the stops that an evaluation opens."""
         set_name = plan.set_name or recorded.evaluation
-        begun = set[str]()
         for decision_id, planned in zip(recorded.decisions, plan.planned, strict=True):
             if planned.step is None:
                 continue
-            call = _call_of(decision_id, planned, job.received_at, self._now)
+            call = _call_of(decision_id, planned, plan.job.received_at, self._now)
             hold = holds.get(call.rule)
             condemned = _condemned_in(plan, planned, call, self._now)
             if self._record_first_step(planned.step, call, hold, condemned, plan.set_name):
-                begun.add(call.rule)
-        for rule in begun:
-            limits.begin(self._tx, self._portal, rule, set_name, self._ruleset.revision)
-
-    def _schedule_looks(self, plan: Plan) -> None:
-        job = plan.job
-        if job.document is None:
-            return
-        whole = () if plan.look_at is None else ((job.only, plan.look_at),)
-        for workflow_id, due_at in (*whole, *plan.looks):
-            second_looks.schedule(
-                self._tx,
-                self._portal,
-                job.document.ref,
-                job.trigger,
-                workflow_id,
-                job.events,
-                due_at,
-                None if job.asked is None else frozenset(job.asked),
-            )
+                self._begun[call.rule, set_name] = None
 
     def _record_first_step(
         self,
@@ -181,7 +206,6 @@ class IntentWriter:
 
     def rechecked(self, rechecks: Sequence[Recheck], held: Mapping[str, tuple[Stop, Hold]]) -> None:
         """Write the next steps of stops that were judged afresh, and all holds of their sets."""
-        begun: dict[tuple[str, str], None] = {}
         for one in rechecks:
             if one.stop.decision_id in held:
                 continue
@@ -190,11 +214,16 @@ class IntentWriter:
             elif one.verdict is None or not one.may_act:
                 self._settle(one)
             elif self._continue_stop(one) and one.stop.set_name is not None:
-                begun[one.stop.rule, one.stop.set_name] = None
+                self._begun[one.stop.rule, one.stop.set_name] = None
         for stop, hold in held.values():
             self._hold(_call_again(stop, stop.tries, self._now), hold)
-        for rule, set_name in begun:
-            limits.begin(self._tx, self._portal, rule, set_name, self._ruleset.revision)
+
+    def intend(self) -> list[StopCall]:
+        """Write the intents of all calls, and mark their sets as begun; return the calls."""
+        if self._intents:
+            journal.intend_all(self._tx, self._portal, self._intents, self._now)
+        limits.begin(self._tx, self._portal, self._begun, self._ruleset.revision)
+        return self._calls
 
     def _is_approved_in_log(self, stop: Stop) -> bool:
         """Return whether the log has an entry for the approval in a stop's row, if there is one.
@@ -245,13 +274,14 @@ class IntentWriter:
         record_step(self._tx, call.decision_id, replace(held, hold=hold.by), self._now)
 
     def _intend(self, call: StopCall, proof: Mapping[str, object], condemned: Condemned) -> bool:
-        """Write the intent of a call, or postpone it to the next round when this one is full."""
-        if len(self.calls) < self._most_calls:
+        """Note the intent of a call, or postpone it to the next round when this one is full."""
+        if len(self._calls) < self._most_calls:
             approval = call.progress.approval
             entry = None if approval is None else approval.entry
-            journal.intend(self._tx, self._portal, call.decision_id, self._now, proof, entry)
+            new = NewIntent(decision_id=call.decision_id, evidence=proof, approval=entry)
+            self._intents.append(new)
             self._announcer.intended(condemned, self._evidence_of(call))
-            self.calls.append(call)
+            self._calls.append(call)
             return True
         waits = Step(
             outcome=Outcome.WAITING,

@@ -102,6 +102,7 @@ class Limiter:
         self._now = now
         self._begun = Counter[str]()  # in this batch, by rule
         self._begun_on = Counter[str]()  # and by document
+        self._untouched = set[str]()  # documents on which nothing counts that is written
         self._acted: dict[str, int] = {}
         self._paused = limits.paused(tx)
         self._tripped = {trip.rule: trip.why for trip in limits.tripped(tx, portal)}
@@ -113,6 +114,14 @@ class Limiter:
             self._paused is None if what == limits.PAUSED else rule not in self._tripped
             for rule, what in by.items()
         )
+
+    def hold_plans(self, plans: Sequence[Plan]) -> list[dict[str, Hold | str]]:
+        """Return of each plan what `hold_plan` does, having counted all their documents at once."""
+        documents = {plan.job.ref for plan in plans if plan.sets(Mode.ENFORCE)}
+        since = self._now - DAY
+        touched = limits.acted_on_any(self._tx, self._portal, documents, since)
+        self._untouched = documents - touched
+        return [self.hold_plan(plan) for plan in plans]
 
     def hold_plan(self, plan: Plan) -> dict[str, Hold | str]:
         """Return by rule why its set in an evaluation is not begun; trip the rule if it is over.
@@ -369,15 +378,16 @@ class Limiter:
     def _hold_document(self, rule: str, document: str, count: int, but_set: str) -> Hold | None:
         allowed = self._limits[rule].per_document
         done = self._begun_on[document]
-        done += limits.acted_on(
-            self._tx,
-            self._portal,
-            document,
-            rule,
-            self._now - DAY,
-            self._revision,
-            but_set=but_set,
-        )
+        if document not in self._untouched:
+            done += limits.acted_on(
+                self._tx,
+                self._portal,
+                document,
+                rule,
+                self._now - DAY,
+                self._revision,
+                but_set=but_set,
+            )
         if done + count <= allowed:
             return None
         why = _on_one_document(document, count, done, allowed)

@@ -16,7 +16,7 @@ while everything was paused, or while the rule was tripped, becomes one set on r
 `rearm` resets a rule's counts: what it stopped before no longer counts.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -32,6 +32,7 @@ from sqlalchemy import (
     not_,
     or_,
     select,
+    union_all,
     update,
 )
 
@@ -112,6 +113,14 @@ def acted_on(
     return called + conn.execute(_PENDING_ON, given).scalar_one()
 
 
+def acted_on_any(
+    conn: Connection, portal: str, documents: Collection[str], since: datetime
+) -> set[str]:
+    """Return those of these documents of which `acted_on` may count something since then."""
+    given = {"of": portal, "among": sorted(documents), "since": since}
+    return set(conn.execute(_TOUCHED, given).scalars()) if documents else set()
+
+
 def has_begun(conn: Connection, portal: str, rule: str, set_name: str, revision: str) -> bool:
     """Return whether the set's last begin was by this ruleset, and stops of it are still open."""
     query = select(decisions.c.seq).where(_begun_of(portal, rule, set_name, revision), OPEN)
@@ -150,20 +159,12 @@ def _begun_of(portal: str, rule: str, set_name: str, revision: str) -> ColumnEle
     )
 
 
-def begin(tx: Connection, portal: str, rule: str, set_name: str, revision: str) -> None:
-    """Mark the open stops of a set as begun by this ruleset: they will be finished."""
-    tx.execute(
-        update(decisions)
-        .where(
-            decisions.c.portal == portal,
-            IN_A_SET,
-            decisions.c.set_name == set_name,
-            decisions.c.rule == rule,
-            OPEN,
-            or_(decisions.c.begun.is_not(True), decisions.c.begun_by.is_distinct_from(revision)),
-        )
-        .values(begun=True, begun_by=revision)
-    )
+def begin(tx: Connection, portal: str, sets: Iterable[tuple[str, str]], revision: str) -> None:
+    """Mark the open stops of sets (rule, name) as begun by this ruleset: they will be finished."""
+    of = {"of": portal, "by_revision": revision}
+    given = [of | {"by_rule": rule, "of_set": name} for rule, name in sets]
+    if given:
+        tx.execute(_BEGIN, given)
 
 
 def would_have(conn: Connection, portal: str, rule: str, since: datetime) -> int:
@@ -347,6 +348,21 @@ _IS_LEFT = and_(
 )
 
 # Built once: building such a statement takes several times as long as carrying it out.
+_BEGIN = (
+    update(decisions)
+    .where(
+        decisions.c.portal == bindparam("of"),
+        IN_A_SET,
+        decisions.c.set_name == bindparam("of_set"),
+        decisions.c.rule == bindparam("by_rule"),
+        OPEN,
+        or_(
+            decisions.c.begun.is_not(True),
+            decisions.c.begun_by.is_distinct_from(bindparam("by_revision")),
+        ),
+    )
+    .values(begun=True, begun_by=bindparam("by_revision"))
+)
 _BEGUN = (
     select(func.count())
     .select_from(decisions)
@@ -362,6 +378,19 @@ _LEFT = (
     select(func.count())
     .select_from(decisions)
     .where(decisions.c.portal == bindparam("of"), _IS_LEFT)
+)
+_TOUCHED = union_all(
+    *(
+        select(decisions.c.document).where(
+            decisions.c.portal == bindparam("of"),
+            decisions.c.document.in_(bindparam("among", expanding=True)),
+            which,
+        )
+        for which in (
+            decisions.c.called_at >= bindparam("since"),
+            and_(OPEN, decisions.c.begun.is_(True)),
+        )
+    )
 )
 _ACTED = _BEGUN.where(decisions.c.rule == bindparam("by_rule"))
 _ACTED_ON = _BEGUN.where(decisions.c.document == bindparam("on"))

@@ -241,7 +241,7 @@ def test_status_counts_what_waits_to_be_approved(database: Database) -> None:
 def test_what_is_approved_at_once_is_a_set_that_has_not_begun(database: Database) -> None:
     """It was of a set that had, when its rule asked nobody: that one goes on without it."""
     made = asked(database, "a", "b")
-    database.write(lambda tx: limits.begin(tx, "main", "lost-deal", "main-1", REVISION))
+    database.write(lambda tx: limits.begin(tx, "main", [("lost-deal", "main-1")], REVISION))
     approve(database, *made)
     found = database.read(lambda conn: open_stops.of_set(conn, "main", "lost-deal", "approval 2"))
     assert [one.begun for one in found] == [False, False]

@@ -74,13 +74,13 @@ class Point:
 
 POINTS = {
     "the delivery": Point(writes="store.inbox.inbox.add"),
-    "a bulk conclusion": Point(writes="journal.record.record", item_id=0, outcomes=()),
-    "the gate": Point(writes="journal.record.intend"),
-    "the outcome": Point(writes="journal.record.conclude"),
+    "a bulk conclusion": Point(writes="journal.record.record_all", item_id=0, outcomes=()),
+    "the gate": Point(writes="journal.record.intend_all"),
+    "the outcome": Point(writes="journal.record.conclude_all"),
     "a doubt": Point(writes="journal.record.postpone", first=lose_the_answer),
     "the verification": Point(writes="journal.record.verified"),
     "a second look": Point(
-        writes="store.inbox.second_looks.schedule", first=list_no_workflow_yet, then=start_it
+        writes="store.inbox.second_looks.schedule_all", first=list_no_workflow_yet, then=start_it
     ),
     "a breaker": Point(writes="store.client_state.open_breaker", first=refuse_us),
     "a trip": Point(writes="store.limits.trip", first=run_too_many, outcomes=("held",) * 4),

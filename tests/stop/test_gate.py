@@ -1,6 +1,11 @@
 """What the gate writes with whatever it commits."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
+
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from responder.store import client_state
 from tests.support.rounds import PORTAL, Driving, play
@@ -43,5 +48,35 @@ def test_breakers_that_changed_are_written_where_nothing_else_is(driven: Driving
         before = there.commits.commits
         await there.round()
         assert there.commits.commits == before
+
+    play(driven, story)
+
+
+@contextmanager
+def _heard() -> Iterator[Sequence[str]]:
+    """Give every statement that is sent within the block."""
+    sent: list[str] = []
+
+    def hear(*told: object) -> None:
+        sent.append(str(told[2]))
+
+    event.listen(Engine, "before_cursor_execute", hear)
+    try:
+        yield sent
+    finally:
+        event.remove(Engine, "before_cursor_execute", hear)
+
+
+def test_many_stops_are_written_by_few_statements_more_than_one(driven: Driving) -> None:
+    async def story(there: Driving) -> None:
+        there.lost_deals(range(1, 22))
+        there.deliver([1])
+        with _heard() as of_one:
+            await there.round()
+        there.deliver(range(2, 22))
+        with _heard() as of_many:
+            await there.round()
+        assert there.outcomes() == {"killed": 21}
+        assert len(of_many) <= len(of_one) + 20
 
     play(driven, story)

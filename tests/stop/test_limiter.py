@@ -138,7 +138,7 @@ def test_what_is_left_of_a_begun_set_counts_once_though_it_was_called(
 ) -> None:
     ruleset = rules(limit)
     (stop,) = condemned(tx, 1, ruleset=ruleset)
-    limits.begin(tx, PORTAL, stop.rule, stop.set_name or "", ruleset.revision)
+    limits.begin(tx, PORTAL, [(stop.rule, stop.set_name or "")], ruleset.revision)
     called_in_vain(tx, stop)
     assert a_budget(tx, ruleset).hold_plan(a_plan(1, ruleset=ruleset)) == {}
 

@@ -52,7 +52,7 @@ def a_set(
     for stop in first:
         called(tx, stop, NOW - timedelta(minutes=1), Outcome.IN_DOUBT)
     if first:
-        limits.begin(tx, PORTAL, "the-rule", SET, by or ruleset.revision)
+        limits.begin(tx, PORTAL, [("the-rule", SET)], by or ruleset.revision)
     for stop in first:
         journal.conclude(tx, stop.decision_id, Outcome.KILLED, at=NOW)
     return waiting

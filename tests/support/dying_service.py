@@ -1,8 +1,8 @@
 """The real service, which kills itself at a named commit: `dying_service.py POINT before|after`.
 
-A point is the function that writes, such as `journal.record.intend`. The transaction in which it is
-called first is the one: the process dies when all is written and COMMIT is about to be sent, or
-when it is committed and nobody has been told yet.
+A point is the function that writes, such as `journal.record.intend_all`. The transaction in which
+it is called first is the one: the process dies when all is written and COMMIT is about to be sent,
+or when it is committed and nobody has been told yet.
 
 Its clock is a minute slow. So to the next process all it left behind is a minute old, and what has
 to wait until the portal's own minute for a request is over need not be waited for.

@@ -60,9 +60,9 @@ class _Heard:
         sql: str,
         given: Sequence[Any],
         context: DefaultExecutionContext,
-        _many: bool,
+        many: bool,
     ) -> None:
-        """Take a statement in, where it is a new one."""
+        """Take a statement in, where it is a new one; of several rows of values the first."""
         by = _sender(sys._getframe(1))
         if by is None:
             return
@@ -71,7 +71,8 @@ class _Heard:
             return
         kind = (by, conn.dialect.name, _LIST.sub("(...)", sql))
         if kind not in self.kinds:
-            self.kinds[kind] = list(_on_each(by, conn.dialect.name, sql, given, context))
+            values = given[0] if many else given
+            self.kinds[kind] = list(_on_each(by, conn.dialect.name, sql, values, context))
 
 
 _heard = _Heard()

@@ -81,14 +81,18 @@ def words_in(text: str) -> list[str]:
     return [clean(word)[:LONGEST_WORD] for word in _WORD.findall(folded)]
 
 
-def write_words(
-    tx: Connection, portal: str, seq: int, at: datetime, named: Sequence[Names | None]
-) -> None:
-    """Write the words of an evaluation's names; `named` has those of each of its decisions."""
-    rows = [
+def word_rows(
+    portal: str, seq: int, at: datetime, named: Sequence[Names | None]
+) -> list[dict[str, object]]:
+    """Return the rows for an evaluation's names; `named` has those of each of its decisions."""
+    return [
         {"portal": portal, "seq": seq, "n": n, "word": word, "at": at}
         for n, word in words_of_all(named)
     ]
+
+
+def write_words(tx: Connection, rows: Sequence[dict[str, object]]) -> None:
+    """Write the words of names."""
     if rows:
         tx.execute(_INSERT, rows)
 

@@ -19,7 +19,7 @@ Whom is told what is a fact about people: the rows are no entries of the chain, 
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -144,11 +144,13 @@ def replan(tx: Connection, decision_id: str) -> None:
         tx.execute(delete(tellings).where(_of(place, Kind.TELL)))
 
 
+def told_of(tx: Connection, among: Mapping[str, object]) -> set[Place]:
+    """Return the decisions of which something is told; `among` is as `record` selects them."""
+    return {(row.portal, row.seq, row.n) for row in tx.execute(_ANY, dict(among))}
+
+
 def concluded(tx: Connection, place: Place, outcome: Outcome, at: datetime) -> None:
     """Make due what is told of a stop, or drop it; drop warnings that were not sent."""
-    portal, seq, n = place
-    if tx.execute(_ANY, {"of": portal, "evaluation_seq": seq, "at_place": n}).first() is None:
-        return
     drop = {"state": State.DROPPED.value, "due_at": None, "ended_at": at}
     planned = and_(_of(place, Kind.TELL), tellings.c.state == State.PLANNED)
     if outcome in STOPPED:
@@ -231,10 +233,10 @@ def erase(tx: Connection, portal: str, seq: int, at: datetime) -> int:
 
 
 # Built once: it is asked of every stop that is concluded, and most tell nobody.
-_ANY = select(tellings.c.place).where(
+_ANY = select(tellings.c.portal, tellings.c.seq, tellings.c.n).where(
     tellings.c.portal == bindparam("of"),
-    tellings.c.seq == bindparam("evaluation_seq"),
-    tellings.c.n == bindparam("at_place"),
+    tellings.c.seq.in_(bindparam("evaluations", expanding=True)),
+    tellings.c.n.in_(bindparam("places", expanding=True)),
 )
 _SAME = and_(
     decisions.c.portal == tellings.c.portal,

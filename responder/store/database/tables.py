@@ -385,6 +385,9 @@ notices = Table(
 
 def insert(tx: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
     """Return an INSERT for this database that may have an ON CONFLICT clause."""
-    if tx.dialect.name == "postgresql":
-        return postgresql.insert(table)
-    return sqlite.insert(table)
+    return insert_of(tx.dialect.name, table)
+
+
+def insert_of(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """Return such an INSERT for a database of this dialect."""
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)

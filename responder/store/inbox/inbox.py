@@ -245,14 +245,21 @@ def front(conn: Connection, portal: str, most: int) -> list[Alike]:
 
 def conclude(tx: Connection, ids: Sequence[int], evaluation_id: str) -> None:
     """Mark deliveries as concluded; raise AlreadyConcluded where one of them was already."""
-    if not ids:
+    conclude_all(tx, [(evaluation_id, ids)])
+
+
+def conclude_all(tx: Connection, concluded: Iterable[tuple[str, Sequence[int]]]) -> None:
+    """Mark the deliveries of each of these evaluations as concluded, as `conclude` does."""
+    postgres = tx.dialect.name == "postgresql"
+    some = [(name, list(ids)) for name, ids in concluded if ids]
+    if not some:
         return
-    if tx.dialect.name == "postgresql":
-        marked = tx.exec_driver_sql(_CONCLUDE_POSTGRES, (evaluation_id, list(ids))).rowcount
-    else:
-        marked = tx.exec_driver_sql(_CONCLUDE_SQLITE, (evaluation_id, json.dumps(ids))).rowcount
-    if marked != len(ids):
-        raise AlreadyConcluded(f"{len(ids) - marked} of {len(ids)} deliveries do not wait any more")
+    given = [(name, ids if postgres else json.dumps(ids)) for name, ids in some]
+    statement = _CONCLUDE_POSTGRES if postgres else _CONCLUDE_SQLITE
+    marked = tx.exec_driver_sql(statement, given).rowcount
+    of = sum(len(ids) for _, ids in some)
+    if marked != of:
+        raise AlreadyConcluded(f"{of - marked} of {of} deliveries do not wait any more")
 
 
 def depth(conn: Connection) -> dict[str, tuple[int, datetime]]:

@@ -28,7 +28,7 @@ def test_a_look_is_due_at_its_time_and_gone_when_taken(database: Database) -> No
         event_names=("A",),
         due_at=LATER,
     )
-    database.write(lambda tx: second_looks.done(tx, look))
+    database.write(lambda tx: second_looks.done_all(tx, [look]))
     assert due(database) == []
 
 
@@ -59,5 +59,5 @@ def test_what_is_asked_for_while_a_look_is_taken_is_looked_at_again(database: Da
     database.write(lambda tx: ask(tx, "one", AT))
     (look,) = due(database)
     database.write(lambda tx: ask(tx, "two", LATER))
-    database.write(lambda tx: second_looks.done(tx, look))
+    database.write(lambda tx: second_looks.done_all(tx, [look]))
     assert [one.asked for one in due(database)] == [frozenset({"one", "two"})]
