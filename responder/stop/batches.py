@@ -8,7 +8,7 @@ the order it became due, in batches as full as possible; what is only written fi
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from responder.bitrix24.client.answers import stopping_method
@@ -118,6 +118,12 @@ class Backlog:
     def __bool__(self) -> bool:
         """Return whether something is left."""
         return bool(self._acting or self._quiet)
+
+    def has_calls_on_others(self, documents: Collection[str]) -> bool:
+        """Return whether the next slice has calls, and none on these documents of earlier ones."""
+        first = self._acting[0] if self._acting else Slice()
+        # what is left of a document that was cut stands first
+        return first.calls > 0 and first.refs.isdisjoint(documents)
 
     def cut(self) -> Slice:
         """Remove the next slice and return it.

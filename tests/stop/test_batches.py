@@ -225,3 +225,18 @@ def test_what_came_up_first_is_called_first(found: list[Unit], capacity: int) ->
 def test_a_document_whose_calls_fit_is_in_one_batch(calls: int, acting: int, quiet: int) -> None:
     cuts = all_cuts(judged([Unit("1", (calls,), acting, quiet)], capacity=64))
     assert sum(1 for cut in cuts if cut.calls) <= 1
+
+
+@given(units, capacities)
+def test_what_may_go_beside_the_last_two_batches_calls_nothing_on_their_documents(
+    found: list[Unit], capacity: int
+) -> None:
+    of, last = judged(found, capacity), [set[str](), set[str]()]
+    while of:
+        busy = last[0] | last[1]
+        goes_beside = of.has_calls_on_others(busy)
+        cut = of.cut()
+        called = {plan.job.ref for plan in cut.plans if plan.calls}
+        called |= {one.stop.document.ref for one in cut.rechecks if one.step.call}
+        assert not (goes_beside and (busy & called or not called))
+        last = [last[1], cut.refs]

@@ -6,6 +6,11 @@ a single command goes out without a batch around it. A batch holds no more than 
 seconds lately (`rate_limit`). Waiting for the bucket happens in `turn`, which the driver awaits
 *before* it commits an intent: nothing waits between the gate and the call.
 
+Batches may be under way side by side: the portal limits how many requests come, not how many it
+answers at the same time (docs: limits.md). They are made ready one after the other (`_readying`),
+so that each is counted before the next looks at the bucket. Requests of a local application go one
+after the other: an answer that names an expired token must be of the token that is used now.
+
 A denial (`ACCESS_DENIED`) may be one document's, one method's, or mean that the portal has no plan
 with REST. If nothing else in the request was answered, `profile` is called, which everybody may
 call: if that is refused too, the denial is the portal's. If it is answered, denials are taken to be
@@ -48,6 +53,7 @@ RESERVE = 0.8  # of the bucket, for what is not urgent
 # What must not be sent twice; `event.offline.get` reserves or removes what it returns.
 _CHANGING = (*STOPPING, *TELLING, "event.offline.get")
 WITHHELD = "withheld"  # of our own: the call was not sent
+QUICK_SECONDS = 1.0  # a batch that takes longer, or may, goes alone
 
 Unless = Callable[[], str | None]
 """Returns, right before a request, why nothing may be sent; None where it may."""
@@ -67,9 +73,7 @@ class Handover(NamedTuple):
 
 
 class Client:
-    """All calls of one portal. Not for concurrent use: its driver sends in turn.
-
-    Only `spend` may be awaited beside that.
+    """All calls of one portal, made by its driver.
 
     `keep` commits a handover; without it (a command, a test) nothing is stored. `address` is a
     fingerprint of the portal's address: breakers of another address are not resumed. `host` is the
@@ -98,6 +102,7 @@ class Client:
         self.away_since: datetime | None = None  # since when it does not even answer `profile`
         self.keep: Callable[[], Awaitable[None]] | None = None
         self.access: Access | None = None  # of a local application
+        self._readying = asyncio.Lock()
         self._requests = 0
         self._counted_through = 0
         self._profile_answered_at: datetime | None = None  # the last time after a denial
@@ -141,11 +146,21 @@ class Client:
         """Return how many commands of a method one batch carries now, from 1 to 50."""
         return min(self._times.fitting(method), max(1, self.breakers.allowed(method)))
 
+    def may_send_beside(self, commands: Sequence[Command]) -> bool:
+        """Return whether another batch may be sent while these commands are under way.
+
+        The bucket must have room, and a portal that is slow gets one request after the other.
+        """
+        seconds = sum(self._times.took(command.method) for command in commands)
+        return self.access is None and seconds <= QUICK_SECONDS and not self._wait_seconds()
+
     async def turn(self) -> None:
         """Wait until the portal's bucket has room for one request."""
-        _, wait = rate_limit.take(self.bucket, self._seconds(), self.rate, self.burst)
-        if wait > 0:
+        if (wait := self._wait_seconds()) > 0:
             await asyncio.sleep(wait)
+
+    def _wait_seconds(self) -> float:
+        return rate_limit.take(self.bucket, self._seconds(), self.rate, self.burst)[1]
 
     async def send_aside(self, commands: Sequence[Command], within_seconds: float) -> list[Answer]:
         """Send commands that nothing depends on, in one request, and return their answers.
@@ -257,16 +272,11 @@ class Client:
         self, commands: list[Command], unless: Unless | None, within_seconds: float | None
     ) -> list[Answer] | Failure:
         """Send one request, and return its answers, or why it was not sent."""
-        if self.keep is not None and self._requests >= self._counted_through:
-            await self.keep()
-        blocked = None if self.access is None else await self.access.ready()
-        if blocked is not None:
-            return self._blocked(blocked)
-        await self.turn()
-        why = None if unless is None else unless()
-        if why is not None:
-            return Failure(FailureKind.BUSY, WITHHELD, why)
-        self._count_request()
+        async with self._readying:
+            unready = await self._ready(unless)
+            if unready is not None:
+                return unready
+            self._count_request()
         self.breakers.set_next_probe(command.method for command in commands)
         asked_at = self._seconds()
         if len(commands) == 1:
@@ -275,6 +285,17 @@ class Client:
             answers = await self.portal.batch(commands, within_seconds)
         self._times.learn(commands, answers, max(0.0, self._seconds() - asked_at))
         return answers
+
+    async def _ready(self, unless: Unless | None) -> Failure | None:
+        """Wait for the right and the room to send a request; return why it may not be sent."""
+        if self.keep is not None and self._requests >= self._counted_through:
+            await self.keep()
+        blocked = None if self.access is None else await self.access.ready()
+        if blocked is not None:
+            return self._blocked(blocked)
+        await self.turn()
+        why = None if unless is None else unless()
+        return None if why is None else Failure(FailureKind.BUSY, WITHHELD, why)
 
     async def _renewed(
         self,

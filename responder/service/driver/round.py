@@ -9,9 +9,15 @@ it the next, until all is written; so the steps of a storm of thousands are no l
 round. Each slice is checked against lease, rules, pause, limits and the age of the facts as if it
 were alone. If a check fails, the rest is dropped: it was not written, so it is due as before, and
 judged afresh.
+
+Where the portal answers a batch quickly, a round writes slices for about a second: while one batch
+is under way, the next slice passes the gate and is sent beside it. Two batches at most are under
+way, never two of one document, and none once the round has ended.
 """
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections import deque
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -41,6 +47,8 @@ from responder.store.database.engines import StoreUnavailable
 from responder.store.leases import LeaseLost
 
 COMMITS_WITHIN = timedelta(seconds=3)  # a commit mostly takes less: facts age by this until sent
+WRITES_FOR = timedelta(seconds=1)  # the slices of one round
+BESIDE = 1  # batches under way while another is sent
 
 log = structlog.get_logger()
 
@@ -49,7 +57,8 @@ log = structlog.get_logger()
 class Work:
     """The judged work that is written slice by slice (`left`), and the facts it rests on.
 
-    `part` is the slice of this round. It passed the gate at `gated_at`, unless `is_stale`.
+    `part` is the newest slice of a round, and `batches` how many of its slices had calls. The first
+    of them passed the gate at `gated_at`. If it `is_stale`, nothing more is written.
     """
 
     left: Backlog
@@ -58,9 +67,20 @@ class Work:
     read_at: datetime
     shut: Mapping[str, str]
     has_begun: bool = False
+    batches: int = 0
     part: Slice | None = None
     gated_at: datetime | None = None
     is_stale: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """A batch of calls that is under way, with the jobs and the documents of its slice."""
+
+    jobs: JobBatch
+    documents: Collection[str]
+    calls: Sequence[StopCall]
+    steps: asyncio.Task[Sequence[CallStep]]
 
 
 class Rounds:
@@ -79,6 +99,7 @@ class Rounds:
         self._unmatched = UnmatchedEvents(context, gate, self._queue)
         self._quarantine = Quarantine(context, gate, self._backoff)
         self._work: Work | None = None  # with which the next round continues
+        self._under_way: deque[Flight] = deque()  # the oldest first; empty between rounds
         self._in_progress: JobBatch | None = None  # the jobs that a fault of ours would concern now
         self._was_busy = False
         self._offline_events_wait = False
@@ -87,7 +108,7 @@ class Rounds:
         """Judge what is due, or write the next slice. Return False where nothing was due."""
         self._in_progress, self._was_busy = None, False
         try:
-            await self._one_slice()
+            await self._seven_steps()
         except (LeaseLost, StoreUnavailable):
             raise
         except Exception as error:
@@ -97,15 +118,14 @@ class Rounds:
             self._was_busy |= await self._quarantine.isolate(some.jobs, some.ruleset, error)
         return self._was_busy
 
-    async def _one_slice(self) -> None:
+    async def _seven_steps(self) -> None:
         """Run all seven steps; if judged work is left, those from the gate on."""
         batch = await self._fetch()
         await self._verify(batch)
         found = await self._read(batch)
         work = await self._judge(batch, found)
-        calls = await self._pass_gate(work)
-        steps = await self._send(work, calls)
-        await self._record(work, steps)
+        if work is not None:
+            await self._write(work)
 
     async def _fetch(self) -> JobBatch | None:
         """Return the jobs to read in this round; conclude those that no rule names."""
@@ -187,12 +207,50 @@ class Rounds:
         )
         return await judgement.with_groups(self._context, ready, grounds)
 
-    async def _pass_gate(self, work: Work | None) -> Sequence[StopCall]:
-        """Commit the next slice of what was judged, and return the calls that may now be made."""
-        if work is None:
-            return ()
+    async def _write(self, work: Work) -> None:
+        """Write the next slice of what was judged, or several whose batches go side by side."""
+        began_at, work.gated_at, work.batches = self._context.now(), None, 0
+        try:
+            settled = await self._write_slice(work)
+            while self._goes_on(work, began_at):
+                settled = await self._write_slice(work)
+        except asyncio.CancelledError:
+            self._abandon()
+            raise
+        finally:
+            await self._finish(at_most=0)
+        if work.batches and work.gated_at is not None:
+            spent = self._context.now() - work.gated_at
+            self._reader.learn_seconds(spent.total_seconds() / work.batches)
+        if work.is_stale:  # the rest was not written, and is judged afresh
+            return
+        self._was_busy |= settled or work.part is not None
+        if work.left or settled:
+            self._work = work
+
+    async def _write_slice(self, work: Work) -> bool:
+        """Commit the next slice and send its calls; return whether other searches were settled."""
         work.part = work.left.cut() if work.left else None
-        part = work.part or Slice()
+        calls = await self._pass_gate(work, work.part or Slice())
+        if work.is_stale:
+            return False
+        if calls:
+            await self._begin(work, calls)
+        return work.settlement is not None and await work.settlement.step()
+
+    def _goes_on(self, work: Work, began_at: datetime) -> bool:
+        """Return whether this round writes one more slice, whose batch goes beside the last one."""
+        if work.is_stale or not self._under_way:
+            return False
+        in_time = timedelta(0) <= self._context.now() - began_at < WRITES_FOR
+        busy = set[str]().union(*(flight.documents for flight in self._under_way))
+        newest = [call.command for call in self._under_way[-1].calls]
+        may_send = self._context.client.may_send_beside(newest)
+        return in_time and may_send and work.left.has_calls_on_others(busy)
+
+    async def _pass_gate(self, work: Work, part: Slice) -> Sequence[StopCall]:
+        """Commit a slice of what was judged, and return the calls that may now be made."""
+        await self._finish(at_most=BESIDE)
         self._in_progress = JobBatch(jobs=part.jobs, ruleset=work.ruleset)
         try:
             return await self._commit(work, part) if part.size else ()
@@ -203,7 +261,8 @@ class Rounds:
 
     async def _commit(self, work: Work, part: Slice) -> Sequence[StopCall]:
         plans, rechecks, proofs = await self._evidence.prove(part.plans, part.rechecks)
-        work.gated_at = now = self._context.now()
+        now = self._context.now()
+        work.gated_at = work.gated_at or now
         if not self._is_fresh(work, now):
             plans, rechecks = recheck.put_off_stale(plans, rechecks, now)
         calls = await self._gate.pass_through(
@@ -229,21 +288,37 @@ class Rounds:
             raise StaleError("other methods are withheld than when it was judged")
         return fresh
 
+    async def _begin(self, work: Work, calls: Sequence[StopCall]) -> None:
+        """Begin to send the calls of the newest slice."""
+        assert self._in_progress is not None
+        assert work.part is not None
+        steps = asyncio.create_task(self._send(work, calls))
+        self._under_way.append(Flight(self._in_progress, work.part.refs, calls, steps))
+        work.batches += 1
+        await asyncio.sleep(0)  # so that they leave at once, whatever this task does next
+
     async def _send(self, work: Work | None, calls: Sequence[StopCall]) -> Sequence[CallStep]:
         """Make the calls whose intents are committed."""
         return () if work is None else await self._executor.send(calls, work.read_at)
 
-    async def _record(self, work: Work | None, steps: Sequence[CallStep]) -> None:
-        """Commit the outcomes of the calls, and some searches that the whole list settles."""
-        if work is None or work.is_stale:  # the rest was not written, and is judged afresh
-            return
-        await self._executor.record(steps)
-        if steps and work.gated_at is not None:
-            self._reader.learn_seconds((self._context.now() - work.gated_at).total_seconds())
-        settled = work.settlement is not None and await work.settlement.step()
-        self._was_busy |= settled or work.part is not None
-        if work.left or settled:
-            self._work = work
+    async def _finish(self, *, at_most: int) -> None:
+        """Commit the outcomes of the oldest batches, until at most so many are under way."""
+        jobs = self._in_progress
+        try:
+            while len(self._under_way) > at_most:
+                flight = self._under_way.popleft()
+                self._in_progress = flight.jobs
+                await self._executor.record(await flight.steps)
+        except BaseException:
+            self._abandon()
+            raise
+        self._in_progress = jobs
+
+    def _abandon(self) -> None:
+        """Wait for no answer any more: the intents are committed, so each will be searched for."""
+        for flight in self._under_way:
+            flight.steps.cancel()
+        self._under_way.clear()
 
     def _shut(self) -> dict[str, str]:
         """Return the methods that stop workflows and are not called now, and why."""

@@ -133,6 +133,42 @@ def test_a_batch_carries_what_took_ten_seconds_lately(
     assert sizes(server, "profile") == [1, 2, 3]
 
 
+def test_a_batch_goes_beside_another_where_the_portal_is_quick_and_its_bucket_has_room(
+    server: SandboxServer, play: Callable[[Played], Metrics]
+) -> None:
+    server.sandbox.takes[KILL] = 0.0199
+    one = server.sandbox.start_workflow(("crm", "CCrmDocumentDeal", "DEAL_1"), 61)
+
+    async def part(client: Client) -> None:
+        assert not client.may_send_beside(kills(20))  # how long they take is not known
+        await client.send([Command(KILL, {"ID": one})])
+        assert not client.may_send_beside(kills(51))
+        assert client.may_send_beside(kills(50))
+        client.rate, client.burst = 2, 50
+        client.bucket = Bucket(45, NOON.timestamp())
+        assert not client.may_send_beside(kills(1))
+
+    play(part)
+
+
+def test_requests_side_by_side_are_each_counted_before_the_next_looks_at_the_bucket(
+    play: Callable[[Played], Metrics],
+) -> None:
+    async def part(client: Client) -> None:
+        client.rate, client.burst = 100, 10
+        levels: list[float] = []
+
+        async def ready() -> None:
+            levels.append(client.level())
+            await asyncio.sleep(0.01)
+
+        client.keep = ready
+        await asyncio.gather(*(client.send([SCOPE]) for _ in range(3)))
+        assert levels == [0, 1, 2]
+
+    play(part)
+
+
 def test_answers_stand_in_the_places_of_their_commands_however_they_were_sent(
     play: Callable[[Played], Metrics],
 ) -> None:
