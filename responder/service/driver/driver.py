@@ -14,7 +14,8 @@ order, is in `agenda`. A round
 6. sends the calls;
 7. records their outcomes.
 
-While something that was judged is not written yet, a round is 5 to 7 alone, with its next *slice*.
+While something that was judged is not written yet, a round is 5 to 7 alone, with its next *slice*,
+or with several, whose calls go side by side.
 
 A crash anywhere is safe: before 5 the deliveries still wait; after 5 each intent is in the
 journal as `in_doubt`, and step 2 of the next driver searches for the workflow before another call.
