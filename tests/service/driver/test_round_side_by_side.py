@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
 
 import pytest
 
@@ -21,20 +22,26 @@ pytestmark = pytest.mark.portal
 Batch = Callable[[Sequence[Command], float | None], Awaitable[list[Answer]]]
 
 
-class Flights:
-    """The batches of kills of a driver: how many are under way, and when each is answered.
+@pytest.fixture(autouse=True)
+def a_round_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a round write slices for longer: on a busy machine one commit may take a second."""
+    monkeypatch.setattr("responder.service.driver.round.WRITES_FOR", timedelta(minutes=2))
 
-    Each is sent when another is under way too, or after `patience` seconds.
+
+class Flights:
+    """The batches of kills of a driver, and how many of them are under way.
+
+    The first reaches the portal when another is under way too, or after `patience` seconds.
     """
 
-    def __init__(self, there: Driving, patience: float = 0.5) -> None:
+    def __init__(self, there: Driving, patience: float = 30) -> None:
         self.most = 0
         self.unintended: list[str] = []
         self.left: list[set[str]] = []
         self.when_sent: Callable[[], object] = lambda: None
         self.before_answer: Callable[[], object] = lambda: None
         self._there = there
-        self.patience = patience
+        self._patience = patience
         self._under_way = 0
         self._company = asyncio.Event()
         self._send: Batch = there.portal.batch
@@ -52,7 +59,7 @@ class Flights:
         if self._under_way > 1:
             self._company.set()
         try:
-            async with asyncio.timeout(self.patience):
+            async with asyncio.timeout(self._patience):
                 await self._company.wait()
         except TimeoutError:
             pass
@@ -60,7 +67,7 @@ class Flights:
             return await self._send(commands, within)
         finally:
             self._under_way -= 1
-            self._company.clear()
+            self._company.set()
             self.before_answer()
 
 
@@ -70,12 +77,12 @@ def _intended(there: Driving) -> set[str]:
     return {one.workflow_id for one in stops if one.outcome is Outcome.IN_DOUBT}
 
 
-async def a_known_speed(there: Driving) -> Flights:
+async def a_known_speed(there: Driving, patience: float = 30) -> Flights:
     """Stop one workflow, so that it is known how long that takes."""
     there.lost_deals([9_999])
     there.deliver([9_999])
     await there.until_idle()
-    return Flights(there)
+    return Flights(there, patience)
 
 
 async def all_rounds(there: Driving) -> None:
@@ -99,8 +106,7 @@ def test_quick_batches_go_side_by_side_each_after_its_intents(driven: Driving) -
 def test_a_portal_that_takes_its_time_gets_one_batch_after_the_other(driven: Driving) -> None:
     async def story(there: Driving) -> None:
         there.sandbox.takes[KILL] = 0.03
-        flights = await a_known_speed(there)
-        flights.patience = 0.05
+        flights = await a_known_speed(there, patience=0.05)
         await begin(there)
         await all_rounds(there)
         assert (flights.most, len(flights.left)) == (1, 3)
@@ -111,8 +117,7 @@ def test_a_portal_that_takes_its_time_gets_one_batch_after_the_other(driven: Dri
 
 def test_a_bucket_without_room_gets_one_batch_after_the_other(driven: Driving) -> None:
     async def story(there: Driving) -> None:
-        flights = await a_known_speed(there)
-        flights.patience = 0.05
+        flights = await a_known_speed(there, patience=0.05)
 
         def fill() -> None:
             there.client.rate, there.client.burst = 20, 50
@@ -129,7 +134,7 @@ def test_a_bucket_without_room_gets_one_batch_after_the_other(driven: Driving) -
 
 def test_of_one_document_two_batches_are_never_under_way(driven_on_premise: Driving) -> None:
     async def story(there: Driving) -> None:
-        flights = await a_known_speed(there)
+        flights = await a_known_speed(there, patience=0.05)
         there.rules_path.write_text(RULES.replace("per_document: 100", "per_document: 1000"))
         there.rules.reload(at_once=True)
         there.lost_deals([500], workflows=160)
@@ -180,7 +185,7 @@ def test_a_pause_while_batches_are_under_way_names_them_and_holds_the_rest(
 
 def test_where_the_lease_is_lost_while_one_is_under_way_no_other_is_sent(driven: Driving) -> None:
     async def story(there: Driving) -> None:
-        flights = await a_known_speed(there)
+        flights = await a_known_speed(there, patience=0.05)
         write = there.commits.write
 
         async def taken_meanwhile(work: Callable[..., object]) -> object:
