@@ -138,7 +138,9 @@ class _Ends:
         return self._seq
 
     def write(self, tx: Connection) -> None:
-        """Write the entries, and the new head."""
+        """Write the entries, and the new head; nothing where none was added."""
+        if not self._entries:
+            return
         tx.execute(_ENTRY, self._entries)
         if self._evidence:
             tx.execute(_EVIDENCE, self._evidence)
@@ -171,7 +173,11 @@ def heads(conn: Connection) -> dict[str, int]:
 
 def lock(tx: Connection, portal: str) -> None:
     """Lock the head of a chain until the transaction ends; do this before any other lock."""
-    _head(tx, portal)
+    gathering = tx.info.get(_GATHERING)
+    if isinstance(gathering, _Gathering):
+        gathering.of(tx, portal)
+    else:
+        _head(tx, portal)
 
 
 def _head(tx: Connection, portal: str) -> tuple[str, int]:

@@ -312,11 +312,13 @@ def _open_decisions(
 ) -> dict[str, Record[tuple[object, ...]]]:
     """Return these open decisions of a portal by their ids, locked until the transaction ends.
 
-    Raise NotOpen where one is settled, is another portal's, or comes twice.
+    The head of the chain is locked first, as by whoever approves or cancels. Raise NotOpen where
+    one is settled, is another portal's, or comes twice.
     """
     places = {place_or_raise(name): name for name in decision_ids}
     if len(places) < len(decision_ids) or any(place[0] != portal for place in places):
         raise NotOpen(", ".join(decision_ids))
+    chain.lock(tx, portal)
     found = tx.execute(_FIND_ALL_OPEN, _among(places))
     rows = {(row.portal, row.seq, row.n): row for row in found}
     for place, name in places.items():

@@ -132,6 +132,30 @@ def test_an_evaluation_concludes_its_deliveries_or_nothing_is_written(database: 
     assert {each.evaluation for each in inbox.received(database)} == {"main-1"}
 
 
+def test_the_head_of_the_chain_is_locked_before_decisions_are(emptied_postgres: str) -> None:
+    """Whoever approves or cancels locks in this order too, so none waits for the other."""
+    database = Database(emptied_postgres)
+    database.open()
+    name = record(database, kill(A), kill(B)).decisions[0]
+    locks: list[str] = []
+
+    def hear(*told: object) -> None:
+        statement = str(told[2])
+        if "FOR UPDATE" in statement:
+            locks.append("chains" if "FROM chains" in statement else "decisions")
+
+    event.listen(Engine, "before_cursor_execute", hear)
+    try:
+        database.write(lambda tx: journal.intend(tx, "main", name, LATER, {}))
+        first = locks[0]
+        locks.clear()
+        database.write(lambda tx: journal.conclude(tx, name, Outcome.KILLED, at=MUCH_LATER))
+    finally:
+        event.remove(Engine, "before_cursor_execute", hear)
+        database.close()
+    assert (first, locks[0]) == ("chains", "chains")
+
+
 def test_a_stop_goes_from_condemned_to_killed_and_verified(database: Database) -> None:
     name = record(database, kill(A)).decisions[0]
     (stop,) = database.read(lambda c: open_stops.due(c, "main", LATER))
