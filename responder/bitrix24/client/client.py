@@ -273,7 +273,7 @@ class Client:
     ) -> list[Answer] | Failure:
         """Send one request, and return its answers, or why it was not sent."""
         async with self._readying:
-            unready = await self._ready(unless)
+            unready = await self._ready(commands, unless)
             if unready is not None:
                 return unready
             self._count_request()
@@ -286,7 +286,7 @@ class Client:
         self._times.learn(commands, answers, max(0.0, self._seconds() - asked_at))
         return answers
 
-    async def _ready(self, unless: Unless | None) -> Failure | None:
+    async def _ready(self, commands: Sequence[Command], unless: Unless | None) -> Failure | None:
         """Wait for the right and the room to send a request; return why it may not be sent."""
         if self.keep is not None and self._requests >= self._counted_through:
             await self.keep()
@@ -295,7 +295,14 @@ class Client:
             return self._blocked(blocked)
         await self.turn()
         why = None if unless is None else unless()
-        return None if why is None else Failure(FailureKind.BUSY, WITHHELD, why)
+        return self._refusal(commands) if why is None else Failure(FailureKind.BUSY, WITHHELD, why)
+
+    def _refusal(self, commands: Sequence[Command]) -> Failure | None:
+        """Return why a request is not sent that was chosen before a breaker opened meanwhile."""
+        found = dict.fromkeys(self.breakers.refusal(command.method) for command in commands)
+        if len(found) == 1:
+            return next(iter(found))
+        return Failure(FailureKind.BUSY, WITHHELD, "not called: a method beside it is withheld")
 
     async def _renewed(
         self,

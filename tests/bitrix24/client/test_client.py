@@ -169,6 +169,34 @@ def test_requests_side_by_side_are_each_counted_before_the_next_looks_at_the_buc
     play(part)
 
 
+@pytest.mark.parametrize(
+    ("fault", "code"), [("429_operating", "OPERATION_TIME_LIMIT"), ("401", "NO_AUTH_FOUND")]
+)
+def test_what_was_made_ready_is_not_sent_where_another_batchs_answer_opened_a_breaker(
+    server: SandboxServer, play: Callable[[Played], Metrics], fault: Fault, code: str
+) -> None:
+    server.sandbox.fail_next("scope", fault)
+
+    async def part(client: Client) -> None:
+        answered = asyncio.Event()
+        waits = iter([False, True])
+
+        async def ready() -> None:
+            if next(waits):
+                await answered.wait()
+
+        client.keep = ready
+        first = asyncio.create_task(client.send([SCOPE]))
+        second = asyncio.create_task(client.send([SCOPE] * 2))
+        assert codes(await first) == [code]
+        answered.set()
+        assert codes(await second) == [code] * 2
+        assert client.breakers.opened
+
+    play(part)
+    assert sizes(server, "scope") == [1]
+
+
 def test_answers_stand_in_the_places_of_their_commands_however_they_were_sent(
     play: Callable[[Played], Metrics],
 ) -> None:
