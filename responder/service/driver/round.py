@@ -276,14 +276,16 @@ class Rounds:
     def _is_fresh(self, work: Work, now: datetime) -> bool:
         """Return whether the facts are fresh enough for a call.
 
-        Raise StaleError if they are not, or other methods are withheld than at the judgement, once
-        a slice was written: the rest is judged afresh.
+        Raise StaleError if they are not, or the portal is shut, or other methods are withheld than
+        at the judgement, once a slice was written: the rest is judged afresh.
         """
         fresh = is_fresh(work.read_at, now + COMMITS_WITHIN)
         if not fresh:
             self._reader.was_too_slow()
         if work.has_begun and not fresh:
             raise StaleError("the facts have grown too old for the rest")
+        if work.has_begun and self._context.client.breakers.of_portal is not None:
+            raise StaleError("an answer has shut the portal")
         if work.has_begun and self._shut() != work.shut:
             raise StaleError("other methods are withheld than when it was judged")
         return fresh

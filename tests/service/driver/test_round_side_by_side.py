@@ -183,6 +183,23 @@ def test_a_pause_while_batches_are_under_way_names_them_and_holds_the_rest(
     play(driven, story)
 
 
+def test_where_an_answer_shuts_the_portal_nothing_more_of_the_round_is_intended(
+    driven: Driving,
+) -> None:
+    async def story(there: Driving) -> None:
+        flights = await a_known_speed(there)
+        flights.when_sent = lambda: there.sandbox.fail_next("batch", "401")
+        await begin(there, range(1, 301))
+        assert flights.most == 2
+        assert len(flights.left) == 2
+        assert there.outcomes() == {"killed": 1, "waiting": 100}
+        flights.when_sent = lambda: None
+        there.later(seconds=61)
+        await all_is_done(there, range(301))
+
+    play(driven, story)
+
+
 def test_where_the_lease_is_lost_while_one_is_under_way_no_other_is_sent(driven: Driving) -> None:
     async def story(there: Driving) -> None:
         flights = await a_known_speed(there, patience=0.05)
