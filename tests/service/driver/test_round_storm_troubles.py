@@ -1,5 +1,7 @@
 """Tests what may come amid a storm: nothing is lost, and nothing killed wrongly or twice."""
 
+from datetime import timedelta
+
 import pytest
 
 from responder.stop import control
@@ -13,6 +15,12 @@ from tests.support.storms import driven as driven
 def migrated_url(sqlite_url: str) -> str:
     """Give SQLite alone: storms come on both (`test_round_storm`), and these are of the portal."""
     return sqlite_url
+
+
+@pytest.fixture(autouse=True)
+def a_round_writes_one_slice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the middle of a storm be after its first round, however soon that was answered."""
+    monkeypatch.setattr("responder.service.driver.round.WRITES_FOR", timedelta(0))
 
 
 def test_a_list_that_cannot_be_read_condemns_nobody_and_is_replaced_by_single_reads(
