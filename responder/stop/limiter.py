@@ -119,8 +119,7 @@ class Limiter:
         """Return of each plan what `hold_plan` does, having counted all their documents at once."""
         documents = {plan.job.ref for plan in plans if plan.sets(Mode.ENFORCE)}
         since = self._now - DAY
-        touched = limits.acted_on_any(self._tx, self._portal, documents, since)
-        self._untouched = documents - touched
+        self._untouched = documents - limits.acted_on_any(self._tx, self._portal, documents, since)
         return [self.hold_plan(plan) for plan in plans]
 
     def hold_plan(self, plan: Plan) -> dict[str, Hold | str]:
@@ -379,14 +378,9 @@ class Limiter:
         allowed = self._limits[rule].per_document
         done = self._begun_on[document]
         if document not in self._untouched:
+            since = self._now - DAY
             done += limits.acted_on(
-                self._tx,
-                self._portal,
-                document,
-                rule,
-                self._now - DAY,
-                self._revision,
-                but_set=but_set,
+                self._tx, self._portal, document, rule, since, self._revision, but_set=but_set
             )
         if done + count <= allowed:
             return None

@@ -64,7 +64,8 @@ _PAUSE = "pause"
 # what waits for an approval (`approvals`) is released by that alone.
 PAUSED, TRIPPED, DOCUMENT, RUN = "pause", "trip", "document", "run"
 APPROVAL = "approval"
-_HELD_BY_RUN = and_(decisions.c.outcome == Outcome.HELD, decisions.c.hold == RUN)
+_HELD = decisions.c.outcome == Outcome.HELD
+_HELD_BY_RUN = and_(_HELD, decisions.c.hold == RUN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,40 +170,32 @@ def begin(tx: Connection, portal: str, sets: Iterable[tuple[str, str]], revision
 
 def would_have(conn: Connection, portal: str, rule: str, since: datetime) -> int:
     """Count the stops that the rule, observing, would have made since then."""
-    return _would_have(conn, portal, since, decisions.c.rule == rule)
+    query = select(func.count()).where(_would(portal, since, decisions.c.rule == rule))
+    return conn.execute(query).scalar_one()
 
 
 def would_have_stopped(conn: Connection, portal: str, rule: str, since: datetime) -> set[str]:
     """Return the ids of the workflows that the rule, observing, would have stopped since then."""
-    query = select(decisions.c.workflow_id).where(
-        decisions.c.portal == portal,
-        decisions.c.rule == rule,
-        decisions.c.outcome.in_(WOULD_OUTCOMES),
-        decisions.c.at >= since,
-    )
+    which = _would(portal, since, decisions.c.rule == rule)
+    query = select(decisions.c.workflow_id).where(which)
     return {one for one in conn.execute(query).scalars() if one is not None}
 
 
 def would_have_on(conn: Connection, portal: str, document: str, since: datetime) -> int:
     """Count the stops that observing rules would have made on a document since then."""
-    return _would_have(conn, portal, since, decisions.c.document == document)
-
-
-def _would_have(conn: Connection, portal: str, since: datetime, which: ColumnElement[bool]) -> int:
-    query = select(func.count()).where(
-        decisions.c.portal == portal,
-        which,
-        decisions.c.outcome.in_(WOULD_OUTCOMES),
-        decisions.c.at >= since,
-    )
+    query = select(func.count()).where(_would(portal, since, decisions.c.document == document))
     return conn.execute(query).scalar_one()
+
+
+def _would(portal: str, since: datetime, which: ColumnElement[bool]) -> ColumnElement[bool]:
+    would = decisions.c.outcome.in_(WOULD_OUTCOMES)
+    return and_(decisions.c.portal == portal, which, would, decisions.c.at >= since)
 
 
 def trip(tx: Connection, portal: str, rule: str, at: datetime, why: str) -> None:
     """Trip a rule; a rule that is tripped already keeps its reason."""
-    tx.execute(
-        insert(tx, trips).values(portal=portal, rule=rule, at=at, why=why).on_conflict_do_nothing()
-    )
+    new = insert(tx, trips).values(portal=portal, rule=rule, at=at, why=why)
+    tx.execute(new.on_conflict_do_nothing())
 
 
 def tripped(conn: Connection, portal: str | None = None) -> list[Trip]:
@@ -218,11 +211,7 @@ def tripped(conn: Connection, portal: str | None = None) -> list[Trip]:
 
 def holding(conn: Connection, portal: str) -> set[str]:
     """Return the names of rules that are tripped or have held stops."""
-    query = (
-        select(decisions.c.rule)
-        .where(decisions.c.portal == portal, OPEN, decisions.c.outcome == Outcome.HELD)
-        .distinct()
-    )
+    query = select(decisions.c.rule).where(decisions.c.portal == portal, OPEN, _HELD).distinct()
     return {trip.rule for trip in tripped(conn, portal)} | set(conn.execute(query).scalars())
 
 
@@ -264,8 +253,7 @@ def freed(conn: Connection, portal: str, most: int) -> list[Freed]:
         .order_by(decisions.c.due_at)
         .limit(most)
     )
-    found = conn.execute(query)
-    return [Freed(decision_name(*row[:3]), row.rule, row.action) for row in found]
+    return [Freed(decision_name(*row[:3]), row.rule, row.action) for row in conn.execute(query)]
 
 
 def pause(tx: Connection, at: datetime, by: str) -> bool:
@@ -295,9 +283,7 @@ def paused(conn: Connection) -> tuple[datetime, str] | None:
 
 def held(conn: Connection, portal: str) -> int:
     """Count the held stops of a portal."""
-    query = select(func.count()).where(
-        decisions.c.portal == portal, OPEN, decisions.c.outcome == Outcome.HELD
-    )
+    query = select(func.count()).where(decisions.c.portal == portal, OPEN, _HELD)
     return conn.execute(query).scalar_one()
 
 
@@ -305,7 +291,7 @@ def _release(
     tx: Connection, at: datetime, set_name: str | None, *which: ColumnElement[bool]
 ) -> int:
     """Mark held stops as due to be judged afresh; with a name, those of runs become one set."""
-    held = and_(OPEN, decisions.c.outcome == Outcome.HELD, *which)
+    held = and_(OPEN, _HELD, *which)
     if set_name is not None:
         tx.execute(
             update(decisions)
@@ -347,11 +333,13 @@ _IS_LEFT = and_(
     func.coalesce(decisions.c.hold, "") != DOCUMENT,
 )
 
+_OF = decisions.c.portal == bindparam("of")
+
 # Built once: building such a statement takes several times as long as carrying it out.
 _BEGIN = (
     update(decisions)
     .where(
-        decisions.c.portal == bindparam("of"),
+        _OF,
         IN_A_SET,
         decisions.c.set_name == bindparam("of_set"),
         decisions.c.rule == bindparam("by_rule"),
@@ -367,22 +355,19 @@ _BEGUN = (
     select(func.count())
     .select_from(decisions)
     .where(
-        decisions.c.portal == bindparam("of"),
+        _OF,
         decisions.c.called_at >= bindparam("since"),
         MAY_BE_DONE,
         not_(_IS_LEFT),
         _since_rearm(),
     )
 )
-_LEFT = (
-    select(func.count())
-    .select_from(decisions)
-    .where(decisions.c.portal == bindparam("of"), _IS_LEFT)
-)
+_LEFT = select(func.count()).select_from(decisions).where(_OF, _IS_LEFT)
+_AMONG = decisions.c.document.in_(bindparam("among", expanding=True))
 _TOUCHED = union_all(
     *(
         select(decisions.c.document).where(
-            decisions.c.portal == bindparam("of"),
+            _OF,
             decisions.c.document.in_(bindparam("among", expanding=True)),
             which,
         )

@@ -174,11 +174,8 @@ class Client:
         places = [place for place, one in enumerate(answers) if one.failure is None]
         if not places:
             return answers
-        sent = await self._request(
-            [some[place] for place in places],
-            opens_methods=False,
-            within_seconds=within_seconds,
-        )
+        asked = [some[place] for place in places]
+        sent = await self._request(asked, opens_methods=False, within_seconds=within_seconds)
         return _with(answers, places, sent)
 
     async def send(
@@ -204,9 +201,8 @@ class Client:
         while left:
             portion = self._portion(commands, left)
             if portion:
-                some = [commands[place] for place in portion]
                 sent = await self._request(
-                    some,
+                    [commands[place] for place in portion],
                     unless,
                     opens_methods=opens_methods,
                     halves=halves,
@@ -273,8 +269,7 @@ class Client:
     ) -> list[Answer] | Failure:
         """Send one request, and return its answers, or why it was not sent."""
         async with self._readying:
-            unready = await self._ready(commands, unless)
-            if unready is not None:
+            if (unready := await self._ready(commands, unless)) is not None:
                 return unready
             self._count_request()
         self.breakers.set_next_probe(command.method for command in commands)
@@ -290,8 +285,7 @@ class Client:
         """Wait for the right and the room to send a request; return why it may not be sent."""
         if self.keep is not None and self._requests >= self._counted_through:
             await self.keep()
-        blocked = None if self.access is None else await self.access.ready()
-        if blocked is not None:
+        if self.access is not None and (blocked := await self.access.ready()) is not None:
             return self._blocked(blocked)
         await self.turn()
         why = None if unless is None else unless()
@@ -366,8 +360,7 @@ class Client:
         return at is not None and timedelta(0) <= self._now() - at < REMEMBERED_FOR
 
     def _count(self, command: Command, answer: Answer) -> None:
-        failure = answer.failure
-        word = answer_label(None if failure is None else failure.code)
+        word = answer_label(None if answer.failure is None else answer.failure.code)
         self._metrics.portal_calls.labels(self.portal.name, command.method, word).inc()
 
     def _learn_limit(self, answers: Sequence[Answer]) -> None:
