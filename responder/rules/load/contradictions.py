@@ -5,10 +5,10 @@ with several values may pass `over: 50` by one of them and `below: 20` by anothe
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
-from itertools import combinations
+from itertools import combinations, product
 from typing import NamedTuple
 
 from responder.model import Unknown
@@ -35,6 +35,13 @@ class Clash(NamedTuple):
     first: str
     second: str
     node: Scalar
+
+
+class Apart(NamedTuple):
+    """Two tests of one fact that stand apart and that no value passes: the keys of both."""
+
+    first: Scalar
+    second: Scalar
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +159,64 @@ def _apart(lower: _Allowed, upper: _Allowed, *, meet: bool) -> bool:
     if isinstance(low, timedelta) and isinstance(high, timedelta):
         return low > high or (low == high and not meet)
     return False
+
+
+def apart(clause: Node, context: FileContext, *, all_hold: bool) -> Iterator[Apart]:
+    """Yield tests of one fact that clash though they stand in different maps, once for each fact.
+
+    `all_hold` is true where all parts of the clause must hold: in `if`, and not in `unless`.
+    """
+    together: dict[str, list[tuple[Scalar, Node]]] = {}
+    for key, value in _together(clause) if all_hold else ():
+        together.setdefault(key.text, []).append((key, value))
+    for path, some in together.items():
+        fact = registry.find(path)
+        if fact is not None and (found := _first_clash(fact, some, context)) is not None:
+            yield found
+    for inner in _groups_within(clause, all_hold=all_hold):
+        yield from apart(inner, context, all_hold=True)
+
+
+def _together(node: Node) -> Iterator[tuple[Scalar, Node]]:
+    """Yield the facts and their tests that must all hold: those of a map and of its `all`."""
+    if isinstance(node, Items):
+        for item in node.items:
+            yield from _together(item)
+    for key, value in node.pairs if isinstance(node, Table) else ():
+        if key.text == "all":
+            yield from _together(value)
+        else:
+            yield key, value
+
+
+def _groups_within(node: Node, *, all_hold: bool) -> Iterator[Node]:
+    """Yield the parts of a clause in which all must hold, whatever holds around them."""
+    for item in node.items if isinstance(node, Items) else ():
+        yield from _groups_within(item, all_hold=all_hold)
+    for key, value in node.pairs if isinstance(node, Table) else ():
+        if key.text == "any" and isinstance(value, Items):
+            yield from value.items
+        elif key.text == "not" or (key.text == "all" and not all_hold):
+            yield value
+        elif key.text == "all":
+            yield from _groups_within(value, all_hold=True)
+
+
+def _first_clash(
+    fact: Fact, some: Sequence[tuple[Scalar, Node]], context: FileContext
+) -> Apart | None:
+    for (key, one), (other_key, other) in combinations(some, 2):
+        for test, other_test in product(_tests_of(key, one), _tests_of(other_key, other)):
+            if any(clashes(fact, (test, other_test), context)):
+                return Apart(key, other_key)
+    return None
+
+
+def _tests_of(key: Scalar, value: Node) -> Sequence[tuple[Scalar, Node]]:
+    """Return the tests of a fact as operators and operands, also where only a value stands."""
+    if isinstance(value, Table):
+        return value.pairs
+    return ((replace(key, text="one_of"), value),)
 
 
 class KindAsked(NamedTuple):

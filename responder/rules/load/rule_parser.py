@@ -196,7 +196,20 @@ class RuleReader:
         condition = All(self._clause(node, "if", clauses))
         exception = AnyOf(self._clause(node, "unless", clauses))
         are_read = clauses.is_whole and len(self.mistakes.found) == before
+        if are_read:
+            self._clashes(node)
         return _Tests(condition, exception, clauses.uses, are_read, clauses.meant)
+
+    def _clashes(self, node: Table) -> None:
+        """Refuse tests of one fact in different groups that no value passes together."""
+        for name in ("if", "unless"):
+            clause = node.get(name)
+            if clause is None:
+                continue
+            for first, second in contradictions.apart(clause, self.context, all_hold=name == "if"):
+                other = "its other test" if first.line == second.line else f"line {first.line}"
+                message = f"no value of `{second.text}` passes both this and {other}"
+                self.mistakes.error(second, f"{message}, so this never holds", new=True)
 
     def _clause(self, node: Table, name: str, clauses: ClauseReader) -> tuple[Part, ...]:
         value, key = node.get(name), node.key(name)
@@ -215,10 +228,9 @@ class RuleReader:
             self.mistakes.error(node, message, new=True)
         for part in exception.parts:
             again = asked.get(_said(part)) if isinstance(part, FactTest) else None
-            key = node.key("unless")
-            if again is not None and again in condition.parts and key is not None:
+            if again is not None and again in condition.parts:
                 message = f"`unless` excepts what `if` asks of `{again.path}`: this never holds"
-                self.mistakes.error(key, message, new=True)
+                self.mistakes.error(_key_of(node, "unless", again), message, new=True)
 
     def _of_one_kind(self, uses: list[Use], when: tuple[Trigger, ...] | None) -> None:
         """Refuse a rule that tests two kinds of document, or one that no trigger of it brings."""
@@ -346,13 +358,20 @@ class RuleReader:
 
 def _as_an_id(written: str) -> str | None:
     """Return a rule's id in small letters, with - between its words; None where others remain."""
-    plain = re.sub(r"[\s_.]+", "-", written.strip().lower())
+    plain = re.sub(r"[\s_.]+", "-", written.strip().rstrip(",;.").lower())
     return plain if _ID.fullmatch(plain) else None
 
 
 def _said(test: FactTest) -> tuple[str, str]:
     """Return a test in words; two of the same words are the same test."""
     return test.path, test.wording
+
+
+def _key_of(node: Table, clause: str, test: FactTest) -> Node:
+    """Return the key of the fact that a test in a clause of a rule is about."""
+    table = node.get(clause)
+    keys = [key for key, _ in table.pairs] if isinstance(table, Table) else []
+    return next((key for key in keys if registry.find(key.text) == test.fact), table or node)
 
 
 def _text_of(table: Table, name: str) -> str:

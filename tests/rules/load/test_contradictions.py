@@ -55,6 +55,20 @@ def test_what_some_value_passes_is_none(tests: str) -> None:
     assert said(tests) == []
 
 
+@pytest.mark.parametrize(
+    "tests",
+    [
+        "any: [{deal.stage_id: NEW}, {deal.stage_id: WON}]",
+        "deal.stage_id: NEW, any: [{deal.stage_id: WON}, {deal.closed: true}]",
+        "deal.stage_id: NEW, not: {deal.stage_id: WON}",
+        "all: [{deal.probability: {over: 20}}, {deal.probability: {below: 50}}]",
+        "all: [{deal.observers: 5}, {deal.observers: 6}]",
+    ],
+)
+def test_groups_that_some_value_passes_are_none(tests: str) -> None:
+    assert said(tests) == []
+
+
 def test_an_exception_from_the_very_test_of_if_is_one() -> None:
     rule = a_rule("workflow.template_id: 61, deal.closed: true", more="unless: {deal.closed: true}")
     (mistake,) = mistakes_of(in_a_file(rule))
