@@ -10,7 +10,7 @@ from datetime import UTC, tzinfo
 from typing import NamedTuple
 
 from responder.model import Mode
-from responder.rules import time_zones
+from responder.rules import idle_guards, time_zones
 from responder.rules.facts.literals import FileContext
 from responder.rules.load import calendar_parser, limit_parser
 from responder.rules.load.key_parser import Keys
@@ -60,7 +60,7 @@ def read(
     )
     reader.portals(defaults.portals)
     rules = tuple(_rules(root, reader, keys))
-    _idle_guards(rules, mistakes, root)
+    idle_guards.warn(rules, root, mistakes)
     return Loaded(rules, defaults.zone)
 
 
@@ -86,18 +86,21 @@ def _version(root: Table, keys: Keys) -> None:
 def _defaults(root: Table, keys: Keys) -> Defaults:
     table = root.get("defaults")
     if table is None:
-        return Defaults()
+        return Defaults(zone=None if keys.lacks(root, "defaults", FILE_KEYS) else UTC)
     if not isinstance(table, Table):
         keys.mistakes.error(table, "`defaults` is a map, without dashes or square brackets")
-        return Defaults()
+        return Defaults(zone=UTC)
     keys.known(table, DEFAULT_KEYS)
+    zone = time_zones.read(table, keys, None)
+    if zone is None and not keys.lacks(table, "timezone", DEFAULT_KEYS):
+        zone = UTC  # what is wrong with it is said there, and not once more at each schedule
     mode = keys.choice(table, "mode", tuple(Mode))
     portals = tuple(keys.names(table, "portals")) if table.get("portals") else None
     return Defaults(
         mode=Mode(mode or Mode.OBSERVE),
         portals=portals,
         limit=limit_parser.read(table, keys, Limit()),
-        zone=time_zones.read(table, keys, None),
+        zone=zone,
     )
 
 
@@ -157,15 +160,3 @@ def _rules(root: Table, reader: RuleReader, keys: Keys) -> Iterator[Rule]:
         rule = reader.read(item)
         if rule is not None:
             yield rule
-
-
-def _idle_guards(rules: tuple[Rule, ...], mistakes: Mistakes, root: Table) -> None:
-    """Warn of `leave` rules below the last rule that they could protect from."""
-    acting = [place for place, rule in enumerate(rules) if rule.acts]
-    last = acting[-1] if acting else -1
-    node = root.get("rules")
-    if mistakes.fatal or not isinstance(node, Items):
-        return
-    for rule, item in list(zip(rules, node.items, strict=True))[last + 1 :]:
-        message = f"`{rule.id}` protects from nothing: no kill or terminate rule stands below it"
-        mistakes.warn(item, message)

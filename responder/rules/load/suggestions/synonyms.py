@@ -97,7 +97,7 @@ AUDIENCES: Synonyms = _words(
     responsible="assigned_by assigned_by_id assigned owner manager responsible_id user",
     waiting="waiting_for tasks task assignee assignees approver approvers performers",
 )
-TRUTHS: Synonyms = _words(true="yes y on 1 да", false="no n off 0 нет")
+TRUTHS: Synonyms = _words(true="yes y on 1 да ja wahr", false="no n off 0 нет nein nicht falsch")
 OPERATORS: Synonyms = {
     **_words(
         is_not="not not_equal not_equals ne neq differs isnt is_nt != <>",
@@ -127,7 +127,10 @@ GROUPS: Synonyms = _words(
 )
 ZONES: Synonyms = {
     "msk": "Europe/Moscow",
-    "moscow": "Europe/Moscow",
+    **dict.fromkeys(["moscow", "moskau", "moskva", "moscou", "москва", "мск"], "Europe/Moscow"),
+    **{"wien": "Europe/Vienna", "kiew": "Europe/Kyiv", "warschau": "Europe/Warsaw"},
+    **{"минск": "Europe/Minsk", "киев": "Europe/Kyiv", "екатеринбург": "Asia/Yekaterinburg"},
+    **{"новосибирск": "Asia/Novosibirsk", "самара": "Europe/Samara"},
     "spb": "Europe/Moscow",
     "yekt": "Asia/Yekaterinburg",
     "novt": "Asia/Novosibirsk",

@@ -1,0 +1,45 @@
+"""Warns of `leave` rules that protect from nothing, for no rule below is read where they are."""
+
+from collections.abc import Sequence
+
+from responder.rules.rule import Rule
+from responder.rules.yaml_positions import Items, Mistakes, Node, Table
+
+
+def warn(rules: Sequence[Rule], root: Table, mistakes: Mistakes) -> None:
+    """Warn of each `leave` rule of a file that no kill or terminate rule below it meets."""
+    node = root.get("rules")
+    if mistakes.fatal or not isinstance(node, Items):
+        return
+    for place, (rule, item) in enumerate(zip(rules, node.items, strict=True)):
+        if not rule.acts:
+            _warn_of(rule, item, [one for one in rules[place + 1 :] if one.acts], mistakes)
+
+
+def _warn_of(guard: Rule, item: Node, below: Sequence[Rule], mistakes: Mistakes) -> None:
+    nothing = f"`{guard.id}` protects from nothing: no kill or terminate rule"
+    if not below:
+        mistakes.warn(item, f"{nothing} stands below it")
+        return
+    met = [rule for rule in below if guard.guards_against(rule)]
+    if not met:
+        message = f"{nothing} below it has any of these triggers; without `when` it guards always"
+        mistakes.warn(_key(item, "when"), message)
+    elif guard.kind is not None and not any(_is_about(rule, guard.kind) for rule in met):
+        mistakes.warn(_key(item, "if", guard.kind), f"{nothing} below it is about a {guard.kind}")
+
+
+def _is_about(rule: Rule, kind: str) -> bool:
+    """Return whether a rule may be read for a document of this kind."""
+    brought = any(trigger.can_bring(kind) for trigger in rule.triggers or ())
+    return rule.kind in (None, kind) and brought
+
+
+def _key(item: Node, name: str, kind: str | None = None) -> Node:
+    """Return a key of a rule; within it the first fact of a kind, where one stands there."""
+    if not isinstance(item, Table):
+        return item
+    value, key = item.get(name), item.key(name)
+    facts = [one for one, _ in value.pairs] if isinstance(value, Table) and kind else []
+    fact = next((one for one in facts if one.text.startswith(f"{kind}.")), None)
+    return fact or key or item
