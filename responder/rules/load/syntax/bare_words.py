@@ -7,13 +7,15 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from responder.rules.load import plain_words
 from responder.rules.load.suggestions import written_values
-from responder.rules.load.syntax import key_words
+from responder.rules.load.syntax import key_words, quotes
 from responder.rules.yaml_positions import NUMBER, TRUTHS, Items, Kind, Mistakes, Node, Scalar
 
 Pair = tuple[Scalar, Node]
 # Names of keys are in small letters; what is none is one more value: `{is: F, S}`.
 _A_KEY = re.compile(r"[a-z_].*")
+_OF_A_TEXT = frozenset({"contains", "starts_with", "ends_with", "matches"})
 
 
 def mended(pairs: Sequence[Pair], mistakes: Mistakes) -> Iterator[Pair]:
@@ -33,7 +35,10 @@ def mended(pairs: Sequence[Pair], mistakes: Mistakes) -> Iterator[Pair]:
         more: list[Scalar] = []
         while isinstance(value, Scalar) and rest and _is_a_value(*rest[0]):
             more.append(rest.pop(0)[0])
-        yield key, _several(value, more, mistakes) if more and isinstance(value, Scalar) else value
+        if more and isinstance(value, Scalar):
+            yield key, _with_more(key.text, value, more, mistakes)
+        else:
+            yield key, value
 
 
 def _is_bare(key: Scalar, value: Node) -> bool:
@@ -60,6 +65,24 @@ def _with_a_colon(key: Scalar, mistakes: Mistakes) -> Pair:
     start = key.column + len(key.text) - len(rest)
     value = replace(key, text=rest, column=start, length=len(rest), kind=_kind(rest))
     return replace(key, text=first, length=len(first)), value
+
+
+def _with_more(test: str, value: Scalar, more: Sequence[Scalar], mistakes: Mistakes) -> Node:
+    """Return what is meant by a value behind which others stand: a text, a length, or several."""
+    last = more[-1]
+    length = last.column + len(last.text) - value.column if last.line == value.line else 1
+    written = ", ".join(one.text for one in (value, *more))
+    if test in _OF_A_TEXT:
+        meant = quotes.as_quoted(plain_words.without_curly_quotes(written) or written)
+        message = "a text with a comma in it stands in quotes"
+        kind: Kind = "text"
+    elif (duration := written_values.duration(written.replace(", ", ","))) is not None:
+        meant, kind = duration, "text"
+        message = "a duration is a whole number and its unit"
+    else:
+        return _several(value, more, mistakes)
+    mistakes.at(value.line, value.column, message, meant, length, new=True)
+    return replace(value, text=meant.strip("\"'"), kind=kind, length=length)
 
 
 def _several(value: Scalar, more: Sequence[Scalar], mistakes: Mistakes) -> Node:

@@ -72,7 +72,16 @@ def find(stumble: Stumble, lines: Sequence[str]) -> tuple[Broken, ...]:
         return tabs
     looks: tuple[Callable[[_Lines], Broken | None], ...]
     looks = (
-        *(_quote, _signs, _joined, _colon_before_brackets, _colon, _first_without_dash, _dash),
+        *(
+            _quote,
+            _unquoted,
+            _signs,
+            _joined,
+            _colon_before_brackets,
+            _colon,
+            _first_without_dash,
+            _dash,
+        ),
         *(_indentation, _behind, _bracket, _first_character),
     )
     found = next((one for one in (look(file) for look in looks) if one is not None), None)
@@ -99,6 +108,11 @@ def _tabs(file: _Lines) -> Iterator[Broken]:
 
 def _quote(file: _Lines) -> Broken | None:
     return quotes.unclosed(file.all)
+
+
+def _unquoted(file: _Lines) -> Broken | None:
+    """Find a text in braces that needs quotes: `{matches: ^Audit [0-9]+}`."""
+    return quotes.missing(file.number, file.line(file.number))
 
 
 def _signs(file: _Lines) -> Broken | None:

@@ -49,6 +49,7 @@ def _compared(found: re.Match[str]) -> Said:
 
 def _sentence(found: re.Match[str]) -> Said:
     test = f"{found[1]}: {{{SIGNS[found[2]]}: {found[3]}}}"
+    test = f"{found[1]}: {found[3]}" if SIGNS[found[2]] == "is" else test
     return Said(found.start(1), "a test is a map, not an expression", test)
 
 
@@ -110,7 +111,7 @@ _BY_PATTERN: Mapping[str, _Look] = {
         "a remark begins with `#`, and not with `{2}`", "# {3}"
     ),
     r"(\s*(?:- )?[\w.]+:\s*)((?:>=|<=|>|<)\s*[^\s<>=#|&].*)": _compared,
-    r"\s*(?:- )?(([\w.]+)\s*=\s*(.+))": _Says(
+    r"\s*(?:- )?(([\w.]+)\s*=\s*([^\s=].*))": _Says(
         "a key and its value are joined by a colon, not by `=`", "{2}: {3}"
     ),
     rf"\s*([a-z_0-9]+\.[a-z_0-9]+)\s*({SIGN})\s*(\S+|\"[^\"]*\")\s*": _sentence,
@@ -130,6 +131,12 @@ _BY_PATTERN: Mapping[str, _Look] = {
     r"(\s*)((?:- )?[\w.]+:\s+(?:\"[^\"]*\"|'[^']*'|[^,{\[]*|.*[\]}])),\s*": _comma,
     r"\s*(?:- )?([\w.]+):\s+\"([^\"]*\"[^\"]+\"[^\"]*)\"\s*": _double_quotes,
     r"\s*(?:- )?([\w.]+):\s+'([^']*'[^']*)'\s*": _single_quotes,
+    r"\s*(?:- )?\w+\.[\w.]+:\s+(([*%])([^*%\s][^*%]*)\2)\s*": _Says(
+        "`{2}` stands for no other characters here", "{contains: {3}}"
+    ),
+    r"\s*(?:- )?\w+\.[\w.]+:\s+(%([^*%\s][^*%]*))\s*": _Says(
+        "`%` stands for no other characters here", "{ends_with: {2}}"
+    ),
     r"\s*(?:- )?[\w.]+:\s+(\*)\s*": _Says(
         "`*` means nothing here: without the test, every value is meant"
     ),

@@ -3,10 +3,17 @@
 import re
 from collections.abc import Sequence
 
+from responder.rules.load.plain_words import CURLY_SAID
 from responder.rules.load.syntax import key_words
 from responder.rules.load.syntax.edits import Broken, Edit
 
 _KEY_BEFORE = re.compile(r"\s*(?:- +)*([\w.]+:\s+)?")
+_OF_A_TEXT = re.compile(r"[{,]\s*(matches|contains|starts_with|ends_with):\s+([^\s\"'].*)")
+_CURLY = re.compile(
+    "[\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u201b\u00ab](.*)[\u201c\u201d\u2018\u2019\u00bb]"
+)
+_MEANS_MORE = re.compile(r"[\[\]{}]|^[%@`&!|>]")
+_NEXT_KEY = re.compile(r"[,}]\s*[\w.]+:\s")
 _END_OF_FLOW = re.compile(r"[\]}\s,]*$")
 
 
@@ -65,8 +72,40 @@ def begins_a_value(before: str, depth: int) -> bool:
     return not said or (said[-1] in ":-[{" and said != before) or said[-1] in "[{"
 
 
+def missing(number: int, line: str) -> Broken | None:
+    """Return what is wrong with a text in braces whose signs mean something to YAML.
+
+    It is the operand of a test of texts, such as a regular expression with brackets.
+    """
+    found = _OF_A_TEXT.search(line)
+    if found is None:
+        return None
+    start, before = found.start(2), line[: found.start(2)]
+    closers = "}" * (before.count("{") - before.count("}")) + "]" * (
+        before.count("[") - before.count("]")
+    )
+    text = line[start:].rstrip()
+    if not closers or not text.endswith(closers):
+        return None
+    text = text.removesuffix(closers)
+    curly = _CURLY.fullmatch(text)
+    quoted = as_quoted(curly[1] if curly else text)
+    if curly is None and (not _MEANS_MORE.search(text) or _NEXT_KEY.search(text)):
+        return None
+    said = "a text with such signs stands in quotes"
+    edit = Edit(number, start, start + len(text), quoted)
+    return Broken(number, start + 1, CURLY_SAID if curly else said, quoted, edit)
+
+
+def as_quoted(text: str) -> str:
+    """Return a text in quotes, within which a backslash means itself."""
+    if "\\" in text or '"' in text:
+        return "'" + text.replace("'", "''") + "'"
+    return f'"{text}"'
+
+
 def _broken(number: int, line: str, column: int) -> Broken:
-    message = "this quote is not closed: another one stands at the end of the text"
+    message = "this quote is not closed: write another one at the end of the text"
     quote, end = line[column], len(line.rstrip())
     whole = _KEY_BEFORE.fullmatch(line[:column])
     if whole is None:

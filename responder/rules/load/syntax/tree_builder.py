@@ -121,7 +121,7 @@ class Builder:
         found: Iterable[Pair] = self._pairs(done.parts)
         if done.event.flow_style:
             found = bare_words.mended(list(found), self._mistakes)
-        self._add(Table(pairs=tuple(self._each_once(found)), **place))
+        self._add(Table(pairs=tuple(self._each_once(found, done.event)), **place))
 
     def _pairs(self, parts: list[Node]) -> Iterator[Pair]:
         for key, value in zip(parts[::2], parts[1::2], strict=True):
@@ -140,13 +140,12 @@ class Builder:
             message, meant = f"a colon is missing after `{found[1]}`", f"{found[1]}: {found[2]}"
             self.broken.append(Broken(key.line, end + 1, message, meant, edit))
 
-    def _each_once(self, pairs: Iterable[Pair]) -> Iterator[Pair]:
+    def _each_once(self, pairs: Iterable[Pair], event: yaml.CollectionStartEvent) -> Iterator[Pair]:
         pairs, seen, found = list(pairs), dict[str, int](), list[Pair]()
         second = plain_words.second_item([key.text for key, _ in pairs])
         for place, (key, value) in enumerate(pairs):
             if place == second and isinstance(value, Scalar):
-                said = plain_words.without_dash(key.text, value.text)
-                self._mistakes.error(key, said.message, said.suggestion)
+                self._second_item(key, value, event)
                 break
             if key.text in seen:
                 self._twice(key, value, *found[seen[key.text]])
@@ -155,6 +154,17 @@ class Builder:
                 seen[key.text] = len(found)
                 found.append((key, value))
         yield from found
+
+    def _second_item(self, key: Scalar, value: Scalar, event: yaml.CollectionStartEvent) -> None:
+        """Record that the dash of a second rule or test is missing; it is read with one then."""
+        said = plain_words.without_dash(key.text, value.text)
+        around = self._open[-1].event if self._open else event
+        dash, end = self._place(around.start_mark)[1] - 1, key.column - 1
+        if event.flow_style or self._mistakes.forgives_new or dash >= end:
+            self._mistakes.error(key, said.message, said.suggestion)
+            return
+        edit = Edit(key.line, dash, end, "-".ljust(end - dash))
+        self.broken.append(Broken(key.line, key.column, said.message, said.suggestion, edit))
 
     def _twice(self, key: Scalar, value: Node, first: Scalar, other: Node) -> None:
         """Record a key that is in a map twice."""
@@ -199,6 +209,8 @@ class Builder:
         if event.tag is not None:
             meant = f"{{is_not: {event.tag[1:]}}}" if event.tag[1:].isalnum() else None
             said = "a tag (`!`) is not allowed: values are what they look like"
+            if event.tag == "!=" and isinstance(event, yaml.ScalarEvent):
+                said, meant = "a comparison is a map", f"{{is_not: {event.value}}}"
             self._refuse(event, said, meant)
         return event.anchor is not None or event.tag is not None
 
