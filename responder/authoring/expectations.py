@@ -18,6 +18,20 @@ from responder.rules.ruleset import Ruleset
 from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table, nearest
 
 _BETWEEN = frozenset({"by", "is", "with", "from", "rule", "the", "be", "will"})
+_NOTHING_HAPPENS = frozenset(
+    [
+        "stay",
+        "stays",
+        "stayed",
+        "runs",
+        "running",
+        "continues",
+        "untouched",
+        "nothing",
+        "no",
+        "null",
+    ]
+)
 WAITING = "waiting"
 NONE = "none"
 WORDS: Mapping[str, str] = {
@@ -117,6 +131,8 @@ def _meant(written: str, ruleset: Ruleset) -> str | None:
     if rule is not None and what is not None:
         return f"{{{what}: {rule}}}"
     plain = written.lower().removeprefix("would_")
+    if plain in _NOTHING_HAPPENS:
+        return NONE
     return plain if plain in WORDS else synonyms.meant(plain, WORDS, synonyms.VALUES)
 
 

@@ -7,6 +7,7 @@ from tests.rules.make import a_rule, in_a_file
 
 WHY = "because: So that it is."
 ACTING = a_rule(name="acting", mode="observe", more=WHY)
+IDLE = "warning: `guard` protects from nothing: no kill or terminate rule below it"
 
 
 def said(rules: str, *, head: str = "", tested: tuple[str, ...] = ()) -> list[str]:
@@ -70,17 +71,23 @@ def test_a_rule_that_is_never_reached_is_a_warning() -> None:
 
 
 @pytest.mark.parametrize(
-    "guard",
+    ("guard", "warnings"),
     [
-        a_rule("lead.title: x", name="guard", then="leave", when=None),
-        a_rule("deal.title: x", name="guard", then="leave", when="[deal.added]"),
-        a_rule("deal.title: x", name="guard", then="leave", when=None, more="portals: [b]"),
+        (
+            a_rule("lead.title: x", name="guard", then="leave", when=None),
+            [f"{IDLE} is about a lead"],
+        ),
+        (
+            a_rule("deal.title: x", name="guard", then="leave", when="[deal.added]"),
+            [f"{IDLE} has any of these triggers; without `when` it guards always"],
+        ),
+        (a_rule("deal.title: x", name="guard", then="leave", when=None, more="portals: [b]"), []),
     ],
 )
-def test_a_guard_against_something_else_may_stand_below(guard: str) -> None:
+def test_a_guard_against_something_else_may_stand_below(guard: str, warnings: list[str]) -> None:
     acting = a_rule("deal.id: 1, workflow.id: x", name="acting", mode=None, more=WHY)
     below = a_rule("workflow.id: x", name="below", mode=None, more=WHY)
-    assert said(acting + guard + below, head="defaults: {portals: [a]}\n") == []
+    assert said(acting + guard + below, head="defaults: {portals: [a]}\n") == warnings
 
 
 def test_github_is_told_in_its_own_words() -> None:

@@ -21,6 +21,7 @@ from responder.rules.yaml_positions import Items, Node, Scalar, Table
 
 TESTS = frozenset({"is", "is_not", "one_of", "none_of"})
 _IN_LISTS = frozenset({"in_list", "not_in_list"})
+_OF_ORDER = frozenset({"over", "at_least", "below", "at_most", "between"})
 
 
 class Complaint(NamedTuple):
@@ -44,6 +45,7 @@ class _Closed:
 
     def nearest(self, written: str) -> str | None:
         """Return the value that is meant by a word, or the values by several words."""
+        written = written.strip().rstrip(",;")
         return (
             self._one(written)
             or written_values.several(written, self._one)
@@ -109,7 +111,13 @@ class _Code:
 
     def nearest(self, written: str) -> str | None:
         """Return the code in other letters, or the codes in a text that names several."""
-        return self._one(written.upper()) or written_values.several(written, self._one)
+        plain = written.strip().rstrip(",;")
+        return (
+            self._one(plain.upper())
+            or written_values.several(plain, self._one)
+            or written_values.negated(plain, self._one)
+            or self._one(plain.lstrip("= "))
+        )
 
     def _one(self, written: str) -> str | None:
         if written.lower().rstrip(".") in self.words:
@@ -136,6 +144,10 @@ def in_test(fact: Fact, operator: str, operand: Node, context: FileContext) -> I
     """Yield the values of one test of a rule that the fact can never have."""
     if operator in TESTS:
         yield from in_values(fact, operand)
+    elif operator in _OF_ORDER:
+        for scalar in scalars(operand):
+            if scalar.kind == "text" and isinstance(values.number(scalar.text), Unknown):
+                yield from _of_one(fact, scalar)
     elif operator in _IN_LISTS and isinstance(operand, Scalar):
         for item in context.lists.get(operand.text, ()):
             for wrong in in_values(fact, item):

@@ -24,6 +24,12 @@ from responder.rules.yaml_positions import Items, Node, Scalar, Table, nearest, 
 
 _NONE = "{exists: false}"
 _DATES = "2026-09-24 or 2026-09-24T10:00:00+03:00"
+_PART_OF_A_DAY = re.compile(r"[0-9]+[.,][0-9]+\s*wd")
+_UNEVEN = re.compile(
+    r"[0-9]+\s*(?:mos?|mons?|months?|monate?|мес|месяца?|месяцев|y|years?|jahre?|год|года|лет)\.?",
+    re.IGNORECASE,
+)
+_FEW = 8  # so many names are told to who wrote another one
 _DURATIONS = "45s, 10m, 12h, 30d or 2w"
 
 
@@ -130,16 +136,22 @@ def measure(node: Node, fact: Fact) -> Comparand:
     if fact.type is Type.DURATION:
         length = values.duration(scalar.text)
         if length is None:
-            message = (
-                f"`{scalar.text}` is not a duration, such as {_DURATIONS}; or 3wd `in` a calendar"
-            )
             meant = values.duration_meant(scalar.text) or working_time.meant(scalar.text)
-            raise MisfitError(scalar, message, meant)
+            raise MisfitError(scalar, _no_duration(scalar.text), meant)
         return Comparand(values.as_it_is, length)
     read = values.number(scalar.text)
     if isinstance(read, Unknown):
         raise MisfitError(scalar, f"`{scalar.text}` is not a number")
     return Comparand(values.number, read)
+
+
+def _no_duration(written: str) -> str:
+    """Return what is wrong with a text that is no duration."""
+    if _PART_OF_A_DAY.fullmatch(written):
+        return f"`{written}` is no number of working days: they are whole, as in 1wd"
+    if _UNEVEN.fullmatch(written):
+        return f"`{written}` is not a duration: months and years differ, so count days, such as 30d"
+    return f"`{written}` is not a duration, such as {_DURATIONS}; or 3wd `in` a calendar"
 
 
 def working_days(node: Node, fact: Fact, context: FileContext) -> WorkingDays | None:
@@ -174,6 +186,7 @@ def age(node: Node, fact: Fact, context: FileContext) -> timedelta | Moment:
     read = moments.literal(scalar.text, context.zone)
     if read is None:
         message = f"`{scalar.text}` is neither a duration, such as {_DURATIONS}, nor a date"
+        message = _no_duration(scalar.text) if _UNEVEN.fullmatch(scalar.text) else message
         raise MisfitError(scalar, message, values.duration_meant(scalar.text))
     return read
 
@@ -195,7 +208,10 @@ def _named(node: Node, known: Collection[str], what: str, context: FileContext) 
         raise MisfitError(node, f"the name of one of `{what}s` is expected here")
     if node.text not in known and not context.misses_names:
         meant = nearest(node.text.lower(), known) or _among_words(node.text, known)
-        raise MisfitError(node, f"there is no {what} `{node.text}` in `{what}s`", meant)
+        message = f"there is no {what} `{node.text}` in `{what}s`"
+        if meant is None and 0 < len(known) <= _FEW:
+            message += f", which has {', '.join(known)}"
+        raise MisfitError(node, message, meant)
     return node.text
 
 

@@ -164,7 +164,9 @@ def _only(node: Node) -> str | None:
 def _choice_meant(node: Node, choices: list[str]) -> str | None:
     """Return the word that is meant by another, by the first of several, or by a sentence."""
     items = node.items if isinstance(node, Items) else (node,)
-    texts = [one.text.partition(" //")[0].strip() for one in items if isinstance(one, Scalar)]
+    # What stands behind `//`, `#` or a comma is no part of the word in other languages.
+    said = [re.split(" //|#", one.text)[0] for one in items if isinstance(one, Scalar)]
+    texts = [text.strip().rstrip(",;.").rstrip() for text in said]
     if not texts or (len(texts) > 1 and any(one in choices for one in texts[1:])):
         return None
     first = texts[0]

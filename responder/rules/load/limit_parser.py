@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 
 from responder.rules.load.key_parser import Keys
 from responder.rules.load.suggestions import written_values
-from responder.rules.yaml_positions import Node, Scalar, Table
+from responder.rules.yaml_positions import Items, Node, Scalar, Table
 
 _OF_WHAT = re.compile(
     r"([1-9][0-9]*)\s*(?:kills?|stops?|workflows?)?\s*(?:per|an?|/|в|for each)\s*"
@@ -21,6 +21,7 @@ _WHAT = {
     **dict.fromkeys(("run", "sweep"), "per_run"),
     **dict.fromkeys(("document", "deal"), "per_document"),
 }
+_WITHOUT_END = frozenset(("unlimited", "none", "no", "infinite", "off", "false", "any", "∞"))
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")
 
 
@@ -60,6 +61,10 @@ def read(table: Table, keys: Keys, otherwise: Limit) -> Limit:
 
 def _map_meant(node: Node) -> str | None:
     """Return the map that is meant by `5` or `25 per run`."""
+    if isinstance(node, Items):
+        pairs = [pair for item in node.items if isinstance(item, Table) for pair in item.pairs]
+        said = [f"{key.text}: {one.text}" for key, one in pairs if isinstance(one, Scalar)]
+        return f"{{{', '.join(said)}}}" if said else None
     found = _OF_WHAT.fullmatch(node.text) if isinstance(node, Scalar) else None
     if found is not None:
         return f"{{{_WHAT[found[2].lower()]}: {found[1]}}}"
@@ -81,6 +86,9 @@ def _number(table: Table, name: str, keys: Keys) -> int | None:
         return None
     shown = node if isinstance(node, Scalar) and node.text else key
     message = f"`{name}` is a whole number; 0 means that nothing is stopped"
+    if isinstance(node, Scalar) and node.text.lower() in _WITHOUT_END:
+        is_optional = getattr(Limit(), name) is None
+        message += ": leave it out" if is_optional else ", and there always is a limit"
     keys.mistakes.error(shown, message, _meant(node))
     return None
 

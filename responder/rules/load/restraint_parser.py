@@ -68,6 +68,8 @@ def _wait(node: Table, keys: Keys) -> timedelta | None:
         if written_values.is_of_working_days(text):
             message += "; working days stand in tests alone, such as workflow.age"
         else:
+            if text.isascii() and text.isdigit():
+                message += f": minutes are `{text}m`, and hours `{text}h`"
             meant = written_values.duration(text, unit="m")
         keys.mistakes.error(value, message, meant)
         return None

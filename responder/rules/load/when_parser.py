@@ -59,8 +59,8 @@ class WhenReader:
         message, meant = f"there is no event `{item.text}`", triggers.nearest_trigger(item.text)
         if triggers.is_a_portals_name(item.text):
             message = f"`{item.text}` is no event that brings a document with workflows"
-        elif found := _SCHEDULE.fullmatch(item.text):
-            message, meant = "a schedule stands in braces", f'{{{found[1]}: "{found[2]}"}}'
+        elif _SCHEDULE.fullmatch(item.text):
+            message, meant = "a schedule stands in braces", _schedule_said(item.text)
         elif _CRON.fullmatch(item.text):
             message, meant = f"{message}: {_SCHEDULES}", None
         self._error(item, message, meant)
@@ -127,9 +127,20 @@ def _as_a_list(node: Node) -> str | None:
     if isinstance(node, Table) and len(node.pairs) == 1:
         ((key, value),) = node.pairs
         return f"[{{{key.text}: {value.text}}}]" if isinstance(value, Scalar) else None
+    if isinstance(node, Scalar) and (said := _schedule_said(node.text)) is not None:
+        return f"[{said}]"
     names = [name.strip() for name in node.text.split(",")] if isinstance(node, Scalar) else []
     meant = [_event(name) for name in names]
     return f"[{', '.join(filter(None, meant))}]" if meant and all(meant) else None
+
+
+def _schedule_said(written: str) -> str | None:
+    """Return the schedule in `every 1h` or `daily_at 03:00`."""
+    found = _SCHEDULE.fullmatch(written.strip())
+    if found is None:
+        return None
+    operand = f'"{found[2]}"' if ":" in found[2] else found[2]
+    return f"{{{found[1]}: {operand}}}"
 
 
 def _event(name: str) -> str | None:

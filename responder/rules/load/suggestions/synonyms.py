@@ -57,7 +57,7 @@ KEYS: Synonyms = {
     "per_week": "",
     "per_minute": "",
     **{action: f"then: {action}" for action in ("kill", "terminate", "leave")},
-    **dict.fromkeys(("observe", "enforce", "approve"), "mode"),
+    **{mode: f"mode: {mode}" for mode in ("observe", "enforce", "approve")},
 }
 CASE_KEYS: Synonyms = _words(
     expect="expected expects then result assert",
@@ -72,7 +72,7 @@ REMARKS: Mapping[str, str] = {
     "enabled": "a rule is on unless it says why not, as in `disabled: not yet`",
     "active": "a rule is on unless it says why not, as in `disabled: not yet`",
     "else": "what does not hold does nothing, and the next rule is read",
-    "per_day": "a rule's limits are `per_hour`, `per_document` and `per_run`",
+    "per_day": "a rule's limits are `per_hour`, `per_document`, `per_run` and `percent_of_running`",
     "priority": "rules are read from the top, so their order is their priority",
 }
 VALUES: Synonyms = {

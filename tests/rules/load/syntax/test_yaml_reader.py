@@ -87,7 +87,7 @@ def test_a_long_number_keeps_all_its_digits() -> None:
         ),
         (
             b"a: 'x\n",
-            "f:1:4: error: this quote is not closed: another one stands at the end of the text "
+            "f:1:4: error: this quote is not closed: write another one at the end of the text "
             "(did you mean `a: 'x'`?)",
         ),
         (b"a: 1\nb: 2\na: 3\n", "f:3:1: error: `a` is here twice, first on line 1"),
