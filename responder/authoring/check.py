@@ -1,6 +1,7 @@
 """Checks a rules file for its authors: every mistake at once, with its place and the right name."""
 
 import json
+import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, replace
 from datetime import datetime
@@ -12,12 +13,13 @@ from responder.rules import yaml_positions
 from responder.rules.load.suggestions import indentation
 from responder.rules.load.syntax import yaml_reader
 from responder.rules.ruleset import IsKnown, RulesError, Ruleset, load
-from responder.rules.yaml_positions import Mistake, Mistakes, Table
+from responder.rules.yaml_positions import Mistake, Mistakes, Node, Table
 
 Format = Literal["text", "json", "github"]
 
 _FIELDS = ("file", "line", "column", "severity", "message", "suggestion")
 _WIDEST = 160
+_CUT_SHORT = re.compile(r"\s*(?:- )?[\w.]+:\s+([^\s\"'\[{|>#][^\"'\[{#]*?)\s+(#\d+)\s*")
 
 
 def check(
@@ -51,8 +53,19 @@ def check(
     if isinstance(root, Table) and ruleset is not None:
         named = {*tested, *_tested(root, ruleset, mistakes)}
         if not broken:
+            _warn_of_remarks(data, mistakes)
             advice.advise(root, ruleset.rules, named, mistakes, now)
     return mistakes.in_order()
+
+
+def _warn_of_remarks(data: bytes, mistakes: Mistakes) -> None:
+    """Warn of texts that end before a number sign, with which a remark begins: `Order #5`."""
+    for number, line in enumerate(yaml_positions.lines(data.decode("utf-8", "replace")), start=1):
+        found = _CUT_SHORT.fullmatch(line)
+        if found is not None:
+            node = Node(line=number, column=found.start(2) + 1, length=1, last_line=number)
+            message = f"a remark begins here, so that the text is `{found[1]}`: write quotes"
+            mistakes.warn(node, message)
 
 
 def check_tests(data: bytes, file: str, ruleset: Ruleset) -> tuple[Mistake, ...]:

@@ -107,7 +107,10 @@ class Mistakes:
         if isinstance(node, Scalar) and node.kind == "broken":
             return
         severity: Severity = "warning" if new and self.forgives_new else "error"
-        said = plain_words.of_text(node.text, suggestion) if isinstance(node, Scalar) else None
+        said = None
+        if isinstance(node, Scalar):
+            is_number = "is not a number" in message
+            said = plain_words.of_text(node.text, suggestion, is_number=is_number)
         column = node.column
         if said is not None:
             message, suggestion = said.message, said.suggestion or suggestion

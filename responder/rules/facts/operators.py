@@ -22,6 +22,7 @@ from responder.rules.facts.moments import Holds, Moment
 from responder.rules.facts.registry import Fact
 from responder.rules.facts.values import Reader
 from responder.rules.facts.working_time import WorkingDays
+from responder.rules.load.suggestions import regular_expressions
 from responder.rules.yaml_positions import Items, Node, Scalar, truth
 
 Check = Callable[[object, datetime], Holds]
@@ -311,9 +312,7 @@ def _matches(node: Node, fact: Fact, _setting: FileContext) -> Prepared:
     try:
         pattern = re2.compile(written, options)
     except re2.error as error:
-        said = error.args[0]
-        said = said.decode() if isinstance(said, bytes) else said
-        raise MisfitError(node, f"RE2 cannot read this regular expression: {said}") from None
+        raise MisfitError(node, regular_expressions.said(error)) from None
 
     def check(value: object, _now: datetime) -> Holds:
         found = values.text(value)

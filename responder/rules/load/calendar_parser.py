@@ -24,6 +24,7 @@ _IN_A_WORD: Mapping[str, Sequence[str]] = {
 _NUMBERED = ("1", "2", "3", "4", "5", "6", "7")
 _OF_GERMANS = dict(zip(("mo", "di", "mi", "do", "fr", "sa", "so"), DAYS, strict=True))
 _BETWEEN_DAYS = re.compile(r"[-\u2013\u2014]|\s+(?:to|bis|till|until|по|до)\s+")
+_WITHOUT_YEAR = re.compile(r"\d{1,2}[-./]\d{1,2}\.?|\d{1,2}\.? [^\W\d]+|[^\W\d]+ \d{1,2}")
 _HOLIDAYS = "2026-05-09, 2026-01-01..2026-01-08 or {from: 2026-01-01, to: 2026-01-08}"
 
 
@@ -146,11 +147,8 @@ class _Reader:
             ends = self._ends(item)
             first, last = (values.day(end) for end in ends) if ends else (None, None)
             if first is None or last is None:
-                message = f"a holiday is a day or a range of days: {_HOLIDAYS}"
                 text = item.text if isinstance(item, Scalar) else ""
-                if written_values.is_no_day(text):
-                    message = written_values.no_such_day(text)
-                self._error(item, message, written_values.days(text))
+                self._error(item, _no_holiday(text), written_values.days(text))
             elif first > last:
                 self._error(item, "this holiday ends before it begins")
             else:
@@ -171,6 +169,15 @@ class _Reader:
 
     def _error(self, node: Node, message: str, suggestion: str | None = None) -> None:
         self.keys.mistakes.error(node, message, suggestion)
+
+
+def _no_holiday(written: str) -> str:
+    """Return what is wrong with a text that is no holiday."""
+    if _WITHOUT_YEAR.fullmatch(written):
+        return f"`{written}` names no year, and a holiday is a day of one: 2026-05-09"
+    if written_values.is_no_day(written):
+        return written_values.no_such_day(written)
+    return f"a holiday is a day or a range of days: {_HOLIDAYS}"
 
 
 def _day_meant(written: str) -> str | None:

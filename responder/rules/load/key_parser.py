@@ -149,7 +149,7 @@ class Keys:
 def _is_a_text(name: str) -> str:
     said = {
         "disabled": "`disabled` says why, such as `not ready yet`; a rule without it is on",
-        "during": "`during` is the name of one of `calendars`",
+        "during": "`during` is the name of one of `calendars`, where the hours stand",
         "daily_at": "`daily_at` is a time of day; for two of them, write two schedules",
     }
     return said.get(name, f"`{name}` is a text")

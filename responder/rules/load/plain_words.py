@@ -64,10 +64,11 @@ def of_sentence(written: str) -> Said | None:
     return None
 
 
-def of_text(written: str, suggestion: str | None = None) -> Said | None:
+def of_text(written: str, suggestion: str | None = None, *, is_number: bool = False) -> Said | None:
     """Return what is wrong with the letters of a text that was already found to be wrong.
 
-    Not where that is no more than is known: `suggestion` is what was meant by the text.
+    Not where that is no more than is known: `suggestion` is what was meant by the text. Where a
+    number is expected (`is_number`), a word in Cyrillic letters is none in Latin ones either.
     """
     odd = _ODD_BUT_IN_NUMBERS.search(written)
     if odd is not None:
@@ -75,7 +76,7 @@ def of_text(written: str, suggestion: str | None = None) -> Said | None:
     if (meant := without_curly_quotes(written)) is not None:
         return Said(0, CURLY_SAID, meant)
     latin = written.translate(_ALIKE)
-    if latin == written or not latin.isascii():
+    if latin == written or not latin.isascii() or (is_number and latin.isalpha()):
         return None
     if suggestion is not None and suggestion != latin and not re.search("[A-Za-z]", written):
         return None  # it is a word of another language

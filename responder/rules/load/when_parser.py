@@ -16,6 +16,7 @@ from responder.rules.yaml_positions import Items, Node, Scalar, Table
 SCHEDULE_KEYS = ("every", "daily_at")
 _SCHEDULES = 'a schedule is {every: 15m} or {daily_at: "03:00"}'
 _SCHEDULE = re.compile(r"(every|daily_at)[ :]+([0-9]\S*)")
+_BETWEEN_NAMES = re.compile(r"\s*[,;|]\s*|\s+(?:and|or|und|oder|и|или)\s+")
 _CRON = re.compile(r"(?:[0-9*/,-]+ ){4}[0-9*/,-]+")
 _SHORTEST, _LONGEST = timedelta(seconds=1), timedelta(days=366)
 
@@ -71,7 +72,8 @@ class WhenReader:
         if first.text not in SCHEDULE_KEYS:
             meant = synonyms.meant(first.text, SCHEDULE_KEYS, synonyms.KEYS)
             message = f"there is no trigger `{first.text}`"
-            self._error(first, message if meant else f"{message}: {_SCHEDULES}", meant)
+            hint = ", and knows no days of the week" if first.text in ("weekly", "monthly") else ""
+            self._error(first, message if meant else f"{message}: {_SCHEDULES}{hint}", meant)
             return None
         if "every" in names and (at := _time_of_day_beside(item)) is not None:
             message = "a time of day goes with `daily_at`, and not with `every`"
@@ -129,7 +131,11 @@ def _as_a_list(node: Node) -> str | None:
         return f"[{{{key.text}: {value.text}}}]" if isinstance(value, Scalar) else None
     if isinstance(node, Scalar) and (said := _schedule_said(node.text)) is not None:
         return f"[{said}]"
-    names = [name.strip() for name in node.text.split(",")] if isinstance(node, Scalar) else []
+    names = (
+        [name.strip() for name in _BETWEEN_NAMES.split(node.text)]
+        if isinstance(node, Scalar)
+        else []
+    )
     meant = [_event(name) for name in names]
     return f"[{', '.join(filter(None, meant))}]" if meant and all(meant) else None
 

@@ -58,7 +58,7 @@ def warning(written: str, fact: Fact, lists: Collection[str]) -> str | None:
         return f"this is compared as it is written, with its signs: write {pattern} for a pattern"
     if written in lists:
         return f"this is compared with the text `{written}`; the list is {{in_list: {written}}}"
-    meant = _test_meant(written) or _several(written, fact)
+    meant = _test_meant(written) or _several(written, fact) or _without_comma(written, fact)
     return None if meant is None else f"this is compared as it is written: write {meant}"
 
 
@@ -72,6 +72,13 @@ def _test_meant(written: str) -> str | None:
     if compared.test == "is":
         return compared.operand
     return f"{{{compared.test}: {compared.operand}}}"
+
+
+def _without_comma(written: str, fact: Fact) -> str | None:
+    """Return the code before a comma: `WEB,` of `deal.source_id`."""
+    plain = written.rstrip(",;")
+    is_a_code = fact.path.endswith("_id") and _CODE.fullmatch(plain) is not None
+    return plain if is_a_code and plain != written else None
 
 
 def _several(written: str, fact: Fact) -> str | None:

@@ -53,7 +53,7 @@ def in_plain_words(misfit: MisfitError, operand: Operand) -> MisfitError:
     if isinstance(node, Items) and node is whole:
         message = "one value is expected here; several are a pattern, or stand below `any`"
         said = message if operand.operator in _AS_PATTERNS else misfit.message
-        return MisfitError(node, said, _several(node, operand.operator))
+        return MisfitError(node, said, _joined(node, operand) or _several(node, operand.operator))
     inner = whole.items if isinstance(whole, Items) else (whole,)
     if misfit.suggestion is not None or not isinstance(node, Scalar) or node not in inner:
         return misfit
@@ -65,7 +65,42 @@ def in_plain_words(misfit: MisfitError, operand: Operand) -> MisfitError:
         return found
     fact, operator, is_short = operand.fact, operand.operator, operand.is_short
     templates = _of_templates(node) if fact.path in _TEMPLATES and is_short else None
-    return _with(misfit, templates or _meant(node.text, fact, operator, is_short=is_short))
+    meant = templates or _counted(node, operand)
+    meant = meant or _meant(node.text, fact, operator, is_short=is_short)
+    if meant is None and isinstance(whole, Items):
+        # An item of a list is meant alone, and several in one are as many items.
+        read = written_values.read(node.text, fact.type)
+        meant = read or written_values.spaced(
+            node.text, lambda one: written_values.read(one, fact.type)
+        )
+    is_item = isinstance(whole, Items) and meant is not None and meant.startswith("[")
+    return _with(misfit, meant.strip("[]") if is_item and meant is not None else meant)
+
+
+def _counted(node: Scalar, operand: Operand) -> str | None:
+    """Return the test that is meant by yes or no for a number of tasks."""
+    said = TRUTHS.get(node.text.lower(), node.text.lower())
+    if operand.fact.path != "workflow.tasks" or not operand.is_short:
+        return None
+    return {"true": "{at_least: 1}", "false": "0"}.get(said)
+
+
+def _joined(node: Items, operand: Operand) -> str | None:
+    """Return the two ends in `[1000, 5,000,000]`, whose groups of digits YAML takes for values."""
+    if operand.operator != "between" or len(node.items) < 3:
+        return None
+    ends: list[str] = []
+    last: Scalar | None = None
+    for item in node.items:
+        if not isinstance(item, Scalar):
+            return None
+        is_glued = last is not None and item.column == last.column + len(last.text) + 1
+        if is_glued and len(item.text) == 3 and item.text.isdigit():
+            ends[-1] += item.text
+        else:
+            ends.append(item.text)
+        last = item
+    return f"[{', '.join(ends)}]" if len(ends) == 2 else None
 
 
 def in_the_list(operand: Operand, context: FileContext) -> list[MisfitError]:

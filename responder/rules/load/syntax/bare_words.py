@@ -87,11 +87,11 @@ def _with_more(test: str, value: Scalar, more: Sequence[Scalar], mistakes: Mista
 
 def _several(value: Scalar, more: Sequence[Scalar], mistakes: Mistakes) -> Node:
     """Return the number in `1000,50`, or the list of the values in `1, 2`."""
-    (first, *others) = more
-    written = f"{value.text},{first.text}"
-    is_close = first.line == value.line and first.column == value.column + len(value.text) + 1
-    number = written_values.number(written) if is_close and not others else None
-    if number is not None and value.kind == "number" and first.text.isdigit():
+    written = ",".join(one.text for one in (value, *more))
+    is_close = more[-1].line == value.line
+    is_close &= more[-1].column + len(more[-1].text) == value.column + len(written)
+    number = written_values.number(written) if is_close else None
+    if number is not None and value.kind == "number" and all(one.text.isdigit() for one in more):
         mistakes.at(
             value.line,
             value.column,

@@ -98,6 +98,9 @@ def _single_quotes(found: re.Match[str]) -> Said:
 
 def _entity(found: re.Match[str]) -> Said:
     sign, rest = html.unescape(found[1]), html.unescape(f"{found[1]}{found[2]}").strip()
+    if found[1] == "&nbsp;":
+        message = "`&nbsp;` is what a web page writes for a space: write an ordinary one"
+        return Said(found.start(1), message, f" {found[2]}")
     message = f"`{found[1]}` is what a web page writes for `{sign}`"
     return Said(found.start(1), message, as_a_map(rest) or rest)
 

@@ -77,7 +77,8 @@ class Builder:
             case yaml.DocumentStartEvent():
                 self._document(event)
             case yaml.AliasEvent():
-                self._refuse(event, "an alias (`*`) is not allowed: write the value out")
+                said = "an alias (`*`) is not allowed: write the value out"
+                self._refuse(event, said, self._ending_meant(event))
                 self._add(self._scalar(event, f"*{event.anchor}", "broken"))
             case yaml.ScalarEvent():
                 refused = self._refuse_anchor_or_tag(event)
@@ -88,6 +89,12 @@ class Builder:
                 self._end(event)
             case _:
                 pass
+
+    def _ending_meant(self, event: yaml.AliasEvent) -> str | None:
+        """Return the test that is meant by `deal.title: *Tender`."""
+        key = self._open[-1].parts[-1:] if self._open else []
+        of_a_fact = bool(key) and isinstance(key[0], Scalar) and "." in key[0].text
+        return f"{{ends_with: {event.anchor}}}" if of_a_fact else None
 
     def _document(self, event: yaml.DocumentStartEvent) -> None:
         self._documents += 1
@@ -209,8 +216,8 @@ class Builder:
         if event.tag is not None:
             meant = f"{{is_not: {event.tag[1:]}}}" if event.tag[1:].isalnum() else None
             said = "a tag (`!`) is not allowed: values are what they look like"
-            if event.tag == "!=" and isinstance(event, yaml.ScalarEvent):
-                said, meant = "a comparison is a map", f"{{is_not: {event.value}}}"
+            if event.tag.startswith("!=") and isinstance(event, yaml.ScalarEvent):
+                said, meant = "a comparison is a map", f"{{is_not: {event.tag[2:] or event.value}}}"
             self._refuse(event, said, meant)
         return event.anchor is not None or event.tag is not None
 
