@@ -19,7 +19,9 @@ Format = Literal["text", "json", "github"]
 
 _FIELDS = ("file", "line", "column", "severity", "message", "suggestion")
 _WIDEST = 160
-_CUT_SHORT = re.compile(r"\s*(?:- )?[\w.]+:\s+([^\s\"'\[{|>#][^\"'\[{#]*?)\s+(#\d+)\s*")
+_CUT_SHORT = re.compile(
+    r"\s*(?:- )?(?:because|name|disabled|\w+\.[\w.]+):\s+([^\s\"'\[{|>#][^\"'\[{#]*?)\s+(#\d.*)"
+)
 
 
 def check(

@@ -114,7 +114,7 @@ class _Code:
         plain = written.strip().rstrip(",;")
         return (
             self._one(plain.upper())
-            or written_values.several(plain, self._one)
+            or written_values.several(plain.replace("/", ","), self._one)
             or written_values.negated(plain, self._one)
             or self._one(plain.lstrip("= "))
         )
@@ -159,7 +159,10 @@ def in_values(fact: Fact, node: Node) -> Iterator[Complaint]:
     """Yield those of the values at a node that the fact can never have."""
     for scalar in scalars(node):
         if scalar.kind != "null" and scalar.text:
-            yield from _of_one(fact, scalar)
+            for wrong in _of_one(fact, scalar):
+                # Several values in an item of a list are as many items of it.
+                meant = wrong.suggestion and wrong.suggestion.strip("[]")
+                yield wrong._replace(suggestion=meant) if isinstance(node, Items) else wrong
 
 
 def scalars(node: Node) -> Iterable[Scalar]:

@@ -15,7 +15,7 @@ _SLASHED = re.compile(r"/(.+)/([a-z]*)")
 # Words that nobody means as the text itself; `not paid` and `over budget` may be titles.
 _SAID = re.compile(
     r"(?:contains|includes|(?:starts|begins|ends)[ _]with|like|(?:is[ _])?not[ _]equals?(?:[ _]to)?"
-    r"|is[ _]not|содержит|начинается с|не равно)\s.+|(?:!=|<>|==?)\s*\S.*",
+    r"|is[ _]not|matches(?=\s+[\"'])|содержит|начинается с|не равно)\s.+|(?:!=|<>|==?)\s*\S.*",
     re.IGNORECASE,
 )
 _EMPTY = frozenset(["empty", "is empty", "is_empty", "пусто", "не заполнено", "не заполнен"])

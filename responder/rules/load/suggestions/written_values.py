@@ -234,9 +234,12 @@ def _day(parts: tuple[int, int, int], order: str) -> str | None:
 
 def duration(written: str, *, unit: str = "d") -> str | None:
     """Return the duration in `10 minutes`, `3 working days` or a bare `30`, which are of a unit."""
-    text = written.strip().lower()
+    plain = written.strip().rstrip(",;").rstrip()
+    text = plain.lower()
     if text.isascii() and text.isdigit():
         return f"{text}{unit}"
+    if plain != written.strip() and values.duration(plain) is not None:
+        return plain
     if text in _UNITS:
         return _UNITS[text]
     first, _, rest = text.partition(" ")

@@ -193,7 +193,8 @@ def _meant(written: str, fact: Fact, operator: str, *, is_short: bool) -> str | 
     if found is None or is_short or found[0] not in "[{":
         return None if operator == "between" and found and found[0] not in "[{" else found
     if found[0] == "{":
-        return found[1:-1]  # it stands in braces already
+        # It stands in braces already, and behind its test where that is the same one.
+        return found[1:-1].removeprefix(f"{operator}: ")
     if operator in ("one_of", "none_of", "between"):
         return found
     return f"{_OF_SEVERAL[operator]}: {found}" if operator in _OF_SEVERAL else None

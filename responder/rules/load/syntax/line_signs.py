@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from responder.rules.load.plain_words import SIGN, SIGNS, Said, as_a_map
 
 _KEY = r"(\s*(?:- )?)([\w.]+)"
+_SECOND_FACT = re.compile(r"\S\s+([a-z_0-9]+\.[a-z_0-9.]+)$")
 _FIRST_OF_A_MAP = re.compile(r"[a-z_0-9]+(?:\.[a-z_0-9]+)?")
 _Look = Callable[[re.Match[str]], Said]
 
@@ -63,6 +64,9 @@ def _colon_in_a_text(found: re.Match[str]) -> Said:
     key, text = found[2], found[3].strip()
     first = re.split(r":\s", text)[0]
     column, start = found.start(3) + len(first), found.start(2)
+    if (second := _SECOND_FACT.search(first)) is not None:
+        message = f"`{second[1]}` is a test of its own: it begins a line of its own"
+        return Said(found.start(3) + second.start(1), message)
     if text.count("}") > text.count("{"):
         message = "`}` closes nothing: `{` is missing"
         if found[1].endswith("- "):

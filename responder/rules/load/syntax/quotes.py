@@ -93,6 +93,8 @@ def missing(number: int, line: str) -> Broken | None:
     if curly is None and (not _MEANS_MORE.search(text) or _NEXT_KEY.search(text)):
         return None
     said = "a text with such signs stands in quotes"
+    if found[1] != "matches" and text[0] in "%*" and text.strip("%*"):
+        said, quoted = f"`{text[0]}` stands for no other characters here", text.strip("%*")
     edit = Edit(number, start, start + len(text), quoted)
     return Broken(number, start + 1, CURLY_SAID if curly else said, quoted, edit)
 
