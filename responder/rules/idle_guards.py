@@ -1,6 +1,6 @@
 """Warns of `leave` rules that protect from nothing, for no rule below is read where they are."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from responder.rules.rule import Rule
 from responder.rules.yaml_positions import Items, Mistakes, Node, Table
@@ -11,12 +11,18 @@ def warn(rules: Sequence[Rule], root: Table, mistakes: Mistakes) -> None:
     node = root.get("rules")
     if mistakes.fatal or not isinstance(node, Items):
         return
-    for place, (rule, item) in enumerate(zip(rules, node.items, strict=True)):
-        if not rule.acts:
-            _warn_of(rule, item, [one for one in rules[place + 1 :] if one.acts], mistakes)
+    # Rules that are set off alike and about one kind are one here, so that ten thousand rules need
+    # not be compared in pairs.
+    below: dict[tuple[frozenset[str], str | None], Rule] = {}
+    for rule, item in reversed(list(zip(rules, node.items, strict=True))):
+        if rule.acts:
+            names = frozenset(trigger.name for trigger in rule.triggers or ())
+            below.setdefault((names, rule.kind), rule)
+        else:
+            _warn_of(rule, item, below.values(), mistakes)
 
 
-def _warn_of(guard: Rule, item: Node, below: Sequence[Rule], mistakes: Mistakes) -> None:
+def _warn_of(guard: Rule, item: Node, below: Collection[Rule], mistakes: Mistakes) -> None:
     nothing = f"`{guard.id}` protects from nothing: no kill or terminate rule"
     if not below:
         mistakes.warn(item, f"{nothing} stands below it")

@@ -67,3 +67,13 @@ def test_rules_with_a_broken_test_are_loaded_as_they_were() -> None:
     with pytest.raises(RulesError) as refused:
         load(data, file="rules.yaml", is_known=lambda _: False)
     assert refused.value.was_none
+
+
+def test_tests_in_groups_that_no_value_passes_were_let_pass() -> None:
+    both = b"all: [{deal.closed: true}, {deal.closed: false}]"
+    data = ONCE_FINE.replace(b"workflow.age: {over: 30d}", both)
+    with pytest.raises(RulesError):
+        load(data, file="rules.yaml", is_known=lambda _: False)
+    ruleset = load(data, file="rules.yaml", is_known=lambda _: True)
+    assert [one.severity for one in ruleset.warnings] == ["warning", "warning"]
+    assert len(list(ruleset.rules[0].condition.tests())) == 3
