@@ -19,7 +19,7 @@ from responder.rules.facts.moments import Moment
 from responder.rules.facts.registry import Fact
 from responder.rules.facts.values import Reader
 from responder.rules.facts.working_time import WorkingDays
-from responder.rules.load.suggestions.synonyms import TRUTHS
+from responder.rules.load.suggestions.synonyms import truth_meant
 from responder.rules.yaml_positions import Items, Node, Scalar, Table, nearest, truth
 
 _NONE = "{exists: false}"
@@ -239,7 +239,7 @@ def _truth(scalar: Scalar, fact: Fact) -> bool:
     read = values.truth(scalar.text)
     if isinstance(read, Unknown):
         message = f"`{fact.path}` is yes or no: write `true` or `false`"
-        raise MisfitError(scalar, message, TRUTHS.get(scalar.text.lower()))
+        raise MisfitError(scalar, message, truth_meant(scalar.text))
     return read
 
 

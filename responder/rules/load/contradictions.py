@@ -185,8 +185,22 @@ def _together(node: Node) -> Iterator[tuple[Scalar, Node]]:
     for key, value in node.pairs if isinstance(node, Table) else ():
         if key.text == "all":
             yield from _together(value)
+        elif key.text == "not":
+            yield from _negated(value)
         else:
             yield key, value
+
+
+def _negated(node: Node) -> Iterator[tuple[Scalar, Node]]:
+    """Yield the one test below `not` as a test that must hold, where it is of certain values."""
+    if not isinstance(node, Table) or len(node.pairs) != 1:
+        return
+    key, value = node.pairs[0]
+    tests = _tests_of(key, value)
+    turned = {positive: negated for negated, positive in _NEGATIONS.items()}
+    if len(tests) == 1 and tests[0][0].text in turned:
+        name, operand = tests[0]
+        yield key, replace(node, pairs=((replace(name, text=turned[name.text]), operand),))
 
 
 def _groups_within(node: Node, *, all_hold: bool) -> Iterator[Node]:

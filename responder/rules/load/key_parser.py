@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from responder.rules.facts import registry
-from responder.rules.load.suggestions.synonyms import KEYS, REMARKS, TRUTHS, VALUES, Synonyms
+from responder.rules.load.suggestions.synonyms import KEYS, REMARKS, VALUES, Synonyms, truth_meant
 from responder.rules.load.suggestions.synonyms import meant as synonym
 from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table, nearest, truth
 
@@ -84,7 +84,7 @@ class Keys:
             return None
         if isinstance(node, Scalar) and node.kind == "truth":
             return truth(node)
-        said = TRUTHS.get(node.text.lower()) if isinstance(node, Scalar) else None
+        said = truth_meant(node.text) if isinstance(node, Scalar) else None
         self.mistakes.error(self._shown(table, name), f"`{name}` is true or false", said)
         return None
 

@@ -61,6 +61,8 @@ def test_what_some_value_passes_is_none(tests: str) -> None:
         "any: [{deal.stage_id: NEW}, {deal.stage_id: WON}]",
         "deal.stage_id: NEW, any: [{deal.stage_id: WON}, {deal.closed: true}]",
         "deal.stage_id: NEW, not: {deal.stage_id: WON}",
+        "deal.stage_id: NEW, not: {deal.stage_id: NEW, deal.closed: true}",
+        "deal.stage_id: NEW, not: {deal.stage_id: {is_not: NEW}}",
         "all: [{deal.probability: {over: 20}}, {deal.probability: {below: 50}}]",
         "all: [{deal.observers: 5}, {deal.observers: 6}]",
     ],

@@ -166,6 +166,12 @@ def meant(word: str, names: Iterable[str], synonyms: Synonyms) -> str | None:
     return russian.english(plain, names) or nearest(plain, names)
 
 
+def truth_meant(written: str) -> str | None:
+    """Return `true` or `false` for a word that means it, also with a comma behind it."""
+    plain = written.strip().rstrip(",;.").lower()
+    return plain if plain in ("true", "false") else TRUTHS.get(plain)
+
+
 def negated_test(word: str) -> str | None:
     """Return the test that a word negates which no test of its own does: `not_contains`."""
     plain = word.lower()
