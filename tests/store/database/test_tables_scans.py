@@ -40,6 +40,7 @@ PLAYED = (
     "service/test_alarm_watch.py::test_a_decision_that_waits_is_told_and_once_more_before_it_lapses",
     "service/driver/test_round_approvals.py::test_what_its_rule_wants_no_more_is_cleared",
     "service/driver/test_round_approvals.py::test_it_lapses_although_the_portal_is_shut",
+    "stop/test_limiter.py::test_a_run_of_an_observing_rule_says_what_would_have_held_it",
     "stop/test_rearm_release.py::test_what_a_driver_of_an_older_version_left_is_cleared_and_looked_for",
     "service/test_gauges.py",
     "service/test_housekeeping.py",
@@ -71,6 +72,7 @@ _ALL = "whoever asks at a terminal for all of a log is given all of it, a page a
 MAY_SCAN = {
     "journal/audit/delivery_counts._page": "an audit counts every delivery, some thousands a read",
     "store/inbox/inbox._fetch": _ALL,
+    "store/inbox/inbox._from_newest": _ALL,
     "journal/reading/decisions._page": _ALL,
     "journal/upkeep/prune._names": _ITSELF,
     "journal/upkeep/prune.prune": (
