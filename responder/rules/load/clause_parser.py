@@ -18,7 +18,8 @@ from responder.rules.facts.fields import Type
 from responder.rules.facts.literals import FileContext, MisfitError, Units
 from responder.rules.facts.operators import OPERATORS, Operator, Prepared
 from responder.rules.facts.registry import Fact
-from responder.rules.load import contradictions, plain_words
+from responder.rules.load import plain_words
+from responder.rules.load.coherence import contradictions
 from responder.rules.load.suggestions import (
     comparisons,
     misleading_texts,

@@ -13,8 +13,9 @@ from responder.rules.facts.conditions import All, AnyOf, FactTest, Part
 from responder.rules.facts.derived import NEEDS
 from responder.rules.facts.literals import FileContext
 from responder.rules.keep import Keep
-from responder.rules.load import contradictions, limit_parser, restraint_parser, templates_tested
+from responder.rules.load import limit_parser, restraint_parser
 from responder.rules.load.clause_parser import ClauseReader, Use
+from responder.rules.load.coherence import contradictions, kinds_tested, templates_tested
 from responder.rules.load.key_parser import Keys
 from responder.rules.load.limit_parser import Limit
 from responder.rules.load.restraint_parser import RESTRAINT_KEYS
@@ -85,10 +86,7 @@ class RuleReader:
             self.mistakes.error(node, "a rule is a map that begins with `id:`")
             return None
         keys = Keys(self.mistakes)
-        node = indentation.with_indented_tests(node, self.mistakes)
-        node = indentation.with_keys_beside(node, _WITH_MAPS, RULE_KEYS, self.mistakes)
-        keys.known(node, RULE_KEYS)
-        node = keys.as_meant(node, RULE_KEYS)
+        node = self._as_meant(node, keys)
         action = self._action(node, keys)
         id_ = self._id(node, keys)
         tests = self._tests(node, id_)
@@ -99,8 +97,7 @@ class RuleReader:
         is_read = len(self.mistakes.found) == read
         restraint = restraint_parser.read(node, keys, self.context, action)
         uses = [*tests.uses, *restraint.uses]
-        self._of_one_kind(uses, when if is_read else None)
-        self._of_kinds_that_come(node, uses, when if is_read else None)
+        kinds_tested.check(node, uses, when if is_read else None, self.context, self.mistakes)
         asked = tests.all if tests.are_read else None
         every_template = self._every_template(node, keys, action, asked)
         robots = templates_tested.spares_robots(id_, action, tests.condition, tests.all)
@@ -141,6 +138,13 @@ class RuleReader:
             disabled=keys.text(node, "disabled"),
             expires_at=self._expires(node, keys),
         )
+
+    def _as_meant(self, node: Table, keys: Keys) -> Table:
+        """Return a rule's map with each key where, and as, it was meant; report what is not."""
+        node = indentation.with_indented_tests(node, self.mistakes)
+        node = indentation.with_keys_beside(node, _WITH_MAPS, RULE_KEYS, self.mistakes)
+        keys.known(node, RULE_KEYS)
+        return keys.as_meant(node, RULE_KEYS)
 
     def portals(self, names: tuple[Scalar, ...] | None) -> frozenset[str] | None:
         """Check names of portals against the settings, where those are known, and return them."""
@@ -231,41 +235,6 @@ class RuleReader:
             if again is not None and again in condition.parts:
                 message = f"`unless` excepts what `if` asks of `{again.path}`: this never holds"
                 self.mistakes.error(_key_of(node, "unless", again), message, new=True)
-
-    def _of_one_kind(self, uses: list[Use], when: tuple[Trigger, ...] | None) -> None:
-        """Refuse a rule that tests two kinds of document, or one that no trigger of it brings."""
-        told = next((use for use in uses if use.fact.path.startswith("event.")), None)
-        if told is not None and when and not any(trigger.events for trigger in when):
-            names = " and ".join(trigger.name for trigger in when)
-            message = f"`{told.fact.path}` is never there: {names} is no event"
-            self.mistakes.error(told.node, message, new=True)
-        looking = [use for use in uses if use.fact.kind]
-        if not looking:
-            return
-        kind = looking[0].fact.kind
-        assert kind is not None
-        other = next((use for use in looking if use.fact.kind != kind), None)
-        if other is not None:
-            message = f"this rule tests a {kind} above, and a document is of one kind"
-            self.mistakes.error(other.node, message)
-        elif when and not any(trigger.can_bring(kind) for trigger in when):
-            brought = ", ".join(trigger.name for trigger in when)
-            message = f"`{looking[0].fact.path}` is never there: {brought} brings no {kind}"
-            self.mistakes.error(looking[0].node, message)
-
-    def _of_kinds_that_come(
-        self, node: Table, uses: list[Use], when: tuple[Trigger, ...] | None
-    ) -> None:
-        """Refuse a `document.kind` that no trigger brings, or that the rule's facts are none of."""
-        of_facts = next((use.fact.kind for use in uses if use.fact.kind), None)
-        for kind, place in contradictions.kinds_asked(node.get("if"), self.context):
-            never = f"`document.kind` is never `{kind}` here"
-            if of_facts is not None and kind != of_facts:
-                message = f"{never}: this rule tests a {of_facts}"
-                self.mistakes.error(place, message, new=True)
-            elif when and not any(trigger.can_bring(kind) for trigger in when):
-                brought = ", ".join(trigger.name for trigger in when)
-                self.mistakes.error(place, f"{never}: {brought} brings no {kind}", new=True)
 
     def _every_template(
         self, node: Table, keys: Keys, action: Action | None, tests: Sequence[FactTest] | None

@@ -70,21 +70,7 @@ def find(stumble: Stumble, lines: Sequence[str]) -> tuple[Broken, ...]:
     tabs = tuple(_tabs(file))
     if tabs:
         return tabs
-    looks: tuple[Callable[[_Lines], Broken | None], ...]
-    looks = (
-        *(
-            _quote,
-            _unquoted,
-            _signs,
-            _joined,
-            _colon_before_brackets,
-            _colon,
-            _first_without_dash,
-            _dash,
-        ),
-        *(_indentation, _behind, _bracket, _first_character),
-    )
-    found = next((one for one in (look(file) for look in looks) if one is not None), None)
+    found = next((one for one in (look(file) for look in _LOOKS) if one is not None), None)
     return (found or _unclear(file),)
 
 
@@ -353,3 +339,20 @@ def _unclear(file: _Lines) -> Broken:
     line, column = file.stumble.at
     said = " ".join(part for part in (file.stumble.problem, file.stumble.context) if part)
     return Broken(line, column, f"this is not YAML: {said}")
+
+
+# in this order: what has a mark of its own comes before what only the parser's words tell
+_LOOKS: tuple[Callable[[_Lines], Broken | None], ...] = (
+    _quote,
+    _unquoted,
+    _signs,
+    _joined,
+    _colon_before_brackets,
+    _colon,
+    _first_without_dash,
+    _dash,
+    _indentation,
+    _behind,
+    _bracket,
+    _first_character,
+)
