@@ -217,12 +217,12 @@ class Known:
     """The journal's knowledge of the workflows that are judged, and which methods are withheld.
 
     `under_way` are the ids with an open stop, `asked` those of them whose stop waits for approval,
-    `waits` the stops that are due some time,
-    `unchanged` the (workflow, rule, action) that have a `would_kill` by this revision already,
-    `shadows` the (workflow, rule) for which an observing rule's open decision waits, `stopped` the
-    ids that were stopped before, and run again. `shut` maps a withheld method to its breaker's
-    code; `away` is True while the portal answers nothing. `observed` is why rules in enforce mode
-    only observe on this portal, None where they act.
+    and `waits` has by id the stops that are due some time. `unchanged` are the (workflow, rule,
+    action) that have a `would_kill` by this revision already, `shadows` the (workflow, rule) for
+    which an observing rule's open decision waits, `stopped` the ids that were stopped before, and
+    run again. `shut` maps a withheld method to its breaker's code; `away` is True while the portal
+    answers nothing. `observed` is why rules in enforce mode only observe on this portal, None where
+    they act.
     """
 
     under_way: set[str] = field(default_factory=set)

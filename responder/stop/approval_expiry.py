@@ -11,7 +11,7 @@ import structlog
 from responder.journal import approvals, chain
 from responder.journal.open_stops import Stop, unanswered
 from responder.judge.context import Context, Interval
-from responder.judge.recheck import progress_of
+from responder.judge.recheck.recheck import progress_of
 from responder.judge.stop_lifecycle import Seen, step
 from responder.model import Outcome
 from responder.stop.gate import Gate
@@ -55,6 +55,6 @@ class ApprovalExpiry:
             if found is not None and found.is_pending:  # neither approved nor cancelled meanwhile
                 why = "nobody approved it within a day"
                 new_step = step(Outcome.HELD, Seen.LAPSED, progress_of(stop), now, why)
-                record_step(tx, stop.decision_id, new_step, now)
+                record_step(tx, self._context.portal, stop.decision_id, new_step, now)
                 lapsed.append(stop)
         return lapsed

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from responder.bitrix24.client.answers import stopping_method
 from responder.judge.jobs import Job, of_stop
 from responder.judge.plans import Plan
-from responder.judge.recheck import Recheck
+from responder.judge.recheck.recheck import Recheck
 
 # Evaluations and steps in one transaction: a delivery that comes meanwhile waits for all of them.
 # The intents of one batch of calls must be written in one; plans without calls need not be.

@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 from responder.bitrix24.fetch import open_tasks
 from responder.bitrix24.fetch.open_tasks import Evidence, Missing
 from responder.bitrix24.lists.id_ranges import pages_of
-from responder.judge import recheck
 from responder.judge.context import Context
 from responder.judge.plans import Plan
-from responder.judge.recheck import Recheck
+from responder.judge.recheck import recheck
+from responder.judge.recheck.recheck import Recheck
 from responder.model import Workflow
 
 GOOD_FOR = timedelta(seconds=120)

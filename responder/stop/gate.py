@@ -19,7 +19,7 @@ from responder.journal import chain
 from responder.journal import record as journal
 from responder.judge.context import Context
 from responder.judge.plans import Hold, Plan
-from responder.judge.recheck import Recheck
+from responder.judge.recheck.recheck import Recheck
 from responder.model import OPEN_OUTCOMES, Breaker
 from responder.rules.ruleset import Ruleset
 from responder.stop.call import StopCall

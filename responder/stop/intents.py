@@ -18,7 +18,7 @@ from responder.journal.entries import NewIntent, NewOutcome
 from responder.journal.open_stops import Stop
 from responder.judge import jobs
 from responder.judge.plans import Hold, Plan, Planned
-from responder.judge.recheck import Recheck
+from responder.judge.recheck.recheck import Recheck
 from responder.judge.stop_lifecycle import Seen, Step, StopProgress, step
 from responder.model import OPEN_OUTCOMES, Mode, Outcome, Unknown
 from responder.rules.ruleset import Ruleset
@@ -50,41 +50,20 @@ def record_unapproved(
         approvals.ask(tx, decision_id, new_step.due_at, now)
 
 
-def record_step(tx: Connection, decision_id: str, new_step: Step, now: datetime) -> None:
-    """Write the next step of a stop: its working state while it is open, else its outcome."""
-    if new_step.hold == limits.APPROVAL and new_step.due_at is not None:
-        approvals.ask(tx, decision_id, new_step.due_at, now)
-    elif new_step.outcome in OPEN_OUTCOMES:
-        journal.postpone(
-            tx,
-            decision_id,
-            new_step.outcome,
-            at=now,
-            due_at=new_step.due_at,
-            tries=new_step.tries,
-            detail=new_step.detail,
-            unknown_id=new_step.unknown_id,
-            hold=new_step.hold,
-            ready_at=new_step.ready_at,
-            perhaps_done=new_step.perhaps_done,
-        )
-    else:
-        journal.conclude(
-            tx,
-            decision_id,
-            new_step.outcome,
-            at=now,
-            receipt=new_step.receipt,
-            detail=new_step.detail,
-            verify_at=new_step.verify_at,
-            perhaps_done=new_step.perhaps_done,
-        )
+def record_step(
+    tx: Connection, portal: str, decision_id: str, new_step: Step, now: datetime
+) -> None:
+    """Write the next step of one stop, as `record_steps` does."""
+    record_steps(tx, portal, [(decision_id, new_step)], now)
 
 
 def record_steps(
     tx: Connection, portal: str, steps: Sequence[tuple[str, Step]], now: datetime
 ) -> None:
-    """Write the next steps of stops, by their decisions' ids: outcomes first, in one statement."""
+    """Write the next steps of stops, by their decisions' ids.
+
+    That is the outcomes first, all in few statements, then the working state of what stays open.
+    """
     outcomes = [
         NewOutcome(
             decision_id=decision_id,
@@ -101,7 +80,26 @@ def record_steps(
         journal.conclude_all(tx, portal, outcomes, now)
     for decision_id, new_step in steps:
         if new_step.outcome in OPEN_OUTCOMES:
-            record_step(tx, decision_id, new_step, now)
+            _keep_open(tx, decision_id, new_step, now)
+
+
+def _keep_open(tx: Connection, decision_id: str, new_step: Step, now: datetime) -> None:
+    if new_step.hold == limits.APPROVAL and new_step.due_at is not None:
+        approvals.ask(tx, decision_id, new_step.due_at, now)
+        return
+    journal.postpone(
+        tx,
+        decision_id,
+        new_step.outcome,
+        at=now,
+        due_at=new_step.due_at,
+        tries=new_step.tries,
+        detail=new_step.detail,
+        unknown_id=new_step.unknown_id,
+        hold=new_step.hold,
+        ready_at=new_step.ready_at,
+        perhaps_done=new_step.perhaps_done,
+    )
 
 
 def still_valid(tx: Connection, portal: str, rechecks: Sequence[Recheck]) -> list[Recheck]:
@@ -210,7 +208,7 @@ class IntentWriter:
             if one.stop.decision_id in held:
                 continue
             if not self._is_approved_in_log(one.stop):
-                record_step(self._tx, one.stop.decision_id, _UNAPPROVED, self._now)
+                record_step(self._tx, self._portal, one.stop.decision_id, _UNAPPROVED, self._now)
             elif one.verdict is None or not one.may_act:
                 self._settle(one)
             elif self._continue_stop(one) and one.stop.set_name is not None:
@@ -244,7 +242,7 @@ class IntentWriter:
         """Write the step of a stop that is not valid any more, only observes or is unapproved."""
         if one.verdict is not None:
             self._announcer.went_on(_condemned_again(one), one.step)
-        record_step(self._tx, one.stop.decision_id, one.step, self._now)
+        record_step(self._tx, self._portal, one.stop.decision_id, one.step, self._now)
         if one.look:
             second_looks.schedule(
                 self._tx,
@@ -262,7 +260,7 @@ class IntentWriter:
         condemned = _condemned_again(one)
         if not one.step.call:
             self._announcer.went_on(condemned, one.step)
-            record_step(self._tx, one.stop.decision_id, one.step, self._now)
+            record_step(self._tx, self._portal, one.stop.decision_id, one.step, self._now)
             return False
         assert one.verdict is not None
         call = _call_again(one.stop, one.step.tries, self._now, one.verdict.because)
@@ -271,7 +269,9 @@ class IntentWriter:
 
     def _hold(self, call: StopCall, hold: Hold) -> None:
         held = step(Outcome.WAITING, Seen.HELD, call.progress, self._now, hold.why)
-        record_step(self._tx, call.decision_id, replace(held, hold=hold.by), self._now)
+        record_step(
+            self._tx, self._portal, call.decision_id, replace(held, hold=hold.by), self._now
+        )
 
     def _intend(self, call: StopCall, proof: Mapping[str, object], condemned: Condemned) -> bool:
         """Note the intent of a call, or postpone it to the next round when this one is full."""
@@ -289,7 +289,7 @@ class IntentWriter:
             due_at=self._now,
             tries=call.progress.tries,
         )
-        record_step(self._tx, call.decision_id, waits, self._now)
+        record_step(self._tx, self._portal, call.decision_id, waits, self._now)
         return False
 
     def _proof(

@@ -29,7 +29,7 @@ from responder.journal import open_stops
 from responder.journal import record as journal
 from responder.journal.open_stops import Stop
 from responder.judge.plans import Hold, Plan
-from responder.judge.recheck import Recheck
+from responder.judge.recheck.recheck import Recheck
 from responder.model import ACTING_MODES, OPEN_OUTCOMES, Mode, Outcome
 from responder.rules.ruleset import Ruleset
 from responder.store import limits

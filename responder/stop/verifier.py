@@ -23,15 +23,16 @@ from responder.bitrix24.lists.workflows import Compact, RunningWorkflows, triple
 from responder.journal import open_stops
 from responder.journal import record as journal
 from responder.journal.open_stops import Stop
-from responder.judge import jobs, recheck
+from responder.judge import jobs
 from responder.judge.context import Context
 from responder.judge.fact_reader import FactReader
-from responder.judge.recheck import Running
+from responder.judge.recheck import recheck
+from responder.judge.recheck.recheck import Running
 from responder.judge.stop_lifecycle import LOOK_AGAIN
 from responder.model import Document, Outcome, Unknown
 from responder.stop.executor import report
 from responder.stop.gate import Gate
-from responder.stop.intents import record_step
+from responder.stop.intents import record_steps
 from responder.store.database.database import Connection
 from responder.store.inbox import second_looks
 
@@ -194,6 +195,7 @@ class Verifier:
         return row if row is not None or doubt is None else Unknown(f"the portal: {doubt}")
 
     async def _write(self, due: DueLookups, result: LookupResult) -> None:
+        portal = self._context.portal
         steps = [
             (stop, recheck.after_lookup(stop, result.rows[stop.workflow_id], result.at))
             for stop in due.doubted
@@ -201,10 +203,9 @@ class Verifier:
         now = self._context.now()
 
         def write(tx: Connection) -> None:
-            for stop, new_step in steps:
-                record_step(tx, stop.decision_id, new_step, now)
+            record_steps(tx, portal, [(stop.decision_id, one) for stop, one in steps], now)
             on_them = result.running_on({stop.document.ref for stop in due.fresh})
-            known = open_stops.under_way(tx, self._context.portal, on_them)
+            known = open_stops.under_way(tx, portal, on_them)
             for stop in due.fresh:
                 if self._verify(tx, stop, result.rows[stop.workflow_id], now):
                     self._judge_other_workflows(

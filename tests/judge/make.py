@@ -13,7 +13,7 @@ from responder.journal.open_stops import Stop
 from responder.judge.jobs import Job
 from responder.judge.planner import plan
 from responder.judge.plans import Known, Plan
-from responder.judge.recheck import Groups, Recheck, Running, judge_afresh
+from responder.judge.recheck.recheck import Groups, Recheck, Running, judge_afresh
 from responder.model import Action, Outcome, Reason, Trigger, Unknown, Workflow
 from responder.rules.ruleset import Ruleset
 from responder.store.inbox.second_looks import Look

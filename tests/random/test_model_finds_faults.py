@@ -23,7 +23,7 @@ from responder.judge import stop_lifecycle
 from responder.judge.fact_reader import FactsRead
 from responder.judge.jobs import JobBatch
 from responder.judge.plans import Hold, Plan
-from responder.judge.recheck import Recheck
+from responder.judge.recheck.recheck import Recheck
 from responder.judge.stop_lifecycle import Seen, step
 from responder.model import Document, Outcome, Unknown
 from responder.rules.ruleset import Ruleset
@@ -50,7 +50,7 @@ RUNS, STEPS = 400, 30
 class CallsAgainAtOnce(Rounds):
     """A kill whose answer was lost is sent once more, blindly."""
 
-    async def _send(self, work: Work | None, calls: Sequence[StopCall]) -> Sequence[CallStep]:
+    async def _send(self, work: Work, calls: Sequence[StopCall]) -> Sequence[CallStep]:
         if calls:
             answers = await self._context.client.send([call.command for call in calls])
             calls = [c for c, answer in zip(calls, answers, strict=True) if answer.failure]
@@ -62,7 +62,7 @@ class WritesBeforeItCalls(Rounds):
 
     async def _send(
         self,
-        work: Work | None,  # noqa: ARG002
+        work: Work,  # noqa: ARG002
         calls: Sequence[StopCall],
     ) -> Sequence[CallStep]:
         now = self._context.now()
@@ -70,7 +70,7 @@ class WritesBeforeItCalls(Rounds):
         def write(tx: Connection) -> None:
             for call in calls:
                 done = step(Outcome.IN_DOUBT, Seen.DONE, call.progress, now)
-                record_step(tx, call.decision_id, done, now)
+                record_step(tx, self._context.portal, call.decision_id, done, now)
 
         if calls:
             await self._gate.insist(write)

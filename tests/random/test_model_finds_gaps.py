@@ -13,8 +13,9 @@ from sqlalchemy import Select, bindparam, func, select
 
 from responder.bitrix24.fetch.open_tasks import Evidence
 from responder.bitrix24.lists.id_ranges import RangedList
-from responder.judge import jobs, planner, recheck
+from responder.judge import jobs, planner
 from responder.judge.jobs import Job
+from responder.judge.recheck import recheck
 from responder.judge.run_scope import Run
 from responder.model import Document, Trigger
 from responder.rules.rule import Rule

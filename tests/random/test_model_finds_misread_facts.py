@@ -20,7 +20,7 @@ from responder.bitrix24.fetch.links import LinksRead
 from responder.bitrix24.fetch.list_elements import ElementRead
 from responder.bitrix24.fetch.smart_types import TypesRead
 from responder.bitrix24.fetch.stages import StagesRead
-from responder.judge import recheck
+from responder.judge.recheck import recheck
 from responder.model import Document, Group, Situation, Unknown
 from responder.rules import decide
 from responder.rules.calendars import EVERY_DAY, Calendar

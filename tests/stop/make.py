@@ -10,7 +10,7 @@ from responder.journal import record as journal
 from responder.journal.entries import NewDecision, NewEvaluation
 from responder.journal.open_stops import Stop
 from responder.judge.plans import Plan
-from responder.judge.recheck import Recheck, after_lookup
+from responder.judge.recheck.recheck import Recheck, after_lookup
 from responder.model import OPEN_OUTCOMES, Action, Document, Mode, Outcome, Trigger
 from responder.rules.ruleset import Ruleset
 from responder.stop.intents import record_step
@@ -142,7 +142,7 @@ def called_in_vain(tx: Connection, stop: Stop) -> None:
     """Write that a call got lost, and that its workflow was found running afterwards."""
     journal.intend(tx, PORTAL, stop.decision_id, NOW, {})
     in_doubt = journal.open_stop(tx, stop.decision_id)
-    record_step(tx, stop.decision_id, after_lookup(in_doubt, {}, LATER), LATER)
+    record_step(tx, PORTAL, stop.decision_id, after_lookup(in_doubt, {}, LATER), LATER)
 
 
 def found_running(becomes: Outcome) -> Before:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from responder.judge.plans import Plan
-from responder.judge.recheck import Recheck
+from responder.judge.recheck.recheck import Recheck
 from responder.model import Action, Document
 from responder.stop.batches import WITH_CALLS, WRITTEN, Backlog, Slice
 from tests.judge.make import (

@@ -10,7 +10,7 @@ from responder.journal import approvals
 from responder.journal import record as journal
 from responder.journal.open_stops import Stop
 from responder.judge.plans import Hold
-from responder.judge.recheck import Recheck, progress_of
+from responder.judge.recheck.recheck import Recheck, progress_of
 from responder.judge.stop_lifecycle import Seen, step
 from responder.model import Mode, Outcome
 from responder.rules.ruleset import Ruleset

@@ -17,7 +17,7 @@ from responder.judge.backoff import REST, Backoff
 from responder.judge.context import Context
 from responder.judge.jobs import Job
 from responder.judge.plans import Plan
-from responder.judge.recheck import Recheck, progress_of
+from responder.judge.recheck.recheck import Recheck, progress_of
 from responder.judge.stop_lifecycle import REFUSED_AGAIN, TRIES, Seen, step
 from responder.model import Outcome, Reason, Unknown
 from responder.rules.ruleset import Ruleset

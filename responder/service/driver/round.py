@@ -25,13 +25,14 @@ import structlog
 
 from responder.bitrix24.client.answers import STOPPING
 from responder.bitrix24.events.registration import OFFLINE_EVENTS_WAIT
-from responder.judge import jobs, judgement, recheck
+from responder.judge import jobs, judgement
 from responder.judge.backoff import Backoff
 from responder.judge.context import Context
 from responder.judge.event_queue import EventQueue
 from responder.judge.fact_reader import FactReader, FactsRead
 from responder.judge.jobs import Job, JobBatch
 from responder.judge.judgement import Grounds
+from responder.judge.recheck import kept_groups, recheck
 from responder.rules.ruleset import Ruleset
 from responder.service.driver.plan_names import PlanNames
 from responder.service.driver.quarantine import Quarantine
@@ -202,10 +203,16 @@ class Rounds:
         known = replace(known, shut=withheld, away=self._backoff.is_away)
         kept = jobs.kept_workflows(ready)
         running = await self._verifier.whether_running(kept, found.readings.values(), found.rows)
-        grounds = Grounds(
-            ruleset=batch.ruleset, readings=found.readings, known=known, running=running
+        running, groups = await kept_groups.groups_now(
+            self._context, ready, batch.ruleset, found.readings, running
         )
-        return await judgement.with_groups(self._context, ready, grounds)
+        return Grounds(
+            ruleset=batch.ruleset,
+            readings=found.readings,
+            known=known,
+            running=running,
+            groups=groups,
+        )
 
     async def _write(self, work: Work) -> None:
         """Write the next slice of what was judged, or several whose batches go side by side."""
@@ -299,9 +306,9 @@ class Rounds:
         work.batches += 1
         await asyncio.sleep(0)  # so that they leave at once, whatever this task does next
 
-    async def _send(self, work: Work | None, calls: Sequence[StopCall]) -> Sequence[CallStep]:
+    async def _send(self, work: Work, calls: Sequence[StopCall]) -> Sequence[CallStep]:
         """Make the calls whose intents are committed."""
-        return () if work is None else await self._executor.send(calls, work.read_at)
+        return await self._executor.send(calls, work.read_at)
 
     async def _finish(self, *, at_most: int) -> None:
         """Commit the outcomes of the oldest batches, until at most so many are under way."""

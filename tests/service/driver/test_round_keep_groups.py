@@ -106,23 +106,31 @@ def test_where_one_company_cannot_be_read_nobody_is_condemned(tell: Tell) -> Non
     tell(text, story)
 
 
+def by_company(more: str) -> str:
+    """Return rules that keep one workflow of each company, and wait with the others for `more`."""
+    extra = [more] if more == "wait: 10m" else []
+    mode = "approve" if more == "mode: approve" else "enforce"
+    return rules(rule("[{every: 1h}]", *BY_COMPANY, *extra, mode=mode))
+
+
+async def condemned(there: Driving, more: str) -> None:
+    """Have `a` condemned, in whose stead `b` is kept, and wait for `more`."""
+    await begin(there)
+    a_deal(there, 1, "a")
+    a_deal(there, 2, "b")
+    start(there, "a", "b")
+    if more == "paused":
+        pause(there)
+    await after(there, minutes=61)
+    assert outcomes(there) in (["waiting"], ["held"])
+
+
 @pytest.mark.parametrize("more", ["wait: 10m", "mode: approve", "paused"])
 def test_a_deal_that_went_to_another_company_meanwhile_keeps_its_workflow(
     tell: Tell, more: str
 ) -> None:
-    extra = [more] if more == "wait: 10m" else []
-    mode = "approve" if more == "mode: approve" else "enforce"
-    text = rules(rule("[{every: 1h}]", *BY_COMPANY, *extra, mode=mode))
-
     async def story(there: Driving) -> None:
-        await begin(there)
-        a_deal(there, 1, "a")
-        a_deal(there, 2, "b")
-        start(there, "a", "b")
-        if more == "paused":
-            pause(there)
-        await after(there, minutes=61)
-        assert outcomes(there) in (["waiting"], ["held"])
+        await condemned(there, more)
         there.sandbox.items[2, 1]["companyId"] = 6
         let_go(there, more)
         await after(there, minutes=11)
@@ -131,7 +139,7 @@ def test_a_deal_that_went_to_another_company_meanwhile_keeps_its_workflow(
         why = "it belongs to another group now than when rule overdue condemned it"
         assert details(there)[0].endswith(why)
 
-    tell(text, story)
+    tell(by_company(more), story)
 
 
 @pytest.mark.parametrize("more", ["wait: 10m", "mode: approve", "paused"])
@@ -150,19 +158,8 @@ def test_a_deal_that_went_to_another_company_meanwhile_keeps_its_workflow(
 def test_where_the_kept_one_went_to_another_company_its_group_is_not_stopped_as_a_whole(
     tell: Tell, more: str, company: object, why: str
 ) -> None:
-    extra = [more] if more == "wait: 10m" else []
-    mode = "approve" if more == "mode: approve" else "enforce"
-    text = rules(rule("[{every: 1h}]", *BY_COMPANY, *extra, mode=mode))
-
     async def story(there: Driving) -> None:
-        await begin(there)
-        a_deal(there, 1, "a")
-        a_deal(there, 2, "b")
-        start(there, "a", "b")
-        if more == "paused":
-            pause(there)
-        await after(there, minutes=61)
-        assert outcomes(there) in (["waiting"], ["held"])
+        await condemned(there, more)
         there.sandbox.items[2, 2]["companyId"] = company
         let_go(there, more)
         await after(there, minutes=11)
@@ -170,7 +167,7 @@ def test_where_the_kept_one_went_to_another_company_its_group_is_not_stopped_as_
         assert there.sandbox.killed == []
         assert details(there)[0].endswith(why)
 
-    tell(text, story)
+    tell(by_company(more), story)
 
 
 def test_where_another_rule_stops_the_kept_one_at_the_same_moment_one_of_the_group_lives(

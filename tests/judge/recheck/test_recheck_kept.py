@@ -6,7 +6,7 @@ import pytest
 
 from responder.journal.entries import Spared
 from responder.journal.open_stops import Stop
-from responder.judge.recheck import Running, explained
+from responder.judge.recheck.recheck import Running, explained
 from responder.model import Outcome, Workflow
 from responder.rules.keep import group_mark
 from tests.judge.make import (

@@ -11,7 +11,7 @@ from responder.bitrix24.client.rate_limit import QUERY_LIMIT
 from responder.bitrix24.fetch.lookup import Reading
 from responder.bitrix24.fetch.open_tasks import Missing
 from responder.journal.open_stops import Stop
-from responder.judge.recheck import (
+from responder.judge.recheck.recheck import (
     Before,
     after_lookup,
     explained,

@@ -1,0 +1,1 @@
+"""Judges waiting stops afresh, and what `keep` spared in their stead."""
