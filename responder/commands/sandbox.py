@@ -91,9 +91,7 @@ def _oauth_server(portal: "Sandbox", port: int, handler_url: str) -> Iterator[No
     """Add an application to a portal, serve its OAuth server, and print keys and address."""
     from responder.bitrix24.sandbox import OAuthServer
 
-    added = portal.add_application(
-        scopes=(*portal.scopes, "lists", "im"), handler_url=handler_url, install_url=handler_url
-    )
+    added = portal.add_application(handler_url=handler_url, install_url=handler_url)
     with OAuthServer(portal, port) as server:
         click.echo(f"client id     {added.client_id}")
         click.echo(f"client secret {added.client_secret}")

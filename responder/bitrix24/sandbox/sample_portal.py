@@ -8,7 +8,7 @@ DEAL = ("crm", "CCrmDocumentDeal")
 def demo_portal() -> Sandbox:
     """Return a portal with a few deals, a smart process, a task, and workflows running on them."""
     sandbox = Sandbox()
-    sandbox.scopes = (*sandbox.scopes, "lists")
+    sandbox.scopes = (*sandbox.scopes, "lists", "im")
     _add_people_and_templates(sandbox)
     _add_leave_requests(sandbox)
     _add_documents(sandbox)

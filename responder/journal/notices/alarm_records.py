@@ -64,11 +64,6 @@ def write(tx: Connection, some: Sequence[AlarmRecord]) -> None:
         )
 
 
-def mark_told(tx: Connection, key: Key, at: datetime) -> None:
-    """Write that a notification of an alarm was made."""
-    tx.execute(update(alarms).where(_is(key)).values(told_at=at))
-
-
 def remove(tx: Connection, keys: Sequence[Key]) -> None:
     """Delete records."""
     for key in keys:

@@ -3,7 +3,8 @@
 _ADVICE = {
     "a wrong application token": (
         "Compare RESPONDER_PORTALS__{name}__APPLICATION_TOKENS with the token that the portal's "
-        "outbound webhook shows; if it is there, somebody else is trying."
+        "outbound webhook shows; a local application learns its own when it is installed. If they "
+        "agree, somebody else is trying."
     ),
     "no application token": (
         "Robots and activities without a token need the address with the url_key; "

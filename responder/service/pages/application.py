@@ -241,7 +241,11 @@ def _takes_gzip(request: Request) -> bool:
 
 
 def _pack(answer: Response, packed: bytes) -> None:
-    """Replace an answer's body by itself, compressed."""
+    """Replace an answer's body by itself, compressed.
+
+    Starlette's middleware would compress in the event loop, which must be free to receive; pages
+    are made in threads of their own.
+    """
     answer.body = packed
     answer.headers.update(
         {
