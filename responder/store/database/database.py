@@ -37,6 +37,7 @@ T = TypeVar("T")
 SCHEMA = "0012"  # the newest migration; revisions are numbers that grow
 READERS = 6
 _DEADLOCK = "40P01"
+_DEADLOCK_RETRIES = 3
 _LOCK_TIMEOUT = "55P03"
 _GIVES_WAY_SECONDS = 60
 _REFUSES = ("25006", "25P03")  # the server is read-only; the transaction was idle too long
@@ -129,14 +130,18 @@ class Database:
     def write(self, fn: Callable[[Connection], T]) -> T:
         """Return what `fn` returns, run in a write transaction of its own, committed durably.
 
-        `fn` is run once more where PostgreSQL rolled it back to resolve a deadlock.
+        `fn` is run again, up to three times, where PostgreSQL rolled it back to resolve a deadlock.
         """
-        try:
-            return self._write(fn)
-        except StoreUnavailable as error:
-            if _sqlstate(error.__cause__) != _DEADLOCK:
-                raise
-        return self._write(fn)
+        retries = _DEADLOCK_RETRIES
+        while True:
+            try:
+                return self._write(fn)
+            except StoreUnavailable as error:
+                if _sqlstate(error.__cause__) != _DEADLOCK or not retries:
+                    raise
+            retries -= 1
+            # The other one was only woken: at once, we would take from it what it waits for.
+            time.sleep(random.uniform(0.05, 0.2))  # noqa: S311 -- no secret
 
     def _write(self, fn: Callable[[Connection], T]) -> T:
         with _translated(), self.writer.begin() as tx:

@@ -273,8 +273,9 @@ def test_two_that_wait_for_each_other_both_get_their_turn(postgres_url: str) -> 
 
     def crosswise(tx: Connection, first: str, second: str) -> None:
         chain.lock(tx, first)
-        with contextlib.suppress(threading.BrokenBarrierError):  # the second time alone
+        with contextlib.suppress(threading.BrokenBarrierError):
             both.wait(2)
+        both.abort()  # nobody waits there the second time, alone and with a lock
         chain.lock(tx, second)
 
     with ThreadPoolExecutor() as threads:
