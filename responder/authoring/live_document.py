@@ -10,7 +10,7 @@ from typing import NamedTuple, get_args
 
 from responder.bitrix24.client.answers import Answer, Command
 from responder.bitrix24.client.rest import MAX_COMMANDS, Portal
-from responder.bitrix24.fetch.lookup import Ask, gather
+from responder.bitrix24.fetch.document_facts import Ask, gather
 from responder.bitrix24.fetch.templates import Templates
 from responder.bitrix24.lists.paged import Send
 from responder.judge.jobs import Job

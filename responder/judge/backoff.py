@@ -19,7 +19,7 @@ import structlog
 
 from responder.bitrix24.client.answers import Failure, FailureKind
 from responder.bitrix24.client.rate_limit import LIMIT_CODES, OPERATING_LIMIT
-from responder.bitrix24.fetch.lookup import Reading
+from responder.bitrix24.fetch.document_facts import Reading
 from responder.judge.stop_lifecycle import BUSY_AGAIN, REFUSED_AGAIN, RETRY_AFTER, TRIES
 from responder.model import Unknown
 

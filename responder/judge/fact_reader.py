@@ -1,10 +1,11 @@
 """Reads the facts of many jobs in the cheaper of two ways, and computes a round's size.
 
-Theory of operation. A few documents are read *one by one* (`lookup.gather`): two commands each,
-fifty commands a request. Many are read *by pages* (`Survey.of`): all that runs, about fifty rows a
-command, and then their fields, fifty documents a command. Which one takes fewer requests depends on
-how much runs in the portal. Each complete list of what runs gives that number anew; before the
-first one, its first page does. The same choice is made to find whether workflows still run.
+Theory of operation. A few documents are read *one by one* (`document_facts.gather`): two commands
+each, fifty commands a request. Many are read *by pages* (`Survey.of`): all that runs, about fifty
+rows a command, and then their fields, fifty documents a command. Which one takes fewer requests
+depends on how much runs in the portal. Each complete list of what runs gives that number anew;
+before the first one, its first page does. The same choice is made to find whether workflows still
+run.
 
 The list of all that runs may fail where single documents would not (it changed too fast). Then
 documents are read one by one for a minute.
@@ -28,8 +29,8 @@ import structlog
 from responder.bitrix24.client import rate_limit
 from responder.bitrix24.client.answers import STOPPING, Command, Failure, FailureKind, explain
 from responder.bitrix24.client.rate_limit import LIMIT_CODES
-from responder.bitrix24.fetch import lookup
-from responder.bitrix24.fetch.lookup import Ask, Reading
+from responder.bitrix24.fetch import document_facts
+from responder.bitrix24.fetch.document_facts import Ask, Reading
 from responder.bitrix24.fetch.survey import Survey
 from responder.bitrix24.lists.requests import PORTION, SharedRequests
 from responder.bitrix24.lists.row_warnings import RowWarnings
@@ -189,7 +190,7 @@ class FactReader:
 
     async def _one_by_one(self, asks: Mapping[str, Ask]) -> FactsRead:
         now, context = self.begin(), self._context
-        readings = await lookup.gather(
+        readings = await document_facts.gather(
             context.client.send, list(asks.values()), context.templates, now
         )
         for reading in readings:

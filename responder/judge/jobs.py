@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from responder.bitrix24 import documents
-from responder.bitrix24.fetch.lookup import Ask, Reading
+from responder.bitrix24.fetch.document_facts import Ask, Reading
 from responder.journal.open_stops import Stop
 from responder.model import Document, Situation, Trigger, Unknown, Workflow
 from responder.rules.facts import derived

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from responder.bitrix24.fetch.lookup import Reading
+from responder.bitrix24.fetch.document_facts import Reading
 from responder.journal import open_stops
 from responder.judge import planner
 from responder.judge.context import Context

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from responder.bitrix24.client.answers import stopping_method
 from responder.bitrix24.events.registration import OFFLINE_EVENTS_WAIT
-from responder.bitrix24.fetch.lookup import Reading
+from responder.bitrix24.fetch.document_facts import Reading
 from responder.journal.entries import NewDecision, Spared
 from responder.judge.jobs import Job
 from responder.judge.plans import Known, Plan, Planned

@@ -29,7 +29,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from responder.bitrix24.client.answers import explain
-from responder.bitrix24.fetch.lookup import Reading
+from responder.bitrix24.fetch.document_facts import Reading
 from responder.bitrix24.fetch.survey import Survey
 from responder.bitrix24.fetch.templates import Templates
 from responder.judge.jobs import Job

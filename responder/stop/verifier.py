@@ -16,8 +16,8 @@ from datetime import datetime
 
 import structlog
 
-from responder.bitrix24.fetch import lookup
-from responder.bitrix24.fetch.lookup import Reading
+from responder.bitrix24.fetch import document_facts
+from responder.bitrix24.fetch.document_facts import Reading
 from responder.bitrix24.lists.workflow_row import WORKFLOW_ID
 from responder.bitrix24.lists.workflows import Compact, RunningWorkflows, triple, unpacked
 from responder.journal import open_stops
@@ -134,7 +134,7 @@ class Verifier:
         """Search for workflows by their ids, and list what runs on their documents."""
         self._reader.begin()
         documents = await self._to_list(due.fresh)
-        found, listed = await lookup.present_with_documents(
+        found, listed = await document_facts.present_with_documents(
             self._context.client.send, due.ids, documents
         )
         beside = {document.ref: running for document, running in listed.items()}
@@ -171,7 +171,9 @@ class Verifier:
             if workflow.id in ids
         }
         left = sorted(one for one in ids if one not in found)
-        return found | await lookup.present(self._context.client.send, left) if left else found
+        if left:
+            found.update(await document_facts.present(self._context.client.send, left))
+        return found
 
     async def due(self, at: datetime) -> DueLookups:
         """Read the stops whose search was due by then."""
@@ -309,4 +311,4 @@ def row_of(workflow_id: str, rows: RunningWorkflows) -> Row:
     if not WORKFLOW_ID.fullmatch(workflow_id):
         return Unknown("this is no workflow's id")
     row = rows.find_row(workflow_id)
-    return lookup.as_texts(unpacked(row)) if isinstance(row, tuple) else row
+    return document_facts.as_texts(unpacked(row)) if isinstance(row, tuple) else row

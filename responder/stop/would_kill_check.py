@@ -6,7 +6,7 @@ when the bucket has room.
 
 from datetime import timedelta
 
-from responder.bitrix24.fetch import lookup
+from responder.bitrix24.fetch import document_facts
 from responder.journal import would_kills
 from responder.judge.context import Context, Interval
 from responder.stop.gate import Gate
@@ -30,7 +30,7 @@ class WouldKillCheck:
         due = await context.read(would_kills.due, now)
         if not due:
             return False
-        found = await lookup.present(context.client.send, [one.workflow_id for one in due])
+        found = await document_facts.present(context.client.send, [one.workflow_id for one in due])
         seen_at = context.now()
         await self._gate.write(
             lambda tx: would_kills.record_look(tx, context.portal, due, found, seen_at)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from responder.authoring.backtest.backtest import Backtest
-from responder.bitrix24.fetch.lookup import Reading
+from responder.bitrix24.fetch.document_facts import Reading
 from responder.journal import chain
 from responder.journal import entries as shapes
 from responder.journal.entries import NewEvaluation

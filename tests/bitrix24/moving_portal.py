@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from responder.bitrix24 import documents
 from responder.bitrix24.client.answers import Answer, Command, Failure, FailureKind
-from responder.bitrix24.fetch.lookup import Ask
+from responder.bitrix24.fetch.document_facts import Ask
 from responder.model import Document
 
 PAGE = 50

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from responder.bitrix24.client.answers import Failure, FailureKind
-from responder.bitrix24.fetch.lookup import Reading
+from responder.bitrix24.fetch.document_facts import Reading
 from responder.bitrix24.lists.malformed_rows import OddRows
 from responder.journal.approval_proof import Approval
 from responder.journal.open_stops import Stop

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from responder.bitrix24.client.answers import FailureKind
 from responder.bitrix24.client.rate_limit import OPERATING_LIMIT, QUERY_LIMIT
-from responder.bitrix24.fetch.lookup import Reading
+from responder.bitrix24.fetch.document_facts import Reading
 from responder.bitrix24.sandbox.faults import Fault
 from responder.judge.backoff import AWAY_AGAIN, AWAY_REST, REST, Backoff
 from responder.judge.stop_lifecycle import BUSY_AGAIN, REFUSED_AGAIN, RETRY_AFTER, TRIES

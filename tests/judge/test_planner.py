@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from responder.bitrix24.fetch.lookup import Reading
+from responder.bitrix24.fetch.document_facts import Reading
 from responder.journal.entries import Spared
 from responder.judge.jobs import Job
 from responder.judge.planner import (

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
-from responder.bitrix24.fetch import lookup, survey
-from responder.bitrix24.fetch.lookup import Reading
+from responder.bitrix24.fetch import document_facts, survey
+from responder.bitrix24.fetch.document_facts import Reading
 from responder.bitrix24.fetch.open_tasks import Evidence, Missing
 from responder.bitrix24.lists.paged import Listing
 from responder.bitrix24.lists.workflows import Compact
@@ -161,7 +161,7 @@ class IgnoresThePause(Limiter):
         return None
 
 
-LISTS_OF_A_DOCUMENT = lookup._listing_of
+LISTS_OF_A_DOCUMENT = document_facts._listing_of
 
 
 def trusts_the_filter(document: Document) -> Listing:
@@ -267,7 +267,7 @@ def test_a_pause_that_is_not_looked_at_is_found(
 def test_rows_that_are_not_compared_with_the_document_are_found(
     folder: Path, migrated_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lookup, "_listing_of", trusts_the_filter)
+    monkeypatch.setattr(document_facts, "_listing_of", trusts_the_filter)
     monkeypatch.setattr(World, "begin", begin_without_filters)
     found(folder, migrated_file, "does not condemn|stopped on DEAL_|facts older")
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from responder.authoring.backtest.backtest import Backtest
 from responder.authoring.backtest.result import Result
-from responder.bitrix24.fetch.lookup import Reading
+from responder.bitrix24.fetch.document_facts import Reading
 from responder.journal import record as journal
 from responder.journal.entries import NewEvaluation
 from responder.journal.record import Recorded

@@ -30,7 +30,7 @@ _TAKE_LONG = (
     "replicas/",
     "rules/test_english_sentences.py",
     "service/application/offline/test_offline_reader.py",
-    "service/application/offline/test_taking.py",
+    "service/application/offline/test_taking_reader.py",
     "service/driver/test_round_storm",
     "service/pages/login/",
     "service/pages/test_browser.py",

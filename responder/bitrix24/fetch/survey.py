@@ -12,8 +12,8 @@ more urgent. It has four phases, each filling its requests as far as it can:
 
 The documents are chosen in one of two ways. A sweep does not know them before: `wanted` is called
 for each document that has workflows. A caller that has many documents to judge names them
-(`Survey.of`), and gets for each the reading that `lookup.gather` would return, also for those on
-which nothing runs.
+(`Survey.of`), and gets for each the reading that `document_facts.gather` would return, also for
+those on which nothing runs.
 
 The readings are put together one document at a time, when the caller iterates over them. If the
 list of workflows is not whole, or no call to the portal works, the survey fails, and proves
@@ -27,9 +27,9 @@ from datetime import datetime
 from responder.bitrix24 import documents
 from responder.bitrix24.client.answers import Failure
 from responder.bitrix24.document_titles import Title, title_in
+from responder.bitrix24.fetch.document_facts import Ask, Reading
 from responder.bitrix24.fetch.item_pages import ItemsRead
 from responder.bitrix24.fetch.links import LinksRead
-from responder.bitrix24.fetch.lookup import Ask, Reading
 from responder.bitrix24.fetch.people import People, needs_tasks
 from responder.bitrix24.fetch.smart_types import TypesRead
 from responder.bitrix24.fetch.stages import StagesRead

@@ -11,8 +11,8 @@ from datetime import datetime
 
 from responder.bitrix24 import documents
 from responder.bitrix24.client.answers import explain
-from responder.bitrix24.fetch import lookup
-from responder.bitrix24.fetch.lookup import Reading
+from responder.bitrix24.fetch import document_facts
+from responder.bitrix24.fetch.document_facts import Reading
 from responder.bitrix24.lists.workflow_row import workflow_facts
 from responder.judge.context import Context
 from responder.judge.jobs import Job
@@ -63,7 +63,7 @@ async def groups_now(
         if one.document is not None:
             wanted[one.document] = wanted.get(one.document, frozenset()) | one.paths
     now = context.now()
-    found = await lookup.document_facts(context.client.send, wanted, context.templates, now)
+    found = await document_facts.of_documents(context.client.send, wanted, context.templates, now)
     groups: dict[tuple[str, str], Group] = {}
     known = dict(running)
     for (rule_id, workflow_id), one in kept.items():

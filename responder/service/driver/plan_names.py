@@ -13,7 +13,7 @@ import structlog
 
 from responder.bitrix24.client.answers import Failure, FailureKind, explain
 from responder.bitrix24.document_titles import Title, plain
-from responder.bitrix24.fetch.lookup import Reading
+from responder.bitrix24.fetch.document_facts import Reading
 from responder.bitrix24.fetch.templates import Label
 from responder.bitrix24.names_read import NamesRead
 from responder.judge.context import Context

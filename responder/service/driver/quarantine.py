@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from responder.bitrix24.fetch.lookup import Reading
+from responder.bitrix24.fetch.document_facts import Reading
 from responder.judge import planner
 from responder.judge.backoff import REST, Backoff
 from responder.judge.context import Context

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from responder.bitrix24.fetch.lookup import Reading
+from responder.bitrix24.fetch.document_facts import Reading
 from responder.journal.restarts import OBJECTION
 from responder.model import ACTING_MODES, Document, Situation, Unknown, Workflow
 from responder.rules.decide import judge

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from responder.bitrix24.client.answers import explain
-from responder.bitrix24.fetch.lookup import Ask, Reading, gather
+from responder.bitrix24.fetch.document_facts import Ask, Reading, gather
 from responder.bitrix24.lists.paged import REMEMBERED_FOR
 from responder.journal import restarts
 from responder.journal.restarts import NotAsked, NotWaiting, Outcome, Restart

@@ -9,8 +9,8 @@ import pytest
 from responder.bitrix24 import documents
 from responder.bitrix24.client.answers import Answer, Command
 from responder.bitrix24.client.rest import Portal
+from responder.bitrix24.fetch.document_facts import Ask, Reading, gather
 from responder.bitrix24.fetch.list_elements import ElementRead
-from responder.bitrix24.fetch.lookup import Ask, Reading, gather
 from responder.bitrix24.fetch.survey import Survey
 from responder.bitrix24.fetch.templates import Templates
 from responder.bitrix24.sandbox import Sandbox, SandboxServer

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from responder.bitrix24.client.answers import Answer, Command
 from responder.bitrix24.fetch import open_tasks
-from responder.bitrix24.fetch.lookup import Reading, gather
+from responder.bitrix24.fetch.document_facts import Reading, gather
 from responder.bitrix24.fetch.open_tasks import Evidence
 from responder.bitrix24.fetch.people import all_tasks, task_key
 from responder.bitrix24.fetch.survey import Survey

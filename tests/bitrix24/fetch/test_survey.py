@@ -9,8 +9,8 @@ import pytest
 from responder.bitrix24 import documents
 from responder.bitrix24.client.answers import Answer, Command, FailureKind
 from responder.bitrix24.client.rest import Portal
+from responder.bitrix24.fetch.document_facts import Ask, Reading, gather
 from responder.bitrix24.fetch.item_pages import ItemsRead
-from responder.bitrix24.fetch.lookup import Ask, Reading, gather
 from responder.bitrix24.fetch.smart_types import TypesRead
 from responder.bitrix24.fetch.stages import StagesRead
 from responder.bitrix24.fetch.survey import Survey, Wanted

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
-from responder.bitrix24.fetch.lookup import Reading
+from responder.bitrix24.fetch.document_facts import Reading
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
 from responder.commands.cli import main
 from responder.journal import record as journal

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from responder.bitrix24.client.answers import Failure, FailureKind
 from responder.bitrix24.client.rate_limit import OPERATING_LIMIT, QUERY_LIMIT
-from responder.bitrix24.fetch.lookup import Reading
+from responder.bitrix24.fetch.document_facts import Reading
 from responder.bitrix24.lists.malformed_rows import OddRows
 from responder.journal.approval_proof import Approval
 from responder.journal.open_stops import Stop

@@ -8,7 +8,7 @@ import pytest
 
 from responder.bitrix24.client.answers import Failure, FailureKind
 from responder.bitrix24.client.rate_limit import QUERY_LIMIT
-from responder.bitrix24.fetch.lookup import Reading
+from responder.bitrix24.fetch.document_facts import Reading
 from responder.bitrix24.fetch.open_tasks import Missing
 from responder.journal.open_stops import Stop
 from responder.judge.recheck.recheck import (

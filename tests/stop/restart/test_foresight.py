@@ -2,7 +2,7 @@
 
 import pytest
 
-from responder.bitrix24.fetch.lookup import Reading
+from responder.bitrix24.fetch.document_facts import Reading
 from responder.model import Workflow
 from responder.rules.facts.derived import RUNNING
 from responder.stop.restart import foresight

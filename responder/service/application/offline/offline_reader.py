@@ -14,8 +14,8 @@ from responder.judge.context import Context
 from responder.judge.stop_lifecycle import OVER_WITHIN
 from responder.service.application.due_time import DueTime
 from responder.service.application.offline.offline_inbox import OfflineInbox
-from responder.service.application.offline.reserving import Progress, ReservingReader
-from responder.service.application.offline.taking import TakingReader
+from responder.service.application.offline.reserving_reader import Progress, ReservingReader
+from responder.service.application.offline.taking_reader import TakingReader
 from responder.stop.gate import Gate
 
 FEATURE = "rest_offline_extended"

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from responder.bitrix24 import documents
 from responder.bitrix24.client.answers import Answer, Command, Failure, FailureKind
 from responder.bitrix24.client.rest import Portal
+from responder.bitrix24.fetch.document_facts import Ask, Reading, gather, present
 from responder.bitrix24.fetch.items import snake
-from responder.bitrix24.fetch.lookup import Ask, Reading, gather, present
 from responder.bitrix24.fetch.templates import Templates
 from responder.bitrix24.lists.paged import Send
 from responder.bitrix24.sandbox import Sandbox, SandboxServer

@@ -118,7 +118,7 @@ class _Beside(NamedTuple):
 FactsOfDocument = tuple[Mapping[str, object], Failure | None]
 
 
-async def document_facts(
+async def of_documents(
     send: Send, wanted: Mapping[Document, frozenset[str]], templates: Templates, now: datetime
 ) -> dict[Document, FactsOfDocument]:
     """Read facts of documents, and not what runs on them, fifty documents a command.

@@ -30,7 +30,7 @@ from responder.judge.context import Context
 from responder.judge.stop_lifecycle import CALL_WITHIN, OVER_WITHIN
 from responder.service.application.due_time import DueTime
 from responder.service.application.offline.offline_inbox import OfflineInbox
-from responder.service.application.offline.reserving import Progress, ReservingReader
+from responder.service.application.offline.reserving_reader import Progress, ReservingReader
 from responder.service.application.offline.stored_rows import StoredRows
 from responder.stop.gate import Gate
 from responder.store.applications import offline_takings
