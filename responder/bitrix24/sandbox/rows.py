@@ -9,6 +9,7 @@ and `%` stand for any characters, and a backslash takes the next character as it
 itself. So a text that has a backslash does not find its own rows.
 """
 
+import operator
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -56,9 +57,9 @@ class Listing:
 
     def split(self, key: str) -> tuple[str, str] | None:
         """Split a filter key into operator and field; None drops it."""
-        operator = next((sign for sign in self.operators if key.startswith(sign)), "")
-        field = self.field(key[len(operator) :])
-        return None if field is None else (operator, field)
+        sign = next((sign for sign in self.operators if key.startswith(sign)), "")
+        field = self.field(key[len(sign) :])
+        return None if field is None else (sign, field)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,13 +72,16 @@ class ListParams:
     start: int
 
 
-def page(rows: Iterable[Row], asked: ListParams, listing: Listing) -> Answer:
-    """Return one page. `next` is there while more rows follow, `total` always.
+def page(
+    rows: Iterable[Row], asked: ListParams, listing: Listing, in_order_of: str | None = None
+) -> Answer:
+    """Return one page of rows, which may be in ascending order of a field already.
 
-    Both are computed as the portal does (module rest, IRestService::setNavData): without a count
-    the total is 0, and a start of -1 counts as an offset.
+    `next` is there while more rows follow, `total` always. Both are computed as the portal does
+    (module rest, IRestService::setNavData): without a count the total is 0, and a start of -1
+    counts as an offset.
     """
-    found = matching(rows, asked, listing)
+    found = matching(rows, asked, listing, in_order_of)
     start = asked.start
     if listing.whole_pages:
         start = start // PAGE * PAGE if 0 <= start < len(found) else 0
@@ -93,15 +97,21 @@ def page(rows: Iterable[Row], asked: ListParams, listing: Listing) -> Answer:
     )
 
 
-def matching(rows: Iterable[Row], asked: ListParams, listing: Listing) -> list[Row]:
+def matching(
+    rows: Iterable[Row], asked: ListParams, listing: Listing, in_order_of: str | None = None
+) -> list[Row]:
     """Return all rows that the filter finds, in order."""
-    tests = _tests(asked.filter, listing)
-    found = [row for row in rows if all(holds(row.get(field)) for field, holds in tests)]
-    _sort(found, asked, listing)
+    found = list(rows)
+    for field, holds in _tests(asked.filter, listing):
+        found = [row for row in found if holds(row.get(field))]
+    order = _order(asked, listing)
+    if [(name, way.upper()) for name, way in order] != [(in_order_of, "ASC")]:
+        _sort(found, order)
     return found
 
 
 Holds = Callable[[object], bool]
+_ORDERS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
 
 def _tests(filters: Mapping[str, object], listing: Listing) -> list[tuple[str, Holds]]:
@@ -110,20 +120,17 @@ def _tests(filters: Mapping[str, object], listing: Listing) -> list[tuple[str, H
     return [(key[1], _test(*key, wanted, listing)) for key, wanted in keys if key]
 
 
-def _test(operator: str, field: str, wanted: object, listing: Listing) -> Holds:
+def _test(sign: str, field: str, wanted: object, listing: Listing) -> Holds:
     if field in listing.misread:
         return lambda _value: False
-    if operator in ("<", "<=", ">", ">="):
-        return lambda value: value is not None and _in_order(operator, _compare(value, wanted))
+    if sign in _ORDERS:
+        holds = _ORDERS[sign]
+        return lambda value: value is not None and holds(_compare(value, wanted), 0)
     equals = _equals(field, wanted, listing)
-    if not operator.startswith("!"):
+    if not sign.startswith("!"):
         return equals
     with_nulls = not listing.like
     return lambda value: (value is not None or with_nulls) and not equals(value)
-
-
-def _in_order(operator: str, order: int) -> bool:
-    return {"<": order < 0, "<=": order <= 0, ">": order > 0, ">=": order >= 0}[operator]
 
 
 def _equals(field: str, wanted: object, listing: Listing) -> Holds:
@@ -169,14 +176,15 @@ def _folded(value: object) -> str:
 
 
 def _compare(left: object, right: object) -> int:
-    one, other = _comparable(php.text(left)), _comparable(php.text(right))
+    one, other = comparable(php.text(left)), comparable(php.text(right))
     if one[0] != other[0]:
         one, other = (2, 0.0, php.text(left)), (2, 0.0, php.text(right))
     return (one > other) - (one < other)
 
 
 @lru_cache(maxsize=1 << 16)  # each page of a long list sorts the same values
-def _comparable(value: str) -> tuple[int, float, str]:
+def comparable(value: str) -> tuple[int, float, str]:
+    """Return what a text is compared and sorted by: a number, an instant, or itself."""
     try:
         return (0, float(value), "")
     except ValueError:
@@ -187,11 +195,14 @@ def _comparable(value: str) -> tuple[int, float, str]:
         return (2, 0.0, value.casefold())
 
 
-def _sort(rows: list[Row], asked: ListParams, listing: Listing) -> None:
+def _order(asked: ListParams, listing: Listing) -> list[tuple[str, str]]:
     named = [(listing.field(name), php.text(way)) for name, way in asked.order.items()]
-    order = [(name, way) for name, way in named if name] or list(listing.order)
+    return [(name, way) for name, way in named if name] or list(listing.order)
+
+
+def _sort(rows: list[Row], order: Sequence[tuple[str, str]]) -> None:
     for name, way in reversed(order):
         rows.sort(
-            key=lambda row: (row.get(name) is not None, *_comparable(php.text(row.get(name)))),
+            key=lambda row: (row.get(name) is not None, *comparable(php.text(row.get(name)))),
             reverse=way.upper() == "DESC",
         )

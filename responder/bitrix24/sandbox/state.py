@@ -8,9 +8,11 @@ from datetime import datetime, timedelta, timezone
 from responder.bitrix24.sandbox import php
 from responder.bitrix24.sandbox.application.portal_account import Account, Kind
 from responder.bitrix24.sandbox.contents.lists import Lists
+from responder.bitrix24.sandbox.contents.ordered_rows import OrderedRows
 from responder.bitrix24.sandbox.contents.stage_history import StageHistory
 from responder.bitrix24.sandbox.contents.timeline import Notifications, Timeline
 from responder.bitrix24.sandbox.methods.oddities import Oddities
+from responder.bitrix24.sandbox.rows import comparable
 from responder.bitrix24.sandbox.slots import Slots, Start
 
 MOSCOW = timezone(timedelta(hours=3))
@@ -64,7 +66,7 @@ class State(Account):
         self.users: dict[str, dict[str, object]] = {}
         self.hidden_users: set[str] = set()
         self.statuses: list[dict[str, object]] = []
-        self.workflows: dict[str, dict[str, str | None]] = {}
+        self.workflows: OrderedRows[dict[str, str | None]] = OrderedRows(sorted_by=comparable)
         self.bizproc_tasks: dict[str, dict[str, object]] = {}
         self.killed: list[str] = []
         self.terminated: list[str] = []

@@ -147,7 +147,7 @@ def instances(state: State, params: Mapping[str, object]) -> Answer:
     """List the workflows that have not finished, robots' runs among them."""
     _only_administrators(state)
     listing = _INSTANCES if state.kind == "cloud" else _INSTANCES_OF_OLD
-    return _page(state, state.workflows.values(), params, listing)
+    return _page(state, state.workflows.in_order(), params, listing, in_order_of="ID")
 
 
 def templates(state: State, params: Mapping[str, object]) -> Answer:
@@ -228,7 +228,11 @@ def _only_administrators(state: State) -> None:
 
 
 def _page(
-    state: State, rows: Iterable[Row], params: Mapping[str, object], listing: Listing
+    state: State,
+    rows: Iterable[Row],
+    params: Mapping[str, object],
+    listing: Listing,
+    in_order_of: str | None = None,
 ) -> Answer:
     asked = _upper(params)
     return page(
@@ -240,6 +244,7 @@ def _page(
             start=php.integer(asked.get("START")),
         ),
         replace(listing, like=False) if state.exact_filters else listing,
+        in_order_of,
     )
 
 

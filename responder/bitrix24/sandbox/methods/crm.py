@@ -1,7 +1,7 @@
 """Implements the methods of CRM: https://apidocs.bitrix24.com/api-reference/crm/universal/."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from responder.bitrix24.sandbox import php
 from responder.bitrix24.sandbox.answers import Answer, RefusedError
@@ -47,17 +47,15 @@ def item_get(state: State, params: Mapping[str, object]) -> Answer:
 def item_list(state: State, params: Mapping[str, object]) -> Answer:
     """List items of one type, without those that may not be read."""
     type_id = _type(state, params)
-    items = [
-        _named(item, params)
-        for key, item in sorted(state.items.items())
-        if key[0] == type_id and key not in state.denied_items
-    ]
-    names = _names(items)
-    listing = Listing(fields=names, select=names, order=(("id", "ASC"),))
+    keys = sorted(key for key in state.items if key[0] == type_id and key not in state.denied_items)
+    names = _names(state.items[key] for key in keys)
+    shown = tuple(dict.fromkeys(_shown(name, params) for name in names))
+    listing = Listing(fields=shown, select=shown, order=(("id", "ASC"),))
+    filters = {} if state.drop_filters else php.mapping(params.get("filter"))
     found = page(
-        items,
+        [_named(state.items[key], params) for key in _candidates(keys, filters)],
         ListParams(
-            filter={} if state.drop_filters else php.mapping(params.get("filter")),
+            filter=filters,
             order=php.mapping(params.get("order")),
             select=[name for name in php.texts(params.get("select")) if name != "*"],
             start=php.integer(params.get("start")),
@@ -65,6 +63,17 @@ def item_list(state: State, params: Mapping[str, object]) -> Answer:
         listing,
     )
     return Answer(value={"items": found.value}, total=found.total, next=found.next)
+
+
+def _candidates(
+    keys: Sequence[tuple[int, int]], filters: Mapping[str, object]
+) -> Sequence[tuple[int, int]]:
+    """Return the items that a filter by ids may find, as a database has an index of them."""
+    asked = next((filters[key] for key in ("@id", "=id", "id") if key in filters), None)
+    if asked is None:
+        return keys
+    ids = set(php.texts(asked))
+    return [key for key in keys if str(key[1]) in ids]
 
 
 def item_fields(state: State, params: Mapping[str, object]) -> Answer:
@@ -149,11 +158,14 @@ def _type(state: State, params: Mapping[str, object]) -> int:
 
 
 def _named(item: Mapping[str, object], params: Mapping[str, object]) -> dict[str, object]:
+    return {_shown(name, params): value for name, value in item.items()}
+
+
+def _shown(name: str, params: Mapping[str, object]) -> str:
+    if not _is_user_field(name):
+        return name
     as_they_are = params.get("useOriginalUfNames") in ("Y", True, "1", 1)
-    return {
-        (original(name) if as_they_are else camel(name)) if _is_user_field(name) else name: value
-        for name, value in item.items()
-    }
+    return original(name) if as_they_are else camel(name)
 
 
 def _names(items: Iterable[Mapping[str, object]]) -> tuple[str, ...]:
