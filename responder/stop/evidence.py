@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from responder.bitrix24.fetch import open_tasks
 from responder.bitrix24.fetch.open_tasks import Evidence, Missing
 from responder.bitrix24.lists.id_ranges import pages_of
+from responder.bitrix24.lists.paged import Send
 from responder.judge.context import Context
 from responder.judge.plans import Plan
 from responder.judge.recheck import recheck
@@ -30,8 +31,8 @@ class EvidenceReader:
         self._tasks: tuple[datetime, int] | None = None  # how many the portal has, as counted last
         self._kept: dict[str, tuple[datetime, Evidence | Missing]] = {}
 
-    async def gather(self, plans: Sequence[Plan], rechecks: Sequence[Recheck]) -> None:
-        """Read the evidence of many calls ahead, if the list of all tasks needs fewer requests.
+    async def gather(self, plans: Sequence[Plan], rechecks: Sequence[Recheck], send: Send) -> None:
+        """Read the evidence of few calls, or of many, if the list of all tasks is cheaper for them.
 
         Evidence that is still missing is read for each slice (`prove`).
         """
@@ -39,13 +40,14 @@ class EvidenceReader:
         self._forget(now)
         unproved = self._unproved(_condemned(plans, rechecks))
         if len(unproved) <= self._context.few:
+            await self._read_each(unproved, send, now)
             return
         if self._tasks is not None:
             at, tasks = self._tasks
             if timedelta(0) <= now - at < COUNTED_FOR and pages_of(tasks) > len(unproved):
                 return
         proofs, counted = await open_tasks.gather_by_pages(
-            self._context.client.send, unproved, self._context.templates, now
+            send, unproved, self._context.templates, now
         )
         self._tasks = None if counted is None else (now, counted)
         self._kept |= {key: (now, proof) for key, proof in proofs.items()}
@@ -56,11 +58,7 @@ class EvidenceReader:
         self._forget(now)
         condemned = _condemned(plans, rechecks)
         self._drop_older(condemned)
-        unproved = self._unproved(condemned)
-        if unproved:
-            send, templates = self._context.client.send, self._context.templates
-            read = await open_tasks.gather(send, unproved, templates, now)
-            self._kept |= {key: (now, proof) for key, proof in read.items()}
+        await self._read_each(self._unproved(condemned), self._context.client.send, now)
         proofs = {w.id: _unless_contradicted(w, self._kept[w.id][1]) for w in condemned}
         missing = {key: proof for key, proof in proofs.items() if isinstance(proof, Missing)}
         for key in missing:
@@ -72,6 +70,11 @@ class EvidenceReader:
             [_put_off(one, missing, now) for one in rechecks],
             proofs,
         )
+
+    async def _read_each(self, unproved: Sequence[Workflow], send: Send, now: datetime) -> None:
+        if unproved:
+            read = await open_tasks.gather(send, unproved, self._context.templates, now)
+            self._kept |= {key: (now, proof) for key, proof in read.items()}
 
     def _unproved(self, condemned: Sequence[Workflow]) -> list[Workflow]:
         return [workflow for workflow in condemned if workflow.id not in self._kept]

@@ -63,10 +63,14 @@ def explain(failure: Failure) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A method of the portal's REST interface, and its parameters."""
+    """A method of the portal's REST interface, and its parameters.
+
+    Nothing depends on the answer if it is `optional`: no refusal of it opens a method's breaker.
+    """
 
     method: str
     params: Mapping[str, object]
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

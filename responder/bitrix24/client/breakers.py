@@ -134,7 +134,7 @@ class Breakers:
             self.open(WHOLE_PORTAL, failure.code, PROBE_EVERY)
         elif failure.kind is FailureKind.METHOD:
             self.close(WHOLE_PORTAL)
-            if opens_methods or command.method in self.opened:
+            if (opens_methods and not command.optional) or command.method in self.opened:
                 self.open(command.method, failure.code, PROBE_EVERY)
         elif failure.code == OPERATING_LIMIT:
             self.close(WHOLE_PORTAL)

@@ -1,20 +1,24 @@
 """Reads the names of what plans condemn: the document's title, the template, the people.
 
 They are for people who read the log, and decide nothing. So they cost one request of a round at
-most, for what is not known already; that request is not made while the portal's bucket is nearly
-full, is given two seconds, opens no method's breaker, and after a failure is not made for a while.
-What could not be read is written without its name, and shown by its id.
+most, for what is not known already, and none where a few commands go along with those that read the
+evidence. A request of their own is not made while the portal's bucket is nearly full, and is given
+two seconds. No method's breaker is opened for them, and after a failure they are not asked for a
+while. What could not be read is written without its name, and shown by its id.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import structlog
 
-from responder.bitrix24.client.answers import Failure, FailureKind, explain
+from responder.bitrix24.client.answers import Answer, Command, Failure, FailureKind, explain
 from responder.bitrix24.document_titles import Title, plain
 from responder.bitrix24.fetch.document_facts import Reading
 from responder.bitrix24.fetch.templates import Label
+from responder.bitrix24.lists.paged import Send
+from responder.bitrix24.lists.requests import PORTION
 from responder.bitrix24.names_read import NamesRead
 from responder.judge.context import Context
 from responder.judge.plans import Plan
@@ -24,10 +28,36 @@ from responder.store.leases import LeaseLost
 
 WITHIN_SECONDS = 2.0
 KNOWN_FOR = timedelta(hours=1)  # names change rarely
-RESTS_FOR = timedelta(minutes=5)
+REFUSED_RESTS_FOR = timedelta(minutes=5)
+LOST_RESTS_FOR = timedelta(hours=1)  # evidence may have been lost with them
+ALONG = 4  # commands that go with others; more of them have a request of their own
 MOST_KNOWN = 10_000
 
 log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Wanted:
+    """What names are read for the plans of one round: the titles known, and commands to send."""
+
+    titles: dict[Document, Title] = field(default_factory=dict)
+    read: NamesRead = field(default_factory=NamesRead)
+    commands: Sequence[Command] = ()
+
+    def along(self, send: Send) -> Send:
+        """Return `send`, whose first request with room for a few commands more takes these too."""
+
+        async def together(commands: Sequence[Command]) -> list[Answer]:
+            some, count = self.commands, len(commands)
+            if len(some) > min(ALONG, PORTION - count):
+                some = ()
+            if some:
+                self.commands = ()
+            answers = await send([*commands, *some])
+            self.read.accept(answers[count:])
+            return answers[:count]
+
+        return together
 
 
 class PlanNames:
@@ -38,50 +68,57 @@ class PlanNames:
         self._rests_until: dict[str, datetime] = {}  # by method, "" for all of them
         self._logged: set[str] = set()
 
-    async def named(self, plans: list[Plan], readings: Mapping[str, Reading]) -> list[Plan]:
+    def wanted(self, plans: Sequence[Plan], readings: Mapping[str, Reading]) -> Wanted:
+        """Return what names must be read for; nothing where that goes wrong."""
+        try:
+            return self._wanted(plans, readings)
+        except Exception:
+            log.exception("names were left out by a fault of ours", portal=self._context.portal)
+            return Wanted()
+
+    async def named(self, plans: list[Plan], wanted: Wanted) -> list[Plan]:
         """Return the plans with the names of what they condemn; any other as it is.
 
         Whatever goes wrong with names, the plans are returned.
         """
         try:
-            return await self._named(plans, readings)
+            titles = await self._read(wanted)
+            return [self._with_names(plan, titles) if _condemned(plan) else plan for plan in plans]
         except (LeaseLost, StoreUnavailable):
             raise  # of the commit that a request may need first
         except Exception:
             log.exception("names were left out by a fault of ours", portal=self._context.portal)
             return plans
 
-    async def _named(self, plans: list[Plan], readings: Mapping[str, Reading]) -> list[Plan]:
+    def _wanted(self, plans: Sequence[Plan], readings: Mapping[str, Reading]) -> Wanted:
         condemning = [plan for plan in plans if _condemned(plan)]
-        if not condemning:
-            return plans
-        titles = _known_titles(condemning, readings)
+        wanted = Wanted(_known_titles(condemning, readings))
+        now = self._context.now()
         labels = dict.fromkeys(
             label for p in condemning for w in _condemned(p) for label in self._labels_of(w)
         )
-        untitled = [
+        unknown = [label for label in labels if not self._is_known(label, now)]
+        untitled = dict.fromkeys(
             plan.job.document
             for plan in condemning
-            if plan.job.document is not None and plan.job.document not in titles
-        ]
-        titles |= await self._read(dict.fromkeys(untitled), labels)
-        return [self._with_names(plan, titles) for plan in plans]
+            if plan.job.document is not None and plan.job.document not in wanted.titles
+        )
+        resting = {one for one, at in self._rests_until.items() if now < at <= now + LOST_RESTS_FOR}
+        commands = wanted.read.ask(untitled, unknown, without=resting)
+        if "" not in resting and self._may_ask():
+            wanted.commands = [replace(command, optional=True) for command in commands]
+        return wanted
 
-    async def _read(
-        self, untitled: Collection[Document], labels: Collection[Label]
-    ) -> Mapping[Document, Title]:
-        """Read what is not known, in one request; return the titles."""
-        now, read = self._context.now(), NamesRead()
-        unknown = [label for label in labels if not self._is_known(label, now)]
-        resting = {one for one, at in self._rests_until.items() if now < at <= now + RESTS_FOR}
-        commands = read.ask(untitled, unknown, without=resting)
-        if not commands or "" in resting or not self._may_ask():
-            return {}
-        read.accept(await self._context.client.send_aside(commands, WITHIN_SECONDS))
-        for method, failure in read.answered.items():
+    async def _read(self, wanted: Wanted) -> Mapping[Document, Title]:
+        """Read what did not go along with another request; return the titles."""
+        if wanted.commands:
+            answers = await self._context.client.send_aside(wanted.commands, WITHIN_SECONDS)
+            wanted.read.accept(answers)
+        now = self._context.now()
+        for method, failure in wanted.read.answered.items():
             self._note(method, failure, now)
-        self._keep(read.labels, now)
-        return read.titles
+        self._keep(wanted.read.labels, now)
+        return wanted.titles | wanted.read.titles
 
     def _may_ask(self) -> bool:
         client = self._context.client
@@ -96,7 +133,10 @@ class PlanNames:
             self._logged.discard(method)
             return
         refused = failure.kind in (FailureKind.METHOD, FailureKind.REJECTED)
-        self._rests_until[method if refused else ""] = now + RESTS_FOR
+        if refused:
+            self._rests_until[method] = now + REFUSED_RESTS_FOR
+        else:
+            self._rests_until[""] = now + LOST_RESTS_FOR
         if method not in self._logged:
             log.warning(
                 "names could not be read; the log has ids instead",

@@ -180,8 +180,9 @@ class Rounds:
             return None
         grounds = await self._grounds(ready, batch, found)
         plans, rechecks = await judgement.judge_all(self._context, ready, grounds)
-        plans = await self._names.named(plans, found.readings)
-        await self._evidence.gather(plans, rechecks)
+        names = self._names.wanted(plans, found.readings)
+        await self._evidence.gather(plans, rechecks, names.along(self._context.client.send))
+        plans = await self._names.named(plans, names)
         backlog = Backlog(
             plans, rechecks, order=found.readings, capacity=self._context.client.capacity
         )

@@ -194,7 +194,9 @@ class Sweeper:
         now = self._context.now()
         made = (planner.of_run(item, run.ruleset, known=known, now=now) for item in found)
         plans = [plan for plan in made if plan.planned]
-        return plans if run.due.observes else await self._names.named(plans, {})
+        if run.due.observes:
+            return plans
+        return await self._names.named(plans, self._names.wanted(plans, {}))
 
     async def _pass_gate(self, run: Run, plans: Sequence[Plan], sets: RunSets) -> Holds:
         """Check all sets of a run as a whole, then write its plans, 25 at a time, without calls."""
