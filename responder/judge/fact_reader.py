@@ -12,7 +12,8 @@ documents are read one by one for a minute.
 
 The larger part of the portal's bucket is for rounds that judge much at once: once 40 % of it is
 used up, due jobs collect for up to two seconds after the last reading, or until enough has leaked
-out. A portal with little traffic never fills it so far.
+out. A portal with little traffic never fills it so far. They collect as long where all that runs is
+a long list, which would be read for a small part of what is coming in.
 
 A storm's round has as many documents as can be read and stopped in `WITHIN_SECONDS`: what the
 portal's bucket allows in that time, or, where the answers and our commits are slower, what their
@@ -39,7 +40,7 @@ from responder.judge.backoff import Backoff
 from responder.judge.context import Context
 from responder.model import Unknown
 
-WITHIN_SECONDS = 20.0
+WITHIN_SECONDS = 23.0
 MOST = 4_000
 ONE_BY_ONE_FOR = timedelta(seconds=60)
 LOST = (FailureKind.BUSY, FailureKind.UNCERTAIN)
@@ -47,6 +48,8 @@ COMMANDS_EACH = 2  # commands for one document: its item, its workflows
 COUNTED_FOR = timedelta(minutes=10)
 GATHERS_FOR = timedelta(seconds=2)
 GATHERS_ABOVE = 0.4  # of the bucket: above this level due jobs collect before a reading
+LONG_LIST = 2  # requests; before such a list of all that runs is read, due jobs collect too,
+CALLS_FOR_A_REQUEST = 4  # until so many batches of calls follow from each of its requests
 IN_BULK = 50 * PORTION  # documents whose fields one request reads
 FIRST_SLICE_SECONDS = 0.25
 
@@ -97,6 +100,7 @@ class FactReader:
         self._slice_seconds = FIRST_SLICE_SECONDS
         self._one_by_one_until: datetime | None = None
         self._read_at: datetime | None = None
+        self._collects = False  # a reading of few documents waits for more of them
 
     @property
     def running(self) -> int | None:
@@ -124,16 +128,23 @@ class FactReader:
 
     def _gathers_for(self) -> float:
         """Return for how many seconds due jobs collect before they are read; mostly 0."""
-        now = self._context.now()
-        if self._read_at is None or self._level() <= self._context.client.burst * GATHERS_ABOVE:
+        now, above = self._context.now(), self._context.client.burst * GATHERS_ABOVE
+        if self._read_at is None or (self._level() <= above and not self._collects):
             return 0.0
         left = self._read_at + GATHERS_FOR - now
         return left.total_seconds() if timedelta(0) < left <= GATHERS_FOR else 0.0
 
     def begin(self) -> datetime:
         """Record that a reading begins now, and return the instant."""
-        self._read_at = self._context.now()
+        self._read_at, self._collects = self._context.now(), False
         return self._read_at
+
+    def collects(self, documents: int) -> bool:
+        """Return whether due jobs collect: a long list would be read for the sake of so few."""
+        list_requests = pages_of(self.running or 0) / PORTION
+        calls = documents / max(map(self._context.client.capacity, STOPPING))
+        self._collects = list_requests >= LONG_LIST and calls < CALLS_FOR_A_REQUEST * list_requests
+        return self.must_wait
 
     def strategy(self, documents: int, *, more: bool) -> ReadStrategy:
         """Return how so many due documents, or `more`, are best read, and how many of them now."""
@@ -147,13 +158,13 @@ class FactReader:
             return few
         requests, a_batch = self._requests(), max(map(self._context.client.capacity, STOPPING))
         pages = pages_of(self.running or 0) / PORTION
-        some = min(MOST, int((requests - pages - 1) / (1 / a_batch + 1 / IN_BULK)))
+        some = _in_full((requests - pages - 1) / (1 / a_batch + 1 / IN_BULK), a_batch)
         if some > self._context.few and not self._avoids_pages() and pages < requests / 2:
             now = min(documents, some)
             if self.running is None or pages + now / IN_BULK < now * COMMANDS_EACH / PORTION:
                 return ReadStrategy(by_pages=True, documents=some)
         # one more command for each reads its tasks, which are the evidence
-        some = min(MOST, int(requests / (1 / a_batch + (COMMANDS_EACH + 1) / PORTION)))
+        some = _in_full(requests / (1 / a_batch + (COMMANDS_EACH + 1) / PORTION), a_batch)
         return ReadStrategy(by_pages=False, documents=some) if some > self._context.few else few
 
     def _requests(self) -> float:
@@ -176,7 +187,7 @@ class FactReader:
         self._slice_seconds *= 2
 
     async def read(self, asks: Mapping[str, Ask], *, by_pages: bool) -> FactsRead | None:
-        """Read what is asked of each document; None where the next round reads it the other way."""
+        """Read what is asked of each document; None where another round does, in another way."""
         found = await (self._by_pages(asks) if by_pages else self._one_by_one(asks))
         if found is None:
             return None
@@ -198,7 +209,7 @@ class FactReader:
         return FactsRead(began_at=now, readings=dict(zip(asks, readings, strict=True)))
 
     async def _by_pages(self, asks: Mapping[str, Ask]) -> FactsRead | None:
-        """Read all that runs; None where its first page shows that the other way is cheaper."""
+        """Read all that runs; None where its first page shows that another way is cheaper."""
         now = self.begin()
         survey = Survey.of(list(asks.values()), self._context.templates, now)
         knew = self.running is not None
@@ -207,7 +218,7 @@ class FactReader:
                 continue
             knew = True
             self._record_running(survey.total)
-            if not self._strategy(len(asks)).by_pages:
+            if not self._strategy(len(asks)).by_pages or self.collects(len(asks)):
                 return None
         return self._of_pages(survey, asks, now)
 
@@ -277,3 +288,9 @@ class FactReader:
     def _avoids_pages(self) -> bool:
         until, now = self._one_by_one_until, self._context.now()
         return until is not None and now < until <= now + ONE_BY_ONE_FOR
+
+
+def _in_full(documents: float, a_batch: int) -> int:
+    """Return how many documents at most have no batch begun for the sake of a few of them."""
+    some = min(MOST, int(documents))
+    return some - some % a_batch if some > a_batch else some

@@ -153,6 +153,8 @@ class Rounds:
             matched, _ = jobs.split(await self._queue.due_in_storm(strategy.documents), ruleset)
         chosen = self._backoff.next_batch(jobs.refs(matched), most=strategy.documents, few=few)
         by_pages = strategy.by_pages and len(chosen) > few
+        if by_pages and self._reader.collects(len(chosen)):
+            chosen = []
         return JobBatch(jobs=jobs.on(chosen, matched), ruleset=ruleset, by_pages=by_pages)
 
     async def _verify(self, batch: JobBatch | None) -> None:

@@ -263,6 +263,23 @@ def test_once_much_of_the_bucket_is_used_what_is_due_gathers(driven: Driving) ->
     play(driven, story)
 
 
+def test_before_a_long_list_is_read_for_few_what_is_due_gathers(driven: Driving) -> None:
+    async def story(there: Driving) -> None:
+        there.lost_deals(range(1, 5_001))
+        there.deliver(range(1, 101))
+        await there.until_idle()
+        assert there.sandbox.http_requests == 1  # it told how long the list is
+        there.deliver(range(101, 201))
+        there.later(seconds=1)
+        await there.until_idle()
+        assert there.sandbox.http_requests == 1
+        there.later(seconds=1.1)
+        await there.until_idle()
+        assert len(there.sandbox.killed) == 200
+
+    play(driven, story)
+
+
 def test_tasks_of_all_are_evidence_where_there_are_few_of_them(driven: Driving) -> None:
     async def story(there: Driving) -> None:
         there.lost_deals(MANY)
