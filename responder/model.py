@@ -1,9 +1,10 @@
 """Defines the values that every room uses: documents, workflows, situations, verdicts, outcomes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from itertools import chain
 from typing import Literal, NamedTuple
 
 Trigger = Literal["event", "robot", "sweep", "schedule"]
@@ -171,13 +172,13 @@ class Breaker:
     address: str | None = None
 
 
-# A tuple, because each test of a judgement makes one, and a tuple is made five times as fast.
+# A tuple, because tests of a judgement make many, and a tuple is made five times as fast.
 class Condition(NamedTuple):
     """The result of one test of one fact. `holds` is None where the result is unknown.
 
     `path` is the place in the rule (`if.deal.stage_id`), `test` its wording (`is F`), `value` the
-    fact as the portal sent it, `why` the reason where it is unknown. `workflow` names the workflow
-    where the test was made for one.
+    fact as the portal sent it, `why` the reason where it is unknown. It names no workflow, so that
+    one value needs one condition, for whatever workflows and judgements the test is made.
     """
 
     rule: str
@@ -186,7 +187,13 @@ class Condition(NamedTuple):
     value: object
     holds: bool | None
     why: str | None = None
-    workflow: str | None = None
+
+
+class Traced(NamedTuple):
+    """The tests made for one workflow, in their order. `workflow` is its id; None: for none."""
+
+    workflow: str | None
+    conditions: tuple[Condition, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,12 +239,17 @@ class Judgement:
     """The result of applying the rules to one situation.
 
     `verdicts` has each workflow that was condemned or left, in the order of the workflows and then
-    of the rules; `conditions` the tests of all other workflows, each naming its workflow. `reason`
-    says why those were not condemned. `look_again` is true where all document tests of some rule
-    hold and that rule condemned nothing: the workflow it is about may not be listed yet.
+    of the rules; `traced` has the tests of all other workflows. `reason` says why those were not
+    condemned. `look_again` is true where all document tests of some rule hold and that rule
+    condemned nothing: the workflow it is about may not be listed yet.
     """
 
     verdicts: tuple[Verdict, ...] = ()
     reason: Reason | None = None
-    conditions: tuple[Condition, ...] = field(default=())
+    traced: tuple[Traced, ...] = ()
     look_again: bool = False
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """Return the tests of `traced` one after the other."""
+        return tuple(chain.from_iterable(one.conditions for one in self.traced))

@@ -7,6 +7,7 @@ test of each rule in question is made alone. The verdict itself comes from `judg
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 
 from responder.adapters.printable_text import printable, to_json
 from responder.authoring.expectations import Actual, actual_of
@@ -116,8 +117,7 @@ def _trace(
 ) -> Trace:
     facts = facts_of(ruleset, situation, workflow, now)
     verdicts = [one for one in judgement.verdicts if one.workflow.id == workflow.id]
-    conditions = [*(c for one in verdicts for c in one.conditions), *judgement.conditions]
-    keeps = {c.rule: c for c in conditions if c.path == "keep" and c.workflow == workflow.id}
+    keeps = {c.rule: c for c in conditions_of(workflow.id, judgement) if c.path == "keep"}
     readings: list[RuleReading] = []
     shielded_by = None
     for rule in rules:
@@ -126,7 +126,7 @@ def _trace(
         readings.append(
             RuleReading(
                 rule=rule,
-                held=rule.holds(View(facts=facts, now=now, workflow=workflow.id)),
+                held=rule.holds(View(facts=facts, now=now)),
                 tests=(*_tests(rule, facts, now), *([keep] if keep else [])),
                 decides=verdict is not None,
                 kept=keep is not None and not keep.holds,
@@ -139,6 +139,13 @@ def _trace(
     return Trace(
         workflow=workflow, readings=tuple(readings), actual=actual_of(verdicts, rules, now)
     )
+
+
+def conditions_of(workflow_id: str, judgement: Judgement) -> tuple[Condition, ...]:
+    """Return the tests that were made for a workflow, and those made for none."""
+    of_verdicts = (one.conditions for one in judgement.verdicts if one.workflow.id == workflow_id)
+    of_rest = (one.conditions for one in judgement.traced if one.workflow in (workflow_id, None))
+    return tuple(chain(*of_verdicts, *of_rest))
 
 
 def told(rule: Rule, situation: Situation, facts: Mapping[str, object]) -> tuple[Recipient, ...]:

@@ -21,6 +21,7 @@ from responder.model import (
     Names,
     Outcome,
     Reason,
+    Traced,
     Trigger,
     Unknown,
     Workflow,
@@ -56,7 +57,7 @@ class NewDecision:
     action: Action = Action.NONE
     reason: Reason | None = None
     mode: Mode | None = None
-    conditions: tuple[Condition, ...] = ()
+    traced: tuple[Traced, ...] = ()
     outcome: Outcome | None = None
     detail: str | None = None
     due_at: datetime | None = None
@@ -153,19 +154,23 @@ def _decision_body(decision: NewDecision) -> dict[str, object]:
         "mode": decision.mode,
         "outcome": decision.outcome,
         "detail": decision.detail,
-        "conditions": [_condition_body(condition) for condition in decision.conditions],
+        "conditions": [
+            _condition_body(condition, traced.workflow)
+            for traced in decision.traced
+            for condition in traced.conditions
+        ],
     }
 
 
-def _condition_body(condition: Condition) -> dict[str, object]:
+def _condition_body(condition: Condition, workflow: str | None) -> dict[str, object]:
     body: dict[str, object] = {
         "rule": condition.rule,
         "path": condition.path,
         "test": condition.test,
         "holds": condition.holds,
     }
-    if condition.workflow is not None:
-        body["workflow"] = condition.workflow
+    if workflow is not None:
+        body["workflow"] = workflow
     return body
 
 
@@ -180,7 +185,11 @@ def evidence(evaluation: NewEvaluation) -> dict[str, object]:
             for decision in evaluation.decisions
         ],
         "values": [
-            [[condition.value, condition.why] for condition in decision.conditions]
+            [
+                [condition.value, condition.why]
+                for traced in decision.traced
+                for condition in traced.conditions
+            ]
             for decision in evaluation.decisions
         ],
     }

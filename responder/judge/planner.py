@@ -21,11 +21,11 @@ from responder.model import (
     KILLING,
     WOULD,
     Action,
-    Condition,
     Judgement,
     Mode,
     Outcome,
     Reason,
+    Traced,
     Unknown,
     Verdict,
     Workflow,
@@ -292,7 +292,7 @@ def _new_decision(
         action=verdict.action,
         reason=None,
         mode=verdict.mode,
-        conditions=verdict.conditions,
+        traced=(Traced(verdict.workflow.id, verdict.conditions),),
         outcome=outcome,
         detail=detail,
         due_at=due_at,
@@ -306,7 +306,7 @@ def _undecided(judgement: Judgement, reading: Reading, look_at: datetime | None)
     if look_at is not None:
         details.append("looked at again in 10 s: its workflow may not be listed yet")
     assert judgement.reason is not None
-    return _without_action(judgement.reason, judgement.conditions, "; ".join(details) or None)
+    return _without_action(judgement.reason, judgement.traced, "; ".join(details) or None)
 
 
 def _unreadable(reading: Reading) -> str:
@@ -320,9 +320,7 @@ def _unreadable(reading: Reading) -> str:
     return "the document is gone"
 
 
-def _without_action(
-    reason: Reason, conditions: tuple[Condition, ...], detail: str | None
-) -> NewDecision:
+def _without_action(reason: Reason, traced: tuple[Traced, ...], detail: str | None) -> NewDecision:
     return NewDecision(
         workflow=None,
         rule=None,
@@ -330,7 +328,7 @@ def _without_action(
         action=Action.NONE,
         reason=reason,
         mode=None,
-        conditions=conditions,
+        traced=traced,
         outcome=None,
         detail=detail,
         due_at=None,

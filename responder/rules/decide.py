@@ -12,7 +12,6 @@ judgement.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from itertools import chain
 from typing import NamedTuple
 
 from responder.model import (
@@ -25,6 +24,7 @@ from responder.model import (
     Mode,
     Reason,
     Situation,
+    Traced,
     Unknown,
     Verdict,
     Workflow,
@@ -63,9 +63,8 @@ def judge(
         return Judgement(reason=Reason.NO_RULE)
     unlisted = _why_unlisted(ruleset, situation)
     if unlisted is not None:
-        return Judgement(
-            reason=Reason.UNREADABLE, conditions=(_unlisted_condition(asked, unlisted),)
-        )
+        nobody = Traced(None, (_unlisted_condition(asked, unlisted),))
+        return Judgement(reason=Reason.UNREADABLE, traced=(nobody,))
     assert not isinstance(situation.workflows, Unknown)
     reading = _reading(ruleset, situation, asked, now=now, enforcing=enforcing, choices=choices)
     # `keep` compares a workflow with all the others, also where it alone is asked after.
@@ -160,7 +159,11 @@ def _judgement(reading: "_Reading", threads: Sequence["_Thread"], *, awaits: boo
     return Judgement(
         verdicts=verdicts,
         reason=_reason(reading, threads, condemned=condemned),
-        conditions=tuple(chain.from_iterable(thread.view.trace for thread in threads)),
+        traced=tuple(
+            Traced(thread.workflow.id, tuple(thread.view.trace))
+            for thread in threads
+            if thread.view.trace
+        ),
         look_again=awaits and reading.awaits_another({one.rule for one in verdicts}),
     )
 
@@ -273,7 +276,6 @@ class _Reading:
         return View(
             facts=self._facts_of(workflow),
             now=self.now,
-            workflow=workflow.id,
             failed_on_document=self.failed_on_document,
         )
 
@@ -327,7 +329,6 @@ def _keep_condition(
         value=None if isinstance(started, Unknown) else started,
         holds=holds,
         why=why,
-        workflow=workflow.id,
     )
 
 

@@ -15,7 +15,17 @@ from responder.journal import record as journal
 from responder.journal.audit.verify import verify
 from responder.journal.entries import NewDecision
 from responder.journal.reading import decisions
-from responder.model import Action, Condition, Mode, Names, Outcome, Reason, Unknown, Workflow
+from responder.model import (
+    Action,
+    Condition,
+    Mode,
+    Names,
+    Outcome,
+    Reason,
+    Traced,
+    Unknown,
+    Workflow,
+)
 from responder.store.database.database import Database
 from responder.store.database.tables import entries, evidence
 from responder.store.inbox import inbox, second_looks
@@ -32,6 +42,7 @@ from tests.support.evaluations import (
     evaluation,
     kill,
     record,
+    traced,
     workflow,
 )
 from tests.support.next_due import next_due
@@ -402,7 +413,7 @@ def test_whatever_a_portal_sends_can_be_recorded_read_and_verified(
         because=words,
         action=Action.KILL,
         mode=Mode.OBSERVE,
-        conditions=(condition(value, why=words),),
+        traced=traced(condition(value, why=words)),
         outcome=Outcome.WOULD_KILL,
         detail=words,
     )
@@ -463,7 +474,7 @@ def test_what_is_due_next_is_the_earliest_of_all(database: Database) -> None:
 
 def test_a_condition_of_no_workflow_has_no_such_key(database: Database) -> None:
     plain = Condition(rule="r", path="if.x", test="is 1", value=2, holds=False)
-    record(database, NewDecision(reason=Reason.NO_MATCH, conditions=(plain,)))
+    record(database, NewDecision(reason=Reason.NO_MATCH, traced=(Traced(None, (plain,)),)))
     (found,) = decisions.decisions(database)
     assert found["conditions"] == [
         {"rule": "r", "path": "if.x", "test": "is 1", "value": 2, "holds": False}

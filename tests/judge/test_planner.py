@@ -295,9 +295,10 @@ def test_a_plan_keeps_what_it_rests_on() -> None:
     assert [one.id for one in plan.running] == ["a", "b"]
     first, rest = plan.planned
     assert first.decision.because is None
-    assert [test.holds for test in first.decision.conditions] == [True, True]
+    (traced,) = first.decision.traced
+    assert [test.holds for test in traced.conditions] == [True, True]
     assert rest.decision.reason is Reason.NO_MATCH
-    assert {test.workflow for test in rest.decision.conditions} == {None, "b"} - {None}
+    assert [traced.workflow for traced in rest.decision.traced] == ["b"]
 
 
 def next_of(more: str, progress: StopProgress, *, mode: str = "enforce") -> Outcome:

@@ -30,9 +30,9 @@ def test_a_rule_whose_tests_all_hold_condemns_and_names_its_tests() -> None:
     (verdict,) = judgement.verdicts
     assert said(judgement) == [("a", "the-rule", Action.KILL, Mode.ENFORCE)]
     assert verdict.because == "It is lost."
-    assert [(c.path, c.test, c.value, c.holds, c.workflow) for c in verdict.conditions] == [
-        ("if.deal.stage_semantic_id", "is F", "F", True, "a"),
-        ("if.workflow.template_id", "is 61", "61", True, "a"),
+    assert [(c.path, c.test, c.value, c.holds) for c in verdict.conditions] == [
+        ("if.deal.stage_semantic_id", "is F", "F", True),
+        ("if.workflow.template_id", "is 61", "61", True),
     ]
     assert judgement.reason is None
     assert not judgement.look_again
@@ -176,9 +176,15 @@ def test_every_test_made_for_a_workflow_stands_in_its_last_verdict() -> None:
 
 
 def test_the_tests_of_workflows_without_a_verdict_name_them() -> None:
-    judgement = judged(a_rule(), {}, a_workflow("a"), a_workflow("b", template_id="7"))
+    others = [a_workflow(name, template_id=name) for name in ("7", "8")]
+    judgement = judged(a_rule(), {}, a_workflow("a"), *others)
     assert [v.workflow.id for v in judgement.verdicts] == ["a"]
-    assert [(c.workflow, c.holds) for c in judgement.conditions] == [("b", False)]
+    assert [
+        (one.workflow, [(c.value, c.holds) for c in one.conditions]) for one in judgement.traced
+    ] == [
+        ("7", [("7", False)]),
+        ("8", [("8", False)]),
+    ]
     assert judgement.reason is Reason.NO_MATCH
 
 

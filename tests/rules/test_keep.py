@@ -56,8 +56,9 @@ def test_workflows_that_started_together_are_told_apart_by_their_ids() -> None:
 
 def test_the_trace_says_who_was_spared_and_who_not() -> None:
     judgement = judged(NEWEST, {}, FIVE[0], FIVE[1])
-    kept = judgement.conditions[-1]
-    assert (kept.path, kept.test, kept.value, kept.holds, kept.workflow) == (
+    (traced,) = judgement.traced
+    kept = traced.conditions[-1]
+    assert (kept.path, kept.test, kept.value, kept.holds, traced.workflow) == (
         "keep",
         "is not the newest of its document and template",
         "2026-09-21T12:00:00+03:00",
@@ -122,7 +123,7 @@ def test_a_workflow_asked_after_alone_is_compared_with_all() -> None:
     assert killed(judged(NEWEST, {}, *FIVE, only="a")) == {"one": ["a"]}
     spared = judged(NEWEST, {}, *FIVE, only="e")
     assert spared.verdicts == ()
-    assert {condition.workflow for condition in spared.conditions} == {"e"}
+    assert {traced.workflow for traced in spared.traced} == {"e"}
 
 
 def test_nobody_is_condemned_where_the_list_may_lack_some() -> None:

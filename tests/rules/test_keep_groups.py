@@ -51,7 +51,8 @@ def test_a_verdict_names_all_that_live_in_its_stead() -> None:
 def test_what_is_in_no_group_is_left_and_does_not_count(starter: object) -> None:
     judgement = judged(TWO_EACH, {}, *FIVE[:3], started("x", 4, starter))
     assert killed(judgement) == ["a"]
-    (said,) = [one for one in judgement.conditions if one.path == "keep" and one.workflow == "x"]
+    (conditions,) = [one.conditions for one in judgement.traced if one.workflow == "x"]
+    (said,) = [one for one in conditions if one.path == "keep"]
     assert said.holds is False
     assert said.why == "it is in no group: `starter.id` is empty or has several values"
 

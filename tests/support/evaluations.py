@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Table, func, select
 from responder.journal import record as journal
 from responder.journal.entries import NewDecision, NewEvaluation
 from responder.journal.record import Recorded
-from responder.model import Action, Condition, Document, Mode, Outcome, Reason, Workflow
+from responder.model import Action, Condition, Document, Mode, Outcome, Reason, Traced, Workflow
 from responder.store import rulesets
 from responder.store.database.database import Database
 from responder.store.database.tables import deliveries
@@ -48,8 +48,11 @@ def condition(
         value=value,
         holds=holds,
         why=why,
-        workflow="65e5a449e8f135.21284909",
     )
+
+
+def traced(*conditions: Condition) -> tuple[Traced, ...]:
+    return (Traced("65e5a449e8f135.21284909", conditions),)
 
 
 def kill(
@@ -63,13 +66,13 @@ def kill(
         because="A lost deal needs no approval.",
         action=Action.KILL,
         mode=Mode.ENFORCE if outcome is Outcome.WAITING else Mode.OBSERVE,
-        conditions=(condition(),),
+        traced=traced(condition()),
         outcome=outcome,
         due_at=AT if outcome is Outcome.WAITING else None,
     )
 
 
-NONE = NewDecision(reason=Reason.NO_MATCH, conditions=(condition(holds=None, why="x"),))
+NONE = NewDecision(reason=Reason.NO_MATCH, traced=traced(condition(holds=None, why="x")))
 
 
 def evaluation(*decisions: NewDecision, portal: str = "main") -> NewEvaluation:

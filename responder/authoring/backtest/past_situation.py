@@ -78,23 +78,24 @@ def condemned(past: Past) -> list[tuple[str, str]]:
 
 def conditions(past: Past, workflow_id: str) -> list[Condition]:
     """Return the recorded tests that were made for a workflow, with their values."""
-    return [one for one in _conditions(past) if one.workflow in (workflow_id, None)]
+    return [one for workflow, one in _conditions(past) if workflow in (workflow_id, None)]
 
 
-def _conditions(past: Past) -> Iterator[Condition]:
+def _conditions(past: Past) -> Iterator[tuple[str | None, Condition]]:
+    """Yield the recorded tests, each with the id of its workflow (None: it was made for none)."""
     for place, decided in enumerate(past.body["decisions"]):
         rows = decided["conditions"]
         seen = past.content["values"][place] if past.content else [(None, None)] * len(rows)
         for condition, (value, why) in zip(rows, seen, strict=True):
-            yield Condition(
+            made = Condition(
                 rule=condition["rule"],
                 path=condition["path"],
                 test=condition["test"],
                 value=value,
                 holds=condition["holds"],
                 why=why,
-                workflow=condition.get("workflow"),
             )
+            yield condition.get("workflow"), made
 
 
 @cache
@@ -160,7 +161,7 @@ def _value(value: object) -> object:
 
 def _unlisted(past: Past) -> str | None:
     """Return why the workflows could not be listed, as the version before wrote it."""
-    for one in _conditions(past):
+    for _, one in _conditions(past):
         if one.path == "workflows":
             return one.why or "they could not be listed"
     return None
@@ -169,10 +170,10 @@ def _unlisted(past: Past) -> str | None:
 def _seen(past: Past) -> dict[str, dict[str, object]]:
     """Return the values that tests were made on, for the workflows that no decision names."""
     seen: dict[str, dict[str, object]] = {}
-    for one in _conditions(past):
-        if one.workflow is None:
+    for workflow, one in _conditions(past):
+        if workflow is None:
             continue
-        known = seen.setdefault(one.workflow, {})
+        known = seen.setdefault(workflow, {})
         path = ".".join(one.path.split(".")[-2:])
         if _about_workflow(path) and path not in SOURCES:
             known[path] = one.value if one.why is None else Unknown(one.why)
@@ -192,7 +193,7 @@ def in_question(ruleset: Ruleset, past: Past, document: Document, then: Ruleset 
         return ruleset.in_question(trigger, events, kind, past.portal)
     named = set(past.body.get("asked") or ())
     named |= {decided["rule"] for decided in past.body["decisions"]}
-    named |= {one.rule for one in _conditions(past)}
+    named |= {one.rule for _, one in _conditions(past)}
     before = [rule for rule in (then.rules if then else ()) if rule.id in named and rule.acts]
     swept = {rule.id for rule in ruleset.swept(kind, past.portal)} if trigger == "sweep" else set()
     due = [

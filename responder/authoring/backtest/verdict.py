@@ -105,9 +105,9 @@ def _conditions_by_workflow(judgement: Judgement) -> Mapping[str, Sequence[Condi
     conditions_of: dict[str, list[Condition]] = {}
     for verdict in judgement.verdicts:
         conditions_of.setdefault(verdict.workflow.id, []).extend(verdict.conditions)
-    for one in judgement.conditions:
-        if one.workflow is not None:
-            conditions_of.setdefault(one.workflow, []).append(one)
+    for workflow, conditions in judgement.traced:
+        if workflow is not None:
+            conditions_of.setdefault(workflow, []).extend(conditions)
     return conditions_of
 
 
@@ -174,7 +174,7 @@ class _PossibleAnswers:
 
     def _view(self, workflow: Workflow) -> View:
         facts = facts_of(self.ruleset, self.situation, workflow, self.now)
-        return View(facts=facts, now=self.now, workflow=workflow.id)
+        return View(facts=facts, now=self.now)
 
     def _has_chosen(self, place: int) -> bool:
         """Return whether a rule's `keep` chose among workflows whose facts are all known."""

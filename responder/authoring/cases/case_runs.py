@@ -138,8 +138,8 @@ def _run(ruleset: Ruleset, case: Case, now: datetime) -> Result:
         if expectations.is_met(case.of(workflow), actual):
             shown |= {one.rule for one in actual}
         else:
-            conditions = [*(c for one in verdicts for c in one.conditions), *judgement.conditions]
-            differences.append(_difference(workflow, case.of(workflow), actual, conditions))
+            made = explain.conditions_of(workflow, judgement)
+            differences.append(_difference(workflow, case.of(workflow), actual, made))
     told = tuple(_told(ruleset, case.situation, judgement.verdicts, now))
     return Result(case=case, differences=tuple(differences), shown=frozenset(shown), told=told)
 
@@ -160,16 +160,15 @@ def _difference(
     workflow: str,
     expected: tuple[Expectation, ...],
     actual: tuple[Actual, ...],
-    conditions: Iterable[Condition],
+    made: tuple[Condition, ...],
 ) -> Difference:
     """Build a difference, with the tests of the rules that gave a verdict or were expected to."""
     rules = {one.rule for one in expected if one.rule} | {one.rule for one in actual}
-    own = tuple(c for c in conditions if c.workflow in (workflow, None))
     return Difference(
         workflow=workflow,
         expected=expected,
         actual=actual,
-        conditions=tuple(c for c in own if c.rule in rules) or own,
+        conditions=tuple(c for c in made if c.rule in rules) or made,
     )
 
 

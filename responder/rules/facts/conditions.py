@@ -29,7 +29,6 @@ Facts = Mapping[str, object]
 # and caches none for a text longer than this.
 _REMEMBERED = 32
 _LONG = 100
-_new_tuple = tuple.__new__
 
 
 @dataclass(slots=True, kw_only=True)
@@ -42,7 +41,6 @@ class View:
 
     facts: Facts
     now: datetime
-    workflow: str | None = None
     assumed: bool | None = None
     trace: list[Condition] = field(default_factory=list)
     failed_on_document: set[str] = field(default_factory=set)
@@ -52,8 +50,8 @@ class View:
 class FactTest:
     """One test of one fact, in a rule. `place` is its position in the rule: `if.deal.stage_id`.
 
-    `answers` caches the answers for texts and whole numbers, unless an answer depends on more than
-    the value (`remembers`).
+    `answers` caches the conditions for texts and whole numbers, unless an answer depends on more
+    than the value (`remembers`).
     """
 
     rule: str
@@ -66,7 +64,7 @@ class FactTest:
     path: str
     about_workflow: bool
     remembers: bool
-    answers: dict[str | int, bool] = field(default_factory=dict, compare=False, repr=False)
+    answers: dict[str | int, Condition] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def facts(self) -> tuple[Fact, ...]:
@@ -80,52 +78,36 @@ class FactTest:
             return assumed
         value = view.facts.get(self.path, ABSENT)
         if type(value) is str or type(value) is int:
-            known: Kleene = self.answers.get(value)
-            if known is not None:
+            made = self.answers.get(value)
+            if made is not None:
                 if assumed is None:
-                    view.trace.append(
-                        _new_tuple(
-                            Condition,
-                            (
-                                self.rule,
-                                self.place,
-                                self.wording,
-                                value,
-                                known,
-                                None,
-                                view.workflow,
-                            ),
-                        )
-                    )
-                return known
+                    view.trace.append(made)
+                return made.holds
         return self._evaluate(value, view)
 
     def _evaluate(self, value: object, view: View) -> Kleene:
         """Make a test whose answer is not cached, and cache the answer where that is possible."""
         found = value if isinstance(value, Unknown) else self._answer(value, view)
-        known = None if isinstance(found, Unknown) else found is not self.negated
+        made = Condition(
+            rule=self.rule,
+            path=self.place,
+            test=self.wording if self.operand.other is None else self._pair_wording(view),
+            value=_shown(value),
+            holds=None if isinstance(found, Unknown) else found is not self.negated,
+            why=found.why if isinstance(found, Unknown) else None,
+        )
         if view.assumed is None:
-            view.trace.append(
-                Condition(
-                    rule=self.rule,
-                    path=self.place,
-                    test=self.wording if self.operand.other is None else self._pair_wording(view),
-                    value=_shown(value),
-                    holds=known,
-                    why=found.why if isinstance(found, Unknown) else None,
-                    workflow=view.workflow,
-                )
-            )
-        if self.remembers and known is not None and type(value) in (str, int):
-            self._remember(value, known)
-        return known
+            view.trace.append(made)
+        if self.remembers and made.holds is not None and type(value) in (str, int):
+            self._remember(value, made)
+        return made.holds
 
-    def _remember(self, value: object, known: bool) -> None:  # noqa: FBT001  # an answer
+    def _remember(self, value: object, made: Condition) -> None:
         assert isinstance(value, str | int)
         if len(self.answers) >= _REMEMBERED:
             self.answers.clear()
         if not isinstance(value, str) or len(value) <= _LONG:
-            self.answers[value] = known
+            self.answers[value] = made
 
     def tests(self) -> Iterator["FactTest"]:
         """Yield this test, as a group yields its own."""

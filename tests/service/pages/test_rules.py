@@ -16,7 +16,7 @@ from responder.settings.settings import Settings
 from responder.store import client_state, limits, rulesets
 from responder.store.database.database import Connection, Database
 from tests.service.pages.visiting import PASSWORD, Visitor, pages, settings
-from tests.support.evaluations import REVISION, condition, deliver, evaluation, kill, record
+from tests.support.evaluations import REVISION, condition, deliver, evaluation, kill, record, traced
 from tests.support.whole_log import erased
 
 pytestmark = pytest.mark.portal
@@ -217,7 +217,9 @@ def test_erased_facts_are_said_to_be_erased(database: Database, anna: Visitor) -
 def test_what_is_unknown_says_why(database: Database, anna: Visitor) -> None:
     decision = replace(
         kill("a", Outcome.WOULD_KILL),
-        conditions=(condition(None, holds=None, why="access denied"), condition("P", holds=False)),
+        traced=traced(
+            condition(None, holds=None, why="access denied"), condition("P", holds=False)
+        ),
     )
     name = record(database, decision).decisions[0]
     words = anna.get(f"/decisions/{name}").words
@@ -244,12 +246,12 @@ def test_a_revision_that_cannot_be_read_any_more_is_left_out(
 
 
 def test_many_tests_facts_and_siblings_are_cut(database: Database, anna: Visitor) -> None:
-    conditions = tuple(
+    conditions = (
         condition(holds=number % 2 == 0)._replace(rule=f"rule-{number}") for number in range(300)
     )
     many = [kill(f"w{number}", Outcome.WOULD_KILL) for number in range(120)]
     made = replace(
-        evaluation(replace(many[0], conditions=conditions), *many[1:]),
+        evaluation(replace(many[0], traced=traced(*conditions)), *many[1:]),
         facts={f"deal.uf_crm_{number}": number for number in range(400)},
     )
     names = database.write(lambda tx: journal.record(tx, made)).decisions
