@@ -31,7 +31,7 @@ from responder.model import (
 )
 from responder.rules import keep as keeping
 from responder.rules.facts.conditions import Facts, View
-from responder.rules.facts.derived import NEEDS, UNKNOWN_LIST, derived, of_judgement
+from responder.rules.facts.derived import DERIVED, UNKNOWN_LIST, derived, of_judgement
 from responder.rules.keep import Candidate, Choice, Keep
 from responder.rules.rule import Rule
 from responder.rules.ruleset import Ruleset, without_idle_guards
@@ -105,7 +105,7 @@ def _reading(
         now=now,
         enforcing=enforcing,
         choices=choices or {},
-        derives=any(not rule.paths.isdisjoint(NEEDS) for rule in rules),
+        derives=any(not rule.paths.isdisjoint(DERIVED) for rule in rules),
     )
 
 
@@ -293,12 +293,9 @@ class _Reading:
         That is where all tests of a kill or terminate rule hold except those of workflows.
         """
         view = View(facts=self.facts, now=self.now, assumed=True)
+        decided = self.failed_on_document.union(condemned)
         return any(
-            rule.acts
-            and rule.id not in condemned
-            and rule.id not in self.failed_on_document
-            and rule.holds(view) is True
-            for rule in self.rules
+            rule.id not in decided and rule.acts and rule.holds(view) is True for rule in self.rules
         )
 
     def document_is_unreadable(self) -> bool:

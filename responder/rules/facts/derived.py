@@ -21,6 +21,7 @@ STARTED_BY = "workflow.started_by"
 RUNNING = "document.running"  # a fact of the document that the list of its workflows decides
 # The fact to read (value) so that a derived one (key) can be computed.
 NEEDS: Mapping[str, str] = {**SOURCES, **dict.fromkeys(STARTER, STARTED_BY)}
+DERIVED = frozenset(NEEDS)
 KIND = "document.kind"
 OF_JUDGEMENT = ("event.name", KIND, "document.id")
 UNKNOWN_LIST = Unknown("of which list the document is, is not known")
