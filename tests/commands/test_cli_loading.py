@@ -27,7 +27,7 @@ SERVICE = {
 SETTINGS = {"pydantic", "pydantic_settings", "responder.settings.settings"}
 STORE = {"sqlalchemy", "responder.store", "responder.journal"}
 RULES = {"yaml", "re2", "responder.rules.ruleset"}
-NEVER_READ = {"alembic", "psycopg"}
+NEVER_READ = {"alembic", "psycopg", "sqlalchemy.dialects.postgresql"}
 
 NETWORK = {"asyncio", "socket"}
 

@@ -9,7 +9,6 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import BigInteger, Dialect, Text, TypeDecorator
-from sqlalchemy.dialects import postgresql
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LAST = datetime.max.replace(tzinfo=UTC)
@@ -60,5 +59,5 @@ class Words(TypeDecorator[str]):
         return None if value is None else clean(value)
 
 
-Bytewise = Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
+Bytewise = Text().with_variant(Text(collation="C"), "postgresql")
 """A text that is compared as bytes, as SQLite compares all of them."""

@@ -151,7 +151,7 @@ tellings = Table(
     Column("tries", Integer, nullable=False),
     Column("ended_at", Instant),
     Column("result", Words),
-    Index("tellings_due", "portal", "due_at", sqlite_where=TO_TELL, postgresql_where=TO_TELL),
+    Index("tellings_due", "portal", "due_at", sqlite_where=TO_TELL),
 )
 
 # Stopped workflows that people start anew. `entry`, `call_entry` and `end_entry` are the entries of
@@ -175,5 +175,5 @@ restarts = Table(
     Column("outcome", Text),
     Column("workflow_id", Words),
     Column("detail", Words),
-    Index("restarts_unfinished", "portal", sqlite_where=UNFINISHED, postgresql_where=UNFINISHED),
+    Index("restarts_unfinished", "portal", sqlite_where=UNFINISHED),
 )

@@ -1,4 +1,10 @@
-"""Defines the tables, alike on SQLite and PostgreSQL. JSON is stored as text (`canonical_json`)."""
+"""Defines the tables, alike on SQLite and PostgreSQL. JSON is stored as text (`canonical_json`).
+
+The migrations make tables and indexes. A partial index has the same condition on PostgreSQL, which
+is not repeated here: naming it would import that dialect wherever a table is named.
+"""
+
+from typing import TYPE_CHECKING
 
 from sqlalchemy import (
     BigInteger,
@@ -13,9 +19,11 @@ from sqlalchemy import (
     Text,
     text,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from responder.store.database.columns import Bytewise, Instant, Words
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql, sqlite
 
 metadata = MetaData()
 
@@ -53,7 +61,6 @@ deliveries = Table(
         "trigger",
         "workflow_id",
         sqlite_where=UNCONCLUDED,
-        postgresql_where=UNCONCLUDED,
     ),
     Index("deliveries_by_time", "received_at", "id"),
     Index("deliveries_by_portal", "portal", "received_at"),
@@ -158,23 +165,20 @@ decisions = Table(
         "workflow_id",
         unique=True,
         sqlite_where=ACTING,
-        postgresql_where=ACTING,
     ),
-    Index("decisions_due", "portal", "due_at", sqlite_where=OPEN, postgresql_where=OPEN),
-    Index("decisions_open_on", "portal", "document", sqlite_where=OPEN, postgresql_where=OPEN),
+    Index("decisions_due", "portal", "due_at", sqlite_where=OPEN),
+    Index("decisions_open_on", "portal", "document", sqlite_where=OPEN),
     Index(
         "decisions_to_verify",
         "portal",
         "verify_at",
         sqlite_where=TO_VERIFY,
-        postgresql_where=TO_VERIFY,
     ),
     Index(
         "decisions_by_set",
         "portal",
         "set_name",
         sqlite_where=IN_A_SET,
-        postgresql_where=IN_A_SET,
     ),
     Index("decisions_by_time", "at", "portal", "seq", "n"),
     Index("decisions_by_workflow", "workflow_id", "at"),
@@ -186,7 +190,6 @@ decisions = Table(
         "document",
         "called_at",
         sqlite_where=CALLED,
-        postgresql_where=CALLED,
     ),
     Index("decisions_by_outcome", "outcome", "at"),
     Index("decisions_by_change", "portal", "changed"),
@@ -195,7 +198,6 @@ decisions = Table(
         "document",
         "at",
         sqlite_where=HAS_DOCUMENT,
-        postgresql_where=HAS_DOCUMENT,
     ),
     Index(
         "decisions_that_act",
@@ -204,10 +206,9 @@ decisions = Table(
         "seq",
         "n",
         sqlite_where=ACTS,
-        postgresql_where=ACTS,
     ),
     # all that is counted by hour, so that counting reads the index alone
-    Index("decisions_by_hour", "at", "rule", "outcome", sqlite_where=ACTS, postgresql_where=ACTS),
+    Index("decisions_by_hour", "at", "rule", "outcome", sqlite_where=ACTS),
     Index(
         "decisions_that_condemn",
         "at",
@@ -215,7 +216,6 @@ decisions = Table(
         "seq",
         "n",
         sqlite_where=CONDEMNS,
-        postgresql_where=CONDEMNS,
     ),
 )
 
@@ -267,7 +267,7 @@ watched = Table(
     Index("watched_by_document", "portal", "rule", "document"),
     Index("watched_by_time", "portal", "rule", "at"),
     Index("watched_by_number", "portal", "seq"),
-    Index("watched_due", "portal", "look_at", sqlite_where=WATCHING, postgresql_where=WATCHING),
+    Index("watched_due", "portal", "look_at", sqlite_where=WATCHING),
 )
 
 shadow_figures = Table(
@@ -383,11 +383,17 @@ notices = Table(
 )
 
 
-def insert(tx: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+def insert(tx: Connection, table: Table) -> "sqlite.Insert | postgresql.Insert":
     """Return an INSERT for this database that may have an ON CONFLICT clause."""
     return insert_of(tx.dialect.name, table)
 
 
-def insert_of(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:
-    """Return such an INSERT for a database of this dialect."""
-    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+def insert_of(dialect: str, table: Table) -> "sqlite.Insert | postgresql.Insert":
+    """Return such an INSERT for a database of this dialect; the other's is not imported."""
+    if dialect == "postgresql":
+        from sqlalchemy.dialects import postgresql
+
+        return postgresql.insert(table)
+    from sqlalchemy.dialects import sqlite
+
+    return sqlite.insert(table)
