@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from responder.adapters.collector import collecting_rarely
 from responder.adapters.terminal import close_output, escape_output
 
 COMMANDS = {
@@ -100,10 +101,11 @@ class _Commands(click.Group):
 
     def main(self, *args: Any, **more: Any) -> Any:  # noqa: ANN401 -- as in click
         """Run the program, and leave nothing for the interpreter to write at its end."""
-        try:
-            return super().main(*args, **more)
-        finally:
-            close_output()
+        with collecting_rarely():
+            try:
+                return super().main(*args, **more)
+            finally:
+                close_output()
 
     def make_context(self, *args: Any, **more: Any) -> click.Context:  # noqa: ANN401 -- as in click
         """Read the command line; the help is printed here."""

@@ -7,6 +7,7 @@ from collections.abc import Coroutine
 
 import click
 
+from responder.adapters.collector import leave_alone_what_is_loaded
 from responder.commands.context import fail, settings, show_mistakes
 
 _PR_SET_DUMPABLE = 4  # prctl(2)
@@ -42,6 +43,7 @@ def serve() -> None:
 
     given = settings()
     logs.configure(given.log_level, secrets_of(given))
+    leave_alone_what_is_loaded()
     try:
         _run(run(given))
     except RulesError as error:
