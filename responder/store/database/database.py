@@ -178,13 +178,13 @@ class Database:
             time.sleep(random.uniform(0.1, 0.5))  # noqa: S311 -- no secret
 
     def _migrate(self, tx: Connection) -> None:
-        from responder.store.database import upgrade
-
         if self.dialect == "postgresql":
             tx.exec_driver_sql("SET LOCAL lock_timeout = 0")
             tx.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
             tx.exec_driver_sql("SET LOCAL lock_timeout = 500")  # half of deadlock_timeout's default
         if (revision(tx) or "") < SCHEMA:
+            from responder.store.database import upgrade  # Alembic needs 10 MB and 0.2 s
+
             upgrade.upgrade(tx)
 
     def moved_to(self) -> str | None:
