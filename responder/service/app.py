@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import structlog
 from starlette.types import ASGIApp
@@ -31,7 +32,6 @@ from responder.receive.server.server import receivers
 from responder.service import process_end, process_start
 from responder.service.alarm_watch import AlarmWatch
 from responder.service.application import stored_address
-from responder.service.application.applications import Applications
 from responder.service.driver.agenda import Agenda
 from responder.service.driver.assembly import Assembly
 from responder.service.driver.driver import Driver
@@ -40,8 +40,6 @@ from responder.service.driver.waker import Waker
 from responder.service.gauges import Gauges
 from responder.service.health import Health
 from responder.service.housekeeping import Housekeeping, Write, fenced
-from responder.service.notifier.notifier import Notifier
-from responder.service.notifier.webhook_sink import WebhookSink
 from responder.service.replicas.database_time import Clock
 from responder.service.replicas.election import Leases
 from responder.settings.settings import PortalSettings, Settings
@@ -49,6 +47,10 @@ from responder.settings.webhook_signature import keys_of
 from responder.store.database.database import Database
 from responder.store.group_commit import SharedCommit
 from responder.store.leases import Lease
+
+if TYPE_CHECKING:
+    from responder.service.application.applications import Applications
+    from responder.service.notifier.notifier import Notifier
 
 STOP_SECONDS = 10.0
 LEAVING_SECONDS = 2.0
@@ -147,10 +149,12 @@ class Service:
             refused=self.refusal_counts.count,
         )
 
-    def _applications(self) -> Applications | None:
+    def _applications(self) -> "Applications | None":
         """Return what serves local applications, or None where the settings name none."""
         if not any(portal.domain for portal in self.settings.portals.values()):
             return None
+        from responder.service.application.applications import Applications
+
         return Applications(
             self.settings,
             database=self.database,
@@ -312,11 +316,14 @@ class Service:
             now=self.now,
         )
 
-    def _notifier(self) -> Notifier | None:
+    def _notifier(self) -> "Notifier | None":
         """Return the notifier, or None; whatever happens from now on is notified."""
         url, secret = self.settings.notify_url, self.settings.notify_secret
         if url is None or secret is None:
             return None
+        from responder.service.notifier.notifier import Notifier
+        from responder.service.notifier.webhook_sink import WebhookSink
+
         self.database.write(lambda tx: outbox.begin(tx, self.settings.portals))
         return Notifier(
             WebhookSink(url.get_secret_value(), keys_of(secret.get_secret_value())),

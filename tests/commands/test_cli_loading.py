@@ -119,3 +119,32 @@ def test_each_command_is_told_in_a_line_of_the_terminal_below_one_heading() -> N
     assert [name for name, command in loaded.items() if command is None] == []
     headings = [line for line in listed if line and not line.startswith(" ")]
     assert headings == ["Look:", "Act:", "Rules:", "Audit:", "Read:"]
+
+
+NOT_IN_SERVICE = {
+    *("alembic", "psycopg", "sqlalchemy.dialects.postgresql", "jinja2", "markdown_it"),
+    *("cryptography", "watchfiles", "responder.authoring", "responder.bitrix24.sandbox"),
+    *(f"responder.service.{part}" for part in ("pages", "notifier", "doctor")),
+    *(f"responder.service.application.{part}" for part in ("applications", "steps", "installer")),
+    *("responder.receive.application", "responder.bitrix24.oauth"),
+}
+STARTS = """
+import sys
+import responder.service.app
+from responder.store.database.database import Database
+database = Database("sqlite:///responder.db")
+database.open()
+database.migrate()
+print(*sys.modules)
+"""
+
+
+def test_a_service_imports_nothing_that_its_settings_and_its_database_do_not_need(
+    place: Path,
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", STARTS], cwd=place, capture_output=True, text=True, check=True
+    )
+    found = set(done.stdout.split())
+    assert "responder.service.app" in found
+    assert found & NOT_IN_SERVICE == set()

@@ -8,8 +8,9 @@ nothing else to do, people are told in the portal of what was stopped (`telling.
 workflows that observing rules would have stopped are checked (`would_kill_check`).
 """
 
+from typing import TYPE_CHECKING
+
 from responder.judge.context import Context
-from responder.service.application.steps import ApplicationSteps
 from responder.service.driver.round import Rounds
 from responder.service.driver.sweeper import Sweeper
 from responder.service.driver.upkeep.clock_watch import ClockWatch
@@ -20,6 +21,9 @@ from responder.stop.rearm_release import RearmRelease
 from responder.stop.restart.restarter import Restarter
 from responder.stop.telling.teller import Teller
 from responder.stop.would_kill_check import WouldKillCheck
+
+if TYPE_CHECKING:
+    from responder.service.application.steps import ApplicationSteps
 
 
 class Agenda:
@@ -34,7 +38,7 @@ class Agenda:
         gate: Gate,
         rounds: Rounds,
         sweeper: Sweeper,
-        application: ApplicationSteps | None = None,
+        application: "ApplicationSteps | None" = None,
         withholding: Withholding | None = None,
     ) -> None:
         self.rounds = rounds

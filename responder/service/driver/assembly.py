@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from responder.judge.context import Context
-from responder.service.application.steps import ApplicationSteps
 from responder.service.driver.agenda import Agenda
 from responder.service.driver.round import Rounds
 from responder.service.driver.sweeper import Sweeper
@@ -13,6 +13,9 @@ from responder.service.driver.upkeep.withholding import Withholding
 from responder.stop.gate import Gate
 from responder.store.group_commit import SharedCommit
 from responder.store.leases import Lease
+
+if TYPE_CHECKING:
+    from responder.service.application.steps import ApplicationSteps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +37,7 @@ class Assembly:
         lease: Lease,
         commits: SharedCommit,
         has_time: Callable[[Lease], bool],
-        application: Callable[[Context, Gate], ApplicationSteps | None] | None = None,
+        application: "Callable[[Context, Gate], ApplicationSteps | None] | None" = None,
     ) -> Agenda:
         """Build a portal's agenda. `has_time` returns whether a lease has time left."""
         gate = self.gate(context, lease, commits, has_time)
