@@ -37,6 +37,7 @@ EACH_COMMAND = {
     *(f"responder.commands.{module}" for module in ("context", "journal", "rules")),
     *(f"responder.commands.{place.partition(':')[0]}" for place, _ in COMMANDS.values()),
 }
+WRITES = {"responder.journal.record", "responder.journal.restarts", "responder.store.limits"}
 FOR_NOBODY = FOR_AUTHORS | RULES | {"responder.authoring", "responder.bitrix24"}
 
 
@@ -83,12 +84,12 @@ NOT_IMPORTED: dict[str, set[str]] = {
     "deploy": FOR_NOBODY,
     "deploy compose": FOR_NOBODY,
     "schema": FOR_AUTHORS,
-    "decisions": FOR_AUDITORS | RULES,
+    "decisions": FOR_AUDITORS | RULES | WRITES,
     "decisions --json --since 1h": FOR_AUDITORS | RULES,
     "decisions show main-1-1": FOR_AUDITORS,
     "decisions show main-1-1 --json": FOR_AUDITORS | RULES,
-    "events": FOR_AUDITORS | RULES,
-    "explain main-1-1": FOR_AUDITORS,
+    "events": FOR_AUDITORS | RULES | WRITES,
+    "explain main-1-1": FOR_AUDITORS | WRITES,
     "audit verify": FOR_AUDITORS | RULES,
     "audit checkpoint": FOR_AUDITORS | RULES,
     "audit export": FOR_AUDITORS | RULES,

@@ -9,20 +9,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from difflib import get_close_matches
 from functools import partial
+from typing import TYPE_CHECKING
 
 from responder.adapters import local_time
 from responder.adapters.printable_text import printable, to_json
 from responder.adapters.terminal import Style
 from responder.adapters.text_table import Column, Table, wrapped
 from responder.bitrix24 import documents
-from responder.journal import restarts
 from responder.journal.naming import names, names_in_words
 from responder.journal.reading import decisions, rule_names
-from responder.journal.restarts import Restart
-from responder.journal.telling.shown import Told, told
 from responder.model import Action, Document, Outcome, Reason
 from responder.store import rulesets
 from responder.store.database.database import Database
+
+if TYPE_CHECKING:
+    from responder.journal.restarts import Restart
+    from responder.journal.telling.shown import Told
 
 FOLLOW_SECONDS = 0.5
 _HEAD = re.compile(r" *\S+ {2,}")  # the name of a line, and what separates it from the text
@@ -214,12 +216,15 @@ def sentence(database: Database, decision: Decision) -> str | None:
 class Afterwards:
     """What came after a decision: what people were told in the portal, and a restart."""
 
-    said: tuple[Told, ...] = ()
-    restart: Restart | None = None
+    said: "tuple[Told, ...]" = ()
+    restart: "Restart | None" = None
 
 
 def afterwards(database: Database, decision_id: str) -> Afterwards:
     """Read what came after a decision."""
+    from responder.journal import restarts
+    from responder.journal.telling.shown import told
+
     return database.read(
         lambda conn: Afterwards(told(conn, decision_id), restarts.find(conn, decision_id))
     )
@@ -255,7 +260,7 @@ def _wrapped(line: str) -> list[str]:
     return wrapped(line[:margin], line[margin:], indent=margin + 2)
 
 
-def _said_lines(said: Iterable[Told], zone: tzinfo) -> Iterable[str]:
+def _said_lines(said: "Iterable[Told]", zone: tzinfo) -> Iterable[str]:
     lines = [
         f"  {one.kind}  {_text(one.who)}: {_text(one.words)}"
         + (f" ({local_time.in_line(one.at, zone)})" if one.at else "")
@@ -264,7 +269,7 @@ def _said_lines(said: Iterable[Told], zone: tzinfo) -> Iterable[str]:
     return ["told in the portal", *lines] if lines else []
 
 
-def _restart_lines(restart: Restart | None, zone: tzinfo) -> Iterable[str]:
+def _restart_lines(restart: "Restart | None", zone: tzinfo) -> Iterable[str]:
     if restart is not None:
         yield "restart"
         yield f"  {local_time.in_text(_text(restart.sentence), zone)}"
