@@ -31,8 +31,9 @@ NEVER_READ = {"alembic", "psycopg", "sqlalchemy.dialects.postgresql"}
 
 NETWORK = {"asyncio", "socket"}
 
-FOR_AUTHORS = SERVICE | SETTINGS | STORE | NETWORK
-FOR_AUDITORS = SERVICE | SETTINGS | NEVER_READ
+MENDS = {"responder.rules.load.syntax.broken_lines", "responder.rules.load.syntax.line_signs"}
+FOR_AUTHORS = SERVICE | SETTINGS | STORE | NETWORK | MENDS
+FOR_AUDITORS = SERVICE | SETTINGS | NEVER_READ | MENDS
 EACH_COMMAND = {
     *(f"responder.commands.{module}" for module in ("context", "journal", "rules")),
     *(f"responder.commands.{place.partition(':')[0]}" for place, _ in COMMANDS.values()),

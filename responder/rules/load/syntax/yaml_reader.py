@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import yaml
 
 from responder.rules.load import plain_words
-from responder.rules.load.syntax import broken_lines, spaces
+from responder.rules.load.syntax import spaces
 from responder.rules.load.syntax.edits import Broken, Edit, Stumble
 from responder.rules.load.syntax.tree_builder import TOO_DEEP, Builder, TooDeepError, place_of
 from responder.rules.yaml_positions import Mistakes, Node, Scalar, lines
@@ -113,6 +113,8 @@ class _Reader:
 
     def _mend(self, error: yaml.MarkedYAMLError) -> bool:
         """Record what is wrong, and mend it if it is plain how; return whether it was mended."""
+        from responder.rules.load.syntax import broken_lines  # most files are well-formed
+
         at = place_of(error.problem_mark or error.context_mark)
         if error.problem and "nesting depth" in error.problem:
             self.mistakes.at(*at, TOO_DEEP)
