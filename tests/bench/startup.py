@@ -3,7 +3,8 @@
 Run it as `python -m tests.bench.startup`. What Python itself needs, and the imports alone, are
 measured in the same rounds: they say how fast the machine is at this moment. Commands for authors
 are run beside a rules file, those that read the log on one of a few decisions. Everything runs from
-compiled modules, as an installed program does; to compile them costs a second, once.
+compiled modules, and without what is not in `requirements.lock`, as an installed program does; to
+compile them costs a second, once.
 """
 
 import argparse
@@ -38,14 +39,22 @@ COMMAND_SECONDS = {
 }
 IDLE_MB = 100
 SETTLE_SECONDS = 1.0
+DEVELOPMENT_ALONE = ("pygments",)  # pytest needs it; Mako and httpx import it where it is
 NOWHERE = "http://127.0.0.1:9/rest/1/hook-secret-0001/"  # an idle program calls no portal
 
 
-def compiling(place: Path) -> dict[str, str]:
-    """Return an environment in which modules, once compiled, stay so."""
+def as_installed(place: Path) -> dict[str, str]:
+    """Return an environment as an installed program has it: compiled modules stay so.
+
+    What development alone installs is hidden where libraries would import it.
+    """
+    hiding = place / "hiding"
+    hiding.mkdir()
+    for name in DEVELOPMENT_ALONE:
+        (hiding / f"{name}.py").write_text('raise ImportError("not installed")\n')
     unless = ("PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX")
     kept = {name: value for name, value in os.environ.items() if name not in unless}
-    return {**kept, "PYTHONPYCACHEPREFIX": str(place)}
+    return {**kept, "PYTHONPYCACHEPREFIX": str(place), "PYTHONPATH": str(hiding)}
 
 
 def service(place: Path, environment: dict[str, str]) -> Running:
@@ -126,7 +135,7 @@ def measure(rounds: int = 5) -> list[Figure]:
     spent: dict[str, list[float]] = {name: [] for name in steps}
     memory: list[float] = []
     with tempfile.TemporaryDirectory() as compiled, tempfile.TemporaryDirectory() as beside:
-        environment = compiling(Path(compiled))
+        environment = as_installed(Path(compiled))
         with_a_log(Path(beside))
         for number in range(rounds + 1):
             if number == 1:
