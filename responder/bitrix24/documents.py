@@ -90,10 +90,12 @@ def of_item(kind: str, item_id: str) -> Document | None:
     """Return the document of a kind with this id, or None where there can be none."""
     if len(kind) > _LONGEST or len(item_id) > _LONGEST:
         return None
-    element = _element(kind, item_id)
-    if element is not None:
-        return element
-    named = _ENTITIES.get(kind) or _smart_process_entity(kind)
+    named = _ENTITIES.get(kind)
+    if named is None:
+        element = _element(kind, item_id)
+        if element is not None:
+            return element
+        named = _smart_process_entity(kind)
     if named is None or not _NUMBER.fullmatch(item_id):
         return None
     return Document(
