@@ -266,9 +266,10 @@ class DeadlineProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Start the application, and the deadline of this body."""
-        self._check_head()
+        version = self.parser.get_http_version()
+        self._check_head(version)
         self.url = with_a_path(self.url)
-        if self.parser.get_http_version() == "1.0":  # which has no 100 Continue
+        if version == "1.0":  # which has no 100 Continue
             self.expect_100_continue = False
         super().on_headers_complete()
         self._in_head = False
@@ -278,7 +279,7 @@ class DeadlineProtocol(HttpToolsProtocol):
             lingering = _ClosesWhenRead(self.transport, self._close_when_read)
             self.cycle.transport = lingering  # type: ignore[assignment]
 
-    def _check_head(self) -> None:
+    def _check_head(self, version: str) -> None:
         """Raise BadHead for a head that RFC 9112 refuses, or that is too large."""
         if self.parser.should_upgrade():
             raise BadHead(400, "upgrade")
@@ -286,7 +287,7 @@ class DeadlineProtocol(HttpToolsProtocol):
             raise BadHead(413, "head")
         if len(self.headers) > MOST_HEADERS:
             raise BadHead(431, "headers")
-        must_be_well_formed(self.parser.get_http_version(), self.headers)
+        must_be_well_formed(version, self.headers)
 
     def on_body(self, body: bytes) -> None:
         """Collect the body for the application."""
