@@ -69,7 +69,9 @@ def judge(
     reading = _reading(ruleset, situation, asked, now=now, enforcing=enforcing, choices=choices)
     # `keep` compares a workflow with all the others, also where it alone is asked after.
     compared = any(rule.keep for rule in asked)
-    workflows = [one for one in situation.workflows if compared or only in (None, one.id)]
+    workflows: Sequence[Workflow] = situation.workflows
+    if only is not None and not compared:  # one of thousands, and thousands are asked after
+        workflows = next(([one] for one in workflows if one.id == only), [])
     threads = [one for one in reading.of(workflows) if only in (None, one.workflow.id)]
     return _judgement(reading, threads, awaits=situation.trigger in _SEEN_BEFORE_LISTED)
 

@@ -55,9 +55,8 @@ class EvidenceReader:
     async def prove(self, plans: Sequence[Plan], rechecks: Sequence[Recheck]) -> Proved:
         """Read missing evidence, postpone calls without any, and wait for the bucket's turn."""
         now = self._context.now()
-        self._forget(now)
         condemned = _condemned(plans, rechecks)
-        self._drop_older(condemned)
+        self._drop_older(condemned, now)
         await self._read_each(self._unproved(condemned), self._context.client.send, now)
         proofs = {w.id: _unless_contradicted(w, self._kept[w.id][1]) for w in condemned}
         missing = {key: proof for key, proof in proofs.items() if isinstance(proof, Missing)}
@@ -79,19 +78,22 @@ class EvidenceReader:
     def _unproved(self, condemned: Sequence[Workflow]) -> list[Workflow]:
         return [workflow for workflow in condemned if workflow.id not in self._kept]
 
-    def _drop_older(self, condemned: Sequence[Workflow]) -> None:
-        """Drop cached evidence that contradicts the facts: it may be the older of the two."""
+    def _drop_older(self, condemned: Sequence[Workflow], now: datetime) -> None:
+        """Drop cached evidence that is missing, too old, or contradicts the facts."""
         for workflow in condemned:
             kept = self._kept.get(workflow.id)
-            if kept is not None and isinstance(_unless_contradicted(workflow, kept[1]), Missing):
+            if kept is None:
+                continue
+            missing = isinstance(_unless_contradicted(workflow, kept[1]), Missing)
+            if missing or not _is_good(kept[0], now):
                 del self._kept[workflow.id]
 
     def _forget(self, now: datetime) -> None:
-        self._kept = {
-            key: (at, proof)
-            for key, (at, proof) in self._kept.items()
-            if timedelta(0) <= now - at < GOOD_FOR
-        }
+        self._kept = {key: kept for key, kept in self._kept.items() if _is_good(kept[0], now)}
+
+
+def _is_good(at: datetime, now: datetime) -> bool:
+    return timedelta(0) <= now - at < GOOD_FOR
 
 
 def _unless_contradicted(workflow: Workflow, proof: Evidence | Missing) -> Evidence | Missing:

@@ -152,10 +152,14 @@ def _like(patterns: Sequence[str]) -> Holds:
     pattern = re.compile(one_of, re.IGNORECASE | re.DOTALL)
     is_empty = "" in patterns
 
+    @lru_cache(maxsize=1024)  # thousands of rows have one document
+    def matches(text: str) -> bool:
+        return pattern.fullmatch(text) is not None
+
     def holds(value: object) -> bool:
         if value is None:
             return is_empty
-        return any(pattern.fullmatch(php.text(one)) for one in _values(value))
+        return any(matches(php.text(one)) for one in _values(value))
 
     return holds
 

@@ -7,6 +7,7 @@ which there is none is cleared, and its detail gives the test that came out othe
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from operator import attrgetter
 
 from responder.bitrix24.client.answers import Failure, FailureKind
 from responder.bitrix24.client.rate_limit import LIMIT_CODES
@@ -170,7 +171,7 @@ def _no_longer_listed(
     stop: Stop, reading: Reading, listed: tuple[Workflow, ...]
 ) -> tuple[Seen, str] | None:
     """Return what was seen, and why, if the workflow is not listed any more; else None."""
-    if any(workflow.id == stop.workflow_id for workflow in listed):
+    if stop.workflow_id in map(attrgetter("id"), listed):
         return None
     why = reading.odd.why(stop.workflow_id)
     return (Seen.GONE, "") if why is None else (Seen.UNREADABLE, why)
