@@ -30,14 +30,15 @@ AMOUNTS = (*_ORDERS, BETWEEN)
 def prepare(name: str, node: Node, fact: Fact, currency: str) -> Prepared:
     """Prepare one of `AMOUNTS` for a user field that holds amounts."""
     # The operator itself refuses an operand that it does not take.
-    words = OPERATORS[name].prepare(node, fact, FileContext(lists={})).words
+    plain = OPERATORS[name].prepare(node, fact, FileContext(lists={}))
     read, holds = values.amounts_in(currency), _holds(name, node, fact)
 
     def check(value: object, _now: datetime) -> Holds:
         found = read(value)
         return found if isinstance(found, Unknown) else holds(found)
 
-    return Prepared(f"{words} {currency}", check)
+    words = f"{plain.words} {currency}"
+    return Prepared(words, check, compared=plain.compared, unit=currency)
 
 
 def _holds(name: str, node: Node, fact: Fact) -> Callable[[Decimal], bool]:

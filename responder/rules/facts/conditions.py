@@ -85,6 +85,16 @@ class FactTest:
                 return made.holds
         return self._evaluate(value, view)
 
+    def answer_for(self, value: object, now: datetime) -> Kleene:
+        """Return the answer for a value of the fact, which no view knows and no trace records.
+
+        Not for tests that compare two facts.
+        """
+        found = (
+            value if isinstance(value, Unknown) else self._answer(value, View(facts={}, now=now))
+        )
+        return None if isinstance(found, Unknown) else found is not self.negated
+
     def _evaluate(self, value: object, view: View) -> Kleene:
         """Make a test whose answer is not cached, and cache the answer where that is possible."""
         found = value if isinstance(value, Unknown) else self._answer(value, view)

@@ -37,7 +37,8 @@ class Prepared(NamedTuple):
 
     `check` takes one value and the time; where the operand is another fact (`other`), `pair` takes
     both values. `negated` inverts the answer, as `negates` does for every use of an operator.
-    `timeless` is true where the answer does not depend on the time.
+    `timeless` is true where the answer does not depend on the time. `compared` are the literals
+    that a value is compared with, and `unit` is the calendar or currency in which they count.
     """
 
     words: str
@@ -46,6 +47,8 @@ class Prepared(NamedTuple):
     pair: PairCheck | None = None
     negated: bool = False
     timeless: bool = True
+    compared: tuple[object, ...] = ()
+    unit: str = ""
 
 
 Prepare = Callable[[Node, Fact, FileContext], Prepared]
@@ -72,7 +75,8 @@ def _equality(node: Node, fact: Fact, context: FileContext) -> Prepared:
         if type_ is Type.ANY:
             return Prepared(other.path, other=other, pair=_untyped_equality(context))
         return _against(other, values.READERS[type_], operator.eq)
-    return Prepared(_words(node), _ordered(literals.comparand(node, fact, context), operator.eq))
+    comparand = literals.comparand(node, fact, context)
+    return Prepared(_words(node), _ordered(comparand, operator.eq), compared=(comparand.value,))
 
 
 def _ordered(comparand: Comparand, order: Order) -> Check:
@@ -148,20 +152,24 @@ def _one_of(node: Node, fact: Fact, context: FileContext) -> Prepared:
         raise MisfitError(node, "a list of values is expected here, such as [1, 2]")
     if not node.items:
         raise MisfitError(node, "this list is empty, so no value is in it")
-    return Prepared(", ".join(map(_words, node.items)), _membership(node.items, fact, context))
+    check, compared = _membership(node.items, fact, context)
+    return Prepared(", ".join(map(_words, node.items)), check, compared=compared)
 
 
 def _in_list(node: Node, fact: Fact, context: FileContext) -> Prepared:
     items, name = literals.list_named(node, context), _words(node)
     try:
-        check = _membership(items, fact, context)
+        check, compared = _membership(items, fact, context)
     except MisfitError as misfit:
         message = f"the list `{name}` does not fit `{fact.path}`: {misfit.message}"
         raise MisfitError(node, message) from misfit
-    return Prepared(name, check)
+    return Prepared(name, check, compared=compared)
 
 
-def _membership(nodes: Sequence[Node], fact: Fact, context: FileContext) -> Check:
+def _membership(
+    nodes: Sequence[Node], fact: Fact, context: FileContext
+) -> tuple[Check, tuple[object, ...]]:
+    """Return the check whether a value is among these, and what it compares the value with."""
     wanted: dict[Reader, list[Any]] = {}
     for node in nodes:
         read, value = literals.comparand(node, fact, context)
@@ -179,7 +187,7 @@ def _membership(nodes: Sequence[Node], fact: Fact, context: FileContext) -> Chec
                 return True
         return unknown or False
 
-    return check
+    return check, tuple(value for some in wanted.values() for value in some)
 
 
 def _among(wanted: Sequence[Any]) -> Callable[[Any], Holds]:
@@ -193,12 +201,13 @@ def _order(order: Order) -> Prepare:
     def prepare(node: Node, fact: Fact, context: FileContext) -> Prepared:
         days = literals.working_days(node, fact, context)
         if days is not None:
-            words = _working_words(_words(node), days)
-            return Prepared(words, working_time.compared(days, order), timeless=False)
+            check, unit = working_time.compared(days, order), days.calendar.name
+            words, compared = f"{_words(node)} in {unit}", (days.count,)
+            return Prepared(words, check, timeless=False, compared=compared, unit=unit)
         other = literals.other_fact(node, fact)
         if other is None:
             read, bound = literals.measure(node, fact)
-            return Prepared(_words(node), _related(read, order, bound))
+            return Prepared(_words(node), _related(read, order, bound), compared=(bound,))
         type_ = Type.DURATION if Type.DURATION in (fact.type, other.type) else Type.NUMBER
         if other.type not in _ORDERED | {Type.REFERENCE}:
             raise MisfitError(node, f"`{other.path}` is neither a number nor a duration")
@@ -226,7 +235,8 @@ def _between(node: Node, fact: Fact, context: FileContext) -> Prepared:
         relation, ends, crossed = _within, (low, high), low > high
     if crossed:
         raise MisfitError(node, _CROSSED)
-    return Prepared(f"{_words(first)} and {_words(last)}", _related(read, relation, ends))
+    words = f"{_words(first)} and {_words(last)}"
+    return Prepared(words, _related(read, relation, ends), compared=ends)
 
 
 def _between_days(node: Items, ends: Sequence[WorkingDays | None]) -> Prepared:
@@ -235,12 +245,8 @@ def _between_days(node: Items, ends: Sequence[WorkingDays | None]) -> Prepared:
         raise MisfitError(node, "both are working days, such as [1wd, 5wd], or neither is")
     if low.count > high.count:
         raise MisfitError(node, _CROSSED)
-    words = _working_words(" and ".join(map(_words, node.items)), low)
+    words = f"{' and '.join(map(_words, node.items))} in {low.calendar.name}"
     return Prepared(words, working_time.between(low, high), timeless=False)
-
-
-def _working_words(written: str, days: WorkingDays) -> str:
-    return f"{written} in {days.calendar.name}"
 
 
 def _is_date(node: Node, context: FileContext) -> bool:
@@ -262,8 +268,11 @@ def _age(*, older: bool) -> Prepare:
         bound = literals.age(node, fact, context)
         read = moments.reader(fact.type, context.zone)
         if isinstance(bound, Moment):
-            return Prepared(_words(node), _related(read, moments.compared(order), bound))
-        return Prepared(_words(node), _age_check(read, bound, older=older), timeless=False)
+            check = _related(read, moments.compared(order), bound)
+        else:
+            check = _age_check(read, bound, older=older)
+        timeless = isinstance(bound, Moment)
+        return Prepared(_words(node), check, timeless=timeless, compared=(bound,))
 
     return prepare
 
@@ -284,12 +293,7 @@ def _age_check(read: Reader, length: timedelta, *, older: bool) -> Check:
 def _calendar(node: Node, fact: Fact, context: FileContext) -> Prepared:
     calendar = literals.calendar(node, context)
     read = moments.reader(fact.type, context.zone)
-
-    def check(value: object, _now: datetime) -> Holds:
-        found = read(value)
-        return found if isinstance(found, Unknown) else moments.in_hours(found, calendar)
-
-    return Prepared(calendar.name, check)
+    return Prepared(calendar.name, _related(read, moments.in_hours, calendar))
 
 
 def _textual(relation: Callable[[str, str], bool]) -> Prepare:
@@ -300,7 +304,7 @@ def _textual(relation: Callable[[str, str], bool]) -> Prepare:
             found = values.text(value)
             return found if isinstance(found, Unknown) else relation(found, part)
 
-        return Prepared(part, check)
+        return Prepared(part, check, compared=(part,))
 
     return prepare
 

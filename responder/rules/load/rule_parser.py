@@ -15,7 +15,12 @@ from responder.rules.facts.literals import FileContext
 from responder.rules.keep import Keep
 from responder.rules.load import limit_parser, restraint_parser
 from responder.rules.load.clause_parser import ClauseReader, Use
-from responder.rules.load.coherence import contradictions, kinds_tested, templates_tested
+from responder.rules.load.coherence import (
+    contradictions,
+    futile_tests,
+    kinds_tested,
+    templates_tested,
+)
 from responder.rules.load.key_parser import Keys
 from responder.rules.load.limit_parser import Limit
 from responder.rules.load.restraint_parser import RESTRAINT_KEYS
@@ -93,7 +98,7 @@ class RuleReader:
         read = len(self.mistakes.found)
         when = WhenReader(keys, self.context.zone).read(node, RULE_KEYS, required=action in KILLING)
         if action in KILLING and tests.are_read:
-            self._requires_if(node, keys, tests.condition, tests.exception)
+            self._requires_if(node, keys, tests.condition)
         is_read = len(self.mistakes.found) == read
         restraint = restraint_parser.read(node, keys, self.context, action)
         uses = [*tests.uses, *restraint.uses]
@@ -202,6 +207,9 @@ class RuleReader:
         are_read = clauses.is_whole and len(self.mistakes.found) == before
         if are_read:
             self._clashes(node)
+        if are_read and len(self.mistakes.found) == before:
+            protects = _text_of(node, "then") == Action.LEAVE
+            futile_tests.report(node, condition, exception, self.mistakes, protects=protects)
         return _Tests(condition, exception, clauses.uses, are_read, clauses.meant)
 
     def _clashes(self, node: Table) -> None:
@@ -224,17 +232,11 @@ class RuleReader:
             return ()
         return clauses.read(value, name)
 
-    def _requires_if(self, node: Table, keys: Keys, condition: All, exception: AnyOf) -> None:
-        """Refuse a rule that would kill or terminate whatever runs, or never anything."""
-        asked = {_said(test): test for test in condition.tests()}
-        if not asked and keys.lacks(node, "if", RULE_KEYS):
+    def _requires_if(self, node: Table, keys: Keys, condition: All) -> None:
+        """Refuse a rule that would kill or terminate whatever runs."""
+        if not any(condition.tests()) and keys.lacks(node, "if", RULE_KEYS):
             message = f"`if` is missing: this would {_text_of(node, 'then')} whatever runs"
             self.mistakes.error(node, message, new=True)
-        for part in exception.parts:
-            again = asked.get(_said(part)) if isinstance(part, FactTest) else None
-            if again is not None and again in condition.parts:
-                message = f"`unless` excepts what `if` asks of `{again.path}`: this never holds"
-                self.mistakes.error(_key_of(node, "unless", again), message, new=True)
 
     def _every_template(
         self, node: Table, keys: Keys, action: Action | None, tests: Sequence[FactTest] | None
@@ -329,18 +331,6 @@ def _as_an_id(written: str) -> str | None:
     """Return a rule's id in small letters, with - between its words; None where others remain."""
     plain = re.sub(r"[\s_.]+", "-", written.strip().rstrip(",;.").lower())
     return plain if _ID.fullmatch(plain) else None
-
-
-def _said(test: FactTest) -> tuple[str, str]:
-    """Return a test in words; two of the same words are the same test."""
-    return test.path, test.wording
-
-
-def _key_of(node: Table, clause: str, test: FactTest) -> Node:
-    """Return the key of the fact that a test in a clause of a rule is about."""
-    table = node.get(clause)
-    keys = [key for key, _ in table.pairs] if isinstance(table, Table) else []
-    return next((key for key in keys if registry.find(key.text) == test.fact), table or node)
 
 
 def _text_of(table: Table, name: str) -> str:

@@ -1,0 +1,138 @@
+"""Reports tests of a rule that can never hold, and parts of them that do nothing."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from responder.rules.facts import registry
+from responder.rules.facts.conditions import All, AnyOf, FactTest, Part
+from responder.rules.logic import futile
+from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table
+
+_EXISTS = "document.exists"
+_NEVER = "so this never holds"
+
+
+class _Clause(NamedTuple):
+    """The parts of `if` or `unless`, and the pairs of the map that they were read from."""
+
+    parts: tuple[Part, ...]
+    pairs: Sequence[tuple[Scalar, Node]]
+
+
+def report(
+    node: Table, condition: All, exception: AnyOf, mistakes: Mistakes, *, protects: bool
+) -> None:
+    """Report what is futile in the tests of a rule at a node, which have no other mistakes."""
+    if not futile.may_exclude((*condition.parts, *exception.parts)):
+        return
+    asked, excepted = _clause(node, "if", condition.parts), _clause(node, "unless", exception.parts)
+    if asked is None or excepted is None:
+        return
+    found = futile.exclusion(condition)
+    if found is not None:
+        _report_exclusion(asked, found, mistakes, protects=protects)
+    elif futile.excepts_all(condition, exception):
+        _report_exceptions(node, asked, excepted, mistakes)
+    else:
+        for place, message in _doing_nothing(asked, excepted):
+            mistakes.warn(place, message)
+
+
+def _clause(node: Table, name: str, parts: tuple[Part, ...]) -> _Clause | None:
+    value = node.get(name)
+    pairs = value.pairs if isinstance(value, Table) else ()
+    return _Clause(parts, pairs) if len(pairs) == len(parts) else None
+
+
+def _report_exclusion(
+    asked: _Clause, found: futile.Exclusion, mistakes: Mistakes, *, protects: bool
+) -> None:
+    some = [(asked.parts[place], asked.pairs[place][0]) for place in found.places]
+    # A `leave` rule that is unknown protects too, and of what is gone most is unknown.
+    if protects and any(test.path == _EXISTS for part, _ in some for test in part.tests()):
+        return
+    some.sort(key=lambda one: _path(one[0]) == _EXISTS, reverse=True)
+    *others, (_, last) = some
+    mistakes.error(last, _exclusion_in_words(others, last), new=True)
+
+
+def _exclusion_in_words(others: Sequence[tuple[Part, Scalar]], last: Scalar) -> str:
+    if not others:
+        return f"none of these can hold, {_NEVER}"
+    (part, key), *more = others
+    if more or not isinstance(part, FactTest) or not _is_fact(last):
+        lines = " and ".join(f"line {key.line}" for _, key in others)
+        return f"this never holds together with {lines}"
+    where = f"{part.wording}, on line {key.line}"
+    if part.path == last.text:
+        return f"no value of `{part.path}` passes both this and line {key.line}, {_NEVER}"
+    if part.path == _EXISTS:
+        return f"a document that does not exist (line {key.line}) has no `{last.text}`, {_NEVER}"
+    return f"`{last.text}` is empty where `{part.path}` is ({where}), {_NEVER}"
+
+
+def _report_exceptions(node: Table, asked: _Clause, excepted: _Clause, mistakes: Mistakes) -> None:
+    condition = All(asked.parts)
+    for part, (key, _) in zip(excepted.parts, excepted.pairs, strict=True):
+        if not futile.excepts_all(condition, part):
+            continue
+        place = futile.what_it_excepts(condition, part)
+        if place is None:
+            message = "`unless` excepts all that `if` asks: this never holds"
+        else:
+            of = asked.pairs[place][0]
+            what = f"what `if` asks of `{of.text}`" if _is_fact(of) else f"what line {of.line} asks"
+            message = f"`unless` excepts {what}: this never holds"
+            message += _as_implied(asked.parts[place], part)
+        mistakes.error(key, message, new=True)
+        return
+    unless = node.key("unless") or node
+    mistakes.error(
+        unless, "these exceptions leave nothing that `if` asks: this never holds", new=True
+    )
+
+
+def _as_implied(asked: Part, excepted: Part) -> str:
+    """Return how an exception that is worded differently includes what is asked."""
+    if not isinstance(asked, FactTest) or not isinstance(excepted, FactTest):
+        return ""
+    if asked.wording == excepted.wording or asked.path != excepted.path:
+        return ""
+    return f", for what is {asked.wording} is {excepted.wording} too"
+
+
+def _doing_nothing(asked: _Clause, excepted: _Clause) -> Iterator[tuple[Node, str]]:
+    condition = All(asked.parts)
+    for part, (key, _) in zip(excepted.parts, excepted.pairs, strict=True):
+        if futile.excepts_nothing(condition, part):
+            yield key, "this exception excepts nothing: where `if` holds, it never does"
+    dead = set(futile.dead_alternatives(condition))
+    for place, (part, (key, value)) in enumerate(zip(asked.parts, asked.pairs, strict=True)):
+        if futile.never_false(part):
+            yield key, f"one of these always holds, so `any` asks nothing{_if_none_of(part)}"
+            continue
+        for item in (one.item for one in dead if one.place == place):
+            at = value.items[item] if isinstance(value, Items) else value
+            yield _first_key(at), "this never holds beside the other tests of `if`"
+
+
+def _if_none_of(part: Part) -> str:
+    """Return what is meant by several values of one fact that it is not one of."""
+    tests = tuple(part.tests())
+    paths = {test.path for test in tests}
+    if len(paths) > 1 or not all(test.negated and test.operand.compared for test in tests):
+        return ""
+    values = ", ".join(test.operand.words for test in tests)
+    return f": none of several is `{tests[0].path}: {{none_of: [{values}]}}`"
+
+
+def _first_key(node: Node) -> Node:
+    return node.pairs[0][0] if isinstance(node, Table) and node.pairs else node
+
+
+def _path(part: Part) -> str:
+    return part.path if isinstance(part, FactTest) else ""
+
+
+def _is_fact(key: Scalar) -> bool:
+    return registry.find(key.text) is not None
