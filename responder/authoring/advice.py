@@ -9,6 +9,7 @@ from responder.rules.reach import shadowed
 from responder.rules.rule import Rule
 from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table
 
+_EXISTS = "document.exists"
 _ACTIVITY = (".updated_time", ".updated_by", ".last_activity_time", ".last_activity_by")
 
 
@@ -33,15 +34,22 @@ def advise(
     ):
         mistakes.warn(node, message)
     for rule, by in shadowed(rules):
-        message = (
-            f"`{rule.id}` is never reached: `{by.id}` above ends the reading wherever it holds"
-        )
-        mistakes.warn(nodes[rule.id], message)
+        mistakes.warn(nodes[rule.id], f"`{rule.id}` is never reached: {_in_words(rule, by)}")
     for node, why in _idle(rules, nodes, now):
         mistakes.warn(node, why)
     key = root.key("rules")
     if key is not None and rules and all(rule.disabled is not None for rule in rules):
         mistakes.warn(key, "every rule is switched off, so nothing is ever stopped")
+
+
+def _in_words(rule: Rule, above: Rule) -> str:
+    """Return why a rule is not reached below another one."""
+    if above.acts or above.kind is None or _EXISTS not in rule.paths - above.paths:
+        return f"`{above.id}` above ends the reading wherever it holds"
+    return (
+        f"of a document that does not exist nothing can be read, so `{above.id}` above may hold and"
+        " protects; it needs a `when`, or `document.exists: true`"
+    )
 
 
 def _without_zone(root: Table) -> Iterator[tuple[Node, str]]:

@@ -28,7 +28,11 @@ def _warn_of(guard: Rule, item: Node, below: Collection[Rule], mistakes: Mistake
         mistakes.warn(item, f"{nothing} stands below it")
         return
     met = [rule for rule in below if guard.guards_against(rule)]
-    if not met:
+    of_kind = guard.kind is None or any(_is_about(rule, guard.kind) for rule in below)
+    if not met and not of_kind:
+        message = f"{nothing} below it is about a {guard.kind}, nor has one any of these triggers"
+        mistakes.warn(_key(item, "if", guard.kind), message)
+    elif not met:
         message = f"{nothing} below it has any of these triggers; without `when` it guards always"
         mistakes.warn(_key(item, "when"), message)
     elif guard.kind is not None and not any(_is_about(rule, guard.kind) for rule in met):

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from responder.rules.facts.conditions import All, AnyOf, FactTest, Not, Part
+from responder.rules.facts.fields import Type
 from responder.rules.facts.registry import Fact
 from responder.rules.logic.bonds import says_of
 from responder.rules.logic.worlds import Demand, Wanted, may_be
@@ -28,7 +29,7 @@ class Alternative(NamedTuple):
 def may_exclude(parts: Iterable[Part]) -> bool:
     """Return whether one of these may say anything of another, so that it is worth to look closer.
 
-    Tests of one fact that stand in one map count as one.
+    Two ends of one measure, such as `{over: 5, below: 9}`, count as one: they are looked at before.
     """
     found = list(_facts_tested(parts))
     facts = set(found)
@@ -42,14 +43,18 @@ def _facts_tested(parts: Iterable[Part]) -> Iterator[Fact]:
         match part:
             case FactTest(fact=fact):
                 yield fact
-            case All(inner) if inner and all(
-                isinstance(one, FactTest) and one.fact == next(part.tests()).fact for one in inner
-            ):
+            case All(inner) if _are_of_one_measure(inner):
                 yield next(part.tests()).fact
             case Not(inner):
                 yield from _facts_tested((inner,))
             case All(inner) | AnyOf(inner):
                 yield from _facts_tested(inner)
+
+
+def _are_of_one_measure(parts: Sequence[Part]) -> bool:
+    facts = {part.fact if isinstance(part, FactTest) else None for part in parts}
+    fact = next(iter(facts)) if len(facts) == 1 else None
+    return fact is not None and fact.type in (Type.NUMBER, Type.DURATION)
 
 
 def exclusion(condition: All) -> Exclusion | None:

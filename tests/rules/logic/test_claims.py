@@ -42,7 +42,7 @@ RULES = st.tuples(a_drawn_rule("r0"), a_drawn_rule("r1"), a_drawn_rule("r2")).ma
 
 
 @given(RULES, ZONES, WORLDS)
-@settings(max_examples=300)
+@settings(max_examples=200)
 def test_a_rule_that_is_never_reached_gives_no_verdict(
     rules: str, zone: str, worlds: list[Mapping[str, object]]
 ) -> None:
@@ -58,7 +58,7 @@ def test_a_rule_that_is_never_reached_gives_no_verdict(
 
 
 @given(SOME, CONDITIONS, CONDITIONS, ZONES, WORLDS)
-@settings(max_examples=300)
+@settings(max_examples=200)
 def test_what_is_futile_does_nothing(
     condition: str, other: str, exception: str, zone: str, worlds: list[Mapping[str, object]]
 ) -> None:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from responder.rules.facts import registry
 from responder.rules.facts.conditions import All, AnyOf, FactTest, Part
-from responder.rules.logic import futile
+from responder.rules.logic import bonds, futile
 from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table
 
 _EXISTS = "document.exists"
@@ -51,24 +51,31 @@ def _report_exclusion(
     # A `leave` rule that is unknown protects too, and of what is gone most is unknown.
     if protects and any(test.path == _EXISTS for part, _ in some for test in part.tests()):
         return
-    some.sort(key=lambda one: _path(one[0]) == _EXISTS, reverse=True)
-    *others, (_, last) = some
-    mistakes.error(last, _exclusion_in_words(others, last), new=True)
+    # What says of others that they are empty stands first.
+    some.sort(key=lambda one: -sum(_says_of(one[0], other) for other, _ in some))
+    *others, (part, last) = some
+    mistakes.error(last, _exclusion_in_words(others, part, last), new=True)
 
 
-def _exclusion_in_words(others: Sequence[tuple[Part, Scalar]], last: Scalar) -> str:
+def _exclusion_in_words(others: Sequence[tuple[Part, Scalar]], part: Part, last: Scalar) -> str:
+    if not others and _is_fact(last):
+        return f"no value of `{last.text}` passes all of these tests, {_NEVER}"
     if not others:
         return f"none of these can hold, {_NEVER}"
-    (part, key), *more = others
-    if more or not isinstance(part, FactTest) or not _is_fact(last):
-        lines = " and ".join(f"line {key.line}" for _, key in others)
+    lines = " and ".join(f"line {key.line}" for _, key in others)
+    tests = [test for one in (part, *(one for one, _ in others)) for test in one.tests()]
+    paths = {test.path for test in tests}
+    if len(paths) == 1:
+        return f"no value of `{tests[0].path}` passes both this and {lines}, {_NEVER}"
+    other = others[0][0]
+    if len(others) > 1 or not isinstance(other, FactTest) or not _is_fact(last):
         return f"this never holds together with {lines}"
-    where = f"{part.wording}, on line {key.line}"
-    if part.path == last.text:
-        return f"no value of `{part.path}` passes both this and line {key.line}, {_NEVER}"
-    if part.path == _EXISTS:
-        return f"a document that does not exist (line {key.line}) has no `{last.text}`, {_NEVER}"
-    return f"`{last.text}` is empty where `{part.path}` is ({where}), {_NEVER}"
+    if other.path == _EXISTS:
+        return f"a document that does not exist ({lines}) has no `{last.text}`, {_NEVER}"
+    if not bonds.says_of(other.fact, tests[0].fact):
+        return f"this never holds together with {lines}"
+    value = "empty" if other.operator.name == "exists" else other.operand.words
+    return f"`{last.text}` is empty where `{other.path}` is {value} ({lines}), {_NEVER}"
 
 
 def _report_exceptions(node: Table, asked: _Clause, excepted: _Clause, mistakes: Mistakes) -> None:
@@ -77,7 +84,9 @@ def _report_exceptions(node: Table, asked: _Clause, excepted: _Clause, mistakes:
         if not futile.excepts_all(condition, part):
             continue
         place = futile.what_it_excepts(condition, part)
-        if place is None:
+        if futile.excepts_all(All(()), part):
+            message = "this exception always holds, so that the rule never does"
+        elif place is None:
             message = "`unless` excepts all that `if` asks: this never holds"
         else:
             of = asked.pairs[place][0]
@@ -98,7 +107,8 @@ def _as_implied(asked: Part, excepted: Part) -> str:
         return ""
     if asked.wording == excepted.wording or asked.path != excepted.path:
         return ""
-    return f", for what is {asked.wording} is {excepted.wording} too"
+    one, two = (test.wording.removeprefix("is ") for test in (asked, excepted))
+    return f", for what is {one} is {two} too"
 
 
 def _doing_nothing(asked: _Clause, excepted: _Clause) -> Iterator[tuple[Node, str]]:
@@ -130,8 +140,13 @@ def _first_key(node: Node) -> Node:
     return node.pairs[0][0] if isinstance(node, Table) and node.pairs else node
 
 
-def _path(part: Part) -> str:
-    return part.path if isinstance(part, FactTest) else ""
+def _says_of(part: Part, other: Part) -> bool:
+    """Return whether a test says of another, which is of another fact, how it comes out."""
+    if not isinstance(part, FactTest):
+        return False
+    return any(
+        part.path != test.path and bonds.says_of(part.fact, test.fact) for test in other.tests()
+    )
 
 
 def _is_fact(key: Scalar) -> bool:
