@@ -5,6 +5,7 @@ from datetime import datetime
 
 from responder.model import ACTING_MODES, Mode
 from responder.rules.load.limit_parser import NAMES as LIMITS
+from responder.rules.logic import doubts
 from responder.rules.reach import shadowed
 from responder.rules.rule import Rule
 from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table
@@ -31,6 +32,8 @@ def advise(
         *_without_zone(root),
         *_remarks(rules, nodes, tested),
         *_changed_by_comments(rules, nodes),
+        *_unused_lists(root),
+        *((_place(nodes[one.rule.id], one.key), one.message) for one in doubts.doubts(rules)),
     ):
         mistakes.warn(node, message)
     for rule, by in shadowed(rules):
@@ -40,6 +43,36 @@ def advise(
     key = root.key("rules")
     if key is not None and rules and all(rule.disabled is not None for rule in rules):
         mistakes.warn(key, "every rule is switched off, so nothing is ever stopped")
+
+
+def _place(node: Node, key: str) -> Node:
+    """Return the node of a key of a rule, or of one of its facts; the rule's where it is not."""
+    for name, value in _pairs_within(node):
+        if name.text == key or (isinstance(value, Scalar) and value.text == key):
+            return name
+    return node
+
+
+def _pairs_within(node: Node) -> Iterator[tuple[Scalar, Node]]:
+    for name, value in node.pairs if isinstance(node, Table) else ():
+        yield name, value
+        yield from _pairs_within(value)
+    for item in node.items if isinstance(node, Items) else ():
+        yield from _pairs_within(item)
+
+
+def _unused_lists(root: Table) -> Iterator[tuple[Node, str]]:
+    """Yield the lists that no rule compares anything with, and so protect nobody."""
+    lists, rules = root.get("lists"), root.get("rules")
+    assert rules is not None
+    used = {
+        value.text
+        for name, value in _pairs_within(rules)
+        if name.text in ("in_list", "not_in_list") and isinstance(value, Scalar)
+    }
+    for key, _ in lists.pairs if isinstance(lists, Table) else ():
+        if key.text not in used:
+            yield key, f"no rule looks at the list `{key.text}`"
 
 
 def _in_words(rule: Rule, above: Rule) -> str:

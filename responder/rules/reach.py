@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from responder.model import ACTING_MODES
 from responder.rules.facts import registry
-from responder.rules.facts.conditions import All, AnyOf, FactTest, Not, Part, fact_test
+from responder.rules.facts.conditions import AnyOf, FactTest, Not, Part, fact_test
 from responder.rules.facts.literals import FileContext
 from responder.rules.facts.operators import OPERATORS
 from responder.rules.facts.registry import Fact
@@ -120,9 +120,10 @@ def _is_implied(upper: Rule, lower: Rule) -> bool:
     # A `leave` rule that is unknown ends it too.
     reads_on = Wanted.NOT_TRUE if upper.acts else Wanted.FALSE
     asked = _asked(lower)
-    same = set(map(_key, asked))
+    same = set(map(answers.identity, asked))
     return all(
-        _key(part) in same or not may_be(*_demands_beside(part, asked), Demand(part, reads_on))
+        answers.identity(part) in same
+        or not may_be(*_demands_beside(part, asked), Demand(part, reads_on))
         for part in _whole(upper)
     )
 
@@ -139,7 +140,7 @@ def _says_of_some(test: FactTest, facts: Collection[Fact]) -> bool:
     return any(bonds.says_of(test.fact, fact) for fact in facts)
 
 
-def _kind_of(rule: Rule) -> str | None:
+def kind_of(rule: Rule) -> str | None:
     """Return the kind of all documents that a rule is read for; None where there may be several."""
     kinds = {rule.kind} if rule.kind else {one.brings for one in rule.triggers or ()}
     kind = kinds.pop() if len(kinds) == 1 else ""
@@ -148,23 +149,12 @@ def _kind_of(rule: Rule) -> str | None:
 
 def _kind_asked(rule: Rule) -> Iterator[FactTest]:
     """Yield the test of the kind of document, where all that a rule is read for is of one."""
-    kind, fact, operator = _kind_of(rule), registry.find("document.kind"), OPERATORS["is"]
+    kind, fact, operator = kind_of(rule), registry.find("document.kind"), OPERATORS["is"]
     assert fact is not None
     if kind is not None:
         node = Scalar(line=1, column=1, length=1, last_line=1, text=kind, kind="text")
         prepared = operator.prepare(node, fact, FileContext())
         yield fact_test(rule.id, fact, fact.path, operator, prepared)
-
-
-def _key(part: Part) -> object:
-    """Return what is the same for the same test, or the same group of tests."""
-    match part:
-        case FactTest():
-            return answers.asked_by(part), part.negated
-        case Not(inner):
-            return "not", _key(inner)
-        case All(parts) | AnyOf(parts):
-            return isinstance(part, All), tuple(map(_key, parts))
 
 
 def _ends_always(rule: Rule) -> bool:
@@ -175,7 +165,7 @@ def _ends_always(rule: Rule) -> bool:
 
 def _covers(upper: Rule, lower: Rule) -> bool:
     """Return whether all that sets the lower rule off sets off the upper one, in all portals."""
-    if upper.kind not in (None, _kind_of(lower)):
+    if upper.kind not in (None, kind_of(lower)):
         return False
     if upper.portals is not None and not (lower.portals and lower.portals <= upper.portals):
         return False

@@ -27,9 +27,18 @@ class Row(NamedTuple):
     said: list[str]
 
 
+def _sections(table: Path) -> list[list[str]]:
+    _, *sections = re.split(r"^=== ", table.read_text("utf-8"), flags=re.MULTILINE)
+    return [section.split("\n", 1) for section in sections]
+
+
+def rows_of(table: Path, good: str) -> list[Row]:
+    """Return the rows of a table of changes of a good file."""
+    return [_row(good, name, body) for name, body in _sections(table)]
+
+
 def _rows() -> tuple[str, list[Row]]:
-    _, *sections = re.split(r"^=== ", TABLE.read_text("utf-8"), flags=re.MULTILINE)
-    (_, good), *changes = (section.split("\n", 1) for section in sections)
+    (_, good), *changes = _sections(TABLE)
     good = good.rstrip("\n") + "\n"
     return good, [_row(good, name, body) for name, body in changes]
 

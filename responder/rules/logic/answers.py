@@ -16,7 +16,7 @@ from itertools import product
 from typing import NamedTuple
 
 from responder.model import Unknown
-from responder.rules.facts.conditions import FactTest, Kleene
+from responder.rules.facts.conditions import All, AnyOf, FactTest, Kleene, Not, Part
 from responder.rules.facts.fields import Type
 from responder.rules.facts.moments import Moment
 from responder.rules.facts.registry import Fact
@@ -86,12 +86,12 @@ class Variable:
         return self.bits(cell.value in names for cell in self.cells)
 
     def may_be(self, value: object) -> int:
-        """Return the cells that may come of a value, or of an unknown one, as bits."""
+        """Return the cells that may come of a value, as bits."""
         told = [None if t.operand.other else t.answer_for(value, NOW) for t in self.tests]
         free = [test.operand.other is not None for test in self.tests]
         return self.bits(
             all(
-                is_free or got is None or got is wanted
+                is_free or got is wanted
                 for got, wanted, is_free in zip(cell.answers, told, free, strict=True)
             )
             for cell in self.cells
@@ -111,6 +111,17 @@ def asked_by(test: FactTest) -> Asked:
     if operand.other is not None:
         words = f"{{fact: {operand.other.path}}}"
     return Asked(test.path, _POSITIVE.get(name, name), f"{words}{operand.unit}", compared)
+
+
+def identity(part: Part) -> object:
+    """Return what is the same for the same test, or the same group of tests."""
+    match part:
+        case FactTest():
+            return asked_by(part), part.negated
+        case Not(inner):
+            return "not", identity(inner)
+        case All(parts) | AnyOf(parts):
+            return isinstance(part, All), tuple(map(identity, parts))
 
 
 def variables(path_tests: Sequence[FactTest]) -> Iterator[Variable]:

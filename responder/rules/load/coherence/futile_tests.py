@@ -88,6 +88,9 @@ def _report_exceptions(node: Table, asked: _Clause, excepted: _Clause, mistakes:
             message = "this exception always holds, so that the rule never does"
         elif place is None:
             message = "`unless` excepts all that `if` asks: this never holds"
+        elif _is_gone(asked.parts[place]) and _is_fact(key):
+            message = f"`{key.text}` cannot be read of a document that does not exist, and what is"
+            message += " unknown is excepted: this never holds"
         else:
             of = asked.pairs[place][0]
             what = f"what `if` asks of `{of.text}`" if _is_fact(of) else f"what line {of.line} asks"
@@ -99,6 +102,10 @@ def _report_exceptions(node: Table, asked: _Clause, excepted: _Clause, mistakes:
     mistakes.error(
         unless, "these exceptions leave nothing that `if` asks: this never holds", new=True
     )
+
+
+def _is_gone(part: Part) -> bool:
+    return isinstance(part, FactTest) and part.path == _EXISTS
 
 
 def _as_implied(asked: Part, excepted: Part) -> str:
