@@ -53,3 +53,48 @@ def test_a_rule_of_many_tests_is_never_reached_either() -> None:
 
 def test_a_rule_that_asks_first_hides_what_is_below_it_as_any_rule_that_acts() -> None:
     assert never_reached(a_rule(name="upper", mode="approve"))
+
+
+AMOUNTS = "deal.opportunity: {{{}}}, deal.currency_id: RUB, workflow.template_id: 61"
+
+
+@pytest.mark.parametrize(
+    ("upper", "lower"),
+    [
+        (AMOUNTS.format("over: 10"), AMOUNTS.format("over: 100")),
+        (AMOUNTS.format("at_most: 10"), AMOUNTS.format("below: 10")),
+        ("workflow.template_id: [61, 63]", "workflow.template_id: 61, deal.title: x"),
+        ("deal.stage_id: {none_of: [WON]}, workflow.template_id: 61",
+         "deal.stage_id: [NEW, LOSE], workflow.template_id: 61"),
+        ("workflow.age: {over: 1d}, workflow.template_id: 61",
+         "workflow.age: {between: [2d, 5d]}, workflow.template_id: 61"),
+    ],
+)  # fmt: skip
+def test_a_rule_is_never_reached_below_a_wider_one(upper: str, lower: str) -> None:
+    above, below = a_rule(upper, name="upper"), a_rule(lower, name="lower")
+    assert never_reached(above, below)
+    assert not never_reached(a_rule(lower, name="upper"), a_rule(upper, name="lower"))
+
+
+def test_a_schedule_that_falls_on_each_time_of_another_hides_what_that_one_sets_off() -> None:
+    hourly, often = (a_rule(name="lower", when=f"[{{every: {one}}}]") for one in ("1h", "25m"))
+    upper = a_rule(name="upper", when="[{every: 15m}]")
+    assert never_reached(upper, hourly)
+    assert not never_reached(upper, often)
+
+
+def test_a_guard_hides_what_its_triggers_are_a_part_of_and_no_other_guard() -> None:
+    guard = a_rule(name="upper", then="leave")
+    assert never_reached(guard, a_rule(name="lower", when="[deal.updated, deal.added]"))
+    below = a_rule(name="lower", when="[deal.updated, deal.added]", then="leave")
+    assert not never_reached(guard, below)
+    assert not never_reached(guard, a_rule(name="lower", when=None, then="leave"))
+
+
+def test_a_guard_that_cannot_be_read_hides_rules_for_what_is_gone() -> None:
+    gone = a_rule("document.exists: false, workflow.template_id: 61", name="lower")
+    assert never_reached(a_rule("deal.company_id: 17", name="upper", then="leave"), gone)
+    there = "document.exists: true, deal.company_id: 17"
+    assert not never_reached(a_rule(there, name="upper", then="leave"), gone)
+    assert not never_reached(a_rule("deal.company_id: 17, workflow.template_id: 61",
+                                    name="upper"), gone)  # fmt: skip

@@ -135,7 +135,14 @@ def variables(path_tests: Sequence[FactTest]) -> Iterator[Variable]:
         yield chain
         tests = [test for test in tests if test not in chain.tests]
     for test in tests:
-        yield Variable(test.path, (test,), tuple(Cell((one,), "") for one in _ANY_ANSWER))
+        cells = (Cell((one,), _value_for(test, answer=one)) for one in _ANY_ANSWER)
+        yield Variable(test.path, (test,), tuple(cells))
+
+
+def _value_for(test: FactTest, *, answer: Kleene) -> str:
+    """Return the name of the value that gives an answer to a test, where there is only one."""
+    exists = answer is not test.negated
+    return "empty" if test.operator.name == "exists" and answer is not None and not exists else ""
 
 
 def has_one_value(fact: Fact) -> bool:

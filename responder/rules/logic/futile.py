@@ -89,9 +89,15 @@ def excepts_nothing(condition: All, exception: Part) -> bool:
     return not may_be(Demand(condition, Wanted.TRUE), Demand(exception, Wanted.NOT_FALSE))
 
 
-def never_false(part: Part) -> bool:
-    """Return whether some of several alternatives holds whatever the facts are, if known."""
-    return isinstance(part, AnyOf) and not may_be(Demand(part, Wanted.FALSE))
+def never_false(part: Part) -> AnyOf | None:
+    """Return an `any`, alone or among all that must hold, that holds whatever is known of facts."""
+    match part:
+        case AnyOf():
+            return None if may_be(Demand(part, Wanted.FALSE)) else part
+        case All(parts):
+            return next(filter(None, map(never_false, parts)), None)
+        case _:
+            return None
 
 
 def dead_alternatives(condition: All) -> Iterator[Alternative]:

@@ -77,3 +77,21 @@ def test_tests_in_groups_that_no_value_passes_were_let_pass() -> None:
     ruleset = load(data, file="rules.yaml", is_known=lambda _: True)
     assert [one.severity for one in ruleset.warnings] == ["warning", "warning"]
     assert len(list(ruleset.rules[0].condition.tests())) == 3
+
+
+@pytest.mark.parametrize(
+    "tests",
+    [
+        b"document.exists: false, deal.title: x",
+        b"deal.company_id: {exists: false}, deal.company.industry: IT",
+        b"workflow.age: {over: 30d}}\n    unless: {workflow.age: {over: 14d}",
+    ],
+)
+def test_what_no_facts_can_pass_was_let_pass(tests: bytes) -> None:
+    data = ONCE_FINE.replace(b"workflow.age: {over: 30d}", tests)
+    data = data.replace(b'"03:00"', b'"03:00", timezone: UTC')
+    with pytest.raises(RulesError) as refused:
+        load(data, file="rules.yaml", is_known=lambda _: False)
+    assert refused.value.was_none
+    ruleset = load(data, file="rules.yaml", is_known=lambda _: True)
+    assert ["never holds" in one.message for one in ruleset.warnings] == [True]

@@ -42,6 +42,8 @@ TESTS = [
     "deal.stage_id: {contains: E}",
     "deal.stage_id: {starts_with: N}",
     "deal.observers: {is: %n}",
+    "deal.observers: {exists: %t}",
+    "deal.uf_a: {exists: %t}",
     "deal.observers: {one_of: [%n, %n]}",
     "deal.observers: {not_in_list: vips}",
     "deal.uf_a: {over: %n}",

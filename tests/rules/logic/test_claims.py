@@ -42,7 +42,7 @@ RULES = st.tuples(a_drawn_rule("r0"), a_drawn_rule("r1"), a_drawn_rule("r2")).ma
 
 
 @given(RULES, ZONES, WORLDS)
-@settings(max_examples=200)
+@settings(max_examples=250)
 def test_a_rule_that_is_never_reached_gives_no_verdict(
     rules: str, zone: str, worlds: list[Mapping[str, object]]
 ) -> None:
@@ -58,7 +58,7 @@ def test_a_rule_that_is_never_reached_gives_no_verdict(
 
 
 @given(SOME, CONDITIONS, CONDITIONS, ZONES, WORLDS)
-@settings(max_examples=200)
+@settings(max_examples=250)
 def test_what_is_futile_does_nothing(
     condition: str, other: str, exception: str, zone: str, worlds: list[Mapping[str, object]]
 ) -> None:
@@ -81,7 +81,8 @@ def test_what_is_futile_does_nothing(
         assert not (excepts_all and holds and excepted is False)
         assert not (excepts_none and holds and excepted is not False)
         for part in asks.parts:
-            assert not (futile.never_false(part) and part.holds(view) is False)
+            always = futile.never_false(part)
+            assert always is None or always.holds(view) is not False
         for place, item in dead:
             group = asks.parts[place]
             assert isinstance(group, AnyOf)

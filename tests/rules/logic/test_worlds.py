@@ -29,7 +29,7 @@ def loaded(text: str) -> Ruleset:
     st.lists(FACTS, min_size=1, max_size=5),
     st.lists(st.sampled_from(list(Wanted)), min_size=3, max_size=3),
 )
-@settings(max_examples=300)
+@settings(max_examples=250)
 def test_what_is_called_impossible_does_not_come_about(
     tests: list[str], zone: str, worlds: list[dict[str, object]], wanted: list[Wanted]
 ) -> None:

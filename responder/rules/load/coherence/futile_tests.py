@@ -125,8 +125,9 @@ def _doing_nothing(asked: _Clause, excepted: _Clause) -> Iterator[tuple[Node, st
             yield key, "this exception excepts nothing: where `if` holds, it never does"
     dead = set(futile.dead_alternatives(condition))
     for place, (part, (key, value)) in enumerate(zip(asked.parts, asked.pairs, strict=True)):
-        if futile.never_false(part):
-            yield key, f"one of these always holds, so `any` asks nothing{_if_none_of(part)}"
+        always = futile.never_false(part)
+        if always is not None:
+            yield key, f"one of these always holds, so `any` asks nothing{_if_none_of(always)}"
             continue
         for item in (one.item for one in dead if one.place == place):
             at = value.items[item] if isinstance(value, Items) else value
