@@ -1,6 +1,6 @@
 """Strategies for conditions of rules, and for facts as they may be read."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from hypothesis import strategies as st
@@ -86,8 +86,9 @@ NUMBERS = ["1", "2", "5"]
 
 
 @st.composite
-def a_test(draw: st.DrawFn) -> str:
-    test = draw(st.sampled_from(TESTS))
+def a_test(draw: st.DrawFn, tests: Sequence[str]) -> str:
+    """Draw one test with its operands, in a map of its own."""
+    test = draw(st.sampled_from(tests))
     while "%n" in test:
         test = test.replace("%n", draw(st.sampled_from(NUMBERS)), 1)
     return "{" + test.replace("%t", draw(st.sampled_from(["true", "false"]))) + "}"
@@ -102,7 +103,31 @@ def _group(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     )
 
 
-CONDITIONS = st.recursive(a_test(), _group, max_leaves=5)
+def _topic(test: str) -> str:
+    """Return what a test is about: one fact, or some of which one says something of another."""
+    path = test.partition(":")[0]
+    for topic in _TOPICS:
+        if path.startswith(topic):
+            return str(topic)
+    return path
+
+
+_TOPICS = (
+    ("deal.company", "document"),
+    ("workflow.started_by", "starter"),
+    ("workflow.tasks", "waiting_for"),
+)
+# Conditions about anything, and for each topic those that are about that alone.
+CONDITIONS = [
+    st.recursive(a_test(tests), _group, max_leaves=5)
+    for tests in (
+        TESTS,
+        *([t for t in TESTS if _topic(t) == one] for one in sorted({*map(_topic, TESTS)})),
+    )
+]
+A_TOPIC = st.sampled_from(CONDITIONS)
+
+
 TIMES = st.sampled_from(
     [
         *(None, "", DENIED, "?", "2026-09-24", "2026-09-24T10:00:00+03:00", "2026-09-21"),
