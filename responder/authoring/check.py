@@ -10,7 +10,7 @@ from typing import Literal
 from responder.authoring import advice, expectations
 from responder.authoring.cases import case_runs, cases
 from responder.rules import yaml_positions
-from responder.rules.load.suggestions import indentation
+from responder.rules.load.suggestions import corrections, indentation, yaml_text
 from responder.rules.load.syntax import yaml_reader
 from responder.rules.ruleset import IsKnown, RulesError, Ruleset, load
 from responder.rules.yaml_positions import Mistake, Mistakes, Node, Table
@@ -36,8 +36,23 @@ def check(
     """Return the errors of a file, then the warnings; without an error the file is fine.
 
     Those of its tests are among them, also where the rules are broken. `tested` are the rules that
-    tests in another file expect in a verdict.
+    tests in another file expect in a verdict. Suggestions are those that hold when followed.
     """
+
+    def checked(text: bytes) -> tuple[Mistake, ...]:
+        return _checked(text, file, portals, tested, is_known, now)
+
+    return corrections.follow(checked(data), data, checked)
+
+
+def _checked(
+    data: bytes,
+    file: str,
+    portals: Collection[str] | None,
+    tested: Collection[str],
+    is_known: IsKnown | None,
+    now: datetime | None,
+) -> tuple[Mistake, ...]:
     mistakes = Mistakes(file)
     ruleset: Ruleset | None
     try:
@@ -67,7 +82,9 @@ def _warn_of_remarks(data: bytes, mistakes: Mistakes) -> None:
         if found is not None:
             node = Node(line=number, column=found.start(2) + 1, length=1, last_line=number)
             message = f"a remark begins here, so that the text is `{found[1]}`: write quotes"
-            mistakes.warn(node, message)
+            whole = line[found.start(1) :].rstrip()
+            key = line[: found.start(1)].strip().removeprefix("- ")
+            mistakes.warn(node, message, f"{key} {yaml_text.quoted(whole)}")
 
 
 def check_tests(data: bytes, file: str, ruleset: Ruleset) -> tuple[Mistake, ...]:
@@ -157,7 +174,10 @@ def _text(mistake: Mistake, lines: list[str]) -> Iterator[str]:
         length = max(1, min(mistake.length, len(shown) - len(before)))
         yield f"    {_printable(shown)}"
         yield f"    {indent}{'^' * length}"
-    if mistake.suggestion:
+    if mistake.corrected:
+        yield "    did you mean this?"
+        yield from (f"    {_printable(line)}" for line in mistake.corrected)
+    elif mistake.suggestion:
         yield f"    did you mean `{mistake.suggestion}`?"
 
 

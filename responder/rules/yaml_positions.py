@@ -24,6 +24,8 @@ class Mistake:
     """A mistake in a file: its place (from 1), its severity, and the nearest right name.
 
     `is_new` is true where an older version of the program loaded a file with this mistake.
+    `is_followed` is true where the suggestion was followed, and mends it; `corrected` are the lines
+    that come of it, where it stands for another stretch than the one that is marked.
     """
 
     file: str
@@ -34,10 +36,13 @@ class Mistake:
     suggestion: str | None = None
     length: int = 1
     is_new: bool = False
+    corrected: tuple[str, ...] = ()
+    is_followed: bool = False
 
     def __str__(self) -> str:
         """Return the mistake in one line, as compilers write it."""
-        hint = f" (did you mean `{self.suggestion}`?)" if self.suggestion else ""
+        meant = (self.suggestion or "").replace("\n", "`, `")
+        hint = f" (did you mean `{meant}`?)" if meant else ""
         place = f"{self.file}:{self.line}:{self.column}"
         return f"{place}: {self.severity}: {self.message}{hint}"
 
@@ -118,11 +123,10 @@ class Mistakes:
         place = (self.file, node.line, column)
         self.found.append(Mistake(*place, severity, message, suggestion, node.length, new))
 
-    def warn(self, node: Node, message: str) -> None:
+    def warn(self, node: Node, message: str, suggestion: str | None = None) -> None:
         """Add a warning: the file loads, but this is probably not what its author meant."""
-        self.found.append(
-            Mistake(self.file, node.line, node.column, "warning", message, None, node.length)
-        )
+        place = (self.file, node.line, node.column)
+        self.found.append(Mistake(*place, "warning", message, suggestion, node.length))
 
     def at(
         self,

@@ -4,6 +4,7 @@ The mistakes stand in `common_mistakes.txt`, each as a change of one file.
 """
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import takewhile
 from pathlib import Path
@@ -85,6 +86,52 @@ def test_a_mistake_is_reported_once_and_alone(row: Row) -> None:
         for one in check(row.text.encode(), "rules.yaml", now=NOW)
     ]
     assert sorted(found) == sorted(row.said)
+
+
+# What they suggest is right, and in the same place something else is wrong.
+SEVERAL_AT_ONCE = {
+    "a Russian fact",
+    "a smart process by another name",
+    "a currency beside an amount that has its own",
+}
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
+def test_who_follows_a_suggestion_to_the_letter_has_mended_the_mistake(row: Row) -> None:
+    for one in check(row.text.encode(), "rules.yaml", now=NOW):
+        assert one.suggestion is None or one.is_followed or row.name in SEVERAL_AT_ONCE, str(one)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
+def test_what_is_shown_of_a_suggestion_can_be_written_as_it_stands(row: Row) -> None:
+    """Write what is shown, at the mark or as whole lines, and the mistake is gone."""
+    for one in check(row.text.encode(), "rules.yaml", now=NOW):
+        if not one.is_followed:
+            continue
+        lines = row.text.split("\n")
+        number, line = one.line - 1, lines[one.line - 1]
+        if one.corrected:
+            # As many lines as are shown are written; those they stand for are found by their end.
+            ways = [[*lines[:start], *one.corrected, *lines[end:]] for start, end in _spans(number)]
+        else:
+            start, end = one.column - 1, one.column - 1 + one.length
+            mended = line[:start] + (one.suggestion or "") + line[end:]
+            ways = [[*lines[:number], mended, *lines[number + 1 :]]]
+        left = [_count("\n".join(way), one.severity) for way in ways]
+        assert min(left) < _count(row.text, one.severity), str(one)
+
+
+def _count(text: str, severity: str) -> int:
+    """Return how many mistakes there are; of a file that is mended, more warnings can be given."""
+    found = check(text.encode(), "rules.yaml", now=NOW)
+    return sum(one.severity == severity for one in found)
+
+
+def _spans(number: int) -> Iterator[tuple[int, int]]:
+    """Yield the stretches of lines that a mark in a line may mean: it, or a block around it."""
+    for start in range(number, max(number - 3, -1), -1):
+        for end in range(number + 1, number + 5):
+            yield start, end
 
 
 LINES = GOOD.rstrip("\n").split("\n")

@@ -17,7 +17,7 @@ from responder.model import Document, Situation, Trigger
 from responder.rules import triggers
 from responder.rules.facts import registry, values
 from responder.rules.load.key_parser import Keys
-from responder.rules.load.suggestions import indentation, synonyms, written_values
+from responder.rules.load.suggestions import impossible_days, indentation, synonyms, written_values
 from responder.rules.rule import Rule
 from responder.rules.ruleset import Ruleset, paths
 from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table, nearest
@@ -33,6 +33,7 @@ CASE_KEYS: Mapping[str, str] = {
     "workflows": "The workflows that run on the document, such as [{id: a, template_id: 61}].",
     "expect": "What happens to each workflow, by its id, such as {a: {kill: lost-deal}, b: none}.",
 }
+_MOMENT = "2026-09-24T12:00:00+03:00"
 _PAGE = re.compile(
     r"\b(deal|lead|contact|company|quote|task|(?:type/|DYNAMIC_)([0-9]+))"
     r"(?:/details/|/view/|_| )([1-9][0-9]*)",
@@ -202,7 +203,11 @@ class _CaseReader:
                 message = f"`at` names no time zone, so it is in UTC: write {meant}"
                 self.mistakes.warn(node, f"{message}, or `timezone` in `defaults`")
             return moment
-        message = "`at` is a moment, such as 2026-09-24T12:00:00+03:00"
+        wrong = impossible_days.of_moment(written)
+        if wrong is not None:
+            self.mistakes.error(node, wrong.message, wrong.suggestion)
+            return None
+        message = f"`at` is a moment, such as {_MOMENT}"
         self.mistakes.error(node, message, written_values.moment(written))
         return None
 

@@ -10,7 +10,7 @@ from responder.rules.facts import closed_values, values
 from responder.rules.facts.closed_values import Complaint
 from responder.rules.facts.fields import Type
 from responder.rules.facts.registry import Fact
-from responder.rules.load.suggestions import written_values
+from responder.rules.load.suggestions import impossible_days, written_values
 from responder.rules.load.suggestions.synonyms import TRUTHS
 from responder.rules.yaml_positions import Node, Scalar, Table
 
@@ -40,10 +40,12 @@ def _of_one(fact: Fact, scalar: Scalar) -> Iterator[Complaint]:
         meant = written_values.number(written) or written_values.reference(written)
         yield Complaint(scalar, message, meant)
     elif fact.type in _DATES and isinstance(values.date_and_time(written), Unknown):
+        wrong = impossible_days.of_moment(written)
+        if wrong is not None:
+            yield Complaint(scalar, wrong.message, wrong.suggestion)
+            return
         meant = written_values.moment(written)
         message = f"`{written}` is no date as the portal sends it"
-        if written_values.is_no_day(written):
-            message = written_values.no_such_day(written)
-        elif meant is None:
+        if meant is None:
             message += ", such as 2026-09-24T10:00:00+03:00"
         yield Complaint(scalar, message, meant)

@@ -22,7 +22,7 @@ from responder.rules.facts.moments import Holds, Moment
 from responder.rules.facts.registry import Fact
 from responder.rules.facts.values import Reader
 from responder.rules.facts.working_time import WorkingDays
-from responder.rules.load.suggestions import regular_expressions
+from responder.rules.load.suggestions.texts import regular_expressions
 from responder.rules.yaml_positions import Items, Node, Scalar, truth
 
 Check = Callable[[object, datetime], Holds]

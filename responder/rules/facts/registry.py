@@ -215,7 +215,7 @@ def nearest_fact(path: str) -> str | None:
     if find(f"{owner}.{name}"):
         return f"{owner}.{name}"
     there = {called: right for called, right in _CALLED.items() if find(f"{owner}.{right}")}
-    found = name if name in there else nearest(name, [*_fields(owner), *there])
+    found = name if name in there else nearest(name, [*_fields(owner), *there], likeness=0.7)
     return f"{owner}.{there.get(found, found)}" if found else None
 
 

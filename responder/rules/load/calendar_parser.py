@@ -9,7 +9,7 @@ from responder.rules import time_zones
 from responder.rules.calendars import DAYS, EVERY_DAY, Calendar
 from responder.rules.facts import values
 from responder.rules.load.key_parser import Keys
-from responder.rules.load.suggestions import russian, written_values
+from responder.rules.load.suggestions import impossible_days, russian, written_values, yaml_text
 from responder.rules.yaml_positions import Items, Node, Scalar, Table, nearest
 
 CALENDAR_KEYS = ("timezone", "days", "from", "to", "holidays")
@@ -35,7 +35,7 @@ def read(root: Table, keys: Keys, zone: tzinfo) -> Mapping[str, Calendar]:
         return {}
     if not isinstance(table, Table):
         message = "`calendars` is a map: the name of each stands before it, without a dash"
-        keys.mistakes.error(table, message, "office: {…}")
+        keys.mistakes.error(table, message, yaml_text.in_one_map(table))
         return {}
     reader = _Reader(keys, zone)
     (name, first), *rest = table.pairs or ((None, table),)
@@ -130,7 +130,9 @@ class _Reader:
             shown = node if text or not isinstance(node, Scalar) else key
             message = f'`{name}` is a time of day, such as "09:00"'
             meant = '"24:00"' if name == "to" and text == "24" else None
-            self._error(shown, message, meant or written_values.time_of_day(text))
+            meant = meant or written_values.time_of_day(text)
+            message, meant = impossible_days.of_time(text) or (message, meant)
+            self._error(shown, message, meant)
         return found or time.min
 
     def _holidays(self, table: Table) -> Iterator[tuple[date, date]]:
@@ -148,7 +150,9 @@ class _Reader:
             first, last = (values.day(end) for end in ends) if ends else (None, None)
             if first is None or last is None:
                 text = item.text if isinstance(item, Scalar) else ""
-                self._error(item, _no_holiday(text), written_values.days(text))
+                wrong = impossible_days.of_days(text)
+                meant = wrong.suggestion if wrong else written_values.days(text)
+                self._error(item, wrong.message if wrong else _no_holiday(text), meant)
             elif first > last:
                 self._error(item, "this holiday ends before it begins")
             else:
@@ -175,8 +179,6 @@ def _no_holiday(written: str) -> str:
     """Return what is wrong with a text that is no holiday."""
     if _WITHOUT_YEAR.fullmatch(written):
         return f"`{written}` names no year, and a holiday is a day of one: 2026-05-09"
-    if written_values.is_no_day(written):
-        return written_values.no_such_day(written)
     return f"a holiday is a day or a range of days: {_HOLIDAYS}"
 
 

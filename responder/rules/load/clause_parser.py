@@ -18,16 +18,17 @@ from responder.rules.facts.fields import Type
 from responder.rules.facts.literals import FileContext, MisfitError, Units
 from responder.rules.facts.operators import OPERATORS, Operator, Prepared
 from responder.rules.facts.registry import Fact
-from responder.rules.load import plain_words
+from responder.rules.load import plain_words, unknown_facts
 from responder.rules.load.coherence import contradictions
 from responder.rules.load.suggestions import (
     comparisons,
-    misleading_texts,
     misplaced_tests,
     synonyms,
     written_values,
     wrong_operands,
+    yaml_text,
 )
+from responder.rules.load.suggestions.texts import misleading_texts, wildcards
 from responder.rules.load.syntax.tree_builder import EXPRESSION
 from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table
 
@@ -38,6 +39,7 @@ HOURS = "in"  # the calendar of the working days that a duration is compared wit
 CURRENCY = "currency"  # that of the amounts that a user field is compared with
 UNITS = (HOURS, CURRENCY)
 
+AMOUNTS_OF_ITEMS = (".opportunity", ".revenue")
 _CURRENCY = re.compile("[A-Za-z]{3}")
 
 
@@ -82,7 +84,10 @@ class ClauseReader:
             self.mistakes.error(node, said.message, said.suggestion)
         elif isinstance(node, Scalar) and registry.find(node.text.partition(" ")[0]) is not None:
             said = misplaced_tests.as_a_map(node.text, self.context.lists)
-            self.mistakes.error(node, said.message, said.suggestion)
+            # A map in the line of its key stands in braces.
+            in_line = shown is not node and shown.line == node.line
+            meant = f"{{{said.suggestion}}}" if said.suggestion and in_line else said.suggestion
+            self.mistakes.error(node, said.message, meant)
         else:
             message = f"`{place}` is a map of tests, such as deal.stage_id: NEW"
             self.mistakes.error(shown, message)
@@ -92,8 +97,9 @@ class ClauseReader:
         for key, value in table.pairs:
             below = tuple(_below(key, value))
             if [name.text for name, _ in below] != [key.text]:
-                first = below[0][0].text if below else None
-                self.mistakes.error(key, "the path of a fact is written in one", first)
+                pairs = [f"{name.text}: {yaml_text.written(tests)}" for name, tests in below]
+                meant = (", " if key.line == value.line else "\n").join(pairs)
+                self.mistakes.error(key, "the path of a fact is written in one", meant or None)
             yield from below
 
     def _parts(self, table: Table, place: str) -> Iterator[Part]:
@@ -121,7 +127,7 @@ class ClauseReader:
 
     def _tests(self, key: Scalar, value: Node, place: str) -> Iterator[FactTest]:
         key, value = misplaced_tests.apart(key, value, self.mistakes)
-        fact = self._fact(key)
+        fact = self._fact(key, value)
         if fact is None:
             return
         self.uses.append(Use(fact, key))
@@ -147,19 +153,21 @@ class ClauseReader:
             self.mistakes.error(tests[0][0], "two ends are those of `between`", span)
             self.is_whole = False
             return
-        context = replace(self.context, units=self._units(fact, value))
+        context = replace(self.context, units=self._units(fact, key, value))
         for operator, operand in tests:
             yield from self._test(fact, operator, operator.text, operand, place, context)
         for clash in contradictions.clashes(fact, tests, self.context):
             message = f"no value passes both `{clash.first}` and `{clash.second}` here"
             self.mistakes.error(clash.node, f"{message}, so this never holds", new=True)
 
-    def _fact(self, key: Scalar) -> Fact | None:
+    def _fact(self, key: Scalar, value: Node) -> Fact | None:
         fact = registry.find(key.text)
         if fact is None and key.text in _BESIDE:
             self.mistakes.error(key, f"`{key.text}` stands beside `if`, not within it")
-        elif fact is None and key.text.count(".") > 2 and registry.is_link(_link_of(key.text)):
-            self.mistakes.error(key, f"`{key.text}` follows two links, and a fact follows one")
+        elif fact is None and "." in key.text:
+            unknown = unknown_facts.said(key.text, value, self.kind)
+            self.meant |= {unknown.fact} if unknown.fact else set()
+            self.mistakes.error(key, unknown.message, unknown.suggestion)
         elif fact is None:
             meant = self._meant(key.text)
             self.meant |= {meant} if meant else set()
@@ -167,18 +175,19 @@ class ClauseReader:
         return fact
 
     def _meant(self, path: str) -> str | None:
-        """Return the fact or the group that is probably meant by a wrong name."""
-        if "." in path:
-            return registry.nearest_fact(path)
+        """Return the fact or the group that is probably meant by a name without a kind."""
+        called = unknown_facts.named(path, self.kind)
+        if called is not None:
+            return called
         fact = f"{self.kind}.{path.lower()}"
         if self.kind and registry.find(fact):
             return fact
         group = synonyms.meant(path, GROUPS, synonyms.GROUPS)
         return group or (registry.nearest_fact(fact) if self.kind else None)
 
-    def _units(self, fact: Fact, tests: Table) -> Units:
+    def _units(self, fact: Fact, path: Scalar, tests: Table) -> Units:
         """Parse what stands beside the tests of one fact: `in` and `currency`."""
-        return Units(hours=self._hours(fact, tests), currency=self._currency(fact, tests))
+        return Units(hours=self._hours(fact, tests), currency=self._currency(fact, path, tests))
 
     def _hours(self, fact: Fact, tests: Table) -> Calendar | None:
         """Parse the calendar of the working days that a duration is compared with."""
@@ -197,16 +206,23 @@ class ClauseReader:
             # So that the mistake is reported once: the tests are read as if it were known.
             return Calendar(name="")
 
-    def _currency(self, fact: Fact, tests: Table) -> str | None:
+    def _currency(self, fact: Fact, path: Scalar, tests: Table) -> str | None:
         """Parse the currency of the amounts that a user field is compared with."""
         key, node = tests.key(CURRENCY), tests.get(CURRENCY)
         if key is None or node is None:
             return None
         if fact.type is not Type.ANY:
-            field = fact.path.removesuffix("opportunity") + "currency_id"
-            meant = field if fact.path.endswith(".opportunity") else None
-            self.meant |= {meant} if meant else set()
+            field = fact.path.rpartition(".")[0] + ".currency_id"
             message = f"`currency` is for amounts in user fields, and `{fact.path}` is none"
+            meant = None
+            if fact.path.endswith(AMOUNTS_OF_ITEMS):
+                self.meant |= {field}
+                rest = (pair for pair in tests.pairs if pair[0] is not key)
+                pairs = (f"{one.text}: {yaml_text.written(it)}" for one, it in rest)
+                meant = f"{path.text}: {yaml_text.in_braces(pairs)}"
+                if field not in {use.fact.path for use in self.uses}:
+                    meant += f"\n{field}: {yaml_text.written(node)}"
+                message += f": `{field}` is a test of its own"
             self.mistakes.error(key, message, meant)
         elif not isinstance(node, Scalar) or not _CURRENCY.fullmatch(node.text):
             self.mistakes.error(node, "a currency is three letters, such as RUB")
@@ -267,10 +283,10 @@ class ClauseReader:
         self._record(impossible, new=True)
         if not impossible:
             self._curly_quotes(operand)
-            for item, said in misleading_texts.warnings(
-                operator.name, operand, fact, context.lists
+            for said in misleading_texts.warnings(
+                operator.name, operand, fact, context.lists, is_short=is_short
             ):
-                self.mistakes.warn(item, said)
+                self.mistakes.warn(said.node, said.message, said.suggestion)
         return prepared
 
     def _record(self, wrongs: Iterable[Complaint | MisfitError], *, new: bool = False) -> None:
@@ -308,18 +324,19 @@ class ClauseReader:
             return
         in_a_list = key.text == HOURS and isinstance(operand, Scalar)
         message, negated = f"there is no test `{key.text}`", synonyms.negated_test(key.text)
+        signs = wildcards.read(operand.text) if isinstance(operand, Scalar) else None
         if negated and key.text not in synonyms.OPERATORS:
-            message += f": write `{negated}` below `unless`, or below `not`"
+            written = f"{negated}: {yaml_text.written(operand)}"
+            pair = signs.pair if signs else written
+            message += f": write `{pair}` below `unless`, or below `not`"
             self.mistakes.error(key, message)
         else:
             meant = synonyms.meant(key.text, OPERATORS, synonyms.OPERATORS)
             meant = "none_of" if meant == "is_not" and isinstance(operand, Items) else meant
+            if signs is not None and meant in (*wildcards.PARTIAL, "matches"):
+                message += f", and {wildcards.SAID.format(signs.sign)}"
+                meant = signs.pair
             self.mistakes.error(key, message, "in_list" if in_a_list else meant)
-
-
-def _link_of(path: str) -> str:
-    """Return the first two parts of a path, which name a link: `deal.company`."""
-    return ".".join(path.split(".")[:2])
 
 
 def _below(key: Scalar, value: Node) -> Iterator[tuple[Scalar, Node]]:

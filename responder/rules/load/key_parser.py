@@ -2,10 +2,11 @@
 
 # Russian words are what is looked for
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from responder.rules.facts import registry
+from responder.rules.load.suggestions import misplaced_keys, russian, yaml_text
 from responder.rules.load.suggestions.synonyms import KEYS, REMARKS, VALUES, Synonyms, truth_meant
 from responder.rules.load.suggestions.synonyms import meant as synonym
 from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table, nearest, truth
@@ -20,7 +21,7 @@ _PLAIN = frozenset(
         *("если", "условие", "условия", "кроме", "причина", "тогда"),
     )
 )
-_FEW = 8  # so many keys are told to who wrote another one
+_FEW = 20  # so many keys are told to who wrote another one
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +42,8 @@ class Keys:
             elif key.text not in names and key.text.split(" ")[0] in names:
                 self._without_colon(key, value)
             elif key.text not in names:
-                remark = REMARKS.get(key.text.lower())
+                remark, meant = _meant(key.text, value, names, synonyms)
                 message = f"there is no key `{key.text}` {of}" + (f": {remark}" if remark else "")
-                meant = None if remark else synonym(key.text, names, synonyms)
                 if not meant and not remark and len(names) <= _FEW:
                     message += f", where {', '.join(names)} may stand"
                 self.mistakes.error(key, message, meant)
@@ -61,8 +61,10 @@ class Keys:
         """Return whether a map has no such key, nor one that is reported as meaning it."""
         names = list(names)
         meant = (
-            key if key in names else synonym(key, names, synonyms) or key.split(" ")[0]
-            for key in (key.text for key, _ in table.pairs)
+            key.text
+            if key.text in names
+            else _meant(key.text, value, names, synonyms)[1] or key.text.split(" ")[0]
+            for key, value in table.pairs
         )
         # What is meant may be a key with its value: `then: kill` by `kill: true`.
         return name not in {one.partition(":")[0] for one in meant}
@@ -112,6 +114,10 @@ class Keys:
             return
         if not isinstance(node, Items) or not node.items:
             message = f"`{name}` is a list, such as [{_EXAMPLES.get(name, 'main')}]"
+            if name == "portals":
+                message = "`portals` is a list of names from the settings, such as [main]"
+                is_an_address = isinstance(node, Scalar) and bool(set("./") & set(node.text))
+                message += ", and not of addresses" if is_an_address else ""
             self.mistakes.error(self._shown(table, name), message, _as_a_list(node, meant))
             return
         for item in node.items:
@@ -125,18 +131,32 @@ class Keys:
 
         They were reported, and what stands below them is read as it was meant.
         """
+        names = list(names)
         right = set(names) - {key.text for key, _ in table.pairs}
         pairs = []
         for key, value in table.pairs:
             said = key.text.strip().lower().replace("-", "_").replace(" ", "_")
-            meant = synonym(key.text, right, synonyms) if key.text not in names else None
-            is_plain = said in _PLAIN or said == meant or nearest(said, right, likeness=0.85)
+            meant = None
+            if key.text not in names and not self._is_rewritten(key, value, names, synonyms):
+                meant = synonym(key.text, right, synonyms)
+            is_plain = (
+                russian.english(said, right) == meant
+                or said in _PLAIN
+                or said == meant
+                or nearest(said, right, likeness=0.85)
+            )
             if meant in right and is_plain:
                 right.discard(meant)
                 pairs.append((replace(key, text=meant), value))
             else:
                 pairs.append((key, value))
         return replace(table, pairs=tuple(pairs))
+
+    def _is_rewritten(
+        self, key: Scalar, value: Node, names: Sequence[str], synonyms: Synonyms
+    ) -> bool:
+        """Return whether another value is meant with another key."""
+        return ":" in (_meant(key.text, value, names, synonyms)[1] or "")
 
     def _shown(self, table: Table, name: str) -> Node:
         """Return the node to point at: the value, or its key where the value is empty."""
@@ -146,19 +166,43 @@ class Keys:
         return key if isinstance(value, Scalar) and not value.text else value
 
 
+def _meant(
+    written: str, value: Node, names: Sequence[str], synonyms: Synonyms
+) -> tuple[str | None, str | None]:
+    """Return what there is to say of a wrong key, and what stands for it, or for its line."""
+    remark = REMARKS.get(written.lower())
+    if remark is not None:
+        return remark, None
+    elsewhere = misplaced_keys.of_key(written, value, names)
+    if elsewhere is not None and written.lower() not in synonyms:
+        return elsewhere
+    meant = synonym(written, names, synonyms)
+    if meant is not None and meant.startswith("portals") and written != "portals":
+        return None, f"portals: {_as_a_list(value, str) or yaml_text.written(value)}"
+    if meant is None and elsewhere is not None:
+        return elsewhere
+    return None, meant
+
+
 def _is_a_text(name: str) -> str:
     said = {
         "disabled": "`disabled` says why, such as `not ready yet`; a rule without it is on",
         "during": "`during` is the name of one of `calendars`, where the hours stand",
+        "wait": "`wait` is a duration, such as 10m",
+        "expires": "`expires` is a day, such as 2026-12-31",
+        "every": "`every` is a duration, such as 15m",
+        "timezone": "`timezone` is the name of one, such as Europe/Moscow",
         "daily_at": "`daily_at` is a time of day; for two of them, write two schedules",
     }
     return said.get(name, f"`{name}` is a text")
 
 
 def _only(node: Node) -> str | None:
-    """Return the text of the only item of a list."""
-    item = node.items[0] if isinstance(node, Items) and len(node.items) == 1 else None
-    return item.text if isinstance(item, Scalar) else None
+    """Return the text of the only item of a list, or of the only value of a map."""
+    items = node.items if isinstance(node, Items) else ()
+    items = tuple(value for _, value in node.pairs) if isinstance(node, Table) else items
+    item = items[0] if len(items) == 1 else None
+    return yaml_text.written(item) if isinstance(item, Scalar) else None
 
 
 def _choice_meant(node: Node, choices: list[str]) -> str | None:

@@ -16,7 +16,7 @@ from responder.rules.load import calendar_parser, limit_parser
 from responder.rules.load.key_parser import Keys
 from responder.rules.load.limit_parser import Limit
 from responder.rules.load.rule_parser import RULE_KEYS, Defaults, RuleReader
-from responder.rules.load.suggestions import indentation, written_values
+from responder.rules.load.suggestions import indentation, written_values, yaml_text
 from responder.rules.load.syntax import key_words
 from responder.rules.rule import Rule
 from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table
@@ -118,7 +118,7 @@ def _lists(root: Table, mistakes: Mistakes) -> Mapping[str, tuple[Node, ...]]:
         return {}
     if not isinstance(table, Table):
         message = "`lists` is a map: the name of each stands before it, without a dash"
-        mistakes.error(table, message, "vips: [17, 204]")
+        mistakes.error(table, message, yaml_text.in_one_map(table))
         return {}
     found = {key.text: tuple(_list(key, node, mistakes)) for key, node in table.pairs}
     # A name in other letters is reported there, and not once more where it is used.

@@ -14,7 +14,7 @@ from responder.rules.facts.derived import NEEDS
 from responder.rules.facts.literals import FileContext
 from responder.rules.keep import Keep
 from responder.rules.load import limit_parser, restraint_parser
-from responder.rules.load.clause_parser import ClauseReader, Use
+from responder.rules.load.clause_parser import AMOUNTS_OF_ITEMS, ClauseReader, Use
 from responder.rules.load.coherence import (
     contradictions,
     futile_tests,
@@ -24,7 +24,7 @@ from responder.rules.load.coherence import (
 from responder.rules.load.key_parser import Keys
 from responder.rules.load.limit_parser import Limit
 from responder.rules.load.restraint_parser import RESTRAINT_KEYS
-from responder.rules.load.suggestions import indentation, written_values
+from responder.rules.load.suggestions import impossible_days, indentation, written_values
 from responder.rules.load.when_parser import WhenReader
 from responder.rules.rule import Rule
 from responder.rules.telling.audiences import TELLING_KEYS
@@ -43,7 +43,6 @@ _DECIDING = ("if", "unless", "every_template")
 _ACTIONS = (*KILLING, Action.LEAVE)
 _ID = re.compile(r"[a-z0-9-]+")
 _PORTAL = re.compile(r"[a-z0-9_]+")
-_AMOUNTS = ("opportunity", "revenue")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,9 +154,11 @@ class RuleReader:
         """Check names of portals against the settings, where those are known, and return them."""
         for name in names or ():
             if not _PORTAL.fullmatch(name.text):
-                meant = name.text.lower() if _PORTAL.fullmatch(name.text.lower()) else None
                 message = f"`{name.text}` is no portal's name: they have only a-z, 0-9 and _"
-                self.mistakes.error(name, message, meant)
+                if set("./") & set(name.text):
+                    message = "this is an address, and `portals` are names from the settings"
+                    message += ": that of RESPONDER_PORTALS__MAIN__… is main"
+                self.mistakes.error(name, message, _portal_meant(name.text))
             elif self.known_portals is not None and name.text not in self.known_portals:
                 meant = nearest(name.text, self.known_portals)
                 message = f"the settings have no portal `{name.text}`"
@@ -269,7 +270,7 @@ class RuleReader:
             self.mistakes.error(node, "`if` is missing: this would leave every workflow")
 
     def _portals_of(self, node: Table, keys: Keys, action: Action | None) -> frozenset[str] | None:
-        names = tuple(keys.names(node, "portals", str.lower))
+        names = tuple(keys.names(node, "portals", _portal_meant))
         if names:
             return self.portals(names)
         if action not in KILLING:
@@ -306,8 +307,9 @@ class RuleReader:
         if day is None or day == date.max:
             value = node.get("expires")
             assert value is not None
-            message = "`expires` is a day, such as 2026-12-31"
-            self.mistakes.error(value, message, written_values.moment(text))
+            message, meant = "`expires` is a day, such as 2026-12-31", written_values.moment(text)
+            message, meant = impossible_days.of_moment(text) or (message, meant)
+            self.mistakes.error(value, message, meant)
             return None
         return datetime.combine(day + timedelta(days=1), time.min, self.defaults.zone or UTC)
 
@@ -316,8 +318,8 @@ class RuleReader:
         looked_at = {use.fact.path for use in tests.uses} | tests.meant
         for test in tests.all:
             path = test.fact.path
-            owner, _, name = path.rpartition(".")
-            if name not in _AMOUNTS or test.operator.name == "exists":
+            owner = path.rpartition(".")[0]
+            if not path.endswith(AMOUNTS_OF_ITEMS) or test.operator.name == "exists":
                 continue
             currency = f"{owner}.currency_id"
             if currency not in looked_at:
@@ -325,6 +327,11 @@ class RuleReader:
                 message = f"an amount is compared in any currency: test `{currency}` too"
                 self.mistakes.warn(node, message)
                 return
+
+
+def _portal_meant(written: str) -> str | None:
+    """Return a portal's name in small letters; None for what is none."""
+    return written.lower() if _PORTAL.fullmatch(written.lower()) else None
 
 
 def _as_an_id(written: str) -> str | None:

@@ -8,13 +8,14 @@ from datetime import UTC, timedelta, tzinfo
 from responder.rules import time_zones, triggers
 from responder.rules.facts import values
 from responder.rules.load.key_parser import Keys
-from responder.rules.load.suggestions import synonyms, written_values
+from responder.rules.load.suggestions import impossible_days, synonyms, written_values
 from responder.rules.schedules import DailyAt, Every, Schedule
 from responder.rules.triggers import Trigger
 from responder.rules.yaml_positions import Items, Node, Scalar, Table
 
 SCHEDULE_KEYS = ("every", "daily_at")
 _SCHEDULES = 'a schedule is {every: 15m} or {daily_at: "03:00"}'
+_IS_A_TIME = '`daily_at` is a time of day, such as "03:00"'
 _SCHEDULE = re.compile(r"(every|daily_at)[ :]+([0-9]\S*)")
 _BETWEEN_NAMES = re.compile(r"\s*[,;|]\s*|\s+(?:and|or|und|oder|и|или)\s+")
 _CRON = re.compile(r"(?:[0-9*/,-]+ ){4}[0-9*/,-]+")
@@ -107,8 +108,9 @@ class WhenReader:
                 self.keys.mistakes.error(key, message, new=True)
             return DailyAt(at, zone or UTC)
         if text:
-            message = '`daily_at` is a time of day, such as "03:00"'
-            self._error(item.get("daily_at") or key, message, written_values.time_of_day(text))
+            message, meant = _IS_A_TIME, written_values.time_of_day(text)
+            message, meant = impossible_days.of_time(text) or (message, meant)
+            self._error(item.get("daily_at") or key, message, meant)
         return None
 
     def _error(self, node: Node, message: str, suggestion: str | None = None) -> None:
@@ -120,7 +122,7 @@ def _time_of_day_beside(item: Table) -> str | None:
     for key, value in item.pairs:
         text = value.text if isinstance(value, Scalar) else ""
         if synonyms.meant(key.text, ("daily_at",), synonyms.KEYS) and ":" in text:
-            return f"daily_at: {written_values.time_of_day(text) or text}"
+            return f"{{daily_at: {written_values.time_of_day(text) or text}}}"
     return None
 
 

@@ -78,5 +78,5 @@ def test_a_field_with_a_currency_of_its_own_names_that() -> None:
     text = in_a_file(a_rule("deal.opportunity: {over: 5, currency: RUB}, workflow.template_id: 61"))
     mistake = next(one for one in mistakes_of(text) if one.severity == "error")
     said = "`currency` is for amounts in user fields, and `deal.opportunity` is none"
-    assert mistake.message == said
-    assert mistake.suggestion == "deal.currency_id"
+    assert mistake.message == f"{said}: `deal.currency_id` is a test of its own"
+    assert mistake.suggestion == "deal.opportunity: {over: 5}\ndeal.currency_id: RUB"

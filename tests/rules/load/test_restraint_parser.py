@@ -63,7 +63,7 @@ def test_a_group_by_a_field_of_a_kind_is_for_documents_of_that_kind() -> None:
         ("wait: 10", (7, 11), "`wait` is a duration", "10m"),
         ("wait: 0s", (7, 11), "`wait` is a duration", None),
         ("wait: 367d", (7, 11), "`wait` is a duration", None),
-        ("wait: [10m]", (7, 11), "`wait` is a text", "10m"),
+        ("wait: [10m]", (7, 11), "`wait` is a duration", "10m"),
         ("during: office", (7, 13), "no calendar `office`", None),
         ("during: [office]", (7, 13), "`during` is the name", "office"),
         ("keep: newst", (7, 11), "`keep` is one of", "newest"),

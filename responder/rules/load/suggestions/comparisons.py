@@ -96,7 +96,7 @@ def span(tests: Sequence[tuple[Scalar, Node]]) -> str | None:
     if (first.text.lower(), second.text.lower()) not in _ENDS:
         return None
     ends = [end.text for end in (low, high) if isinstance(end, Scalar)]
-    return f"between: [{', '.join(ends)}]" if len(ends) == 2 else None
+    return f"{{between: [{', '.join(ends)}]}}" if len(ends) == 2 else None
 
 
 def of_duration(written: str) -> str | None:

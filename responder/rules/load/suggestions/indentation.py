@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from responder.rules.facts import registry
+from responder.rules.load.suggestions import yaml_text
 from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table
 
 _CLAUSES = ("if", "unless")
@@ -54,7 +55,10 @@ def with_keys_beside(
             pairs.append((key, value))
         for name, there in beside:
             message = f"`{name.text}` stands beside `{key.text}`, not within it"
-            if name.line > key.line:
+            if name.line == key.line:
+                pair = f"{name.text}: {yaml_text.written(there)}"
+                message += f": write `{pair}` in a line of its own"
+            elif name.line > key.line:
                 message += f": its line begins with {node.column - 1} spaces"
             mistakes.error(name, message)
             if not isinstance(there, Scalar) or there.kind != "null":
@@ -152,8 +156,9 @@ def with_keys_below(root: Table, name: str, names: Collection[str], mistakes: Mi
     if not stray or not (there is None or isinstance(there, Table)):
         return root
     for key, value in stray:
-        meant = f"{name}: {{{key.text}: {value.text}}}" if isinstance(value, Scalar) else None
-        mistakes.error(key, f"`{key.text}` stands in `{name}`", meant)
+        meant = f"{name}: {{{key.text}: {yaml_text.written(value)}}}"
+        where = f", on line {there.line}" if there is not None else ""
+        mistakes.error(key, f"`{key.text}` stands in `{name}`{where}", None if there else meant)
     first, last = stray[0][0], stray[-1][1]
     inner = Table(
         pairs=tuple(_each_once((*(there.pairs if there else ()), *stray))),

@@ -61,7 +61,7 @@ KEYS: Synonyms = {
 }
 CASE_KEYS: Synonyms = _words(
     expect="expected expects then result assert",
-    facts="given fact data",
+    facts="given fact data if",
     workflows="workflow running",
     event="when trigger on events",
     at="now time date",

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
 
-from responder.model import Unknown
 from responder.rules.facts import values, working_time
 from responder.rules.facts.fields import Type
 from responder.rules.yaml_positions import NUMBER
@@ -58,13 +57,12 @@ _ANYTHING = frozenset(
         "любой",
     ]
 )
-_DAY_OF = (
+DAY_OF = (
     (re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})"), "dmy"),
     (re.compile(r"(\d{1,2})[/-](\d{1,2})[/-](\d{4})"), "either"),
     (re.compile(r"(\d{4})[./-](\d{1,2})[./-](\d{1,2})"), "ymd"),
 )
 _BETWEEN_DAYS = (r"\s*(?:\.\.\.?|–|—|/)\s*", r"\s+(?:-|to|bis|till|until|по|до)\s+", r"(?<=\d{4})-")
-_REST_OF_A_MOMENT = re.compile(r"$|[T ]+\d")
 _CLOCK = re.compile(r"(?:[ T]+|,? *(?:в|at|um) +)(\d{1,2}:\d{2})(?::\d{2})?")
 _TIME = re.compile(r"(\d{1,2})(?:[:.h](\d{2}))?(?::\d{2})?\s*(am|pm|h|ч)?", re.I)
 _RUSSIAN_UNITS = {
@@ -167,7 +165,7 @@ def reference(written: str) -> str | None:
 
 def moment(written: str) -> str | None:
     """Return the day, or the time on it, in `24.09.2026` or `09/24/2026 12:00`."""
-    for pattern, order in _DAY_OF:
+    for pattern, order in DAY_OF:
         found = pattern.match(written)
         if found is None:
             continue
@@ -189,19 +187,6 @@ def days(written: str) -> str | None:
         if len(ends) == 2 and None not in ends:
             return f"{ends[0]}..{ends[1]}"
     return moment(written)
-
-
-def is_no_day(written: str) -> bool:
-    """Return whether a text is written like a day that no calendar has: `2026-02-31`."""
-    found = next(filter(None, (pattern.match(written) for pattern, _ in _DAY_OF)), None)
-    if found is None or not _REST_OF_A_MOMENT.match(written[found.end() :]):
-        return False
-    return moment(written) is None and isinstance(values.date_and_time(written), Unknown)
-
-
-def no_such_day(written: str) -> str:
-    """Return what is wrong with a day that no calendar has."""
-    return f"there is no such day, or time, as `{written}`"
 
 
 def is_without_zone(written: str) -> bool:

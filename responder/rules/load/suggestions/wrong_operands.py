@@ -8,8 +8,9 @@ from responder.rules.facts import literals, registry
 from responder.rules.facts.fields import Type
 from responder.rules.facts.literals import FileContext, MisfitError
 from responder.rules.facts.registry import Fact
-from responder.rules.load.suggestions import comparisons, written_values
+from responder.rules.load.suggestions import comparisons, impossible_days, written_values
 from responder.rules.load.suggestions.synonyms import TRUTHS
+from responder.rules.load.suggestions.texts import wildcards
 from responder.rules.yaml_positions import Items, Node, Scalar
 
 _TEMPLATES = ("workflow.template_id", "template.id")
@@ -59,7 +60,7 @@ def in_plain_words(misfit: MisfitError, operand: Operand) -> MisfitError:
         return misfit
     if operand.operator in _BY_NAME or node.kind == "null":
         return misfit
-    looks = (_list_named, _comparison, _no_day, _moving_day, _expression)
+    looks = (_everything, _wildcard, _list_named, _comparison, _no_day, _moving_day, _expression)
     found = next((one for one in (look(node, operand) for look in looks) if one is not None), None)
     if found is not None:
         return found
@@ -120,6 +121,28 @@ def in_the_list(operand: Operand, context: FileContext) -> list[MisfitError]:
     return found
 
 
+def _everything(node: Scalar, operand: Operand) -> MisfitError | None:
+    """Return what is wrong with `*`, `any` or `all`, which is no template."""
+    if operand.fact.path not in _TEMPLATES or node.text.lower() not in _EVERYTHING:
+        return None
+    message = "for workflows of every template write `every_template: true` beside `if`"
+    return MisfitError(node, f"{message}, and delete this test")
+
+
+def _wildcard(node: Scalar, operand: Operand) -> MisfitError | None:
+    """Return what is wrong with signs that stand for no other characters: `61*`, `*tender*`."""
+    found = wildcards.read(node.text)
+    if found is None:
+        return None
+    message = wildcards.SAID.format(found.sign)
+    if operand.operator == "matches":
+        is_a_text = wildcards.of_test("matches", node.text) is not None
+        return MisfitError(node, message, found.pair) if is_a_text else None
+    if operand.fact.type in (Type.NUMBER, Type.REFERENCE):
+        return MisfitError(node, f"{message}, and `{operand.fact.path}` is a number as a whole")
+    return None
+
+
 def _list_named(node: Scalar, operand: Operand) -> MisfitError | None:
     """Return what is wrong with the name of a list that stands for a value of the fact."""
     if node.text not in operand.lists or operand.operator not in _IN_LISTS:
@@ -142,9 +165,8 @@ def _comparison(node: Scalar, operand: Operand) -> MisfitError | None:
 
 
 def _no_day(node: Scalar, operand: Operand) -> MisfitError | None:
-    if operand.fact.type not in _MOMENTS or not written_values.is_no_day(node.text):
-        return None
-    return MisfitError(node, written_values.no_such_day(node.text))
+    wrong = impossible_days.of_moment(node.text) if operand.fact.type in _MOMENTS else None
+    return None if wrong is None else MisfitError(node, wrong.message, wrong.suggestion)
 
 
 def _moving_day(node: Scalar, operand: Operand) -> MisfitError | None:
@@ -173,8 +195,6 @@ def _several(node: Items, operator: str) -> str | None:
 def _of_templates(node: Scalar) -> str | None:
     """Return the test of templates that is meant where a name stands for a number."""
     text = node.text
-    if text.lower() in _EVERYTHING:
-        return "every_template: true"
     negated = text.lower().startswith(("not ", "не "))
     is_a_name = text.replace(" ", "").isalpha() and not negated
     return f"template.name: {text}" if is_a_name else None

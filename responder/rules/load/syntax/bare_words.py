@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from responder.rules.load import plain_words
-from responder.rules.load.suggestions import written_values
-from responder.rules.load.syntax import key_words, quotes
+from responder.rules.load.suggestions import written_values, yaml_text
+from responder.rules.load.syntax import key_words
 from responder.rules.yaml_positions import NUMBER, TRUTHS, Items, Kind, Mistakes, Node, Scalar
 
 Pair = tuple[Scalar, Node]
@@ -73,7 +73,7 @@ def _with_more(test: str, value: Scalar, more: Sequence[Scalar], mistakes: Mista
     length = last.column + len(last.text) - value.column if last.line == value.line else 1
     written = ", ".join(one.text for one in (value, *more))
     if test in _OF_A_TEXT:
-        meant = quotes.as_quoted(plain_words.without_curly_quotes(written) or written)
+        meant = yaml_text.quoted(plain_words.without_curly_quotes(written) or written)
         message = "a text with a comma in it stands in quotes"
         kind: Kind = "text"
     elif (duration := written_values.duration(written.replace(", ", ","))) is not None:

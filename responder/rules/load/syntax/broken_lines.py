@@ -92,13 +92,26 @@ def _tabs(file: _Lines) -> Iterator[Broken]:
             )
 
 
+def _sentence(file: _Lines) -> Broken | None:
+    """Find a sentence whose first sign means something else to YAML."""
+    for number in (file.number, file.stumble.began[0], file.above(file.number)):
+        found = quotes.around_text(number, file.line(number))
+        if found is not None:
+            return found
+    return None
+
+
 def _quote(file: _Lines) -> Broken | None:
     return quotes.unclosed(file.all)
 
 
 def _unquoted(file: _Lines) -> Broken | None:
     """Find a text in braces that needs quotes: `{matches: ^Audit [0-9]+}`."""
-    return quotes.missing(file.number, file.line(file.number))
+    for number in (file.number, file.stumble.began[0]):
+        found = quotes.missing(number, file.line(number))
+        if found is not None:
+            return found
+    return None
 
 
 def _signs(file: _Lines) -> Broken | None:
@@ -322,8 +335,7 @@ def _first_character(file: _Lines) -> Broken | None:
     """Find a value whose first character means something else to YAML: `@`, `%`, a backquote."""
     line, column = file.stumble.at
     if "escape character" in file.stumble.problem:
-        message = "a backslash within double quotes means something else: write single quotes"
-        return Broken(line, column, message)
+        return _backslash(line, file.line(line), column)
     character = file.line(line)[column - 1 : column]
     if not file.stumbled_over(_CANNOT_BEGIN) or not character.strip():
         return None
@@ -335,6 +347,17 @@ def _first_character(file: _Lines) -> Broken | None:
     return Broken(line, column, message, f'"{rest}"', Edit(line, column - 1, end, f'"{rest}"'))
 
 
+def _backslash(number: int, line: str, column: int) -> Broken:
+    """Return what is wrong with a backslash within double quotes, which is no letter there."""
+    message = "a backslash within double quotes means something else: write single quotes"
+    start, end = line.rfind('"', 0, column), line.find('"', column)
+    inner = line[start + 1 : end]
+    if start < 0 or end < 0 or "'" in inner:
+        return Broken(number, column, message)
+    meant = f"'{inner}'"
+    return Broken(number, start + 1, message, meant, Edit(number, start, end + 1, meant))
+
+
 def _unclear(file: _Lines) -> Broken:
     line, column = file.stumble.at
     said = " ".join(part for part in (file.stumble.problem, file.stumble.context) if part)
@@ -343,6 +366,7 @@ def _unclear(file: _Lines) -> Broken:
 
 # in this order: what has a mark of its own comes before what only the parser's words tell
 _LOOKS: tuple[Callable[[_Lines], Broken | None], ...] = (
+    _sentence,
     _quote,
     _unquoted,
     _signs,

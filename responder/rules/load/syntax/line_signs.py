@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from responder.rules.load.plain_words import SIGN, SIGNS, Said, as_a_map
+from responder.rules.load.suggestions import yaml_text
 
 _KEY = r"(\s*(?:- )?)([\w.]+)"
 _SECOND_FACT = re.compile(r"\S\s+([a-z_0-9]+\.[a-z_0-9.]+)$")
@@ -61,7 +62,7 @@ def _in_round_brackets(found: re.Match[str]) -> Said:
 
 
 def _colon_in_a_text(found: re.Match[str]) -> Said:
-    key, text = found[2], found[3].strip()
+    key, text = found[2], re.split(r"\s#\s", found[3])[0].strip()
     first = re.split(r":\s", text)[0]
     column, start = found.start(3) + len(first), found.start(2)
     if (second := _SECOND_FACT.search(first)) is not None:
@@ -75,8 +76,8 @@ def _colon_in_a_text(found: re.Match[str]) -> Said:
     if _FIRST_OF_A_MAP.fullmatch(first):
         message = "a map within a line stands in braces"
         return Said(column, message, f"{key}: {{{text}}}", start)
-    quoted = None if '"' in text else f'{key}: "{text}"'
-    return Said(column, "a text with `: ` in it stands in quotes", quoted, start)
+    meant = f"{key}: {yaml_text.quoted(text)}"
+    return Said(column, "a text with `: ` in it stands in quotes", meant, start)
 
 
 def _wide_colon(found: re.Match[str]) -> Said:

@@ -4,15 +4,27 @@ import re
 from collections.abc import Sequence
 
 from responder.rules.load.plain_words import CURLY_SAID
+from responder.rules.load.suggestions import yaml_text
 from responder.rules.load.syntax import key_words
 from responder.rules.load.syntax.edits import Broken, Edit
 
 _KEY_BEFORE = re.compile(r"\s*(?:- +)*([\w.]+:\s+)?")
-_OF_A_TEXT = re.compile(r"[{,]\s*(matches|contains|starts_with|ends_with):\s+([^\s\"'].*)")
+_OF_A_TEXT = re.compile(
+    r"[{,]\s*(matches|contains|starts_with|ends_with|is|is_not):\s+([^\s\[{].*|\[[^\]]*\][^\s\]},].*)"
+)
 _CURLY = re.compile(
     "[\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u201b\u00ab](.*)[\u201c\u201d\u2018\u2019\u00bb]"
 )
-_MEANS_MORE = re.compile(r"[\[\]{}]|^[%@`&!|>]")
+_BEGINNINGS = {
+    **dict.fromkeys("\"'", "a text with quotes in it stands in quotes of the other kind"),
+    "`": "a text that begins with a backquote stands in quotes",
+}
+_A_REMARK = re.compile(r"#[^\s#]")
+TEXT_KEYS = frozenset({"because", "name", "disabled"})
+_SENTENCE = re.compile(r"(\s*(?:- +)*)([\w.]+):\s+(\S.*)")
+# A block of text begins with `|` or `>`, too, and nothing else stands in its line.
+_BEGINS_OTHERWISE = re.compile(r"[\[{*&!%@`\"'},\]]|[?-]\s|[|>](?![+-]?[1-9]?[+-]?\s*$)")
+_MEANS_MORE = re.compile(r"[\[\]{}]|^[%@`&!|>\"']|:\s|\s#")
 _NEXT_KEY = re.compile(r"[,}]\s*[\w.]+:\s")
 _END_OF_FLOW = re.compile(r"[\]}\s,]*$")
 
@@ -72,6 +84,44 @@ def begins_a_value(before: str, depth: int) -> bool:
     return not said or (said[-1] in ":-[{" and said != before) or said[-1] in "[{"
 
 
+def around_text(number: int, line: str) -> Broken | None:
+    """Return what is wrong with a sentence whose signs mean something to YAML: `{x} is lost`.
+
+    It is the value of a key of texts, or of a fact where a bracket or quote is only a part of it.
+    """
+    found = _SENTENCE.fullmatch(line)
+    if found is None:
+        return None
+    start, text = found.start(3), re.split(r"\s#", found[3])[0].rstrip()
+    if _A_REMARK.match(text) and found[2].count("."):
+        meant = yaml_text.quoted(text)
+        edit = Edit(number, start, start + len(text), meant)
+        said = "a remark begins with `#`, so that nothing stands here: write quotes"
+        return Broken(number, start + 1, said, meant, edit)
+    is_a_text = found[2] in TEXT_KEYS and text not in ("[]", "{}")
+    if not is_a_text and not ("." in found[2] and _goes_on(text)):
+        return None
+    if text[0] in "\"'" and not _goes_on(text):
+        return None
+    if not _BEGINS_OTHERWISE.match(text) and not (is_a_text and _goes_on(text)):
+        return None
+    meant = f"{found[2]}: {yaml_text.quoted(text)}"
+    edit = Edit(number, found.start(2), start + len(text), meant)
+    said = _BEGINNINGS.get(text[0], f"a text that begins with `{text[0]}` stands in quotes")
+    return Broken(number, start + 1, said, meant, edit)
+
+
+def _goes_on(text: str) -> bool:
+    """Return whether a text goes on behind the bracket or quote that it begins with."""
+    if text[0] in "\"'":
+        end = end_of_quoted(text, 0)
+        is_whole = text.endswith(text[0])
+        return end is not None and not is_whole and bool(text[end:].strip(" ,;"))
+    closing = {"{": "}", "[": "]"}.get(text[0])
+    end = text.rfind(closing) if closing else -1
+    return end >= 0 and re.match(r"\s+[^\s,\]}]", text[end + 1 :]) is not None
+
+
 def missing(number: int, line: str) -> Broken | None:
     """Return what is wrong with a text in braces whose signs mean something to YAML.
 
@@ -88,8 +138,10 @@ def missing(number: int, line: str) -> Broken | None:
     if not closers or not text.endswith(closers):
         return None
     text = text.removesuffix(closers)
+    if text[0] in "\"'" and not _goes_on(text):
+        return None
     curly = _CURLY.fullmatch(text)
-    quoted = as_quoted(curly[1] if curly else text)
+    quoted = yaml_text.quoted(curly[1] if curly else text)
     if curly is None and (not _MEANS_MORE.search(text) or _NEXT_KEY.search(text)):
         return None
     said = "a text with such signs stands in quotes"
@@ -97,13 +149,6 @@ def missing(number: int, line: str) -> Broken | None:
         said, quoted = f"`{text[0]}` stands for no other characters here", text.strip("%*")
     edit = Edit(number, start, start + len(text), quoted)
     return Broken(number, start + 1, CURLY_SAID if curly else said, quoted, edit)
-
-
-def as_quoted(text: str) -> str:
-    """Return a text in quotes, within which a backslash means itself."""
-    if "\\" in text or '"' in text:
-        return "'" + text.replace("'", "''") + "'"
-    return f'"{text}"'
 
 
 def _broken(number: int, line: str, column: int) -> Broken:

@@ -15,7 +15,8 @@ from typing import Protocol
 import yaml
 
 from responder.rules.load import plain_words
-from responder.rules.load.syntax import bare_words
+from responder.rules.load.suggestions import yaml_text
+from responder.rules.load.syntax import bare_words, quotes
 from responder.rules.load.syntax.bare_words import Pair
 from responder.rules.load.syntax.edits import Broken, Edit
 from responder.rules.yaml_positions import (
@@ -66,6 +67,7 @@ class Builder:
 
     def __init__(self, mistakes: Mistakes, edits: Mapping[int, Edit]) -> None:
         self.root: Node | None = None
+        self.sentences: list[int] = []  # the lines of texts that are read as something else
         self.broken: list[Broken] = []  # lines that YAML reads, and nobody meant so
         self._mistakes, self._edits = mistakes, edits
         self._open: list[_Open] = []
@@ -133,6 +135,11 @@ class Builder:
     def _pairs(self, parts: list[Node]) -> Iterator[Pair]:
         for key, value in zip(parts[::2], parts[1::2], strict=True):
             if isinstance(key, Scalar):
+                kind = value.kind if isinstance(value, Scalar) else None
+                if (key.text in quotes.TEXT_KEYS and kind in (None, "broken", "null")) or (
+                    "." in key.text and kind == "null"
+                ):
+                    self.sentences.append(key.line)
                 self._check_brackets(key)
                 yield key, value
             else:
@@ -175,12 +182,13 @@ class Builder:
 
     def _twice(self, key: Scalar, value: Node, first: Scalar, other: Node) -> None:
         """Record a key that is in a map twice."""
-        message, meant = f"`{key.text}` is here twice, first on line {first.line}", None
+        message = f"`{key.text}` is here twice, first on line {first.line}"
         if isinstance(value, Items) and isinstance(other, Items):
             message += ": its items belong below those"
         elif isinstance(value, Scalar) and isinstance(other, Scalar) and "." in key.text:
-            meant = f"{key.text}: [{other.text}, {value.text}]"
-        self._mistakes.error(key, message, meant)
+            both = yaml_text.in_brackets(map(yaml_text.written, (other, value)))
+            message += f": delete this one, and write `{key.text}: {both}` there"
+        self._mistakes.error(key, message)
 
     def _go_on(self, found: list[Pair], place: int, value: Node) -> None:
         """Read the items of a list whose key is there twice, so that they are checked too."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import yaml
 
 from responder.rules.load import plain_words
-from responder.rules.load.syntax import spaces
+from responder.rules.load.syntax import quotes, spaces
 from responder.rules.load.syntax.edits import Broken, Edit, Stumble
 from responder.rules.load.syntax.tree_builder import TOO_DEEP, Builder, TooDeepError, place_of
 from responder.rules.yaml_positions import Mistakes, Node, Scalar, lines
@@ -90,6 +90,8 @@ class _Reader:
                     self.mistakes.found += found.found
                     return None
             else:
+                if self._apply(self._sentences(builder)):
+                    continue
                 # Older versions loaded rules whose tests have such lines.
                 lenient = self.mistakes.forgives_new
                 if builder.broken and not lenient and self._apply(builder.broken, new=True):
@@ -97,6 +99,12 @@ class _Reader:
                 self.mistakes.found += found.found
                 return builder.root if self.is_read else None
         return None
+
+    def _sentences(self, builder: Builder) -> list[Broken]:
+        """Return what is wrong with the texts that the parser read as something else."""
+        split = lines(self.text)
+        found = (quotes.around_text(number, split[number - 1]) for number in builder.sentences)
+        return [one for one in found if one is not None]
 
     def _build(self, builder: Builder) -> None:
         try:
@@ -127,7 +135,7 @@ class _Reader:
     def _apply(self, broken: Sequence[Broken], *, new: bool = False) -> bool:
         """Record mistakes, and mend them if it is plain how; return whether they were mended."""
         split = lines(self.text)
-        if any(one.line in self.edits for one in broken):
+        if not broken or any(one.line in self.edits for one in broken):
             return False  # what is wrong with this line was said; it is not certain what else is
         for one in broken:
             self.mistakes.at(one.line, one.column, one.message, one.suggestion, new=new)

@@ -15,7 +15,7 @@ from responder.rules.load.syntax import line_signs
         ("      deal.probability: > 5", 24, "{over: 5}"),
         ("    because: Note: lost", 17, 'because: "Note: lost"'),
         ("    if: deal.closed: true", 19, "if: {deal.closed: true}"),
-        ('    because: The "best": none', 23, None),
+        ('    because: The "best": none', 23, "because: 'The \"best\": none'"),
     ],
 )
 def test_a_line_that_yaml_cannot_read(line: str, column: int, suggestion: str | None) -> None:
