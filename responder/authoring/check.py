@@ -71,6 +71,8 @@ def _checked(
         named = {*tested, *_tested(root, ruleset, mistakes)}
         if not broken:
             _warn_of_remarks(data, mistakes)
+            # What a test with a mistake expects is not known, and may be any of the rules.
+            named |= {rule.id for rule in ruleset.rules} if mistakes.fatal else set()
             advice.advise(root, ruleset.rules, named, mistakes, now)
     return mistakes.in_order()
 

@@ -12,25 +12,25 @@ from typing import NamedTuple
 
 from responder.model import Action, Mode, Verdict
 from responder.rules.facts.values import duration_in_words
-from responder.rules.load.suggestions import synonyms
+from responder.rules.load.suggestions import synonyms, yaml_text
 from responder.rules.rule import Rule
 from responder.rules.ruleset import Ruleset
 from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table, nearest
 
-_BETWEEN = frozenset({"by", "is", "with", "from", "rule", "the", "be", "will"})
-_NOTHING_HAPPENS = frozenset(
-    [
-        "stay",
-        "stays",
-        "stayed",
-        "runs",
-        "running",
-        "continues",
-        "untouched",
-        "nothing",
-        "no",
-        "null",
-    ]
+# Words that people write for ours, in tests of any tool.
+_CALLED = {
+    **synonyms.words(
+        kill="killed kills delete deleted deletes remove removed stop stopped stops destroyed",
+        terminate="terminated terminates ended finished cancelled canceled aborted completed",
+        leave="left leaves protected spared kept exempt skipped guarded",
+        waiting="wait waits delayed postponed later",
+        none="stay stays stayed runs running continues untouched nothing no null ignored keep",
+    ),
+    **synonyms.words(none="survives alive false unchanged works lives"),
+}
+# A rule in mode approve is expected to act, as if it were approved.
+_HELD = frozenset(
+    ["held", "hold", "approved", "approve", "approval", "asked", "asks", "pending", "confirmed"]
 )
 WAITING = "waiting"
 NONE = "none"
@@ -68,30 +68,63 @@ class Actual(NamedTuple):
 
 
 Expected = Mapping[str, tuple[Expectation, ...]]
+_ONE_THING = "one thing is expected here, such as {kill: lost-deal} or none"
 NOTHING = (Expectation(NONE),)
 
 
-def read(node: Node | None, ruleset: Ruleset, mistakes: Mistakes) -> Expected | None:
-    """Read the expectations of a case, by workflow id; empty for `none` of all."""
+def read(
+    node: Node | None, ruleset: Ruleset, mistakes: Mistakes, ids: Sequence[str] = ()
+) -> Expected | None:
+    """Read the expectations of a case, by workflow id; empty for `none` of all.
+
+    `ids` are those of the case's workflows, for suggestions.
+    """
     if node is None:
         return None
     if isinstance(node, Scalar) and node.text == NONE:
         return {}
-    if not isinstance(node, Table):
+    meant = _whole(node, ruleset, ids)
+    if not isinstance(node, Table) or meant is not None:
         message = "`expect` is `none`, or a map such as {a: {kill: lost-deal}, b: none}"
         message += ", without square brackets or dashes" if isinstance(node, Items) else ""
-        said = _meant(node.text, ruleset) if isinstance(node, Scalar) else None
-        mistakes.error(node, message, said and f"{{a: {said}}}")
+        if isinstance(node, Table):
+            message = "`expect` says it for each workflow, by its id"
+        mistakes.error(node, message, meant)
         return {}
     return {key.text: tuple(_several(value, ruleset, mistakes)) for key, value in node.pairs}
 
 
+def _whole(node: Node, ruleset: Ruleset, ids: Sequence[str]) -> str | None:
+    """Return the expectations that are meant where none is said for a workflow; else None."""
+    said = [key.text for key, _ in node.pairs] if isinstance(node, Table) else []
+    if isinstance(node, Table) and (not _speaks(said) or set(said) & set(ids)):
+        return None
+    if isinstance(node, Items) and (several := yaml_text.in_one_map(node)) is not None:
+        return several
+    if isinstance(node, Scalar) and node.text.startswith("{"):
+        return node.text  # it stands in quotes
+    one = _meant(node, ruleset)
+    if one is None or (isinstance(node, Scalar) and one == NONE):
+        return one
+    first, *others = ids or ("a",)
+    return yaml_text.in_braces((f"{first}: {one}", *(f"{other}: {NONE}" for other in others)))
+
+
+def _speaks(keys: Sequence[str]) -> bool:
+    """Return whether keys are words for what happens, and not the ids of workflows."""
+    plain = (*WORDS, "rule", "action", "result", "workflow")
+    return bool(keys) and all(key in plain or _word(key) in WORDS for key in keys)
+
+
 def _several(node: Node, ruleset: Ruleset, mistakes: Mistakes) -> Iterator[Expectation]:
-    if isinstance(node, Items) and node.items:
-        for item in node.items:
-            yield from _one(item, ruleset, mistakes)
-    else:
-        yield from _one(node, ruleset, mistakes)
+    items = node.items if isinstance(node, Items) else (node,)
+    texts = [item.text for item in items if isinstance(item, Scalar)]
+    if not items or (len(texts) > 1 and len({*texts}.difference(WORDS)) > 0):
+        # A word and the rule beside it: `[kill, lost-deal]`.
+        mistakes.error(node, _ONE_THING, _meant(node, ruleset))
+        return
+    for item in items:
+        yield from _one(item, ruleset, mistakes)
 
 
 def _one(node: Node, ruleset: Ruleset, mistakes: Mistakes) -> Iterator[Expectation]:
@@ -100,21 +133,20 @@ def _one(node: Node, ruleset: Ruleset, mistakes: Mistakes) -> Iterator[Expectati
     match node:
         case Scalar():
             word, rule = node, None
-        case Table(pairs=((word, rule),)) if word.text != NONE:
+        case Table(pairs=((word, Scalar() as rule),)) if word.text != NONE:
             pass
         case _:
-            mistakes.error(node, "one thing is expected here, such as {kill: lost-deal} or none")
+            mistakes.error(node, _ONE_THING, _meant(node, ruleset))
             return
     assert isinstance(word, Scalar)
     if word.text not in WORDS:
         message = f"`{word.text}` is none of {', '.join(WORDS)}"
-        other = rule.text if isinstance(rule, Scalar) else ""
-        turned = other in WORDS and word.text in [one.id for one in ruleset.rules]
-        meant = f"{other}: {word.text}" if turned else _meant(word.text, ruleset)
-        named = next((one for one in ruleset.rules if one.id == word.text), None)
-        if named is not None and rule is None:
-            meant = f"{{{named.then}: {named.id}}}"
-        mistakes.error(word, message, meant)
+        if word.text.lower() in _HELD:
+            message += ": what is asked for counts as done"
+        meant = _meant(node, ruleset)
+        # Within its braces, or a line of its own, a pair is written without any.
+        is_pair = rule is not None and meant is not None and meant[0] == "{"
+        mistakes.error(word, message, meant[1:-1] if meant and is_pair else meant)
     elif rule is None:
         yield Expectation(word.text)
     elif _rule_exists(word.text, rule, ruleset, mistakes):
@@ -122,26 +154,40 @@ def _one(node: Node, ruleset: Ruleset, mistakes: Mistakes) -> Iterator[Expectati
         yield Expectation(word.text, rule.text)
 
 
-def _meant(written: str, ruleset: Ruleset) -> str | None:
-    """Return what is probably meant by a wrong word: `{kill: lost-deal}` by `kill lost-deal`."""
-    words = [word for word in re.split(r"[\s:,]+", written) if word.lower() not in _BETWEEN]
-    ids = [one.id for one in ruleset.rules]
-    rule = next((word for word in words if word in ids), None)
-    what = next((one for one in map(_word, words) if one is not None), None)
-    if rule is not None and what is not None:
-        return f"{{{what}: {rule}}}"
-    plain = written.lower().removeprefix("would_")
-    if plain in _NOTHING_HAPPENS:
-        return NONE
-    return plain if plain in WORDS else synonyms.meant(plain, WORDS, synonyms.VALUES)
+def _meant(node: Node, ruleset: Ruleset) -> str | None:
+    """Return what is probably meant: `{kill: lost-deal}` by `kill lost-deal`, turned, in a list."""
+    said = [part for text in _texts(node) for part in re.split(r"[\s:,]+", text) if part]
+    words = [word for word in (_word(one) for one in said) if word is not None]
+    rule = next((one for one in ruleset.rules if one.id in said), None)
+    if rule is None:
+        return words[0] if words else synonyms.meant(" ".join(said), WORDS, synonyms.VALUES)
+    if words and words[0] == WAITING:
+        return f"{{{WAITING}: {rule.id}}}"
+    is_opposite = bool(words) and words[0] == NONE
+    return NONE if is_opposite else f"{{{rule.then}: {rule.id}}}"
+
+
+def _texts(node: Node) -> Iterator[str]:
+    """Yield the texts of a part of the file, those of its keys too."""
+    match node:
+        case Scalar():
+            yield node.text
+        case Items():
+            for item in node.items:
+                yield from _texts(item)
+        case Table():
+            for key, value in node.pairs:
+                yield from (*_texts(key), *_texts(value))
+        case _:
+            raise AssertionError(node)
 
 
 def _word(written: str) -> str | None:
     """Return the one of `WORDS` that a word means: `killed`."""
-    plain = written.lower()
+    plain = written.lower().removeprefix("would_")
     if plain in WORDS:
         return plain
-    return {"killed": Action.KILL, "terminated": Action.TERMINATE, "left": Action.LEAVE}.get(plain)
+    return str(Action.KILL) if plain in _HELD else _CALLED.get(plain)
 
 
 def _rule_exists(what: str, node: Node, ruleset: Ruleset, mistakes: Mistakes) -> bool:
@@ -151,7 +197,9 @@ def _rule_exists(what: str, node: Node, ruleset: Ruleset, mistakes: Mistakes) ->
     if name in ruleset.doubtful or (rule is None and "" in ruleset.doubtful):
         return True
     if rule is None:
+        doing = [rule.id for rule in rules if what in (WAITING, rule.then)]
         meant = nearest(name, [rule.id for rule in rules])
+        meant = doing[0] if meant is None and len(doing) == 1 else meant
         mistakes.error(node, f"there is no rule `{name}`", meant)
     elif what != WAITING and what != rule.then:
         meant = None if Action.LEAVE in (what, rule.then) else str(rule.then)

@@ -24,6 +24,17 @@ _CALLED = {
     **dict.fromkeys(("closed", "won", "lost", "finished", "completed"), "updated"),
     **dict.fromkeys(("removed", "remove", "delete", "destroyed"), "deleted"),
 }
+_OF_WORKFLOWS = "the portal sends no events of workflows, which robots and schedules come to"
+_NEVER_SENT = {
+    **dict.fromkeys(("workflow", "bizproc", "bp", "template", "process", "бп"), _OF_WORKFLOWS),
+    **dict.fromkeys(
+        ("user", "starter", "employee", "сотрудник"),
+        "the portal sends no events of users, which schedules look at",
+    ),
+    **dict.fromkeys(
+        ("time", "timer", "schedule", "cron", "daily", "hourly"), "a schedule stands in braces"
+    ),
+}
 _PLAIN_KINDS = ("deal", "lead", "contact", "company", "quote")
 _DYNAMIC = "ONCRMDYNAMICITEM"
 _DYNAMIC_OF_TYPE = re.compile(rf"{_DYNAMIC}(?:ADD|UPDATE|DELETE)_([1-9][0-9]*)")
@@ -113,6 +124,15 @@ def names() -> list[str]:
 def is_a_portals_name(name: str) -> bool:
     """Return whether a name has the form of the portal's own event names."""
     return "." not in name and name.upper().startswith("ON")
+
+
+def never_sent(name: str) -> str | None:
+    """Return what there is no event of, and what a rule is set off by instead; None for others."""
+    owner, _, _ = name.lower().replace(" ", ".").partition(".")
+    kind = registry.nearest_kind(owner) if owner[:1] in "lifb" else owner
+    if registry.is_of_a_list(kind or "") or owner in ("list", "lists", "element", "iblock"):
+        return "the portal sends no events of lists, which schedules come to"
+    return _NEVER_SENT.get(owner)
 
 
 def nearest_trigger(name: str) -> str | None:

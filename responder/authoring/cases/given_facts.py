@@ -5,6 +5,7 @@ always hold: the portal lists the workflow's template, and the document exists. 
 what the case lists, unless it gives `document.running`.
 """
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -14,7 +15,8 @@ from responder.rules.facts import links, registry, values
 from responder.rules.facts.derived import OF_JUDGEMENT, RUNNING, SOURCES, STARTED_BY
 from responder.rules.facts.fields import ALWAYS, Type
 from responder.rules.facts.registry import Fact
-from responder.rules.load.suggestions import written_values
+from responder.rules.load import unknown_facts
+from responder.rules.load.suggestions import written_values, yaml_text
 from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table, truth
 
 WORKFLOWS = "workflows"
@@ -24,6 +26,8 @@ _SELF_EVIDENT = (*OF_JUDGEMENT, "workflow.id", "template.id", "starter.id")
 
 _STUCK = "; it is stuck where that is more than five minutes before `at`, and not where it is null"
 
+_ID = re.compile(r"[a-z][a-z0-9]?")
+_WITH_A_SIGN = re.compile(r"([\w]+(?:\.\w+)+)\s*=+\s*([\w.-]+)")
 _NAME = "workflow.name"
 Facts = dict[str, object]
 
@@ -102,10 +106,17 @@ class FactsReader:
             message = f"`workflows` is a list, such as {example}"
             self.mistakes.error(node, message, _workflow_meant(node))
             return
+        if (whole := _without_braces(node)) is not None:
+            self.mistakes.error(node, "each workflow stands in braces", whole)
+            return
         ids: set[object] = set()
         for item in node.items:
-            own = self._workflow(item)
-            if own["workflow.id"] in ids:
+            named = _named_by_key(item)
+            if named is not None:
+                message = "a workflow is a map with an `id`, such as {id: a}"
+                self.mistakes.error(item, message, named[1])
+            own: Facts = {"workflow.id": named[0]} if named else self._workflow(item)
+            if own["workflow.id"] and own["workflow.id"] in ids:
                 self.mistakes.error(item, f"there are two workflows `{own['workflow.id']}`")
             ids.add(own["workflow.id"])
             yield given.of_workflow(own)
@@ -133,9 +144,8 @@ class FactsReader:
                     continue
                 found |= self._one(key, path, value, _paths(node, "workflow"))
         if not found.get("workflow.id") and not _has_another_name(node):
-            meant = f"{{id: {node.text}}}" if isinstance(node, Scalar) and node.text else None
             message = "a workflow is a map with an `id`, such as {id: a}"
-            self.mistakes.error(node, message, meant)
+            self.mistakes.error(node, message, _item_meant(node))
         found["workflow.id"] = str(found.get("workflow.id", ""))
         return found
 
@@ -150,7 +160,7 @@ class FactsReader:
             message = "facts are a map, such as {deal: {stage_id: NEW}}"
             if isinstance(node, Items):
                 message = "facts stand below each other, without dashes or brackets"
-            self.mistakes.error(node, message)
+            self.mistakes.error(node, message, _facts_meant(node))
             return {}
         found: Facts = {}
         for key, value in node.pairs:
@@ -169,15 +179,14 @@ class FactsReader:
         meant = registry.nearest_owner(key.text)
         kind = next((one for one in registry.KINDS if registry.find(f"{one}.{key.text}")), None)
         if kind is not None:
-            written = value.text if isinstance(value, Scalar) else "…"
-            meant = f"{kind}: {{{key.text}: {written}}}"
+            meant = f"{kind}: {{{key.text}: {yaml_text.written(value)}}}"
         self.mistakes.error(key, f"nothing called `{key.text}` has facts", meant)
         return {}
 
     def _one(self, key: Scalar, path: str, value: Node, beside: Collection[str]) -> Facts:
         if isinstance(value, Table) and registry.is_link(path):
             return self._map(value, path)
-        if not self._exists(key, path, beside):
+        if not self._exists(key, path, beside, value):
             return {}
         fact = registry.find(path)
         if fact is not None:
@@ -194,7 +203,9 @@ class FactsReader:
             meant = written_values.placed(value.text)
             self.mistakes.warn(value, f"this names no time zone, so it is in UTC: write {meant}")
 
-    def _exists(self, key: Scalar, path: str, beside: Collection[str] = ()) -> bool:
+    def _exists(
+        self, key: Scalar, path: str, beside: Collection[str] = (), value: Node | None = None
+    ) -> bool:
         if path in SOURCES and SOURCES[path] in beside:
             message = f"`{path}` is computed from `{SOURCES[path]}` and `at`: leave it out"
             self.mistakes.error(key, message)
@@ -204,7 +215,10 @@ class FactsReader:
             message += _STUCK if path == "workflow.stuck" else ""
             self.mistakes.error(key, message, meant)
         elif registry.find(path) is None:
-            self.mistakes.error(key, f"there is no fact `{path}`", registry.nearest_fact(path))
+            unknown = unknown_facts.said(path, value)
+            self.mistakes.error(
+                key, unknown.message, _below_its_owner(key, path, unknown.suggestion)
+            )
         else:
             return True
         return False
@@ -232,16 +246,74 @@ def _has_another_name(node: Node) -> bool:
 
 
 def _workflow_meant(node: Node) -> str | None:
-    """Return the list that is meant by `{id: a}`, or the item by `a: {template_id: 61}`."""
+    """Return the list that is meant by `{id: a}`, by `{a: {template_id: 61}}` or `{a: 61}`."""
     pairs = node.pairs if isinstance(node, Table) else ()
+    if isinstance(node, Scalar) and node.text:
+        return f"[{{id: {node.text}}}]"
     if not pairs:
         return None
-    key, value = pairs[0]
-    if isinstance(value, Table):
-        said = [f"{one.text}: {it.text}" for one, it in value.pairs if isinstance(it, Scalar)]
-        return f"- {{{', '.join((f'id: {key.text}', *said))}}}"
-    said = [f"{one.text}: {it.text}" for one, it in pairs if isinstance(it, Scalar)]
-    return f"[{{{', '.join(said)}}}]" if len(said) == len(pairs) else None
+    if all(isinstance(value, Table) for _, value in pairs):
+        return yaml_text.in_brackets(_named(key, value) for key, value in pairs)
+    if any(key.text == "id" for key, _ in pairs):
+        return f"[{yaml_text.written(node)}]"
+    if all(isinstance(value, Scalar) and value.text.isdigit() for _, value in pairs):
+        templates = ((key, yaml_text.written(value)) for key, value in pairs)
+        return yaml_text.in_brackets(
+            f"{{id: {key.text}, template_id: {template}}}" for key, template in templates
+        )
+    return None
+
+
+def _below_its_owner(key: Scalar, path: str, meant: str | None) -> str | None:
+    """Return a fact that is meant as it stands below its owner; None where that has another."""
+    owner = f"{path.rpartition('.')[0]}."
+    if meant is None or "." in key.text:
+        return meant
+    return meant.removeprefix(owner) if meant.startswith(owner) else None
+
+
+def _facts_meant(node: Node) -> str | None:
+    """Return the facts that are meant by a list of them, by `deal.stage_id = NEW`, or by an id."""
+    if not isinstance(node, Scalar):
+        return yaml_text.in_one_map(node)
+    signed = _WITH_A_SIGN.fullmatch(node.text)
+    if signed is not None:
+        return f"{{{signed[1]}: {signed[2]}}}"
+    return f"{{id: {node.text}}}" if node.text.isdigit() else None
+
+
+def _without_braces(node: Items) -> str | None:
+    """Return the list that is meant by `[id: a, template_id: 61]`; None for others."""
+    pairs = [item.pairs for item in node.items if isinstance(item, Table)]
+    names = [one[0][0].text for one in pairs if len(one) == 1]
+    if len(names) < 2 or len(names) < len(node.items) or names.count("id") != 1:
+        return None
+    return f"[{yaml_text.in_one_map(node)}]"
+
+
+def _item_meant(node: Node) -> str | None:
+    """Return the workflow that is meant by its id alone, or by the number of its template."""
+    if not isinstance(node, Scalar) or not node.text:
+        return None
+    return f"{{id: a, template_id: {node.text}}}" if node.text.isdigit() else f"{{id: {node.text}}}"
+
+
+def _named_by_key(node: Node) -> tuple[str, str] | None:
+    """Return the id, and the map that is meant by `{a: 61}` or `{a: {template_id: 61}}`."""
+    if not isinstance(node, Table) or len(node.pairs) != 1:
+        return None
+    ((key, value),) = node.pairs
+    if key.text in registry.ABOUT_WORKFLOWS or not _ID.fullmatch(key.text):
+        return None
+    if isinstance(value, Scalar) and value.text.isdigit():
+        return key.text, f"{{id: {key.text}, template_id: {value.text}}}"
+    return (key.text, _named(key, value)) if isinstance(value, Table) else None
+
+
+def _named(key: Scalar, value: Node) -> str:
+    """Return the workflow that is meant by its id with a map of its facts."""
+    facts = yaml_text.written(value)[1:-1]
+    return f"{{{', '.join(filter(None, (f'id: {key.text}', facts)))}}}"
 
 
 def _paths(node: Node, owner: str) -> frozenset[str]:

@@ -9,8 +9,9 @@ from responder.model import Unknown
 from responder.rules.facts import closed_values, values
 from responder.rules.facts.closed_values import Complaint
 from responder.rules.facts.fields import Type
+from responder.rules.facts.operators import OPERATORS
 from responder.rules.facts.registry import Fact
-from responder.rules.load.suggestions import impossible_days, written_values
+from responder.rules.load.suggestions import impossible_days, written_values, yaml_text
 from responder.rules.load.suggestions.synonyms import TRUTHS
 from responder.rules.yaml_positions import Node, Scalar, Table
 
@@ -20,6 +21,9 @@ _DATES = (Type.DATE, Type.DAY)
 
 def in_facts(fact: Fact, node: Node) -> Iterator[Complaint]:
     """Yield those of the values given for a fact in a test that the fact can never have."""
+    if (wrong := _tests(fact, node)) is not None:
+        yield wrong
+        return
     if isinstance(node, Table) and (closed_values.meanings(fact.path) or fact.type is Type.TRUTH):
         yield Complaint(node, f"`{fact.path}` has a value, and no map of values", None)
     closed = tuple(closed_values.in_values(fact, node))
@@ -28,6 +32,17 @@ def in_facts(fact: Fact, node: Node) -> Iterator[Complaint]:
     for scalar in closed_values.scalars(node):
         if scalar.kind != "null" and scalar.text and scalar not in said:
             yield from _of_one(fact, scalar)
+
+
+def _tests(fact: Fact, node: Node) -> Complaint | None:
+    """Return what is wrong with tests that stand where a test case gives a value."""
+    pairs = node.pairs if isinstance(node, Table) else ()
+    if not pairs or not all(key.text in OPERATORS for key, _ in pairs):
+        return None
+    (first, value), *others = pairs
+    is_one = first.text == "is" and not others and isinstance(value, Scalar)
+    message = f"`{fact.path}` has a value in a test case, and no map of tests"
+    return Complaint(node, message, yaml_text.written(value) if is_one else None)
 
 
 def _of_one(fact: Fact, scalar: Scalar) -> Iterator[Complaint]:

@@ -191,7 +191,8 @@ def _numbered(name: str) -> str | None:
 
 def nearest_owner(name: str) -> str | None:
     """Return the kind, or other owner of facts, that is nearest to a wrong name."""
-    return _numbered(name) or nearest(name.lower(), [*KINDS, *fields.ALWAYS, "item_147", "list_23"])
+    meant = _numbered(name) or russian.english(name, KINDS)
+    return meant or nearest(name.lower(), [*KINDS, *fields.ALWAYS, "item_147", "list_23"])
 
 
 def nearest_kind(name: str) -> str | None:

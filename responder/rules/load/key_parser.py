@@ -17,7 +17,17 @@ _BETWEEN_NAMES = re.compile(r"\s*[,;&+|]\s*|\s+(?:and|or|und|oder|и|или)\s+"
 _PLAIN = frozenset(
     (
         *("condition", "conditions", "where", "filter", "match", "except", "exception"),
-        *("reason", "description", "comment", "action", "expects", "expected", "given"),
+        *(
+            "reason",
+            "description",
+            "comment",
+            "action",
+            "expects",
+            "expected",
+            "given",
+            "result",
+            "running",
+        ),
         *("если", "условие", "условия", "кроме", "причина", "тогда"),
     )
 )
@@ -117,7 +127,9 @@ class Keys:
             if name == "portals":
                 message = "`portals` is a list of names from the settings, such as [main]"
                 is_an_address = isinstance(node, Scalar) and bool(set("./") & set(node.text))
-                message += ", and not of addresses" if is_an_address else ""
+                message += (
+                    ", and not of addresses" if is_an_address else ": all, where it is left out"
+                )
             self.mistakes.error(self._shown(table, name), message, _as_a_list(node, meant))
             return
         for item in node.items:
@@ -207,7 +219,10 @@ def _only(node: Node) -> str | None:
 
 def _choice_meant(node: Node, choices: list[str]) -> str | None:
     """Return the word that is meant by another, by the first of several, or by a sentence."""
-    items = node.items if isinstance(node, Items) else (node,)
+    items: Iterable[Node] = node.items if isinstance(node, Items) else (node,)
+    if isinstance(node, Table):
+        parts = [part for pair in node.pairs for part in pair]
+        items = [one for one in parts if isinstance(one, Scalar) and one.text in choices]
     # What stands behind `//`, `#` or a comma is no part of the word in other languages.
     said = [re.split(" //|#", one.text)[0] for one in items if isinstance(one, Scalar)]
     texts = [text.strip().rstrip(",;.").rstrip() for text in said]

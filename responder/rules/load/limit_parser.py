@@ -22,6 +22,8 @@ _WHAT = {
     **dict.fromkeys(("document", "deal"), "per_document"),
 }
 _WITHOUT_END = frozenset(("unlimited", "none", "no", "infinite", "off", "false", "any", "∞"))
+# A part of one, where percents are meant.
+_SHARE = re.compile(r"0[.][0-9]{1,2}")
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")
 
 
@@ -50,6 +52,8 @@ def read(table: Table, keys: Keys, otherwise: Limit) -> Limit:
         return otherwise
     if not isinstance(node, Table) or not node.pairs:
         message = "`limit` is a map, such as {per_hour: 30, per_document: 5}"
+        if isinstance(node, Scalar) and node.text.lower() in _WITHOUT_END:
+            message += ", and there always is one: leave it out"
         key = table.key("limit")
         shown = node if isinstance(node, Table) or key is None else key
         keys.mistakes.error(shown, message, _map_meant(node))
@@ -95,5 +99,7 @@ def _number(table: Table, name: str, keys: Keys) -> int | None:
 
 def _meant(node: Node) -> str | None:
     """Return the whole number in `20%`."""
+    if isinstance(node, Scalar) and _SHARE.fullmatch(node.text):
+        return node.text.partition(".")[2].ljust(2, "0").lstrip("0")
     found = written_values.number(node.text) if isinstance(node, Scalar) else None
     return found if found is not None and _NUMBER.fullmatch(found) else None

@@ -88,7 +88,8 @@ def _defaults(root: Table, keys: Keys) -> Defaults:
     if table is None:
         return Defaults(zone=None if keys.lacks(root, "defaults", FILE_KEYS) else UTC)
     if not isinstance(table, Table):
-        keys.mistakes.error(table, "`defaults` is a map, without dashes or square brackets")
+        message = "`defaults` is a map, such as {mode: observe}, without dashes or square brackets"
+        keys.mistakes.error(table, message, yaml_text.in_one_map(table))
         return Defaults(zone=UTC)
     keys.known(table, DEFAULT_KEYS)
     zone = time_zones.read(table, keys, None)

@@ -57,6 +57,13 @@ def read(node: Table, keys: Keys, context: FileContext, action: Action | None) -
 
 
 def _wait(node: Table, keys: Keys) -> timedelta | None:
+    value = node.get("wait")
+    if isinstance(value, Table) and len(value.pairs) == 1:
+        ((unit, count),) = value.pairs
+        said = f"{count.text} {unit.text}" if isinstance(count, Scalar) else ""
+        message = "`wait` is a duration, such as 10m"
+        keys.mistakes.error(value, message, written_values.duration(said))
+        return None
     text = keys.text(node, "wait")
     if text is None:
         return None
@@ -68,7 +75,9 @@ def _wait(node: Table, keys: Keys) -> timedelta | None:
         if written_values.is_of_working_days(text):
             message += "; working days stand in tests alone, such as workflow.age"
         else:
-            if text.isascii() and text.isdigit():
+            if text == "0":
+                message += ": leave it out to act at once"
+            elif text.isascii() and text.isdigit():
                 message += f": minutes are `{text}m`, and hours `{text}h`"
             meant = written_values.duration(text, unit="m")
         keys.mistakes.error(value, message, meant)

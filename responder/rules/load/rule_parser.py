@@ -42,6 +42,8 @@ _WITH_MAPS = ("if", "unless", "limit")
 _DECIDING = ("if", "unless", "every_template")
 _ACTIONS = (*KILLING, Action.LEAVE)
 _ID = re.compile(r"[a-z0-9-]+")
+_ALL = ("all", "any", "every", "все")
+_NEVER = ("never", "none", "no", "никогда", "нет")
 _PORTAL = re.compile(r"[a-z0-9_]+")
 
 
@@ -158,7 +160,9 @@ class RuleReader:
                 if set("./") & set(name.text):
                     message = "this is an address, and `portals` are names from the settings"
                     message += ": that of RESPONDER_PORTALS__MAIN__… is main"
-                self.mistakes.error(name, message, _portal_meant(name.text))
+                several = written_values.several(name.text, _portal_meant)
+                meant = several.strip("[]") if several else _portal_meant(name.text)
+                self.mistakes.error(name, message, meant)
             elif self.known_portals is not None and name.text not in self.known_portals:
                 meant = nearest(name.text, self.known_portals)
                 message = f"the settings have no portal `{name.text}`"
@@ -307,7 +311,10 @@ class RuleReader:
         if day is None or day == date.max:
             value = node.get("expires")
             assert value is not None
-            message, meant = "`expires` is a day, such as 2026-12-31", written_values.moment(text)
+            message = "`expires` is a day, such as 2026-12-31"
+            message += ": leave it out" if text.lower() in _NEVER else ""
+            moment = written_values.moment(text) or text
+            meant = moment[:10] if values.day(moment[:10]) else None
             message, meant = impossible_days.of_moment(text) or (message, meant)
             self.mistakes.error(value, message, meant)
             return None
@@ -331,7 +338,8 @@ class RuleReader:
 
 def _portal_meant(written: str) -> str | None:
     """Return a portal's name in small letters; None for what is none."""
-    return written.lower() if _PORTAL.fullmatch(written.lower()) else None
+    is_a_name = _PORTAL.fullmatch(written.lower()) is not None and written.lower() not in _ALL
+    return written.lower() if is_a_name else None
 
 
 def _as_an_id(written: str) -> str | None:

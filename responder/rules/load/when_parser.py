@@ -65,6 +65,8 @@ class WhenReader:
             message, meant = "a schedule stands in braces", _schedule_said(item.text)
         elif _CRON.fullmatch(item.text):
             message, meant = f"{message}: {_SCHEDULES}", None
+        elif (why := triggers.never_sent(item.text)) is not None:
+            message, meant = f"{message}: {why}", "{every: 1h}"
         self._error(item, message, meant)
 
     def _scheduled(self, item: Table) -> Trigger | None:

@@ -57,14 +57,20 @@ class TellingReader:
         return tuple(dict.fromkeys(self._named(self.keys.names(node, name, _meant), name)))
 
     def _named(self, found: Iterable[Scalar], key: str) -> Iterator[Audience]:
-        for name in found:
+        names = tuple(found)
+        said = {name.text for name in names}
+        for name in names:
             if name.text not in tuple(Audience):
                 message = f"`{name.text}` is nobody whom `{key}` knows: {', '.join(Audience)}"
                 self.keys.mistakes.error(name, message, _meant(name.text))
                 continue
             why = self._why_nobody(Audience(name.text), key)
             if why is not None and self.readable:
-                self.keys.mistakes.error(name, why)
+                others = [one for one in Audience if self._why_nobody(one, key) is None]
+                meant = next((one.value for one in others if one.value not in said), None)
+                has_none = "none" in why or why.startswith("nobody")
+                why += f": here may stand {', '.join(others)}" if has_none else ""
+                self.keys.mistakes.error(name, why, meant if has_none else None)
             yield Audience(name.text)
 
     def _why_nobody(self, audience: Audience, key: str) -> str | None:

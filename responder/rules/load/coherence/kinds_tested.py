@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from responder.rules.facts import registry
 from responder.rules.facts.literals import FileContext
 from responder.rules.load.clause_parser import Use
 from responder.rules.load.coherence import contradictions
@@ -44,6 +45,8 @@ def _one_kind(looking: Sequence[Use], when: Sequence[Trigger] | None, mistakes: 
         mistakes.error(other.node, message)
     elif when and not _comes(kind, when):
         message = f"`{looking[0].fact.path}` is never there: {_names(when)} brings no {kind}"
+        if registry.is_of_a_list(kind):
+            message += ", and no event does: schedules come to lists, such as {every: 1h}"
         mistakes.error(looking[0].node, message)
 
 

@@ -62,6 +62,11 @@ def follow(mistakes: Sequence[Mistake], data: bytes, recheck: Recheck) -> tuple[
     )
 
 
+def _some(ways: Iterator[_Followed], tries: Iterator[int]) -> Iterator[_Followed]:
+    """Yield ways as long as there are tries left."""
+    return (way for way, _ in zip(ways, tries, strict=False))
+
+
 def _followed(
     one: Mistake, ways: Iterator[_Followed], before: Sequence[Mistake], recheck: Recheck
 ) -> Mistake:
@@ -132,7 +137,8 @@ def _written(text: Sequence[str], place: _Place, suggestion: str) -> _Followed:
     wanted = suggestion.split("\n")
     wanted[1:] = [" " * place.column + line for line in wanted[1:]]
     end = len(wanted[-1]) + (place.column if len(wanted) == 1 else 0)
-    wanted[0] = first[: place.column] + wanted[0]
+    gap = " " if first[: place.column].endswith(":") else ""
+    wanted[0] = first[: place.column] + gap + wanted[0]
     wanted[-1] += last[place.end :]
     new = _Place(place.line, place.column, place.line + len(wanted) - 1, end)
     mended = [*text[: place.line], *wanted, *text[place.last_line + 1 :]]

@@ -12,12 +12,13 @@ from responder.rules.yaml_positions import nearest
 Synonyms = Mapping[str, str]
 
 
-def _words(**rows: str) -> Synonyms:
-    return {word: right for right, words in rows.items() for word in words.split()}
+def words(**rows: str) -> Synonyms:
+    """Return the right word for each of the words that stand for it."""
+    return {word: right for right, called in rows.items() for word in called.split()}
 
 
 KEYS: Synonyms = {
-    **_words(
+    **words(
         id="name rule key rule_id",
         because="reason why description comment message explanation title",
         when="trigger triggers on event events schedule at cron",
@@ -59,13 +60,13 @@ KEYS: Synonyms = {
     **{action: f"then: {action}" for action in ("kill", "terminate", "leave")},
     **{mode: f"mode: {mode}" for mode in ("observe", "enforce", "approve")},
 }
-CASE_KEYS: Synonyms = _words(
+CASE_KEYS: Synonyms = words(
     expect="expected expects then result assert",
     facts="given fact data if",
-    workflows="workflow running",
+    workflows="workflow running processes bizprocs",
     event="when trigger on events",
     at="now time date",
-    name="title id",
+    name="title id test description",
     unknown="unreadable",
 )
 REMARKS: Mapping[str, str] = {
@@ -76,10 +77,10 @@ REMARKS: Mapping[str, str] = {
     "priority": "rules are read from the top, so their order is their priority",
 }
 VALUES: Synonyms = {
-    **_words(
+    **words(
         newest="latest last new youngest recent most_recent",
         oldest="first earliest old eldest",
-        leave="protect skip ignore keep allow spare exempt guard nothing none",
+        leave="protect skip ignore keep allow spare exempt guard",
         kill="delete remove destroy",
         terminate="stop end cancel abort halt",
         observe="dry_run dryrun test log audit monitor watch shadow simulate",
@@ -91,15 +92,17 @@ VALUES: Synonyms = {
     **dict.fromkeys(["simulation", "trial", "testing"], "observe"),
     **dict.fromkeys(["dont_kill", "off", "lowest", "highest", "largest", "smallest"], ""),
 }
-AUDIENCES: Synonyms = _words(
-    timeline="comment comments history feed card document deal",
-    starter="started_by author initiator creator starter_id requester",
-    responsible="assigned_by assigned_by_id assigned owner manager responsible_id user",
-    waiting="waiting_for tasks task assignee assignees approver approvers performers",
+AUDIENCES: Synonyms = words(
+    timeline="comment comments history feed card document deal таймлайн лента комментарий",
+    starter="started_by author initiator creator starter_id requester инициатор автор запустивший",
+    responsible="assigned_by assigned_by_id assigned owner manager responsible_id user "
+    "ответственный менеджер",
+    waiting="waiting_for tasks task assignee assignees approver approvers performers "
+    "исполнитель исполнители согласующий",
 )
-TRUTHS: Synonyms = _words(true="yes y on 1 да ja wahr", false="no n off 0 нет nein nicht falsch")
+TRUTHS: Synonyms = words(true="yes y on 1 да ja wahr", false="no n off 0 нет nein nicht falsch")
 OPERATORS: Synonyms = {
-    **_words(
+    **words(
         is_not="not not_equal not_equals ne neq differs isnt is_nt != <>",
         one_of="in any_of is_one_of is_in",
         none_of="not_in not_one_of nin is_not_in not_any_of",
@@ -122,7 +125,7 @@ OPERATORS: Synonyms = {
 }
 # Tests that have no negation of their own; it is written with `unless` or `not`.
 _UNNEGATED = ("contains", "starts_with", "ends_with", "matches", "between")
-GROUPS: Synonyms = _words(
+GROUPS: Synonyms = words(
     any="or any_of one_of either anyof", all="and all_of both allof", **{"not": "none neither nor"}
 )
 ZONES: Synonyms = {

@@ -88,6 +88,24 @@ _UNITS = {
     **{"неделю": "1w", "минуту": "1m", "half an hour": "30m", "полчаса": "30m"},
     **{"half a day": "12h", "полдня": "12h"},
 }
+_AGO = re.compile(r"\s+(?:ago|back|before|назад|vorher)$", re.I)
+_CLOCK_LENGTH = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?")
+_MONTHS = re.compile(r"(?:(\d{1,2})\s*)?(mos?|months?|мес|месяца?|месяцев|years?|год|года|лет)\.?")
+_NAMED_DAY = re.compile(r"(\d{1,2})\.? ([^\W\d_]{3,}),? (\d{4})|([^\W\d_]{3,}) (\d{1,2}),? (\d{4})")
+_NAMED_MONTHS = (
+    ("jan", "янв"),
+    ("feb", "фев"),
+    ("mar", "мар"),
+    ("apr", "апр"),
+    ("may", "мая", "май", "mai"),
+    ("jun", "июн"),
+    ("jul", "июл"),
+    ("aug", "авг"),
+    ("sep", "сен"),
+    ("oct", "окт", "okt"),
+    ("nov", "ноя"),
+    ("dec", "дек", "dez"),
+)
 _ISO = re.compile(r"p(?:(\d+)([wd]))?(?:t(\d+)([hms]))?", re.I)
 _FRACTION = re.compile(r"(\d{1,4})[.,](\d)\s*(w|d|h|m)[a-z]*")
 _PARTS = {"w": (7, "d"), "d": (24, "h"), "h": (60, "m"), "m": (60, "s")}
@@ -165,6 +183,8 @@ def reference(written: str) -> str | None:
 
 def moment(written: str) -> str | None:
     """Return the day, or the time on it, in `24.09.2026` or `09/24/2026 12:00`."""
+    if (named := _named_day(written.strip())) is not None:
+        return named
     for pattern, order in DAY_OF:
         found = pattern.match(written)
         if found is None:
@@ -178,6 +198,17 @@ def moment(written: str) -> str | None:
         day = _day((int(found[1]), int(found[2]), int(found[3])), order)
         return day and f"{day}{clock}"
     return None
+
+
+def _named_day(written: str) -> str | None:
+    """Return the day in `31 December 2026` or `December 31, 2026`."""
+    found = _NAMED_DAY.fullmatch(written)
+    if found is None:
+        return None
+    name = (found[2] or found[4]).lower()[:3]
+    month = next((at for at, names in enumerate(_NAMED_MONTHS, 1) if name in names), None)
+    parts = (int(found[3] or found[6]), month or 0, int(found[1] or found[5]))
+    return None if month is None else _day(parts, "ymd")
 
 
 def days(written: str) -> str | None:
@@ -219,7 +250,7 @@ def _day(parts: tuple[int, int, int], order: str) -> str | None:
 
 def duration(written: str, *, unit: str = "d") -> str | None:
     """Return the duration in `10 minutes`, `3 working days` or a bare `30`, which are of a unit."""
-    plain = written.strip().rstrip(",;").rstrip()
+    plain = _AGO.sub("", written.strip().rstrip(",;.").rstrip())
     text = plain.lower()
     if text.isascii() and text.isdigit():
         return f"{text}{unit}"
@@ -227,10 +258,16 @@ def duration(written: str, *, unit: str = "d") -> str | None:
         return plain
     if text in _UNITS:
         return _UNITS[text]
+    if found := _CLOCK_LENGTH.fullmatch(text):
+        parts = zip(found.groups(default="0"), "hms", strict=True)
+        return " ".join(f"{int(part)}{sign}" for part, sign in parts if int(part)) or None
+    if found := _MONTHS.fullmatch(text):
+        days = 365 if found[2][0] in "yгл" else 30
+        return f"{int(found[1] or 1) * days}d"
     first, _, rest = text.partition(" ")
     if first in _COUNTS and rest:
         return duration(f"{_COUNTS[first]} {rest}", unit=unit)
-    return _in_other_notation(text) or _in_words(text, written)
+    return _in_other_notation(text) or _in_words(text, plain)
 
 
 def _in_other_notation(text: str) -> str | None:

@@ -24,12 +24,14 @@ _MOMENTS = (Type.DATE, Type.DAY)
 _MOVING_DAYS = frozenset(
     ["today", "now", "yesterday", "tomorrow", "сегодня", "сейчас", "вчера", "завтра", "heute"]
 )
+_YESTERDAY = ("yesterday", "вчера", "gestern")
 # Tests of texts that take one value; several are a pattern.
 _AS_PATTERNS = {"contains": "{}", "starts_with": "^({})", "ends_with": "({})$"}
 _PLAIN = re.compile(r"[\w -]+")
 _BY_NAME = ("in_list", "not_in_list", "within", "outside")
 
 
+_AGO = re.compile(r"\s(?:ago|назад)$", re.I)
 _EXPRESSION = re.compile(r"\{=Document:([A-Z0-9_]+)[^}]*\}")
 _EVERYTHING = frozenset({"*", "any", "all", "every", "все", "любой"})
 
@@ -165,7 +167,8 @@ def _comparison(node: Scalar, operand: Operand) -> MisfitError | None:
 
 
 def _no_day(node: Scalar, operand: Operand) -> MisfitError | None:
-    wrong = impossible_days.of_moment(node.text) if operand.fact.type in _MOMENTS else None
+    is_a_moment = operand.fact.type in (*_MOMENTS, Type.ANY)
+    wrong = impossible_days.of_moment(node.text) if is_a_moment else None
     return None if wrong is None else MisfitError(node, wrong.message, wrong.suggestion)
 
 
@@ -173,8 +176,10 @@ def _moving_day(node: Scalar, operand: Operand) -> MisfitError | None:
     """Return what is wrong with `today`, which is another day tomorrow."""
     if operand.fact.type not in _MOMENTS or node.text.strip().lower() not in _MOVING_DAYS:
         return None
-    message = f"`{node.text}` is another day tomorrow: from now are counted"
-    return MisfitError(node, f"{message} {{newer_than: 1d}} and {{older_than: 1d}}")
+    message = f"`{node.text}` is another day tomorrow: count from now, as in"
+    is_yesterday = operand.operator in _AGES and node.text.strip().lower() in _YESTERDAY
+    meant = "1d" if is_yesterday else None
+    return MisfitError(node, f"{message} {{newer_than: 1d}} or {{older_than: 1d}}", meant)
 
 
 def _with(misfit: MisfitError, suggestion: str | None) -> MisfitError:
@@ -206,6 +211,9 @@ def _meant(written: str, fact: Fact, operator: str, *, is_short: bool) -> str | 
         return TRUTHS.get(written.lower())
     type_ = Type.DURATION if operator in _AGES and written.isdigit() else fact.type
     found = written_values.meant(written, type_)
+    if found is None and type_ in _MOMENTS and is_short and _AGO.search(written):
+        length = written_values.duration(written)
+        return length and f"{{older_than: {length}}}"
     if found is None and operator in _AGES:
         found = written_values.duration(written.lstrip("-"))
     if operator in ("one_of", "none_of") and found and found[0] not in "[{":

@@ -56,7 +56,7 @@ def _is_a_value(key: Scalar, value: Node) -> bool:
 def _with_a_colon(key: Scalar, mistakes: Mistakes) -> Pair:
     """Return the pair that is meant by `older_than 2d`."""
     first, _, rest = key.text.partition(" ")
-    rest = rest.strip()
+    rest = rest.lstrip("= ").strip()
     if not key_words.is_a_name(first):
         return key, replace(key, text="", kind="null")
     column = key.column + len(first)

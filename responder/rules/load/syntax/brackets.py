@@ -10,6 +10,7 @@ from responder.rules.load.syntax.edits import Broken, Edit, Stumble
 _CLOSING = {"[": "]", "{": "}"}
 _OPENING = {"]": "[", "}": "{"}
 _LAST_KEY = re.compile(r"[{,]\s*([\w.-]+)$")
+_NESTED = re.compile(r"([\w.]+): ([\w.]+): ([^\s{}\[\],:][^{}\[\],:]*)(?=[},])")
 _LAST_WORD = re.compile(r"[\w.\"'-]+$")
 
 
@@ -34,6 +35,12 @@ def broken(stumble: Stumble, lines: Sequence[str]) -> Broken | None:
         return Broken(
             line, (place[0] if place else column - 1) + 1, "a quote in this line is not closed"
         )
+    if at[0] == line and (nested := _NESTED.search(text, column - 1)) is not None:
+        inner = f"{{{nested[2]}: {nested[3].strip()}}}"
+        edit = Edit(line, nested.start(2), nested.end(3), inner)
+        meant = edit.applied_to(text)[column - 1 :].rstrip()
+        said = f"what stands below `{nested[1]}` stands in braces of its own"
+        return Broken(line, nested.start(2) + 1, said, meant, edit)
     if at[0] == line:
         return _wrong_closing(text, stumble) or _without_comma(text, stumble)
     if still.remark is not None and set("]}") & set(text[still.remark :]):
@@ -51,7 +58,8 @@ def _unclosed(stumble: Stumble, text: str, still: _Open) -> Broken:
     end = len(text[: still.remark].rstrip())
     inner = max(text.rfind(one, 0, end) for one in _CLOSING)
     message = f"`{text[column - 1]}` is not closed"
-    if text[end - 1] in "]}" and "," in text[inner:end]:
+    is_certain = still.brackets == "[" and text[end - 1] == "}"
+    if text[end - 1] in "]}" and "," in text[inner:end] and not is_certain:
         return Broken(line, column, message)  # which of them is not closed, only the author knows
     closing = "".join(_CLOSING[one] for one in reversed(still.brackets))
     edit = Edit(line, end, end, closing)
@@ -96,7 +104,7 @@ def _without_comma(text: str, stumble: Stumble) -> Broken:
     sign, where = ",", f"a comma is missing before `{after[0]}`"
     if after[0] in _CLOSING and (key := _LAST_KEY.search(before)) is not None:
         sign, where = ":", f"a colon is missing after `{key[1]}`"
-    edit = Edit(line, len(before), len(before), sign)
+    edit = Edit(line, len(before.rstrip(";")), len(before), sign)
     meant = edit.applied_to(text)[column - 1 :].rstrip()
     return Broken(line, place + 1 if sign == "," else len(before) + 1, where, meant, edit)
 

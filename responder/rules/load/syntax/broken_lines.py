@@ -36,6 +36,8 @@ _VALUE_OF_A_KEY = re.compile(r"\s*(?:- +)*[\w.]+:\s+.*")
 _DASHES = re.compile(r"\s*(?:- +)*")
 _HAS_A_COLON = re.compile(r":(?:\s|$)")
 _PLAIN_TEXT = re.compile(r"\s*(?:- +)*[\w.]+:\s+[^\s\"'{\[|>&*!].*")
+_NAME_ALONE = re.compile(r"(\s*- +)([^:#\s{\[\"'][^:#]*)")
+_FIRST_KEYS = {"rules": "id", "tests": "name", "workflows": "id"}
 _WITHOUT_DASHES = ("if", "unless", "not")
 _OF_ITEMS = ("rules", "tests", "workflows")
 _OF_MAPS = ("any", "all")
@@ -203,6 +205,24 @@ def _lacks_its_dash(file: _Lines, number: int, level: Level, instead: int = 0) -
     return Broken(number, level.column + 1, message, f"- {content}", edit)
 
 
+def _first_key(file: _Lines) -> Broken | None:
+    """Find an item that begins with its name alone, above its keys: `- lost-deal`."""
+    number = file.above(file.number)
+    found = _NAME_ALONE.fullmatch(file.line(number))
+    if found is None or not file.stumbled_over(_SECOND_COLON):
+        return None
+    indent = indent_of(file.line(number))
+    above = (line for line in reversed(file.all[: number - 1]) if line.strip())
+    below = next((line for line in above if indent_of(line) < indent or line[:1] != " "), "")
+    below = below.strip().removeprefix("- ").removesuffix(":")
+    if below not in _FIRST_KEYS or found[2].startswith(f"{_FIRST_KEYS[below]} "):
+        return None
+    key, start = _FIRST_KEYS[below], found.start(2)
+    message = f"each item of `{below}` begins with `- {key}:`"
+    meant = f"- {key}: {found[2]}"
+    return Broken(number, start + 1, message, meant, Edit(number, start, start, f"{key}: "))
+
+
 def _dash(file: _Lines) -> Broken | None:
     """Find an item of a list that lacks its dash, or a test that has one."""
     if not file.stumbled_over(_NO_COLON, _NO_DASH, _NO_KEY):
@@ -335,7 +355,7 @@ def _first_character(file: _Lines) -> Broken | None:
     """Find a value whose first character means something else to YAML: `@`, `%`, a backquote."""
     line, column = file.stumble.at
     if "escape character" in file.stumble.problem:
-        return _backslash(line, file.line(line), column)
+        return quotes.backslash(line, file.line(line), column)
     character = file.line(line)[column - 1 : column]
     if not file.stumbled_over(_CANNOT_BEGIN) or not character.strip():
         return None
@@ -345,17 +365,6 @@ def _first_character(file: _Lines) -> Broken | None:
     if not _VALUE_OF_A_KEY.fullmatch(text) or set("\"'{[]}#") & set(text):
         return Broken(line, column, message)
     return Broken(line, column, message, f'"{rest}"', Edit(line, column - 1, end, f'"{rest}"'))
-
-
-def _backslash(number: int, line: str, column: int) -> Broken:
-    """Return what is wrong with a backslash within double quotes, which is no letter there."""
-    message = "a backslash within double quotes means something else: write single quotes"
-    start, end = line.rfind('"', 0, column), line.find('"', column)
-    inner = line[start + 1 : end]
-    if start < 0 or end < 0 or "'" in inner:
-        return Broken(number, column, message)
-    meant = f"'{inner}'"
-    return Broken(number, start + 1, message, meant, Edit(number, start, end + 1, meant))
 
 
 def _unclear(file: _Lines) -> Broken:
@@ -370,6 +379,7 @@ _LOOKS: tuple[Callable[[_Lines], Broken | None], ...] = (
     _quote,
     _unquoted,
     _signs,
+    _first_key,
     _joined,
     _colon_before_brackets,
     _colon,

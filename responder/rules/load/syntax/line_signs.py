@@ -115,6 +115,7 @@ _BY_PATTERN: Mapping[str, _Look] = {
     r"\s*((?:```|~~~)\w*)\s*": _Says(
         "this line belongs to the page that the rules were copied from: delete it", ""
     ),
+    r"\s*(kill|terminate|leave)\s*": _Says("an action stands behind `then`", "then: {1}"),
     r"\s*((//|/\*|<!--|;|--)\s*(.*?)\s*(?:\*/|-->)?)": _Says(
         "a remark begins with `#`, and not with `{2}`", "# {3}"
     ),

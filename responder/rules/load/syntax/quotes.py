@@ -151,6 +151,17 @@ def missing(number: int, line: str) -> Broken | None:
     return Broken(number, start + 1, CURLY_SAID if curly else said, quoted, edit)
 
 
+def backslash(number: int, line: str, column: int) -> Broken:
+    """Return what is wrong with a backslash within double quotes, which is no letter there."""
+    message = "a backslash within double quotes means something else: write single quotes"
+    start, end = line.rfind('"', 0, column), line.find('"', column)
+    inner = line[start + 1 : end]
+    if start < 0 or end < 0 or "'" in inner:
+        return Broken(number, column, message)
+    meant = f"'{inner}'"
+    return Broken(number, start + 1, message, meant, Edit(number, start, end + 1, meant))
+
+
 def _broken(number: int, line: str, column: int) -> Broken:
     message = "this quote is not closed: write another one at the end of the text"
     quote, end = line[column], len(line.rstrip())

@@ -39,7 +39,7 @@ from responder.rules.load.suggestions import written_values
         ("30", Type.DURATION, "30d"),
         ("3 рабочих дня", Type.DURATION, "3wd"),
         ("1M", Type.DURATION, None),
-        ("1 month", Type.DURATION, None),
+        ("1 month", Type.DURATION, "30d"),
     ],
 )
 def test_a_guess_is_only_made_where_there_is_one(

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from responder.rules.facts import closed_values
 from responder.rules.facts.fields import Type
 from responder.rules.facts.registry import Fact
-from responder.rules.load.suggestions import comparisons, written_values, yaml_text
+from responder.rules.load.suggestions import comparisons, impossible_days, written_values, yaml_text
 from responder.rules.load.suggestions.texts import wildcards
 from responder.rules.yaml_positions import Items, Node, Scalar
 
@@ -100,6 +100,9 @@ def _wildcard(item: Scalar, operator: str) -> Misleading | None:
 def _text(item: Scalar, fact: Fact, lists: Collection[str]) -> Misleading | None:
     """Return what to say of a text that is more than that."""
     written = item.text
+    wrong = impossible_days.of_moment(written) if fact.type is Type.ANY else None
+    if wrong is not None:
+        return Misleading(item, wrong.message, wrong.suggestion)
     if found := _SLASHED.fullmatch(written):
         flags = "(?i)" if "i" in found[2] else ""
         pattern = yaml_text.quoted(f"{flags}{found[1]}")
