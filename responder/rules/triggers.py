@@ -153,7 +153,9 @@ def nearest_trigger(name: str) -> str | None:
     if registry.is_kind(kind):
         return f"{kind}.{_CALLED.get(done) or nearest(done, _DONE) or 'updated'}"
     return nearest(
-        name.lower(), [ROBOT, *(f"{one}.{how}" for one in registry.KINDS for how in _DONE)]
+        name.lower(),
+        [ROBOT, *(f"{one}.{how}" for one in registry.KINDS for how in _DONE)],
+        likeness=0.8,
     )
 
 

@@ -162,7 +162,7 @@ def test_a_calendar_that_names_no_zone_is_of_the_files() -> None:
         ("[office]", (2, 12), "`calendars` is a map", None),
         ("{office: }", (2, 13), "a calendar is a map", None),
         ("{office: {}}", (2, 21), "a calendar is a map", None),
-        ("{Office: {days: [mon]}}", (2, 13), "the name of a calendar", None),
+        ("{Office: {days: [mon]}}", (2, 13), "the name of a calendar", "office"),
         ("{office: {day: [mon]}}", (2, 22), "no key `day`", "days"),
         ("{office: {days: []}}", (2, 28), "is a list", None),
         ("{office: {days: mon}}", (2, 28), "is a list", None),

@@ -140,6 +140,10 @@ _CODES: Mapping[str, _Code] = {
 }
 
 
+# What stands before or behind a value in other languages: `is F`, `= F`, `F*`, `F // lost`.
+_PLAINLY = re.compile(r"^(?:is|equals|=+)\s+|^[*%]|[*%]$| //.*$", re.I)
+
+
 def in_test(fact: Fact, operator: str, operand: Node, context: FileContext) -> Iterator[Complaint]:
     """Yield the values of one test of a rule that the fact can never have."""
     if operator in TESTS:
@@ -190,7 +194,8 @@ def _of_one(fact: Fact, scalar: Scalar) -> Iterator[Complaint]:
             yield Complaint(scalar, f"{never} {code.english}", code.nearest(written))
         closed = _STAGES if _is_a_stage_meaning(fact.path) else _BY_PATH.get(fact.path)
         if closed is not None and not closed.has(_as_the_portal_writes(written, fact)):
-            yield Complaint(scalar, f"{never} {closed.english}", closed.nearest(written))
+            meant = closed.nearest(written) or closed.nearest(_PLAINLY.sub("", written))
+            yield Complaint(scalar, f"{never} {closed.english}", meant)
 
 
 def meanings(path: str) -> Mapping[str, str] | None:

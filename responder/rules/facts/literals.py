@@ -123,7 +123,8 @@ def scalar_of(node: Node, fact: Fact) -> Scalar:
     if not isinstance(node, Scalar):
         raise MisfitError(node, "one value is expected here")
     if node.kind == "null" or not node.text:
-        raise MisfitError(node, f"nothing equals an empty value; write `{fact.path}: {_NONE}`")
+        message = f"nothing equals an empty value; write `{fact.path}: {_NONE}`"
+        raise MisfitError(node, message, _NONE if node.text else None)
     if node.kind == "text" and registry.spells_a_fact(node.text):
         message = f"this would be the text `{node.text}`; the fact is written"
         raise MisfitError(node, f"{message} `{{is: {{fact: {node.text}}}}}`")

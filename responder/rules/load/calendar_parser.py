@@ -66,7 +66,9 @@ class _Reader:
             self._error(key, f"{message}, and further in")
             return Calendar(name=key.text)
         if not _NAME.fullmatch(key.text):
-            self._error(key, "the name of a calendar has only a-z, 0-9, - and _")
+            plain = re.sub(r"\s+", "_", key.text.strip().lower())
+            meant = plain if _NAME.fullmatch(plain) else None
+            self._error(key, "the name of a calendar has only a-z, 0-9, - and _", meant)
         if not isinstance(node, Table) or not node.pairs:
             shown = node if isinstance(node, Table) else key
             self._error(shown, 'a calendar is a map, such as {days: [mon, fri], from: "09:00"}')
@@ -88,7 +90,8 @@ class _Reader:
         for key, value in table.pairs:
             ends = value.text.split("-") if isinstance(value, Scalar) else []
             meant = [written_values.time_of_day(end.strip()) for end in ends]
-            if key.text not in CALENDAR_KEYS and len(meant) == 2 and all(meant):
+            has_hours = table.get("from") is not None
+            if key.text not in CALENDAR_KEYS and len(meant) == 2 and all(meant) and not has_hours:
                 message = f"there is no key `{key.text}` here: hours are `from` and `to`"
                 self._error(key, message, f"from: {meant[0]}, to: {meant[1]}")
                 return replace(table, pairs=tuple(pair for pair in table.pairs if pair[0] != key))
@@ -143,7 +146,10 @@ class _Reader:
             day = written_values.days(node.text) if isinstance(node, Scalar) else None
             if day is None and isinstance(node, Scalar) and values.day(node.text):
                 day = node.text
-            self._error(key, f"`holidays` is a list of days: {_HOLIDAYS}", day and f"[{day}]")
+            wrong = impossible_days.of_days(node.text) if isinstance(node, Scalar) else None
+            day = wrong.suggestion if wrong else day
+            message = wrong.message if wrong else f"`holidays` is a list of days: {_HOLIDAYS}"
+            self._error(key, message, day and f"[{day}]")
             return
         for item in node.items:
             ends = self._ends(item)

@@ -79,7 +79,7 @@ class ClauseReader:
         said = plain_words.of_sentence(node.text) if isinstance(node, Scalar) else None
         if isinstance(node, Items):
             message = f"the tests of `{place}` stand below each other, without dashes or brackets"
-            self.mistakes.error(shown, message)
+            self.mistakes.error(shown, message, yaml_text.in_one_map(node))
         elif said is not None:
             self.mistakes.error(node, said.message, said.suggestion)
         elif isinstance(node, Scalar) and registry.find(node.text.partition(" ")[0]) is not None:
@@ -98,8 +98,8 @@ class ClauseReader:
             below = tuple(_below(key, value))
             if [name.text for name, _ in below] != [key.text]:
                 pairs = [f"{name.text}: {yaml_text.written(tests)}" for name, tests in below]
-                meant = (", " if key.line == value.line else "\n").join(pairs)
-                self.mistakes.error(key, "the path of a fact is written in one", meant or None)
+                meant = "\n".join(pairs) or None
+                self.mistakes.error(key, "the path of a fact is written in one", meant)
             yield from below
 
     def _parts(self, table: Table, place: str) -> Iterator[Part]:
@@ -148,6 +148,11 @@ class ClauseReader:
         ]
         if not tests:
             self.mistakes.error(value, f"`{key.text}` has no test")
+            return
+        if (values := misplaced_tests.values_in_braces(tests)) is not None:
+            message = "values stand without braces, and several of them in square brackets"
+            self.mistakes.error(value, message, values)
+            self.is_whole = False
             return
         if (span := comparisons.span(tests)) is not None:
             self.mistakes.error(tests[0][0], "two ends are those of `between`", span)
@@ -319,7 +324,7 @@ class ClauseReader:
         if key.text == "fact":
             self.mistakes.error(key, "a fact is compared by an operator: {is: {fact: …}}", "is")
             return
-        if key.text.startswith("="):
+        if key.text.startswith("=") and key.text not in synonyms.OPERATORS:
             self.mistakes.error(key, EXPRESSION)
             return
         in_a_list = key.text == HOURS and isinstance(operand, Scalar)
@@ -333,9 +338,13 @@ class ClauseReader:
         else:
             meant = synonyms.meant(key.text, OPERATORS, synonyms.OPERATORS)
             meant = "none_of" if meant == "is_not" and isinstance(operand, Items) else meant
-            if signs is not None and meant in (*wildcards.PARTIAL, "matches"):
+            is_glob = isinstance(operand, Scalar) and wildcards.of_test(meant or "", operand.text)
+            if signs is not None and is_glob:
                 message += f", and {wildcards.SAID.format(signs.sign)}"
                 meant = signs.pair
+            if in_a_list and isinstance(operand, Scalar) and set(",;|") & set(operand.text):
+                meant = f"one_of: {written_values.several_of(operand.text)}"
+                in_a_list = False
             self.mistakes.error(key, message, "in_list" if in_a_list else meant)
 
 

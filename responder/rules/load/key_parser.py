@@ -185,6 +185,8 @@ def _meant(
     remark = REMARKS.get(written.lower())
     if remark is not None:
         return remark, None
+    if written.lower() == "rule" and "id" in names:
+        return None, "id"  # in a file it is meant for `rules`
     elsewhere = misplaced_keys.of_key(written, value, names)
     if elsewhere is not None and written.lower() not in synonyms:
         return elsewhere

@@ -132,8 +132,13 @@ def _list(key: Scalar, node: Node, mistakes: Mistakes) -> Iterator[Node]:
         meant = plain if _NAME.fullmatch(plain) else None
         mistakes.error(key, "the name of a list has only a-z, 0-9, - and _", meant)
     if not isinstance(node, Items):
-        shown = node if isinstance(node, Scalar) and node.text else key
+        shown = key if isinstance(node, Scalar) and not node.text else node
         meant = written_values.several_of(node.text) if isinstance(node, Scalar) else None
+        if isinstance(node, Table):
+            shown, meant = (
+                node,
+                yaml_text.in_brackets(yaml_text.written(one) for one, _ in node.pairs),
+            )
         mistakes.error(shown, f"`{key.text}` is a list of values, such as [17, 204]", meant)
         return
     if not node.items:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import NamedTuple
 
@@ -148,6 +148,18 @@ class RuleReader:
     def _as_meant(self, node: Table, keys: Keys) -> Table:
         """Return a rule's map with each key where, and as, it was meant; report what is not."""
         node = indentation.with_indented_tests(node, self.mistakes)
+        (first, value), *rest = node.pairs or ((None, node),)
+        is_alone = isinstance(value, Scalar) and value.kind == "null"
+        if (
+            first is not None
+            and is_alone
+            and node.get("id") is None
+            and first.text not in RULE_KEYS
+        ):
+            # `- lost-deal:`, with the keys of the rule below it.
+            self.mistakes.error(first, "a rule begins with `- id:`", f"id: {first.text}")
+            pairs = ((replace(first, text="id"), first), *rest)
+            node = replace(node, pairs=pairs)
         node = indentation.with_keys_beside(node, _WITH_MAPS, RULE_KEYS, self.mistakes)
         keys.known(node, RULE_KEYS)
         return keys.as_meant(node, RULE_KEYS)
@@ -179,11 +191,12 @@ class RuleReader:
         if text and not _ID.fullmatch(text):
             meant = _as_an_id(text)
             self.mistakes.error(value, "an `id` has only a-z, 0-9 and -", meant)
-            return meant or text
+            return meant or ""
         if text in self._ids:
             first = self._ids[text]
             self.mistakes.error(value, f"another rule has the id `{text}`, on line {first}")
-        elif text:
+            return ""
+        if text:
             self._ids[text] = value.line
         return text
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from responder.rules.facts import links, registry
+from responder.rules.load.suggestions import yaml_text
 from responder.rules.load.suggestions.synonyms import truth_meant
 from responder.rules.yaml_positions import Node, Scalar
 
@@ -72,6 +73,9 @@ def said(path: str, value: Node | None, kind: str | None = None) -> Unknown:
     message = f"there is no fact `{path}`"
     if path.count(".") > 2 and registry.is_link(".".join(path.split(".")[:2])):
         return Unknown(_two_links(path))
+    if path.startswith("not ") and registry.find(path[4:]) is not None and value is not None:
+        negated = f"not: {{{path[4:]}: {yaml_text.written(value)}}}"
+        return Unknown("a test is negated below `not`", negated)
     line = _line(path, value, kind)
     if line is not None:
         return Unknown(message, line)

@@ -8,7 +8,7 @@ from datetime import UTC, timedelta, tzinfo
 from responder.rules import time_zones, triggers
 from responder.rules.facts import values
 from responder.rules.load.key_parser import Keys
-from responder.rules.load.suggestions import impossible_days, synonyms, written_values
+from responder.rules.load.suggestions import impossible_days, synonyms, written_values, yaml_text
 from responder.rules.schedules import DailyAt, Every, Schedule
 from responder.rules.triggers import Trigger
 from responder.rules.yaml_positions import Items, Node, Scalar, Table
@@ -65,6 +65,8 @@ class WhenReader:
             message, meant = "a schedule stands in braces", _schedule_said(item.text)
         elif _CRON.fullmatch(item.text):
             message, meant = f"{message}: {_SCHEDULES}", None
+        elif (several := written_values.several(item.text, _event)) is not None:
+            meant = several.strip("[]")
         elif (why := triggers.never_sent(item.text)) is not None:
             message, meant = f"{message}: {why}", "{every: 1h}"
         self._error(item, message, meant)
@@ -72,6 +74,10 @@ class WhenReader:
     def _scheduled(self, item: Table) -> Trigger | None:
         names = [key.text for key, _ in item.pairs]
         first = next((key for key, _ in item.pairs if key.text in SCHEDULE_KEYS), item.pairs[0][0])
+        named = item.pairs[0][1]
+        if isinstance(named, Scalar) and triggers.find(named.text) is not None:
+            self._error(item, "the name of an event stands without braces", named.text)
+            return None
         if first.text not in SCHEDULE_KEYS:
             meant = synonyms.meant(first.text, SCHEDULE_KEYS, synonyms.KEYS)
             message = f"there is no trigger `{first.text}`"
@@ -101,6 +107,14 @@ class WhenReader:
         return None
 
     def _daily_at(self, item: Table, key: Scalar) -> Schedule | None:
+        written = item.get("daily_at")
+        parts = written.items if isinstance(written, Items) else ()
+        times = [written_values.time_of_day(one.text) for one in parts if isinstance(one, Scalar)]
+        if len(times) > 1 and all(times):
+            two = ", ".join(f"{{daily_at: {one}}}" for one in times)
+            said = "`daily_at` is a time of day; for two of them, write two schedules"
+            self._error(written or key, said, two)
+            return None
         text = self.keys.text(item, "daily_at")
         at = time_zones.time_of_day(text) if text else None
         zone = time_zones.read(item, self.keys, self.zone)
@@ -132,7 +146,12 @@ def _as_a_list(node: Node) -> str | None:
     """Return the list that is meant by names of events, or a schedule, without brackets."""
     if isinstance(node, Table) and len(node.pairs) == 1:
         ((key, value),) = node.pairs
-        return f"[{{{key.text}: {value.text}}}]" if isinstance(value, Scalar) else None
+        if not isinstance(value, Scalar):
+            return None
+        if triggers.find(value.text) is not None:
+            return f"[{value.text}]"
+        length = written_values.duration(value.text, unit="m") if key.text == "every" else None
+        return f"[{{{key.text}: {length or yaml_text.written(value)}}}]"
     if isinstance(node, Scalar) and (said := _schedule_said(node.text)) is not None:
         return f"[{said}]"
     names = (

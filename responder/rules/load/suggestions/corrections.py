@@ -87,7 +87,8 @@ def _refutes(error: Mistake, way: _Followed) -> bool:
 
 def _corrected(one: Mistake, way: _Followed) -> Mistake:
     old, new = way.old, way.new
-    if (old.line, old.column, old.last_line) == (one.line - 1, one.column - 1, one.line - 1):
+    at = one.line - 1
+    if (old.line, old.column, old.last_line, new.last_line) == (at, one.column - 1, at, at):
         # What is replaced begins where the mark does: so the mark shows it all.
         return replace(one, length=max(old.end - old.column, 1), is_followed=True)
     return replace(one, corrected=tuple(way.lines[new.line : new.last_line + 1]), is_followed=True)
@@ -151,7 +152,7 @@ def _places(one: Mistake, text: Sequence[str]) -> Iterator[_Place]:
     if number >= len(text) or column > len(text[number]):
         return
     if said.startswith("- "):
-        yield from _items(number, text[number])
+        yield from _items(number, text, said)
         return
     yield from _of_the_value(one, text)
     yield from _around(number, column, text, said)
@@ -159,9 +160,14 @@ def _places(one: Mistake, text: Sequence[str]) -> Iterator[_Place]:
     yield from _blocks(text, number, column, said)
 
 
-def _items(number: int, line: str) -> Iterator[_Place]:
+def _items(number: int, text: Sequence[str], said: str) -> Iterator[_Place]:
     """Yield a whole line, whose dash stands where the line begins, or two spaces before."""
+    line = text[number]
     indent, end = len(line) - len(line.lstrip()), _end_of_content(line)
+    if "\n" in said:
+        last = _end_of_block(text, number, indent)
+        yield _Place(number, indent, last, len(text[last].rstrip()))
+        return
     yield _Place(number, indent, number, end)
     if indent > 1:
         yield _Place(number, indent - 2, number, end)
@@ -201,8 +207,16 @@ def _around(number: int, column: int, text: Sequence[str], said: str) -> Iterato
     if opening is not None and line[opening] == said[0]:
         yield _Place(number, opening, *(_behind_bracket(text, number, opening) or last))
         yield _Place(number, opening, number, _end_of_content(line))
+        yield _Place(number, opening, number, column)
+    around = _opening(line[:column])
+    if key is not None and _PAIR.match(said) and around is not None:
+        closing = _behind_bracket(text, number, around)
+        if closing is not None:
+            yield _Place(number, key.start(), closing[0], closing[1] - 1)
     if _PAIR.match(said) or column > start:
-        yield _Place(number, start, number, _end_of_content(line))
+        # What was taken for a remark is a part of the text then.
+        end = len(line.rstrip()) if "#" in said else _end_of_content(line)
+        yield _Place(number, start, number, end)
     yield _Place(number, column, number, _end_of_content(line))
 
 

@@ -1,27 +1,38 @@
 """Reads tests that stand elsewhere than they should, and says where that is."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from responder.rules.facts import registry
+from responder.rules.facts.operators import OPERATORS
 from responder.rules.load.plain_words import Said
-from responder.rules.load.suggestions import comparisons
+from responder.rules.load.suggestions import comparisons, synonyms, yaml_text
 from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table
 
 
 def alternatives(key: Scalar, value: Table, mistakes: Mistakes) -> Items:
     """Return the list that is meant by a map below `any` or `all`, and record that it is none."""
-    name, test = value.pairs[0]
-    written = test.text if isinstance(test, Scalar) else "…"
+    name, _ = value.pairs[0]
     if name.line == key.line:
         message = f"`{key.text}` is a list: its tests stand in square brackets, each in braces"
-        mistakes.error(value, message, f"[{{{name.text}: {written}}}, …]")
+        pairs = (yaml_text.in_braces([one]) for one in yaml_text.pairs_of(value))
+        mistakes.error(value, message, yaml_text.in_brackets(pairs))
     else:
         message = f"`{key.text}` is a list: each of its tests begins with a dash"
-        mistakes.error(name, message, f"- {name.text}: {written}")
+        mistakes.error(name, message, "\n".join(f"- {one}" for one in yaml_text.pairs_of(value)))
     place = {"line": value.line, "column": value.column, "last_line": value.last_line}
     items = (Table(pairs=(pair,), length=1, **place) for pair in value.pairs)
     return Items(items=tuple(items), length=1, **place)
+
+
+def values_in_braces(tests: Sequence[tuple[Scalar, Node]]) -> str | None:
+    """Return the values that are meant by `{F, S}`; None where there are tests."""
+    values = [key for key, value in tests if isinstance(value, Scalar) and value.kind == "null"]
+    is_one = any(key.text in OPERATORS or synonyms.OPERATORS.get(key.text) for key in values)
+    if len(values) < len(tests) or is_one:
+        return None
+    written = [yaml_text.written(one) for one in values]
+    return written[0] if len(written) == 1 else yaml_text.in_brackets(written)
 
 
 def as_a_map(written: str, lists: Collection[str]) -> Said:

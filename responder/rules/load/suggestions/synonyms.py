@@ -160,12 +160,12 @@ def meant(word: str, names: Iterable[str], synonyms: Synonyms) -> str | None:
     Only words among `names` are right, where there are any, and advice of several words.
     """
     names = list(names)
-    plain = word.strip().lower().replace("-", "_").replace(" ", "_")
+    plain = word.strip().lower().lstrip("$").replace("-", "_").replace(" ", "_")
+    if plain in names:
+        return plain
     said = synonyms.get(plain)
     if said is not None and (said in names or not said or not names or " " in said):
         return said or None
-    if plain in names:
-        return plain
     return russian.english(plain, names) or nearest(plain, names)
 
 

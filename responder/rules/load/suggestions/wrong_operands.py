@@ -8,10 +8,10 @@ from responder.rules.facts import literals, registry
 from responder.rules.facts.fields import Type
 from responder.rules.facts.literals import FileContext, MisfitError
 from responder.rules.facts.registry import Fact
-from responder.rules.load.suggestions import comparisons, impossible_days, written_values
+from responder.rules.load.suggestions import comparisons, impossible_days, written_values, yaml_text
 from responder.rules.load.suggestions.synonyms import TRUTHS
 from responder.rules.load.suggestions.texts import wildcards
-from responder.rules.yaml_positions import Items, Node, Scalar
+from responder.rules.yaml_positions import Items, Node, Scalar, Table
 
 _TEMPLATES = ("workflow.template_id", "template.id")
 _OF_SEVERAL = {"is": "one_of", "in_list": "one_of", "is_not": "none_of", "not_in_list": "none_of"}
@@ -56,7 +56,13 @@ def in_plain_words(misfit: MisfitError, operand: Operand) -> MisfitError:
     if isinstance(node, Items) and node is whole:
         message = "one value is expected here; several are a pattern, or stand below `any`"
         said = message if operand.operator in _AS_PATTERNS else misfit.message
-        return MisfitError(node, said, _joined(node, operand) or _several(node, operand.operator))
+        only = node.items[0] if len(node.items) == 1 else None
+        if isinstance(only, Scalar) and only.text in operand.lists:
+            return MisfitError(node, misfit.message, only.text)
+        meant = _joined(node, operand) or _ends(node, operand) or _several(node, operand.operator)
+        return MisfitError(node, said, meant)
+    if isinstance(node, Table) and node is whole:
+        return _with(misfit, misfit.suggestion or _ends(node, operand))
     inner = whole.items if isinstance(whole, Items) else (whole,)
     if misfit.suggestion is not None or not isinstance(node, Scalar) or node not in inner:
         return misfit
@@ -86,6 +92,18 @@ def _counted(node: Scalar, operand: Operand) -> str | None:
     if operand.fact.path != "workflow.tasks" or not operand.is_short:
         return None
     return {"true": "{at_least: 1}", "false": "0"}.get(said)
+
+
+def _ends(node: Node, operand: Operand) -> str | None:
+    """Return the two ends in `[1-5]` or `{from: 1, to: 5}`."""
+    if operand.operator != "between":
+        return None
+    if isinstance(node, Table):
+        ends = [yaml_text.written(value) for _, value in node.pairs]
+        return yaml_text.in_brackets(ends) if len(ends) == 2 else None
+    only = node.items[0] if isinstance(node, Items) and len(node.items) == 1 else None
+    found = written_values.meant(only.text, operand.fact.type) if isinstance(only, Scalar) else None
+    return found.removeprefix("{between: ")[:-1] if found and "between" in found else None
 
 
 def _joined(node: Items, operand: Operand) -> str | None:
@@ -161,7 +179,7 @@ def _comparison(node: Scalar, operand: Operand) -> MisfitError | None:
     if compared is None:
         return None
     type_ = operand.fact.type
-    what = "a date" if type_ in _MOMENTS else "a number"
+    what = "a date" if type_ in _MOMENTS else "yes or no" if type_ is Type.TRUTH else "a number"
     meant = comparisons.as_a_test(compared, type_)
     return MisfitError(node, f"`{node.text}` is not {what}: a comparison is a map", meant)
 

@@ -50,6 +50,11 @@ def in_brackets(items: Iterable[str]) -> str:
     return f"[{', '.join(items)}]"
 
 
+def pairs_of(table: Table) -> list[str]:
+    """Return the pairs of a map as they are written."""
+    return [f"{as_text(key.text)}: {written(value)}" for key, value in table.pairs]
+
+
 def in_one_map(node: Node) -> str | None:
     """Return the map that is meant by a list of maps; None where it is no such list."""
     items = node.items if isinstance(node, Items) else ()

@@ -15,6 +15,7 @@ from responder.rules.yaml_positions import NUMBER, TRUTHS, Items, Kind, Mistakes
 Pair = tuple[Scalar, Node]
 # Names of keys are in small letters; what is none is one more value: `{is: F, S}`.
 _A_KEY = re.compile(r"[a-z_].*")
+_OF_SEVERAL = {"is": "one_of", "is_not": "none_of"}
 _OF_A_TEXT = frozenset({"contains", "starts_with", "ends_with", "matches"})
 
 
@@ -25,6 +26,9 @@ def mended(pairs: Sequence[Pair], mistakes: Mistakes) -> Iterator[Pair]:
     """
     if mistakes.forgives_new:
         yield from pairs
+        return
+    if all(_is_bare(*pair) and " " not in pair[0].text for pair in pairs):
+        yield from pairs  # `{F, S}` for `[F, S]`
         return
     rest = list(pairs)
     while rest:
@@ -80,12 +84,12 @@ def _with_more(test: str, value: Scalar, more: Sequence[Scalar], mistakes: Mista
         meant, kind = duration, "text"
         message = "a duration is a whole number and its unit"
     else:
-        return _several(value, more, mistakes)
+        return _several(test, value, more, mistakes)
     mistakes.at(value.line, value.column, message, meant, length, new=True)
     return replace(value, text=meant.strip("\"'"), kind=kind, length=length)
 
 
-def _several(value: Scalar, more: Sequence[Scalar], mistakes: Mistakes) -> Node:
+def _several(test: str, value: Scalar, more: Sequence[Scalar], mistakes: Mistakes) -> Node:
     """Return the number in `1000,50`, or the list of the values in `1, 2`."""
     written = ",".join(one.text for one in (value, *more))
     is_close = more[-1].line == value.line
@@ -102,7 +106,11 @@ def _several(value: Scalar, more: Sequence[Scalar], mistakes: Mistakes) -> Node:
         )
         return replace(value, text=number, kind="number", length=len(written))
     meant = ", ".join(one.text for one in (value, *more))
-    message = "several values stand in square brackets"
+    message, several = "several values stand in square brackets", _OF_SEVERAL.get(test)
+    if several is not None:
+        meant = f"{several}: [{meant}]"
+        mistakes.at(value.line, value.column, message, meant, value.length, new=True)
+        return replace(value, kind="broken")
     mistakes.at(value.line, value.column, message, f"[{meant}]", value.length, new=True)
     kinds = (value, *(replace(one, kind=_kind(one.text)) for one in more))
     return Items(

@@ -11,6 +11,7 @@ _CLOSING = {"[": "]", "{": "}"}
 _OPENING = {"]": "[", "}": "{"}
 _LAST_KEY = re.compile(r"[{,]\s*([\w.-]+)$")
 _NESTED = re.compile(r"([\w.]+): ([\w.]+): ([^\s{}\[\],:][^{}\[\],:]*)(?=[},])")
+_JOINED = re.compile(r"\s*(?:- +)*(\w+):\s+(\{[^{}]*\})\s+(or|and|или|и|\|\||&&)\s+(\{[^{}]*\})\s*")
 _LAST_WORD = re.compile(r"[\w.\"'-]+$")
 
 
@@ -53,6 +54,20 @@ def broken(stumble: Stumble, lines: Sequence[str]) -> Broken | None:
     return Broken(line, column, message)
 
 
+def joined(number: int, line: str, column: int) -> Broken | None:
+    """Return what is wrong with two maps that a word joins: `{…} or {…}`."""
+    found = _JOINED.fullmatch(line)
+    if found is None:
+        return None
+    _, one, word, other = found.groups()
+    both = (
+        f"any: [{one}, {other}]" if word in ("or", "или", "||") else f"{one[1:-1]}, {other[1:-1]}"
+    )
+    message = "tests in one map must all hold, and `any: […]` is for or"
+    edit = Edit(number, found.start(2), found.end(4), f"{{{both}}}")
+    return Broken(number, column, message, f"{found[1]}: {{{both}}}", edit)
+
+
 def _unclosed(stumble: Stumble, text: str, still: _Open) -> Broken:
     line, column = stumble.began
     end = len(text[: still.remark].rstrip())
@@ -74,9 +89,12 @@ def _wrong_closing(text: str, stumble: Stumble) -> Broken | None:
         return None
     if text[place + 1 :].lstrip().startswith(right) and character in _OPENING:
         return _without_opening(text, line, place)
-    edit = Edit(line, place, place + 1, right)
+    is_outer = text[: column - 1].count(_OPENING.get(character, ")")) > text[: column - 1].count(
+        character
+    )
+    edit = Edit(line, place, place if is_outer else place + 1, right)
     message = f"`{opened}` is closed by `{right}`, and here stands `{character}`"
-    meant = edit.applied_to(text)[column - 1 :].rstrip()
+    meant = edit.applied_to(text)[column - 1 : place + 1 if is_outer else None].rstrip()
     return Broken(line, place + 1, message, meant, edit)
 
 

@@ -34,6 +34,7 @@ _JOINED = re.compile(r"(\s*(?:- +)*)([\w.]+)\s*(;|,|->|=>|→|\u2013|\u2014|-|:=
 _BEFORE_BRACKETS = re.compile(r"(\s*(?:- +)*)([\w.]+) +([\[{].*)")
 _VALUE_OF_A_KEY = re.compile(r"\s*(?:- +)*[\w.]+:\s+.*")
 _DASHES = re.compile(r"\s*(?:- +)*")
+_EQUALS = re.compile(r"^(?:is|equals|=+)\s+(?=\S)")
 _HAS_A_COLON = re.compile(r":(?:\s|$)")
 _PLAIN_TEXT = re.compile(r"\s*(?:- +)*[\w.]+:\s+[^\s\"'{\[|>&*!].*")
 _NAME_ALONE = re.compile(r"(\s*- +)([^:#\s{\[\"'][^:#]*)")
@@ -124,7 +125,7 @@ def _signs(file: _Lines) -> Broken | None:
         said = line_signs.of_line(file.line(number))
         if said is not None:
             edit = None
-            if said.suggestion is not None:
+            if said.suggestion is not None and "\n" not in said.suggestion:
                 start = said.column if said.start is None else said.start
                 edit = replacing(number, file.line(number), start, said.suggestion)
             meant = said.suggestion or None
@@ -157,9 +158,12 @@ def _colon(file: _Lines) -> Broken | None:
     found = _WORD.fullmatch(line)
     if found is None or _HAS_A_COLON.search(line) or not _lacks_its_colon(file, number, found):
         return None
-    end = found.end(2)
-    meant = f"{found[2]}: {found[3]}" if found[3] else f"{found[2]}:"
-    edit = Edit(number, end, end, ":")
+    end, rest = found.end(2), found[3] or ""
+    value = _EQUALS.sub("", rest)
+    meant = f"{found[2]}: {value}" if value else f"{found[2]}:"
+    edit = Edit(number, end, end if value == rest else found.start(3) + len(rest) - len(value), ":")
+    if value != rest:
+        edit = edit._replace(text=": ")
     return Broken(number, end + 1, f"a colon is missing after `{found[2]}`", meant, edit)
 
 
@@ -340,6 +344,9 @@ def _behind(file: _Lines) -> Broken | None:
         said = f"`{rest[0]}` closes nothing here"
     elif before.rstrip()[-1] not in "\"']}":
         return None
+    joined = brackets.joined(line, text, column)
+    if joined is not None:
+        return joined
     found = _VALUE_OF_A_KEY.fullmatch(before.rstrip())
     meant = None if found is None else before.strip().removeprefix("- ")
     return Broken(line, column, said, meant, Edit(line, len(before), len(text), ""))

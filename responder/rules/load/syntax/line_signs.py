@@ -67,7 +67,9 @@ def _colon_in_a_text(found: re.Match[str]) -> Said:
     column, start = found.start(3) + len(first), found.start(2)
     if (second := _SECOND_FACT.search(first)) is not None:
         message = f"`{second[1]}` is a test of its own: it begins a line of its own"
-        return Said(found.start(3) + second.start(1), message)
+        above = re.sub(r"(?:[,;]|\s+(?:and|и|&&?))\s*$", "", first[: second.start(1)].rstrip())
+        lines = f"{key}: {above}\n{text[second.start(1) :]}"
+        return Said(found.start(3) + second.start(1), message, lines, start)
     if text.count("}") > text.count("{"):
         message = "`}` closes nothing: `{` is missing"
         if found[1].endswith("- "):
@@ -115,6 +117,7 @@ _BY_PATTERN: Mapping[str, _Look] = {
     r"\s*((?:```|~~~)\w*)\s*": _Says(
         "this line belongs to the page that the rules were copied from: delete it", ""
     ),
+    r"\s*(\{(\w+\.[\w.]+: [^{}]+)\})\s*": _Says("a test stands without braces here", "{2}"),
     r"\s*(kill|terminate|leave)\s*": _Says("an action stands behind `then`", "then: {1}"),
     r"\s*((//|/\*|<!--|;|--)\s*(.*?)\s*(?:\*/|-->)?)": _Says(
         "a remark begins with `#`, and not with `{2}`", "# {3}"
@@ -132,12 +135,15 @@ _BY_PATTERN: Mapping[str, _Look] = {
     r"\s*(([\u2022\u00b7\u25cf\u25aa\u25e6\u2023\u2043*+])\s+(\S.*))": _Says(
         "a list's item begins with `-`, and here stands `{2}`", "- {3}"
     ),
+    r"\s*(\d{1,2}[.)]\s+(\w+:\s.*))": _Says(
+        "a list's item begins with `-`, and with no number", "- {2}"
+    ),
     r"\s*(-([a-z_]+:(?:\s.*)?))": _Says("a space stands after the dash of a list's item", "- {2}"),
     r"(\s*)([^\uff1a]*)(\uff1a)(.*\S)\s*": _wide_colon,
     r"\s*(?:- )?(([a-z_]+(?:\.[a-z_0-9]+)*):([^\s:].*))": _Says(
         "a space stands after the colon of a key", "{2}: {3}"
     ),
-    r"(\s*)((?:- )?[\w.]+:\s+(?:\"[^\"]*\"|'[^']*'|[^,{\[]*|.*[\]}])),\s*": _comma,
+    r"(\s*)((?:- )?[\"']?[\w.]+[\"']?:\s+(?:\"[^\"]*\"|'[^']*'|[^,{\[]*|.*[\]}])),\s*": _comma,
     r"\s*(?:- )?([\w.]+):\s+\"([^\"]*\"[^\"]+\"[^\"]*)\"\s*": _double_quotes,
     r"\s*(?:- )?([\w.]+):\s+'([^']*'[^']*)'\s*": _single_quotes,
     r"\s*(?:- )?\w+\.[\w.]+:\s+(([*%])([^*%\s][^*%]*)\2)\s*": _Says(

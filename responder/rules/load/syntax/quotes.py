@@ -103,11 +103,13 @@ def around_text(number: int, line: str) -> Broken | None:
         return None
     if text[0] in "\"'" and not _goes_on(text):
         return None
-    if not _BEGINS_OTHERWISE.match(text) and not (is_a_text and _goes_on(text)):
+    is_cut = is_a_text and (_goes_on(text) or text.endswith(":"))
+    if not _BEGINS_OTHERWISE.match(text) and not is_cut:
         return None
     meant = f"{found[2]}: {yaml_text.quoted(text)}"
     edit = Edit(number, found.start(2), start + len(text), meant)
-    said = _BEGINNINGS.get(text[0], f"a text that begins with `{text[0]}` stands in quotes")
+    said = "a text with a colon at its end stands in quotes" if text[-1] == ":" else ""
+    said = said or _BEGINNINGS.get(text[0], f"a text that begins with `{text[0]}` stands in quotes")
     return Broken(number, start + 1, said, meant, edit)
 
 

@@ -151,7 +151,7 @@ class Builder:
         if found is not None and key.length == len(key.text):
             end = key.column - 1 + len(found[1])
             edit = Edit(key.line, end, end, ":")
-            message, meant = f"a colon is missing after `{found[1]}`", f"{found[1]}: {found[2]}"
+            message, meant = f"a colon is missing after `{found[1]}`", None
             self.broken.append(Broken(key.line, end + 1, message, meant, edit))
 
     def _each_once(self, pairs: Iterable[Pair], event: yaml.CollectionStartEvent) -> Iterator[Pair]:

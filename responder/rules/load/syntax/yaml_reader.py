@@ -138,7 +138,10 @@ class _Reader:
         if not broken or any(one.line in self.edits for one in broken):
             return False  # what is wrong with this line was said; it is not certain what else is
         for one in broken:
-            self.mistakes.at(one.line, one.column, one.message, one.suggestion, new=new)
+            meant = one.suggestion
+            if meant is None and new and one.edit is not None:
+                meant = one.edit.applied_to(split[one.line - 1]).strip().removeprefix("- ")
+            self.mistakes.at(one.line, one.column, one.message, meant, new=new)
         edits = [one.edit for one in broken if one.edit is not None]
         if len(edits) < len(broken):
             return False

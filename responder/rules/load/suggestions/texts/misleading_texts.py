@@ -53,6 +53,9 @@ def warnings(
             said = _thousands(item)
         if said is None and fact.type in _TEXTS:
             said = _wildcard(item, operator)
+        found = _SLASHED.fullmatch(item.text) if operator == "matches" else None
+        if said is None and found is not None and found[2]:
+            said = Misleading(item, "slashes around a pattern are a part of it", _unslashed(found))
         if said is None and fact.type in _TEXTS and operator in closed_values.TESTS:
             said = _text(item, fact, lists)
         if said is not None:
@@ -62,10 +65,10 @@ def warnings(
 def _in_its_place(said: Misleading, operator: str, operand: Node, *, short: bool) -> str | None:
     """Return what is meant as it is written at the value, or in place of the whole test."""
     meant = said.suggestion
+    if meant is not None and operand is not said.node:
+        return None if meant[0] == "{" else meant.strip("[]")
     if meant is None or short:
         return meant
-    if operand is not said.node:
-        return None if meant[0] == "{" else meant.strip("[]")
     if meant[0] == "{":
         return meant[1:-1] if operator == "is" else None
     several = {"is": "one_of", "is_not": "none_of"}.get(operator)
@@ -97,6 +100,11 @@ def _wildcard(item: Scalar, operator: str) -> Misleading | None:
     return Misleading(item, message, f"{{{found.pair}}}")
 
 
+def _unslashed(found: re.Match[str]) -> str:
+    """Return the pattern that is meant by `/tender/i`."""
+    return yaml_text.quoted(f"{'(?i)' if 'i' in found[2] else ''}{found[1]}")
+
+
 def _text(item: Scalar, fact: Fact, lists: Collection[str]) -> Misleading | None:
     """Return what to say of a text that is more than that."""
     written = item.text
@@ -104,9 +112,8 @@ def _text(item: Scalar, fact: Fact, lists: Collection[str]) -> Misleading | None
     if wrong is not None:
         return Misleading(item, wrong.message, wrong.suggestion)
     if found := _SLASHED.fullmatch(written):
-        flags = "(?i)" if "i" in found[2] else ""
-        pattern = yaml_text.quoted(f"{flags}{found[1]}")
-        return Misleading(item, f"{_AS_WRITTEN}, with its signs", f"{{matches: {pattern}}}")
+        pattern = f"{{matches: {_unslashed(found)}}}"
+        return Misleading(item, f"{_AS_WRITTEN}, with its signs", pattern)
     if written in lists:
         message = f"this is compared with the text `{written}`, and not with the list"
         return Misleading(item, message, f"{{in_list: {written}}}")

@@ -25,4 +25,4 @@ def said(error: Exception) -> str:
     plain = _PLAIN.get(problem)
     if plain is not None:
         words = f"{plain}: {part}" if part else plain
-    return f"RE2 cannot read this regular expression: {words}"
+    return f"this pattern cannot be read: {words}"

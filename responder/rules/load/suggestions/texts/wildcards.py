@@ -32,6 +32,8 @@ def read(written: str) -> Wildcard | None:
     A percent sign alone behind a number is one: `50%`.
     """
     found = _ENDS.fullmatch(written.strip())
+    if ".*" in written:
+        return None  # it is a pattern
     if found is None or not (found[1] or found[3]):
         return _within(written)
     if not found[1] and found[3] == "%" and found[2][-1:] in "0123456789 ":
