@@ -83,7 +83,7 @@ _STATUSES = _Closed(
         _2="waiting pending wait new open",
         _3="under_way in_progress progress started running active",
         _4="to_be_checked supposedly_completed awaiting_control review checking",
-        _5="done completed complete closed finished",
+        _5="done completed complete closed finished завершена выполнена готово",
         _6="put_off deferred postponed",
     ),
     # Older portals have tasks that are new or were declined.
@@ -142,6 +142,11 @@ _CODES: Mapping[str, _Code] = {
 
 # What stands before or behind a value in other languages: `is F`, `= F`, `F*`, `F // lost`.
 _PLAINLY = re.compile(r"^(?:is|equals|=+)\s+|^[*%]|[*%]$| //.*$", re.I)
+
+
+def currency_meant(written: str) -> str | None:
+    """Return the code of the currency that a word or a sign means."""
+    return _CURRENCIES.get(written.lower().rstrip("."))
 
 
 def in_test(fact: Fact, operator: str, operand: Node, context: FileContext) -> Iterator[Complaint]:

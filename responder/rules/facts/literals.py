@@ -127,7 +127,8 @@ def scalar_of(node: Node, fact: Fact) -> Scalar:
         raise MisfitError(node, message, _NONE if node.text else None)
     if node.kind == "text" and registry.spells_a_fact(node.text):
         message = f"this would be the text `{node.text}`; the fact is written"
-        raise MisfitError(node, f"{message} `{{is: {{fact: {node.text}}}}}`")
+        meant = f"{{is: {{fact: {node.text}}}}}"
+        raise MisfitError(node, f"{message} `{meant}`", meant)
     return node
 
 

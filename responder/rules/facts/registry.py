@@ -198,7 +198,8 @@ def nearest_owner(name: str) -> str | None:
 def nearest_kind(name: str) -> str | None:
     """Return the kind of document that is nearest to a wrong name of one."""
     plain = name.lower()
-    return plain if is_kind(plain) else _numbered(plain) or nearest(plain, KINDS)
+    meant = plain if is_kind(plain) else _numbered(plain) or russian.english(plain, KINDS)
+    return meant or nearest(plain, KINDS)
 
 
 def nearest_fact(path: str) -> str | None:

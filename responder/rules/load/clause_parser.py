@@ -230,7 +230,8 @@ class ClauseReader:
                 message += f": `{field}` is a test of its own"
             self.mistakes.error(key, message, meant)
         elif not isinstance(node, Scalar) or not _CURRENCY.fullmatch(node.text):
-            self.mistakes.error(node, "a currency is three letters, such as RUB")
+            meant = closed_values.currency_meant(node.text) if isinstance(node, Scalar) else None
+            self.mistakes.error(node, "a currency is three letters, such as RUB", meant)
         else:
             return node.text.upper()
         return None
@@ -318,11 +319,13 @@ class ClauseReader:
             self.mistakes.error(operand, message, meant)
         else:
             meant = comparisons.fitting_test(fact.type, name, written)
-            self.mistakes.error(key, _does_not_take(fact, name), meant)
+            self.mistakes.error(key, wrong_operands.does_not_take(fact, name), meant)
 
     def _no_operator(self, key: Scalar, operand: Node) -> None:
         if key.text == "fact":
-            self.mistakes.error(key, "a fact is compared by an operator: {is: {fact: …}}", "is")
+            fact = f"is: {{fact: {yaml_text.written(operand)}}}"
+            message = "a fact is compared by an operator: {is: {fact: …}}"
+            self.mistakes.error(key, message, fact)
             return
         if key.text.startswith("=") and key.text not in synonyms.OPERATORS:
             self.mistakes.error(key, EXPRESSION)
@@ -392,8 +395,3 @@ def _means_working_days(operand: Node) -> bool:
         and (working_time.is_meant(one.text) or written_values.is_of_working_days(one.text))
         for one in several
     )
-
-
-def _does_not_take(fact: Fact, name: str) -> str:
-    taken = ", ".join(row.name for row in OPERATORS.values() if fact.type in row.types)
-    return f"`{name}` cannot test `{fact.path}` ({fact.type}), which takes {taken}"

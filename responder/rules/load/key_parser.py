@@ -191,8 +191,10 @@ def _meant(
     if elsewhere is not None and written.lower() not in synonyms:
         return elsewhere
     meant = synonym(written, names, synonyms)
-    if meant is not None and meant.startswith("portals") and written != "portals":
-        return None, f"portals: {_as_a_list(value, str) or yaml_text.written(value)}"
+    if meant in ("portals", "tell", "warn") and not isinstance(value, Items):
+        return None, f"{meant}: {_as_a_list(value, str) or yaml_text.written(value)}"
+    if meant == "when" and isinstance(value, Table):
+        return None, f"when: [{yaml_text.written(value)}]"
     if meant is None and elsewhere is not None:
         return elsewhere
     return None, meant
@@ -239,6 +241,9 @@ def _choice_meant(node: Node, choices: list[str]) -> str | None:
 
 def _as_a_list(node: Node, meant: Callable[[str], str | None]) -> str | None:
     """Return the list that is meant by a text."""
+    if isinstance(node, Table):
+        keys = [meant(key.text) for key, _ in node.pairs]
+        return yaml_text.in_brackets(one for one in keys if one) if keys and all(keys) else None
     if not isinstance(node, Scalar) or not node.text:
         return None
     parts = [meant(part) for part in _BETWEEN_NAMES.split(node.text.strip()) if part]

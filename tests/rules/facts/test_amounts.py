@@ -56,7 +56,7 @@ def test_both_tests_of_one_amount_are_in_the_currency_that_stands_beside_them() 
 @pytest.mark.parametrize(
     ("tests", "said", "meant"),
     [
-        ("{over: 5, currency: roubles}", "a currency is three letters, such as RUB", None),
+        ("{over: 5, currency: roubles}", "a currency is three letters, such as RUB", "RUB"),
         ("{over: 5, currency: [RUB]}", "a currency is three letters, such as RUB", None),
         ("{currency: RUB}", f"`{PRICE}` has no test", None),
         (

@@ -69,11 +69,14 @@ CASE_KEYS: Synonyms = words(
     name="title id test description",
     unknown="unreadable",
 )
+_OF_TEMPLATES = "templates are tested below `if`, as in `workflow.template_id: 61`"
 REMARKS: Mapping[str, str] = {
     "enabled": "a rule is on unless it says why not, as in `disabled: not yet`",
     "active": "a rule is on unless it says why not, as in `disabled: not yet`",
     "else": "what does not hold does nothing, and the next rule is read",
     "per_day": "a rule's limits are `per_hour`, `per_document`, `per_run` and `percent_of_running`",
+    **dict.fromkeys(("template", "templates", "template_id"), _OF_TEMPLATES),
+    **dict.fromkeys(("or", "and", "any", "all", "not"), "groups of tests stand below `if`"),
     "priority": "rules are read from the top, so their order is their priority",
 }
 VALUES: Synonyms = {

@@ -7,9 +7,10 @@ from typing import NamedTuple
 from responder.rules.facts import literals, registry
 from responder.rules.facts.fields import Type
 from responder.rules.facts.literals import FileContext, MisfitError
+from responder.rules.facts.operators import OPERATORS
 from responder.rules.facts.registry import Fact
 from responder.rules.load.suggestions import comparisons, impossible_days, written_values, yaml_text
-from responder.rules.load.suggestions.synonyms import TRUTHS
+from responder.rules.load.suggestions.synonyms import TRUTHS, truth_meant
 from responder.rules.load.suggestions.texts import wildcards
 from responder.rules.yaml_positions import Items, Node, Scalar, Table
 
@@ -33,6 +34,7 @@ _BY_NAME = ("in_list", "not_in_list", "within", "outside")
 
 _AGO = re.compile(r"\s(?:ago|назад)$", re.I)
 _EXPRESSION = re.compile(r"\{=Document:([A-Z0-9_]+)[^}]*\}")
+_NAMED = re.compile(r"(?:\$|\$?\{+)\s*([a-z_0-9]+(?:\.[a-z_0-9]+)+)\s*\}*")
 _EVERYTHING = frozenset({"*", "any", "all", "every", "все", "любой"})
 
 
@@ -63,6 +65,28 @@ def in_plain_words(misfit: MisfitError, operand: Operand) -> MisfitError:
         return MisfitError(node, said, meant)
     if isinstance(node, Table) and node is whole:
         return _with(misfit, misfit.suggestion or _ends(node, operand))
+    if misfit.suggestion == f"{{is: {{fact: {_text(node)}}}}}" and not operand.is_short:
+        return _with(misfit, misfit.suggestion.removeprefix("{is: ")[:-1])
+    if operand.operator in ("one_of", "none_of") and node is whole and misfit.suggestion is None:
+        found = _suggested(misfit, operand)
+        return found if found.suggestion is not None else _with(found, _listed(node))
+    return _suggested(misfit, operand)
+
+
+def _text(node: Node) -> str:
+    return node.text if isinstance(node, Scalar) else ""
+
+
+def _listed(node: Node) -> str | None:
+    """Return the list that is meant by one value, or by values in braces."""
+    if isinstance(node, Table):
+        return yaml_text.in_brackets(yaml_text.written(key) for key, _ in node.pairs)
+    is_one = isinstance(node, Scalar) and re.fullmatch(r"[A-Za-z0-9_:]+", node.text) is not None
+    return f"[{yaml_text.written(node)}]" if is_one else None
+
+
+def _suggested(misfit: MisfitError, operand: Operand) -> MisfitError:
+    node, whole = misfit.node, operand.node
     inner = whole.items if isinstance(whole, Items) else (whole,)
     if misfit.suggestion is not None or not isinstance(node, Scalar) or node not in inner:
         return misfit
@@ -79,9 +103,10 @@ def in_plain_words(misfit: MisfitError, operand: Operand) -> MisfitError:
     if meant is None and isinstance(whole, Items):
         # An item of a list is meant alone, and several in one are as many items.
         read = written_values.read(node.text, fact.type)
-        meant = read or written_values.spaced(
-            node.text, lambda one: written_values.read(one, fact.type)
-        )
+        if "-" not in node.text:  # which of the numbers between are meant, nobody knows
+            meant = read or written_values.spaced(
+                node.text, lambda one: written_values.read(one, fact.type)
+            )
     is_item = isinstance(whole, Items) and meant is not None and meant.startswith("[")
     return _with(misfit, meant.strip("[]") if is_item and meant is not None else meant)
 
@@ -134,7 +159,7 @@ def in_the_list(operand: Operand, context: FileContext) -> list[MisfitError]:
             literals.comparand(item, operand.fact, context)
         except MisfitError as misfit:
             one = operand._replace(operator="one_of", node=item, is_short=False, lists=())
-            plain = in_plain_words(misfit, one)
+            plain = _suggested(misfit, one)
             meant = None if plain.suggestion is None else plain.suggestion.strip("[]")
             message = f"{plain.message} (and rules compare it with the list `{name}`)"
             found.append(MisfitError(item, message, meant))
@@ -226,7 +251,7 @@ def _of_templates(node: Scalar) -> str | None:
 def _meant(written: str, fact: Fact, operator: str, *, is_short: bool) -> str | None:
     """Return what was meant by an operand, as it is written in its place."""
     if operator == "exists":
-        return TRUTHS.get(written.lower())
+        return truth_meant(written)
     type_ = Type.DURATION if operator in _AGES and written.isdigit() else fact.type
     found = written_values.meant(written, type_)
     if found is None and type_ in _MOMENTS and is_short and _AGO.search(written):
@@ -249,6 +274,11 @@ def _meant(written: str, fact: Fact, operator: str, *, is_short: bool) -> str | 
 def _expression(node: Scalar, operand: Operand) -> MisfitError | None:
     """Return what is wrong with an expression of the designer of workflows."""
     found, fact = _EXPRESSION.fullmatch(node.text), operand.fact
+    named = _NAMED.fullmatch(node.text)
+    if named is not None and registry.find(named[1]) is not None:
+        other = f"{{fact: {named[1]}}}"
+        meant = f"{{is: {other}}}" if operand.is_short else other
+        return MisfitError(node, f"another fact is written {other}", meant)
     if found is None:
         return None
     message = "expressions of the designer mean nothing here: another fact is {fact: …}"
@@ -257,3 +287,9 @@ def _expression(node: Scalar, operand: Operand) -> MisfitError | None:
         return MisfitError(node, message)
     meant = f"{{fact: {path}}}"
     return MisfitError(node, message, f"{{is: {meant}}}" if operand.is_short else meant)
+
+
+def does_not_take(fact: Fact, name: str) -> str:
+    """Return what is wrong with a test that a fact of this type does not take."""
+    taken = ", ".join(row.name for row in OPERATORS.values() if fact.type in row.types)
+    return f"`{name}` cannot test `{fact.path}` ({fact.type}), which takes {taken}"

@@ -24,7 +24,18 @@ _SAID = re.compile(
 )
 _QUOTES = "\"'"
 _EMPTY = frozenset(["empty", "is empty", "is_empty", "пусто", "не заполнено", "не заполнен"])
-_FILLED = frozenset(["not empty", "not_empty", "is not empty", "не пусто", "заполнено", "filled"])
+_FILLED = frozenset(
+    [
+        "not empty",
+        "not_empty",
+        "is not empty",
+        "не пусто",
+        "заполнено",
+        "filled",
+        "exists",
+        "is set",
+    ]
+)
 _THOUSANDS = re.compile(r"[1-9][0-9]{0,2}\.[0-9]{3}")
 _CODE = re.compile(r"[A-Z0-9_:|]+")
 
