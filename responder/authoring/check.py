@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Literal
@@ -91,11 +91,22 @@ def _warn_of_remarks(data: bytes, mistakes: Mistakes) -> None:
 
 def check_tests(data: bytes, file: str, ruleset: Ruleset) -> tuple[Mistake, ...]:
     """Return the mistakes of a file that has tests alone, for rules that are elsewhere."""
-    try:
-        case_runs.suite_of_tests(data, file, ruleset, expecting=True)
-    except RulesError as error:
-        return error.mistakes
-    return ()
+
+    def checked(text: bytes) -> tuple[Mistake, ...]:
+        try:
+            case_runs.suite_of_tests(text, file, ruleset, expecting=True)
+        except RulesError as error:
+            return error.mistakes
+        return ()
+
+    return corrections.follow(checked(data), data, checked)
+
+
+def followed(mistakes: Sequence[Mistake], data: bytes, file: str) -> tuple[Mistake, ...]:
+    """Return mistakes of a file of rules with suggestions that hold when followed."""
+    return corrections.follow(
+        mistakes, data, lambda text: _checked(text, file, None, (), None, None)
+    )
 
 
 def _tested(root: Table, ruleset: Ruleset, mistakes: Mistakes) -> set[str]:

@@ -103,11 +103,13 @@ def did_you_mean(word: str, names: Iterable[str]) -> str:
 
 def show_mistakes(error: "RulesError") -> None:
     """Print the mistakes of a file of rules or tests, with the lines they are in."""
-    from responder.authoring.check import count, render
+    from responder.authoring.cases.case_runs import has_rules
+    from responder.authoring.check import count, followed, render
 
     path = Path(error.mistakes[0].file)
     data = path.read_bytes() if path.is_file() else b""
-    click.echo(render(error.mistakes, data) + count(error.mistakes), nl=False)
+    found = followed(error.mistakes, data, str(path)) if has_rules(data) else error.mistakes
+    click.echo(render(found, data) + count(found), nl=False)
 
 
 def is_known_to_the_log(revision: str) -> bool:
