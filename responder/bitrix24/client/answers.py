@@ -63,10 +63,7 @@ def explain(failure: Failure) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A method of the portal's REST interface, and its parameters.
-
-    Nothing depends on the answer if it is `optional`: no refusal of it opens a method's breaker.
-    """
+    """A REST method and its parameters. If it is `optional`, no refusal opens its breaker."""
 
     method: str
     params: Mapping[str, object]
