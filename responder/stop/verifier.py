@@ -41,6 +41,8 @@ WRITTEN = 20  # results in one transaction: acknowledging must not wait for all 
 
 Row = Mapping[str, str | None] | Unknown | None
 RunningOnDocuments = Mapping[str, Collection[str] | Unknown]
+Others = dict[str, list[str] | None]
+"""By document: what runs on it and has no stop under way; None where that was not found out."""
 
 log = structlog.get_logger()
 
@@ -92,6 +94,13 @@ class LookupResult:
             for one in ids
         ]
 
+    def others_on(self, ref: str, known: Collection[str]) -> list[str] | None:
+        """Return what runs on a document and is not known; None where that was not found out."""
+        ids = self.beside.get(ref)
+        if ids is None or isinstance(ids, Unknown):
+            return None
+        return [one for one in ids if one not in known]
+
 
 class Verifier:
     """The searches of one portal's driver."""
@@ -138,7 +147,7 @@ class Verifier:
             self._context.client.send, due.ids, documents
         )
         beside = {document.ref: running for document, running in listed.items()}
-        await self.write(due, LookupResult(found, beside, self._context.now()))
+        await self.write(due, LookupResult(found, beside, self._context.now()), {})
 
     async def _to_list(self, fresh: Sequence[Stop]) -> list[Document]:
         """Return the documents of our stops, without those that have more stops due now."""
@@ -184,19 +193,22 @@ class Verifier:
 
         return await self._context.read(read)
 
-    async def write(self, due: DueLookups, result: LookupResult) -> None:
-        """Write the results for these stops, 20 in a transaction."""
+    async def write(self, due: DueLookups, result: LookupResult, others: Others) -> None:
+        """Write the results for these stops, 20 in a transaction.
+
+        `others` is filled as documents are come to, of which one may have thousands of these stops.
+        """
         rows = {one: self._believed(row) for one, row in result.rows.items()}
         result = replace(result, rows=rows)
         for part in due.parts():
-            await self._write(part, result)
+            await self._write(part, result, others)
 
     def _believed(self, row: Row) -> Row:
         """Return a row; that there is none proves nothing where the portal answers otherwise."""
         doubt = self._context.why_doubted
         return row if row is not None or doubt is None else Unknown(f"the portal: {doubt}")
 
-    async def _write(self, due: DueLookups, result: LookupResult) -> None:
+    async def _write(self, due: DueLookups, result: LookupResult, others: Others) -> None:
         portal = self._context.portal
         steps = [
             (stop, recheck.after_lookup(stop, result.rows[stop.workflow_id], result.at))
@@ -206,13 +218,12 @@ class Verifier:
 
         def write(tx: Connection) -> None:
             record_steps(tx, portal, [(stop.decision_id, one) for stop, one in steps], now)
-            on_them = result.running_on({stop.document.ref for stop in due.fresh})
-            known = open_stops.under_way(tx, portal, on_them)
+            asked = {stop.document.ref for stop in due.fresh} - others.keys()
+            known = open_stops.under_way(tx, portal, result.running_on(asked))
+            others.update({ref: result.others_on(ref, known) for ref in asked})
             for stop in due.fresh:
                 if self._verify(tx, stop, result.rows[stop.workflow_id], now):
-                    self._judge_other_workflows(
-                        tx, stop, result.beside.get(stop.document.ref), known, now
-                    )
+                    self._judge_other_workflows(tx, stop, others[stop.document.ref], now)
 
         await self._gate.write(write)
         for stop, new_step in steps:
@@ -243,8 +254,7 @@ class Verifier:
         self,
         tx: Connection,
         stop: Stop,
-        ids: Collection[str] | Unknown | None,
-        known: Collection[str],
+        others: Sequence[str] | None,
         now: datetime,
     ) -> None:
         """Schedule a second look at a document on which a workflow without a stop runs.
@@ -253,9 +263,9 @@ class Verifier:
         """
         if stop.alone:
             return
-        if ids is None or isinstance(ids, Unknown):
+        if others is None:
             self._schedule_second_look(tx, stop, None, now + LOOK_AGAIN)
-        elif any(one not in known and one != stop.workflow_id for one in ids):
+        elif any(one != stop.workflow_id for one in others):
             self._schedule_second_look(tx, stop, None, now)
 
     def _schedule_second_look(
@@ -282,6 +292,7 @@ class Settlement:
         self._began_at = began_at
         self._left: Iterator[DueLookups] = iter(())
         self._by_document: dict[Compact, list[str]] | None = None
+        self._others: Others = {}
 
     async def step(self) -> bool:
         """Write the results for some of the stops. Return False when there are no more."""
@@ -293,7 +304,8 @@ class Settlement:
             return False
         found = {one: row_of(one, self._rows) for one in part.ids}
         beside = self._beside(part.fresh)
-        await self._verifier.write(part, LookupResult(found, beside, self._began_at))
+        result = LookupResult(found, beside, self._began_at)
+        await self._verifier.write(part, result, self._others)
         return True
 
     def _beside(self, fresh: Sequence[Stop]) -> RunningOnDocuments:
