@@ -45,10 +45,9 @@ class FailureKind(StrEnum):
 class Failure:
     """The reason why there is no value. `code` is the portal's own, in one spelling if it is known.
 
-    It may be `""`. Where the portal gave no code, `code` is a word of ours in lower case:
-    `no_connection`, `timeout`, `dropped`, `not_json`, `too_big`, `encoded`, `wrong_type`,
-    `missing_part`, `http_302`; or `unsendable`, for a request that was not sent. `text` is at most
-    200 characters, without secrets.
+    It may be `""`. Where the portal gave none, it is a word of ours in lower case: `no_connection`,
+    `timeout`, `dropped`, `not_json`, `too_big`, `encoded`, `wrong_type`, `missing_part`,
+    `http_302`; or `unsendable`, for what was not sent. `text`: at most 200 characters, no secrets.
     """
 
     kind: FailureKind
