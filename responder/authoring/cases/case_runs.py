@@ -23,6 +23,7 @@ from responder.rules.ruleset import IsKnown, RulesError, Ruleset, load
 from responder.rules.yaml_positions import Mistake, Mistakes, Table, nearest
 
 _FILE_KEYS = ("version", "tests")
+_OF_RULES = ("rules", "defaults", "lists", "calendars")  # keys that a file of tests has not
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +69,13 @@ class Result:
 def has_rules(data: bytes) -> bool:
     """Return whether a file has rules of its own; a broken file counts as one that has."""
     root = yaml_reader.read(data, Mistakes(""))
-    return not isinstance(root, Table) or root.get("rules") is not None or _is_bare(root)
+    if not isinstance(root, Table) or _is_bare(root):
+        return True
+    return any(key.text in _OF_RULES or _is_misspelt(key.text) for key, _ in root.pairs)
+
+
+def _is_misspelt(key: str) -> bool:
+    return key not in _FILE_KEYS and nearest(key, (*_FILE_KEYS, "rules")) == "rules"
 
 
 def _is_bare(root: Table) -> bool:

@@ -225,6 +225,9 @@ def _among_words(written: str, known: Collection[str]) -> str | None:
 def _number(scalar: Scalar, fact: Fact) -> object:
     read = values.number(scalar.text)
     if isinstance(read, Unknown):
+        if fact.type is Type.REFERENCE and re.fullmatch(r"\d+(\s+\d+)+", scalar.text):
+            several = ", ".join(scalar.text.split())
+            raise MisfitError(scalar, "commas are missing between these numbers", several)
         message = f"`{scalar.text}` is not a number, and `{fact.path}` is one"
         if fact.type is Type.REFERENCE:
             message += ", which the address of its page ends with"

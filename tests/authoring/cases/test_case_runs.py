@@ -319,6 +319,8 @@ def test_a_file_is_known_for_what_it_is() -> None:
     assert case_runs.has_rules(RULES.encode())
     assert case_runs.has_rules(b"")
     assert case_runs.has_rules(b"version: 1\n")
+    assert case_runs.has_rules(b"rule: [{id: a}]\ntests: []")
+    assert case_runs.has_rules(b"defaults: {}\ntests: []")
     assert not case_runs.has_rules(b"tests: []")
     assert not case_runs.has_rules(b"event: deal.updated")
 

@@ -8,7 +8,7 @@ that no depth of nesting can exhaust Python's.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -183,11 +183,14 @@ class Builder:
     def _twice(self, key: Scalar, value: Node, first: Scalar, other: Node) -> None:
         """Record a key that is in a map twice."""
         message = f"`{key.text}` is here twice, first on line {first.line}"
-        if isinstance(value, Items) and isinstance(other, Items):
-            message += ": its items belong below those"
-        elif isinstance(value, Scalar) and isinstance(other, Scalar) and "." in key.text:
-            both = yaml_text.in_brackets(map(yaml_text.written, (other, value)))
+        lists = isinstance(value, Items) and isinstance(other, Items)
+        items = [*_items(other), *_items(value)]
+        texts = [one for one in items if isinstance(one, Scalar)]
+        if len(texts) == len(items) and (lists or "." in key.text):
+            both = yaml_text.in_brackets(map(yaml_text.written, texts))
             message += f": delete this one, and write `{key.text}: {both}` there"
+        elif lists:
+            message += ": its items belong below those"
         self._mistakes.error(key, message)
 
     def _go_on(self, found: list[Pair], place: int, value: Node) -> None:
@@ -241,3 +244,7 @@ def _kind(event: yaml.ScalarEvent) -> Kind:
     if event.value in TRUTHS:
         return "truth"
     return "number" if NUMBER.fullmatch(event.value) else "text"
+
+
+def _items(node: Node) -> Sequence[Node]:
+    return node.items if isinstance(node, Items) else (node,)
