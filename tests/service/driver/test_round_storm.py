@@ -2,7 +2,10 @@
 
 from datetime import timedelta
 
+import pytest
+
 from responder.bitrix24.client.rate_limit import Bucket
+from responder.judge import fact_reader
 from responder.judge.context import IDS
 from tests.support.rounds import KILL, RULES, Driving, play
 from tests.support.storms import MANY, all_is_done, begin, read_singly
@@ -263,17 +266,21 @@ def test_once_much_of_the_bucket_is_used_what_is_due_gathers(driven: Driving) ->
     play(driven, story)
 
 
-def test_before_a_long_list_is_read_for_few_what_is_due_gathers(driven: Driving) -> None:
+def test_before_a_long_list_is_read_for_few_what_is_due_gathers(
+    driven: Driving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fact_reader, "GATHERS_FOR", timedelta(minutes=5))
+
     async def story(there: Driving) -> None:
         there.lost_deals(range(1, 5_001))
         there.deliver(range(1, 101))
         await there.until_idle()
         assert there.sandbox.http_requests == 1  # it told how long the list is
         there.deliver(range(101, 201))
-        there.later(seconds=1)
+        there.later(minutes=2)
         await there.until_idle()
         assert there.sandbox.http_requests == 1
-        there.later(seconds=1.1)
+        there.later(minutes=3)
         await there.until_idle()
         assert len(there.sandbox.killed) == 200
 

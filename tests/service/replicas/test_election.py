@@ -12,7 +12,7 @@ from typing import TypeVar
 import pytest
 
 from responder.service.replicas.database_time import Clock
-from responder.service.replicas.election import Leases, Pace
+from responder.service.replicas.election import Grant, Leases, Pace
 from responder.store import leases
 from responder.store.database.database import Connection, Database
 from responder.store.database.engines import StoreUnavailable
@@ -56,7 +56,11 @@ class Process:
     def _granted(self, portal: str) -> None:
         grant = self.leases.of(portal)
         if grant is not None and grant.ending:
-            self._tasks.append(asyncio.create_task(self.leases.give_up(grant)))
+            self._tasks.append(asyncio.create_task(self._give_up(grant)))
+
+    async def _give_up(self, grant: Grant) -> None:
+        with suppress(StoreUnavailable):  # as a driver that ends: the lease is soon over
+            await self.leases.give_up(grant)
 
     @property
     def driven(self) -> int:
@@ -76,8 +80,7 @@ class Process:
         for portal in self._portals:
             grant = self.leases.of(portal)
             if grant is not None:
-                with suppress(StoreUnavailable):  # as a driver that ends: the lease is soon over
-                    await self.leases.give_up(grant)
+                await self._give_up(grant)
         await self.die()
 
 
