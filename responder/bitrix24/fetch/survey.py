@@ -107,9 +107,7 @@ class Survey:
             paths[ask.document] = paths.get(ask.document, frozenset()) | ask.paths
         every = frozenset[str]().union(*paths.values())
         made = cls(templates, now, wanted=lambda _d, _w: None, workflow_paths=every)
-        made._asks, made._paths, made._items = paths, paths, ItemsRead(titled=True)
-        made._items.ask(paths)  # nothing of the list is needed for that: it fills up its requests
-        made._requests.add_source(made._items)
+        made._asks, made._items = paths, ItemsRead(titled=True)
         made._stops = {stop: ask.document for ask in asks for stop in ask.stops}
         for stop, document in made._stops.items():
             made._stops_on.setdefault(document, []).append(stop)
@@ -173,7 +171,9 @@ class Survey:
         if self._asks is None:
             await self._choose_wanted()
             self._list.rows.clear()
-            self._items.ask(self._paths)
+        # Not before the list: a workflow may begin because its document changed, and must not be
+        # judged by what that was before.
+        self._items.ask(self._paths)
         asked = (self._asked_of(document) for document, rows in self._rows.items() if rows)
         tasks = self._people.all_task_reads() if any(map(needs_tasks, asked)) else ()
         self._requests.set_sources([*tasks, self._items])
@@ -191,8 +191,9 @@ class Survey:
     async def _choose_asked(self, asks: Mapping[Document, frozenset[str]]) -> None:
         """Choose the documents that the caller named; one may have no workflows."""
         grouped = await _by_triple(self._list.rows.values())
-        for document in asks:
+        for document, paths in asks.items():
             self._rows[document] = grouped.get(document.triple, [])
+            self._paths[document] = paths
         for workflow_id, document in self._stops.items():
             row = self._list.rows.get(workflow_id)
             if row is not None and triple(row) != document.triple:

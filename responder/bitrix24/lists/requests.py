@@ -75,10 +75,6 @@ class SharedRequests:
         """Replace the sources. They are asked in this order, so the last fills up each request."""
         self._sources = list(sources)
 
-    def add_source(self, source: Source) -> None:
-        """Add a source that is asked after the others."""
-        self._sources.append(source)
-
     async def step(self, send: Send) -> bool:
         """Send one request. Return False, and send nothing, when there is nothing to send."""
         portion = self._portion()

@@ -29,6 +29,20 @@ def test_many_documents_are_read_by_pages_and_killed_in_full_batches(driven: Dri
     play(driven, story)
 
 
+def test_no_document_is_read_before_the_list_of_what_runs(driven: Driving) -> None:
+    """Else a workflow that begins in between is judged by what its document was before."""
+
+    async def story(there: Driving) -> None:
+        await begin(there)
+        listed = [call.batch or 0 for call in there.sandbox.calls_of("bizproc.workflow.instances")]
+        read = [call.batch or 0 for call in there.sandbox.calls_of("crm.item.list")]
+        assert listed
+        assert read
+        assert max(listed) < min(read)
+
+    play(driven, story)
+
+
 def test_before_it_is_known_how_long_a_kill_takes_batches_are_small(driven: Driving) -> None:
     async def story(there: Driving) -> None:
         await begin(there)
