@@ -88,11 +88,13 @@ class RuleReader:
 
     def read(self, node: Node) -> Rule | None:
         """Parse the rule at a node; None where there is none that could be read."""
-        if not isinstance(node, Table):
-            self.mistakes.error(node, "a rule is a map that begins with `id:`")
-            return None
-        keys = Keys(self.mistakes)
-        node = self._as_meant(node, keys)
+        if isinstance(node, Table):
+            keys = Keys(self.mistakes)
+            return self._rule(self._as_meant(node, keys), keys)
+        self.mistakes.error(node, "a rule is a map that begins with `id:`")
+        return None
+
+    def _rule(self, node: Table, keys: Keys) -> Rule:
         action = self._action(node, keys)
         id_ = self._id(node, keys)
         tests = self._tests(node, id_)
