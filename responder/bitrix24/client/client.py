@@ -222,14 +222,9 @@ class Client:
             await self.send([Command("profile", {})])
 
     def _portion(self, commands: Sequence[Command], left: Sequence[int]) -> list[int]:
-        """Choose the commands to send now: in order, within the time and methods' allowances."""
-        counts: dict[str, int] = {}
-        chosen: list[int] = []
-        for place in left:
-            method = commands[place].method
-            counts[method] = counts.get(method, 0) + 1
-            if counts[method] <= self.breakers.allowed(method):
-                chosen.append(place)
+        """Choose the commands to send now: the first, within the time and methods' allowances."""
+        allowed = self.breakers.first_allowed([commands[place].method for place in left])
+        chosen = [left[number] for number in allowed]
         if self.breakers.of_portal is not None:
             return chosen[:1]
         fitting = rate_limit.fitting(self._times.took(commands[place].method) for place in chosen)

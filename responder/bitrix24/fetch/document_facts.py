@@ -1,10 +1,12 @@
 """Reads the facts that rules need of some documents, in as few calls as possible.
 
-Theory of operation. One `send` asks for everything that can be asked at once: each document's item
-and the first page of its running workflows, and the list of templates where a rule asks about them.
-Only what depends on those answers (further pages, the meaning of a stage, a template that a cached
-list lacks) is asked afterwards. Nothing is guessed: a value that an answer does not have is absent
-from the facts, and one that could not be read is `Unknown` with the reason.
+Theory of operation. One `send` asks for everything that can be asked at once: the first page of
+each document's running workflows, then its item, and the list of templates where a rule asks about
+them. Only what depends on those answers (further pages, the meaning of a stage, a template that a
+cached list lacks) is asked afterwards. A document is read after the list of what runs on it, never
+before: a workflow may begin because its document changed, and must not be judged by what that was
+before. Nothing is guessed: a value that an answer does not have is absent from the facts, and one
+that could not be read is `Unknown` with the reason.
 
 The portal drops a filter that it does not understand without a word, and then lists the workflows
 of every document; one that it does understand finds rows *like* the value, and none where it has a
@@ -18,7 +20,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from responder.bitrix24.client.answers import Command, Failure, explain, uncertain
+from responder.bitrix24.client.answers import Answer, Command, Failure, explain, uncertain
 from responder.bitrix24.document_titles import Title, title_in
 from responder.bitrix24.fetch.item_pages import ItemsRead
 from responder.bitrix24.fetch.items import ItemRead
@@ -81,8 +83,7 @@ async def gather(
     paths = frozenset[str]().union(*(ask.paths for ask in asks))
     known = TemplatesRead(templates, now, paths)
     people = People(templates.users, now)
-    items = [case.item for case in cases.values() if case.item is not None]
-    await read_all(send, [*items, *(case.listing for case in cases.values()), *known.reads()])
+    await read_all(send, [*cases.values(), *known.reads()])
     known.keep()
     stages, types = StagesRead(templates.stages, now), TypesRead(templates.types, now)
     links = LinksRead(people)
@@ -203,16 +204,36 @@ class _Workflows(Listing):
         return None if why is None else Unknown(why)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Case:
-    """The reads of one document, which several asks may share."""
+    """The reads of one document, which several asks may share: its workflows, then its item.
+
+    The item is read behind each of the list's pages that are asked for at once, and the last
+    counts.
+    """
 
     document: Document
     paths: frozenset[str]
     stops: frozenset[str]
     listing: _Workflows
-    item: ItemRead | None
+    item: ItemRead | None = None
     missed: dict[str, _Workflows] = field(default_factory=dict)
+    _pages: int = 0  # of the list, which are asked for now
+
+    def next_commands(self) -> list[Command]:
+        """Return the commands for the list's next pages, and for the item."""
+        pages = self.listing.next_commands()
+        self._pages = len(pages)
+        if not pages:
+            return []
+        self.item = item_read(self.document, self.paths)
+        return pages if self.item is None else [*pages, *self.item.next_commands()]
+
+    def accept(self, answers: Sequence[Answer]) -> None:
+        """Accept these answers, in their order."""
+        self.listing.accept(answers[: self._pages])
+        if self.item is not None:
+            self.item.accept(answers[self._pages :])
 
     def reads_of_missed(self) -> list[_Workflows]:
         """Return reads, by id, of the stops' workflows that are not on the document's list."""
@@ -279,13 +300,7 @@ def _cases(asks: Sequence[Ask]) -> dict[Document, _Case]:
         known = merged.get(ask.document, ask)
         merged[ask.document] = Ask(ask.document, known.paths | ask.paths, known.stops | ask.stops)
     return {
-        document: _Case(
-            document,
-            ask.paths,
-            ask.stops,
-            _listing_of(document),
-            item_read(document, ask.paths),
-        )
+        document: _Case(document, ask.paths, ask.stops, _listing_of(document))
         for document, ask in merged.items()
     }
 

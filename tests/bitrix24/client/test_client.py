@@ -17,6 +17,7 @@ from responder.model import Breaker
 
 KILL = "bizproc.workflow.kill"
 SCOPE = Command("scope", {})
+ITEM = Command("crm.item.get", {"entityTypeId": 2, "id": 1})
 NOON = datetime(2026, 9, 24, 12, tzinfo=UTC)
 
 
@@ -311,6 +312,19 @@ def test_one_command_probes_a_method_and_the_rest_follows_once_it_is_answered(
     assert sizes(server, KILL) == [1, 1, 4]
 
 
+def test_no_command_overtakes_one_whose_method_is_probed(
+    server: SandboxServer, play: Callable[[Played], Metrics]
+) -> None:
+    opened = Breaker(portal="main", method="scope", code="X", opened_at=NOON, probe_at=NOON)
+
+    async def part(client: Client) -> None:
+        client.resume(None, [opened])
+        assert codes(await client.send([SCOPE, SCOPE, ITEM])) == ["ok", "ok", "NOT_FOUND"]
+
+    play(part)
+    assert [call.method for call in server.sandbox.calls] == ["scope", "scope", "crm.item.get"]
+
+
 def test_one_command_probes_a_portal(
     server: SandboxServer, clock: Clock, play: Callable[[Played], Metrics]
 ) -> None:
@@ -327,7 +341,6 @@ def test_one_command_probes_a_portal(
 
 
 DENIED: Fault = ("error", 403, "ACCESS_DENIED", "REST is available only by subscription.")
-ITEM = Command("crm.item.get", {"entityTypeId": 2, "id": 1})
 
 
 @pytest.mark.parametrize("method", ["crm.item.get", "user.get", "bizproc.workflow.kill"])
