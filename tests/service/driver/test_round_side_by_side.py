@@ -38,6 +38,7 @@ class Flights:
         self.most = 0
         self.unintended: list[str] = []
         self.left: list[set[str]] = []
+        self.answers_within: float | None = None  # seconds; None where the portal is waited for
         self.when_sent: Callable[[], object] = lambda: None
         self.before_answer: Callable[[], object] = lambda: None
         self._there = there
@@ -64,7 +65,7 @@ class Flights:
         except TimeoutError:
             pass
         try:
-            return await self._send(commands, within)
+            return await self._send(commands, within or self.answers_within)
         finally:
             self._under_way -= 1
             self._company.set()
@@ -229,6 +230,7 @@ def test_who_is_stopped_while_batches_are_under_way_leaves_them_to_be_looked_for
     async def story(there: Driving) -> None:
         flights, two = await a_known_speed(there), asyncio.Event()
         flights.when_sent = lambda: two.set() if len(flights.left) == 2 else None
+        flights.answers_within = 2
         there.sandbox.fail_next(KILL, "act_then_hang")
         there.lost_deals(MANY)
         there.deliver(MANY)
