@@ -140,7 +140,7 @@ def test_what_nobody_approves_lapses_after_a_day_and_is_asked_again(play: Play) 
 
 def test_it_lapses_although_the_portal_is_shut(play: Play) -> None:
     play.begin().event()
-    play.happen("fail", "bizproc.workflow.instances", "401")
+    play.happen("fail", "batch", "401")
     play.event()
     play.happen("fail", "profile", "401")
     play.rest(DAY)
