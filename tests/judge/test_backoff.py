@@ -16,6 +16,7 @@ from responder.judge.stop_lifecycle import BUSY_AGAIN, REFUSED_AGAIN, RETRY_AFTE
 from responder.store.database.database import Database
 from tests.judge.make import DENIED, a_failure, a_reading
 from tests.support.rounds import RULES, Driving, driving, play
+from tests.support.sqlite_first import migrated_url as migrated_url
 from tests.support.storms import driven as driven
 
 NOW = datetime(2026, 9, 24, 12, tzinfo=UTC)

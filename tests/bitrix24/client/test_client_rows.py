@@ -15,6 +15,7 @@ from responder.bitrix24.client.rest import Portal
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
 from responder.store import client_state
 from responder.store.database.database import Database
+from tests.support.sqlite_first import migrated_url as migrated_url
 
 RATE, BURST = 100.0, 20
 LIVES = 8

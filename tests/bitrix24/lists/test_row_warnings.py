@@ -8,6 +8,7 @@ from structlog.testing import capture_logs
 
 from responder.store.database.database import Database
 from tests.support.rounds import DEAL, RULES, Driving, driving, play
+from tests.support.sqlite_first import migrated_url as migrated_url
 
 pytestmark = pytest.mark.portal
 

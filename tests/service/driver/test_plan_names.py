@@ -12,6 +12,7 @@ from responder.journal.upkeep import erase
 from responder.store.database.database import Database
 from tests.support.evaluations import count
 from tests.support.rounds import DEAL, KILL, RULES, Driving, driving, play
+from tests.support.sqlite_first import migrated_url as migrated_url
 from tests.support.whole_log import run
 
 pytestmark = pytest.mark.portal

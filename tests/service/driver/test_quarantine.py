@@ -7,6 +7,7 @@ from responder.bitrix24.fetch.stages import Stages
 from responder.journal.audit.verify import verify
 from responder.store import sweep_runs
 from tests.support.rounds import DEAL, INSTANCES, PORTAL, RULES, Driving, play
+from tests.support.sqlite_first import migrated_url as migrated_url
 from tests.support.storms import driven as driven
 
 

@@ -17,6 +17,7 @@ from responder.store import limits
 from responder.store.database.database import Connection, Database
 from responder.store.database.tables import entries
 from tests.support.rounds import PORTAL, Driving, driving, play
+from tests.support.sqlite_first import migrated_url as migrated_url
 from tests.support.stories import (
     GUARD,
     Tell,

@@ -12,6 +12,7 @@ from responder.judge import event_queue, jobs
 from responder.store.database.database import Connection, Database
 from responder.store.inbox import inbox
 from tests.support.rounds import DEAL, INSTANCES, PORTAL, RULES, Driving, driving, play
+from tests.support.sqlite_first import migrated_url as migrated_url
 from tests.support.storms import MANY, spoil_the_list
 from tests.support.storms import driven as driven
 

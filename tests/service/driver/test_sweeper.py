@@ -6,6 +6,7 @@ import pytest
 
 from responder.store import due_portals, sweep_runs
 from tests.support.rounds import DEAL, PORTAL, Driving
+from tests.support.sqlite_first import migrated_url as migrated_url
 from tests.support.stories import (
     KEEPS,
     Tell,

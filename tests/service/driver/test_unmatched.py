@@ -2,6 +2,7 @@
 
 from responder.store.inbox import second_looks
 from tests.support.rounds import PORTAL, Driving, play
+from tests.support.sqlite_first import migrated_url as migrated_url
 from tests.support.storms import driven as driven
 
 ADDED = "ONCRMDEALADD"  # which no rule of these names

@@ -17,6 +17,7 @@ from responder.stop.restart.restarter import LAPSES_AFTER
 from responder.store import limits
 from responder.store.database.portal_tables import restarts as table
 from tests.support.rounds import DEAL, PORTAL, Driving
+from tests.support.sqlite_first import migrated_url as migrated_url
 from tests.support.stories import Tell
 from tests.support.stories import tell as tell
 

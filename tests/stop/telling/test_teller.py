@@ -15,6 +15,7 @@ from responder.stop.gate import Gate
 from responder.stop.telling import teller
 from responder.store.database.portal_tables import tellings
 from tests.support.rounds import KILL, Driving
+from tests.support.sqlite_first import migrated_url as migrated_url
 from tests.support.stories import Tell, a_deal, after, begin, rule, rules
 from tests.support.stories import tell as tell
 from tests.support.whole_log import erased

@@ -9,6 +9,7 @@ from responder.journal.telling.tellings import State
 from responder.stop import control
 from tests.stop.telling.test_teller import comments, go_on, notified, ready, rows, states
 from tests.support.rounds import KILL, Driving
+from tests.support.sqlite_first import migrated_url as migrated_url
 from tests.support.stories import Tell, rule, rules
 from tests.support.stories import tell as tell
 
