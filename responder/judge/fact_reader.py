@@ -21,7 +21,7 @@ recent speed allows. Facts would be too old for a call soon after that; document
 finished in time are read again, and the next round is smaller.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -33,14 +33,16 @@ from responder.bitrix24.client.rate_limit import LIMIT_CODES
 from responder.bitrix24.fetch import document_facts
 from responder.bitrix24.fetch.document_facts import Ask, Reading
 from responder.bitrix24.fetch.survey import Survey
-from responder.bitrix24.lists.requests import PORTION, SharedRequests
+from responder.bitrix24.lists.requests import PORTION, SharedRequests, Source
 from responder.bitrix24.lists.row_warnings import RowWarnings
 from responder.bitrix24.lists.workflows import RunningWorkflows, WorkflowList, pages_of
 from responder.judge.backoff import Backoff
 from responder.judge.context import Context
 from responder.model import Unknown
 
-WITHIN_SECONDS = 23.0
+# From the beginning of a reading to its last call: facts are too old for the gate after 22 seconds
+# (`executor.is_fresh`, with the time that its commit may take).
+WITHIN_SECONDS = 21.5
 MOST = 4_000
 ONE_BY_ONE_FOR = timedelta(seconds=60)
 LOST = (FailureKind.BUSY, FailureKind.UNCERTAIN)
@@ -186,9 +188,14 @@ class FactReader:
         """Double the measured duration of a slice: facts grew too old before a round was done."""
         self._slice_seconds *= 2
 
-    async def read(self, asks: Mapping[str, Ask], *, by_pages: bool) -> FactsRead | None:
-        """Read what is asked of each document; None where another round does, in another way."""
-        found = await (self._by_pages(asks) if by_pages else self._one_by_one(asks))
+    async def read(
+        self, asks: Mapping[str, Ask], *, by_pages: bool, along: Sequence[Source] = ()
+    ) -> FactsRead | None:
+        """Read what is asked of each document; None where another round does, in another way.
+
+        What is `along` is asked in the same requests, if documents are read by pages.
+        """
+        found = await (self._by_pages(asks, along) if by_pages else self._one_by_one(asks))
         if found is None:
             return None
         await self._check_whether_away(found.readings.values())
@@ -208,10 +215,10 @@ class FactReader:
             self._row_warnings.warn(reading.odd)
         return FactsRead(began_at=now, readings=dict(zip(asks, readings, strict=True)))
 
-    async def _by_pages(self, asks: Mapping[str, Ask]) -> FactsRead | None:
+    async def _by_pages(self, asks: Mapping[str, Ask], along: Sequence[Source]) -> FactsRead | None:
         """Read all that runs; None where its first page shows that another way is cheaper."""
-        now = self.begin()
-        survey = Survey.of(list(asks.values()), self._context.templates, now)
+        now, named = self.begin(), list(asks.values())
+        survey = Survey.of(named, self._context.templates, now, expected=self.running, along=along)
         knew = self.running is not None
         while await survey.step(self._context.client.send):
             if survey.total is None or knew:
@@ -273,7 +280,7 @@ class FactReader:
         """
         if self._avoids_pages() or (self.running is not None and pages_of(self.running) >= ids):
             return None
-        listing, requests = WorkflowList(), SharedRequests()
+        listing, requests = WorkflowList(self.running), SharedRequests()
         requests.set_sources([listing])
         while await requests.step(self._context.client.send):
             self._record_running(listing.total)

@@ -8,9 +8,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from responder.bitrix24.fetch import open_tasks
-from responder.bitrix24.fetch.open_tasks import Evidence, Missing
+from responder.bitrix24.fetch.open_tasks import AllTasks, Evidence, Missing
 from responder.bitrix24.lists.id_ranges import pages_of
 from responder.bitrix24.lists.paged import Send
+from responder.bitrix24.lists.requests import Source
 from responder.judge.context import Context
 from responder.judge.plans import Plan
 from responder.judge.recheck import recheck
@@ -19,6 +20,7 @@ from responder.model import Workflow
 
 GOOD_FOR = timedelta(seconds=120)
 COUNTED_FOR = timedelta(minutes=10)
+FEW_TASKS = 25  # they fit into one answer, although some more came meanwhile
 
 Proved = tuple[list[Plan], list[Recheck], dict[str, Evidence | Missing]]
 
@@ -30,6 +32,16 @@ class EvidenceReader:
         self._context = context
         self._tasks: tuple[datetime, int] | None = None  # how many the portal has, as counted last
         self._kept: dict[str, tuple[datetime, Evidence | Missing]] = {}
+        self._along: tuple[datetime, AllTasks] | None = None  # read with the last documents
+
+    def along(self) -> Sequence[Source]:
+        """Return what reads evidence along with documents; nothing unless there are few tasks."""
+        now, self._along = self._context.now(), None
+        tasks = self._counted(now)
+        if tasks is None or tasks > FEW_TASKS:
+            return ()
+        self._along = now, AllTasks(self._context.templates, now, pages_of(FEW_TASKS))
+        return self._along[1].sources()
 
     async def gather(self, plans: Sequence[Plan], rechecks: Sequence[Recheck], send: Send) -> None:
         """Read the evidence of few calls, or of many, if the list of all tasks is cheaper for them.
@@ -38,14 +50,15 @@ class EvidenceReader:
         """
         now = self._context.now()
         self._forget(now)
-        unproved = self._unproved(_condemned(plans, rechecks))
+        condemned = _condemned(plans, rechecks)
+        self._take_along(self._unproved(condemned))
+        unproved = self._unproved(condemned)
         if len(unproved) <= self._context.few:
             await self._read_each(unproved, send, now)
             return
-        if self._tasks is not None:
-            at, tasks = self._tasks
-            if timedelta(0) <= now - at < COUNTED_FOR and pages_of(tasks) > len(unproved):
-                return
+        tasks = self._counted(now)
+        if tasks is not None and pages_of(tasks) > len(unproved):
+            return
         proofs, counted = await open_tasks.gather_by_pages(
             send, unproved, self._context.templates, now
         )
@@ -74,6 +87,20 @@ class EvidenceReader:
         if unproved:
             read = await open_tasks.gather(send, unproved, self._context.templates, now)
             self._kept |= {key: (now, proof) for key, proof in read.items()}
+
+    def _take_along(self, unproved: Sequence[Workflow]) -> None:
+        """Keep the evidence that came with the documents."""
+        if self._along is not None:
+            (at, tasks), self._along = self._along, None
+            self._kept |= {key: (at, proof) for key, proof in tasks.of(unproved).items()}
+            if tasks.total is not None:
+                self._tasks = at, tasks.total
+
+    def _counted(self, now: datetime) -> int | None:
+        """Return how many tasks the portal has; None if they were not counted lately."""
+        if self._tasks is None or not timedelta(0) <= now - self._tasks[0] < COUNTED_FOR:
+            return None
+        return self._tasks[1]
 
     def _unproved(self, condemned: Sequence[Workflow]) -> list[Workflow]:
         return [workflow for workflow in condemned if workflow.id not in self._kept]

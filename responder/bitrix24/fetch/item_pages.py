@@ -153,6 +153,11 @@ class ItemsRead:
                 some = tuple(same[start : start + IDS])
                 self._ahead.append(_Chunk(some, paths, self._titled))
 
+    @property
+    def are_needed(self) -> bool:
+        """Return whether anything is read of any document."""
+        return bool(self._paths)
+
     def next_commands(self, room: int) -> list[tuple[int, Command]]:
         """Return the next lists, and with what is left of the room, single items."""
         described, self._lists = self._lists[:room], self._lists[room:]

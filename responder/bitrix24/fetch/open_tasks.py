@@ -2,19 +2,20 @@
 
 The portal gives nothing that could restore a killed workflow; this is proof, not a backup. It is
 read for condemned workflows alone: the tasks of each, or, for many of them, from the list of all
-tasks, which then takes fewer requests.
+tasks, which then takes fewer requests. A portal that has few tasks is asked for all of them along
+with the documents, which takes none.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from responder.bitrix24.client.answers import Command, Failure, explain
+from responder.bitrix24.client.answers import Answer, Command, Failure, explain
 from responder.bitrix24.fetch.people import is_waiting, task_key, task_order
 from responder.bitrix24.fetch.templates import Templates, TemplatesRead
 from responder.bitrix24.lists.id_ranges import RangedList, pages_of
 from responder.bitrix24.lists.paged import Listing, Row, Send, read_all, unless_rejected
-from responder.bitrix24.lists.requests import ReadSource, SharedRequests
+from responder.bitrix24.lists.requests import ReadSource, SharedRequests, Source
 from responder.model import Unknown, Workflow
 
 TASK_FIELDS = (
@@ -78,29 +79,65 @@ async def gather_by_pages(
     The evidence is empty where that list has more pages than there are workflows, which the first
     request shows, or where it was not whole: then the tasks of each must be asked for.
     """
-    names = TemplatesRead(templates, now, _NAME)
-    tasks = _all_tasks({workflow.id for workflow in workflows})
+    tasks = AllTasks(templates, now, len(workflows), {workflow.id for workflow in workflows})
     requests = SharedRequests()
-    requests.set_sources([*map(ReadSource, names.reads()), tasks])
+    requests.set_sources(tasks.sources())
     while await requests.step(send):
-        if tasks.total is not None and pages_of(tasks.total) > len(workflows):
-            return {}, tasks.total
-    if not tasks.whole:
-        return {}, tasks.total
-    names.keep()
-    rows: dict[str, list[Row]] = {workflow.id: [] for workflow in workflows}
-    for row in sorted(tasks.rows.values(), key=task_order):
-        rows[str(row["WORKFLOW_ID"])].append(row)
-    return {w.id: _with(w, rows[w.id], names) for w in workflows}, tasks.total
+        pass
+    return tasks.of(workflows), tasks.total
 
 
-def _all_tasks(wanted: set[str]) -> RangedList:
-    """Return a list of all tasks, open or not, that keeps those of these workflows."""
-    command = Command("bizproc.task.list", {"SELECT": list(TASK_FIELDS), "ORDER": {"ID": "ASC"}})
+class AllTasks:
+    """The list of all tasks, open or not, and the names of templates, as sources of requests.
 
-    return RangedList(
-        command, key_of=task_key, keep=lambda row: str(row.get("WORKFLOW_ID")) in wanted
-    )
+    A list of more than `most_pages` is not read to its end. Tasks of the workflows `wanted` are
+    kept, of any where that is None.
+    """
+
+    def __init__(
+        self,
+        templates: Templates,
+        now: datetime,
+        most_pages: int,
+        wanted: Collection[str] | None = None,
+    ) -> None:
+        params = {"SELECT": list(TASK_FIELDS), "ORDER": {"ID": "ASC"}}
+        self._names = TemplatesRead(templates, now, _NAME)
+        self._most_pages = most_pages
+        self._tasks = RangedList(
+            Command("bizproc.task.list", params),
+            key_of=task_key,
+            keep=lambda row: wanted is None or str(row.get("WORKFLOW_ID")) in wanted,
+        )
+
+    @property
+    def total(self) -> int | None:
+        """Return how many tasks the portal has; None where that is not known."""
+        return self._tasks.total
+
+    def sources(self) -> list[Source]:
+        """Return what is to be asked."""
+        return [*map(ReadSource, self._names.reads()), self]
+
+    def next_commands(self, room: int) -> list[tuple[int, Command]]:
+        """Return the next commands for the list; none once it is known to be too long."""
+        if self.total is not None and pages_of(self.total) > self._most_pages:
+            return []
+        return self._tasks.next_commands(room)
+
+    def accept(self, number: int, answer: Answer) -> None:
+        """Accept an answer."""
+        self._tasks.accept(number, answer)
+
+    def of(self, workflows: Sequence[Workflow]) -> dict[str, Evidence | Missing]:
+        """Return the evidence of each workflow, by its id; of none where the list is not whole."""
+        if not self._tasks.whole:
+            return {}
+        self._names.keep()
+        rows: dict[str, list[Row]] = {workflow.id: [] for workflow in workflows}
+        for row in sorted(self._tasks.rows.values(), key=task_order):
+            rows.get(str(row.get("WORKFLOW_ID")), []).append(row)
+        return {w.id: _with(w, rows[w.id], self._names) for w in workflows}
 
 
 def _tasks_of(workflow_id: str) -> Listing:

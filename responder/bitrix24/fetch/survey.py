@@ -36,7 +36,7 @@ from responder.bitrix24.fetch.stages import StagesRead
 from responder.bitrix24.fetch.templates import Templates, TemplatesRead
 from responder.bitrix24.lists.malformed_rows import OddRows
 from responder.bitrix24.lists.paged import Read, Row, Send
-from responder.bitrix24.lists.requests import ReadSource, SharedRequests
+from responder.bitrix24.lists.requests import ReadSource, SharedRequests, Source
 from responder.bitrix24.lists.workflow_row import widest, workflow_facts
 from responder.bitrix24.lists.workflows import (
     Compact,
@@ -63,8 +63,8 @@ class Survey:
     Those workflows have their own facts and those of their templates; `workflow_paths` are the
     facts that rules read of workflows, templates and people. `lists` is true where rules ask for
     facts of lists: then elements are told apart by the lists that they are of, and `kinds_unread`
-    says why that was not possible. `failure` is set when the survey had to give up: then nothing
-    may be concluded.
+    says why that was not possible. `expected` is how many workflows ran lately, if that is known.
+    `failure` is set when the survey had to give up: then nothing may be concluded.
     """
 
     def __init__(
@@ -75,6 +75,7 @@ class Survey:
         wanted: Wanted,
         workflow_paths: frozenset[str],
         lists: bool = False,
+        expected: int | None = None,
     ) -> None:
         self.failure: Failure | None = None
         self.kinds_unread: Failure | None = None
@@ -85,11 +86,12 @@ class Survey:
         self._stops: Mapping[str, Document] = {}
         self._stops_on: dict[Document, list[str]] = {}
         self._workflow_paths = workflow_paths
-        self._list = WorkflowList()
+        self._list = WorkflowList(expected)
         self._templates = TemplatesRead(templates, now, workflow_paths, lists=lists)
         self._people = People(templates.users, now)
         self._items = ItemsRead()
         self._links = LinksRead(self._people)
+        self._along: Sequence[Source] = ()
         self._stages = StagesRead(templates.stages, now)
         self._types = TypesRead(templates.types, now)
         self._rows: dict[Document, list[Compact]] = {}
@@ -100,14 +102,27 @@ class Survey:
         self._next = self._after_the_list
 
     @classmethod
-    def of(cls, asks: Sequence[Ask], templates: Templates, now: datetime) -> "Survey":
-        """Return a survey of these documents alone; its list of everything that runs is kept."""
+    def of(
+        cls,
+        asks: Sequence[Ask],
+        templates: Templates,
+        now: datetime,
+        *,
+        expected: int | None = None,
+        along: Sequence[Source] = (),
+    ) -> "Survey":
+        """Return a survey of these documents alone; its list of everything that runs is kept.
+
+        What is `along` is asked in the requests for the documents, after these.
+        """
         paths: dict[Document, frozenset[str]] = {}
         for ask in asks:
             paths[ask.document] = paths.get(ask.document, frozenset()) | ask.paths
         every = frozenset[str]().union(*paths.values())
-        made = cls(templates, now, wanted=lambda _d, _w: None, workflow_paths=every)
-        made._asks, made._items = paths, ItemsRead(titled=True)
+        made = cls(
+            templates, now, wanted=lambda _d, _w: None, workflow_paths=every, expected=expected
+        )
+        made._asks, made._items, made._along = paths, ItemsRead(titled=True), along
         made._stops = {stop: ask.document for ask in asks for stop in ask.stops}
         for stop, document in made._stops.items():
             made._stops_on.setdefault(document, []).append(stop)
@@ -176,7 +191,8 @@ class Survey:
         self._items.ask(self._paths)
         asked = (self._asked_of(document) for document, rows in self._rows.items() if rows)
         tasks = self._people.all_task_reads() if any(map(needs_tasks, asked)) else ()
-        self._requests.set_sources([*tasks, self._items])
+        along = self._along if self._items.are_needed else ()
+        self._requests.set_sources([*tasks, self._items, *along])
         self._next = self._after_the_items
 
     def _chosen_rows(self) -> Iterator[tuple[Row, frozenset[str]]]:

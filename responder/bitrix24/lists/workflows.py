@@ -21,6 +21,7 @@ read (`malformed_rows`). Two pages that share such a row alone are joined by oth
 
 The first request is sent before the number of rows is known, so some pages are asked for without
 knowing that they exist: one behind the end is empty, and costs nothing but its place in a batch.
+How many there were lately tells how many that should be.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,6 +38,7 @@ PAGE = 50
 STRIDE = PAGE - 1
 BACK = PAGE - 2  # between two pages: it shares a row with the later one, and with itself further on
 PAGES_ON_TRUST = 25
+MOST_ON_TRUST = 50  # one request
 MAX_PAGES = 4_000
 REPAIRS = 4
 FEW = 4
@@ -88,10 +90,10 @@ class WorkflowList:
 
     `rows` holds them by id, packed: a large portal has tens of thousands. They count for something
     once `whole` is true; if it never will be, `failure` is the reason. `odd` has the rows that are
-    left alone.
+    left alone. About `expected` rows there are, as far as is known.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, expected: int | None = None) -> None:
         self.rows: dict[str, Compact] = {}
         self.total: int | None = None
         self.whole = False
@@ -100,7 +102,7 @@ class WorkflowList:
         self._command = instances({})
         self._readings = 0
         self._shared: dict[str, str] = {}
-        self._begin(PAGES_ON_TRUST)
+        self._begin(max(PAGES_ON_TRUST, min(MOST_ON_TRUST, pages_of(expected or 0))))
 
     def _begin(self, pages: int) -> None:
         self._readings += 1

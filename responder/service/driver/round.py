@@ -168,7 +168,7 @@ class Rounds:
             return None
         self._in_progress = batch
         asks = jobs.asks(batch.jobs, batch.ruleset)
-        found = await self._reader.read(asks, by_pages=batch.by_pages)
+        found = await self._reader.read(asks, by_pages=batch.by_pages, along=self._evidence.along())
         self._was_busy |= found is None  # the next round reads it in the other way
         return found
 
