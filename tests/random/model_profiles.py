@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from hypothesis import HealthCheck, Phase, settings
+from hypothesis import seed as seeded
 from hypothesis import strategies as st
 from hypothesis.stateful import rule, run_state_machine_as_test
 
@@ -44,10 +45,11 @@ def play(
     *,
     runs: int,
     steps: int,
+    seed: int | None = None,
     fixed: bool = True,
     shrink: bool = False,
 ) -> Counter[str]:
-    """Play so many runs of so many steps; return what was played."""
+    """Play so many runs of so many steps, a seed's if one is given; return what was played."""
     Player.played.clear()
     phases = [Phase.generate, *([Phase.shrink] if shrink else [])]
     chosen = settings(
@@ -60,7 +62,9 @@ def play(
         report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
     )
-    run_state_machine_as_test(profile.placed(folder, migrated), settings=chosen)
+    machine = profile.placed(folder, migrated)
+    placed = machine if seed is None else seeded(seed)(machine)
+    run_state_machine_as_test(placed, settings=chosen)
     return Counter(Player.played)
 
 

@@ -4,15 +4,14 @@ What must never be: that anything is done which is not approved by its own name 
 or more than a day before it, or that the rules do not condemn at that moment.
 """
 
-from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import initialize, rule, run_state_machine_as_test
+from hypothesis.stateful import initialize, rule
 
-from tests.random.model_drivers import Happening, Parts
+from tests.random.model_drivers import Happening
+from tests.random.model_profiles import Profile, play
 from tests.random.model_watch import Policy
 from tests.random.test_model import Model, amid, deals, happening, numbers
 from tests.random.test_model import folder as folder  # a fixture
@@ -87,26 +86,13 @@ class Asking(Model):
         self.run(self.world.round({}))
 
 
-def play(folder: Path, migrated: Path, *, runs: int, steps: int, fixed: bool) -> Counter[str]:
-    Model.played.clear()
-    chosen = settings(
-        max_examples=runs,
-        stateful_step_count=steps,
-        derandomize=fixed,
-        database=None,
-        deadline=None,
-        phases=[Phase.generate, *([] if fixed else [Phase.shrink])],
-        report_multiple_bugs=False,
-        suppress_health_check=list(HealthCheck),
-    )
-    run_state_machine_as_test(Asking.placed(folder, migrated, Parts()), settings=chosen)
-    return Counter(Model.played)
+ASKING = Profile(machine=Asking)
 
 
 def test_nothing_that_asks_first_is_done_without_an_approval_of_its_own(
     folder: Path, migrated_file: Path
 ) -> None:
-    played = play(folder, migrated_file, runs=20, steps=20, fixed=True)
+    played = play(folder, migrated_file, ASKING, runs=20, steps=20)
     print(dict(played))  # noqa: T201 - how much it was
     assert played["stopped"] > 0
 
@@ -115,5 +101,5 @@ def test_nothing_that_asks_first_is_done_without_an_approval_of_its_own(
 def test_for_long_nothing_that_asks_first_is_done_without_an_approval_of_its_own(
     folder: Path, migrated_file: Path
 ) -> None:
-    played = play(folder, migrated_file, runs=2000, steps=40, fixed=False)
+    played = play(folder, migrated_file, ASKING, runs=2000, steps=40, fixed=False, shrink=True)
     print(dict(played))  # noqa: T201
