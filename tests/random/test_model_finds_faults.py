@@ -312,7 +312,7 @@ def test_facts_that_grow_old_between_two_slices_are_found(
 @pytest.mark.long
 def test_slices_that_keep_to_old_rules_are_found(folder: Path, migrated_file: Path) -> None:
     words = "does not condemn|nothing is enforced|in an hour|stopped on DEAL_"
-    found_as_usual(folder, migrated_file, words, replace(STORM, gate=KeepsToOldRules))
+    found_as_usual(folder, migrated_file, words, replace(STORM, gate=KeepsToOldRules), seed=15)
 
 
 def test_a_list_that_is_not_whole_and_proves_absence_is_found(
@@ -320,4 +320,4 @@ def test_a_list_that_is_not_whole_and_proves_absence_is_found(
 ) -> None:
     monkeypatch.setattr(verifier, "row_of", lambda _id, _rows: None)
     words = "never ended|a receipt for|logged as stopped twice|may still take effect"
-    found(folder, migrated_file, LOST, words, runs=RUNS, steps=STEPS, seed=15)
+    found(folder, migrated_file, LOST, words, runs=RUNS, steps=STEPS, seed=1)
