@@ -198,17 +198,28 @@ class SteppedCommit(SharedCommit):
         super().__init__(replica.database)
         self._world = world
         self._replica = replica
+        self._under_way: list[asyncio.Event] = []
 
     async def write(self, fn: Callable[[Connection], T]) -> T:
         """Write as ever."""
         moments = self._replica.moments
         await moments.pass_by()
         moments.stumble(committed=False)
-        written = await super().write(fn)
-        self._world.look_at_log(self._replica)
+        self._under_way.append(done := asyncio.Event())
+        try:
+            written = await super().write(fn)
+            self._world.look_at_log(self._replica)
+        finally:
+            self._under_way.remove(done)
+            done.set()
         moments.stumble(committed=True)
         await moments.pass_by()
         return written
+
+    async def idle(self) -> None:
+        """Wait until what is being written is written, and was looked at."""
+        while self._under_way:
+            await self._under_way[0].wait()
 
 
 class SmallClient(Client):

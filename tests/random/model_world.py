@@ -119,6 +119,8 @@ class World(Deeds):
             self.zombies.append(self.driver)
         while len(self.zombies) > MOST_ZOMBIES:
             await self.wake_zombie()
+        if self.driver is not None:  # a call of its sleeps, but what it writes still has its lease
+            await self.driver.commits.idle()
         changes = self.driver is not None and self.driver.enforcing is not enforcing
         self.driver = Replica(self, f"replica {next(self.names)}", enforcing=enforcing)
         self.driver.commits.start()
