@@ -3,7 +3,7 @@
 A plan has the decisions to write and the first steps of the stops that they open.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
@@ -43,6 +43,10 @@ class Hold:
 
     by: str
     why: str
+
+
+Holds = Mapping[str, Hold | str]
+"""By rule the hold of its set, or a text with what would hold it, were the rule enforced."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,6 +214,46 @@ class Plan:
             planned.decision.rule == rule and planned.step is not None and planned.step.call
             for planned in self.planned
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSets:
+    """The workflows that each rule condemned in one run, which counted `running` workflows.
+
+    `before` are those that earlier tries of the run condemned, which could not read everything.
+    """
+
+    acting: Mapping[str, Collection[str]]
+    observed: Mapping[str, Collection[str]]
+    running: int
+    before: Mapping[str, Collection[str]]
+
+    @classmethod
+    def of(
+        cls, plans: Iterable[Plan], running: int, before: Mapping[str, Collection[str]]
+    ) -> "RunSets":
+        """Group what a run condemned by rule: `acting` enforce or need approval, others observe."""
+        acting: dict[str, set[str]] = {}
+        observed: dict[str, set[str]] = {}
+        for plan in plans:
+            for mode in (*ACTING_MODES, Mode.OBSERVE):
+                sets = observed if mode is Mode.OBSERVE else acting
+                for rule, workflows in plan.sets(mode).items():
+                    sets.setdefault(rule, set()).update(workflows)
+        return cls(acting=acting, observed=observed, running=running, before=before)
+
+    def in_all(self, rule: str, workflows: Collection[str]) -> int:
+        """Return how many workflows a rule condemned in all tries of the run."""
+        return len({*workflows, *self.before.get(rule, ())})
+
+    def not_held(self, holds: Holds) -> dict[str, Collection[str]]:
+        """Return the sets that are not held."""
+        held = {rule for rule, hold in holds.items() if isinstance(hold, Hold)}
+        return {
+            rule: workflows
+            for rule, workflows in (*self.acting.items(), *self.observed.items())
+            if rule not in held
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,13 +18,13 @@ from responder.bitrix24.fetch.open_tasks import Evidence, Missing
 from responder.journal import chain
 from responder.journal import record as journal
 from responder.judge.context import Context
-from responder.judge.plans import Hold, Plan
+from responder.judge.plans import Hold, Holds, Plan, RunSets
 from responder.judge.recheck.recheck import Recheck
 from responder.model import OPEN_OUTCOMES, Breaker
 from responder.rules.ruleset import Ruleset
 from responder.stop.call import StopCall
 from responder.stop.intents import IntentWriter, StaleError, still_valid
-from responder.stop.limiter import Holds, Limiter, RunSets
+from responder.stop.limiter import Limiter
 from responder.store import client_state, leases, rulesets
 from responder.store.database.database import Connection
 from responder.store.database.engines import StoreUnavailable

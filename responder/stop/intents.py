@@ -17,13 +17,12 @@ from responder.journal import record as journal
 from responder.journal.entries import NewIntent, NewOutcome
 from responder.journal.open_stops import Stop
 from responder.judge import jobs
-from responder.judge.plans import Hold, Plan, Planned
+from responder.judge.plans import Hold, Holds, Plan, Planned
 from responder.judge.recheck.recheck import Recheck
 from responder.judge.stop_lifecycle import Seen, Step, StopProgress, step
 from responder.model import OPEN_OUTCOMES, Mode, Outcome, Unknown
 from responder.rules.ruleset import Ruleset
 from responder.stop.call import StopCall
-from responder.stop.limiter import Holds
 from responder.stop.telling.announcer import Announcer, Condemned
 from responder.store import limits
 from responder.store.database.database import Connection

@@ -19,7 +19,6 @@ the same batch.
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
@@ -28,11 +27,11 @@ from responder.adapters.metrics import Metrics
 from responder.journal import open_stops
 from responder.journal import record as journal
 from responder.journal.open_stops import Stop
-from responder.judge.plans import Hold, Plan
+from responder.judge.plans import Hold, Holds, Plan, RunSets
 from responder.judge.recheck.recheck import Recheck
 from responder.model import ACTING_MODES, OPEN_OUTCOMES, Mode, Outcome
 from responder.rules.ruleset import Ruleset
-from responder.store import limits
+from responder.store import element_names, limits
 from responder.store.database.database import Connection
 
 HOUR = timedelta(hours=1)
@@ -40,50 +39,6 @@ DAY = timedelta(hours=24)
 FEWEST = 20  # of fewer running, a percentage means nothing
 
 log = structlog.get_logger()
-
-
-Holds = Mapping[str, Hold | str]
-"""By rule the hold of its set, or a text with what would hold it, were the rule enforced."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunSets:
-    """The workflows that each rule condemned in one run, which counted `running` workflows.
-
-    `before` are those that earlier tries of the run condemned, which could not read everything.
-    """
-
-    acting: Mapping[str, Collection[str]]
-    observed: Mapping[str, Collection[str]]
-    running: int
-    before: Mapping[str, Collection[str]]
-
-    @classmethod
-    def of(
-        cls, plans: Iterable[Plan], running: int, before: Mapping[str, Collection[str]]
-    ) -> "RunSets":
-        """Group what a run condemned by rule: `acting` enforce or need approval, others observe."""
-        acting: dict[str, set[str]] = {}
-        observed: dict[str, set[str]] = {}
-        for plan in plans:
-            for mode in (*ACTING_MODES, Mode.OBSERVE):
-                sets = observed if mode is Mode.OBSERVE else acting
-                for rule, workflows in plan.sets(mode).items():
-                    sets.setdefault(rule, set()).update(workflows)
-        return cls(acting=acting, observed=observed, running=running, before=before)
-
-    def in_all(self, rule: str, workflows: Collection[str]) -> int:
-        """Return how many workflows a rule condemned in all tries of the run."""
-        return len({*workflows, *self.before.get(rule, ())})
-
-    def not_held(self, holds: Holds) -> dict[str, Collection[str]]:
-        """Return the sets that are not held."""
-        held = {rule for rule, hold in holds.items() if isinstance(hold, Hold)}
-        return {
-            rule: workflows
-            for rule, workflows in (*self.acting.items(), *self.observed.items())
-            if rule not in held
-        }
 
 
 class Limiter:
@@ -101,7 +56,7 @@ class Limiter:
         self._metrics = metrics
         self._now = now
         self._begun = Counter[str]()  # in this batch, by rule
-        self._begun_on = Counter[str]()  # and by document
+        self._begun_on = Counter[str]()  # and by document (`element_names.key_of`)
         self._untouched = set[str]()  # documents on which nothing counts that is written
         self._acted: dict[str, int] = {}
         self._paused = limits.paused(tx)
@@ -118,6 +73,7 @@ class Limiter:
     def hold_plans(self, plans: Sequence[Plan]) -> list[dict[str, Hold | str]]:
         """Return of each plan what `hold_plan` does, having counted all their documents at once."""
         documents = {plan.job.ref for plan in plans if plan.sets(Mode.ENFORCE)}
+        documents = {one for one in documents if not element_names.is_element(one)}
         since = self._now - DAY
         self._untouched = documents - limits.acted_on_any(self._tx, self._portal, documents, since)
         return [self.hold_plan(plan) for plan in plans]
@@ -158,7 +114,7 @@ class Limiter:
         document = plan.job.ref
         hold = self._hold_tripped(rule) or self._hold_document(rule, document, count, but_set="")
         if hold is None and plan.begins(rule):
-            self._begin(rule, {document: count})
+            self._begin(rule, {element_names.key_of(document): count})
         return hold
 
     def hold_all(self, rechecks: Sequence[Recheck]) -> dict[str, tuple[Stop, Hold]]:
@@ -202,7 +158,7 @@ class Limiter:
             if tripped is not None:
                 return {stop.decision_id: (stop, tripped) for stop in waiting}
         held = self._hold_parts(rule, name, waiting)
-        parts = Counter(s.document.ref for s in waiting if s.decision_id not in held)
+        parts = Counter(_key(stop) for stop in waiting if stop.decision_id not in held)
         self._begin(rule, parts, counted=has_begun)
         return held
 
@@ -230,9 +186,16 @@ class Limiter:
     def _not_begun(self, members: Sequence[Stop], over: Collection[str]) -> list[Stop]:
         """Return the waiting stops of a begun set on documents where no call of it was made."""
         rule, name = members[0].rule, members[0].set_name or ""
-        documents = {stop.document.ref for stop in members}
-        documents -= limits.begun_on(self._tx, self._portal, rule, name, self._revision, documents)
-        return self._waiting(members, over, documents) if documents else []
+        names = self._names_of({stop.document.ref for stop in members})
+        begun = limits.begun_on(self._tx, self._portal, rule, name, self._revision, names)
+        touched = {element_names.key_of(one) for one in begun}
+        names = [one for one in names if element_names.key_of(one) not in touched]
+        return self._waiting(members, over, names) if names else []
+
+    def _names_of(self, documents: Collection[str]) -> list[str]:
+        """Return all names that these documents have in the log."""
+        since = self._now - DAY
+        return element_names.names_of(self._tx, self._portal, documents, since)
 
     def _hold_parts(
         self, rule: str, name: str, waiting: Iterable[Stop]
@@ -240,7 +203,7 @@ class Limiter:
         """Return the stops of a set that go over the limit of their document, with the hold."""
         parts: dict[str, list[Stop]] = {}
         for stop in waiting:
-            parts.setdefault(stop.document.ref, []).append(stop)
+            parts.setdefault(_key(stop), []).append(stop)
         held: dict[str, tuple[Stop, Hold]] = {}
         for document, part in parts.items():
             hold = self._hold_document(rule, document, len(part), but_set=name)
@@ -345,7 +308,8 @@ class Limiter:
 
     def _would_hold_document(self, rule: str, document: str, count: int) -> str | None:
         limit = self._limits[rule]
-        done = limits.would_have_on(self._tx, self._portal, document, self._now - DAY)
+        names = self._names_of([document])
+        done = limits.would_have_on(self._tx, self._portal, names, self._now - DAY)
         if done + count > limit.per_document:
             why = _on_one_document(document, count, done, limit.per_document)
             return f"enforced, the document would have been held: {why}"
@@ -376,17 +340,21 @@ class Limiter:
 
     def _hold_document(self, rule: str, document: str, count: int, but_set: str) -> Hold | None:
         allowed = self._limits[rule].per_document
-        done = self._begun_on[document]
+        done = self._begun_on[element_names.key_of(document)]
         if document not in self._untouched:
-            since = self._now - DAY
+            names, since = self._names_of([document]), self._now - DAY
             done += limits.acted_on(
-                self._tx, self._portal, document, rule, since, self._revision, but_set=but_set
+                self._tx, self._portal, names, rule, since, self._revision, but_set=but_set
             )
         if done + count <= allowed:
             return None
         why = _on_one_document(document, count, done, allowed)
         log.warning("a document is held", portal=self._portal, rule=rule, why=why)
         return Hold(limits.DOCUMENT, f"{why}; `responder rearm {rule}`")
+
+
+def _key(stop: Stop) -> str:
+    return element_names.key_of(stop.document.ref)
 
 
 def _on_one_document(document: str, count: int, done: int, allowed: int) -> str:

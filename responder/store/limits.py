@@ -96,7 +96,7 @@ def acted(conn: Connection, portal: str, rule: str, since: datetime, revision: s
 def acted_on(
     conn: Connection,
     portal: str,
-    document: str,
+    names: Collection[str],
     rule: str,
     since: datetime,
     revision: str,
@@ -105,11 +105,11 @@ def acted_on(
 ) -> int:
     """Count what any rule stopped on a document since then, and what is left of sets begun there.
 
-    What was stopped before `rule` was rearmed does not count, nor does the rest of its own set
-    `but_set`.
+    `names` are all that it has (`element_names`). What was stopped before `rule` was rearmed does
+    not count, nor does the rest of its own set `but_set`.
     """
     given = {"of": portal, "by_rule": rule, "since": since, "ruleset": revision}
-    given |= {"on": document, "but": but_set}
+    given |= {"on": names, "but": but_set}
     called = conn.execute(_ACTED_ON, given).scalar_one()
     return called + conn.execute(_PENDING_ON, given).scalar_one()
 
@@ -181,9 +181,9 @@ def would_have_stopped(conn: Connection, portal: str, rule: str, since: datetime
     return {one for one in conn.execute(query).scalars() if one is not None}
 
 
-def would_have_on(conn: Connection, portal: str, document: str, since: datetime) -> int:
-    """Count the stops that observing rules would have made on a document since then."""
-    query = select(func.count()).where(_would(portal, since, decisions.c.document == document))
+def would_have_on(conn: Connection, portal: str, names: Collection[str], since: datetime) -> int:
+    """Count the stops that observing rules would have made on a document of these names."""
+    query = select(func.count()).where(_would(portal, since, decisions.c.document.in_(names)))
     return conn.execute(query).scalar_one()
 
 
@@ -378,17 +378,18 @@ _TOUCHED = union_all(
     )
 )
 _ACTED = _BEGUN.where(decisions.c.rule == bindparam("by_rule"))
-_ACTED_ON = _BEGUN.where(decisions.c.document == bindparam("on"))
+_ON = decisions.c.document.in_(bindparam("on", expanding=True))
+_ACTED_ON = _BEGUN.where(_ON)
 _PENDING = _LEFT.where(decisions.c.rule == bindparam("by_rule"))
 _called = decisions.alias()
 _PENDING_ON = _LEFT.where(
-    decisions.c.document == bindparam("on"),
+    _ON,
     or_(decisions.c.rule != bindparam("by_rule"), decisions.c.set_name != bindparam("but")),
     # Of a set that has made no call on this document yet, nothing counts here: it is checked
     # against the document's limit itself when it makes the first.
     exists().where(
         _called.c.portal == decisions.c.portal,
-        _called.c.document == decisions.c.document,
+        _called.c.document.in_(bindparam("on", expanding=True)),
         _called.c.called_at.is_not(None),
         _called.c.rule == decisions.c.rule,
         _called.c.set_name == decisions.c.set_name,

@@ -12,13 +12,13 @@ from responder.bitrix24.lists import workflows
 from responder.stop import gate
 from tests.random.model_acts import Model as Model
 from tests.random.model_drivers import Happening, Parts
-from tests.random.model_policies import CHEAP, OF_61, OF_62
+from tests.random.model_policies import CHEAP, OF_61, OF_62, OF_LEAVE, OPEN
 from tests.random.model_policies import amid as amid
 from tests.random.model_policies import deals as deals
 from tests.random.model_policies import happening as happening
 from tests.random.model_policies import numbers as numbers
-from tests.random.model_profiles import PROFILES, SCHEDULED, play
-from tests.random.model_rules import EVERY, Policy, Rule
+from tests.random.model_profiles import LISTS, PROFILES, SCHEDULED, play
+from tests.random.model_rules import EVERY, NIGHTLY, Policy, Rule
 
 
 @pytest.fixture
@@ -140,6 +140,19 @@ def test_a_run_that_is_due_ends_with_the_schedule_that_set_it_off(
     model.run(model.world.round({moment: other_rules}))
     model.go_on({}, {})
     assert model.world.watch.stopped == []
+    model.teardown()
+
+
+def test_an_element_has_one_limit_whether_its_list_is_known_or_not(
+    folder: Path, migrated_file: Path
+) -> None:
+    often = Rule(id="often", when=(EVERY,), tests=(OF_LEAVE,), per_document=1)
+    over = Rule(id="leave-over", when=(NIGHTLY,), tests=(OF_LEAVE,), unless=(OPEN,))
+    model = LISTS.placed(folder, migrated_file)()
+    model.set_up(Policy(file=(over, often)), True)
+    for between in ({}, {}, {0: Happening("start_on_element", ("7", "72"))}):
+        model.run(model.world.pass_time(301.0))
+        model.go_on({}, between)
     model.teardown()
 
 

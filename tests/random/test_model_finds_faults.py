@@ -22,7 +22,7 @@ from responder.bitrix24.lists.workflows import Compact
 from responder.judge import stop_lifecycle
 from responder.judge.fact_reader import FactsRead
 from responder.judge.jobs import JobBatch
-from responder.judge.plans import Hold, Plan
+from responder.judge.plans import Hold, Holds, Plan
 from responder.judge.recheck.recheck import Recheck
 from responder.judge.stop_lifecycle import Seen, step
 from responder.model import Document, Outcome, Unknown
@@ -33,7 +33,7 @@ from responder.stop.call import StopCall
 from responder.stop.executor import CallStep
 from responder.stop.gate import Gate
 from responder.stop.intents import record_step
-from responder.stop.limiter import Holds, Limiter
+from responder.stop.limiter import Limiter
 from responder.store.database.database import Connection
 from responder.store.inbox import inbox
 from tests.random.model_acts import Player

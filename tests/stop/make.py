@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from itertools import count
 
 from responder.adapters.metrics import Metrics
+from responder.bitrix24 import documents
 from responder.journal import record as journal
 from responder.journal.entries import NewDecision, NewEvaluation
 from responder.journal.open_stops import Stop
@@ -35,9 +36,10 @@ STANDS = a_recheck()
 _numbers = count(1)
 
 
-def a_deal(number: str) -> Document:
-    """Name a deal."""
-    return replace(DEAL, item_id=number, id=f"DEAL_{number}")
+def a_document(name: str) -> Document:
+    """Name a deal by its number, or any other document by its reference."""
+    other = documents.parse_ref(name)
+    return replace(DEAL, item_id=name, id=f"DEAL_{name}") if other is None else other
 
 
 def rules(limit: str = "", *, mode: str = "enforce", more: str = "") -> Ruleset:
@@ -60,7 +62,7 @@ def a_plan(
     number: int, on: str = "1", ruleset: Ruleset = RULES, trigger: Trigger = "event"
 ) -> Plan:
     """Condemn so many workflows on a deal by the first rule."""
-    job = replace(JOB, document=a_deal(on), trigger=trigger)
+    job = replace(JOB, document=a_document(on), trigger=trigger)
     if trigger == "schedule":
         job = replace(job, events=(), asked=("the-rule",))
     return planned(ruleset, *(a_workflow(_name()) for _ in range(number)), job=job)
@@ -98,7 +100,7 @@ def condemned(
         at=at,
         trigger=trigger,
         ruleset=ruleset.revision,
-        document=a_deal(on),
+        document=a_document(on),
         facts={},
         decisions=decisions,
         set_name=set_name,

@@ -7,9 +7,8 @@ import pytest
 from sqlalchemy import select
 
 from responder.adapters.metrics import Metrics
-from responder.judge.plans import Hold
+from responder.judge.plans import Hold, RunSets
 from responder.model import Outcome
-from responder.stop.limiter import RunSets
 from responder.store import limits
 from responder.store.database.database import Connection
 from responder.store.database.tables import entries
@@ -84,6 +83,44 @@ def test_what_holds_a_new_set(
     assert isinstance(hold, Hold)
     assert hold.by == by
     assert ("the-rule" in tripped(tx)) == (by == TRIPPED or trip in before)
+
+
+UNKNOWN_LIST, OF_LIST_23 = r"lists|Bitrix\Lists\BizprocDocumentLists|7", "list_23:7"
+UNKNOWN_FEED, OF_FEED_23 = "lists|BizprocDocument|7", "feed_23:7"
+ELEMENTS = [
+    (UNKNOWN_LIST, OF_LIST_23, True),
+    (OF_LIST_23, UNKNOWN_LIST, True),
+    (OF_LIST_23, OF_LIST_23, True),
+    (UNKNOWN_FEED, OF_FEED_23, True),
+    (OF_FEED_23, UNKNOWN_FEED, True),
+    (OF_LIST_23, OF_FEED_23, False),
+    (UNKNOWN_LIST, OF_FEED_23, False),
+    (UNKNOWN_LIST, "list_23:17", False),
+    ("list_23:77", UNKNOWN_LIST, False),
+    (UNKNOWN_LIST, "deal:7", False),
+]
+
+
+@pytest.mark.parametrize(("before", "now", "same"), ELEMENTS)
+def test_an_element_is_one_document_whether_its_list_is_known_or_not(
+    tx: Connection, before: str, now: str, same: bool
+) -> None:
+    ruleset = rules(PER_DOCUMENT_2)
+    stopped(2, before)(tx)
+    budget = a_budget(tx, ruleset)
+    (holds,) = budget.hold_plans([a_plan(1, now, ruleset, "schedule")])
+    assert ("the-rule" in holds) == same
+
+
+@pytest.mark.parametrize(("before", "now", "same"), ELEMENTS)
+def test_an_element_is_one_document_in_a_batch(
+    tx: Connection, before: str, now: str, same: bool
+) -> None:
+    ruleset = rules(PER_DOCUMENT_2)
+    plans = [a_plan(number, on, ruleset, "schedule") for number, on in ((2, before), (1, now))]
+    first, second = a_budget(tx, ruleset).hold_plans(plans)
+    assert first == {}
+    assert ("the-rule" in second) == same
 
 
 COUNTED = {

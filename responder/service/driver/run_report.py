@@ -7,10 +7,9 @@ from collections.abc import Sequence
 import structlog
 
 from responder.judge.context import Context
-from responder.judge.plans import Hold, Plan, Planned
+from responder.judge.plans import Hold, Holds, Plan, Planned
 from responder.judge.run_scope import Run
 from responder.model import Unknown
-from responder.stop.limiter import Holds
 
 log = structlog.get_logger()
 

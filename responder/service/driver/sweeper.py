@@ -16,7 +16,7 @@ from responder.journal import run_entries
 from responder.judge import planner, run_scope
 from responder.judge.context import Context, Interval
 from responder.judge.judgement import known_of
-from responder.judge.plans import Known, Plan
+from responder.judge.plans import Holds, Known, Plan, RunSets
 from responder.judge.run_scope import DueRun, Run
 from responder.rules.ruleset import Ruleset
 from responder.service.driver import run_report
@@ -24,7 +24,6 @@ from responder.service.driver.plan_names import PlanNames
 from responder.service.driver.unfinished_runs import UnfinishedRuns
 from responder.stop.gate import Gate
 from responder.stop.intents import StaleError
-from responder.stop.limiter import Holds, RunSets
 from responder.store import limits, sweep_runs
 from responder.store.database.database import Connection
 from responder.store.database.engines import StoreUnavailable

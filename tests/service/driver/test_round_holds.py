@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from responder.judge.plans import Hold
+from responder.judge.plans import Hold, RunSets
 from responder.rules.ruleset import Ruleset
 from responder.stop import control
 from responder.stop.gate import Gate
-from responder.stop.limiter import RunSets
 from responder.store import limits
 from responder.store.database.database import Connection, Database
 from responder.store.database.tables import entries
