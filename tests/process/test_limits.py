@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
-from tests.support.processes import Running, event, eventually, running
+from tests.support.processes import HURRIED, Running, event, eventually, running
 
 DEAL = ("crm", "CCrmDocumentDeal")
 
@@ -152,12 +152,14 @@ def test_in_observe_mode_nothing_trips_and_the_detail_says_what_would(
 def test_without_its_evidence_nothing_is_killed(portal: SandboxServer, tmp_path: Path) -> None:
     lost_deal(portal.sandbox, 759)
     portal.sandbox.fail_next("bizproc.task.list", "500", times=1000)
-    with running(tmp_path, portal.url, rules=rules("{per_hour: 5}")) as service:
+    given = rules("{per_hour: 5}")
+    with running(tmp_path, portal.url, rules=given, program=HURRIED) as service:
         service.post(event("ONCRMDEALUPDATE", 759))
         (waiting,) = with_outcome(service, "waiting", 1)
         assert "its evidence could not be read" in str(waiting["detail"])
         assert not portal.sandbox.calls_of("bizproc.workflow.kill")
         portal.sandbox.faults.clear()
+        service.pass_a_minute()
         with_outcome(service, "killed", 1)
 
 

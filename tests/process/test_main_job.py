@@ -12,7 +12,16 @@ from urllib.parse import unquote_plus
 import pytest
 
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
-from tests.support.processes import TOKEN, URL_KEY, Decision, Running, event, eventually, running
+from tests.support.processes import (
+    HURRIED,
+    TOKEN,
+    URL_KEY,
+    Decision,
+    Running,
+    event,
+    eventually,
+    running,
+)
 
 DEAL = ("crm", "CCrmDocumentDeal")
 PAYLOADS = sorted((Path(__file__).parents[1] / "payloads").glob("*.txt"))
@@ -240,10 +249,7 @@ def test_a_kill_whose_answer_was_lost_ends_as_killed_with_one_call(
 
 def test_an_unknown_id_was_already_gone(portal: SandboxServer, tmp_path: Path) -> None:
     condemned = deal(portal.sandbox, 759)
-    portal.sandbox.fail_next("bizproc.workflow.kill", "act_then_drop")
-    portal.sandbox.fail_next("bizproc.workflow.instances", "503_limit", times=0)
-    with running(tmp_path, portal.url) as service:
-        portal.sandbox.faults.clear()
+    with running(tmp_path, portal.url, program=HURRIED) as service:
         portal.sandbox.fail_next("bizproc.workflow.kill", "empty_error")
         service.post(event("ONCRMDEALUPDATE", 759))
         waiting = eventually(
@@ -251,6 +257,7 @@ def test_an_unknown_id_was_already_gone(portal: SandboxServer, tmp_path: Path) -
         )
         assert "did not know its id" in str(waiting["detail"])
         portal.sandbox.end_workflow(condemned)
+        service.pass_a_minute()
         assert outcomes(service.settled(1)) == ["already_gone"]
     assert portal.sandbox.killed == []
 
@@ -259,11 +266,12 @@ def test_an_event_ahead_of_its_workflow_gets_a_second_look(
     portal: SandboxServer, tmp_path: Path
 ) -> None:
     portal.sandbox.add_item(2, 759, stageSemanticId="F", categoryId=0)
-    with running(tmp_path, portal.url) as service:
+    with running(tmp_path, portal.url, program=HURRIED) as service:
         service.post(event("ONCRMDEALUPDATE", 759))
         (first,) = service.settled(1)
         assert first["reason"] == "no_workflow"
         late = portal.sandbox.start_workflow((*DEAL, "DEAL_759"), 61)
+        service.pass_a_minute()
         _, second = service.settled(2, seconds=20)
     assert second["outcome"] == "killed"
     assert second["events"] == 0

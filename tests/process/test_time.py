@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
-from tests.support.processes import Decision, Running, event, eventually, running
+from tests.replicas.cluster import StrikingCalls
+from tests.support.processes import HURRIED, Decision, Running, event, eventually, running
 
 DEAL = ("crm", "CCrmDocumentDeal")
 
@@ -87,7 +88,7 @@ def test_a_schedule_fires_and_a_restart_does_not_fire_it_twice(
 
 def test_wait_acts_only_if_all_of_it_still_holds(portal: SandboxServer, tmp_path: Path) -> None:
     kept, condemned = lost_deal(portal.sandbox, 759), lost_deal(portal.sandbox, 760)
-    with running(tmp_path, portal.url, rules=rule(wait="4s")) as service:
+    with running(tmp_path, portal.url, rules=rule(wait="30s"), program=HURRIED) as service:
         service.post(event("ONCRMDEALUPDATE", 759))
         service.post(event("ONCRMDEALUPDATE", 760))
         with_outcome(service, "waiting", 2)
@@ -98,6 +99,7 @@ def test_wait_acts_only_if_all_of_it_still_holds(portal: SandboxServer, tmp_path
         service.start()
         portal.sandbox.items[2, 759]["stageSemanticId"] = "P"
         service.post(event("ONCRMDEALUPDATE", 759))
+        service.pass_a_minute()
         (cleared,) = with_outcome(service, "cleared")
         assert cleared["document"] == [*DEAL, "DEAL_759"]
         with_outcome(service, "killed")
@@ -110,12 +112,15 @@ def test_in_observe_mode_waiting_is_the_same_up_to_the_call(
 ) -> None:
     lost_deal(portal.sandbox, 759)
     lost_deal(portal.sandbox, 760)
-    given = rule(wait="3s")
-    with running(tmp_path, portal.url, rules=given, RESPONDER_MODE="observe") as service:
+    given = rule(wait="30s")
+    with running(
+        tmp_path, portal.url, rules=given, program=HURRIED, RESPONDER_MODE="observe"
+    ) as service:
         service.post(event("ONCRMDEALUPDATE", 759))
         service.post(event("ONCRMDEALUPDATE", 760))
         with_outcome(service, "waiting", 2)
         portal.sandbox.items[2, 759]["stageSemanticId"] = "P"
+        service.pass_a_minute()
         with_outcome(service, "cleared")
         with_outcome(service, "would_kill")
     assert portal.sandbox.killed == []
@@ -169,16 +174,17 @@ def test_a_sixth_that_starts_in_the_middle_is_the_one_that_lives(
     start = datetime.now(UTC) - timedelta(hours=5)
     for number in range(5):
         lost_deal(on_premise.sandbox, 759, started=start + timedelta(hours=number))
-    on_premise.sandbox.answer_seconds = 0.1
+    started = []
+    calls = on_premise.sandbox.calls = StrikingCalls(on_premise.sandbox)
+    calls.strike = lambda: started.append(lost_deal(on_premise.sandbox, 759))
     given = rule(
         when="[{every: 2s}]", keep="newest", per="[document, template]", limit="{per_document: 9}"
     )
     with running(tmp_path, on_premise.url, rules=given) as service:
-        with_outcome(service, "waiting")
-        sixth = lost_deal(on_premise.sandbox, 759)
-        eventually(lambda: set(on_premise.sandbox.workflows) == {sixth} or None, seconds=60)
+        eventually(lambda: set(on_premise.sandbox.workflows) == {*started} or None, seconds=60)
         with_outcome(service, "killed", 5)
-    assert sixth not in on_premise.sandbox.killed
+    assert len(started) == 1
+    assert started[0] not in on_premise.sandbox.killed
 
 
 def test_keep_over_all_documents_spares_one_of_each_template(
@@ -263,7 +269,9 @@ def test_a_sweep_that_could_not_read_everything_says_so_and_is_made_again(
     portal: SandboxServer, tmp_path: Path
 ) -> None:
     condemned = lost_deal(portal.sandbox, 759)
-    with running(tmp_path, portal.url, rules=rule(), RESPONDER_SWEEP_EVERY="0") as service:
+    with running(
+        tmp_path, portal.url, rules=rule(), program=HURRIED, RESPONDER_SWEEP_EVERY="0"
+    ) as service:
         portal.sandbox.fail_next("crm.item.list", "500", times=6)
         planned = service.command("sweep", "--observe")
         assert planned.returncode == 1
@@ -278,6 +286,8 @@ def test_a_sweep_that_could_not_read_everything_says_so_and_is_made_again(
         assert "tried again every minute" in done.stderr
         shown = service.command("status").stdout
         assert "incomplete since     sweep 2" in shown
-        with_outcome(service, "killed", seconds=75)
+        assert portal.sandbox.killed == []
+        service.pass_a_minute()
+        with_outcome(service, "killed", seconds=45)
         eventually(lambda: "incomplete since     -" in service.command("status").stdout or None)
     assert portal.sandbox.killed == [condemned]

@@ -19,10 +19,9 @@ from responder.bitrix24.sandbox.portal import SandboxCall
 from responder.store import leases
 from responder.store.database.database import Database
 from tests.support import under_load
-from tests.support.processes import TOKEN, Running, eventually, write_rules
+from tests.support.processes import PROGRAM, TOKEN, Running, eventually, write_rules
 from tests.support.under_load import KILL, WatchedCalls
 
-PROGRAM = ("-m", "responder", "serve")
 TAKEOVER_SECONDS = 5.0
 _alembic = threading.Lock()  # it keeps what it does in global variables
 

@@ -11,7 +11,6 @@ import pytest
 from xdist import is_xdist_worker
 
 from tests.conftest import Postgres
-from tests.replicas.cluster import PROGRAM
 from tests.replicas.scenarios import (
     Place,
     Played,
@@ -19,6 +18,7 @@ from tests.replicas.scenarios import (
     the_bucket_is_nearly_full,
     the_driver_is_stopped,
 )
+from tests.support.processes import PROGRAM
 
 BROKEN = str(Path(__file__).parent / "broken_service.py")
 SCENARIOS: dict[str, tuple[tuple[str, ...], Callable[[Place], Played]]] = {

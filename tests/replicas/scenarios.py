@@ -11,9 +11,9 @@ from pathlib import Path
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
 from responder.journal.audit.integrity import check_log
 from tests.replicas.checks import violations
-from tests.replicas.cluster import PROGRAM, Cluster, Replica, StrikingCalls, cluster
+from tests.replicas.cluster import Cluster, Replica, StrikingCalls, cluster
 from tests.support import under_load
-from tests.support.processes import Running, event, eventually
+from tests.support.processes import PROGRAM, Running, event, eventually
 from tests.support.under_load import KILL, Load, lost_deal
 
 LONGEST_SECONDS = 120.0

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
-from tests.replicas.cluster import PROGRAM, Cluster, Replica, cluster
-from tests.support.processes import event, eventually
+from tests.replicas.cluster import Cluster, Replica, cluster
+from tests.support.processes import PROGRAM, event, eventually
 from tests.support.under_load import KILL, QUICK, RULES, Load, lost_deal, portal_with_deals
 
 AT_ONCE_SECONDS = 3.0  # less than what is left of a lease that was renewed within the last second

@@ -13,9 +13,9 @@ import pytest
 
 from responder.bitrix24.sandbox import SandboxServer
 from tests.replicas.checks import violations
-from tests.replicas.cluster import PROGRAM, TAKEOVER_SECONDS, cluster
+from tests.replicas.cluster import TAKEOVER_SECONDS, cluster
 from tests.replicas.scenarios import limited_portal, limits, said
-from tests.support.processes import eventually
+from tests.support.processes import PROGRAM, eventually
 from tests.support.under_load import Load
 
 

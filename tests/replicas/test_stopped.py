@@ -9,8 +9,8 @@ import pytest
 
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
 from responder.journal.audit.integrity import check_log
-from tests.replicas.cluster import PROGRAM, TAKEOVER_SECONDS, Cluster, Replica, cluster
-from tests.support.processes import event, eventually
+from tests.replicas.cluster import TAKEOVER_SECONDS, Cluster, Replica, cluster
+from tests.support.processes import PROGRAM, event, eventually
 from tests.support.under_load import KILL, QUICK, lost_deal
 
 SKEWED = str(Path(__file__).parent / "skewed_service.py")

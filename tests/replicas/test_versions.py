@@ -11,9 +11,9 @@ from responder.bitrix24.sandbox import SandboxServer
 from responder.store.database import upgrade
 from responder.store.database.database import SCHEMA, Database
 from tests.replicas.checks import violations
-from tests.replicas.cluster import PROGRAM, Replica, StrikingCalls, cluster
+from tests.replicas.cluster import Replica, StrikingCalls, cluster
 from tests.replicas.scenarios import acknowledged, limited_portal, limits
-from tests.support.processes import eventually
+from tests.support.processes import PROGRAM, eventually
 from tests.support.under_load import Load
 
 HERE = Path(__file__).parent

@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -49,6 +49,9 @@ FIRST_PORT, WORKERS, PORTS = 12_000, 16, 1_000
 _ports = itertools.count(random.randrange(PORTS))  # noqa: S311 -- two runs at once differ
 
 ASKED_SECONDS = 1.0
+
+PROGRAM = ("-m", "responder", "serve")
+HURRIED = ("-m", "tests.support.hurried_service")  # for which `pass_a_minute`
 
 Decision = dict[str, object]
 
@@ -104,6 +107,7 @@ class Running:
 
     def __init__(self, place: Path, environment: Mapping[str, str], database_url: str) -> None:
         self.place = place
+        self.program: Sequence[str] = PROGRAM
         self.port = free_port()
         self.database_url = database_url
         self.environment = {
@@ -125,7 +129,7 @@ class Running:
 
     def start(self) -> "Running":
         """Start it and wait until it receives."""
-        self.launch("-m", "responder", "serve")
+        self.launch(*self.program)
         assert self.process is not None
         try:
             eventually(self._is_up, seconds=60, why=lambda: self.log.read_text()[-2000:])
@@ -162,6 +166,12 @@ class Running:
         assert self.process is not None
         self.process.send_signal(how)
         return self.process.wait(20)
+
+    def pass_a_minute(self) -> None:
+        """Let a minute pass for it."""
+        assert self.program is HURRIED
+        assert self.process is not None
+        self.process.send_signal(signal.SIGUSR1)
 
     def post(self, body: str | bytes, path: str = "/events") -> int:
         """Send a delivery and return the status."""
@@ -268,6 +278,7 @@ def running(
     *,
     rules: str = LOST_DEAL,
     database_url: str | None = None,
+    program: Sequence[str] = PROGRAM,
     **environment: str,
 ) -> Iterator[Running]:
     """Run the program in enforce mode against one portal, and end it afterwards."""
@@ -283,6 +294,7 @@ def running(
         },
         database_url or laid_at(place / "responder.db"),
     )
+    service.program = program
     service.start()
     service.wait_until_asked()
     try:

@@ -163,7 +163,7 @@ class Load:
 
 def launch(service: Running) -> None:
     """Start the program without waiting until it receives."""
-    service.launch("-m", "responder", "serve")
+    service.launch(*service.program)
 
 
 class Crashes:
