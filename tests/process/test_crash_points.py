@@ -19,7 +19,15 @@ from responder.store.database.database import Connection, Database
 from responder.store.database.portal_tables import leases
 from responder.store.inbox import inbox
 from tests.support.next_due import next_due
-from tests.support.processes import TOKEN, Decision, Running, event, eventually, write_rules
+from tests.support.processes import (
+    HURRIED,
+    TOKEN,
+    Decision,
+    Running,
+    event,
+    eventually,
+    write_rules,
+)
 
 RULES = """\
 version: 1
@@ -112,6 +120,7 @@ def test_killed_at_a_commit_it_ends_as_if_nothing_had_happened(
         sandbox.faults.clear()
         point.then(sandbox)
         end_lease(service)
+        service.program = HURRIED
         service.start()
         try:
             if acknowledged == 0:
@@ -190,9 +199,15 @@ def settled(service: Running) -> list[Decision]:
     """Wait until nothing is left to do, verifications and second looks among it."""
     with opened(service) as database:
 
+        def is_decided() -> bool | None:
+            outcomes = {one["outcome"] for one in service.decisions()}
+            return not (database.read(inbox.depth) or outcomes & {"waiting", "in_doubt"}) or None
+
         def is_done(conn: Connection) -> bool | None:
             return (not inbox.depth(conn) and next_due(conn, "main") is None) or None
 
+        eventually(is_decided, why=lambda: tail(service))
+        service.pass_a_minute()  # what is left is due in some seconds
         eventually(lambda: database.read(is_done), why=lambda: tail(service))
         assert check_log(database)[1] == []
     return service.decisions()

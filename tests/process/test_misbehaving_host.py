@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,7 @@ from responder.settings import settings
 from responder.store.database.database import Database
 from responder.store.inbox import inbox
 from tests.conftest import Postgres
+from tests.replicas.cluster import StrikingCalls
 from tests.support.processes import (
     FORM,
     LOST_DEAL,
@@ -301,8 +303,9 @@ def test_a_stop_turns_red_first_lets_a_kill_end_and_exits_with_0(
     portal: SandboxServer, tmp_path: Path
 ) -> None:
     condemned = lost_deal(portal.sandbox, 759)
+    calls = portal.sandbox.calls = StrikingCalls(portal.sandbox)
     with running(tmp_path, portal.url) as service:
-        portal.sandbox.answer_seconds = 0.8
+        calls.strike = partial(setattr, portal.sandbox, "answer_seconds", 1.5)  # for the kill alone
         assert service.post(event("ONCRMDEALUPDATE", 759)) == 200
         eventually(lambda: kills_asked_for(portal.sandbox) or None)
         assert service.process is not None

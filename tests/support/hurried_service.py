@@ -6,6 +6,7 @@ everything else.
 
 import signal
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from responder.commands.cli import main
 from responder.service import app
@@ -27,5 +28,5 @@ class Clock:
 if __name__ == "__main__":
     clock = Clock()
     signal.signal(signal.SIGUSR1, clock.pass_a_minute)
-    vars(app)["utc_now"] = clock
+    vars(app)["Service"] = partial(app.Service, now=clock)
     main(["serve"])
