@@ -172,7 +172,7 @@ def test_killed_at_a_commit_of_installing_or_refreshing_it_goes_on(
     point: str, when: str, tmp_path: Path
 ) -> None:
     with portal_with_application() as (server, application):
-        application.tokens.access_seconds = 33  # ends in three seconds by our margin
+        application.tokens.access_seconds = 31  # ends in a second by our margin
         write_rules(tmp_path, RULES)
         service = program(tmp_path, environment(server, application), application)
         service.launch("-m", "tests.support.dying_service", f"store.applications.{point}", when)
@@ -237,7 +237,7 @@ def token_calls(server: SandboxServer) -> list[OAuthCall]:
 
 def test_of_two_replicas_exactly_one_refreshes(tmp_path: Path, postgres_url: str) -> None:
     with portal_with_application() as (server, application):
-        application.tokens.access_seconds = 33
+        application.tokens.access_seconds = 31
         given = environment(server, application)
         services = []
         for name in ("one", "two"):

@@ -10,7 +10,7 @@ import pytest
 
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
 from tests.process.test_limits import lost_deal, rules
-from tests.support.processes import Decision, Running, event, eventually, running
+from tests.support.processes import HURRIED, Decision, Running, event, eventually, running
 
 DEAL = ("crm", "CCrmDocumentDeal")
 
@@ -34,11 +34,13 @@ def test_a_workflow_that_survives_its_kills_is_not_killed_beyond_the_limit(
 ) -> None:
     (ghost,) = lost_deal(portal.sandbox, 759)
     triple = (*DEAL, "DEAL_759")
-    with running(tmp_path, portal.url, rules=rules("{per_document: 2}")) as service:
+    given = rules("{per_document: 2}")
+    with running(tmp_path, portal.url, rules=given, program=HURRIED) as service:
         service.post(event("ONCRMDEALUPDATE", 759))
         for times in (1, 2):
             outcomes(service, "killed", times)
             portal.sandbox.start_workflow(triple, 61, id=ghost)
+            service.pass_a_minute()
         (held,) = outcomes(service, "held", 1)
     assert "2 stopped on it within 24 h" in str(held["detail"])
     assert portal.sandbox.killed == [ghost, ghost]
@@ -61,12 +63,15 @@ def test_a_set_is_over_its_limit_though_a_part_of_it_is_executing(
 
 def test_events_wait_for_a_portal_that_is_away(portal: SandboxServer, tmp_path: Path) -> None:
     lost_deal(portal.sandbox, 759)
-    with running(tmp_path, portal.url, rules=rules("{per_hour: 5}")) as service:
+    given = rules("{per_hour: 5}")
+    with running(tmp_path, portal.url, rules=given, program=HURRIED) as service:
         portal.stop()
         assert service.post(event("ONCRMDEALUPDATE", 759)) == 200
         eventually(lambda: "the document waits" in service.log.read_text() or None)
         assert service.decisions() == []
         portal.start()
+        service.pass_a_minute()
+        assert service.post(event("ONCRMCONTACTADD", 1)) == 200  # so that it looks at its clock
         outcomes(service, "killed", 1)
 
 

@@ -10,6 +10,7 @@ import pytest
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
 from tests.support.listener import KEY, SECRET, Answer, Listener
 from tests.support.processes import LOST_DEAL, Running, event, eventually, free_port, running
+from tests.support.under_load import Crashes
 
 DEAL = ("crm", "CCrmDocumentDeal")
 TRIPS = LOST_DEAL + "    limit: {per_hour: 1}\n"
@@ -140,7 +141,7 @@ def test_two_replicas_tell_each_kill_under_one_id(
             assert second.post(event("ONCRMDEALUPDATE", deal)) == 200
             hears(listener, deal)
         driver, other = (first, second) if drives(first) else (second, first)
-        driver.end(signal.SIGKILL)  # while it waits for an answer
+        Crashes(driver).crash()  # while it waits for an answer
         lost_deal(portal.sandbox, 3)
         assert other.post(event("ONCRMDEALUPDATE", 3)) == 200
         hears(listener, 3)

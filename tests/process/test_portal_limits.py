@@ -13,7 +13,7 @@ from responder.model import Breaker
 from responder.store import client_state
 from responder.store.database.database import Database
 from tests.support.processes import LOST_DEAL, event, eventually, running
-from tests.support.under_load import lost_deal
+from tests.support.under_load import Crashes, lost_deal
 
 KILL = "bizproc.workflow.kill"
 DEALS = 60
@@ -54,11 +54,11 @@ def test_a_program_that_is_killed_and_started_again_never_exceeds_the_request_li
         for number in range(1, DEALS // 2 + 1):
             assert service.post(event("ONCRMDEALUPDATE", number)) == 200
             time.sleep(0.02)  # singly: the more calls, the more to be counted
-        service.end(signal.SIGKILL)
+        # a stop that was intended when the program died is in doubt until a call must be over
+        Crashes(service).crash(seconds=76)
         service.start()
         for number in range(DEALS // 2 + 1, DEALS + 1):
             assert service.post(event("ONCRMDEALUPDATE", number)) == 200
-        # a stop that was intended when the program died is in doubt until a call must be over
         eventually(lambda: len(sandbox.killed) == DEALS or None, seconds=120)
     assert sandbox.limited == 0
 
