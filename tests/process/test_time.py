@@ -75,7 +75,7 @@ def test_a_schedule_fires_and_a_restart_does_not_fire_it_twice(
     old = lost_deal(portal.sandbox, 759, started=datetime.now(UTC) - timedelta(days=31))
     young = lost_deal(portal.sandbox, 760)
     given = rule(
-        **{"when": "[{every: 3s}]", "if": "{workflow.template_id: 61, workflow.age: {over: 30d}}"}
+        **{"when": "[{every: 2s}]", "if": "{workflow.template_id: 61, workflow.age: {over: 30d}}"}
     )
     with running(tmp_path, portal.url, rules=given) as service:
         (killed,) = with_outcome(service, "killed")

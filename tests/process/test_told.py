@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
-from tests.support.processes import TOKEN, URL_KEY, Running, event, eventually, running
+from tests.support.processes import HURRIED, TOKEN, URL_KEY, Running, event, eventually, running
 from tests.support.under_load import DEAL, KILL
 
 WRONG = "wrong-application-token-0001"
@@ -109,13 +109,16 @@ def test_a_denied_kill_is_a_warning(service: Running, portal: SandboxServer) -> 
 
 
 def test_a_portal_that_cannot_be_reached_is_told_when_it_goes_and_when_it_comes_back(
-    service: Running, portal: SandboxServer
+    portal: SandboxServer, tmp_path: Path
 ) -> None:
-    portal.sandbox.fail_next("*", "drop_before", times=10)
-    assert service.post(event("ONCRMDEALUPDATE", 759)) == 200
-    eventually(lambda: b'"unreachable_since":"' in service.get("/readyz")[1] or None)
-    portal.sandbox.faults.clear()
-    eventually(lambda: b'"unreachable_since":null' in service.get("/readyz")[1] or None, seconds=60)
-    said = [line["event"] for line in warned(service) if "portal" in str(line["event"])]
+    with running(tmp_path, portal.url, program=HURRIED) as service:
+        portal.sandbox.fail_next("*", "drop_before", times=10)
+        assert service.post(event("ONCRMDEALUPDATE", 759)) == 200
+        eventually(lambda: b'"unreachable_since":"' in service.get("/readyz")[1] or None)
+        portal.sandbox.faults.clear()
+        service.pass_a_minute()
+        assert service.post(event("ONCRMCONTACTADD", 1)) == 200  # so that it looks at its clock
+        eventually(lambda: b'"unreachable_since":null' in service.get("/readyz")[1] or None)
+        said = [line["event"] for line in warned(service) if "portal" in str(line["event"])]
     assert "the portal cannot be reached" in said
     assert "the portal answers again" in said
