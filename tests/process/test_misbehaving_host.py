@@ -173,7 +173,7 @@ def test_a_lock_that_somebody_holds_too_long_is_503_and_nothing_worse(
 ) -> None:
     first, second = lost_deal(portal.sandbox, 759), lost_deal(portal.sandbox, 760)
     with running(tmp_path, portal.url) as service, opened(service) as other:
-        portal.sandbox.answer_seconds = 2  # no stop is intended before the lock is held
+        portal.sandbox.answer_seconds = 1  # no stop is intended before the lock is held
         assert service.post(event("ONCRMDEALUPDATE", 759)) == 200
         eventually(lambda: portal.sandbox.calls or None)
         with other.writer.begin():
@@ -284,19 +284,25 @@ def answers_no_commit(postgres: Postgres) -> Iterator[None]:
 def test_a_postgresql_that_never_answers_a_commit_is_503_and_keeps_nobody_from_ending(
     portal: SandboxServer, tmp_path: Path, postgres: Postgres, postgres_url: str
 ) -> None:
-    with running(tmp_path, portal.url, rules=RULES, database_url=postgres_url, **QUICK) as service:
+    given = QUICK | {"rules": RULES, "database_url": postgres_url}
+    ending = tmp_path / "ending"
+    ending.mkdir()
+    with (
+        running(tmp_path, portal.url, **given) as service,
+        running(ending, portal.url, **given) as other,
+    ):
+        assert other.process is not None
         assert service.post(event("ONCRMDEALADD", 1)) == 200
+        assert other.post(event("ONCRMDEALADD", 1)) == 200
         with answers_no_commit(postgres):
+            other.process.send_signal(signal.SIGTERM)
             assert service.post(event("ONCRMDEALADD", 2)) == 503
             began = time.monotonic()
             assert service.post(event("ONCRMDEALADD", 3)) == 503
             assert time.monotonic() - began < 1
             assert service.get("/healthz")[0] == 200
+            assert other.process.wait(25) == 0
         eventually(lambda: service.post(event("ONCRMDEALADD", 4)) == 200 or None)
-        with answers_no_commit(postgres):
-            assert service.process is not None
-            service.process.send_signal(signal.SIGTERM)
-            assert service.process.wait(25) == 0
 
 
 def test_a_stop_turns_red_first_lets_a_kill_end_and_exits_with_0(

@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +23,7 @@ from responder.store.database.tables import metadata
 from responder.store.inbox import inbox
 from tests.commands.journal.test_migrate import full_of_deliveries
 from tests.conftest import Postgres
+from tests.process.test_crash_points import end_lease
 from tests.support import under_load
 from tests.support.evaluations import AT
 from tests.support.processes import Running, event, eventually, running
@@ -101,7 +101,7 @@ def test_a_service_that_slept_through_the_move_takes_nothing_and_says_where_it_w
             migrate_until_nobody_serves(frozen, other_postgres_url)
             before = depth(postgres_url)
             frozen.process.send_signal(signal.SIGCONT)
-            with running(new, portal.url, database_url=other_postgres_url) as service:
+            with running(new, portal.url, database_url=other_postgres_url, **QUICK) as service:
                 eventually(lambda: len(load.unanswered) > 50 or None)
                 status, body = frozen.get("/readyz")
                 place = f"this log was moved to {name_of(other_postgres_url)} on "
@@ -286,8 +286,8 @@ def test_where_not_even_the_mark_can_be_taken_back_it_says_so_and_goes_on_later(
 def test_a_sleeping_service_keeps_its_file(portal: SandboxServer, tmp_path: Path) -> None:
     with running(tmp_path, portal.url) as service:
         assert service.process is not None
+        end_lease(service)
         service.process.send_signal(signal.SIGSTOP)
-        time.sleep(5)
         done = service.command("migrate", "env:RESPONDER_DATABASE_URL", "sqlite:///new.db")
         service.process.send_signal(signal.SIGCONT)
         assert done.returncode == 2
