@@ -31,6 +31,16 @@ from tests.support.under_load import DEAL, KILL, OPEN_DEALS, QUICK, Crashes, Loa
 CONDEMNED = "65e5a449e8f135.00000001"
 
 
+def _often_on(kind: str) -> pytest.MarkDecorator:
+    """Run a test on this kind of database, and at length on the other."""
+    kinds = ("sqlite", "postgresql")
+    params = [pytest.param(one, marks=() if one == kind else pytest.mark.long) for one in kinds]
+    return pytest.mark.parametrize("database_url", params, indirect=True)
+
+
+ON_SQLITE, ON_POSTGRESQL = _often_on("sqlite"), _often_on("postgresql")
+
+
 @pytest.fixture
 def portal() -> Iterator[SandboxServer]:
     """Serve a portal with one lost deal, on which a condemned workflow runs."""
@@ -45,6 +55,7 @@ def kills_asked_for(sandbox: Sandbox) -> list[object]:
     return [call.params["ID"] for call in sandbox.calls_of(KILL)]
 
 
+@ON_SQLITE
 def test_a_crash_before_anything_is_read_loses_no_event(
     portal: SandboxServer, tmp_path: Path, database_url: str
 ) -> None:
@@ -61,6 +72,7 @@ def test_a_crash_before_anything_is_read_loses_no_event(
     assert kills_asked_for(portal.sandbox) == [CONDEMNED]
 
 
+@ON_POSTGRESQL
 def test_a_kill_that_was_carried_out_before_the_crash_is_not_asked_for_again(
     portal: SandboxServer, tmp_path: Path, database_url: str
 ) -> None:
@@ -95,6 +107,7 @@ def _may_be_under_way(made: list[Decision]) -> bool | None:
     return any("may still be under way" in str(one["detail"]) for one in made) or None
 
 
+@ON_SQLITE
 def test_a_kill_that_takes_effect_after_the_crash_is_not_asked_for_again(
     portal: SandboxServer, tmp_path: Path, database_url: str
 ) -> None:
@@ -109,6 +122,7 @@ def test_a_kill_that_takes_effect_after_the_crash_is_not_asked_for_again(
     assert kills_asked_for(portal.sandbox) == [CONDEMNED]
 
 
+@ON_POSTGRESQL
 def test_a_kill_that_came_to_nothing_is_asked_for_again_after_the_portals_minute(
     portal: SandboxServer, tmp_path: Path, database_url: str
 ) -> None:
@@ -123,6 +137,7 @@ def test_a_kill_that_came_to_nothing_is_asked_for_again_after_the_portals_minute
     assert portal.sandbox.killed == [CONDEMNED]
 
 
+@ON_SQLITE
 def test_a_crash_after_the_outcome_leaves_the_verification_to_the_next_driver(
     portal: SandboxServer, tmp_path: Path, database_url: str
 ) -> None:
