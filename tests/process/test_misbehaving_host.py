@@ -173,7 +173,7 @@ def test_a_lock_that_somebody_holds_too_long_is_503_and_nothing_worse(
 ) -> None:
     first, second = lost_deal(portal.sandbox, 759), lost_deal(portal.sandbox, 760)
     with running(tmp_path, portal.url) as service, opened(service) as other:
-        portal.sandbox.answer_seconds = 1  # no stop is intended before the lock is held
+        portal.sandbox.answer_seconds = 2  # no stop is intended before the lock is held
         assert service.post(event("ONCRMDEALUPDATE", 759)) == 200
         eventually(lambda: portal.sandbox.calls or None)
         with other.writer.begin():
@@ -285,11 +285,10 @@ def test_a_postgresql_that_never_answers_a_commit_is_503_and_keeps_nobody_from_e
     portal: SandboxServer, tmp_path: Path, postgres: Postgres, postgres_url: str
 ) -> None:
     given = QUICK | {"rules": RULES, "database_url": postgres_url}
-    ending = tmp_path / "ending"
-    ending.mkdir()
+    (place := tmp_path / "other").mkdir()
     with (
         running(tmp_path, portal.url, **given) as service,
-        running(ending, portal.url, **given) as other,
+        running(place, portal.url, **given) as other,
     ):
         assert other.process is not None
         assert service.post(event("ONCRMDEALADD", 1)) == 200

@@ -20,6 +20,7 @@ from tests.support.installed import CHANGED, EXTENDED, SECRET_KEY, installation
 from tests.support.processes import Running, eventually, write_rules
 from tests.support.rounds import DEAL, RULES
 from tests.support.schema import laid_at
+from tests.support.under_load import QUICK
 
 FEW = range(1, 13)
 MANY = range(1, 201)
@@ -65,6 +66,7 @@ def prepared(place: Path, server: SandboxServer, database_url: str) -> Running:
             "RESPONDER_PORTALS__MAIN__DOMAIN": f"127.0.0.1:{server.port}",
             "RESPONDER_PORTALS__MAIN__CLIENT_ID": application.client_id,
             "RESPONDER_PORTALS__MAIN__CLIENT_SECRET": application.client_secret,
+            **QUICK,
         },
         database_url,
     )
