@@ -209,6 +209,7 @@ def settled(service: Running) -> list[Decision]:
         eventually(is_decided, why=lambda: tail(service))
         service.pass_a_minute()  # what is left is due in some seconds
         eventually(lambda: database.read(is_done), why=lambda: tail(service))
+        service.waited_for_nothing_longer()
         assert check_log(database)[1] == []
     return service.decisions()
 

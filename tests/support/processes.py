@@ -173,6 +173,10 @@ class Running:
         assert self.process is not None
         self.process.send_signal(signal.SIGUSR1)
 
+    def waited_for_nothing_longer(self) -> None:
+        """Fail if a minute made due what was put off for longer, as after a clock's mistake."""
+        assert "the clock was ahead" not in self.log.read_text()
+
     def post(self, body: str | bytes, path: str = "/events") -> int:
         """Send a delivery and return the status."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=15)
@@ -303,3 +307,5 @@ def running(
         if service.process is not None and service.process.poll() is None:
             service.end()
         service.left_no_secret()
+    if program is HURRIED:
+        service.waited_for_nothing_longer()
