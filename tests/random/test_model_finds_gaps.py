@@ -111,8 +111,7 @@ def _every_call_counts() -> Select[int]:
 
 def refused_calls_count(patch: Patch) -> None:
     """Have calls counted that were certainly not carried out."""
-    on_it = decisions.c.document == bindparam("on")
-    patch.setattr(limits, "_ACTED_ON", _every_call_counts().where(on_it))
+    patch.setattr(limits, "_ACTED_ON", _every_call_counts().where(limits._ON))
 
 
 def each_run_is_let_go_by_itself(patch: Patch) -> None:

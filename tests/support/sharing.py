@@ -20,7 +20,8 @@ _BEGIN = (
     "process/test_time.py",
     "store/database/test_tables_scans.py",
     "replicas/test_takeover.py",
-    "random/",
+    "random/test_model.py",
+    "service/driver/test_round_storm.py",
 )
 _TAKE_LONG = (
     "bitrix24/lists/test_row_warnings.py",

@@ -1,15 +1,12 @@
 """Tests storms: many documents are read together and stopped in full batches."""
 
-import json
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
 
 from responder.bitrix24.client.rate_limit import Bucket
 from responder.judge import fact_reader
 from responder.judge.context import IDS
-from responder.store.database.tables import evidence
 from tests.support.rounds import KILL, RULES, Driving, play
 from tests.support.storms import MANY, all_is_done, begin, read_singly
 from tests.support.storms import driven as driven
@@ -313,40 +310,6 @@ def test_tasks_of_all_are_evidence_where_there_are_few_of_them(driven: Driving) 
         await all_is_done(there)
         tasks = there.sandbox.calls_of("bizproc.task.list")
         assert not any("WORKFLOW_ID" in str(call.params.get("FILTER")) for call in tasks)
-
-    play(driven, story)
-
-
-@pytest.mark.parametrize("new_tasks", [0, 20, 60])
-def test_evidence_goes_along_with_the_documents_where_there_were_few_tasks(
-    driven: Driving, new_tasks: int
-) -> None:
-    async def story(there: Driving) -> None:
-        await begin(there)
-        await all_is_done(there)
-        again = range(201, 301)
-        there.lost_deals(again)
-        some = [one for one in there.sandbox.workflows if "0002" in one]
-        for number in range(new_tasks):
-            there.sandbox.add_bizproc_task(some[number % len(some)], 1, f"Task {number}")
-        there.sandbox.calls.clear()
-        there.deliver(again)
-        await there.round()
-        asked = {
-            method: {call.batch for call in there.sandbox.calls_of(method)}
-            for method in ("crm.item.list", "bizproc.task.list")
-        }
-        assert asked["crm.item.list"]
-        if new_tasks <= 50:
-            assert asked["bizproc.task.list"] == asked["crm.item.list"]
-        else:  # they are more than was thought
-            assert asked["bizproc.task.list"] > asked["crm.item.list"]
-        await all_is_done(there, range(len(MANY) + len(again)))
-        rows = there.database.read(
-            lambda conn: conn.execute(select(evidence.c.content)).scalars().all()
-        )
-        kept = [task["NAME"] for row in map(json.loads, rows) for task in row.get("tasks", ())]
-        assert sorted(kept) == sorted(f"Task {number}" for number in range(new_tasks))
 
     play(driven, story)
 

@@ -1,19 +1,22 @@
 """Tests what a round must not get wrong by being too large, too slow or too late."""
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from sqlalchemy import select
 
 from responder.bitrix24.client.answers import Answer, Command
 from responder.judge import event_queue, jobs
 from responder.store.database.database import Connection, Database
+from responder.store.database.tables import evidence
 from responder.store.inbox import inbox
 from tests.support.rounds import DEAL, INSTANCES, PORTAL, RULES, Driving, driving, play
 from tests.support.sqlite_first import migrated_url as migrated_url
-from tests.support.storms import MANY, spoil_the_list
+from tests.support.storms import MANY, all_is_done, begin, spoil_the_list
 from tests.support.storms import driven as driven
 
 pytestmark = pytest.mark.portal
@@ -208,5 +211,39 @@ def test_one_failed_reading_of_many_documents_suspects_none_of_them(driven: Driv
         await there.until_idle()
         assert len(there.sandbox.killed) == len(MANY)
         assert there.sandbox.http_requests - before < len(MANY) / 2
+
+    play(driven, story)
+
+
+@pytest.mark.parametrize("new_tasks", [20, 60])
+def test_evidence_goes_along_with_the_documents_where_there_were_few_tasks(
+    driven: Driving, new_tasks: int
+) -> None:
+    async def story(there: Driving) -> None:
+        await begin(there)
+        await all_is_done(there)
+        again = range(201, 301)
+        there.lost_deals(again)
+        some = [one for one in there.sandbox.workflows if "0002" in one]
+        for number in range(new_tasks):
+            there.sandbox.add_bizproc_task(some[number % len(some)], 1, f"Task {number}")
+        there.sandbox.calls.clear()
+        there.deliver(again)
+        await there.round()
+        asked = {
+            method: {call.batch for call in there.sandbox.calls_of(method)}
+            for method in ("crm.item.list", "bizproc.task.list")
+        }
+        assert asked["crm.item.list"]
+        if new_tasks <= 50:
+            assert asked["bizproc.task.list"] == asked["crm.item.list"]
+        else:  # they are more than was thought
+            assert asked["bizproc.task.list"] > asked["crm.item.list"]
+        await all_is_done(there, range(len(MANY) + len(again)))
+        rows = there.database.read(
+            lambda conn: conn.execute(select(evidence.c.content)).scalars().all()
+        )
+        kept = [task["NAME"] for row in map(json.loads, rows) for task in row.get("tasks", ())]
+        assert sorted(kept) == sorted(f"Task {number}" for number in range(new_tasks))
 
     play(driven, story)
