@@ -35,10 +35,13 @@ class EvidenceReader:
         self._along: tuple[datetime, AllTasks] | None = None  # read with the last documents
 
     def along(self) -> Sequence[Source]:
-        """Return what reads evidence along with documents; nothing unless there are few tasks."""
+        """Return what reads evidence along with documents; nothing where there are many tasks.
+
+        How many there are its first answers tell, and it asks no more if they are too many.
+        """
         now, self._along = self._context.now(), None
         tasks = self._counted(now)
-        if tasks is None or tasks > FEW_TASKS:
+        if tasks is not None and tasks > FEW_TASKS:
             return ()
         self._along = now, AllTasks(self._context.templates, now, pages_of(FEW_TASKS))
         return self._along[1].sources()
