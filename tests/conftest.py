@@ -30,12 +30,12 @@ settings.load_profile("unhurried")
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Share the whole suite out; a few tests that somebody asks for run here.
 
-    Half of the suite waits: it gets three processes more than there are processors. Units do not.
+    Half of the suite waits, so it gets two processes more than there are processors. Units do not.
     """
     if config.args_source is not _ALL:
         return 0
     only_units: bool = config.option.markexpr == tiers.UNIT
-    return (os.cpu_count() or 1) + (0 if only_units else 3)
+    return (os.cpu_count() or 1) + (0 if only_units else 2)
 
 
 _ALL = pytest.Config.ArgsSource.TESTPATHS

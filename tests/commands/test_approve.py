@@ -17,6 +17,7 @@ from responder.model import Mode, Names
 from responder.store.database.database import Connection, Database
 from tests.support.evaluations import evaluation, kill, workflow
 from tests.support.processes import LOST_DEAL, TOKEN
+from tests.support.sqlite_first import migrated_url as migrated_url
 
 Command = Callable[..., Result]
 

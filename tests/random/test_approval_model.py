@@ -101,5 +101,5 @@ def test_nothing_that_asks_first_is_done_without_an_approval_of_its_own(
 def test_for_long_nothing_that_asks_first_is_done_without_an_approval_of_its_own(
     folder: Path, migrated_file: Path
 ) -> None:
-    played = play(folder, migrated_file, ASKING, runs=2000, steps=40, fixed=False, shrink=True)
+    played = play(folder, migrated_file, ASKING, runs=1000, steps=40, fixed=False, shrink=True)
     print(dict(played))  # noqa: T201

@@ -176,7 +176,7 @@ def test_whatever_happens_nothing_is_lost_and_nothing_is_stopped_wrongly(
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(("profile", "runs"), shares(3000))
+@pytest.mark.parametrize(("profile", "runs"), shares(1500))
 def test_whatever_happens_for_long_nothing_is_lost_and_nothing_is_stopped_wrongly(
     folder: Path, migrated_file: Path, profile: str, runs: int
 ) -> None:

@@ -1,8 +1,9 @@
 """Gives a file's tests SQLite, and PostgreSQL too where there is time (`-m long`).
 
-It is for tests of what the portal does and what is decided, of which the two databases know
-nothing: what each of them does differently is tested on both, beside the rooms of the store, and by
-the storms of `test_round_storm`. A file that imports it has it in place of `migrated_url`.
+It is for tests of what the portal does, what is decided and what is shown, of which the two
+databases know nothing: what each of them does differently is tested on both, beside the rooms of
+the store and the journal, and by the storms of `test_round_storm`. A file that imports it has it in
+place of `migrated_url`.
 """
 
 import pytest

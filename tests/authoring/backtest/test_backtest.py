@@ -16,6 +16,7 @@ from responder.model import Action, Outcome, Unknown, Workflow
 from responder.store.database.database import Database
 from tests.rules.make import a_rule, a_workflow
 from tests.support.past_log import NOW, PastRules, deal, rules
+from tests.support.sqlite_first import migrated_url as migrated_url
 from tests.support.whole_log import erased
 
 LOST = a_rule(

@@ -21,6 +21,7 @@ from tests.support.evaluations import kill, record
 from tests.support.past_log import PastRules
 from tests.support.past_log import rules as loaded
 from tests.support.processes import TOKEN, event, running
+from tests.support.sqlite_first import migrated_url as migrated_url
 
 Command = Callable[..., Result]
 LOST = a_rule(

@@ -26,6 +26,7 @@ from responder.store import rulesets
 from responder.store.database.database import Database
 from tests.rules.make import DEAL, a_rule, a_workflow, in_a_file
 from tests.support.processes import TOKEN
+from tests.support.sqlite_first import migrated_url as migrated_url
 from tests.support.whole_log import erased
 
 Command = Callable[..., Result]

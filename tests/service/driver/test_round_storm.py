@@ -8,11 +8,15 @@ from responder.bitrix24.client.rate_limit import Bucket
 from responder.judge import fact_reader
 from responder.judge.context import IDS
 from tests.support.rounds import KILL, RULES, Driving, play
+from tests.support.sqlite_first import migrated_url as migrated_url
 from tests.support.storms import MANY, all_is_done, begin, read_singly
 from tests.support.storms import driven as driven
 from tests.support.storms import driven_on_premise as driven_on_premise
 
+on_both = pytest.mark.parametrize("migrated_url", ["sqlite", "postgresql"], indirect=True)
 
+
+@on_both
 def test_many_documents_are_read_by_pages_and_killed_in_full_batches(driven: Driving) -> None:
     async def story(there: Driving) -> None:
         there.lost_deals([9_999])
@@ -139,6 +143,7 @@ def test_a_document_with_more_workflows_than_a_batch_has_them_all_stopped(
     play(driven_on_premise, story)
 
 
+@on_both
 def test_a_document_with_very_many_is_not_read_again_for_each_batch(
     driven_on_premise: Driving,
 ) -> None:
@@ -179,6 +184,7 @@ def test_a_limit_that_is_lowered_amid_a_document_with_very_many_holds_the_rest(
     play(driven_on_premise, story)
 
 
+@on_both
 def test_what_waited_for_its_time_is_stopped_in_full_batches(driven: Driving) -> None:
     async def story(there: Driving) -> None:
         waits = RULES.replace("then: kill", "then: kill\n    wait: 1m")
@@ -195,6 +201,7 @@ def test_what_waited_for_its_time_is_stopped_in_full_batches(driven: Driving) ->
     play(driven, story)
 
 
+@on_both
 def test_what_a_sweep_finds_is_stopped_in_full_batches(driven: Driving) -> None:
     async def story(there: Driving) -> None:
         there.sweep_every = timedelta(minutes=15)

@@ -17,6 +17,7 @@ from responder.store.database.database import Database
 from tests.support.evaluations import AT, LATER
 from tests.support.listener import Answer, Listener
 from tests.support.notified import DAY, World, conclude
+from tests.support.sqlite_first import migrated_url as migrated_url
 
 pytestmark = pytest.mark.portal
 

@@ -16,6 +16,7 @@ from responder.service.pages.login.passwords import hashed
 from responder.store.database.database import Connection, Database
 from tests.service.pages.visiting import PASSWORD, Page, Visitor, pages, settings
 from tests.support.evaluations import evaluation, kill
+from tests.support.sqlite_first import migrated_url as migrated_url
 
 pytestmark = pytest.mark.portal
 

@@ -8,6 +8,7 @@ import pytest
 from responder.service.pages.login.passwords import hashed
 from responder.store.database.database import Database
 from tests.service.pages.visiting import PASSWORD, pages, settings
+from tests.support.sqlite_first import migrated_url as migrated_url
 
 pytestmark = pytest.mark.portal
 

@@ -17,6 +17,7 @@ from responder.store import client_state, limits, rulesets
 from responder.store.database.database import Connection, Database
 from tests.service.pages.visiting import PASSWORD, Visitor, pages, settings
 from tests.support.evaluations import REVISION, condition, deliver, evaluation, kill, record, traced
+from tests.support.sqlite_first import migrated_url as migrated_url
 from tests.support.whole_log import erased
 
 pytestmark = pytest.mark.portal

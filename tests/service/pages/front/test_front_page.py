@@ -16,6 +16,7 @@ from tests.service.pages.login.test_login import HASHED
 from tests.service.pages.visiting import NAME, RULES, Page, pages, settings
 from tests.support.evaluations import AT, DEAL, LATER, deliver, evaluation, kill, record
 from tests.support.notified import conclude
+from tests.support.sqlite_first import migrated_url as migrated_url
 
 pytestmark = pytest.mark.portal
 

@@ -14,6 +14,7 @@ from responder.store.database.tables import sessions
 from tests.service.pages.conftest import Story
 from tests.service.pages.visiting import NAME, PASSWORD, Visitor, pages, settings
 from tests.support.evaluations import count
+from tests.support.sqlite_first import migrated_url as migrated_url
 
 pytestmark = pytest.mark.portal
 
