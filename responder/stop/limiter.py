@@ -24,14 +24,14 @@ from datetime import datetime, timedelta
 import structlog
 
 from responder.adapters.metrics import Metrics
-from responder.journal import open_stops
+from responder.journal import element_names, open_stops
 from responder.journal import record as journal
 from responder.journal.open_stops import Stop
 from responder.judge.plans import Hold, Holds, Plan, RunSets
 from responder.judge.recheck.recheck import Recheck
 from responder.model import ACTING_MODES, OPEN_OUTCOMES, Mode, Outcome
 from responder.rules.ruleset import Ruleset
-from responder.store import element_names, limits
+from responder.store import limits
 from responder.store.database.database import Connection
 
 HOUR = timedelta(hours=1)
