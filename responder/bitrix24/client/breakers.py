@@ -114,22 +114,17 @@ class Breakers:
             return 0
         return 1 if method in self.opened else max(1, self._times.room(method))
 
-    def first_allowed(self, methods: Sequence[str]) -> list[int]:
-        """Return the places of the commands of these methods that may go out in one request.
+    def first_allowed(self, methods: Sequence[str]) -> int:
+        """Return how many of the first commands, of these methods, may go out in one request.
 
-        None overtakes another, unless that is answered without a call: what one finds may rest on
-        what the one before it found.
+        None overtakes another: what one finds may rest on what the one before it found.
         """
         counts: dict[str, int] = {}
-        places: list[int] = []
         for place, method in enumerate(methods):
             counts[method] = counts.get(method, 0) + 1
-            allowed = self.allowed(method)
-            if 0 < allowed < counts[method]:
-                break
-            if allowed:
-                places.append(place)
-        return places
+            if counts[method] > self.allowed(method):
+                return place
+        return len(methods)
 
     def set_next_probe(self, methods: Iterable[str]) -> None:
         """Set the next probe of the portal and of these methods to a minute from now."""

@@ -199,6 +199,9 @@ class Client:
         answers: dict[int, Answer] = {}
         left = list(range(len(commands)))
         while left:
+            # Before the request: a breaker whose probe falls due meanwhile must let none overtake.
+            answers |= self._refused(commands, left)
+            left = [place for place in left if place not in answers]
             portion = self._portion(commands, left)
             if portion:
                 sent = await self._request(
@@ -209,12 +212,13 @@ class Client:
                     within_seconds=within_seconds,
                 )
                 answers |= zip(portion, sent, strict=True)
-            for place in left:
-                refusal = self.breakers.refusal(commands[place].method)
-                if place not in answers and refusal is not None:
-                    answers[place] = Answer(failure=refusal)
             left = [place for place in left if place not in answers]
         return [answers[place] for place in range(len(commands))]
+
+    def _refused(self, commands: Sequence[Command], left: Sequence[int]) -> dict[int, Answer]:
+        """Return the answers of the commands that are answered without a call."""
+        refusals = {place: self.breakers.refusal(commands[place].method) for place in left}
+        return {place: Answer(failure=why) for place, why in refusals.items() if why is not None}
 
     async def probe(self) -> None:
         """Call `profile` on a portal with an open breaker, once a minute; an answer closes it."""
@@ -223,8 +227,8 @@ class Client:
 
     def _portion(self, commands: Sequence[Command], left: Sequence[int]) -> list[int]:
         """Choose the commands to send now: the first, within the time and methods' allowances."""
-        allowed = self.breakers.first_allowed([commands[place].method for place in left])
-        chosen = [left[number] for number in allowed]
+        count = self.breakers.first_allowed([commands[place].method for place in left])
+        chosen = list(left[:count])
         if self.breakers.of_portal is not None:
             return chosen[:1]
         fitting = rate_limit.fitting(self._times.took(commands[place].method) for place in chosen)

@@ -325,6 +325,24 @@ def test_no_command_overtakes_one_whose_method_is_probed(
     assert [call.method for call in server.sandbox.calls] == ["scope", "scope", "crm.item.get"]
 
 
+def test_none_overtakes_one_whose_probe_falls_due_while_a_request_waits(
+    server: SandboxServer, clock: Clock, play: Callable[[Played], Metrics]
+) -> None:
+    due_soon = NOON + timedelta(seconds=1)
+    opened = Breaker(portal="main", method="scope", code="X", opened_at=NOON, probe_at=due_soon)
+
+    async def part(client: Client) -> None:
+        async def waits() -> None:
+            clock.go_on(2)
+
+        client.resume(None, [opened])
+        client.turn = waits  # type: ignore[method-assign]
+        assert codes(await client.send([SCOPE, ITEM])) == ["X", "NOT_FOUND"]
+
+    play(part)
+    assert [call.method for call in server.sandbox.calls] == ["crm.item.get"]
+
+
 def test_one_command_probes_a_portal(
     server: SandboxServer, clock: Clock, play: Callable[[Played], Metrics]
 ) -> None:
