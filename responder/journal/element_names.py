@@ -9,21 +9,14 @@ import re
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import Connection, and_, bindparam, select, union_all
+from sqlalchemy import ColumnElement, Connection, Select, TextClause, and_, bindparam, or_, select
 
+from responder.model import WOULD_OUTCOMES
 from responder.store.database.tables import OPEN, decisions
 
 _ENTITIES = {"list": r"Bitrix\Lists\BizprocDocumentLists", "feed": "BizprocDocument"}
 _IN_A_LIST = re.compile(r"(list|feed)_[0-9]+:([0-9]+)")
-_OF_ANY = {f"lists|{entity}|": f"{kind}\\_%:" for kind, entity in _ENTITIES.items()}
-
-_MAY_BE = decisions.c.document.like(bindparam("pattern"), escape="\\")
-_OF = decisions.c.portal == bindparam("of")
-# `calls` is in no index: else SQLite goes through all calls ever made, for that index has names too
-_CALLED = and_(decisions.c.called_at >= bindparam("since"), decisions.c.calls > 0)
-_NAMED = union_all(
-    *(select(decisions.c.document).where(_OF, which, _MAY_BE) for which in (_CALLED, OPEN))
-)
+_OF_ANY = tuple(f"lists|{entity}|" for entity in _ENTITIES.values())
 
 
 def key_of(name: str) -> str:
@@ -34,21 +27,49 @@ def key_of(name: str) -> str:
 
 def is_element(name: str) -> bool:
     """Return whether a document is an element of a list, which may have several names."""
-    return key_of(name).startswith(tuple(_OF_ANY))
+    return key_of(name).startswith(_OF_ANY)
 
 
-def names_of(
-    conn: Connection, portal: str, documents: Collection[str], since: datetime
-) -> list[str]:
-    """Return these names, and all others of the same documents.
+class ElementNames:
+    """The names of elements in what was stopped since then, or is open, by one reading of the log.
 
-    Others are looked for among the stops that were called for since then, or are open.
+    If `would`, in what would have been stopped since then.
     """
-    names = set(documents)
-    for name in filter(is_element, documents):
-        key = key_of(name)
-        start = next(start for start in _OF_ANY if key.startswith(start))
-        pattern = _OF_ANY[start] + key.removeprefix(start)
-        found = conn.execute(_NAMED, {"of": portal, "since": since, "pattern": pattern}).scalars()
-        names |= {key, *(other for other in found if other and key_of(other) == key)}
-    return sorted(names)
+
+    def __init__(
+        self, conn: Connection, portal: str, since: datetime, *, would: bool = False
+    ) -> None:
+        self._conn = conn
+        self._given = {"of": portal, "since": since}
+        self._queries = (_WOULD,) if would else (_CALLED, _OPEN)
+        self._names: dict[str, set[str]] | None = None
+
+    def of(self, documents: Collection[str]) -> list[str]:
+        """Return these names, and all others of the same documents."""
+        names = set(documents)
+        for key in map(key_of, filter(is_element, documents)):
+            names |= {key, *self._read().get(key, ())}
+        return sorted(names)
+
+    def _read(self) -> dict[str, set[str]]:
+        if self._names is None:
+            self._names = {}
+            for query in self._queries:
+                for name in self._conn.execute(query, self._given).scalars():
+                    self._names.setdefault(key_of(name), set()).add(name)
+        return self._names
+
+
+def _named(which: ColumnElement[bool] | TextClause) -> Select[str]:
+    of = decisions.c.portal == bindparam("of")
+    return select(decisions.c.document).where(of, which, _IS_IN_A_LIST)
+
+
+_IS_IN_A_LIST = or_(
+    *(decisions.c.document.like(f"{kind}\\_%:%", escape="\\") for kind in _ENTITIES)
+)
+# Not DISTINCT, and by `calls`, which is in no index: else SQLite would go through all calls ever
+# made, along an index that is in the order of the names.
+_CALLED = _named(and_(decisions.c.called_at >= bindparam("since"), decisions.c.calls > 0))
+_OPEN = _named(OPEN)
+_WOULD = _named(and_(decisions.c.outcome.in_(WOULD_OUTCOMES), decisions.c.at >= bindparam("since")))

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from responder.bitrix24.client.answers import stopping_method
+from responder.journal.element_names import key_of
 from responder.judge.jobs import Job, of_stop
 from responder.judge.plans import Plan
 from responder.judge.recheck.recheck import Recheck
@@ -37,9 +38,10 @@ class Slice:
 
     @property
     def refs(self) -> set[str]:
-        """Return the names of the documents."""
-        of_plans = {plan.job.ref for plan in self.plans}
-        return of_plans | {one.stop.document.ref for one in self.rechecks}
+        """Return the names of the documents, of each the one that stands for all it has."""
+        names = [plan.job.ref for plan in self.plans]
+        names += [one.stop.document.ref for one in self.rechecks]
+        return {key_of(name) for name in names}
 
     @property
     def jobs(self) -> list[Job]:

@@ -24,8 +24,9 @@ from datetime import datetime, timedelta
 import structlog
 
 from responder.adapters.metrics import Metrics
-from responder.journal import element_names, open_stops
+from responder.journal import open_stops
 from responder.journal import record as journal
+from responder.journal.element_names import ElementNames, is_element, key_of
 from responder.journal.open_stops import Stop
 from responder.judge.plans import Hold, Holds, Plan, RunSets
 from responder.judge.recheck.recheck import Recheck
@@ -56,7 +57,9 @@ class Limiter:
         self._metrics = metrics
         self._now = now
         self._begun = Counter[str]()  # in this batch, by rule
-        self._begun_on = Counter[str]()  # and by document (`element_names.key_of`)
+        self._begun_on = Counter[str]()  # and by document (`key_of`)
+        self._names = ElementNames(tx, portal, now - DAY)
+        self._would_names = ElementNames(tx, portal, now - DAY, would=True)
         self._untouched = set[str]()  # documents on which nothing counts that is written
         self._acted: dict[str, int] = {}
         self._paused = limits.paused(tx)
@@ -73,7 +76,7 @@ class Limiter:
     def hold_plans(self, plans: Sequence[Plan]) -> list[dict[str, Hold | str]]:
         """Return of each plan what `hold_plan` does, having counted all their documents at once."""
         documents = {plan.job.ref for plan in plans if plan.sets(Mode.ENFORCE)}
-        documents = {one for one in documents if not element_names.is_element(one)}
+        documents = {one for one in documents if not is_element(one)}
         since = self._now - DAY
         self._untouched = documents - limits.acted_on_any(self._tx, self._portal, documents, since)
         return [self.hold_plan(plan) for plan in plans]
@@ -114,7 +117,7 @@ class Limiter:
         document = plan.job.ref
         hold = self._hold_tripped(rule) or self._hold_document(rule, document, count, but_set="")
         if hold is None and plan.begins(rule):
-            self._begin(rule, {element_names.key_of(document): count})
+            self._begin(rule, {key_of(document): count})
         return hold
 
     def hold_all(self, rechecks: Sequence[Recheck]) -> dict[str, tuple[Stop, Hold]]:
@@ -186,16 +189,11 @@ class Limiter:
     def _not_begun(self, members: Sequence[Stop], over: Collection[str]) -> list[Stop]:
         """Return the waiting stops of a begun set on documents where no call of it was made."""
         rule, name = members[0].rule, members[0].set_name or ""
-        names = self._names_of({stop.document.ref for stop in members})
+        names = self._names.of({stop.document.ref for stop in members})
         begun = limits.begun_on(self._tx, self._portal, rule, name, self._revision, names)
-        touched = {element_names.key_of(one) for one in begun}
-        names = [one for one in names if element_names.key_of(one) not in touched]
+        touched = {key_of(one) for one in begun}
+        names = [one for one in names if key_of(one) not in touched]
         return self._waiting(members, over, names) if names else []
-
-    def _names_of(self, documents: Collection[str]) -> list[str]:
-        """Return all names that these documents have in the log."""
-        since = self._now - DAY
-        return element_names.names_of(self._tx, self._portal, documents, since)
 
     def _hold_parts(
         self, rule: str, name: str, waiting: Iterable[Stop]
@@ -205,7 +203,8 @@ class Limiter:
         for stop in waiting:
             parts.setdefault(_key(stop), []).append(stop)
         held: dict[str, tuple[Stop, Hold]] = {}
-        for document, part in parts.items():
+        for part in parts.values():
+            document = part[0].document.ref
             hold = self._hold_document(rule, document, len(part), but_set=name)
             if hold is not None:
                 held |= {stop.decision_id: (stop, hold) for stop in part}
@@ -308,7 +307,7 @@ class Limiter:
 
     def _would_hold_document(self, rule: str, document: str, count: int) -> str | None:
         limit = self._limits[rule]
-        names = self._names_of([document])
+        names = self._would_names.of([document])
         done = limits.would_have_on(self._tx, self._portal, names, self._now - DAY)
         if done + count > limit.per_document:
             why = _on_one_document(document, count, done, limit.per_document)
@@ -340,9 +339,9 @@ class Limiter:
 
     def _hold_document(self, rule: str, document: str, count: int, but_set: str) -> Hold | None:
         allowed = self._limits[rule].per_document
-        done = self._begun_on[element_names.key_of(document)]
+        done = self._begun_on[key_of(document)]
         if document not in self._untouched:
-            names, since = self._names_of([document]), self._now - DAY
+            names, since = self._names.of([document]), self._now - DAY
             done += limits.acted_on(
                 self._tx, self._portal, names, rule, since, self._revision, but_set=but_set
             )
@@ -354,7 +353,7 @@ class Limiter:
 
 
 def _key(stop: Stop) -> str:
-    return element_names.key_of(stop.document.ref)
+    return key_of(stop.document.ref)
 
 
 def _on_one_document(document: str, count: int, done: int, allowed: int) -> str:

@@ -4,7 +4,7 @@ import json
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from responder.adapters.metrics import Metrics
 from responder.judge.plans import Hold, RunSets
@@ -121,6 +121,31 @@ def test_an_element_is_one_document_in_a_batch(
     first, second = a_budget(tx, ruleset).hold_plans(plans)
     assert first == {}
     assert ("the-rule" in second) == same
+
+
+@pytest.mark.parametrize(("before", "now", "same"), ELEMENTS)
+def test_an_element_is_one_document_for_a_rule_that_observes(
+    tx: Connection, before: str, now: str, same: bool
+) -> None:
+    ruleset = rules(PER_DOCUMENT_2, mode="observe")
+    would_stop(2, before, ago=SECOND)(tx)
+    holds = a_budget(tx, ruleset).hold_plan(a_plan(1, now, ruleset, "schedule"))
+    assert ("the-rule" in holds) == same
+
+
+def test_however_many_elements_there_are_the_log_is_searched_once_for_their_names(
+    tx: Connection,
+) -> None:
+    ruleset = rules("per_hour: 1000")
+    plans = [a_plan(1, f"list_23:{number}", ruleset, "schedule") for number in range(1, 31)]
+    searches: list[str] = []
+
+    def hear(_conn: object, _cursor: object, sql: str, *_: object) -> None:
+        searches.append(sql)
+
+    event.listen(tx, "before_cursor_execute", hear)
+    assert a_budget(tx, ruleset).hold_plans(plans) == [{}] * 30
+    assert sum("LIKE" in sql for sql in searches) == 2
 
 
 COUNTED = {

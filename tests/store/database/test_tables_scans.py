@@ -41,6 +41,7 @@ PLAYED = (
     "service/driver/test_round_approvals.py::test_what_its_rule_wants_no_more_is_cleared",
     "service/driver/test_round_approvals.py::test_it_lapses_although_the_portal_is_shut",
     "stop/test_limiter.py::test_an_element_is_one_document_in_a_batch",
+    "stop/test_limiter.py::test_an_element_is_one_document_for_a_rule_that_observes",
     "stop/test_limiter.py::test_a_run_of_an_observing_rule_says_what_would_have_held_it",
     "stop/test_rearm_release.py::test_what_a_driver_of_an_older_version_left_is_cleared_and_looked_for",
     "service/test_gauges.py",
