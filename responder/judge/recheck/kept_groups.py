@@ -96,23 +96,26 @@ def _kept_elsewhere(
             row = running.get(workflow_id)
             if row is None or isinstance(row, Unknown):
                 continue
-            document, facts = listed.get(workflow_id) or _of_row(row, rule)
+            document, facts = listed.get(workflow_id) or _of_row(row)
+            document = _of_kind(document, rule)
             if document != stop.document:
                 yield (rule.id, workflow_id), _Kept(rule, facts, document)
 
 
-def _of_row(
-    row: Mapping[str, str | None], rule: Rule
-) -> tuple[Document | None, Mapping[str, object]]:
-    """Return the document of a running workflow, which is of the kind that its rule tests."""
+def _of_row(row: Mapping[str, str | None]) -> tuple[Document | None, Mapping[str, object]]:
+    """Return the document of a running workflow, and the workflow's facts."""
     module, entity, document_id = (row.get(name) for name in ("MODULE_ID", "ENTITY", "DOCUMENT_ID"))
     if module is None or entity is None or document_id is None:
         return None, workflow_facts(row)
-    document = documents.from_triple(module, entity, document_id)
+    return documents.from_triple(module, entity, document_id), workflow_facts(row)
+
+
+def _of_kind(document: Document | None, rule: Rule) -> Document | None:
+    """Return a document as one of the kind that a rule tests; None where it is of another."""
     iblock = documents.iblock_of(rule.kind or "")
-    if iblock is not None:
+    if document is not None and iblock is not None and document.kind == "other":
         document = documents.in_list(document, iblock)
-    return (document if document.kind == rule.kind else None), workflow_facts(row)
+    return document if document is not None and document.kind == rule.kind else None
 
 
 def _of_its_document(rule: Rule) -> frozenset[str]:
