@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from responder.bitrix24.fetch import open_tasks
 from responder.bitrix24.fetch.open_tasks import AllTasks, Evidence, Missing
-from responder.bitrix24.lists.id_ranges import pages_of
+from responder.bitrix24.lists.id_ranges import PAGE, pages_of
 from responder.bitrix24.lists.paged import Send
 from responder.bitrix24.lists.requests import Source
 from responder.judge.context import Context
@@ -33,18 +33,25 @@ class EvidenceReader:
         self._tasks: tuple[datetime, int] | None = None  # how many the portal has, as counted last
         self._kept: dict[str, tuple[datetime, Evidence | Missing]] = {}
         self._along: tuple[datetime, AllTasks] | None = None  # read with the last documents
+        self._apart_until: datetime | None = None  # they cannot be read along
 
     def along(self) -> Sequence[Source]:
-        """Return what reads evidence along with documents; nothing where there are many tasks.
+        """Return what reads evidence along with documents.
 
-        How many there are its first answers tell, and it asks no more if they are too many.
+        That is nothing where there are more tasks or templates than one answer has. How many tasks
+        there are its first answers tell, and it asks no more if they are too many.
         """
         now, self._along = self._context.now(), None
-        tasks = self._counted(now)
-        if tasks is not None and tasks > FEW_TASKS:
+        tasks, templates = self._counted(now), self._context.templates
+        is_long = len(templates.names) > PAGE or (tasks is not None and tasks > FEW_TASKS)
+        if is_long or templates.read_at is None or self._is_apart(now):
             return ()
-        self._along = now, AllTasks(self._context.templates, now, pages_of(FEW_TASKS))
+        self._along = now, AllTasks(templates, now, pages_of(FEW_TASKS))
         return self._along[1].sources()
+
+    def _is_apart(self, now: datetime) -> bool:
+        until = self._apart_until
+        return until is not None and now < until <= now + COUNTED_FOR
 
     async def gather(self, plans: Sequence[Plan], rechecks: Sequence[Recheck], send: Send) -> None:
         """Read the evidence of few calls, or of many, if the list of all tasks is cheaper for them.
@@ -54,7 +61,7 @@ class EvidenceReader:
         now = self._context.now()
         self._forget(now)
         condemned = _condemned(plans, rechecks)
-        self._take_along(self._unproved(condemned))
+        self._take_along(condemned)
         unproved = self._unproved(condemned)
         if len(unproved) <= self._context.few:
             await self._read_each(unproved, send, now)
@@ -91,13 +98,20 @@ class EvidenceReader:
             read = await open_tasks.gather(send, unproved, self._context.templates, now)
             self._kept |= {key: (now, proof) for key, proof in read.items()}
 
-    def _take_along(self, unproved: Sequence[Workflow]) -> None:
-        """Keep the evidence that came with the documents."""
-        if self._along is not None:
-            (at, tasks), self._along = self._along, None
-            self._kept |= {key: (at, proof) for key, proof in tasks.of(unproved).items()}
-            if tasks.total is not None:
-                self._tasks = at, tasks.total
+    def _take_along(self, condemned: Sequence[Workflow]) -> None:
+        """Keep the evidence that came with the documents: it is newer than what is kept."""
+        if self._along is None:
+            return
+        (at, tasks), self._along = self._along, None
+        self._kept |= {
+            key: (at, proof)
+            for key, proof in tasks.of(condemned).items()
+            if isinstance(proof, Evidence) or key not in self._kept
+        }
+        if tasks.total is not None:
+            self._tasks = at, tasks.total
+        if tasks.has_failed:  # the documents may have waited for it
+            self._apart_until = at + COUNTED_FOR
 
     def _counted(self, now: datetime) -> int | None:
         """Return how many tasks the portal has; None if they were not counted lately."""

@@ -82,7 +82,7 @@ async def gather_by_pages(
     tasks = AllTasks(templates, now, len(workflows), {workflow.id for workflow in workflows})
     requests = SharedRequests()
     requests.set_sources(tasks.sources())
-    while await requests.step(send):
+    while not tasks.is_too_long and await requests.step(send):
         pass
     return tasks.of(workflows), tasks.total
 
@@ -91,7 +91,7 @@ class AllTasks:
     """The list of all tasks, open or not, and the names of templates, as sources of requests.
 
     A list of more than `most_pages` is not read to its end. Tasks of the workflows `wanted` are
-    kept, of any where that is None.
+    kept; of any where that is None, because nobody is condemned yet, nor the method needed.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class AllTasks:
         self._names = TemplatesRead(templates, now, _NAME)
         self._most_pages = most_pages
         self._tasks = RangedList(
-            Command("bizproc.task.list", params),
+            Command("bizproc.task.list", params, optional=wanted is None),
             key_of=task_key,
             keep=lambda row: wanted is None or str(row.get("WORKFLOW_ID")) in wanted,
         )
@@ -115,15 +115,23 @@ class AllTasks:
         """Return how many tasks the portal has; None where that is not known."""
         return self._tasks.total
 
+    @property
+    def is_too_long(self) -> bool:
+        """Return whether the list is known to have too many pages."""
+        return self.total is not None and pages_of(self.total) > self._most_pages
+
+    @property
+    def has_failed(self) -> bool:
+        """Return whether the list was asked for in vain."""
+        return self._tasks.failure is not None
+
     def sources(self) -> list[Source]:
         """Return what is to be asked."""
         return [*map(ReadSource, self._names.reads()), self]
 
     def next_commands(self, room: int) -> list[tuple[int, Command]]:
         """Return the next commands for the list; none once it is known to be too long."""
-        if self.total is not None and pages_of(self.total) > self._most_pages:
-            return []
-        return self._tasks.next_commands(room)
+        return [] if self.is_too_long else self._tasks.next_commands(room)
 
     def accept(self, number: int, answer: Answer) -> None:
         """Accept an answer."""

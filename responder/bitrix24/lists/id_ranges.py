@@ -24,7 +24,7 @@ followed.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import pairwise
 
@@ -186,10 +186,10 @@ class RangedList:
     def _command_of(self, asked: _End | NumberRange | _Open) -> Command:
         params = dict(self._command.params)
         if isinstance(asked, _End):
-            return Command(self._command.method, {**params, "ORDER": {"ID": asked.value}})
+            return replace(self._command, params={**params, "ORDER": {"ID": asked.value}})
         given = params.get("FILTER")
         wanted = dict(given) if isinstance(given, Mapping) else {}
-        return Command(self._command.method, {**params, "FILTER": wanted | asked.filter})
+        return replace(self._command, params={**params, "FILTER": wanted | asked.filter})
 
     def _accept_rows(
         self, asked: _End | NumberRange | _Open, rows: Sequence[object], total: int

@@ -17,6 +17,7 @@ are counted, since the total counts them, and not kept.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Protocol
 
@@ -114,7 +115,7 @@ class Listing:
     def _page_at(self, start: int) -> Command:
         if start == 0:
             return self._command
-        return Command(self._command.method, {**self._command.params, "start": start})
+        return replace(self._command, params={**self._command.params, "start": start})
 
     def _accept_page(self, start: int, answer: Answer) -> None:
         if answer.failure is not None:
