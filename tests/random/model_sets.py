@@ -132,11 +132,11 @@ class Sets:
                 self.stops[name].approval = entry
 
     def let_go(self, freed: Iterable[Stop]) -> None:
-        """Make one set of what several runs condemned by a rule and is let go now."""
+        """Make one set of what several runs condemned by a rule, had not begun, and let go now."""
         by_rule: dict[str, list[Set]] = {}
         for stop in freed:
             sets = by_rule.setdefault(stop.rule.id, [])
-            if stop.by_run and stop.of not in sets:
+            if stop.by_run and stop.of not in sets and not stop.of.was_begun:
                 sets.append(stop.of)
         for sets in by_rule.values():
             if len(sets) < 2:
@@ -244,6 +244,7 @@ class Sets:
                 begun is not None and begun.order < order,
                 f"{stop.rule.id} is tripped and stops {stop.workflow}",
             )
+        stop.of.was_begun = True
         stop.intents.append(intent)
         self.intents.append(intent)
 

@@ -10,10 +10,12 @@ from tests.random.model_rules import Policy, Rule
 class Set:
     """What is begun together. `running` is how much ran at the run, at least and at most.
 
-    `since` is the order from which on it is one: what was done before was another's.
+    `since` is the order from which on it is one: what was done before was another's. A set that
+    `was_begun`, if only by other rules, is joined to no other: it may be half done.
     """
 
     since: int
+    was_begun: bool = False
     running: tuple[int, int] = (0, 0)
     stops: "list[Stop]" = field(default_factory=list)
 

@@ -10,14 +10,16 @@ import structlog
 
 from responder.bitrix24.lists import workflows
 from responder.stop import gate
+from tests.random.model_acts import Anything
 from tests.random.model_acts import Model as Model
 from tests.random.model_drivers import Happening, Parts
+from tests.random.model_facts import Is
 from tests.random.model_policies import CHEAP, OF_61, OF_62, OF_LEAVE, OPEN
 from tests.random.model_policies import amid as amid
 from tests.random.model_policies import deals as deals
 from tests.random.model_policies import happening as happening
 from tests.random.model_policies import numbers as numbers
-from tests.random.model_profiles import LISTS, PROFILES, SCHEDULED, play
+from tests.random.model_profiles import ANYTHING, LISTS, PROFILES, SCHEDULED, play
 from tests.random.model_rules import EVERY, NIGHTLY, Policy, Rule
 
 
@@ -41,6 +43,7 @@ def model(folder: Path, migrated_file: Path) -> Iterator[Model]:
     made.teardown()
 
 
+ASKED = Rule(id="keep-asked", then="leave", tests=(Is(fact="waiting_for.id", values=("5", "7")),))
 AN_EVENT = ("ONCRMDEALUPDATE", 1)
 
 
@@ -153,6 +156,28 @@ def test_an_element_has_one_limit_whether_its_list_is_known_or_not(
     for between in ({}, {}, {0: Happening("start_on_element", ("7", "72"))}):
         model.run(model.world.pass_time(301.0))
         model.go_on({}, between)
+    model.teardown()
+
+
+def test_what_several_runs_condemned_is_not_joined_to_a_set_that_has_begun(
+    folder: Path, migrated_file: Path
+) -> None:
+    often = Rule(id="often", when=(EVERY,), tests=(OF_61,))
+    small = Rule(id="small-deal", when=("deal.updated",), tests=(OF_62, CHEAP))
+    model = ANYTHING.placed(folder, migrated_file)()
+    assert isinstance(model, Anything)
+    model.set_up(Policy(file=(ASKED, small, often)), True)
+    model.a_workflow_starts_and_is_judged(deal=1, plan={16: Happening("pause")}, template="61")
+    model.runs_are_made_while_all_is_paused(runs=1)
+    model.runs_are_made_while_all_is_paused(runs=3)
+    model.the_portal_will_misbehave(trouble=Happening("be_late"))
+    model.runs_are_made_while_all_is_paused(runs=1)
+    refused = Happening("fail", ("bizproc.workflow.kill", "503_limit"))
+    model.the_portal_will_misbehave(trouble=refused)
+    paused = {13: Happening("sleep"), 8: Happening("pause")}
+    model.a_workflow_starts_and_is_judged(deal=2, plan=paused, template="62")
+    model.a_workflow_starts_and_is_judged(deal=1, plan={}, template="61")
+    model.runs_are_made_while_all_is_paused(runs=1)
     model.teardown()
 
 
