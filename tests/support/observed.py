@@ -49,10 +49,15 @@ def all_closed(service: Running) -> None:
 
 
 def said(service: Running) -> Iterator[tuple[str, str, datetime]]:
-    """Give level, text with its kind, and instant of each line of the log that is a warning."""
+    """Give level, text with its kind, and instant of each line of the log that is a warning.
+
+    To its kind belongs what it is about: deliveries refused for two reasons are two alarms.
+    """
     for line in map(json.loads, service.log.read_text().splitlines()):
         if line["level"] not in ("debug", "info"):
-            text = f"{line['event']} {line.get('kind', '')}"
+            text = " ".join(
+                str(line.get(key) or "") for key in ("event", "kind", "portal", "about")
+            )
             yield line["level"], text, datetime.fromisoformat(line["at"])
 
 
