@@ -11,10 +11,11 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, Select, TextClause, and_, bindparam, or_, select
 
+from responder.bitrix24 import documents
 from responder.model import WOULD_OUTCOMES
 from responder.store.database.tables import OPEN, decisions
 
-_ENTITIES = {"list": r"Bitrix\Lists\BizprocDocumentLists", "feed": "BizprocDocument"}
+_ENTITIES = {"list": documents.LIST, "feed": documents.FEED}
 _IN_A_LIST = re.compile(r"(list|feed)_[0-9]+:([0-9]+)")
 _OF_ANY = tuple(f"lists|{entity}|" for entity in _ENTITIES.values())
 

@@ -1,10 +1,7 @@
 """Rules that ask first, on the whole program: held, shown, approved by the command, stopped."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
 from tests.support.processes import Running, event, eventually, running
@@ -21,12 +18,6 @@ rules:
     limit: {per_run: 4}
     then: kill
 """
-
-
-@pytest.fixture
-def portal() -> Iterator[SandboxServer]:
-    with SandboxServer(Sandbox()) as server:
-        yield server
 
 
 def lost_deal(sandbox: Sandbox, item_id: int) -> str:

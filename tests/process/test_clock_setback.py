@@ -3,19 +3,15 @@
 import asyncio
 import http.client
 from collections import Counter
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pytest
-
-from responder.bitrix24.sandbox import Sandbox, SandboxServer
+from responder.bitrix24.sandbox import SandboxServer
 from responder.journal.audit.integrity import check_log
 from responder.journal.reading import decisions
 from responder.service.app import Service, serving
 from responder.settings import settings
 from responder.store.database.database import Database
-from tests.process.test_misbehaving_host import kills_asked_for, lost_deal
 from tests.support.processes import (
     FORM,
     LOST_DEAL,
@@ -24,12 +20,7 @@ from tests.support.processes import (
     event,
     eventually,
 )
-
-
-@pytest.fixture
-def portal() -> Iterator[SandboxServer]:
-    with SandboxServer(Sandbox()) as server:
-        yield server
+from tests.support.under_load import kills_asked_for, lost_deal
 
 
 class Clock:

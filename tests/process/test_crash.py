@@ -26,7 +26,16 @@ from responder.store.database.tables import entries
 from responder.store.inbox import inbox
 from tests.support import under_load
 from tests.support.processes import Decision, Running, event, eventually, running
-from tests.support.under_load import DEAL, KILL, OPEN_DEALS, QUICK, Crashes, Load, workflow_id
+from tests.support.under_load import (
+    DEAL,
+    KILL,
+    OPEN_DEALS,
+    QUICK,
+    Crashes,
+    Load,
+    kills_asked_for,
+    workflow_id,
+)
 
 CONDEMNED = "65e5a449e8f135.00000001"
 
@@ -49,10 +58,6 @@ def portal() -> Iterator[SandboxServer]:
     sandbox.start_workflow((*DEAL, "DEAL_759"), 61, id=CONDEMNED)
     with SandboxServer(sandbox) as server:
         yield server
-
-
-def kills_asked_for(sandbox: Sandbox) -> list[object]:
-    return [call.params["ID"] for call in sandbox.calls_of(KILL)]
 
 
 @ON_SQLITE

@@ -5,7 +5,6 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote_plus
 
@@ -25,12 +24,6 @@ from tests.support.processes import (
 
 DEAL = ("crm", "CCrmDocumentDeal")
 PAYLOADS = sorted((Path(__file__).parents[1] / "payloads").glob("*.txt"))
-
-
-@pytest.fixture
-def portal() -> Iterator[SandboxServer]:
-    with SandboxServer(Sandbox()) as server:
-        yield server
 
 
 def deal(sandbox: Sandbox, item_id: int, semantics: str = "F", **fields: object) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from responder.bitrix24.sandbox import Sandbox, SandboxServer
+from responder.bitrix24.sandbox import SandboxServer
 from tests.support.forked import MOST_FILES
 from tests.support.processes import LOST_DEAL, Running, event, eventually, running
 from tests.support.under_load import DEAL
@@ -21,12 +21,6 @@ from tests.support.uvicorn_thread import connected
 FILES = 160
 MOST = FILES - 64
 ALIVE = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
-
-
-@pytest.fixture
-def portal() -> Iterator[SandboxServer]:
-    with SandboxServer(Sandbox()) as server:
-        yield server
 
 
 @pytest.fixture

@@ -34,23 +34,15 @@ from tests.support.processes import (
     eventually,
     running,
 )
-from tests.support.under_load import DEAL, KILL, QUICK, RULES, opened, tail
-
-
-@pytest.fixture
-def portal() -> Iterator[SandboxServer]:
-    with SandboxServer(Sandbox()) as server:
-        yield server
-
-
-def lost_deal(sandbox: Sandbox, item_id: int) -> str:
-    """Add a lost deal with a condemned workflow; return the workflow's id."""
-    sandbox.add_item(2, item_id, stageSemanticId="F")
-    return sandbox.start_workflow((*DEAL, f"DEAL_{item_id}"), 61)
-
-
-def kills_asked_for(sandbox: Sandbox) -> list[object]:
-    return [call.params["ID"] for call in sandbox.calls_of(KILL)]
+from tests.support.under_load import (
+    KILL,
+    QUICK,
+    RULES,
+    kills_asked_for,
+    lost_deal,
+    opened,
+    tail,
+)
 
 
 def readiness(service: Running) -> int:

@@ -2,10 +2,7 @@
 
 import json
 import signal
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
 from tests.support.listener import KEY, SECRET, Answer, Listener
@@ -15,12 +12,6 @@ from tests.support.under_load import Crashes
 DEAL = ("crm", "CCrmDocumentDeal")
 TRIPS = LOST_DEAL + "    limit: {per_hour: 1}\n"
 HANGS = Answer(hangs=60)
-
-
-@pytest.fixture
-def portal() -> Iterator[SandboxServer]:
-    with SandboxServer(Sandbox()) as server:
-        yield server
 
 
 def lost_deal(sandbox: Sandbox, item_id: int, workflows: int = 1) -> None:

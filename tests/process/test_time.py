@@ -15,12 +15,6 @@ DEAL = ("crm", "CCrmDocumentDeal")
 
 
 @pytest.fixture
-def portal() -> Iterator[SandboxServer]:
-    with SandboxServer(Sandbox()) as server:
-        yield server
-
-
-@pytest.fixture
 def on_premise() -> Iterator[SandboxServer]:
     """Serve a portal on which any number of workflows may run on one deal."""
     with SandboxServer(Sandbox(kind="on_premise")) as server:

@@ -6,18 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from responder.bitrix24.sandbox import Sandbox, SandboxServer
+from responder.bitrix24.sandbox import SandboxServer
 from tests.support.processes import HURRIED, TOKEN, URL_KEY, Running, event, eventually, running
 from tests.support.under_load import DEAL, KILL
 
 WRONG = "wrong-application-token-0001"
 HERE = "&auth%5Bdomain%5D=127.0.0.1"
-
-
-@pytest.fixture
-def portal() -> Iterator[SandboxServer]:
-    with SandboxServer(Sandbox()) as server:
-        yield server
 
 
 @pytest.fixture

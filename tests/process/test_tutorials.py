@@ -4,11 +4,8 @@ https://apidocs.bitrix24.com/tutorials/bizproc/index.html: stop the old workflow
 stop what waits for an employee who was dismissed.
 """
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-
-import pytest
 
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
 from tests.support.processes import Running, eventually, running
@@ -16,12 +13,6 @@ from tests.support.processes import Running, eventually, running
 WORKFLOWS = 1000
 FAST = {"RESPONDER_PORTALS__MAIN__REQUESTS_PER_SECOND": "1000"}
 LIMIT = "{per_hour: 1000, per_run: 1000}"
-
-
-@pytest.fixture
-def portal() -> Iterator[SandboxServer]:
-    with SandboxServer(Sandbox()) as server:
-        yield server
 
 
 def rule(condition: str) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import cast
 
@@ -80,9 +80,9 @@ class Asked:
 
         return asyncio.run(read())
 
-    def later(self, **by: float) -> datetime:
+    def later(self, **by: float) -> None:
+        """Let time pass."""
         self.now += timedelta(**by)
-        return self.now
 
 
 def test_what_was_read_along_is_stored_and_nothing_more_is_asked() -> None:

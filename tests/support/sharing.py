@@ -3,7 +3,7 @@
 A process is given a file at a time, in the order of the list. Half of the long files wait most of
 their time, for processes, leases and portals, and the many short ones compute. Were the long ones
 all begun first, the processors would be idle while all wait, and short of time thereafter. So only
-those begin that take minutes, half of which compute, and the others come among the short ones.
+those begin that take longest, half of which compute, and the others come among the short ones.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,7 +15,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
 _TESTS = Path(__file__).parents[1]
-# where the paths begin; of the first, every second one waits
+# where the paths begin
 _BEGIN = (
     "process/test_time.py",
     "store/database/test_tables_scans.py",

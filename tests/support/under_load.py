@@ -73,6 +73,11 @@ def lost_deal(sandbox: Sandbox, item_id: int, workflow_id: str | None = None) ->
     return sandbox.start_workflow((*DEAL, f"DEAL_{item_id}"), 61, id=workflow_id)
 
 
+def kills_asked_for(sandbox: Sandbox) -> list[object]:
+    """Return the ids of the workflows whose kill was asked for, in order."""
+    return [call.params["ID"] for call in sandbox.calls_of(KILL)]
+
+
 def portal_with_deals() -> tuple[Sandbox, WatchedCalls]:
     """Make a portal with lost deals, and with open ones that each have an innocent workflow."""
     sandbox = Sandbox(kind="on_premise")  # where many run on one deal

@@ -113,7 +113,7 @@ def _of_row(row: Mapping[str, str | None]) -> tuple[Document | None, Mapping[str
 def _of_kind(document: Document | None, rule: Rule) -> Document | None:
     """Return a document as one of the kind that a rule tests; None where it is of another."""
     iblock = documents.iblock_of(rule.kind or "")
-    if document is not None and iblock is not None and document.kind == "other":
+    if document is not None and iblock is not None and document.is_of_unknown_list:
         document = documents.in_list(document, iblock)
     return document if document is not None and document.kind == rule.kind else None
 

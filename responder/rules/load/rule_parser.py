@@ -98,11 +98,7 @@ class RuleReader:
         action = self._action(node, keys)
         id_ = self._id(node, keys)
         tests = self._tests(node, id_)
-        read = len(self.mistakes.found)
-        when = WhenReader(keys, self.context.zone).read(node, RULE_KEYS, required=action in KILLING)
-        if action in KILLING and tests.are_read:
-            self._requires_if(node, keys, tests.condition)
-        is_read = len(self.mistakes.found) == read
+        when, is_read = self._when(node, keys, action, tests)
         restraint = restraint_parser.read(node, keys, self.context, action)
         uses = [*tests.uses, *restraint.uses]
         kinds_tested.check(node, uses, when if is_read else None, self.context, self.mistakes)
@@ -146,6 +142,16 @@ class RuleReader:
             disabled=keys.text(node, "disabled"),
             expires_at=self._expires(node, keys),
         )
+
+    def _when(
+        self, node: Table, keys: Keys, action: Action | None, tests: _Tests
+    ) -> tuple[tuple[Trigger, ...] | None, bool]:
+        """Parse when a rule is asked; return also whether that, and its `if`, have no mistake."""
+        before = len(self.mistakes.found)
+        when = WhenReader(keys, self.context.zone).read(node, RULE_KEYS, required=action in KILLING)
+        if action in KILLING and tests.are_read:
+            self._requires_if(node, keys, tests.condition)
+        return when, len(self.mistakes.found) == before
 
     def _as_meant(self, node: Table, keys: Keys) -> Table:
         """Return a rule's map with each key where, and as, it was meant; report what is not."""
