@@ -1,8 +1,9 @@
 """Finds rules that are never reached, because a rule above ends the reading wherever they apply.
 
 A rule is reported only where this is certain: the rule above has no `keep` or `expires`, all that
-sets the lower one off sets it off too, and no facts are such that the lower one holds and the upper
-one does not (`logic.worlds`).
+sets the lower one off sets it off too, and no facts are such that the lower one would end the
+reading and the upper one does not (`logic.worlds`). A `leave` rule ends it where it is unknown,
+too: it protects in doubt, and is not reported where it alone does so.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -116,11 +117,15 @@ def _named(parts: Iterable[Part]) -> dict[str, list[str]]:
 
 
 def _is_implied(upper: Rule, lower: Rule) -> bool:
-    """Return whether the upper rule ends the reading wherever the lower one holds."""
+    """Return whether the upper rule ends the reading wherever the lower one would."""
     # A `leave` rule that is unknown ends it too.
     reads_on = Wanted.NOT_TRUE if upper.acts else Wanted.FALSE
-    asked = _asked(lower)
-    same = set(map(answers.identity, asked))
+    ends = Wanted.TRUE if lower.acts else Wanted.NOT_FALSE
+    asked = [Demand(part, ends) for part in _whole(lower)]
+    asked += [Demand(part, Wanted.TRUE) for part in _kind_asked(lower)]
+    # what the lower one asks too has the same answer; if that is unknown, only a `leave` rule ends
+    may_pass = upper.acts and not lower.acts
+    same = set() if may_pass else {answers.identity(one.part) for one in asked}
     return all(
         answers.identity(part) in same
         or not may_be(*_demands_beside(part, asked), Demand(part, reads_on))
@@ -128,12 +133,13 @@ def _is_implied(upper: Rule, lower: Rule) -> bool:
     )
 
 
-def _demands_beside(part: Part, asked: Sequence[Part]) -> Iterator[Demand]:
-    """Yield the demand that those of some parts hold which say something of another part."""
+def _demands_beside(part: Part, asked: Sequence[Demand]) -> Iterator[Demand]:
+    """Yield those of some demands that say something of another condition."""
     facts = {test.fact for test in part.tests()}
     for one in asked:
-        if any(test.fact in facts or _says_of_some(test, facts) for test in one.tests()):
-            yield Demand(one, Wanted.TRUE)
+        tests = one.part.tests()
+        if any(test.fact in facts or _says_of_some(test, facts) for test in tests):
+            yield one
 
 
 def _says_of_some(test: FactTest, facts: Collection[Fact]) -> bool:

@@ -44,6 +44,23 @@ def test_a_guard_for_one_kind_does_not_hide_a_rule_for_another() -> None:
     assert not never_reached(guard)
 
 
+EXISTS, OLD = "deal.created_time: {exists: true}", "deal.created_time: {older_than: 1d}"
+
+
+def test_a_guard_is_reached_where_it_alone_protects_in_doubt() -> None:
+    """How old an empty time is, is unknown, and then it protects; that it is empty is certain."""
+    above = a_rule(EXISTS, name="upper", when=None, then="leave")
+    assert not never_reached(above, a_rule(OLD, name="lower", when=None, then="leave"))
+    assert never_reached(above, a_rule(f"{OLD}, workflow.template_id: 61", name="lower"))
+
+
+def test_a_guard_below_a_rule_that_acts_is_reached_where_that_is_unknown() -> None:
+    tests = "deal.title: x, workflow.template_id: 61"
+    same = a_rule(tests, name="lower", when="[deal.updated]", then="leave")
+    assert not never_reached(a_rule(tests, name="upper"), same)
+    assert never_reached(a_rule(tests, name="upper", then="leave"), same)
+
+
 def test_a_rule_of_many_tests_is_never_reached_either() -> None:
     many = ", ".join(f"deal.uf_{n}: x" for n in range(9))
     lower = a_rule(f"{many}, workflow.template_id: 61", name="lower")
