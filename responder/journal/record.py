@@ -15,7 +15,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, and_, bindparam, select, update
+from sqlalchemy import Connection, and_, bindparam, null, select, update
 from sqlalchemy import Row as Record
 
 from responder.journal import chain, entries, would_kills
@@ -29,6 +29,7 @@ from responder.model import (
     Mode,
     Outcome,
 )
+from responder.store.database.row_updates import RowUpdate
 from responder.store.database.tables import ACTING, OPEN
 from responder.store.database.tables import decisions as table
 from responder.store.decision_ids import Place, place_of
@@ -36,6 +37,7 @@ from responder.store.inbox import inbox
 
 _CHUNK = 500
 _PERHAPS_DONE = {"perhaps_done": True}
+_KEY = ("portal", "seq", "n")
 
 # Built once: building such a statement takes several times as long as carrying it out.
 _IS_IT = and_(
@@ -56,7 +58,27 @@ _FIND_ALL_OPEN = (
 )
 _INSERT = table.insert()
 _UPDATE = update(table).where(_IS_IT)
-_INTEND = _UPDATE.values(calls=table.c.calls + 1)
+_INTEND = RowUpdate(
+    table,
+    _KEY,
+    ("outcome", "called_at", "due_at", "postponed_at", "unknown_id", "changed"),
+    also={"calls": table.c.calls + 1},
+)
+_CONCLUDE = RowUpdate(
+    table,
+    _KEY,
+    (
+        "outcome",
+        "receipt",
+        "detail",
+        "concluded_at",
+        "verify_at",
+        "perhaps_done",
+        "changed",
+        "concluded",
+    ),
+    also={"due_at": null()},
+)
 _ACTING_ON = select(table.c.workflow_id).where(
     table.c.portal == bindparam("of"),
     table.c.workflow_id.in_(bindparam("ids", expanding=True)),
@@ -154,8 +176,8 @@ def intend_all(tx: Connection, portal: str, intents: Sequence[NewIntent], at: da
             "unknown_id": False,
             "changed": chain.append(tx, portal, "intent", at, body, new.evidence),
         }
-        rows.append(_at(place_or_raise(new.decision_id)) | row)
-    tx.execute(_INTEND, rows)
+        rows.append(_key(decision) | row)
+    _INTEND.run(tx, rows)
 
 
 def conclude(
@@ -188,7 +210,7 @@ def conclude_all(tx: Connection, portal: str, outcomes: Sequence[NewOutcome], at
     """
     found = _open_decisions(tx, portal, [one.decision_id for one in outcomes])
     told = tellings.told_of(tx, _among([place_or_raise(name) for name in found]))
-    rows: dict[bool, list[dict[str, object]]] = {}
+    rows: list[dict[str, object]] = []
     for new in outcomes:
         decision = found[new.decision_id]
         body = {
@@ -210,15 +232,12 @@ def conclude_all(tx: Connection, portal: str, outcomes: Sequence[NewOutcome], at
             "detail": new.detail,
             "concluded_at": at,
             "verify_at": new.verify_at,
-            "due_at": None,
+            "perhaps_done": new.perhaps_done or decision.perhaps_done,  # no step takes it back
             "changed": seq,
             "concluded": seq,
         }
-        if new.perhaps_done:  # no later step takes it back
-            row |= _PERHAPS_DONE
-        rows.setdefault(new.perhaps_done, []).append(_at(place) | row)
-    for alike in rows.values():
-        tx.execute(_UPDATE, alike)
+        rows.append(_key(decision) | row)
+    _CONCLUDE.run(tx, rows)
 
 
 def verified(tx: Connection, decision_id: str, at: datetime, *, absent: bool = True) -> None:
@@ -293,6 +312,10 @@ def place_or_raise(decision_id: str) -> Place:
 def control(tx: Connection, portal: str, at: datetime, body: Mapping[str, object]) -> int:
     """Write that a person, or the program itself, changed how the portal is driven."""
     return chain.append(tx, portal, "control", at, body)
+
+
+def _key(decision: Record[tuple[object, ...]]) -> dict[str, object]:
+    return {"portal": decision.portal, "seq": decision.seq, "n": decision.n}
 
 
 def _at(place: Place) -> dict[str, object]:

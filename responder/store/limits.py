@@ -162,10 +162,12 @@ def _begun_of(portal: str, rule: str, set_name: str, revision: str) -> ColumnEle
 
 def begin(tx: Connection, portal: str, sets: Iterable[tuple[str, str]], revision: str) -> None:
     """Mark the open stops of sets (rule, name) as begun by this ruleset: they will be finished."""
+    names: dict[str, list[str]] = {}
+    for rule, name in sets:
+        names.setdefault(rule, []).append(name)
     of = {"of": portal, "by_revision": revision}
-    given = [of | {"by_rule": rule, "of_set": name} for rule, name in sets]
-    if given:
-        tx.execute(_BEGIN, given)
+    for rule, of_sets in names.items():
+        tx.execute(_BEGIN, of | {"by_rule": rule, "of_sets": of_sets})
 
 
 def would_have(conn: Connection, portal: str, rule: str, since: datetime) -> int:
@@ -341,7 +343,7 @@ _BEGIN = (
     .where(
         _OF,
         IN_A_SET,
-        decisions.c.set_name == bindparam("of_set"),
+        decisions.c.set_name.in_(bindparam("of_sets", expanding=True)),
         decisions.c.rule == bindparam("by_rule"),
         OPEN,
         or_(

@@ -193,7 +193,7 @@ def _usual(sql: str, given: Mapping[str, object]) -> dict[str, object]:
     def usual(name: str, value: object) -> object:
         if found := re.fullmatch(r"(portal|of|rule|by_rule)(_\d+)*", name):
             return RULE if "rule" in found[1] else PORTAL
-        if value in _OUTCOMES:
+        if isinstance(value, str) and value in _OUTCOMES:
             return "killed"
         if re.search(rf"\bseq > %\({name}\)", sql):
             return HEAD - 100

@@ -23,9 +23,10 @@ https://www.postgresql.org/docs/current/runtime-config-client.html
 
 import importlib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
-from typing import Protocol
+from typing import Literal, Protocol
 
 from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
@@ -87,7 +88,7 @@ class File:
 
 
 class _Cursor(Protocol):
-    def execute(self, statement: str, /) -> object: ...
+    def execute(self, statement: str, row: object = ..., /) -> object: ...
     def fetchone(self) -> tuple[object, ...] | None: ...
     def close(self) -> object: ...
 
@@ -217,7 +218,24 @@ def postgres_engine(url: URL) -> Engine:
         ) from None
     event.listen(engine, "connect", _set_up)
     event.listen(engine, "begin", _set_up_transaction)
+    engine.dialect.use_insertmanyvalues_wo_returning = True  # one statement for all rows
+    event.listen(engine, "do_executemany", _one_by_one)
     return engine
+
+
+def _one_by_one(
+    cursor: _Cursor, statement: str, rows: Iterable[object], _context: object
+) -> Literal[True]:
+    """Run a statement for many rows without psycopg's pipeline; an INSERT never comes here.
+
+    A process that is stopped in the middle of a pipeline, or cut off, keeps its locks as long as
+    that lasts: while the server waits for the rest, no time-out of it runs. Where rows are many,
+    `row_updates` has one statement for all of them.
+    https://www.psycopg.org/psycopg3/docs/advanced/pipeline.html
+    """
+    for row in rows:
+        cursor.execute(statement, row)
+    return True
 
 
 def dispose(engine: Engine) -> None:

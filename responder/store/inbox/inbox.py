@@ -91,7 +91,9 @@ UPDATE deliveries SET evaluation = ?
 WHERE evaluation IS NULL AND id IN (SELECT value FROM json_each(?))
 """
 _CONCLUDE_POSTGRES = """
-UPDATE deliveries SET evaluation = %s WHERE evaluation IS NULL AND id = ANY(%s::bigint[])
+UPDATE deliveries SET evaluation = given.name
+FROM unnest(%s::bigint[], %s::text[]) AS given (delivery, name)
+WHERE evaluation IS NULL AND id = given.delivery
 """
 
 
@@ -250,16 +252,17 @@ def conclude(tx: Connection, ids: Sequence[int], evaluation_id: str) -> None:
 
 def conclude_all(tx: Connection, concluded: Iterable[tuple[str, Sequence[int]]]) -> None:
     """Mark the deliveries of each of these evaluations as concluded, as `conclude` does."""
-    postgres = tx.dialect.name == "postgresql"
-    some = [(name, list(ids)) for name, ids in concluded if ids]
+    some = [(name, ids) for name, ids in concluded if ids]
     if not some:
         return
-    given = [(name, ids if postgres else json.dumps(ids)) for name, ids in some]
-    statement = _CONCLUDE_POSTGRES if postgres else _CONCLUDE_SQLITE
-    marked = tx.exec_driver_sql(statement, given).rowcount
+    if tx.dialect.name == "postgresql":
+        pairs = [(delivery, name) for name, ids in some for delivery in ids]
+        done = tx.exec_driver_sql(_CONCLUDE_POSTGRES, tuple(map(list, zip(*pairs, strict=True))))
+    else:
+        done = tx.exec_driver_sql(_CONCLUDE_SQLITE, [(one, json.dumps(ids)) for one, ids in some])
     of = sum(len(ids) for _, ids in some)
-    if marked != of:
-        raise AlreadyConcluded(f"{of - marked} of {of} deliveries do not wait any more")
+    if done.rowcount != of:
+        raise AlreadyConcluded(f"{of - done.rowcount} of {of} deliveries do not wait any more")
 
 
 def depth(conn: Connection) -> dict[str, tuple[int, datetime]]:

@@ -1,0 +1,102 @@
+"""Many rows at once: each gets its values, and who is stopped meanwhile keeps no locks."""
+
+import signal
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import Connection, select
+from sqlalchemy.engine import make_url
+
+from responder.store.database.database import Database
+from responder.store.database.row_updates import RowUpdate
+from responder.store.database.tables import refusals
+from tests.support.evaluations import AT
+from tests.support.processes import eventually
+
+LATER = AT + timedelta(hours=1)
+ROWS = [
+    {"portal": "main", "why": why, "hour": AT, "count": 1, "last_at": AT}
+    for why in ("token", "unknown", "headers")
+]
+
+
+def write_rows(tx: Connection) -> None:
+    tx.execute(refusals.insert(), ROWS)
+
+
+def test_each_row_gets_its_own_values_and_what_all_get(database: Database) -> None:
+    counted = RowUpdate(
+        refusals, ("portal", "why"), ("last_at",), also={"count": refusals.c.count + 1}
+    )
+    new = [
+        {"portal": "main", "why": "token", "last_at": LATER},
+        {"portal": "main", "why": "headers", "last_at": LATER + timedelta(microseconds=1)},
+        {"portal": "other", "why": "unknown", "last_at": LATER},
+    ]
+    database.write(write_rows)
+    database.write(lambda tx: counted.run(tx, new))
+    database.write(lambda tx: counted.run(tx, []))
+    found = select(refusals.c.why, refusals.c.count, refusals.c.last_at)
+    assert set(database.read(lambda conn: [tuple(row) for row in conn.execute(found)])) == {
+        ("token", 2, LATER),
+        ("unknown", 1, AT),
+        ("headers", 2, LATER + timedelta(microseconds=1)),
+    }
+
+
+STOPPED = """
+import os, signal, sys
+from psycopg import adapters
+from psycopg.types.string import StrDumper
+from responder.store.database.database import Database
+from responder.store.database.tables import metadata
+from tests.store.database.test_row_updates import ROWS
+
+class Last(str): pass
+
+class Stopping(StrDumper):
+    def dump(self, text):
+        os.kill(os.getpid(), signal.SIGSTOP)
+        return super().dump(str(text))
+
+adapters.register_dumper(Last, Stopping)
+many = [row | {"why": Last("last") if row is ROWS[-1] else row["why"]} for row in ROWS]
+database = Database(sys.argv[1])
+database.open()
+database.write(lambda tx: tx.execute(metadata.tables["refusals"].insert(), many))
+"""
+UPDATED = """
+update = "UPDATE refusals SET count = 2 WHERE why = %s"
+database.write(lambda tx: tx.exec_driver_sql(update, [(row["why"],) for row in many]))
+"""
+
+
+@pytest.mark.service
+@pytest.mark.parametrize("write", ["insert", "update"])
+def test_who_is_stopped_in_the_middle_of_many_rows_keeps_no_lock(
+    postgres_url: str, tmp_path: Path, write: str
+) -> None:
+    """Else nobody could take over from a machine that sleeps, for as long as it does."""
+    words = STOPPED
+    if write == "update":
+        head, _, last = STOPPED.rstrip().rpartition("\n")
+        assert last.startswith("database.write")
+        words = head + UPDATED
+    script = tmp_path / "stopped.py"
+    script.write_text(words)
+    process = subprocess.Popen([sys.executable, script, postgres_url])
+    stat = Path(f"/proc/{process.pid}/stat")
+    try:
+        eventually(lambda: stat.read_text().rsplit(")", 1)[1].split()[0] == "T" or None)
+        with psycopg.connect(
+            make_url(postgres_url).set(drivername="postgresql").render_as_string(False)
+        ) as other:
+            other.execute("SET lock_timeout = '10s'")
+            other.execute("LOCK TABLE refusals")
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait(20)
