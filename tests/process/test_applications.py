@@ -15,11 +15,10 @@ import pytest
 from _pytest.mark.structures import ParameterSet
 
 from responder.bitrix24.sandbox import Application, OAuthCall, OAuthServer, Sandbox, SandboxServer
-from responder.service.pages.login.passwords import hashed
 from responder.store.applications import installations
 from responder.store.applications.installations import Installation
 from responder.store.database.database import Database
-from tests.service.pages.visiting import NAME, PASSWORD, Visitor
+from tests.service.pages.visiting import HASHED, NAME, Visitor
 from tests.support.processes import TOKEN, Running, event, eventually, listens, write_rules
 from tests.support.schema import laid_at
 
@@ -105,7 +104,7 @@ def test_both_kinds_of_portal_live_in_one_service(tmp_path: Path) -> None:
             "RESPONDER_PORTALS__SIDE__URL": webhook.url,
             "RESPONDER_PORTALS__SIDE__APPLICATION_TOKENS": TOKEN,
             "RESPONDER_PUBLIC_URL": "https://responder.example",
-            f"RESPONDER_ADMINS__{NAME.upper()}": hashed(PASSWORD),
+            f"RESPONDER_ADMINS__{NAME.upper()}": HASHED,
         }
         write_rules(tmp_path, RULES_OF_BOTH)
         service = program(tmp_path, given, application)

@@ -12,11 +12,10 @@ import pytest
 from sqlalchemy import update
 
 from responder.service.pages.application import MOST_WAITING
-from responder.service.pages.login.passwords import hashed
 from responder.store.database.database import Database
 from responder.store.database.tables import entries
 from tests.service.pages.conftest import Story
-from tests.service.pages.visiting import PASSWORD, Visitor, house, pages, settings
+from tests.service.pages.visiting import HASHED, Visitor, house, pages, settings
 from tests.support.evaluations import kill, record
 from tests.support.processes import free_port, running
 
@@ -182,7 +181,7 @@ def _alone(url: str, place: Path) -> Iterator[tuple[Database, Visitor]]:
     """Serve the pages alone, with an admin logged in."""
     database = Database(url)
     database.open()
-    given = settings(place, anna=hashed(PASSWORD))
+    given = settings(place, anna=HASHED)
     with pages(database, given, logged_in=True) as visitor:
         yield database, visitor
     database.close()

@@ -12,16 +12,14 @@ from responder.journal import approvals
 from responder.journal import record as journal
 from responder.journal.reading import decisions as log
 from responder.model import Mode, Names
-from responder.service.pages.login.passwords import hashed
 from responder.store.database.database import Connection, Database
-from tests.service.pages.visiting import PASSWORD, Page, Visitor, pages, settings
+from tests.service.pages.visiting import HASHED, Page, Visitor, pages, settings
 from tests.support.evaluations import evaluation, kill
 from tests.support.sqlite_first import migrated_url as migrated_url
 
 pytestmark = pytest.mark.portal
 
 NOW = datetime.now(UTC)
-HASHED = hashed(PASSWORD)
 
 
 @pytest.fixture

@@ -5,9 +5,8 @@ from urllib.parse import quote
 
 import pytest
 
-from responder.service.pages.login.passwords import hashed
 from responder.store.database.database import Database
-from tests.service.pages.visiting import PASSWORD, pages, settings
+from tests.service.pages.visiting import HASHED, pages, settings
 from tests.support.sqlite_first import migrated_url as migrated_url
 
 pytestmark = pytest.mark.portal
@@ -23,7 +22,7 @@ FORMS: tuple[dict[str, str], ...] = (
 
 
 def test_odd_addresses_and_forms_are_no_errors_of_ours(database: Database, tmp_path: Path) -> None:
-    given = settings(tmp_path, anna=hashed(PASSWORD))
+    given = settings(tmp_path, anna=HASHED)
     with pages(database, given, logged_in=True) as visitor:
         asked = [
             f"{page}{name}={quote(odd)}"
@@ -44,7 +43,7 @@ def test_odd_addresses_and_forms_are_no_errors_of_ours(database: Database, tmp_p
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_a_portal_that_is_not_there_is_not_all_of_them(database: Database, tmp_path: Path) -> None:
-    given = settings(tmp_path, anna=hashed(PASSWORD))
+    given = settings(tmp_path, anna=HASHED)
     with pages(database, given, logged_in=True) as visitor:
         answer = visitor.do("/rules/lost-deal/rearm", portal="elsewhere")
         assert answer.status == 404

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from responder.service.pages.login.passwords import hashed
 from responder.store import rulesets
 from responder.store.database.database import Database
 from tests.rules.make import a_rule, a_workflow, in_a_file
-from tests.service.pages.visiting import PASSWORD, Visitor, pages, settings
+from tests.service.pages.visiting import HASHED, Visitor, pages, settings
 from tests.support.past_log import NOW, PastRules, rules
 
 pytestmark = pytest.mark.portal
@@ -34,7 +33,7 @@ def database(migrated_file: Path, tmp_path: Path) -> Iterator[Database]:
 def anna(database: Database, tmp_path: Path) -> Iterator[Visitor]:
     past = PastRules(database, OLD)
     past.happened({"deal.stage_semantic_id": "F"}, a_workflow("w1", template_id="7"))
-    given = settings(tmp_path, anna=hashed(PASSWORD))
+    given = settings(tmp_path, anna=HASHED)
     later = NOW + timedelta(hours=1)
     text = in_a_file(NEW)
     with pages(database, given, rules=text, now=lambda: later, logged_in=True) as visitor:

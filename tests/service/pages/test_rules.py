@@ -11,11 +11,10 @@ import pytest
 
 from responder.journal import record as journal
 from responder.model import Breaker, Mode, Outcome
-from responder.service.pages.login.passwords import hashed
 from responder.settings.settings import Settings
 from responder.store import client_state, limits, rulesets
 from responder.store.database.database import Connection, Database
-from tests.service.pages.visiting import PASSWORD, Visitor, pages, settings
+from tests.service.pages.visiting import HASHED, Visitor, pages, settings
 from tests.support.evaluations import REVISION, condition, deliver, evaluation, kill, record, traced
 from tests.support.sqlite_first import migrated_url as migrated_url
 from tests.support.whole_log import erased
@@ -23,7 +22,6 @@ from tests.support.whole_log import erased
 pytestmark = pytest.mark.portal
 
 NOW = datetime(2026, 9, 24, 12, 30, tzinfo=UTC)
-HASHED = hashed(PASSWORD)
 RULES = """\
 version: 1
 defaults: {portals: [main, other]}

@@ -9,8 +9,7 @@ import pytest
 from responder.model import Breaker
 from responder.store import client_state
 from responder.store.database.database import Database
-from tests.service.pages.login.test_login import HASHED
-from tests.service.pages.visiting import pages, settings
+from tests.service.pages.visiting import HASHED, pages, settings
 
 pytestmark = pytest.mark.portal
 

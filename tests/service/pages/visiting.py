@@ -22,7 +22,6 @@ from responder.judge.rules_in_force import RulesInForce
 from responder.receive.refused_callers import RefusedRequests
 from responder.service.alarms.known import Here
 from responder.service.pages.application import application
-from responder.service.pages.login.passwords import hashed
 from responder.service.pages.site import Commits, Site
 from responder.settings.settings import PortalSettings, Settings
 from responder.store import admin_sessions
@@ -33,6 +32,8 @@ from tests.support.uvicorn_thread import served
 T = TypeVar("T")
 
 NAME, PASSWORD = "anna", "correct horse battery staple"
+# as older versions made it: it takes a sixth of the time to check
+HASHED = "scrypt:14:8:AAECAwQFBgcICQoLDA0ODw:11kKyiyYAc8G7rp3KmncMc44YlkdllIqxOa7pq0fMaU"
 SCRIPT = "<script>document.title = 'taken over'</script>"
 HIDDEN = "safe\u202eexe.fdp"
 DEAL = ("crm", "CCrmDocumentDeal")
@@ -215,8 +216,7 @@ def house(place: Path, **environment: str) -> Iterator[House]:
             place,
             server.url,
             rules=RULES,
-            RESPONDER_ADMINS__ANNA=hashed(PASSWORD),
-            **environment,
+            **{"RESPONDER_ADMINS__ANNA": HASHED, **environment},
         ) as service,
     ):
         yield House(service, portal)

@@ -12,8 +12,7 @@ from responder.journal import record as journal
 from responder.model import Mode, Names, Outcome
 from responder.store import limits
 from responder.store.database.database import Connection, Database
-from tests.service.pages.login.test_login import HASHED
-from tests.service.pages.visiting import NAME, RULES, Page, pages, settings
+from tests.service.pages.visiting import HASHED, NAME, RULES, Page, pages, settings
 from tests.support.evaluations import AT, DEAL, LATER, deliver, evaluation, kill, record
 from tests.support.notified import conclude
 from tests.support.sqlite_first import migrated_url as migrated_url

@@ -10,9 +10,8 @@ from responder.journal import record as journal
 from responder.journal import restarts
 from responder.journal.restarts import Restart
 from responder.model import Outcome
-from responder.service.pages.login.passwords import hashed
 from responder.store.database.database import Connection, Database
-from tests.service.pages.visiting import PASSWORD, Visitor, pages, settings
+from tests.service.pages.visiting import HASHED, Visitor, pages, settings
 from tests.support.evaluations import kill, record
 from tests.support.sqlite_first import migrated_url as migrated_url
 
@@ -23,7 +22,7 @@ NOW = datetime.now(UTC)
 
 @pytest.fixture
 def visitor(database: Database, tmp_path: Path) -> Iterator[Visitor]:
-    with pages(database, settings(tmp_path, anna=hashed(PASSWORD)), logged_in=True) as there:
+    with pages(database, settings(tmp_path, anna=HASHED), logged_in=True) as there:
         yield there
 
 

@@ -12,13 +12,12 @@ from responder.service.pages.login.passwords import hashed
 from responder.store.database.database import Database
 from responder.store.database.tables import sessions
 from tests.service.pages.conftest import Story
-from tests.service.pages.visiting import NAME, PASSWORD, Visitor, pages, settings
+from tests.service.pages.visiting import HASHED, NAME, PASSWORD, Visitor, pages, settings
 from tests.support.evaluations import count
 from tests.support.sqlite_first import migrated_url as migrated_url
 
 pytestmark = pytest.mark.portal
 
-HASHED = hashed(PASSWORD)
 PAGES = ["/", "/rules", "/status", "/decisions/main-1-1", "/revisions/0000", "/?show=all"]
 ACTS = ["/pause", "/resume", "/rules/lost-deal/rearm", "/decisions/main-1-1/cancel", "/logout"]
 

@@ -14,7 +14,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.service.pages.visiting import House, Visitor, house
+from responder.service.pages.login.passwords import hashed
+from tests.service.pages.visiting import PASSWORD, House, Visitor, house
 from tests.support.uvicorn_thread import connected
 
 pytestmark = pytest.mark.service
@@ -25,7 +26,8 @@ FORM = b"Content-Type: application/x-www-form-urlencoded\r\nSec-Fetch-Site: same
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    with house(tmp_path_factory.mktemp("house")) as one:
+    place = tmp_path_factory.mktemp("house")
+    with house(place, RESPONDER_ADMINS__ANNA=hashed(PASSWORD)) as one:
         yield one
 
 
