@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import ColumnElement, Connection, and_, select
+from sqlalchemy import ColumnElement, Connection, and_, func, select
 from sqlalchemy import Row as Record
 
 from responder.journal.approval_proof import Approval, approval_of
@@ -110,6 +110,14 @@ def to_verify(conn: Connection, portal: str, now: datetime) -> list[Stop]:
     return _stops(
         conn, portal, TO_VERIFY, decisions.c.verify_at <= now, order=decisions.c.verify_at
     )
+
+
+def next_to_verify(conn: Connection, portal: str, after: datetime) -> datetime | None:
+    """Return when, after this instant, a stop is first to be looked for again; None for never."""
+    query = select(func.min(decisions.c.verify_at)).where(
+        decisions.c.portal == portal, TO_VERIFY, decisions.c.verify_at > after
+    )
+    return conn.execute(query).scalar()
 
 
 class Decided(NamedTuple):

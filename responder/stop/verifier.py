@@ -12,7 +12,7 @@ by the same rules (a second look).
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -33,10 +33,12 @@ from responder.model import Document, Outcome, Unknown
 from responder.stop.executor import report
 from responder.stop.gate import Gate
 from responder.stop.intents import record_steps
+from responder.store.database.columns import EPOCH
 from responder.store.database.database import Connection
 from responder.store.inbox import second_looks
 
 ASKED = 100  # searched for by their ids in one round
+GATHERED = timedelta(seconds=2)  # what falls due within it is searched for in one list
 WRITTEN = 20  # results in one transaction: acknowledging must not wait for all of them
 
 Row = Mapping[str, str | None] | Unknown | None
@@ -121,12 +123,22 @@ class Verifier:
         if not ids:
             return False
         if len(ids) > self._context.few_ids:
-            if wait_for_list:
+            if wait_for_list or (not due.doubted and await self._more_come_soon(now)):
                 return False
             if await self._look_up_in_list(len(ids), now):
                 return True
         await self._look_up_by_id(due.among(set(ids[:ASKED])))
         return True
+
+    async def _more_come_soon(self, now: datetime) -> bool:
+        """Return whether others fall due soon: one list serves all, and the first waits for it."""
+
+        def read(conn: Connection, portal: str) -> bool:
+            first = open_stops.next_to_verify(conn, portal, EPOCH)
+            later = open_stops.next_to_verify(conn, portal, now)
+            return first is not None and later is not None and later - first <= GATHERED
+
+        return await self._context.read(read)
 
     async def _look_up_in_list(self, ids: int, began_at: datetime) -> bool:
         """Search the list of all that runs. Return False where a search by ids is cheaper."""

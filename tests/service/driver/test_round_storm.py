@@ -73,6 +73,37 @@ def test_one_list_of_all_that_runs_verifies_a_storm(driven: Driving) -> None:
     play(driven, story)
 
 
+@on_both
+def test_what_is_stopped_within_two_seconds_is_looked_for_in_one_list(driven: Driving) -> None:
+    async def stop(there: Driving, numbers: range) -> None:
+        there.lost_deals(numbers)
+        there.deliver(numbers)
+        await there.until_idle()
+
+    async def looked_for(there: Driving) -> tuple[int, int]:
+        """Return how many requests a search costs now, and how many are found to be gone."""
+        before = there.sandbox.http_requests
+        await there.until_idle()
+        gone = sum(bool(one["verified_at"]) for one in there.decisions())
+        return there.sandbox.http_requests - before, gone
+
+    async def story(there: Driving) -> None:
+        await stop(there, range(1, 61))
+        there.later(seconds=1.5)
+        await stop(there, range(61, 121))
+        there.later(seconds=1)
+        assert await looked_for(there) == (0, 0)
+        await stop(there, range(121, 181))
+        there.later(seconds=1)
+        assert await looked_for(there) == (1, 120), "those would wait longer than for two seconds"
+        there.later(seconds=1)
+        assert await looked_for(there) == (1, 180)
+
+    at = driven.now()
+    driven.now = lambda: at + driven.offset  # type: ignore[method-assign] # a machine may be slow
+    play(driven, story)
+
+
 def test_a_reading_by_pages_verifies_what_was_stopped_before(driven: Driving) -> None:
     async def story(there: Driving) -> None:
         await begin(there)
