@@ -13,7 +13,8 @@ from sqlalchemy.engine import make_url
 
 from responder.store.database.database import Database
 from responder.store.database.row_updates import RowUpdate
-from responder.store.database.tables import refusals
+from responder.store.database.tables import deliveries, refusals
+from responder.store.inbox import inbox
 from tests.support.evaluations import AT
 from tests.support.processes import eventually
 
@@ -46,6 +47,20 @@ def test_each_row_gets_its_own_values_and_what_all_get(database: Database) -> No
         ("unknown", 1, AT),
         ("headers", 2, LATER + timedelta(microseconds=1)),
     }
+
+
+def test_values_are_stored_as_their_columns_store_them(database: Database) -> None:
+    """Texts without what only one of the databases can store, and nothing as nothing."""
+    some = [inbox.row("main", AT, "event", "ONCRMDEALUPDATE", "deal:1", None, b"x")] * 2
+    database.write(lambda tx: inbox.add(tx, some))
+    first, second = (one.id for one in inbox.received(database))
+    new: list[dict[str, object]] = [
+        {"id": first, "event": "a\x00\ud800'{}"},
+        {"id": second, "event": None},
+    ]
+    told = RowUpdate(deliveries, ("id",), ("event",), also={})
+    database.write(lambda tx: told.run(tx, new))
+    assert [one.event for one in inbox.received(database)] == ["a\ufffd\ufffd'{}", None]
 
 
 STOPPED = """
