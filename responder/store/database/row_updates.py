@@ -6,8 +6,17 @@ There a statement for each row would need a round trip for each: psycopg's pipel
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from sqlalchemy import ColumnElement, Connection, Table, Update, and_, bindparam, func, update
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Connection,
+    Table,
+    Update,
+    and_,
+    bindparam,
+    func,
+    update,
+)
 
 _BIND = "given_"
 
