@@ -28,7 +28,7 @@ from responder.rules.load.suggestions import impossible_days, indentation, writt
 from responder.rules.load.when_parser import WhenReader
 from responder.rules.rule import Rule
 from responder.rules.telling.audiences import TELLING_KEYS
-from responder.rules.telling.telling_parser import TellingReader
+from responder.rules.telling.telling_parser import Subject, TellingReader
 from responder.rules.triggers import Trigger
 from responder.rules.yaml_positions import Items, Mistakes, Node, Scalar, Table, nearest
 
@@ -109,16 +109,8 @@ class RuleReader:
         mode = self._mode(node, keys, action)
         kind = next((use.fact.kind for use in uses if use.fact.kind), None)
         paths = _paths(uses, robots, restraint.keep)
-        telling = TellingReader(
-            keys=keys,
-            names=RULE_KEYS,
-            action=action,
-            mode=mode,
-            kind=kind,
-            when=when or (),
-            paths=paths,
-            readable=tests.are_read and is_read,
-        ).read(node)
+        subject = Subject(kind, when or (), paths, readable=tests.are_read and is_read)
+        telling = TellingReader(keys, RULE_KEYS, action, mode, subject).read(node)
         return Rule(
             id=id_,
             because=keys.text(node, "because"),

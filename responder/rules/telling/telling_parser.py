@@ -13,23 +13,30 @@ from responder.rules.yaml_positions import Scalar, Table
 _OF_TASKS = ("waiting_for.", "workflow.tasks")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TellingReader:
-    """A parser of the keys `tell` and `warn` of one rule.
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a rule is about, on which depends who can be told.
 
-    `names` are the keys that a rule may have. `kind` is what the rule tests, None where it tests no
-    field of a document; then `when` says what documents may come. `paths` are the facts it tests;
-    with `readable` false there were mistakes in its tests or triggers, and these are not complete.
+    `kind` is what it tests, None where it tests no field of a document; then `when` says what
+    documents may come. `paths` are the facts it tests; with `readable` false there were mistakes in
+    its tests or triggers, and these are not complete.
     """
+
+    kind: str | None
+    when: Sequence[Trigger]
+    paths: Collection[str]
+    readable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TellingReader:
+    """A parser of the keys `tell` and `warn` of one rule; `names` are the keys that it may have."""
 
     keys: Keys
     names: Collection[str]
     action: Action | None
     mode: Mode | None
-    kind: str | None
-    when: Sequence[Trigger]
-    paths: Collection[str]
-    readable: bool = True
+    subject: Subject
 
     def read(self, node: Table) -> Telling:
         """Parse both keys; record what cannot be right."""
@@ -65,7 +72,7 @@ class TellingReader:
                 self.keys.mistakes.error(name, message, _meant(name.text))
                 continue
             why = self._why_nobody(Audience(name.text), key)
-            if why is not None and self.readable:
+            if why is not None and self.subject.readable:
                 others = [one for one in Audience if self._why_nobody(one, key) is None]
                 meant = next((one.value for one in others if one.value not in said), None)
                 has_none = "none" in why or why.startswith("nobody")
@@ -75,17 +82,18 @@ class TellingReader:
 
     def _why_nobody(self, audience: Audience, key: str) -> str | None:
         """Return why nobody is told so, whatever document comes, or None."""
-        brought = (self.kind,) if self.kind else tuple(one.brings for one in self.when)
+        kind = self.subject.kind
+        brought = (kind,) if kind else tuple(one.brings for one in self.subject.when)
         kinds = ", ".join(dict.fromkeys(brought))
         match audience:
             case Audience.TIMELINE if brought and not any(map(_may_have_timeline, brought)):
                 return f"`timeline` is of documents of the CRM, and a {kinds} has none"
-            case Audience.RESPONSIBLE if self.kind is None:
+            case Audience.RESPONSIBLE if kind is None:
                 return (
                     "who is responsible is known only where the rule reads the document: test one "
                     "of its fields"
                 )
-            case Audience.RESPONSIBLE if responsible_of(self.kind or "") is None:
+            case Audience.RESPONSIBLE if responsible_of(kind or "") is None:
                 return f"nobody is responsible for an element of {kinds}"
             case Audience.WAITING if key == "warn" and not self._reads_tasks():
                 return (
@@ -96,7 +104,7 @@ class TellingReader:
                 return None
 
     def _reads_tasks(self) -> bool:
-        return any(path.startswith(_OF_TASKS) for path in self.paths)
+        return any(path.startswith(_OF_TASKS) for path in self.subject.paths)
 
 
 def _meant(word: str) -> str | None:
