@@ -2,7 +2,8 @@
 
 A few are searched for by their ids, in one request. Many are searched for in the list of all that
 runs: a workflow that is missing from the list has ended, if the list is whole and was begun after
-the search was due. In a storm, which reads that list anyway, the same list is used.
+the search was due. In a storm, which reads that list anyway, the same list is used; after it, what
+falls due within two seconds waits for one list.
 
 A stop may let another workflow begin: the cloud runs two with waiting steps on an item, and the
 third the moment one of them ends (docs: helpdesk 22381584). So the workflows on the documents of
@@ -131,7 +132,7 @@ class Verifier:
         return True
 
     async def _more_come_soon(self, now: datetime) -> bool:
-        """Return whether others fall due soon: one list serves all, and the first waits for it."""
+        """Return whether another search falls due soon after the first that is due."""
 
         def read(conn: Connection, portal: str) -> bool:
             first = open_stops.next_to_verify(conn, portal, EPOCH)
