@@ -47,6 +47,7 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from responder.store.canonical_json import canonical
 from responder.store.database.columns import micros
+from responder.store.database.many_rows import RowInsert
 from responder.store.database.tables import chains, entries, evidence, insert
 
 Kind = Literal["evaluation", "intent", "outcome", "verified", "control", "sweep", "prune"]
@@ -58,8 +59,8 @@ _FORM = "responder-entry-1"
 _OF = chains.c.portal == bindparam("of")
 _HEAD = select(chains.c.hash, chains.c.seq).where(_OF).with_for_update()
 _ADVANCE = update(chains).where(_OF)
-_ENTRY = entries.insert()
-_EVIDENCE = evidence.insert()
+_ENTRIES = RowInsert(entries)
+_EVIDENCE = RowInsert(evidence)
 
 _GATHERING = "responder.chain.gathering"  # where a connection keeps what `gathered` gathers
 
@@ -141,9 +142,8 @@ class _Ends:
         """Write the entries, and the new head; nothing where none was added."""
         if not self._entries:
             return
-        tx.execute(_ENTRY, self._entries)
-        if self._evidence:
-            tx.execute(_EVIDENCE, self._evidence)
+        _ENTRIES.run(tx, self._entries)
+        _EVIDENCE.run(tx, self._evidence)
         tx.execute(_ADVANCE, {"of": self._portal, "seq": self._seq, "hash": self._previous})
 
 

@@ -15,7 +15,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, and_, bindparam, null, select, update
+from sqlalchemy import Connection, and_, bindparam, select, update
 from sqlalchemy import Row as Record
 
 from responder.journal import chain, entries, would_kills
@@ -29,14 +29,13 @@ from responder.model import (
     Mode,
     Outcome,
 )
-from responder.store.database.row_updates import RowUpdate
+from responder.store.database.many_rows import RowInsert, RowUpdate
 from responder.store.database.tables import ACTING, OPEN
 from responder.store.database.tables import decisions as table
 from responder.store.decision_ids import Place, place_of
 from responder.store.inbox import inbox
 
 _CHUNK = 500
-_PERHAPS_DONE = {"perhaps_done": True}
 _KEY = ("portal", "seq", "n")
 
 # Built once: building such a statement takes several times as long as carrying it out.
@@ -56,7 +55,7 @@ _FIND_ALL_OPEN = (
     )
     .with_for_update()
 )
-_INSERT = table.insert()
+_INSERT = RowInsert(table)
 _UPDATE = update(table).where(_IS_IT)
 _INTEND = RowUpdate(
     table,
@@ -77,7 +76,7 @@ _CONCLUDE = RowUpdate(
         "changed",
         "concluded",
     ),
-    also={"due_at": null()},
+    also={"due_at": None},
 )
 _ACTING_ON = select(table.c.workflow_id).where(
     table.c.portal == bindparam("of"),
@@ -130,8 +129,7 @@ def record_all(tx: Connection, evaluations: Sequence[NewEvaluation]) -> list[Rec
         name = f"{portal}-{seq}"
         places = range(1, len(of_it) + 1)
         recorded.append(Recorded(name, tuple(f"{name}-{n}" for n in places)))
-    if rows:
-        tx.execute(_INSERT, rows)
+    _INSERT.run(tx, rows)
     names.write_words(tx, words)
     concluded = zip(recorded, evaluations, strict=True)
     inbox.conclude_all(tx, [(one.evaluation, of.deliveries) for one, of in concluded])
@@ -289,7 +287,7 @@ def postpone(
             "unknown_id": unknown_id,
             "hold": hold,
             "ready_at": ready_at,
-            **(_PERHAPS_DONE if perhaps_done else {}),  # no later step takes it back
+            **({"perhaps_done": True} if perhaps_done else {}),  # no later step takes it back
         },
     )
 

@@ -22,13 +22,14 @@ from sqlalchemy import Connection, delete, select, update
 from responder.model import Names
 from responder.store.canonical_json import canonical
 from responder.store.database.columns import clean
+from responder.store.database.many_rows import RowInsert
 from responder.store.database.tables import decisions, name_words
 
 LONGEST_WORD = 40
 MOST_WORDS = 40  # of one decision
 
 _WORD = re.compile(r"[^\W_]+")
-_INSERT = name_words.insert()
+_INSERT = RowInsert(name_words)
 
 
 def to_json(names: Names | None) -> dict[str, object] | None:
@@ -93,8 +94,7 @@ def word_rows(
 
 def write_words(tx: Connection, rows: Sequence[dict[str, object]]) -> None:
     """Write the words of names."""
-    if rows:
-        tx.execute(_INSERT, rows)
+    _INSERT.run(tx, rows)
 
 
 def erase(tx: Connection, portal: str, seq: int) -> None:

@@ -31,7 +31,6 @@ from sqlalchemy import (
     Table,
     Transaction,
     func,
-    insert,
     inspect,
     select,
     text,
@@ -45,6 +44,7 @@ from responder.store.database import move_mark, upgrade
 from responder.store.database.clock import now_of
 from responder.store.database.database import SCHEMA, Database, revision
 from responder.store.database.engines import DatabaseError
+from responder.store.database.many_rows import RowInsert
 from responder.store.database.portal_tables import leases, metadata, replicas
 
 T = TypeVar("T")
@@ -320,8 +320,9 @@ def _copy(
     total = old.execute(select(func.count()).select_from(source)).scalar_one()
     done = _Sum(0, 0)
     try:
+        new_rows = RowInsert(target)
         for page in _pages(old, source):
-            new.execute(insert(target), [dict(row) for row in page])
+            new_rows.run(new, [dict(row) for row in page])
             done = _added(done, page)
             progress(source.name, done.rows, total)
     except SQLAlchemyError as error:

@@ -218,7 +218,6 @@ def postgres_engine(url: URL) -> Engine:
         ) from None
     event.listen(engine, "connect", _set_up)
     event.listen(engine, "begin", _set_up_transaction)
-    engine.dialect.use_insertmanyvalues_wo_returning = True  # one statement for all rows
     event.listen(engine, "do_executemany", _one_by_one)
     return engine
 
@@ -226,11 +225,11 @@ def postgres_engine(url: URL) -> Engine:
 def _one_by_one(
     cursor: _Cursor, statement: str, rows: Iterable[object], _context: object
 ) -> Literal[True]:
-    """Run a statement for many rows without psycopg's pipeline; an INSERT never comes here.
+    """Run a statement for many rows without psycopg's pipeline.
 
     A process that is stopped in the middle of a pipeline, or cut off, keeps its locks as long as
     that lasts: while the server waits for the rest, no time-out of it runs. Where rows are many,
-    `row_updates` has one statement for all of them.
+    `many_rows` has one statement for all of them.
     https://www.psycopg.org/psycopg3/docs/advanced/pipeline.html
     """
     for row in rows:

@@ -8,25 +8,22 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import select
 from sqlalchemy.engine import make_url
 
+from responder.model import Mode
 from responder.store.database.database import Database
-from responder.store.database.row_updates import RowUpdate
+from responder.store.database.many_rows import RowInsert, RowUpdate
 from responder.store.database.tables import deliveries, refusals
 from responder.store.inbox import inbox
 from tests.support.evaluations import AT
 from tests.support.processes import eventually
 
 LATER = AT + timedelta(hours=1)
-ROWS = [
+ROWS: list[dict[str, object]] = [
     {"portal": "main", "why": why, "hour": AT, "count": 1, "last_at": AT}
     for why in ("token", "unknown", "headers")
 ]
-
-
-def write_rows(tx: Connection) -> None:
-    tx.execute(refusals.insert(), ROWS)
 
 
 def test_each_row_gets_its_own_values_and_what_all_get(database: Database) -> None:
@@ -38,7 +35,9 @@ def test_each_row_gets_its_own_values_and_what_all_get(database: Database) -> No
         {"portal": "main", "why": "headers", "last_at": LATER + timedelta(microseconds=1)},
         {"portal": "other", "why": "unknown", "last_at": LATER},
     ]
-    database.write(write_rows)
+    insert = RowInsert(refusals)
+    database.write(lambda tx: insert.run(tx, []))
+    database.write(lambda tx: insert.run(tx, ROWS))
     database.write(lambda tx: counted.run(tx, new))
     database.write(lambda tx: counted.run(tx, []))
     found = select(refusals.c.why, refusals.c.count, refusals.c.last_at)
@@ -60,6 +59,10 @@ def test_values_are_stored_as_their_columns_store_them(database: Database) -> No
     ]
     told = RowUpdate(deliveries, ("id",), ("event",), also={})
     database.write(lambda tx: told.run(tx, new))
+    kinds = RowInsert(refusals)  # texts of several classes
+    database.write(lambda tx: kinds.run(tx, [ROWS[0] | {"why": Mode.OBSERVE}, ROWS[1]]))
+    found = select(refusals.c.why).order_by("why")
+    assert database.read(lambda conn: list(conn.execute(found).scalars())) == ["observe", "unknown"]
     assert [one.event for one in inbox.received(database)] == ["a\ufffd\ufffd'{}", None]
 
 
@@ -67,9 +70,9 @@ STOPPED = """
 import os, signal, sys
 from psycopg import adapters
 from psycopg.types.string import StrDumper
+from responder.model import Mode
 from responder.store.database.database import Database
-from responder.store.database.tables import metadata
-from tests.store.database.test_row_updates import ROWS
+from tests.store.database.test_many_rows import ROWS, refusals
 
 class Last(str): pass
 
@@ -80,36 +83,31 @@ class Stopping(StrDumper):
 
 adapters.register_dumper(Last, Stopping)
 many = [row | {"why": Last("last") if row is ROWS[-1] else row["why"]} for row in ROWS]
+update = "UPDATE refusals SET count = 2 WHERE why = %s"
+ways = {
+    "insert": lambda tx: tx.execute(refusals.insert(), many),
+    "update": lambda tx: tx.exec_driver_sql(update, [(row["why"],) for row in many]),
+}
 database = Database(sys.argv[1])
 database.open()
-database.write(lambda tx: tx.execute(metadata.tables["refusals"].insert(), many))
-"""
-UPDATED = """
-update = "UPDATE refusals SET count = 2 WHERE why = %s"
-database.write(lambda tx: tx.exec_driver_sql(update, [(row["why"],) for row in many]))
+database.write(ways[sys.argv[2]])
 """
 
 
 @pytest.mark.service
-@pytest.mark.parametrize("write", ["insert", "update"])
+@pytest.mark.parametrize("way", ["insert", "update"])
 def test_who_is_stopped_in_the_middle_of_many_rows_keeps_no_lock(
-    postgres_url: str, tmp_path: Path, write: str
+    postgres_url: str, tmp_path: Path, way: str
 ) -> None:
     """Else nobody could take over from a machine that sleeps, for as long as it does."""
-    words = STOPPED
-    if write == "update":
-        head, _, last = STOPPED.rstrip().rpartition("\n")
-        assert last.startswith("database.write")
-        words = head + UPDATED
     script = tmp_path / "stopped.py"
-    script.write_text(words)
-    process = subprocess.Popen([sys.executable, script, postgres_url])
+    script.write_text(STOPPED)
+    process = subprocess.Popen([sys.executable, script, postgres_url, way])
     stat = Path(f"/proc/{process.pid}/stat")
+    address = make_url(postgres_url).set(drivername="postgresql").render_as_string(False)
     try:
         eventually(lambda: stat.read_text().rsplit(")", 1)[1].split()[0] == "T" or None)
-        with psycopg.connect(
-            make_url(postgres_url).set(drivername="postgresql").render_as_string(False)
-        ) as other:
+        with psycopg.connect(address) as other:
             other.execute("SET lock_timeout = '10s'")
             other.execute("LOCK TABLE refusals")
     finally:
