@@ -105,13 +105,14 @@ class Endpoint:
             await self._other(scope, receive, send)
             return
         try:
-            await self._store(scope, await form_body(scope, receive), url_key)
+            body = await form_body(scope, receive)
+            await self._store(Target(url_key, scope["query_string"]), body)
             status = 200
         except Refused as refused:
             status = refused.status
             self._refused(refused.portal, refused.why)
         except Disconnected:
-            self._replies[408].tally()
+            self._replies[408].tally(1)
             self._refused(None, "not complete")
             return
         except (StoreUnavailable, asyncio.CancelledError):
@@ -123,52 +124,50 @@ class Endpoint:
         await send(reply.start)
         await send(reply.rest)
 
-    def stored(self, scope: Scope, body: bytes) -> "asyncio.Future[None] | None":
+    def stored(self, target: "Target", body: bytes) -> "asyncio.Future[None] | None":
         """Return a future that is done when a delivery that was read whole is durable.
 
         Return None where the delivery is to be refused; the caller then runs the application, which
         answers it.
         """
         try:
-            url_key = _url_key(scope["path"])
-            if url_key is None:
-                return None
-            _must_be_form(scope)
-            return asyncio.ensure_future(self._store(scope, body, url_key))
+            return asyncio.ensure_future(self._store(target, body))
         except Exception:  # noqa: BLE001 -- raised again in the application, which answers
             return None
 
-    def _store(self, scope: Scope, body: bytes, url_key: str) -> Awaitable[None]:
-        return self._accept(self._row(body, url_key, scope["query_string"]))
+    def _store(self, target: "Target", body: bytes) -> Awaitable[None]:
+        return self._accept(self._row(target, body))
 
-    def reply_to(self, stored: "asyncio.Future[None]") -> "Reply":
-        """Return the answer to a delivery, once the future that `stored` returned is done."""
+    def reply_to(self, stored: "asyncio.Future[None]", count: int) -> "Reply":
+        """Return the answer to so many deliveries, whose future from `stored` is done."""
         error = None if stored.cancelled() else stored.exception()
         if error is not None and not isinstance(error, StoreUnavailable):
             logger.error(
                 "A delivery could not be stored because of an error of ours.", exc_info=error
             )
-        return self.answered(200 if error is None and not stored.cancelled() else 503)
+        return self.answered(200 if error is None and not stored.cancelled() else 503, count)
 
-    def answered(self, status: int) -> "Reply":
-        """Count an answer to a delivery, and return it."""
-        if status != 200 and (answers := self._refusals.count(str(status))):
+    def answered(self, status: int, count: int = 1) -> "Reply":
+        """Count so many answers to deliveries, and return the answer."""
+        if status != 200 and (answers := self._refusals.count(str(status), count)):
             logger.warning("Deliveries were refused.", answers=answers)
         reply = self._replies[status]
-        reply.tally()
+        reply.tally(count)
         return reply
 
-    def _row(self, body: bytes, url_key: str, query: bytes) -> inbox.Row:
+    def _row(self, target: "Target", body: bytes) -> inbox.Row:
         """Return a delivery's row for the inbox; raise Refused where it has none."""
         if len(body) > BODY_BYTES:
             raise Refused(413, _TOO_LARGE)
         try:
             scanned = payload.scan(body)
-            portal = self._portal(scanned, url_key)
+            portal = self._portal(scanned, target.url_key)
             call = parsed(scanned, portal)
         except payload.TooLarge:
             raise Refused(413, _TOO_LARGE) from None
-        workflow_id = call.workflow_id or (_workflow_id(query) if url_key and query else None)
+        workflow_id = call.workflow_id
+        if workflow_id is None and target.url_key and target.query:
+            workflow_id = _workflow_id(target.query)
         return row_of(portal, self._now(), call, workflow_id)
 
     def _portal(self, scanned: payload.Scan, url_key: str) -> str:
@@ -188,6 +187,25 @@ class Endpoint:
             named, why = self.credentials.refusal(scanned, url_key)
             raise Refused(403, why, named)
         return portal
+
+
+class Target(NamedTuple):
+    """What a delivery is for, by its URL: the secret segment, if any, and the query."""
+
+    url_key: str
+    query: bytes
+
+
+def target_of(scope: Scope) -> Target | None:
+    """Return what a request is for that is a delivery by its head, or None."""
+    url_key = _url_key(scope["path"])
+    if url_key is None:
+        return None
+    try:
+        _must_be_form(scope)
+    except Refused:
+        return None
+    return Target(url_key, scope["query_string"])
 
 
 def row_of(portal: str, at: datetime, call: payload.Call, workflow_id: str | None) -> inbox.Row:
@@ -285,7 +303,7 @@ class Reply(NamedTuple):
     rest: dict[str, Any]
     status: int
     tail: bytes
-    tally: Callable[[], None]
+    tally: Callable[[float], None]
 
 
 def prepared_reply(status: int, metrics: Metrics) -> Reply:

@@ -21,9 +21,12 @@ class SeldomLog:
         self._counts: Counter[str] = Counter()
         self._quiet_until = 0.0
 
-    def count(self, kind: str) -> Mapping[str, int]:
-        """Count one of a kind; return all counts since the last log line, {} if none is due now."""
-        self._counts[kind] += 1
+    def count(self, kind: str, number: int = 1) -> Mapping[str, int]:
+        """Count so many of a kind.
+
+        Return all counts since the last log line, or {} if none is due now.
+        """
+        self._counts[kind] += number
         now = self._now()
         if now < self._quiet_until:
             return {}

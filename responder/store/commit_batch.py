@@ -23,36 +23,11 @@ Arrival = tuple[str, str, str | None]
 
 
 class SharedFuture(asyncio.Future[None]):
-    """A future that many wait for: cancelling one waiter does not cancel it for the rest.
-
-    `then` adds a callback, as `add_done_callback` does; the event loop is entered once for all
-    callbacks.
-    """
-
-    def __init__(self, *, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(loop=loop)
-        self._next: list[Callable[[asyncio.Future[None]], None]] = []
+    """A future that many wait for: cancelling one waiter does not cancel it for the rest."""
 
     def cancel(self, msg: object = None) -> bool:  # noqa: ARG002
         """Return False and do nothing: others still wait."""
         return False
-
-    def then(self, call: Callable[[asyncio.Future[None]], None]) -> None:
-        """Add a callback, called once the future is done."""
-        if self.done():
-            self.add_done_callback(call)
-        else:
-            self._next.append(call)
-
-    def run_callbacks(self) -> None:
-        """Call every added callback; the future is done."""
-        for call in self._next:
-            try:
-                call(self)
-            except Exception as error:  # noqa: BLE001 -- the others are called all the same
-                context = {"message": "a delivery could not be answered", "exception": error}
-                self.get_loop().call_exception_handler(context)
-        self._next.clear()
 
 
 class Job(Generic[T]):
@@ -139,7 +114,6 @@ class Batch:
         else:
             self.future.set_exception(rows_failure)
             self.future.exception()  # else asyncio warns where nobody waits any more
-        self.future.run_callbacks()
         for job in self.jobs:
             job.settle(jobs_failure)
 

@@ -102,7 +102,7 @@ class ApplicationEndpoint:
             status = refused.status
             self._refused(refused.portal, refused.why)
         except Disconnected:
-            self._replies[408].tally()
+            self._replies[408].tally(1)
             self._refused(None, "not complete")
             return
         except (StoreUnavailable, asyncio.CancelledError):
@@ -119,7 +119,7 @@ class ApplicationEndpoint:
         if status != 200 and (answers := self._refusals.count(str(status))):
             logger.warning("Deliveries to an application were refused.", answers=answers)
         reply = self._replies[status]
-        reply.tally()
+        reply.tally(1)
         start, rest = (reply.start, reply.rest) if page is None else _html(page)
         await send(start)
         await send(rest)

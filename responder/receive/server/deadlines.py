@@ -304,6 +304,13 @@ class DeadlineProtocol(HttpToolsProtocol):
             self.transport.close()
         self._ended = not self.cycle.keep_alive
 
+    def _request_came(self) -> None:
+        """Do for a request that came whole what is done for one that was parsed."""
+        self._unset_keepalive_if_required()
+        self.active_at = self.loop.time()
+        self._framing_bytes = 0
+        self._due_at = None
+
     def _close_when_read(self) -> None:
         if self._in_head:
             self.transport.close()

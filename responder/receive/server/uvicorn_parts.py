@@ -12,6 +12,7 @@ import dis
 import importlib
 import inspect
 from collections.abc import Callable, Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 import uvicorn
@@ -21,14 +22,14 @@ _HTTP = "uvicorn.protocols.http.httptools_impl"
 # by class; the methods that asyncio calls are left out, for their names are fixed
 PARTS: Mapping[str, frozenset[str]] = {
     "HttpToolsProtocol": frozenset(
-        {"_start_asgi_task", "_unset_keepalive_if_required", "app", "cycle", "expect_100_continue",
-         "flow", "headers", "loop", "on_body", "on_headers_complete", "on_message_begin",
+        {"_start_asgi_task", "_unset_keepalive_if_required", "cycle", "expect_100_continue", "flow",
+         "headers", "loop", "on_body", "on_headers_complete", "on_message_begin",
          "on_message_complete", "on_response_complete", "parser", "pipeline", "server_state",
          "transport", "url"}
     ),
     "RequestResponseCycle": frozenset(
-        {"body", "disconnected", "keep_alive", "message_event", "more_body", "on_response",
-         "response_complete", "response_started", "scope", "transport", "waiting_for_100_continue"}
+        {"body", "disconnected", "keep_alive", "message_event", "more_body", "response_complete",
+         "response_started", "scope", "transport", "waiting_for_100_continue"}
     ),
     "FlowControl": frozenset({"pause_reading", "read_paused", "resume_reading", "write_paused"}),
     "ServerState": frozenset({"default_headers"}),
@@ -36,6 +37,12 @@ PARTS: Mapping[str, frozenset[str]] = {
         {"capture_signals", "config", "server_state", "servers", "started", "startup"}
     ),
 }  # fmt: skip
+
+# what uvicorn may use of the current request while it is one of ours (`fast_path.StoredRequest`)
+OF_A_STORED_REQUEST = frozenset(
+    {"disconnected", "keep_alive", "message_event", "response_complete"}
+)
+_OF_ITS_OWN_REQUEST = {"on_body", "on_message_complete"}  # which the parser is reading
 
 
 def missing() -> list[str]:
@@ -48,7 +55,22 @@ def missing() -> list[str]:
             found.append(owner)
         else:
             found += [f"{owner}.{name}" for name in sorted(names - made)]
+    if not found:
+        others = used_of_the_cycle(_class(_HTTP, "HttpToolsProtocol")) - OF_A_STORED_REQUEST
+        found += [f"StoredRequest.{name}" for name in sorted(others)]
     return found
+
+
+def used_of_the_cycle(protocol: type) -> set[str]:
+    """Return what a protocol's methods use of `self.cycle`, whichever request that is then."""
+    return {
+        str(used.argval)
+        for name, method in inspect.getmembers(protocol, inspect.isfunction)
+        if name not in _OF_ITS_OWN_REQUEST
+        for step, used in pairwise(dis.get_instructions(method))
+        if (step.opname, step.argval) == ("LOAD_ATTR", "cycle")
+        and used.opname in ("LOAD_ATTR", "LOAD_METHOD", "STORE_ATTR")
+    }
 
 
 def attributes_of(owner: str) -> set[str]:
@@ -74,8 +96,8 @@ def _module(name: str) -> object:
         return None
 
 
-def _class(module: str, name: str) -> Callable[..., Any]:
-    made: Callable[..., Any] = getattr(importlib.import_module(module), name)
+def _class(module: str, name: str) -> Any:  # noqa: ANN401 -- a class, called or looked at
+    made: Any = getattr(importlib.import_module(module), name)
     return made
 
 
