@@ -52,7 +52,8 @@ GATHERS_FOR = timedelta(seconds=2)
 GATHERS_ABOVE = 0.4  # of the bucket: above this level due jobs collect before a reading
 LONG_LIST = 2  # requests; before such a list of all that runs is read, due jobs collect too,
 CALLS_FOR_A_REQUEST = 4  # until so many batches of calls follow from each of its requests
-IN_BULK = 50 * PORTION  # documents whose fields one request reads
+BESIDE = 3  # commands of such a request that read something else: templates, tasks
+IN_BULK = 50 * (PORTION - BESIDE)  # documents whose fields one request reads
 FIRST_SLICE_SECONDS = 0.25
 
 log = structlog.get_logger()
@@ -161,6 +162,7 @@ class FactReader:
         requests, a_batch = self._requests(), max(map(self._context.client.capacity, STOPPING))
         pages = pages_of(self.running or 0) / PORTION
         some = _in_full((requests - pages - 1) / (1 / a_batch + 1 / IN_BULK), a_batch)
+        some = _in_full(in_whole_requests(some), a_batch)
         if some > self._context.few and not self._avoids_pages() and pages < requests / 2:
             now = min(documents, some)
             if self.running is None or pages + now / IN_BULK < now * COMMANDS_EACH / PORTION:
@@ -301,3 +303,9 @@ def _in_full(documents: float, a_batch: int) -> int:
     """Return how many documents at most have no batch begun for the sake of a few of them."""
     some = min(MOST, int(documents))
     return some - some % a_batch if some > a_batch else some
+
+
+def in_whole_requests(documents: int) -> int:
+    """Return how many documents at most have no request made to read the last few of them."""
+    rest = documents % IN_BULK
+    return documents - rest if documents > IN_BULK and rest < IN_BULK / 4 else documents
