@@ -163,7 +163,10 @@ def _send(port: int, bodies: list[str]) -> None:
         for body in bodies:
             request = f"{head}Content-Length: {len(body)}\r\n\r\n{body}"
             connection.sendall(request.encode())
-            if b" 200 " not in connection.recv(4096):
+            answer = b""
+            while not answer.partition(b"\r\n\r\n")[2]:
+                answer += connection.recv(4096) or b"\r\n\r\nnothing"
+            if b" 200 " not in answer:
                 raise RuntimeError("an event was not acknowledged")
 
 
