@@ -28,14 +28,18 @@ from tests.support.statements import BIG, FILE, Statement
 
 pytestmark = pytest.mark.service
 
-# Together they send all that is ever sent to a big table, in ten seconds: where all tests of a file
-# would take longer, those of them are named that send what no others do.
+# Together they send all that is ever sent to a big table, in some seconds: where all tests of a
+# file would take longer, those of them are named that send what no others do.
 PLAYED = (
     "authoring/backtest/test_documented_example.py",
     "journal/upkeep/test_prune_forged.py::test_kills_of_a_minute_ago_cannot_be_pruned_away",
-    "commands/journal/test_log.py",
-    "commands/test_operate.py",
-    "service/pages/test_site.py",
+    "commands/journal/test_log.py::test_an_empty_table_says_why",
+    "commands/journal/test_log.py::test_decisions_are_chosen_by_what_they_are_about",
+    "commands/journal/test_log.py::test_events_are_chosen_by_portal_and_number",
+    "commands/journal/test_log.py::test_events_name_the_document_on_which_something_was_condemned",
+    "commands/test_operate.py::test_status_tells_the_mode_of_the_service_from_that_of_the_settings",
+    "commands/test_operate.py::test_with_a_broken_rules_file_status_shows_all_the_rest_and_exits_with_1",
+    "service/pages/test_site.py::test_a_portal_whose_breaker_is_open_is_an_alarm",
     "service/pages/front/test_front_page.py::test_an_approval_says_what_is_asked_why_until_when_and_how_much",
     "service/test_alarm_watch.py::test_a_decision_that_waits_is_told_and_once_more_before_it_lapses",
     "service/driver/test_round_approvals.py::test_what_its_rule_wants_no_more_is_cleared",
@@ -44,23 +48,35 @@ PLAYED = (
     "stop/test_limiter.py::test_an_element_is_one_document_for_a_rule_that_observes",
     "stop/test_limiter.py::test_a_run_of_an_observing_rule_says_what_would_have_held_it",
     "stop/test_rearm_release.py::test_what_a_driver_of_an_older_version_left_is_cleared_and_looked_for",
-    "service/test_gauges.py",
+    "service/test_gauges.py::test_a_quiet_inbox_has_no_age",
+    "service/test_gauges.py::test_alarms_that_stand_are_counted_and_those_that_are_over_are_not",
     "service/test_housekeeping.py::test_alarms_of_a_portal_that_was_removed_go_a_day_after",
     "service/test_housekeeping.py::test_an_installation_message_goes_after_an_hour",
     "service/test_housekeeping.py::test_it_writes_nothing_under_a_lease_that_was_lost",
     "service/test_housekeeping.py::test_the_form_of_a_concluded_delivery_goes_within_a_day",
     "service/notifier/test_notifier.py::test_what_ended_is_told_and_what_was_let_go_is_not",
     "service/notifier/test_notifier_again.py::test_one_that_hangs_and_one_that_is_not_there_have_failed",
-    "journal/test_approvals.py",
+    "journal/test_approvals.py::test_a_rule_that_asks_nobody_overtakes_one_that_asks",
+    "journal/test_approvals.py::test_approving_writes_who_approved_what_into_the_chain",
+    "journal/test_approvals.py::test_of_several_names_those_that_wait_are_found_in_their_order",
+    "journal/test_approvals.py::test_those_of_one_rule_are_listed_and_counted",
+    "journal/test_approvals.py::test_what_a_run_condemned_is_one_list_over_all_documents",
     "journal/test_restarts.py::test_a_row_that_no_entry_bears_out_starts_nothing",
     "journal/test_restarts.py::test_each_step_is_written_once",
     "journal/reading/test_detail.py",
-    "journal/telling/test_tellings.py",
+    "journal/telling/test_tellings.py::test_nothing_is_written_twice_and_a_new_call_plans_anew",
+    "journal/telling/test_tellings.py::test_what_is_being_sent_while_it_is_erased_is_not_sent_again",
     "store/test_due_portals.py",
     "journal/reading/test_search.py",
-    "journal/naming/test_name_search.py",
+    "journal/naming/test_name_search.py::test_a_line_has_the_names",
+    "journal/naming/test_name_search.py::test_other_conditions_choose_among_what_was_found",
     "journal/upkeep/test_older_versions.py::test_names_that_an_erasure_of_old_left_are_erased",
-    "store/inbox/test_inbox.py",
+    "store/inbox/test_inbox.py::test_a_portal_was_last_heard_from_at_its_newest_delivery",
+    "store/inbox/test_inbox.py::test_deliveries_of_a_document_wait_together_the_longest_waiting_first",
+    "store/inbox/test_inbox.py::test_depth_tells_how_many_wait_and_since_when",
+    "store/inbox/test_inbox.py::test_the_front_tells_apart_what_rules_may_tell_apart",
+    "store/inbox/test_inbox.py::test_what_is_concluded_waits_no_more_and_cannot_be_concluded_again",
+    "store/inbox/test_inbox.py::test_what_was_received_is_listed_page_by_page_in_order",
     "journal/test_record.py::test_a_follower_sees_every_change_once",
     "journal/test_record.py::test_a_stop_goes_from_condemned_to_killed_and_verified",
     "journal/test_record.py::test_decisions_are_filtered_and_come_oldest_first",
@@ -68,11 +84,15 @@ PLAYED = (
     "journal/test_record.py::test_the_head_of_the_chain_is_locked_before_decisions_are",
     "journal/reading/test_counts.py",
     "store/test_clock_setback.py",
-    "journal/test_would_kills.py",
-    "journal/audit/test_working_state.py::test_what_the_service_wrote_differs_in_nothing",
+    "journal/test_would_kills.py::test_looks_are_an_hour_six_and_almost_a_day_after",
+    "journal/test_would_kills.py::test_pruning_takes_the_counts_with_it",
+    "journal/test_would_kills.py::test_what_became_of_it",
     "journal/audit/test_working_state.py::test_a_log_that_was_pruned_differs_in_nothing_and_hides_nothing",
     "journal/audit/test_working_state.py::test_a_rule_that_is_rearmed_while_it_trips_is_not_tripped",
-    "journal/audit/test_working_state.py::test_what_was_changed_behind_the_logs_back_is_named",
+    "journal/audit/test_working_state.py::test_what_was_changed_behind_the_logs_back_is_named"
+    "[DELETE FROM approvals WHERE seq = 2]",
+    "journal/audit/test_working_state.py::test_what_was_changed_behind_the_logs_back_is_named"
+    "[UPDATE decisions SET begun = true WHERE seq = 11]",
 )
 ON_POSTGRES_TOO = "test_inbox"  # it has statements of its own for each of the two
 
