@@ -157,6 +157,8 @@ def _like(patterns: Sequence[str]) -> Holds:
         return pattern.fullmatch(text) is not None
 
     def holds(value: object) -> bool:
+        if isinstance(value, str):
+            return matches(value)
         if value is None:
             return is_empty
         return any(matches(php.text(one)) for one in _values(value))
