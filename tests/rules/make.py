@@ -1,5 +1,6 @@
 """Builders for the tests of rules: a ruleset from YAML, a situation, a workflow."""
 
+import functools
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from textwrap import dedent, indent
@@ -14,6 +15,7 @@ UPDATED = ("ONCRMDEALUPDATE",)
 DEAL = Document(kind="deal", item_id="759", module="crm", entity="CCrmDocumentDeal", id="DEAL_759")
 
 
+@functools.lru_cache(maxsize=64)  # a property judges many facts by the same rules
 def a_ruleset(rules: str, *, head: str = "", portals: tuple[str, ...] | None = None) -> Ruleset:
     """Load rules written as the items of the list `rules`."""
     return load(in_a_file(rules, head).encode(), file="rules.yaml", portals=portals)
