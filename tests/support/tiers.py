@@ -99,8 +99,9 @@ class Watch:
             raise TouchedError(f"it is marked `{tier}`, and touched: {', '.join(self._touched)}")
 
     def _heard(self, what: str) -> None:
-        if threading.get_ident() in self._others:
+        tier = _ALLOWED_FROM.get(what)
+        if tier is None or threading.get_ident() in self._others:
             return
-        if TIERS.index(_ALLOWED_FROM.get(what, UNIT)) > TIERS.index(self._tier):
+        if TIERS.index(tier) > TIERS.index(self._tier):
             self._touched.append(what)
             raise TouchedError(f"a test that is marked `{self._tier}` touches this: {what}")
