@@ -159,10 +159,13 @@ STARTS = st.integers(0, 60 * 24 * 300).map(lambda n: datetime(2026, 2, 1, tzinfo
 
 
 def first_instant_of(wall: datetime, zone: ZoneInfo) -> datetime:
-    """Find by counting when the clocks first show this time, or a later one."""
+    """Find by counting when the clocks first show this time, or a later one.
+
+    They are never put on by two hours, so until then there is nothing to count.
+    """
     at = wall.replace(tzinfo=UTC) - timedelta(hours=15)
-    while at.astimezone(zone).replace(tzinfo=None) < wall:
-        at += MINUTE
+    while (left := wall - at.astimezone(zone).replace(tzinfo=None)) > timedelta(0):
+        at += max(MINUTE, left - timedelta(hours=2))
     return at
 
 
