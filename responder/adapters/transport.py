@@ -13,10 +13,14 @@ is for each read, and a drip of bytes never meets it), and no more bytes are rea
 import asyncio
 import functools
 import ssl
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import httpx
+
+# At every request httpcore looks for it among all that is installed; without it, it takes asyncio.
+sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]
 
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
