@@ -6,7 +6,9 @@ at once, so that to the program such a client is an idle one.
 
 import contextlib
 import shutil
+import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,6 +48,7 @@ def attack(service: Running, name: str, connections: int) -> Iterator[Path]:
     log = service.place / f"{name}.log"
     with log.open("wb") as file:
         process = subprocess.Popen([TOOL, *words], stdout=file, stderr=file)
+    threading.Thread(target=_rest_mostly, args=(process,)).start()
     try:
         yield log
         process.wait(LONGEST + 10)
@@ -53,6 +56,15 @@ def attack(service: Running, name: str, connections: int) -> Iterator[Path]:
         if process.poll() is None:
             process.kill()
             process.wait(20)
+
+
+def _rest_mostly(attacker: "subprocess.Popen[bytes]") -> None:
+    """Let it act ten times a second: it waits for its next second in a loop without a pause."""
+    while attacker.poll() is None:
+        attacker.send_signal(signal.SIGSTOP)
+        time.sleep(0.08)
+        attacker.send_signal(signal.SIGCONT)
+        time.sleep(0.02)
 
 
 @pytest.mark.parametrize(
