@@ -67,7 +67,7 @@ def test_a_machine_gets_one_object(log: str, tmp_path: Path) -> None:
 def test_a_log_that_is_served_under_load_is_copied_whole(tmp_path: Path) -> None:
     sandbox, _ = under_load.portal_with_deals()
     with SandboxServer(sandbox) as portal, running(tmp_path, portal.url, **QUICK) as service:
-        load = Load(service, sandbox, pause_seconds=0.002)
+        load = Load(service, sandbox, pause_seconds=0.02)
         acknowledged: list[set[int]] = []
         with load.under_way():
             for number in range(4):
