@@ -1,5 +1,6 @@
 """Databases for every test: a fresh SQLite file, or a fresh database on one real PostgreSQL."""
 
+import functools
 import gc
 import itertools
 import os
@@ -239,10 +240,14 @@ def migrated_url(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def emptied_postgres(postgres: Postgres, migrated_postgres: str) -> str:
     """Give the schema on PostgreSQL, without what the test before left in it."""
-    unmarked = "DROP FUNCTION IF EXISTS responder_moved() CASCADE; DROP TABLE IF EXISTS moved_to;"
-    emptied = ";".join(str(table.delete()) for table in metadata.sorted_tables)
-    postgres.execute(unmarked + emptied, migrated_postgres)
+    postgres.execute(_emptying(), migrated_postgres)
     return postgres.url(migrated_postgres)
+
+
+@functools.cache
+def _emptying() -> str:
+    unmarked = "DROP FUNCTION IF EXISTS responder_moved() CASCADE; DROP TABLE IF EXISTS moved_to;"
+    return unmarked + ";".join(str(table.delete()) for table in metadata.sorted_tables)
 
 
 @pytest.fixture
