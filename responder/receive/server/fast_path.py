@@ -1,12 +1,14 @@
-"""Stores a delivery whose head is known without parsing it, and without starting a task for it.
+"""Stores a delivery that arrives whole without starting a task for it.
 
-Parsing a head, starting a task and sending messages to and fro cost three times as much as reading
-a delivery. So a piece of data that is one whole request with a known head (`known_heads`) is stored
-at once, and its answer is written when the shared commit is done: one answer, rendered once for all
-deliveries of that commit.
+Most deliveries arrive in one piece, head and body, and only need to be stored. A task for each, and
+messages between it and the protocol, cost as much as reading the delivery; parsing its head costs
+twice that. So where uvicorn would start the application, a request is held back until its body is
+complete, which is a moment later in the same piece. Then it is stored at once, and its answer is
+written when the shared commit is done: one answer, rendered once for all deliveries of that commit.
+The next piece with the same head (`known_heads`) is stored without being parsed.
 
-The application handles everything else: the first request with a head, a body in several pieces, a
-refusal, pipelined requests, a client that wants the connection closed or a `100 Continue`.
+The application handles everything else: a body in several pieces, a refusal, pipelined requests, a
+client that wants the connection closed or a `100 Continue`.
 """
 
 import asyncio
@@ -14,8 +16,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
-from starlette.types import Scope
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+from starlette.types import ASGIApp, Scope
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from responder.receive.endpoint import Endpoint, Reply, Target
 from responder.receive.server.deadlines import DeadlineProtocol
@@ -31,23 +33,31 @@ class FastProtocol(DeadlineProtocol):
     def __init__(self, *given: Any, **named: Any) -> None:  # noqa: ANN401 -- uvicorn's business
         super().__init__(*given, **named)
         self._reads_request = False
-        self._piece = b""
+        self._piece = b""  # what is parsed now, if it came between two requests
+        self._held: RequestResponseCycle | None = None
 
     def data_received(self, data: bytes) -> None:
         """Store a delivery whose head is known; parse anything else."""
         if self._reads_request or self._ended or not self._is_idle() or self._ahead:
             super().data_received(data)
             return
-        head = self.heads.of(data)
-        if head is not None and not self.flow.write_paused:
-            request = StoredRequest()
-            if self.answers.store(self, request, head.target, data[head.length :]):
-                self.cycle = request  # type: ignore[assignment]
-                self._request_came()
-                return
+        head = None if self.flow.write_paused else self.heads.of(data)
+        if head is not None and self._is_stored(head.target, data[head.length :]):
+            self._request_came()
+            return
         self._piece = data
         super().data_received(data)
         self._piece = b""
+        held, self._held = self._held, None
+        if held is not None and not self._ended:
+            super()._start_asgi_task(held, self.app)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGIApp) -> None:  # type: ignore[override]
+        """Start the application, unless the request may still come whole in this piece."""
+        if self._piece and not self.flow.write_paused:
+            self._held = cycle
+        else:
+            super()._start_asgi_task(cycle, app)
 
     def on_message_begin(self) -> None:
         """Note that the parser reads a request."""
@@ -55,12 +65,23 @@ class FastProtocol(DeadlineProtocol):
         self._reads_request = True
 
     def on_message_complete(self) -> None:
-        """Note that it has read the request, and remember the head of one that came whole."""
+        """Store a delivery that came whole, and remember its head."""
         super().on_message_complete()
         self._reads_request = False
-        if self._piece:
-            self.heads.remember(self._piece, self.cycle)
-            self._piece = b""
+        held, self._held = self._held, None
+        if held is None:
+            return
+        head = self.heads.remember(self._piece, held)
+        if head is None or not self._is_stored(head.target, bytes(held.body)):
+            super()._start_asgi_task(held, self.app)
+
+    def _is_stored(self, target: Target, body: bytes) -> bool:
+        """Store a delivery that came whole; return False where the application refuses it."""
+        request = StoredRequest()
+        if not self.answers.store(self, request, target, body):
+            return False
+        self.cycle = request  # type: ignore[assignment]
+        return True
 
     def answer(self, request: "StoredRequest", rendered: "Rendered") -> None:
         """Write the answer to a request that was stored, or could not be."""

@@ -45,8 +45,11 @@ class KnownHeads:
         head = self._heads.get(piece[: piece.find(_END) + len(_END)])
         return head if head is not None and head.whole == len(piece) else None
 
-    def remember(self, piece: bytes, parsed: RequestResponseCycle) -> None:
-        """Remember the head of a delivery that is complete and began with this piece of data."""
+    def remember(self, piece: bytes, parsed: RequestResponseCycle) -> KnownHead | None:
+        """Remember and return the head of a delivery that is complete and began with this piece.
+
+        Return None where it is no delivery, or is not the whole piece.
+        """
         length = piece.find(_END) + len(_END)
         if (
             len(piece) > LONGEST_PIECE
@@ -54,10 +57,12 @@ class KnownHeads:
             or not parsed.keep_alive
             or parsed.waiting_for_100_continue
         ):
-            return
+            return None
         target = target_of(cast("Scope", parsed.scope))
-        if target is not None:
-            # Anybody can fill it. Then it starts again: each head is parsed once more.
-            if len(self._heads) >= _MOST_HEADS:
-                self._heads.clear()
-            self._heads[piece[:length]] = KnownHead(target, length, len(piece))
+        if target is None:
+            return None
+        # Anybody can fill it. Then it starts again: each head is parsed once more.
+        if len(self._heads) >= _MOST_HEADS:
+            self._heads.clear()
+        self._heads[piece[:length]] = head = KnownHead(target, length, len(piece))
+        return head

@@ -22,8 +22,8 @@ _HTTP = "uvicorn.protocols.http.httptools_impl"
 # by class; the methods that asyncio calls are left out, for their names are fixed
 PARTS: Mapping[str, frozenset[str]] = {
     "HttpToolsProtocol": frozenset(
-        {"_start_asgi_task", "_unset_keepalive_if_required", "cycle", "expect_100_continue", "flow",
-         "headers", "loop", "on_body", "on_headers_complete", "on_message_begin",
+        {"_start_asgi_task", "_unset_keepalive_if_required", "app", "cycle", "expect_100_continue",
+         "flow", "headers", "loop", "on_body", "on_headers_complete", "on_message_begin",
          "on_message_complete", "on_response_complete", "parser", "pipeline", "server_state",
          "transport", "url"}
     ),

@@ -1,4 +1,4 @@
-"""Deliveries whose head is known are answered as all others are, only sooner."""
+"""Deliveries that arrive whole are answered as all others are, only sooner."""
 
 import asyncio
 import re
@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from responder.adapters.metrics import Metrics
 from responder.receive.endpoint import Endpoint
+from responder.receive.server.deadlines import DeadlineProtocol
 from responder.settings.settings import PortalSettings
 from responder.store.database.engines import StoreUnavailable
 from responder.store.inbox import inbox
@@ -132,21 +133,36 @@ def test_the_answer_is_the_same_as_on_a_connection_that_closes(what: str) -> Non
     assert again == first
 
 
-def test_no_task_is_started_for_a_delivery_whose_head_is_known() -> None:
-    with receiving() as (application, port):
-        with connected(port) as connection:
-            for number in (1, 2):
-                connection.sendall(staying(DEAL % number))
-                assert one_answer(connection).status == 200
-        assert application.tasks == 1  # the one that made it known
-        with connected(port) as connection:
-            for number in (10, 11, 3):  # another length, so another head
-                connection.sendall(staying(DEAL % number))
-                assert one_answer(connection).status == 200
-        assert application.tasks == 2
+def test_no_task_is_started_for_a_delivery_that_arrives_whole() -> None:
+    with receiving() as (application, port), connected(port) as connection:
+        for number in (1, 2, 10):  # the last has another length, and so another head
+            connection.sendall(staying(DEAL % number))
+            assert one_answer(connection).status == 200
+        assert application.tasks == 0
         stored = [row[4] for row in application.rows]
-        assert stored == [f"deal:{number}" for number in (9, 1, 2, 10, 11, 3)]
-        assert application.counted(200) == 6
+        assert stored == [f"deal:{number}" for number in (9, 1, 2, 10)]
+        assert application.counted(200) == 4
+
+
+def test_nothing_is_parsed_of_a_delivery_whose_head_is_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    parses = []
+    parse = DeadlineProtocol.data_received
+
+    def counted(self: DeadlineProtocol, data: bytes) -> None:
+        parses.append(data)
+        parse(self, data)
+
+    monkeypatch.setattr(DeadlineProtocol, "data_received", counted)
+    with receiving() as (_, port):
+        sent = [[staying(DEAL % number) for number in numbers] for numbers in ((1, 10, 2), (11, 3))]
+        for deliveries in sent:
+            with connected(port) as connection:
+                for delivery in deliveries:
+                    connection.sendall(delivery)
+                    assert one_answer(connection).status == 200
+    assert parses == [staying(DEAL % 9), staying(DEAL % 10)]
 
 
 def test_a_connection_stays_open_after_a_delivery_whose_head_is_known() -> None:
@@ -166,7 +182,7 @@ def test_a_delivery_in_pieces_is_the_applications(cut: int) -> None:
             threading.Event().wait(0.05)
         assert one_answer(connection).status == 200
         assert [row[4] for row in application.rows] == ["deal:9", "deal:1"]
-        assert application.tasks == 2
+        assert application.tasks == 1
 
 
 def test_a_known_request_within_the_body_of_another_is_a_part_of_that_body() -> None:

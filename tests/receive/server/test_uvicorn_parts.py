@@ -29,7 +29,7 @@ OURS = {
     "Server": "Server",
 }
 OTHERS = {
-    **dict.fromkeys(("cycle", "parsed", "_answering"), "RequestResponseCycle"),
+    **dict.fromkeys(("cycle", "held", "parsed", "_answering"), "RequestResponseCycle"),
     "flow": "FlowControl",
     "server_state": "ServerState",
 }
