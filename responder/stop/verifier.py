@@ -39,7 +39,8 @@ from responder.store.database.database import Connection
 from responder.store.inbox import second_looks
 
 ASKED = 100  # searched for by their ids in one round
-GATHERED = timedelta(seconds=2)  # what falls due within it is searched for in one list
+GATHERED = timedelta(seconds=2)  # what falls due so soon is waited for, and searched in one list,
+WAITS_AT_MOST = timedelta(seconds=20)  # as long as nothing has waited for longer
 WRITTEN = 20  # results in one transaction: acknowledging must not wait for all of them
 
 Row = Mapping[str, str | None] | Unknown | None
@@ -132,12 +133,14 @@ class Verifier:
         return True
 
     async def _more_come_soon(self, now: datetime) -> bool:
-        """Return whether another search falls due soon after the first that is due."""
+        """Return whether another search falls due soon, and none has waited for long."""
 
         def read(conn: Connection, portal: str) -> bool:
             first = open_stops.next_to_verify(conn, portal, EPOCH)
             later = open_stops.next_to_verify(conn, portal, now)
-            return first is not None and later is not None and later - first <= GATHERED
+            if first is None or later is None:
+                return False
+            return later - now <= GATHERED and now - first <= WAITS_AT_MOST
 
         return await self._context.read(read)
 

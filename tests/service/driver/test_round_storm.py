@@ -73,13 +73,14 @@ def test_one_list_of_all_that_runs_verifies_a_storm(driven: Driving) -> None:
     play(driven, story)
 
 
-@on_both
-def test_what_is_stopped_within_two_seconds_is_looked_for_in_one_list(driven: Driving) -> None:
-    async def stop(there: Driving, numbers: range) -> None:
-        there.lost_deals(numbers)
-        there.deliver(numbers)
-        await there.until_idle()
+async def stop(there: Driving, numbers: range) -> None:
+    there.lost_deals(numbers)
+    there.deliver(numbers)
+    await there.until_idle()
 
+
+@on_both
+def test_what_falls_due_within_two_seconds_is_looked_for_in_one_list(driven: Driving) -> None:
     async def looked_for(there: Driving) -> tuple[int, int]:
         """Return how many requests a search costs now, and how many are found to be gone."""
         before = there.sandbox.http_requests
@@ -93,11 +94,30 @@ def test_what_is_stopped_within_two_seconds_is_looked_for_in_one_list(driven: Dr
         await stop(there, range(61, 121))
         there.later(seconds=1)
         assert await looked_for(there) == (0, 0)
-        await stop(there, range(121, 181))
+        await stop(there, range(121, 126))  # so few that no list is read for them
         there.later(seconds=1)
-        assert await looked_for(there) == (1, 120), "those would wait longer than for two seconds"
+        assert await looked_for(there) == (0, 0)
         there.later(seconds=1)
-        assert await looked_for(there) == (1, 180)
+        assert await looked_for(there) == (1, 125)
+
+    at = driven.now()
+    driven.now = lambda: at + driven.offset  # type: ignore[method-assign] # a machine may be slow
+    play(driven, story)
+
+
+def test_nothing_that_was_stopped_is_looked_for_more_than_twenty_seconds_late(
+    driven: Driving,
+) -> None:
+    async def story(there: Driving) -> None:
+        await stop(there, range(1, 61))
+        seconds = 0.0
+        while not any(one["verified_at"] for one in there.decisions()):
+            assert seconds <= 22
+            there.later(seconds=1.5)
+            seconds += 1.5
+            first = 100 + round(seconds * 10)
+            await stop(there, range(first, first + 5))
+        assert seconds > 20
 
     at = driven.now()
     driven.now = lambda: at + driven.offset  # type: ignore[method-assign] # a machine may be slow
