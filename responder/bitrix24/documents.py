@@ -194,6 +194,18 @@ def document_at(name: str, value_at: Callable[[Path], str | None]) -> Document |
 
     `value_at` returns the text at one of `PATHS`, or None, so that no nested data need be built.
     """
+    item = _item_at(name, value_at)
+    return None if item is None else of_item(*item)
+
+
+def ref_at(name: str, value_at: Callable[[Path], str | None]) -> str | None:
+    """Return the reference of the document that `document_at` returns, or None; it costs less."""
+    item = _item_at(name, value_at)
+    return None if item is None else f"{item[0]}:{item[1]}"
+
+
+def _item_at(name: str, value_at: Callable[[Path], str | None]) -> tuple[str, str] | None:
+    """Return kind and id of the item that an event is about, or None."""
     subject = _SUBJECTS.get(name)
     if subject is None:
         base, _, suffix = name.partition("_")
@@ -206,9 +218,9 @@ def document_at(name: str, value_at: Callable[[Path], str | None]) -> Document |
     if kind is None:
         return None
     for path in subject.ids:
-        document = of_item(kind, value_at(path) or "")
-        if document is not None:
-            return document
+        item_id = value_at(path)
+        if item_id is not None and _NUMBER.fullmatch(item_id):
+            return kind, item_id
     return None
 
 

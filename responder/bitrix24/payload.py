@@ -70,7 +70,7 @@ class Call(NamedTuple):
 
     shape: Literal["event", "robot", "webhook_robot"]
     event: str | None
-    document: Document | None
+    document_ref: str | None
     workflow_id: str | None
     form: bytes
 
@@ -87,13 +87,12 @@ def scan(body: bytes) -> Scan:
     known = _KNOWN_NAMES.get
     for pair in pairs:
         raw, _, value = pair.partition(b"=")
-        storable, effect = known(raw) or _cached_meaning(raw)
+        storable, place, displaced = known(raw) or _cached_meaning(raw)
         if storable:
             kept.append(pair)
-        if effect is not None:
-            place, displaced = effect
-            if place:
-                found[place] = value
+        if place:
+            found[place] = value
+        if displaced:
             for other in displaced:
                 found.pop(other, None)
     token, member_id = found.get(_TOKEN), found.get(_MEMBER_ID)
@@ -126,8 +125,7 @@ def call(scanned: Scan) -> Call:
         return None if value is None else _text(value)
 
     event_name = _event_name(name)
-    document = documents.document_at(event_name, value_at)
-    return Call("event", event_name, document, None, _stored(form))
+    return Call("event", event_name, documents.ref_at(event_name, value_at), None, _stored(form))
 
 
 def _robot(form: bytes) -> Call:
@@ -137,11 +135,11 @@ def _robot(form: bytes) -> Call:
     if document is None:
         raise Unreadable("neither an event nor a robot's call")
     if "workflow_id" not in tree:
-        return Call("webhook_robot", None, document, None, _stored(form))
+        return Call("webhook_robot", None, document.ref, None, _stored(form))
     workflow_id = _word(tree["workflow_id"])
     if workflow_id is None:  # to judge all workflows instead would be wider than was asked
         raise Unreadable("a robot's call whose workflow has no id")
-    return Call("robot", None, document, workflow_id, _stored(form))
+    return Call("robot", None, document.ref, workflow_id, _stored(form))
 
 
 def _stored(form: bytes) -> bytes:
@@ -210,11 +208,10 @@ def _next_index(tree: dict[str, object]) -> str:
     return str(max((int(key) + 1 for key in tree if _INDEX.fullmatch(key)), default=0))
 
 
-# The meaning of a raw name: whether its pair is stored, and its effect, if any, on the places that
-# `scan` returns: the place of its value, if any, and the places that it overwrites. Plain tuples,
-# because those are the cheapest to unpack.
-_Effect = tuple[_Path, tuple[_Path, ...]]
-_Meaning = tuple[bool, _Effect | None]
+# The meaning of a raw name: whether its pair is stored; the place among those that `scan` returns
+# where its value is, if any; and the places that it overwrites. A plain tuple, because that is the
+# cheapest to unpack.
+_Meaning = tuple[bool, _Path, tuple[_Path, ...]]
 
 _KNOWN_NAMES: dict[bytes, _Meaning] = {}
 
@@ -234,7 +231,7 @@ def _cached_meaning(raw: bytes) -> _Meaning:
 def _meaning(raw: bytes) -> _Meaning:
     path = _path(_decoded(raw))
     if not path:
-        return (False, None)
+        return (False, _NOWHERE, ())
     place = path if path in _WANTED else _NOWHERE
     if len(path) > MOST_BRACKETS + 1:
         place = _TOO_DEEP
@@ -242,8 +239,7 @@ def _meaning(raw: bytes) -> _Meaning:
     displaced = tuple(
         other for other in _WANTED if other != path and all(map(operator.eq, other, path))
     )
-    effect = (place, displaced) if place or displaced else None
-    return (path in _KEPT or path[0] in _OF_ROBOTS, effect)
+    return (path in _KEPT or path[0] in _OF_ROBOTS, place, displaced)
 
 
 def _path(name: bytes) -> _Path:
@@ -279,6 +275,8 @@ def _event_name(raw: bytes) -> str:
 
 
 def _text(raw: bytes) -> str:
+    if raw.isalnum():  # as nearly all ids are; of bytes, only letters and digits of ASCII
+        return raw.decode("ascii")
     return _decoded(raw).decode("utf-8", "replace").replace("\0", "\ufffd")
 
 

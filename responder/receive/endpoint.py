@@ -131,7 +131,10 @@ class Endpoint:
         answers it.
         """
         try:
-            return asyncio.ensure_future(self._store(target, body))
+            stored = self._store(target, body)
+            if isinstance(stored, asyncio.Future):  # which `ensure_future` takes longer to find
+                return stored
+            return asyncio.ensure_future(stored)
         except Exception:  # noqa: BLE001 -- raised again in the application, which answers
             return None
 
@@ -215,7 +218,7 @@ def row_of(portal: str, at: datetime, call: payload.Call, workflow_id: str | Non
         at,
         "event" if call.shape == "event" else "robot",
         call.event,
-        call.document.ref if call.document else None,
+        call.document_ref,
         workflow_id,
         call.form,
     )

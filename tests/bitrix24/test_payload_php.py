@@ -205,7 +205,7 @@ def test_any_bytes_are_read_or_refused_by_name(body: bytes) -> None:
     except (TooLarge, Unreadable):
         return
     payload.event(seen.form)
-    stored = [seen.event or "", seen.workflow_id or "", seen.document.ref if seen.document else ""]
+    stored = [seen.event or "", seen.workflow_id or "", seen.document_ref or ""]
     assert "\0" not in "".join(stored)
     "".join(stored).encode()
 
@@ -227,7 +227,7 @@ def test_the_short_way_to_token_and_document_finds_what_the_long_way_does(body: 
     if seen.event is not None:
         data = tree.get("data")
         long = document_of_event(seen.event, data if isinstance(data, dict) else {})
-        assert seen.document == long
+        assert seen.document_ref == (None if long is None else long.ref)
 
 
 SECRET = b"s3cr3t-Zx9"
