@@ -162,7 +162,6 @@ class FactReader:
         requests, a_batch = self._requests(), max(map(self._context.client.capacity, STOPPING))
         pages = pages_of(self.running or 0) / PORTION
         some = _in_full((requests - pages - 1) / (1 / a_batch + 1 / IN_BULK), a_batch)
-        some = _in_full(in_whole_requests(some), a_batch)
         if some > self._context.few and not self._avoids_pages() and pages < requests / 2:
             now = min(documents, some)
             if self.running is None or pages + now / IN_BULK < now * COMMANDS_EACH / PORTION:
@@ -306,6 +305,9 @@ def _in_full(documents: float, a_batch: int) -> int:
 
 
 def in_whole_requests(documents: int) -> int:
-    """Return how many documents at most have no request made to read the last few of them."""
+    """Return how many of these documents to read by pages: no last few by a request of their own.
+
+    It is made for at least half of what it can read; fewer go with the next round.
+    """
     rest = documents % IN_BULK
-    return documents - rest if documents > IN_BULK and rest < IN_BULK / 4 else documents
+    return documents - rest if documents > IN_BULK and rest < IN_BULK / 2 else documents

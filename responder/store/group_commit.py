@@ -291,8 +291,8 @@ class SharedCommit:
     def _hand_over_rest(self) -> None:
         gathered = self._gathering
         if self._loop is not None and gathered is not None and (gathered.rows or gathered.jobs):
-            # Not at once, but when the loop has read what arrived meanwhile: more then goes with this
-            # commit, and each commit has a price of its own.
+            # Not at once, but when the loop has read what arrived meanwhile: more of it then goes
+            # with this commit, and each commit has a price of its own.
             self._loop.call_soon(self._loop.call_soon, self._hand_over)
         else:
             self._busy = False

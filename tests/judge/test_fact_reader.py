@@ -12,8 +12,8 @@ from responder.judge import fact_reader
         (100, 100),
         (2_350, 2_350),
         (2_351, 2_350),
-        (2_900, 2_350),
-        (2_950, 2_950),  # a quarter of what one more request reads
+        (3_500, 2_350),
+        (3_525, 3_525),  # half of what one more request reads
         (4_000, 4_000),
     ],
 )

@@ -29,7 +29,7 @@ from responder.judge import jobs, judgement
 from responder.judge.backoff import Backoff
 from responder.judge.context import Context
 from responder.judge.event_queue import EventQueue
-from responder.judge.fact_reader import FactReader, FactsRead
+from responder.judge.fact_reader import FactReader, FactsRead, in_whole_requests
 from responder.judge.jobs import Job, JobBatch
 from responder.judge.judgement import Grounds
 from responder.judge.recheck import kept_groups, recheck
@@ -153,6 +153,8 @@ class Rounds:
             matched, _ = jobs.split(await self._queue.due_in_storm(strategy.documents), ruleset)
         chosen = self._backoff.next_batch(jobs.refs(matched), most=strategy.documents, few=few)
         by_pages = strategy.by_pages and len(chosen) > few
+        if by_pages:
+            chosen = chosen[: in_whole_requests(len(chosen))]
         if by_pages and self._reader.collects(len(chosen)):
             chosen = []
         return JobBatch(jobs=jobs.on(chosen, matched), ruleset=ruleset, by_pages=by_pages)
