@@ -12,19 +12,11 @@ is for each read, and a drip of bytes never meets it), and no more bytes are rea
 
 import asyncio
 import functools
-import importlib.util
 import ssl
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import httpx
-
-# httpcore tries to import it four times a request. Where it is not installed, each time all folders
-# of modules are searched, and asyncio is taken; so that is noted once.
-# https://docs.python.org/3/reference/import.html#the-module-cache
-if importlib.util.find_spec("sniffio") is None:
-    sys.modules["sniffio"] = None  # type: ignore[assignment]
 
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
