@@ -47,6 +47,21 @@ def test_no_document_is_read_before_the_list_of_what_runs(driven: Driving) -> No
     play(driven, story)
 
 
+def test_no_last_few_documents_are_read_by_a_request_of_their_own(
+    driven: Driving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fact_reader, "IN_BULK", 100)
+
+    async def story(there: Driving) -> None:
+        await begin(there)
+        read = there.sandbox.calls_of("crm.item.list")
+        ids = [call.params["filter"]["@id"] for call in read]  # type: ignore[index]
+        assert sum(map(len, ids)) == 100
+        await all_is_done(there)
+
+    play(driven, story)
+
+
 def test_before_it_is_known_how_long_a_kill_takes_batches_are_small(driven: Driving) -> None:
     async def story(there: Driving) -> None:
         await begin(there)
