@@ -275,8 +275,6 @@ def _event_name(raw: bytes) -> str:
 
 
 def _text(raw: bytes) -> str:
-    if raw.isalnum():  # as nearly all ids are; of bytes, only letters and digits of ASCII
-        return raw.decode("ascii")
     return _decoded(raw).decode("utf-8", "replace").replace("\0", "\ufffd")
 
 

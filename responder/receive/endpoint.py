@@ -131,10 +131,7 @@ class Endpoint:
         answers it.
         """
         try:
-            stored = self._store(target, body)
-            if isinstance(stored, asyncio.Future):  # which `ensure_future` takes longer to find
-                return stored
-            return asyncio.ensure_future(stored)
+            return asyncio.ensure_future(self._store(target, body))
         except Exception:  # noqa: BLE001 -- raised again in the application, which answers
             return None
 

@@ -3,7 +3,7 @@
 A few are searched for by their ids, in one request. Many are searched for in the list of all that
 runs: a workflow that is missing from the list has ended, if the list is whole and was begun after
 the search was due. In a storm, which reads that list anyway, the same list is used; after it, what
-falls due within two seconds waits for one list.
+is due waits for what falls due within two seconds, but for twenty at most.
 
 A stop may let another workflow begin: the cloud runs two with waiting steps on an item, and the
 third the moment one of them ends (docs: helpdesk 22381584). So the workflows on the documents of

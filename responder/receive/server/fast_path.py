@@ -42,7 +42,7 @@ class FastProtocol(DeadlineProtocol):
             super().data_received(data)
             return
         head = None if self.flow.write_paused else self.heads.of(data)
-        if head is not None and self._is_stored(head.target, data[head.length :]):
+        if head is not None and self._store(head.target, data[head.length :]):
             self._request_came()
             return
         self._piece = data
@@ -72,10 +72,10 @@ class FastProtocol(DeadlineProtocol):
         if held is None:
             return
         head = self.heads.remember(self._piece, held)
-        if head is None or not self._is_stored(head.target, bytes(held.body)):
+        if head is None or not self._store(head.target, bytes(held.body)):
             super()._start_asgi_task(held, self.app)
 
-    def _is_stored(self, target: Target, body: bytes) -> bool:
+    def _store(self, target: Target, body: bytes) -> bool:
         """Store a delivery that came whole; return False where the application refuses it."""
         request = StoredRequest()
         if not self.answers.store(self, request, target, body):
