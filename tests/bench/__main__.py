@@ -23,6 +23,7 @@ CHAPTERS = (
     "kept_events",
     "storm",
     "replicas",
+    "crashes",
     "fairness",
     "backlog",
     "judging",

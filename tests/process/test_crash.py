@@ -4,33 +4,23 @@ Killed at chosen moments, which the portal brings about (it is asked and does no
 random ones under load. `pytest -m long` kills it two hundred times on each database.
 """
 
-import json
-import random
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
 
-from responder.bitrix24 import payload
 from responder.bitrix24.sandbox import Sandbox, SandboxServer
 from responder.journal.audit.integrity import check_log
-from responder.journal.reading import decisions as log
 from responder.judge.stop_lifecycle import TRIES
-from responder.store.database.database import Database
-from responder.store.database.tables import entries
-from responder.store.inbox import inbox
 from tests.support import under_load
 from tests.support.processes import Decision, Running, event, eventually, running
+from tests.support.siege import Left, Siege, besiege, not_intended
 from tests.support.under_load import (
     DEAL,
     KILL,
     OPEN_DEALS,
-    QUICK,
     Crashes,
     Load,
     kills_asked_for,
@@ -174,6 +164,12 @@ def test_killed_at_random_under_load_it_loses_nothing_and_kills_nothing_twice(
     siege(tmp_path, database_url, kills=3)
 
 
+def test_killed_at_random_it_kills_no_more_than_a_limit_lets(
+    tmp_path: Path, database_url: str
+) -> None:
+    siege_with_a_limit(tmp_path, database_url, kills=3, per_hour=20)
+
+
 @pytest.mark.long
 def test_killed_two_hundred_times_under_load_it_loses_nothing_and_kills_nothing_twice(
     tmp_path: Path, database_url: str
@@ -183,67 +179,32 @@ def test_killed_two_hundred_times_under_load_it_loses_nothing_and_kills_nothing_
 
 def siege(place: Path, database_url: str, *, kills: int) -> None:
     """Kill the program again and again under load, let it finish, and check everything."""
+    found = besieged(place, database_url, kills=kills)
+    every_acknowledged_event_is_concluded(found.left, found.load)
+    everything_condemned_is_killed_once(found.left, found.load, found.sandbox)
+    assert found.killed_again == []
+    assert not_intended(found.left, found.sandbox) == []
+    assert found.wrong == []
+
+
+def siege_with_a_limit(place: Path, database_url: str, *, kills: int, per_hour: int) -> None:
+    """Do it where the rule may kill so many; more are condemned."""
+    found = besieged(place, database_url, kills=kills, per_hour=per_hour)
+    assert len(found.load.condemned) > per_hour
+    assert 0 < len(found.sandbox.killed) <= per_hour
+    assert "held" in {one["outcome"] for one in found.left.decisions}
+    every_acknowledged_event_is_concluded(found.left, found.load)
+    assert found.killed_again == []
+    assert not_intended(found.left, found.sandbox) == []
+    assert found.wrong == []
+
+
+def besieged(place: Path, database_url: str, *, kills: int, per_hour: int | None = None) -> Siege:
     seed = time.time_ns()
     print(f"seed {seed}")  # noqa: T201 - a failure shows it
-    sandbox, calls = under_load.portal_with_deals()
-    with (
-        SandboxServer(sandbox) as server,
-        running(
-            place, server.url, rules=under_load.RULES, database_url=database_url, **QUICK
-        ) as service,
-    ):
-        load = Load(service, sandbox, pause_seconds=0.002)
-        with load.under_way():
-            chance = random.Random(seed)  # noqa: S311
-            crashes = Crashes(service)
-            under_load.kill_again_and_again(crashes, service, sandbox, kills=kills, chance=chance)
-        under_load.settle(service, seconds=60)
-        crashes.put_back()
-        with under_load.opened(service) as database:
-            left = what_is_left(database)
-            wrong = check_log(database)[1]
-    print(summary(left, load, sandbox))  # noqa: T201
-    every_acknowledged_event_is_concluded(left, load)
-    everything_condemned_is_killed_once(left, load, sandbox)
-    assert calls.too_late == [], "a kill was asked for again after it had taken effect"
-    every_call_was_intended(left, sandbox)
-    assert wrong == []
-
-
-@dataclass(frozen=True, slots=True)
-class Left:
-    """What stands in the database in the end: deliveries by their number, decisions, intents."""
-
-    evaluations: dict[int, str | None]
-    stored: int
-    decisions: list[Decision]
-    intents: dict[str, list[datetime]]
-
-
-def what_is_left(database: Database) -> Left:
-    """Read everything."""
-    evaluations: dict[int, str | None] = {}
-    stored = 0
-    for delivery in inbox.received(database):
-        number = payload.event(delivery.form)["ts"]
-        assert isinstance(number, str)
-        evaluations[int(number)] = delivery.evaluation
-        stored += 1
-    intents: dict[str, list[datetime]] = {}
-    query = select(entries.c.body, entries.c.at).where(entries.c.kind == "intent")
-    for body, at in database.read(lambda conn: conn.execute(query.order_by(entries.c.seq)).all()):
-        intents.setdefault(json.loads(body)["workflow_id"], []).append(at)
-    return Left(evaluations, stored, list(log.decisions(database)), intents)
-
-
-def summary(left: Left, load: Load, sandbox: Sandbox) -> str:
-    """Say how much was under way, and how often a crash left a call in doubt."""
-    unseen = sum(one["receipt"] is False for one in left.decisions)
-    again = sum(len(times) - 1 for times in left.intents.values())
-    return (
-        f"{len(load.acknowledged)} acknowledged, {len(load.unanswered)} cut off, "
-        f"{len(sandbox.killed)} killed: {unseen} without a receipt, {again} intended again"
-    )
+    found = besiege(place, database_url, kills=kills, seed=seed, per_hour=per_hour)
+    print(found)  # noqa: T201
+    return found
 
 
 def every_acknowledged_event_is_concluded(left: Left, load: Load) -> None:
@@ -285,17 +246,3 @@ def _workflow(decision: Decision) -> object:
     workflow = decision["workflow"]
     assert isinstance(workflow, dict)
     return workflow["id"]
-
-
-def every_call_was_intended(left: Left, sandbox: Sandbox) -> None:
-    """Assert that before each call its own intent was committed."""
-    calls: dict[str, list[datetime]] = {}
-    for call in sandbox.calls_of(KILL):
-        at = datetime.fromtimestamp(call.at, UTC)
-        calls.setdefault(str(call.params["ID"]), []).append(at)
-    assert set(sandbox.killed) <= set(calls)
-    for called, times in calls.items():
-        intended = left.intents.get(called, [])
-        for count, at in enumerate(times, start=1):  # a crash can leave an intent without a call
-            before = sum(intent <= at for intent in intended)
-            assert before >= count, f"{called} was called before its intent"

@@ -9,18 +9,19 @@ from responder.bitrix24.sandbox import Sandbox
 from responder.journal.audit.integrity import check_log
 from tests.process import test_crash
 from tests.replicas.cluster import Cluster
+from tests.support import siege
 from tests.support.under_load import Load, WatchedCalls
 
 
 def violations(cluster: Cluster, load: Load, sandbox: Sandbox, calls: WatchedCalls) -> list[str]:
     """Return everything that is wrong of what replicas left behind."""
-    left = test_crash.what_is_left(cluster.database)
+    left = siege.what_is_left(cluster.database)
     checks: dict[str, Callable[[], object]] = {
         "lost": lambda: test_crash.every_acknowledged_event_is_concluded(left, load),
         "killed": lambda: test_crash.everything_condemned_is_killed_once(left, load, sandbox),
-        "intended": lambda: test_crash.every_call_was_intended(left, sandbox),
     }
     found = [f"{name}: {wrong}" for name, check in checks.items() if (wrong := _wrong(check))]
+    found += [f"called before its intent: {one}" for one in siege.not_intended(left, sandbox)]
     if calls.too_late:
         found.append(f"asked for again after it had taken effect: {calls.too_late}")
     if sandbox.limited:

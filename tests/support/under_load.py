@@ -11,7 +11,7 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Protocol
@@ -243,18 +243,18 @@ def _has_tables(conn: Connection) -> bool:
     return conn.dialect.has_table(conn, "looks")
 
 
-def settle(service: Running, *, seconds: float) -> None:
-    """Start the program once more, and wait until nothing is left to do."""
-    service.start()
-    with opened(service) as database:
-        eventually(
-            lambda: database.read(is_done) or None, seconds=seconds, why=lambda: tail(service)
-        )
-
-
 def is_done(conn: Connection) -> bool:
     """Tell whether nothing waits and no stop is open."""
     return not inbox.depth(conn) and not open_stops.open_stops(conn, "main")
+
+
+def settle(
+    service: Running, *, seconds: float, done: Callable[[Connection], bool] = is_done
+) -> None:
+    """Start the program once more, and wait until nothing is left to do."""
+    service.start()
+    with opened(service) as database:
+        eventually(lambda: database.read(done) or None, seconds=seconds, why=lambda: tail(service))
 
 
 def tail(service: Running) -> str:
